@@ -1,0 +1,300 @@
+"""The command line: ``medad detect``, ``models``, ``evaluate``, ``train`` and ``compare``.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 cancelled. A failure is one line that says what is wrong and what to
+do; ``--debug`` adds the traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import importlib.util
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from . import __version__
+from .console import Console
+from .errors import Cancelled, InputError, MedADError
+from .interruption import EXIT_CODE, Interruption
+from .staging import abandon
+from .threshold import Threshold
+
+if TYPE_CHECKING:
+    from .detection import Detection
+    from .modelfile import Model
+    from .progress import Progress
+
+DEFAULT_MODEL = "brain-t1"
+EXTRA_COMMANDS = {
+    "train": ("training_command", "train a model on healthy scans"),
+    "compare": ("comparison", "compare models on simulated lesions"),
+}
+
+
+class Usage(Exception):
+    """The command line was not understood."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `Usage` instead of printing the whole usage and exiting."""
+        raise Usage(f"{message.rstrip('.')}. See {self.prog} --help.")
+
+
+def main(
+    argv: list[str] | None = None,
+    detect: Callable[..., Detection] | None = None,
+    load_model: Callable[[str], Model] | None = None,
+) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; None takes the process's own.
+        detect: Used instead of `MedADLib.detect`.
+        load_model: Used instead of `MedADLib.load_model`.
+
+    Returns:
+        The exit code.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        args = build_parser(argv).parse_args(argv)
+    except Usage as error:
+        print(f"medad: error: {error}", file=sys.stderr)
+        return 2
+    except SystemExit as finished:
+        return int(finished.code or 0)
+    args.detect, args.load_model = detect, load_model
+    with Console(args.json_log, args.quiet, args.debug) as console, Interruption(abandon) as interruption:
+        return _run(args, console, interruption)
+
+
+def build_parser(argv: list[str]) -> Parser:
+    """The parser for all commands; of the extra ones, only the command in `argv` brings its own arguments."""
+    common = Parser(add_help=False)
+    common.add_argument("--quiet", action="store_true", help="say nothing but warnings and errors")
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    common.add_argument("--json-log", action="store_true", help="one JSON object a line on stdout")
+    parser = Parser(prog="medad", description="Shows what in a scan does not look healthy. For research only.")
+    parser.add_argument("--version", action="version", version=f"medad {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    command = commands.add_parser("detect", parents=[common], help="examine one scan")
+    command.add_argument("input", type=Path, metavar="INPUT", help="NIfTI, NRRD, MHA, or a folder of DICOM slices")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")
+    command.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=f"default {DEFAULT_MODEL}")
+    command.add_argument("--mask", type=Path, help="image on the scan's grid, non-zero in the brain")
+    command.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda or cuda:N")
+    command.add_argument("--seed", type=_seed, default=0, help="of everything random (default 0)")
+    command.add_argument(
+        "--threshold", type=_threshold, help="3.5 (healthy spreads), or 1ml or 0.1%% expected in a healthy scan"
+    )
+    command.add_argument("--no-picture", action="store_true", help="do not draw STEM.png")
+    command.set_defaults(run=_detect)
+
+    command = commands.add_parser("models", parents=[common], help="list, describe or verify models")
+    command.add_argument("action", nargs="?", choices=("list", "info", "verify"), default="list")
+    command.add_argument("names", nargs="*", metavar="NAME|FILE", help="for info and verify; default all")
+    command.set_defaults(run=_models)
+
+    command = commands.add_parser("evaluate", parents=[common], help="compare anomaly maps with reference masks")
+    command.add_argument("maps", nargs="+", type=Path, metavar="MAP")
+    command.add_argument("--truth", nargs="+", type=Path, required=True, metavar="MASK", help="one for each map")
+    command.add_argument("--mask", nargs="+", type=Path, metavar="MASK", help="where to examine, one for each map")
+    command.add_argument("--threshold", type=float, help="also count lesions at this value of the maps")
+    command.add_argument("-o", "--output", type=Path, metavar="FILE", help="table to write, .tsv or .json")
+    command.set_defaults(run=_evaluate)
+
+    chosen = next((word for word in argv if not word.startswith("-")), None)
+    for name, (module, summary) in EXTRA_COMMANDS.items():
+        if importlib.util.find_spec(f"{__package__}.{module}") is None:
+            continue
+        command = commands.add_parser(name, parents=[common], help=summary)
+        if name == chosen:
+            extra = importlib.import_module(f".{module}", __package__)
+            extra.add_arguments(command)
+            command.set_defaults(run=lambda args, console, progress, extra=extra: extra.run(args, progress))
+    return parser
+
+
+def _run(args: argparse.Namespace, console: Console, interruption: Interruption) -> int:
+    """Run the chosen command and turn whatever goes wrong into one line and an exit code."""
+    from .progress import Progress
+
+    try:
+        return args.run(args, console, Progress(console.progress, interruption.cancelled)) or 0
+    except BrokenPipeError:
+        # Whoever read our output has left; the interpreter must not complain about that when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+        return 1
+    except Exception as error:
+        if isinstance(error, Cancelled) or interruption.cancelled():
+            console.error("Cancelled", "cancelled")
+            return EXIT_CODE
+        if args.debug:
+            traceback.print_exception(error)
+        console.error(*_explain(error))
+        return 1
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    """The kind of an error, and what to tell the user about it."""
+    if isinstance(error, MedADError):
+        return type(error).__name__, str(error)
+    # Torch has no class of its own for a lack of main memory.
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
+        return "MemoryError", "too little memory. Close other programs or examine a smaller scan."
+    if isinstance(error, OSError):
+        remedy = "Free some disk space." if error.errno == errno.ENOSPC else "Check the path and its permissions."
+        where = f" ({error.filename})" if error.filename else ""
+        return "OSError", f"{error.strerror or error}{where}. {remedy}"
+    return "InternalError", f"{type(error).__name__}: {error}. This is a fault in MedAD; see --debug."
+
+
+def _detect(args: argparse.Namespace, console: Console, progress: Progress) -> int:
+    from dataclasses import replace
+
+    from .detection import Settings
+    from .outputs import check_ours, write_detection
+    from .reading import read_image
+    from .staging import writable_folder
+    from .volume import Volume, stem
+
+    if args.detect is None:
+        from .detection import detect
+    else:
+        detect = args.detect
+    if args.load_model is None:
+        from .modelfile import load_model
+    else:
+        load_model = args.load_model
+    started = time.perf_counter()
+    name = stem(os.path.abspath(args.input))
+    with writable_folder(args.output):
+        check_ours(args.output, name)
+        console.window = (0.0, 0.03)
+        progress.stage("reading", 0.0, 1.0, f"reading {args.input.name}")
+        volume = Volume.read(args.input)
+        mask = None if args.mask is None else read_image(args.mask, uniform=True)
+        progress.stage("loading the model", 1.0, 1.0, args.model)
+        model = load_model(args.model)
+        console.window = (0.03, 0.95)
+        settings = Settings(mask=mask, device=args.device, seed=args.seed, threshold=args.threshold)
+        detection = detect(volume, model, settings, progress)
+        for message in detection.warnings:
+            console.warning(message)
+        detection = replace(detection, warnings=tuple(console.warnings))
+        console.window = (0.95, 1.0)
+        progress.stage("writing", 0.0, 1.0)
+        files = write_detection(detection, args.output, name, not args.no_picture, args.input, progress)
+        progress.finish()
+    seconds = time.perf_counter() - started
+    _report(console, detection, files, seconds)
+    return 0
+
+
+def _report(console: Console, detection: Detection, files: list[Path], seconds: float) -> None:
+    from .summary import count_of_regions, top_regions, verdict
+
+    model = detection.provenance.get("model", {})
+    lines = [
+        f"{detection.volume.name}: {verdict(detection)}",
+        count_of_regions(detection),
+        *(f"  {line}" for line in top_regions(detection)),
+        f"  and {len(detection.regions) - 5} more" if len(detection.regions) > 5 else "",
+        f"brain mask: {detection.provenance.get('brain_mask', 'unknown')}",
+        f"model: {model.get('name', '?')} {model.get('version', '')}; for research only, not for diagnosis",
+        f"written to {files[0].parent} in {seconds:.1f} s: {', '.join(path.name for path in files)}",
+    ]
+    console.result(
+        [line for line in lines if line],
+        score=detection.score,
+        p_value=detection.p_value,
+        healthy_count=detection.healthy_count,
+        threshold=detection.threshold,
+        regions=len(detection.regions),
+        files=[str(path) for path in files],
+        warnings=list(detection.warnings),
+        seconds=round(seconds, 2),
+    )
+
+
+def _models(args: argparse.Namespace, console: Console, progress: Progress) -> int:
+    import json
+    from dataclasses import asdict
+
+    from .modelfile import list_models, load_model, verify_model
+
+    if args.action == "list":
+        models = list_models()
+        lines = [f"{m.name}\t{m.version}\t{m.method}\t{m.error or m.description}" for m in models]
+        console.result(lines or ["no models are installed"], models=[asdict(model) for model in models])
+        return 0
+    names = args.names or [model.name for model in list_models()]
+    if not names:
+        raise InputError("no models are installed", "Name a .medad file.")
+    failed = 0
+    for name in names:
+        try:
+            if args.action == "info":
+                facts = (args.load_model or load_model)(name).info()
+                console.result([json.dumps(facts, indent=2, default=str)], **facts)
+            else:
+                summary = verify_model(name)
+                console.result([f"{name}: intact, {summary.method} {summary.version}"], name=name, intact=True)
+        except MedADError as error:
+            console.error(type(error).__name__, str(error))
+            failed += 1
+    return 1 if failed else 0
+
+
+def _evaluate(args: argparse.Namespace, console: Console, progress: Progress) -> int:
+    from dataclasses import asdict, fields
+
+    from .evaluation import Row, evaluate, write_json, write_tsv
+
+    if args.output is not None and args.output.suffix not in (".tsv", ".json"):
+        raise InputError(f"{args.output} must end in .tsv or .json", "For example -o evaluation.tsv.")
+    found = evaluate(args.maps, args.truth, args.mask, args.threshold, progress)
+    if args.output is not None:
+        (write_json if args.output.suffix == ".json" else write_tsv)(found, args.output)
+    columns = [field.name for field in fields(Row)]
+    lines = ["\t".join(columns)]
+    for row in (*found.rows, found.pooled):
+        lines.append("\t".join(_cell(getattr(row, column)) for column in columns))
+    console.result(lines, cases=[asdict(row) for row in found.rows], pooled=asdict(found.pooled))
+    return 0
+
+
+def _cell(value: object) -> str:
+    if value is None or value != value:
+        return "n/a"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _threshold(text: str) -> Threshold:
+    try:
+        return Threshold.parse(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no device; write auto, cpu, cuda or cuda:N")
+    return text
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)

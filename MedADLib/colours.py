@@ -1,0 +1,59 @@
+"""The colours of a result: heat for how unusual a voxel is, a cool ramp for the rank of a region."""
+
+from __future__ import annotations
+
+import numpy as np
+
+HEAT_KNOTS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+HEAT_LIGHTNESS = np.array([25.0, 42.5, 60.0, 77.5, 95.0])
+HEAT_CHROMA = np.array([48.0, 80.0, 88.0, 82.0, 45.0])
+HEAT_HUE = np.array([5.0, 35.0, 52.0, 78.0, 98.0])
+OPAQUE_AT = 0.5
+WHITE_D65 = np.array([0.95047, 1.0, 1.08883])
+RGB_FROM_XYZ = np.array(
+    [[3.2404542, -1.5371385, -0.4985314], [-0.9692660, 1.8760108, 0.0415560], [0.0556434, -0.2040259, 1.0572252]]
+)
+
+
+def heat_colours(count: int = 256) -> np.ndarray:
+    """Crimson through orange to pale yellow, from transparent to opaque.
+
+    Lightness rises by equal steps, so that equal differences in the map look equal and the order survives in grey.
+
+    Args:
+        count: Number of colours, at least 2.
+
+    Returns:
+        Shape (count, 4), red, green, blue, alpha in [0, 1]; alpha is 0 first and 1 from the middle of the scale on.
+    """
+    place = np.linspace(0.0, 1.0, count)
+    lightness = np.interp(place, HEAT_KNOTS, HEAT_LIGHTNESS)
+    chroma = np.interp(place, HEAT_KNOTS, HEAT_CHROMA)
+    hue = np.radians(np.interp(place, HEAT_KNOTS, HEAT_HUE))
+    rgb = _rgb_from_lab(np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], axis=1))
+    return np.column_stack([rgb, np.minimum(1.0, place / OPAQUE_AT)])
+
+
+def region_colour(rank: int) -> tuple[float, float, float]:
+    """Bright cyan for rank 1, deepening to violet; no colour of the heat scale, so that outlines stay visible on it.
+
+    Args:
+        rank: 1 is the most unusual region.
+
+    Returns:
+        Red, green, blue in [0, 1]. It depends on the rank alone, so it does not change with the number of regions.
+    """
+    depth = 1.0 - np.exp(-(rank - 1) / 4.0)
+    first, last = np.array([88.0, -48.0, -16.0]), np.array([52.0, 45.0, -70.0])
+    red, green, blue = _rgb_from_lab((first + depth * (last - first))[None])[0]
+    return float(red), float(green), float(blue)
+
+
+def _rgb_from_lab(lab: np.ndarray) -> np.ndarray:
+    """The sRGB values in [0, 1] of CIELAB colours, both of shape (N, 3), clipped to the gamut."""
+    y = (lab[:, 0] + 16.0) / 116.0
+    steps = np.stack([y + lab[:, 1] / 500.0, y, y - lab[:, 2] / 200.0], axis=1)
+    knee = 6.0 / 29.0
+    xyz = np.where(steps > knee, steps**3, 3.0 * knee**2 * (steps - 4.0 / 29.0)) * WHITE_D65
+    linear = np.clip(xyz @ RGB_FROM_XYZ.T, 0.0, 1.0)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1.0 / 2.4) - 0.055)

@@ -1,0 +1,222 @@
+"""``medad compare``: every model on the same healthy scans and the same lesions, with and without what surrounds it."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from .benchmark_cases import Case
+    from .calibration import Pooling
+    from .modelfile import Model
+    from .preparation import Prepared
+    from .progress import Progress
+
+HEALTHY_FALSE_POSITIVES = 0.01
+SEED = 20260
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``medad compare``."""
+    parser.add_argument("models", nargs="+", help="model names or files; all with the same template and split")
+    parser.add_argument(
+        "--healthy", type=Path, required=True, metavar="DIR", help="folder that the models were trained from"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="tables, pictures and kept scores"
+    )
+    parser.add_argument("--part", choices=("benchmark", "validation"), default="benchmark", help="scans of the split")
+    parser.add_argument("--every", action="store_true", help="every kind with every contrast in every subject")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the lesions")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--real", nargs=2, type=Path, action="append", default=[], metavar=("IMAGE", "TRUTH"),
+                        help="a real scan with a lesion mask; reported apart; may be repeated")  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """Something that gives a prepared scan a raw score map and a sample score.
+
+    Attributes:
+        name: For the tables.
+        key: For file names; another one for another model file.
+        score: From a prepared scan to (score map (Z, Y, X), sample score).
+        pooling: What its map is pooled with where pooling is on.
+    """
+
+    name: str
+    key: str
+    score: Callable[[Prepared], tuple[np.ndarray, float]]
+    pooling: Pooling
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The scores of a case: what a row of the table is computed from."""
+
+    kind: str
+    contrast: str
+    mask: np.ndarray
+    truth: np.ndarray
+    score: np.ndarray
+    sample: float
+
+
+def detectors(models: Sequence[Model], device: str) -> list[Detector]:
+    """The plain intensity deviation, each model, and the plain reconstruction of a latent restoration."""
+    from .calibration import Pooling
+    from .methods.latent_restoration import LatentRestoration
+
+    template = hashlib.sha256(models[0].template.image.array.tobytes()).hexdigest()[:12]
+    found = [Detector("intensity deviation", f"intensity-{template}", intensity_deviation, Pooling(0.0, 6.0))]
+    names = [model.method.name for model in models]
+    for model in models:
+        method, pooling = model.method, model.calibration.pooling
+        suffix = f" ({model.name} {model.sha256[:6]})" if names.count(method.name) > 1 else ""
+        if isinstance(method, LatentRestoration):
+            plain = replace(method.parameters, restoration_nll=1e9, samples=1)
+            plain_method = LatentRestoration(plain, method.vqvae, method.prior)
+            found.append(
+                Detector(
+                    f"VQ-VAE reconstruction{suffix}",
+                    f"{model.sha256[:12]}-plain",
+                    _scorer(plain_method, device),
+                    pooling,
+                )
+            )
+        found.append(Detector(f"{method.name}{suffix}", model.sha256[:12], _scorer(method, device), pooling))
+    return found
+
+
+def intensity_deviation(prepared: Prepared) -> tuple[np.ndarray, float]:
+    """No model at all: distance of each voxel from the brain's median, in its standard deviation."""
+    inside = prepared.image[prepared.mask]
+    deviation = np.abs(prepared.image - np.median(inside)) / inside.std()
+    return np.where(prepared.mask, deviation, 0).astype(np.float32), float(deviation[prepared.mask].mean())
+
+
+def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
+    """Compare models and write ``comparison.tsv``, ``kinds.tsv``, ``real.tsv``, ``comparison.json`` and pictures.
+
+    Args:
+        args: What `add_arguments` declares.
+        progress: Told after each case; may cancel, after which kept scores are used again.
+
+    Returns:
+        0.
+
+    Raises:
+        MedADError: If models do not belong together or scans are missing.
+    """
+    from .benchmark_cases import CaseName, case_names, cases, real_case
+    from .comparison_picture import write_picture
+    from .comparison_tables import kind_rows, real_rows, rows_of, variants
+    from .device import resolve
+    from .modelfile import load_model
+    from .progress import Progress
+    from .training_data import find_scans
+
+    progress = progress or Progress()
+    models = [load_model(name) for name in args.models]
+    template, split = models[0].template, models[0].training.get("split", {})
+    for model in models:
+        if not np.array_equal(model.template.image.array, template.image.array) or model.training.get("split") != split:
+            raise InputError(
+                f"{model.name} has another template or split than {models[0].name}", "Train them from one --work."
+            )
+    if not split.get(args.part):
+        raise InputError(f"{models[0].name} keeps no {args.part} scans", "Train with a --split that names some.")
+    scans = find_scans(args.healthy)
+    methods = detectors(models, resolve(args.device))
+    args.output.mkdir(parents=True, exist_ok=True)
+    names = [CaseName(subject, "calibration") for subject in split["calibration"]]
+    names += case_names(split[args.part], args.every)
+    kept: dict[str, list[Kept]] = {detector.name: [] for detector in methods}
+    progress.stage("scoring", 0.0, 0.9)
+    for number, name in enumerate(names):
+        progress.update(number / len(names), str(name))
+        make = lambda name=name: next(cases([_untouched(name)], scans, template, args.seed))  # noqa: E731
+        for detector, scores in zip(methods, _scores(make, str(name), methods, args)):
+            kept[detector.name].append(replace(scores, kind=name.kind, contrast=name.contrast))
+    for image, truth in args.real:
+        label = f"{image.parent.name}-{image.name.split('.')[0]}"
+        progress.update(1.0, label)
+        make = lambda image=image, truth=truth: real_case(image, truth, template)  # noqa: E731
+        for detector, scores in zip(methods, _scores(make, label, methods, args)):
+            kept[detector.name].append(replace(scores, kind="real", contrast=label))
+    progress.stage("tables", 0.9, 1.0)
+    spacing, voxel_ml = template.image.spacing, template.image.voxel_ml
+    rows, by_kind, real = [], [], []
+    for number, detector in enumerate(methods):
+        progress.update(number / len(methods), detector.name)
+        found = list(variants(detector, kept[detector.name], spacing))
+        rows += rows_of(found, voxel_ml)
+        by_kind += kind_rows(found, voxel_ml)
+        real += real_rows(found, voxel_ml)
+        write_picture(args.output / f"{detector.name.replace(' ', '-')}.png", detector.name, found[-1])
+    for name, table in (("comparison.tsv", rows), ("kinds.tsv", by_kind), ("real.tsv", real)):
+        if table:
+            _write_table(args.output / name, table)
+    record = {"models": {m.name: m.sha256 for m in models}, "part": args.part, "seed": args.seed, "cases": len(names)}
+    (args.output / "comparison.json").write_text(json.dumps(record | {"rows": rows}, indent=1), encoding="utf-8")
+    progress.finish()
+    print((args.output / "comparison.tsv").read_text(encoding="utf-8"))
+    return 0
+
+
+def pooled_map(detector: Detector, kept: Kept, pooled: bool, spacing: Sequence[float]) -> np.ndarray:
+    """The case's score map, pooled or as it is."""
+    from .postprocessing import pool
+
+    if not pooled:
+        return kept.score
+    return pool(kept.score, kept.mask, spacing, detector.pooling.minimum_mm, detector.pooling.average_mm)
+
+
+def _scorer(method, device: str) -> Callable[[Prepared], tuple[np.ndarray, float]]:
+    def score(prepared: Prepared) -> tuple[np.ndarray, float]:
+        result = method.restore(prepared.image, prepared.mask, seed=0, device=device)
+        return result.score, result.sample_score
+
+    return score
+
+
+def _untouched(name):
+    """Calibration scans are made like untouched ones."""
+    return replace(name, kind="healthy") if name.kind == "calibration" else name
+
+
+def _scores(make: Callable[[], Case], label: str, methods: Sequence[Detector], args: argparse.Namespace) -> list[Kept]:
+    """Scores of a case by all detectors, from an earlier run where it kept them."""
+    folder = args.output / "scores"
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"{label}_{args.seed}_{d.key}.npz" for d in methods]
+    case: Case | None = None
+    found = []
+    for detector, file in zip(methods, files):
+        if not file.is_file():
+            case = case or make()
+            score, sample = detector.score(case.prepared)
+            partial = file.with_suffix(".partial.npz")
+            np.savez(partial, score=score, sample=sample, mask=case.prepared.mask, truth=case.truth)
+            partial.replace(file)
+        with np.load(file, allow_pickle=False) as content:
+            found.append(Kept("", "", content["mask"], content["truth"], content["score"], float(content["sample"])))
+    return found
+
+
+def _write_table(path: Path, rows: Sequence[dict]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]), delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,183 @@
+"""The one entry: a scan and a model in, what is unusual out."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import __version__
+from .errors import InputError
+from .progress import Progress
+from .regions import Region, find_regions
+from .threshold import Threshold
+from .volume import Volume
+
+if TYPE_CHECKING:
+    from .modelfile import Model
+
+SMALLEST_REGION_ML = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """What a user may choose.
+
+    Attributes:
+        mask: Brain on the scan's own grid; None finds it.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        seed: Of everything random.
+        threshold: None takes the model's own.
+        smallest_region_ml: Smaller regions are not listed.
+    """
+
+    mask: Volume | None = None
+    device: str = "auto"
+    seed: int = 0
+    threshold: Threshold | None = None
+    smallest_region_ml: float = SMALLEST_REGION_ML
+
+    def __post_init__(self) -> None:
+        if self.seed < 0 or not 0 <= self.smallest_region_ml < 1e4:
+            raise InputError("the seed must not be negative and the smallest region must be 0 to 10000 ml")
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """What is unusual in a scan; every volume is on the scan's own grid.
+
+    Attributes:
+        volume: The scan.
+        mask: Examined region, uint8.
+        anomaly: float32, finite, in units of healthy spread, 0 outside the examined region and where the scan is
+            no more unusual than the healthy mean.
+        restored: What a healthy version would look like, in the scan's intensity units.
+        labels: int16, the number of the region of each voxel, 0 for none.
+        regions: By rank.
+        threshold: On the anomaly map.
+        expected_false_positive_ml: Mean volume above the threshold in a healthy scan.
+        score: Sample score, larger = more unusual.
+        p_value: (1 + #{healthy ≥ score}) / (n + 1).
+        healthy_count: n; no p-value is below 1 / (n + 1).
+        provenance: How it was made, JSON-able.
+        warnings: What the reader must know.
+    """
+
+    volume: Volume
+    mask: Volume
+    anomaly: Volume
+    restored: Volume
+    labels: Volume
+    regions: tuple[Region, ...]
+    threshold: float
+    expected_false_positive_ml: float
+    score: float
+    p_value: float
+    healthy_count: int
+    provenance: dict
+    warnings: tuple[str, ...]
+
+
+def detect(
+    volume: Volume, model: Model, settings: Settings | None = None, progress: Progress | None = None
+) -> Detection:
+    """Find what does not look healthy.
+
+    Args:
+        volume: The scan, any orientation and spacing.
+        model: A calibrated model, see `load_model`.
+        settings: Choices of the user.
+        progress: Told about each stage; may cancel.
+
+    Returns:
+        The detection on the scan's own grid.
+
+    Raises:
+        InputError: If the scan or the mask cannot be used, or the device is not there.
+        Cancelled: If the user asked to stop.
+    """
+    from .brainmask import brain_mask
+    from .device import run_on
+    from .preparation import prepare
+
+    settings, progress = settings or Settings(), progress or Progress()
+    calibration = model.calibration
+    if calibration is None:
+        raise InputError(
+            f"the model {model.name} is not calibrated", "Train it with calibration scans, or take another."
+        )
+    progress.stage("brain mask", 0.0, 0.05, "finding the brain")
+    brain, how = brain_mask(volume, settings.mask, progress)
+    progress.stage("preparation", 0.05, 0.3, "aligning to the model's template")
+    prepared = prepare(volume, brain, model.template, progress)
+    progress.stage("restoration", 0.3, 0.9, "imagining a healthy version")
+    restoration, device, notes = run_on(
+        settings.device,
+        lambda device: model.method.restore(
+            prepared.image, prepared.mask, seed=settings.seed, device=device, progress=progress
+        ),
+    )
+    progress.stage("anomaly map", 0.9, 0.95, "comparing with healthy scans")
+    spacing = model.template.image.spacing
+    unusual = calibration.anomaly_map(restoration.score, prepared.mask, spacing)
+    anomaly = prepared.map_to_native(np.maximum(unusual, 0))
+    restored = prepared.image_to_native(restoration.restored)
+    progress.stage("regions", 0.95, 1.0, "delineating regions")
+    threshold = calibration.value_of(settings.threshold or calibration.threshold)
+    labels, regions = find_regions(anomaly, threshold, calibration.region_p_value, settings.smallest_region_ml)
+    progress.finish()
+    provenance = {
+        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
+        "method": model.method.name,
+        "seed": settings.seed,
+        "settings": {
+            "threshold": str(settings.threshold or calibration.threshold),
+            "smallest_region_ml": settings.smallest_region_ml,
+        },
+        "device": device,
+        "brain_mask": how,
+        "input": {"name": volume.name, "sha256": content_hash(volume)},
+        "resemblance": {key: round(value, 4) for key, value in prepared.resemblance.items()},
+        "facts": restoration.facts,
+        "versions": versions(),
+        "seconds": {stage: round(seconds, 2) for stage, seconds in progress.seconds.items()},
+    }
+    return Detection(
+        volume,
+        volume.with_array(brain.astype(np.uint8), f"{volume.name}_mask"),
+        anomaly,
+        restored,
+        volume.with_array(labels, f"{volume.name}_regions"),
+        regions,
+        threshold,
+        calibration.expected_false_positive_ml(threshold),
+        restoration.sample_score,
+        calibration.sample_p_value(restoration.sample_score),
+        calibration.count,
+        provenance,
+        (*prepared.warnings(), *notes),
+    )
+
+
+def content_hash(volume: Volume) -> str:
+    """sha256 of the voxels and the affine."""
+    digest = hashlib.sha256(np.ascontiguousarray(volume.array).data)
+    digest.update(np.round(volume.affine, 6).tobytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed the result."""
+    import SimpleITK
+    import torch
+
+    return {
+        "medad": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "SimpleITK": SimpleITK.Version_VersionString(),
+    }

@@ -1,0 +1,223 @@
+"""One DICOM series in a folder to one volume: which slices belong together, and whether one is missing.
+
+Nothing read from the headers that could name a patient reaches a message.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .errors import InputError
+from .reading import silenced
+from .volume import LPS_RAS, Volume
+
+log = logging.getLogger(__name__)
+
+SPACING_TOLERANCE_MM = 0.1
+SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+LEAVE_OUT = "Leave only the series to examine in the folder."
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """What the header of one DICOM image file says that matters for its place in a volume."""
+
+    path: Path
+    series: str
+    series_number: str
+    instance: str
+    patient: tuple[str, str]
+    modality: str
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    cosines: np.ndarray | None
+    position: np.ndarray | None
+
+    @property
+    def frames(self) -> int:
+        """Slices in this file: more than one in an enhanced object."""
+        return self.size[2] if len(self.size) > 2 else 1
+
+
+def read_series(folder: Path, name: str) -> Volume:
+    """Read the one image series that a folder holds.
+
+    Args:
+        folder: The DICOM files, in any order, possibly among others.
+        name: What to call the volume.
+
+    Returns:
+        The volume with float32 voxels, shape (Z, Y, X), rescaled as the headers say.
+
+    Raises:
+        InputError: If there is no series or more than one, or slices are missing, damaged or unevenly spaced.
+    """
+    slices = _choose(folder, _headers(folder))
+    if slices[0].frames > 1:
+        return _read_multiframe(folder, slices[0], name)
+    slices, affine = _arrange(folder, slices)
+    return Volume(_read_slices(folder, slices), affine, name)
+
+
+def _headers(folder: Path) -> list[Slice]:
+    """The headers of all image slices in the folder; other objects are left out and counted in a warning."""
+    found, others = [], 0
+    for path in sorted(folder.iterdir()):
+        if not path.is_file() or path.name.upper() == "DICOMDIR":
+            continue
+        with path.open("rb") as stream:
+            if stream.read(132)[128:] != b"DICM":
+                continue
+        header = _header(path)
+        if header is None:
+            others += 1
+        else:
+            found.append(header)
+    if others:
+        log.warning("%d DICOM files that are no image slices (localizer, segmentation, report) are left out", others)
+    if not found:
+        problem = f"{folder} holds no DICOM slices"
+        if others:
+            problem = f"{folder} holds {others} DICOM files, but no image slice that can be read"
+        raise InputError(problem, "Give the folder that directly holds the slices.")
+    return found
+
+
+def _header(path: Path) -> Slice | None:
+    """One file's header; None for what is no image slice."""
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(path))
+    try:
+        with silenced():
+            reader.ReadImageInformation()
+    except RuntimeError:
+        return None
+
+    def tag(key: str) -> str:
+        return reader.GetMetaData(key).strip(" \0") if reader.HasMetaDataKey(key) else ""
+
+    def numbers(key: str, count: int) -> np.ndarray | None:
+        try:
+            values = np.array([float(part) for part in tag(key).split("\\")])
+        except ValueError:
+            return None
+        return values if values.shape == (count,) and np.isfinite(values).all() else None
+
+    localizer = "LOCALIZER" in tag("0008|0008").upper().split("\\")
+    if localizer or tag("0008|0016") in SEGMENTATION_CLASSES or reader.GetNumberOfComponents() != 1:
+        return None
+    return Slice(
+        path=path,
+        series=tag("0020|000e"),
+        series_number=tag("0020|0011"),
+        instance=tag("0008|0018"),
+        patient=(tag("0010|0020"), tag("0010|0010")),
+        modality=tag("0008|0060"),
+        size=reader.GetSize(),
+        spacing=reader.GetSpacing(),
+        cosines=numbers("0020|0037", 6),
+        position=numbers("0020|0032", 3),
+    )
+
+
+def _choose(folder: Path, headers: list[Slice]) -> list[Slice]:
+    """The slices of the only series of more than one slice, without duplicates."""
+    copies = len(headers) - len({header.instance for header in headers})
+    if copies:
+        log.warning("%d DICOM files are copies of others and are left out", copies)
+    series: dict[str, list[Slice]] = {}
+    for header in {header.instance: header for header in headers}.values():
+        series.setdefault(header.series, []).append(header)
+    volumes = [members for members in series.values() if sum(member.frames for member in members) > 1]
+    if not volumes:
+        raise InputError(f"{folder} holds single images, no series of slices", "Give the folder with all slices.")
+    if len(volumes) > 1:
+        shown = ", ".join(
+            f"number {members[0].series_number or '?'} ({members[0].modality}, {sum(m.frames for m in members)} slices)"
+            for members in volumes
+        )
+        raise InputError(f"{folder} holds {len(volumes)} image series: {shown}", LEAVE_OUT)
+    if len(series) > 1:
+        log.warning("%d series of a single image are left out", len(series) - 1)
+    chosen = volumes[0]
+    if len({member.patient for member in chosen}) > 1:
+        raise InputError(f"{folder} holds slices of different patients in one series", LEAVE_OUT)
+    if len(chosen) > 1 and any(member.frames > 1 for member in chosen):
+        raise InputError(f"{folder} holds {len(chosen)} volumes in one series", LEAVE_OUT)
+    return chosen
+
+
+def _arrange(folder: Path, slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
+    """The slices from first to last, and their affine to RAS mm."""
+    if any(member.cosines is None or member.position is None for member in slices):
+        raise InputError(f"{folder} has slices that do not say where they lie", "Export the series again.")
+    cosines = slices[0].cosines
+    sizes = Counter(member.size[:2] for member in slices)
+    if len(sizes) > 1:
+        shown = ", ".join(f"{count} of {x} x {y}" for (x, y), count in sizes.items())
+        raise InputError(f"{folder} has slices of different size ({shown})", LEAVE_OUT)
+    if np.ptp([[*member.cosines, *member.spacing[:2]] for member in slices], axis=0).max() > 1e-3:
+        raise InputError(f"{folder} has slices of different angle or pixel size", LEAVE_OUT)
+    normal = np.cross(cosines[:3], cosines[3:])
+    slices = sorted(slices, key=lambda member: float(member.position @ normal))
+    positions = np.array([member.position for member in slices])
+    gaps = np.diff(positions @ normal)
+    usual = float(np.median(gaps))
+    if gaps.min() < SPACING_TOLERANCE_MM / 10:
+        raise InputError(f"{folder} has several images at one place (time points or echoes)", LEAVE_OUT)
+    missing = [(n, round(gap / usual) - 1) for n, gap in enumerate(gaps) if gap > 1.5 * usual]
+    if missing:
+        shown = ", ".join(f"{count} between slices {n + 1} and {n + 2}" for n, count in missing[:5])
+        total = sum(count for _, count in missing)
+        raise InputError(f"{folder} lacks {total} slices: {shown}", "Export the whole series.")
+    if np.abs(gaps - usual).max() > SPACING_TOLERANCE_MM:
+        problem = f"{folder} has unevenly spaced slices ({gaps.min():.3g} to {gaps.max():.3g} mm)"
+        raise InputError(problem, "Resample it to a regular grid first.")
+    sideways = positions - positions[0]
+    sideways -= np.outer(sideways @ normal, normal)
+    if np.abs(sideways).max() > 0.5 * min(slices[0].spacing[:2]):
+        raise InputError(f"{folder} was scanned with a tilted gantry", "Resample it to a regular grid first.")
+    x_spacing, y_spacing = slices[0].spacing[:2]
+    lps = np.eye(4)
+    lps[:3, :3] = np.column_stack([cosines[:3] * x_spacing, cosines[3:] * y_spacing, normal * gaps.mean()])
+    lps[:3, 3] = positions[0]
+    return slices, LPS_RAS @ lps
+
+
+def _read_slices(folder: Path, slices: list[Slice]) -> np.ndarray:
+    """Voxels of the ordered slices, float32 so that each slice's own rescaling survives."""
+    import SimpleITK as sitk
+
+    reader = sitk.ImageSeriesReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileNames([str(member.path) for member in slices])
+    reader.SetOutputPixelType(sitk.sitkFloat32)
+    try:
+        with silenced():
+            return sitk.GetArrayFromImage(reader.Execute())
+    except RuntimeError as error:
+        problem = f"{folder} has slices that cannot be decoded"
+        raise InputError(problem, "Export the series again, uncompressed.") from error
+
+
+def _read_multiframe(folder: Path, header: Slice, name: str) -> Volume:
+    """The volume of an enhanced object: all slices in one file."""
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(header.path))
+    reader.SetOutputPixelType(sitk.sitkFloat32)
+    try:
+        with silenced():
+            return Volume.from_sitk(reader.Execute(), name)
+    except RuntimeError as error:
+        raise InputError(f"{folder} has an image that cannot be decoded", "Export it again, uncompressed.") from error

@@ -1,0 +1,175 @@
+"""Entries of a model file, parsed strictly: text, JSON into dataclasses, and safetensors."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from .archive import DAMAGED, HOSTILE
+from .errors import ModelError
+
+UPDATE = "Update MedAD."
+UPDATE_OR_AGAIN = f"{UPDATE} If it is up to date: {DAMAGED}"
+TEXT_BYTES = 1 << 20
+
+_TENSOR_HEADER_BYTES = 1 << 22
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def text_of(files: dict[str, bytes], name: str) -> str:
+    """A text entry that is safe to show on a console."""
+    if len(files[name]) > TEXT_BYTES:
+        raise ModelError(f"{name} is longer than the {TEXT_BYTES} bytes allowed", HOSTILE)
+    try:
+        text = files[name].decode()
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{name} is not UTF-8 text") from error
+    if not text.strip():
+        raise ModelError(f"{name} is empty")
+    if _CONTROL.search(text):
+        raise ModelError(f"{name} holds control characters", HOSTILE)
+    return text
+
+
+def json_of(files: dict[str, bytes], name: str) -> Any:
+    """A JSON entry: no key twice, no number beyond 64 bits, nothing that a bundle loader would take for code."""
+    try:
+        numbers = {"parse_int": _integer, "parse_float": _finite, "parse_constant": _finite}
+        document = json.loads(text_of(files, name), object_pairs_hook=_once, **numbers)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{name} is no sound JSON ({error})") from error
+    pending = [document]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            pending += value
+        elif isinstance(value, str):
+            if value == "_target_" or value.startswith("$"):
+                raise ModelError(f"{name} holds {value[:40]!a}, which bundle loaders take for code", HOSTILE)
+            if _CONTROL.search(value):
+                raise ModelError(f"{name} holds control characters", HOSTILE)
+    return document
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a key is given twice")
+    return document
+
+
+def _integer(text: str) -> int:
+    if len(text) > 18:
+        raise ValueError("a whole number is too long")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not np.isfinite(number):
+        raise ValueError("a number is not finite")
+    return number
+
+
+def json_bytes(document: dict) -> bytes:
+    """The same bytes for the same content."""
+    try:
+        text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return f"{text}\n".encode()
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"the model has what JSON cannot hold ({error})", "Use plain finite values.") from error
+
+
+def from_json(cls: type, document: object, where: str) -> Any:
+    """Build a frozen dataclass from a JSON object, exactly: nothing missing, unknown or converted by guess.
+
+    Args:
+        cls: Dataclass whose fields are int, float, bool, str, dict, tuple, Literal, or a union of these with None.
+            An int is taken for a float, a list for a tuple; nothing else is.
+        document: What the JSON parser gave.
+        where: What to call it in errors.
+
+    Raises:
+        ModelError: If it does not fit, or the dataclass refuses the values with ValueError.
+    """
+    if not isinstance(document, dict):
+        raise ModelError(f"{where} is not an object")
+    hints = get_type_hints(cls)
+    names = [field.name for field in fields(cls) if field.init]
+    if unknown := sorted(set(document) - set(names)):
+        raise ModelError(f"{where} has the unknown key {unknown[0]!a:.80}", UPDATE_OR_AGAIN)
+    if missing := [name for name in names if name not in document]:
+        raise ModelError(f"{where} lacks {missing[0]}")
+    values = {}
+    try:
+        for name in names:
+            values[name] = _typed(document[name], hints[name])
+    except TypeError as error:
+        raise ModelError(f"{where} has a {name} of the wrong type") from error
+    try:
+        return cls(**values)
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{where} is malformed ({error!s:.200})") from error
+
+
+def _typed(value: object, kind: Any) -> Any:
+    """A JSON value as the annotation `kind` has it, or TypeError."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        for option in arguments:
+            try:
+                return _typed(value, option)
+            except TypeError:
+                continue
+    elif origin is Literal:
+        if any(type(value) is type(choice) and value == choice for choice in arguments):
+            return value
+    elif origin is tuple and type(value) is list:
+        if arguments[1:] == (Ellipsis,):
+            arguments = arguments[:1] * len(value)
+        if len(arguments) == len(value):
+            return tuple(_typed(item, option) for item, option in zip(value, arguments))
+    elif kind is float and type(value) in (int, float):
+        return float(value)
+    # `type(...) is`, for True is an int to isinstance.
+    elif kind in (int, bool, str, dict, NoneType) and type(value) is kind:
+        return value
+    raise TypeError(f"not a {kind}")
+
+
+def tensors_of(files: dict[str, bytes], name: str) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors entry: plain numbers, all finite."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    content = files[name]
+    # The parser accepts headers of 100 MB; ours describe some hundred tensors.
+    if len(content) < 8 or int.from_bytes(content[:8], "little") > min(len(content) - 8, _TENSOR_HEADER_BYTES):
+        raise ModelError(f"{name} is not a safetensors file", HOSTILE)
+    try:
+        tensors = load(content)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"{name} is not a sound safetensors file ({error})") from error
+    for key, array in tensors.items():
+        if array.dtype == bool and array.view(np.uint8).max(initial=0) > 1:
+            raise ModelError(f"{name} holds {key[:80]!a}, with truth values that are neither true nor false")
+        if array.dtype.kind not in "biuf":
+            raise ModelError(f"{name} holds {key[:80]!a}, of a number type that MedAD does not use")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ModelError(f"{name} holds {key[:80]!a}, with values that are not finite")
+    return tensors
+
+
+def tensor_bytes(tensors: dict[str, np.ndarray]) -> bytes:
+    """A safetensors file; the same bytes for the same arrays."""
+    from safetensors.numpy import save
+
+    # The writer takes the memory as it lies, so that a transposed view would come back scrambled.
+    return save({name: np.asarray(array, order="C") for name, array in sorted(tensors.items())})

@@ -1,0 +1,117 @@
+"""No network at all: how far each place is from the mean of healthy scans, in their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ModelError
+from ..postprocessing import smooth
+from ..progress import Progress
+from .method import Restoration, require_tensors
+
+FEWEST = 3
+
+
+@dataclass(frozen=True)
+class AtlasParameters:
+    """Settings of the atlas.
+
+    Attributes:
+        shape: Model grid (Z, Y, X).
+        spacing: Voxel spacing along (x, y, z) in mm.
+        fwhm_mm: Smoothing of the signed z-score, full width at half maximum.
+        floor: Smallest spread, as a part of its mean over the brain; keeps quiet places from shouting.
+    """
+
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...]
+    fwhm_mm: float = 8.0
+    floor: float = 0.5
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != 3 or len(self.spacing) != 3 or min(self.shape) < 1 or min(self.spacing) <= 0:
+            raise ValueError("the atlas needs a 3-D grid")
+        if not (0 <= self.fwhm_mm <= 50 and 0 < self.floor <= 10):
+            raise ValueError("fwhm_mm must be 0 to 50, floor above 0 to 10")
+
+
+class Atlas:
+    """Voxelwise z-score against aligned, histogram-matched healthy scans; the baseline every network must beat."""
+
+    name = "atlas"
+    Parameters = AtlasParameters
+
+    def __init__(self, parameters: AtlasParameters, mean: np.ndarray, spread: np.ndarray):
+        """Take mean and spread of healthy scans, float32 (Z, Y, X) in standard intensities."""
+        self.parameters, self.mean, self.spread = parameters, mean, spread
+
+    @classmethod
+    def train(cls, scans: Sequence[tuple[np.ndarray, np.ndarray]], spacing: tuple[float, ...], **settings) -> Atlas:
+        """Mean and standard deviation over scans and their mirror images.
+
+        Args:
+            scans: Pairs of prepared image and mask, each (Z, Y, X).
+            spacing: Voxel spacing along (x, y, z) in mm.
+            **settings: Other fields of `AtlasParameters`.
+
+        Raises:
+            ModelError: If there are fewer than 3 scans.
+        """
+        if len(scans) < FEWEST:
+            raise ModelError(f"an atlas of {len(scans)} scans has no spread", "Give at least 3 healthy scans.")
+        shape = scans[0][0].shape
+        count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        for image, mask in scans:
+            for i, m in ((image, mask), (image[:, :, ::-1], mask[:, :, ::-1])):
+                values = np.where(m, i.astype(np.float64), 0.0)
+                count, total, squares = count + m, total + values, squares + values**2
+        safe = np.maximum(count, 1)
+        mean = total / safe
+        spread = np.sqrt(np.maximum(squares / safe - mean**2, 0))
+        rare = count < 2 * FEWEST
+        mean[count == 0] = 0.0
+        spread[rare] = spread[~rare].max()
+        parameters = AtlasParameters(tuple(shape), tuple(float(s) for s in spacing), **settings)
+        return cls(parameters, mean.astype(np.float32), spread.astype(np.float32))
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Mean and spread in half precision."""
+        return {"mean": self.mean.astype(np.float16), "spread": self.spread.astype(np.float16)}
+
+    @classmethod
+    def from_tensors(cls, parameters: AtlasParameters, tensors: dict[str, np.ndarray]) -> Atlas:
+        """The atlas of saved tensors.
+
+        Raises:
+            ModelError: If they do not fit the parameters.
+        """
+        require_tensors(cls.name, tensors, {"mean": parameters.shape, "spread": parameters.shape})
+        mean, spread = (tensors[key].astype(np.float32) for key in ("mean", "spread"))
+        if spread.min() < 0 or spread.max() <= 0:
+            raise ModelError("the spread of the atlas model is not positive", "Get the model file again.")
+        return cls(parameters, mean, spread)
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether scans of this shape (Z, Y, X) can be compared."""
+        return tuple(shape) == tuple(self.parameters.shape)
+
+    def restore(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        progress: Progress | None = None,
+    ) -> Restoration:
+        """Score |smoothed z|; the restored scan is the healthy mean. See `Method.restore`."""
+        floor = self.parameters.floor * float(self.spread[mask].mean())
+        z = np.where(mask, (image - self.mean) / np.maximum(self.spread, floor), 0).astype(np.float32)
+        if self.parameters.fwhm_mm > 0:
+            z = smooth(z, mask, self.parameters.spacing, self.parameters.fwhm_mm)
+        score = np.where(mask, np.abs(z), 0).astype(np.float32)
+        restored = np.where(mask, self.mean, 0).astype(np.float32)
+        return Restoration(score, restored, float(score[mask].mean()))

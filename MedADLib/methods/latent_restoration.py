@@ -1,0 +1,184 @@
+"""Restoration in the code space of a VQ-VAE under an autoregressive prior (Naval Marimont and Tarroni 2021)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..networks.prior import Cache, CodePrior, likelihood_of
+from ..networks.vqvae import VQVAE
+from ..progress import Progress
+from .method import Restoration
+from .resampling import resample_codes
+from .slicewise import load_network, network_tensors, slice_batches, with_prefix
+
+
+@dataclass(frozen=True)
+class LatentRestorationParameters:
+    """Settings of networks and restoration.
+
+    Attributes:
+        size: Slice size (Y, X).
+        channels: VQ-VAE channels; every level halves the grid.
+        residual_layers: Residual units of each level.
+        codes: Codebook size K.
+        width: Length of a code vector.
+        prior_width: Token width of the prior.
+        prior_layers: Its blocks.
+        prior_heads: Its attention heads.
+        restoration_nll: λ of restoration in nats; codes less likely than this are drawn anew.
+        sample_nll: λ of the sample score in nats.
+        samples: Restorations S of each slice.
+        sharpness: k of the weights softmax(k / mean residual).
+    """
+
+    size: tuple[int, ...] = (160, 160)
+    channels: tuple[int, ...] = (32, 64, 128)
+    residual_layers: int = 2
+    codes: int = 128
+    width: int = 64
+    prior_width: int = 128
+    prior_layers: int = 6
+    prior_heads: int = 4
+    restoration_nll: float = 1e9
+    sample_nll: float = 1e9
+    samples: int = 15
+    sharpness: float = 3.0
+
+    def __post_init__(self) -> None:
+        levels = len(self.channels)
+        if (
+            len(self.size) != 2
+            or not 1 <= levels <= 6
+            or any(n % (1 << levels) or not 0 < n <= 1024 for n in self.size)
+        ):
+            raise ValueError("the slice size must be 2-D and divisible by 2 to the number of levels")
+        numbers = (*self.channels, self.residual_layers, self.codes, self.width, self.prior_width, self.prior_layers)
+        if min(numbers) < 1 or self.prior_heads < 1 or self.prior_width % self.prior_heads:
+            raise ValueError("network sizes must be positive, the prior's width divisible by its heads")
+        # A model file names these sizes: networks must not take more memory than the file could ever fill.
+        if max(self.channels) > 512 or self.residual_layers > 8 or self.codes > 4096 or self.width > 1024:
+            raise ValueError("at most 512 channels, 8 residual layers, 4096 codes and a code width of 1024 are allowed")
+        if self.prior_width > 1024 or self.prior_layers > 32 or self.grid[0] * self.grid[1] > 1 << 14:
+            raise ValueError("at most a prior width of 1024, 32 layers and 16384 codes a slice are allowed")
+        positive = self.sharpness > 0 and self.restoration_nll >= 0 and self.sample_nll >= 0
+        if not 0 < self.samples <= 1000 or not positive:
+            raise ValueError("samples must be 1 to 1000, sharpness positive, thresholds not negative")
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Code grid (h, w)."""
+        return self.size[0] >> len(self.channels), self.size[1] >> len(self.channels)
+
+
+class LatentRestoration:
+    """Codes that the prior finds unlikely are drawn anew; what changes in the picture is unusual."""
+
+    name = "latent_restoration"
+    Parameters = LatentRestorationParameters
+
+    def __init__(self, parameters: LatentRestorationParameters, vqvae: VQVAE, prior: CodePrior):
+        self.parameters, self.vqvae, self.prior = parameters, vqvae, prior
+
+    @classmethod
+    def untrained(cls, parameters: LatentRestorationParameters, seed: int = 0) -> LatentRestoration:
+        """Fresh weights from a seed."""
+        p = parameters
+        torch.manual_seed(seed)
+        vqvae = VQVAE(tuple(p.channels), p.residual_layers, p.codes, p.width)
+        torch.manual_seed(seed + 1)
+        prior = CodePrior(p.codes, p.grid[0] * p.grid[1], p.prior_width, p.prior_layers, p.prior_heads)
+        return cls(parameters, vqvae.to(memory_format=torch.channels_last), prior)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The weights of both networks."""
+        return network_tensors(self.vqvae, "vqvae.") | network_tensors(self.prior, "prior.")
+
+    @classmethod
+    def from_tensors(cls, parameters: LatentRestorationParameters, tensors: dict[str, np.ndarray]) -> LatentRestoration:
+        """The method of saved weights; raises ModelError where they do not fit."""
+        method = cls.untrained(parameters)
+        vqvae, prior = with_prefix(tensors, "vqvae."), with_prefix(tensors, "prior.")
+        strays = {key: value for key, value in tensors.items() if not key.startswith(("vqvae.", "prior."))}
+        load_network(cls.name, method.vqvae, vqvae | strays)
+        load_network(cls.name, method.prior, prior)
+        method.vqvae.to(memory_format=torch.channels_last)
+        return method
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether scans of this shape (Z, Y, X) can be restored."""
+        return tuple(shape[1:]) == tuple(self.parameters.size)
+
+    def restore(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        progress: Progress | None = None,
+    ) -> Restoration:
+        """Score Σ ω |x − x_s| over S restorations; sample score Σ NLL·1[NLL > λ]. See `Method.restore`."""
+        p = self.parameters
+        self.vqvae.to(device).eval()
+        self.prior.to(device).eval()
+        score, restored = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+        spread = float(image[mask].std()) + 1e-6
+        sample_score, redrawn, slices = 0.0, 0, 0
+        with torch.inference_mode():
+            for chosen, batch, positions in slice_batches(image, mask, device, progress):
+                codes = self.vqvae.encode(batch, positions).flatten(1)
+                logits, cache = self.prior.fill(codes, positions)
+                nll = likelihood_of(logits, codes)
+                unlikely = nll > p.restoration_nll
+                sample_score += float(torch.where(nll > p.sample_nll, nll, 0).double().sum())
+                redrawn, slices = redrawn + int(unlikely.sum()), slices + len(chosen)
+                for row, index in enumerate(chosen):
+                    own = Cache(cache.keys[:, row : row + 1], cache.values[:, row : row + 1])
+                    copies = resample_codes(
+                        self.prior,
+                        codes[row],
+                        positions[row : row + 1],
+                        unlikely[row],
+                        logits[row],
+                        own,
+                        p.samples,
+                        (seed, int(index)),
+                    )
+                    restored[index], score[index] = self._compare(copies, positions[row : row + 1], batch[row], spread)
+                    if progress is not None:
+                        progress.update(float(index) / len(image), f"restoring slice {index}")
+        facts = {"codes_redrawn_per_slice": redrawn / max(slices, 1), "slices": slices}
+        restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
+        return Restoration(np.where(mask, score, 0).astype(np.float32), restored, sample_score, facts)
+
+    def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
+        """Negative log-likelihood of the codes that hold brain, in nats, (n,); λ is a percentile of these."""
+        found = []
+        h, w = self.parameters.grid
+        self.vqvae.to(device).eval()
+        self.prior.to(device).eval()
+        with torch.inference_mode():
+            for chosen, batch, positions in slice_batches(image, mask, device, None):
+                codes = self.vqvae.encode(batch, positions).flatten(1)
+                brain = mask[chosen].reshape(len(chosen), h, mask.shape[1] // h, w, mask.shape[2] // w).any(axis=(2, 4))
+                found.append(self.prior.nll(codes, positions).cpu().numpy()[brain.reshape(len(chosen), -1)])
+        return np.concatenate(found)
+
+    def _compare(
+        self, copies: torch.Tensor, position: torch.Tensor, image: torch.Tensor, spread: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted restoration and residual of one slice.
+
+        The weights divide by the *mean* residual of a restoration, in units of the scan's spread; with the sum over
+        all pixels, as the formula is sometimes printed, all weights would be the same.
+        """
+        distinct, counts = torch.unique(copies, dim=0, return_counts=True)
+        h, w = self.parameters.grid
+        pictures = self.vqvae.decode(distinct.view(-1, h, w), position.expand(len(distinct))).float()[:, 0]
+        residuals = (pictures - image).abs()
+        closeness = self.parameters.sharpness / (residuals.mean(dim=(1, 2)) / spread).clamp_min(1e-6)
+        weights = torch.softmax(closeness + counts.to(closeness.dtype).log(), dim=0)[:, None, None]
+        return (weights * pictures).sum(0).cpu().numpy(), (weights * residuals).sum(0).cpu().numpy()

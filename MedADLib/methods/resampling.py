@@ -1,0 +1,60 @@
+"""Draws the unlikely codes of a slice anew from the prior, several times."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..networks.prior import Cache, CodePrior
+
+
+def resample_codes(
+    prior: CodePrior,
+    codes: torch.Tensor,
+    position: torch.Tensor,
+    unlikely: torch.Tensor,
+    logits: torch.Tensor,
+    cache: Cache,
+    samples: int,
+    noise_key: tuple[int, int],
+) -> torch.Tensor:
+    """Restorations of one slice: codes marked unlikely are sampled, the others kept, in raster order.
+
+    The places before the first unlikely code are never evaluated again, for `logits` and `cache` of the likelihood
+    pass hold them; the kept codes between two unlikely ones go through the prior in one piece; nothing is evaluated
+    after the last. Sampling adds Gumbel noise to the logits and takes the largest; the noise depends on
+    `noise_key`, place and sample number only.
+
+    Args:
+        prior: The prior.
+        codes: Codes of the slice, int64 (length,).
+        position: Slice coordinate, (1,).
+        unlikely: Places to sample, bool (length,).
+        logits: Of the slice's own codes, (length, K).
+        cache: Of the slice's own codes, with one sample.
+        samples: How many restorations S.
+        noise_key: Seed and slice number.
+
+    Returns:
+        int64 (S, length).
+    """
+    restored = codes.repeat(samples, 1)
+    places = unlikely.nonzero()[:, 0].tolist()
+    if not places:
+        return restored
+    cache = cache.copies(0, samples)
+    positions = position.expand(samples)
+    current = logits[places[0]].expand(samples, -1)
+    for number, place in enumerate(places):
+        if number:
+            before = places[number - 1]
+            current = prior.extend(restored[:, before:place], positions, before + 1, cache)
+        noise = gumbel(noise_key, place, samples, prior.codes).to(current.device)
+        restored[:, place] = (current.float() + noise).argmax(dim=1)
+    return restored
+
+
+def gumbel(key: tuple[int, int], place: int, samples: int, codes: int) -> torch.Tensor:
+    """Standard Gumbel noise (samples, codes) of a place; the first samples are the same however many are drawn."""
+    generator = np.random.default_rng([*key, place])
+    return torch.from_numpy(generator.gumbel(size=(samples, codes)).astype(np.float32))

@@ -1,0 +1,67 @@
+"""What the slice-wise networks share: weights to and from numpy, and batches of a volume's slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from ..errors import ModelError
+from ..progress import Progress
+from ..slices import examined_slices, slice_positions
+from .method import require_tensors
+
+IN_FLIGHT = 8
+
+
+def network_tensors(network: torch.nn.Module, prefix: str = "") -> dict[str, np.ndarray]:
+    """A network's weights and buffers as numpy arrays, float32 where they are floats."""
+    return {prefix + key: value.detach().cpu().numpy() for key, value in network.state_dict().items()}
+
+
+def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndarray]) -> None:
+    """Put weights into a network and make it ready to infer.
+
+    Raises:
+        ModelError: If a tensor is missing, extra, or of another shape or type.
+    """
+    state = network.state_dict()
+    require_tensors(name, tensors, {key: tuple(value.shape) for key, value in state.items()})
+    for key, value in state.items():
+        if torch.from_numpy(np.zeros(0, tensors[key].dtype)).dtype != value.dtype:
+            raise ModelError(f"the tensor {key} of the {name} model has type {tensors[key].dtype}, not {value.dtype}")
+    network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in tensors.items()})
+    network.eval().requires_grad_(False)
+
+
+def with_prefix(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The tensors of one of several networks, without its prefix."""
+    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def slice_batches(
+    image: np.ndarray, mask: np.ndarray, device: str, progress: Progress | None, start: float = 0.0, stop: float = 1.0
+) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor]]:
+    """The slices of a prepared scan that hold brain, a few at a time.
+
+    The number in flight is fixed, because matrix products of other sizes round differently.
+
+    Args:
+        image: Standard intensities, (Z, Y, X).
+        mask: Brain, (Z, Y, X).
+        device: Where the tensors go.
+        progress: Told before each batch.
+        start: Progress fraction at the first batch.
+        stop: Progress fraction after the last.
+
+    Yields:
+        Slice indices (n,), images (n, 1, Y, X), positions (n,).
+    """
+    used, positions = examined_slices(mask), slice_positions(len(mask))
+    for first in range(0, len(used), IN_FLIGHT):
+        chosen = used[first : first + IN_FLIGHT]
+        if progress is not None:
+            progress.update(start + (stop - start) * first / len(used), f"slice {first + 1} of {len(used)}")
+        batch = torch.from_numpy(image[chosen].astype(np.float32))[:, None].to(device)
+        yield chosen, batch, torch.from_numpy(positions[chosen]).to(device)

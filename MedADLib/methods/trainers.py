@@ -1,0 +1,112 @@
+"""How each method of the registry is trained; one line a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import InputError
+from ..progress import Progress
+from ..slices import Slices
+from ..training import Plan
+from ..training_data import HealthyData
+from .atlas import Atlas
+from .autoencoder import Autoencoder, AutoencoderParameters
+from .latent_restoration import LatentRestoration, LatentRestorationParameters
+from .training_autoencoder import elbow, train_autoencoder
+from .training_latent_restoration import train_prior, train_vqvae, with_thresholds
+
+SIZES = (4, 8, 16, 32, 64, 128)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose; None takes the method's own.
+
+    Attributes:
+        steps: Optimizer steps of the main network.
+        prior_steps: Optimizer steps of the prior.
+        latent: Latent size of an autoencoder; None chooses it on the validation scans.
+        sweep_steps: Steps for each latent size tried.
+        seed: Of everything random.
+        device: Where to train.
+        reduced: bfloat16 autocast.
+    """
+
+    steps: int | None = None
+    prior_steps: int | None = None
+    latent: int | None = None
+    sweep_steps: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+    reduced: bool = False
+
+    def __post_init__(self) -> None:
+        for value in (self.steps, self.prior_steps, self.latent, self.sweep_steps):
+            if value is not None and value < 1:
+                raise InputError("steps and latent size must be at least 1")
+
+    def plan(self, steps: int, rate: float) -> Plan:
+        """The training plan of a network."""
+        return Plan(steps, rate, every=min(250, steps), seed=self.seed, reduced=self.reduced)
+
+
+Trainer = Callable[[HealthyData, Options, Path, Progress], tuple[object, dict]]
+
+
+def _atlas(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Atlas, dict]:
+    return Atlas.train(data.train, tuple(data.template.image.spacing)), {}
+
+
+def _autoencoder(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Autoencoder, dict]:
+    train, validation = Slices.of(data.train), Slices.of(data.validation)
+    base = AutoencoderParameters(size=train.images.shape[1:])
+    facts: dict = {}
+    latent = options.latent
+    if latent is None:
+        errors = []
+        for number, size in enumerate(SIZES):
+            progress.stage(f"latent size {size}", 0.1 * number, 0.1 * number + 0.1)
+            network = Autoencoder.untrained(replace(base, latent=size), options.seed).network
+            plan = options.plan(options.sweep_steps or 400, 1e-3)
+            log = train_autoencoder(
+                network, train, validation, plan, folder / f"sweep-{size}", options.device, progress
+            )
+            errors.append(log[-1]["validation_squared_error"])
+        latent = elbow(SIZES, errors)
+        facts["latent_sweep"] = {str(size): error for size, error in zip(SIZES, errors)}
+    progress.stage("autoencoder", 0.6, 0.9)
+    method = Autoencoder.untrained(replace(base, latent=latent), options.seed)
+    plan = options.plan(options.steps or 2000, 1e-3)
+    log = train_autoencoder(
+        method.network, train, validation, plan, folder / f"latent-{latent}", options.device, progress
+    )
+    method.network.to("cpu").requires_grad_(False)
+    return method, facts | {"last": log[-1]}
+
+
+def _latent_restoration(
+    data: HealthyData, options: Options, folder: Path, progress: Progress
+) -> tuple[LatentRestoration, dict]:
+    train, validation = Slices.of(data.train), Slices.of(data.validation)
+    method = LatentRestoration.untrained(LatentRestorationParameters(size=train.images.shape[1:]), options.seed)
+    progress.stage("VQ-VAE", 0.1, 0.5)
+    plan = options.plan(options.steps or 4000, 3e-4)
+    first = train_vqvae(method.vqvae, train, validation, plan, folder / "vqvae", options.device, progress)
+    method.vqvae.requires_grad_(False)
+    progress.stage("prior", 0.5, 0.9)
+    plan = options.plan(options.prior_steps or 2500, 1e-3)
+    second = train_prior(
+        method.prior, method.vqvae, train, validation, plan, folder / "prior", device=options.device, progress=progress
+    )
+    for network in (method.vqvae, method.prior):
+        network.to("cpu").requires_grad_(False)
+    return with_thresholds(method, data.validation), {"vqvae": first[-1], "prior": second[-1]}
+
+
+TRAINERS: dict[str, Trainer] = {
+    "atlas": _atlas,
+    "autoencoder": _autoencoder,
+    "latent_restoration": _latent_restoration,
+}

@@ -1,0 +1,49 @@
+"""The model card: what a model is for, what it learned from, and what it does not know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .modelfile import Model
+
+
+def model_card(model: Model) -> str:
+    """Markdown that says what a reader must know before trusting the model.
+
+    Args:
+        model: With method, template, calibration and the record of its training.
+    """
+    split, calibration = model.training["split"], model.calibration
+    pooling, budget = calibration.pooling, calibration.value_of(calibration.threshold)
+    largest = ", ".join(f"{value:.2f}" for value in np.sort(calibration.maxima))
+    lines = [
+        f"# {model.name} {model.version}",
+        "",
+        f"{model.description}. Learned from healthy scans only; it was never shown a lesion. **Not a medical device.**",
+        "",
+        "## Data",
+        f"- Source: {model.training['data']}",
+        *(f"- {part}: {len(names)} scans ({', '.join(names)})" for part, names in split.items() if names),
+        "- No scan is in two parts.",
+        "",
+        "## Calibration",
+        f"- {calibration.count} held-out healthy scans; no p-value is below {1 / (calibration.count + 1):.3f}.",
+        f"- Largest anomaly value in each, in healthy spreads: {largest}.",
+        f"- Default threshold {calibration.threshold}: {budget:.2f} healthy spreads, where a healthy scan shows "
+        f"{calibration.expected_false_positive_ml(budget):.2f} ml on average.",
+        f"- Pooling: minimum over {pooling.minimum_mm:g} mm, mean over {pooling.average_mm:g} mm.",
+        "",
+        "## Method",
+        f"- {model.method.name}: "
+        + ", ".join(f"{key} = {value}" for key, value in vars(model.method.parameters).items()),
+        f"- Training record: {model.training['facts']}",
+        f"- Seed {model.training['seed']}.",
+        "",
+        "## Limits",
+        "- Other contrasts, ages, scanners or another way of cutting out the brain look unusual; runs warn of it.",
+        "- With few calibration scans the p-values are coarse. For your own scanner, train on your own healthy scans.",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Networks: torch modules that know tensors only, no files, geometry or scores of a whole scan."""

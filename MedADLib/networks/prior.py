@@ -1,0 +1,163 @@
+"""Causal transformer over the codes of a slice: how likely each code is, given those before it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, gelu, scaled_dot_product_attention
+
+
+class Cache(NamedTuple):
+    """Keys and values of the tokens seen so far; each (layers, N, heads, capacity, head width)."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+
+    def copies(self, sample: int, count: int) -> Cache:
+        """The cache of one sample, copied `count` times to be gone on from in different ways."""
+        return Cache(
+            self.keys[:, sample : sample + 1].repeat(1, count, 1, 1, 1),
+            self.values[:, sample : sample + 1].repeat(1, count, 1, 1, 1),
+        )
+
+
+class Block(nn.Module):
+    """Pre-norm attention and feed-forward block."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, 3 * width)
+        self.merge = nn.Linear(width, width)
+        self.feed_norm = nn.LayerNorm(width)
+        self.widen = nn.Linear(width, 4 * width)
+        self.narrow = nn.Linear(4 * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def split(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries, keys and values (N, heads, L, head width) of tokens (N, L, width)."""
+        parts = self.project(self.attention_norm(tokens))
+        parts = parts.view(*tokens.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return parts[0], parts[1], parts[2]
+
+    def finish(self, tokens: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+        """Tokens after the attention's output (N, heads, L, head width) and the feed-forward part."""
+        attended = attended.transpose(1, 2).reshape(tokens.shape)
+        tokens = tokens + self.dropout(self.merge(attended))
+        return tokens + self.dropout(self.narrow(gelu(self.widen(self.feed_norm(tokens)))))
+
+
+class CodePrior(nn.Module):
+    """Autoregressive prior p(code | codes before it in raster order, slice position).
+
+    The input at place i is the code at i - 1; at place 0 it is a start vector. Every place adds its own learned
+    embedding and a Fourier embedding of the slice position.
+
+    Args:
+        codes: Codebook size K.
+        length: Codes of a slice, h·w.
+        width: Token width.
+        layers: Blocks.
+        heads: Attention heads.
+        dropout: In training only.
+    """
+
+    def __init__(self, codes: int, length: int, width: int, layers: int, heads: int, dropout: float = 0.0):
+        super().__init__()
+        self.codes, self.length = codes, length
+        self.code_embedding = nn.Embedding(codes + 1, width)
+        self.place_embedding = nn.Parameter(0.02 * torch.randn(length, width))
+        self.position_embedding = nn.Linear(16, width)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, codes)
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Embedding)):
+                nn.init.normal_(module.weight, std=0.02)
+        for block in self.blocks:
+            for layer in (block.merge, block.narrow):
+                nn.init.normal_(layer.weight, std=0.02 / (2 * layers) ** 0.5)
+
+    def forward(self, codes: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Logits of every code given those before it.
+
+        Args:
+            codes: int64 (N, length), raster order.
+            positions: Slice coordinate, (N,).
+
+        Returns:
+            (N, length, K).
+        """
+        tokens = self._tokens(codes[:, :-1], positions, 0)
+        for block in self.blocks:
+            queries, keys, values = block.split(tokens)
+            tokens = block.finish(tokens, scaled_dot_product_attention(queries, keys, values, is_causal=True))
+        return self.head(self.norm(tokens))
+
+    def fill(self, codes: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, Cache]:
+        """As `forward`, and the keys and values of all places for going on from any of them."""
+        tokens = self._tokens(codes[:, :-1], positions, 0)
+        all_keys, all_values = [], []
+        for block in self.blocks:
+            queries, keys, values = block.split(tokens)
+            tokens = block.finish(tokens, scaled_dot_product_attention(queries, keys, values, is_causal=True))
+            all_keys.append(keys)
+            all_values.append(values)
+        return self.head(self.norm(tokens)), Cache(torch.stack(all_keys), torch.stack(all_values))
+
+    def extend(self, before: torch.Tensor, positions: torch.Tensor, first: int, cache: Cache) -> torch.Tensor:
+        """Logits at the last of several places in a row, going on from a cache.
+
+        Args:
+            before: Codes at places first - 1 to first + L - 2, int64 (N, L).
+            positions: Slice coordinate, (N,).
+            first: The first place, at least 1.
+            cache: Of the same N samples, valid before `first`; its entries at the L places are written.
+
+        Returns:
+            Logits at place first + L - 1, (N, K).
+        """
+        last = first + before.shape[1]
+        tokens = self._tokens(before, positions, first)
+        seen = torch.ones(last - first, last, dtype=torch.bool, device=before.device).tril(first)
+        for number, block in enumerate(self.blocks):
+            queries, keys, values = block.split(tokens)
+            cache.keys[number, :, :, first:last] = keys
+            cache.values[number, :, :, first:last] = values
+            attended = scaled_dot_product_attention(
+                queries, cache.keys[number, :, :, :last], cache.values[number, :, :, :last], attn_mask=seen
+            )
+            tokens = block.finish(tokens, attended)
+        return self.head(self.norm(tokens[:, -1]))
+
+    def loss(self, codes: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Mean negative log-likelihood in nats per code; codes (N, length), positions (N,)."""
+        logits = self(codes, positions).float()
+        likelihood = cross_entropy(logits.flatten(0, 1), codes.flatten())
+        return likelihood, {"nll": likelihood.detach()}
+
+    def nll(self, codes: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Negative log-likelihood of each code in nats, (N, length)."""
+        return likelihood_of(self(codes, positions), codes)
+
+    def _tokens(self, before: torch.Tensor, positions: torch.Tensor, first: int) -> torch.Tensor:
+        """Token vectors of the places from `first` on, whose previous codes are `before`.
+
+        At ``first == 0`` a start vector is put before `before`.
+        """
+        if first == 0:
+            start = torch.full((len(before), 1), self.codes, dtype=torch.long, device=before.device)
+            before = torch.cat([start, before], dim=1)
+        angles = positions[:, None].float() * torch.pi * 2.0 ** torch.arange(8, device=positions.device)
+        where = self.position_embedding(torch.cat([angles.sin(), angles.cos()], dim=1))
+        places = self.place_embedding[first : first + before.shape[1]]
+        return self.dropout(self.code_embedding(before) + places + where[:, None])
+
+
+def likelihood_of(logits: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    """Negative log-likelihood in nats of codes (..., L) under logits (..., L, K)."""
+    return -logits.float().log_softmax(-1).gather(-1, codes[..., None])[..., 0]

@@ -1,0 +1,94 @@
+"""VQ-VAE for slices: MONAI's convolutional encoder and decoder around our quantiser."""
+
+from __future__ import annotations
+
+import torch
+from monai.networks.nets.vqvae import Decoder, Encoder
+from torch import nn
+
+from .quantiser import Quantiser
+
+COMMITMENT = 0.25
+
+
+class VQVAE(nn.Module):
+    """Slices to a grid of discrete codes and back (van den Oord et al. 2017; conditioning after Naval Marimont 2021).
+
+    A constant channel with the slice's position is given to the encoder and to the decoder.
+
+    Args:
+        channels: Channels of each level; every level halves the grid.
+        residual_layers: Residual units of each level.
+        codes: Codebook size K.
+        width: Length of a code vector.
+    """
+
+    def __init__(self, channels: tuple[int, ...], residual_layers: int, codes: int, width: int):
+        super().__init__()
+        levels = len(channels)
+        self.encoder = Encoder(
+            spatial_dims=2,
+            in_channels=2,
+            out_channels=width,
+            channels=channels,
+            num_res_layers=residual_layers,
+            num_res_channels=channels,
+            downsample_parameters=((2, 4, 1, 1),) * levels,
+            dropout=0.0,
+            act="RELU",
+        )
+        self.decoder = Decoder(
+            spatial_dims=2,
+            in_channels=width + 1,
+            out_channels=1,
+            channels=channels,
+            num_res_layers=residual_layers,
+            num_res_channels=channels,
+            upsample_parameters=((2, 4, 1, 1, 0),) * levels,
+            dropout=0.0,
+            act="RELU",
+            output_act=None,
+        )
+        self.quantiser = Quantiser(codes, width)
+
+    def encode(self, images: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Code indices of slices.
+
+        Args:
+            images: Standard intensities, (N, 1, Y, X).
+            positions: Slice coordinate in [-0.5, 0.5], (N,).
+
+        Returns:
+            int64 (N, h, w).
+        """
+        return self.quantiser.indices(self.encoder(_with_position(images, positions)))
+
+    def decode(self, indices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Slices of code indices (N, h, w), as (N, 1, Y, X)."""
+        return self.decoder(_with_position(self.quantiser.embed(indices), positions))
+
+    def loss(
+        self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Absolute error plus commitment.
+
+        Args:
+            images: (N, 1, Y, X).
+            masks: Brain, (N, 1, Y, X), 0 or 1; the error is summed everywhere and divided by the brain's pixels.
+            positions: (N,).
+
+        Returns:
+            The loss, and what to log: ``error`` (mean absolute error per brain pixel), ``commitment``,
+            ``codes_used`` in this batch.
+        """
+        quantised, indices, commitment = self.quantiser(self.encoder(_with_position(images, positions)))
+        restored = self.decoder(_with_position(quantised, positions))
+        error = (restored.float() - images).abs().sum() / masks.sum().clamp_min(1)
+        log = {"error": error.detach(), "commitment": commitment.detach(), "codes_used": indices.unique().numel()}
+        return error + COMMITMENT * commitment, log
+
+
+def _with_position(tensor: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """The tensor with one more channel that holds each sample's position everywhere."""
+    plane = positions.to(tensor.dtype)[:, None, None, None].expand(-1, 1, *tensor.shape[2:])
+    return torch.cat([tensor, plane], dim=1)

@@ -1,0 +1,221 @@
+"""The files of one detection: prepared aside, then put in place together, so that a folder never holds a part.
+
+`STEM_regions.tsv` has one row per region: rank (1 is the most unusual), label (its value in `STEM_regions.nii.gz`),
+volume_ml, peak and mean (in healthy spreads), p_value (how often a healthy scan holds such a peak), q_value
+(Benjamini-Hochberg over this scan's regions), the centroid in RAS mm, the box around it in RAS mm (voxel edges), and
+the same box in voxel indices along the file's axes, first voxel inside and first one beyond.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .colours import region_colour
+from .errors import OutputError
+from .headers import nifti_position
+from .plain import plain
+from .progress import Progress
+from .staging import put_in_place, staging_folder
+from .terminology import TERMINOLOGY
+from .volume import Volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from .detection import Detection
+    from .regions import Region
+
+NIFTI_START = 352
+RESULT_SUFFIXES = (
+    "_anomaly.nii.gz",
+    "_restored.nii.gz",
+    "_regions.nii.gz",
+    "_regions.seg.nrrd",
+    "_regions.tsv",
+    ".json",
+    ".png",
+)
+COLUMNS = (
+    *("rank", "label", "volume_ml", "peak", "mean", "p_value", "q_value", "centroid_r", "centroid_a", "centroid_s"),
+    *("box_r_min", "box_r_max", "box_a_min", "box_a_max", "box_s_min", "box_s_max"),
+    *("voxel_x_start", "voxel_x_stop", "voxel_y_start", "voxel_y_stop", "voxel_z_start", "voxel_z_stop"),
+)
+GENERATOR = "MedAD"
+
+
+def check_ours(folder: Path, stem: str) -> None:
+    """Refuse to replace files of somebody else, such as the BIDS sidecar of a scan by the facts of its examination.
+
+    Raises:
+        OutputError: If a file of a result's name is there without the facts that MedAD writes beside it.
+    """
+    present = [name for suffix in RESULT_SUFFIXES if (folder / (name := f"{stem}{suffix}")).exists()]
+    try:
+        facts = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
+        ours = isinstance(facts, dict) and facts.get("generated_by") == GENERATOR
+    except (OSError, ValueError):
+        ours = False
+    if present and not ours:
+        problem = f"{folder / present[0]} would be replaced, but is no result of MedAD"
+        raise OutputError(problem, "Choose another output folder.")
+
+
+def write_detection(
+    detection: Detection,
+    folder: Path,
+    stem: str,
+    picture: bool = True,
+    source: Path | None = None,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Write all files of a detection, or none.
+
+    Files of an earlier run with the same stem are replaced together; other files in the folder are not touched.
+
+    Args:
+        detection: What was found.
+        folder: Where the files go; it must exist.
+        stem: How their names begin.
+        picture: Whether to draw ``STEM.png``.
+        source: The scan's file; NIfTI results then keep both positions that its header may hold.
+        progress: Told about each file.
+
+    Returns:
+        The files, in the order of design: anomaly, restored, regions, segmentation, table, facts, picture.
+
+    Raises:
+        OutputError: If one cannot be written, for example on a full disk; everything is as it was before.
+        Cancelled: If the user asked to stop; everything is as it was before.
+    """
+    progress = progress or Progress()
+    position = nifti_position(source) if source is not None and source.is_file() else None
+    writers: dict[str, Callable[[Path], None]] = {
+        "_anomaly.nii.gz": lambda path: _write_nifti(detection.anomaly, path, position),
+        "_restored.nii.gz": lambda path: _write_nifti(detection.restored, path, position),
+        "_regions.nii.gz": lambda path: _write_nifti(detection.labels, path, position),
+        "_regions.seg.nrrd": lambda path: _write_segmentation(detection, path),
+        "_regions.tsv": lambda path: path.write_text(_table(detection), encoding="utf-8"),
+        ".json": lambda path: path.write_text(_facts(detection), encoding="utf-8"),
+    }
+    if picture:
+        writers[".png"] = lambda path: _draw(detection, path)
+    try:
+        with staging_folder(folder) as staging:
+            for number, (suffix, write) in enumerate(writers.items()):
+                progress.update(number / len(writers), f"writing {stem}{suffix}")
+                write(staging / f"{stem}{suffix}")
+            progress.update(1.0, "")
+            names = [f"{stem}{suffix}" for suffix in writers]
+            return put_in_place(staging, folder, names, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
+    except MemoryError as error:
+        raise OutputError(f"too little memory to write the results of {stem}", "Close other programs.") from error
+    except OSError as error:
+        problem = f"the results of {stem} could not be written to {folder}: {error.strerror or error}"
+        raise OutputError(problem, "Free some space or choose another output folder.") from error
+
+
+def _write_nifti(volume: Volume, path: Path, position: bytes | None) -> None:
+    plain = path.with_suffix("")
+    _write_image(volume.to_sitk(), plain, compress=False)
+    if plain.stat().st_size != NIFTI_START + volume.array.nbytes:
+        raise OSError(errno.EIO, f"{plain.name} is incomplete")
+    with (
+        plain.open("rb") as source,
+        path.open("wb") as target,
+        # Without a name and time in it, equal results are equal files.
+        gzip.GzipFile("", "wb", compresslevel=1, fileobj=target, mtime=0) as packed,
+    ):
+        start = bytearray(source.read(NIFTI_START))
+        if position is not None:
+            start[76:80], start[252:328] = position[:4], position[4:]
+        packed.write(start)
+        shutil.copyfileobj(source, packed, 1 << 22)
+    plain.unlink()
+
+
+def _write_segmentation(detection: Detection, path: Path) -> None:
+    """The regions as Slicer stores a segmentation: a label map whose header describes each label."""
+    image = detection.labels.to_sitk()
+    fields = {
+        "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
+        "Segmentation_MasterRepresentation": "Binary labelmap",
+        "Segmentation_SourceRepresentation": "Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset": "0 0 0",
+    }
+    for number, region in enumerate(detection.regions):
+        x0, x1, y0, y1, z0, z1 = region.bounding_box
+        segment = {
+            "ID": f"Region_{region.rank}",
+            "Name": f"Region {region.rank}",
+            "NameAutoGenerated": "0",
+            "Color": " ".join(f"{part:.6g}" for part in region_colour(region.rank)),
+            "ColorAutoGenerated": "0",
+            "LabelValue": str(region.label),
+            "Layer": "0",
+            "Extent": f"{x0} {x1 - 1} {y0} {y1 - 1} {z0} {z1 - 1}",
+            "Tags": f"TerminologyEntry:{TERMINOLOGY}|",
+        }
+        fields.update({f"Segment{number}_{key}": value for key, value in segment.items()})
+    for key, value in fields.items():
+        image.SetMetaData(key, value)
+    _write_image(image, path, compress=True)
+
+
+def _write_image(image: sitk.Image, path: Path, compress: bool) -> None:
+    import SimpleITK as sitk
+
+    try:
+        sitk.WriteImage(image, str(path), useCompression=compress, compressionLevel=1)
+    except RuntimeError as error:
+        raise OSError(errno.EIO, "the disk may be full") from error
+
+
+def _table(detection: Detection) -> str:
+    """The regions as tab-separated text, one line each under a line of column names."""
+    lines = ["\t".join(COLUMNS)]
+    for region in detection.regions:
+        numbers = (region.volume_ml, region.peak, region.mean, region.p_value, region.q_value, *region.centroid_ras)
+        cells = [str(region.rank), str(region.label), *(f"{number:.6g}" for number in numbers)]
+        cells += [f"{edge:.6g}" for edge in _box_ras(detection.volume, region)]
+        cells += [str(int(index)) for index in region.bounding_box]
+        lines.append("\t".join(cells))
+    return "\n".join(lines) + "\n"
+
+
+def _box_ras(volume: Volume, region: Region) -> list[float]:
+    """The RAS box around a region's voxels: right min, max, anterior min, max, superior min, max in mm."""
+    edges = np.array(region.bounding_box, dtype=float).reshape(3, 2) - 0.5
+    corners = volume.ras_from_voxels([[z, y, x] for x in edges[0] for y in edges[1] for z in edges[2]])
+    return np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1).ravel().tolist()
+
+
+def _facts(detection: Detection) -> str:
+    """Everything a reader or program needs to judge the result, as strict JSON."""
+    facts = {
+        "generated_by": GENERATOR,
+        "score": detection.score,
+        "p_value": detection.p_value,
+        "healthy_count": detection.healthy_count,
+        "smallest_p_value": 1.0 / (detection.healthy_count + 1),
+        "threshold": detection.threshold,
+        "expected_false_positive_ml": detection.expected_false_positive_ml,
+        "warnings": list(detection.warnings),
+        **detection.provenance,
+        "regions": [asdict(region) for region in detection.regions],
+    }
+    return json.dumps(plain(facts), indent=2, allow_nan=False) + "\n"
+
+
+def _draw(detection: Detection, path: Path) -> None:
+    from .picture import draw
+
+    draw(detection, path)

@@ -1,0 +1,213 @@
+"""Affine alignment of a brain to the model's template."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .progress import Progress
+from .regions import bounding_slices
+from .volume import LPS_RAS, Volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+# Grid spacing in mm, and whether the outlines are aligned instead of the intensities. Outlines come first, because
+# mutual information alone can be led astray when the contrast is another one than the template's.
+LEVELS = ((8.0, True), (8.0, False), (4.0, False))
+# Sums over several threads come in another order each time, and the result would not repeat bit for bit.
+WORK_UNITS = 1
+MARGIN_MM = 24.0
+# No head has a tenth or ten times the volume of another; such an alignment has gone astray and is not taken.
+SMALLEST_CHANGE, LARGEST_CHANGE = 0.1, 10.0
+LEAST_KEPT, EVERY = 0.7, 50
+DARKEST = 0.25
+# Coordinates in units of a brain's radius: a step of the optimizer then moves the brain's rim equally far whether it
+# turns, scales or shifts, and no step can run away where one of these is already right.
+UNIT_MM = 80.0
+
+
+def affine_to_native(
+    template: Volume,
+    template_mask: np.ndarray,
+    native: Volume,
+    native_mask: np.ndarray,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Where each place of the template lies in a scan: 12-parameter affine by mutual information.
+
+    Mutual information (Mattes et al. 2003) does not mind another contrast. All voxels of the template's mask
+    are used on coarse grids, so the result is the same in every run.
+
+    Args:
+        template: The template's mean image.
+        template_mask: Its brain, bool (Z, Y, X).
+        native: The scan.
+        native_mask: The scan's brain, bool (Z, Y, X).
+        progress: Told after each resolution level.
+
+    Returns:
+        4×4 matrix from template RAS mm to scan RAS mm.
+    """
+    import SimpleITK as sitk
+
+    progress = progress or Progress()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    native, native_mask = _cropped(native, native_mask)
+    fixed = template.with_array(np.where(template_mask, template.array, 0).astype(np.float32))
+    high = float(np.percentile(native.array[native_mask], 99.5))
+    low = float(np.percentile(native.array[native_mask], 0.5))
+    # The darkest tissue must differ from the empty background, or a brain of dark tissue has no outline.
+    scaled = (DARKEST + (1 - DARKEST) * np.clip((native.array - low) / max(high - low, 1e-6), 0, 1)) * native_mask
+    moving = native.with_array(scaled.astype(np.float32))
+
+    outline = template.with_array(template_mask.astype(np.float32))
+    native_outline = native.with_array(native_mask.astype(np.float32))
+    near = template.with_array(_dilated(template_mask, template))
+    transform = _start(template, template_mask, native, native_mask)
+    places = template.ras_from_voxels(np.argwhere(template_mask)[::EVERY])
+
+    def covered(transform: sitk.AffineTransform) -> float:
+        return _covered(places, _matrix(transform), native, native_mask)
+
+    for number, (spacing, by_outline) in enumerate(LEVELS):
+        progress.update(number / len(LEVELS), f"aligning at {spacing:g} mm")
+        registration = sitk.ImageRegistrationMethod()
+        registration.SetNumberOfWorkUnits(WORK_UNITS)
+        if by_outline:
+            registration.SetMetricAsMeanSquares()
+        else:
+            registration.SetMetricAsMattesMutualInformation(32)
+            registration.SetMetricFixedMask(_coarse(near, spacing) > 0.5)
+        registration.SetMetricSamplingStrategy(registration.NONE)
+        registration.SetInterpolator(sitk.sitkLinear)
+        registration.SetOptimizerAsRegularStepGradientDescent(
+            learningRate=spacing / 2 / UNIT_MM,
+            minStep=spacing * 2e-3 / UNIT_MM,
+            numberOfIterations=120,
+            relaxationFactor=0.6,
+            gradientMagnitudeTolerance=1e-6,
+        )
+        candidate = sitk.AffineTransform(transform)
+        registration.SetInitialTransform(candidate, inPlace=True)
+        pair = (outline, native_outline) if by_outline else (fixed, moving)
+        try:
+            registration.Execute(*(_coarse(volume, spacing) for volume in pair))
+        except RuntimeError:
+            # What is no brain may not overlap at all; the caller judges the overlap.
+            continue
+        if _is_sound(candidate, covered(transform), covered(candidate)):
+            transform = candidate
+    return _matrix(transform)
+
+
+def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray, outside: float = 0.0) -> np.ndarray:
+    """The moving volume on the reference's grid, linearly interpolated.
+
+    Args:
+        moving: What is brought over.
+        reference: The grid to bring it to.
+        reference_to_moving: 4×4 matrix from reference RAS mm to moving RAS mm.
+        outside: Value beyond the moving volume's field of view.
+
+    Returns:
+        float32 array of the reference's shape (Z, Y, X).
+    """
+    import SimpleITK as sitk
+
+    transform = _transform(reference_to_moving)
+    image = moving.to_sitk()
+    result = sitk.Resample(image, reference.to_sitk(), transform, sitk.sitkLinear, outside, sitk.sitkFloat32)
+    return sitk.GetArrayFromImage(result)
+
+
+def _cropped(volume: Volume, mask: np.ndarray) -> tuple[Volume, np.ndarray]:
+    """Volume and mask without most of the empty space around the brain; every voxel stays where it is."""
+    box = []
+    for found, size, spacing in zip(bounding_slices(mask), mask.shape, volume.spacing[::-1]):
+        margin = int(np.ceil(MARGIN_MM / spacing))
+        box.append(slice(max(found.start - margin, 0), min(found.stop + margin, size)))
+    affine = volume.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ [part.start for part in reversed(box)]
+    return Volume(volume.array[tuple(box)], affine, volume.name), mask[tuple(box)]
+
+
+def _covered(places: np.ndarray, matrix: np.ndarray, native: Volume, native_mask: np.ndarray) -> float:
+    """The share of template places (N, 3), RAS mm, that a 4×4 matrix sends into the scan's brain."""
+    to_voxels = np.linalg.inv(native.affine) @ matrix
+    voxels = np.rint(places @ to_voxels[:3, :3].T + to_voxels[:3, 3]).astype(int)[:, ::-1]
+    inside = ((voxels >= 0) & (voxels < native_mask.shape)).all(axis=1)
+    return float(native_mask[tuple(voxels[inside].T)].sum() / len(places))
+
+
+def _is_sound(candidate: sitk.AffineTransform, before: float, after: float) -> bool:
+    """Whether an alignment keeps the brain's size within reason and does not leave the brain."""
+    change = np.linalg.det(np.reshape(candidate.GetMatrix(), (3, 3)))
+    return SMALLEST_CHANGE < change < LARGEST_CHANGE and after > LEAST_KEPT * before
+
+
+def _start(
+    template: Volume, template_mask: np.ndarray, native: Volume, native_mask: np.ndarray
+) -> sitk.AffineTransform:
+    """Centres of mass on each other, and one scale from the two brain volumes; coordinates in `UNIT_MM`."""
+    import SimpleITK as sitk
+
+    fixed_centre = template.ras_from_voxels(np.argwhere(template_mask).mean(axis=0)[None])[0]
+    moving_centre = native.ras_from_voxels(np.argwhere(native_mask).mean(axis=0)[None])[0]
+    ratio = native_mask.sum() * native.voxel_ml / (template_mask.sum() * template.voxel_ml)
+    scale = float(np.clip(ratio, 0.5, 2.0)) ** (1 / 3)
+    lps = LPS_RAS[:3, :3]
+    transform = sitk.AffineTransform(3)
+    transform.SetCenter((lps @ fixed_centre / UNIT_MM).tolist())
+    transform.SetMatrix((np.eye(3) * scale).ravel().tolist())
+    transform.SetTranslation((lps @ (moving_centre - fixed_centre) / UNIT_MM).tolist())
+    return transform
+
+
+def _dilated(mask: np.ndarray, volume: Volume) -> np.ndarray:
+    """The mask with a rim of some 6 mm, so that the brain's outline takes part in the alignment."""
+    import SimpleITK as sitk
+
+    radius = [max(1, int(round(6.0 / s))) for s in volume.spacing]
+    grown = sitk.BinaryDilate(volume.with_array(mask.astype(np.uint8)).to_sitk(), radius)
+    return sitk.GetArrayFromImage(grown).astype(np.float32)
+
+
+def _coarse(volume: Volume, spacing_mm: float) -> sitk.Image:
+    """The volume smoothed and resampled to isotropic voxels, with coordinates in `UNIT_MM`."""
+    import SimpleITK as sitk
+
+    image = sitk.Cast(volume.to_sitk(), sitk.sitkFloat32)
+    # Averaging whole voxels first costs a tenth of smoothing them all, and blurs no more than the coarse grid does.
+    image = sitk.BinShrink(image, [max(1, int(spacing_mm / 2 / s)) for s in image.GetSpacing()])
+    sigmas = [max(0.5 * np.sqrt(max(spacing_mm**2 - s**2, 1e-2)), 0.1) for s in image.GetSpacing()]
+    image = sitk.SmoothingRecursiveGaussian(image, sigmas)
+    size = [max(1, int(np.ceil(n * s / spacing_mm))) for n, s in zip(image.GetSize(), image.GetSpacing())]
+    image = sitk.Resample(
+        image, size, sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), [spacing_mm] * 3, image.GetDirection(), 0.0
+    )
+    image.SetSpacing([spacing_mm / UNIT_MM] * 3)
+    image.SetOrigin([value / UNIT_MM for value in image.GetOrigin()])
+    return image
+
+
+def _matrix(transform: sitk.AffineTransform) -> np.ndarray:
+    """The 4×4 RAS matrix, in mm, of an ITK affine transform of `UNIT_MM` coordinates."""
+    matrix = np.array(transform.GetMatrix()).reshape(3, 3)
+    centre, translation = np.array(transform.GetCenter()), np.array(transform.GetTranslation())
+    lps = np.eye(4)
+    lps[:3, :3] = matrix
+    lps[:3, 3] = UNIT_MM * (translation + centre - matrix @ centre)
+    return LPS_RAS @ lps @ LPS_RAS
+
+
+def _transform(ras: np.ndarray) -> sitk.AffineTransform:
+    """The ITK transform of a 4×4 RAS matrix."""
+    import SimpleITK as sitk
+
+    lps = LPS_RAS @ ras @ LPS_RAS
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(lps[:3, :3].ravel().tolist())
+    transform.SetTranslation(lps[:3, 3].tolist())
+    return transform

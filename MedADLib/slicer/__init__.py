@@ -1,0 +1,1 @@
+"""Detections in 3D Slicer: the only folder of the library that knows MRML."""

@@ -1,0 +1,104 @@
+"""How the nodes of a result look when they are first shown, and what each run sets anew."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import slicer
+
+from .palette import heat_node, region_node
+
+if TYPE_CHECKING:
+    from ..detection import Detection
+
+LEGEND_TITLE = "healthy spreads"
+LEGEND_SIZE = (0.035, 0.34)
+LEGEND_POSITION = (0.98, 0.05)
+LEGEND_LABELS = 5
+ROUND_STEPS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+OUTLINE_PIXELS = 2
+BODY_COLOUR = (0.88, 0.84, 0.80)
+BODY_OPACITY = 0.2
+
+
+def show_anomaly(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection, fresh: bool) -> None:
+    """Show the anomaly map from the detection's threshold on.
+
+    Colours run from 0 to about the largest anomaly, but to no less than twice and not far beyond four times the
+    threshold, so that the threshold lies where the colours are neither invisible nor all the same.
+    """
+    display = node.GetDisplayNode()
+    peak = max((region.peak for region in detection.regions), default=0.0)
+    unit = max(detection.threshold, 1e-6)
+    top = _round_top(min(max(peak, 2.0 * unit), 4.0 * unit))
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(0.0, top)
+    display.SetAutoThreshold(False)
+    display.SetThreshold(detection.threshold, max(peak, float(detection.anomaly.array.max()), unit) + 1.0)
+    display.SetApplyThreshold(True)
+    if fresh:
+        display.SetAndObserveColorNodeID(heat_node(node.GetScene()).GetID())
+        _add_legend(node)
+
+
+def show_labels(node: slicer.vtkMRMLLabelMapVolumeNode, largest: int) -> None:
+    """Give the labels the colours of their segments."""
+    node.GetDisplayNode().SetAndObserveColorNodeID(region_node(node.GetScene(), largest).GetID())
+
+
+def show_restored(node: slicer.vtkMRMLScalarVolumeNode, like: slicer.vtkMRMLVolumeNode) -> None:
+    """Show the restored volume with the grey values of the volume it is to be compared with."""
+    display, model = node.GetDisplayNode(), like.GetDisplayNode()
+    display.SetAndObserveColorNodeID(model.GetColorNodeID())
+    if model.IsA("vtkMRMLScalarVolumeDisplayNode"):
+        display.SetAutoWindowLevel(False)
+        display.SetWindowLevel(model.GetWindow(), model.GetLevel())
+
+
+def show_segments(node: slicer.vtkMRMLSegmentationNode, fresh: bool) -> None:
+    """Show regions as outlines in slices, so that the map beneath stays visible, and as surfaces in 3-D."""
+    display = node.GetDisplayNode()
+    if fresh:
+        display.SetVisibility2DFill(False)
+        display.SetVisibility2DOutline(True)
+        display.SetSliceIntersectionThickness(OUTLINE_PIXELS)
+    converter = slicer.vtkSegmentationConverter
+    surface = converter.GetClosedSurfaceRepresentationName()
+    if node.GetSegmentation().ContainsRepresentation(surface):
+        display.SetPreferredDisplayRepresentationName3D(surface)
+
+
+def show_body(node: slicer.vtkMRMLModelNode) -> None:
+    """Show the examined part as a veil that is neither cut in slices nor picked by the mouse."""
+    node.SetSelectable(False)
+    display = node.GetDisplayNode()
+    display.SetColor(*BODY_COLOUR)
+    display.SetOpacity(BODY_OPACITY)
+    display.SetBackfaceCulling(False)
+    display.SetVisibility2D(False)
+
+
+def _round_top(top: float) -> float:
+    """The least end of a scale, not below `top`, whose labels are round numbers."""
+    step = top / (LEGEND_LABELS - 1)
+    magnitude = 10.0 ** math.floor(math.log10(step))
+    rounded = next(candidate for candidate in ROUND_STEPS if candidate >= (1 - 1e-9) * step / magnitude)
+    return (LEGEND_LABELS - 1) * rounded * magnitude
+
+
+def _add_legend(node: slicer.vtkMRMLScalarVolumeNode) -> None:
+    scene = node.GetScene()
+    legend = scene.AddNewNodeByClass("vtkMRMLColorLegendDisplayNode", f"{node.GetName()} legend")
+    if legend is None:
+        # The class is registered by Slicer's Colors module; without it the map is shown without a legend.
+        return
+    legend.SetAndObservePrimaryDisplayNode(node.GetDisplayNode())
+    legend.SetTitleText(LEGEND_TITLE)
+    legend.SetLabelFormat("%.3g")
+    legend.SetNumberOfLabels(LEGEND_LABELS)
+    legend.SetSize(*LEGEND_SIZE)
+    legend.SetPosition(*LEGEND_POSITION)
+    legend.GetLabelTextProperty().SetFontFamilyToArial()
+    legend.SetVisibility(True)
+    node.AddAndObserveDisplayNodeID(legend.GetID())

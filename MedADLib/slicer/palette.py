@@ -1,0 +1,45 @@
+"""Our colours as nodes of a scene, one of each kind however many results there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import slicer
+
+from ..colours import heat_colours, region_colour
+
+ROLE = "MedAD.role"
+REGION_COLOURS = 256
+
+
+def heat_node(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
+    """The colours of anomaly maps; added if the scene has none yet."""
+    heat = [(f"{100 * n / 255:.0f} %", colour) for n, colour in enumerate(heat_colours().tolist())]
+    return _table(scene, "heat", "MedAD heat", heat)
+
+
+def region_node(scene: slicer.vtkMRMLScene, largest: int) -> slicer.vtkMRMLColorTableNode:
+    """The colours of region labels, for labels up to at least `largest`; added or lengthened as needed."""
+    count = max(REGION_COLOURS, largest + 1)
+    colours = [("background", (0.0, 0.0, 0.0, 0.0))]
+    colours += [(f"Region {rank}", (*region_colour(rank), 1.0)) for rank in range(1, count)]
+    return _table(scene, "region colours", "MedAD regions", colours)
+
+
+def _table(
+    scene: slicer.vtkMRMLScene, role: str, name: str, colours: list[tuple[str, Iterable[float]]]
+) -> slicer.vtkMRMLColorTableNode:
+    for node in scene.GetNodes():
+        if node.GetAttribute(ROLE) == role and node.IsA("vtkMRMLColorTableNode"):
+            break
+    else:
+        node = slicer.vtkMRMLColorTableNode()
+        node.SetName(name)
+        node.SetTypeToUser()
+        node.SetAttribute(ROLE, role)
+    if node.GetNumberOfColors() < len(colours):
+        node.SetNumberOfColors(len(colours))
+        for index, (label, rgba) in enumerate(colours):
+            node.SetColor(index, label, *rgba)
+        node.GetLookupTable().SetRange(0, len(colours) - 1)
+    return node if node.GetScene() is scene else scene.AddNode(node)

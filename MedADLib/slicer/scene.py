@@ -1,0 +1,226 @@
+"""A detection in a MRML scene, beside the volume it was made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+import slicer
+import vtk
+
+from ..errors import InputError
+from .display import show_anomaly, show_body, show_labels, show_restored, show_segments
+from .findings import describe_columns, table_of
+from .images import image_from_array, matrix_from_array, node_affine
+from .provenance import attributes_of, write_attributes
+from .segments import segmentation_of
+from .surface import surface_of
+from .transaction import SceneTransaction
+
+if TYPE_CHECKING:
+    from ..detection import Detection
+    from ..regions import Region
+
+ROLE = "MedAD.role"
+INPUT = "MedAD.input"
+OVERLAY_OPACITY = 0.65
+NODES = {
+    "anomaly": ("vtkMRMLScalarVolumeNode", "{} anomaly"),
+    "restored": ("vtkMRMLScalarVolumeNode", "{} restored"),
+    "labels": ("vtkMRMLLabelMapVolumeNode", "{} region labels"),
+    "segmentation": ("vtkMRMLSegmentationNode", "{} regions"),
+    "table": ("vtkMRMLTableNode", "{} findings"),
+    "body": ("vtkMRMLModelNode", "{} examined"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class SceneResult:
+    """The nodes of one detection.
+
+    Attributes:
+        input: The examined volume.
+        anomaly: Scalar volume in healthy spreads, made to lie over the input.
+        restored: Scalar volume, the input as it would look if it were healthy.
+        labels: Labelmap volume; voxel values are region ranks.
+        segmentation: One segment per region.
+        table: One row per region.
+        body: Model of the surface of the examined part, context for 3-D views.
+    """
+
+    input: slicer.vtkMRMLVolumeNode
+    anomaly: slicer.vtkMRMLScalarVolumeNode
+    restored: slicer.vtkMRMLScalarVolumeNode
+    labels: slicer.vtkMRMLLabelMapVolumeNode
+    segmentation: slicer.vtkMRMLSegmentationNode
+    table: slicer.vtkMRMLTableNode
+    body: slicer.vtkMRMLModelNode
+
+
+def show_detection(
+    detection: Detection, volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene
+) -> SceneResult:
+    """Put a detection into the scene and lay its map over the input in all slice views.
+
+    Results of an earlier run on the same volume are replaced in the same nodes; names, colours and opacities that
+    the user gave them stay. If anything fails, the scene is as it was before.
+
+    Args:
+        detection: What was found in the volume.
+        volume_node: The node the detection was made from.
+        scene: The scene that holds it.
+
+    Returns:
+        The nodes of the result.
+
+    Raises:
+        InputError: If the volume has left the scene, or has another grid than the one that was examined.
+    """
+    _check_input(detection, volume_node, scene)
+    # Everything slow or hungry for memory comes before the scene is touched.
+    images = {
+        "anomaly": image_from_array(detection.anomaly.array.astype(np.float32, copy=False)),
+        "restored": image_from_array(detection.restored.array.astype(np.float32, copy=False)),
+        "labels": image_from_array(detection.labels.array.astype(np.int16, copy=False)),
+    }
+    segmentation, table, body = segmentation_of(detection), table_of(detection.regions), surface_of(detection.mask)
+    attributes = attributes_of(detection)
+    with SceneTransaction(scene) as transaction:
+        result, fresh = _take_nodes(volume_node, scene, transaction)
+        for role, image in images.items():
+            node = getattr(result, role)
+            node.SetIJKToRASMatrix(matrix_from_array(detection.volume.affine))
+            node.SetAndObserveImageData(image)
+        for role in NODES:
+            node = getattr(result, role)
+            write_attributes(node, attributes)
+            if node.IsA("vtkMRMLTransformableNode"):
+                node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+        # Saved voxels are resampled, and some lost, if the reference geometry is set before the parent transform.
+        result.segmentation.SetAndObserveSegmentation(segmentation)
+        result.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+        result.table.SetAndObserveTable(table)
+        describe_columns(result.table)
+        result.body.SetAndObservePolyData(body)
+        show_anomaly(result.anomaly, detection, "anomaly" in fresh)
+        show_labels(result.labels, len(detection.regions))
+        show_segments(result.segmentation, "segmentation" in fresh)
+        if "restored" in fresh:
+            show_restored(result.restored, volume_node)
+        if "body" in fresh:
+            show_body(result.body)
+        _place_in_hierarchy(result, scene)
+        show_in_slices(result, scene, transaction=transaction)
+    return result
+
+
+def find_result(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> SceneResult | None:
+    """The result that the scene holds for a volume, also after saving and loading; None if it is not complete."""
+    nodes = _nodes_of(volume_node, scene)
+    return SceneResult(volume_node, **nodes) if len(nodes) == len(NODES) else None
+
+
+def show_in_slices(
+    result: SceneResult,
+    scene: slicer.vtkMRMLScene,
+    opacity: float = OVERLAY_OPACITY,
+    transaction: SceneTransaction | None = None,
+) -> None:
+    """Lay the anomaly map over its input in every slice view there is; without views nothing happens.
+
+    Args:
+        result: The nodes of a detection.
+        scene: The scene that holds them.
+        opacity: Of the overlay, on top of the transparency of its colours.
+        transaction: Told about the views before they change.
+    """
+    for node in scene.GetNodes():
+        if node.IsA("vtkMRMLSliceCompositeNode"):
+            if transaction is not None:
+                transaction.keep(node)
+            node.SetBackgroundVolumeID(result.input.GetID())
+            node.SetForegroundVolumeID(result.anomaly.GetID())
+            node.SetForegroundOpacity(opacity)
+    # A legend looks for views with its volume only when it changes itself.
+    for index in range(result.anomaly.GetNumberOfDisplayNodes()):
+        result.anomaly.GetNthDisplayNode(index).Modified()
+
+
+def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> tuple[float, float, float]:
+    """Centre all slice views on a region.
+
+    Args:
+        result: The nodes of the detection.
+        region: One of its regions.
+        scene: The scene that holds them.
+
+    Returns:
+        The region's centre in world RAS mm, that is under the input's parent transform.
+    """
+    world = to_world(result.input).TransformPoint(region.centroid_ras)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+    return world
+
+
+def to_world(volume_node: slicer.vtkMRMLVolumeNode) -> vtk.vtkGeneralTransform:
+    """From the volume's own RAS mm to world RAS mm, through all its parent transforms."""
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(volume_node.GetParentTransformNode(), None, transform)
+    return transform
+
+
+def _check_input(detection: Detection, volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> None:
+    name = detection.volume.name
+    if volume_node is None or not scene.IsNodePresent(volume_node):
+        raise InputError(f"{name} is no longer in the scene", "Load it again and run the detection again.")
+    image = volume_node.GetImageData()
+    same = image is not None and image.GetDimensions()[::-1] == detection.volume.array.shape
+    if not same or not np.allclose(node_affine(volume_node), detection.volume.affine, atol=1e-3):
+        raise InputError(f"{name} was moved or cropped after it was examined", "Run the detection again.")
+
+
+def _nodes_of(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> dict[str, slicer.vtkMRMLNode]:
+    """The volume's result nodes by role; the oldest where a user made copies."""
+    found: dict[str, slicer.vtkMRMLNode] = {}
+    for node in scene.GetNodes():
+        role = node.GetAttribute(ROLE)
+        if node.GetNodeReferenceID(INPUT) == volume_node.GetID() and role in NODES and node.IsA(NODES[role][0]):
+            found.setdefault(role, node)
+    return found
+
+
+def _take_nodes(
+    volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene, transaction: SceneTransaction
+) -> tuple[SceneResult, set[str]]:
+    """The nodes to fill, with their display nodes, and the roles of those that are new."""
+    if volume_node.GetDisplayNode() is None:
+        transaction.keep(volume_node)
+        volume_node.CreateDefaultDisplayNodes()
+    nodes = _nodes_of(volume_node, scene)
+    fresh = set(NODES) - set(nodes)
+    for node in nodes.values():
+        transaction.keep(node)
+        if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is not None:
+            transaction.keep(node.GetDisplayNode())
+    for role in sorted(fresh, key=list(NODES).index):
+        class_name, name = NODES[role]
+        nodes[role] = scene.AddNewNodeByClass(class_name, name.format(volume_node.GetName()))
+        nodes[role].SetAttribute(ROLE, role)
+        nodes[role].SetNodeReferenceID(INPUT, volume_node.GetID())
+    for node in nodes.values():
+        if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is None:
+            node.CreateDefaultDisplayNodes()
+    return SceneResult(volume_node, **nodes), fresh
+
+
+def _place_in_hierarchy(result: SceneResult, scene: slicer.vtkMRMLScene) -> None:
+    """Put the result beside its input. Items are made here because only the application makes them by itself."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    root = hierarchy.GetSceneItemID()
+    item = hierarchy.GetItemByDataNode(result.input) or hierarchy.CreateItem(root, result.input)
+    parent = hierarchy.GetItemParent(item)
+    for field in fields(result)[1:]:
+        node = getattr(result, field.name)
+        item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(parent, node)
+        hierarchy.SetItemParent(item, parent)

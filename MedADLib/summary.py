@@ -1,0 +1,54 @@
+"""A result in words, for the console and the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .detection import Detection
+
+DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
+
+
+def verdict(detection: Detection) -> str:
+    """Score and p-value, with the number of healthy scans that they rest on.
+
+    A reader must see that with n healthy scans no p-value can be below 1/(n+1).
+    """
+    count = detection.healthy_count
+    return (
+        f"score {detection.score:.4g}, p = {detection.p_value:.2g} "
+        f"(against {count} healthy scans; the smallest possible p is {1.0 / (count + 1):.2g})"
+    )
+
+
+def millilitres(volume: float) -> str:
+    """A volume in ml, to three digits."""
+    return f"{volume:.0f} ml" if volume >= 100 else f"{volume:.3g} ml"
+
+
+def place(ras: Sequence[float]) -> str:
+    """A point in RAS mm as, for example, ``23 mm right, 40 mm posterior, 5 mm superior``."""
+    return ", ".join(f"{abs(mm):.0f} mm {DIRECTIONS[axis][int(mm >= 0)]}" for axis, mm in enumerate(ras))
+
+
+def count_of_regions(detection: Detection) -> str:
+    """How many regions there are, their volume, and above which threshold."""
+    expected = detection.expected_false_positive_ml
+    passed = f"{expected:.2g} ml of a healthy scan pass it"
+    threshold = f"the threshold of {detection.threshold:.3g} healthy spreads ({passed})"
+    if not detection.regions:
+        return f"no region above {threshold}"
+    total = sum(region.volume_ml for region in detection.regions)
+    noun = "region" if len(detection.regions) == 1 else "regions"
+    return f"{len(detection.regions)} {noun}, {millilitres(total)} in all, above {threshold}"
+
+
+def top_regions(detection: Detection, most: int = 5) -> list[str]:
+    """One line for each of the most unusual regions."""
+    return [
+        f"{region.rank}. {millilitres(region.volume_ml)}, peak {region.peak:.3g}, p = {region.p_value:.2g}, "
+        f"q = {region.q_value:.2g}, {place(region.centroid_ras)}"
+        for region in detection.regions[:most]
+    ]

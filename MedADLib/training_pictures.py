@@ -1,0 +1,86 @@
+"""Pictures that show whether a model has learned: reconstructions of unseen scans, and samples of its prior."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from .methods.latent_restoration import LatentRestoration
+from .methods.method import Method
+from .methods.resampling import resample_codes
+from .slices import examined_slices
+from .training_data import HealthyData
+
+COLUMNS = 8
+
+
+def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -> list[Path]:
+    """Write ``NAME-reconstructions.png`` and, for a method with a prior, ``NAME-samples.png``.
+
+    Args:
+        method: Trained.
+        data: The first validation scan is reconstructed.
+        folder: Where to write.
+        name: The model's name.
+
+    Returns:
+        The files written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    image, mask = data.validation[0]
+    used = examined_slices(mask)
+    shown = used[np.linspace(len(used) * 0.08, len(used) * 0.92, COLUMNS).astype(int)]
+    only = np.zeros_like(mask)
+    only[shown] = mask[shown]
+    result = method.restore(image, only, seed=0)
+    rows = [("unseen healthy scan", image), ("restored", result.restored), ("raw score", result.score)]
+    top = float(np.percentile(result.score[only], 99.5))
+    written = [folder / f"{name}-reconstructions.png"]
+    _montage(
+        [(label, [volume[z] for z in shown], top if label == "raw score" else 1.0) for label, volume in rows],
+        written[0],
+    )
+    if isinstance(method, LatentRestoration):
+        written.append(folder / f"{name}-samples.png")
+        positions = torch.linspace(-0.4, 0.4, COLUMNS)
+        drawn = [prior_samples(method, float(position), 3) for position in positions]
+        _montage([(f"drawn from the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(3)], written[1])
+    return written
+
+
+def prior_samples(method: LatentRestoration, position: float, count: int, seed: int = 0) -> np.ndarray:
+    """Slices drawn from the prior alone, (count, Y, X).
+
+    Args:
+        method: Trained.
+        position: Slice coordinate in [-0.5, 0.5].
+        count: How many.
+        seed: Of the noise.
+    """
+    h, w = method.parameters.grid
+    with torch.inference_mode():
+        where = torch.tensor([position])
+        codes = torch.zeros(1, h * w, dtype=torch.long)
+        logits, cache = method.prior.fill(codes, where)
+        everything = torch.ones(h * w, dtype=torch.bool)
+        key = (seed, int(round((position + 0.5) * 1e6)))
+        drawn = resample_codes(method.prior, codes[0], where, everything, logits[0], cache, count, key)
+        return method.vqvae.decode(drawn.view(count, h, w), where.expand(count)).float()[:, 0].numpy()
+
+
+def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> None:
+    """Rows of slices with a label each; the last number is the white of the row."""
+    figure = Figure(figsize=(COLUMNS * 1.5, len(rows) * 1.5 + 0.1), facecolor="black")
+    FigureCanvasAgg(figure)
+    for number, (label, pictures, white) in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            axes = figure.add_axes((column / COLUMNS, 1 - (number + 1) / len(rows), 1 / COLUMNS, 1 / len(rows)))
+            axes.imshow(picture, cmap="gray", vmin=0, vmax=white, origin="lower")
+            axes.axis("off")
+            if column == 0:
+                axes.text(3, 3, label, color="white", fontsize=8)
+    figure.savefig(path, dpi=80, facecolor="black")

@@ -1,0 +1,159 @@
+"""An image with its place in space: the one file where array and geometry conventions meet."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A scalar 3-D image.
+
+    Attributes:
+        array: Voxels, shape (Z, Y, X).
+        affine: 4×4, maps the voxel index (x, y, z, 1) to RAS mm. Rows and columns follow NIfTI; the axes may
+            be oblique, permuted, left-handed or of unequal spacing, but must be orthogonal to each other.
+        name: What to call it in files and messages; the file's stem.
+
+    Raises:
+        InputError: If array and affine do not describe a 3-D image in space.
+    """
+
+    array: np.ndarray
+    affine: np.ndarray
+    name: str = "volume"
+
+    def __post_init__(self) -> None:
+        affine = np.array(self.affine, dtype=np.float64)
+        object.__setattr__(self, "affine", affine)
+        if self.array.ndim != 3:
+            raise InputError(f"{self.name} has {self.array.ndim} dimensions", "Give a single 3-D volume.")
+        if affine.shape != (4, 4) or not np.isfinite(affine).all():
+            raise InputError(f"{self.name} has no usable position in space", "Repair the image header.")
+        if (self.spacing <= 0).any():
+            raise InputError(f"{self.name} has a voxel spacing of zero", "Repair the image header.")
+        cosines = affine[:3, :3] / self.spacing
+        if np.abs(cosines.T @ cosines - np.eye(3)).max() > 1e-3:
+            raise InputError(
+                f"{self.name} has axes that are not at right angles", "Resample it to a regular grid first."
+            )
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """Voxel spacing along (x, y, z) in mm."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
+    def with_array(self, array: np.ndarray, name: str | None = None) -> Volume:
+        """The same grid with other voxels of shape (Z, Y, X).
+
+        Raises:
+            InputError: If the shape differs from this volume's.
+        """
+        if array.shape != self.array.shape:
+            raise InputError(f"array of shape {array.shape} is not on the grid {self.array.shape} of {self.name}")
+        return replace(self, array=array, name=name or self.name)
+
+    def same_grid(self, other: Volume, tolerance_mm: float = 1e-2) -> bool:
+        """Whether every voxel of `other` lies where this volume's does, to `tolerance_mm`."""
+        if self.array.shape != other.array.shape:
+            return False
+        corner = np.array(self.array.shape[::-1], dtype=float)
+        corners = np.array([[*(corner * (np.array([b >> n & 1 for n in range(3)]))), 1.0] for b in range(8)])
+        return bool(np.abs(corners @ (self.affine - other.affine).T).max() <= tolerance_mm)
+
+    def ras_from_voxels(self, zyx: np.ndarray) -> np.ndarray:
+        """RAS mm of voxel indices given in array order.
+
+        Args:
+            zyx: Shape (N, 3) in (z, y, x) order.
+
+        Returns:
+            Shape (N, 3), RAS mm.
+        """
+        xyz = np.asarray(zyx, dtype=float)[:, ::-1]
+        return xyz @ self.affine[:3, :3].T + self.affine[:3, 3]
+
+    def to_sitk(self) -> sitk.Image:
+        """A SimpleITK image on the same grid (LPS inside, as ITK has it)."""
+        import SimpleITK as sitk
+
+        array = self.array.astype(np.uint8) if self.array.dtype == bool else self.array
+        image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+        lps = LPS_RAS @ self.affine
+        image.SetSpacing(self.spacing.tolist())
+        image.SetDirection((lps[:3, :3] / self.spacing).ravel().tolist())
+        image.SetOrigin(lps[:3, 3].tolist())
+        return image
+
+    @classmethod
+    def from_sitk(cls, image: sitk.Image, name: str = "volume") -> Volume:
+        """The volume of a scalar 3-D SimpleITK image; voxels keep their type."""
+        import SimpleITK as sitk
+
+        lps = np.eye(4)
+        lps[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+        lps[:3, 3] = image.GetOrigin()
+        return cls(sitk.GetArrayFromImage(image), LPS_RAS @ lps, name)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> Volume:
+        """Read NIfTI, NRRD, MHA or a folder with one DICOM series.
+
+        Args:
+            path: An image file, or a folder of DICOM slices.
+
+        Returns:
+            The volume with float32 voxels and the stem of the path as its name.
+
+        Raises:
+            InputError: If it is missing, damaged, not a scalar 3-D image, or has values that are no numbers.
+        """
+        from .reading import read_image
+
+        return read_image(Path(path))
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Write to NIfTI, NRRD or MHA by the path's suffix.
+
+        Raises:
+            OutputError: If it cannot be written; no partial file is left.
+        """
+        import SimpleITK as sitk
+
+        path = Path(path)
+        partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+        try:
+            sitk.WriteImage(self.to_sitk(), str(partial), useCompression=True, compressionLevel=1)
+            os.replace(partial, path)
+        except (RuntimeError, OSError) as error:
+            partial.unlink(missing_ok=True)
+            raise OutputError(
+                f"{path} could not be written", "Is the disk full or the folder write-protected?"
+            ) from error
+
+
+def stem(path: str | os.PathLike) -> str:
+    """The file name without its image suffix; a folder's own name."""
+    name = Path(path).name
+    for suffix in IMAGE_SUFFIXES:
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from MedADLib.calibration import Calibration, Places, Pooling, calibrate
+from MedADLib.errors import InputError, ModelError
+from MedADLib.intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks
+from MedADLib.methods.method import Restoration
+from MedADLib.preparation import Prepared, Template
+from MedADLib.threshold import Threshold
+from MedADLib.volume import Volume
+
+SHAPE, SPACING = (12, 14, 16), (2.0, 2.0, 3.0)
+VOXEL_ML = 12 / 1000
+MARKS = np.linspace(0.1, 0.9, len(PERCENTILES))
+SEED = 11
+
+
+def brain(shift: int = 0) -> np.ndarray:
+    z, y, x = np.indices(SHAPE)
+    return ((z - 5.5) / 5) ** 2 + ((y - 6.5 - shift) / 5.5) ** 2 + ((x - 7.5) / 7) ** 2 < 1
+
+
+def prepared_scan(mask: np.ndarray) -> Prepared:
+    """A scan whose own grid is the model's grid."""
+    volume = Volume(np.where(mask, 100, 0).astype(np.float32), np.diag([*SPACING, 1.0]), "scan")
+    bins = len(HISTOGRAM_EDGES) - 1
+    limits = {"histogram": 1.0, "correlation": 0.0, "overlap": 0.0}
+    template = Template(volume, brain(), MARKS, np.full(bins, 1 / bins), limits)
+    ones = np.ones(SHAPE, np.float32)
+    return Prepared(volume.array / 100, mask, volume, mask, template, np.eye(4), ones, Landmarks(MARKS, MARKS), limits)
+
+
+def healthy_scans(count: int = 4, spot: float = 0.0) -> list[tuple[Prepared, Restoration]]:
+    """Scores of noise about a level; the first scan has a spot of `spot` more."""
+    random, found = np.random.default_rng(SEED), []
+    for number in range(count):
+        mask = brain(number % 2)
+        score = np.where(mask, random.gamma(4, 0.25, SHAPE) + 0.1 * number, 0).astype(np.float32)
+        if number == 0:
+            score[5:8, 5:8, 8:11] += spot
+        found.append((prepared_scan(mask), Restoration(score, score, float(score[mask].mean()))))
+    return found
+
+
+def with_numbers(**numbers) -> Calibration:
+    """A calibration whose numbers are easy to judge by hand."""
+    usual = {
+        "pooling": Pooling(0.0, 0.0),
+        "places": Places(np.ones(SHAPE, np.float32), np.full(SHAPE, 0.5, np.float32)),
+        "maxima": np.array([2.0, 3.0, 5.0]),
+        "sample_scores": np.array([10.0, 20.0, 30.0]),
+        "thresholds": np.array([0.0, 1.0, 2.0, 3.0, 4.0]),
+        "false_positive_ml": np.array([500.0, 100.0, 3.0, 1.0, 0.0]),
+        "brain_ml": 1000.0,
+        "threshold": Threshold(1.0, "ml"),
+    }
+    return Calibration(**(usual | numbers))
+
+
+@pytest.mark.parametrize(("score", "p"), [(5, 1.0), (10, 1.0), (15, 0.75), (20, 0.75), (30, 0.5), (31, 0.25)])
+def test_the_sample_p_value_counts_healthy_scans_that_score_as_high(score, p):
+    assert with_numbers().sample_p_value(score) == pytest.approx(p)
+
+
+@pytest.mark.parametrize(("peak", "p"), [(1, 1.0), (3, 0.75), (3.5, 0.5), (9, 0.25)])
+def test_the_region_p_value_counts_healthy_scans_with_as_high_a_peak(peak, p):
+    assert with_numbers().region_p_value(peak) == pytest.approx(p)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3.5", 3.5), ("0", 0.0), ("1ml", 3.0), ("2ml", 3.0), ("3ml", 2.0), ("0.1%", 3.0), ("10%", 1.0), ("0ml", 4.0)],
+)
+def test_a_reader_s_threshold_is_the_lowest_that_keeps_its_promise(text, value):
+    calibration = with_numbers()
+    found = calibration.value_of(Threshold.parse(text))
+    assert found == value
+    if text.endswith("ml"):
+        assert calibration.expected_false_positive_ml(found) <= float(text[:-2])
+
+
+def test_the_expected_volume_is_read_off_the_curve():
+    calibration = with_numbers()
+    assert calibration.expected_false_positive_ml(2.0) == 3.0
+    assert calibration.expected_false_positive_ml(1.5) == pytest.approx(51.5)
+    assert calibration.expected_false_positive_ml(99.0) == 0.0
+
+
+def test_the_map_is_in_healthy_spreads_above_the_healthy_mean():
+    mask = brain()
+    score = np.where(mask, 2.5, 0).astype(np.float32)
+    assert np.allclose(with_numbers().anomaly_map(score, mask, SPACING), np.where(mask, 3.0, 0))
+
+
+def test_mean_and_spread_of_known_scores_are_found():
+    mask, levels = brain(), np.array([1.0, 2.0, 4.0])
+    places = Places.of([np.where(mask, level, 0) for level in levels], [mask] * 3, SPACING)
+    both = mask & mask[:, :, ::-1]
+    assert np.allclose(places.mean[both], levels.mean(), rtol=1e-3)
+    assert np.allclose(places.spread[both], levels.std(), rtol=1e-3)
+    assert np.isfinite(places.mean).all() and (places.spread > 0).all()
+    assert np.allclose(places.unusual(np.full(SHAPE, 4.0), mask)[both], (4 - levels.mean()) / levels.std(), rtol=1e-2)
+
+
+def test_left_and_right_are_learned_together():
+    mask = brain()
+    lopsided = np.where(mask, 1.0, 0)
+    lopsided[:, :, :8] *= 3
+    places = Places.of([lopsided] * 3, [mask] * 3, SPACING)
+    assert np.allclose(places.mean, places.mean[:, :, ::-1], atol=1e-4)
+
+
+def left_out_maps(healthy, pooled) -> list[np.ndarray]:
+    found = []
+    for number, (prepared, _) in enumerate(healthy):
+        others = [n for n in range(len(healthy)) if n != number]
+        places = Places.of([pooled[n] for n in others], [healthy[n][0].mask for n in others], SPACING)
+        found.append(places.unusual(pooled[number], prepared.mask))
+    return found
+
+
+def test_no_healthy_scan_is_flattered_by_its_own_score():
+    healthy = healthy_scans(spot=5.0)
+    calibration = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"))
+    maps = left_out_maps(healthy, [r.score for _, r in healthy])
+    assert np.allclose(calibration.maxima, [m.max() for m in maps], rtol=1e-3)
+    flattered = calibration.anomaly_map(healthy[0][1].score, healthy[0][0].mask, SPACING).max()
+    assert calibration.maxima[0] > 1.3 * flattered
+    assert np.allclose(calibration.sample_scores, [r.sample_score for _, r in healthy])
+    assert calibration.count == 4
+
+
+def test_the_false_positive_curve_is_the_mean_volume_above_each_threshold():
+    healthy = healthy_scans()
+    calibration = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"))
+    maps = left_out_maps(healthy, [r.score for _, r in healthy])
+    # Thresholds between the voxels' values, where rounding on the way to the scan's own grid does not matter.
+    for threshold in (0.101, 0.9, 2.003):
+        volumes = [(m[p.mask] > threshold).sum() * VOXEL_ML for m, (p, _) in zip(maps, healthy)]
+        assert calibration.expected_false_positive_ml(threshold) == pytest.approx(np.mean(volumes), abs=0.02)
+    curve = calibration.false_positive_ml
+    assert (np.diff(curve) <= 0).all() and curve[-1] == 0 and (np.diff(calibration.thresholds) > 0).all()
+    assert calibration.thresholds[0] == 0 and calibration.thresholds[-1] >= calibration.maxima.max()
+    assert calibration.brain_ml == pytest.approx(np.mean([p.mask.sum() for p, _ in healthy]) * VOXEL_ML)
+
+
+def test_pooling_is_part_of_the_calibration():
+    healthy = healthy_scans()
+    sharp = calibrate(healthy, Pooling(0.0, 0.0), Threshold(3.0))
+    soft = calibrate(healthy, Pooling(0.0, 10.0), Threshold(3.0))
+    score, mask = healthy[2][1].score, healthy[2][0].mask
+    assert soft.places.spread[mask].mean() < 0.7 * sharp.places.spread[mask].mean()
+    assert np.abs(soft.anomaly_map(score, mask, SPACING)[mask]).mean() < 5
+    assert Pooling(1.0, 2.0).replaced(None, 5.0) == Pooling(1.0, 5.0)
+    assert Pooling(1.0, 2.0).replaced(0.0, None) == Pooling(0.0, 2.0)
+
+
+def test_one_scan_is_too_few():
+    with pytest.raises(InputError, match="at least 2"):
+        calibrate(healthy_scans(1), Pooling(), Threshold(1.0, "ml"))
+
+
+@pytest.fixture(scope="module")
+def calibration() -> Calibration:
+    return calibrate(healthy_scans(), Pooling(2.4, 6.0), Threshold(0.1, "%"))
+
+
+def test_a_saved_calibration_says_the_same(calibration):
+    again = Calibration.from_tensors(calibration.parameters(), calibration.tensors())
+    assert again.pooling == calibration.pooling and again.threshold == calibration.threshold
+    assert again.brain_ml == calibration.brain_ml and again.count == calibration.count
+    for name in ("maxima", "sample_scores", "thresholds", "false_positive_ml"):
+        assert np.array_equal(getattr(again, name), getattr(calibration, name))
+    score, mask = healthy_scans()[1][1].score, brain(1)
+    first, second = (c.anomaly_map(score, mask, SPACING) for c in (calibration, again))
+    assert np.abs(first - second).max() < 0.02
+
+
+@pytest.mark.parametrize("name", ["scale", "minimum_mm", "average_mm", "brain_ml"])
+@pytest.mark.parametrize("value", ["nan", "inf", "1.0", float("nan"), float("inf"), None, True, [1.0]])
+def test_numbers_that_are_none_are_refused(calibration, name, value):
+    with pytest.raises(ModelError):
+        Calibration.from_tensors(calibration.parameters() | {name: value}, calibration.tensors())
+
+
+@pytest.mark.parametrize("change", [{"threshold": "much"}, {"threshold": ""}, {"minimum_mm": -1.0}, {"brain_ml": 0.0}])
+def test_parameters_that_make_no_sense_are_refused(calibration, change):
+    with pytest.raises(ModelError):
+        Calibration.from_tensors(calibration.parameters() | change, calibration.tensors())
+
+
+def test_missing_and_unknown_parts_are_refused(calibration):
+    parameters, tensors = calibration.parameters(), calibration.tensors()
+    for key in parameters:
+        with pytest.raises(ModelError):
+            Calibration.from_tensors({k: v for k, v in parameters.items() if k != key}, tensors)
+    for key in tensors:
+        with pytest.raises(ModelError):
+            Calibration.from_tensors(parameters, {k: v for k, v in tensors.items() if k != key})
+    with pytest.raises(ModelError):
+        Calibration.from_tensors(parameters | {"more": 1}, tensors)
+    with pytest.raises(ModelError):
+        Calibration.from_tensors(parameters, tensors | {"more": np.zeros(1)})
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("maxima", lambda a: a[1:]),
+        ("maxima", lambda a: a[:0]),
+        ("sample_scores", lambda a: np.float64(1.0)),
+        ("thresholds", lambda a: a[::-1]),
+        ("thresholds", lambda a: a[:-1]),
+        ("spread", lambda a: 0 * a),
+        ("spread", lambda a: a[1:]),
+    ],
+)
+def test_tensors_that_do_not_fit_together_are_refused(calibration, name, change):
+    tensors = calibration.tensors()
+    with pytest.raises(ModelError):
+        Calibration.from_tensors(calibration.parameters(), tensors | {name: change(tensors[name])})
+
+
+def test_a_curve_without_points_is_refused(calibration):
+    with pytest.raises(ModelError):
+        replace(calibration, thresholds=np.zeros(0), false_positive_ml=np.zeros(0))
+
+
+@pytest.mark.parametrize("sizes", [(-1.0, 4.0), (0.0, 51.0), (float("nan"), 1.0)])
+def test_pooling_sizes_that_make_no_sense_are_refused(sizes):
+    with pytest.raises(ValueError):
+        Pooling(*sizes)

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from phantoms import ToyModels, head, one_thread, toy_models, with_lesion  # noqa: F401
+
+from MedADLib import detect, load_model
+from MedADLib.detection import Detection, Settings, content_hash
+from MedADLib.errors import Cancelled, InputError
+from MedADLib.methods.latent_restoration import LatentRestoration
+from MedADLib.plain import plain
+from MedADLib.progress import Progress
+from MedADLib.threshold import Threshold
+from MedADLib.volume import Volume
+
+METHODS = ("atlas", "autoencoder", "latent_restoration")
+PLACE, RADIUS_MM = (30.0, 20.0, 10.0), 13.0
+
+
+@pytest.fixture(scope="module")
+def toy(one_thread) -> Iterator[ToyModels]:  # noqa: F811
+    return toy_models()
+
+
+@pytest.fixture(scope="module")
+def atlas(toy):
+    return load_model(toy.models["atlas"])
+
+
+@pytest.fixture(scope="module")
+def sick() -> tuple[Volume, np.ndarray, np.ndarray]:
+    """A toy head with a lesion, its brain, and the lesion."""
+    volume, mask = head(30)
+    lesioned, ball = with_lesion(volume, PLACE, RADIUS_MM)
+    return lesioned, mask, ball & mask
+
+
+@pytest.fixture(scope="module")
+def found(atlas, sick) -> Detection:
+    return detect(sick[0], atlas)
+
+
+def shifted(right_mm: float) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[0, 3] = right_mm
+    return matrix
+
+
+def check_maps(detection: Detection, volume: Volume) -> None:
+    """What every result promises, whatever the model thinks."""
+    mask = detection.mask.array > 0
+    for result in (detection.anomaly, detection.restored, detection.labels, detection.mask):
+        assert result.same_grid(volume) and np.isfinite(result.array).all()
+    assert detection.anomaly.array.dtype == detection.restored.array.dtype == np.float32
+    assert (detection.anomaly.array >= 0).all() and (detection.anomaly.array[~mask] == 0).all()
+    assert np.array_equal(detection.restored.array[~mask], volume.array[~mask])
+    assert set(np.unique(detection.labels.array)) == {0, *(region.label for region in detection.regions)}
+    assert (detection.anomaly.array[detection.labels.array > 0] >= detection.threshold).all()
+    assert 1 / (detection.healthy_count + 1) <= detection.p_value <= 1
+    json.dumps(plain(detection.provenance), allow_nan=False)
+
+
+def overlap(detection: Detection, truth: np.ndarray, label: int = 1) -> float:
+    region = detection.labels.array == label
+    return 2 * (region & truth).sum() / (region.sum() + truth.sum())
+
+
+def test_the_atlas_finds_a_lesion_as_the_most_unusual_region(found, sick):
+    volume, mask, truth = sick
+    check_maps(found, volume)
+    assert (found.mask.array > 0).sum() == pytest.approx(mask.sum(), rel=0.02)
+    assert overlap(found, truth) > 0.5
+    first = found.regions[0]
+    assert np.linalg.norm(np.array(first.centroid_ras) - PLACE) < 6
+    assert first.peak == found.anomaly.array.max() and first.volume_ml > 3
+    assert found.anomaly.array[truth].mean() > 3 * found.anomaly.array[mask & ~truth].mean()
+    assert found.p_value == found.regions[0].p_value == 1 / 3 and found.healthy_count == 2
+
+
+def test_the_restored_lesion_is_as_bright_as_healthy_tissue(found, sick):
+    volume, _, truth = sick
+    healthy, _ = head(30)
+    lost = (healthy.array - volume.array)[truth].mean()
+    assert np.abs(found.restored.array - healthy.array)[truth].mean() < 0.4 * lost
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_gives_whole_maps_that_repeat_bit_for_bit(toy, sick, method):
+    model = load_model(toy.models[method])
+    if method == "latent_restoration":
+        fewer = replace(model.method.parameters, samples=3)
+        model = replace(model, method=LatentRestoration(fewer, model.method.vqvae, model.method.prior))
+    volume = sick[0]
+    first, second = detect(volume, model, Settings(seed=3)), detect(volume, model, Settings(seed=3))
+    check_maps(first, volume)
+    for name in ("anomaly", "restored", "labels"):
+        assert np.array_equal(getattr(first, name).array, getattr(second, name).array)
+    assert first.score == second.score and first.regions == second.regions
+
+
+def test_an_oblique_left_handed_scan_gives_the_same_lesion_on_its_own_grid(atlas, sick):
+    volume, _, truth = sick
+    turn, flip = np.eye(4), np.diag([-1.0, 1.0, 1.0, 1.0])
+    c, s = np.cos(np.deg2rad(12)), np.sin(np.deg2rad(12))
+    turn[:3, :3], turn[:3, 3] = [[1, 0, 0], [0, c, -s], [0, s, c]], (40.0, -25.0, 12.0)
+    flip[0, 3] = volume.array.shape[2] - 1
+    affine = turn @ volume.affine @ flip
+    assert np.linalg.det(affine[:3, :3]) < 0
+    other = Volume(np.ascontiguousarray(volume.array[:, :, ::-1]), affine, "oblique")
+    detection = detect(other, atlas)
+    check_maps(detection, other)
+    assert overlap(detection, truth[:, :, ::-1]) > 0.5
+    wanted = (turn @ np.array([*PLACE, 1]))[:3]
+    assert np.linalg.norm(np.array(detection.regions[0].centroid_ras) - wanted) < 6
+
+
+def test_thick_slices_keep_their_grid(atlas, sick):
+    volume, _, truth = sick
+    affine = volume.affine @ np.diag([1.0, 1.0, 2.0, 1.0])
+    thick = Volume(np.ascontiguousarray(volume.array[::2]), affine, "thick")
+    detection = detect(thick, atlas)
+    check_maps(detection, thick)
+    assert overlap(detection, truth[::2]) > 0.4
+
+
+def test_thresholds_are_what_the_reader_asks_for(atlas, sick):
+    volume, mask, _ = sick
+    settings = Settings(mask=volume.with_array(mask.astype(np.uint8)))
+    for text in ("10ml", "0.5%"):
+        detection = detect(volume, atlas, replace(settings, threshold=Threshold.parse(text)))
+        value = atlas.calibration.value_of(Threshold.parse(text))
+        assert detection.threshold == value and detection.provenance["settings"]["threshold"] == text
+        assert detection.expected_false_positive_ml == atlas.calibration.expected_false_positive_ml(value)
+    low = Threshold.parse("2.5")
+    everything = detect(volume, atlas, replace(settings, threshold=low, smallest_region_ml=0.0))
+    large = detect(volume, atlas, replace(settings, threshold=low, smallest_region_ml=2.0))
+    assert large.threshold == 2.5
+    assert len(large.regions) < len(everything.regions)
+    assert min(region.volume_ml for region in large.regions) >= 2.0
+
+
+def test_a_given_mask_is_the_region_examined(atlas, sick):
+    volume, mask, truth = sick
+    half = mask.copy()
+    half[:, :6] = False
+    given = volume.with_array(half.astype(np.uint8))
+    detection = detect(volume, atlas, Settings(mask=given))
+    assert np.array_equal(detection.mask.array > 0, half)
+    assert detection.provenance["brain_mask"] == "given mask"
+    check_maps(detection, volume)
+
+
+def test_masks_that_do_not_fit_are_refused(atlas, sick):
+    volume, mask, _ = sick
+    smaller = Volume(mask[1:].astype(np.uint8), volume.affine, "smaller")
+    elsewhere = Volume(mask.astype(np.uint8), shifted(5.0) @ volume.affine, "elsewhere")
+    empty = volume.with_array(np.zeros(mask.shape, np.uint8), "empty")
+    for given, words in ((smaller, "not on the grid"), (elsewhere, "elsewhere"), (empty, "empty")):
+        with pytest.raises(InputError, match=words):
+            detect(volume, atlas, Settings(mask=given))
+
+
+@pytest.mark.parametrize("settings", [{"seed": -1}, {"smallest_region_ml": -0.1}, {"smallest_region_ml": float("nan")}])
+def test_settings_that_make_no_sense_are_refused(settings):
+    with pytest.raises(InputError):
+        Settings(**settings)
+
+
+@pytest.mark.parametrize("device", ["abacus", "cuda:x", "cpu:0", "cuda:99", ""])
+def test_a_device_that_is_not_there_is_named(atlas, sick, device):
+    volume, mask, _ = sick
+    with pytest.raises(InputError, match="GPU|device"):
+        detect(volume, atlas, Settings(mask=volume.with_array(mask.astype(np.uint8)), device=device))
+
+
+def test_a_model_without_calibration_is_refused_at_once(atlas, sick):
+    with pytest.raises(InputError, match="not calibrated"):
+        detect(sick[0], replace(atlas, calibration=None))
+
+
+def test_an_inverted_contrast_is_examined_and_warned_of(atlas):
+    volume, mask = head(31)
+    inverted = volume.with_array(np.where(mask, np.maximum(1400 - volume.array, 1), 0).astype(np.float32))
+    detection = detect(inverted, atlas)
+    check_maps(detection, inverted)
+    assert any("unlike the model's training data" in warning for warning in detection.warnings)
+
+
+def test_a_healthy_head_looks_healthier_than_a_sick_one(atlas, found):
+    volume, _ = head(30)
+    healthy = detect(volume, atlas)
+    assert healthy.anomaly.array.max() < 0.6 * found.anomaly.array.max()
+    assert healthy.score < found.score
+    assert not any("unlike" in warning for warning in healthy.warnings)
+
+
+def test_the_result_says_how_it_was_made(found, atlas, sick):
+    provenance = found.provenance
+    assert provenance["model"] == {"name": "toy-atlas", "version": "1.0.0", "sha256": atlas.sha256}
+    assert provenance["method"] == "atlas" and provenance["device"] == "cpu" and provenance["seed"] == 0
+    assert len(provenance["input"]["sha256"]) == 64 and provenance["input"]["name"] == sick[0].name
+    assert {"brain mask", "preparation", "restoration", "anomaly map", "regions"} <= set(provenance["seconds"])
+    assert {"medad", "torch", "numpy", "SimpleITK", "python"} <= set(provenance["versions"])
+
+
+def test_other_voxels_or_another_place_have_another_hash(sick):
+    volume = sick[0]
+    assert content_hash(Volume(volume.array, volume.affine, "renamed")) == content_hash(volume)
+    changed = volume.array.copy()
+    changed[0, 0, 0] += 1
+    assert content_hash(volume.with_array(changed)) != content_hash(volume)
+    moved = Volume(volume.array, shifted(1.0) @ volume.affine, volume.name)
+    assert content_hash(moved) != content_hash(volume)
+
+
+def test_progress_runs_from_start_to_end_and_cancelling_stops(atlas, sick):
+    volume, mask, _ = sick
+    settings, told = Settings(mask=volume.with_array(mask.astype(np.uint8))), []
+    detect(volume, atlas, settings, Progress(lambda stage, fraction, message: told.append((stage, fraction))))
+    fractions = [fraction for _, fraction in told]
+    assert fractions == sorted(fractions) and fractions[0] == 0 and 0.9 < fractions[-1] <= 1
+    stages = list(dict.fromkeys(stage for stage, _ in told))
+    assert stages == ["brain mask", "preparation", "restoration", "anomaly map", "regions"]
+    with pytest.raises(Cancelled):
+        detect(volume, atlas, settings, Progress(cancelled=lambda: True))

@@ -1,0 +1,117 @@
+"""The main job as a user runs it: a file in, files out, with a toy model made here and with the models that ship."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from phantoms import head, toy_template, with_lesion
+
+from MedADLib.brainmask import brain_mask
+from MedADLib.calibration import Pooling, calibrate
+from MedADLib.cli import main
+from MedADLib.methods import METHODS
+from MedADLib.methods.atlas import Atlas
+from MedADLib.modelfile import Model, load_model, save_model
+from MedADLib.preparation import prepare
+from MedADLib.simulation import LesionSpec, insert_lesion
+from MedADLib.split import Split
+from MedADLib.threshold import Threshold
+from MedADLib.volume import Volume
+
+SHIPPED = {"brain-t1": "latent_restoration", "brain-t1-ae": "autoencoder", "brain-t1-atlas": "atlas"}
+
+
+@pytest.fixture(scope="module")
+def toy_model(tmp_path_factory) -> Path:
+    """A calibrated atlas of toy heads in a model file."""
+    template, prepared = toy_template(5)
+    method = Atlas.train([(p.image, p.mask) for p in prepared], tuple(template.image.spacing), fwhm_mm=8.0)
+    healthy = [prepare(*head(seed), template) for seed in range(30, 34)]
+    results = [(p, method.restore(p.image, p.mask)) for p in healthy]
+    model = Model(
+        name="toy",
+        version="1.0.0",
+        created="2026-01-01",
+        description="atlas of toy heads",
+        modality="toy",
+        method=method,
+        template=template,
+        calibration=calibrate(results, Pooling(0.0, 8.0), Threshold(1.0, "ml")),
+        training={"split": {}},
+        authors="tests",
+        card="# toy\n",
+        licence="none\n",
+    )
+    path = tmp_path_factory.mktemp("models") / "toy.medad"
+    save_model(model, path)
+    return path
+
+
+def test_a_lesion_in_a_file_is_found_in_files(toy_model, tmp_path):
+    volume, ball = with_lesion(head(50)[0], (30.0, 10.0, 12.0), 14.0)
+    scan = tmp_path / "case one.nii.gz"
+    volume.write(scan)
+    assert main(["detect", str(scan), "-o", str(tmp_path / "out"), "--model", str(toy_model), "--quiet"]) == 0
+
+    facts = json.loads((tmp_path / "out" / "case one.json").read_text())
+    assert facts["p_value"] == pytest.approx(1 / 5)
+    maps = {name: Volume.read(tmp_path / "out" / f"case one_{name}.nii.gz") for name in ("anomaly", "restored")}
+    for result in maps.values():
+        assert result.same_grid(volume) and np.isfinite(result.array).all()
+    assert maps["anomaly"].array[volume.array == 0].max() == 0
+    assert maps["anomaly"].array[ball].mean() > 3 * maps["anomaly"].array[~ball & (volume.array > 0)].mean()
+    healed = maps["restored"].array[ball].mean() - volume.array[ball].mean()
+    assert healed > 0.4 * volume.array[volume.array > 0].mean()
+    with open(tmp_path / "out" / "case one_regions.tsv", newline="") as handle:
+        first = next(csv.DictReader(handle, delimiter="\t"))
+    centre = np.array([float(first[f"centroid_{axis}"]) for axis in "ras"])
+    assert np.linalg.norm(centre - (30.0, 10.0, 12.0)) < 8.0
+
+
+def test_the_same_run_twice_gives_the_same_bits(toy_model, tmp_path):
+    volume, _ = with_lesion(head(51)[0], (-25.0, 0.0, 5.0), 12.0)
+    scan = tmp_path / "scan.nii.gz"
+    volume.write(scan)
+    maps = []
+    for folder in ("first", "second"):
+        assert main(["detect", str(scan), "-o", str(tmp_path / folder), "--model", str(toy_model), "--quiet"]) == 0
+        maps.append(Volume.read(tmp_path / folder / "scan_anomaly.nii.gz").array)
+    assert np.array_equal(*maps)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_models_that_ship_are_calibrated_and_say_where_they_come_from(name):
+    model = load_model(name)
+    assert model.method.name == SHIPPED[name] and SHIPPED[name] in METHODS
+    assert model.calibration.count == 6
+    assert Path(model.path).stat().st_size < 20e6
+    split = Split(**{key: tuple(value) for key, value in model.training["split"].items()})
+    assert (len(split.train), len(split.validation), len(split.benchmark)) == (26, 4, 6)
+    for text in ("ds002748", "CC0", "Not a medical device", *split.calibration):
+        assert text in model.card
+
+
+@pytest.fixture(scope="module")
+def tumour(data_dir, tmp_path_factory) -> tuple[Path, np.ndarray]:
+    """A real healthy scan that no model has seen, with a simulated tumour."""
+    volume = Volume.read(data_dir / "healthy_t1_ds002748" / "sub-60_T1w.nii.gz")
+    lesion = insert_lesion(volume, volume.array > 0, LesionSpec("tumour", "strong", radius_mm=14.0), seed=5)
+    path = tmp_path_factory.mktemp("scan") / "tumour.nii.gz"
+    lesion.volume.write(path)
+    return path, lesion.mask.array > 0
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_tumour_in_a_real_brain_is_found_by_each_shipped_model(name, tumour, tmp_path):
+    path, lesion = tumour
+    assert main(["detect", str(path), "-o", str(tmp_path), "--model", name, "--quiet", "--no-picture"]) == 0
+    anomaly, labels = (Volume.read(tmp_path / f"tumour_{kind}.nii.gz") for kind in ("anomaly", "regions"))
+    brain, _ = brain_mask(Volume.read(path))
+    assert anomaly.array[~brain].max() == 0
+    assert anomaly.array[lesion].mean() > 2 * anomaly.array[brain & ~lesion].mean()
+    # The autoencoder is weak at a threshold that spares healthy scans: it marks a small part of the lesion.
+    assert (labels.array[lesion] > 0).mean() > (0.01 if name == "brain-t1-ae" else 0.1)

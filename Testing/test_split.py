@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from MedADLib.errors import InputError
+from MedADLib.split import Split
+
+NAMES = [f"sub-{n:02d}" for n in range(42)]
+
+
+def test_an_automatic_split_uses_every_subject_once_and_repeats():
+    split = Split.automatic(NAMES, seed=3)
+    assert sorted(split.names()) == NAMES
+    assert len(split.validation) == 4 and len(split.calibration) == 6 and len(split.train) == 32
+    assert Split.automatic(list(reversed(NAMES)), seed=3) == split
+    assert Split.automatic(NAMES, seed=4) != split
+
+
+def test_eight_subjects_are_enough_and_seven_are_not():
+    split = Split.automatic(NAMES[:8])
+    assert len(split.train) >= 3 and len(split.validation) >= 1 and len(split.calibration) >= 2
+    with pytest.raises(InputError, match="at least 8"):
+        Split.automatic(NAMES[:7])
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "calibration", "benchmark"])
+def test_a_subject_in_two_parts_is_refused(part):
+    parts = {"train": ("a", "b", "c"), "validation": ("d",), "calibration": ("e", "f"), "benchmark": ("g",)}
+    leaked = "d" if part != "validation" else "a"
+    with pytest.raises(InputError, match=f"{leaked} is in two parts"):
+        Split(**(parts | {part: (*parts[part], leaked)}))
+
+
+def test_the_same_subject_twice_in_one_part_is_refused():
+    with pytest.raises(InputError, match="two"):
+        Split(("a", "a", "b"), ("c",), ("d", "e"))
+
+
+@pytest.mark.parametrize("counts", [(2, 1, 2), (3, 0, 2), (3, 1, 1)])
+def test_parts_that_are_too_small_are_refused(counts):
+    names = iter(NAMES)
+    with pytest.raises(InputError, match="at least"):
+        Split(*(tuple(next(names) for _ in range(count)) for count in counts))
+
+
+def test_a_split_survives_its_file(tmp_path):
+    split = Split(("a", "b", "c"), ("d",), ("e", "f"), ("g",))
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps(split.to_json()))
+    assert Split.read(file) == split
+    assert file.read_text().count('"g"') == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"train": 5}',
+        '{"train": ["a","b","c"], "validation": ["d"], "calibration": ["e","f"], "test": []}',
+        '{"train": "abc", "validation": ["d"], "calibration": ["e","f"]}',
+    ],
+)
+def test_a_file_that_is_no_split_is_refused(tmp_path, text):
+    file = tmp_path / "split.json"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"split\.json is not a split"):
+        Split.read(file)
+    with pytest.raises(InputError, match="is not a split"):
+        Split.read(tmp_path / "missing.json")
+
+
+def test_leakage_in_a_file_is_told_as_leakage(tmp_path):
+    file = tmp_path / "split.json"
+    parts = {"train": ["a", "b", "c"], "validation": ["d"], "calibration": ["a", "e"]}
+    file.write_text(json.dumps(parts))
+    with pytest.raises(InputError, match="a is in two parts"):
+        Split.read(file)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from phantoms import MODEL_SHAPE, ToyModels, one_thread, toy_models  # noqa: F401
+
+from MedADLib.errors import InputError
+from MedADLib.modelfile import load_model
+
+METHODS = ("atlas", "autoencoder", "latent_restoration")
+
+
+@pytest.fixture(scope="module")
+def toy(one_thread) -> Iterator[ToyModels]:  # noqa: F811
+    return toy_models()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_training_leaves_a_calibrated_model_that_opens(toy, method):
+    model = load_model(toy.models[method])
+    assert model.method.name == method and model.name == f"toy-{method.replace('_', '-')}"
+    assert model.template.image.array.shape == MODEL_SHAPE and model.method.fits(MODEL_SHAPE)
+    assert model.calibration.count == 2 and str(model.calibration.threshold) == "1ml"
+    assert np.isfinite(model.calibration.sample_scores).all() and (model.calibration.maxima > 0).all()
+    assert model.training["split"] == json.loads(toy.split.read_text())
+    for text in ("toy heads", "head-4", "head-6", "2 held-out healthy scans", "0.333"):
+        assert text in model.card
+
+
+def test_the_methods_share_one_template_and_leave_their_logs_and_pictures(toy):
+    templates = [load_model(path).template.image.array for path in toy.models.values()]
+    assert np.array_equal(templates[0], templates[1]) and np.array_equal(templates[0], templates[2])
+    for log in ("autoencoder/sweep-4", "autoencoder/sweep-128", "latent_restoration/vqvae", "latent_restoration/prior"):
+        assert (toy.work / log / "log.csv").read_text().startswith("step,rate,")
+    for method in METHODS:
+        assert (toy.work / method / f"toy-{method.replace('_', '-')}-reconstructions.png").stat().st_size > 1000
+    assert (toy.work / "latent_restoration" / "toy-latent-restoration-samples.png").stat().st_size > 1000
+
+
+def test_the_latent_size_is_chosen_from_the_sweep_and_recorded(toy):
+    model = load_model(toy.models["autoencoder"])
+    sweep = model.training["facts"]["latent_sweep"]
+    assert set(sweep) == {"4", "8", "16", "32", "64", "128"} and min(sweep.values()) > 0
+    assert str(model.method.parameters.latent) in sweep
+    assert (toy.work / "autoencoder" / f"latent-{model.method.parameters.latent}" / "log.csv").is_file()
+
+
+def test_thresholds_of_latent_restoration_are_those_of_healthy_scans(toy):
+    parameters = load_model(toy.models["latent_restoration"]).method.parameters
+    assert 0 < parameters.restoration_nll < parameters.sample_nll < 20
+
+
+def test_the_same_command_makes_the_same_file(toy, tmp_path):
+    again = tmp_path / toy.models["autoencoder"].name
+    toy.train("autoencoder", again, "--pictures", str(tmp_path / "pictures"))
+    assert again.read_bytes() == toy.models["autoencoder"].read_bytes()
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["toy-autoencoder-reconstructions.png"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--threshold", "lots"), "threshold"),
+        (("--steps", "0"), "at least 1"),
+        (("--device", "abacus"), "device"),
+        (("--healthy", "nowhere"), "not a folder"),
+        (("-o", "model.zip"), r"\.medad"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_any_training(toy, tmp_path, monkeypatch, more, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=words):
+        toy.train("atlas", tmp_path / "m.medad", "--work", str(tmp_path / "work"), *more)
+    assert list(tmp_path.iterdir()) == []
