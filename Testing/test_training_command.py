@@ -75,3 +75,12 @@ def test_what_cannot_be_done_is_told_before_any_training(toy, tmp_path, monkeypa
     with pytest.raises(InputError, match=words):
         toy.train("atlas", tmp_path / "m.medad", "--work", str(tmp_path / "work"), *more)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_method_of_the_registry_can_be_trained_and_has_its_pooling():
+    from MedADLib.methods import METHODS
+    from MedADLib.methods.pooling import POOLING
+    from MedADLib.methods.trainers import TRAINERS
+    from MedADLib.training_command import METHODS as OFFERED
+
+    assert set(METHODS) == set(TRAINERS) == set(POOLING) == set(OFFERED)
