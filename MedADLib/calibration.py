@@ -12,6 +12,7 @@ from .jsonvalues import finite_number
 from .methods.method import Restoration
 from .postprocessing import pool, smooth
 from .preparation import Prepared
+from .reference import ARRAYS, HealthyReference
 from .threshold import Threshold
 
 PRIOR_SCANS = 4.0
@@ -93,69 +94,29 @@ class Calibration:
     Attributes:
         pooling: What is done to a raw score first.
         places: Healthy mean and spread in the model's space.
-        maxima: Largest value of each healthy scan's anomaly map, (n,).
-        sample_scores: Sample score of each healthy scan, (n,).
-        thresholds: Increasing thresholds on the anomaly map, (T,).
-        false_positive_ml: Mean volume of a healthy scan above each threshold, (T,).
-        brain_ml: Mean volume examined in a healthy scan.
-        threshold: The one used when nobody asks for another.
+        reference: What the healthy scans scored.
     """
 
     pooling: Pooling
     places: Places
-    maxima: np.ndarray
-    sample_scores: np.ndarray
-    thresholds: np.ndarray
-    false_positive_ml: np.ndarray
-    brain_ml: float
-    threshold: Threshold
+    reference: HealthyReference
 
     def __post_init__(self) -> None:
-        if len(self.maxima) != len(self.sample_scores) or len(self.maxima) < 1:
-            raise ModelError("the calibration does not say the same number of scans everywhere")
-        points = len(self.thresholds)
-        if points < 2 or points != len(self.false_positive_ml) or np.diff(self.thresholds).min() <= 0:
-            raise ModelError("the calibration's thresholds are not increasing")
-        if self.places.mean.shape != self.places.spread.shape or self.places.spread.min() <= 0 or self.brain_ml <= 0:
+        if self.places.mean.shape != self.places.spread.shape or self.places.spread.min() <= 0:
             raise ModelError("the calibration's places are malformed")
-
-    @property
-    def count(self) -> int:
-        """Number n of healthy scans; no p-value is below 1 / (n + 1)."""
-        return len(self.maxima)
 
     def anomaly_map(self, score: np.ndarray, mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
         """A raw score map (Z, Y, X) in units of healthy spread; negative where less unusual than the mean."""
         pooled = pool(score, mask, spacing, self.pooling.minimum_mm, self.pooling.average_mm)
         return self.places.unusual(pooled, mask)
 
-    def sample_p_value(self, score: float) -> float:
-        """(1 + #{healthy ≥ score}) / (n + 1)."""
-        return (1 + int((self.sample_scores >= score).sum())) / (self.count + 1)
-
-    def region_p_value(self, peak: float) -> float:
-        """Chance that a healthy scan's largest value reaches `peak`: (1 + #{healthy ≥ peak}) / (n + 1)."""
-        return (1 + int((self.maxima >= peak).sum())) / (self.count + 1)
-
-    def value_of(self, threshold: Threshold) -> float:
-        """The threshold on the anomaly map that a reader's threshold means."""
-        if threshold.unit == "":
-            return threshold.amount
-        allowed = threshold.amount if threshold.unit == "ml" else threshold.amount / 100 * self.brain_ml
-        enough = np.flatnonzero(self.false_positive_ml <= allowed)
-        return float(self.thresholds[enough[0]] if len(enough) else self.thresholds[-1])
-
-    def expected_false_positive_ml(self, value: float) -> float:
-        """Mean volume of a healthy scan above a value of the anomaly map."""
-        return float(np.interp(value, self.thresholds, self.false_positive_ml))
-
     def parameters(self) -> dict:
         """What is not an array, for JSON."""
         return {
             "minimum_mm": self.pooling.minimum_mm,
             "average_mm": self.pooling.average_mm,
-            "brain_ml": self.brain_ml,
-            "threshold": str(self.threshold),
+            "brain_ml": self.reference.brain_ml,
+            "threshold": str(self.reference.threshold),
             "scale": self._scale,
         }
 
@@ -164,10 +125,10 @@ class Calibration:
         return {
             "mean": (self.places.mean / self._scale).astype(np.float16),
             "spread": (self.places.spread / self._scale).astype(np.float16),
-            "maxima": np.asarray(self.maxima, np.float64),
-            "sample_scores": np.asarray(self.sample_scores, np.float64),
-            "thresholds": np.asarray(self.thresholds, np.float64),
-            "false_positive_ml": np.asarray(self.false_positive_ml, np.float64),
+            "maxima": np.asarray(self.reference.maxima, np.float64),
+            "sample_scores": np.asarray(self.reference.sample_scores, np.float64),
+            "thresholds": np.asarray(self.reference.thresholds, np.float64),
+            "false_positive_ml": np.asarray(self.reference.false_positive_ml, np.float64),
         }
 
     @property
@@ -181,7 +142,7 @@ class Calibration:
         Raises:
             ModelError: If anything is missing or malformed.
         """
-        names = {"mean", "spread", "maxima", "sample_scores", "thresholds", "false_positive_ml"}
+        names = {"mean", "spread", *ARRAYS}
         if set(parameters) != {"minimum_mm", "average_mm", "brain_ml", "threshold", "scale"} or set(tensors) != names:
             raise ModelError(
                 "the calibration is incomplete or has parts that this version does not know", "Update MedAD."
@@ -189,16 +150,13 @@ class Calibration:
         try:
             scale = finite_number(parameters["scale"], "the calibration's scale")
             mean, spread = (tensors[name].astype(np.float32) * scale for name in ("mean", "spread"))
-            return cls(
-                Pooling(*(finite_number(parameters[name], name) for name in ("minimum_mm", "average_mm"))),
-                Places(mean, spread),
-                tensors["maxima"],
-                tensors["sample_scores"],
-                tensors["thresholds"],
-                tensors["false_positive_ml"],
-                finite_number(parameters["brain_ml"], "brain_ml"),
-                Threshold.parse(str(parameters["threshold"])),
+            reference = HealthyReference(
+                **{name: tensors[name] for name in ARRAYS},
+                brain_ml=finite_number(parameters["brain_ml"], "brain_ml"),
+                threshold=Threshold.parse(str(parameters["threshold"])),
             )
+            pooling = Pooling(*(finite_number(parameters[name], name) for name in ("minimum_mm", "average_mm")))
+            return cls(pooling, Places(mean, spread), reference)
         except (TypeError, ValueError, InputError) as error:
             raise ModelError(f"the calibration is malformed ({error})") from error
 
@@ -233,6 +191,5 @@ def calibrate(healthy: Sequence[tuple[Prepared, Restoration]], pooling: Pooling,
     above = np.mean([(len(v) - np.searchsorted(v, thresholds, "right")) * ml for v, ml in values], axis=0)
     scores = np.array([restoration.sample_score for _, restoration in healthy], np.float64)
     brain_ml = float(np.mean([len(v) * ml for v, ml in values]))
-    return Calibration(
-        pooling, Places.of(pooled, masks, spacing), maxima, scores, thresholds, above, brain_ml, threshold
-    )
+    reference = HealthyReference(maxima, scores, thresholds, above, brain_ml, threshold)
+    return Calibration(pooling, Places.of(pooled, masks, spacing), reference)

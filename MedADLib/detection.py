@@ -12,6 +12,7 @@ import numpy as np
 from . import __version__
 from .errors import InputError
 from .progress import Progress
+from .reference import HealthyReference
 from .regions import Region, find_regions
 from .threshold import Threshold
 from .volume import Volume
@@ -62,6 +63,7 @@ class Detection:
         score: Sample score, larger = more unusual.
         p_value: (1 + #{healthy ≥ score}) / (n + 1).
         healthy_count: n; no p-value is below 1 / (n + 1).
+        reference: What the model's healthy scans scored; p-values and thresholds follow from it.
         provenance: How it was made, JSON-able.
         warnings: What the reader must know.
     """
@@ -77,6 +79,7 @@ class Detection:
     score: float
     p_value: float
     healthy_count: int
+    reference: HealthyReference
     provenance: dict
     warnings: tuple[str, ...]
 
@@ -126,17 +129,16 @@ def detect(
     anomaly = prepared.map_to_native(np.maximum(unusual, 0))
     restored = prepared.image_to_native(restoration.restored)
     progress.stage("regions", 0.95, 1.0, "delineating regions")
-    threshold = calibration.value_of(settings.threshold or calibration.threshold)
-    labels, regions = find_regions(anomaly, threshold, calibration.region_p_value, settings.smallest_region_ml)
+    reference = calibration.reference
+    wanted = settings.threshold or reference.threshold
+    threshold = reference.value_of(wanted)
+    labels, regions = find_regions(anomaly, threshold, reference.region_p_value, settings.smallest_region_ml)
     progress.finish()
     provenance = {
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
         "method": model.method.name,
         "seed": settings.seed,
-        "settings": {
-            "threshold": str(settings.threshold or calibration.threshold),
-            "smallest_region_ml": settings.smallest_region_ml,
-        },
+        "settings": {"threshold": str(wanted), "smallest_region_ml": settings.smallest_region_ml},
         "device": device,
         "brain_mask": how,
         "input": {"name": volume.name, "sha256": content_hash(volume)},
@@ -153,10 +155,11 @@ def detect(
         volume.with_array(labels, f"{volume.name}_regions"),
         regions,
         threshold,
-        calibration.expected_false_positive_ml(threshold),
+        reference.expected_false_positive_ml(threshold),
         restoration.sample_score,
-        calibration.sample_p_value(restoration.sample_score),
-        calibration.count,
+        reference.sample_p_value(restoration.sample_score),
+        reference.count,
+        reference,
         provenance,
         (*prepared.warnings(), *notes),
     )

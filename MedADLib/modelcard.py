@@ -17,8 +17,9 @@ def model_card(model: Model) -> str:
         model: With method, template, calibration and the record of its training.
     """
     split, calibration = model.training["split"], model.calibration
-    pooling, budget = calibration.pooling, calibration.value_of(calibration.threshold)
-    largest = ", ".join(f"{value:.2f}" for value in np.sort(calibration.maxima))
+    pooling, reference = calibration.pooling, calibration.reference
+    budget = reference.value_of(reference.threshold)
+    largest = ", ".join(f"{value:.2f}" for value in np.sort(reference.maxima))
     lines = [
         f"# {model.name} {model.version}",
         "",
@@ -30,10 +31,10 @@ def model_card(model: Model) -> str:
         "- No scan is in two parts.",
         "",
         "## Calibration",
-        f"- {calibration.count} held-out healthy scans; no p-value is below {1 / (calibration.count + 1):.3f}.",
+        f"- {reference.count} held-out healthy scans; no p-value is below {reference.smallest_p:.3f}.",
         f"- Largest anomaly value in each, in healthy spreads: {largest}.",
-        f"- Default threshold {calibration.threshold}: {budget:.2f} healthy spreads, where a healthy scan shows "
-        f"{calibration.expected_false_positive_ml(budget):.2f} ml on average.",
+        f"- Default threshold {reference.threshold}: {budget:.2f} healthy spreads, where a healthy scan shows "
+        f"{reference.expected_false_positive_ml(budget):.2f} ml on average.",
         f"- Pooling: minimum over {pooling.minimum_mm:g} mm, mean over {pooling.average_mm:g} mm.",
         "",
         "## Method",

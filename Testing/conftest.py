@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from references import healthy_reference
 
 from MedADLib.detection import Detection
 from MedADLib.regions import find_regions
@@ -64,7 +65,8 @@ def synthetic_detection(volume: Volume | None = None, spots: int = 2, warnings: 
         anomaly[z - 1 : z + 1, y - 1 : y + 1, x - 1 : x + 2] = 9.0 - number
     anomaly *= mask
     field = volume.with_array(anomaly, f"{volume.name}_anomaly")
-    labels, regions = find_regions(field, 3.0, lambda peak: 1.0 / (1.0 + peak))
+    reference = healthy_reference()
+    labels, regions = find_regions(field, 3.0, reference.region_p_value)
     restored = np.where(anomaly > 3, 90, volume.array).astype(np.float32)
     return Detection(
         volume=volume,
@@ -78,6 +80,7 @@ def synthetic_detection(volume: Volume | None = None, spots: int = 2, warnings: 
         score=12.5,
         p_value=1 / 7,
         healthy_count=6,
+        reference=reference,
         provenance={
             "model": {"name": "brain-t1", "version": "1.0", "sha256": "ab" * 32},
             "method": "atlas",

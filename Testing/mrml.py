@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from references import healthy_reference
 
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
@@ -90,7 +91,8 @@ def make_detection(
         distance = np.linalg.norm(places - np.array(centre), axis=-1)
         anomaly = np.maximum(anomaly, height * np.maximum(0.0, 1.0 - (distance / size) ** 2))
     anomaly = grid.with_array((anomaly * mask).astype(np.float32), f"{name}_anomaly")
-    labels, regions = find_regions(anomaly, threshold, lambda peak: 1.0 / (1.0 + peak), 0.0)
+    reference = healthy_reference(0.5)
+    labels, regions = find_regions(anomaly, threshold, reference.region_p_value, 0.0)
     return Detection(
         volume=grid.with_array((image + 30.0 * anomaly.array).astype(np.int16)),
         mask=grid.with_array(mask.astype(np.uint8)),
@@ -103,6 +105,7 @@ def make_detection(
         score=12.25,
         p_value=1.0 / 7.0,
         healthy_count=6,
+        reference=reference,
         provenance=dict(PROVENANCE),
         warnings=("the scan looks odd; 5 % of it: {dark}",),
     )

@@ -10,6 +10,7 @@ from MedADLib.errors import InputError, ModelError
 from MedADLib.intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks
 from MedADLib.methods.method import Restoration
 from MedADLib.preparation import Prepared, Template
+from MedADLib.reference import HealthyReference
 from MedADLib.threshold import Threshold
 from MedADLib.volume import Volume
 
@@ -58,17 +59,19 @@ def with_numbers(**numbers) -> Calibration:
         "brain_ml": 1000.0,
         "threshold": Threshold(1.0, "ml"),
     }
-    return Calibration(**(usual | numbers))
+    values = usual | numbers
+    pooling, places = values.pop("pooling"), values.pop("places")
+    return Calibration(pooling, places, HealthyReference(**values))
 
 
 @pytest.mark.parametrize(("score", "p"), [(5, 1.0), (10, 1.0), (15, 0.75), (20, 0.75), (30, 0.5), (31, 0.25)])
 def test_the_sample_p_value_counts_healthy_scans_that_score_as_high(score, p):
-    assert with_numbers().sample_p_value(score) == pytest.approx(p)
+    assert with_numbers().reference.sample_p_value(score) == pytest.approx(p)
 
 
 @pytest.mark.parametrize(("peak", "p"), [(1, 1.0), (3, 0.75), (3.5, 0.5), (9, 0.25)])
 def test_the_region_p_value_counts_healthy_scans_with_as_high_a_peak(peak, p):
-    assert with_numbers().region_p_value(peak) == pytest.approx(p)
+    assert with_numbers().reference.region_p_value(peak) == pytest.approx(p)
 
 
 @pytest.mark.parametrize(
@@ -77,17 +80,17 @@ def test_the_region_p_value_counts_healthy_scans_with_as_high_a_peak(peak, p):
 )
 def test_a_reader_s_threshold_is_the_lowest_that_keeps_its_promise(text, value):
     calibration = with_numbers()
-    found = calibration.value_of(Threshold.parse(text))
+    found = calibration.reference.value_of(Threshold.parse(text))
     assert found == value
     if text.endswith("ml"):
-        assert calibration.expected_false_positive_ml(found) <= float(text[:-2])
+        assert calibration.reference.expected_false_positive_ml(found) <= float(text[:-2])
 
 
 def test_the_expected_volume_is_read_off_the_curve():
     calibration = with_numbers()
-    assert calibration.expected_false_positive_ml(2.0) == 3.0
-    assert calibration.expected_false_positive_ml(1.5) == pytest.approx(51.5)
-    assert calibration.expected_false_positive_ml(99.0) == 0.0
+    assert calibration.reference.expected_false_positive_ml(2.0) == 3.0
+    assert calibration.reference.expected_false_positive_ml(1.5) == pytest.approx(51.5)
+    assert calibration.reference.expected_false_positive_ml(99.0) == 0.0
 
 
 def test_the_map_is_in_healthy_spreads_above_the_healthy_mean():
@@ -127,11 +130,11 @@ def test_no_healthy_scan_is_flattered_by_its_own_score():
     healthy = healthy_scans(spot=5.0)
     calibration = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"))
     maps = left_out_maps(healthy, [r.score for _, r in healthy])
-    assert np.allclose(calibration.maxima, [m.max() for m in maps], rtol=1e-3)
+    assert np.allclose(calibration.reference.maxima, [m.max() for m in maps], rtol=1e-3)
     flattered = calibration.anomaly_map(healthy[0][1].score, healthy[0][0].mask, SPACING).max()
-    assert calibration.maxima[0] > 1.3 * flattered
-    assert np.allclose(calibration.sample_scores, [r.sample_score for _, r in healthy])
-    assert calibration.count == 4
+    assert calibration.reference.maxima[0] > 1.3 * flattered
+    assert np.allclose(calibration.reference.sample_scores, [r.sample_score for _, r in healthy])
+    assert calibration.reference.count == 4
 
 
 def test_the_false_positive_curve_is_the_mean_volume_above_each_threshold():
@@ -141,11 +144,14 @@ def test_the_false_positive_curve_is_the_mean_volume_above_each_threshold():
     # Thresholds between the voxels' values, where rounding on the way to the scan's own grid does not matter.
     for threshold in (0.101, 0.9, 2.003):
         volumes = [(m[p.mask] > threshold).sum() * VOXEL_ML for m, (p, _) in zip(maps, healthy)]
-        assert calibration.expected_false_positive_ml(threshold) == pytest.approx(np.mean(volumes), abs=0.02)
-    curve = calibration.false_positive_ml
-    assert (np.diff(curve) <= 0).all() and curve[-1] == 0 and (np.diff(calibration.thresholds) > 0).all()
-    assert calibration.thresholds[0] == 0 and calibration.thresholds[-1] >= calibration.maxima.max()
-    assert calibration.brain_ml == pytest.approx(np.mean([p.mask.sum() for p, _ in healthy]) * VOXEL_ML)
+        assert calibration.reference.expected_false_positive_ml(threshold) == pytest.approx(np.mean(volumes), abs=0.02)
+    curve = calibration.reference.false_positive_ml
+    assert (np.diff(curve) <= 0).all() and curve[-1] == 0 and (np.diff(calibration.reference.thresholds) > 0).all()
+    assert (
+        calibration.reference.thresholds[0] == 0
+        and calibration.reference.thresholds[-1] >= calibration.reference.maxima.max()
+    )
+    assert calibration.reference.brain_ml == pytest.approx(np.mean([p.mask.sum() for p, _ in healthy]) * VOXEL_ML)
 
 
 def test_pooling_is_part_of_the_calibration():
@@ -171,10 +177,11 @@ def calibration() -> Calibration:
 
 def test_a_saved_calibration_says_the_same(calibration):
     again = Calibration.from_tensors(calibration.parameters(), calibration.tensors())
-    assert again.pooling == calibration.pooling and again.threshold == calibration.threshold
-    assert again.brain_ml == calibration.brain_ml and again.count == calibration.count
+    assert again.pooling == calibration.pooling
+    for name in ("threshold", "brain_ml", "count"):
+        assert getattr(again.reference, name) == getattr(calibration.reference, name)
     for name in ("maxima", "sample_scores", "thresholds", "false_positive_ml"):
-        assert np.array_equal(getattr(again, name), getattr(calibration, name))
+        assert np.array_equal(getattr(again.reference, name), getattr(calibration.reference, name))
     score, mask = healthy_scans()[1][1].score, brain(1)
     first, second = (c.anomaly_map(score, mask, SPACING) for c in (calibration, again))
     assert np.abs(first - second).max() < 0.02
@@ -227,7 +234,7 @@ def test_tensors_that_do_not_fit_together_are_refused(calibration, name, change)
 
 def test_a_curve_without_points_is_refused(calibration):
     with pytest.raises(ModelError):
-        replace(calibration, thresholds=np.zeros(0), false_positive_ml=np.zeros(0))
+        replace(calibration.reference, thresholds=np.zeros(0), false_positive_ml=np.zeros(0))
 
 
 @pytest.mark.parametrize("sizes", [(-1.0, 4.0), (0.0, 51.0), (float("nan"), 1.0)])

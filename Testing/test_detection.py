@@ -132,9 +132,9 @@ def test_thresholds_are_what_the_reader_asks_for(atlas, sick):
     settings = Settings(mask=volume.with_array(mask.astype(np.uint8)))
     for text in ("10ml", "0.5%"):
         detection = detect(volume, atlas, replace(settings, threshold=Threshold.parse(text)))
-        value = atlas.calibration.value_of(Threshold.parse(text))
+        value = atlas.calibration.reference.value_of(Threshold.parse(text))
         assert detection.threshold == value and detection.provenance["settings"]["threshold"] == text
-        assert detection.expected_false_positive_ml == atlas.calibration.expected_false_positive_ml(value)
+        assert detection.expected_false_positive_ml == atlas.calibration.reference.expected_false_positive_ml(value)
     low = Threshold.parse("2.5")
     everything = detect(volume, atlas, replace(settings, threshold=low, smallest_region_ml=0.0))
     large = detect(volume, atlas, replace(settings, threshold=low, smallest_region_ml=2.0))

@@ -87,7 +87,7 @@ def test_the_same_run_twice_gives_the_same_bits(toy_model, tmp_path):
 def test_the_models_that_ship_are_calibrated_and_say_where_they_come_from(name):
     model = load_model(name)
     assert model.method.name == SHIPPED[name] and SHIPPED[name] in METHODS
-    assert model.calibration.count == 6
+    assert model.calibration.reference.count == 6
     assert Path(model.path).stat().st_size < 20e6
     split = Split(**{key: tuple(value) for key, value in model.training["split"].items()})
     assert (len(split.train), len(split.validation), len(split.benchmark)) == (26, 4, 6)

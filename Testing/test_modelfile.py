@@ -22,6 +22,7 @@ from MedADLib.methods.atlas import Atlas
 from MedADLib.methods.method import require_tensors
 from MedADLib.modelfile import Model, list_models, load_model, model_folders, save_model, verify_model
 from MedADLib.preparation import Template
+from MedADLib.reference import HealthyReference
 from MedADLib.threshold import Threshold
 from MedADLib.volume import Volume
 
@@ -83,7 +84,7 @@ def model(**changes) -> Model:
         "modality": "T1 MR",
         "method": Fake(FakeParameters(), np.arange(6, dtype=np.float32).reshape(2, 3).T),  # a view
         "template": Template(image, image.array > 0.2, np.linspace(0.1, 0.9, len(PERCENTILES)), histogram, limits),
-        "calibration": Calibration(Pooling(), places, numbers, numbers, numbers, numbers, 1200.0, threshold),
+        "calibration": Calibration(Pooling(), places, HealthyReference(*[numbers] * 4, 1200.0, threshold)),
         "training": {"data": ["ds002748"], "split": {"train": ["sub-01"]}, "anything": [1, 2.5, None, True]},
         "authors": "Us",
         "card": "# Card\n\nHealthy only.\n",

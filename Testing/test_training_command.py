@@ -23,8 +23,9 @@ def test_training_leaves_a_calibrated_model_that_opens(toy, method):
     model = load_model(toy.models[method])
     assert model.method.name == method and model.name == f"toy-{method.replace('_', '-')}"
     assert model.template.image.array.shape == MODEL_SHAPE and model.method.fits(MODEL_SHAPE)
-    assert model.calibration.count == 2 and str(model.calibration.threshold) == "1ml"
-    assert np.isfinite(model.calibration.sample_scores).all() and (model.calibration.maxima > 0).all()
+    reference = model.calibration.reference
+    assert reference.count == 2 and str(reference.threshold) == "1ml"
+    assert np.isfinite(reference.sample_scores).all() and (reference.maxima > 0).all()
     assert model.training["split"] == json.loads(toy.split.read_text())
     for text in ("toy heads", "head-4", "head-6", "2 held-out healthy scans", "0.333"):
         assert text in model.card
