@@ -3,14 +3,15 @@
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import slicer
 import vtk
-from slicer import vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -22,21 +23,61 @@ from slicer.util import VTKObservationMixin
 DEFAULT_MODEL = "brain-t1"
 
 
+def _findLibrary():
+    """Make MedADLib importable: in an extension it lies beside this file, in the source tree one folder up."""
+    if importlib.util.find_spec("MedADLib") is None:
+        sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+
 class MedAD(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
+        _findLibrary()
+        from MedADLib.citations import html
+
         self.parent.title = _("MedAD")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.dependencies = []
         self.parent.contributors = ["The MedAD contributors"]
         self.parent.helpText = _(
             "Shows what in a scan does not look healthy. A model that has seen healthy scans only imagines a healthy "
-            "version of yours; where the two differ more than healthy scans do, the map lights up. For research; not "
-            "a medical device."
+            "version of yours; where the two differ more than healthy scans do, the map lights up. Choose a scan, click "
+            "Run Detection, and go through the table of regions. For research; not a medical device."
         )
-        self.parent.acknowledgementText = _("Licensed under the Apache License 2.0.")
+        self.parent.acknowledgementText = _("Licensed under the Apache License 2.0. Please cite:") + html()
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """Offer MedAD's example scans in the Sample Data module."""
+    from MedADLib.slicer.sampledata import register
+
+    register(Path(__file__).resolve().parent / "Resources" / "Icons")
+
+
+class MedADFileReader:
+    """Adds a model when a .medad file is opened in Slicer or dropped onto it."""
+
+    def __init__(self, parent):
+        self.parent = parent
+
+    def description(self):
+        return _("MedAD model")
+
+    def fileType(self):
+        return "MedADModel"
+
+    def extensions(self):
+        return [_("MedAD model") + " (*.medad)"]
+
+    def canLoadFile(self, filePath):
+        return filePath.lower().endswith(".medad")
+
+    def load(self, properties):
+        widget = slicer.util.getModuleWidget("MedAD")
+        return widget.panel.models_panel.add(properties["fileName"])
 
 
 @parameterNodeWrapper
@@ -45,60 +86,80 @@ class MedADParameterNode:
 
     Attributes:
         inputVolume: The scan to examine.
+        maskNode: Segmentation or label map of the part to examine; none finds the brain.
         modelName: The model to examine it with.
+        allFrames: Whether every frame of the scan's sequence is examined.
+        opacity: Of the overlay.
+        seed: Of everything random.
+        smallestRegionMl: Smaller regions are not listed.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
+    maskNode: vtkMRMLNode
     modelName: str = DEFAULT_MODEL
+    allFrames: bool = False
+    opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.65
+    seed: Annotated[int, WithinRange(0, 2147483647)] = 0
+    smallestRegionMl: Annotated[float, WithinRange(0.0, 1000.0)] = 0.05
 
 
 class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel; all it does beyond showing is in the logic."""
+    """Connects the panel with the scene; what the panel does is in `MedADLib.slicer.panel`."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
+        self.panel = None
         self._parameterNode = None
         self._guiTag = None
-        self._running = False
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
-        panel = slicer.util.loadUI(self.resourcePath("UI/MedAD.ui"))
-        self.layout.addWidget(panel)
-        self.ui = slicer.util.childWidgetVariables(panel)
-        panel.setMRMLScene(slicer.mrmlScene)
+        form = slicer.util.loadUI(self.resourcePath("UI/MedAD.ui"))
+        self.layout.addWidget(form)
+        self.ui = slicer.util.childWidgetVariables(form)
+        form.setMRMLScene(slicer.mrmlScene)
         self.logic = MedADLogic()
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        for name in self.logic.modelNames():
-            self.ui.modelSelector.addItem(name)
-        self.ui.modelSelector.connect("currentTextChanged(QString)", self.onModelSelected)
-        self.ui.runButton.connect("clicked(bool)", self.onRun)
+        from MedADLib.slicer.panel import Panel
+
+        self.panel = Panel(self.ui, self.logic)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onParametersChanged)
+        slicer.app.connect("aboutToQuit()", self.logic.stop)
         self.initializeParameterNode()
 
     def cleanup(self):
-        """Let go of everything before the panel is destroyed."""
+        """Let go of everything before the panel is destroyed; the worker process ends."""
+        slicer.app.disconnect("aboutToQuit()", self.logic.stop)
         self.setParameterNode(None)
         self.removeObservers()
+        self.panel.close()
+        self.logic.stop()
 
     def enter(self):
         self.initializeParameterNode()
+        self.panel.resume()
 
     def exit(self):
+        """A run goes on while another module is shown; only the binding of the widgets ends."""
         self.setParameterNode(None)
 
     def onReload(self):
         """Reload the library with the module when a developer asks for it."""
+        self.logic.stop()
         for name in [name for name in sys.modules if name.partition(".")[0] == "MedADLib"]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
 
     def onSceneStartClose(self, caller, event):
         self.setParameterNode(None)
+        self.panel.scene_closes()
 
-    def onSceneEndClose(self, caller, event):
+    def onSceneChanged(self, caller, event):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -106,7 +167,7 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Connect the panel to the parameters in the scene, with the first scan as the default input."""
         self.setParameterNode(self.logic.getParameterNode())
         if self._parameterNode.inputVolume is None:
-            self._parameterNode.inputVolume = self.logic.firstScan()
+            self._parameterNode.inputVolume = self.panel.first_scan()
 
     def setParameterNode(self, parameterNode):
         """Connect the panel to these parameters, or to none."""
@@ -117,131 +178,100 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
-            self.onParametersChanged()
+        self.panel.set_parameters(parameterNode)
 
     def onParametersChanged(self, caller=None, event=None):
-        """Show the chosen model, and whether a detection can run or why not."""
-        if self._parameterNode is None:
-            return
-        index = self.ui.modelSelector.findText(self._parameterNode.modelName)
-        if index != self.ui.modelSelector.currentIndex:
-            self.ui.modelSelector.setCurrentIndex(index)
-        if self._parameterNode.inputVolume is None:
-            reason = _("Select a volume to examine.")
-        elif index < 0:
-            reason = _("The model {name} is not installed.").format(name=self._parameterNode.modelName)
-        else:
-            reason = ""
-        self.ui.runButton.enabled = not reason and not self._running
-        self.ui.runButton.toolTip = reason or _("Look for what does not look healthy.")
-
-    def onModelSelected(self, name):
-        if self._parameterNode is not None and name:
-            self._parameterNode.modelName = name
-
-    def onRun(self, checked=False):
-        """Run the detection and show what came of it."""
-        self._running = True
-        self.ui.runButton.enabled = False
-        self.ui.statusLabel.text = ""
-        try:
-            with slicer.util.tryWithErrorDisplay(_("The detection failed."), waitCursor=True):
-                result = self.logic.process(
-                    self._parameterNode.inputVolume, self._parameterNode.modelName, progress=self.onProgress
-                )
-                self.ui.statusLabel.text = self.logic.summary(result)
-        finally:
-            self._running = False
-            self.onParametersChanged()
-
-    def onProgress(self, stage, fraction, message):
-        """Show how far the detection is."""
-        self.ui.statusLabel.text = _("{percent} %: {what}").format(percent=round(100 * fraction), what=message or stage)
-        slicer.app.processEvents()
+        if self._parameterNode is not None:
+            self.panel.refresh()
 
 
 class MedADLogic(ScriptedLoadableModuleLogic):
-    """Detection for the panel and for scripts.
+    """Detection for the panel and for scripts; the computing is done in a process of its own, which stays warm.
 
     Args:
-        detect: Does the detection, as `MedADLib.detect`; None for that one.
-        loadModel: Loads a model by name, as `MedADLib.load_model`; None for that one.
+        client: Does the computing, as `MedADLib.slicer.worker_client.WorkerClient`; None for that one.
+        installer: Installs what is missing, as `MedADLib.slicer.installer.Installer`; None for Slicer's own.
     """
 
-    def __init__(self, detect=None, loadModel=None):
+    def __init__(self, client=None, installer=None):
         ScriptedLoadableModuleLogic.__init__(self)
         _findLibrary()
-        self._detect = detect
-        self._loadModel = loadModel
+        from MedADLib.slicer.installer import SlicerInstaller
+        from MedADLib.slicer.worker_client import WorkerClient
+
+        self.client = client or WorkerClient()
+        self.installer = installer or SlicerInstaller()
 
     def getParameterNode(self):
         """The panel's parameters in the present scene."""
         return MedADParameterNode(super().getParameterNode())
 
-    def modelNames(self):
-        """Names of the models that can be used."""
-        from MedADLib.modelfile import list_models
+    def start(self, request, on_progress, on_finished):
+        """Begin to examine a scan; returns at once with the `MedADLib.slicer.run.Run`."""
+        from MedADLib.slicer.run import Run
 
-        return [model.name for model in list_models() if not model.error]
+        run = Run(request, self.client, on_progress, on_finished, slicer.app.temporaryPath)
+        run.start()
+        return run
 
-    def firstScan(self):
-        """The first volume in the scene that is no result of MedAD; None if there is none."""
-        for node in slicer.mrmlScene.GetNodes():
-            if node.GetClassName() == "vtkMRMLScalarVolumeNode" and node.GetAttribute("MedAD.role") is None:
-                return node
-        return None
+    def process(self, volume, model=DEFAULT_MODEL, waitForCompletion=True, **options):
+        """Examine a scan and put what was found into its scene, without the panel.
 
-    def process(self, volumeNode, modelName=DEFAULT_MODEL, maskNode=None, progress=None, **settings):
-        """Examine a volume and put what was found into its scene.
+        Example:
+            >>> logic = slicer.util.getModuleLogic("MedAD")
+            >>> result = logic.process(slicer.util.getNode("MRHead"), model="brain-t1", threshold="1ml")
+            >>> print(result.table.GetNumberOfRows())
 
         Args:
-            volumeNode: The scan.
-            modelName: Name or file of a model.
-            maskNode: Volume on the same grid, nonzero in the part to examine; None finds the brain.
-            progress: Called with (stage, fraction of the whole in [0, 1], message); None reports nothing.
-            settings: Other settings of `MedADLib.Settings`: device, seed, threshold (as text or number),
-                smallest_region_ml.
+            volume: The scan, a volume node.
+            model: Name or file of a model.
+            waitForCompletion: Whether to return only when it is done; Slicer stays usable meanwhile.
+            options: See `MedADLib.slicer.blocking.process`: mask, allFrames, progress, finished, device, seed,
+                threshold and smallest_region_ml.
 
         Returns:
-            The nodes of the result, a `MedADLib.slicer.scene.SceneResult`. Slice views are centred on the first region.
+            The nodes of the result, a `MedADLib.slicer.scene.SceneResult`; without waiting the run, whose `cancel`
+            stops it.
 
         Raises:
             MedADLib.errors.MedADError: If it cannot be done; the message says what is wrong and what to do, and the
                 scene is as before.
         """
-        from MedADLib.slicer.examine import examine
+        from MedADLib.slicer.blocking import process
 
-        return examine(volumeNode, modelName, maskNode, progress, self._detect, self._loadModel, **settings)
+        return process(self, volume, model, waitForCompletion, **options)
 
-    def summary(self, result):
-        """One line on a result, for the panel."""
-        count = result.table.GetNumberOfRows()
-        p = float(result.anomaly.GetAttribute("MedAD.p_value"))
-        healthy = result.anomaly.GetAttribute("MedAD.healthy_count")
-        text = _("Unusual regions: {count}. The scan as a whole: p = {p:.3g} against {healthy} healthy scans.")
-        return text.format(count=count, p=p, healthy=healthy)
+    def stop(self):
+        """End the worker process; a run that is going on is cancelled."""
+        self.client.stop()
 
 
 class MedADTest(ScriptedLoadableModuleTest):
-    """Runs inside Slicer without a model or PyTorch: a made-up detection must come out right in the scene."""
+    """Runs inside Slicer without network or PyTorch: a made-up finding must come out right in the scene."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()
         self.scan = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
         slicer.util.updateVolumeFromArray(self.scan, np.ones((9, 10, 11), dtype=np.float32))
 
+    def logic(self, failure=""):
+        """A logic whose worker finds a cube of 27 voxels in every scan."""
+        _findLibrary()
+        from MedADLib.slicer.selftest import CubeClient, NothingMissing
+
+        return MedADLogic(CubeClient(failure), NothingMissing())
+
     def runTest(self):
         """Run all tests, each in a scene with nothing but a scan."""
-        for test in (self.test_resultIsInTheScene, self.test_secondRunReplaces, self.test_failureLeavesSceneAlone):
+        for name in sorted(name for name in dir(self) if name.startswith("test_")):
             self.setUp()
-            test()
+            getattr(self, name)()
 
     def test_resultIsInTheScene(self):
         """Every kind of node is there and has the right content."""
-        result = MedADLogic(_detectCube, str).process(self.scan)
+        result = self.logic().process(self.scan)
         segmentation = result.segmentation.GetSegmentation()
         self.assertEqual(segmentation.GetNumberOfSegments(), 1)
-        self.assertEqual(segmentation.GetNthSegment(0).GetName(), "Region 1")
         self.assertEqual(slicer.util.arrayFromVolume(result.labels).sum(), 27)
         self.assertEqual(slicer.util.arrayFromVolume(result.anomaly).max(), 5.0)
         self.assertEqual(result.table.GetNumberOfRows(), 1)
@@ -249,7 +279,7 @@ class MedADTest(ScriptedLoadableModuleTest):
 
     def test_secondRunReplaces(self):
         """A second run adds no nodes."""
-        logic = MedADLogic(_detectCube, str)
+        logic = self.logic()
         logic.process(self.scan)
         count = slicer.mrmlScene.GetNumberOfNodes()
         logic.process(self.scan)
@@ -257,43 +287,26 @@ class MedADTest(ScriptedLoadableModuleTest):
 
     def test_failureLeavesSceneAlone(self):
         """A detection that fails adds no nodes."""
-
-        def fail(*arguments):
-            raise RuntimeError("on purpose")
+        from MedADLib.errors import MedADError
 
         count = slicer.mrmlScene.GetNumberOfNodes()
-        with self.assertRaises(RuntimeError):
-            MedADLogic(fail, str).process(self.scan)
+        with self.assertRaises(MedADError):
+            self.logic("on purpose").process(self.scan)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), count)
 
+    def test_tinyModelInTheWorker(self):
+        """The real worker examines a made-up head with a tiny model; needs the packages that Run installs."""
+        from MedADLib.slicer.selftest import add_tiny_head
 
-def _detectCube(volume, model, settings, progress):
-    """What the self test takes for a detection: one cube, whatever the scan."""
-    from MedADLib.detection import Detection
-    from MedADLib.regions import find_regions
-
-    anomaly = np.zeros(volume.array.shape, dtype=np.float32)
-    anomaly[3:6, 4:7, 5:8] = 5.0
-    anomaly = volume.with_array(anomaly)
-    labels, regions = find_regions(anomaly, 3.0, lambda peak: 0.5, 0.0)
-    return Detection(
-        volume=volume,
-        mask=volume.with_array(np.ones(volume.array.shape, dtype=np.uint8)),
-        anomaly=anomaly,
-        restored=volume,
-        labels=volume.with_array(labels),
-        regions=regions,
-        threshold=3.0,
-        expected_false_positive_ml=0.1,
-        score=5.0,
-        p_value=0.5,
-        healthy_count=1,
-        provenance={},
-        warnings=(),
-    )
-
-
-def _findLibrary():
-    """Make MedADLib importable: in an extension it lies beside this file, in the source tree one folder up."""
-    if importlib.util.find_spec("MedADLib") is None:
-        sys.path.append(str(Path(__file__).resolve().parent.parent))
+        logic = MedADLogic()
+        if logic.installer.missing():
+            self.delayDisplay("MedAD's packages are not installed, so the worker is not tested.")
+            return
+        try:
+            model = Path(__file__).resolve().parent / "Resources" / "tiny.medad"
+            head, lesion = add_tiny_head(slicer.mrmlScene)
+            result = logic.process(head, model=str(model))
+            anomaly = slicer.util.arrayFromVolume(result.anomaly)
+            self.assertGreater(anomaly[lesion].mean(), 3 * anomaly[anomaly > 0].mean())
+        finally:
+            logic.stop()

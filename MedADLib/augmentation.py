@@ -33,7 +33,7 @@ class Augmentation:
     noise: float = 0.03
 
     def __call__(
-        self, images: torch.Tensor, masks: torch.Tensor, generator: torch.Generator
+        self, images: torch.Tensor, masks: torch.Tensor, generator: torch.Generator, mirrored: bool = True
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Change a batch.
 
@@ -41,11 +41,12 @@ class Augmentation:
             images: (N, 1, Y, X), 0 outside the brain.
             masks: (N, 1, Y, X), 0 or 1.
             generator: Source of all randomness.
+            mirrored: Whether every other slice is flipped, left to right.
 
         Returns:
             Images and masks of the same shapes.
         """
-        grid = self._grid(images, generator)
+        grid = self._grid(images, generator, mirrored)
         both = grid_sample(
             torch.cat([images, masks], 1), grid, mode="bilinear", padding_mode="zeros", align_corners=False
         )
@@ -61,12 +62,12 @@ class Augmentation:
         images = images + level * torch.randn(images.shape, generator=generator)
         return (images * masks).clamp(0, 1.5), masks
 
-    def _grid(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def _grid(self, images: torch.Tensor, generator: torch.Generator, mirrored: bool) -> torch.Tensor:
         """Sampling grid (N, Y, X, 2) of a random affine change plus a smooth random displacement."""
         count, _, height, width = images.shape
         angle = torch.deg2rad(self.rotation * _signed(count, generator)).view(-1)
         scale = 1 / (1 - self.shrink + (self.shrink + self.grow) * _uniform(count, generator)).view(-1)
-        mirror = torch.where(_uniform(count, generator).view(-1) < 0.5, -1.0, 1.0)
+        mirror = torch.where(_uniform(count, generator).view(-1) < 0.5 * mirrored, -1.0, 1.0)
         shift = self.shift * torch.stack([_signed(count, generator), _signed(count, generator)], -1).view(count, 2)
         rows = torch.stack(
             [

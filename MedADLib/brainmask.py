@@ -91,7 +91,7 @@ def brain_mask(volume: Volume, given: Volume | None = None, progress: Progress |
     """
     progress = progress or Progress()
     if given is not None:
-        return _given_mask(volume, given), "given mask"
+        return given_mask(volume, given), "given mask"
     progress.update(0.0, "is the scan skull-stripped?")
     if is_skull_stripped(volume):
         return _outline(volume), "outline of the skull-stripped scan"
@@ -103,7 +103,8 @@ def brain_mask(volume: Volume, given: Volume | None = None, progress: Progress |
         return _outline(volume), "whole foreground, for no brain was found"
 
 
-def _given_mask(volume: Volume, given: Volume) -> np.ndarray:
+def given_mask(volume: Volume, given: Volume) -> np.ndarray:
+    """The voxels of a user's mask, bool; raises InputError if it is empty or on another grid."""
     if not volume.same_grid(given):
         shapes = " and ".join(" x ".join(map(str, v.array.shape[::-1])) for v in (given, volume))
         raise InputError(

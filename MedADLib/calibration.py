@@ -11,7 +11,7 @@ from .errors import InputError, ModelError
 from .jsonvalues import finite_number
 from .methods.method import Restoration
 from .postprocessing import pool, smooth
-from .preparation import Prepared
+from .preparation import Prepared, Template
 from .reference import ARRAYS, HealthyReference
 from .threshold import Threshold
 
@@ -51,8 +51,10 @@ class Places:
     spread: np.ndarray
 
     @classmethod
-    def of(cls, scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], spacing: Sequence[float]) -> Places:
-        """Estimate from pooled scores of healthy scans and of their mirror images.
+    def of(
+        cls, scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], spacing: Sequence[float], mirrored: bool = True
+    ) -> Places:
+        """Estimate from pooled scores of healthy scans and, where that is a healthy scan too, of their mirror images.
 
         A handful of scans says little about a single voxel, so mean and variance are smoothed over neighbours, and
         the variance is pulled towards the brain's as if `PRIOR_SCANS` more scans had shown that.
@@ -61,11 +63,12 @@ class Places:
             scores: Pooled scores, each (Z, Y, X).
             masks: Brains, each bool (Z, Y, X).
             spacing: Voxel spacing along (x, y, z) in mm.
+            mirrored: Whether mirror images count.
         """
         shape = scores[0].shape
         count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for score, mask in zip(scores, masks):
-            for s, m in ((score, mask), (score[:, :, ::-1], mask[:, :, ::-1])):
+            for s, m in ((score, mask), (score[:, :, ::-1], mask[:, :, ::-1]))[: 1 + mirrored]:
                 values = np.where(m, s.astype(np.float64), 0.0)
                 count, total, squares = count + m, total + values, squares + values**2
         seen = count > 0
@@ -75,7 +78,7 @@ class Places:
         mean = smooth(mean, seen, spacing, PLACE_FWHM_MM)
         variance = smooth(variance, seen, spacing, PLACE_FWHM_MM)
         overall = float(variance[seen].mean())
-        weight = count / 2
+        weight = count / (1 + mirrored)
         variance = (weight * variance + PRIOR_SCANS * overall) / (weight + PRIOR_SCANS)
         mean = np.where(seen, mean, mean[seen].mean())
         return cls(mean.astype(np.float32), np.sqrt(np.maximum(variance, 1e-20)).astype(np.float32))
@@ -161,11 +164,16 @@ class Calibration:
             raise ModelError(f"the calibration is malformed ({error})") from error
 
 
+def fewest(mirrored: bool) -> int:
+    """Scans that calibration needs: without one of them, the others must still show a spread."""
+    return 2 if mirrored else 3
+
+
 def calibrate(healthy: Sequence[tuple[Prepared, Restoration]], pooling: Pooling, threshold: Threshold) -> Calibration:
     """Calibrate on healthy scans that took no part in training.
 
     Args:
-        healthy: Prepared scans and what the method made of them; at least 2.
+        healthy: Prepared scans and what the method made of them; at least 2, see `fewest`.
         pooling: What is done to raw scores first.
         threshold: The default threshold.
 
@@ -173,17 +181,20 @@ def calibrate(healthy: Sequence[tuple[Prepared, Restoration]], pooling: Pooling,
         The calibration; maxima and false positives are those of leave-one-out anomaly maps on the scans' own grids.
 
     Raises:
-        InputError: If there are fewer than 2 scans.
+        InputError: If there are too few scans.
     """
-    if len(healthy) < 2:
-        raise InputError(f"{len(healthy)} scans are too few to calibrate", "Give at least 2 healthy scans, better 20.")
-    spacing = healthy[0][0].template.image.spacing
+    template = healthy[0][0].template if healthy else Template
+    mirrored = template.symmetric
+    if len(healthy) < fewest(mirrored):
+        remedy = f"Give at least {fewest(mirrored)} healthy scans, better 20."
+        raise InputError(f"{len(healthy)} scans are too few to calibrate", remedy)
+    spacing = template.image.spacing
     masks = [prepared.mask for prepared, _ in healthy]
     pooled = [pool(r.score, m, spacing, pooling.minimum_mm, pooling.average_mm) for (_, r), m in zip(healthy, masks)]
     values = []
     for left_out, (prepared, _) in enumerate(healthy):
         others = [n for n in range(len(healthy)) if n != left_out]
-        places = Places.of([pooled[n] for n in others], [masks[n] for n in others], spacing)
+        places = Places.of([pooled[n] for n in others], [masks[n] for n in others], spacing, mirrored)
         native = prepared.map_to_native(places.unusual(pooled[left_out], prepared.mask))
         values.append((np.sort(native.array[prepared.native_mask]), native.voxel_ml))
     maxima = np.array([v[-1] for v, _ in values], np.float64)
@@ -192,4 +203,4 @@ def calibrate(healthy: Sequence[tuple[Prepared, Restoration]], pooling: Pooling,
     scores = np.array([restoration.sample_score for _, restoration in healthy], np.float64)
     brain_ml = float(np.mean([len(v) * ml for v, ml in values]))
     reference = HealthyReference(maxima, scores, thresholds, above, brain_ml, threshold)
-    return Calibration(pooling, Places.of(pooled, masks, spacing), reference)
+    return Calibration(pooling, Places.of(pooled, masks, spacing, mirrored), reference)

@@ -35,6 +35,7 @@ DEFAULT_MODEL = "brain-t1"
 EXTRA_COMMANDS = {
     "train": ("training_command", "train a model on healthy scans"),
     "compare": ("comparison", "compare models on simulated lesions"),
+    "view": ("view_command", "show results in a web browser"),
 }
 
 
@@ -236,7 +237,7 @@ def _models(args: argparse.Namespace, console: Console, progress: Progress) -> i
 
     if args.action == "list":
         models = list_models()
-        lines = [f"{m.name}\t{m.version}\t{m.method}\t{m.error or m.description}" for m in models]
+        lines = [model.line for model in models]
         console.result(lines or ["no models are installed"], models=[asdict(model) for model in models])
         return 0
     names = args.names or [model.name for model in list_models()]

@@ -102,9 +102,7 @@ def detect(
         InputError: If the scan or the mask cannot be used, or the device is not there.
         Cancelled: If the user asked to stop.
     """
-    from .brainmask import brain_mask
     from .device import run_on
-    from .preparation import prepare
 
     settings, progress = settings or Settings(), progress or Progress()
     calibration = model.calibration
@@ -112,10 +110,11 @@ def detect(
         raise InputError(
             f"the model {model.name} is not calibrated", "Train it with calibration scans, or take another."
         )
-    progress.stage("brain mask", 0.0, 0.05, "finding the brain")
-    brain, how = brain_mask(volume, settings.mask, progress)
-    progress.stage("preparation", 0.05, 0.3, "aligning to the model's template")
-    prepared = prepare(volume, brain, model.template, progress)
+    space = model.template
+    progress.stage(space.region, 0.0, 0.05, "finding what to examine")
+    examined, how = space.examined(volume, settings.mask, progress)
+    progress.stage("preparation", 0.05, 0.3, "bringing the scan to the model's template")
+    prepared = space.prepared(volume, examined, progress)
     progress.stage("restoration", 0.3, 0.9, "imagining a healthy version")
     restoration, device, notes = run_on(
         settings.device,
@@ -124,8 +123,7 @@ def detect(
         ),
     )
     progress.stage("anomaly map", 0.9, 0.95, "comparing with healthy scans")
-    spacing = model.template.image.spacing
-    unusual = calibration.anomaly_map(restoration.score, prepared.mask, spacing)
+    unusual = calibration.anomaly_map(restoration.score, prepared.mask, space.image.spacing)
     anomaly = prepared.map_to_native(np.maximum(unusual, 0))
     restored = prepared.image_to_native(restoration.restored)
     progress.stage("regions", 0.95, 1.0, "delineating regions")
@@ -149,7 +147,7 @@ def detect(
     }
     return Detection(
         volume,
-        volume.with_array(brain.astype(np.uint8), f"{volume.name}_mask"),
+        volume.with_array(examined.astype(np.uint8), f"{volume.name}_mask"),
         anomaly,
         restored,
         volume.with_array(labels, f"{volume.name}_regions"),

@@ -1,4 +1,4 @@
-"""One DICOM series in a folder to one volume: which slices belong together, and whether one is missing.
+"""One DICOM series or single image in a folder to one volume: which slices belong together, and is one missing.
 
 Nothing read from the headers that could name a patient reaches a message.
 """
@@ -129,7 +129,7 @@ def _header(path: Path) -> Slice | None:
 
 
 def _choose(folder: Path, headers: list[Slice]) -> list[Slice]:
-    """The slices of the only series of more than one slice, without duplicates."""
+    """The slices of the only series of more than one slice, or else the only image; without duplicates."""
     copies = len(headers) - len({header.instance for header in headers})
     if copies:
         log.warning("%d DICOM files are copies of others and are left out", copies)
@@ -137,6 +137,8 @@ def _choose(folder: Path, headers: list[Slice]) -> list[Slice]:
     for header in {header.instance: header for header in headers}.values():
         series.setdefault(header.series, []).append(header)
     volumes = [members for members in series.values() if sum(member.frames for member in members) > 1]
+    if not volumes and len(series) == 1:
+        volumes = list(series.values())
     if not volumes:
         raise InputError(f"{folder} holds single images, no series of slices", "Give the folder with all slices.")
     if len(volumes) > 1:
@@ -157,6 +159,8 @@ def _choose(folder: Path, headers: list[Slice]) -> list[Slice]:
 
 def _arrange(folder: Path, slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
     """The slices from first to last, and their affine to RAS mm."""
+    if len(slices) == 1:
+        return slices, _single_place(slices[0])
     if any(member.cosines is None or member.position is None for member in slices):
         raise InputError(f"{folder} has slices that do not say where they lie", "Export the series again.")
     cosines = slices[0].cosines
@@ -190,6 +194,17 @@ def _arrange(folder: Path, slices: list[Slice]) -> tuple[list[Slice], np.ndarray
     lps[:3, :3] = np.column_stack([cosines[:3] * x_spacing, cosines[3:] * y_spacing, normal * gaps.mean()])
     lps[:3, 3] = positions[0]
     return slices, LPS_RAS @ lps
+
+
+def _single_place(image: Slice) -> np.ndarray:
+    """The affine to RAS mm of a single image; radiographs need not say where they lie, and are laid as a slice."""
+    cosines = np.array([1.0, 0, 0, 0, 1, 0]) if image.cosines is None else image.cosines
+    thickness = image.spacing[2] if len(image.spacing) > 2 else 1.0
+    lps = np.eye(4)
+    normal = np.cross(cosines[:3], cosines[3:])
+    lps[:3, :3] = np.column_stack([cosines[:3], cosines[3:], normal]) * [*image.spacing[:2], thickness]
+    lps[:3, 3] = 0.0 if image.position is None else image.position
+    return LPS_RAS @ lps
 
 
 def _read_slices(folder: Path, slices: list[Slice]) -> np.ndarray:

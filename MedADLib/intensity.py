@@ -12,6 +12,8 @@ from .volume import Volume
 PERCENTILES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
 HISTOGRAM_EDGES = np.linspace(-0.25, 1.25, 61)
 BIAS_SHRINK = 4
+# Standard intensities of a healthy scan's darkest and brightest percentile.
+DARKEST, BRIGHTEST = 0.1, 0.9
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .plane_template import describe
+
 if TYPE_CHECKING:
     from .modelfile import Model
 
@@ -38,6 +40,7 @@ def model_card(model: Model) -> str:
         f"- Pooling: minimum over {pooling.minimum_mm:g} mm, mean over {pooling.average_mm:g} mm.",
         "",
         "## Method",
+        f"- Knows {describe(model.template)}.",
         f"- {model.method.name}: "
         + ", ".join(f"{key} = {value}" for key, value in vars(model.method.parameters).items()),
         f"- Training record: {model.training['facts']}",

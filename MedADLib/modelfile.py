@@ -8,34 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from . import archive
 from .bundle import LICENCE, METADATA, authors_of, bundle_metadata
-from .entries import (
-    TEXT_BYTES,
-    UPDATE,
-    UPDATE_OR_AGAIN,
-    from_json,
-    json_bytes,
-    json_of,
-    tensor_bytes,
-    tensors_of,
-    text_of,
-)
+from .entries import UPDATE, from_json, json_bytes, tensor_bytes, tensors_of, text_of
 from .errors import MedADError, ModelError
-
-FORMAT_VERSION = 1
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-SUFFIX = ".medad"
-MANIFEST = "configs/medad.json"
-METHOD, TEMPLATE, CALIBRATION = (f"models/{name}.safetensors" for name in ("method", "template", "calibration"))
-CARD = "docs/README.md"
+from .manifest import (
+    CALIBRATION,
+    CARD,
+    FORMAT_VERSION,
+    MANIFEST,
+    METHOD,
+    SUFFIX,
+    TEMPLATE,
+    Manifest,
+    MethodEntry,
+    check_files,
+    manifest_of,
+    naming,
+)
+from .modelsummary import ModelSummary, own_folder, summary_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,56 +89,6 @@ class Model:
         }
 
 
-@dataclass(frozen=True)
-class ModelSummary:
-    """One line of the list of models, by the name to type; of a bad file nothing else but its error is known."""
-
-    name: str
-    path: Path
-    version: str = ""
-    description: str = ""
-    modality: str = ""
-    method: str = ""
-    created: str = ""
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class _MethodEntry:
-    name: str
-    parameters: dict
-
-
-@dataclass(frozen=True)
-class _Manifest:
-    """``configs/medad.json``."""
-
-    format_version: int
-    name: str
-    version: str
-    created: str
-    description: str
-    modality: str
-    method: dict
-    preparation: dict
-    calibration: dict | None
-    training: dict
-    files: dict
-
-    def __post_init__(self) -> None:
-        patterns = {
-            "name": NAME,
-            "version": r"\d+\.\d+\.\d+([-+.][A-Za-z0-9.-]+)?",
-            "created": r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)?)?",
-        }
-        for key, pattern in patterns.items():
-            if not re.fullmatch(pattern, getattr(self, key), re.ASCII):
-                raise ValueError(f"{key} {getattr(self, key)!a:.80} is malformed")
-        for key in ("description", "modality"):
-            if not getattr(self, key).isprintable() or not 0 < len(getattr(self, key)) <= 500:
-                raise ValueError(f"{key} is not one line of at most 500 characters")
-
-
 def model_folders() -> list[Path]:
     """Where models are looked up by name, first match wins; the folders need not exist.
 
@@ -151,8 +98,7 @@ def model_folders() -> list[Path]:
     library = Path(__file__).resolve().parent
     folders = os.environ.get("MEDAD_MODELS", "").split(os.pathsep)
     named = [Path(os.path.expanduser(folder)) for folder in folders if folder]
-    own = Path(os.path.expanduser("~")) / ".medad" / "models"
-    return [*named, own, library.parent / "Resources" / "models", library / "Resources" / "models"]
+    return [*named, own_folder(), library.parent / "Resources" / "models", library / "Resources" / "models"]
 
 
 def find_model(name_or_path: str | os.PathLike) -> Path:
@@ -189,7 +135,7 @@ def load_model(name_or_path: str | os.PathLike, registry: dict[str, type] | None
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
         files = archive.unpack(stream, path)
-    with _naming(path):
+    with naming(path):
         return replace(_assemble(files, registry), path=path, sha256=digest.hexdigest())
 
 
@@ -219,7 +165,7 @@ def save_model(model: Model, path: str | os.PathLike, registry: dict[str, type] 
             files[CALIBRATION] = tensor_bytes(model.calibration.tensors())
         manifest = {"format_version": FORMAT_VERSION, **model.info()}
         manifest["files"] = {entry: hashlib.sha256(content).hexdigest() for entry, content in files.items()}
-        files[MANIFEST] = json_bytes({field.name: manifest[field.name] for field in fields(_Manifest)})
+        files[MANIFEST] = json_bytes({field.name: manifest[field.name] for field in fields(Manifest)})
         _assemble(files, registry)
     except ModelError as error:
         raise ModelError(f"{path} would be refused: {error.problem}", "Correct what is to be saved.") from error
@@ -231,7 +177,7 @@ def list_models() -> list[ModelSummary]:
 
     A bad file is listed with its error and does not hide the others.
     """
-    return [_summary(name, path) for name, path in _available().items()]
+    return [summary_of(path) for path in _available().values()]
 
 
 def verify_model(name_or_path: str | os.PathLike, registry: dict[str, type] | None = None) -> ModelSummary:
@@ -240,26 +186,25 @@ def verify_model(name_or_path: str | os.PathLike, registry: dict[str, type] | No
     Raises:
         ModelError: If it cannot be loaded.
     """
-    path = load_model(name_or_path, registry).path
-    return _summary(path.stem, path)
+    return summary_of(load_model(name_or_path, registry).path)
 
 
 def _assemble(files: dict[str, bytes], registry: dict[str, type] | None) -> Model:
     """The model of an archive's entries."""
     from .calibration import Calibration
-    from .preparation import Template
+    from .spaces import template_from_tensors
 
     if registry is None:
         from .methods import METHODS as registry
-    manifest = _manifest(files)
-    entry = from_json(_MethodEntry, manifest.method, "method")
+    manifest = manifest_of(files)
+    entry = from_json(MethodEntry, manifest.method, "method")
     if entry.name not in registry:
         raise ModelError(f"it uses the method {entry.name!a:.80}, which this version does not know", UPDATE)
-    _check_files(files, manifest)
+    check_files(files, manifest)
     method = registry[entry.name]
     parameters = from_json(method.Parameters, entry.parameters, f"the parameters of {entry.name}")
     template = _built(
-        "its template cannot be used", Template.from_tensors, manifest.preparation, tensors_of(files, TEMPLATE)
+        "its template cannot be used", template_from_tensors, manifest.preparation, tensors_of(files, TEMPLATE)
     )
     shape = template.image.array.shape
     built = _built("its method cannot be used", method.from_tensors, parameters, tensors_of(files, METHOD))
@@ -297,56 +242,6 @@ def _available() -> dict[str, Path]:
                 if path.suffix == SUFFIX and not path.name.startswith("."):
                     found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
-
-
-def _summary(name: str, path: Path) -> ModelSummary:
-    """The summary of a file's manifest, or of what is wrong with it."""
-    try:
-        files = archive.read_archive(path, archive.Caps(entry_bytes=TEXT_BYTES), only=(MANIFEST,))
-        with _naming(path):
-            manifest = _manifest(files)
-            method = from_json(_MethodEntry, manifest.method, "method").name
-    except ModelError as error:
-        return ModelSummary(name, path, error=str(error))
-    return ModelSummary(name, path, manifest.version, manifest.description, manifest.modality, method, manifest.created)
-
-
-@contextmanager
-def _naming(path: str | os.PathLike) -> Iterator[None]:
-    """Errors from inside name the file and always say what to do."""
-    try:
-        yield
-    except ModelError as error:
-        raise ModelError(f"{path}: {error.problem}", error.remedy or archive.DAMAGED) from error
-
-
-def _manifest(files: dict[str, bytes]) -> _Manifest:
-    """The checked manifest; a newer format is told before anything in it can look wrong."""
-    if MANIFEST not in files:
-        raise ModelError(f"this is not a MedAD model (it holds no {MANIFEST})", f"Give a {SUFFIX} file.")
-    document = json_of(files, MANIFEST)
-    version = document.get("format_version") if isinstance(document, dict) else None
-    if type(version) is int and version > FORMAT_VERSION:
-        raise ModelError(f"its format {version} is newer than this program's {FORMAT_VERSION}", UPDATE)
-    manifest = from_json(_Manifest, document, MANIFEST)
-    if manifest.format_version != FORMAT_VERSION:
-        raise ModelError(f"its format {manifest.format_version} does not exist")
-    return manifest
-
-
-def _check_files(files: dict[str, bytes], manifest: _Manifest) -> None:
-    """Exactly the files of the layout, each with the hash that the manifest says."""
-    layout = {METADATA, METHOD, TEMPLATE, LICENCE, CARD}
-    if manifest.calibration is not None:
-        layout.add(CALIBRATION)
-    for what, names in (("archive", set(files) - {MANIFEST}), ("manifest", set(manifest.files))):
-        if lacking := sorted(layout - names):
-            raise ModelError(f"its {what} lacks {lacking[0]}")
-        if extra := sorted(names - layout):
-            raise ModelError(f"its {what} has {extra[0]!a:.80}, which does not belong there", UPDATE_OR_AGAIN)
-    for name in sorted(layout):
-        if hashlib.sha256(files[name]).hexdigest() != manifest.files[name]:
-            raise ModelError(f"{name} was changed after the model was made (its sha256 differs)")
 
 
 def _built(problem: str, factory: Callable, *arguments: Any, **fields: Any) -> Any:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import errno
 import gzip
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .colours import region_colour
+from .decision import accepted, default_name
 from .errors import OutputError
 from .headers import nifti_position
 from .plain import plain
@@ -31,6 +33,7 @@ from .volume import Volume
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from .decision import Decision
     from .detection import Detection
     from .regions import Region
 
@@ -76,6 +79,7 @@ def write_detection(
     picture: bool = True,
     source: Path | None = None,
     progress: Progress | None = None,
+    decisions: Mapping[int, Decision] | None = None,
 ) -> list[Path]:
     """Write all files of a detection, or none.
 
@@ -88,6 +92,8 @@ def write_detection(
         picture: Whether to draw ``STEM.png``.
         source: The scan's file; NIfTI results then keep both positions that its header may hold.
         progress: Told about each file.
+        decisions: A reader's, by rank. Rejected regions then appear nowhere but in the facts, under ``rejected``; the
+            others keep their ranks, and have their names in the segmentation and, under ``names``, in the facts.
 
     Returns:
         The files, in the order of design: anomaly, restored, regions, segmentation, table, facts, picture.
@@ -97,14 +103,17 @@ def write_detection(
         Cancelled: If the user asked to stop; everything is as it was before.
     """
     progress = progress or Progress()
+    read = {} if decisions is None else _reading(detection, decisions)
+    names = read.get("names", {})
+    detection = accepted(detection, decisions or {})
     position = nifti_position(source) if source is not None and source.is_file() else None
     writers: dict[str, Callable[[Path], None]] = {
         "_anomaly.nii.gz": lambda path: _write_nifti(detection.anomaly, path, position),
         "_restored.nii.gz": lambda path: _write_nifti(detection.restored, path, position),
         "_regions.nii.gz": lambda path: _write_nifti(detection.labels, path, position),
-        "_regions.seg.nrrd": lambda path: _write_segmentation(detection, path),
+        "_regions.seg.nrrd": lambda path: _write_segmentation(detection, path, names),
         "_regions.tsv": lambda path: path.write_text(_table(detection), encoding="utf-8"),
-        ".json": lambda path: path.write_text(_facts(detection), encoding="utf-8"),
+        ".json": lambda path: path.write_text(_facts(detection, folder, source, read), encoding="utf-8"),
     }
     if picture:
         writers[".png"] = lambda path: _draw(detection, path)
@@ -114,8 +123,8 @@ def write_detection(
                 progress.update(number / len(writers), f"writing {stem}{suffix}")
                 write(staging / f"{stem}{suffix}")
             progress.update(1.0, "")
-            names = [f"{stem}{suffix}" for suffix in writers]
-            return put_in_place(staging, folder, names, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
+            files = [f"{stem}{suffix}" for suffix in writers]
+            return put_in_place(staging, folder, files, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
     except MemoryError as error:
         raise OutputError(f"too little memory to write the results of {stem}", "Close other programs.") from error
     except OSError as error:
@@ -142,7 +151,17 @@ def _write_nifti(volume: Volume, path: Path, position: bytes | None) -> None:
     plain.unlink()
 
 
-def _write_segmentation(detection: Detection, path: Path) -> None:
+def _reading(detection: Detection, decisions: Mapping[int, Decision]) -> dict:
+    """What a reader made of the regions, as facts: the rejected ones, and names other than the default."""
+    given = {region.rank: decisions[region.rank].name for region in detection.regions if region.rank in decisions}
+    defaults = {region.rank: default_name(region) for region in detection.regions}
+    return {
+        "rejected": [asdict(r) for r in detection.regions if r.rank in decisions and not decisions[r.rank].kept],
+        "names": {rank: name for rank, name in given.items() if name != defaults[rank]},
+    }
+
+
+def _write_segmentation(detection: Detection, path: Path, names: Mapping[int, str]) -> None:
     """The regions as Slicer stores a segmentation: a label map whose header describes each label."""
     image = detection.labels.to_sitk()
     fields = {
@@ -155,7 +174,7 @@ def _write_segmentation(detection: Detection, path: Path) -> None:
         x0, x1, y0, y1, z0, z1 = region.bounding_box
         segment = {
             "ID": f"Region_{region.rank}",
-            "Name": f"Region {region.rank}",
+            "Name": names.get(region.rank, default_name(region)),
             "NameAutoGenerated": "0",
             "Color": " ".join(f"{part:.6g}" for part in region_colour(region.rank)),
             "ColorAutoGenerated": "0",
@@ -198,8 +217,16 @@ def _box_ras(volume: Volume, region: Region) -> list[float]:
     return np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1).ravel().tolist()
 
 
-def _facts(detection: Detection) -> str:
-    """Everything a reader or program needs to judge the result, as strict JSON."""
+def _facts(detection: Detection, folder: Path, source: Path | None, read: dict) -> str:
+    """Everything a reader or program needs to judge the result or to open it again, as strict JSON."""
+    scan = dict(detection.provenance.get("input", {}))
+    if source is not None:
+        try:
+            # A study that is moved as a whole keeps its results together with its scans.
+            scan["path"] = Path(os.path.relpath(source, folder)).as_posix()
+        except ValueError:
+            # On Windows there is no way from one drive to another.
+            scan["path"] = source.resolve().as_posix()
     facts = {
         "generated_by": GENERATOR,
         "score": detection.score,
@@ -210,7 +237,10 @@ def _facts(detection: Detection) -> str:
         "expected_false_positive_ml": detection.expected_false_positive_ml,
         "warnings": list(detection.warnings),
         **detection.provenance,
+        "input": scan,
         "regions": [asdict(region) for region in detection.regions],
+        "reference": detection.reference.as_json(),
+        **read,
     }
     return json.dumps(plain(facts), indent=2, allow_nan=False) + "\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from .intensity import (
     standard_histogram,
 )
 from .jsonvalues import finite_number
+from .plane_grid import is_single_slice
 from .progress import Progress
 from .registration import affine_to_native, resample
 from .volume import Volume
@@ -32,6 +34,9 @@ class Template:
     """The model's space: a mean healthy brain, its outline and its intensities.
 
     Attributes:
+        kind: What tells this space from others in a model file.
+        symmetric: Whether the mirror image of a healthy scan is as healthy.
+        region: What is examined, in words.
         image: Mean of the aligned training scans, float32, standard intensities, on the model's grid.
         mask: Brain, bool (Z, Y, X).
         landmarks: Standard intensities at `PERCENTILES`.
@@ -39,6 +44,10 @@ class Template:
         limits: Largest histogram distance, smallest correlation with the mean and smallest overlap with the
             mask that a scan like the training scans shows; keys ``histogram``, ``correlation``, ``overlap``.
     """
+
+    kind: ClassVar[str] = "brain"
+    symmetric: ClassVar[bool] = True
+    region: ClassVar[str] = "brain mask"
 
     image: Volume
     mask: np.ndarray
@@ -53,8 +62,27 @@ class Template:
             raise ModelError("the template's intensity landmarks are not increasing")
         if self.histogram.shape != (len(HISTOGRAM_EDGES) - 1,) or self.histogram.min() < 0:
             raise ModelError("the template's histogram is malformed")
-        if set(self.limits) != {"histogram", "correlation", "overlap"}:
-            raise ModelError("the template's limits are incomplete")
+        check_limits(self.limits)
+
+    def examined(
+        self, volume: Volume, given: Volume | None = None, progress: Progress | None = None
+    ) -> tuple[np.ndarray, str]:
+        """The part of a scan to examine: its brain, see `brain_mask`.
+
+        Raises:
+            InputError: If the scan is a single slice, or there is no usable mask.
+        """
+        from .brainmask import brain_mask
+
+        if is_single_slice(volume):
+            raise InputError(
+                f"{volume.name} is a single slice, but this model knows whole volumes", "Choose a 2-D model."
+            )
+        return brain_mask(volume, given, progress)
+
+    def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> Prepared:
+        """A scan in this space, see `prepare`."""
+        return prepare(native, native_mask, self, progress)
 
     def parameters(self) -> dict:
         """What is not an array, for JSON."""
@@ -76,14 +104,8 @@ class Template:
         Raises:
             ModelError: If anything is missing or malformed.
         """
-        if set(parameters) != {"affine", "limits"} or set(tensors) != {"image", "mask", "landmarks", "histogram"}:
-            raise ModelError("the template is incomplete or has parts that this version does not know", "Update MedAD.")
-        try:
-            image = Volume(tensors["image"].astype(np.float32), _affine(parameters["affine"]), "template")
-            limits = {key: finite_number(value, key) for key, value in parameters["limits"].items()}
-            return cls(image, tensors["mask"] > 0, tensors["landmarks"], tensors["histogram"], limits)
-        except (InputError, TypeError, ValueError, AttributeError) as error:
-            raise ModelError(f"the template is malformed ({error})") from error
+        image, limits = template_parts(parameters, tensors, {"image", "mask", "landmarks", "histogram"})
+        return cls(image, tensors["mask"] > 0, tensors["landmarks"], tensors["histogram"], limits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +156,8 @@ class Prepared:
 
     def warnings(self) -> list[str]:
         """How the scan differs from the model's training scans, in words; empty if it does not."""
-        found, limits, seen = [], self.template.limits, self.resemblance
-        if seen["histogram"] > FAR * limits["histogram"] or seen["correlation"] < limits["correlation"]:
-            found.append(
-                "this scan is unlike the model's training data: intensity histogram distance "
-                f"{seen['histogram']:.3f} (training scans up to {limits['histogram']:.3f}), correlation with the "
-                f"healthy mean {seen['correlation']:.2f} (at least {limits['correlation']:.2f}). Is it another "
-                "contrast or modality? Do not rely on the result"
-            )
+        limits, seen = self.template.limits, self.resemblance
+        found = unlike_warnings(limits, seen)
         if seen["overlap"] < limits["overlap"]:
             found.append(
                 f"the brain overlaps the model's template by {seen['overlap']:.3f} only (training scans at least "
@@ -213,12 +229,49 @@ def resemblance(corrected: np.ndarray, standard: np.ndarray, mask: np.ndarray, t
     """
     both = mask & template.mask
     overlap = 2.0 * both.sum() / (mask.sum() + template.mask.sum())
-    correlation = np.corrcoef(standard[both], template.image.array[both])[0, 1] if both.sum() > 1 else 0.0
+    # Of a constant image, such as a template that has no mean yet, there is no correlation.
+    with np.errstate(invalid="ignore"):
+        correlation = np.corrcoef(standard[both], template.image.array[both])[0, 1] if both.sum() > 1 else 0.0
     return {
         "histogram": histogram_distance(standard_histogram(corrected[mask]), template.histogram),
         "correlation": float(np.nan_to_num(correlation)),
         "overlap": float(overlap),
     }
+
+
+def unlike_warnings(limits: dict[str, float], seen: dict[str, float]) -> list[str]:
+    """A warning, in words, if a scan's intensities are not those of the training scans; else nothing."""
+    if seen["histogram"] <= FAR * limits["histogram"] and seen["correlation"] >= limits["correlation"]:
+        return []
+    return [
+        "this scan is unlike the model's training data: intensity histogram distance "
+        f"{seen['histogram']:.3f} (training scans up to {limits['histogram']:.3f}), correlation with the "
+        f"healthy mean {seen['correlation']:.2f} (at least {limits['correlation']:.2f}). Is it another "
+        "contrast or modality? Do not rely on the result"
+    ]
+
+
+def check_limits(limits: dict[str, float]) -> None:
+    """Refuse limits that are not those of a template; raises ModelError."""
+    if set(limits) != {"histogram", "correlation", "overlap"}:
+        raise ModelError("the template's limits are incomplete")
+
+
+def template_parts(
+    parameters: dict, tensors: dict[str, np.ndarray], names: set[str]
+) -> tuple[Volume, dict[str, float]]:
+    """The mean and the limits of a saved template.
+
+    Raises:
+        ModelError: If parameters or tensors are not exactly those expected, or malformed.
+    """
+    if set(parameters) != {"affine", "limits"} or set(tensors) != names:
+        raise ModelError("the template is incomplete or has parts that this version does not know", "Update MedAD.")
+    try:
+        image = Volume(tensors["image"].astype(np.float32), _affine(parameters["affine"]), "template")
+        return image, {key: finite_number(value, key) for key, value in parameters["limits"].items()}
+    except (InputError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"the template is malformed ({error})") from error
 
 
 def _affine(rows: object) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from .errors import InputError
 from .headers import AGAIN, ONE_VOLUME, check_meta, check_nifti, check_nrrd, check_numbers, check_spacing
+from .plane_grid import is_single_slice
 from .volume import IMAGE_SUFFIXES, Volume, stem
 
 if TYPE_CHECKING:
@@ -118,8 +119,8 @@ def _check_grid(reader: sitk.ImageFileReader, path: Path, data_bytes: int) -> No
         raise InputError(f"{path} has several numbers in each voxel (colour, vector or complex)", ONE_VOLUME)
     if len(size) != 3:
         raise InputError(f"{path} has {len(size)} dimensions ({shown})", ONE_VOLUME)
-    if min(size) == 1:
-        raise InputError(f"{path} has one slice only ({shown})", "Give the whole volume.")
+    if sorted(size)[1] == 1:
+        raise InputError(f"{path} has one line of voxels only ({shown})", "Give the whole image.")
     voxels = int(np.prod(size, dtype=object))
     if voxels > data_bytes * ZLIB_GREATEST_RATIO:
         raise InputError(f"{path} is cut short: its header promises more voxels ({shown}) than it can hold", AGAIN)
@@ -142,7 +143,7 @@ def _check_voxels(volume: Volume, path: Path, uniform: bool) -> None:
     extent = float((volume.spacing * array.shape[::-1]).max())
     if not 10.0 <= extent <= 2000.0:
         log.warning("the image is %.3g mm across: is its unit of length right?", extent)
-    if volume.spacing.max() > 10.0:
+    if volume.spacing.max() > 10.0 and not is_single_slice(volume):
         log.warning("its slices are %.3g mm apart: small findings between them are missed", volume.spacing.max())
 
 

@@ -11,6 +11,7 @@ from .errors import InputError
 from .volume import Volume
 
 MOST_REGIONS = np.iinfo(np.int16).max
+TIE_DECIMALS = 3
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Region:
 def find_regions(
     anomaly: Volume, threshold: float, p_value: Callable[[float], float], min_ml: float = 0.05
 ) -> tuple[np.ndarray, tuple[Region, ...]]:
-    """Connected regions of an anomaly map, ranked by peak and then by volume.
+    """Connected regions of an anomaly map, ranked by peak, then by volume, then from head to foot.
 
     A voxel is part of a region if its value is positive and at or above the threshold; voxels that touch by a face,
     an edge or a corner belong together. Should there be more regions than an int16 label map can number, the most
@@ -70,22 +71,45 @@ def find_regions(
         return labels, ()
 
     component = connected_components(above[box])
-    inside = np.flatnonzero(component)
-    found = component.ravel()[inside]
-    count = np.bincount(found)
-    kept = count * anomaly.voxel_ml >= min_ml * (1 - 1e-9)
-    kept[0] = False
-    voxels = kept[found]
-    inside, found = inside[voxels], found[voxels]
-    number = np.cumsum(kept) - 1
-    regions, rank = _measure(anomaly, box, inside, number[found], count[kept], p_value)
-    if regions:
-        of_voxel = rank[number[found]]
-        of_voxel[of_voxel > MOST_REGIONS] = 0
-        cropped = np.zeros(component.size, dtype=np.int16)
-        cropped[inside] = of_voxel
-        labels[box] = cropped.reshape(component.shape)
+    in_box = np.flatnonzero(component)
+    places = np.unravel_index(in_box, component.shape)
+    shifted = [index + part.start for index, part in zip(places, box)]
+    inside = np.ravel_multi_index(shifted, anomaly.array.shape)
+    regions = number_regions(anomaly, inside, component.ravel()[in_box], p_value, min_ml, labels)
     return labels, regions
+
+
+def number_regions(
+    anomaly: Volume,
+    inside: np.ndarray,
+    component: np.ndarray,
+    p_value: Callable[[float], float],
+    min_ml: float,
+    labels: np.ndarray,
+) -> tuple[Region, ...]:
+    """Rank the components that are large enough and write their ranks into a label map.
+
+    Args:
+        anomaly: The whole map.
+        inside: Flat indices of all voxels of components, increasing, shape (N,).
+        component: Which component each belongs to, from 0, shape (N,).
+        p_value: Gives the p-value of a peak.
+        min_ml: Components of a smaller volume (ml) are dropped.
+        labels: Zeros, int16, of the map's shape; filled.
+
+    Returns:
+        The regions sorted by rank.
+    """
+    count = np.bincount(component)
+    kept = (count > 0) & (count * anomaly.voxel_ml >= min_ml * (1 - 1e-9))
+    if not kept.any():
+        return ()
+    voxels = kept[component]
+    inside, number = inside[voxels], (np.cumsum(kept) - 1)[component[voxels]]
+    regions, rank = _measure(anomaly, inside, number, count[kept], p_value)
+    rank[rank > MOST_REGIONS] = 0
+    labels.ravel()[inside] = rank.astype(np.int16)[number]
+    return regions
 
 
 def bounding_slices(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
@@ -126,7 +150,6 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
 
 def _measure(
     anomaly: Volume,
-    box: tuple[slice, slice, slice],
     inside: np.ndarray,
     region: np.ndarray,
     count: np.ndarray,
@@ -136,8 +159,7 @@ def _measure(
 
     Args:
         anomaly: The whole map.
-        box: The part of it that `inside` counts in.
-        inside: Flat indices of the regions' voxels within the box, shape (N,).
+        inside: Flat indices of the regions' voxels, increasing, shape (N,).
         region: Which region each belongs to, 0-based, shape (N,).
         count: Voxels per region, shape (K,).
         p_value: Gives the p-value of a peak.
@@ -145,31 +167,34 @@ def _measure(
     Returns:
         The regions sorted by rank, at most `MOST_REGIONS`, and the rank of each region, shape (K,).
     """
-    cropped = anomaly.array[box]
-    values = cropped.ravel()[inside].astype(np.float64)
-    peak = np.full(len(count), -np.inf)
-    np.maximum.at(peak, region, values)
-    mean = np.bincount(region, weights=values, minlength=len(count)) / count
+    # Grouped by region, each region's voxels in the order of the array: every sum below then adds the same numbers
+    # in the same order however the components were found.
+    grouped = np.argsort(region, kind="stable")
+    first = np.cumsum(count) - count
+    inside = inside[grouped]
+    values = anomaly.array.ravel()[inside].astype(np.float64)
+    peak = np.maximum.reduceat(values, first)
+    mean = np.add.reduceat(values, first) / count
     centre, low, high = (np.empty((len(count), 3)) for _ in range(3))
-    for axis, index in enumerate(np.unravel_index(inside, cropped.shape)):
-        index = index + box[axis].start
-        centre[:, axis] = np.bincount(region, weights=index, minlength=len(count)) / count
-        first, last = np.full(len(count), np.iinfo(np.int64).max), np.full(len(count), -1)
-        np.minimum.at(first, region, index)
-        np.maximum.at(last, region, index)
-        low[:, axis], high[:, axis] = first, last + 1
+    for axis, index in enumerate(np.unravel_index(inside, anomaly.array.shape)):
+        centre[:, axis] = np.add.reduceat(index, first) / count
+        low[:, axis], high[:, axis] = np.minimum.reduceat(index, first), np.maximum.reduceat(index, first) + 1
+    centre_ras = anomaly.ras_from_voxels(centre)
 
-    order = np.lexsort((-count, -peak))
+    # Equal peaks and volumes are told apart by place in space, so that ranks do not depend on the order of the axes,
+    # which Slicer turns when it loads a left-handed grid.
+    right, front, up = -np.round(centre_ras, TIE_DECIMALS).T
+    order = np.lexsort((*low.T, right, front, up, -count, -peak))
     rank = np.empty(len(count), dtype=np.int64)
     rank[order] = np.arange(1, len(count) + 1)
     p_values = np.array([float(p_value(float(value))) for value in peak])
     q_values = benjamini_hochberg(p_values)
-    centre_ras = anomaly.ras_from_voxels(centre)
+    voxel_ml = anomaly.voxel_ml
     regions = tuple(
         Region(
             rank=place,
             label=place,
-            volume_ml=float(count[k] * anomaly.voxel_ml),
+            volume_ml=float(count[k] * voxel_ml),
             peak=float(peak[k]),
             mean=float(mean[k]),
             p_value=float(p_values[k]),

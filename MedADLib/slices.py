@@ -1,4 +1,4 @@
-"""Axial slices of prepared scans as training batches, drawn by step number so that a resumed run sees the same ones."""
+"""Slices of prepared scans as training batches, drawn by step number so that a resumed run sees the same ones."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ class Slices:
         images: (N, Y, X), standard intensities, float16 to save memory.
         masks: (N, Y, X), bool.
         positions: (N,), slice coordinates.
+        mirrored: Whether mirror images of them are healthy too.
     """
 
     images: np.ndarray
     masks: np.ndarray
     positions: np.ndarray
+    mirrored: bool = True
 
     @classmethod
-    def of(cls, scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> Slices:
+    def of(cls, scans: Sequence[tuple[np.ndarray, np.ndarray]], mirrored: bool = True) -> Slices:
         """The slices of pairs of image and mask, each (Z, Y, X)."""
         images, masks, positions = [], [], []
         for image, mask in scans:
@@ -46,7 +48,7 @@ class Slices:
             images.append(image[used].astype(np.float16))
             masks.append(mask[used])
             positions.append(slice_positions(len(mask))[used])
-        return cls(np.concatenate(images), np.concatenate(masks), np.concatenate(positions))
+        return cls(np.concatenate(images), np.concatenate(masks), np.concatenate(positions), mirrored)
 
     def batch(
         self, step: int, size: int, seed: int, augmentation: Augmentation | None
@@ -62,7 +64,7 @@ class Slices:
         images, masks, positions = self.select(chosen)
         if augmentation is not None:
             generator = torch.Generator().manual_seed(int(np.random.default_rng([seed, 7, step]).integers(2**62)))
-            images, masks = augmentation(images, masks, generator)
+            images, masks = augmentation(images, masks, generator, self.mirrored)
         return images, masks, positions
 
     def select(self, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

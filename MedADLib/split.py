@@ -70,12 +70,13 @@ class Split:
             ) from error
 
     @classmethod
-    def automatic(cls, names: Sequence[str], seed: int = 0) -> Split:
+    def automatic(cls, names: Sequence[str], seed: int = 0, to_calibrate: int = 2) -> Split:
         """A random split: about a tenth to validate, a seventh to calibrate, the rest to train.
 
         Args:
             names: One name a subject.
             seed: Of the shuffle.
+            to_calibrate: No fewer than these.
 
         Raises:
             InputError: If there are fewer than 8 scans.
@@ -83,7 +84,7 @@ class Split:
         if len(names) < FEWEST:
             raise InputError(f"{len(names)} healthy scans are too few to train and calibrate", "Give at least 8.")
         order = [sorted(names)[i] for i in np.random.default_rng(seed).permutation(len(names))]
-        validation, calibration = max(1, len(names) // 10), max(2, len(names) // 7)
+        validation, calibration = max(1, len(names) // 10), max(to_calibrate, len(names) // 7)
         return cls(
             tuple(sorted(order[validation + calibration :])),
             tuple(sorted(order[:validation])),

@@ -23,6 +23,32 @@ def verdict(detection: Detection) -> str:
     )
 
 
+def panel_verdict(detection: Detection) -> str:
+    """The result in one line for a reader who has not heard of scores.
+
+    For example, ``More unusual than 5 of 5 healthy scans; 3 regions; smallest possible p is 0.17``. Healthy scans that
+    score just as high count as no less unusual. Without a region, what the largest value is takes the regions' place.
+    """
+    scores = detection.reference.sample_scores
+    below, count = int((scores < detection.score).sum()), len(scores)
+    healthy = f"{below} of {count} healthy scan{'' if count == 1 else 's'}"
+    whole = f"More unusual than {healthy}" if below else f"No more unusual than any of {count} healthy scans"
+    if count == 1 and not below:
+        whole = "No more unusual than the one healthy scan"
+    return f"{whole}; {_regions_in_words(detection)}; smallest possible p is {detection.reference.smallest_p:.2g}"
+
+
+def _regions_in_words(detection: Detection) -> str:
+    found = len(detection.regions)
+    if found:
+        return "1 region" if found == 1 else f"{found} regions"
+    largest = float(detection.anomaly.array.max(initial=0.0))
+    threshold = f"the threshold of {detection.threshold:.3g}"
+    if largest >= detection.threshold and largest > 0:
+        return f"only specks above {threshold} healthy spreads, each too small to be listed"
+    return f"no region above {threshold}, the largest value is {largest:.3g} healthy spreads"
+
+
 def millilitres(volume: float) -> str:
     """A volume in ml, to three digits."""
     return f"{volume:.0f} ml" if volume >= 100 else f"{volume:.3g} ml"

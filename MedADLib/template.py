@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from .errors import InputError
-from .intensity import HISTOGRAM_EDGES, bias_field, landmark_values, standard_histogram
+from .intensity import BRIGHTEST, DARKEST, HISTOGRAM_EDGES, bias_field, landmark_values, standard_histogram
 from .preparation import Prepared, Template, prepare
 from .progress import Progress
 from .registration import affine_to_native, resample
 from .volume import Volume
 
-DARKEST, BRIGHTEST = 0.1, 0.9
 ROUNDS = 2
 MARGIN = 1.5
 # A handful of very similar scans must not make every other scan look strange.
@@ -92,13 +91,17 @@ def _with_limits(template: Template, prepared: list[Prepared]) -> tuple[Template
         histogram=histogram,
     )
     seen = [resemblance(c, p.image, p.mask, final) for c, p in zip(corrected, prepared)]
-    limits = {
+    final = replace(final, limits=limits_of(seen))
+    return final, [replace(p, template=final, resemblance=s) for p, s in zip(prepared, seen)]
+
+
+def limits_of(seen: Sequence[dict[str, float]]) -> dict[str, float]:
+    """What all scans of these resemblances keep with a margin, as in `Template.limits`."""
+    return {
         "histogram": max(MARGIN * max(s["histogram"] for s in seen), LEAST_HISTOGRAM),
         "correlation": 1 - max(MARGIN * (1 - min(s["correlation"] for s in seen)), LEAST_CORRELATION),
         "overlap": 1 - max(MARGIN * (1 - min(s["overlap"] for s in seen)), LEAST_OVERLAP),
     }
-    final = replace(final, limits=limits)
-    return final, [replace(p, template=final, resemblance=s) for p, s in zip(prepared, seen)]
 
 
 def _first_reference(

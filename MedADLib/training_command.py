@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import InputError
-from .modelfile import NAME
+from .manifest import NAME
 from .threshold import Threshold
 
 if TYPE_CHECKING:
     from .progress import Progress
 
 METHODS = ("atlas", "autoencoder", "latent_restoration")
+# A slice has no volume to speak of, so what a healthy one may show is a share of it.
+THRESHOLDS = {"brain": "1ml", "plane": "0.1%"}
+MODALITIES = {"brain": "T1-weighted MR of the brain", "plane": "2-D images"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,12 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latent", type=int, help="latent size (autoencoder); else chosen on the validation scans")
     parser.add_argument("--sweep-steps", type=int, help="steps for each latent size tried (autoencoder)")
     parser.add_argument("--full-precision", action="store_true", help="never train in bfloat16")
-    parser.add_argument("--threshold", default="1ml", help="the model's own threshold, such as 1ml, 0.1%% or 3.5")
+    parser.add_argument(
+        "--size", type=int, help="pixels along the longer side of a 2-D model; else chosen from the images"
+    )
+    parser.add_argument(
+        "--threshold",
+        help="the model's own threshold, such as 1ml, 0.1%% or 3.5 (default 1ml; 0.1%% of the slice for a 2-D model)",
+    )
     parser.add_argument("--minimum-mm", type=float, help="box of the minimum pooling; else the method's own")
     parser.add_argument("--average-mm", type=float, help="box of the average pooling; else the method's own")
     parser.add_argument("--data-note", default="", help="source and licence of the scans, for the model card")
     parser.add_argument("--licence", type=Path, metavar="FILE", help="text of the licence; else none is granted")
-    parser.add_argument("--modality", default="T1-weighted MR of the brain", help="what the scans are")
+    parser.add_argument(
+        "--modality", help="what the scans are (default T1-weighted MR of the brain; 2-D images where they are)"
+    )
     parser.add_argument(
         "--pictures", type=Path, metavar="DIR", help="where the training pictures go; else the work folder"
     )
@@ -69,6 +80,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from .methods.trainers import TRAINERS, Options
     from .modelcard import model_card
     from .modelfile import Model, save_model
+    from .plane_template import describe
     from .progress import Progress
     from .split import Split
     from .training_data import find_scans, healthy_data, prepared_scans
@@ -78,11 +90,11 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         raise InputError(f"{args.output} must end in .medad", "For example -o brain-t1.medad.")
     if not re.fullmatch(NAME, args.output.stem, re.ASCII):
         raise InputError(f"{args.output.stem!r} cannot be a model's name", "Use letters, digits, dots, dashes.")
-    threshold = Threshold.parse(args.threshold)
+    asked = Threshold.parse(args.threshold) if args.threshold else None
     licence = _licence(args.licence)
     progress = progress or Progress()
     scans = find_scans(args.healthy)
-    split = Split.read(args.split) if args.split else Split.automatic(list(scans), args.seed)
+    split = Split.read(args.split) if args.split else Split.automatic(list(scans), args.seed, _to_calibrate(scans))
     work = args.work or args.output.with_suffix(".work")
     device = resolve(args.device)
     options = Options(
@@ -95,7 +107,10 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         reduced=not args.full_precision and _bfloat16_is_faster(device),
     )
     progress.stage("preparing scans", 0.0, 0.1)
-    data = healthy_data(scans, split, work, progress)
+    data = healthy_data(scans, split, work, progress, args.size)
+    kind = data.template.kind
+    threshold, modality = asked or Threshold.parse(THRESHOLDS[kind]), args.modality or MODALITIES[kind]
+    what = args.method if kind == "brain" else f"{args.method} for {describe(data.template)}"
     folder = work / args.method
     method, facts = TRAINERS[args.method](data, options, folder, progress)
     progress.stage("calibration", 0.9, 0.98)
@@ -116,8 +131,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         name=args.output.stem,
         version="1.0.0",
         created=datetime.date.today().isoformat(),
-        description=f"{args.method} for {args.modality}",
-        modality=args.modality,
+        description=f"{args.method} for {modality}",
+        modality=modality,
         method=method,
         template=data.template,
         calibration=calibration,
@@ -131,9 +146,18 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     pictures = args.pictures or folder
     write_pictures(method, data, pictures, args.output.stem)
     progress.finish()
-    print(f"{args.output}: {args.method}, trained on {len(split.train)}, calibrated on {len(split.calibration)} scans")
+    print(f"{args.output}: {what}, trained on {len(split.train)}, calibrated on {len(split.calibration)} scans")
     print(f"curves in {folder}, pictures in {pictures}")
     return 0
+
+
+def _to_calibrate(scans: dict[str, Path]) -> int:
+    """How many scans calibration needs, judged by the first one."""
+    from .calibration import fewest
+    from .plane_grid import is_single_slice
+    from .volume import Volume
+
+    return fewest(mirrored=not is_single_slice(Volume.read(next(iter(scans.values())))))
 
 
 def _licence(path: Path | None) -> str:

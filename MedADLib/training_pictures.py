@@ -23,7 +23,7 @@ def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -
 
     Args:
         method: Trained.
-        data: The first validation scan is reconstructed.
+        data: Slices of the first validation scan are reconstructed, or, of single slices, the first scans.
         folder: Where to write.
         name: The model's name.
 
@@ -31,23 +31,25 @@ def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -
         The files written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    image, mask = data.validation[0]
-    used = examined_slices(mask)
-    shown = used[np.linspace(len(used) * 0.08, len(used) * 0.92, COLUMNS).astype(int)]
-    only = np.zeros_like(mask)
-    only[shown] = mask[shown]
-    result = method.restore(image, only, seed=0)
-    rows = [("unseen healthy scan", image), ("restored", result.restored), ("raw score", result.score)]
-    top = float(np.percentile(result.score[only], 99.5))
+    flat = len(data.validation[0][0]) == 1
+    images, restored, scores, examined = [], [], [], []
+    for image, mask in data.validation[: COLUMNS if flat else 1]:
+        used = examined_slices(mask)
+        shown = used if flat else used[np.linspace(len(used) * 0.08, len(used) * 0.92, COLUMNS).astype(int)]
+        only = np.zeros_like(mask)
+        only[shown] = mask[shown]
+        result = method.restore(image, only, seed=0)
+        for kept, volume in ((images, image), (restored, result.restored), (scores, result.score)):
+            kept += [volume[z] for z in shown]
+        examined.append(result.score[only])
+    top = float(np.percentile(np.concatenate(examined), 99.5))
     written = [folder / f"{name}-reconstructions.png"]
-    _montage(
-        [(label, [volume[z] for z in shown], top if label == "raw score" else 1.0) for label, volume in rows],
-        written[0],
-    )
+    rows = [("unseen healthy scan", images, 1.0), ("restored", restored, 1.0), ("raw score", scores, top)]
+    _montage(rows, written[0])
     if isinstance(method, LatentRestoration):
         written.append(folder / f"{name}-samples.png")
-        positions = torch.linspace(-0.4, 0.4, COLUMNS)
-        drawn = [prior_samples(method, float(position), 3) for position in positions]
+        positions = np.zeros(COLUMNS) if flat else np.linspace(-0.4, 0.4, COLUMNS, dtype=np.float32)
+        drawn = [prior_samples(method, float(position), 3, n if flat else 0) for n, position in enumerate(positions)]
         _montage([(f"drawn from the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(3)], written[1])
     return written
 

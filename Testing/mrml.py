@@ -30,7 +30,7 @@ PROVENANCE = {
     "model": {"name": "brain-t1", "version": "1.2.3", "sha256": "ab" * 32},
     "method": "atlas",
     "seed": 7,
-    "settings": {"threshold": "1ml", "smallest_region_ml": 0.05},
+    "settings": {"threshold": "1ml", "smallest_region_ml": 0.0},
     "input": {"name": NAME_TO_ESCAPE, "sha256": "cd" * 32},
 }
 

@@ -184,4 +184,26 @@ def test_folders_without_a_series_and_single_dicom_files_say_what_to_give(series
     assert "folder that holds all its slices" in refused(next(series.iterdir()), "is of an unknown type|single DICOM")
     for path in list(series.iterdir())[1:]:
         path.unlink()
+    write_slice(series / "other.dcm", SERIES[0], (0, 0, 0), _0020_000e="1.2.3.9")
     refused(series, "single images")
+
+
+def test_a_single_image_is_a_slice_where_its_header_says(series):
+    for path in list(series.iterdir()):
+        if path != file_at(series, 11):
+            path.unlink()
+    volume = Volume.read(series)
+    assert np.array_equal(volume.array, SERIES[2:3])
+    # LPS (-10, -20, 11), spacing 1.5 x 2.0.
+    assert np.allclose(volume.ras_from_voxels([[0, 0, 0], [0, 1, 1]]), [[10, 20, 11], [8.5, 18, 11]])
+
+
+def test_a_radiograph_without_a_place_in_the_patient_can_be_read(tmp_path):
+    image = sitk.GetImageFromArray(SERIES[0])
+    image.SetSpacing((1.5, 2.0))
+    for key, value in {"0008|0016": "1.2.840.10008.5.1.4.1.1.1", "0008|0060": "CR"}.items():
+        image.SetMetaData(key, value)
+    sitk.WriteImage(image, str(tmp_path / "chest.dcm"))
+    volume = Volume.read(tmp_path)
+    assert np.array_equal(volume.array, SERIES[:1]) and np.allclose(volume.spacing[:2], (1.5, 2.0))
+    assert np.allclose(volume.ras_from_voxels([[0, 0, 0], [0, 1, 1]]), [[0, 0, 0], [-1.5, -2, 0]])

@@ -126,7 +126,7 @@ def test_a_compressed_bomb_is_not_unpacked_to_its_end(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("shape", "words"),
-    [((30, 40), "2 dimensions"), ((2, 4, 5, 6), "4 dimensions"), ((1, 30, 40), "one slice")],
+    [((30, 40), "2 dimensions"), ((2, 4, 5, 6), "4 dimensions"), ((1, 1, 40), "one line of voxels")],
 )
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
 def test_what_is_no_single_volume_is_refused(tmp_path, suffix, shape, words):

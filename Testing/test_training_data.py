@@ -48,7 +48,7 @@ def test_folders_that_cannot_be_used_are_refused(tmp_path):
 
 
 def test_prepared_scans_are_used_again(toy, monkeypatch):
-    for name in ("build_template", "prepare", "read_scan"):
+    for name in ("build_template", "read_scan"):
         monkeypatch.setattr(training_data, name, never)
     data = healthy_data(find_scans(toy.healthy), Split.read(toy.split), toy.work)
     assert len(data.train) == 4 and len(data.validation) == 1

@@ -49,12 +49,19 @@ class Atlas:
         self.parameters, self.mean, self.spread = parameters, mean, spread
 
     @classmethod
-    def train(cls, scans: Sequence[tuple[np.ndarray, np.ndarray]], spacing: tuple[float, ...], **settings) -> Atlas:
-        """Mean and standard deviation over scans and their mirror images.
+    def train(
+        cls,
+        scans: Sequence[tuple[np.ndarray, np.ndarray]],
+        spacing: tuple[float, ...],
+        mirrored: bool = True,
+        **settings,
+    ) -> Atlas:
+        """Mean and standard deviation over scans and, where those are healthy too, their mirror images.
 
         Args:
             scans: Pairs of prepared image and mask, each (Z, Y, X).
             spacing: Voxel spacing along (x, y, z) in mm.
+            mirrored: Whether mirror images count.
             **settings: Other fields of `AtlasParameters`.
 
         Raises:
@@ -65,13 +72,13 @@ class Atlas:
         shape = scans[0][0].shape
         count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for image, mask in scans:
-            for i, m in ((image, mask), (image[:, :, ::-1], mask[:, :, ::-1])):
+            for i, m in ((image, mask), (image[:, :, ::-1], mask[:, :, ::-1]))[: 1 + mirrored]:
                 values = np.where(m, i.astype(np.float64), 0.0)
                 count, total, squares = count + m, total + values, squares + values**2
         safe = np.maximum(count, 1)
         mean = total / safe
         spread = np.sqrt(np.maximum(squares / safe - mean**2, 0))
-        rare = count < 2 * FEWEST
+        rare = count < FEWEST * (1 + mirrored)
         mean[count == 0] = 0.0
         spread[rare] = spread[~rare].max()
         parameters = AtlasParameters(tuple(shape), tuple(float(s) for s in spacing), **settings)

@@ -56,11 +56,11 @@ Trainer = Callable[[HealthyData, Options, Path, Progress], tuple[object, dict]]
 
 
 def _atlas(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Atlas, dict]:
-    return Atlas.train(data.train, tuple(data.template.image.spacing)), {}
+    return Atlas.train(data.train, tuple(data.template.image.spacing), data.template.symmetric), {}
 
 
 def _autoencoder(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Autoencoder, dict]:
-    train, validation = Slices.of(data.train), Slices.of(data.validation)
+    train, validation = (Slices.of(scans, data.template.symmetric) for scans in (data.train, data.validation))
     base = AutoencoderParameters(size=train.images.shape[1:])
     facts: dict = {}
     latent = options.latent
@@ -89,7 +89,7 @@ def _autoencoder(data: HealthyData, options: Options, folder: Path, progress: Pr
 def _latent_restoration(
     data: HealthyData, options: Options, folder: Path, progress: Progress
 ) -> tuple[LatentRestoration, dict]:
-    train, validation = Slices.of(data.train), Slices.of(data.validation)
+    train, validation = (Slices.of(scans, data.template.symmetric) for scans in (data.train, data.validation))
     method = LatentRestoration.untrained(LatentRestorationParameters(size=train.images.shape[1:]), options.seed)
     progress.stage("VQ-VAE", 0.1, 0.5)
     plan = options.plan(options.steps or 4000, 3e-4)

@@ -12,7 +12,7 @@ from .palette import heat_node, region_node
 if TYPE_CHECKING:
     from ..detection import Detection
 
-LEGEND_TITLE = "healthy spreads"
+LEGEND_TITLE = "unusual\n(healthy spreads)"
 LEGEND_SIZE = (0.035, 0.34)
 LEGEND_POSITION = (0.98, 0.05)
 LEGEND_LABELS = 5
@@ -34,17 +34,26 @@ def show_anomaly(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection, fre
     top = _round_top(min(max(peak, 2.0 * unit), 4.0 * unit))
     display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(0.0, top)
-    display.SetAutoThreshold(False)
-    display.SetThreshold(detection.threshold, max(peak, float(detection.anomaly.array.max()), unit) + 1.0)
-    display.SetApplyThreshold(True)
+    show_threshold(node, detection)
     if fresh:
         display.SetAndObserveColorNodeID(heat_node(node.GetScene()).GetID())
         _add_legend(node)
 
 
+def show_threshold(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection) -> None:
+    """Show the anomaly map from the detection's threshold on; its colours stay."""
+    display = node.GetDisplayNode()
+    if display is not None:
+        low, high = node.GetImageData().GetScalarRange()
+        display.SetAutoThreshold(False)
+        display.SetThreshold(detection.threshold, max(high, detection.threshold) + 1.0)
+        display.SetApplyThreshold(True)
+
+
 def show_labels(node: slicer.vtkMRMLLabelMapVolumeNode, largest: int) -> None:
     """Give the labels the colours of their segments."""
-    node.GetDisplayNode().SetAndObserveColorNodeID(region_node(node.GetScene(), largest).GetID())
+    if node.GetDisplayNode() is not None:
+        node.GetDisplayNode().SetAndObserveColorNodeID(region_node(node.GetScene(), largest).GetID())
 
 
 def show_restored(node: slicer.vtkMRMLScalarVolumeNode, like: slicer.vtkMRMLVolumeNode) -> None:
@@ -59,6 +68,8 @@ def show_restored(node: slicer.vtkMRMLScalarVolumeNode, like: slicer.vtkMRMLVolu
 def show_segments(node: slicer.vtkMRMLSegmentationNode, fresh: bool) -> None:
     """Show regions as outlines in slices, so that the map beneath stays visible, and as surfaces in 3-D."""
     display = node.GetDisplayNode()
+    if display is None:
+        return
     if fresh:
         display.SetVisibility2DFill(False)
         display.SetVisibility2DOutline(True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import slicer
 import vtk
 
+from ..decision import Decision, default_name
+
 if TYPE_CHECKING:
     from ..regions import Region
+
+ARRAYS = {int: vtk.vtkIntArray, float: vtk.vtkDoubleArray, str: vtk.vtkStringArray}
 
 
 class Column(NamedTuple):
@@ -19,34 +23,41 @@ class Column(NamedTuple):
     kind: type
     unit: str
     meaning: str
-    value: Callable[[Region], float]
+    value: Callable[[Region, Decision], float | str]
 
 
 COLUMNS = (
-    Column("rank", int, "", "1 is the most unusual region", lambda region: region.rank),
-    Column("label", int, "", "voxel value in the label volume", lambda region: region.label),
-    Column("volume_ml", float, "ml", "volume", lambda region: region.volume_ml),
-    Column("peak", float, "healthy spreads", "largest anomaly", lambda region: region.peak),
-    Column("mean", float, "healthy spreads", "mean anomaly", lambda region: region.mean),
-    Column("p_value", float, "", "how often healthy scans hold such a peak", lambda region: region.p_value),
-    Column("q_value", float, "", "p value after Benjamini and Hochberg", lambda region: region.q_value),
-    Column("R", float, "mm", "centre, towards the right", lambda region: region.centroid_ras[0]),
-    Column("A", float, "mm", "centre, towards the front", lambda region: region.centroid_ras[1]),
-    Column("S", float, "mm", "centre, towards the head", lambda region: region.centroid_ras[2]),
+    Column("rank", int, "", "1 is the most unusual region", lambda region, _: region.rank),
+    Column("name", str, "", "what the region is called", lambda _, decision: decision.name),
+    Column("kept", int, "", "1 for a finding, 0 for a region that was rejected", lambda _, decision: decision.kept),
+    Column("label", int, "", "voxel value in the label volume", lambda region, _: region.label),
+    Column("volume_ml", float, "ml", "volume", lambda region, _: region.volume_ml),
+    Column("peak", float, "healthy spreads", "largest anomaly", lambda region, _: region.peak),
+    Column("mean", float, "healthy spreads", "mean anomaly", lambda region, _: region.mean),
+    Column("p_value", float, "", "how often healthy scans hold such a peak", lambda region, _: region.p_value),
+    Column("q_value", float, "", "p value after Benjamini and Hochberg", lambda region, _: region.q_value),
+    Column("R", float, "mm", "centre, towards the right", lambda region, _: region.centroid_ras[0]),
+    Column("A", float, "mm", "centre, towards the front", lambda region, _: region.centroid_ras[1]),
+    Column("S", float, "mm", "centre, towards the head", lambda region, _: region.centroid_ras[2]),
 )
 
 
-def table_of(regions: Sequence[Region]) -> vtk.vtkTable:
+def table_of(regions: Sequence[Region], decisions: Mapping[int, Decision] | None = None) -> vtk.vtkTable:
     """One row per region, in their order.
 
     Centres are in the scan's own RAS mm, as in files: a transform above the volume in the scene is not applied.
+
+    Args:
+        regions: What was found.
+        decisions: By rank; None where nobody has decided anything.
     """
     table = vtk.vtkTable()
+    decided = decisions or {region.rank: Decision(True, default_name(region)) for region in regions}
     for column in COLUMNS:
-        cells = vtk.vtkIntArray() if column.kind is int else vtk.vtkDoubleArray()
+        cells = ARRAYS[column.kind]()
         cells.SetName(column.name)
         for region in regions:
-            cells.InsertNextValue(column.kind(column.value(region)))
+            cells.InsertNextValue(column.kind(column.value(region, decided[region.rank])))
         table.AddColumn(cells)
     return table
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
+import numpy as np
 import slicer
 
 from ..colours import heat_colours, region_colour
+from .roles import ROLE
 
-ROLE = "MedAD.role"
 REGION_COLOURS = 256
+DARKER, BRIGHTER = (0.25, 0.55, 1.0), (1.0, 0.35, 0.25)
+CLEAR_BELOW = 0.1
+# The conversion from CIELAB takes longer than all else about a region.
+rank_colour = cache(region_colour)
 
 
 def heat_node(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
@@ -18,11 +24,20 @@ def heat_node(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
     return _table(scene, "heat", "MedAD heat", heat)
 
 
+def difference_node(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
+    """Blue for less than expected, red for more, clear around zero; added if the scene has none yet."""
+    colours = []
+    for place in np.linspace(-1.0, 1.0, 256).tolist():
+        opacity = max(0.0, (abs(place) - CLEAR_BELOW) / (1.0 - CLEAR_BELOW))
+        colours.append((f"{100 * place:+.0f} %", (*(DARKER if place < 0 else BRIGHTER), opacity)))
+    return _table(scene, "difference colours", "MedAD difference", colours)
+
+
 def region_node(scene: slicer.vtkMRMLScene, largest: int) -> slicer.vtkMRMLColorTableNode:
     """The colours of region labels, for labels up to at least `largest`; added or lengthened as needed."""
     count = max(REGION_COLOURS, largest + 1)
     colours = [("background", (0.0, 0.0, 0.0, 0.0))]
-    colours += [(f"Region {rank}", (*region_colour(rank), 1.0)) for rank in range(1, count)]
+    colours += [(f"Region {rank}", (*rank_colour(rank), 1.0)) for rank in range(1, count)]
     return _table(scene, "region colours", "MedAD regions", colours)
 
 

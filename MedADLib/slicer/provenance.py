@@ -6,6 +6,8 @@ import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from ..plain import plain
+
 if TYPE_CHECKING:
     import slicer
 
@@ -13,14 +15,17 @@ if TYPE_CHECKING:
 
 PREFIX = "MedAD."
 KEPT = (PREFIX + "role",)
+PROVENANCE = PREFIX + "provenance"
+REFERENCE = PREFIX + "reference"
 
 
 def attributes_of(detection: Detection) -> dict[str, str]:
     """Attribute values by full name.
 
     The result's own numbers come under fixed names (`MedAD.score`, `MedAD.p_value`, `MedAD.threshold`,
-    `MedAD.healthy_count`, `MedAD.regions`, `MedAD.time`, `MedAD.warnings`); every entry of the detection's
-    provenance comes under its own (`MedAD.seed`, `MedAD.model.sha256`, …): text as it is, all else as JSON.
+    `MedAD.expected_false_positive_ml`, `MedAD.healthy_count`, `MedAD.regions`, `MedAD.time`, `MedAD.warnings`); every
+    entry of the detection's provenance comes under its own (`MedAD.seed`, `MedAD.model.sha256`, …): text as it is,
+    all else as JSON; and the provenance as a whole, for programs, as JSON under `MedAD.provenance`.
     """
     facts: dict[str, object] = {}
     for key, value in detection.provenance.items():
@@ -31,13 +36,27 @@ def attributes_of(detection: Detection) -> dict[str, str]:
     facts.update(
         score=detection.score,
         p_value=detection.p_value,
-        threshold=detection.threshold,
         healthy_count=detection.healthy_count,
-        regions=len(detection.regions),
         time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         warnings=list(detection.warnings),
     )
-    return {PREFIX + key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+    attributes = {PREFIX + key: value if isinstance(value, str) else _json(value) for key, value in facts.items()}
+    return {**attributes, **threshold_attributes(detection), PROVENANCE: _json(detection.provenance)}
+
+
+def threshold_attributes(detection: Detection) -> dict[str, str]:
+    """The attributes that change with the threshold alone, by full name."""
+    facts = {
+        "threshold": detection.threshold,
+        "expected_false_positive_ml": detection.expected_false_positive_ml,
+        "regions": len(detection.regions),
+    }
+    return {PREFIX + key: _json(value) for key, value in facts.items()}
+
+
+def reference_attribute(detection: Detection) -> dict[str, str]:
+    """What the healthy scans scored, by full name; long, so for one node only."""
+    return {REFERENCE: _json(detection.reference.as_json())}
 
 
 def write_attributes(node: slicer.vtkMRMLNode, attributes: dict[str, str]) -> None:
@@ -47,3 +66,7 @@ def write_attributes(node: slicer.vtkMRMLNode, attributes: dict[str, str]) -> No
             node.RemoveAttribute(name)
     for name, value in attributes.items():
         node.SetAttribute(name, value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(plain(value), allow_nan=False)

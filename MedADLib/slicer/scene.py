@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,19 +12,21 @@ import vtk
 from ..errors import InputError
 from .display import show_anomaly, show_body, show_labels, show_restored, show_segments
 from .findings import describe_columns, table_of
+from .hierarchy import place_beside
 from .images import image_from_array, matrix_from_array, node_affine
-from .provenance import attributes_of, write_attributes
-from .segments import segmentation_of
+from .provenance import attributes_of, reference_attribute, write_attributes
+from .residual import renew_residual
+from .roles import INPUT, ROLE
+from .segments import replace_segmentation, segmentation_of
 from .surface import surface_of
 from .transaction import SceneTransaction
+from .undo import remember
+from .viewing import show_in_slices
 
 if TYPE_CHECKING:
     from ..detection import Detection
     from ..regions import Region
 
-ROLE = "MedAD.role"
-INPUT = "MedAD.input"
-OVERLAY_OPACITY = 0.65
 NODES = {
     "anomaly": ("vtkMRMLScalarVolumeNode", "{} anomaly"),
     "restored": ("vtkMRMLScalarVolumeNode", "{} restored"),
@@ -32,6 +34,7 @@ NODES = {
     "segmentation": ("vtkMRMLSegmentationNode", "{} regions"),
     "table": ("vtkMRMLTableNode", "{} findings"),
     "body": ("vtkMRMLModelNode", "{} examined"),
+    "mask": ("vtkMRMLLabelMapVolumeNode", "{} examined voxels"),
 }
 
 
@@ -47,6 +50,8 @@ class SceneResult:
         segmentation: One segment per region.
         table: One row per region.
         body: Model of the surface of the examined part, context for 3-D views.
+        mask: Labelmap volume; 1 in the examined part. Not hidden from the user, because Slicer does not save hidden
+            volumes unless it packs the scene into one file.
     """
 
     input: slicer.vtkMRMLVolumeNode
@@ -56,6 +61,11 @@ class SceneResult:
     segmentation: slicer.vtkMRMLSegmentationNode
     table: slicer.vtkMRMLTableNode
     body: slicer.vtkMRMLModelNode
+    mask: slicer.vtkMRMLLabelMapVolumeNode
+
+    def nodes(self) -> dict[str, slicer.vtkMRMLNode]:
+        """All nodes but the input, by role."""
+        return {role: getattr(self, role) for role in NODES}
 
 
 def show_detection(
@@ -64,7 +74,7 @@ def show_detection(
     """Put a detection into the scene and lay its map over the input in all slice views.
 
     Results of an earlier run on the same volume are replaced in the same nodes; names, colours and opacities that
-    the user gave them stay. If anything fails, the scene is as it was before.
+    the user gave them stay. If anything fails, the scene is as it was before; `undo_detection` takes it back later.
 
     Args:
         detection: What was found in the volume.
@@ -83,35 +93,36 @@ def show_detection(
         "anomaly": image_from_array(detection.anomaly.array.astype(np.float32, copy=False)),
         "restored": image_from_array(detection.restored.array.astype(np.float32, copy=False)),
         "labels": image_from_array(detection.labels.array.astype(np.int16, copy=False)),
+        "mask": image_from_array(detection.mask.array.astype(np.uint8, copy=False)),
     }
     segmentation, table, body = segmentation_of(detection), table_of(detection.regions), surface_of(detection.mask)
-    attributes = attributes_of(detection)
+    attributes, reference = attributes_of(detection), reference_attribute(detection)
     with SceneTransaction(scene) as transaction:
         result, fresh = _take_nodes(volume_node, scene, transaction)
         for role, image in images.items():
             node = getattr(result, role)
             node.SetIJKToRASMatrix(matrix_from_array(detection.volume.affine))
             node.SetAndObserveImageData(image)
-        for role in NODES:
-            node = getattr(result, role)
-            write_attributes(node, attributes)
+        for node in result.nodes().values():
+            write_attributes(node, attributes if node is not result.anomaly else {**attributes, **reference})
             if node.IsA("vtkMRMLTransformableNode"):
                 node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
-        # Saved voxels are resampled, and some lost, if the reference geometry is set before the parent transform.
-        result.segmentation.SetAndObserveSegmentation(segmentation)
-        result.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+        replace_segmentation(result.segmentation, segmentation, volume_node)
         result.table.SetAndObserveTable(table)
         describe_columns(result.table)
         result.body.SetAndObservePolyData(body)
         show_anomaly(result.anomaly, detection, "anomaly" in fresh)
         show_labels(result.labels, len(detection.regions))
         show_segments(result.segmentation, "segmentation" in fresh)
+        _show_every_segment(result.segmentation)
+        renew_residual(result, scene, transaction)
         if "restored" in fresh:
             show_restored(result.restored, volume_node)
         if "body" in fresh:
             show_body(result.body)
         _place_in_hierarchy(result, scene)
         show_in_slices(result, scene, transaction=transaction)
+    remember(volume_node, transaction.snapshot)
     return result
 
 
@@ -119,32 +130,6 @@ def find_result(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScen
     """The result that the scene holds for a volume, also after saving and loading; None if it is not complete."""
     nodes = _nodes_of(volume_node, scene)
     return SceneResult(volume_node, **nodes) if len(nodes) == len(NODES) else None
-
-
-def show_in_slices(
-    result: SceneResult,
-    scene: slicer.vtkMRMLScene,
-    opacity: float = OVERLAY_OPACITY,
-    transaction: SceneTransaction | None = None,
-) -> None:
-    """Lay the anomaly map over its input in every slice view there is; without views nothing happens.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-        opacity: Of the overlay, on top of the transparency of its colours.
-        transaction: Told about the views before they change.
-    """
-    for node in scene.GetNodes():
-        if node.IsA("vtkMRMLSliceCompositeNode"):
-            if transaction is not None:
-                transaction.keep(node)
-            node.SetBackgroundVolumeID(result.input.GetID())
-            node.SetForegroundVolumeID(result.anomaly.GetID())
-            node.SetForegroundOpacity(opacity)
-    # A legend looks for views with its volume only when it changes itself.
-    for index in range(result.anomaly.GetNumberOfDisplayNodes()):
-        result.anomaly.GetNthDisplayNode(index).Modified()
 
 
 def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> tuple[float, float, float]:
@@ -214,13 +199,11 @@ def _take_nodes(
     return SceneResult(volume_node, **nodes), fresh
 
 
+def _show_every_segment(node: slicer.vtkMRMLSegmentationNode) -> None:
+    """Show what a reader had hidden by rejecting regions of an earlier run."""
+    node.GetDisplayNode().SetAllSegmentsVisibility(True)
+
+
 def _place_in_hierarchy(result: SceneResult, scene: slicer.vtkMRMLScene) -> None:
-    """Put the result beside its input. Items are made here because only the application makes them by itself."""
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    root = hierarchy.GetSceneItemID()
-    item = hierarchy.GetItemByDataNode(result.input) or hierarchy.CreateItem(root, result.input)
-    parent = hierarchy.GetItemParent(item)
-    for field in fields(result)[1:]:
-        node = getattr(result, field.name)
-        item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(parent, node)
-        hierarchy.SetItemParent(item, parent)
+    for node in result.nodes().values():
+        place_beside(node, result.input, scene)

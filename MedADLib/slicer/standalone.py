@@ -36,6 +36,7 @@ class StandaloneScene:
         self._logics = [
             self._logic(slicer.vtkSlicerSubjectHierarchyModuleLogic()),
             self._logic(slicer.vtkSlicerSegmentationsModuleLogic()),
+            self._logic(slicer.vtkSlicerSequencesLogic()),
         ]
         crosshair = slicer.vtkMRMLCrosshairNode()
         crosshair.SetCrosshairName("default")

@@ -1,0 +1,152 @@
+"""The page's server: on this computer only unless told otherwise, for those who have its address, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+
+USUAL_PORT = 8765
+SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_TO_SAY_GOODBYE = 0.4
+
+
+def free_port(host: str, port: int | None) -> int:
+    """A port to listen on.
+
+    Args:
+        host: Of this computer.
+        port: The wanted one; None takes the usual one, or any if that is in use.
+
+    Raises:
+        InputError: If the port is in use or cannot be used, or there is no such host here.
+    """
+    for wanted in (USUAL_PORT, 0) if port is None else (port,):
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, wanted, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as probe:
+                if os.name != "nt":
+                    # Else a port stays blocked for a minute after its server has ended.
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                return probe.getsockname()[1]
+        except OverflowError as error:
+            raise InputError(f"{wanted} is no port", "Give one from 1024 to 65535 with --port.") from error
+        except OSError as error:
+            failed = error
+            if error.errno == errno.EADDRINUSE and port is None:
+                continue
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                reason = "in use" if error.errno == errno.EADDRINUSE else "not open to you"
+                raise InputError(f"port {wanted} is {reason}", "Choose another with --port.") from error
+            break
+    raise InputError(f"{host} cannot be listened on: {failed.strerror or failed}", "Check --host.") from failed
+
+
+async def serve(start: Callable[[Any], Any], host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Show a page until the process is asked to stop.
+
+    Whoever has the printed address may see the page; others on the same computer may not, nor may pages of other
+    servers in the same browser, since the address carries a secret.
+
+    Args:
+        start: Fills a server's page; what it returns has ``close()``.
+        host: To listen on.
+        port: To listen on.
+        ready: Called with the address once it can be opened.
+    """
+    from trame_server import Server
+
+    # Else the web server writes a line of its own to the output.
+    os.environ["WSLINK_READY_MSG"] = ""
+    server = Server("medad")
+    server.client_type = "vue3"
+    secret = secrets.token_urlsafe(16)
+    server.cli.set_defaults(authKey=secret)
+    with _asked_to_stop() as stopped:
+        page = start(server)
+        shown = f"[{host}]" if ":" in host else host
+        server.controller.on_server_bind.add(lambda web: _guard(web.app, secret, f"medad-{port}"))
+        server.controller.on_server_ready.add(lambda **_: ready(f"http://{shown}:{port}/?secret={secret}"))
+        with _no_arguments():
+            running = server.start(
+                port=port,
+                host=host,
+                thread=True,
+                open_browser=False,
+                show_connection_info=False,
+                disable_logging=True,
+                timeout=0,
+                exec_mode="task",
+            )
+        while not (stopped.is_set() or running.done()):
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        if running.done():
+            running.result()
+        # A browser that does not answer any more must not hold us up.
+        with suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(server.stop(), SECONDS_TO_SAY_GOODBYE)
+        page.close()
+
+
+def _guard(app: Any, secret: str, cookie: str) -> None:
+    """Give the page to those who know the secret alone, and remember them so that they may load it again."""
+    from aiohttp import web
+    from trame_client.module import vue3
+
+    async def index(request: web.Request) -> web.StreamResponse:
+        given = request.query.get("secret") or request.cookies.get(cookie, "")
+        if not secrets.compare_digest(given.encode(), secret.encode()):
+            return web.Response(status=403, text="Open the whole address that medad view has printed.")
+        if "secret" not in request.query or request.path == "/":
+            raise web.HTTPFound(f"/index.html?secret={secret}")
+        response = web.FileResponse(Path(vue3.www) / "index.html")
+        response.set_cookie(cookie, secret, httponly=True, samesite="Strict")
+        return response
+
+    app.router.add_get("/", index)
+    app.router.add_get("/index.html", index)
+
+
+@contextmanager
+def _no_arguments() -> Iterator[None]:
+    """Trame reads the command line of the process, which is not meant for it."""
+    given, sys.argv = sys.argv, sys.argv[:1]
+    try:
+        yield
+    finally:
+        sys.argv = given
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """Set on Ctrl-C or SIGTERM, after whoever listened for these before has heard of it."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def hear(number: int, frame: Any) -> None:
+        stopped.set()
+        if callable(previous[number]) and previous[number] is not signal.default_int_handler:
+            previous[number](number, frame)
+
+    for number in previous:
+        signal.signal(number, hear)
+    try:
+        yield stopped
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,165 @@
+"""The page and the scene kept in step: every move of a control on the page changes the views, and the other way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import MedADError
+from ..reopening import StoredResult
+from .live_result import LiveResult
+from .page import STEPS, build_page, slice_overlay, space_overlay
+from .stage import Stage
+from .views import SLICES, SPACE, Views
+
+OPACITY_PERCENT = 65
+LABELS = ("Red", SPACE, "Green", "Yellow")
+PAUSE_SECONDS = 0.01
+REST_SECONDS = 0.25
+
+
+class Viewer:
+    """One page on some results. Made and used in a running event loop.
+
+    Args:
+        server: A trame server that has not been started.
+        results: What can be chosen.
+        open_result: Reads one of them.
+    """
+
+    def __init__(self, server: Any, results: list[StoredResult], open_result: Callable[[StoredResult], LiveResult]):
+        self._server, self._state = server, server.state
+        self._results = {stored.stem: stored for stored in results}
+        self._open = open_result
+        self._live: LiveResult | None = None
+        self._shown = ""
+        self._wanted = asyncio.Event()
+        self._prepare_state()
+        self.stage = Stage()
+        self.views = Views(self.stage, server, self._overlay, self._moved, self._go_to)
+        build_page(server, LABELS, self._select)
+        self._state.change("threshold", "fade", "opacity", "anomaly_on", "outlines_on", "chosen")(self._want)
+        self._state.change(*(f"offset_{name}" for name in SLICES))(self._scroll)
+        self._task = asyncio.get_running_loop().create_task(self._work())
+
+    def show(self, name: str) -> None:
+        """Open a result and show it at its most unusual region.
+
+        Raises:
+            MedADError: If it cannot be opened; the one before stays.
+        """
+        self._live = live = self._open(self._results[name])
+        self._shown = name
+        self.stage.show(live.detection)
+        made = live.detection.provenance.get("model", {})
+        with self._state as state:
+            state.chosen, state.error = name, ""
+            state.warnings = list(live.detection.warnings)
+            state.model = f"model {made.get('name', '?')} {made.get('version', '')}"
+            state.facts = live.facts()
+            state.threshold = round(STEPS * live.position)
+            self._look()
+            self._say()
+            self.views.frame()
+            for region in live.detection.regions[:1]:
+                self._select(region.rank)
+            for view in SLICES:
+                low, high = self.views.slices[view].get_slice_range()
+                state[f"range_{view}"] = [low, high, self.views.slices[view].get_slice_step()]
+                state[f"letters_{view}"] = self.views.letters(view)
+                self._moved(view)
+
+    def close(self) -> None:
+        """Free the graphics memory."""
+        self._task.cancel()
+        self.views.close()
+
+    def _prepare_state(self) -> None:
+        state = self._state
+        state.trame__title = "MedAD"
+        state.update(
+            {
+                **{"results": list(self._results), "chosen": next(iter(self._results)), "busy": False, "error": ""},
+                **{"verdict": "", "warnings": [], "model": "", "facts": [], "rows": [], "count": "", "selected": 0},
+                **{"threshold": 0, "allowed": "", "threshold_value": "", "scale_top": ""},
+                **{"fade": 0, "opacity": OPACITY_PERCENT, "anomaly_on": True, "outlines_on": True},
+            }
+        )
+        for name in SLICES:
+            state.update({f"place_{name}": "", f"offset_{name}": 0, f"range_{name}": [0, 1, 1]})
+            state[f"letters_{name}"] = ["", "", "", ""]
+
+    def _overlay(self, name: str) -> None:
+        if name == SPACE:
+            space_overlay()
+        else:
+            slice_overlay(name, SLICES[name])
+
+    def _want(self, **_: Any) -> None:
+        self._wanted.set()
+
+    async def _work(self) -> None:
+        """Follow the controls, always to where they are now: what they passed meanwhile is left out."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            if self._state.chosen != self._shown:
+                await self._change_result()
+            elif self._live is not None:
+                with self._state:
+                    if self._live.move(float(self._state.threshold) / STEPS):
+                        self.stage.update(self._live.detection)
+                    self._look()
+                    self._say()
+                    self.views.draw()
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _change_result(self) -> None:
+        with self._state:
+            self._state.busy = True
+        await asyncio.sleep(PAUSE_SECONDS)
+        with self._state:
+            try:
+                self.show(self._state.chosen)
+            except MedADError as error:
+                self._state.error, self._state.chosen = str(error), self._shown
+            self._state.busy = False
+
+    def _look(self) -> None:
+        state = self._state
+        anomaly = float(state.opacity) / 100 if state.anomaly_on else 0.0
+        self.stage.look(float(state.fade) / 100, anomaly, bool(state.outlines_on))
+
+    def _say(self) -> None:
+        state, live = self._state, self._live
+        state.verdict, state.count, state.rows = live.verdict(), live.count(), live.rows()
+        state.allowed, state.threshold_value = live.allowed(), live.threshold()
+        state.scale_top = f"{self.stage.scale_top():.3g}"
+        state.selected = live.selected.rank if live.selected else 0
+
+    def _select(self, rank: int) -> None:
+        region = self._live.select(int(rank))
+        if region is not None:
+            with self._state as state:
+                state.selected = region.rank
+                self._go_to(region.centroid_ras)
+
+    def _go_to(self, ras: Any) -> None:
+        self.stage.go_to(ras)
+        self.views.draw()
+
+    def _moved(self, name: str) -> None:
+        if self._live is None:
+            return
+        with self._state as state:
+            state[f"place_{name}"], state[f"offset_{name}"] = self.views.place(name)
+
+    def _scroll(self, **_: Any) -> None:
+        if self._live is None:
+            return
+        for name, view in self.views.slices.items():
+            wanted = float(self._state[f"offset_{name}"])
+            if abs(wanted - view.get_slice_value()) > 1e-3:
+                view.set_slice_value(wanted)
+                view.schedule_render()

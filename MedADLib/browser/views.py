@@ -1,0 +1,149 @@
+"""The four views of a page: Slicer's own, drawn here and sent to the browser as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+# Before trame_slicer, because it says how windows are made where there is no screen.
+from ..slicer.offscreen import AXES  # isort: skip
+from trame_slicer.core import ViewManager
+from trame_slicer.rca_view import RemoteSliceViewFactory, RemoteThreeDViewFactory
+from trame_slicer.views import ViewLayoutDefinition
+
+from ..slicer.images import array_from_matrix
+
+if TYPE_CHECKING:
+    from .stage import Stage
+
+SLICES = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
+SPACE = "Space"
+MARGIN = 1.16
+BLACK = "#000000"
+FRAMES_PER_SECOND = 30.0
+QUALITY_WHILE_MOVING = 65
+VIEW_ANGLE_DEGREES = 30.0
+CLICK_PIXELS = 3
+
+
+class Views:
+    """The views on a stage.
+
+    Args:
+        stage: What they show.
+        server: The page's server.
+        overlay: Fills each view's corner of the page; called with the view's name.
+        moved: Called with a view's name when its slice has moved.
+        clicked: Called with the RAS mm of a click into a slice.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        server: Any,
+        overlay: Callable[[str], None],
+        moved: Callable[[str], None],
+        clicked: Callable[[list[float]], None],
+    ):
+        self._stage = stage
+        self._manager = ViewManager(stage.standalone.scene, stage.standalone.application)
+        options = {
+            "target_fps": FRAMES_PER_SECOND,
+            "blur_fps": FRAMES_PER_SECOND,
+            "interactive_quality": QUALITY_WHILE_MOVING,
+            "populate_view_ui_f": lambda server, name, view: overlay(name),
+        }
+        self._manager.register_factory(RemoteSliceViewFactory(server, **options))
+        self._manager.register_factory(RemoteThreeDViewFactory(server, **options))
+        self.slices = {}
+        # trame-slicer observes an event that VTK 9.6 warns will be replaced.
+        stage.standalone.scene.GlobalWarningDisplayOff()
+        for name, orientation in SLICES.items():
+            definition = ViewLayoutDefinition.slice_view(orientation, label=name)
+            self.slices[name] = view = self._manager.create_view(definition)
+            view.interactor().AddObserver("WindowResizeEvent", lambda *_, name=name: self._frame_slice(name))
+            view.get_view_node().AddObserver("ModifiedEvent", lambda *_, name=name: moved(name))
+            self._observe_clicks(view, clicked)
+        space = ViewLayoutDefinition.threed_view(name=SPACE, label=SPACE, background_color=(BLACK, BLACK))
+        self.space = self._manager.create_view(space)
+        # One veil over opaque regions needs no sorting by depth, which takes most of the time without a GPU.
+        self.space.renderer().SetUseDepthPeeling(False)
+        stage.standalone.scene.GlobalWarningDisplayOn()
+
+    def frame(self) -> None:
+        """Show all of what was examined in every view."""
+        for name in self.slices:
+            self._frame_slice(name)
+        centre, extent = self._stage.body_box()
+        direction = np.array([-0.7, 0.75, 0.35])
+        direction /= np.linalg.norm(direction)
+        distance = 0.5 * np.linalg.norm(extent) / np.tan(np.radians(VIEW_ANGLE_DEGREES / 2))
+        camera = self.space.get_camera_node()
+        camera.SetViewAngle(VIEW_ANGLE_DEGREES)
+        camera.SetFocalPoint(*centre)
+        camera.SetPosition(*(np.array(centre) + distance * direction))
+        camera.SetViewUp(0.0, 0.0, 1.0)
+        self.space.renderer().ResetCameraClippingRange()
+        self.space.schedule_render()
+        self.draw()
+
+    def draw(self) -> None:
+        """Have the slices drawn and sent soon; the 3-D view sees to itself."""
+        for view in self.slices.values():
+            view.schedule_render()
+
+    def place(self, name: str) -> tuple[str, float]:
+        """Where a slice is: as ``S 12 mm``, and its offset in mm."""
+        to_ras = array_from_matrix(self.slices[name].get_view_node().GetSliceToRAS())
+        side = int(np.abs(to_ras[:3, 2]).argmax())
+        mm = float(to_ras[side, 3])
+        return f"{AXES[side][int(mm >= 0)]} {abs(mm):.0f} mm", float(self.slices[name].get_slice_value())
+
+    def letters(self, name: str) -> list[str]:
+        """The body's sides at the left, right, lower and upper edge of a slice view."""
+        to_ras = array_from_matrix(self.slices[name].get_view_node().GetSliceToRAS())
+        found = []
+        for axis in (0, 1):
+            side = int(np.abs(to_ras[:3, axis]).argmax())
+            found += AXES[side] if to_ras[side, axis] > 0 else AXES[side][::-1]
+        return found
+
+    def close(self) -> None:
+        """Free the graphics memory."""
+        for view in (*self.slices.values(), self.space):
+            view.finalize()
+
+    def _frame_slice(self, name: str) -> None:
+        """Centre a slice view on what was examined, through the same slice as before."""
+        if self._stage.result is None:
+            return
+        view = self.slices[name]
+        node = view.get_view_node()
+        centre, extent = self._stage.body_box()
+        to_ras = node.GetSliceToRAS()
+        frame = array_from_matrix(to_ras)
+        normal = frame[:3, 2]
+        middle = np.array(centre) + normal * (normal @ (frame[:3, 3] - centre))
+        for row in range(3):
+            to_ras.SetElement(row, 3, middle[row])
+        node.UpdateMatrices()
+        width, height = view.render_window().GetSize()
+        across, up = np.abs(frame[:3, :2].T) @ np.array(extent) * MARGIN
+        scale = float(max(across / width, up / height))
+        node.SetFieldOfView(width * scale, height * scale, node.GetFieldOfView()[2])
+
+    def _observe_clicks(self, view: Any, clicked: Callable[[list[float]], None]) -> None:
+        pressed = {}
+
+        def press(interactor: Any, _: str) -> None:
+            pressed["at"] = interactor.GetEventPosition()
+
+        def release(interactor: Any, _: str) -> None:
+            at, start = interactor.GetEventPosition(), pressed.pop("at", None)
+            if start is not None and max(abs(a - b) for a, b in zip(at, start)) <= CLICK_PIXELS:
+                clicked(list(view.get_view_node().GetXYToRAS().MultiplyPoint((*map(float, at), 0.0, 1.0))[:3]))
+
+        view.interactor().AddObserver("LeftButtonPressEvent", press, 1.0)
+        view.interactor().AddObserver("LeftButtonReleaseEvent", release, 1.0)

@@ -1,0 +1,137 @@
+"""What MedAD stands on and asks to be cited, for the module's help, the README and papers that use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A work to cite.
+
+    Attributes:
+        authors: As "Family A. B., Family C."; three of many and "et al.".
+        year: Of publication.
+        title: In full.
+        venue: Journal or proceedings with volume and pages, or the archive it is in.
+        link: Where it is found; a DOI where there is one.
+        why: What of it is in MedAD.
+    """
+
+    authors: str
+    year: int
+    title: str
+    venue: str
+    link: str
+    why: str
+
+    @property
+    def doi(self) -> str:
+        """The DOI; empty if it has none."""
+        return self.link.removeprefix("https://doi.org/") if self.link.startswith("https://doi.org/") else ""
+
+    @property
+    def label(self) -> str:
+        """The link as readers know it: doi:… or the address."""
+        return f"doi:{self.doi}" if self.doi else self.link.removeprefix("https://")
+
+
+REFERENCES = (
+    Reference(
+        "Cai Y., Chen H., Cheng K.-T.",
+        2024,
+        "Rethinking Autoencoders for Medical Anomaly Detection from A Theoretical Perspective",
+        "MICCAI 2024, LNCS 15011, 544-554",
+        "https://doi.org/10.1007/978-3-031-72120-5_51",
+        "AE4AD: the latent size decides what an autoencoder can miss (method of brain-t1-ae)",
+    ),
+    Reference(
+        "Bercea C. I., Rueckert D., Schnabel J. A.",
+        2023,
+        "What Do AEs Learn? Challenging Common Assumptions in Unsupervised Anomaly Detection",
+        "MICCAI 2023, LNCS 14224, 304-314",
+        "https://doi.org/10.1007/978-3-031-43904-9_30",
+        "MorphAEus: why plain autoencoders fall short, and deformable ones",
+    ),
+    Reference(
+        "Naval Marimont S., Tarroni G.",
+        2021,
+        "Anomaly detection through latent space restoration using vector-quantized variational autoencoders",
+        "IEEE 18th International Symposium on Biomedical Imaging (ISBI)",
+        "https://doi.org/10.1109/ISBI48211.2021.9433778",
+        "latent restoration and its scores (method of brain-t1)",
+    ),
+    Reference(
+        "van den Oord A., Vinyals O., Kavukcuoglu K.",
+        2017,
+        "Neural Discrete Representation Learning",
+        "Advances in Neural Information Processing Systems 30",
+        "https://arxiv.org/abs/1711.00937",
+        "VQ-VAE: the network that turns slices into codes and back",
+    ),
+    Reference(
+        "Bezmaternykh D. D., Melnikov M. Ye., Savelov A. A., et al.",
+        2021,
+        "Brain Networks Connectivity in Mild to Moderate Depression: Resting State fMRI Study with Implications to "
+        "Nonpharmacological Treatment",
+        "Neural Plasticity 2021, 8846097",
+        "https://doi.org/10.1155/2021/8846097",
+        "the study whose published scans the shipped models were trained on",
+    ),
+    Reference(
+        "Bezmaternykh D. D., Melnikov M. E., Savelov A. A., Petrovskii E. D.",
+        2021,
+        "Resting state with closed eyes for patients with depression and healthy participants",
+        "OpenNeuro, data set ds002748, version 1.0.5, CC0",
+        "https://doi.org/10.18112/openneuro.ds002748.v1.0.5",
+        "the scans themselves",
+    ),
+    Reference(
+        "Cardoso M. J., Li W., Brown R., et al.",
+        2022,
+        "MONAI: An open-source framework for deep learning in healthcare",
+        "arXiv:2211.02701",
+        "https://doi.org/10.48550/arXiv.2211.02701",
+        "building blocks of the networks",
+    ),
+    Reference(
+        "Fisch L., Zumdick S., Barkhau C., et al.",
+        2024,
+        "deepbet: Fast brain extraction of T1-weighted MRI using Convolutional Neural Networks",
+        "Computers in Biology and Medicine 179, 108845",
+        "https://doi.org/10.1016/j.compbiomed.2024.108845",
+        "brain extraction in scans with a skull",
+    ),
+    Reference(
+        "Fedorov A., Beichel R., Kalpathy-Cramer J., et al.",
+        2012,
+        "3D Slicer as an Image Computing Platform for the Quantitative Imaging Network",
+        "Magnetic Resonance Imaging 30(9), 1323-1341",
+        "https://doi.org/10.1016/j.mri.2012.05.001",
+        "3D Slicer",
+    ),
+)
+THANKS = (
+    "The choice of methods and of what to compare follows the slides of Sergio Naval Marimont's lecture on "
+    "unsupervised anomaly detection in medical images."
+)
+
+
+def markdown() -> str:
+    """The references as a list for the README, and the thanks after it."""
+    lines = [
+        f"- {entry.authors} ({entry.year}). {entry.title}. *{entry.venue}*. [{entry.label}]({entry.link}): {entry.why}."
+        for entry in REFERENCES
+    ]
+    return "\n".join([*lines, "", THANKS])
+
+
+def html() -> str:
+    """The same for the module's help in Slicer."""
+    items = "".join(
+        f"<li>{escape(entry.authors)} ({entry.year}). {escape(entry.title)}. <i>{escape(entry.venue)}</i>. "
+        f'<a href="{escape(entry.link)}">{escape(entry.label)}</a>: {escape(entry.why)}.</li>'
+        for entry in REFERENCES
+    )
+    return f"<ul>{items}</ul><p>{escape(THANKS)}</p>"

@@ -1,0 +1,196 @@
+"""A result folder read back as the detections that were written to it, each with the scan that it was made from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .detection import Detection, content_hash
+from .errors import InputError, ModelError
+from .jsonvalues import finite_number
+from .outputs import GENERATOR
+from .reading import read_image
+from .reference import HealthyReference
+from .regions import Region
+from .volume import IMAGE_SUFFIXES, Volume
+
+if TYPE_CHECKING:
+    from .progress import Progress
+
+AGAIN = "Run medad detect again."
+MEASURES = ("score", "p_value", "threshold", "expected_false_positive_ml")
+OWN_FACTS = {"generated_by", *MEASURES, "healthy_count", "smallest_p_value", "warnings", "regions", "reference"}
+LARGEST_FACTS = 64 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class StoredResult:
+    """One result in a folder.
+
+    Attributes:
+        folder: Where its files are.
+        stem: How their names begin.
+        facts: What ``STEM.json`` says.
+    """
+
+    folder: Path
+    stem: str
+    facts: dict[str, Any]
+
+    def file(self, suffix: str) -> Path:
+        """The file with this ending."""
+        return self.folder / f"{self.stem}{suffix}"
+
+
+def stored_results(folder: Path) -> list[StoredResult]:
+    """The results of MedAD in a folder, by name.
+
+    Raises:
+        InputError: If there is no such folder or no result in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}", "Give the OUTDIR of medad detect.")
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        facts = _facts_of(path)
+        if facts.get("generated_by") == GENERATOR and path.with_name(f"{path.stem}_anomaly.nii.gz").is_file():
+            found.append(StoredResult(folder, path.stem, facts))
+    if not found:
+        raise InputError(f"{folder} holds no result of MedAD", "Give the OUTDIR of medad detect.")
+    return found
+
+
+def of_scan(results: list[StoredResult], scan: Path) -> list[StoredResult]:
+    """Those of some results that were made from this scan.
+
+    Raises:
+        InputError: If there is none, or the scan cannot be read.
+    """
+    digest = content_hash(Volume.read(scan))
+    found = [stored for stored in results if _scan_facts(stored).get("sha256") == digest]
+    if not found:
+        names = ", ".join(stored.stem for stored in results[:3]) + ", …" * (len(results) > 3)
+        raise InputError(f"{scan} is not the scan that was examined for {names}: its content differs", AGAIN)
+    return found
+
+
+def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | None = None) -> Detection:
+    """Read a result back.
+
+    The examined region is where the restoration or the map say anything; it is the mask that was examined but for
+    voxels beyond the model's template.
+
+    Args:
+        stored: Which one.
+        scan: Where its scan is now; None looks where it was, and beside the result.
+        progress: Told about each file.
+
+    Returns:
+        The detection as it was written; its volumes share the scan's grid exactly.
+
+    Raises:
+        InputError: If a file is missing, damaged or does not belong to the others, or the scan is another one.
+    """
+    path = scan or _find_scan(stored)
+    _report(progress, 0.0, path.name)
+    volume = Volume.read(path)
+    _check_scan(stored, volume, path)
+    maps = {}
+    for number, role in enumerate(("anomaly", "restored", "regions"), start=1):
+        path = stored.file(f"_{role}.nii.gz")
+        _report(progress, number / 4, path.name)
+        read = read_image(path, uniform=True)
+        if not read.same_grid(volume):
+            raise InputError(f"{path} is not on the grid of its scan", AGAIN)
+        maps[role] = volume.with_array(read.array, read.name)
+    labels = maps["regions"].array.astype(np.int16)
+    examined = (maps["restored"].array != volume.array) | (maps["anomaly"].array > 0) | (labels > 0)
+    facts = stored.facts
+    try:
+        regions = tuple(_region(values) for values in facts["regions"])
+        if int(labels.max()) > len(regions) or [region.rank for region in regions] != list(range(1, len(regions) + 1)):
+            raise ValueError("its regions do not fit its labels")
+        reference = HealthyReference.from_json(facts["reference"])
+        measures = {name: finite_number(facts[name], name) for name in MEASURES}
+        return Detection(
+            volume=volume,
+            mask=volume.with_array(examined.astype(np.uint8), f"{volume.name}_mask"),
+            anomaly=maps["anomaly"],
+            restored=maps["restored"],
+            labels=volume.with_array(labels, maps["regions"].name),
+            regions=regions,
+            **measures,
+            healthy_count=reference.count,
+            reference=reference,
+            provenance=_provenance(facts),
+            warnings=tuple(str(warning) for warning in facts["warnings"]),
+        )
+    except KeyError as error:
+        problem = f"{stored.file('.json')} says nothing of {error.args[0]}; an older MedAD wrote it"
+        raise InputError(problem, AGAIN) from error
+    except (TypeError, ValueError, AttributeError, ModelError) as error:
+        raise InputError(f"{stored.file('.json')} is damaged: {error}", AGAIN) from error
+
+
+def _facts_of(path: Path) -> dict[str, Any]:
+    """What a JSON file says; nothing if it is none of ours."""
+    try:
+        facts = json.loads(path.read_bytes()) if path.stat().st_size <= LARGEST_FACTS else None
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _find_scan(stored: StoredResult) -> Path:
+    said = _scan_facts(stored).get("path")
+    places = [stored.folder / said] if isinstance(said, str) else []
+    places += [stored.file(suffix) for suffix in IMAGE_SUFFIXES]
+    for place in places:
+        if place.exists():
+            return place
+    where = f" at {places[0]}" if isinstance(said, str) else ""
+    raise InputError(f"the scan of {stored.stem} is not{where} any more", "Say where it is with --scan FILE.")
+
+
+def _check_scan(stored: StoredResult, volume: Volume, path: Path) -> None:
+    expected = _scan_facts(stored).get("sha256")
+    if not isinstance(expected, str):
+        raise InputError(f"{stored.file('.json')} does not say which scan was examined", AGAIN)
+    if content_hash(volume) != expected:
+        problem = f"{path} is not the scan that was examined for {stored.stem}: its content differs"
+        raise InputError(problem, "Give that scan with --scan FILE, or run medad detect again.")
+
+
+def _scan_facts(stored: StoredResult) -> dict[str, Any]:
+    said = stored.facts.get("input")
+    return said if isinstance(said, dict) else {}
+
+
+def _region(values: dict[str, Any]) -> Region:
+    """A region as `dataclasses.asdict` wrote it."""
+    if set(values) != {field.name for field in fields(Region)}:
+        raise ValueError("a region is incomplete")
+    whole = {name: int(finite_number(values[name], name)) for name in ("rank", "label")}
+    centre = tuple(finite_number(value, "centroid_ras") for value in values["centroid_ras"])
+    box = tuple(int(finite_number(value, "bounding_box")) for value in values["bounding_box"])
+    if len(centre) != 3 or len(box) != 6:
+        raise ValueError("a region has no place")
+    numbers = {name: finite_number(values[name], name) for name in ("volume_ml", "peak", "mean", "p_value", "q_value")}
+    return Region(**whole, **numbers, centroid_ras=centre, bounding_box=box)
+
+
+def _provenance(facts: dict[str, Any]) -> dict[str, Any]:
+    """How the result was made, as the detection had it: without where its scan was when it was written."""
+    provenance = {key: value for key, value in facts.items() if key not in OWN_FACTS}
+    if isinstance(provenance.get("input"), dict):
+        provenance["input"] = {key: value for key, value in provenance["input"].items() if key != "path"}
+    return provenance
+
+
+def _report(progress: Progress | None, fraction: float, name: str) -> None:
+    if progress is not None:
+        progress.update(fraction, f"reading {name}")

@@ -1,0 +1,278 @@
+"""The whole panel: its parts, and what passes between them, the parameters and the logic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import MedADError
+from ..provenance_text import provenance_text
+from .installer import Installer, InstallError, plan_text
+from .panel_input import InputPanel
+from .panel_models import ModelsPanel, show_text
+from .panel_regions import RegionsPanel
+from .panel_result import ResultPanel
+from .panel_run import RunPanel
+from .pending_run import PendingRun, PendingRuns
+from .preferences import Preferences
+from .recall import recall
+from .regions_out import export, send_to_segment_editor
+from .roles import ROLE
+from .run import Outcome, Request, Run, again
+from .scene import SceneResult, find_result
+from .undo import can_undo, forget, undo_detection
+
+
+class Panel:
+    """What the user sees and does.
+
+    Args:
+        ui: The widgets of the panel's form.
+        logic: The module's logic: ``start(request, on_progress, on_finished) -> Run``, ``cancel()``, ``installer``,
+            ``client``.
+    """
+
+    def __init__(self, ui: Any, logic: Any):
+        self._ui = ui
+        self._logic = logic
+        self._parameters: Any = None
+        self._run: Run | None = None
+        self._shown: SceneResult | None = None
+        self._preferences = Preferences()
+        self._pending = PendingRuns()
+        self.run_panel = RunPanel(ui, self.run, self.cancel)
+        self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say)
+        self.input_panel = InputPanel(ui, self._choose_model, self.models_panel.show_card)
+        self.result_panel = ResultPanel(ui, self._threshold_changed)
+        self.regions_panel = RegionsPanel(ui, self._edit, self._export)
+        ui.provenanceButton.connect("clicked(bool)", self._provenance)
+        ui.repeatButton.connect("clicked(bool)", self._repeat)
+        ui.undoButton.connect("clicked(bool)", self._undo)
+        self._preferences.bind(ui, logic.client)
+        logic.client.on_log = self.run_panel.log
+
+    @property
+    def running(self) -> bool:
+        """Whether a detection is running."""
+        return self._run is not None
+
+    def set_parameters(self, parameters: Any) -> None:
+        """Work on these parameters, or on none."""
+        self._parameters = parameters
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what the parameters and the scene say now."""
+        parameters = self._parameters
+        if parameters is None:
+            self.run_panel.enable(_("There is no scene."))
+            self.show_result()
+            return
+        self.input_panel.refresh(parameters.inputVolume, parameters.modelName)
+        obstacle = self.input_panel.obstacle(parameters.inputVolume, parameters.modelName)
+        self.run_panel.enable(obstacle)
+        self.show_result()
+
+    def first_scan(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The first volume in the scene that is no result of MedAD; None if there is none."""
+        for node in slicer.mrmlScene.GetNodes():
+            if node.GetClassName() == "vtkMRMLScalarVolumeNode" and node.GetAttribute(ROLE) is None:
+                return node
+        return None
+
+    def show_result(self, anew: bool = False) -> None:
+        """Show the result of the chosen scan, if the scene holds one.
+
+        Args:
+            anew: Whether its nodes hold something new.
+        """
+        volume = None if self._parameters is None else self._parameters.inputVolume
+        result = None if volume is None else find_result(volume, slicer.mrmlScene)
+        if not anew and _same(result, self._shown):
+            return
+        detection = None
+        if result is not None:
+            try:
+                detection = recall(result)
+            except MedADError as error:
+                self.run_panel.say(str(error))
+                result = None
+        self._shown = result
+        self.result_panel.refresh(result, detection)
+        self.regions_panel.refresh(result, detection)
+        if result is not None:
+            self._ui.undoButton.enabled = can_undo(result)
+
+    def run(self) -> None:
+        """Examine the chosen scan."""
+        parameters = self._parameters
+        settings = {
+            "device": self._preferences.device,
+            "seed": parameters.seed,
+            "smallest_region_ml": parameters.smallestRegionMl,
+        }
+        self.start(
+            Request(
+                parameters.inputVolume, parameters.modelName, parameters.maskNode, parameters.allFrames, settings
+            )
+        )
+
+    def start(self, request: Request) -> None:
+        """Begin a run, after what it needs is installed."""
+        if self._run is not None:
+            return
+        try:
+            if not self._install(self._logic.installer):
+                return
+            self.run_panel.begin()
+            self._run = self._logic.start(request, self.run_panel.progress, self._finished)
+        except MedADError as error:
+            self._run = None
+            self.run_panel.end(str(error))
+        self.refresh()
+
+    def cancel(self) -> None:
+        """Stop the run."""
+        if self._run is not None:
+            self.run_panel.cancelling()
+            self._run.cancel()
+
+    def resume(self) -> None:
+        """Offer to go on with a run that had to wait for a restart of Slicer."""
+        pending = self._pending.take()
+        if pending is None or self._parameters is None:
+            return
+        file = pending.scene or pending.volume
+        if self._parameters.inputVolume is None and not Path(file).is_file():
+            self.run_panel.say(_("What MedAD needs is installed now. Load your scan and click Run Detection."))
+            return
+        if not slicer.util.confirmYesNoDisplay(_("What MedAD needs is installed now. Go on with the detection?")):
+            return
+        if self._parameters.inputVolume is None:
+            with slicer.util.tryWithErrorDisplay(_("The scan could not be opened.")):
+                (slicer.util.loadScene if pending.scene else slicer.util.loadVolume)(file)
+        self._parameters.modelName = pending.model
+        self.run()
+
+    def scene_closes(self) -> None:
+        """Stop, and let go of everything of the scene."""
+        self.cancel()
+        forget()
+        self.set_parameters(None)
+
+    def close(self) -> None:
+        """Let go of everything before the panel is destroyed."""
+        self._logic.client.on_log = None
+        self.result_panel.close()
+        self._parameters = None
+        self._shown = None
+
+    def _install(self, installer: Installer) -> bool:
+        """Install what is missing; False if the run has to wait."""
+        packages = installer.missing()
+        if not packages:
+            return True
+        if not slicer.util.confirmOkCancelDisplay(plan_text(packages), windowTitle=_("Install what MedAD needs")):
+            self.run_panel.say(_("Nothing was installed, and nothing was run."))
+            return False
+        self._ui.logCheckBox.checked = True
+        self.run_panel.say(_("Installing. This can take some minutes the first time."))
+        slicer.app.processEvents()
+        try:
+            ready = installer.install(packages, self._log_installing)
+        except InstallError as error:
+            self.run_panel.say(str(error))
+            return False
+        if not ready:
+            self.run_panel.say(_("Slicer has to be restarted before MedAD can run; the run continues then."))
+            self._remember_run()
+            if slicer.util.confirmYesNoDisplay(_("Restart Slicer now? Save your scene first.")):
+                slicer.app.restart()
+            return False
+        self.run_panel.say("")
+        return True
+
+    def _remember_run(self) -> None:
+        """Note what to go on with when Slicer is back."""
+        storage = self._parameters.inputVolume.GetStorageNode()
+        self._pending.remember(
+            PendingRun(
+                model=self._parameters.modelName,
+                volume=(storage.GetFileName() or "") if storage is not None else "",
+                scene=slicer.mrmlScene.GetURL() or "",
+            )
+        )
+
+    def _log_installing(self, line: str) -> None:
+        self.run_panel.log(line)
+        slicer.app.processEvents()
+
+    def _finished(self, outcome: Outcome) -> None:
+        self._run = None
+        self.run_panel.end(outcome.message)
+        if outcome.result is not None and self._parameters is not None:
+            if self._parameters.inputVolume is not outcome.result.input:
+                name = outcome.result.input.GetName()
+                self.run_panel.say(_("{name} was examined; choose it above to see the result.").format(name=name))
+            self.show_result(anew=True)
+            self.result_panel.show_again()
+        self.refresh()
+
+    def _threshold_changed(self, detection: Any) -> None:
+        self.regions_panel.refresh(self._shown, detection)
+
+    def _choose_model(self, name: str) -> None:
+        if self._parameters is not None:
+            self._parameters.modelName = name
+
+    def _models_changed(self, name: str) -> None:
+        chosen = name or (self._parameters.modelName if self._parameters is not None else "")
+        self.input_panel.refresh_models(chosen)
+        if self._parameters is not None:
+            self._parameters.modelName = chosen
+            self.refresh()
+
+    def _edit(self) -> None:
+        detection, decisions = self.result_panel.detection, self.regions_panel.decisions
+        with slicer.util.tryWithErrorDisplay(_("The regions could not be handed on.")):
+            node = send_to_segment_editor(detection, decisions, self._shown, slicer.mrmlScene)
+            if slicer.util.mainWindow() is not None:
+                slicer.util.selectModule("SegmentEditor")
+                editor = slicer.util.getModuleWidget("SegmentEditor").editor
+                editor.setSegmentationNode(node)
+                editor.setSourceVolumeNode(self._shown.input)
+
+    def _export(self) -> None:
+        folder = qt.QFileDialog.getExistingDirectory(
+            slicer.util.mainWindow(), _("Where to write the result"), self._preferences.export_folder
+        )
+        if not folder:
+            return
+        self._preferences.export_folder = folder
+        try:
+            paths = export(self._shown, Path(folder), self._shown.input.GetName())
+            self.run_panel.say(_("Written to {folder}: {count} files.").format(folder=folder, count=len(paths)))
+        except MedADError as error:
+            self.run_panel.say(str(error))
+
+    def _provenance(self, checked: bool = False) -> None:
+        show_text(_("How this result was made"), provenance_text(self.result_panel.detection))
+
+    def _repeat(self, checked: bool = False) -> None:
+        self.start(again(self._shown, self.result_panel.detection))
+
+    def _undo(self, checked: bool = False) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The run could not be taken back.")):
+            undo_detection(self._shown)
+        self.run_panel.say(_("The last run was taken back."))
+        self.show_result(anew=True)
+
+
+def _same(first: SceneResult | None, second: SceneResult | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return all(getattr(first, name) is getattr(second, name) for name in ("input", "anomaly", "table", "segmentation"))

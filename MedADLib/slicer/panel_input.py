@@ -1,0 +1,115 @@
+"""The upper part of the panel: which scan, which model, and whether they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import MedADError
+from ..inputcheck import InputReport, inspect
+from ..modelstore import ModelSummary, installed
+from .images import volume_from_node
+from .sequences import frames_of
+
+SIGNS = {"fits": "✓", "doubtful": "⚠", "unfit": "✗"}
+
+
+class InputPanel:
+    """Shows the choice of scan and model, and at once what MedAD thinks of it.
+
+    Args:
+        ui: The panel's widgets.
+        on_model: Told the name of a model that the user chose.
+        on_card: Told the name of a model whose card the user wants to read.
+    """
+
+    def __init__(self, ui: Any, on_model: Callable[[str], None], on_card: Callable[[str], None]):
+        self._ui = ui
+        self._on_model, self._on_card = on_model, on_card
+        self._models: dict[str, ModelSummary] = {}
+        self._judged: tuple = ()
+        self._report: InputReport | str | None = None
+        ui.modelSelector.connect("currentIndexChanged(int)", self._chosen)
+        ui.cardButton.connect("clicked(bool)", self._card)
+        self.refresh_models("")
+
+    def refresh_models(self, name: str) -> None:
+        """List the models anew, with `name` chosen."""
+        self._models = {model.name: model for model in installed() if not model.error}
+        selector = self._ui.modelSelector
+        blocked = selector.blockSignals(True)
+        selector.clear()
+        for model in self._models.values():
+            selector.addItem(f"{model.name} – {model.description}", model.name)
+        selector.setCurrentIndex(selector.findData(name))
+        selector.blockSignals(blocked)
+
+    def refresh(self, volume: slicer.vtkMRMLVolumeNode | None, model: str) -> None:
+        """Show this scan and this model.
+
+        Args:
+            volume: The chosen scan.
+            model: Name of the chosen model.
+        """
+        selector = self._ui.modelSelector
+        index = selector.findData(model)
+        if index != selector.currentIndex:
+            blocked = selector.blockSignals(True)
+            selector.setCurrentIndex(index)
+            selector.blockSignals(blocked)
+        summary = self._models.get(model)
+        selector.toolTip = summary.description if summary else _("What healthy scans of this kind look like.")
+        self._ui.cardButton.enabled = summary is not None
+        frames = frames_of(volume) if volume is not None else None
+        self._ui.framesCheckBox.visible = frames is not None
+        if frames is not None:
+            text = _("Examine every frame of the sequence ({count} frames)")
+            self._ui.framesCheckBox.text = text.format(count=frames.count)
+        self._judge(volume, summary)
+
+    def obstacle(self, volume: slicer.vtkMRMLVolumeNode | None, model: str) -> str:
+        """Why a detection cannot run; empty if it can."""
+        if volume is None:
+            return _("Select a scan to examine.")
+        if model not in self._models:
+            text = _("The model {name} is not installed. Choose another one, or add it under Models.")
+            return text.format(name=model)
+        if isinstance(self._report, str):
+            return self._report
+        if self._report is not None and self._report.verdict == "unfit":
+            return self._report.reason
+        return ""
+
+    def _judge(self, volume: slicer.vtkMRMLVolumeNode | None, model: ModelSummary | None) -> None:
+        image = volume.GetImageData() if volume is not None else None
+        key = (volume, image and image.GetMTime(), volume and volume.GetMTime(), model)
+        if key == self._judged:
+            return
+        self._judged, self._report = key, None
+        if volume is not None:
+            try:
+                self._report = inspect(volume_from_node(volume), model)
+            except MedADError as error:
+                self._report = str(error)
+        self._ui.reportLabel.text = self._words()
+        self._ui.reportLabel.visible = self._report is not None
+
+    def _words(self) -> str:
+        if self._report is None or isinstance(self._report, str):
+            return f"{SIGNS['unfit']} {self._report}" if self._report else ""
+        report = self._report
+        last = f"{SIGNS[report.verdict]} {report.reason}" if report.reason else ""
+        return "\n".join([*report.lines, *([last] if last and report.reason not in report.lines else [])])
+
+    def _chosen(self, index: int) -> None:
+        name = self._ui.modelSelector.itemData(index)
+        if name:
+            self._on_model(name)
+
+    def _card(self, checked: bool = False) -> None:
+        name = self._ui.modelSelector.itemData(self._ui.modelSelector.currentIndex)
+        if name:
+            self._on_card(name)

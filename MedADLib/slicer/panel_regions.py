@@ -1,0 +1,170 @@
+"""The table of regions: look at each, keep or reject it, name it, and hand the kept ones on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..colours import region_colour
+from ..summary import place
+from .decisions import Decisions
+from .scene import jump_to
+
+if TYPE_CHECKING:
+    from ..detection import Detection
+    from ..regions import Region
+    from .scene import SceneResult
+
+NUMBER, NAME, VOLUME, PEAK, P_VALUE, LOCATION = range(6)
+MOST_ROWS = 200
+
+
+class RegionsPanel:
+    """The table and its buttons.
+
+    Args:
+        ui: The panel's widgets.
+        on_edit: Called when the kept regions shall go to the Segment Editor.
+        on_export: Called when they shall be written to files.
+    """
+
+    def __init__(self, ui: Any, on_edit: Callable[[], None], on_export: Callable[[], None]):
+        self._ui = ui
+        self._on_edit, self._on_export = on_edit, on_export
+        self._result: SceneResult | None = None
+        self._regions: dict[int, Region] = {}
+        self.decisions: Decisions | None = None
+        headers = [_("#"), _("Name"), _("Volume (ml)"), _("Peak"), _("p"), _("Location")]
+        tips = [
+            _("Rank; tick to keep, untick to reject"),
+            _("Double-click to change"),
+            "",
+            _("Largest value of the map in the region, in healthy spreads"),
+            _("How often a healthy scan holds a region with such a peak"),
+            _("Centre of the region"),
+        ]
+        table = ui.regionsTable
+        table.setColumnCount(len(headers))
+        for column, (header, tip) in enumerate(zip(headers, tips)):
+            item = qt.QTableWidgetItem(header)
+            item.setToolTip(tip)
+            table.setHorizontalHeaderItem(column, item)
+        table.verticalHeader().setVisible(False)
+        table.horizontalHeader().setStretchLastSection(True)
+        table.connect("itemSelectionChanged()", self._selected)
+        table.connect("cellClicked(int,int)", self._clicked)
+        table.connect("cellDoubleClicked(int,int)", self._double_clicked)
+        table.connect("itemChanged(QTableWidgetItem*)", self._changed)
+        ui.editButton.connect("clicked(bool)", self._edit)
+        ui.exportButton.connect("clicked(bool)", self._export)
+        self.refresh(None, None)
+
+    def refresh(self, result: SceneResult | None, detection: Detection | None) -> None:
+        """Show the regions of this result, or none."""
+        self._result = result
+        self._ui.regionsSection.visible = result is not None
+        regions = () if detection is None else detection.regions
+        self._regions = {region.rank: region for region in regions}
+        self.decisions = None if result is None else Decisions(result, detection)
+        self._fill(regions[:MOST_ROWS])
+        more = len(regions) - MOST_ROWS
+        notes = []
+        if result is not None and not regions:
+            notes.append(_("No region lies above the threshold. Move it to the right to see less unusual places."))
+        if more > 0:
+            text = _("{count} more regions are not listed; a stricter threshold leaves fewer.")
+            notes.append(text.format(count=more))
+        self._ui.regionsNote.text = "\n".join(notes)
+        self._ui.regionsNote.visible = bool(notes)
+        self._ui.regionsTable.visible = bool(regions)
+        self._enable()
+
+    def _fill(self, regions: tuple[Region, ...]) -> None:
+        table = self._ui.regionsTable
+        blocked = table.blockSignals(True)
+        # Rows that sort themselves while they are filled end up with each other's cells.
+        table.setSortingEnabled(False)
+        table.setRowCount(len(regions))
+        for row, region in enumerate(regions):
+            decision = self.decisions.of(region)
+            numbers = (region.rank, None, round(region.volume_ml, 2), round(region.peak, 2), round(region.p_value, 3))
+            for column in range(table.columnCount):
+                item = qt.QTableWidgetItem()
+                flags = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
+                if column == NUMBER:
+                    flags = flags | qt.Qt.ItemIsUserCheckable
+                    item.setCheckState(qt.Qt.Checked if decision.kept else qt.Qt.Unchecked)
+                    item.setData(qt.Qt.UserRole, region.rank)
+                if column == NAME:
+                    flags = flags | qt.Qt.ItemIsEditable
+                    item.setText(decision.name)
+                    red, green, blue = (round(255 * part) for part in region_colour(region.rank))
+                    item.setData(qt.Qt.DecorationRole, qt.QColor(red, green, blue))
+                elif column == LOCATION:
+                    item.setText(place(region.centroid_ras))
+                    item.setToolTip(place(region.centroid_ras))
+                else:
+                    item.setData(qt.Qt.DisplayRole, numbers[column])
+                item.setFlags(flags)
+                table.setItem(row, column, item)
+        table.setSortingEnabled(True)
+        table.resizeColumnsToContents()
+        table.horizontalHeader().setStretchLastSection(True)
+        table.blockSignals(blocked)
+
+    def _region_of(self, row: int) -> Region | None:
+        item = self._ui.regionsTable.item(row, NUMBER) if row >= 0 else None
+        return None if item is None else self._regions.get(int(item.data(qt.Qt.UserRole)))
+
+    def _selected(self) -> None:
+        self._jump(self._ui.regionsTable.currentRow())
+
+    def _clicked(self, row: int, column: int) -> None:
+        # A click on the row that is selected already brings the views back to it.
+        self._jump(row)
+
+    def _jump(self, row: int) -> None:
+        region = self._region_of(row)
+        if region is not None and self._result is not None:
+            jump_to(self._result, region, slicer.mrmlScene)
+
+    def _double_clicked(self, row: int, column: int) -> None:
+        if column != NAME:
+            table = self._ui.regionsTable
+            table.setCurrentCell(row, NAME)
+            table.editItem(table.item(row, NAME))
+
+    def _changed(self, item: Any) -> None:
+        region = self._region_of(item.row())
+        if region is None or self.decisions is None:
+            return
+        if item.column() == NUMBER:
+            self.decisions.keep(region, item.checkState() == qt.Qt.Checked)
+            self._enable()
+        elif item.column() == NAME:
+            name = item.text().strip()
+            if name:
+                self.decisions.rename(region, name)
+            else:
+                blocked = self._ui.regionsTable.blockSignals(True)
+                item.setText(self.decisions.of(region).name)
+                self._ui.regionsTable.blockSignals(blocked)
+
+    def _enable(self) -> None:
+        kept = sum(self.decisions.of(region).kept for region in self._regions.values()) if self.decisions else 0
+        self._ui.editButton.enabled = kept > 0
+        self._ui.editButton.toolTip = (
+            _("Continue with the {count} kept regions as an ordinary segmentation.").format(count=kept)
+            if kept
+            else _("Keep at least one region first.")
+        )
+
+    def _edit(self, checked: bool = False) -> None:
+        self._on_edit()
+
+    def _export(self, checked: bool = False) -> None:
+        self._on_export()

@@ -1,0 +1,102 @@
+"""The middle of the panel: the one big button, how far the run is, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from .time_left import TimeLeft
+
+
+class RunPanel:
+    """Button, progress, cancel, log and the line that says what happened.
+
+    Args:
+        ui: The panel's widgets.
+        on_run: Called when the user wants a detection.
+        on_cancel: Called when the user wants it to stop.
+    """
+
+    def __init__(self, ui: Any, on_run: Callable[[], None], on_cancel: Callable[[], None]):
+        self._ui = ui
+        self._on_run, self._on_cancel = on_run, on_cancel
+        self._left: TimeLeft | None = None
+        ui.runButton.connect("clicked(bool)", self._run)
+        ui.cancelButton.connect("clicked(bool)", self._cancel)
+        ui.logCheckBox.connect("toggled(bool)", self._show_log)
+        ui.logText.visible = False
+        ui.statusLabel.visible = False
+        self._show_running(False)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is shown."""
+        return self._left is not None
+
+    def enable(self, obstacle: str) -> None:
+        """Let the user run, or say why not.
+
+        Args:
+            obstacle: Why a detection cannot run; empty if it can.
+        """
+        if self.running:
+            obstacle = _("A detection is running.")
+        self._ui.runButton.enabled = not obstacle
+        self._ui.runButton.toolTip = obstacle or _("Look for what does not look healthy in the scan.")
+
+    def begin(self) -> None:
+        """Show that a run has begun."""
+        self._left = TimeLeft()
+        self.say("")
+        self._ui.cancelButton.enabled = True
+        self._show_running(True)
+        self.progress("start", 0.0, _("Starting the computation"))
+
+    def progress(self, stage: str, fraction: float, message: str) -> None:
+        """Show how far the run is."""
+        if self._left is None:
+            return
+        self._ui.progressBar.setValue(round(1000 * fraction))
+        left = self._left.text(fraction)
+        what = message or stage
+        self._ui.stageLabel.text = f"{what[:1].upper()}{what[1:]} – {100 * fraction:.0f} %{', ' + left if left else ''}"
+
+    def cancelling(self) -> None:
+        """Show that the run is being stopped."""
+        self._ui.cancelButton.enabled = False
+        self._ui.stageLabel.text = _("Stopping …")
+
+    def end(self, message: str) -> None:
+        """Show that the run has ended.
+
+        Args:
+            message: What the user should read; empty if the result says it all.
+        """
+        self._left = None
+        self._show_running(False)
+        self.say(message)
+
+    def say(self, message: str) -> None:
+        """Show a message below the button."""
+        self._ui.statusLabel.text = message
+        self._ui.statusLabel.visible = bool(message)
+
+    def log(self, line: str) -> None:
+        """Add a line to the log."""
+        self._ui.logText.appendPlainText(line.rstrip("\n"))
+
+    def _show_running(self, running: bool) -> None:
+        for widget in (self._ui.progressBar, self._ui.cancelButton, self._ui.stageLabel):
+            widget.visible = running
+        self._ui.runButton.visible = not running
+
+    def _run(self, checked: bool = False) -> None:
+        self._on_run()
+
+    def _cancel(self, checked: bool = False) -> None:
+        self._on_cancel()
+
+    def _show_log(self, checked: bool) -> None:
+        self._ui.logText.visible = checked

@@ -1,0 +1,69 @@
+"""What this computer remembers for all scenes, in Slicer's settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+PREFIX = "MedAD/"
+DEFAULT_IDLE_MINUTES = 10
+
+
+class Preferences:
+    """Device, idle time and export folder."""
+
+    def __init__(self) -> None:
+        self._settings = qt.QSettings()
+        self._client: Any = None
+
+    def bind(self, ui: Any, client: Any) -> None:
+        """Show the preferences in the panel and keep what the user chooses.
+
+        Args:
+            ui: The panel's widgets.
+            client: The worker's client, told how long to keep the model loaded.
+        """
+        self._ui, self._client = ui, client
+        for device, text in (
+            ("auto", _("Graphics card if there is one")),
+            ("cpu", _("Processor")),
+            ("cuda", _("Graphics card")),
+        ):
+            ui.deviceSelector.addItem(text, device)
+        ui.deviceSelector.setCurrentIndex(max(0, ui.deviceSelector.findData(self.device)))
+        ui.idleBox.setValue(self.idle_minutes)
+        client.idle_seconds = 60 * self.idle_minutes
+        ui.deviceSelector.connect("currentIndexChanged(int)", self._device_chosen)
+        ui.idleBox.connect("valueChanged(int)", self._idle_chosen)
+
+    @property
+    def device(self) -> str:
+        """Where models run: auto, cpu or cuda."""
+        return str(self._get("device", "auto"))
+
+    @property
+    def idle_minutes(self) -> int:
+        """How long a model stays loaded."""
+        return int(self._get("idleMinutes", DEFAULT_IDLE_MINUTES))
+
+    @property
+    def export_folder(self) -> str:
+        """Where results were written last."""
+        return str(self._get("exportFolder", ""))
+
+    @export_folder.setter
+    def export_folder(self, folder: str) -> None:
+        self._settings.setValue(PREFIX + "exportFolder", folder)
+
+    def _get(self, key: str, default: Any) -> Any:
+        value = self._settings.value(PREFIX + key)
+        return default if value is None else value
+
+    def _device_chosen(self, index: int) -> None:
+        self._settings.setValue(PREFIX + "device", self._ui.deviceSelector.itemData(index))
+
+    def _idle_chosen(self, minutes: int) -> None:
+        self._settings.setValue(PREFIX + "idleMinutes", minutes)
+        self._client.idle_seconds = 60 * minutes

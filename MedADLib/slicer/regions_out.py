@@ -1,0 +1,86 @@
+"""The accepted regions handed on: to Slicer's segment tools, or to files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import slicer
+
+from ..decision import accepted
+from ..errors import InputError
+from ..outputs import check_ours, write_detection
+from ..staging import writable_folder
+from .decisions import Decisions
+from .hierarchy import place_beside
+from .recall import recall
+from .segments import replace_segmentation, segment_id, segmentation_of
+
+if TYPE_CHECKING:
+    from ..detection import Detection
+    from .scene import SceneResult
+
+NOT_IN_FILE_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
+
+
+def send_to_segment_editor(
+    detection: Detection, decisions: Decisions, result: SceneResult, scene: slicer.vtkMRMLScene
+) -> slicer.vtkMRMLSegmentationNode:
+    """Copy the accepted regions into an ordinary segmentation, which no run and no threshold changes any more.
+
+    Args:
+        detection: What the result shows.
+        decisions: The reader's.
+        result: Nodes of the result.
+        scene: The scene that holds them.
+
+    Returns:
+        A new node on the scan's grid and under its transform, with names and colours as the result shows them.
+
+    Raises:
+        InputError: If no region is accepted, or the scan is no longer in the scene.
+    """
+    decisions.read_back()
+    by_rank = decisions.by_rank()
+    if not scene.IsNodePresent(result.input):
+        raise InputError("the scan of this result is no longer in the scene", "Load it and run the detection again.")
+    kept = accepted(detection, by_rank)
+    if not kept.regions:
+        raise InputError("no region is accepted", "Tick at least one region first.")
+    segmentation = segmentation_of(kept, by_rank, surfaces=0)
+    shown = result.segmentation.GetSegmentation()
+    for region in kept.regions:
+        like = shown.GetSegment(segment_id(region))
+        if like is not None:
+            segmentation.GetSegment(segment_id(region)).SetColor(*like.GetColor())
+    name = scene.GenerateUniqueName(f"{result.input.GetName()} accepted regions")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetAndObserveTransformNodeID(result.input.GetTransformNodeID())
+    replace_segmentation(node, segmentation, result.input)
+    place_beside(node, result.input, scene)
+    return node
+
+
+def export(result: SceneResult, folder: Path, stem: str) -> list[Path]:
+    """Write the files that ``medad detect`` writes, but for the picture, with the reader's decisions.
+
+    Args:
+        result: Nodes of the result.
+        folder: Where the files go; it is made if it is missing.
+        stem: How their names begin; characters that file names cannot have are replaced.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: If the result is incomplete or was edited.
+        OutputError: If a file of somebody else would be replaced, or one cannot be written; the folder is as before.
+    """
+    detection = recall(result)
+    stem = NOT_IN_FILE_NAMES.sub("_", stem).strip(" .") or "scan"
+    with writable_folder(folder):
+        check_ours(folder, stem)
+        decisions = Decisions(result, detection).by_rank()
+        return write_detection(detection, folder, stem, picture=False, decisions=decisions)

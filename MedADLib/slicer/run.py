@@ -1,0 +1,248 @@
+"""One run: a scan out of the scene, through the worker process, and what was found back into the scene."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ..errors import InputError, MedADError, OutputError
+from ..exchange import read_exchange, write_volume
+from ..volume import Volume
+from .images import volume_from_node
+from .masks import mask_from_node
+from .scene import SceneResult, jump_to, show_detection
+from .sequences import frames_of, show_sequence
+from .worker_client import Job, WorkerClient
+
+if TYPE_CHECKING:
+    import slicer
+
+    from ..detection import Detection
+    from .sequences import Frames
+
+MASK_SOURCE = "MedAD.maskSource"
+REMOVED = "The scan was removed from the scene, so the run was stopped."
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What to examine and how.
+
+    Attributes:
+        volume: The scan.
+        model: Name or file of a model.
+        mask: Segmentation or label map of the part to examine; None finds the brain.
+        all_frames: Whether every frame of the scan's sequence is examined.
+        settings: Of `MedADLib.Settings`, as JSON: device, seed, threshold, smallest_region_ml.
+    """
+
+    volume: slicer.vtkMRMLVolumeNode
+    model: str
+    mask: slicer.vtkMRMLNode | None = None
+    all_frames: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.settings) - {"device", "seed", "threshold", "smallest_region_ml"}):
+            raise InputError(f"there is no setting {unknown[0]}", "Use device, seed, threshold, smallest_region_ml.")
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        state: What happened.
+        message: What the user should read if it is not done.
+        result: The nodes, if it is done.
+    """
+
+    state: Literal["done", "failed", "cancelled"]
+    message: str = ""
+    result: SceneResult | None = None
+
+
+class Run:
+    """One run; whatever happens, exactly one outcome is reported, and nothing but a whole result reaches the scene.
+
+    Args:
+        request: What to examine and how.
+        client: The worker that computes.
+        on_progress: Told (stage, fraction of the whole in [0, 1], message).
+        on_finished: Told the outcome.
+        folder: Where the temporary folder is made; None for the system's.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        client: WorkerClient,
+        on_progress: Callable[[str, float, str], None],
+        on_finished: Callable[[Outcome], None],
+        folder: str | None = None,
+    ):
+        self.request = request
+        self._client = client
+        self._on_progress, self._on_finished = on_progress, on_finished
+        self._parent = folder
+        self._work: Path | None = None
+        self._frames: Frames | None = None
+        self._found: dict[int, Detection] = {}
+        self._warnings: list[str] = []
+        self._removed = False
+        self._ended = False
+
+    def start(self) -> None:
+        """Begin; returns at once.
+
+        Raises:
+            MedADError: If it cannot begin; then no outcome is reported.
+        """
+        request = self.request
+        self._scene = None if request.volume is None else request.volume.GetScene()
+        if self._scene is None:
+            raise InputError("no volume is selected", "Select the volume to examine.")
+        if self._client.busy:
+            raise InputError("another scan is being examined", "Wait until it is done, or cancel it.")
+        self._frames = frames_of(request.volume) if request.all_frames else None
+        self._stamp = request.volume.GetImageData().GetMTime() if request.volume.GetImageData() else 0
+        try:
+            self._work = Path(tempfile.mkdtemp(prefix="MedAD-", dir=self._parent))
+            self._next()
+        except OSError as error:
+            self._clean_up()
+            problem = f"the scan could not be handed to the computation ({error.strerror or error})"
+            raise OutputError(problem, "Free some disk space.") from error
+        except BaseException:
+            self._clean_up()
+            raise
+
+    def cancel(self) -> None:
+        """Stop; the outcome follows within two seconds."""
+        if not self._ended:
+            self._client.cancel()
+
+    def progress(self, stage: str, fraction: float, message: str) -> None:
+        """What the worker says of the present frame."""
+        if not self._scene.IsNodePresent(self.request.volume):
+            self._removed = True
+            self._client.cancel()
+            return
+        count = self._count
+        number = len(self._found)
+        text = message if count == 1 else f"frame {number + 1} of {count}: {message or stage}"
+        self._on_progress(stage, (number + fraction) / count, text)
+
+    def warning(self, message: str) -> None:
+        """What the reader must know; the detection carries its own."""
+        self._warnings.append(message)
+
+    def done(self, folder: str, seconds: float) -> None:
+        """The worker has finished the present frame."""
+        try:
+            detection = read_exchange(Path(folder), self._volume)
+            missing = tuple(text for text in self._warnings if text not in detection.warnings)
+            self._found[len(self._found)] = replace(detection, warnings=(*detection.warnings, *missing))
+            self._warnings.clear()
+            shutil.rmtree(folder, ignore_errors=True)
+            if len(self._found) < self._count:
+                self._next()
+                return
+            self._end(Outcome("done", result=self._show()))
+        except MedADError as error:
+            self._end(Outcome("failed", str(error)))
+        except OSError as error:
+            self._end(Outcome("failed", f"The result could not be read ({error.strerror or error}). Run again."))
+        except Exception as error:
+            self._end(Outcome("failed", f"The result could not be shown ({type(error).__name__}: {error})."))
+            raise
+
+    def failed(self, kind: str, message: str) -> None:
+        """The worker could not do it."""
+        self._end(Outcome("failed", REMOVED if self._removed else message))
+
+    def cancelled(self) -> None:
+        """The worker has stopped."""
+        self._end(Outcome("failed", REMOVED) if self._removed else Outcome("cancelled", "Cancelled."))
+
+    @property
+    def _count(self) -> int:
+        return 1 if self._frames is None else self._frames.count
+
+    def _next(self) -> None:
+        number = len(self._found)
+        volume = volume_from_node(self.request.volume) if self._frames is None else self._frames.volume(number)
+        # As the command line reads it, so that both give the same result for the same scan.
+        self._volume: Volume = volume.with_array(volume.array.astype(np.float32))
+        work = self._work / f"frame-{number}"
+        work.mkdir()
+        write_volume(self._volume, work / "scan")
+        if self.request.mask is not None:
+            write_volume(mask_from_node(self.request.mask, self.request.volume), work / "mask")
+        job = Job(
+            input=str(work / "scan"),
+            mask=None if self.request.mask is None else str(work / "mask"),
+            model=self.request.model,
+            output=str(work / "result"),
+            settings=self.request.settings,
+        )
+        self._client.detect(job, self)
+
+    def _show(self) -> SceneResult:
+        request = self.request
+        if self._frames is not None:
+            result = show_sequence(self._found, request.volume, self._frames.browser, self._scene)
+            return self._remember_mask(result)
+        detection = self._found[0]
+        image = request.volume.GetImageData()
+        if image is not None and image.GetMTime() != self._stamp:
+            note = "the scan's voxels changed while it was examined; run again to examine them as they are now"
+            detection = replace(detection, warnings=(*detection.warnings, note))
+        result = self._remember_mask(show_detection(detection, request.volume, self._scene))
+        if detection.regions:
+            jump_to(result, detection.regions[0], self._scene)
+        return result
+
+    def _remember_mask(self, result: SceneResult) -> SceneResult:
+        mask = self.request.mask
+        result.anomaly.SetNodeReferenceID(MASK_SOURCE, mask.GetID() if mask is not None else None)
+        return result
+
+    def _end(self, outcome: Outcome) -> None:
+        if not self._ended:
+            self._ended = True
+            self._clean_up()
+            self._on_finished(outcome)
+
+    def _clean_up(self) -> None:
+        if self._work is not None:
+            shutil.rmtree(self._work, ignore_errors=True)
+            self._work = None
+
+
+def again(result: SceneResult, detection: Detection) -> Request:
+    """The request that a result was made by.
+
+    Args:
+        result: The nodes of the result.
+        detection: What they hold.
+    """
+    provenance = detection.provenance
+    settings = provenance.get("settings", {})
+    return Request(
+        volume=result.input,
+        model=provenance["model"]["name"],
+        mask=result.anomaly.GetNodeReference(MASK_SOURCE),
+        settings={
+            "seed": int(provenance.get("seed", 0)),
+            "device": str(provenance.get("device", "auto")).partition(":")[0],
+            "threshold": settings.get("threshold"),
+            "smallest_region_ml": settings.get("smallest_region_ml"),
+        },
+    )

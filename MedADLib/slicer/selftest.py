@@ -1,0 +1,120 @@
+"""What the module's self test uses: a stand-in for the worker that finds a cube in any scan, and a tiny head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import slicer
+
+from ..detection import Detection
+from ..exchange import read_volume, write_exchange
+from ..reference import HealthyReference
+from ..regions import find_regions
+from ..threshold import Threshold
+from ..volume import Volume
+from .images import image_from_array, matrix_from_array
+from .worker_client import Job, JobListener
+
+HEIGHT = 5.0
+THRESHOLD = 3.0
+HEAD_SIZE, HEAD_SPACING = 50, 4.0
+
+
+class NothingMissing:
+    """An installer that has nothing to do."""
+
+    def missing(self) -> list:
+        """Nothing."""
+        return []
+
+
+class CubeClient:
+    """Offers what `WorkerClient` does.
+
+    Args:
+        failure: What every run fails with; empty if it shall work.
+    """
+
+    def __init__(self, failure: str = ""):
+        self._failure = failure
+        self.busy = False
+        self.on_log = None
+        self.idle_seconds = 60
+
+    def detect(self, job: Job, listener: JobListener) -> None:
+        """Find the cube, as if a worker had."""
+        listener.progress("restoration", 0.5, "imagining")
+        if self._failure:
+            listener.failed("InputError", self._failure)
+            return
+        write_exchange(find_cube(read_volume(Path(job.input))), Path(job.output))
+        listener.done(job.output, 0.1)
+
+    def cancel(self) -> None:
+        """There is nothing to stop."""
+
+    def stop(self) -> None:
+        """There is nothing to end."""
+
+
+def find_cube(volume: Volume) -> Detection:
+    """A detection with one cube of 27 voxels in it, whatever the scan."""
+    anomaly = np.zeros(volume.array.shape, dtype=np.float32)
+    anomaly[3:6, 4:7, 5:8] = HEIGHT
+    anomaly = volume.with_array(anomaly)
+    reference = HealthyReference(
+        maxima=np.array([4.0, 4.5]),
+        sample_scores=np.array([1.0, 2.0]),
+        thresholds=np.array([0.0, THRESHOLD, 6.0]),
+        false_positive_ml=np.array([100.0, 1.0, 0.0]),
+        brain_ml=1000.0,
+        threshold=Threshold(1.0, "ml"),
+    )
+    labels, regions = find_regions(anomaly, THRESHOLD, reference.region_p_value, 0.0)
+    return Detection(
+        volume=volume,
+        mask=volume.with_array(np.ones(volume.array.shape, dtype=np.uint8)),
+        anomaly=anomaly,
+        restored=volume,
+        labels=volume.with_array(labels),
+        regions=regions,
+        threshold=THRESHOLD,
+        expected_false_positive_ml=1.0,
+        score=HEIGHT,
+        p_value=reference.sample_p_value(HEIGHT),
+        healthy_count=reference.count,
+        reference=reference,
+        provenance={
+            "model": {"name": "cube", "version": "1.0.0", "sha256": "0" * 64},
+            "method": "cube",
+            "seed": 0,
+            "settings": {"threshold": "1ml", "smallest_region_ml": 0.0},
+            "device": "cpu",
+        },
+        warnings=(),
+    )
+
+
+def add_tiny_head(scene: slicer.vtkMRMLScene) -> tuple[slicer.vtkMRMLScalarVolumeNode, np.ndarray]:
+    """A made-up head without a skull, with a dark ball in its white matter.
+
+    Args:
+        scene: Where the head is added.
+
+    Returns:
+        The new volume, and the ball as a bool array of its shape.
+    """
+    z, y, x = (np.arange(HEAD_SIZE) - (HEAD_SIZE - 1) / 2 for _ in range(3))
+    z, y, x = np.meshgrid(z * HEAD_SPACING, y * HEAD_SPACING, x * HEAD_SPACING, indexing="ij")
+    radius = np.sqrt((x / 66) ** 2 + (y / 84) ** 2 + (z / 60) ** 2)
+    ventricle = ((np.abs(x / 66) - 0.14) / 0.09) ** 2 + ((y / 84 + 0.05) / 0.35) ** 2 + (z / 60 / 0.2) ** 2 < 1
+    lesion = (x - 30) ** 2 + (y - 30) ** 2 + (z - 10) ** 2 < 12**2
+    values = np.select([radius > 1, ventricle, radius > 0.82, lesion], [0.0, 150.0, 550.0, 300.0], 900.0)
+    values += (radius <= 1) * np.random.default_rng(0).normal(0, 15, values.shape)
+    affine = np.diag([HEAD_SPACING] * 3 + [1.0])
+    affine[:3, 3] = -HEAD_SPACING * (HEAD_SIZE - 1) / 2
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "tiny head")
+    node.SetIJKToRASMatrix(matrix_from_array(affine))
+    node.SetAndObserveImageData(image_from_array(np.maximum(values, 0).astype(np.float32)))
+    return node, lesion & (radius <= 1)

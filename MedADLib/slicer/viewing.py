@@ -1,0 +1,149 @@
+"""What slice and 3-D views show of a result; by nodes of the scene alone, so it works without any view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import slicer
+
+from ..errors import InputError
+from .residual import residual_node
+from .roles import INPUT, ROLE
+
+if TYPE_CHECKING:
+    from .scene import SceneResult
+    from .transaction import SceneTransaction
+
+WHATS = ("anomaly", "restored", "residual", "scan")
+OVERLAY_OPACITY = 0.65
+ASIDE = "MedAD.aside"
+
+
+def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
+    """Lay a part of a result over its scan in all slice views there are.
+
+    Results of other scans are hidden until they are shown themselves.
+
+    Args:
+        result: The nodes of a detection.
+        scene: The scene that holds them.
+        what: ``anomaly``, ``restored``, ``residual``, or ``scan`` for the scan alone. Outlines of regions are shown
+            on the first and the third.
+
+    Raises:
+        InputError: If it is none of these.
+    """
+    if what not in WHATS:
+        raise InputError(f"a result has no {what}", f"Choose one of {', '.join(WHATS)}.")
+    if not all(scene.IsNodePresent(node) for node in (result.input, *result.nodes().values())):
+        return
+    follow_input(result)
+    outlines = result.segmentation.GetDisplayNode()
+    if outlines is not None:
+        outlines.SetVisibility2D(what in ("anomaly", "residual"))
+    if what == "anomaly":
+        show_in_slices(result, scene)
+    elif what == "residual":
+        _lay(result, scene, residual_node(result, scene), OVERLAY_OPACITY)
+    else:
+        _lay(result, scene, result.restored, float(what == "restored"))
+
+
+def show_in_slices(
+    result: SceneResult,
+    scene: slicer.vtkMRMLScene,
+    opacity: float = OVERLAY_OPACITY,
+    transaction: SceneTransaction | None = None,
+) -> None:
+    """Lay the anomaly map over its input in every slice view there is; without views nothing happens.
+
+    Args:
+        result: The nodes of a detection.
+        scene: The scene that holds them.
+        opacity: Of the overlay, on top of the transparency of its colours.
+        transaction: Told about what exists before it changes.
+    """
+    _lay(result, scene, result.anomaly, opacity, transaction)
+    # A legend looks for views with its volume only when it changes itself.
+    for index in range(result.anomaly.GetNumberOfDisplayNodes()):
+        result.anomaly.GetNthDisplayNode(index).Modified()
+
+
+def set_opacity(result: SceneResult, scene: slicer.vtkMRMLScene, opacity: float) -> None:
+    """Set the opacity in [0, 1] of the anomaly map or the difference, in the views that show one of them."""
+    restored = result.restored.GetID()
+    for view in _slice_views(scene):
+        overlay = scene.GetNodeByID(view.GetForegroundVolumeID() or "")
+        if overlay is not None and overlay.GetID() != restored and _belongs(overlay, result):
+            view.SetForegroundOpacity(min(max(opacity, 0.0), 1.0))
+
+
+def cross_fade(result: SceneResult, scene: slicer.vtkMRMLScene, part: float) -> None:
+    """Fade from the scan to its restoration in all slice views.
+
+    Args:
+        result: The nodes of a detection.
+        scene: The scene that holds them.
+        part: 0 for the scan as it is, 1 for the healthy version.
+    """
+    if scene.IsNodePresent(result.input) and scene.IsNodePresent(result.restored):
+        outlines = result.segmentation.GetDisplayNode()
+        if outlines is not None:
+            outlines.SetVisibility2D(False)
+        _lay(result, scene, result.restored, min(max(part, 0.0), 1.0))
+
+
+def show_3d(result: SceneResult, on: bool) -> None:
+    """Show or hide the regions and the examined part in 3-D views."""
+    for node in (result.segmentation, result.body):
+        display = node.GetDisplayNode()
+        if display is not None:
+            display.SetVisibility3D(on)
+
+
+def follow_input(result: SceneResult) -> None:
+    """Put all parts of a result under the transform that its scan is under now."""
+    for node in result.nodes().values():
+        if node.IsA("vtkMRMLTransformableNode") and node.GetTransformNodeID() != result.input.GetTransformNodeID():
+            node.SetAndObserveTransformNodeID(result.input.GetTransformNodeID())
+
+
+def _lay(
+    result: SceneResult,
+    scene: slicer.vtkMRMLScene,
+    overlay: slicer.vtkMRMLVolumeNode,
+    opacity: float,
+    transaction: SceneTransaction | None = None,
+) -> None:
+    for view in _slice_views(scene):
+        if transaction is not None:
+            transaction.keep(view)
+        view.SetBackgroundVolumeID(result.input.GetID())
+        view.SetForegroundVolumeID(overlay.GetID())
+        view.SetForegroundOpacity(opacity)
+    _bring_forward(result, scene, transaction)
+
+
+def _bring_forward(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction | None) -> None:
+    """Hide regions and bodies of other scans' results; those that were hidden so come back when their turn comes."""
+    for node in scene.GetNodes():
+        if node.GetAttribute(ROLE) not in ("segmentation", "body") or not node.IsA("vtkMRMLDisplayableNode"):
+            continue
+        display = node.GetDisplayNode()
+        if display is None or display.GetScene() is None:
+            continue
+        ours, aside = _belongs(node, result), display.GetAttribute(ASIDE) is not None
+        if (ours and aside) or (not ours and not aside and display.GetVisibility()):
+            if transaction is not None:
+                transaction.keep(display)
+            display.SetAttribute(ASIDE, None if ours else "1")
+            display.SetVisibility(ours)
+
+
+def _belongs(node: slicer.vtkMRMLNode, result: SceneResult) -> bool:
+    return node.GetNodeReferenceID(INPUT) == result.input.GetID()
+
+
+def _slice_views(scene: slicer.vtkMRMLScene) -> Iterator[slicer.vtkMRMLSliceCompositeNode]:
+    return (node for node in list(scene.GetNodes()) if node.IsA("vtkMRMLSliceCompositeNode"))

@@ -1,0 +1,5 @@
+"""Slicer's Qt side without Slicer: its rules over PySide6, with the real MRML scene, so that the module can be run."""
+
+from .bench import Bench
+
+__all__ = ["Bench"]

@@ -1,0 +1,172 @@
+"""Fakes of what installs Python packages in Slicer, and of the modules of other extensions that MedAD uses."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import types
+from pathlib import Path
+from typing import Any
+
+from . import dialogs
+
+
+class Packages:
+    """Records what is installed; the test says what is missing and what comes of it.
+
+    Attributes:
+        installs: What was done: ("pip", requirements, options), ("torch", requirement, options) and so on.
+        missing: Names of packages that pip_check and pip_ensure take for missing.
+        outcome: None if installing works, an exception if it fails, or a function called with the requirements.
+        pytorch_extension: Whether the PyTorch extension (the module PyTorchUtils) is there.
+        torch: What installTorch gives: a module, None where the user refuses, or an exception to raise.
+        torch_installed: What torchInstalled() says.
+        sample_data: Arguments of every registerCustomSampleDataSource.
+    """
+
+    def __init__(self):
+        self.installs: list[tuple[str, Any, dict]] = []
+        self.missing: set[str] = set()
+        self.outcome: Any = None
+        self.pytorch_extension = True
+        self.torch: Any = types.ModuleType("torch")
+        self.torch_installed = True
+        self.sample_data: list[dict] = []
+
+    def pip_install(self, requirements: Any, **options: Any) -> None:
+        """Install, as far as the test lets it."""
+        if options.get("requirements") is not None:
+            raise TypeError("pip_install() got multiple values for argument 'requirements'")
+        self.installs.append(("pip", requirements, options))
+        if callable(self.outcome) and not isinstance(self.outcome, BaseException):
+            self.outcome(requirements)
+        elif self.outcome is not None:
+            raise self.outcome
+        self.missing -= {name_of(entry) for entry in as_list(requirements)}
+        self.missing -= {name_of(entry) for entry in as_list(options.get("no_deps_requirements"))}
+
+    def pip_check(self, requirements: Any) -> bool:
+        """Whether all is there."""
+        return not self.missing & {name_of(entry) for entry in as_list(requirements)}
+
+    def pip_ensure(
+        self,
+        requirements: Any,
+        constraints: Any = None,
+        skip_packages: Any = None,
+        no_deps_requirements: Any = None,
+        prompt_install: bool = True,
+        prompt_restart: bool = True,
+        requester: str | None = None,
+        skip_in_testing: bool = True,
+        show_progress: bool = True,
+    ) -> None:
+        """Ask and install what is missing."""
+        everything = as_list(requirements) + as_list(no_deps_requirements)
+        if self.pip_check(everything) or (skip_in_testing and dialogs.current().testing):
+            return
+        names = ", ".join(str(entry) for entry in everything)
+        if prompt_install:
+            answer = dialogs.current().ask("question", f"{requester} needs {names}. Install?", False)
+            if not dialogs.is_positive(answer):
+                raise RuntimeError("Installation was cancelled by the user")
+        options = {"constraints": constraints, "no_deps_requirements": no_deps_requirements, "requester": requester}
+        self.pip_install(requirements, **options)
+
+    def modules(self) -> dict[str, types.ModuleType]:
+        """The modules to be imported, by name."""
+        packaging = types.ModuleType("slicer.packaging")
+        packaging.pip_install = self.pip_install
+        packaging.pip_check = self.pip_check
+        packaging.pip_ensure = self.pip_ensure
+        packaging.load_requirements = load_requirements
+        sample_data = types.ModuleType("SampleData")
+        sample_data.SampleDataLogic = type("SampleDataLogic", (_SampleDataLogic,), {"_packages": self})
+        found = {"slicer.packaging": packaging, "SampleData": sample_data}
+        if self.pytorch_extension:
+            torch = types.ModuleType("PyTorchUtils")
+            torch.PyTorchUtilsLogic = type("PyTorchUtilsLogic", (_PyTorchUtilsLogic,), {"_packages": self})
+            found["PyTorchUtils"] = torch
+        return found
+
+    @staticmethod
+    def failure() -> subprocess.CalledProcessError:
+        """What pip_install raises where pip fails."""
+        return subprocess.CalledProcessError(1, ["PythonSlicer", "-m", "pip", "install"])
+
+
+class _PyTorchUtilsLogic:
+    _packages: Packages
+
+    def torchInstalled(self):
+        return self._packages.torch_installed
+
+    def installTorch(
+        self,
+        askConfirmation=False,
+        forceComputationBackend=None,
+        torchVersionRequirement=None,
+        torchvisionVersionRequirement=None,
+    ):
+        options = {"askConfirmation": askConfirmation, "forceComputationBackend": forceComputationBackend}
+        self._packages.installs.append(("torch", torchVersionRequirement, options))
+        if askConfirmation and not dialogs.current().testing:
+            answer = dialogs.current().ask("question", "PyTorch will be downloaded and installed. Continue?", False)
+            if not dialogs.is_positive(answer):
+                return None
+        if isinstance(self._packages.torch, BaseException):
+            raise self._packages.torch
+        self._packages.torch_installed = self._packages.torch is not None
+        self._packages.missing.discard("torch")
+        return self._packages.torch
+
+    @property
+    def torch(self):
+        return self._packages.torch
+
+    @staticmethod
+    def torchVersionInformation(*arguments):
+        return "PyTorch of the bench"
+
+
+class _SampleDataLogic:
+    _packages: Packages
+
+    @classmethod
+    def registerCustomSampleDataSource(
+        cls,
+        category="Custom",
+        sampleName=None,
+        uris=None,
+        fileNames=None,
+        nodeNames=None,
+        customDownloader=None,
+        thumbnailFileName=None,
+        loadFileTypes=None,
+        loadFiles=None,
+        loadFileProperties=None,
+        checksums=None,
+        loadFileType=None,
+    ):
+        given = {name: value for name, value in locals().items() if name != "cls" and value is not None}
+        if sampleName is None:
+            raise ValueError("sampleName is required")
+        cls._packages.sample_data.append(given)
+
+
+def load_requirements(path: Any) -> list[str]:
+    """The lines of a requirements file."""
+    lines = [line.partition("#")[0].strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line]
+
+
+def as_list(requirements: Any) -> list:
+    """One requirement, many, or a command line, as a list."""
+    if requirements is None:
+        return []
+    return requirements.split() if isinstance(requirements, str) else list(requirements)
+
+
+def name_of(requirement: Any) -> str:
+    """The package that a requirement names."""
+    return re.split(r"[\s\[<>=!~;]", str(requirement), maxsplit=1)[0].lower()

@@ -1,0 +1,346 @@
+"""The installer on stand-ins with the signatures of Slicer 5.8, 5.12 and the PyTorch extension: what is asked of them,
+what is told when they fail, and that Slicer's own packages are never changed unnoticed."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+import pytest
+from test_packages import OURS, SLICER_5_8, SLICER_5_12
+
+from MedADLib.packages import EXTENSION, Computer, InstallError
+from MedADLib.slicer import installer as installer_module
+from MedADLib.slicer.installer import SlicerInstaller
+
+
+class World:
+    """A computer with a Slicer: what is installed, and stand-ins that install."""
+
+    def __init__(self, installed=SLICER_5_12, system="Linux", extension=True):
+        self.installed = dict(installed)
+        self.extension, self.system = extension, system
+        self.calls, self.log, self.loaded, self.torch_version = [], [], set(), "2.9.1+cu128"
+        self.says, self.fails, self.changes = {}, {}, {}
+
+    def installer(self, **replaced):
+        computer = Computer(self.installed.get, lambda name: self.extension, self.system, "x86_64", False)
+        parts = {
+            "pip": self.pip,
+            "torch_logic": lambda: self,
+            "extensions": lambda: self,
+            "testing": lambda: False,
+            "loaded": self.loaded.__contains__,
+        }
+        return SlicerInstaller(computer=computer, **parts | replaced)
+
+    def run(self, **replaced):
+        installer = self.installer(**replaced)
+        return installer.install(installer.missing(), self.log.append)
+
+    def _do(self, name, version):
+        self.calls[-1]["environment"] = {key: os.environ.get(key) for key in ("PIP_CONSTRAINT", "PIP_PROGRESS_BAR")}
+        for line in self.says.get(name, [f"Successfully installed {name}"]):
+            print(line)
+        if name in self.fails:
+            raise self.fails[name]
+        self.installed[name] = version
+        self.installed.update(self.changes)
+
+    def pip(self, requirements, constraints_file, no_deps):
+        (requirement,) = requirements
+        name = requirement.partition("=")[0].rstrip("><")
+        text = constraints_file.read_text(encoding="utf-8")
+        self.calls.append({"pip": requirement, "no_deps": no_deps, "constraints": text})
+        self._do(name, OURS[name])
+
+    def installTorch(
+        self,
+        askConfirmation=False,
+        forceComputationBackend=None,
+        torchVersionRequirement=None,
+        torchvisionVersionRequirement=None,
+    ):
+        self.calls.append({"torch": torchVersionRequirement, "asks": askConfirmation})
+        file = Path(url2pathname(urlparse(os.environ["PIP_CONSTRAINT"]).path))
+        self.calls[-1]["constraints"] = file.read_text(encoding="utf-8")
+        self._do("torch", self.torch_version)
+        return SimpleNamespace(__version__=self.torch_version)
+
+    interactive = True
+
+    def installExtensionFromServer(self, extensionName, restart=True, update=False):
+        self.calls.append({"extension": extensionName, "restart": restart, "interactive": self.interactive})
+        return "extension" not in self.fails
+
+
+def test_everything_is_installed_in_order_with_slicers_own_pinned_and_the_log_shown():
+    world = World()
+    assert world.run() is True
+    torch, *rest = world.calls
+    assert torch["torch"] == ">=2.3" and torch["asks"] is False
+    assert torch["constraints"].split() == ["numpy==2.4.6", "scipy==1.17.1", "SimpleITK==2.5.5", "pydicom==3.0.2"]
+    assert [(call["pip"], call["no_deps"]) for call in rest] == [
+        ("safetensors>=0.4", False),
+        ("monai>=1.4", True),
+        ("deepbet==1.0.2", True),
+    ]
+    assert all("torch==2.9.1+cu128" in call["constraints"] and "numpy==2.4.6" in call["constraints"] for call in rest)
+    assert world.installer().missing() == []
+    assert "Successfully installed torch" in world.log and world.log[-1] == "All packages are installed."
+
+
+def test_pips_settings_last_only_as_long_as_the_installation(monkeypatch):
+    monkeypatch.setenv("PIP_CONSTRAINT", "mine")
+    monkeypatch.delenv("PIP_PROGRESS_BAR", raising=False)
+    world = World()
+    world.run()
+    within = world.calls[0]["environment"]
+    assert within["PIP_CONSTRAINT"].startswith("file:///") and " " not in within["PIP_CONSTRAINT"]
+    assert within["PIP_PROGRESS_BAR"] == "raw"
+    assert os.environ["PIP_CONSTRAINT"] == "mine" and "PIP_PROGRESS_BAR" not in os.environ
+    older = World(SLICER_5_8)  # its pip knows no such progress
+    older.run()
+    assert older.calls[0]["environment"]["PIP_PROGRESS_BAR"] is None
+
+
+def test_monai_fits_the_pytorch_that_came_not_the_one_expected():
+    world = World(SLICER_5_8)
+    world.torch_version = "2.2.2"
+    OLDER = {"monai": "1.4.0"}
+    world.pip = lambda requirements, file, no_deps: (
+        world.calls.append({"pip": requirements[0]}),
+        world.installed.update(OURS | OLDER),
+    )
+    assert world.run() is True
+    assert {"pip": "monai>=1.4,<1.5"} in world.calls
+
+
+def test_pytorch_that_was_loaded_before_needs_a_restart():
+    world = World(SLICER_5_12 | {"torch": "2.1.0"})
+    world.loaded.add("torch")
+    assert world.run() is False
+    assert world.log[-1] == "All packages are installed. Slicer has to restart."
+    assert "torch" not in world.calls[0]["constraints"]
+
+
+def test_pytorch_that_is_there_but_cannot_be_loaded_yet_needs_a_restart():
+    world = World()
+
+    def install(**arguments):
+        world.installTorch(**arguments)
+        raise OSError("DLL load failed")
+
+    assert world.run(torch_logic=lambda: SimpleNamespace(installTorch=install)) is False
+    assert world.installed["monai"]
+
+
+def test_the_pytorch_extension_is_fetched_first_and_nothing_else_before_the_restart():
+    world = World(extension=False)
+    assert world.installer().missing()[0].name == EXTENSION
+    assert world.run() is False
+    assert world.calls == [{"extension": "PyTorch", "restart": False, "interactive": False}]
+    assert world.interactive is True
+
+
+def test_without_an_extensions_manager_the_way_by_hand_is_told():
+    world = World(extension=False)
+    for manager in (None, SimpleNamespace()):
+        with pytest.raises(InstallError, match="Install the extension PyTorch with Slicer's Extension Manager"):
+            world.run(extensions=lambda manager=manager: manager)
+    world.fails["extension"] = True
+    with pytest.raises(InstallError, match="the PyTorch extension could not be installed"):
+        world.run()
+
+
+def test_pytorch_refused_in_its_own_dialog_changes_nothing():
+    world = World()
+    with pytest.raises(InstallError, match="PyTorch was not installed"):
+        world.run(torch_logic=lambda: SimpleNamespace(installTorch=lambda **arguments: None))
+    assert world.installed == SLICER_5_12 and world.calls == []
+
+
+# What pip, light-the-torch and the systems say; most lines are as they were seen.
+OFFLINE = [
+    "WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken "
+    "by 'NewConnectionError(\"HTTPSConnection(host='h', port=443): Failed to establish a new connection: [Errno 111] "
+    "Connection refused\")': /simple/monai/",
+    "ERROR: Could not find a version that satisfies the requirement monai>=1.4 (from versions: none)",
+    "ERROR: No matching distribution found for monai>=1.4",
+]
+
+
+@pytest.mark.parametrize(
+    ("said", "problem", "remedy"),
+    [
+        (OFFLINE, "no connection to the package server", "--no-index --no-deps --find-links"),
+        (["[Errno -3] Temporary failure in name resolution"], "no connection", "Connect to the internet"),
+        (["socket.gaierror: [Errno 11001] getaddrinfo failed"], "no connection", "Connect to the internet"),
+        (["SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]"], "certificate", "PIP_CERT"),
+        (["ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed: 407"], "proxy", "HTTPS_PROXY"),
+        (["ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"], "full", "Free"),
+        (["OSError: [WinError 112] There is not enough space on the disk"], "the disk is full", "Free some space"),
+        (["PermissionError: [WinError 5] Access is denied: '...\\\\torch_cpu.dll'"], "in use", "Restart Slicer"),
+        (["[Errno 13] Permission denied: '/opt/Slicer/lib'"], "cannot be written", "administrator"),
+        (["File 'light_the_torch/_patch.py'", "TypeError: build_source()"], "light-the-torch", "Python console by"),
+        (["ERROR: ResolutionImpossible: for help visit"], "do not fit what Slicer has", "Update Slicer"),
+        (["ERROR: No matching distribution found for torch>=2.3"], "no build of a package fits", "update Slicer"),
+        (["error: something new"], "pip failed", "See the log"),
+    ],
+)
+def test_a_failure_is_explained_with_what_to_do_and_the_log(said, problem, remedy):
+    world = World()
+    world.says["monai"] = said
+    world.fails["monai"] = subprocess.CalledProcessError(1, ["PythonSlicer", "-m", "pip", "install", "monai"])
+    with pytest.raises(InstallError) as caught:
+        world.run()
+    assert caught.value.problem.startswith("monai could not be installed: ") and problem in caught.value.problem
+    assert remedy in caught.value.remedy
+    assert said[-1] in caught.value.log and said[-1] in world.log
+    assert "deepbet" not in world.installed
+    del world.fails["monai"]
+    assert world.run() is True  # once the cause is gone, it goes on where it stopped
+    assert [call["pip"] for call in world.calls[-2:]] == ["monai>=1.4", "deepbet==1.0.2"]
+
+
+def test_pytorch_that_fails_is_explained_too():
+    world = World()
+    world.says["torch"], world.fails["torch"] = ["[Errno 28] No space left on device"], RuntimeError("failed")
+    with pytest.raises(InstallError, match="PyTorch could not be installed: the disk is full"):
+        world.run()
+    with pytest.raises(InstallError, match="MedAD needs the PyTorch extension"):
+        world.run(torch_logic=lambda: (_ for _ in ()).throw(ModuleNotFoundError("PyTorchUtils")))
+
+
+def test_trouble_with_an_earlier_package_does_not_explain_a_later_one():
+    world = World()
+    world.says["safetensors"] = [OFFLINE[0], "Successfully installed safetensors"]
+    world.says["monai"], world.fails["monai"] = ["[Errno 28] No space left on device"], RuntimeError("failed")
+    with pytest.raises(InstallError, match="the disk is full"):
+        world.run()
+
+
+def test_a_changed_package_of_slicers_own_is_noticed():
+    world = World()
+    world.changes = {"numpy": "1.26.4"}
+    with pytest.raises(InstallError, match=r"numpy 2\.4\.6 became 1\.26\.4.*pip install --no-deps numpy==2\.4\.6"):
+        world.run()
+
+
+def test_success_without_an_effect_is_noticed():
+    world = World()
+    with pytest.raises(InstallError, match=r"monai>=1\.4, deepbet==1\.0\.2 is still missing"):
+        world.run(pip=lambda requirements, file, no_deps: no_deps or world.installed.update(safetensors="0.8.0"))
+
+
+def test_nothing_is_installed_in_tests_or_twice_at_once():
+    world = World()
+    with pytest.raises(InstallError, match="while Slicer runs tests"):
+        world.run(testing=lambda: True)
+    assert world.calls == []
+    installer = world.installer()
+    refused = []
+
+    def click_again(line):
+        try:
+            installer.install(installer.missing(), print)
+        except InstallError as error:
+            refused.append(str(error))
+
+    installer.install(installer.missing(), click_again)
+    assert set(refused) == {"an installation is already running. Wait until it is done."}
+    assert len(world.calls) == 4
+
+
+# Slicer's own functions, as they are declared.
+
+
+@pytest.fixture
+def slicer(monkeypatch):
+    """A Slicer of 5.12 whose functions record their arguments."""
+    calls = []
+
+    def pip_ensure(
+        requirements,
+        constraints=None,
+        skip_packages=None,
+        prompt_install=True,
+        prompt_restart=True,
+        requester=None,
+        skip_in_testing=True,
+        show_progress=True,
+    ):
+        calls.append(("pip_ensure", requirements, constraints, prompt_install, prompt_restart, requester))
+
+    def pip_install(
+        requirements,
+        constraints=None,
+        no_deps_requirements=None,
+        skip_packages=None,
+        blocking=True,
+        show_progress=True,
+        requester=None,
+        parent=None,
+        logCallback=None,
+        completedCallback=None,
+    ):
+        calls.append(("pip_install", requirements, constraints, blocking, requester))
+
+    def old_pip_install(requirements):
+        calls.append(("util.pip_install", requirements))
+
+    fake = ModuleType("slicer")
+    fake.packaging = ModuleType("slicer.packaging")
+    fake.packaging.pip_ensure, fake.packaging.pip_install = pip_ensure, pip_install
+    fake.util = SimpleNamespace(pip_install=old_pip_install)
+    fake.app = SimpleNamespace(testingEnabled=lambda: False, extensionsManagerModel=lambda: "model")
+    monkeypatch.setitem(sys.modules, "slicer", fake)
+    monkeypatch.setitem(sys.modules, "slicer.packaging", fake.packaging)
+    fake.calls = calls
+    return fake
+
+
+def test_slicer_5_12_is_asked_through_its_packaging_module(slicer):
+    file = Path("c.txt")
+    installer_module._slicer_pip(["safetensors>=0.4"], file, False)
+    installer_module._slicer_pip(["monai>=1.4"], file, True)
+    assert slicer.calls == [
+        ("pip_ensure", ["safetensors>=0.4"], file, False, False, "MedAD"),
+        ("pip_install", ["monai>=1.4", "--no-deps"], file, True, "MedAD"),
+    ]
+
+
+def test_older_slicers_are_asked_through_pip_install(slicer, monkeypatch):
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    file = Path("folder with spaces") / "c.txt"
+    installer_module._slicer_pip(["monai>=1.4"], file, True)
+    installer_module._slicer_pip(["safetensors>=0.4"], file, False)
+    assert slicer.calls == [
+        ("util.pip_install", ["monai>=1.4", "--no-deps", "--constraint", str(file)]),
+        ("util.pip_install", ["safetensors>=0.4", "--constraint", str(file)]),
+    ]
+
+
+def test_the_real_pip_install_of_slicer_takes_the_list(monkeypatch):
+    util = pytest.importorskip("slicer.util")
+    ran = []
+    monkeypatch.setattr(util, "_executePythonModule", lambda module, arguments: ran.append((module, arguments)))
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    installer_module._slicer_pip(["monai>=1.4"], Path("c.txt"), True)
+    assert ran == [("pip", ("install", "monai>=1.4", "--no-deps", "--constraint", "c.txt"))]
+
+
+def test_defaults_ask_the_slicer_that_runs(slicer, monkeypatch):
+    assert installer_module._slicer_extensions() == "model" and installer_module._slicer_testing() is False
+    slicer.app = SimpleNamespace()
+    assert installer_module._slicer_extensions() is None
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    with pytest.raises(ImportError):
+        installer_module._slicer_torch_logic()
+    assert list(inspect.signature(SlicerInstaller).parameters.values())[0].default is None

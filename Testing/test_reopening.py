@@ -1,0 +1,133 @@
+"""Results read back from their folder: equal to what was written, and never laid over another scan."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import brain_volume, synthetic_detection
+
+from MedADLib.detection import content_hash
+from MedADLib.errors import InputError
+from MedADLib.outputs import write_detection
+from MedADLib.plain import plain
+from MedADLib.reopening import reopen, stored_results
+from MedADLib.volume import Volume
+
+
+def store(folder: Path, name: str = "scan", spots: int = 2, suffix: str = ".nii.gz", seed: int = 0):
+    """Write a scan to folder/in and its result to folder/out, as `medad detect` does; returns the detection."""
+    source = folder / "in" / f"{name}{suffix}"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    (folder / "out").mkdir(exist_ok=True)
+    volume = brain_volume(name=name)
+    noise = np.random.default_rng(seed).normal(0, 1, volume.array.shape)
+    volume.with_array(np.where(volume.array > 0, volume.array + noise, 0).astype(np.float32)).write(source)
+    volume = Volume.read(source)
+    detection = synthetic_detection(volume, spots, warnings=("unlike the training data",))
+    # A method restores every voxel that it examines, and none that it does not.
+    restored = np.where(detection.mask.array > 0, detection.restored.array + 0.5, volume.array).astype(np.float32)
+    provenance = {**detection.provenance, "input": {"name": name, "sha256": content_hash(volume)}}
+    detection = replace(detection, restored=detection.restored.with_array(restored), provenance=provenance)
+    write_detection(detection, folder / "out", name, picture=False, source=source)
+    return detection
+
+
+def edit(path: Path, change) -> None:
+    facts = json.loads(path.read_text("utf-8"))
+    change(facts)
+    path.write_text(json.dumps(facts), encoding="utf-8")
+
+
+@pytest.mark.parametrize("spots", [0, 2])
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
+def test_a_reopened_result_equals_the_detection(tmp_path, spots, suffix):
+    detection = store(tmp_path, spots=spots, suffix=suffix)
+    (stored,) = stored_results(tmp_path / "out")
+    again = reopen(stored)
+    for name in ("volume", "mask", "anomaly", "restored", "labels"):
+        before, after = getattr(detection, name), getattr(again, name)
+        assert np.array_equal(before.array, after.array), name
+        assert before.array.dtype == after.array.dtype and np.array_equal(before.affine, after.affine), name
+    assert again.volume.name == "scan"
+    for name in ("regions", "threshold", "expected_false_positive_ml", "score", "p_value", "healthy_count", "warnings"):
+        assert getattr(detection, name) == getattr(again, name), name
+    assert again.reference.as_json() == detection.reference.as_json()
+    assert plain(again.provenance) == plain(detection.provenance)
+
+
+def test_a_study_may_be_moved_as_a_whole(tmp_path):
+    store(tmp_path / "here")
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    (stored,) = stored_results(tmp_path / "there" / "out")
+    assert reopen(stored).volume.name == "scan"
+
+
+def test_a_scan_beside_its_result_is_found(tmp_path):
+    store(tmp_path)
+    shutil.move(tmp_path / "in" / "scan.nii.gz", tmp_path / "out")
+    (stored,) = stored_results(tmp_path / "out")
+    assert reopen(stored).volume.name == "scan"
+
+
+def test_a_scan_that_has_gone_is_asked_for_and_can_be_given(tmp_path):
+    detection = store(tmp_path)
+    moved = tmp_path / "elsewhere.nii.gz"
+    shutil.move(tmp_path / "in" / "scan.nii.gz", moved)
+    (stored,) = stored_results(tmp_path / "out")
+    with pytest.raises(InputError, match=r"scan\.nii\.gz any more\. Say where it is with --scan FILE"):
+        reopen(stored)
+    assert np.array_equal(reopen(stored, moved).volume.array, detection.volume.array)
+
+
+def test_another_scan_is_refused(tmp_path):
+    store(tmp_path)
+    store(tmp_path / "other", seed=1)
+    (stored,) = stored_results(tmp_path / "out")
+    with pytest.raises(InputError, match="not the scan that was examined"):
+        reopen(stored, tmp_path / "other" / "in" / "scan.nii.gz")
+
+
+def test_several_results_are_listed_by_name_and_other_files_are_not(tmp_path):
+    for name in ("second", "first"):
+        store(tmp_path, name)
+    (tmp_path / "out" / "sidecar.json").write_text('{"EchoTime": 0.003}')
+    (tmp_path / "out" / "broken.json").write_text("{")
+    assert [stored.stem for stored in stored_results(tmp_path / "out")] == ["first", "second"]
+
+
+@pytest.mark.parametrize("folder", [".", "nowhere"])
+def test_a_folder_without_results_is_said_in_one_line(tmp_path, folder):
+    with pytest.raises(InputError, match="Give the OUTDIR of medad detect"):
+        stored_results(tmp_path / folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda facts: facts.pop("reference"), "says nothing of reference; an older MedAD wrote it"),
+        (lambda facts: facts.update(threshold="nan"), "is damaged: threshold"),
+        (lambda facts: facts["regions"].pop(), "do not fit its labels"),
+        (lambda facts: facts["regions"][0].pop("peak"), "a region is incomplete"),
+        (lambda facts: facts.update(regions=[1]), "is damaged"),
+        (lambda facts: facts["input"].pop("sha256"), "does not say which scan was examined"),
+    ],
+)
+def test_a_damaged_record_is_said_in_one_line(tmp_path, change, words):
+    store(tmp_path)
+    edit(tmp_path / "out" / "scan.json", change)
+    (stored,) = stored_results(tmp_path / "out")
+    with pytest.raises(InputError, match=words):
+        reopen(stored)
+
+
+def test_a_map_of_another_grid_is_refused(tmp_path):
+    store(tmp_path)
+    brain_volume((10, 11, 12)).write(tmp_path / "out" / "scan_anomaly.nii.gz")
+    (stored,) = stored_results(tmp_path / "out")
+    with pytest.raises(InputError, match="not on the grid of its scan"):
+        reopen(stored)

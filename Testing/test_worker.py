@@ -1,0 +1,185 @@
+"""The worker as a process: what it answers."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+from conftest import brain_volume
+from workers import WORKER, one_worker, posix_only, worker_starter  # noqa: F401
+
+from MedADLib.exchange import FILES, read_exchange, write_volume
+
+
+def test_it_says_at_once_who_it_is(worker):
+    assert worker.ready["pid"] == worker.process.pid and worker.ready["protocol"] == 1
+    assert {"medad", "python", "numpy", "torch", "SimpleITK"} <= set(worker.ready["versions"])
+
+
+def test_a_detection_comes_back_by_the_folder_with_progress_and_warnings(worker):
+    write_volume(brain_volume(), worker.folder / "mask.npy")
+    worker.detect("quickly", mask=str(worker.folder / "mask.npy"), settings={"seed": 5})
+    *events, done = worker.until("done")
+    assert done["id"] == "1" and done["warm"] is False and 0 < done["seconds"] < 20
+    fractions = [event["fraction"] for event in events if event["event"] == "progress"]
+    assert fractions == sorted(fractions) and len(fractions) >= 4 and fractions[0] >= 0 and fractions[-1] <= 1
+    warned = [event["message"] for event in events if event["event"] == "warning"]
+    assert warned == ["seed 5", "masked True"]
+    back = read_exchange(done["output"], brain_volume(name="scan Zoë"))
+    assert len(back.regions) == 2 and back.warnings == ("seed 5", "masked True")
+    assert worker.outputs() == sorted(["out-1", *FILES])
+
+
+def test_the_second_detection_is_warm_until_the_model_file_changes(worker):
+    model = worker.model("quickly", loading=0.5)
+    seconds = []
+    for number, warm in (("1", False), ("2", True)):
+        worker.detect("", number, model=model)
+        done = worker.end()
+        assert done["event"] == "done" and done["warm"] is warm
+        seconds.append(done["seconds"])
+    assert seconds[0] > 0.5 > seconds[1]
+    model = worker.model("quickly", loading=0.25)
+    worker.detect("", "3", model=model)
+    assert worker.end()["warm"] is False
+    assert worker.log.read_text("utf-8").count("loaded") == 2
+
+
+def test_a_model_can_be_loaded_in_advance(worker):
+    worker.ask("load", model=worker.model("quickly"))
+    assert worker.until("loaded")[-1]["warm"] is False
+    worker.detect("quickly")
+    assert worker.end()["warm"] is True
+    worker.ask("load", model=str(worker.folder / "missing.medad"))
+    failed = worker.until("failed")[-1]
+    assert failed["id"] is None and failed["kind"] == "ModelError"
+
+
+def test_a_detection_asked_for_while_a_model_is_loading_waits_for_it(worker):
+    model = worker.model("quickly", loading=0.5)
+    worker.ask("load", model=model)
+    worker.detect("", model=model)
+    assert [event["event"] for event in worker.until("done") if event["event"] != "progress"][0] == "loaded"
+
+
+def test_a_second_detection_meanwhile_is_refused_and_harms_nothing(worker):
+    worker.detect("slowly", "1")
+    worker.begun()
+    worker.detect("quickly", "2")
+    refused = worker.until("failed")[-1]
+    assert (refused["id"], refused["kind"]) == ("2", "Busy") and "running" in refused["message"]
+    worker.ask("cancel", id="2")
+    worker.until("progress")
+    worker.ask("cancel", id="1")
+    assert worker.end() == {"event": "cancelled", "id": "1"}
+    assert worker.outputs() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the C library is called by its POSIX name")
+def test_what_libraries_print_does_not_disturb(worker):
+    worker.detect("noisily")
+    assert worker.end()["event"] == "done"
+    log = worker.log.read_text("utf-8")
+    for text in ("a print", "a raw write", "a child", "a C library", "some library's own"):
+        assert text in log
+    assert all(line.startswith(b'{"event"') for line in worker.lines)
+
+
+def test_warnings_of_the_library_are_told_once_and_kept(worker):
+    worker.detect("warning")
+    *events, done = worker.until("done")
+    warned = [event["message"] for event in events if event["event"] == "warning"]
+    assert warned == ["no brain was found in Zoë", "seed 0", "masked False"]
+    assert read_exchange(done["output"], brain_volume()).warnings == tuple(warned)
+
+
+# What goes wrong leaves the process usable.
+
+
+@pytest.mark.parametrize(
+    ("do", "kind", "says"),
+    [
+        ("without_memory", "MemoryError", "too little memory. Close other programs"),
+        ("without_torch", "ImportError", "torch is missing or damaged. Install the PyTorch extension"),
+        ("wrongly", "InternalError", "ZeroDivisionError: division by zero. This is a fault in MedAD; see the log"),
+        pytest.param("on_a_full_disk", "OutputError", "could not be written", marks=posix_only),
+    ],
+)
+def test_a_failure_is_one_line_and_the_next_detection_works(worker, do, kind, says):
+    worker.detect(do, "1")
+    failed = worker.end()
+    assert (failed["event"], failed["id"], failed["kind"]) == ("failed", "1", kind)
+    assert says in failed["message"] and "\n" not in failed["message"]
+    assert worker.outputs() == []
+    assert "Traceback" in worker.log.read_text("utf-8")
+    if do != "on_a_full_disk":
+        worker.detect("quickly", "2")
+        assert worker.end()["event"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "says"),
+    [
+        ({"model": "missing"}, "ModelError", "there is no model named 'missing'"),
+        ({"model": "here/missing.medad"}, "ModelError", "does not exist. Choose another model"),
+        ({"model": "corrupt.medad"}, "ModelError", "is damaged. Get the model file again"),
+        ({"input": "missing.npy"}, "InputError", "missing.npy cannot be read"),
+        ({"mask": "corrupt.medad"}, "InputError", "corrupt.medad is damaged"),
+        ({"output": "."}, "OutputError", "not empty"),
+        ({"output": "corrupt.medad/out"}, "OutputError", "cannot be written"),
+        ({"settings": {"smallest_region_ml": -1}}, "InputError", "smallest region"),
+    ],
+)
+def test_what_cannot_be_used_is_said_and_the_process_stays(worker, change, kind, says):
+    (worker.folder / "corrupt.medad").write_bytes(b"PK\x03\x04")
+    worker.detect("quickly", **change)
+    failed = worker.end()
+    assert (failed["event"], failed["kind"]) == ("failed", kind) and says in failed["message"]
+    assert worker.outputs() == []
+    worker.detect("quickly", "2")
+    assert worker.end()["event"] == "done"
+
+
+# Cancelling.
+
+
+def test_cancelling_in_the_middle_is_quick_leaves_nothing_and_keeps_the_process_warm(worker):
+    worker.detect("slowly", "1")
+    worker.begun()
+    asked = time.monotonic()
+    worker.ask("cancel", id="1")
+    assert worker.end() == {"event": "cancelled", "id": "1"}
+    assert time.monotonic() - asked < 1.0
+    assert worker.outputs() == []
+    worker.detect("slowly", "2")
+    worker.begun()
+    worker.ask("cancel", id="2")
+    assert worker.end()["id"] == "2"
+    assert worker.log.read_text("utf-8").count("loaded") == 1
+
+
+def test_a_detection_cancelled_before_it_began_never_begins(worker):
+    worker.ask("load", model=worker.model("quickly", "heavy", loading=0.5))
+    worker.detect("wrongly", "1")
+    worker.ask("cancel", id="1")
+    assert worker.end() == {"event": "cancelled", "id": "1"}
+    worker.detect("quickly", "2")
+    assert worker.end()["event"] == "done"
+
+
+# The real thing.
+
+
+def test_the_real_worker_detects_cold_then_warm_started_by_its_path_from_anywhere(start):
+    worker = start(script=WORKER)
+    seconds = []
+    for number, warm in (("1", False), ("2", True)):
+        worker.detect("", number, model="brain-t1-atlas")
+        done = worker.end(60)
+        assert done["event"] == "done", done
+        assert done["warm"] is warm
+        back = read_exchange(done["output"], brain_volume(name="scan Zoë"))
+        assert back.reference.count == back.healthy_count > 0
+        seconds.append(back.provenance["seconds"]["loading the model"])
+    assert seconds[1] < 0.1 < seconds[0], "the second one neither imports torch nor reads the model"
