@@ -31,7 +31,10 @@ NETWORKS = {
     "bbox_model.pt": "39a7b2b5f799faa1391ea97bfcdc0b9299f20d84f2316a4ff8918dc4685e40aa",
     "model.pt": "de8ee7c69654d0dd3935dc4a5d84571d8ecf4637a6bfc01df399c4c2bc86e0fd",
 }
-INSTALL = f"Run pip install --no-deps {DEEPBET}, or give a brain mask with --mask."
+INSTALL = (
+    f"Run pip install --no-deps {DEEPBET} (in Slicer, MedAD offers that on the next run), "
+    "or give a brain mask with --mask (in Slicer, a segmentation)."
+)
 
 
 class NoBrainError(InputError):
@@ -48,18 +51,8 @@ def is_skull_stripped(volume: Volume) -> bool:
     where it was cleaned, the bone and sinuses of the head are still dark but not empty. What is larger than any brain
     is none.
     """
-    import SimpleITK as sitk
-
-    image = volume.to_sitk()
-    background = _background(volume.array)
-    resampler = sitk.ResampleImageFilter()
-    resampler.SetReferenceImage(image)
-    resampler.SetSize([max(1, round(n * step / COARSE_MM)) for n, step in zip(image.GetSize(), image.GetSpacing())])
-    resampler.SetOutputSpacing([COARSE_MM] * 3)
-    # Nearest neighbours, because interpolation would blur the one background value.
-    resampler.SetInterpolator(sitk.sitkNearestNeighbor)
-    resampler.SetDefaultPixelValue(background)
-    coarse = sitk.GetArrayFromImage(resampler.Execute(image))
+    background = background_of(volume.array)
+    coarse = _coarse(volume, background)
     signal, level = _signal(coarse, background)
     empty, dark = signal <= EMPTY * level, signal <= DARK * level
     # Resampling surrounds a stripped brain with ripples below the background too, which no bone has.
@@ -119,11 +112,21 @@ def given_mask(volume: Volume, given: Volume) -> np.ndarray:
     return mask
 
 
-def _background(array: np.ndarray) -> float:
+def background_of(array: np.ndarray) -> float:
     """The most frequent value on the six faces of a volume."""
     faces = np.concatenate([array.take(end, axis).ravel() for axis in range(3) for end in (0, -1)])
     values, counts = np.unique(faces, return_counts=True)
     return float(values[counts.argmax()])
+
+
+def _coarse(volume: Volume, background: float) -> np.ndarray:
+    """The voxels nearest to a grid of `COARSE_MM`; not interpolated, which would blur the one background value."""
+    chosen, beyond = [], []
+    for count, step in zip(volume.array.shape, volume.spacing[::-1]):
+        nearest = np.floor(np.arange(max(1, round(count * step / COARSE_MM))) * COARSE_MM / step + 0.5).astype(int)
+        chosen.append(nearest[nearest < count])
+        beyond.append((0, int((nearest >= count).sum())))
+    return np.pad(volume.array[np.ix_(*chosen)], beyond, constant_values=background)
 
 
 def _signal(array: np.ndarray, background: float) -> tuple[np.ndarray, float]:
@@ -135,7 +138,7 @@ def _signal(array: np.ndarray, background: float) -> tuple[np.ndarray, float]:
 
 def _outline(volume: Volume) -> np.ndarray:
     """All that is not background: its largest piece, without holes."""
-    background = _background(volume.array)
+    background = background_of(volume.array)
     signal, level = _signal(volume.array, background)
     # Interpolation leaves faint ripples around a brain, and dark fluid inside it is filled as a hole.
     return _largest_piece(signal > 0.02 * level)

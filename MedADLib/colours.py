@@ -35,7 +35,8 @@ def heat_colours(count: int = 256) -> np.ndarray:
 
 
 def region_colour(rank: int) -> tuple[float, float, float]:
-    """Bright cyan for rank 1, deepening to violet; no colour of the heat scale, so that outlines stay visible on it.
+    """From bright cyan to violet, neighbours in rank far apart; no colour of the heat scale, so that outlines stay
+    visible on it.
 
     Args:
         rank: 1 is the most unusual region.
@@ -43,7 +44,8 @@ def region_colour(rank: int) -> tuple[float, float, float]:
     Returns:
         Red, green, blue in [0, 1]. It depends on the rank alone, so it does not change with the number of regions.
     """
-    depth = 1.0 - np.exp(-(rank - 1) / 4.0)
+    # Bits in reverse order: 0, 1/2, 1/4, 3/4, 1/8, ...
+    depth = sum((rank - 1 >> bit & 1) / (2 << bit) for bit in range((rank - 1).bit_length()))
     first, last = np.array([88.0, -48.0, -16.0]), np.array([52.0, 45.0, -70.0])
     red, green, blue = _rgb_from_lab((first + depth * (last - first))[None])[0]
     return float(red), float(green), float(blue)

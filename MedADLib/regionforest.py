@@ -78,7 +78,7 @@ class RegionForest:
         return labels, number_regions(self.anomaly, self._inside[above], component, p_value, min_ml, labels)
 
     def _lookup(self, number: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
-        """The numbers as a flat image with a border, past the last where there is none; their places in it; its steps."""
+        """The numbers as a flat image with a border, past the last where there is none; their places; its steps."""
         if not len(number):
             return np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.int64), (0, 0, 0)
         zyx = np.stack(np.unravel_index(self._inside, self.anomaly.array.shape))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,17 @@ if TYPE_CHECKING:
 
 AGAIN = "Run medad detect again."
 MEASURES = ("score", "p_value", "threshold", "expected_false_positive_ml")
-OWN_FACTS = {"generated_by", *MEASURES, "healthy_count", "smallest_p_value", "warnings", "regions", "reference"}
+OWN_FACTS = {
+    "generated_by",
+    *MEASURES,
+    "healthy_count",
+    "smallest_p_value",
+    "warnings",
+    "regions",
+    "reference",
+    "rejected",
+    "names",
+}
 LARGEST_FACTS = 64 << 20
 
 
@@ -112,7 +123,8 @@ def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | 
     facts = stored.facts
     try:
         regions = tuple(_region(values) for values in facts["regions"])
-        if int(labels.max()) > len(regions) or [region.rank for region in regions] != list(range(1, len(regions) + 1)):
+        # A reader may have rejected some, so ranks need not be without gaps.
+        if set(np.unique(labels).tolist()) != {0, *(region.label for region in regions)}:
             raise ValueError("its regions do not fit its labels")
         reference = HealthyReference.from_json(facts["reference"])
         measures = {name: finite_number(facts[name], name) for name in MEASURES}
@@ -147,7 +159,7 @@ def _facts_of(path: Path) -> dict[str, Any]:
 
 def _find_scan(stored: StoredResult) -> Path:
     said = _scan_facts(stored).get("path")
-    places = [stored.folder / said] if isinstance(said, str) else []
+    places = [Path(os.path.normpath(stored.folder / said))] if isinstance(said, str) else []
     places += [stored.file(suffix) for suffix in IMAGE_SUFFIXES]
     for place in places:
         if place.exists():

@@ -59,6 +59,12 @@ def place(ras: Sequence[float]) -> str:
     return ", ".join(f"{abs(mm):.0f} mm {DIRECTIONS[axis][int(mm >= 0)]}" for axis, mm in enumerate(ras))
 
 
+def short_place(ras: Sequence[float]) -> str:
+    """A point in RAS mm as, for example, ``R 23, P 40, S 5``."""
+    letters = (DIRECTIONS[axis][int(mm >= 0)][0].upper() for axis, mm in enumerate(ras))
+    return ", ".join(f"{letter} {abs(mm):.0f}" for letter, mm in zip(letters, ras))
+
+
 def count_of_regions(detection: Detection) -> str:
     """How many regions there are, their volume, and above which threshold."""
     expected = detection.expected_false_positive_ml

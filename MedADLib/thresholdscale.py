@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .reference import HealthyReference
 
 LEAST_PART = 1e-5
-MOST_PART = 0.05
+MOST_PART = 0.03
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ThresholdScale:
 
     @classmethod
     def of(cls, reference: HealthyReference) -> ThresholdScale:
-        """The scale between what can be told apart and what nobody wants: 0.001 % to 5 % of the brain.
+        """The scale between what can be told apart and what nobody wants: 0.001 % to 3 % of the brain.
 
         Args:
             reference: What healthy scans scored.

@@ -57,7 +57,6 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
 
     import asyncio
 
-    from .browser.live_result import LiveResult
     from .browser.serving import free_port, serve
 
     port = free_port(args.host, args.port)
@@ -72,7 +71,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         viewer = Viewer(
             server,
             results,
-            lambda stored: LiveResult(first.pop(stored.stem, None) or reopen(stored, args.scan)),
+            lambda stored: first.pop(stored.stem, None) or reopen(stored, args.scan),
         )
         viewer.show(results[0].stem)
         progress.finish()

@@ -10,11 +10,11 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 pytest.importorskip("PySide6", reason="PySide6 is not installed (pip install PySide6_Essentials)")
 pytest.importorskip("slicer", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
 
-from bench import Bench  # noqa: E402
-from bench.driver import CannotUseError  # noqa: E402
-from bench.template import write_module  # noqa: E402
-from bench.uiloader import UiError  # noqa: E402
-from conftest import brain_volume  # noqa: E402
+from bench import Bench
+from bench.driver import CannotUseError
+from bench.template import write_module
+from bench.uiloader import UiError
+from conftest import brain_volume
 
 CONNECT = 'self.ui.applyButton.connect("clicked(bool)", self.onApply)'
 RESULT = "self.ui.resultLabel.text = str(number)"
@@ -42,9 +42,21 @@ SETUP_MISTAKES = {
     "unknown function": ("self.ui.applyButton.setTxt('x')", AttributeError, "no attribute named 'setTxt'"),
     "wrong type": ("self.ui.applyButton.iconSize = 5", ValueError, "of type 'QSize' does not accept 5"),
     "None as text": ("self.ui.applyButton.text = None", ValueError, "does not accept None"),
-    "wrong signal": ('self.ui.applyButton.connect("pushed(bool)", print)', ValueError, "signal 'pushed.bool.' does not"),
-    "wrong signature": ('self.ui.deviceBox.connect("currentIndexChanged(QString)", print)', ValueError, "does not exist"),
-    "only in Qt 6": ('self.ui.invertedBox.connect("checkStateChanged(Qt::CheckState)", print)', ValueError, "not exist"),
+    "wrong signal": (
+        'self.ui.applyButton.connect("pushed(bool)", print)',
+        ValueError,
+        "signal 'pushed.bool.' does not",
+    ),
+    "wrong signature": (
+        'self.ui.deviceBox.connect("currentIndexChanged(QString)", print)',
+        ValueError,
+        "does not exist",
+    ),
+    "only in Qt 6": (
+        'self.ui.invertedBox.connect("checkStateChanged(Qt::CheckState)", print)',
+        ValueError,
+        "not exist",
+    ),
     "signal of PySide6": ("self.ui.applyButton.clicked.connect(print)", AttributeError, "connect"),
     "numpy number": ("import numpy; self.ui.countBox.setValue(numpy.int64(3))", ValueError, "use int()"),
     "path for a text": ("self.ui.labelEdit.setText(Path('x'))", ValueError, "use str()"),
@@ -53,7 +65,7 @@ SETUP_MISTAKES = {
     "class of PySide6": ("qt.Signal()", AttributeError, "no attribute 'Signal'"),
     "codec": ("qt.QTextCodec.codecForUtfText(b'x')", AttributeError, "no attribute 'QTextCodec'"),
     "unknown enumerator": ("qt.Qt.AlignMiddle", AttributeError, "no attribute 'AlignMiddle'"),
-    "subclass of Qt": ("type('Mine', (qt.QObject,), {})", TypeError, "QObject"),
+    "subclass of Qt": ("exec('class Mine(qt.QObject): pass')", TypeError, "subclasses of QObject"),
     "new attribute of the application": ("slicer.app.mine = 1", AttributeError, "can't be set"),
     "unknown function of MRML": ("slicer.mrmlScene.GetFirstNodeByNam('x')", AttributeError, "GetFirstNodeByNam"),
     "unknown parameter": ("self.logic.getParameterNode().treshold = 1.0", AttributeError, "no parameter treshold"),
@@ -73,7 +85,11 @@ def test_mistakes_in_setup(tmp_path, name):
 
 APPLY = '<property name="text"><string>Apply</string></property>'
 PANEL_MISTAKES = {
-    "unknown property": (APPLY, '<property name="txt"><string>Apply</string></property>', "applyButton .* no property txt"),
+    "unknown property": (
+        APPLY,
+        '<property name="txt"><string>Apply</string></property>',
+        "applyButton .* no property txt",
+    ),
     "property of a stand-in": ('name="noneEnabled"', 'name="noneAllowed"', "inputSelector .* no property noneAllowed"),
     "unknown class": ('class="QLabel" name="resultLabel"', 'class="QLabl" name="resultLabel"', "no widget class QLabl"),
     "name twice": ('name="resultLabel"', 'name="countBox"', "countBox comes twice"),

@@ -19,7 +19,7 @@ from MedADLib.reopening import reopen, stored_results
 from MedADLib.volume import Volume
 
 
-def store(folder: Path, name: str = "scan", spots: int = 2, suffix: str = ".nii.gz", seed: int = 0):
+def store(folder: Path, name: str = "scan", spots: int = 2, suffix: str = ".nii.gz", seed: int = 0, **changes):
     """Write a scan to folder/in and its result to folder/out, as `medad detect` does; returns the detection."""
     source = folder / "in" / f"{name}{suffix}"
     source.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def store(folder: Path, name: str = "scan", spots: int = 2, suffix: str = ".nii.
     # A method restores every voxel that it examines, and none that it does not.
     restored = np.where(detection.mask.array > 0, detection.restored.array + 0.5, volume.array).astype(np.float32)
     provenance = {**detection.provenance, "input": {"name": name, "sha256": content_hash(volume)}}
-    detection = replace(detection, restored=detection.restored.with_array(restored), provenance=provenance)
+    detection = replace(detection, restored=detection.restored.with_array(restored), provenance=provenance, **changes)
     write_detection(detection, folder / "out", name, picture=False, source=source)
     return detection
 

@@ -13,11 +13,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from conftest import ROOT
+from references import healthy_reference
 from test_reopening import store
 
 MISSING = [name for name in ("playwright", "trame_slicer", "slicer", "PIL") if find_spec(name) is None]
@@ -29,6 +31,8 @@ pytestmark = [
 ]
 VIEWS = ("Red", "Green", "Yellow", "Space")
 SECONDS = 20
+# The laxest threshold of a larger brain lets all of the small one pass.
+REFERENCE = replace(healthy_reference(), brain_ml=20000.0)
 
 
 class Page:
@@ -36,33 +40,38 @@ class Page:
 
     def __init__(self, page):
         self.page = page
+        boxes = {view: page.locator(f"#view-{view}").bounding_box() for view in VIEWS}
+        self.boxes = {
+            view: tuple(round(box[key]) for key in ("x", "y", "width", "height")) for view, box in boxes.items()
+        }
 
-    def picture(self, view: str) -> np.ndarray:
+    def pictures(self) -> dict[str, np.ndarray]:
+        """What the views look like now, in grey."""
         from PIL import Image
 
-        shot = Image.open(io.BytesIO(self.page.locator(f"#view-{view}").screenshot()))
-        return np.asarray(shot.convert("L"), dtype=float)
+        shot = np.asarray(Image.open(io.BytesIO(self.page.screenshot())).convert("L"), dtype=float)
+        return {view: shot[y : y + high, x : x + wide] for view, (x, y, wide, high) in self.boxes.items()}
 
     def still(self) -> dict[str, np.ndarray]:
-        """All views, once the better pictures that follow each movement have come."""
-        before, end = None, time.monotonic() + SECONDS
+        """The same, once the better pictures that follow each movement have come."""
+        before, end = self.pictures(), time.monotonic() + SECONDS
         while time.monotonic() < end:
-            now = {view: self.picture(view) for view in VIEWS}
-            if before is not None and all(np.array_equal(before[view], now[view]) for view in VIEWS):
+            time.sleep(0.3)
+            now = self.pictures()
+            if all(np.array_equal(before[view], now[view]) for view in VIEWS):
                 return now
             before = now
-            time.sleep(0.3)
         raise AssertionError("the views do not come to rest")
 
     def changes(self, action, views=VIEWS) -> None:
         """Do something; each of these views must then look different."""
-        before = self.still()
+        before, end = self.still(), time.monotonic() + SECONDS
         action()
-        end = time.monotonic() + SECONDS
-        for view in views:
-            while np.abs(self.picture(view) - before[view]).max() < 40:
-                assert time.monotonic() < end, f"the picture of {view} did not change"
-                time.sleep(0.05)
+        same = set(views)
+        while same:
+            assert time.monotonic() < end, f"the pictures of {sorted(same)} did not change"
+            now = self.pictures()
+            same = {view for view in same if np.abs(now[view] - before[view]).max() < 40}
 
     def slide(self, name: str, key: str) -> None:
         self.page.locator(f"#{name}").press(key)
@@ -73,7 +82,7 @@ def server(tmp_path_factory):
     """A running `medad view` of two results, and its address."""
     folder = tmp_path_factory.mktemp("study")
     for seed, name in enumerate(("first", "second")):
-        store(folder, name, spots=2 + seed, seed=seed)
+        store(folder, name, spots=2 + seed, seed=seed, reference=REFERENCE)
     command = [sys.executable, "-m", "MedADLib", "view", str(folder / "out"), "--no-open", "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         watchdog = threading.Timer(60, process.kill)

@@ -24,6 +24,11 @@ def installed(monkeypatch):
     """As if the extra were installed, for what is checked before any of it is needed."""
     monkeypatch.setattr(view_command, "NEEDED", ())
 
+    async def serve(*arguments):
+        raise AssertionError("a page was served")
+
+    monkeypatch.setattr("MedADLib.browser.serving.serve", serve)
+
 
 def view(*words):
     return cli.main(["view", *map(str, words), "--no-open"])

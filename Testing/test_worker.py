@@ -94,6 +94,21 @@ def test_warnings_of_the_library_are_told_once_and_kept(worker):
     assert read_exchange(done["output"], brain_volume()).warnings == tuple(warned)
 
 
+def test_a_long_computation_shows_that_it_is_alive_and_one_that_hangs_does_not(start):
+    worker = start()
+    worker.detect("in_c")
+    assert worker.until("alive", seconds=5)[-1]["id"] == "1"
+    worker.process.kill()
+    worker = start()
+    worker.detect("stubbornly")
+    worker.begun()
+    time.sleep(0.5)
+    while not worker.events.empty():
+        worker.events.get()
+    time.sleep(1.0)
+    assert worker.events.empty()
+
+
 # What goes wrong leaves the process usable.
 
 
@@ -171,15 +186,16 @@ def test_a_detection_cancelled_before_it_began_never_begins(worker):
 # The real thing.
 
 
-def test_the_real_worker_detects_cold_then_warm_started_by_its_path_from_anywhere(start):
+def test_the_real_worker_started_by_its_path_from_anywhere_loads_once_and_detects(start):
     worker = start(script=WORKER)
-    seconds = []
-    for number, warm in (("1", False), ("2", True)):
-        worker.detect("", number, model="brain-t1-atlas")
-        done = worker.end(60)
-        assert done["event"] == "done", done
-        assert done["warm"] is warm
-        back = read_exchange(done["output"], brain_volume(name="scan Zoë"))
-        assert back.reference.count == back.healthy_count > 0
-        seconds.append(back.provenance["seconds"]["loading the model"])
-    assert seconds[1] < 0.1 < seconds[0], "the second one neither imports torch nor reads the model"
+    began = time.monotonic()
+    worker.ask("load", model="brain-t1-atlas")
+    assert worker.until("loaded", seconds=60)[-1]["warm"] is False
+    loading = time.monotonic() - began
+    worker.detect("", model="brain-t1-atlas")
+    done = worker.end(120)
+    assert done["event"] == "done", done
+    back = read_exchange(done["output"], brain_volume(name="scan Zoë"))
+    assert back.reference.count == back.healthy_count > 0
+    again = back.provenance["seconds"]["loading the model"]
+    assert done["warm"] is True and again < loading / 5, "neither torch nor the model is loaded again"

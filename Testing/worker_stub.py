@@ -113,6 +113,8 @@ def frozen(progress):
 
 if __name__ == "__main__":
     sys.path[:0] = [str(HERE.parent), str(HERE)]
+    from MedADLib import worker_service
     from MedADLib.worker import main
 
+    worker_service.HEARTBEAT_SECONDS = 0.2
     os._exit(main(sys.argv[1:], detect, load_model))

@@ -48,8 +48,8 @@ def build_page(server: Any, views: tuple[str, ...], select: Callable[[int], None
 
 def slice_overlay(name: str, title: str) -> None:
     """What is written on a slice view, and its slider."""
-    mixture = "{{ fade > 0 ? ` · ${fade} % pseudo-healthy` : `` }}"
-    html.Div(f"{title} · {{{{ place_{name} }}}}{mixture}", classes="over name")
+    html.Div(f"{title} · {{{{ place_{name} }}}}", classes="over name")
+    html.Div("{{ fade }} % pseudo-healthy", v_if="fade > 0", classes="over mixture")
     for index, edge in enumerate(("left", "right", "low", "high")):
         html.Div(f"{{{{ letters_{name}[{index}] }}}}", classes=f"over {edge}")
     html.Input(
@@ -137,7 +137,7 @@ def _regions(select: Callable[[int], None]) -> None:
                     title=("row.title",),
                     classes=("row.rank === selected ? 'selected' : ''",),
                     click=(select, "[row.rank]"),
-                    raw_attrs=["@keydown.enter=\"$event.target.click()\""],
+                    raw_attrs=['@keydown.enter="$event.target.click()"'],
                 ),
             ):
                 with html.Td():

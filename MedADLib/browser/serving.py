@@ -32,6 +32,8 @@ def free_port(host: str, port: int | None) -> int:
     Raises:
         InputError: If the port is in use or cannot be used, or there is no such host here.
     """
+    if port is not None and not 0 <= port < 1 << 16:
+        raise InputError(f"{port} is no port", "Give one from 1024 to 65535 with --port.")
     for wanted in (USUAL_PORT, 0) if port is None else (port,):
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(host, wanted, type=socket.SOCK_STREAM)[0]
@@ -41,8 +43,6 @@ def free_port(host: str, port: int | None) -> int:
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
                 return probe.getsockname()[1]
-        except OverflowError as error:
-            raise InputError(f"{wanted} is no port", "Give one from 1024 to 65535 with --port.") from error
         except OSError as error:
             failed = error
             if error.errno == errno.EADDRINUSE and port is None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ..slicer.display import show_anomaly, show_labels
-from ..slicer.images import image_from_array
+from ..slicer.live import LiveThreshold
 from ..slicer.scene import SceneResult, show_detection
-from ..slicer.segments import segmentation_of
 from ..slicer.standalone import StandaloneScene
+from ..slicer.transaction import remove_node
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -31,12 +29,19 @@ class Stage:
         self.standalone = StandaloneScene()
         self.result: SceneResult | None = None
 
-    def show(self, detection: Detection) -> None:
-        """Put a detection on show in place of the one before."""
+    def show(self, detection: Detection) -> LiveThreshold:
+        """Put a detection on show in place of the one before.
+
+        Returns:
+            What moves its threshold.
+        """
         scene = self.standalone.scene
         if self.result is not None:
-            for field in fields(self.result):
-                scene.RemoveNode(getattr(self.result, field.name))
+            for node in (*self.result.nodes().values(), self.result.input):
+                if node.IsA("vtkMRMLDisplayableNode"):
+                    for index in reversed(range(node.GetNumberOfDisplayNodes())):
+                        scene.RemoveNode(node.GetNthDisplayNode(index))
+                remove_node(node, scene)
         node = self.standalone.add_volume(detection.volume)
         self.result = show_detection(detection, node, scene)
         # The page draws a legend of its own, in letters that any screen can show.
@@ -45,14 +50,9 @@ class Stage:
             if display.IsA("vtkMRMLColorLegendDisplayNode"):
                 display.SetVisibility(False)
         self._crosshair().SetCrosshairMode(self._crosshair().ShowBasic)
-
-    def update(self, detection: Detection) -> None:
-        """Show the regions of another threshold."""
-        result = self.result
-        result.segmentation.SetAndObserveSegmentation(segmentation_of(detection))
-        result.labels.SetAndObserveImageData(image_from_array(detection.labels.array))
-        show_labels(result.labels, len(detection.regions))
-        show_anomaly(result.anomaly, detection, False)
+        live = LiveThreshold(self.result, detection)
+        live.prepare()
+        return live
 
     def look(self, restored: float, anomaly: float, outlines: bool) -> None:
         """Choose what the slice views show.

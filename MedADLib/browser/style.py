@@ -13,11 +13,12 @@ body { font: 14px/1.4 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sa
 .head .notice { color: #8a4b00; background: #fff4e0; border-radius: 10px; padding: 2px 10px; font-size: 13px; }
 select { font: inherit; color: inherit; border: 1px solid var(--line); border-radius: 6px; padding: 3px 6px;
   background: var(--paper); max-width: 260px; }
-.views { display: grid; grid-template: 1fr 1fr / 1fr 1fr; gap: 2px; background: #39444b; min: 0; overflow: hidden; }
+.views { display: grid; grid-template: 1fr 1fr / 1fr 1fr; gap: 2px; background: #39444b; overflow: hidden; }
 .view { position: relative; background: #000; overflow: hidden; min-width: 0; min-height: 0; }
 .over { position: absolute; color: #e6ebee; font-size: 13px; text-shadow: 0 0 3px #000, 0 0 2px #000;
   pointer-events: none; user-select: none; }
 .over.name { top: 6px; left: 10px; }
+.over.mixture { top: 6px; right: 10px; color: #ffd479; }
 .over.left, .over.right { top: 50%; transform: translateY(-50%); font-weight: 600; }
 .over.left { left: 8px; } .over.right { right: 8px; }
 .over.low, .over.high { left: 50%; transform: translateX(-50%); font-weight: 600; }
@@ -27,6 +28,7 @@ select { font: inherit; color: inherit; border: 1px solid var(--line); border-ra
 .panel { display: flex; flex-direction: column; min-height: 0; background: var(--paper);
   border-left: 1px solid var(--line); }
 .panel > section { padding: 10px 14px; border-bottom: 1px solid var(--line); }
+.panel > section:first-child { max-height: 34vh; overflow: auto; box-sizing: border-box; flex-shrink: 0; }
 .panel .fill { flex: 1; min-height: 96px; overflow: auto; padding: 0; }
 .verdict { font-weight: 600; }
 .warning, .error { margin-top: 6px; padding: 5px 9px; border-radius: 6px; font-size: 13px; }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MedADError
 from ..reopening import StoredResult
@@ -13,10 +13,15 @@ from .page import STEPS, build_page, slice_overlay, space_overlay
 from .stage import Stage
 from .views import SLICES, SPACE, Views
 
+if TYPE_CHECKING:
+    from ..detection import Detection
+    from ..slicer.live import LiveThreshold
+
 OPACITY_PERCENT = 65
 LABELS = ("Red", SPACE, "Green", "Yellow")
 PAUSE_SECONDS = 0.01
 REST_SECONDS = 0.25
+SURFACE_SECONDS = 0.2
 
 
 class Viewer:
@@ -28,11 +33,13 @@ class Viewer:
         open_result: Reads one of them.
     """
 
-    def __init__(self, server: Any, results: list[StoredResult], open_result: Callable[[StoredResult], LiveResult]):
+    def __init__(self, server: Any, results: list[StoredResult], open_result: Callable[[StoredResult], Detection]):
         self._server, self._state = server, server.state
         self._results = {stored.stem: stored for stored in results}
         self._open = open_result
         self._live: LiveResult | None = None
+        self._threshold: LiveThreshold | None = None
+        self._surfaces_wanted = False
         self._shown = ""
         self._wanted = asyncio.Event()
         self._prepare_state()
@@ -49,15 +56,18 @@ class Viewer:
         Raises:
             MedADError: If it cannot be opened; the one before stays.
         """
-        self._live = live = self._open(self._results[name])
+        detection = self._open(self._results[name])
+        self._threshold = self.stage.show(detection)
+        self._live = live = LiveResult(self._threshold)
         self._shown = name
-        self.stage.show(live.detection)
         made = live.detection.provenance.get("model", {})
         with self._state as state:
             state.chosen, state.error = name, ""
             state.warnings = list(live.detection.warnings)
             state.model = f"model {made.get('name', '?')} {made.get('version', '')}"
             state.facts = live.facts()
+            # The slider has steps; what was found stays until it is moved.
+            live.position = round(STEPS * live.position) / STEPS
             state.threshold = round(STEPS * live.position)
             self._look()
             self._say()
@@ -102,14 +112,23 @@ class Viewer:
     async def _work(self) -> None:
         """Follow the controls, always to where they are now: what they passed meanwhile is left out."""
         while True:
-            await self._wanted.wait()
+            try:
+                await asyncio.wait_for(self._wanted.wait(), REST_SECONDS if self._surfaces_wanted else None)
+            except (TimeoutError, asyncio.TimeoutError):
+                self._surfaces_wanted = not self._threshold.finish(SURFACE_SECONDS)
+                self.views.hold_space(self._surfaces_wanted)
+                continue
             self._wanted.clear()
             if self._state.chosen != self._shown:
                 await self._change_result()
             elif self._live is not None:
                 with self._state:
-                    if self._live.move(float(self._state.threshold) / STEPS):
-                        self.stage.update(self._live.detection)
+                    # Surfaces take their time: they are made when the slider rests, and a new move interrupts that.
+                    position = float(self._state.threshold) / STEPS
+                    if position != self._live.position:
+                        self.views.hold_space(True)
+                        self._surfaces_wanted = True
+                        self._live.move(position)
                     self._look()
                     self._say()
                     self.views.draw()

@@ -94,6 +94,10 @@ class Views:
         for view in self.slices.values():
             view.schedule_render()
 
+    def hold_space(self, on: bool) -> None:
+        """Keep the 3-D view as it is, so that the slices can follow a slider sooner."""
+        self.space.set_render_blocked(on)
+
     def place(self, name: str) -> tuple[str, float]:
         """Where a slice is: as ``S 12 mm``, and its offset in mm."""
         to_ras = array_from_matrix(self.slices[name].get_view_node().GetSliceToRAS())

@@ -12,10 +12,12 @@ from .palette import heat_node, region_node
 if TYPE_CHECKING:
     from ..detection import Detection
 
-LEGEND_TITLE = "unusual\n(healthy spreads)"
+ANOMALY_TITLE = "unusual\n(healthy spreads)"
+RESIDUAL_TITLE = "scan less\nrestored"
 LEGEND_SIZE = (0.035, 0.34)
 LEGEND_POSITION = (0.98, 0.05)
 LEGEND_LABELS = 5
+TITLE_SIZE, LABEL_SIZE = 12, 12
 ROUND_STEPS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 OUTLINE_PIXELS = 2
 BODY_COLOUR = (0.88, 0.84, 0.80)
@@ -37,14 +39,14 @@ def show_anomaly(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection, fre
     show_threshold(node, detection)
     if fresh:
         display.SetAndObserveColorNodeID(heat_node(node.GetScene()).GetID())
-        _add_legend(node)
+        add_legend(node, ANOMALY_TITLE)
 
 
 def show_threshold(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection) -> None:
     """Show the anomaly map from the detection's threshold on; its colours stay."""
-    display = node.GetDisplayNode()
+    display = node.GetScalarVolumeDisplayNode()
     if display is not None:
-        low, high = node.GetImageData().GetScalarRange()
+        _, high = node.GetImageData().GetScalarRange()
         display.SetAutoThreshold(False)
         display.SetThreshold(detection.threshold, max(high, detection.threshold) + 1.0)
         display.SetApplyThreshold(True)
@@ -98,18 +100,21 @@ def _round_top(top: float) -> float:
     return (LEGEND_LABELS - 1) * rounded * magnitude
 
 
-def _add_legend(node: slicer.vtkMRMLScalarVolumeNode) -> None:
+def add_legend(node: slicer.vtkMRMLScalarVolumeNode, title: str) -> None:
+    """Explain a volume's colours in the views that show it."""
     scene = node.GetScene()
     legend = scene.AddNewNodeByClass("vtkMRMLColorLegendDisplayNode", f"{node.GetName()} legend")
     if legend is None:
         # The class is registered by Slicer's Colors module; without it the map is shown without a legend.
         return
     legend.SetAndObservePrimaryDisplayNode(node.GetDisplayNode())
-    legend.SetTitleText(LEGEND_TITLE)
+    legend.SetTitleText(title)
     legend.SetLabelFormat("%.3g")
     legend.SetNumberOfLabels(LEGEND_LABELS)
     legend.SetSize(*LEGEND_SIZE)
     legend.SetPosition(*LEGEND_POSITION)
-    legend.GetLabelTextProperty().SetFontFamilyToArial()
+    for style, size in ((legend.GetTitleTextProperty(), TITLE_SIZE), (legend.GetLabelTextProperty(), LABEL_SIZE)):
+        style.SetFontFamilyToArial()
+        style.SetFontSize(size)
     legend.SetVisibility(True)
     node.AddAndObserveDisplayNodeID(legend.GetID())

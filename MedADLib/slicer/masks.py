@@ -50,7 +50,12 @@ def _visible_segments(
         for segment in node.GetSegmentation().GetSegmentIDs()
         if display is None or display.GetSegmentVisibility(segment)
     ]
-    inside = np.zeros(shape, dtype=bool)
-    for segment in ids:
-        inside |= slicer.util.arrayFromSegmentBinaryLabelmap(node, segment, volume_node) != 0
-    return inside
+    scene = volume_node.GetScene()
+    labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "MedAD mask")
+    try:
+        export = slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsToLabelmapNode
+        if not ids or not export(node, ids, labels, volume_node):
+            return np.zeros(shape, dtype=bool)
+        return volume_from_node(labels).array != 0
+    finally:
+        scene.RemoveNode(labels)

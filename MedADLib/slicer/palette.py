@@ -12,8 +12,9 @@ from ..colours import heat_colours, region_colour
 from .roles import ROLE
 
 REGION_COLOURS = 256
-DARKER, BRIGHTER = (0.25, 0.55, 1.0), (1.0, 0.35, 0.25)
-CLEAR_BELOW = 0.1
+DARKER, BRIGHTER = (0.1, 0.35, 1.0), (1.0, 0.15, 0.1)
+PALE = 0.5
+CLEAR_BELOW = 0.15
 # The conversion from CIELAB takes longer than all else about a region.
 rank_colour = cache(region_colour)
 
@@ -25,11 +26,16 @@ def heat_node(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
 
 
 def difference_node(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
-    """Blue for less than expected, red for more, clear around zero; added if the scene has none yet."""
+    """Blue for less than expected, red for more, clear around zero; added if the scene has none yet.
+
+    Slice views know no half-transparent colours, so small differences are pale.
+    """
     colours = []
     for place in np.linspace(-1.0, 1.0, 256).tolist():
-        opacity = max(0.0, (abs(place) - CLEAR_BELOW) / (1.0 - CLEAR_BELOW))
-        colours.append((f"{100 * place:+.0f} %", (*(DARKER if place < 0 else BRIGHTER), opacity)))
+        strength = abs(place)
+        full = DARKER if place < 0 else BRIGHTER
+        colour = [PALE + (part - PALE) * strength for part in full]
+        colours.append((f"{100 * place:+.0f} %", (*colour, float(strength > CLEAR_BELOW))))
     return _table(scene, "difference colours", "MedAD difference", colours)
 
 

@@ -42,6 +42,7 @@ class Panel:
         self._parameters: Any = None
         self._run: Run | None = None
         self._shown: SceneResult | None = None
+        self._volume: slicer.vtkMRMLVolumeNode | None = None
         self._preferences = Preferences()
         self._pending = PendingRuns()
         self.run_panel = RunPanel(ui, self.run, self.cancel)
@@ -92,6 +93,8 @@ class Panel:
         """
         volume = None if self._parameters is None else self._parameters.inputVolume
         result = None if volume is None else find_result(volume, slicer.mrmlScene)
+        another = volume is not None and self._volume not in (None, volume)
+        self._volume = volume
         if not anew and _same(result, self._shown):
             return
         detection = None
@@ -106,6 +109,8 @@ class Panel:
         self.regions_panel.refresh(result, detection)
         if result is not None:
             self._ui.undoButton.enabled = can_undo(result)
+        if result is not None and another:
+            self.result_panel.show_again()
 
     def run(self) -> None:
         """Examine the chosen scan."""
@@ -129,7 +134,9 @@ class Panel:
             if not self._install(self._logic.installer):
                 return
             self.run_panel.begin()
-            self._run = self._logic.start(request, self.run_panel.progress, self._finished)
+            run = self._logic.start(request, self.run_panel.progress, self._finished)
+            # It may have ended before it was known here.
+            self._run = None if run.ended else run
         except MedADError as error:
             self._run = None
             self.run_panel.end(str(error))
@@ -237,14 +244,15 @@ class Panel:
             self.refresh()
 
     def _edit(self) -> None:
-        detection, decisions = self.result_panel.detection, self.regions_panel.decisions
+        # Another module's panel takes the place of this one, which then shows no result any more.
+        result, detection, decisions = self._shown, self.result_panel.detection, self.regions_panel.decisions
         with slicer.util.tryWithErrorDisplay(_("The regions could not be handed on.")):
-            node = send_to_segment_editor(detection, decisions, self._shown, slicer.mrmlScene)
+            node = send_to_segment_editor(detection, decisions, result, slicer.mrmlScene)
             if slicer.util.mainWindow() is not None:
                 slicer.util.selectModule("SegmentEditor")
                 editor = slicer.util.getModuleWidget("SegmentEditor").editor
                 editor.setSegmentationNode(node)
-                editor.setSourceVolumeNode(self._shown.input)
+                editor.setSourceVolumeNode(result.input)
 
     def _export(self) -> None:
         folder = qt.QFileDialog.getExistingDirectory(

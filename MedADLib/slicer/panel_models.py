@@ -130,5 +130,4 @@ def show_text(title: str, text: str) -> None:
     buttons.connect("rejected()", dialog.reject)
     layout.addWidget(buttons)
     dialog.resize(640, 560)
-    dialog.setAttribute(qt.Qt.WA_DeleteOnClose)
-    dialog.open()
+    dialog.exec_()

@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..colours import region_colour
-from ..summary import place
+from ..summary import place, short_place
 from .decisions import Decisions
 from .scene import jump_to
 
@@ -38,14 +38,14 @@ class RegionsPanel:
         self._result: SceneResult | None = None
         self._regions: dict[int, Region] = {}
         self.decisions: Decisions | None = None
-        headers = [_("#"), _("Name"), _("Volume (ml)"), _("Peak"), _("p"), _("Location")]
+        headers = [_("#"), _("Name"), _("ml"), _("Peak"), _("p"), _("Location (mm)")]
         tips = [
             _("Rank; tick to keep, untick to reject"),
             _("Double-click to change"),
-            "",
+            _("Volume in millilitres"),
             _("Largest value of the map in the region, in healthy spreads"),
             _("How often a healthy scan holds a region with such a peak"),
-            _("Centre of the region"),
+            _("Centre of the region in the patient: left or right, anterior or posterior, superior or inferior, in mm"),
         ]
         table = ui.regionsTable
         table.setColumnCount(len(headers))
@@ -54,7 +54,9 @@ class RegionsPanel:
             item.setToolTip(tip)
             table.setHorizontalHeaderItem(column, item)
         table.verticalHeader().setVisible(False)
-        table.horizontalHeader().setStretchLastSection(True)
+        for column in range(len(headers)):
+            table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
+        table.horizontalHeader().setSectionResizeMode(LOCATION, qt.QHeaderView.Stretch)
         table.connect("itemSelectionChanged()", self._selected)
         table.connect("cellClicked(int,int)", self._clicked)
         table.connect("cellDoubleClicked(int,int)", self._double_clicked)
@@ -105,15 +107,13 @@ class RegionsPanel:
                     red, green, blue = (round(255 * part) for part in region_colour(region.rank))
                     item.setData(qt.Qt.DecorationRole, qt.QColor(red, green, blue))
                 elif column == LOCATION:
-                    item.setText(place(region.centroid_ras))
+                    item.setText(short_place(region.centroid_ras))
                     item.setToolTip(place(region.centroid_ras))
                 else:
                     item.setData(qt.Qt.DisplayRole, numbers[column])
                 item.setFlags(flags)
                 table.setItem(row, column, item)
         table.setSortingEnabled(True)
-        table.resizeColumnsToContents()
-        table.horizontalHeader().setStretchLastSection(True)
         table.blockSignals(blocked)
 
     def _region_of(self, row: int) -> Region | None:

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from ..summary import panel_verdict
 from .live import LiveThreshold
+from .panel_run import sentence
 from .viewing import cross_fade, set_opacity, show, show_3d
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class ResultPanel:
         self._show_threshold()
         self._ui.surfacesCheckBox.checked = bool(result.segmentation.GetDisplayNode().GetVisibility3D())
         self._rest.start()
-        warnings = "\n".join(f"⚠ {text}" for text in detection.warnings)
+        warnings = "\n".join(f"⚠ {sentence(text)}" for text in detection.warnings)
         self._ui.warningsLabel.text = warnings
         self._ui.warningsLabel.visible = bool(warnings)
 

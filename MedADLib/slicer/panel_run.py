@@ -61,7 +61,7 @@ class RunPanel:
         self._ui.progressBar.setValue(round(1000 * fraction))
         left = self._left.text(fraction)
         what = message or stage
-        self._ui.stageLabel.text = f"{what[:1].upper()}{what[1:]} – {100 * fraction:.0f} %{', ' + left if left else ''}"
+        self._ui.stageLabel.text = f"{sentence(what)} – {100 * fraction:.0f} %{', ' + left if left else ''}"
 
     def cancelling(self) -> None:
         """Show that the run is being stopped."""
@@ -80,7 +80,7 @@ class RunPanel:
 
     def say(self, message: str) -> None:
         """Show a message below the button."""
-        self._ui.statusLabel.text = message
+        self._ui.statusLabel.text = sentence(message)
         self._ui.statusLabel.visible = bool(message)
 
     def log(self, line: str) -> None:
@@ -100,3 +100,8 @@ class RunPanel:
 
     def _show_log(self, checked: bool) -> None:
         self._ui.logText.visible = checked
+
+
+def sentence(text: str) -> str:
+    """The text with its first letter as a sentence has it."""
+    return f"{text[:1].upper()}{text[1:]}"

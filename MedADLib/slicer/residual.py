@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import slicer
 
+from .display import RESIDUAL_TITLE, add_legend
 from .hierarchy import place_beside
 from .images import image_from_array, matrix_from_array, volume_from_node
 from .palette import difference_node
@@ -93,6 +94,7 @@ def _fill(node: slicer.vtkMRMLScalarVolumeNode, result: SceneResult) -> None:
     node.SetAndObserveImageData(image_from_array(difference))
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
+        add_legend(node, RESIDUAL_TITLE)
     sizes = np.abs(difference[inside]) if inside.any() else np.zeros(1)
     large = max(float(np.percentile(sizes, LARGE_PERCENTILE)), 1e-6)
     display = node.GetDisplayNode()

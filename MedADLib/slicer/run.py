@@ -77,6 +77,9 @@ class Run:
         on_progress: Told (stage, fraction of the whole in [0, 1], message).
         on_finished: Told the outcome.
         folder: Where the temporary folder is made; None for the system's.
+
+    Attributes:
+        ended: Whether the outcome was reported.
     """
 
     def __init__(
@@ -96,7 +99,7 @@ class Run:
         self._found: dict[int, Detection] = {}
         self._warnings: list[str] = []
         self._removed = False
-        self._ended = False
+        self.ended = False
 
     def start(self) -> None:
         """Begin; returns at once.
@@ -125,7 +128,7 @@ class Run:
 
     def cancel(self) -> None:
         """Stop; the outcome follows within two seconds."""
-        if not self._ended:
+        if not self.ended:
             self._client.cancel()
 
     def progress(self, stage: str, fraction: float, message: str) -> None:
@@ -215,8 +218,8 @@ class Run:
         return result
 
     def _end(self, outcome: Outcome) -> None:
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             self._clean_up()
             self._on_finished(outcome)
 

@@ -48,6 +48,7 @@ class CubeClient:
         if self._failure:
             listener.failed("InputError", self._failure)
             return
+        Path(job.output).mkdir()
         write_exchange(find_cube(read_volume(Path(job.input))), Path(job.output))
         listener.done(job.output, 0.1)
 

@@ -6,6 +6,7 @@ from types import TracebackType
 
 import slicer
 
+from .roles import ROLE
 from .segments import release
 
 
@@ -94,13 +95,26 @@ class SceneTransaction:
 
 
 def remove_node(node: slicer.vtkMRMLNode, scene: slicer.vtkMRMLScene) -> None:
-    """Remove a node and its item in the subject hierarchy, which only the application removes by itself."""
+    """Remove a node with its item in the subject hierarchy and the nodes that say how it looks and where it is stored.
+
+    Colours go with the last node that is shown in them.
+    """
+    others = []
+    if node.IsA("vtkMRMLDisplayableNode"):
+        displays = [node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes())]
+        colours = [display.GetColorNode() for display in displays if display is not None]
+        others += [*displays, *(colour for colour in colours if colour and colour.GetAttribute(ROLE))]
+    if node.IsA("vtkMRMLStorableNode") and not node.IsA("vtkMRMLColorNode"):
+        others.append(node.GetStorageNode())
     hierarchy = scene.GetSubjectHierarchyNode()
     if hierarchy is not None and hierarchy is not node:
         item = hierarchy.GetItemByDataNode(node)
         if item:
             hierarchy.RemoveItem(item, False, False)
     scene.RemoveNode(node)
+    for other in others:
+        if other is not None and scene.IsNodePresent(other) and not _is_used_colour(other, scene):
+            scene.RemoveNode(other)
 
 
 def _is_used_colour(node: slicer.vtkMRMLNode, scene: slicer.vtkMRMLScene) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .transaction import SceneTransaction
 
 WHATS = ("anomaly", "restored", "residual", "scan")
-OVERLAY_OPACITY = 0.65
+OVERLAY_OPACITY = 0.5
 ASIDE = "MedAD.aside"
 
 
@@ -65,9 +65,6 @@ def show_in_slices(
         transaction: Told about what exists before it changes.
     """
     _lay(result, scene, result.anomaly, opacity, transaction)
-    # A legend looks for views with its volume only when it changes itself.
-    for index in range(result.anomaly.GetNumberOfDisplayNodes()):
-        result.anomaly.GetNthDisplayNode(index).Modified()
 
 
 def set_opacity(result: SceneResult, scene: slicer.vtkMRMLScene, opacity: float) -> None:
@@ -123,6 +120,10 @@ def _lay(
         view.SetForegroundVolumeID(overlay.GetID())
         view.SetForegroundOpacity(opacity)
     _bring_forward(result, scene, transaction)
+    # A legend looks for views with its volume only when it changes itself.
+    for node in list(scene.GetNodes()):
+        if node.IsA("vtkMRMLColorLegendDisplayNode"):
+            node.Modified()
 
 
 def _bring_forward(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction | None) -> None:

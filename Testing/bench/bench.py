@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
@@ -19,16 +17,15 @@ from MedADLib.slicer.standalone import StandaloneScene
 
 from . import appearance, dialogs, driver, errors, signals
 from .boot import Layers
-from .eyes import PANEL_WIDTH, Eyes
+from .eyes import Eyes
 from .hands import Hands
-from .modules import ScriptedModule
+from .host import Host
 from .packages import Packages
-from .scripted import ModuleParent, PanelParent, WidgetParent
 
-ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_MS = 2000
 
 
-class Bench(Hands, Eyes):
+class Bench(Hands, Eyes, Host):
     """Slicer around a scripted module, as far as the module can tell.
 
     Args:
@@ -38,6 +35,7 @@ class Bench(Hands, Eyes):
         without_layout_manager: Whether Slicer runs without a main window.
         testing: Whether Slicer runs with --testing.
         pytorch_extension: Whether the extension PyTorch is installed.
+        packaging: Whether this Slicer has slicer.packaging, which came with 5.12.
 
     Attributes:
         ui: The widgets of the open module by name, under PythonQt's rules.
@@ -61,8 +59,11 @@ class Bench(Hands, Eyes):
         without_layout_manager: bool = False,
         testing: bool = False,
         pytorch_extension: bool = True,
+        packaging: bool = True,
     ):
+        super().__init__()
         self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.without_layout_manager = without_layout_manager
         self.application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
         appearance.apply(self.application, dark, font_points)
@@ -71,23 +72,23 @@ class Bench(Hands, Eyes):
         self.dialogs.testing = testing
         self.packages = Packages()
         self.packages.pytorch_extension = pytorch_extension
+        self.packages.packaging = packaging
         self.extensions: set[str] = {"PyTorch"} if pytorch_extension else set()
         self.errors = errors.Collector()
         self.restarts = 0
-        self.selected = ""
-        self.widget: Any = None
-        self.widgets: dict[str, Any] = {}
-        self._files: dict[str, Path] = {}
-        self._python: dict[str, Any] = {}
-        self._panels: dict[str, PanelParent] = {}
         self._closed = False
         self.window = QtWidgets.QScrollArea()
         self.window.setWidgetResizable(True)
+        self.window.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         self.window.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.errors.start()
         errors.use(self.errors)
         dialogs.use(self.dialogs)
-        self.layers = Layers(self)
+        try:
+            self.layers = Layers(self)
+        except BaseException:
+            self._forget()
+            raise
 
     def __enter__(self) -> Bench:
         return self
@@ -135,98 +136,6 @@ class Bench(Hands, Eyes):
         """Qt's complaints."""
         return self.errors.qt_warnings
 
-    @property
-    def ui(self) -> Any:
-        """The open module's widgets."""
-        return self.widget.ui
-
-    def open_module(self, name: str, file: Path | None = None) -> Any:
-        """Load a scripted module afresh, build its panel and enter it.
-
-        Args:
-            name: Of the module.
-            file: Where it is; None for NAME/NAME.py in the repository.
-
-        Returns:
-            The module's widget object.
-        """
-        self._files[name] = Path(file) if file is not None else ROOT / name / f"{name}.py"
-        self._load_module(name)
-        slicer.app._events.startupCompleted.emit()
-        self._select(name)
-        return self.widget
-
-    def _load_module(self, name: str) -> None:
-        spec = importlib.util.spec_from_file_location(name, self._files[name])
-        module = importlib.util.module_from_spec(spec)
-        self.layers.add_module(name, module)
-        spec.loader.exec_module(module)
-        parent = ModuleParent()
-        parent.name, parent.path = name, str(self._files[name])
-        self._python[name] = module
-        slicer.modules._add(ScriptedModule(self, name, parent.path, parent))
-        slicer.modules._instances[f"{name}Instance"] = getattr(module, name)(parent)
-
-    def _make_widget(self, name: str) -> None:
-        self._panels[name] = PanelParent(WidgetParent())
-        widget = getattr(self._python[name], f"{name}Widget")(self._panels[name])
-        self.widgets[name] = slicer.modules._instances[f"{name}Widget"] = widget
-        widget.setup()
-
-    def _select(self, name: str) -> None:
-        if self.selected == name:
-            return
-        self.leave_module()
-        if name not in self.widgets:
-            self._make_widget(name)
-        self.widget = self.widgets[name]
-        self.selected = name
-        self.window.takeWidget()
-        self.window.setWidget(self._panels[name]._panel._object)
-        self.window.resize(PANEL_WIDTH, 1000)
-        self.window.show()
-        self.enter_module()
-
-    def enter_module(self) -> None:
-        """The user comes (back) to the module."""
-        panel = self._panels[self.selected]
-        if not panel._entered:
-            panel._entered = True
-            self.widget.enter()
-        driver.settle()
-
-    def leave_module(self) -> None:
-        """The user goes to another module."""
-        panel = self._panels.get(self.selected)
-        if panel is not None and panel._entered:
-            panel._entered = False
-            self.widget.exit()
-        driver.settle()
-
-    def reload_module(self, name: str | None = None) -> Any:
-        """What the developer's Reload button does; returns the module object."""
-        name = name or self.selected
-        entered = self._panels[name]._entered
-        self._destroy(name)
-        self._load_module(name)
-        self.selected = ""
-        if entered:
-            self._select(name)
-        return self._python[name]
-
-    def _destroy(self, name: str) -> None:
-        widget, panel = self.widgets.pop(name), self._panels.pop(name)
-        if panel._entered:
-            widget.exit()
-        widget.cleanup()
-        for child in panel._panel._object.findChildren(QtWidgets.QWidget):
-            if hasattr(child, "setMRMLScene"):
-                child.setMRMLScene(None)
-        if self.window.widget() is panel._panel._object:
-            self.window.takeWidget()
-        panel._panel._object.deleteLater()
-        driver.settle()
-
     def close_scene(self) -> None:
         """Close the scene as File, Close Scene does."""
         self.scene.Clear(0)
@@ -255,11 +164,14 @@ class Bench(Hands, Eyes):
                 self._destroy(name)
             driver.settle()
             states = QtCore.QProcess.ProcessState
-            for process in self.dialogs.processes:
+            for process in list(self.dialogs.processes):
+                # One that was told to end may take a moment; Slicer would be gone by then.
+                if Shiboken.isValid(process) and process.state() != states.NotRunning:
+                    process.waitForFinished(PATIENCE_MS)
                 if Shiboken.isValid(process) and process.state() != states.NotRunning:
                     running.append(process.program())
                     process.kill()
-                    process.waitForFinished(2000)
+                    process.waitForFinished(PATIENCE_MS)
             if QtWidgets.QApplication.overrideCursor() is not None:
                 QtWidgets.QApplication.restoreOverrideCursor()
                 running.append("the wait cursor")
@@ -268,12 +180,16 @@ class Bench(Hands, Eyes):
             signals.forget_dead()
         finally:
             self.layers.close()
-            dialogs.use(None)
-            errors.use(None)
-            self.errors.stop()
+            self._forget()
         if check:
             self.errors.check()
             if running:
                 raise AssertionError(f"left running: {', '.join(running)}")
             if self.answers:
                 raise AssertionError(f"answers that nobody asked for: {list(self.answers)}")
+
+    def _forget(self) -> None:
+        """Listen no longer."""
+        dialogs.use(None)
+        errors.use(None)
+        self.errors.stop()

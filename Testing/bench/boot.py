@@ -10,10 +10,10 @@ import slicer
 import slicer.util
 
 from . import ctk, parameters, qt, scripted, widgets
+from .app_functions import Functions
 from .application import Application
 from .modules import Modules
 from .pythonqt import Class
-from .util import Util
 
 ABSENT = object()
 
@@ -40,15 +40,15 @@ class Layers:
             sys.modules[name] = module
             if name.startswith("slicer."):
                 self._set(slicer, name.partition(".")[2], module)
-        if "PyTorchUtils" not in modules:
+        for name in {"PyTorchUtils", "slicer.packaging"} - set(modules):
             # None makes an import fail, whatever is installed.
-            self._modules["PyTorchUtils"] = sys.modules.get("PyTorchUtils", ABSENT)
-            sys.modules["PyTorchUtils"] = None
+            self._modules[name] = sys.modules.get(name, ABSENT)
+            sys.modules[name] = None
         self._set(slicer, "mrmlScene", bench.standalone.scene)
         self._set(slicer, "modules", Modules(bench.standalone))
         for name, widget in widgets.SLICER.items():
             self._set(slicer, name, Class(widget))
-        for name, function in Util(bench).replacements().items():
+        for name, function in Functions(bench).replacements().items():
             self._set(slicer.util, name, function)
         self._set(slicer, "app", Application(bench, bench.folder))
 

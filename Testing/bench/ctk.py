@@ -39,7 +39,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     def _header(self):
         return QRect(0, 0, self.width(), self._header_height())
 
-    def isCollapsed(self):
+    def _is_collapsed(self):
         return self._collapsed
 
     def setCollapsed(self, collapsed):
@@ -56,7 +56,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         self.updateGeometry()
         self.contentsCollapsed.emit(collapsed)
 
-    collapsed = Property(bool, isCollapsed, setCollapsed, notify=contentsCollapsed)
+    collapsed = Property(bool, _is_collapsed, setCollapsed, notify=contentsCollapsed)
 
     def isFlat(self):
         return self._flat

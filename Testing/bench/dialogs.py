@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import deque
 from typing import Any
+from weakref import WeakSet
 
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtCore, QtGui, QtWidgets
 
 from .conversion import Wrapped, to_python
 from .errors import report
@@ -38,7 +39,7 @@ class Dialogs:
         self.testing = False
         self.opened_urls: list[str] = []
         self.settings_file = ""
-        self.processes: list[QtCore.QProcess] = []
+        self.processes: WeakSet[QtCore.QProcess] = WeakSet()
 
     def say(self, kind: str, text: str) -> None:
         """Record a message."""
@@ -175,6 +176,18 @@ def file_paths(parent: Any = None, caption: str = "", directory: str = "", filte
 def input_text(parent: Any, title: str, label: str, *more: Any) -> str:
     """A text that the user types, or "" if they cancel."""
     return current().ask("input", label, None) or ""
+
+
+def input_number(parent: Any, title: str, label: str, value: float = 0, *more: Any) -> float:
+    """A number that the user types, or the given one if they cancel."""
+    answer = current().ask("input", label, None)
+    return value if answer is None else answer
+
+
+def input_colour(initial: Any = None, parent: Any = None, title: str = "", *more: Any) -> Any:
+    """A colour by its name; an invalid one if the user cancels."""
+    answer = current().ask("input", title, None)
+    return QtGui.QColor(answer) if answer else QtGui.QColor()
 
 
 def open_url(url: Any) -> bool:

@@ -106,7 +106,7 @@ def guarded(function):
 
     def call(*arguments):
         try:
-            return function(*arguments)
+            function(*arguments)
         except Exception as error:
             report(error)
 

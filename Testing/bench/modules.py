@@ -58,7 +58,7 @@ class _Representation:
 
     def self(self) -> Any:
         """The Python object of the panel."""
-        return self._bench.widgets[self._name]
+        return self._bench._widget_of(self._name)
 
 
 class Modules:

@@ -19,6 +19,7 @@ class Packages:
         missing: Names of packages that pip_check and pip_ensure take for missing.
         outcome: None if installing works, an exception if it fails, or a function called with the requirements.
         pytorch_extension: Whether the PyTorch extension (the module PyTorchUtils) is there.
+        packaging: Whether there is a slicer.packaging.
         torch: What installTorch gives: a module, None where the user refuses, or an exception to raise.
         torch_installed: What torchInstalled() says.
         sample_data: Arguments of every registerCustomSampleDataSource.
@@ -29,6 +30,7 @@ class Packages:
         self.missing: set[str] = set()
         self.outcome: Any = None
         self.pytorch_extension = True
+        self.packaging = True
         self.torch: Any = types.ModuleType("torch")
         self.torch_installed = True
         self.sample_data: list[dict] = []
@@ -82,7 +84,9 @@ class Packages:
         packaging.load_requirements = load_requirements
         sample_data = types.ModuleType("SampleData")
         sample_data.SampleDataLogic = type("SampleDataLogic", (_SampleDataLogic,), {"_packages": self})
-        found = {"slicer.packaging": packaging, "SampleData": sample_data}
+        found = {"SampleData": sample_data}
+        if self.packaging:
+            found["slicer.packaging"] = packaging
         if self.pytorch_extension:
             torch = types.ModuleType("PyTorchUtils")
             torch.PyTorchUtilsLogic = type("PyTorchUtilsLogic", (_PyTorchUtilsLogic,), {"_packages": self})
@@ -123,10 +127,6 @@ class _PyTorchUtilsLogic:
     @property
     def torch(self):
         return self._packages.torch
-
-    @staticmethod
-    def torchVersionInformation(*arguments):
-        return "PyTorch of the bench"
 
 
 class _SampleDataLogic:

@@ -27,7 +27,7 @@ class QtModule(types.ModuleType):
 
 
 def _start_process(process: QtCore.QProcess, *arguments: Any) -> None:
-    dialogs.current().processes.append(process)
+    dialogs.current().processes.add(process)
     process.start(*arguments)
 
 
@@ -61,6 +61,10 @@ static_replacements.update(
         ("QMessageBox", "critical"): dialogs.static_box("error"),
         ("QInputDialog", "getText"): dialogs.input_text,
         ("QInputDialog", "getItem"): dialogs.input_text,
+        ("QInputDialog", "getInt"): dialogs.input_number,
+        ("QInputDialog", "getDouble"): dialogs.input_number,
+        ("QColorDialog", "getColor"): dialogs.input_colour,
+        ("QMessageBox", "about"): dialogs.static_box("info"),
         ("QDesktopServices", "openUrl"): dialogs.open_url,
     }
 )

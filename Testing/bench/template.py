@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SOURCE = '''
+SOURCE = """
 import enum
 from pathlib import Path
 from typing import Annotated
@@ -71,6 +71,8 @@ class SmallWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = SmallLogic()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        # While a scene is read, references point at nodes that are not there yet; nothing tells when they are.
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.initializeParameterNode()
 
@@ -127,7 +129,7 @@ class SmallLogic(ScriptedLoadableModuleLogic):
         if threshold > 199:
             raise RuntimeError("the threshold is too high")
         return int((slicer.util.arrayFromVolume(node) > threshold).sum())
-'''
+"""
 UI = """<?xml version="1.0" encoding="UTF-8"?>
 <ui version="4.0">
  <class>Small</class>
@@ -142,7 +144,9 @@ UI = """<?xml version="1.0" encoding="UTF-8"?>
       </item>
       <item row="0" column="1">
        <widget class="qMRMLNodeComboBox" name="inputSelector">
-        <property name="nodeTypes"><stringlist notr="true"><string>vtkMRMLScalarVolumeNode</string></stringlist></property>
+        <property name="nodeTypes">
+         <stringlist notr="true"><string>vtkMRMLScalarVolumeNode</string></stringlist>
+        </property>
         <property name="showChildNodeTypes"><bool>false</bool></property>
         <property name="noneEnabled"><bool>true</bool></property>
         <property name="SlicerParameterName" stdset="0"><string notr="true">inputVolume</string></property>

@@ -16,7 +16,7 @@ from . import dialogs, errors, uiloader
 from .pythonqt import Object
 
 
-class Util:
+class Functions:
     """Those functions, for one bench."""
 
     def __init__(self, bench):
@@ -116,11 +116,11 @@ class Util:
         return module
 
     def getModuleLogic(self, name):
-        widget = self._bench.widgets.get(getattr(name, "name", name))
-        return widget.logic if widget is not None else self.getModule(name).logic()
+        name = getattr(name, "name", name)
+        return self._bench._widget_of(name).logic if name in self._bench._python else self.getModule(name).logic()
 
     def getModuleWidget(self, name):
-        return self._bench.widgets[getattr(name, "name", name)]
+        return self._bench._widget_of(getattr(name, "name", name))
 
     def selectModule(self, name):
         self._bench._select(getattr(name, "name", name))
@@ -153,7 +153,7 @@ class Util:
     def loadVolume(self, filename, properties=None):
         from MedADLib.volume import Volume
 
-        node = self._bench.standalone.add_volume(Volume.read(Path(filename)))
+        node = self._bench.load_volume(Volume.read(Path(filename)))
         if properties and properties.get("name"):
             node.SetName(properties["name"])
         return node
@@ -166,9 +166,6 @@ class Util:
 
     def restart(self):
         slicer.app.restart()
-
-    def plot(self, *arguments, **kwargs):
-        raise NotImplementedError("the bench has no charts")
 
     @contextlib.contextmanager
     def WaitCursor(self, show=True):

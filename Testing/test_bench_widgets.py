@@ -1,0 +1,173 @@
+"""The bench's widgets and its Qt do what those of Slicer do."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+pytest.importorskip("PySide6", reason="PySide6 is not installed (pip install PySide6_Essentials)")
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
+
+from bench.driver import CannotUseError  # noqa: E402
+from bench.fixtures import bench, small  # noqa: E402
+from bench.template import write_module  # noqa: E402
+from bench.widgets import ALL  # noqa: E402
+from conftest import brain_volume  # noqa: E402
+
+__all__ = ["bench", "small"]
+
+API = json.loads((Path(__file__).parent / "bench" / "slicer_api.json").read_text())
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL) & set(API)))
+def test_a_stand_in_offers_only_what_the_real_widget_has(name):
+    real = API[name]
+    known = {*real["properties"], *real["signals"], *real["methods"]}
+    own = {entry for entry in vars(ALL[name]) if not entry.startswith("_") and entry != "staticMetaObject"}
+    events = {"paintEvent", "hitButton"}
+    assert own - known - events == set()
+    signals = {text.partition("(")[0] for text in vars(ALL[name]).get("_signal_aliases", {})}
+    assert signals <= set(real["signals"])
+
+
+def test_a_slider_is_dragged_and_announces_while_it_moves(small):
+    moves, ends = [], []
+    small.ui.thresholdSlider.connect("valueIsChanging(double)", moves.append)
+    small.ui.thresholdSlider.connect("valueChanged(double)", ends.append)
+    small.drag("thresholdSlider", 150.0)
+    value = small.ui.thresholdSlider.value
+    assert abs(value - 150) < 2 and moves[-1] == ends[-1] == value
+    assert len(moves) > 3 and small.widget._parameterNode.threshold == value
+    small.ui.thresholdSlider.tracking = False
+    ends.clear()
+    small.drag("thresholdSlider", 50.0)
+    assert len(ends) == 1 and abs(ends[0] - 50) < 2
+    small.key("thresholdSlider", "Right")
+    assert small.ui.thresholdSlider.value == pytest.approx(ends[0] + 0.5)
+
+
+def test_a_node_selector_follows_the_scene(small):
+    import qt
+
+    selector, heard = small.ui.inputSelector, []
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", heard.append)
+    first = small.scan
+    second = small.standalone.add_volume(brain_volume(name="second"))
+    small.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+    assert selector.nodeCount() == 2 and heard == []
+    small.select_node(selector, second)
+    assert heard == [second] and selector.currentNodeID == second.GetID()
+    second.SetName("renamed")
+    assert selector._object._combo.currentText() == "renamed"
+    small.scene.RemoveNode(second)
+    assert selector.currentNode() is None and heard[-1] is None
+    small.select_node(selector, first)
+    selector.addAttribute("vtkMRMLScalarVolumeNode", "kind", "1")
+    assert selector.nodeCount() == 0
+    first.SetAttribute("kind", "1")
+    assert selector.nodeCount() == 1
+    first.SetHideFromEditors(True)
+    assert selector.nodeCount() == 0
+    with pytest.raises(TypeError):
+        selector.currentNodeID()
+    assert isinstance(selector, qt.QWidget) and not isinstance(selector, qt.QComboBox)
+
+
+def test_a_section_hides_what_is_in_it(small):
+    high = small.grab().shape[0]
+    small.click("section")
+    assert small.ui.section.collapsed and not small.ui.applyButton.isVisible()
+    assert small.grab().shape[0] < high
+    small.click("section")
+    assert not small.ui.section.collapsed
+    small.click("applyButton")
+
+
+def test_connections_trim_arguments_and_can_be_undone(bench):
+    import qt
+
+    button, heard = qt.QPushButton("x"), []
+
+    def with_one(checked):
+        heard.append(checked)
+
+    def with_none():
+        heard.append("none")
+
+    button.connect("clicked(bool)", with_one)
+    button.connect("clicked(bool)", with_none)
+    button.click()
+    assert heard == [False, "none"]
+    assert button.disconnect("clicked(bool)", with_one) and not button.disconnect("clicked(bool)", with_one)
+    button.click()
+    assert heard == [False, "none", "none"]
+    button.clicked()
+    assert heard[3:] == ["none"]
+    box = qt.QCheckBox()
+    button.connect("clicked(bool)", box, "setVisible(bool)")
+    with pytest.raises(ValueError, match="does not exist"):
+        button.connect("clicked(bool)", box, "setNothing(bool)")
+
+
+def test_enumerators_statics_and_values_are_where_pythonqt_has_them(bench):
+    import ctk
+    import qt
+
+    assert qt.Qt.AlignRight | qt.Qt.AlignVCenter and qt.QProcess.NotRunning == qt.QProcess().state()
+    assert qt.QMessageBox.Yes != qt.QMessageBox.No and qt.QAbstractItemView.SelectRows and qt.QHeaderView.Stretch
+    table = qt.QTableWidget(2, 1)
+    item = qt.QTableWidgetItem("a")
+    item.setFlags(item.flags() & ~qt.Qt.ItemIsEditable)
+    item.setForeground(qt.QBrush(qt.QColor(255, 0, 0)))
+    item.setData(qt.Qt.UserRole, {"python": 1})
+    table.setItem(0, 0, item)
+    table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+    assert table.item(0, 0).text() == "a" and table.item(0, 0).data(qt.Qt.UserRole) == {"python": 1}
+    assert table.item(1, 0) is None and table.rowCount == 2
+    assert qt.QByteArray(b"ab\x00c").data() == b"ab\x00c"
+    assert qt.QUrl("https://example.org/x").path() == "/x"
+    slider = ctk.ctkSliderWidget()
+    slider.setRange(0.0, 2.0)
+    slider.decimals = 3
+    slider.value = 0.125
+    assert slider.value == 0.125
+    holder = qt.QWidget()
+    layout = qt.QVBoxLayout(holder)
+    layout.addWidget(slider)
+    assert holder.findChild(ctk.ctkSliderWidget) == slider and holder.children()[1] is slider
+
+
+def test_cells_are_read_clicked_and_edited(bench, tmp_path):
+    table = '<widget class="QTableWidget" name="table"><property name="minimumSize"><size><width>200</width>'
+    table += "<height>90</height></size></property></widget>"
+    label = '<widget class="QLabel" name="resultLabel"/>'
+    code = {
+        "self.initializeParameterNode()\n\n    def cleanup": """self.initializeParameterNode()
+        table = self.ui.table
+        table.setColumnCount(2)
+        table.setRowCount(2)
+        for row in range(2):
+            box = qt.QTableWidgetItem("keep")
+            box.setCheckState(qt.Qt.Checked)
+            table.setItem(row, 0, box)
+            table.setItem(row, 1, qt.QTableWidgetItem("name"))
+
+    def cleanup""",
+    }
+    bench.open_module("Small", write_module(tmp_path, code, {label: table}))
+    clicked, changed = [], []
+    bench.ui.table.connect("cellClicked(int,int)", lambda row, column: clicked.append((row, column)))
+    bench.ui.table.connect("itemChanged(QTableWidgetItem*)", lambda item: changed.append(item.text()))
+    bench.cell("table", 1, 1).click()
+    assert clicked == [(1, 1)] and bench.cell("table", 1, 1).text == "name"
+    bench.cell("table", 1, 1).type("cyst")
+    assert bench.cell("table", 1, 1).text == "cyst" and changed == ["cyst"]
+    assert bench.cell("table", 0, 0).checked
+    bench.cell("table", 0, 0).tick()
+    assert not bench.cell("table", 0, 0).checked
+    with pytest.raises(CannotUseError, match="no cell 5, 0"):
+        bench.cell("table", 5, 0)

@@ -1,0 +1,80 @@
+"""A result in words: the verdict of the panel, and how the result was made."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from conftest import synthetic_detection
+
+from MedADLib.provenance_text import provenance_text
+from MedADLib.summary import panel_verdict
+
+
+def detection(score=12.5, scores=(1.0, 2.0, 3.0, 4.0, 5.0), spots=2):
+    found = synthetic_detection(spots=spots)
+    reference = dataclasses.replace(
+        found.reference, sample_scores=np.array(scores), maxima=np.array(scores, dtype=float)
+    )
+    return dataclasses.replace(found, score=score, reference=reference, healthy_count=len(scores))
+
+
+@pytest.mark.parametrize(
+    "score, scores, words",
+    [
+        (12.5, (1, 2, 3, 4, 5), "More unusual than 5 of 5 healthy scans"),
+        (5.0, (1, 2, 3, 4, 5), "More unusual than 4 of 5 healthy scans"),
+        (3.0, (3, 3, 3), "No more unusual than any of 3 healthy scans"),
+        (0.0, (1, 2), "No more unusual than any of 2 healthy scans"),
+        (9.0, (1,), "More unusual than 1 of 1 healthy scan;"),
+        (1.0, (1,), "No more unusual than the one healthy scan"),
+    ],
+)
+def test_the_verdict_counts_healthy_scans_that_score_less(score, scores, words):
+    text = panel_verdict(detection(score, scores))
+    assert text.startswith(words)
+    assert text.endswith(f"smallest possible p is {1 / (len(scores) + 1):.2g}")
+
+
+def test_the_verdict_in_full():
+    assert panel_verdict(detection()) == (
+        "More unusual than 5 of 5 healthy scans; 2 regions; smallest possible p is 0.17"
+    )
+    assert "; 1 region; " in panel_verdict(detection(spots=1))
+
+
+def test_without_a_region_the_verdict_says_how_large_the_largest_value_is():
+    text = panel_verdict(detection(spots=0))
+    assert "; no region above the threshold of 3, the largest value is 0.5 healthy spreads; " in text
+    empty = detection(spots=0)
+    empty = dataclasses.replace(empty, anomaly=empty.anomaly.with_array(empty.anomaly.array * 0))
+    assert "largest value is 0 healthy spreads" in panel_verdict(empty)
+    specks = dataclasses.replace(detection(spots=2), regions=())
+    assert "only specks above the threshold of 3" in panel_verdict(specks)
+
+
+def test_how_a_result_was_made_names_everything():
+    found = detection()
+    provenance = {
+        **found.provenance,
+        "settings": {"threshold": "1ml", "smallest_region_ml": 0.05},
+        "brain_mask": "found by deepbet",
+        "resemblance": {"overlap": 0.9321},
+        "facts": {"tokens": 17, "none": None, "list": [1, 2]},
+        "input": {"name": "scan", "sha256": "cd" * 32},
+        "something_new": "as it is",
+    }
+    text = provenance_text(dataclasses.replace(found, provenance=provenance, warnings=("unlike the training data",)))
+    for fact in (
+        "name: brain-t1", "version: 1.0", "sha256: " + "ab" * 32, "sha256: " + "cd" * 32, "Seed: 0", "Device: cpu",
+        "Method: atlas", "threshold: 1ml", "smallest region ml: 0.05", "Brain mask: found by deepbet",
+        "overlap: 0.9321", "medad: 0.1.0", "Time: 0.1 s", "brain mask: 0.1 s", "unlike the training data", "score 12.5",
+        "2 regions", "none: not known", "list: 1, 2", "Something new: as it is",
+    ):  # fmt: skip
+        assert fact in text, fact
+
+
+def test_a_result_that_knows_little_can_be_asked_too():
+    text = provenance_text(dataclasses.replace(detection(), provenance={}, warnings=()))
+    assert "Warnings: none" in text and "Model" not in text
