@@ -22,13 +22,14 @@ endif
 export QT_QPA_PLATFORM ?= offscreen
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test lint icon cmake-lists environment clean
+.PHONY: help demo test lint icon screenshots cmake-lists environment clean
 
 help:
 	@echo "make demo [INPUT=scan.nii.gz] [OUT=folder]   the main job, on an example brain or on your own scan"
 	@echo "make test [ARGS='-k name']                   all checks: ruff, then pytest"
 	@echo "make lint                                    ruff alone"
-	@echo "make icon                                    draw the icon again"
+	@echo "make icon                                    draw the icons again"
+	@echo "make screenshots                             make the pictures of the panel and the views again"
 	@echo "make cmake-lists                             write the file lists of the CMake files from the tree"
 	@echo "make environment                             set up $(VENV), which the others do by themselves"
 	@echo "make clean                                   remove what tests and builds leave behind"
@@ -44,6 +45,10 @@ lint: environment
 
 icon: environment
 	$(PY) Resources/draw_icon.py
+	$(PY) Resources/draw_thumbnails.py
+
+screenshots: environment
+	$(PY) Testing/screenshots.py
 
 cmake-lists: | $(PY)
 	$(PY) Testing/cmake_lists.py
@@ -54,7 +59,7 @@ environment: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt | $(PY)
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip --upgrade >/dev/null
 	@echo "Installing what MedAD needs into $(VENV): about 3 GB, some minutes the first time."
-	@$(PIP_INSTALL) --editable '.[demo,test]' && $(PIP_INSTALL) --no-deps deepbet || { \
+	@$(PIP_INSTALL) --editable '.[demo,view,test]' && $(PIP_INSTALL) --no-deps deepbet || { \
 	  echo "The packages could not be installed. Is there network and disk space? PIP_FLAGS passes flags to pip." >&2; \
 	  exit 1; }
 	@touch $@

@@ -39,7 +39,6 @@ class MedAD(ScriptedLoadableModule):
 
         self.parent.title = _("MedAD")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        self.parent.dependencies = []
         self.parent.contributors = ["The MedAD contributors"]
         self.parent.helpText = _(
             "Shows what in a scan does not look healthy. A model that has seen healthy scans only imagines a healthy "
@@ -72,12 +71,8 @@ class MedADFileReader:
     def extensions(self):
         return [_("MedAD model") + " (*.medad)"]
 
-    def canLoadFile(self, filePath):
-        return filePath.lower().endswith(".medad")
-
     def load(self, properties):
-        widget = slicer.util.getModuleWidget("MedAD")
-        return widget.panel.models_panel.add(properties["fileName"])
+        return slicer.util.getModuleWidget("MedAD").panel.models_panel.add(properties["fileName"])
 
 
 @parameterNodeWrapper
@@ -98,7 +93,7 @@ class MedADParameterNode:
     maskNode: vtkMRMLNode
     modelName: str = DEFAULT_MODEL
     allFrames: bool = False
-    opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.65
+    opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
     seed: Annotated[int, WithinRange(0, 2147483647)] = 0
     smallestRegionMl: Annotated[float, WithinRange(0.0, 1000.0)] = 0.05
 
@@ -195,7 +190,6 @@ class MedADLogic(ScriptedLoadableModuleLogic):
 
     def __init__(self, client=None, installer=None):
         ScriptedLoadableModuleLogic.__init__(self)
-        _findLibrary()
         from MedADLib.slicer.installer import SlicerInstaller
         from MedADLib.slicer.worker_client import WorkerClient
 
@@ -220,7 +214,6 @@ class MedADLogic(ScriptedLoadableModuleLogic):
         Example:
             >>> logic = slicer.util.getModuleLogic("MedAD")
             >>> result = logic.process(slicer.util.getNode("MRHead"), model="brain-t1", threshold="1ml")
-            >>> print(result.table.GetNumberOfRows())
 
         Args:
             volume: The scan, a volume node.
@@ -247,7 +240,7 @@ class MedADLogic(ScriptedLoadableModuleLogic):
 
 
 class MedADTest(ScriptedLoadableModuleTest):
-    """Runs inside Slicer without network or PyTorch: a made-up finding must come out right in the scene."""
+    """Runs inside Slicer without network: a made-up finding must come out right in the scene."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()
@@ -255,8 +248,7 @@ class MedADTest(ScriptedLoadableModuleTest):
         slicer.util.updateVolumeFromArray(self.scan, np.ones((9, 10, 11), dtype=np.float32))
 
     def logic(self, failure=""):
-        """A logic whose worker finds a cube of 27 voxels in every scan."""
-        _findLibrary()
+        """A logic whose worker finds a cube of 27 voxels in every scan, or fails."""
         from MedADLib.slicer.selftest import CubeClient, NothingMissing
 
         return MedADLogic(CubeClient(failure), NothingMissing())
@@ -270,12 +262,10 @@ class MedADTest(ScriptedLoadableModuleTest):
     def test_resultIsInTheScene(self):
         """Every kind of node is there and has the right content."""
         result = self.logic().process(self.scan)
-        segmentation = result.segmentation.GetSegmentation()
-        self.assertEqual(segmentation.GetNumberOfSegments(), 1)
+        self.assertEqual(result.segmentation.GetSegmentation().GetNumberOfSegments(), 1)
         self.assertEqual(slicer.util.arrayFromVolume(result.labels).sum(), 27)
         self.assertEqual(slicer.util.arrayFromVolume(result.anomaly).max(), 5.0)
         self.assertEqual(result.table.GetNumberOfRows(), 1)
-        self.assertEqual(result.anomaly.GetNodeReferenceID("MedAD.input"), self.scan.GetID())
 
     def test_secondRunReplaces(self):
         """A second run adds no nodes."""
@@ -287,26 +277,23 @@ class MedADTest(ScriptedLoadableModuleTest):
 
     def test_failureLeavesSceneAlone(self):
         """A detection that fails adds no nodes."""
-        from MedADLib.errors import MedADError
-
         count = slicer.mrmlScene.GetNumberOfNodes()
-        with self.assertRaises(MedADError):
+        with self.assertRaisesRegex(Exception, "on purpose"):
             self.logic("on purpose").process(self.scan)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), count)
 
     def test_tinyModelInTheWorker(self):
-        """The real worker examines a made-up head with a tiny model; needs the packages that Run installs."""
-        from MedADLib.slicer.selftest import add_tiny_head
-
+        """The real worker finds a ball in a made-up head with a tiny model, if what Run installs is there."""
         logic = MedADLogic()
         if logic.installer.missing():
             self.delayDisplay("MedAD's packages are not installed, so the worker is not tested.")
             return
+        from MedADLib.slicer.selftest import add_tiny_head
+
         try:
-            model = Path(__file__).resolve().parent / "Resources" / "tiny.medad"
-            head, lesion = add_tiny_head(slicer.mrmlScene)
-            result = logic.process(head, model=str(model))
+            head, ball = add_tiny_head(slicer.mrmlScene)
+            result = logic.process(head, str(Path(__file__).resolve().parent / "Resources" / "tiny.medad"))
             anomaly = slicer.util.arrayFromVolume(result.anomaly)
-            self.assertGreater(anomaly[lesion].mean(), 3 * anomaly[anomaly > 0].mean())
+            self.assertGreater(anomaly[ball].mean(), 5 * anomaly[anomaly > 0].mean())
         finally:
             logic.stop()

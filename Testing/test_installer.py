@@ -187,7 +187,7 @@ OFFLINE = [
         (["ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"], "full", "Free"),
         (["OSError: [WinError 112] There is not enough space on the disk"], "the disk is full", "Free some space"),
         (["PermissionError: [WinError 5] Access is denied: '...\\\\torch_cpu.dll'"], "in use", "Restart Slicer"),
-        (["[Errno 13] Permission denied: '/opt/Slicer/lib'"], "cannot be written", "administrator"),
+        (["[Errno 13] Permission denied: 'Slicer/lib/Python'"], "cannot be written", "administrator"),
         (["File 'light_the_torch/_patch.py'", "TypeError: build_source()"], "light-the-torch", "Python console by"),
         (["ERROR: ResolutionImpossible: for help visit"], "do not fit what Slicer has", "Update Slicer"),
         (["ERROR: No matching distribution found for torch>=2.3"], "no build of a package fits", "update Slicer"),

@@ -120,7 +120,8 @@ def test_a_computation_that_does_not_listen_is_ended(panel):
     before = snapshot(panel)
     behave("stubborn")
     panel.click("runButton")
-    wait_for_stage(panel, "slice")
+    wait_for_stage(panel, "imagining")
+    panel.run_events(0.5)
     assert cancel(panel) < 2.0
     assert_untouched(panel, before)
     behave("")

@@ -21,9 +21,11 @@ from .pending_run import PendingRun, PendingRuns
 from .preferences import Preferences
 from .recall import recall
 from .regions_out import export, send_to_segment_editor
+from .result_watch import ResultWatch
 from .roles import ROLE
 from .run import Outcome, Request, Run, again
 from .scene import SceneResult, find_result
+from .sequences import follow_frame
 from .undo import can_undo, forget, undo_detection
 
 
@@ -45,6 +47,7 @@ class Panel:
         self._volume: slicer.vtkMRMLVolumeNode | None = None
         self._preferences = Preferences()
         self._pending = PendingRuns()
+        self._watch = ResultWatch(self._frame_changed)
         self.run_panel = RunPanel(ui, self.run, self.cancel)
         self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say)
         self.input_panel = InputPanel(ui, self._choose_model, self.models_panel.show_card)
@@ -105,6 +108,7 @@ class Panel:
                 self.run_panel.say(str(error))
                 result = None
         self._shown = result
+        self._watch.follow(result)
         self.result_panel.refresh(result, detection)
         self.regions_panel.refresh(result, detection)
         if result is not None:
@@ -175,6 +179,8 @@ class Panel:
         """Let go of everything before the panel is destroyed."""
         self._logic.client.on_log = None
         self.result_panel.close()
+        self._watch.follow(None)
+        forget()
         self._parameters = None
         self._shown = None
 
@@ -228,6 +234,12 @@ class Panel:
             self.show_result(anew=True)
             self.result_panel.show_again()
         self.refresh()
+
+    def _frame_changed(self) -> None:
+        """The scan's sequence shows another frame, or the result was replaced elsewhere."""
+        if self._shown is not None and find_result(self._shown.input, slicer.mrmlScene) is not None:
+            follow_frame(self._shown)
+            self.show_result(anew=True)
 
     def _threshold_changed(self, detection: Any) -> None:
         self.regions_panel.refresh(self._shown, detection)

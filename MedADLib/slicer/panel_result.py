@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..errors import InputError
 from ..summary import panel_verdict
 from .live import LiveThreshold
 from .panel_run import sentence
@@ -116,18 +117,30 @@ class ResultPanel:
             self._set_threshold(ml)
 
     def _set_threshold(self, ml: float) -> None:
-        detection = self._live.set(ml)
+        try:
+            detection = self._live.set(ml)
+        except InputError as error:
+            self._gone(error)
+            return
         self._show_threshold()
         self._on_threshold(detection)
         self._rest.start()
 
+    def _gone(self, error: InputError) -> None:
+        """Say that the result cannot be followed any more, for the user changed or deleted parts of it."""
+        self._live = None
+        self._ui.meaningLabel.text = sentence(str(error))
+
     def _finish(self) -> None:
         """While the user looks at the result, do what the next move of the slider would wait for."""
-        if self._live is None or not slicer.mrmlScene.IsNodePresent(self._result.segmentation):
+        if self._live is None:
             return
-        self._live.prepare()
-        if not self._live.finish():
-            self._rest.start()
+        try:
+            self._live.prepare()
+            if not self._live.finish():
+                self._rest.start()
+        except InputError as error:
+            self._gone(error)
 
     def _view(self, index: int) -> None:
         if self._result is not None:

@@ -29,6 +29,8 @@ class StandaloneScene:
         self.application.SetMRMLScene(self.scene)
         self.application.GetColorLogic().SetMRMLScene(self.scene)
         self.application.GetColorLogic().AddDefaultColorNodes()
+        # Other modules look it up by the module's name.
+        self.application.SetModuleLogic("Colors", self.application.GetColorLogic())
         self.application.SetSliceLogics(vtkCollection())
         self.application.SetViewLogics(vtkCollection())
         # The logic of Slicer's Colors module registers this class; all else it does needs the application's files.

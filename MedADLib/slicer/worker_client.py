@@ -58,6 +58,7 @@ class WorkerClient:
 
     Attributes:
         on_log: Gets each line of the log as it comes.
+        idle_seconds: For the next process that starts.
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class WorkerClient:
     ):
         self.on_log: Callable[[str], None] | None = None
         self._process_factory, self._timer_factory = process_factory, timer_factory
-        self._command, self._idle_seconds, self._hang_seconds = command, idle_seconds, hang_seconds
+        self.idle_seconds = idle_seconds
+        self._command, self._hang_seconds = command, hang_seconds
         self._connection: Connection | None = None
         self._running: RunningJob | None = None
         self._ending: dict[Connection, _Ending] = {}
@@ -163,7 +165,7 @@ class WorkerClient:
         if self._command is not None:
             return self._command
         worker = Path(__file__).resolve().parents[1] / "worker.py"
-        return [worker_program(), str(worker), "--idle-seconds", f"{self._idle_seconds:g}"]
+        return [worker_program(), str(worker), "--idle-seconds", f"{self.idle_seconds:g}"]
 
     def _open(self, arguments: list[str]) -> None:
         self._connection = Connection(self._process_factory(), self._on_event, self._note, self._on_ended)
