@@ -1,4 +1,4 @@
-"""The command line: ``medad detect``, ``models``, ``evaluate``, ``train`` and ``compare``.
+"""The command line: ``medad detect``, ``view``, ``models``, ``evaluate``, ``train`` and ``compare``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 cancelled. A failure is one line that says what is wrong and what to
 do; ``--debug`` adds the traceback.
@@ -7,7 +7,6 @@ do; ``--debug`` adds the traceback.
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
 import importlib.util
 import os
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 from . import __version__
 from .console import Console
 from .errors import Cancelled, InputError, MedADError
+from .failures import explain
 from .interruption import EXIT_CODE, Interruption
 from .staging import abandon
 from .threshold import Threshold
@@ -143,22 +143,8 @@ def _run(args: argparse.Namespace, console: Console, interruption: Interruption)
             return EXIT_CODE
         if args.debug:
             traceback.print_exception(error)
-        console.error(*_explain(error))
+        console.error(*explain(error, "see --debug"))
         return 1
-
-
-def _explain(error: Exception) -> tuple[str, str]:
-    """The kind of an error, and what to tell the user about it."""
-    if isinstance(error, MedADError):
-        return type(error).__name__, str(error)
-    # Torch has no class of its own for a lack of main memory.
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
-        return "MemoryError", "too little memory. Close other programs or examine a smaller scan."
-    if isinstance(error, OSError):
-        remedy = "Free some disk space." if error.errno == errno.ENOSPC else "Check the path and its permissions."
-        where = f" ({error.filename})" if error.filename else ""
-        return "OSError", f"{error.strerror or error}{where}. {remedy}"
-    return "InternalError", f"{type(error).__name__}: {error}. This is a fault in MedAD; see --debug."
 
 
 def _detect(args: argparse.Namespace, console: Console, progress: Progress) -> int:

@@ -17,7 +17,7 @@ def explain(error: BaseException, details: str) -> tuple[str, str]:
     if isinstance(error, MedADError):
         return type(error).__name__, str(error)
     if isinstance(error, ImportError):
-        remedy = "Install the PyTorch extension and the packages of MedAD's requirements.txt."
+        remedy = "Install it with pip; in Slicer, click Run Detection in the MedAD panel and agree."
         return "ImportError", f"the Python package {error.name or error} is missing or damaged. {remedy}"
     # Torch has no class of its own for a lack of main memory.
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):

@@ -91,7 +91,7 @@ def _size(volume: Volume) -> str:
     voxels, spacing = volume.array.shape[::-1], volume.spacing
     extent = np.array(voxels) * spacing
     text = (
-        f"{' × '.join(map(str, voxels))} voxels of {' × '.join(f'{step:.2f}' for step in spacing)} mm, "
+        f"{' × '.join(map(str, voxels))} voxels of {' × '.join(f'{step:.3g}' for step in spacing)} mm, "
         f"{' × '.join(f'{length:.0f}' for length in extent)} mm"
     )
     memory = _memory_gb(volume)

@@ -24,6 +24,15 @@ from .modelsummary import ModelSummary, own_folder, summary_of
 _intact: set[tuple[str, int, int]] = set()
 
 
+class NameTakenError(ModelError):
+    """Another model has the name; `replaceable` if it is the user's own, which `add` may replace."""
+
+    def __init__(self, problem: str, remedy: str, replaceable: bool):
+        """Note whether the other one may be replaced."""
+        super().__init__(problem, remedy)
+        self.replaceable = replaceable
+
+
 def installed() -> list[ModelSummary]:
     """The models that can be chosen, sorted by name; a bad file is listed with its error."""
     return list_models()
@@ -40,7 +49,8 @@ def add(path: str | os.PathLike, replace: bool = False) -> ModelSummary:
         replace: Whether another model of that name in the user's folder may be replaced.
 
     Raises:
-        ModelError: If it is no sound model, is too large or too new, or its names are taken.
+        NameTakenError: If its names are taken.
+        ModelError: If it is no sound model, is too large or too new.
         OutputError: If it cannot be copied; nothing is left behind.
     """
     path = Path(path)
@@ -125,7 +135,7 @@ def _of_name(name: str) -> Path | None:
     return None
 
 
-def _name_clash(path: Path, manifest: Manifest, existing: Path) -> ModelError:
+def _name_clash(path: Path, manifest: Manifest, existing: Path) -> NameTakenError:
     other = summary_of(existing)
     which = "damaged" if other.error else f"version {other.version} of {other.created[:10]}"
     rename = f"rename the file, such as to {manifest.name}-2{SUFFIX}, and add it again"
@@ -136,7 +146,8 @@ def _name_clash(path: Path, manifest: Manifest, existing: Path) -> ModelError:
     else:
         whose, remedy = f"a model in {existing.parent}", f"To have both, {rename}."
     mine = f"version {manifest.version} of {manifest.created[:10]}"
-    return ModelError(f"{path} is named {manifest.name} ({mine}), as is {whose} ({which})", remedy)
+    problem = f"{path} is named {manifest.name} ({mine}), as is {whose} ({which})"
+    return NameTakenError(problem, remedy, existing.parent == own_folder())
 
 
 def _ships(path: Path) -> bool:

@@ -13,6 +13,14 @@ from .errors import ModelError
 from .manifest import MANIFEST, MethodEntry, manifest_of, naming
 
 
+# What each method does with a scan, for people who have not heard of it.
+METHODS_IN_WORDS = {
+    "atlas": "compares with an average of healthy scans",
+    "autoencoder": "redraws the scan from a summary of it",
+    "latent_restoration": "redraws what looks unlikely",
+}
+
+
 @dataclass(frozen=True)
 class ModelSummary:
     """One line of the list of models; of a bad file nothing but its place, size and error is known.
@@ -44,9 +52,18 @@ class ModelSummary:
     own: bool = False
 
     @property
+    def purpose(self) -> str:
+        """What it is for, for people: ``T1-weighted MR of the brain (redraws what looks unlikely)``."""
+        if not self.modality:
+            return self.description
+        slices = ", single slices" if self.kind == "2-D" else ""
+        how = METHODS_IN_WORDS.get(self.method)
+        return f"{self.modality}{slices}{f' ({how})' if how else ''}"
+
+    @property
     def line(self) -> str:
         """The model in a list on a console: fields parted by tabs."""
-        facts = (self.name, self.version, self.method, self.error or self.description)
+        facts = (self.name, self.version, self.method, self.error or self.purpose)
         return "\t".join((*facts, f"{self.size_bytes / 1e6:.1f} MB", self.created[:10]))
 
 

@@ -116,7 +116,7 @@ def test_a_long_computation_shows_that_it_is_alive_and_one_that_hangs_does_not(s
     ("do", "kind", "says"),
     [
         ("without_memory", "MemoryError", "too little memory. Close other programs"),
-        ("without_torch", "ImportError", "torch is missing or damaged. Install the PyTorch extension"),
+        ("without_torch", "ImportError", "torch is missing or damaged. Install it with pip"),
         ("wrongly", "InternalError", "ZeroDivisionError: division by zero. This is a fault in MedAD; see the log"),
         pytest.param("on_a_full_disk", "OutputError", "could not be written", marks=posix_only),
     ],

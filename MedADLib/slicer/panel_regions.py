@@ -9,9 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..colours import region_colour
-from ..summary import place, short_place
 from .decisions import Decisions
+from .panel_region_rows import LOCATION, NAME, NUMBER, RegionRows
 from .scene import jump_to
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from ..regions import Region
     from .scene import SceneResult
 
-NUMBER, NAME, VOLUME, PEAK, P_VALUE, LOCATION = range(6)
 MOST_ROWS = 200
 
 
@@ -54,9 +52,8 @@ class RegionsPanel:
             item.setToolTip(tip)
             table.setHorizontalHeaderItem(column, item)
         table.verticalHeader().setVisible(False)
-        for column in range(len(headers)):
-            table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         table.horizontalHeader().setSectionResizeMode(LOCATION, qt.QHeaderView.Stretch)
+        self._rows = RegionRows(table)
         table.connect("itemSelectionChanged()", self._selected)
         table.connect("cellClicked(int,int)", self._clicked)
         table.connect("cellDoubleClicked(int,int)", self._double_clicked)
@@ -72,7 +69,8 @@ class RegionsPanel:
         regions = () if detection is None else detection.regions
         self._regions = {region.rank: region for region in regions}
         self.decisions = None if result is None else Decisions(result, detection)
-        self._fill(regions[:MOST_ROWS])
+        listed = regions[:MOST_ROWS]
+        self._rows.show(listed, [self.decisions.of(region) for region in listed])
         more = len(regions) - MOST_ROWS
         notes = []
         if result is not None and not regions:
@@ -85,47 +83,16 @@ class RegionsPanel:
         self._ui.regionsTable.visible = bool(regions)
         self._enable()
 
-    def _fill(self, regions: tuple[Region, ...]) -> None:
-        table = self._ui.regionsTable
-        blocked = table.blockSignals(True)
-        # Rows that sort themselves while they are filled end up with each other's cells.
-        table.setSortingEnabled(False)
-        table.setRowCount(len(regions))
-        for row, region in enumerate(regions):
-            decision = self.decisions.of(region)
-            numbers = (region.rank, None, round(region.volume_ml, 2), round(region.peak, 2), round(region.p_value, 3))
-            for column in range(table.columnCount):
-                item = qt.QTableWidgetItem()
-                flags = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
-                if column == NUMBER:
-                    flags = flags | qt.Qt.ItemIsUserCheckable
-                    item.setCheckState(qt.Qt.Checked if decision.kept else qt.Qt.Unchecked)
-                    item.setData(qt.Qt.UserRole, region.rank)
-                if column == NAME:
-                    flags = flags | qt.Qt.ItemIsEditable
-                    item.setText(decision.name)
-                    red, green, blue = (round(255 * part) for part in region_colour(region.rank))
-                    item.setData(qt.Qt.DecorationRole, qt.QColor(red, green, blue))
-                elif column == LOCATION:
-                    item.setText(short_place(region.centroid_ras))
-                    item.setToolTip(place(region.centroid_ras))
-                else:
-                    item.setData(qt.Qt.DisplayRole, numbers[column])
-                item.setFlags(flags)
-                table.setItem(row, column, item)
-        table.setSortingEnabled(True)
-        table.blockSignals(blocked)
-
     def _region_of(self, row: int) -> Region | None:
-        item = self._ui.regionsTable.item(row, NUMBER) if row >= 0 else None
-        return None if item is None else self._regions.get(int(item.data(qt.Qt.UserRole)))
+        return self._regions.get(self._rows.rank(row))
 
     def _selected(self) -> None:
         self._jump(self._ui.regionsTable.currentRow())
 
     def _clicked(self, row: int, column: int) -> None:
-        # A click on the row that is selected already brings the views back to it.
-        self._jump(row)
+        # A click on the row that is selected already brings the views back to it; one on a tick only ticks.
+        if column != NUMBER:
+            self._jump(row)
 
     def _jump(self, row: int) -> None:
         region = self._region_of(row)

@@ -23,6 +23,7 @@ class RunPanel:
         self._ui = ui
         self._on_run, self._on_cancel = on_run, on_cancel
         self._left: TimeLeft | None = None
+        self._stage = ""
         ui.runButton.connect("clicked(bool)", self._run)
         ui.cancelButton.connect("clicked(bool)", self._cancel)
         ui.logCheckBox.connect("toggled(bool)", self._show_log)
@@ -48,7 +49,7 @@ class RunPanel:
 
     def begin(self) -> None:
         """Show that a run has begun."""
-        self._left = TimeLeft()
+        self._left, self._stage = TimeLeft(), ""
         self.say("")
         self._ui.cancelButton.enabled = True
         self._show_running(True)
@@ -61,7 +62,10 @@ class RunPanel:
         self._ui.progressBar.setValue(round(1000 * fraction))
         left = self._left.text(fraction)
         what = message or stage
-        self._ui.stageLabel.text = f"{sentence(what)} – {100 * fraction:.0f} %{', ' + left if left else ''}"
+        self._ui.stageLabel.text = f"{sentence(what)}{', ' + left if left else ''}"
+        if stage != self._stage:
+            self._stage = stage
+            self.log(f"{100 * fraction:3.0f} % {stage}: {message}" if message else f"{100 * fraction:3.0f} % {stage}")
 
     def cancelling(self) -> None:
         """Show that the run is being stopped."""

@@ -1,0 +1,97 @@
+"""The rows of the table of regions, which are reused: the threshold slider changes hundreds of them at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import qt
+
+from ..colours import region_colour
+from ..summary import place, short_place
+
+if TYPE_CHECKING:
+    from ..decision import Decision
+    from ..regions import Region
+
+NUMBER, NAME, VOLUME, PEAK, P_VALUE, LOCATION = COLUMNS = range(6)
+
+
+class RegionRows:
+    """Fills a table with one row for each region, wherever the user's sorting puts the rows.
+
+    Args:
+        table: A QTableWidget with the columns above.
+    """
+
+    def __init__(self, table: Any):
+        self._table = table
+        # The cells of each rank in turn, and what they show.
+        self._cells: list[list[Any]] = []
+        self._shown: list[list[Any]] = []
+        # Looking them up in Qt takes longer than setting a cell.
+        self._number, self._tick = qt.Qt.DisplayRole, qt.Qt.CheckStateRole
+        self._ticked, self._unticked = qt.Qt.Checked, qt.Qt.Unchecked
+        table.horizontalHeader().setSortIndicator(NUMBER, qt.Qt.AscendingOrder)
+
+    def show(self, regions: tuple[Region, ...], decisions: list[Decision]) -> None:
+        """Show these regions and what was decided on them.
+
+        Args:
+            regions: In the order of their ranks, which begin at 1.
+            decisions: One for each.
+        """
+        table = self._table
+        blocked = table.blockSignals(True)
+        # Rows that sort themselves while they are filled end up with each other's cells.
+        table.setSortingEnabled(False)
+        while len(self._cells) > len(regions):
+            table.removeRow(table.row(self._cells.pop()[NUMBER]))
+            self._shown.pop()
+        table.setRowCount(len(regions))
+        for row in range(len(self._cells), len(regions)):
+            self._add(row)
+        for cells, shown, region, decision in zip(self._cells, self._shown, regions, decisions):
+            values = [decision.kept, decision.name, round(region.volume_ml, 2), round(region.peak, 2)]
+            values += [round(region.p_value, 3), region.centroid_ras]
+            for column in COLUMNS:
+                if values[column] != shown[column]:
+                    self._set(cells[column], column, values[column])
+            shown[:] = values
+        table.setSortingEnabled(True)
+        # Columns that follow their contents by themselves would be measured anew at every cell.
+        table.resizeColumnsToContents()
+        table.blockSignals(blocked)
+
+    def rank(self, row: int) -> int | None:
+        """The rank of the region that stands in a row of the table; None if there is no such row."""
+        item = self._table.item(row, NUMBER) if row >= 0 else None
+        return None if item is None else int(item.data(self._number))
+
+    def forget(self, rank: int) -> None:
+        """The user changed a row: what it shows must be set anew."""
+        if rank <= len(self._shown):
+            self._shown[rank - 1] = [None] * len(COLUMNS)
+
+    def _add(self, row: int) -> None:
+        cells = [qt.QTableWidgetItem() for _ in COLUMNS]
+        cells[NUMBER].setData(self._number, row + 1)
+        red, green, blue = (round(255 * part) for part in region_colour(row + 1))
+        cells[NAME].setData(qt.Qt.DecorationRole, qt.QColor(red, green, blue))
+        extra = {NUMBER: qt.Qt.ItemIsUserCheckable, NAME: qt.Qt.ItemIsEditable}
+        for column, cell in zip(COLUMNS, cells):
+            flags = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
+            cell.setFlags(flags | extra[column] if column in extra else flags)
+            self._table.setItem(row, column, cell)
+        self._cells.append(cells)
+        self._shown.append([None] * len(COLUMNS))
+
+    def _set(self, cell: Any, column: int, value: Any) -> None:
+        if column == NUMBER:
+            cell.setData(self._tick, self._ticked if value else self._unticked)
+        elif column == NAME:
+            cell.setText(value)
+        elif column == LOCATION:
+            cell.setText(short_place(value))
+            cell.setToolTip(place(value))
+        else:
+            cell.setData(self._number, value)
