@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from .preparation import Prepared, Template, prepare
 from .registration import resample
+from .scan_folder import Source
 from .simulation import CONTRASTS, RADII_MM, LesionSpec, insert_lesion
 from .training_data import read_scan
 from .volume import Volume
@@ -68,12 +69,12 @@ def case_names(subjects: Sequence[str], every: bool = False) -> list[CaseName]:
     return names
 
 
-def cases(names: Sequence[CaseName], scans: dict[str, Path], template: Template, seed: int) -> Iterator[Case]:
+def cases(names: Sequence[CaseName], scans: Mapping[str, Source | Path], template: Template, seed: int) -> Iterator[Case]:
     """Make the cases one after the other; the same seed gives the same lesions.
 
     Args:
         names: Which cases.
-        scans: Path of each scan by name.
+        scans: Scans or their paths, by name.
         template: The space to bring them to.
         seed: Of places and shapes.
     """

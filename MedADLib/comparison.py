@@ -124,7 +124,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from .device import resolve
     from .modelfile import load_model
     from .progress import Progress
-    from .training_data import find_scans
+    from .scan_folder import find_scans
 
     progress = progress or Progress()
     models = [load_model(name) for name in args.models]

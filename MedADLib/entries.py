@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
+from dataclasses import field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -16,6 +16,7 @@ from .errors import ModelError
 UPDATE = "Update MedAD."
 UPDATE_OR_AGAIN = f"{UPDATE} If it is up to date: {DAMAGED}"
 TEXT_BYTES = 1 << 20
+ADDED = "added"
 
 _TENSOR_HEADER_BYTES = 1 << 22
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -87,8 +88,15 @@ def json_bytes(document: dict) -> bytes:
         raise ModelError(f"the model has what JSON cannot hold ({error})", "Use plain finite values.") from error
 
 
+def added(default: Any) -> Any:
+    """A dataclass field that files of earlier versions lack; there it has its default."""
+    return field(default=default, metadata={ADDED: True})
+
+
 def from_json(cls: type, document: object, where: str) -> Any:
     """Build a frozen dataclass from a JSON object, exactly: nothing missing, unknown or converted by guess.
+
+    Only fields made by `added` may be missing.
 
     Args:
         cls: Dataclass whose fields are int, float, bool, str, dict, tuple, Literal, or a union of these with None.
@@ -102,14 +110,14 @@ def from_json(cls: type, document: object, where: str) -> Any:
     if not isinstance(document, dict):
         raise ModelError(f"{where} is not an object")
     hints = get_type_hints(cls)
-    names = [field.name for field in fields(cls) if field.init]
-    if unknown := sorted(set(document) - set(names)):
+    taken = [entry for entry in fields(cls) if entry.init]
+    if unknown := sorted(set(document) - {entry.name for entry in taken}):
         raise ModelError(f"{where} has the unknown key {unknown[0]!a:.80}", UPDATE_OR_AGAIN)
-    if missing := [name for name in names if name not in document]:
+    if missing := [entry.name for entry in taken if entry.name not in document and ADDED not in entry.metadata]:
         raise ModelError(f"{where} lacks {missing[0]}")
     values = {}
     try:
-        for name in names:
+        for name in document:
             values[name] = _typed(document[name], hints[name])
     except TypeError as error:
         raise ModelError(f"{where} has a {name} of the wrong type") from error

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .augmentation import Augmentation
+from .errors import InputError
 
 SMALLEST_BRAIN_FRACTION = 0.01
 
@@ -23,6 +24,11 @@ def examined_slices(mask: np.ndarray) -> np.ndarray:
     return np.flatnonzero(mask.reshape(len(mask), -1).mean(axis=1) >= SMALLEST_BRAIN_FRACTION)
 
 
+def generator_of(key: Sequence[int]) -> torch.Generator:
+    """Randomness that depends on a few numbers, such as seed and step, only."""
+    return torch.Generator().manual_seed(int(np.random.default_rng(list(key)).integers(2**62)))
+
+
 @dataclass(frozen=True, eq=False)
 class Slices:
     """All usable slices of several scans.
@@ -31,24 +37,27 @@ class Slices:
         images: (N, Y, X), standard intensities, float16 to save memory.
         masks: (N, Y, X), bool.
         positions: (N,), slice coordinates.
+        scans: (N,), which scan each slice is of: 0, 1, ...
         mirrored: Whether mirror images of them are healthy too.
     """
 
     images: np.ndarray
     masks: np.ndarray
     positions: np.ndarray
+    scans: np.ndarray
     mirrored: bool = True
 
     @classmethod
     def of(cls, scans: Sequence[tuple[np.ndarray, np.ndarray]], mirrored: bool = True) -> Slices:
         """The slices of pairs of image and mask, each (Z, Y, X)."""
-        images, masks, positions = [], [], []
-        for image, mask in scans:
+        images, masks, positions, numbers = [], [], [], []
+        for number, (image, mask) in enumerate(scans):
             used = examined_slices(mask)
             images.append(image[used].astype(np.float16))
             masks.append(mask[used])
             positions.append(slice_positions(len(mask))[used])
-        return cls(np.concatenate(images), np.concatenate(masks), np.concatenate(positions), mirrored)
+            numbers.append(np.full(len(used), number))
+        return cls(*(np.concatenate(parts) for parts in (images, masks, positions, numbers)), mirrored)
 
     def batch(
         self, step: int, size: int, seed: int, augmentation: Augmentation | None
@@ -58,13 +67,45 @@ class Slices:
         Returns:
             Images (size, 1, Y, X), masks (size, 1, Y, X), positions (size,), float32.
         """
+        return self.changed(self.chosen(step, size, seed), [seed, 7, step], augmentation)
+
+    def chosen(self, step: int, size: int, seed: int) -> np.ndarray:
+        """Indices of the slices in the batch of a training step."""
         per_epoch = max(len(self.images) // size, 1)
         order = np.random.default_rng([seed, step // per_epoch]).permutation(len(self.images))
-        chosen = order[(step % per_epoch) * size :][:size]
+        return order[(step % per_epoch) * size :][:size]
+
+    def near(self, positions: np.ndarray, key: Sequence[int], without: np.ndarray | None = None) -> np.ndarray:
+        """For each position, a slice of some scan at about that height.
+
+        Args:
+            positions: Slice coordinates (n,).
+            key: Which scans are drawn depends on these numbers only.
+            without: For each position, the scan that must not be drawn, (n,); None allows all.
+
+        Returns:
+            Indices (n,): the slice with the nearest position in a scan drawn at random.
+
+        Raises:
+            InputError: If there is no other scan.
+        """
+        numbers, random = np.unique(self.scans), np.random.default_rng(list(key))
+        found = []
+        for index, position in enumerate(positions):
+            allowed = numbers if without is None else numbers[numbers != without[index]]
+            if not len(allowed):
+                raise InputError("slices of other scans are needed, and there is one scan", "Give more healthy scans.")
+            theirs = np.flatnonzero(self.scans == random.choice(allowed))
+            found.append(theirs[np.argmin(np.abs(self.positions[theirs] - position))])
+        return np.array(found, dtype=np.int64)
+
+    def changed(
+        self, chosen: np.ndarray, key: Sequence[int], augmentation: Augmentation | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Slices by index, as in `batch`; how they are augmented depends on `key` only."""
         images, masks, positions = self.select(chosen)
         if augmentation is not None:
-            generator = torch.Generator().manual_seed(int(np.random.default_rng([seed, 7, step]).integers(2**62)))
-            images, masks = augmentation(images, masks, generator, self.mirrored)
+            images, masks = augmentation(images, masks, generator_of(key), self.mirrored)
         return images, masks, positions
 
     def select(self, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

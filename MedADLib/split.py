@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,24 +69,65 @@ class Split:
                 f"{path} is not a split", "It must be JSON with lists train, validation, calibration, benchmark."
             ) from error
 
+    def without(self, names: Collection[str]) -> Split:
+        """The same split but for some scans.
+
+        Raises:
+            InputError: If too few are left.
+        """
+        return Split(**{part: tuple(n for n in own if n not in names) for part, own in asdict(self).items()})
+
+    def check_found(self, names: Collection[str]) -> None:
+        """Refuse a split of other scans; raises InputError with the first that is not among `names`."""
+        if missing := sorted(set(self.names()) - set(names)):
+            raise InputError(f"the split names {missing[0]}, which is not in the folder", "Check the split file.")
+
+    def check_subjects(self, subjects: Mapping[str, str]) -> None:
+        """Refuse a subject with scans in two parts.
+
+        Args:
+            subjects: Whose each scan is, by name; scans that are not in it are passed over.
+
+        Raises:
+            InputError: Naming the subject and both scans.
+        """
+        parts = {name: part for part, names in asdict(self).items() for name in names if name in subjects}
+        first: dict[str, str] = {}
+        for name, part in parts.items():
+            other = first.setdefault(subjects[name], name)
+            if parts[other] != part:
+                where = f"{other} ({parts[other]}), {name} ({part})"
+                problem = f"{subjects[name]} has scans in two parts of the split: {where}"
+                raise InputError(problem, "Every subject belongs to one part. If they are two: --subjects file.")
+
     @classmethod
-    def automatic(cls, names: Sequence[str], seed: int = 0, to_calibrate: int = 2) -> Split:
+    def automatic(
+        cls, names: Sequence[str], seed: int = 0, to_calibrate: int = 2, subjects: Mapping[str, str] | None = None
+    ) -> Split:
         """A random split: about a tenth to validate, a seventh to calibrate, the rest to train.
 
         Args:
-            names: One name a subject.
+            names: Of the scans.
             seed: Of the shuffle.
             to_calibrate: No fewer than these.
+            subjects: Whose each scan is, by name; without it each is of another. All scans of a subject come into the
+                same part, and the parts' sizes are counted in subjects.
 
         Raises:
-            InputError: If there are fewer than 8 scans.
+            InputError: If there are fewer than 8 subjects.
         """
-        if len(names) < FEWEST:
-            raise InputError(f"{len(names)} healthy scans are too few to train and calibrate", "Give at least 8.")
-        order = [sorted(names)[i] for i in np.random.default_rng(seed).permutation(len(names))]
-        validation, calibration = max(1, len(names) // 10), max(to_calibrate, len(names) // 7)
-        return cls(
-            tuple(sorted(order[validation + calibration :])),
-            tuple(sorted(order[:validation])),
-            tuple(sorted(order[validation : validation + calibration])),
-        )
+        groups: dict[str, list[str]] = {}
+        for name in sorted(names):
+            groups.setdefault(subjects[name] if subjects else name, []).append(name)
+        if len(groups) < FEWEST:
+            remedy = f"Give at least {FEWEST}."
+            if len(groups) < len(names):
+                remedy += " If each file is of another subject, say --subjects file."
+                raise InputError(f"{len(names)} scans of {len(groups)} subjects are too few", remedy)
+            raise InputError(f"{len(names)} healthy scans are too few to train and calibrate", remedy)
+        ordered = list(groups.values())
+        order = [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))]
+        validation, calibration = max(1, len(order) // 10), max(to_calibrate, len(order) // 7)
+        ends = (0, validation, validation + calibration, len(order))
+        held, judged, learned = (sorted(n for g in order[i:j] for n in g) for i, j in zip(ends, ends[1:]))
+        return cls(tuple(learned), tuple(held), tuple(judged))

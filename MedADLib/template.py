@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .brain_grid import brain_grid
 from .errors import InputError
 from .intensity import BRIGHTEST, DARKEST, HISTOGRAM_EDGES, bias_field, landmark_values, standard_histogram
 from .preparation import Prepared, Template, prepare
@@ -21,8 +22,8 @@ LEAST_HISTOGRAM, LEAST_CORRELATION, LEAST_OVERLAP = 0.03, 0.05, 0.07
 
 def build_template(
     scans: Sequence[tuple[Volume, np.ndarray]],
-    shape: tuple[int, int, int] = (100, 160, 160),
-    spacing: tuple[float, float, float] = (1.2, 1.2, 1.5),
+    shape: tuple[int, int, int] | None = None,
+    spacing: tuple[float, float, float] | None = None,
     progress: Progress | None = None,
 ) -> tuple[Template, list[Prepared]]:
     """A template of healthy scans, and the scans in its space.
@@ -32,7 +33,7 @@ def build_template(
 
     Args:
         scans: Pairs of a volume and its brain mask, at least 3.
-        shape: Model grid (Z, Y, X).
+        shape: Model grid (Z, Y, X); without it and `spacing`, both are chosen from the scans, see `brain_grid`.
         spacing: Voxel spacing along (x, y, z) in mm; the axes are those of RAS.
         progress: Told after each scan.
 
@@ -46,6 +47,8 @@ def build_template(
     if len(scans) < 3:
         raise InputError(f"{len(scans)} scans are too few for a template", "Give at least 3 healthy scans.")
     progress = progress or Progress()
+    if shape is None or spacing is None:
+        shape, spacing = brain_grid([volume for volume, _ in scans])
     reference, mask = _first_reference(scans, shape, spacing)
     for number in range(ROUNDS):
         images, masks, marks = [], [], []

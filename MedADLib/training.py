@@ -1,4 +1,4 @@
-"""The one training loop: any network with a `loss`, any source of batches."""
+"""The one training loop: any network with a `loss` or with `turns`, any source of batches, one process or many."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ import torch
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .errors import MedADError
+from .networks.turns import Turn, turns_of
 from .progress import Progress
+from .ranks import Ranks
+
+__all__ = ["Batch", "Plan", "Turn", "fit"]
 
 Batch = tuple[torch.Tensor, ...]
 
@@ -24,13 +28,14 @@ class Plan:
     """How long and how fast to learn.
 
     Attributes:
-        steps: Optimizer steps in all.
+        steps: Training steps in all; in each, every turn of the network comes once.
         rate: Largest learning rate (AdamW); warmed up over the first 2 % and annealed by a cosine to 1 %.
         decay: Weight decay.
         clip: Largest gradient norm.
         every: Steps between validations and checkpoints.
         seed: Of weights, batches and augmentation.
-        reduced: bfloat16 autocast.
+        reduced: bfloat16 autocast. Weights, gradients and moments stay in float32, and bfloat16 reaches as far as
+            float32 does, so that no loss scaling is needed.
     """
 
     steps: int
@@ -45,11 +50,12 @@ class Plan:
         if self.steps < 1 or self.every < 1 or self.rate <= 0 or self.clip <= 0 or self.decay < 0:
             raise MedADError("a training plan needs positive steps, rate and clip")
 
-    def rate_at(self, step: int) -> float:
-        """Learning rate of a step."""
+    def rate_at(self, step: int, rate: float | None = None) -> float:
+        """Learning rate of a step; of a turn with a largest rate of its own, if given."""
         warm = max(self.steps // 50, 1)
         part = min(max(step - warm, 0) / max(self.steps - warm, 1), 1.0)
-        return self.rate * min((step + 1) / warm, 1.0) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
+        factor = min((step + 1) / warm, 1.0) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
+        return (self.rate if rate is None else rate) * factor
 
 
 def fit(
@@ -63,9 +69,14 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train, or go on where a former run of the same folder stopped.
 
+    Where `ranks.joined` brought several processes together, each computes its share of every batch, gradients are
+    averaged before they are clipped, and rank 0 validates and writes. Buffers, such as a codebook, are those that
+    rank 0 finds in its share; a loss that is no mean over samples is averaged over shares.
+
     Args:
-        network: Has a `loss(*batch)`; is left with the trained weights.
-        batches: Gives the batch of a step; the same step must give the same batch.
+        network: Has a `loss(*batch)`, or `turns()`, see `Turn`; is left with the trained weights.
+        batches: Gives a batch by its number; the same number must give the same batch, and no global random numbers
+            are to be drawn. The number is the step's, times the optimizer steps in a step where there are several.
         validate: Values on the validation scans; ``error`` among them.
         plan: Steps and rates.
         folder: Receives ``checkpoint.safetensors`` and ``log.csv``.
@@ -80,58 +91,84 @@ def fit(
             checkpoint in `folder` is of another plan or network.
         Cancelled: If the user asked to stop.
     """
-    progress = progress or Progress()
+    progress, ranks = progress or Progress(), Ranks.current()
     torch.manual_seed(plan.seed)
     network.to(device).train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=plan.rate, weight_decay=plan.decay)
+    turns = turns_of(network)
+    optimizers = {turn.name: turn.optimizer(plan.rate, plan.decay) for turn in turns}
+    order = [turn for turn in turns for _ in range(turn.repeat)]
     checkpoint = Path(folder) / "checkpoint.safetensors"
     remedy = f"Lower the learning rate; {checkpoint} holds the last good state."
     fresh = {"step": 0, "history": [], "seconds": 0.0, "plan": asdict(plan)}
-    state = load_checkpoint(checkpoint, network, optimizer) or fresh
+    state = load_checkpoint(checkpoint, network, optimizers) or fresh
     if state["plan"] != fresh["plan"]:
         raise MedADError(f"{checkpoint} was made with another plan", "Give another --work folder, or remove it.")
-    started, logs = time.perf_counter() - state["seconds"], []
+    if ranks.told(state["step"]) != state["step"]:
+        raise MedADError(f"not all processes see {checkpoint}", "Give a --work folder that all computers share.")
+    ranks.follow(list(network.state_dict().values()))
+    started, logs = time.perf_counter() - state["seconds"], {}
     for step in range(state["step"], plan.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = plan.rate_at(step)
-        torch.manual_seed(int(np.random.default_rng([plan.seed, step]).integers(2**62)))
-        batch = tuple(part.to(device, non_blocking=True) for part in batches(step))
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=plan.reduced):
-            loss, log = network.loss(*batch)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise MedADError(f"the loss became {value} at step {step}", remedy)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = float(torch.nn.utils.clip_grad_norm_(network.parameters(), plan.clip))
-        if not math.isfinite(norm):
-            raise MedADError(f"the gradient became {norm} at step {step}", remedy)
-        optimizer.step()
-        logs.append({key: float(value) for key, value in log.items()})
+        seeds = [plan.seed, step] + [ranks.rank] * (ranks.rank > 0)
+        torch.manual_seed(int(np.random.default_rng(seeds).integers(2**62)))
+        for number, turn in enumerate(order, step * len(order)):
+            batch, fraction = ranks.share(batches(number))
+            batch = tuple(part.to(device, non_blocking=True) for part in batch)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=plan.reduced):
+                loss, log = turn.loss(*batch)
+            optimizer, of = optimizers[turn.name], f" of {turn.name}" if turn.name else ""
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward(inputs=turn.parameters)
+            value = ranks.average(turn.parameters, loss, fraction)
+            if not math.isfinite(value):
+                raise MedADError(f"the loss{of} became {value} at step {step}", remedy)
+            norm = float(torch.nn.utils.clip_grad_norm_(turn.parameters, plan.clip))
+            if not math.isfinite(norm):
+                raise MedADError(f"the gradient{of} became {norm} at step {step}", remedy)
+            for group in optimizer.param_groups:
+                group["lr"] = plan.rate_at(step, turn.rate)
+            optimizer.step()
+            for key, logged in log.items():
+                logs.setdefault(f"{turn.name}_{key}" if turn.name else key, []).append(float(logged))
+        ranks.follow(list(network.buffers()))
         seconds = time.perf_counter() - started
-        left = seconds / (step + 1) * (plan.steps - step - 1)
-        progress.update(
-            (step + 1) / plan.steps, f"step {step + 1} of {plan.steps}, loss {value:.4f}, {left / 60:.0f} min left"
-        )
+        left = _duration(seconds / (step + 1) * (plan.steps - step - 1))
+        progress.update((step + 1) / plan.steps, f"step {step + 1} of {plan.steps}, loss {value:.4f}, {left} left")
         if (step + 1) % plan.every == 0 or step + 1 == plan.steps:
-            network.eval()
-            with torch.inference_mode():
-                values = validate(network)
-            network.train()
+            values = _validated(network, validate) if ranks.rank == 0 else {}
             row = {"step": step + 1, "rate": plan.rate_at(step)}
-            row |= {f"train_{key}": float(np.mean([entry[key] for entry in logs])) for key in logs[0]}
+            row |= {f"train_{key}": float(np.mean(logged)) for key, logged in logs.items()}
             row |= {f"validation_{key}": value for key, value in values.items()}
-            state["history"].append(row | {"seconds": round(seconds, 1)})
+            # Rank 0 speaks for all: a choice made from the history must be the same everywhere.
+            state["history"].append(ranks.told(row | {"seconds": round(seconds, 1)}))
             state |= {"step": step + 1, "seconds": seconds}
-            logs = []
-            save_checkpoint(checkpoint, network, optimizer, state)
-            _write_log(Path(folder) / "log.csv", state["history"])
+            logs = {}
+            if ranks.rank == 0:
+                save_checkpoint(checkpoint, network, optimizers, state)
+                _write_log(Path(folder) / "log.csv", state["history"])
     network.eval()
     return state["history"]
 
 
+def _validated(network: torch.nn.Module, validate: Callable[[torch.nn.Module], dict[str, float]]) -> dict[str, float]:
+    """Values of the network as it is used, not as it is trained."""
+    network.eval()
+    with torch.inference_mode():
+        values = validate(network)
+    network.train()
+    return values
+
+
+def _duration(seconds: float) -> str:
+    """Such as ``50 s``, ``12 min`` or ``3 h 20 min``."""
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def _write_log(path: Path, history: list[dict[str, float]]) -> None:
     with open(path, "w", newline="") as handle:
-        writer = csv.DictWriter(handle, list(history[0]))
+        # A value that is logged now and then has its column all the same.
+        writer = csv.DictWriter(handle, list(dict.fromkeys(key for row in history for key in row)))
         writer.writeheader()
         writer.writerows(history)

@@ -4,65 +4,45 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import logging
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import InputError
 from .manifest import NAME
 from .threshold import Threshold
+from .training_config import add_choices, settled
 
 if TYPE_CHECKING:
+    from .calibration import Pooling
+    from .methods.method import Method
     from .progress import Progress
+    from .ranks import Ranks
+    from .scan_folder import Source
+    from .split import Split
+    from .training_data import HealthyData
 
-METHODS = ("atlas", "autoencoder", "latent_restoration")
+METHODS = (
+    *("atlas", "autoencoder", "latent_restoration", "vae", "context_encoder", "cevae", "vae_tv", "gmvae_tv"),
+    *("vae_gan", "adversarial_autoencoder", "f_anogan", "fpi", "denoising"),
+)
 # A slice has no volume to speak of, so what a healthy one may show is a share of it.
 THRESHOLDS = {"brain": "1ml", "plane": "0.1%"}
 MODALITIES = {"brain": "T1-weighted MR of the brain", "plane": "2-D images"}
+# For checkpoints, each with its copy while it is written, and the model. The sweep of autoencoders takes 0.4 GB.
+ROOM_FOR_WEIGHTS = 1e9
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad train``."""
     parser.add_argument("method", choices=METHODS, help="what to train")
-    parser.add_argument(
-        "--healthy", type=Path, required=True, metavar="DIR", help="folder of healthy scans, one a subject"
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="NAME.medad", help="the model file to write"
-    )
-    parser.add_argument(
-        "--split", type=Path, metavar="FILE", help="JSON that says which scan is for what; else by chance"
-    )
-    parser.add_argument("--work", type=Path, metavar="DIR", help="prepared scans, checkpoints and logs; else NAME.work")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
-    parser.add_argument("--steps", type=int, help="optimizer steps of the main network")
-    parser.add_argument("--prior-steps", type=int, help="optimizer steps of the prior (latent_restoration)")
-    parser.add_argument("--latent", type=int, help="latent size (autoencoder); else chosen on the validation scans")
-    parser.add_argument("--sweep-steps", type=int, help="steps for each latent size tried (autoencoder)")
-    parser.add_argument("--full-precision", action="store_true", help="never train in bfloat16")
-    parser.add_argument(
-        "--size", type=int, help="pixels along the longer side of a 2-D model; else chosen from the images"
-    )
-    parser.add_argument(
-        "--threshold",
-        help="the model's own threshold, such as 1ml, 0.1%% or 3.5 (default 1ml; 0.1%% of the slice for a 2-D model)",
-    )
-    parser.add_argument("--minimum-mm", type=float, help="box of the minimum pooling; else the method's own")
-    parser.add_argument("--average-mm", type=float, help="box of the average pooling; else the method's own")
-    parser.add_argument("--data-note", default="", help="source and licence of the scans, for the model card")
-    parser.add_argument("--licence", type=Path, metavar="FILE", help="text of the licence; else none is granted")
-    parser.add_argument(
-        "--modality", help="what the scans are (default T1-weighted MR of the brain; 2-D images where they are)"
-    )
-    parser.add_argument(
-        "--pictures", type=Path, metavar="DIR", help="where the training pictures go; else the work folder"
-    )
+    add_choices(parser)
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
-    """Train, calibrate and write the model.
+    """Train, calibrate and write the model; as one of several processes where ``torchrun`` started them.
 
     Args:
         args: What `add_arguments` declares.
@@ -74,52 +54,133 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     Raises:
         MedADError: If data, split or options cannot be used.
     """
-    from .calibration import calibrate
     from .device import resolve
     from .methods.pooling import POOLING
-    from .methods.trainers import TRAINERS, Options
-    from .modelcard import model_card
-    from .modelfile import Model, save_model
-    from .plane_template import describe
     from .progress import Progress
-    from .split import Split
-    from .training_data import find_scans, healthy_data, prepared_scans
-    from .training_pictures import write_pictures
+    from .ranks import joined
 
+    args = settled(args)
     if args.output.suffix != ".medad":
         raise InputError(f"{args.output} must end in .medad", "For example -o brain-t1.medad.")
     if not re.fullmatch(NAME, args.output.stem, re.ASCII):
         raise InputError(f"{args.output.stem!r} cannot be a model's name", "Use letters, digits, dots, dashes.")
-    asked = Threshold.parse(args.threshold) if args.threshold else None
-    licence = _licence(args.licence)
+    args.threshold = Threshold.parse(args.threshold) if args.threshold else None
+    args.licence = _licence(args.licence)
+    args.work = args.work or args.output.with_suffix(".work")
+    pooling = POOLING[args.method].replaced(args.minimum_mm, args.average_mm)
     progress = progress or Progress()
-    scans = find_scans(args.healthy)
-    split = Split.read(args.split) if args.split else Split.automatic(list(scans), args.seed, _to_calibrate(scans))
-    work = args.work or args.output.with_suffix(".work")
-    device = resolve(args.device)
-    options = Options(
-        args.steps,
-        args.prior_steps,
-        args.latent,
-        args.sweep_steps,
-        args.seed,
-        device,
-        reduced=not args.full_precision and _bfloat16_is_faster(device),
-    )
-    progress.stage("preparing scans", 0.0, 0.1)
-    data = healthy_data(scans, split, work, progress, args.size)
+    with joined(resolve(args.device)) as (ranks, device):
+        if ranks.rank:
+            # One voice is enough.
+            logging.getLogger(__package__).setLevel(logging.ERROR)
+        trained = _train(args, ranks, device, progress if ranks.rank == 0 else Progress())
+    if ranks.rank == 0:
+        _finish(args, trained, pooling, progress)
+    return 0
+
+
+class Trained(NamedTuple):
+    """What there is before calibration.
+
+    Attributes:
+        method: The trained method.
+        facts: What its training wants to be kept.
+        data: What it learned from.
+        scans: The usable ones, by name.
+        split: Which was for what.
+        device: Where it was trained.
+    """
+
+    method: Method
+    facts: dict
+    data: HealthyData
+    scans: dict[str, Source]
+    split: Split
+    device: str
+
+
+def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progress) -> Trained:
+    """Find, check, split and prepare the scans, and train on them."""
+    from .methods.trainers import TRAINERS, Options
+    from .training_curves import draw_all_curves
+    from .training_data import healthy_data
+
+    reduced = not args.full_precision and bool(ranks.told(_bfloat16_is_faster(device)))
+    steps = (args.steps, args.prior_steps, args.latent, args.sweep_steps)
+    options = Options(*steps, args.seed, device, reduced=reduced, extra=args.extra)
+    with ranks.first():
+        scans, split = _chosen(args, progress)
+        progress.stage("preparing scans", 0.03, 0.1)
+        data = healthy_data(scans, split, args.work, progress, args.size)
+    if ranks.rank == 0:
+        _say(args, _plan_of(data, scans, split))
+    folder = args.work / args.method
+    try:
+        method, facts = TRAINERS[args.method](data, options, folder, progress)
+    finally:
+        if ranks.rank == 0:
+            draw_all_curves(folder)
+    return Trained(method, facts, data, scans, split, device)
+
+
+def _chosen(args: argparse.Namespace, progress: Progress) -> tuple[dict[str, Source], Split]:
+    """The usable scans and which is for what."""
+    from .calibration import fewest
+    from .plane_grid import is_single_slice
+    from .scan_folder import find_scans
+    from .split import Split
+    from .training_checks import check_disk, check_scans
+    from .training_data import bytes_to_prepare
+
+    scans = find_scans(args.healthy, args.only, args.subjects, args.healthy_label)
+    subjects = {name: source.subject for name, source in scans.items()}
+    split = Split.read(args.split) if args.split else None
+    if split is not None:
+        split.check_found(scans)
+        split.check_subjects(subjects)
+        scans = {name: source for name, source in scans.items() if name in split.names()}
+    progress.stage("checking scans", 0.0, 0.03)
+    usable = check_scans(scans, args.work / "checks.json", args.skip_bad, args.mixed, progress)
+    single = is_single_slice(next(iter(usable.values())).read())
+    if split is None:
+        split = Split.automatic(list(usable), args.seed, fewest(mirrored=not single), subjects)
+    else:
+        split = split.without(scans.keys() - usable.keys())
+    kept = sum(file.stat().st_size for file in (args.work / "prepared").glob("*"))
+    needed = bytes_to_prepare(len(split.train + split.validation), single, args.size)
+    check_disk(args.work, needed + ROOM_FOR_WEIGHTS, kept)
+    return usable, split
+
+
+def _plan_of(data: HealthyData, scans: dict[str, Source], split: Split) -> list[str]:
+    """What will be done with the scans, for people."""
+    from .plane_template import describe
+
+    subjects = len({scans[name].subject for name in split.names()})
+    parts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.calibration)} to calibrate"
+    return [
+        f"{len(split.names())} scans of {subjects} subjects: {parts}",
+        f"prepared as {describe(data.template)}",
+    ]
+
+
+def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progress: Progress) -> None:
+    """Calibrate, write the model and draw what it makes of scans that it has not seen."""
+    from .calibration import calibrate
+    from .modelcard import model_card
+    from .modelfile import Model, save_model
+    from .plane_template import describe
+    from .training_data import prepared_scans
+    from .training_pictures import write_pictures
+
+    method, facts, data, scans, split, device = trained
     kind = data.template.kind
-    threshold, modality = asked or Threshold.parse(THRESHOLDS[kind]), args.modality or MODALITIES[kind]
-    what = args.method if kind == "brain" else f"{args.method} for {describe(data.template)}"
-    folder = work / args.method
-    method, facts = TRAINERS[args.method](data, options, folder, progress)
     progress.stage("calibration", 0.9, 0.98)
     healthy = [
         (scan, method.restore(scan.image, scan.mask, seed=args.seed, device=device, progress=progress))
         for scan in prepared_scans(scans, split.calibration, data.template, progress)
     ]
-    pooling = POOLING[args.method].replaced(args.minimum_mm, args.average_mm)
-    calibration = calibrate(healthy, pooling, threshold)
+    calibration = calibrate(healthy, pooling, args.threshold or Threshold.parse(THRESHOLDS[kind]))
     progress.stage("writing", 0.98, 1.0)
     training = {
         "data": args.data_note or str(args.healthy.name),
@@ -127,6 +188,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         "seed": args.seed,
         "facts": facts,
     }
+    modality = args.modality or MODALITIES[kind]
     model = Model(
         name=args.output.stem,
         version="1.0.0",
@@ -139,25 +201,22 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         training=training,
         authors="The MedAD contributors",
         card="",
-        licence=licence,
+        licence=args.licence,
     )
     args.output.parent.mkdir(parents=True, exist_ok=True)
     save_model(replace(model, card=model_card(model)), args.output)
+    folder = args.work / args.method
     pictures = args.pictures or folder
     write_pictures(method, data, pictures, args.output.stem)
     progress.finish()
-    print(f"{args.output}: {what}, trained on {len(split.train)}, calibrated on {len(split.calibration)} scans")
-    print(f"curves in {folder}, pictures in {pictures}")
-    return 0
+    what = args.method if kind == "brain" else f"{args.method} for {describe(data.template)}"
+    trained_on = f"trained on {len(split.train)}, calibrated on {len(split.calibration)} scans"
+    _say(args, [f"{args.output}: {what}, {trained_on}", f"curves in {folder}, pictures in {pictures}"])
 
 
-def _to_calibrate(scans: dict[str, Path]) -> int:
-    """How many scans calibration needs, judged by the first one."""
-    from .calibration import fewest
-    from .plane_grid import is_single_slice
-    from .volume import Volume
-
-    return fewest(mirrored=not is_single_slice(Volume.read(next(iter(scans.values())))))
+def _say(args: argparse.Namespace, lines: list[str]) -> None:
+    if not getattr(args, "quiet", False):
+        print("\n".join(lines), flush=True)
 
 
 def _licence(path: Path | None) -> str:

@@ -14,17 +14,19 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from .brain_grid import BRAIN_VOXELS
 from .brainmask import brain_mask
 from .errors import InputError
 from .plane import PlaneTemplate, PreparedPlane
 from .plane_grid import is_single_slice
-from .plane_template import build_plane_template
+from .plane_template import LARGEST_SIDE, build_plane_template
 from .preparation import Prepared, Template
 from .progress import Progress
+from .scan_folder import Source
 from .spaces import template_from_tensors
 from .split import Split
 from .template import build_template
-from .volume import IMAGE_SUFFIXES, Volume, stem
+from .volume import Volume
 
 Scan = tuple[np.ndarray, np.ndarray]
 MIXED = "Train on single slices or on volumes, not on both."
@@ -45,43 +47,22 @@ class HealthyData:
     validation: list[Scan]
 
 
-def find_scans(folder: Path) -> dict[str, Path]:
-    """The image files of a folder by stem.
-
-    Raises:
-        InputError: If the folder is missing or holds no images, or two images of one name.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder", "Give the folder with the healthy scans.")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        # Names with a leading dot are no scans: macOS leaves such files beside copied ones.
-        if path.name.lower().endswith(IMAGE_SUFFIXES) and not path.name.startswith("."):
-            if stem(path) in found:
-                raise InputError(f"{folder} has two images named {stem(path)}", "Keep one of them.")
-            found[stem(path)] = path
-    if not found:
-        raise InputError(f"{folder} holds no images", f"Expected files ending in {', '.join(IMAGE_SUFFIXES)}.")
-    return found
-
-
-def read_scan(path: Path, progress: Progress | None = None) -> tuple[Volume, np.ndarray]:
+def read_scan(scan: Source | Path, progress: Progress | None = None) -> tuple[Volume, np.ndarray]:
     """A scan and its brain."""
-    volume = Volume.read(path)
+    volume = scan.read() if isinstance(scan, Source) else Volume.read(scan)
     return volume, brain_mask(volume, None, progress)[0]
 
 
 def healthy_data(
-    scans: dict[str, Path], split: Split, work: Path, progress: Progress | None = None, longest: int | None = None
+    scans: dict[str, Source], split: Split, work: Path, progress: Progress | None = None, longest: int | None = None
 ) -> HealthyData:
     """Template and prepared scans of a split; what an earlier run left in `work` is used again.
 
     Args:
-        scans: Path of each scan by name.
+        scans: By name.
         split: Which scans to use for what.
         work: Folder for the prepared scans.
-        progress: Told after each scan.
+        progress: Told before each scan.
         longest: Pixels along the longer side of the grid, for single slices; None chooses.
 
     Raises:
@@ -89,22 +70,35 @@ def healthy_data(
             scans are single slices.
     """
     progress = progress or Progress()
-    missing = sorted(set(split.names()) - set(scans))
-    if missing:
-        raise InputError(f"the split names {missing[0]}, which is not in the folder", "Check the split file.")
+    split.check_found(scans)
     work.mkdir(parents=True, exist_ok=True)
     record = work / "split.json"
     if record.is_file() and Split.read(record) != split:
         raise InputError(f"{work} was made with another split", "Give another --work folder, or empty this one.")
-    record.write_text(json.dumps(split.to_json(), indent=1), encoding="utf-8")
+    if not record.is_file():
+        record.write_text(json.dumps(split.to_json(), indent=1), encoding="utf-8")
     template = _template(scans, split, work, progress, longest)
-    train = [_prepared(name, scans[name], template, work, progress) for name in split.train]
-    validation = [_prepared(name, scans[name], template, work, progress) for name in split.validation]
-    return HealthyData(template, train, validation)
+    names, found = split.train + split.validation, []
+    for number, name in enumerate(names):
+        progress.update(number / len(names), f"preparing {name}, {number + 1} of {len(names)}")
+        found.append(_prepared(name, scans[name], template, work))
+    return HealthyData(template, found[: len(split.train)], found[len(split.train) :])
+
+
+def bytes_to_prepare(count: int, single: bool, longest: int | None = None) -> int:
+    """At most how much room that many prepared scans take on the disk.
+
+    Args:
+        count: Of scans to train and validate on.
+        single: Whether they are single slices.
+        longest: Pixels along the longer side of single slices, if chosen.
+    """
+    voxels = (longest or LARGEST_SIDE) ** 2 if single else BRAIN_VOXELS
+    return count * voxels * (np.dtype(np.float16).itemsize + np.dtype(np.uint8).itemsize)
 
 
 def prepared_scans(
-    scans: dict[str, Path], names: Sequence[str], template: Template | PlaneTemplate, progress: Progress
+    scans: dict[str, Source], names: Sequence[str], template: Template | PlaneTemplate, progress: Progress
 ) -> list[Prepared] | list[PreparedPlane]:
     """Scans with everything needed to go back to their own grids."""
     found = []
@@ -115,7 +109,7 @@ def prepared_scans(
 
 
 def _template(
-    scans: dict[str, Path], split: Split, work: Path, progress: Progress, longest: int | None
+    scans: dict[str, Source], split: Split, work: Path, progress: Progress, longest: int | None
 ) -> Template | PlaneTemplate:
     tensors, parameters = work / "template.safetensors", work / "template.json"
     if tensors.is_file() and parameters.is_file():
@@ -123,7 +117,7 @@ def _template(
         if longest is not None and max(kept.image.array.shape[1:]) != longest:
             raise InputError(f"{work} was made with another size", "Give another --work folder, or empty this one.")
         return kept
-    if is_single_slice(Volume.read(scans[split.train[0]])):
+    if is_single_slice(scans[split.train[0]].read()):
         built = build_plane_template(split.train, lambda name: _single_slice(scans[name]), longest, progress)
     elif longest is not None:
         raise InputError("--size is for single slices, and these scans are volumes", "Leave it out.")
@@ -135,37 +129,36 @@ def _template(
     return template_from_tensors(built.parameters(), load_file(tensors))
 
 
-def _single_slice(path: Path) -> Volume:
+def _single_slice(source: Source) -> Volume:
     """A scan among single slices."""
-    volume = Volume.read(path)
+    volume = source.read()
     if not is_single_slice(volume):
-        raise InputError(f"{path} has more than one slice, others of its folder have one", MIXED)
+        raise InputError(f"{source.path} has more than one slice, others of its folder have one", MIXED)
     return volume
 
 
-def _whole_volume(path: Path) -> tuple[Volume, np.ndarray]:
+def _whole_volume(source: Source) -> tuple[Volume, np.ndarray]:
     """A scan among volumes, and its brain."""
-    volume, brain = read_scan(path)
+    volume, brain = read_scan(source)
     if is_single_slice(volume):
-        raise InputError(f"{path} is a single slice, others of its folder are volumes", MIXED)
+        raise InputError(f"{source.path} is a single slice, others of its folder are volumes", MIXED)
     return volume, brain
 
 
-def _brought(path: Path, template: Template | PlaneTemplate) -> Prepared | PreparedPlane:
+def _brought(source: Source, template: Template | PlaneTemplate) -> Prepared | PreparedPlane:
     """A scan in the template's space."""
     if isinstance(template, Template):
-        return template.prepared(*_whole_volume(path))
-    volume = _single_slice(path)
+        return template.prepared(*_whole_volume(source))
+    volume = _single_slice(source)
     return template.prepared(volume, template.examined(volume)[0])
 
 
-def _prepared(name: str, path: Path, template: Template | PlaneTemplate, work: Path, progress: Progress) -> Scan:
+def _prepared(name: str, source: Source, template: Template | PlaneTemplate, work: Path) -> Scan:
     file = work / "prepared" / f"{name}.safetensors"
     try:
         kept = load_file(file)
     except (OSError, SafetensorError):
-        progress.update(0.0, f"preparing {name}")
-        scan = _brought(path, template)
+        scan = _brought(source, template)
         kept = {"image": scan.image.astype(np.float16), "mask": scan.mask.astype(np.uint8)}
         file.parent.mkdir(exist_ok=True)
         save_file(kept, file)

@@ -10,7 +10,8 @@ from phantoms import head, one_thread  # noqa: F401
 
 from MedADLib.errors import ModelError
 from MedADLib.methods.autoencoder import Autoencoder, AutoencoderParameters
-from MedADLib.methods.training_autoencoder import elbow, train_autoencoder
+from MedADLib.methods.latent_sweep import elbow
+from MedADLib.methods.training_autoencoder import train_autoencoder
 from MedADLib.slices import Slices
 from MedADLib.training import Plan
 

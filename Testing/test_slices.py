@@ -6,6 +6,7 @@ import torch
 from phantoms import one_thread  # noqa: F401
 
 from MedADLib.augmentation import Augmentation
+from MedADLib.errors import InputError
 from MedADLib.slices import Slices, examined_slices, slice_positions
 
 NOTHING = {
@@ -140,3 +141,23 @@ def test_brightness_sharpness_and_noise_each_do_their_part():
     assert 0.01 < spreads.mean() < 0.1
     assert changed(blur=1.0)[0].amax((1, 2, 3)).std() < 1e-3
     assert changed(elastic=2.0)[1].flatten(1).unique(dim=0).shape[0] == 64
+
+
+def test_a_neighbour_in_another_scan_is_at_the_same_height_and_never_of_the_same_scan():
+    slices = numbered(scans=4, slices=10)
+    assert slices.scans.tolist() == np.repeat(range(4), 10).tolist()
+    chosen = np.arange(40)
+    drawn = np.stack([slices.near(slices.positions, [0, step], slices.scans) for step in range(40)])
+    assert (slices.scans[drawn] != slices.scans[chosen]).all()
+    assert (slices.positions[drawn] == slices.positions[chosen]).all()
+    assert all(len(set(slices.scans[drawn[:, index]])) == 3 for index in chosen)
+    assert np.array_equal(slices.near(slices.positions, [0, 7], slices.scans), drawn[7])
+    between = slices.near(np.array([-0.49, 0.07, 3.0], np.float32), [1])
+    assert (between % 10).tolist() == [0, 5, 9]
+
+
+def test_one_scan_has_no_neighbours():
+    slices = numbered(scans=1)
+    assert len(slices.near(slices.positions, [0])) == 10
+    with pytest.raises(InputError, match="more healthy scans"):
+        slices.near(slices.positions, [0], slices.scans)

@@ -79,3 +79,37 @@ def test_leakage_in_a_file_is_told_as_leakage(tmp_path):
     file.write_text(json.dumps(parts))
     with pytest.raises(InputError, match="a is in two parts"):
         Split.read(file)
+
+
+def test_scans_of_a_subject_stay_together():
+    names = [f"sub-{n // 3:02d}_run-{n % 3}" for n in range(60)]
+    subjects = {name: name[:6] for name in names}
+    split = Split.automatic(names, 1, subjects=subjects)
+    assert sorted(split.names()) == names
+    split.check_subjects(subjects)
+    assert len(split.validation) == 6 and len(split.calibration) == 6
+
+
+def test_one_scan_a_subject_gives_the_split_that_names_alone_give():
+    names = [f"sub-{n}_T1w" for n in range(1, 30)]
+    assert Split.automatic(names, 4, subjects={name: name.split("_")[0] for name in names}) == Split.automatic(names, 4)
+
+
+def test_many_scans_of_few_subjects_are_too_few():
+    names = [f"{who}-{n}" for who in "abcdefg" for n in range(10)]
+    with pytest.raises(InputError, match="70 scans of 7 subjects.*--subjects file"):
+        Split.automatic(names, subjects={name: name[0] for name in names})
+
+
+def test_a_subject_in_two_parts_of_a_file_is_refused():
+    split = Split(("a1", "b1", "c1"), ("d1",), ("a2", "e1"))
+    with pytest.raises(InputError, match=r"anna has scans in two parts.*a1 \(train\), a2 \(calibration\)"):
+        split.check_subjects({"a1": "anna", "a2": "anna", "b1": "bert"})
+    split.check_subjects({"a1": "anna", "a2": "aaron"})
+
+
+def test_a_split_without_bad_scans():
+    split = Split(("a", "b", "c", "d"), ("e",), ("f", "g"), ("h",))
+    assert split.without({"a", "h"}) == Split(("b", "c", "d"), ("e",), ("f", "g"))
+    with pytest.raises(InputError, match="at least"):
+        split.without({"e"})

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import argparse
 import json
+import shutil
+from collections import namedtuple
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from phantoms import MODEL_SHAPE, ToyModels, one_thread, toy_models  # noqa: F401
+from plane_phantoms import FULL_SCALE, radiograph, toy_plane_folder, train_plane
 
+from MedADLib import detect, training_command
 from MedADLib.errors import InputError
 from MedADLib.modelfile import load_model
+from MedADLib.pictures_reading import read_picture
 
 METHODS = ("atlas", "autoencoder", "latent_restoration")
 
@@ -36,6 +43,7 @@ def test_the_methods_share_one_template_and_leave_their_logs_and_pictures(toy):
     assert np.array_equal(templates[0], templates[1]) and np.array_equal(templates[0], templates[2])
     for log in ("autoencoder/sweep-4", "autoencoder/sweep-128", "latent_restoration/vqvae", "latent_restoration/prior"):
         assert (toy.work / log / "log.csv").read_text().startswith("step,rate,")
+        assert (toy.work / log / "curves.png").stat().st_size > 1000
     for method in METHODS:
         assert (toy.work / method / f"toy-{method.replace('_', '-')}-reconstructions.png").stat().st_size > 1000
     assert (toy.work / "latent_restoration" / "toy-latent-restoration-samples.png").stat().st_size > 1000
@@ -52,6 +60,50 @@ def test_the_latent_size_is_chosen_from_the_sweep_and_recorded(toy):
 def test_thresholds_of_latent_restoration_are_those_of_healthy_scans(toy):
     parameters = load_model(toy.models["latent_restoration"]).method.parameters
     assert 0 < parameters.restoration_nll < parameters.sample_nll < 20
+
+
+def test_pictures_in_folders_of_subjects_train_with_a_configuration_file(tmp_path, capsys, one_thread):  # noqa: F811
+    for subject in range(10):
+        (tmp_path / "chests" / f"patient-{subject}").mkdir(parents=True)
+        for view in range(2):
+            array = radiograph(10 * subject + view).array[0] / FULL_SCALE * 60000
+            image = sitk.GetImageFromArray(array.astype(np.uint16))
+            sitk.WriteImage(image, str(tmp_path / "chests" / f"patient-{subject}" / f"{view}.png"))
+    config = {"healthy": "chests", "work": "work", "size": 64, "modality": "toy radiographs", "seed": 9}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    parser = argparse.ArgumentParser()
+    training_command.add_arguments(parser)
+    places = ["--config", str(tmp_path / "config.json"), "-o", str(tmp_path / "chest.medad")]
+    assert training_command.run(parser.parse_args(["atlas", *places, "--seed", "5"])) == 0
+    model = load_model(tmp_path / "chest.medad")
+    assert model.template.kind == "plane" and model.modality == "toy radiographs" and model.training["seed"] == 5
+    parts = {part: {name[:9] for name in names} for part, names in model.training["split"].items()}
+    assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 10
+    assert json.loads((tmp_path / "work" / "split.json").read_text()) == model.training["split"]
+    said = capsys.readouterr().out
+    assert "20 scans of 10 subjects" in said and "64 x 64 pixels, examined in the whole field of view" in said
+    found = detect(read_picture(tmp_path / "chests" / "patient-3" / "1.png", "one"), model)
+    assert np.isfinite(found.anomaly.array).all()
+
+
+def test_a_full_disk_stops_the_training_before_it_begins(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "free")(10**6))
+    with pytest.raises(InputError, match="--work folder on another disk"):
+        toy.train("atlas", tmp_path / "m.medad", "--work", str(tmp_path / "work"))
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {"checks.json"}
+
+
+def test_a_bad_scan_is_left_out_of_the_split_when_asked(tmp_path, one_thread):  # noqa: F811
+    healthy = shutil.copytree(toy_plane_folder() / "healthy", tmp_path / "healthy")
+    (healthy / "chest-1.nii.gz").write_bytes(b"half")
+    names = [f"chest-{number}" for number in range(18)]
+    split = {"train": names[:5], "validation": names[5:6], "calibration": names[6:]}
+    (tmp_path / "split.json").write_text(json.dumps(split))
+    more = ("--work", tmp_path / "work", "--split", tmp_path / "split.json")
+    with pytest.raises(InputError, match="1 of 18 scans cannot be used: chest-1: .*--skip-bad"):
+        train_plane("atlas", healthy, tmp_path / "m.medad", *more)
+    train_plane("atlas", healthy, tmp_path / "m.medad", *more, "--skip-bad")
+    assert load_model(tmp_path / "m.medad").training["split"]["train"] == ["chest-0", "chest-2", "chest-3", "chest-4"]
 
 
 def test_the_same_command_makes_the_same_file(toy, tmp_path):

@@ -10,8 +10,9 @@ from phantoms import ToyModels, one_thread, toy_models  # noqa: F401
 from MedADLib import training_data
 from MedADLib.errors import InputError
 from MedADLib.progress import Progress
+from MedADLib.scan_folder import find_scans
 from MedADLib.split import Split
-from MedADLib.training_data import find_scans, healthy_data, prepared_scans
+from MedADLib.training_data import healthy_data, prepared_scans
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from .adversarial_autoencoder import AdversarialAutoencoder
 from .atlas import Atlas
 from .autoencoder import Autoencoder
+from .context_encoding import ContextEncoder, ContextVAE
+from .denoising import Denoising
+from .f_anogan import FAnoGAN
+from .fpi import FPI
 from .latent_restoration import LatentRestoration
 from .method import Method, Restoration
+from .tv_restoration import GMVAETV, VAETV
+from .vae import VariationalAutoencoder
+from .vae_gan import VAEGANReconstruction
 
-METHODS: dict[str, type] = {method.name: method for method in (Atlas, Autoencoder, LatentRestoration)}
+METHODS: dict[str, type] = {
+    method.name: method
+    for method in (
+        Atlas,
+        Autoencoder,
+        LatentRestoration,
+        VariationalAutoencoder,
+        ContextEncoder,
+        ContextVAE,
+        VAETV,
+        GMVAETV,
+        VAEGANReconstruction,
+        AdversarialAutoencoder,
+        FAnoGAN,
+        FPI,
+        Denoising,
+    )
+}
 
 __all__ = ["METHODS", "Method", "Restoration"]

@@ -1,16 +1,22 @@
-"""Slice-wise autoencoder (AE4AD, Cai et al. 2024): what a small latent cannot hold is unusual."""
+"""Slice-wise autoencoders (AE4AD, Cai et al. 2024): what a small latent cannot hold is unusual."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 
-from ..networks.autoencoder import AutoEncoder
+from ..entries import added
+from ..networks.autoencoder import AutoEncoder, Variant
+from ..networks.backbone import check_sizes
+from ..networks.losses import WINDOW, Loss
 from ..progress import Progress
 from .method import Restoration
 from .slicewise import load_network, network_tensors, slice_batches
+
+Score = Literal["error", "gradient"]
 
 
 @dataclass(frozen=True)
@@ -20,27 +26,36 @@ class AutoencoderParameters:
     Attributes:
         size: Slice size (Y, X).
         channels: Channels of each level.
-        latent: Latent size d.
+        latent: Latent size d; of each grid place if spatial.
+        loss: What the error is: "l2", "l1", "ssim" or "perceptual".
+        variant: "plain", "uncertain" (AE-U), "memory" (MemAE), "spatial" or "constrained"; see `AutoEncoder`.
+        score: Of pixels: the error itself, or the absolute gradient of its sum with respect to the slice (AE-grad).
+        slots: Of the memory.
     """
 
     size: tuple[int, ...] = (160, 160)
     channels: tuple[int, ...] = (16, 32, 64, 64, 64)
     latent: int = 32
+    loss: Loss = added("l2")
+    variant: Variant = added("plain")
+    score: Score = added("error")
+    slots: int = added(25)
 
     def __post_init__(self) -> None:
-        if len(self.size) != 2 or not self.channels or not 1 <= len(self.channels) <= 8:
-            raise ValueError("the autoencoder needs a 2-D size and 1 to 8 levels")
-        if any(n % (1 << len(self.channels)) or not 0 < n <= 1024 for n in self.size):
-            raise ValueError("the slice size must be divisible by 2 to the number of levels")
-        if min(self.channels) < 1 or max(self.channels) > 512 or not 1 <= self.latent <= 4096:
-            raise ValueError("channels must be 1 to 512, latent 1 to 4096")
-        # A model file names these sizes: the dense layer must not take more memory than the file could ever fill.
-        if self.channels[-1] * self.size[0] * self.size[1] >> 2 * len(self.channels) > 1 << 15:
-            raise ValueError("the grid before the latent is too large; take more levels")
+        check_sizes(self.size, self.channels, self.latent)
+        for value, choices in ((self.loss, Loss), (self.variant, Variant), (self.score, Score)):
+            if value not in get_args(choices):
+                raise ValueError(f"{value!r} is none of {', '.join(get_args(choices))}")
+        if min(self.size) < WINDOW:
+            raise ValueError(f"slices must be at least {WINDOW} pixels each way")
+        if self.variant == "uncertain" and self.loss not in ("l2", "l1"):
+            raise ValueError("the uncertain autoencoder needs the loss l2 or l1")
+        if not 2 <= self.slots <= 4096:
+            raise ValueError("the memory must have 2 to 4096 slots")
 
 
 class Autoencoder:
-    """Squared reconstruction error of a bottleneck autoencoder; the sample score is its mean."""
+    """Reconstruction error of a bottleneck autoencoder; the sample score is its mean over the brain."""
 
     name = "autoencoder"
     Parameters = AutoencoderParameters
@@ -51,8 +66,9 @@ class Autoencoder:
     @classmethod
     def untrained(cls, parameters: AutoencoderParameters, seed: int = 0) -> Autoencoder:
         """Fresh weights from a seed."""
+        p = parameters
         torch.manual_seed(seed)
-        return cls(parameters, AutoEncoder(parameters.size, parameters.channels, parameters.latent))
+        return cls(p, AutoEncoder(p.size, p.channels, p.latent, p.variant, p.loss, p.slots))
 
     def tensors(self) -> dict[str, np.ndarray]:
         """The network's weights."""
@@ -78,12 +94,27 @@ class Autoencoder:
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Restoration:
-        """Score (x − x̂)²; see `Method.restore`."""
-        restored = np.zeros(image.shape, np.float32)
-        network = self.network.to(device).eval()
-        with torch.inference_mode():
-            for chosen, batch, _ in slice_batches(image, mask, device, progress):
-                restored[chosen] = network(batch)[:, 0].float().cpu().numpy()
+        """Score e(x, x̂), exp(−s)·e(x, x̂) of AE-U, or |∂ Σ score / ∂x|; see `Method.restore`."""
+        p, network = self.parameters, self.network.to(device).eval()
+        restored, score = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+        if (p.loss, p.score) == ("l2", "error"):
+            # Slices with too little brain to be examined are restored to nothing, as the shipped model's calibration
+            # has it.
+            score = np.square(image)
+        for chosen, batch, _ in slice_batches(image, mask, device, progress):
+            with torch.set_grad_enabled(p.score == "gradient"):
+                batch.requires_grad_(p.score == "gradient")
+                made = network.reconstruct(batch)
+                if p.score == "error":
+                    inside = torch.from_numpy(mask[chosen])[:, None].to(device)
+                    # The score is of what is shown: no negative intensity, nothing outside the brain.
+                    made = made._replace(restored=made.restored.clamp_min(0) * inside)
+                pixels = network.score(batch, made)
+                if p.score == "gradient":
+                    pixels = torch.autograd.grad(pixels.sum(), batch)[0].abs()
+            restored[chosen], score[chosen] = (
+                part.detach()[:, 0].float().cpu().numpy() for part in (made.restored, pixels)
+            )
         restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
-        score = np.where(mask, np.square(image - restored), 0).astype(np.float32)
+        score = np.where(mask, score, 0).astype(np.float32)
         return Restoration(score, restored, float(score[mask].mean()))

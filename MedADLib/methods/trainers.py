@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
@@ -12,12 +12,17 @@ from ..slices import Slices
 from ..training import Plan
 from ..training_data import HealthyData
 from .atlas import Atlas
-from .autoencoder import Autoencoder, AutoencoderParameters
 from .latent_restoration import LatentRestoration, LatentRestorationParameters
-from .training_autoencoder import elbow, train_autoencoder
+from . import (
+    training_adversarial_reconstruction,
+    training_autoencoder,
+    training_denoising,
+    training_f_anogan,
+    training_fpi,
+    training_tv_restoration,
+    training_vae,
+)
 from .training_latent_restoration import train_prior, train_vqvae, with_thresholds
-
-SIZES = (4, 8, 16, 32, 64, 128)
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Options:
         seed: Of everything random.
         device: Where to train.
         reduced: bfloat16 autocast.
+        extra: What this method alone knows, by name; each method refuses names that it does not know.
     """
 
     steps: int | None = None
@@ -41,6 +47,7 @@ class Options:
     seed: int = 0
     device: str = "cpu"
     reduced: bool = False
+    extra: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for value in (self.steps, self.prior_steps, self.latent, self.sweep_steps):
@@ -57,33 +64,6 @@ Trainer = Callable[[HealthyData, Options, Path, Progress], tuple[object, dict]]
 
 def _atlas(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Atlas, dict]:
     return Atlas.train(data.train, tuple(data.template.image.spacing), data.template.symmetric), {}
-
-
-def _autoencoder(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Autoencoder, dict]:
-    train, validation = (Slices.of(scans, data.template.symmetric) for scans in (data.train, data.validation))
-    base = AutoencoderParameters(size=train.images.shape[1:])
-    facts: dict = {}
-    latent = options.latent
-    if latent is None:
-        errors = []
-        for number, size in enumerate(SIZES):
-            progress.stage(f"latent size {size}", 0.1 * number, 0.1 * number + 0.1)
-            network = Autoencoder.untrained(replace(base, latent=size), options.seed).network
-            plan = options.plan(options.sweep_steps or 400, 1e-3)
-            log = train_autoencoder(
-                network, train, validation, plan, folder / f"sweep-{size}", options.device, progress
-            )
-            errors.append(log[-1]["validation_squared_error"])
-        latent = elbow(SIZES, errors)
-        facts["latent_sweep"] = {str(size): error for size, error in zip(SIZES, errors)}
-    progress.stage("autoencoder", 0.6, 0.9)
-    method = Autoencoder.untrained(replace(base, latent=latent), options.seed)
-    plan = options.plan(options.steps or 2000, 1e-3)
-    log = train_autoencoder(
-        method.network, train, validation, plan, folder / f"latent-{latent}", options.device, progress
-    )
-    method.network.to("cpu").requires_grad_(False)
-    return method, facts | {"last": log[-1]}
 
 
 def _latent_restoration(
@@ -107,6 +87,16 @@ def _latent_restoration(
 
 TRAINERS: dict[str, Trainer] = {
     "atlas": _atlas,
-    "autoencoder": _autoencoder,
+    "autoencoder": training_autoencoder.train,
     "latent_restoration": _latent_restoration,
+    "vae": training_vae.train_vae,
+    "context_encoder": training_vae.train_context_encoder,
+    "cevae": training_vae.train_cevae,
+    "vae_tv": training_tv_restoration.train_vae_tv,
+    "gmvae_tv": training_tv_restoration.train_gmvae_tv,
+    "vae_gan": training_adversarial_reconstruction.train_vae_gan,
+    "adversarial_autoencoder": training_adversarial_reconstruction.train_adversarial_autoencoder,
+    "f_anogan": training_f_anogan.train,
+    "fpi": training_fpi.train,
+    "denoising": training_denoising.train,
 }

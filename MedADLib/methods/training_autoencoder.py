@@ -1,19 +1,33 @@
-"""Trains autoencoders of several latent sizes and chooses the size without labels."""
+"""Trains autoencoders, of a latent size that is given or chosen without labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..augmentation import Augmentation
 from ..networks.autoencoder import AutoEncoder
+from ..networks.features import FeatureNetwork
 from ..progress import Progress
 from ..slices import Slices
 from ..training import Plan, fit
+from ..training_data import HealthyData
+from .autoencoder import Autoencoder, AutoencoderParameters
+from .latent_sweep import SIZES, elbow, sweep  # noqa: F401
+from .training_features import RATE as FEATURE_RATE
+from .training_features import STEPS as FEATURE_STEPS
+from .training_features import train_features
+from .wishes import with_wishes
 
-BATCH = 32
+if TYPE_CHECKING:
+    from .trainers import Options
+
+BATCH, RATE = 32, 1e-3
+# Of the final training, and of each latent size tried.
+STEPS, SWEEP_STEPS = 2000, 250
 VALIDATION_SLICES = 256
 GENTLE = Augmentation(rotation=3, shrink=0.05, grow=0.05, elastic=1.0, shift=2, contrast=0.05, blur=0.05, noise=0.01)
 
@@ -27,43 +41,110 @@ def train_autoencoder(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Fit an autoencoder to augmented slices; validated on unchanged ones.
+    """Fit an autoencoder of any variant to augmented slices; validated on unchanged ones.
 
     Returns:
         The log's rows; ``validation_squared_error`` is the mean over whole slices, ``validation_error`` the mean
-        absolute error per brain pixel.
+        absolute error per brain pixel, ``validation_score`` the mean pixel score, which is the loss where a variant
+        adds nothing to it.
     """
     chosen = np.linspace(0, len(validation.images) - 1, min(VALIDATION_SLICES, len(validation.images))).astype(int)
 
     def validate(model: AutoEncoder) -> dict[str, float]:
-        squared, absolute, pixels, brain = 0.0, 0.0, 0, 0.0
+        squared, score, absolute, pixels, brain = 0.0, 0.0, 0.0, 0, 0.0
         for start in range(0, len(chosen), BATCH):
             images, masks, _ = (part.to(device) for part in validation.select(chosen[start : start + BATCH]))
-            difference = model(images).float() - images
+            made = model.reconstruct(images)
+            difference = made.restored - images
+            score += float(model.score(images, made).sum())
             squared, pixels = squared + float(difference.square().sum()), pixels + images.numel()
             absolute, brain = absolute + float((difference.abs() * masks).sum()), brain + float(masks.sum())
-        return {"squared_error": squared / pixels, "error": absolute / max(brain, 1)}
+        return {"squared_error": squared / pixels, "error": absolute / max(brain, 1), "score": score / pixels}
 
     return fit(
         network, lambda step: train.batch(step, BATCH, plan.seed, GENTLE), validate, plan, folder, device, progress
     )
 
 
-def elbow(sizes: Sequence[int], errors: Sequence[float]) -> int:
-    """The latent size of largest curvature of healthy validation error against log size.
-
-    AE4AD reports the size that is best on labelled test data; no labels are used here. The curve is scaled to the
-    unit square, and the point farthest below the line between its ends is taken (the discrete largest curvature).
-
-    Args:
-        sizes: Increasing latent sizes, at least 3.
-        errors: Validation errors.
+def slices_and_parameters(
+    data: HealthyData, options: Options
+) -> tuple[tuple[Slices, Slices], AutoencoderParameters, bool]:
+    """Training and validation slices, the parameters asked for, and whether a latent size is among them.
 
     Raises:
-        ValueError: If there are fewer than 3 sizes or they do not increase.
+        InputError: If a setting of ``options.extra`` is unknown or refused.
     """
-    d, e = np.log(np.asarray(sizes, float)), np.asarray(errors, float)
-    if len(d) < 3 or len(d) != len(e) or np.diff(d).min() <= 0:
-        raise ValueError("the choice of a latent size needs at least 3 increasing sizes and their errors")
-    d, e = (d - d[0]) / (d[-1] - d[0]), (e - e[-1]) / max(e[0] - e[-1], 1e-12)
-    return int(sizes[int(np.argmax((1 - d) - e))])
+    train, validation = (Slices.of(scans, data.template.symmetric) for scans in (data.train, data.validation))
+    wishes = dict(options.extra) | ({} if options.latent is None else {"latent": options.latent})
+    base = AutoencoderParameters(size=tuple(train.images.shape[1:]))
+    return (train, validation), with_wishes(base, wishes, ("size",)), "latent" in wishes
+
+
+def features_for(
+    parameters: AutoencoderParameters, slices: tuple[Slices, Slices], options: Options, folder: Path, progress: Progress
+) -> FeatureNetwork | None:
+    """The feature network of a perceptual loss, learned from the training slices; None for another loss."""
+    if parameters.loss != "perceptual":
+        return None
+    plan = options.plan(min(FEATURE_STEPS, options.steps or FEATURE_STEPS), FEATURE_RATE)
+    return train_features(*slices, plan, folder / "features", options.device, progress)[0]
+
+
+def fitted(
+    parameters: AutoencoderParameters,
+    features: FeatureNetwork | None,
+    slices: tuple[Slices, Slices],
+    plan: Plan,
+    folder: Path,
+    device: str,
+    progress: Progress,
+) -> tuple[Autoencoder, dict[str, float]]:
+    """A trained autoencoder, on the CPU, and the last row of its log."""
+    method = Autoencoder.untrained(parameters, plan.seed)
+    if features is not None:
+        method.network.features.load_state_dict(features.state_dict())
+    log = train_autoencoder(method.network, *slices, plan, folder, device, progress)
+    method.network.to("cpu").requires_grad_(False)
+    return method, log[-1]
+
+
+def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Autoencoder, dict]:
+    """Train an autoencoder: 2000 steps of 32 slices, and before, if no latent size is given, 250 of each size tried.
+
+    On 160×160 a step takes 0.4 s of one CPU core, 1.3 s with a perceptual and 1.6 s with an SSIM loss. Perceptual
+    features are learned first, 200 steps of 8 slices.
+
+    Args:
+        data: Healthy scans.
+        options: Steps and latent size; ``extra`` may name any of `AutoencoderParameters` but the size.
+        folder: For checkpoints, logs, ``sweep.tsv`` and ``sweep.png``.
+        progress: Told throughout.
+
+    Returns:
+        The method, and what is worth recording.
+
+    Raises:
+        InputError: If a setting is unknown or refused.
+    """
+    slices, parameters, given = slices_and_parameters(data, options)
+    progress.stage("features", 0.1, 0.15)
+    features = features_for(parameters, slices, options, folder, progress)
+    facts: dict = {}
+    if not given:
+
+        def measured(size: int) -> dict[str, float]:
+            begin = 0.15 + 0.45 * SIZES.index(size) / len(SIZES)
+            progress.stage(f"latent size {size}", begin, begin + 0.45 / len(SIZES))
+            plan = options.plan(options.sweep_steps or SWEEP_STEPS, RATE)
+            tried = replace(parameters, latent=size)
+            _, last = fitted(tried, features, slices, plan, folder / f"sweep-{size}", options.device, progress)
+            return {"validation_error": last["validation_squared_error"]}
+
+        latent, rows = sweep(SIZES, measured, folder)
+        parameters = replace(parameters, latent=latent)
+        facts["latent_sweep"] = {str(row["latent"]): row["validation_error"] for row in rows}
+    progress.stage("autoencoder", 0.6, 0.9)
+    plan = options.plan(options.steps or STEPS, RATE)
+    where = folder / f"latent-{parameters.latent}"
+    method, last = fitted(parameters, features, slices, plan, where, options.device, progress)
+    return method, facts | {"last": last}

@@ -1,53 +1,103 @@
-"""Plain convolutional autoencoder with a dense bottleneck of chosen size."""
+"""Autoencoders of AE4AD (Cai et al. 2024): one backbone, and variants that differ in bottleneck, output or loss."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
 
-HIDDEN = 1024
+from .backbone import ConvDecoder, ConvEncoder, Expansion
+from .features import FeatureNetwork
+from .losses import Loss, error_map
+from .memory import Memory, entropy
+
+Variant = Literal["plain", "uncertain", "memory", "spatial", "constrained"]
+ENTROPY_WEIGHT = 2e-4
+RHO = 1.0
+# exp(±7) is 1100 either way: an uncertainty beyond it says nothing, and exact background would drive it without end.
+LARGEST_LOG_VARIANCE = 7.0
+
+
+class Reconstruction(NamedTuple):
+    """What an autoencoder makes of slices (N, 1, Y, X).
+
+    Attributes:
+        code: As it came from the encoder.
+        restored: x̂, float32 (N, 1, Y, X).
+        log_variance: s of each pixel, float32 (N, 1, Y, X); None but for AE-U.
+        weights: Of the memory's slots, (N, slots); None but for MemAE.
+    """
+
+    code: torch.Tensor
+    restored: torch.Tensor
+    log_variance: torch.Tensor | None
+    weights: torch.Tensor | None
 
 
 class AutoEncoder(nn.Module):
-    """The autoencoder of AE4AD (Cai et al. 2024): the latent size alone limits what can be reconstructed.
+    """An autoencoder whose latent size alone limits what can be reconstructed.
 
-    Strided convolutions (kernel 4, batch norm, ReLU) to a 5×5 grid of a 160×160 slice, two dense layers to the
-    latent, and the mirror image back.
+    With e the error map of `losses.error_map` and z = E(x), the loss of each variant is
+
+    - plain: mean e(x, x̂);
+    - uncertain, AE-U (Mao et al. 2020): mean[exp(−s) e(x, x̂) + s] with a second output s, the log-variance;
+    - memory, MemAE (Gong et al. 2019): mean e(x, x̂) + 2e-4·H(ŵ), where x̂ is decoded from the memory's answer to z;
+    - spatial: as plain, but z is a grid of 1×1 convolutions instead of one dense vector;
+    - constrained (Chen and Konukoglu 2018): mean e(x, x̂) + ρ·mean (z − E(x̂))², ρ = 1.
 
     Args:
         size: Slice size (Y, X); both divisible by 2 to the number of levels.
         channels: Channels of each level; every level halves the grid.
-        latent: Latent size d.
+        latent: Latent size d; of each grid place if spatial.
+        variant: Which of them.
+        error: Kind of e.
+        slots: Of the memory.
     """
 
-    def __init__(self, size: tuple[int, int], channels: tuple[int, ...], latent: int):
+    def __init__(
+        self,
+        size: Sequence[int],
+        channels: Sequence[int],
+        latent: int,
+        variant: Variant = "plain",
+        error: Loss = "l2",
+        slots: int = 25,
+    ):
         super().__init__()
-        self.grid = (channels[-1], size[0] >> len(channels), size[1] >> len(channels))
-        flat = self.grid[0] * self.grid[1] * self.grid[2]
-        down, before = [], 1
-        for after in channels:
-            down += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-            before = after
-        self.encoder = nn.Sequential(
-            *down, nn.Flatten(), nn.Linear(flat, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, latent)
-        )
-        self.expand = nn.Sequential(
-            nn.Linear(latent, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, flat)
-        )
-        up: list[nn.Module] = []
-        for after in reversed(channels[:-1]):
-            up += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-            before = after
-        self.decoder = nn.Sequential(*up, nn.ConvTranspose2d(before, 1, 4, 2, 1))
+        self.variant, self.error = variant, error
+        bottleneck = "spatial" if variant == "spatial" else "dense"
+        self.encoder = ConvEncoder(size, channels, latent, bottleneck)
+        self.expand = Expansion(size, channels, latent, bottleneck)
+        self.decoder = ConvDecoder(channels, 2 if variant == "uncertain" else 1)
+        self.memory = Memory(slots, latent) if variant == "memory" else None
+        # Learned before, and left as they are: the yardstick must not move.
+        self.features = FeatureNetwork().requires_grad_(False) if error == "perceptual" else None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Reconstruct slices (N, 1, Y, X)."""
-        return self.decoder(self.expand(self.encoder(images)).view(-1, *self.grid))
+        return self.reconstruct(images).restored
+
+    def reconstruct(self, images: torch.Tensor) -> Reconstruction:
+        """Reconstruct slices (N, 1, Y, X), with what led to it."""
+        code, weights = self.encoder(images), None
+        used = code
+        if self.memory is not None:
+            used, weights = self.memory(code)
+        output = self.decoder(self.expand(used)).float()
+        spread = output[:, 1:].clamp(-LARGEST_LOG_VARIANCE, LARGEST_LOG_VARIANCE) if output.shape[1] == 2 else None
+        return Reconstruction(code, output[:, :1], spread, weights)
+
+    def score(self, images: torch.Tensor, made: Reconstruction) -> torch.Tensor:
+        """e(x, x̂) of each pixel, for AE-U exp(−s)·e(x, x̂); float32 (N, 1, Y, X)."""
+        error = error_map(self.error, made.restored, images, self.features)
+        return error if made.log_variance is None else torch.exp(-made.log_variance) * error
 
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Mean squared error over the whole slice (AE4AD's ℓ2).
+        """The variant's loss, see the class, over whole slices.
 
         Args:
             images: (N, 1, Y, X).
@@ -55,9 +105,18 @@ class AutoEncoder(nn.Module):
             positions: (N,); not used.
 
         Returns:
-            The loss, and ``error``: mean absolute error per brain pixel.
+            The loss, and ``error``: mean absolute error per brain pixel, ``squared_error`` per pixel of the slice, and
+            ``score``: the mean pixel score.
         """
-        restored = self(images).float()
-        squared = (restored - images).square()
-        error = ((restored - images).abs() * masks).sum() / masks.sum().clamp_min(1)
-        return squared.mean(), {"squared_error": squared.mean().detach(), "error": error.detach()}
+        made = self.reconstruct(images)
+        score = self.score(images, made).mean()
+        loss = score
+        if made.log_variance is not None:
+            loss = loss + made.log_variance.mean()
+        if made.weights is not None:
+            loss = loss + ENTROPY_WEIGHT * entropy(made.weights)
+        if self.variant == "constrained":
+            loss = loss + RHO * (made.code - self.encoder(made.restored)).float().square().mean()
+        difference = made.restored.detach() - images
+        error = (difference.abs() * masks).sum() / masks.sum().clamp_min(1)
+        return loss, {"squared_error": difference.square().mean(), "error": error, "score": score.detach()}

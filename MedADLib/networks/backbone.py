@@ -1,0 +1,136 @@
+"""Encoder and decoder that the slice-wise autoencoders share: strided convolutions around a bottleneck.
+
+Every network of the family is an encoder, an expansion and a decoder, so that they differ in loss and score only:
+
+    code = ConvEncoder(size, channels, out)(images)         (N, 1, Y, X) to (N, out), or (N, out, h, w) if spatial
+    features = Expansion(size, channels, latent)(code)      back to (N, channels[-1], h, w)
+    restored = ConvDecoder(channels, out)(features)         to (N, out, Y, X)
+
+The recipe is AE4AD's (Cai et al. 2024): kernel 4, stride 2, batch norm and ReLU on every level, a dense bottleneck
+with one hidden layer of 1024 each way. It is for 64×64 there; here a slice of any size gets as many levels as halve it
+to a grid of a few pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import nn
+
+HIDDEN = 1024
+Bottleneck = Literal["dense", "spatial"]
+Norm = Literal["batch", "instance", "none"]
+Act = Literal["relu", "leaky", "silu"]
+
+
+def grid_of(size: Sequence[int], channels: Sequence[int]) -> tuple[int, int, int]:
+    """Channels, rows and columns of the features after the last level."""
+    return channels[-1], size[0] >> len(channels), size[1] >> len(channels)
+
+
+def check_sizes(size: Sequence[int], channels: Sequence[int], latent: int) -> None:
+    """Refuse sizes that no network can have, or that only a hostile model file would name.
+
+    Raises:
+        ValueError: Saying what is allowed.
+    """
+    if len(size) != 2 or not 1 <= len(channels) <= 8:
+        raise ValueError("the network needs a 2-D size and 1 to 8 levels")
+    if any(n % (1 << len(channels)) or not 0 < n <= 1024 for n in size):
+        raise ValueError("the slice size must be divisible by 2 to the number of levels, and at most 1024")
+    if min(channels) < 1 or max(channels) > 512 or not 1 <= latent <= 4096:
+        raise ValueError("channels must be 1 to 512, latent 1 to 4096")
+    # A model file names these sizes: the dense layer must not take more memory than the file could ever fill.
+    channel, rows, columns = grid_of(size, channels)
+    if channel * rows * columns > 1 << 15:
+        raise ValueError("the grid before the latent is too large; take more levels")
+
+
+class ConvEncoder(nn.Sequential):
+    """Slices to a code.
+
+    Args:
+        size: Slice size (Y, X), both divisible by 2 to the number of levels.
+        channels: Channels of each level; every level halves the grid.
+        out: Numbers of a code (of each grid place if spatial); twice the latent size for a mean and a variance.
+        bottleneck: "dense", code (N, out), or "spatial", a 1×1 convolution that keeps the grid, code (N, out, h, w).
+        inputs: Channels of a slice.
+        norm: After each convolution, and, if "batch", in the hidden layer; WGAN-GP critics must not take "batch".
+        act: Nonlinearity.
+    """
+
+    def __init__(
+        self,
+        size: Sequence[int],
+        channels: Sequence[int],
+        out: int,
+        bottleneck: Bottleneck = "dense",
+        inputs: int = 1,
+        norm: Norm = "batch",
+        act: Act = "relu",
+    ):
+        layers: list[nn.Module] = []
+        before = inputs
+        for after in channels:
+            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none"), *_norm(norm, after), _act(act)]
+            before = after
+        if bottleneck == "spatial":
+            layers.append(nn.Conv2d(before, out, 1))
+        else:
+            channel, rows, columns = grid_of(size, channels)
+            layers += [nn.Flatten(), *_hidden(channel * rows * columns, norm, act), nn.Linear(HIDDEN, out)]
+        super().__init__(*layers)
+
+
+class Expansion(nn.Sequential):
+    """A code back to the features (N, channels[-1], h, w) that the decoder starts from; arguments as the encoder's."""
+
+    def __init__(
+        self,
+        size: Sequence[int],
+        channels: Sequence[int],
+        latent: int,
+        bottleneck: Bottleneck = "dense",
+        norm: Norm = "batch",
+        act: Act = "relu",
+    ):
+        grid = grid_of(size, channels)
+        if bottleneck == "spatial":
+            super().__init__(nn.Conv2d(latent, grid[0], 1))
+        else:
+            flat = grid[0] * grid[1] * grid[2]
+            super().__init__(*_hidden(latent, norm, act), nn.Linear(HIDDEN, flat), nn.Unflatten(1, grid))
+
+
+class ConvDecoder(nn.Sequential):
+    """Features (N, channels[-1], h, w) to pictures (N, out, Y, X); the last layer is linear.
+
+    Args:
+        channels: Of the encoder's levels, in the encoder's order.
+        out: Channels of a picture.
+        norm: As the encoder's.
+        act: As the encoder's.
+    """
+
+    def __init__(self, channels: Sequence[int], out: int = 1, norm: Norm = "batch", act: Act = "relu"):
+        layers: list[nn.Module] = []
+        before = channels[-1]
+        for after in reversed(channels[:-1]):
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm == "none"), *_norm(norm, after), _act(act)]
+            before = after
+        super().__init__(*layers, nn.ConvTranspose2d(before, out, 4, 2, 1))
+
+
+def _hidden(before: int, norm: Norm, act: Act) -> list[nn.Module]:
+    return [nn.Linear(before, HIDDEN), *([nn.BatchNorm1d(HIDDEN)] if norm == "batch" else []), _act(act)]
+
+
+def _norm(norm: Norm, channels: int) -> list[nn.Module]:
+    if norm == "none":
+        return []
+    return [nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels, affine=True)]
+
+
+def _act(act: Act) -> nn.Module:
+    return {"relu": nn.ReLU, "leaky": lambda: nn.LeakyReLU(0.2), "silu": nn.SiLU}[act]()

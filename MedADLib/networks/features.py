@@ -1,0 +1,96 @@
+"""Features for perceptual losses, learned from the healthy slices themselves instead of from ImageNet.
+
+Weights of VGG cannot be downloaded at run time, and no package that we may build on ships them. So a small network of
+VGG's shape learns from the user's own scans, of whatever modality, what makes one place look different from another:
+two copies of a slice, changed in brightness, sharpness and noise, must agree at each place and differ from all other
+places (dense contrastive learning, Wang et al. 2021, with the InfoNCE loss of van den Oord et al. 2018). The features
+then tell structure rather than brightness, and travel in the model file.
+
+What that is worth, measured on simulated lesions in four brains that nothing was trained on, all with the same
+reconstructions of a squared-error autoencoder: pixel AUROC 0.54 and AP 0.017 of the squared error, 0.57 and 0.018 of
+the perceptual error with random weights, 0.80 and 0.065 after 150 steps of 8 slices of 8 other brains; 1.0 % of the
+pixels are of lesions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.functional import avg_pool2d, cross_entropy, max_pool2d, normalize
+
+CHANNELS = (8, 16, 32, 64)
+EMBEDDING = 32
+TEMPERATURE = 0.1
+PLACES = 512
+
+
+class FeatureNetwork(nn.Module):
+    """Four levels of two 3×3 convolutions, as VGG's; without normalisation, so that slices do not depend on others."""
+
+    def __init__(self):
+        super().__init__()
+        levels, before = [], 1
+        for after in CHANNELS:
+            first, second = nn.Conv2d(before, after, 3, 1, 1), nn.Conv2d(after, after, 3, 1, 1)
+            for layer in (first, second):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+            levels.append(nn.Sequential(first, nn.ReLU(), second, nn.ReLU()))
+            before = after
+        self.levels = nn.ModuleList(levels)
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Features of slices (N, 1, Y, X): (N, C, Y / 2^l, X / 2^l) of each level l."""
+        found, current = [], images
+        for number, level in enumerate(self.levels):
+            current = level(current if number == 0 else max_pool2d(current, 2))
+            found.append(current)
+        return found
+
+
+class FeatureLearner(nn.Module):
+    """A feature network with what it needs only to learn: one projection a level."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = FeatureNetwork()
+        self.heads = nn.ModuleList(nn.Conv2d(width, EMBEDDING, 1) for width in CHANNELS)
+
+    def loss(
+        self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """InfoNCE between places of two changed copies, the mean over the levels.
+
+        For places p drawn inside the brain, with unit vectors u_p of one copy and v_p of the other:
+        −log exp(u_p·v_p / τ) / Σ_q exp(u_p·v_q / τ), τ = 0.1.
+
+        Args:
+            images: (N, 1, Y, X).
+            masks: Brain, (N, 1, Y, X).
+            positions: (N,); not used.
+
+        Returns:
+            The loss, and ``matched``: share of places at the last level whose most similar place is the right one.
+        """
+        first, second = self.features(changed(images, masks)), self.features(changed(images, masks))
+        losses, matched = [], images.new_zeros(())
+        for level, head in enumerate(self.heads):
+            inside = avg_pool2d(masks, 1 << level)[:, 0].flatten() > 0.5
+            places = inside.nonzero()[:, 0]
+            places = places[torch.randperm(len(places))[:PLACES].to(places.device)]
+            u, v = (normalize(head(f[level]).float().movedim(1, -1).flatten(0, 2)[places]) for f in (first, second))
+            likeness = u @ v.T / TEMPERATURE
+            wanted = torch.arange(len(places), device=images.device)
+            losses.append(cross_entropy(likeness, wanted))
+            matched = (likeness.argmax(1) == wanted).float().mean()
+        return torch.stack(losses).mean(), {"matched": matched}
+
+
+def changed(images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """A copy with other brightness, contrast, sharpness and noise; nothing moves."""
+    shape = (len(images), 1, 1, 1)
+    # Drawn on the CPU, so that every device sees the same changes.
+    gain, offset, soft, level = (torch.rand(shape).to(images.device) for _ in range(4))
+    copy = (images - 0.5) * (0.7 + 0.6 * gain) + 0.5 + 0.3 * (offset - 0.5)
+    copy = torch.where(soft < 0.5, avg_pool2d(copy, 3, 1, 1), copy)
+    return (copy + 0.1 * level * torch.randn(images.shape).to(images.device)) * masks

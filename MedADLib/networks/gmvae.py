@@ -1,0 +1,78 @@
+"""Variational autoencoder whose prior is a mixture of Gaussians."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from .backbone import ConvEncoder
+from .posterior import LIMIT, Normal, per_image
+from .vae import VAE, Error
+
+HIDDEN = 64
+
+
+class GMVAE(VAE):
+    """Spatial latents x ← z ← (w, c) with c uniform over C components and w ~ N(0, I) (Dilokthanakul et al. 2016).
+
+    At every grid place p(z|w,c) = N(μ_c(w), σ_c²(w)) by 1×1 convolutions, and p(c|z,w) is the softmax over c of
+    log N(z; μ_c, σ_c²). As in You et al. 2019 the energy of an image is::
+
+        E(x) = Σ_pixels e(x − x̂) + κ·KL,
+        KL   = Σ_places Σ_c p(c|z,w)·KL(q(z|x) ‖ p(z|w,c))  +  KL(q(w|x) ‖ N(0, I))
+             + Σ_places max(floor, KL(p(c|z,w) ‖ U))
+
+    with the floor λ_c below which a place may prefer a component for free, and κ = β·pixels/latents as in `VAE`.
+
+    Args:
+        size: Slice size (Y, X).
+        channels: Of the backbone's levels.
+        latent: Channels of z.
+        components: C.
+        mixing: Channels of w.
+        floor: λ_c in nats.
+        kl_weight: β.
+        error: e.
+    """
+
+    def __init__(
+        self,
+        size: Sequence[int],
+        channels: Sequence[int],
+        latent: int,
+        components: int = 6,
+        mixing: int = 1,
+        floor: float = 0.5,
+        kl_weight: float = 0.01,
+        error: Error = "l2",
+    ):
+        super().__init__(size, channels, latent, kl_weight, error, "spatial")
+        self.latent, self.components, self.floor = latent, components, floor
+        self.encoder = ConvEncoder(size, channels, 2 * (latent + mixing), "spatial")
+        self.mixture = nn.Sequential(
+            nn.Conv2d(mixing, HIDDEN, 1), nn.ReLU(), nn.Conv2d(HIDDEN, 2 * components * latent, 1)
+        )
+
+    def posteriors(self, images: torch.Tensor) -> tuple[Normal, ...]:
+        """q(z|x), (N, latent, h, w), and q(w|x), (N, mixing, h, w)."""
+        both = self.encoder(images)
+        return Normal.of(both[:, : 2 * self.latent]), Normal.of(both[:, 2 * self.latent :])
+
+    def prior(self, w: torch.Tensor) -> Normal:
+        """p(z|w,c) of all components, (N, C, latent, h, w)."""
+        mean, log_precision = self.mixture(w).float().unflatten(1, (2, self.components, self.latent)).unbind(1)
+        return Normal(mean, -log_precision.clamp(-LIMIT, LIMIT))
+
+    def divergence_of(self, posteriors: tuple[Normal, ...], values: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """KL of each image in nats, (N,); see the class."""
+        (z, w), (of_z, of_w) = values, posteriors
+        prior = self.prior(w)
+        log_share = prior.log_density(z[:, None]).sum(2).log_softmax(1)
+        share = log_share.exp()
+        of_z = Normal(of_z.mean[:, None], of_z.log_variance[:, None])
+        from_prior = (share * of_z.divergence(prior).sum(2)).sum(1)
+        preference = (share * (log_share + math.log(self.components))).sum(1).clamp_min(self.floor)
+        return per_image(from_prior + preference) + per_image(of_w.divergence_from_standard())

@@ -1,0 +1,146 @@
+"""Variational autoencoder; with holes to fill also the context encoder and ceVAE, which differ in the loss only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from torch import nn
+
+from .backbone import Bottleneck, ConvDecoder, ConvEncoder, Expansion, grid_of
+from .holes import Holes
+from .posterior import Draw, Normal, per_image
+
+Error = Literal["l2", "l1"]
+
+
+class Terms(NamedTuple):
+    """What an energy is made of.
+
+    Attributes:
+        restored: Pictures (N, 1, Y, X), float32.
+        error: Σ (x − x̂)² or Σ |x − x̂| of each image, (N,).
+        divergence: KL of each image in nats, (N,).
+    """
+
+    restored: torch.Tensor
+    error: torch.Tensor
+    divergence: torch.Tensor
+
+
+def distance(images: torch.Tensor, restored: torch.Tensor, error: Error) -> torch.Tensor:
+    """(x − x̂)² or |x − x̂| of each pixel, float32."""
+    difference = restored.float() - images
+    return difference.square() if error == "l2" else difference.abs()
+
+
+class VAE(nn.Module):
+    """q(z|x) = N(μ(x), σ²(x)), p(z) = N(0, I) and a decoder x̂(z) (Kingma and Welling 2014).
+
+    The energy of an image is E(x) = Σ_pixels e(x − x̂) + κ·KL(q(z|x) ‖ p(z)), κ = β·pixels/latents. Divided by the
+    number of pixels this is the mean error plus β times the mean KL of a latent, the form in which recipes give β
+    (ceVAE .01, the VAE of MedIAnomaly .005), so that one β suits all sizes. For e = square, E = −κ·ELBO + constant with
+    the Gaussian likelihood of variance κ/2; for e = absolute value, with the Laplace likelihood of scale κ.
+
+    With a context share c, the loss is that of ceVAE (Zimmerer et al. 2018): (1 − c)·E(x) + c·Σ e(x − x̂(μ(x̃)))
+    with x̃ the image with holes, compared with the *whole* image. c = 0 is the VAE, c = 1 the context encoder of
+    Pathak et al. 2016 without its adversary.
+
+    Args:
+        size: Slice size (Y, X).
+        channels: Of the backbone's levels.
+        latent: Latent size; of each grid place if spatial.
+        kl_weight: β.
+        error: e.
+        bottleneck: Dense or spatial latents.
+        context: c.
+        holes: What x̃ lacks.
+    """
+
+    def __init__(
+        self,
+        size: Sequence[int],
+        channels: Sequence[int],
+        latent: int,
+        kl_weight: float = 0.01,
+        error: Error = "l2",
+        bottleneck: Bottleneck = "dense",
+        context: float = 0.0,
+        holes: Holes | None = None,
+    ):
+        super().__init__()
+        self.encoder = ConvEncoder(size, channels, 2 * latent, bottleneck)
+        self.expand = Expansion(size, channels, latent, bottleneck)
+        self.decoder = ConvDecoder(channels)
+        _, rows, columns = grid_of(size, channels)
+        self.pixels, self.error, self.context, self.holes = size[0] * size[1], error, context, holes or Holes()
+        self.latents = latent * (rows * columns if bottleneck == "spatial" else 1)
+        self.divergence_weight = kl_weight * self.pixels / self.latents
+
+    def posteriors(self, images: torch.Tensor) -> tuple[Normal, ...]:
+        """q(z|x) of slices (N, 1, Y, X): (N, latent), or (N, latent, h, w) if spatial."""
+        return (Normal.of(self.encoder(images)),)
+
+    def divergence_of(self, posteriors: tuple[Normal, ...], values: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """KL of each image in nats, (N,), of the posteriors and what was drawn from them."""
+        return per_image(posteriors[0].divergence_from_standard())
+
+    def divergence(self, images: torch.Tensor) -> torch.Tensor:
+        """KL(q(z|x) ‖ p(z)) of each image in nats, (N,), at the means."""
+        posteriors = self.posteriors(images)
+        return self.divergence_of(posteriors, tuple(posterior.mean for posterior in posteriors))
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Pictures of latents z, (N, 1, Y, X)."""
+        return self.decoder(self.expand(latents))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Reconstruction with z = μ."""
+        return self.decode(self.posteriors(images)[0].mean)
+
+    def terms(self, images: torch.Tensor, draw: Draw | None = None) -> Terms:
+        """Error and KL of each image.
+
+        Args:
+            images: (N, 1, Y, X).
+            draw: Gives the noise of the latents; None takes their means.
+        """
+        posteriors = self.posteriors(images)
+        values = tuple(posterior.at(draw) for posterior in posteriors)
+        restored = self.decode(values[0]).float()
+        error = per_image(distance(images, restored, self.error))
+        return Terms(restored, error, self.divergence_of(posteriors, values))
+
+    def energy(self, images: torch.Tensor, draw: Draw | None = None) -> torch.Tensor:
+        """E(x) of each image, (N,); see the class. Sums, so that an image's energy is its own business."""
+        terms = self.terms(images, draw)
+        return terms.error + self.divergence_weight * terms.divergence
+
+    def loss(
+        self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Mean energy per pixel, with the holes' share.
+
+        Args:
+            images: (N, 1, Y, X).
+            masks: Brain, (N, 1, Y, X); holes are made in it.
+            positions: (N,); not used.
+
+        Returns:
+            The loss, and of it ``divergence`` in nats an image, ``context_error`` a pixel, and ``error``: mean absolute
+            error per brain pixel.
+        """
+        total, log = images.new_zeros(()), {}
+        if self.context < 1:
+            terms = self.terms(images, torch.randn_like)
+            energy = terms.error + self.divergence_weight * terms.divergence
+            total, restored = total + (1 - self.context) * energy.mean() / self.pixels, terms.restored
+            log["divergence"] = terms.divergence.mean().detach()
+        if self.context > 0:
+            filled = self(self.holes(images, masks)).float()
+            error = distance(images, filled, self.error).mean()
+            total, log["context_error"] = total + self.context * error, error.detach()
+            restored = restored if self.context < 1 else filled
+        error = ((restored - images).abs() * masks).sum() / masks.sum().clamp_min(1)
+        return total, log | {"error": error.detach()}

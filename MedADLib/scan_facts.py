@@ -1,0 +1,120 @@
+"""A look at each healthy scan: enough to compare it with the others, and kept so that it is taken once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from .errors import InputError
+from .inputcheck import inspect
+from .intensity import standard_histogram
+from .plane_grid import is_single_slice
+from .progress import Progress
+from .scan_folder import Source
+from .volume import Volume
+
+SAMPLE_VOXELS = 1e6
+SPAN, DARK = (0.5, 99.5), 0.1
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a look at one scan finds.
+
+    Attributes:
+        digest: SHA-256 of shape and values, the same for copies in other files.
+        single: Whether it is one slice.
+        spacing: Along right, anterior, superior, in mm.
+        extent: The same way, in mm.
+        histogram: Of the values that are not dark, as fractions.
+        unfit: Why it cannot be used; empty if it can.
+        doubt: What is odd about it; empty if nothing.
+        size: Of the file, and
+        changed: when it was changed, so that a look need not be repeated.
+    """
+
+    digest: str = ""
+    single: bool = False
+    spacing: tuple[float, ...] = ()
+    extent: tuple[float, ...] = ()
+    histogram: tuple[float, ...] = ()
+    unfit: str = ""
+    doubt: str = ""
+    size: int = 0
+    changed: int = 0
+
+
+def seen(scans: Mapping[str, Source], record: Path, progress: Progress) -> dict[str, Facts]:
+    """A look at every scan, or what an earlier look at the unchanged file found.
+
+    Args:
+        scans: By name.
+        record: JSON file of earlier looks; written anew.
+        progress: Told before each scan; may cancel.
+    """
+    try:
+        kept = {name: Facts(**fact) for name, fact in json.loads(record.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        kept = {}
+    found: dict[str, Facts] = {}
+    for number, (name, source) in enumerate(scans.items()):
+        progress.update(number / len(scans), f"checking {name}, {number + 1} of {len(scans)}")
+        size, changed = _stamp(source.path)
+        if name in kept and (kept[name].size, kept[name].changed) == (size, changed):
+            found[name] = kept[name]
+        else:
+            found[name] = replace(_look(source), size=size, changed=changed)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    partial = record.with_name(f".partial-{record.name}")
+    partial.write_text(json.dumps({name: asdict(fact) for name, fact in found.items()}), encoding="utf-8")
+    partial.replace(record)
+    return found
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size and time of change of a file, or of all files of a folder."""
+    try:
+        states = [entry.stat() for entry in (path.iterdir() if path.is_dir() else (path,))]
+    except OSError:
+        return 0, 0
+    return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
+
+
+def _look(source: Source) -> Facts:
+    try:
+        volume = source.read()
+    except InputError as error:
+        return Facts(unfit=error.problem)
+    single, unfit, doubt = is_single_slice(volume), "", ""
+    if not single:
+        report = inspect(volume)
+        # A run may look at a label map, but there is nothing to learn from one.
+        if report.verdict == "unfit" or "label map" in report.reason:
+            unfit = report.reason
+        elif report.verdict == "doubtful":
+            doubt = report.reason
+    axes = np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
+    spacing, counts = volume.spacing[axes], np.array(volume.array.shape[::-1])[axes]
+    digest = hashlib.sha256(str(volume.array.shape).encode())
+    digest.update(np.ascontiguousarray(volume.array, np.float32))
+    sizes = tuple(spacing.tolist()), tuple((counts * spacing).tolist())
+    return Facts(digest.hexdigest(), single, *sizes, _histogram(volume), unfit, doubt)
+
+
+def _histogram(volume: Volume) -> tuple[float, ...]:
+    """Intensities without the dark background, which is cut off the same way in every scan.
+
+    Looking for each scan's own background value instead would tell scans apart by their edges: whether air is noisy,
+    or a body reaches the border.
+    """
+    step = max(1, round((volume.array.size / SAMPLE_VOXELS) ** (1 / 3)))
+    # A slice has one axis that must not be thinned out.
+    sample = volume.array[tuple(slice(None, None, step if count > 1 else 1) for count in volume.array.shape)]
+    low, high = np.percentile(sample, SPAN)
+    bright = sample[sample > low + DARK * (high - low)]
+    return tuple(np.round(standard_histogram(bright if bright.size else sample), 6).tolist())

@@ -1,0 +1,154 @@
+"""``medad sweep``: one autoencoder of each latent size, and the curve of AE4AD's paper.
+
+The choice looks at healthy scans only. Models of the brain are also measured on simulated lesions in the validation
+scans, to see whether the choice was a good one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import InputError
+from .training_config import add_choices, settled
+
+if TYPE_CHECKING:
+    from .methods.method import Method
+    from .preparation import Template
+    from .progress import Progress
+    from .scan_folder import Source
+    from .split import Split
+
+log = logging.getLogger(__name__)
+
+SEED = 20260
+# A slice shows a lesion where it covers as many pixels; a sliver at its edge is neither healthy nor ill.
+LESION_PIXELS = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``medad sweep``: those of ``medad train``, with a folder as output, and the sizes."""
+    add_choices(parser)
+    parser.add_argument("--sizes", default="1,2,4,8,16,32,64,128", help="latent sizes to try (default %(default)s)")
+
+
+def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
+    """Train, measure and draw.
+
+    Args:
+        args: What `add_arguments` declares.
+        progress: Told throughout; may cancel, after which the same command goes on from the last checkpoint.
+
+    Returns:
+        0.
+
+    Raises:
+        MedADError: If data, split or settings cannot be used.
+    """
+    from .device import resolve
+    from .methods.latent_sweep import check_sizes, sweep
+    from .methods.trainers import Options
+    from .methods.training_autoencoder import RATE, SWEEP_STEPS, features_for, fitted, slices_and_parameters
+    from .progress import Progress
+    from .training_command import _chosen as usable_scans
+    from .training_data import healthy_data
+
+    args, progress, sizes = settled(args), progress or Progress(), _sizes(args.sizes)
+    check_sizes(sizes)
+    args.work = args.work or args.output / "work"
+    options = Options(
+        steps=args.steps, latent=args.latent, seed=args.seed, device=resolve(args.device), extra=args.extra
+    )
+    scans, split = usable_scans(args, progress)
+    progress.stage("preparing scans", 0.03, 0.1)
+    data = healthy_data(scans, split, args.work, progress, args.size)
+    slices, parameters, given = slices_and_parameters(data, options)
+    if given:
+        raise InputError("a latent size is given", "Leave it out; --sizes says what to try.")
+    lesions = []
+    if data.template.kind == "brain":
+        progress.stage("simulating lesions", 0.1, 0.2)
+        lesions = _lesions(scans, split, data.template)
+    features = features_for(parameters, slices, options, args.output, progress)
+
+    def measured(size: int) -> dict[str, float]:
+        begin = 0.2 + 0.8 * sizes.index(size) / len(sizes)
+        progress.stage(f"latent size {size}", begin, begin + 0.8 / len(sizes))
+        plan = options.plan(args.sweep_steps or args.steps or SWEEP_STEPS, RATE)
+        tried = replace(parameters, latent=size)
+        method, last = fitted(tried, features, slices, plan, args.output / f"{size}", options.device, progress)
+        return {"validation_error": last["validation_squared_error"]} | labelled(method, lesions, options.device)
+
+    chosen, rows = sweep(sizes, measured, args.output)
+    progress.finish()
+    print((args.output / "sweep.tsv").read_text(encoding="utf-8"), end="")
+    print(f"chosen without labels: {chosen}")
+    for name in (name for name in rows[0] if name.endswith(("auroc", "ap"))):
+        print(f"best by {name}: {max(rows, key=lambda row: row[name])['latent']}")
+    return 0
+
+
+def _lesions(
+    scans: dict[str, Source], split: Split, template: Template
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Image, mask and truth of the validation scans, untouched and with lesions; none where they cannot be made."""
+    from .benchmark_cases import case_names, cases
+
+    try:
+        made = list(cases(case_names(split.validation), scans, template, SEED))
+    except InputError as error:
+        log.warning("no lesions are simulated: %s", error)
+        return []
+    return [(case.prepared.image, case.prepared.mask, case.truth) for case in made]
+
+
+def labelled(
+    method: Method, lesions: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], device: str = "cpu"
+) -> dict[str, float]:
+    """How well a method's plain score tells simulated lesions: pixels from pixels, and slices from slices.
+
+    Args:
+        method: Trained.
+        lesions: Image, mask and truth of each scan, (Z, Y, X); untouched scans among them.
+        device: Where to compute.
+
+    Returns:
+        Nothing without lesions; else ``pixel_auroc`` and ``pixel_ap`` of all brain pixels together, ``slice_auroc`` and
+        ``slice_ap`` of the mean score of the slices that hold brain: those with a lesion against those of untouched
+        scans.
+    """
+    from .metrics import Curve
+    from .slices import examined_slices
+
+    pixels, truths, slices, ill = [], [], [], []
+    for image, mask, truth in lesions:
+        score = method.restore(image, mask, device=device).score
+        pixels.append(score[mask])
+        truths.append(truth[mask])
+        for z in examined_slices(mask):
+            count = int(truth[z].sum())
+            if count >= LESION_PIXELS or not truth.any():
+                slices.append(float(score[z][mask[z]].mean()))
+                ill.append(count > 0)
+    if not any(ill):
+        return {}
+    by_slice = Curve.of(np.array(slices), np.array(ill))
+    by_pixel = Curve.of(np.concatenate(pixels), np.concatenate(truths))
+    return {
+        "slice_auroc": by_slice.auroc(),
+        "slice_ap": by_slice.average_precision(),
+        "pixel_auroc": by_pixel.auroc(),
+        "pixel_ap": by_pixel.average_precision(),
+    }
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"{text!r} are no latent sizes", "For example 1,2,4,8,16,32,64,128.") from error

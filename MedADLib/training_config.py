@@ -1,0 +1,187 @@
+"""What can be chosen for a training, on the command line or in a file; the command line wins."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from .errors import InputError
+
+EXTRA = "extra"
+
+
+class Choice(NamedTuple):
+    """One option.
+
+    Attributes:
+        name: As on the command line, without dashes; in a file, ``-`` may be written ``_``.
+        kind: bool, int, float, str or Path.
+        help: What it means.
+        default: What is taken where it is not given.
+        metavar: What stands for its value in the help.
+        short: Short form on the command line.
+        allowed: The only values possible; empty allows all.
+    """
+
+    name: str
+    kind: type
+    help: str
+    default: object = None
+    metavar: str | None = None
+    short: str | None = None
+    allowed: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Its name among parsed arguments and in files."""
+        return self.name.replace("-", "_")
+
+
+CHOICES = (
+    Choice("healthy", Path, "folder of healthy scans or 2-D images, with or without subfolders", metavar="DIR"),
+    Choice("output", Path, "the model file to write", metavar="NAME.medad", short="-o"),
+    Choice("only", str, "pattern of the file names to take, such as '*_T1w.nii.gz'", metavar="PATTERN"),
+    Choice("subjects", str, "whose a scan is: sub-XX in its path, else folder, else file (auto); folder; or file",
+           "auto", allowed=("auto", "folder", "file")),
+    Choice("healthy-label", int, "label of the healthy images in NPZ files with labels"),
+    Choice("skip-bad", bool, "leave out scans that cannot be used, and copies, instead of refusing"),
+    Choice("mixed", bool, "train although the scans seem to be of different kinds"),
+    Choice("split", Path, "JSON that says which scan is for what; else by chance, by subject", metavar="FILE"),
+    Choice("work", Path, "prepared scans, checkpoints and logs; else NAME.work", metavar="DIR"),
+    Choice("seed", int, "of everything random (default 0)", 0),
+    Choice("device", str, "auto, cpu, cuda or cuda:N (default auto)", "auto"),
+    Choice("steps", int, "training steps of the main network"),
+    Choice("prior-steps", int, "training steps of the second network, such as the prior (latent_restoration)"),
+    Choice("latent", int, "latent size; else chosen on the validation scans (autoencoder) or the method's own"),
+    Choice("sweep-steps", int, "steps for each latent size tried (autoencoder)"),
+    Choice("full-precision", bool, "never train in bfloat16"),
+    Choice("size", int, "pixels along the longer side of a 2-D model; else chosen from the images"),
+    Choice("threshold", str, "the model's own threshold, such as 1ml, 0.1%% or 3.5 (default 1ml; 0.1%% of the slice "
+           "for a 2-D model)"),
+    Choice("minimum-mm", float, "box of the minimum pooling; else the method's own"),
+    Choice("average-mm", float, "box of the average pooling; else the method's own"),
+    Choice("data-note", str, "source and licence of the scans, for the model card", ""),
+    Choice("licence", Path, "text of the licence; else none is granted", metavar="FILE"),
+    Choice("modality", str, "what the scans are (default T1-weighted MR of the brain; 2-D images where they are)"),
+    Choice("pictures", Path, "where the training pictures go; else the work folder", metavar="DIR"),
+)  # fmt: skip
+
+
+def add_choices(parser: argparse.ArgumentParser) -> None:
+    """Declare all options, ``--config`` and ``--set``."""
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML or JSON with any of these options; the command line wins"
+    )
+    for choice in CHOICES:
+        names = [*([choice.short] if choice.short else []), f"--{choice.name}"]
+        if choice.kind is bool:
+            parser.add_argument(*names, action=argparse.BooleanOptionalAction, default=None, help=choice.help)
+            continue
+        values = {"choices": choice.allowed} if choice.allowed else {"metavar": choice.metavar}
+        parser.add_argument(*names, type=choice.kind, default=None, help=choice.help, **values)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"a setting of the method alone, as under '{EXTRA}' in the file; may be repeated",
+    )
+
+
+def settled(args: argparse.Namespace) -> argparse.Namespace:
+    """Arguments with what the file says where the command line is silent, and else the defaults.
+
+    In the file, paths are meant from the file's own folder. The settings of the method alone stand in a table
+    ``extra`` and are checked by the method.
+
+    Args:
+        args: What the parser of `add_choices` gives.
+
+    Returns:
+        A copy that has ``extra`` too: a dictionary.
+
+    Raises:
+        InputError: If the file cannot be read, or has an unknown option or a value of the wrong kind.
+    """
+    content = {} if args.config is None else _read(args.config)
+    extra = content.pop(EXTRA, {})
+    if not isinstance(extra, dict):
+        raise InputError(f"{args.config}: {EXTRA} is no table", "Write [extra], and the method's settings below it.")
+    given = {key.replace("-", "_"): value for key, value in content.items()}
+    refuse_unknown(given, [choice.key for choice in CHOICES] + [EXTRA], str(args.config))
+    found = vars(args) | {EXTRA: dict(extra) | _settings(args.set)}
+    for choice in CHOICES:
+        filed = _value(choice, given[choice.key], args.config) if choice.key in given else choice.default
+        if found[choice.key] is None:
+            found[choice.key] = filed
+    for key, example in (("healthy", "--healthy DIR"), ("output", "-o NAME.medad")):
+        if found[key] is None:
+            raise InputError(f"the training needs {key}", f"Give {example}, or write it into the --config file.")
+    return argparse.Namespace(**found)
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Refuse names that nobody knows, with the nearest known one.
+
+    Raises:
+        InputError: Naming the first.
+    """
+    known = list(known)
+    for key in given:
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            remedy = f"Did you mean {nearest[0]!r}?" if nearest else f"Known are {', '.join(known)}."
+            raise InputError(f"{where} has the unknown option {key!a:.80}", remedy)
+
+
+def _read(path: Path) -> dict:
+    """The content of a TOML or JSON file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix.lower() == ".toml":
+            try:
+                import tomllib
+            except ImportError as error:
+                raise InputError("TOML needs Python 3.11 or newer", "Write the same as JSON.") from error
+            content = tomllib.loads(text)
+        else:
+            content = json.loads(text)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}", "Check the path.") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no sound TOML or JSON ({error})", "It must end in .toml or .json.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no options", "Write names and values.")
+    return content
+
+
+def _value(choice: Choice, value: object, file: Path) -> object:
+    """A value of the file as the command line would give it."""
+    kinds: Mapping[type, tuple[type, ...]] = {float: (int, float), Path: (str,)}
+    right = isinstance(value, kinds.get(choice.kind, (choice.kind,)))
+    if not right or (isinstance(value, bool) and choice.kind is not bool):
+        wanted = {Path: "a path", str: "text", bool: "true or false", int: "a whole number", float: "a number"}
+        raise InputError(f"{file}: {choice.key} is {value!a:.80}", f"It must be {wanted[choice.kind]}.")
+    if choice.allowed and value not in choice.allowed:
+        raise InputError(f"{file}: {choice.key} is {value!a:.80}", f"It must be {', '.join(choice.allowed)}.")
+    if choice.kind is Path:
+        return file.parent / Path(value).expanduser()
+    return float(value) if choice.kind is float else value
+
+
+def _settings(written: Iterable[str]) -> dict[str, object]:
+    """Settings written as NAME=VALUE; the value is JSON, or else text."""
+    found = {}
+    for text in written:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set {text!a:.80} is no NAME=VALUE", "For example --set loss=ssim.")
+        try:
+            found[name.replace("-", "_")] = json.loads(value)
+        except ValueError:
+            found[name.replace("-", "_")] = value
+    return found

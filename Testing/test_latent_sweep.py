@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import argparse
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from phantoms import head, one_thread  # noqa: F401
+
+from MedADLib import benchmark_cases, sweep_command, training_data
+from MedADLib.errors import InputError
+from MedADLib.methods.latent_sweep import sweep
+from MedADLib.methods.method import Restoration
+from MedADLib.sweep_command import _lesions, labelled
+from MedADLib.training_data import HealthyData
+
+
+def test_a_sweep_writes_each_size_and_marks_the_choice(tmp_path):
+    errors = {1: 0.1, 2: 0.06, 4: 0.02, 8: 0.019, 16: 0.018}
+    asked = []
+
+    def measured(size):
+        asked.append(size)
+        return {"validation_error": errors[size], "pixel_ap": 0.1 * size}
+
+    chosen, rows = sweep(list(errors), measured, tmp_path / "new")
+    assert chosen == 4 and asked == list(errors)
+    assert rows[1] == {"latent": 2, "validation_error": 0.06, "pixel_ap": 0.2}
+    table = (tmp_path / "new" / "sweep.tsv").read_text().splitlines()
+    assert table[0].split("\t") == ["latent", "validation_error", "pixel_ap"] and table[3] == "4\t0.02\t0.4"
+    assert (tmp_path / "new" / "sweep.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("sizes", [[4, 8], [4, 8, 8], [8, 4, 16], [0, 1, 2]])
+def test_sizes_that_cannot_be_swept_are_refused_before_anything_is_trained(sizes, tmp_path):
+    with pytest.raises(InputError):
+        sweep(sizes, lambda size: pytest.fail("trained"), tmp_path)
+
+
+class Brightness:
+    """A method whose score is the picture."""
+
+    def restore(self, image, mask, *, seed=0, device="cpu", progress=None):
+        score = np.where(mask, image, 0).astype(np.float32)
+        return Restoration(score, score, float(score.mean()))
+
+
+def test_lesions_are_told_from_healthy_pixels_and_slices():
+    mask = np.ones((6, 20, 20), bool)
+    random = np.random.default_rng(0)
+    healthy = random.uniform(0, 0.5, mask.shape)
+    truth = np.zeros_like(mask)
+    truth[2, 3:10, 3:10] = True
+    # Slice 4 has a sliver of the lesion only: it is neither healthy nor ill.
+    truth[4, 3, 3] = True
+    sick = np.where(truth, 0.9, healthy)
+    found = labelled(Brightness(), [(healthy, mask, np.zeros_like(mask)), (sick, mask, truth)])
+    assert found["pixel_auroc"] == found["pixel_ap"] == 1 and found["slice_auroc"] == found["slice_ap"] == 1
+    upside_down = labelled(Brightness(), [(-healthy, mask, np.zeros_like(mask)), (-sick, mask, truth)])
+    assert upside_down["slice_auroc"] == upside_down["pixel_auroc"] == 0
+    assert labelled(Brightness(), [(healthy, mask, np.zeros_like(mask))]) == {}
+
+
+def test_the_command_draws_the_curve_of_a_folder(tmp_path, capsys, monkeypatch):
+    healthy = tmp_path / "healthy"
+    healthy.mkdir()
+    scans = []
+    for number in range(7):
+        volume, mask = head(number, spacing=(6.0, 6.0, 10.0), size=32)
+        volume.write(healthy / f"{volume.name}.nii.gz")
+        scans.append((volume.array / 1100, mask))
+    parts = {"train": range(4), "validation": [4], "calibration": [5, 6]}
+    split = {part: [f"head-{n}" for n in numbers] for part, numbers in parts.items()}
+    (tmp_path / "split.json").write_text(json.dumps(split))
+    template = SimpleNamespace(kind="brain", symmetric=True)
+    prepared = HealthyData(template, scans[:4], scans[4:5])
+    monkeypatch.setattr(training_data, "healthy_data", lambda *arguments: prepared)
+    lesion = np.zeros(scans[4][1].shape, bool)
+    lesion[14:18, 8:14, 8:14] = scans[4][1][14:18, 8:14, 8:14]
+    monkeypatch.setattr(
+        sweep_command, "_lesions", lambda *arguments: [(*scans[4], lesion & False), (*scans[4], lesion)]
+    )
+    parser = argparse.ArgumentParser()
+    sweep_command.add_arguments(parser)
+    places = ["--healthy", healthy, "--split", tmp_path / "split.json", "-o", tmp_path / "out", "--device", "cpu"]
+    settings = ["--steps", "1", "--sizes", "1,2,4", "--set", "channels=[4,4,4]"]
+    args = parser.parse_args([str(argument) for argument in [*places, *settings]])
+    assert sweep_command.run(args) == 0
+    table = [line.split("\t") for line in (tmp_path / "out" / "sweep.tsv").read_text().splitlines()]
+    assert table[0] == ["latent", "validation_error", "slice_auroc", "slice_ap", "pixel_auroc", "pixel_ap"]
+    assert [row[0] for row in table[1:]] == ["1", "2", "4"]
+    told = capsys.readouterr().out
+    assert (tmp_path / "out" / "sweep.png").is_file() and "chosen without labels" in told and "best by pixel_ap" in told
+    args.latent = 4
+    with pytest.raises(InputError, match="latent"):
+        sweep_command.run(args)
+
+
+def test_scans_that_cannot_be_given_lesions_are_swept_without(monkeypatch):
+    def impossible(*arguments):
+        raise InputError("grey matter is brighter than white matter")
+
+    monkeypatch.setattr(benchmark_cases, "cases", impossible)
+    assert _lesions({}, SimpleNamespace(validation=("a",)), None) == []

@@ -1,0 +1,177 @@
+"""What is wrong with a folder is found before the training, and a folder of one kind is never refused."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections import namedtuple
+
+import numpy as np
+import pytest
+from phantoms import head
+from plane_phantoms import radiograph
+
+from MedADLib import scan_facts
+from MedADLib.errors import InputError
+from MedADLib.scan_folder import find_scans
+from MedADLib.training_checks import check_disk, check_scans
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory):
+    """Eight toy heads of one contrast."""
+    folder = tmp_path_factory.mktemp("heads")
+    for seed in range(8):
+        head(seed)[0].write(folder / f"head-{seed}.nii.gz")
+    return folder
+
+
+@pytest.fixture
+def folder(heads, tmp_path):
+    return shutil.copytree(heads, tmp_path / "healthy")
+
+
+def check(folder, **more):
+    return check_scans(find_scans(folder), folder.parent / "work" / "checks.json", **more)
+
+
+def other_contrast(volume):
+    """Dark white matter and bright fluid, as on T2."""
+    brain = volume.array > 0
+    return volume.with_array(np.where(brain, np.square(1050 - volume.array) / 500 + 40, 0).astype(np.float32))
+
+
+def test_scans_of_one_kind_pass_without_a_word(folder, caplog):
+    assert len(check(folder)) == 8 and caplog.text == ""
+
+
+def test_gain_offset_and_resolution_are_no_other_kind(folder):
+    for seed in range(20, 24):
+        volume, _ = head(seed, spacing=(5.0, 5.0, 6.0), size=40)
+        volume.with_array(volume.array * 7.5 + (volume.array > 0) * 90).write(folder / f"other-{seed}.nii.gz")
+    assert len(check(folder)) == 12
+
+
+def test_radiographs_of_one_kind_pass_also_where_a_body_reaches_the_border(tmp_path):
+    folder = tmp_path / "chests"
+    folder.mkdir()
+    for seed in range(18):
+        radiograph(seed).write(folder / f"{seed}.nii.gz")
+    assert len(check(folder)) == 18
+
+
+def test_noisy_and_cleaned_air_are_no_other_kind(folder, caplog):
+    for seed in range(20, 24):
+        volume, _ = head(seed)
+        air = np.random.default_rng(seed).rayleigh(20, volume.array.shape)
+        volume.with_array(np.maximum(volume.array, air).astype(np.float32)).write(folder / f"noisy-{seed}.nii.gz")
+    assert len(check(folder)) == 12 and caplog.text == ""
+
+
+@pytest.mark.parametrize(("name", "only"), [("healthy_t1_ixi_2mm", "*_ds.nii.gz"), ("healthy_ixi2d/val", None)])
+def test_real_scans_of_one_kind_pass(data_dir, tmp_path, name, only):
+    scans = find_scans(data_dir / name, only)
+    assert check_scans(scans, tmp_path / "checks.json").keys() == scans.keys()
+
+
+def test_real_scans_of_two_contrasts_are_refused(data_dir, tmp_path):
+    (tmp_path / "mixed").mkdir()
+    t1 = sorted((data_dir / "healthy_t1_ixi_2mm").glob("*_ds.nii.gz"))
+    t2 = [data_dir / "stroke_cstar" / "T2.nii.gz", *(data_dir / "ms_open_ms_data").glob("*/T2_*.nii.gz")]
+    for number, path in enumerate([*t1, *t2]):
+        (tmp_path / "mixed" / f"{number}.nii.gz").symlink_to(path)
+    with pytest.raises(InputError, match="7, 8 are unlike 0 and the others"):
+        check(tmp_path / "mixed")
+
+
+def test_two_contrasts_are_refused_unless_the_user_insists(folder):
+    for seed in (30, 31, 32):
+        other_contrast(head(seed)[0]).write(folder / f"t2-{seed}.nii.gz")
+    with pytest.raises(InputError, match="two kinds.*t2-30, t2-31, t2-32 are unlike head-0.*--mixed"):
+        check(folder)
+    assert len(check(folder, mixed=True)) == 11
+
+
+def test_one_scan_of_another_contrast_is_listed(folder, caplog):
+    other_contrast(head(30)[0]).write(folder / "t2.nii.gz")
+    with caplog.at_level(logging.WARNING):
+        assert len(check(folder)) == 9
+    assert "odd intensities" in caplog.text and "1 of 9: t2 " in caplog.text
+
+
+def test_contrasts_are_told_by_their_names_too(folder):
+    for seed in (0, 1):
+        (folder / f"head-{seed}.nii.gz").rename(folder / f"sub-{seed}_T1w.nii.gz")
+    (folder / "head-2.nii.gz").rename(folder / "sub-2_FLAIR.nii.gz")
+    with pytest.raises(InputError, match="2 of T1w, 1 of FLAIR.*--only"):
+        check(folder)
+
+
+def test_a_copy_in_another_file_type_is_found(folder, caplog):
+    head(3)[0].write(folder / "twin.mha")
+    with pytest.raises(InputError, match="1 of 9 scans cannot be used: twin: a copy of head-3.*--skip-bad"):
+        check(folder)
+    with caplog.at_level(logging.WARNING):
+        assert list(check(folder, skip_bad=True)) == [f"head-{n}" for n in range(8)]
+    assert "twin: a copy of head-3. They are left out" in caplog.text
+
+
+def test_files_that_cannot_be_used_are_all_named(folder):
+    (folder / "head-1.nii.gz").write_bytes(b"half")
+    (folder / "empty.nii").write_bytes(b"")
+    volume = head(5)[0]
+    volume.with_array(np.digitize(volume.array, [100.0, 400.0, 700.0]).astype(np.float32)).write(folder / "seg.nii.gz")
+    with pytest.raises(InputError, match="3 of 10") as caught:
+        check(folder)
+    for word in ("head-1", "empty", "seg", "label map"):
+        assert word in str(caught.value)
+    assert len(check(folder, skip_bad=True)) == 7
+
+
+def test_odd_geometry_is_listed(folder, caplog):
+    volume, _ = head(40, spacing=(8.0, 8.0, 8.0), size=25)
+    volume.write(folder / "coarse.nii.gz")
+    with caplog.at_level(logging.WARNING):
+        check(folder)
+    assert "odd geometry (usual voxels 4 x 4 x 4 mm), 1 of 9: coarse (8 x 8 x 8 mm voxels" in caplog.text
+
+
+def test_slices_among_volumes_are_refused(folder):
+    radiograph(1).write(folder / "slice.nii.gz")
+    with pytest.raises(InputError, match=r"single slices \(1, such as slice\)"):
+        check(folder)
+
+
+def test_fewer_than_three_scans_are_refused(folder):
+    for number in range(2, 8):
+        (folder / f"head-{number}.nii.gz").unlink()
+    with pytest.raises(InputError, match="2 usable scans are too few"):
+        check(folder)
+
+
+def test_a_scan_is_looked_at_once_until_it_changes(folder, monkeypatch):
+    looked, really = [], scan_facts._look
+    monkeypatch.setattr(scan_facts, "_look", lambda source: looked.append(source.name) or really(source))
+    check(folder)
+    check(folder)
+    assert len(looked) == 8
+    head(9)[0].write(folder / "head-4.nii.gz")
+    check(folder)
+    assert looked[8:] == ["head-4"]
+    record = folder.parent / "work" / "checks.json"
+    record.write_text(json.dumps({"head-0": {"nonsense": 1}}))
+    assert len(check(folder)) == 8
+
+
+@pytest.mark.parametrize("kept", [0, 4e9])
+def test_a_full_disk_is_told_before_anything_is_written(tmp_path, monkeypatch, kept):
+    usage = namedtuple("usage", "total used free")(10**12, 10**12, 2 * 10**9)
+    asked = []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: asked.append(path) or usage)
+    if kept:
+        check_disk(tmp_path / "not" / "there", 5e9, kept)
+    else:
+        with pytest.raises(InputError, match=r"needs about 5\.0 GB, and its disk has 2\.0 GB left"):
+            check_disk(tmp_path / "not" / "there", 5e9, kept)
+    assert asked == [tmp_path.resolve()] and list(tmp_path.iterdir()) == []
