@@ -116,7 +116,7 @@ def test_files_hold_the_accepted_regions_with_names_and_say_what_was_rejected(sh
     assert [path.name for path in files] == [
         f"head_ T1_2{suffix}"
         for suffix in ("_anomaly.nii.gz", "_restored.nii.gz", "_regions.nii.gz", "_regions.seg.nrrd", "_regions.tsv",
-                       ".json")
+                       ".json", "_examined.nii.gz")
     ]  # fmt: skip
     labels = Volume.read(files[2])
     assert labels.same_grid(detection.volume) and np.array_equal(labels.array, accepted_labels(detection))

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from ..errors import InputError
 from ..summary import panel_verdict
 from .live import LiveThreshold
-from .panel_run import sentence
+from .panel_words import breakable, sentence
 from .viewing import cross_fade, set_opacity, show, show_3d
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ResultPanel:
         self._ui.surfacesCheckBox.checked = bool(result.segmentation.GetDisplayNode().GetVisibility3D())
         self._rest.start()
         warnings = "\n".join(f"⚠ {sentence(text)}" for text in detection.warnings)
-        self._ui.warningsLabel.text = warnings
+        self._ui.warningsLabel.text = breakable(warnings)
         self._ui.warningsLabel.visible = bool(warnings)
 
     def show_again(self) -> None:

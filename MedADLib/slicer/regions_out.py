@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .scene import SceneResult
 
 NOT_IN_FILE_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
+# Windows takes such a name for a device, whatever the suffix.
+DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
+LONGEST_NAME_BYTES = 120
 
 
 def send_to_segment_editor(
@@ -79,8 +82,15 @@ def export(result: SceneResult, folder: Path, stem: str) -> list[Path]:
         OutputError: If a file of somebody else would be replaced, or one cannot be written; the folder is as before.
     """
     detection = recall(result)
-    stem = NOT_IN_FILE_NAMES.sub("_", stem).strip(" .") or "scan"
+    stem = _usable(stem)
     with writable_folder(folder):
         check_ours(folder, stem)
         decisions = Decisions(result, detection).by_rank()
         return write_detection(detection, folder, stem, picture=False, decisions=decisions)
+
+
+def _usable(name: str) -> str:
+    """A name that files can have on every system; never empty."""
+    name = NOT_IN_FILE_NAMES.sub("_", name).encode(errors="ignore")[:LONGEST_NAME_BYTES].decode(errors="ignore")
+    name = name.strip(" .") or "scan"
+    return f"{name}_" if DEVICES.fullmatch(name) else name

@@ -242,6 +242,7 @@ def again(result: SceneResult, detection: Detection) -> Request:
         volume=result.input,
         model=provenance["model"]["name"],
         mask=result.anomaly.GetNodeReference(MASK_SOURCE),
+        all_frames=frames_of(result.anomaly) is not None,
         settings={
             "seed": int(provenance.get("seed", 0)),
             "device": str(provenance.get("device", "auto")).partition(":")[0],
