@@ -167,6 +167,7 @@ def test_the_views_fade_from_the_scan_to_its_healthy_version(done):
     restored = done.views_picture((600, 500))
     done.drag("fadeSlider", 0)
     assert changed_part(restored, done.views_picture((600, 500))) > 0.003
+    assert overlay(done)[1].GetAttribute("MedAD.role") == "anomaly" and overlay(done)[2] == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize(

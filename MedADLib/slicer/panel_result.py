@@ -153,8 +153,12 @@ class ResultPanel:
             set_opacity(self._result, slicer.mrmlScene, opacity)
 
     def _fade(self, percent: float) -> None:
-        if self._result is not None:
+        if self._result is None:
+            return
+        if percent > 0:
             cross_fade(self._result, slicer.mrmlScene, percent / 100.0)
+        else:
+            self._view(self._ui.viewSelector.currentIndex)
 
     def _surfaces(self, checked: bool) -> None:
         if self._result is not None:
