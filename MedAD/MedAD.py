@@ -245,7 +245,7 @@ class MedADTest(ScriptedLoadableModuleTest):
     def setUp(self):
         slicer.mrmlScene.Clear()
         self.scan = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
-        slicer.util.updateVolumeFromArray(self.scan, np.ones((9, 10, 11), dtype=np.float32))
+        slicer.util.updateVolumeFromArray(self.scan, np.arange(990.0).reshape(9, 10, 11))
 
     def logic(self, failure=""):
         """A logic whose worker finds a cube of 27 voxels in every scan, or fails."""

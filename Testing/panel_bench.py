@@ -25,7 +25,7 @@ from MedADLib.threshold import Threshold
 from MedADLib.volume import Volume
 
 STUB = [sys.executable, str(Path(__file__).resolve().parent / "stub_worker.py")]
-HANG_SECONDS = 2.0
+HANG_SECONDS = 6.0
 
 
 class Installed:

@@ -114,6 +114,16 @@ def heard(bench, monkeypatch):
     return texts
 
 
+def test_a_result_of_one_frame_is_not_shown_over_another(cine):
+    run(cine)
+    assert overlay(cine)[1].GetAttribute("MedAD.role") == "anomaly" and overlay(cine)[2] > 0
+    scrub(cine, 1)
+    assert "of another frame" in cine.ui.statusLabel.text
+    assert overlay(cine)[2] == 0
+    scrub(cine, 0)
+    assert cine.ui.statusLabel.text == "" and overlay(cine)[2] > 0
+
+
 def test_only_frames_of_a_sequence_are_offered(cine):
     assert cine.ui.framesCheckBox.visible and "(3 frames)" in cine.ui.framesCheckBox.text
     assert not cine.ui.framesCheckBox.checked

@@ -21,6 +21,7 @@ from panel_bench import (
     run,
     scan,
     slice_centre,
+    slicer,
     snapshot,
     stub_client,
 )
@@ -215,6 +216,35 @@ def test_one_click_repeats_a_result(done):
     before = {role: node.GetID() for node in results(done) if (role := node.GetAttribute("MedAD.role"))}
     done.click("repeatButton")
     assert {role: node.GetID() for node in results(done) if (role := node.GetAttribute("MedAD.role"))} == before
+
+
+def test_a_second_run_starts_afresh_and_says_so(done):
+    done.cell("regionsTable", 1, NAME).double_click()
+    done.cell("regionsTable", 1, NAME).type("cyst?")
+    done.cell("regionsTable", 0, KEEP).tick()
+    run(done)
+    assert column(done, NAME) == ["Region 1", "Region 2"]
+    assert done.cell("regionsTable", 0, KEEP).checked
+    assert "Take back restores them" in done.ui.statusLabel.text
+    done.click("undoButton")
+    assert column(done, NAME) == ["Region 1", "cyst?"] and not done.cell("regionsTable", 0, KEEP).checked
+
+
+def test_the_result_of_another_scan_of_the_same_name_is_not_replaced(done, tmp_path):
+    done.answers.append(str(tmp_path / "out"))
+    done.click("exportButton")
+    other = done.load_volume(scan())
+    slicer.util.arrayFromVolume(other)[20, 20, 20] += 1
+    done.select_node("inputSelector", other)
+    run(done)
+    done.answers.append(str(tmp_path / "out"))
+    done.click("exportButton")
+    assert "another scan named scan" in done.ui.statusLabel.text
+
+
+def test_a_result_cannot_be_examined(done):
+    done.select_node("inputSelector", done.widget.panel._shown.anomaly)
+    assert not done.ui.runButton.enabled and "is a result of MedAD" in done.ui.runButton.toolTip
 
 
 def test_a_run_can_be_taken_back(panel):

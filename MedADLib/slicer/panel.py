@@ -9,8 +9,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import MedADError
+from ..errors import InputError, MedADError
 from ..provenance_text import provenance_text
+from .decisions import ATTRIBUTE as DECISIONS
 from .panel_input import InputPanel
 from .panel_install import InstallPanel, reopen
 from .panel_models import ModelsPanel, show_text
@@ -20,12 +21,15 @@ from .panel_run import RunPanel
 from .preferences import Preferences
 from .recall import recall
 from .regions_out import export, send_to_segment_editor
+from .request import Request, again
 from .result_watch import ResultWatch
 from .roles import ROLE
-from .run import Outcome, Request, Run, again
+from .run import Outcome, Run
 from .scene import SceneResult, find_result
-from .sequences import follow_frame
+from .sequences import follow_frame, shows_another_frame
 from .undo import can_undo, forget, undo_detection
+
+PAUSE_MS = 100
 
 
 class Panel:
@@ -44,6 +48,14 @@ class Panel:
         self._run: Run | None = None
         self._shown: SceneResult | None = None
         self._volume: slicer.vtkMRMLVolumeNode | None = None
+        self._stale = False
+        self._judged = False
+        self._later = qt.QTimer()
+        self._later.setSingleShot(True)
+        self._later.setInterval(PAUSE_MS)
+        self._later.connect("timeout()", self.refresh)
+        scene = slicer.mrmlScene
+        self._added = scene.AddObserver(scene.NodeAddedEvent, self._node_added)
         self._preferences = Preferences()
         self._watch = ResultWatch(self._frame_changed)
         self.run_panel = RunPanel(ui, self.run, self.cancel)
@@ -110,15 +122,22 @@ class Panel:
         self._watch.follow(result)
         self.result_panel.refresh(result, detection)
         self.regions_panel.refresh(result, detection)
-        if result is not None:
-            self._ui.undoButton.enabled = can_undo(result)
-        if result is not None and another:
+        if result is None:
+            return
+        self._ui.undoButton.enabled = can_undo(result)
+        stale, before = shows_another_frame(result), self._stale
+        self._stale = stale
+        if stale:
+            self.result_panel.hide()
+            self.run_panel.say(_("The result below is of another frame. Run again to examine this one."))
+        elif another or before:
             self.result_panel.show_again()
+            self.run_panel.say("")
 
     def run(self) -> None:
         """Examine the chosen scan."""
         parameters = self._parameters
-        if parameters is None:
+        if parameters is None or parameters.inputVolume is None:
             return
         settings = {
             "device": self._preferences.device,
@@ -133,6 +152,8 @@ class Panel:
         """Begin a run, after what it needs is installed."""
         if self._busy:
             return
+        former = None if request.volume is None else find_result(request.volume, slicer.mrmlScene)
+        self._judged = former is not None and former.table.GetAttribute(DECISIONS) is not None
         try:
             if self._installation.ready(self._logic.installer, request):
                 self.run_panel.begin()
@@ -178,6 +199,8 @@ class Panel:
     def close(self) -> None:
         """Let go of everything before the panel is destroyed."""
         self._logic.client.on_log = None
+        self._later.stop()
+        slicer.mrmlScene.RemoveObserver(self._added)
         self.result_panel.close()
         self._watch.follow(None)
         forget()
@@ -194,9 +217,16 @@ class Panel:
             if self._parameters.inputVolume is not outcome.result.input:
                 name = outcome.result.input.GetName()
                 self.run_panel.say(_("{name} was examined; choose it above to see the result.").format(name=name))
+            elif self._judged:
+                self.run_panel.say(_("Names and rejections of the former result are gone; Take back restores them."))
             self.show_result(anew=True)
             self.result_panel.show_again()
         self.refresh()
+
+    def _node_added(self, caller: Any, event: Any) -> None:
+        # It may be the last node of a result that a script makes.
+        if self._parameters is not None:
+            self._later.start()
 
     def _frame_changed(self) -> None:
         """The scan's sequence shows another frame, or the result was replaced elsewhere."""
@@ -256,7 +286,12 @@ class Panel:
         show_text(_("How this result was made"), provenance_text(self.result_panel.detection))
 
     def _repeat(self, checked: bool = False) -> None:
-        self.start(again(self._shown, self.result_panel.detection))
+        try:
+            request = again(self._shown, self.result_panel.detection)
+        except InputError as error:
+            self.run_panel.say(str(error))
+            return
+        self.start(request)
 
     def _undo(self, checked: bool = False) -> None:
         with slicer.util.tryWithErrorDisplay(_("The run could not be taken back.")):

@@ -13,6 +13,7 @@ from ..inputcheck import InputReport, inspect
 from ..modelstore import ModelSummary, installed
 from .images import volume_from_node
 from .panel_words import breakable, sentence, tooltip
+from .roles import ROLE
 from .sequences import frames_of
 
 SIGNS = {"fits": "✓", "doubtful": "⚠", "unfit": "✗"}
@@ -100,7 +101,9 @@ class InputPanel:
         if key == self._judged:
             return
         self._judged, self._report = key, None
-        if volume is not None:
+        if volume is not None and volume.GetAttribute(ROLE):
+            self._report = _("{name} is a result of MedAD, not a scan.").format(name=volume.GetName())
+        elif volume is not None:
             try:
                 self._report = inspect(volume_from_node(volume), model, masked)
             except MedADError as error:

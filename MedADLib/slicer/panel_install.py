@@ -13,7 +13,7 @@ from .pending_run import PendingRun, PendingRuns
 
 if TYPE_CHECKING:
     from .panel_run import RunPanel
-    from .run import Request
+    from .request import Request
 
 
 class InstallPanel:

@@ -86,6 +86,10 @@ class ResultPanel:
         self._set(self._ui.fadeSlider, 0.0)
         self._view(0)
 
+    def hide(self) -> None:
+        """Show the scan alone, for the result does not belong to what is shown of it."""
+        show(self._result, slicer.mrmlScene, "scan")
+
     def close(self) -> None:
         """Stop what would still happen later."""
         self._rest.stop()
