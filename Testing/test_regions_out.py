@@ -23,7 +23,7 @@ from mrml import (
 from MedADLib.colours import region_colour
 from MedADLib.decision import Decision
 from MedADLib.errors import InputError, OutputError
-from MedADLib.outputs import write_detection
+from MedADLib.outputs import RESULT_SUFFIXES, write_detection
 from MedADLib.slicer.decisions import Decisions
 from MedADLib.slicer.live import LiveThreshold
 from MedADLib.slicer.regions_out import export, send_to_segment_editor
