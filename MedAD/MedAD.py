@@ -42,8 +42,8 @@ class MedAD(ScriptedLoadableModule):
         self.parent.contributors = ["The MedAD contributors"]
         self.parent.helpText = _(
             "Shows what in a scan does not look healthy. A model that has seen healthy scans only imagines a healthy "
-            "version of yours; where the two differ more than healthy scans do, the map lights up. Choose a scan, click "
-            "Run Detection, and go through the table of regions. For research; not a medical device."
+            "version of yours; where the two differ more than healthy scans do, the map lights up. Choose a scan, "
+            "click Run Detection, and go through the table of regions. For research; not a medical device."
         )
         self.parent.acknowledgementText = _("Licensed under the Apache License 2.0. Please cite:") + html()
         slicer.app.connect("startupCompleted()", registerSampleData)
@@ -245,7 +245,7 @@ class MedADTest(ScriptedLoadableModuleTest):
     def setUp(self):
         slicer.mrmlScene.Clear()
         self.scan = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
-        slicer.util.updateVolumeFromArray(self.scan, np.ones((9, 10, 11), dtype=np.float32))
+        slicer.util.updateVolumeFromArray(self.scan, np.arange(990.0).reshape(9, 10, 11))
 
     def logic(self, failure=""):
         """A logic whose worker finds a cube of 27 voxels in every scan, or fails."""

@@ -62,7 +62,7 @@ def inspect(volume: Volume, model: ModelSummary | None = None, masked: bool = Fa
     """
     single = is_single_slice(volume)
     lines = [_size(volume)]
-    unfit = _values_unfit(volume.array) or _shape_unfit(volume, model, single)
+    unfit = values_unfit(volume.array) or _shape_unfit(volume, model, single)
     if unfit:
         return InputReport((*lines, f"unfit: {unfit}"), "unfit", unfit)
     sample = _sample(volume)
@@ -102,8 +102,8 @@ def _memory_gb(volume: Volume) -> float:
     return MEMORY_GB + MEMORY_GB_PER_VOXEL * volume.array.size
 
 
-def _values_unfit(array: np.ndarray) -> str:
-    """Why no run can use these voxels."""
+def values_unfit(array: np.ndarray) -> str:
+    """Why no run can use these voxels, (Z, Y, X); empty if it can."""
     if array.size == 0:
         return "it has no voxels"
     # Two numbers that are infinite or no number if any voxel is: one pass each, no copy.

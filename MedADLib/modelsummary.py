@@ -12,7 +12,6 @@ from .entries import TEXT_BYTES, from_json
 from .errors import ModelError
 from .manifest import MANIFEST, MethodEntry, manifest_of, naming
 
-
 # What each method does with a scan, for people who have not heard of it.
 METHODS_IN_WORDS = {
     "atlas": "compares with an average of healthy scans",

@@ -45,6 +45,7 @@ RESULT_SUFFIXES = (
     "_regions.seg.nrrd",
     "_regions.tsv",
     ".json",
+    "_examined.nii.gz",
     ".png",
 )
 COLUMNS = (
@@ -96,7 +97,7 @@ def write_detection(
             others keep their ranks, and have their names in the segmentation and, under ``names``, in the facts.
 
     Returns:
-        The files, in the order of design: anomaly, restored, regions, segmentation, table, facts, picture.
+        The files: anomaly, restored, regions, segmentation, table, facts, examined part, picture.
 
     Raises:
         OutputError: If one cannot be written, for example on a full disk; everything is as it was before.
@@ -114,6 +115,7 @@ def write_detection(
         "_regions.seg.nrrd": lambda path: _write_segmentation(detection, path, names),
         "_regions.tsv": lambda path: path.write_text(_table(detection), encoding="utf-8"),
         ".json": lambda path: path.write_text(_facts(detection, folder, source, read), encoding="utf-8"),
+        "_examined.nii.gz": lambda path: _write_nifti(detection.mask, path, position),
     }
     if picture:
         writers[".png"] = lambda path: _draw(detection, path)

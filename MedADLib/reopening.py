@@ -92,8 +92,8 @@ def of_scan(results: list[StoredResult], scan: Path) -> list[StoredResult]:
 def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | None = None) -> Detection:
     """Read a result back.
 
-    The examined region is where the restoration or the map say anything; it is the mask that was examined but for
-    voxels beyond the model's template.
+    Results of versions that did not write the examined part have it where the restoration or the map say anything;
+    that is the same but for voxels beyond the model's template. Regions that a reader rejected are not in it.
 
     Args:
         stored: Which one.
@@ -113,16 +113,18 @@ def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | 
     maps = {}
     for number, role in enumerate(("anomaly", "restored", "regions"), start=1):
         path = stored.file(f"_{role}.nii.gz")
-        _report(progress, number / 4, path.name)
-        read = read_image(path, uniform=True)
-        if not read.same_grid(volume):
-            raise InputError(f"{path} is not on the grid of its scan", AGAIN)
-        maps[role] = volume.with_array(read.array, read.name)
+        _report(progress, number / 5, path.name)
+        maps[role] = _read_map(path, volume)
     labels = maps["regions"].array.astype(np.int16)
-    examined = (maps["restored"].array != volume.array) | (maps["anomaly"].array > 0) | (labels > 0)
+    path = stored.file("_examined.nii.gz")
+    if path.is_file():
+        _report(progress, 4 / 5, path.name)
+        examined = _read_map(path, volume).array > 0
+    else:
+        examined = (maps["restored"].array != volume.array) | (maps["anomaly"].array > 0) | (labels > 0)
     facts = stored.facts
     try:
-        regions = tuple(_region(values) for values in facts["regions"])
+        regions = tuple(region_of(values) for values in facts["regions"])
         # A reader may have rejected some, so ranks need not be without gaps.
         if set(np.unique(labels).tolist()) != {0, *(region.label for region in regions)}:
             raise ValueError("its regions do not fit its labels")
@@ -146,6 +148,13 @@ def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | 
         raise InputError(problem, AGAIN) from error
     except (TypeError, ValueError, AttributeError, ModelError) as error:
         raise InputError(f"{stored.file('.json')} is damaged: {error}", AGAIN) from error
+
+
+def _read_map(path: Path, volume: Volume) -> Volume:
+    read = read_image(path, uniform=True)
+    if not read.same_grid(volume):
+        raise InputError(f"{path} is not on the grid of its scan", AGAIN)
+    return volume.with_array(read.array, read.name)
 
 
 def _facts_of(path: Path) -> dict[str, Any]:
@@ -182,8 +191,12 @@ def _scan_facts(stored: StoredResult) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _region(values: dict[str, Any]) -> Region:
-    """A region as `dataclasses.asdict` wrote it."""
+def region_of(values: dict[str, Any]) -> Region:
+    """A region as `dataclasses.asdict` wrote it.
+
+    Raises:
+        ValueError: If something is missing or no number, or, for some damages, TypeError or KeyError.
+    """
     if set(values) != {field.name for field in fields(Region)}:
         raise ValueError("a region is incomplete")
     whole = {name: int(finite_number(values[name], name)) for name in ("rank", "label")}

@@ -18,6 +18,9 @@ NEEDED = ("slicer", "trame_slicer", "trame_server", "trame_client", "trame_rca")
 REMOTE = """
 On a server without a screen, run `medad view OUTDIR --no-open --port 8765` there, and on your own computer
 `ssh -L 8765:127.0.0.1:8765 YOU@SERVER`; then open the printed address in your own browser.
+
+All browsers on one address look at the same views: what one of them moves, moves in all. For a view of your own, run
+`medad view` once more; it takes another port.
 """
 
 
@@ -46,7 +49,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
             missing.
     """
     from .progress import Progress
-    from .reopening import of_scan, reopen, stored_results
+    from .reopening import of_scan, stored_results
+    from .stored_decisions import reopen_decided
 
     progress = progress or Progress()
     results = stored_results(args.folder)
@@ -62,7 +66,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     port = free_port(args.host, args.port)
     progress.stage("reading", 0.0, 0.5)
     # Read before the page is there, so that what is wrong is said where the user looks.
-    first = {results[0].stem: reopen(results[0], args.scan, progress)}
+    first = {results[0].stem: reopen_decided(results[0], args.scan, progress)}
     progress.stage("preparing the views", 0.5, 1.0)
 
     from .browser.viewer import Viewer
@@ -71,7 +75,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         viewer = Viewer(
             server,
             results,
-            lambda stored: first.pop(stored.stem, None) or reopen(stored, args.scan),
+            lambda stored: first.pop(stored.stem, None) or reopen_decided(stored, args.scan),
         )
         viewer.show(results[0].stem)
         progress.finish()

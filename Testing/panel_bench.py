@@ -15,18 +15,17 @@ from mrml import slicer
 
 pytest.importorskip("PySide6", reason="PySide6 is not installed (pip install PySide6_Essentials)")
 
-from bench import Bench  # noqa: E402
+from bench import Bench
+from stub_detection import two_blobs
 
-from stub_detection import two_blobs  # noqa: E402
-
-from MedADLib.detection import Settings  # noqa: E402
-from MedADLib.exchange import read_volume, write_exchange  # noqa: E402
-from MedADLib.slicer import installer, worker_client  # noqa: E402
-from MedADLib.threshold import Threshold  # noqa: E402
-from MedADLib.volume import Volume  # noqa: E402
+from MedADLib.detection import Settings
+from MedADLib.exchange import read_volume, write_exchange
+from MedADLib.slicer import installer, worker_client
+from MedADLib.threshold import Threshold
+from MedADLib.volume import Volume
 
 STUB = [sys.executable, str(Path(__file__).resolve().parent / "stub_worker.py")]
-HANG_SECONDS = 2.0
+HANG_SECONDS = 6.0
 
 
 class Installed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from references import healthy_reference
 
-from MedADLib.detection import Detection, Settings
+from MedADLib.detection import Detection, Settings, content_hash
 from MedADLib.regions import find_regions
 from MedADLib.threshold import Threshold
 from MedADLib.volume import Volume
@@ -56,6 +56,7 @@ def two_blobs(volume: Volume, settings: Settings, model: str) -> Detection:
             "seed": settings.seed,
             "settings": {"threshold": str(wanted), "smallest_region_ml": settings.smallest_region_ml},
             "device": "cpu",
+            "input": {"name": volume.name, "sha256": content_hash(volume)},
             "brain_mask": "given" if settings.mask is not None else "outline of the skull-stripped scan",
             "versions": {"medad": "0.1.0"},
             "seconds": {"restoration": 0.1},

@@ -67,7 +67,7 @@ def test_a_scan_is_examined_and_the_result_summed_up(scan, out, capsys):
         f"scan{suffix}"
         for suffix in (
             *(".json", ".png", "_anomaly.nii.gz", "_regions.nii.gz", "_regions.seg.nrrd", "_regions.tsv"),
-            "_restored.nii.gz",
+            *("_restored.nii.gz", "_examined.nii.gz"),
         )
     )
 
@@ -263,7 +263,7 @@ def test_the_sidecar_of_a_scan_is_not_overwritten(scan, capsys):
 
 def test_results_can_lie_beside_their_scan(scan):
     assert run("detect", scan, "-o", scan.parent) == 0
-    assert len(os.listdir(scan.parent)) == 8
+    assert len(os.listdir(scan.parent)) == 9
 
 
 # Stopping.

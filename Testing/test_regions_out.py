@@ -23,7 +23,7 @@ from mrml import (
 from MedADLib.colours import region_colour
 from MedADLib.decision import Decision
 from MedADLib.errors import InputError, OutputError
-from MedADLib.outputs import write_detection
+from MedADLib.outputs import RESULT_SUFFIXES, write_detection
 from MedADLib.slicer.decisions import Decisions
 from MedADLib.slicer.live import LiveThreshold
 from MedADLib.slicer.regions_out import export, send_to_segment_editor
@@ -113,11 +113,7 @@ def test_nothing_accepted_and_no_scan_are_reported_without_a_trace(standalone, s
 def test_files_hold_the_accepted_regions_with_names_and_say_what_was_rejected(shown, tmp_path):
     detection, _, result = shown
     files = export(result, tmp_path / "new", "head: T1/2")
-    assert [path.name for path in files] == [
-        f"head_ T1_2{suffix}"
-        for suffix in ("_anomaly.nii.gz", "_restored.nii.gz", "_regions.nii.gz", "_regions.seg.nrrd", "_regions.tsv",
-                       ".json")
-    ]  # fmt: skip
+    assert sorted(path.name for path in files) == sorted(f"head_ T1_2{suffix}" for suffix in RESULT_SUFFIXES)
     labels = Volume.read(files[2])
     assert labels.same_grid(detection.volume) and np.array_equal(labels.array, accepted_labels(detection))
     assert [line.split("\t")[0] for line in files[4].read_text("utf-8").splitlines()] == ["rank", "1", "3"]

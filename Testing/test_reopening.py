@@ -19,8 +19,29 @@ from MedADLib.reopening import reopen, stored_results
 from MedADLib.volume import Volume
 
 
-def store(folder: Path, name: str = "scan", spots: int = 2, suffix: str = ".nii.gz", seed: int = 0, **changes):
-    """Write a scan to folder/in and its result to folder/out, as `medad detect` does; returns the detection."""
+def store(
+    folder: Path,
+    name: str = "scan",
+    spots: int = 2,
+    suffix: str = ".nii.gz",
+    seed: int = 0,
+    brighter: float = 0.5,
+    **changes,
+):
+    """Write a scan to folder/in and its result to folder/out, as `medad detect` does.
+
+    Args:
+        folder: Of both.
+        name: Of the scan.
+        spots: Unusual places in it.
+        suffix: Of its file.
+        seed: Of its noise.
+        brighter: How much larger the restored values are.
+        changes: Of the detection.
+
+    Returns:
+        The detection.
+    """
     source = folder / "in" / f"{name}{suffix}"
     source.parent.mkdir(parents=True, exist_ok=True)
     (folder / "out").mkdir(exist_ok=True)
@@ -30,7 +51,7 @@ def store(folder: Path, name: str = "scan", spots: int = 2, suffix: str = ".nii.
     volume = Volume.read(source)
     detection = synthetic_detection(volume, spots, warnings=("unlike the training data",))
     # A method restores every voxel that it examines, and none that it does not.
-    restored = np.where(detection.mask.array > 0, detection.restored.array + 0.5, volume.array).astype(np.float32)
+    restored = np.where(detection.mask.array > 0, detection.restored.array + brighter, volume.array).astype(np.float32)
     provenance = {**detection.provenance, "input": {"name": name, "sha256": content_hash(volume)}}
     detection = replace(detection, restored=detection.restored.with_array(restored), provenance=provenance, **changes)
     write_detection(detection, folder / "out", name, picture=False, source=source)
@@ -58,6 +79,21 @@ def test_a_reopened_result_equals_the_detection(tmp_path, spots, suffix):
         assert getattr(detection, name) == getattr(again, name), name
     assert again.reference.as_json() == detection.reference.as_json()
     assert plain(again.provenance) == plain(detection.provenance)
+
+
+def test_the_examined_part_is_exact_where_nothing_was_restored(tmp_path):
+    volume = brain_volume()
+    everything = volume.with_array(np.ones(volume.array.shape, dtype=np.uint8))
+    detection = store(tmp_path, mask=everything)
+    (stored,) = stored_results(tmp_path / "out")
+    assert np.array_equal(reopen(stored).mask.array, detection.mask.array)
+
+
+def test_a_result_that_does_not_tell_the_examined_part_has_what_was_restored(tmp_path):
+    detection = store(tmp_path)
+    (tmp_path / "out" / "scan_examined.nii.gz").unlink()
+    (stored,) = stored_results(tmp_path / "out")
+    assert np.array_equal(reopen(stored).mask.array, detection.mask.array)
 
 
 def test_a_study_may_be_moved_as_a_whole(tmp_path):
@@ -125,9 +161,10 @@ def test_a_damaged_record_is_said_in_one_line(tmp_path, change, words):
         reopen(stored)
 
 
-def test_a_map_of_another_grid_is_refused(tmp_path):
+@pytest.mark.parametrize("role", ["anomaly", "examined"])
+def test_a_map_of_another_grid_is_refused(tmp_path, role):
     store(tmp_path)
-    brain_volume((10, 11, 12)).write(tmp_path / "out" / "scan_anomaly.nii.gz")
+    brain_volume((10, 11, 12)).write(tmp_path / "out" / f"scan_{role}.nii.gz")
     (stored,) = stored_results(tmp_path / "out")
     with pytest.raises(InputError, match="not on the grid of its scan"):
         reopen(stored)

@@ -11,6 +11,7 @@ from conftest import synthetic_detection
 
 from MedADLib.browser.live_result import MOST_ROWS, LiveResult
 from MedADLib.browser.stage import Stage
+from MedADLib.decision import Decision
 from MedADLib.reference import HealthyReference
 from MedADLib.regions import find_regions
 from MedADLib.threshold import Threshold
@@ -33,8 +34,12 @@ def detection(spots=3, **changes):
 @pytest.fixture
 def live():
     stage = Stage()
-    yield LiveResult(stage.show(detection()))
+    yield page_of(stage, detection())
     assert stage.result is not None
+
+
+def page_of(stage, detection, decided=None):
+    return LiveResult(stage.show(detection, decided), stage.decisions)
 
 
 def at(live, ml):
@@ -105,11 +110,33 @@ def test_how_it_was_made_is_told(live):
     assert facts["Model"] == "brain-t1 1.0" and facts["Seed, device"] == "0, cpu" and facts["Healthy scans"] == "6"
 
 
+def test_what_a_reader_rejected_stays_so_at_every_threshold_and_names_stay_too():
+    stage = Stage()
+    decided = {2: Decision(False, "Region 2"), 3: Decision(True, "cyst")}
+    page = page_of(stage, detection(), decided)
+    shown = stage.result.segmentation.GetDisplayNode().GetSegmentVisibility
+    for ml, threshold, listed in ((20.0, 3.0, [1, 3]), (5.0, 5.0, [1, 3]), (0.5, 8.0, [1]), (20.0, 3.0, [1, 3])):
+        at(page, ml * 1.001)
+        assert page.detection.threshold == threshold and [row["rank"] for row in page.rows()] == listed
+        assert shown("Region_1") and not shown("Region_2")
+        assert page.count().endswith("; 1 rejected before") and page.select(2) is None
+        assert [row["name"] for row in page.rows()] == ["", "cyst"][: len(listed)]
+    assert page.rows()[1]["title"].startswith("cyst: ")
+    assert stage.result.segmentation.GetSegmentation().GetSegment("Region_3").GetName() == "cyst"
+
+
+def test_with_everything_rejected_nothing_is_listed_and_it_says_why():
+    stage = Stage()
+    page = page_of(stage, detection(spots=1), {1: Decision(False, "Region 1")})
+    assert page.rows() == [] and page.regions() == []
+    assert page.count() == "No region at this threshold; 1 rejected before"
+
+
 def test_one_result_after_another_leaves_nothing_of_the_one_before():
     stage = Stage()
     stage.show(detection())
     before = nodes_of(stage)
-    page = LiveResult(stage.show(detection(spots=1)))
+    page = page_of(stage, detection(spots=1))
     assert len(page.rows()) == 1 and nodes_of(stage) == before
 
 

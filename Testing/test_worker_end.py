@@ -91,7 +91,8 @@ def test_it_does_not_outlive_a_parent_that_was_killed(tmp_path, do):
 def test_a_crash_leaves_its_place_in_the_log(worker):
     worker.detect("crashing")
     assert worker.process.wait(10) != 0
-    assert "Segmentation fault" in worker.log.read_text() and "in crashing" in worker.log.read_text()
+    log = worker.log.read_text(encoding="utf-8")
+    assert "Segmentation fault" in log and "in crashing" in log
 
 
 @posix_only

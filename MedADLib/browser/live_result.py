@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..colours import region_colour
+from ..decision import default_name
 from ..summary import millilitres, panel_verdict, place, short_place
 
 if TYPE_CHECKING:
     from ..detection import Detection
     from ..regions import Region
+    from ..slicer.decisions import Decisions
     from ..slicer.live import LiveThreshold
 
 MOST_ROWS = 100
@@ -20,21 +22,26 @@ class LiveResult:
 
     Args:
         live: Moves the threshold.
+        decisions: A reader's on the regions; they follow the threshold. Rejected regions are not listed.
 
     Attributes:
         position: Of the threshold slider, in [0, 1].
         selected: The region that the reader looks at.
     """
 
-    def __init__(self, live: LiveThreshold):
-        self._live = live
+    def __init__(self, live: LiveThreshold, decisions: Decisions):
+        self._live, self._decisions = live, decisions
         self.position = live.ml_to_slider(live.false_positive_ml)
         self.selected: Region | None = None
 
     @property
     def detection(self) -> Detection:
-        """The detection at the present threshold."""
+        """The detection at the present threshold, with rejected regions."""
         return self._live.detection
+
+    def regions(self) -> list[Region]:
+        """Its regions but for those that were rejected."""
+        return [region for region in self.detection.regions if self._decisions.of(region).kept]
 
     def move(self, position: float) -> bool:
         """Move the threshold slider.
@@ -51,15 +58,15 @@ class LiveResult:
         before, self.position = self.detection, position
         if self._live.set(self._live.slider_to_ml(position)) is before:
             return False
+        self._decisions.follow(self.detection)
         if self.selected is not None:
             # A region keeps its peak as it grows and shrinks, though not its rank.
-            regions = self.detection.regions
-            self.selected = next((region for region in regions if region.peak == self.selected.peak), None)
+            self.selected = next((region for region in self.regions() if region.peak == self.selected.peak), None)
         return True
 
     def select(self, rank: int) -> Region | None:
         """Choose the region of this rank; None if there is none."""
-        self.selected = next((region for region in self.detection.regions if region.rank == rank), None)
+        self.selected = next((region for region in self.regions() if region.rank == rank), None)
         return self.selected
 
     def rows(self) -> list[dict[str, Any]]:
@@ -67,15 +74,26 @@ class LiveResult:
         return [
             {
                 "rank": region.rank,
+                "name": self._name(region),
                 "colour": css_colour(region_colour(region.rank)),
                 "volume": millilitres(region.volume_ml),
                 "peak": f"{region.peak:.3g}",
                 "p": f"{region.p_value:.2g}",
                 "place": short_place(region.centroid_ras),
-                "title": f"{place(region.centroid_ras)}; mean {region.mean:.3g}, q = {region.q_value:.2g}",
+                "title": self._title(region),
             }
-            for region in self.detection.regions[:MOST_ROWS]
+            for region in self.regions()[:MOST_ROWS]
         ]
+
+    def _name(self, region: Region) -> str:
+        """What a reader called a region; empty if nothing."""
+        name = self._decisions.of(region).name
+        return "" if name == default_name(region) else name
+
+    def _title(self, region: Region) -> str:
+        name = self._name(region)
+        what = f"{place(region.centroid_ras)}; mean {region.mean:.3g}, q = {region.q_value:.2g}"
+        return f"{name}: {what}" if name else what
 
     def verdict(self) -> str:
         """How unusual the whole scan is, and how little a few healthy scans can tell."""
@@ -83,12 +101,14 @@ class LiveResult:
 
     def count(self) -> str:
         """How many regions there are at this threshold."""
-        regions = self.detection.regions
+        regions = self.regions()
+        refused = len(self.detection.regions) - len(regions)
+        rejected = f"; {refused} rejected before" if refused else ""
         if not regions:
-            return "No region at this threshold"
+            return f"No region at this threshold{rejected}"
         total = millilitres(sum(region.volume_ml for region in regions))
         more = f", the first {MOST_ROWS} listed" if len(regions) > MOST_ROWS else ""
-        return f"{len(regions)} region{'s' * (len(regions) > 1)}, {total} in all{more}"
+        return f"{len(regions)} region{'s' * (len(regions) > 1)}, {total} in all{more}{rejected}"
 
     def allowed(self) -> str:
         """What the threshold slider stands at."""

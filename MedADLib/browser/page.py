@@ -14,6 +14,7 @@ from .style import STYLE
 
 NOTICE = "For research only. Not a medical device."
 STEPS = 1000
+SWIPE_STEP = 0.5
 
 
 def build_page(server: Any, views: tuple[str, ...], select: Callable[[int], None]) -> AbstractLayout:
@@ -49,7 +50,12 @@ def build_page(server: Any, views: tuple[str, ...], select: Callable[[int], None
 def slice_overlay(name: str, title: str) -> None:
     """What is written on a slice view, and its slider."""
     html.Div(f"{title} · {{{{ place_{name} }}}}", classes="over name")
-    html.Div("{{ fade }} % pseudo-healthy", v_if="fade > 0", classes="over mixture")
+    html.Div("{{ fade }} % pseudo-healthy", v_if="compare === 'fade' && fade > 0", classes="over mixture")
+    with html.Template(v_if="compare === 'swipe'"):
+        for text, edge, percent in (("scan", "right", "100 - swipe"), ("pseudo-healthy", "left", "swipe")):
+            place = f"{{ {edge}: `calc(${{{percent}}}% + 7px)` }}"
+            html.Div(text, v_if="swipe < 100", classes="over part", style=(place,))
+        _slider("swipe", 100, SWIPE_STEP, title="Drag to swipe", classes="grip", id=f"grip-{name}", tabindex="-1")
     for index, edge in enumerate(("left", "right", "low", "high")):
         html.Div(f"{{{{ letters_{name}[{index}] }}}}", classes=f"over {edge}")
     html.Input(
@@ -99,9 +105,18 @@ def _threshold() -> None:
 def _layers() -> None:
     with html.Section():
         with html.Div(classes="row"):
-            html.Label("Scan")
-            html.Label("Pseudo-healthy restoration")
-        _slider("fade", 100, title="Fade from the scan to what a healthy version of it would look like")
+            html.Label("Compare with pseudo-healthy")
+            with html.Div(classes="switch", raw_attrs=['role="radiogroup"', 'aria-label="Way to compare"']):
+                for way in ("swipe", "fade"):
+                    with html.Label(classes=(f"compare === '{way}' ? 'on' : ''",)):
+                        html.Input(type="radio", value=way, v_model="compare", id=f"compare-{way}")
+                        html.Span(way.capitalize())
+        swiping = "compare === 'swipe'"
+        _slider("swipe", 100, SWIPE_STEP, v_if=swiping, title="Move the line between the scan and its healthy version")
+        _slider("fade", 100, v_else=True, title="Fade from the scan to what a healthy version of it would look like")
+        with html.Div(classes="row soft"):
+            html.Span(f"{{{{ {swiping} ? 'all pseudo-healthy' : 'scan' }}}}")
+            html.Span(f"{{{{ {swiping} ? 'all scan' : 'pseudo-healthy' }}}}")
         with html.Div(classes="row"):
             with html.Label(classes="check"):
                 html.Input(type="checkbox", v_model="anomaly_on", id="anomaly")
@@ -143,8 +158,11 @@ def _regions(select: Callable[[int], None]) -> None:
                 with html.Td():
                     html.Span(classes="dot", style=("{ background: row.colour }",))
                     html.Span("{{ row.rank }}")
-                for column in ("volume", "peak", "p", "place"):
+                for column in ("volume", "peak", "p"):
                     html.Td(f"{{{{ row.{column} }}}}")
+                with html.Td():
+                    html.Div("{{ row.name }}", v_if="row.name", classes="given")
+                    html.Div("{{ row.place }}")
         html.Div("Nothing in this scan is above the threshold.", v_else=True, classes="none")
 
 
@@ -156,8 +174,9 @@ def _facts() -> None:
             html.Dd("{{ fact[1] }}")
 
 
-def _slider(name: str, steps: int, **attributes: Any) -> None:
-    html.Input(type="range", id=name, min="0", max=str(steps), step="1", v_model=name, **attributes)
+def _slider(name: str, most: int, step: float = 1, **attributes: Any) -> None:
+    options = {"id": name, "min": "0", "max": str(most), "step": str(step), **attributes}
+    html.Input(type="range", v_model=name, **options)
 
 
 def _gradient() -> str:

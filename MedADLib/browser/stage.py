@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..slicer.decisions import Decisions
 from ..slicer.live import LiveThreshold
 from ..slicer.scene import SceneResult, show_detection
 from ..slicer.standalone import StandaloneScene
 from ..slicer.transaction import remove_node
 
 if TYPE_CHECKING:
+    from ..decision import Decision
     from ..detection import Detection
 
 SLICES = "vtkMRMLSliceNode"
@@ -23,14 +25,20 @@ class Stage:
     Attributes:
         standalone: The scene with its application logic.
         result: The nodes of the result on show; None before the first.
+        decisions: A reader's on its regions.
     """
 
     def __init__(self) -> None:
         self.standalone = StandaloneScene()
         self.result: SceneResult | None = None
+        self.decisions: Decisions | None = None
 
-    def show(self, detection: Detection) -> LiveThreshold:
+    def show(self, detection: Detection, decided: Mapping[int, Decision] | None = None) -> LiveThreshold:
         """Put a detection on show in place of the one before.
+
+        Args:
+            detection: What was found.
+            decided: What a reader decided before, by rank.
 
         Returns:
             What moves its threshold.
@@ -50,6 +58,12 @@ class Stage:
             if display.IsA("vtkMRMLColorLegendDisplayNode"):
                 display.SetVisibility(False)
         self._crosshair().SetCrosshairMode(self._crosshair().ShowBasic)
+        self.decisions = Decisions(self.result, detection)
+        for region in detection.regions:
+            decision = (decided or {}).get(region.rank)
+            if decision is not None:
+                self.decisions.rename(region, decision.name)
+                self.decisions.keep(region, decision.kept)
         live = LiveThreshold(self.result, detection)
         live.prepare()
         return live

@@ -19,12 +19,24 @@ select { font: inherit; color: inherit; border: 1px solid var(--line); border-ra
   pointer-events: none; user-select: none; }
 .over.name { top: 6px; left: 10px; }
 .over.mixture { top: 6px; right: 10px; color: #ffd479; }
+.over.part { top: 28px; white-space: nowrap; }
 .over.left, .over.right { top: 50%; transform: translateY(-50%); font-weight: 600; }
 .over.left { left: 8px; } .over.right { right: 8px; }
 .over.low, .over.high { left: 50%; transform: translateX(-50%); font-weight: 600; }
 .over.low { bottom: 24px; } .over.high { top: 6px; }
 .view input[type=range] { position: absolute; left: 10px; right: 10px; bottom: 4px; width: calc(100% - 20px);
   opacity: .45; } .view input[type=range]:hover, .view input[type=range]:focus { opacity: 1; }
+.view input.grip { appearance: none; left: -8px; bottom: 26%; width: calc(100% + 16px); height: 34px; opacity: 1;
+  background: none; pointer-events: none; }
+.view input.grip::-webkit-slider-thumb { appearance: none; pointer-events: auto; cursor: ew-resize; width: 16px;
+  height: 34px; box-sizing: border-box; border: 1px solid #000; border-radius: 8px; background: #fff; opacity: .85; }
+.view input.grip::-moz-range-thumb { pointer-events: auto; cursor: ew-resize; width: 16px;
+  height: 34px; box-sizing: border-box; border: 1px solid #000; border-radius: 8px; background: #fff; opacity: .85; }
+.switch { display: inline-flex; border: 1px solid var(--line); border-radius: 6px; overflow: hidden; font-size: 12.5px;
+  position: relative; }
+.switch label { padding: 1px 10px; cursor: pointer; } .switch label.on { background: #d5ecf2; font-weight: 600; }
+.switch input { position: absolute; opacity: 0; } .switch label:focus-within { outline: 2px solid var(--accent);
+  outline-offset: -2px; }
 .panel { display: flex; flex-direction: column; min-height: 0; background: var(--paper);
   border-left: 1px solid var(--line); }
 .panel > section { padding: 10px 14px; border-bottom: 1px solid var(--line); }
@@ -47,6 +59,7 @@ th { position: sticky; top: 0; background: var(--ground); text-align: right; fon
 td { text-align: right; padding: 5px 6px; border-bottom: 1px solid #edf1f3; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 14px; }
 th:last-child, td:last-child { padding-right: 14px; white-space: pre; }
+.given { max-width: 112px; margin-left: auto; overflow: hidden; text-overflow: ellipsis; font-weight: 600; }
 tbody tr { cursor: pointer; } tbody tr:hover { background: #eef6f8; }
 tbody tr.selected { background: #d5ecf2; }
 tbody tr:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }

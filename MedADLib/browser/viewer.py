@@ -14,6 +14,7 @@ from .stage import Stage
 from .views import SLICES, SPACE, Views
 
 if TYPE_CHECKING:
+    from ..decision import Decision
     from ..detection import Detection
     from ..slicer.live import LiveThreshold
 
@@ -22,6 +23,7 @@ LABELS = ("Red", SPACE, "Green", "Yellow")
 PAUSE_SECONDS = 0.01
 REST_SECONDS = 0.25
 SURFACE_SECONDS = 0.2
+NO_SWIPE = 1.0
 
 
 class Viewer:
@@ -30,10 +32,15 @@ class Viewer:
     Args:
         server: A trame server that has not been started.
         results: What can be chosen.
-        open_result: Reads one of them.
+        open_result: Reads one of them, with a reader's decisions by rank.
     """
 
-    def __init__(self, server: Any, results: list[StoredResult], open_result: Callable[[StoredResult], Detection]):
+    def __init__(
+        self,
+        server: Any,
+        results: list[StoredResult],
+        open_result: Callable[[StoredResult], tuple[Detection, dict[int, Decision]]],
+    ):
         self._server, self._state = server, server.state
         self._results = {stored.stem: stored for stored in results}
         self._open = open_result
@@ -46,7 +53,8 @@ class Viewer:
         self.stage = Stage()
         self.views = Views(self.stage, server, self._overlay, self._moved, self._go_to)
         build_page(server, LABELS, self._select)
-        self._state.change("threshold", "fade", "opacity", "anomaly_on", "outlines_on", "chosen")(self._want)
+        controls = ("threshold", "compare", "swipe", "fade", "opacity", "anomaly_on", "outlines_on", "chosen")
+        self._state.change(*controls)(self._want)
         self._state.change(*(f"offset_{name}" for name in SLICES))(self._scroll)
         self._task = asyncio.get_running_loop().create_task(self._work())
 
@@ -56,9 +64,10 @@ class Viewer:
         Raises:
             MedADError: If it cannot be opened; the one before stays.
         """
-        detection = self._open(self._results[name])
-        self._threshold = self.stage.show(detection)
-        self._live = live = LiveResult(self._threshold)
+        detection, decided = self._open(self._results[name])
+        self.views.swipe(NO_SWIPE, 0.0)
+        self._threshold = self.stage.show(detection, decided)
+        self._live = live = LiveResult(self._threshold, self.stage.decisions)
         self._shown = name
         made = live.detection.provenance.get("model", {})
         with self._state as state:
@@ -72,7 +81,7 @@ class Viewer:
             self._look()
             self._say()
             self.views.frame()
-            for region in live.detection.regions[:1]:
+            for region in live.regions()[:1]:
                 self._select(region.rank)
             for view in SLICES:
                 low, high = self.views.slices[view].get_slice_range()
@@ -93,7 +102,8 @@ class Viewer:
                 **{"results": list(self._results), "chosen": next(iter(self._results)), "busy": False, "error": ""},
                 **{"verdict": "", "warnings": [], "model": "", "facts": [], "rows": [], "count": "", "selected": 0},
                 **{"threshold": 0, "allowed": "", "threshold_value": "", "scale_top": ""},
-                **{"fade": 0, "opacity": OPACITY_PERCENT, "anomaly_on": True, "outlines_on": True},
+                **{"compare": "swipe", "swipe": 100, "fade": 0},
+                **{"opacity": OPACITY_PERCENT, "anomaly_on": True, "outlines_on": True},
             }
         )
         for name in SLICES:
@@ -148,7 +158,9 @@ class Viewer:
     def _look(self) -> None:
         state = self._state
         anomaly = float(state.opacity) / 100 if state.anomaly_on else 0.0
-        self.stage.look(float(state.fade) / 100, anomaly, bool(state.outlines_on))
+        swiping = state.compare == "swipe"
+        self.stage.look(0.0 if swiping else float(state.fade) / 100, anomaly, bool(state.outlines_on))
+        self.views.swipe(float(state.swipe) / 100 if swiping else NO_SWIPE, anomaly)
 
     def _say(self) -> None:
         state, live = self._state, self._live

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from ..errors import Cancelled, MedADError
-from .run import Outcome, Request, Run
+from .request import Request
+from .run import Outcome, Run
 from .scene import SceneResult
 
 if TYPE_CHECKING:

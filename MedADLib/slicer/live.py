@@ -122,7 +122,7 @@ class LiveThreshold:
         self._check()
         segmentation = self._result.segmentation.GetSegmentation()
         until = time.monotonic() + seconds
-        while add_surfaces(segmentation, self._detection, most=10):
+        while add_surfaces(segmentation, self._detection, most=1):
             if time.monotonic() > until:
                 return False
         show_segments(self._result.segmentation, fresh=False)

@@ -9,24 +9,27 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import MedADError
+from ..errors import InputError, MedADError
 from ..provenance_text import provenance_text
-from .installer import Installer, InstallError, plan_text
+from .decisions import ATTRIBUTE as DECISIONS
 from .panel_input import InputPanel
+from .panel_install import InstallPanel, reopen
 from .panel_models import ModelsPanel, show_text
 from .panel_regions import RegionsPanel
 from .panel_result import ResultPanel
 from .panel_run import RunPanel
-from .pending_run import PendingRun, PendingRuns
 from .preferences import Preferences
 from .recall import recall
 from .regions_out import export, send_to_segment_editor
+from .request import Request, again
 from .result_watch import ResultWatch
 from .roles import ROLE
-from .run import Outcome, Request, Run, again
+from .run import Outcome, Run
 from .scene import SceneResult, find_result
-from .sequences import follow_frame
+from .sequences import follow_frame, shows_another_frame
 from .undo import can_undo, forget, undo_detection
+
+PAUSE_MS = 100
 
 
 class Panel:
@@ -45,10 +48,18 @@ class Panel:
         self._run: Run | None = None
         self._shown: SceneResult | None = None
         self._volume: slicer.vtkMRMLVolumeNode | None = None
+        self._stale = False
+        self._judged = False
+        self._later = qt.QTimer()
+        self._later.setSingleShot(True)
+        self._later.setInterval(PAUSE_MS)
+        self._later.connect("timeout()", self.refresh)
+        scene = slicer.mrmlScene
+        self._added = scene.AddObserver(scene.NodeAddedEvent, self._node_added)
         self._preferences = Preferences()
-        self._pending = PendingRuns()
         self._watch = ResultWatch(self._frame_changed)
         self.run_panel = RunPanel(ui, self.run, self.cancel)
+        self._installation = InstallPanel(ui, self.run_panel)
         self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say)
         self.input_panel = InputPanel(ui, self._choose_model, self.models_panel.show_card)
         self.result_panel = ResultPanel(ui, self._threshold_changed)
@@ -76,9 +87,9 @@ class Panel:
             self.run_panel.enable(_("There is no scene."))
             self.show_result()
             return
-        self.input_panel.refresh(parameters.inputVolume, parameters.modelName)
+        self.input_panel.refresh(parameters.inputVolume, parameters.modelName, parameters.maskNode is not None)
         obstacle = self.input_panel.obstacle(parameters.inputVolume, parameters.modelName)
-        self.run_panel.enable(obstacle)
+        self.run_panel.enable(_("Wait until everything is installed.") if self._installation.busy else obstacle)
         self.show_result()
 
     def first_scan(self) -> slicer.vtkMRMLScalarVolumeNode | None:
@@ -111,40 +122,51 @@ class Panel:
         self._watch.follow(result)
         self.result_panel.refresh(result, detection)
         self.regions_panel.refresh(result, detection)
-        if result is not None:
-            self._ui.undoButton.enabled = can_undo(result)
-        if result is not None and another:
+        if result is None:
+            return
+        self._ui.undoButton.enabled = can_undo(result)
+        stale, before = shows_another_frame(result), self._stale
+        self._stale = stale
+        if stale:
+            self.result_panel.hide()
+            self.run_panel.say(_("The result below is of another frame. Run again to examine this one."))
+        elif another or before:
             self.result_panel.show_again()
+            self.run_panel.say("")
 
     def run(self) -> None:
         """Examine the chosen scan."""
         parameters = self._parameters
+        if parameters is None or parameters.inputVolume is None:
+            return
         settings = {
             "device": self._preferences.device,
             "seed": parameters.seed,
             "smallest_region_ml": parameters.smallestRegionMl,
         }
         self.start(
-            Request(
-                parameters.inputVolume, parameters.modelName, parameters.maskNode, parameters.allFrames, settings
-            )
+            Request(parameters.inputVolume, parameters.modelName, parameters.maskNode, parameters.allFrames, settings)
         )
 
     def start(self, request: Request) -> None:
         """Begin a run, after what it needs is installed."""
-        if self._run is not None:
+        if self._busy:
             return
+        former = None if request.volume is None else find_result(request.volume, slicer.mrmlScene)
+        self._judged = former is not None and former.table.GetAttribute(DECISIONS) is not None
         try:
-            if not self._install(self._logic.installer):
-                return
-            self.run_panel.begin()
-            run = self._logic.start(request, self.run_panel.progress, self._finished)
-            # It may have ended before it was known here.
-            self._run = None if run.ended else run
+            if self._installation.ready(self._logic.installer, request):
+                self.run_panel.begin()
+                run = self._logic.start(request, self.run_panel.progress, self._finished)
+                # It may have ended before it was known here.
+                self._run = None if run.ended else run
         except MedADError as error:
-            self._run = None
             self.run_panel.end(str(error))
-        self.refresh()
+        except BaseException:
+            self.run_panel.end(_("The detection could not begin; Slicer's Python console says why."))
+            raise
+        finally:
+            self.refresh()
 
     def cancel(self) -> None:
         """Stop the run."""
@@ -153,20 +175,19 @@ class Panel:
             self._run.cancel()
 
     def resume(self) -> None:
-        """Offer to go on with a run that had to wait for a restart of Slicer."""
-        pending = self._pending.take()
-        if pending is None or self._parameters is None:
+        """Show what changed while another panel was shown, and offer to go on with a run that waited for a restart."""
+        self._look_for_models()
+        pending = None if self._parameters is None or self._busy else self._installation.continued()
+        if pending is None:
             return
-        file = pending.scene or pending.volume
-        if self._parameters.inputVolume is None and not Path(file).is_file():
-            self.run_panel.say(_("What MedAD needs is installed now. Load your scan and click Run Detection."))
+        try:
+            whole = reopen(pending, lambda: self._parameters)
+        except (MedADError, RuntimeError, OSError) as error:
+            self.run_panel.say(_("The scan could not be opened ({problem}).").format(problem=error))
             return
-        if not slicer.util.confirmYesNoDisplay(_("What MedAD needs is installed now. Go on with the detection?")):
+        if not whole:
+            self.run_panel.say(_("Choose scan and brain mask again, then click Run Detection."))
             return
-        if self._parameters.inputVolume is None:
-            with slicer.util.tryWithErrorDisplay(_("The scan could not be opened.")):
-                (slicer.util.loadScene if pending.scene else slicer.util.loadVolume)(file)
-        self._parameters.modelName = pending.model
         self.run()
 
     def scene_closes(self) -> None:
@@ -178,62 +199,34 @@ class Panel:
     def close(self) -> None:
         """Let go of everything before the panel is destroyed."""
         self._logic.client.on_log = None
+        self._later.stop()
+        slicer.mrmlScene.RemoveObserver(self._added)
         self.result_panel.close()
         self._watch.follow(None)
         forget()
         self._parameters = None
         self._shown = None
 
-    def _install(self, installer: Installer) -> bool:
-        """Install what is missing; False if the run has to wait."""
-        packages = installer.missing()
-        if not packages:
-            return True
-        if not slicer.util.confirmOkCancelDisplay(plan_text(packages), windowTitle=_("Install what MedAD needs")):
-            self.run_panel.say(_("Nothing was installed, and nothing was run."))
-            return False
-        self._ui.logCheckBox.checked = True
-        self.run_panel.say(_("Installing. This can take some minutes the first time."))
-        slicer.app.processEvents()
-        try:
-            ready = installer.install(packages, self._log_installing)
-        except InstallError as error:
-            self.run_panel.say(str(error))
-            return False
-        if not ready:
-            self.run_panel.say(_("Slicer has to be restarted before MedAD can run; the run continues then."))
-            self._remember_run()
-            if slicer.util.confirmYesNoDisplay(_("Restart Slicer now? Save your scene first.")):
-                slicer.app.restart()
-            return False
-        self.run_panel.say("")
-        return True
-
-    def _remember_run(self) -> None:
-        """Note what to go on with when Slicer is back."""
-        storage = self._parameters.inputVolume.GetStorageNode()
-        self._pending.remember(
-            PendingRun(
-                model=self._parameters.modelName,
-                volume=(storage.GetFileName() or "") if storage is not None else "",
-                scene=slicer.mrmlScene.GetURL() or "",
-            )
-        )
-
-    def _log_installing(self, line: str) -> None:
-        self.run_panel.log(line)
-        slicer.app.processEvents()
-
     def _finished(self, outcome: Outcome) -> None:
         self._run = None
         self.run_panel.end(outcome.message)
+        if outcome.state == "failed":
+            # The model may be what is gone or damaged.
+            self._look_for_models()
         if outcome.result is not None and self._parameters is not None:
             if self._parameters.inputVolume is not outcome.result.input:
                 name = outcome.result.input.GetName()
                 self.run_panel.say(_("{name} was examined; choose it above to see the result.").format(name=name))
+            elif self._judged:
+                self.run_panel.say(_("Names and rejections of the former result are gone; Take back restores them."))
             self.show_result(anew=True)
             self.result_panel.show_again()
         self.refresh()
+
+    def _node_added(self, caller: Any, event: Any) -> None:
+        # It may be the last node of a result that a script makes.
+        if self._parameters is not None:
+            self._later.start()
 
     def _frame_changed(self) -> None:
         """The scan's sequence shows another frame, or the result was replaced elsewhere."""
@@ -243,6 +236,16 @@ class Panel:
 
     def _threshold_changed(self, detection: Any) -> None:
         self.regions_panel.refresh(self._shown, detection)
+
+    @property
+    def _busy(self) -> bool:
+        return self._run is not None or self._installation.busy
+
+    def _look_for_models(self) -> None:
+        """List the models anew, which may have been changed behind the panel's back."""
+        self.models_panel.refresh()
+        self.input_panel.refresh_models("" if self._parameters is None else self._parameters.modelName)
+        self.refresh()
 
     def _choose_model(self, name: str) -> None:
         if self._parameters is not None:
@@ -283,7 +286,12 @@ class Panel:
         show_text(_("How this result was made"), provenance_text(self.result_panel.detection))
 
     def _repeat(self, checked: bool = False) -> None:
-        self.start(again(self._shown, self.result_panel.detection))
+        try:
+            request = again(self._shown, self.result_panel.detection)
+        except InputError as error:
+            self.run_panel.say(str(error))
+            return
+        self.start(request)
 
     def _undo(self, checked: bool = False) -> None:
         with slicer.util.tryWithErrorDisplay(_("The run could not be taken back.")):

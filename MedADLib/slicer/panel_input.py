@@ -12,6 +12,8 @@ from ..errors import MedADError
 from ..inputcheck import InputReport, inspect
 from ..modelstore import ModelSummary, installed
 from .images import volume_from_node
+from .panel_words import breakable, sentence, tooltip
+from .roles import ROLE
 from .sequences import frames_of
 
 SIGNS = {"fits": "✓", "doubtful": "⚠", "unfit": "✗"}
@@ -43,16 +45,17 @@ class InputPanel:
         blocked = selector.blockSignals(True)
         selector.clear()
         for model in self._models.values():
-            selector.addItem(f"{model.name} – {model.description}", model.name)
+            selector.addItem(f"{model.name} – {model.purpose}", model.name)
         selector.setCurrentIndex(selector.findData(name))
         selector.blockSignals(blocked)
 
-    def refresh(self, volume: slicer.vtkMRMLVolumeNode | None, model: str) -> None:
+    def refresh(self, volume: slicer.vtkMRMLVolumeNode | None, model: str, masked: bool) -> None:
         """Show this scan and this model.
 
         Args:
             volume: The chosen scan.
             model: Name of the chosen model.
+            masked: Whether the user gives the part to examine.
         """
         selector = self._ui.modelSelector
         index = selector.findData(model)
@@ -61,48 +64,59 @@ class InputPanel:
             selector.setCurrentIndex(index)
             selector.blockSignals(blocked)
         summary = self._models.get(model)
-        selector.toolTip = summary.description if summary else _("What healthy scans of this kind look like.")
+        tip = f"{summary.purpose}\n{summary.description}" if summary else ""
+        selector.toolTip = tooltip(tip or _("What healthy scans of this kind look like."))
         self._ui.cardButton.enabled = summary is not None
         frames = frames_of(volume) if volume is not None else None
         self._ui.framesCheckBox.visible = frames is not None
         if frames is not None:
             text = _("Examine every frame of the sequence ({count} frames)")
             self._ui.framesCheckBox.text = text.format(count=frames.count)
-        self._judge(volume, summary)
+        self._judge(volume, summary, masked)
+        lines = [*self._words(), *([] if summary else [f"{SIGNS['unfit']} {self._lacking(model)}"])]
+        self._ui.reportLabel.text = breakable("\n".join(map(sentence, lines)))
+        self._ui.reportLabel.visible = bool(lines)
 
     def obstacle(self, volume: slicer.vtkMRMLVolumeNode | None, model: str) -> str:
         """Why a detection cannot run; empty if it can."""
         if volume is None:
             return _("Select a scan to examine.")
         if model not in self._models:
-            text = _("The model {name} is not installed. Choose another one, or add it under Models.")
-            return text.format(name=model)
+            return self._lacking(model)
         if isinstance(self._report, str):
             return self._report
         if self._report is not None and self._report.verdict == "unfit":
             return self._report.reason
         return ""
 
-    def _judge(self, volume: slicer.vtkMRMLVolumeNode | None, model: ModelSummary | None) -> None:
+    def _lacking(self, model: str) -> str:
+        if not model:
+            return _("Choose a model.")
+        text = _("The model {name} is not installed, or its file is damaged. Choose another one, or add it to Models.")
+        return text.format(name=model)
+
+    def _judge(self, volume: slicer.vtkMRMLVolumeNode | None, model: ModelSummary | None, masked: bool) -> None:
         image = volume.GetImageData() if volume is not None else None
-        key = (volume, image and image.GetMTime(), volume and volume.GetMTime(), model)
+        key = (volume, image and image.GetMTime(), volume and volume.GetMTime(), model, masked)
         if key == self._judged:
             return
         self._judged, self._report = key, None
-        if volume is not None:
+        if volume is not None and volume.GetAttribute(ROLE):
+            self._report = _("{name} is a result of MedAD, not a scan.").format(name=volume.GetName())
+        elif volume is not None:
             try:
-                self._report = inspect(volume_from_node(volume), model)
+                self._report = inspect(volume_from_node(volume), model, masked)
             except MedADError as error:
                 self._report = str(error)
-        self._ui.reportLabel.text = self._words()
-        self._ui.reportLabel.visible = self._report is not None
 
-    def _words(self) -> str:
-        if self._report is None or isinstance(self._report, str):
-            return f"{SIGNS['unfit']} {self._report}" if self._report else ""
+    def _words(self) -> list[str]:
         report = self._report
-        last = f"{SIGNS[report.verdict]} {report.reason}" if report.reason else ""
-        return "\n".join([*report.lines, *([last] if last and report.reason not in report.lines else [])])
+        if report is None or isinstance(report, str):
+            return [f"{SIGNS['unfit']} {report}"] if report else []
+        if not report.reason:
+            return list(report.lines)
+        # The last line gives the verdict and its reason.
+        return [*report.lines[:-1], f"{SIGNS[report.verdict]} {report.lines[-1]}"]
 
     def _chosen(self, index: int) -> None:
         name = self._ui.modelSelector.itemData(index)

@@ -10,9 +10,14 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import MedADError
-from ..modelstore import add, card, installed, remove
+from ..modelstore import NameTakenError, add, card, installed, remove
+from ..modelsummary import ModelSummary
+from .panel_words import tooltip
 
 MEGABYTE = 1e6
+STATUS_MS = 5000
+NAME, PURPOSE = range(2)
+NAME_LETTERS, PURPOSE_LETTERS = 20, 28
 
 
 class ModelsPanel:
@@ -21,18 +26,19 @@ class ModelsPanel:
     Args:
         ui: The panel's widgets.
         on_changed: Told the name of a model that was added, or an empty text after one was removed.
-        on_problem: Told what went wrong.
+        on_said: Told what happened, for the user to read.
     """
 
-    def __init__(self, ui: Any, on_changed: Callable[[str], None], on_problem: Callable[[str], None]):
+    def __init__(self, ui: Any, on_changed: Callable[[str], None], on_said: Callable[[str], None]):
         self._ui = ui
-        self._on_changed, self._on_problem = on_changed, on_problem
+        self._on_changed, self._on_said = on_changed, on_said
         self._own: set[str] = set()
         table = ui.modelsTable
         headers = [_("Name"), _("What it is for"), _("Size"), _("Date")]
         table.setColumnCount(len(headers))
         table.setHorizontalHeaderLabels(headers)
         table.verticalHeader().setVisible(False)
+        table.horizontalHeader().setHighlightSections(False)
         table.connect("itemSelectionChanged()", self._enable)
         ui.addModelButton.connect("clicked(bool)", self._ask)
         ui.removeModelButton.connect("clicked(bool)", self._remove)
@@ -47,24 +53,32 @@ class ModelsPanel:
         table.setRowCount(len(models))
         for row, model in enumerate(models):
             size = _("{size:.1f} MB").format(size=model.size_bytes / MEGABYTE)
-            cells = (model.name, model.error or model.description, size, model.created.partition("T")[0])
+            cells = (model.name, model.error or model.purpose, size, model.created.partition("T")[0])
             for column, text in enumerate(cells):
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(model.error or f"{model.description}\n{model.path}")
+                item.setToolTip(tooltip(model.error or f"{model.name}: {model.description}\n{model.path}"))
                 table.setItem(row, column, item)
         table.resizeColumnsToContents()
-        table.horizontalHeader().setStretchLastSection(True)
+        letter = table.fontMetrics().averageCharWidth()
+        table.setColumnWidth(NAME, min(table.columnWidth(NAME), NAME_LETTERS * letter))
+        table.setColumnWidth(PURPOSE, PURPOSE_LETTERS * letter)
+        table.resizeRowsToContents()
         self._enable()
 
     def add(self, path: str) -> bool:
         """Add a model from a file, as the button and a file dropped onto Slicer do; False if it cannot be used."""
         try:
-            name = add(path).name
+            model = self._added(path)
         except MedADError as error:
-            self._on_problem(str(error))
+            self._problem(error)
+            return False
+        if model is None:
             return False
         self.refresh()
-        self._on_changed(name)
+        self._on_changed(model.name)
+        text = _("The model {name} was added and chosen: {purpose}.").format(name=model.name, purpose=model.purpose)
+        self._on_said(text)
+        slicer.util.showStatusMessage(text, STATUS_MS)
         return True
 
     def show_card(self, name: str) -> None:
@@ -72,9 +86,27 @@ class ModelsPanel:
         try:
             text = card(name)
         except MedADError as error:
-            self._on_problem(str(error))
+            self._problem(error)
             return
         show_text(_("About {name}").format(name=name), text)
+
+    def _added(self, path: str) -> ModelSummary | None:
+        """The model that was added; None if it would replace another one and the user wants to keep that."""
+        try:
+            return add(path)
+        except NameTakenError as error:
+            if not error.replaceable:
+                raise
+            question = _("{problem}.\n\nReplace the model that is there?").format(problem=error.problem)
+            if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Add a model")):
+                return None
+            return add(path, replace=True)
+
+    def _problem(self, error: MedADError) -> None:
+        self._on_said(str(error))
+        if not self._ui.inputSection.visible:
+            # A file was dropped while another module's panel is shown, where nobody sees what stands here.
+            slicer.util.errorDisplay(str(error), windowTitle=_("MedAD"))
 
     def _chosen(self) -> str:
         row = self._ui.modelsTable.currentRow()
@@ -108,7 +140,7 @@ class ModelsPanel:
         try:
             remove(name)
         except MedADError as error:
-            self._on_problem(str(error))
+            self._problem(error)
         self.refresh()
         self._on_changed("")
 

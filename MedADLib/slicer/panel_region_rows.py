@@ -8,12 +8,14 @@ import qt
 
 from ..colours import region_colour
 from ..summary import place, short_place
+from .panel_words import tooltip
 
 if TYPE_CHECKING:
     from ..decision import Decision
     from ..regions import Region
 
 NUMBER, NAME, VOLUME, PEAK, P_VALUE, LOCATION = COLUMNS = range(6)
+NAME_LETTERS = 30
 
 
 class RegionRows:
@@ -32,6 +34,7 @@ class RegionRows:
         self._number, self._tick = qt.Qt.DisplayRole, qt.Qt.CheckStateRole
         self._ticked, self._unticked = qt.Qt.Checked, qt.Qt.Unchecked
         table.horizontalHeader().setSortIndicator(NUMBER, qt.Qt.AscendingOrder)
+        table.horizontalHeader().setHighlightSections(False)
 
     def show(self, regions: tuple[Region, ...], decisions: list[Decision]) -> None:
         """Show these regions and what was decided on them.
@@ -58,19 +61,29 @@ class RegionRows:
                     self._set(cells[column], column, values[column])
             shown[:] = values
         table.setSortingEnabled(True)
-        # Columns that follow their contents by themselves would be measured anew at every cell.
-        table.resizeColumnsToContents()
+        self.fit()
         table.blockSignals(blocked)
+
+    def fit(self) -> None:
+        """Make the columns as wide as they need to be; by themselves they would measure anew at every cell."""
+        self._table.resizeColumnsToContents()
+        widest = NAME_LETTERS * self._table.fontMetrics().averageCharWidth()
+        self._table.setColumnWidth(NAME, min(self._table.columnWidth(NAME), widest))
 
     def rank(self, row: int) -> int | None:
         """The rank of the region that stands in a row of the table; None if there is no such row."""
         item = self._table.item(row, NUMBER) if row >= 0 else None
         return None if item is None else int(item.data(self._number))
 
-    def forget(self, rank: int) -> None:
-        """The user changed a row: what it shows must be set anew."""
-        if rank <= len(self._shown):
-            self._shown[rank - 1] = [None] * len(COLUMNS)
+    def show_one(self, region: Region, decision: Decision) -> None:
+        """Show a region that the user decided on anew."""
+        cells, shown = self._cells[region.rank - 1], self._shown[region.rank - 1]
+        blocked = self._table.blockSignals(True)
+        for column, value in ((NUMBER, decision.kept), (NAME, decision.name)):
+            self._set(cells[column], column, value)
+            shown[column] = value
+        self.fit()
+        self._table.blockSignals(blocked)
 
     def _add(self, row: int) -> None:
         cells = [qt.QTableWidgetItem() for _ in COLUMNS]
@@ -90,6 +103,7 @@ class RegionRows:
             cell.setData(self._tick, self._ticked if value else self._unticked)
         elif column == NAME:
             cell.setText(value)
+            cell.setToolTip(tooltip(value))
         elif column == LOCATION:
             cell.setText(short_place(value))
             cell.setToolTip(place(value))

@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .decisions import Decisions
-from .panel_region_rows import LOCATION, NAME, NUMBER, RegionRows
+from .panel_region_rows import NAME, NUMBER, RegionRows
 from .scene import jump_to
 
 if TYPE_CHECKING:
@@ -52,12 +52,15 @@ class RegionsPanel:
             item.setToolTip(tip)
             table.setHorizontalHeaderItem(column, item)
         table.verticalHeader().setVisible(False)
-        table.horizontalHeader().setSectionResizeMode(LOCATION, qt.QHeaderView.Stretch)
         self._rows = RegionRows(table)
         table.connect("itemSelectionChanged()", self._selected)
         table.connect("cellClicked(int,int)", self._clicked)
         table.connect("cellDoubleClicked(int,int)", self._double_clicked)
         table.connect("itemChanged(QTableWidgetItem*)", self._changed)
+        table.connect("itemActivated(QTableWidgetItem*)", self._activated)
+        self._space = qt.QShortcut(qt.QKeySequence("Space"), table)
+        self._space.setContext(qt.Qt.WidgetShortcut)
+        self._space.connect("activated()", self._tick)
         ui.editButton.connect("clicked(bool)", self._edit)
         ui.exportButton.connect("clicked(bool)", self._export)
         self.refresh(None, None)
@@ -99,8 +102,17 @@ class RegionsPanel:
         if region is not None and self._result is not None:
             jump_to(self._result, region, slicer.mrmlScene)
 
+    def _activated(self, item: Any) -> None:
+        self._jump(item.row())
+
+    def _tick(self) -> None:
+        """Keep or reject the chosen region, whichever of its cells is chosen."""
+        item = self._ui.regionsTable.item(self._ui.regionsTable.currentRow(), NUMBER)
+        if item is not None:
+            item.setCheckState(qt.Qt.Unchecked if item.checkState() == qt.Qt.Checked else qt.Qt.Checked)
+
     def _double_clicked(self, row: int, column: int) -> None:
-        if column != NAME:
+        if column > NAME:
             table = self._ui.regionsTable
             table.setCurrentCell(row, NAME)
             table.editItem(table.item(row, NAME))
@@ -112,14 +124,9 @@ class RegionsPanel:
         if item.column() == NUMBER:
             self.decisions.keep(region, item.checkState() == qt.Qt.Checked)
             self._enable()
-        elif item.column() == NAME:
-            name = item.text().strip()
-            if name:
-                self.decisions.rename(region, name)
-            else:
-                blocked = self._ui.regionsTable.blockSignals(True)
-                item.setText(self.decisions.of(region).name)
-                self._ui.regionsTable.blockSignals(blocked)
+        elif item.column() == NAME and item.text().strip():
+            self.decisions.rename(region, item.text())
+        self._rows.show_one(region, self.decisions.of(region))
 
     def _enable(self) -> None:
         kept = sum(self.decisions.of(region).kept for region in self._regions.values()) if self.decisions else 0

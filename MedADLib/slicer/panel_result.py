@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from ..errors import InputError
 from ..summary import panel_verdict
 from .live import LiveThreshold
-from .panel_run import sentence
+from .panel_words import breakable, sentence
 from .viewing import cross_fade, set_opacity, show, show_3d
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ResultPanel:
         self._ui.surfacesCheckBox.checked = bool(result.segmentation.GetDisplayNode().GetVisibility3D())
         self._rest.start()
         warnings = "\n".join(f"⚠ {sentence(text)}" for text in detection.warnings)
-        self._ui.warningsLabel.text = warnings
+        self._ui.warningsLabel.text = breakable(warnings)
         self._ui.warningsLabel.visible = bool(warnings)
 
     def show_again(self) -> None:
@@ -85,6 +85,10 @@ class ResultPanel:
         self._set(self._ui.viewSelector, 0)
         self._set(self._ui.fadeSlider, 0.0)
         self._view(0)
+
+    def hide(self) -> None:
+        """Show the scan alone, for the result does not belong to what is shown of it."""
+        show(self._result, slicer.mrmlScene, "scan")
 
     def close(self) -> None:
         """Stop what would still happen later."""
@@ -153,8 +157,12 @@ class ResultPanel:
             set_opacity(self._result, slicer.mrmlScene, opacity)
 
     def _fade(self, percent: float) -> None:
-        if self._result is not None:
+        if self._result is None:
+            return
+        if percent > 0:
             cross_fade(self._result, slicer.mrmlScene, percent / 100.0)
+        else:
+            self._view(self._ui.viewSelector.currentIndex)
 
     def _surfaces(self, checked: bool) -> None:
         if self._result is not None:

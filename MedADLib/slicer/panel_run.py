@@ -7,6 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from .panel_words import breakable, sentence, tooltip
 from .time_left import TimeLeft
 
 
@@ -45,7 +46,7 @@ class RunPanel:
         if self.running:
             obstacle = _("A detection is running.")
         self._ui.runButton.enabled = not obstacle
-        self._ui.runButton.toolTip = obstacle or _("Look for what does not look healthy in the scan.")
+        self._ui.runButton.toolTip = tooltip(obstacle) or _("Look for what does not look healthy in the scan.")
 
     def begin(self) -> None:
         """Show that a run has begun."""
@@ -62,7 +63,7 @@ class RunPanel:
         self._ui.progressBar.setValue(round(1000 * fraction))
         left = self._left.text(fraction)
         what = message or stage
-        self._ui.stageLabel.text = f"{sentence(what)}{', ' + left if left else ''}"
+        self._ui.stageLabel.text = breakable(f"{sentence(what)}{', ' + left if left else ''}")
         if stage != self._stage:
             self._stage = stage
             self.log(f"{100 * fraction:3.0f} % {stage}: {message}" if message else f"{100 * fraction:3.0f} % {stage}")
@@ -84,7 +85,7 @@ class RunPanel:
 
     def say(self, message: str) -> None:
         """Show a message below the button."""
-        self._ui.statusLabel.text = sentence(message)
+        self._ui.statusLabel.text = breakable(sentence(message))
         self._ui.statusLabel.visible = bool(message)
 
     def log(self, line: str) -> None:
@@ -104,8 +105,3 @@ class RunPanel:
 
     def _show_log(self, checked: bool) -> None:
         self._ui.logText.visible = checked
-
-
-def sentence(text: str) -> str:
-    """The text with its first letter as a sentence has it."""
-    return f"{text[:1].upper()}{text[1:]}"

@@ -8,7 +8,8 @@ import qt
 from slicer.i18n import tr as _
 
 PREFIX = "MedAD/"
-DEFAULT_IDLE_MINUTES = 10
+DEFAULT_IDLE_MINUTES, MOST_IDLE_MINUTES = 10, 240
+DEVICES = ("auto", "cpu", "cuda")
 
 
 class Preferences:
@@ -26,11 +27,7 @@ class Preferences:
             client: The worker's client, told how long to keep the model loaded.
         """
         self._ui, self._client = ui, client
-        for device, text in (
-            ("auto", _("Graphics card if there is one")),
-            ("cpu", _("Processor")),
-            ("cuda", _("Graphics card")),
-        ):
+        for device, text in zip(DEVICES, (_("Graphics card if there is one"), _("Processor"), _("Graphics card"))):
             ui.deviceSelector.addItem(text, device)
         ui.deviceSelector.setCurrentIndex(max(0, ui.deviceSelector.findData(self.device)))
         ui.idleBox.setValue(self.idle_minutes)
@@ -41,12 +38,18 @@ class Preferences:
     @property
     def device(self) -> str:
         """Where models run: auto, cpu or cuda."""
-        return str(self._get("device", "auto"))
+        device = str(self._get("device", "auto"))
+        return device if device in DEVICES else "auto"
 
     @property
     def idle_minutes(self) -> int:
         """How long a model stays loaded."""
-        return int(self._get("idleMinutes", DEFAULT_IDLE_MINUTES))
+        try:
+            minutes = int(self._get("idleMinutes", DEFAULT_IDLE_MINUTES))
+        except ValueError:
+            # The file of settings can be edited by hand.
+            minutes = DEFAULT_IDLE_MINUTES
+        return min(max(minutes, 1), MOST_IDLE_MINUTES)
 
     @property
     def export_folder(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 import slicer
 
 from ..decision import accepted
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from ..outputs import check_ours, write_detection
 from ..staging import writable_folder
 from .decisions import Decisions
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from .scene import SceneResult
 
 NOT_IN_FILE_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
+# Windows takes such a name for a device, whatever the suffix.
+DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
+LONGEST_NAME_BYTES = 120
 
 
 def send_to_segment_editor(
@@ -64,7 +69,7 @@ def send_to_segment_editor(
 
 
 def export(result: SceneResult, folder: Path, stem: str) -> list[Path]:
-    """Write the files that ``medad detect`` writes, but for the picture, with the reader's decisions.
+    """Write the files that ``medad detect`` writes, with the reader's decisions; the picture where matplotlib is there.
 
     Args:
         result: Nodes of the result.
@@ -76,11 +81,32 @@ def export(result: SceneResult, folder: Path, stem: str) -> list[Path]:
 
     Raises:
         InputError: If the result is incomplete or was edited.
-        OutputError: If a file of somebody else would be replaced, or one cannot be written; the folder is as before.
+        OutputError: If a file of somebody else or the result of another scan would be replaced, or one cannot be
+            written; the folder is as before.
     """
     detection = recall(result)
-    stem = NOT_IN_FILE_NAMES.sub("_", stem).strip(" .") or "scan"
+    stem = _usable(stem)
     with writable_folder(folder):
         check_ours(folder, stem)
+        _check_same_scan(detection, folder, stem)
         decisions = Decisions(result, detection).by_rank()
-        return write_detection(detection, folder, stem, picture=False, decisions=decisions)
+        picture = importlib.util.find_spec("matplotlib") is not None
+        return write_detection(detection, folder, stem, picture=picture, decisions=decisions)
+
+
+def _check_same_scan(detection: Detection, folder: Path, stem: str) -> None:
+    """Refuse to replace the result of another scan of the same name."""
+    try:
+        before = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))["input"]["sha256"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    if before != detection.provenance.get("input", {}).get("sha256", before):
+        problem = f"{folder} holds the result of another scan named {stem}"
+        raise OutputError(problem, "Choose another folder, or give the scan another name.")
+
+
+def _usable(name: str) -> str:
+    """A name that files can have on every system; never empty."""
+    name = NOT_IN_FILE_NAMES.sub("_", name).encode(errors="ignore")[:LONGEST_NAME_BYTES].decode(errors="ignore")
+    name = name.strip(" .") or "scan"
+    return f"{name}_" if DEVICES.fullmatch(name) else name

@@ -1,4 +1,4 @@
-"""Notices that the nodes of a result hold something else, as when the user goes to another frame of a sequence."""
+"""Notices that a result or its scan holds other voxels, as when the user goes to another frame of a sequence."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class ResultWatch:
     """Follows one result at a time.
 
     Args:
-        on_changed: Called when the map is another one; once for changes in quick succession, as in playing a sequence.
+        on_changed: Called when map or scan are other ones; once for changes in quick succession, as in playing a
+            sequence.
     """
 
     def __init__(self, on_changed: Callable[[], None]):
         self._on_changed = on_changed
-        self._node: slicer.vtkMRMLScalarVolumeNode | None = None
-        self._map: Any = None
-        self._tag = 0
+        # Each node with its voxels and the tag of its observer.
+        self._followed: list[tuple[slicer.vtkMRMLVolumeNode, Any, int]] = []
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(PAUSE_MS)
@@ -34,15 +34,14 @@ class ResultWatch:
     def follow(self, result: SceneResult | None) -> None:
         """Follow this result, or none."""
         self._timer.stop()
-        if self._node is not None:
-            self._node.RemoveObserver(self._tag)
-        self._node = None if result is None else result.anomaly
-        if self._node is not None:
-            self._map = self._node.GetImageData()
-            self._tag = self._node.AddObserver(slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, self._on_event)
+        for node, _, tag in self._followed:
+            node.RemoveObserver(tag)
+        nodes = () if result is None else (result.anomaly, result.input)
+        event = slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
+        self._followed = [(node, node.GetImageData(), node.AddObserver(event, self._on_event)) for node in nodes]
 
     def _on_event(self, caller: object, event: str) -> None:
-        if self._node is not None and self._node.GetImageData() is not self._map:
+        if any(node.GetImageData() is not voxels for node, voxels, _ in self._followed):
             self._timer.start()
 
     def _tell(self) -> None:

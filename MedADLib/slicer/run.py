@@ -5,52 +5,28 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ..errors import InputError, MedADError, OutputError
 from ..exchange import read_exchange, write_volume
+from ..inputcheck import values_unfit
 from ..volume import Volume
 from .images import volume_from_node
 from .masks import mask_from_node
+from .request import MASK_SOURCE, Request
 from .scene import SceneResult, jump_to, show_detection
-from .sequences import frames_of, show_sequence
+from .sequences import frames_of, mark_frame, show_sequence
 from .worker_client import Job, WorkerClient
 
 if TYPE_CHECKING:
-    import slicer
-
     from ..detection import Detection
     from .sequences import Frames
 
-MASK_SOURCE = "MedAD.maskSource"
 REMOVED = "The scan was removed from the scene, so the run was stopped."
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """What to examine and how.
-
-    Attributes:
-        volume: The scan.
-        model: Name or file of a model.
-        mask: Segmentation or label map of the part to examine; None finds the brain.
-        all_frames: Whether every frame of the scan's sequence is examined.
-        settings: Of `MedADLib.Settings`, as JSON: device, seed, threshold, smallest_region_ml.
-    """
-
-    volume: slicer.vtkMRMLVolumeNode
-    model: str
-    mask: slicer.vtkMRMLNode | None = None
-    all_frames: bool = False
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if unknown := sorted(set(self.settings) - {"device", "seed", "threshold", "smallest_region_ml"}):
-            raise InputError(f"there is no setting {unknown[0]}", "Use device, seed, threshold, smallest_region_ml.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +84,9 @@ class Run:
             MedADError: If it cannot begin; then no outcome is reported.
         """
         request = self.request
-        self._scene = None if request.volume is None else request.volume.GetScene()
+        self._scene = request.volume.GetScene()
         if self._scene is None:
-            raise InputError("no volume is selected", "Select the volume to examine.")
+            raise InputError(f"{request.volume.GetName()} is in no scene", "Add it to the scene first.")
         if self._client.busy:
             raise InputError("another scan is being examined", "Wait until it is done, or cancel it.")
         self._frames = frames_of(request.volume) if request.all_frames else None
@@ -181,6 +157,8 @@ class Run:
     def _next(self) -> None:
         number = len(self._found)
         volume = volume_from_node(self.request.volume) if self._frames is None else self._frames.volume(number)
+        if reason := values_unfit(volume.array):
+            raise InputError(f"{volume.name} cannot be examined: {reason}", "Choose another scan.")
         # As the command line reads it, so that both give the same result for the same scan.
         self._volume: Volume = volume.with_array(volume.array.astype(np.float32))
         work = self._work / f"frame-{number}"
@@ -208,6 +186,7 @@ class Run:
             note = "the scan's voxels changed while it was examined; run again to examine them as they are now"
             detection = replace(detection, warnings=(*detection.warnings, note))
         result = self._remember_mask(show_detection(detection, request.volume, self._scene))
+        mark_frame(result)
         if detection.regions:
             jump_to(result, detection.regions[0], self._scene)
         return result
@@ -227,25 +206,3 @@ class Run:
         if self._work is not None:
             shutil.rmtree(self._work, ignore_errors=True)
             self._work = None
-
-
-def again(result: SceneResult, detection: Detection) -> Request:
-    """The request that a result was made by.
-
-    Args:
-        result: The nodes of the result.
-        detection: What they hold.
-    """
-    provenance = detection.provenance
-    settings = provenance.get("settings", {})
-    return Request(
-        volume=result.input,
-        model=provenance["model"]["name"],
-        mask=result.anomaly.GetNodeReference(MASK_SOURCE),
-        settings={
-            "seed": int(provenance.get("seed", 0)),
-            "device": str(provenance.get("device", "auto")).partition(":")[0],
-            "threshold": settings.get("threshold"),
-            "smallest_region_ml": settings.get("smallest_region_ml"),
-        },
-    )

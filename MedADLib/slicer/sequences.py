@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # The storage of volume sequences would drop what each frame's result says of itself.
 STORAGE = "vtkMRMLSequenceStorageNode"
 AGAIN = "Run the detection again."
+FRAME = "MedAD.frame"
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +130,19 @@ def show_sequence(
         raise
     remember(volume_node, exchange)
     return result
+
+
+def mark_frame(result: SceneResult) -> None:
+    """Remember which frame a result belongs to, if only one frame of its scan's sequence was examined."""
+    frames = frames_of(result.input)
+    if frames is not None and frames_of(result.anomaly) is None:
+        result.anomaly.SetAttribute(FRAME, str(frames.selected))
+
+
+def shows_another_frame(result: SceneResult) -> bool:
+    """Whether the scan shows another frame than the only one that the result belongs to."""
+    frame, frames = result.anomaly.GetAttribute(FRAME), frames_of(result.input)
+    return frame is not None and frames is not None and frame != str(frames.selected)
 
 
 def follow_frame(result: SceneResult) -> None:

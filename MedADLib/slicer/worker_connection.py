@@ -67,7 +67,8 @@ class Connection:
         if code == NOT_STARTED:
             return "WorkerNotStarted", f"the computing process could not be started ({how}). Install MedAD again."
         return "WorkerNotStarted", (
-            f"the computing process {how} before it was ready: {self._last_line}. Install MedAD and its packages again."
+            f"the computing process {how} before it was ready: {self._last_line}. Restart Slicer and run again; "
+            "the log says more."
         )
 
     def _hear(self, data: bytes) -> None:

@@ -14,7 +14,7 @@ from .ctk_range import ctkRangeWidget
 from .ctk_sliders import ctkDoubleSlider, ctkSliderWidget
 from .qmrml_nodes import qMRMLNodeComboBox
 
-DRAG_STEPS = 8
+DRAG_STEPS, PULL = 8, 10
 LEFT = Qt.MouseButton.LeftButton
 NONE = Qt.MouseButton.NoButton
 
@@ -160,6 +160,10 @@ def drag(widget: QtWidgets.QWidget, value: float, release: bool = True) -> None:
     if isinstance(widget, ctkSliderWidget):
         position = widget._slider._to_position(value)
     start, end = _handle(slider, slider.sliderPosition()), _handle(slider, round(position))
+    if round(position) in (slider.minimum(), slider.maximum()):
+        # To the very end people pull until it stops.
+        past = end - start
+        end += QPoint(*(PULL * ((way > 0) - (way < 0)) for way in (past.x(), past.y())))
     _mouse(slider, QtCore.QEvent.Type.MouseButtonPress, start, LEFT, LEFT)
     for step in range(1, DRAG_STEPS + 1):
         place = start + (end - start) * (step / DRAG_STEPS)

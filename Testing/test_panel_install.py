@@ -1,0 +1,374 @@
+"""The first Run on a computer without PyTorch: asked once, installed in sight, explained where it fails, resumed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from panel_bench import (
+    bench,
+    column,
+    own_home,
+    panel,
+    planted_installer,
+    results,
+    run,
+    scan,
+    snapshot,
+    stub_client,
+)
+from source_code import ROOT
+from test_packages import OURS, SLICER_5_12
+
+from MedADLib.packages import Computer, InstallError, Package
+from MedADLib.slicer import installer as installer_module
+from MedADLib.slicer.installer import SlicerInstaller
+
+__all__ = ["bench", "own_home", "panel", "planted_installer", "stub_client"]
+
+NAME = 1
+LACKING = [
+    Package("torch", "runs the neural networks of the models", 700, "torch>=2.3"),
+    Package("safetensors", "reads model files safely", 2, "safetensors>=0.4"),
+]
+
+
+@pytest.fixture
+def lacking(planted_installer):
+    planted_installer.packages = list(LACKING)
+    return planted_installer
+
+
+def questions(bench):
+    return [text for kind, text in bench.messages if kind == "question"]
+
+
+def said(bench):
+    return bench.ui.statusLabel.text
+
+
+def restarted(tmp_path, **changes):
+    """Slicer again on the same folder."""
+    from bench import Bench
+
+    return Bench(tmp_path / "slicer", **changes)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A scan that can be opened again."""
+    path = tmp_path / "patient.nii.gz"
+    scan("patient").write(path)
+    return path
+
+
+def open_file(bench, path):
+    from panel_bench import slicer
+
+    node = slicer.util.loadVolume(str(path))
+    storage = bench.scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.SetFileName(str(path))
+    node.SetAndObserveStorageNodeID(storage.GetID())
+    return node
+
+
+def wait_for_restart(bench, file, lacking, restart=False):
+    """Run, install, and be told that Slicer has to restart."""
+    node = open_file(bench, file)
+    bench.open_module("MedAD")
+    bench.select_node("inputSelector", node)
+    lacking.answer = False
+    bench.answers.extend([True, restart])
+    bench.click("runButton")
+    assert "has to be restarted" in said(bench) and not results(bench)
+
+
+def test_one_dialog_says_what_how_large_and_why_and_then_the_run_starts_by_itself(panel, lacking):
+    panel.answers.append(True)
+    run(panel)
+    (question,) = questions(panel)
+    assert "torch (700 MB): runs the neural networks" in question and "safetensors (2 MB)" in question
+    assert "about 702 MB" in question and "nothing is uploaded" in question
+    assert panel.ui.logText.visible and "Successfully installed safetensors" in panel.ui.logText.toPlainText()
+    assert column(panel, NAME) == ["Region 1", "Region 2"] and not panel.ui.statusLabel.visible
+    run(panel)
+    assert len(questions(panel)) == 1
+
+
+def test_refused_nothing_changes_and_the_panel_says_so(panel, lacking):
+    before = snapshot(panel)
+    panel.answers.append(False)
+    run(panel)
+    assert said(panel) == "Nothing was installed, and nothing was run."
+    assert snapshot(panel) == before and panel.ui.runButton.enabled and lacking.packages == LACKING
+    assert not panel.ui.logText.toPlainText()
+    panel.answers.append(True)
+    run(panel)
+    assert results(panel)
+
+
+def test_what_fails_is_explained_and_can_be_tried_again(panel, lacking):
+    before = snapshot(panel)
+    lacking.answer = InstallError("torch could not be installed: the disk is full", "Free some space.")
+    lacking.said = ["Collecting torch", "No space left on device"]
+    panel.answers.append(True)
+    run(panel)
+    assert said(panel) == "Torch could not be installed: the disk is full. Free some space."
+    assert "No space left on device" in panel.ui.logText.toPlainText() and panel.ui.logText.visible
+    assert panel.ui.runButton.enabled and snapshot(panel) == before
+    lacking.answer = True
+    panel.answers.append(True)
+    run(panel)
+    assert results(panel)
+
+
+def test_a_slicer_that_can_never_run_it_is_told_without_a_question(panel, monkeypatch):
+    def never():
+        raise InstallError("MedAD cannot run in this Slicer for Intel Macs", "Use another computer.")
+
+    monkeypatch.setattr(panel.widget.logic.installer, "missing", never)
+    run(panel)
+    assert said(panel) == "MedAD cannot run in this Slicer for Intel Macs. Use another computer."
+    assert not questions(panel) and panel.ui.runButton.enabled and not results(panel)
+
+
+def test_a_click_while_it_installs_does_not_begin_anything(panel, lacking):
+    states = []
+    install = lacking.install
+
+    def busy(packages, log):
+        states.append((panel.ui.runButton.enabled, panel.ui.runButton.toolTip))
+        panel.widget.panel.run()
+        panel.leave_module()
+        panel.enter_module()
+        states.append((panel.ui.runButton.enabled, panel.ui.runButton.toolTip))
+        return install(packages, log)
+
+    lacking.install = busy
+    panel.answers.append(True)
+    run(panel)
+    assert states == [(False, "Wait until everything is installed.")] * 2
+    assert len(questions(panel)) == 1 and len(column(panel, NAME)) == 2 and panel.ui.runButton.enabled
+
+
+def test_the_scene_may_be_closed_while_it_installs(panel, lacking):
+    install = lacking.install
+
+    def close(packages, log):
+        panel.close_scene()
+        return install(packages, log)
+
+    lacking.install = close
+    panel.answers.append(True)
+    run(panel)
+    assert not results(panel) and not panel.ui.runButton.enabled
+    assert panel.ui.runButton.toolTip == "Select a scan to examine."
+
+
+def test_after_a_restart_the_scan_is_opened_and_the_run_goes_on_after_one_question(
+    bench, tmp_path, file, lacking, monkeypatch
+):
+    wait_for_restart(bench, file, lacking, restart=True)
+    assert bench.restarts == 1
+    bench.close()
+    with restarted(tmp_path) as again:
+        again.answers.append(True)
+        again.open_module("MedAD")
+        assert questions(again) == ["Slicer has restarted. Open patient.nii.gz and go on with the detection?"]
+        assert again.ui.inputSelector.currentNode().GetName().startswith("patient")
+        assert len(column(again, NAME)) == 2
+        again.leave_module()
+        again.enter_module()
+        assert len(questions(again)) == 1
+    with restarted(tmp_path) as third:
+        third.open_module("MedAD")
+        assert not questions(third)
+
+
+def test_the_settings_of_the_run_survive_the_restart(bench, tmp_path, file, lacking):
+    wait_for_restart(bench, file, lacking)
+    bench.click("advancedSection")
+    bench.type("seedBox", "11")
+    bench.type("smallestBox", "0.5")
+    bench.choose("modelSelector", bench.ui.modelSelector.itemText(2))
+    lacking.packages = list(LACKING)
+    bench.answers.extend([True, False])
+    bench.click("runButton")
+    bench.close()
+    with restarted(tmp_path) as again:
+        again.answers.append(True)
+        again.open_module("MedAD")
+        found = again.widget.panel.result_panel.detection.provenance
+        assert found["seed"] == 11 and found["settings"]["smallest_region_ml"] == 0.5
+        assert "atlas" in found["model"]["name"] and again.widget._parameterNode.modelName == "brain-t1-atlas"
+
+
+def test_before_the_restart_nobody_is_asked_to_go_on(bench, file, lacking):
+    wait_for_restart(bench, file, lacking)
+    count = len(questions(bench))
+    bench.leave_module()
+    bench.enter_module()
+    assert len(questions(bench)) == count
+
+
+def test_who_does_not_want_to_go_on_is_not_asked_again(bench, tmp_path, file, lacking):
+    wait_for_restart(bench, file, lacking)
+    bench.close()
+    with restarted(tmp_path) as again:
+        again.answers.append(False)
+        again.open_module("MedAD")
+        again.leave_module()
+        again.enter_module()
+        assert len(questions(again)) == 1 and not results(again)
+
+
+def test_what_is_still_lacking_after_the_restart_is_asked_for_then(bench, tmp_path, file, lacking):
+    """As with the PyTorch extension, which installs PyTorch only after a restart."""
+    wait_for_restart(bench, file, lacking)
+    bench.close()
+    lacking.packages, lacking.answer = list(LACKING), True
+    with restarted(tmp_path) as again:
+        again.answers.extend([True, True])
+        again.open_module("MedAD")
+        assert len(questions(again)) == 2 and len(column(again, NAME)) == 2
+
+
+def test_a_scan_that_was_never_saved_or_is_gone_is_asked_for(bench, tmp_path, file, lacking):
+    wait_for_restart(bench, file, lacking)
+    bench.close()
+    file.unlink()
+    with restarted(tmp_path) as again:
+        again.open_module("MedAD")
+        assert said(again) == "Slicer has restarted. Load your scan and click Run Detection to go on."
+        assert not questions(again)
+
+
+def test_a_scan_that_cannot_be_opened_any_more_is_told(bench, tmp_path, file, lacking):
+    wait_for_restart(bench, file, lacking)
+    bench.close()
+    file.write_bytes(b"nothing")
+    with restarted(tmp_path) as again:
+        again.answers.append(True)
+        again.open_module("MedAD")
+        assert "could not be opened" in said(again) and not results(again)
+
+
+def test_a_run_within_a_mask_does_not_go_on_without_it(bench, tmp_path, file, lacking):
+    node = open_file(bench, file)
+    bench.open_module("MedAD")
+    bench.select_node("inputSelector", node)
+    mask = bench.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "my brain")
+    bench.select_node("maskSelector", mask)
+    lacking.answer = False
+    bench.answers.extend([True, False])
+    bench.click("runButton")
+    bench.close()
+    with restarted(tmp_path) as again:
+        again.answers.append(True)
+        again.open_module("MedAD")
+        assert "brain mask again" in said(again) and not results(again)
+        assert again.ui.inputSelector.currentNode() is not None
+
+
+def test_a_saved_scene_is_opened_again(bench, tmp_path, lacking):
+    bench.load_volume(scan("first"))
+    node = bench.load_volume(scan("second"))
+    bench.open_module("MedAD")
+    bench.select_node("inputSelector", node)
+    bench.save_scene(tmp_path / "study.mrb")
+    bench.scene.SetURL(str(tmp_path / "study.mrb"))
+    lacking.answer = False
+    bench.answers.extend([True, False])
+    bench.click("runButton")
+    bench.close()
+    with restarted(tmp_path) as again:
+        again.answers.append(True)
+        again.open_module("MedAD")
+        assert again.ui.inputSelector.currentNode().GetName() == "second" and len(column(again, NAME)) == 2
+
+
+# The real installer, on the bench's stand-ins for pip and PyTorchUtils.
+
+
+@pytest.fixture
+def real(bench, monkeypatch):
+    """A computer that has what Slicer has, and gets what is installed."""
+    installed = dict(SLICER_5_12)
+    computer = Computer(installed.get, lambda name: bench.packages.pytorch_extension, "Linux", "x86_64", False)
+    slicers_own = SlicerInstaller(computer=computer, loaded=lambda name: False)
+    monkeypatch.setattr(installer_module, "SlicerInstaller", lambda: slicers_own)
+
+    def arrive(requirements):
+        print("Collecting", *requirements)
+        installed.update({name: OURS[name] for name in OURS if any(name in entry for entry in requirements)})
+
+    bench.packages.outcome = arrive
+    bench.packages.missing = {"safetensors", "monai", "deepbet"}
+    install_torch = sys.modules["PyTorchUtils"].PyTorchUtilsLogic.installTorch
+
+    def arrive_torch(self, **options):
+        installed["torch"] = "2.9.1"
+        return install_torch(self, **options)
+
+    monkeypatch.setattr(sys.modules["PyTorchUtils"].PyTorchUtilsLogic, "installTorch", arrive_torch)
+    bench.load_volume(scan())
+    bench.open_module("MedAD")
+    return bench
+
+
+def test_the_real_installer_from_end_to_end(real):
+    assert real.packages.installs == []
+    real.answers.append(True)
+    run(real)
+    assert [kind for kind, *_ in real.packages.installs] == ["torch", "pip", "pip", "pip"]
+    wanted = [str(requirements) for _, requirements, _ in real.packages.installs]
+    assert ["safetensors" in wanted[1], "monai" in wanted[2], "deepbet" in wanted[3]] == [True] * 3
+    log = real.ui.logText.toPlainText()
+    assert "Installing PyTorch" in log and "Collecting monai" in log and "All packages are installed." in log
+    assert len(questions(real)) == 1 and len(column(real, NAME)) == 2
+
+
+def test_without_network_the_real_installer_says_so(real):
+    def offline(requirements):
+        print("[Errno -3] Temporary failure in name resolution")
+        raise real.packages.failure()
+
+    works, real.packages.outcome = real.packages.outcome, offline
+    real.answers.append(True)
+    run(real)
+    assert "no connection" in said(real) and "Connect to the internet" in said(real)
+    assert "Temporary failure in name resolution" in real.ui.logText.toPlainText()
+    real.packages.outcome = works
+    real.answers.append(True)
+    run(real)
+    assert len(column(real, NAME)) == 2
+    assert [kind for kind, *_ in real.packages.installs].count("torch") == 1
+
+
+OPEN = """
+import sys, time
+sys.path[:0] = [{testing!r}, {root!r}]
+from pathlib import Path
+from conftest import brain_volume
+from bench import Bench
+heavy = ("torch", "monai", "SimpleITK", "scipy", "matplotlib")
+with Bench(Path({folder!r})) as bench:
+    bench.load_volume(brain_volume((40, 48, 44), (3.5, 3.5, 3.5)))
+    before = set(sys.modules)
+    import slicer, qt, ctk
+    started = time.process_time()
+    bench.open_module("MedAD")
+    seconds = time.process_time() - started
+    assert bench.ui.runButton.visible
+    print(seconds, [name for name in heavy if name in set(sys.modules) - before], bench.packages.installs)
+"""
+
+
+def test_opening_the_module_imports_and_installs_nothing_heavy(tmp_path):
+    program = OPEN.format(testing=str(ROOT / "Testing"), root=str(ROOT), folder=str(tmp_path / "slicer"))
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    seconds, rest = found.stdout.strip().split(" ", 1)
+    assert rest == "[] []"
+    assert float(seconds) < 1.0

@@ -1,0 +1,196 @@
+"""The panel stays readable: narrow, dark, with large letters, long names and many regions, in every state."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import replace
+
+import numpy as np
+import panel_bench
+import pytest
+from bench import Bench
+from conftest import brain_volume
+from panel_bench import InlineClient, own_home, planted_installer, scan, stub_client
+from PySide6 import QtCore, QtWidgets
+from stub_detection import two_blobs
+from test_modelfile import REGISTRY, forge, model
+
+from MedADLib import modelstore
+from MedADLib.modelfile import save_model
+from MedADLib.packages import InstallError, Package
+from MedADLib.regions import find_regions
+from MedADLib.slicer import worker_client
+from MedADLib.slicer.panel_words import breakable, tooltip
+
+__all__ = ["own_home", "planted_installer", "stub_client"]
+
+LOOKS = {
+    "narrowest": ({}, 300),
+    "narrow and dark": ({"dark": True}, 360),
+    "large letters": ({"font_points": 16}, 480),
+}
+STATES = ("before", "without a scan", "running", "result", "many regions", "error", "install", "long names")
+LONG_NAME = "Schädel-MRT_Größe_Иванов_" + "sub-0001_ses-20310203_acq-mprage_rec-norm_T1w" * 2
+MANY = 7
+
+
+def many_blobs(volume, settings, model):
+    """Hundreds of regions, most of them far below the default threshold."""
+    found = two_blobs(volume, settings, model)
+    random, array = np.random.default_rng(0), np.full(volume.array.shape, 0.4, np.float32)
+    radius = min(5, min(volume.array.shape) // (2 * MANY + 4))
+    steps = np.arange(-radius, radius + 1)
+    ball = 1 - sum(part**2 for part in np.meshgrid(steps, steps, steps, indexing="ij")) / radius**2
+    sides = [np.linspace(radius + 1, size - radius - 2, MANY).astype(int) for size in array.shape]
+    for z, y, x in np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, 3):
+        box = np.s_[z - radius : z + radius + 1, y - radius : y + radius + 1, x - radius : x + radius + 1]
+        array[box] = np.maximum(array[box], (1.8 + 6 * random.random()) * ball)
+    anomaly = volume.with_array(array)
+    labels, regions = find_regions(anomaly, found.threshold, found.reference.region_p_value, 0.05)
+    return replace(found, anomaly=anomaly, labels=volume.with_array(labels), regions=regions)
+
+
+class Unfinished(InlineClient):
+    """Works for ever."""
+
+    def detect(self, job, listener):
+        self.busy, self.listener = True, listener
+        listener.progress("restoration", 0.4, "imagining a healthy version of the scan, slice 12 of 48")
+
+    def cancel(self):
+        self.busy = False
+        self.listener.cancelled()
+
+
+class Fails(InlineClient):
+    """Fails with a long sentence and a path that has no place to break at."""
+
+    def detect(self, job, listener):
+        path = "/mnt/archive/" + "verylongfolder" * 8 + "/model.medad"
+        listener.failed("ModelError", f"{path}: models/method.safetensors was changed. Get the model file again.")
+
+
+def prepare(bench, state, monkeypatch, planted_installer, folder):
+    """Bring the panel into a state as a user would."""
+    if state == "without a scan":
+        bench.open_module("MedAD")
+        return
+    if state == "long names":
+        path = folder / "long.medad"
+        facts = {"description": "Δ knee, schräg " * 33, "modality": "T2-weighted MR of the knee " * 8}
+        save_model(model(name="x" * 60, **facts), path, REGISTRY)
+        modelstore.add(forge(path, method={"name": "atlas", "parameters": {}}))
+    if state in ("running", "error"):
+        monkeypatch.setattr(worker_client, "WorkerClient", Unfinished if state == "running" else Fails)
+    if state == "many regions":
+        monkeypatch.setattr(panel_bench, "two_blobs", many_blobs)
+    bench.load_volume(scan(LONG_NAME if state == "long names" else "scan"))
+    bench.open_module("MedAD")
+    if state == "install":
+        planted_installer.packages = [Package("torch", "runs the neural networks", 700, "torch>=2.3")]
+        planted_installer.answer = InstallError("torch could not be installed: no connection", "Connect. " * 8)
+        planted_installer.said = ["Collecting torch from a place with a very long address " * 4] * 30
+        bench.answers.append(True)
+    if state == "long names":
+        bench.choose("modelSelector", bench.ui.modelSelector.itemText(3))
+    if state != "before":
+        bench.click("runButton")
+    if state == "many regions":
+        bench.type("thresholdBox", "30")
+    if state == "long names":
+        bench.cell("regionsTable", 0, 1).type("a suspicious place " * 10)
+
+
+def unreadable(bench):
+    """Widgets whose text does not fit into them."""
+    panel = bench.window.widget()
+    for child in panel.findChildren(QtWidgets.QWidget):
+        if not child.isVisible() or not child.objectName():
+            continue
+        if isinstance(child, QtWidgets.QLabel) and child.wordWrap():
+            if child.heightForWidth(child.width()) > child.height() + 1:
+                yield f"{child.objectName()} is too low for {child.text()!r}"
+            if child.minimumSizeHint().width() > child.width() + 1:
+                yield f"{child.objectName()} has a word that is too long"
+        elif isinstance(child, (QtWidgets.QLabel, QtWidgets.QAbstractButton)) and not hasattr(child, "_header"):
+            wanted = child.fontMetrics().size(QtCore.Qt.TextFlag.TextShowMnemonic, child.text())
+            if wanted.width() > child.width() or wanted.height() > child.height() + 1:
+                yield f"{child.objectName()} cuts {child.text()!r}"
+        elif isinstance(child, QtWidgets.QAbstractSpinBox):
+            wanted = child.fontMetrics().horizontalAdvance(child.text())
+            if wanted > child.lineEdit().width():
+                yield f"{child.objectName()} cuts {child.text()!r}"
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("looks", LOOKS)
+def test_everything_can_be_read(tmp_path, monkeypatch, stub_client, planted_installer, looks, state):
+    options, width = LOOKS[looks]
+    (tmp_path / "slicer").mkdir()
+    with Bench(tmp_path / "slicer", **options) as bench:
+        prepare(bench, state, monkeypatch, planted_installer, tmp_path)
+        bench.click("modelsSection")
+        bench.click("advancedSection")
+        bench.window.resize(width, 900)
+        bench.run_events(0.05)
+        bench.grab(tmp_path / "panel.png", width)
+        assert bench.sideways_cut() == [] and list(unreadable(bench)) == []
+        if state == "running":
+            bench.click("cancelButton")
+
+
+def test_the_check_finds_a_cut_text(tmp_path, stub_client, planted_installer):
+    with Bench(tmp_path / "slicer") as bench:
+        bench.open_module("MedAD")
+        bench.click("modelsSection")
+        bench.click("advancedSection")
+        assert list(unreadable(bench)) == []
+        bench.ui.logCheckBox._object.setFixedWidth(30)
+        assert list(unreadable(bench)) == ["logCheckBox cuts 'Show &log'"]
+
+
+def test_letters_stand_out_in_the_dark(tmp_path, stub_client, planted_installer):
+    (tmp_path / "slicer").mkdir()
+    with Bench(tmp_path / "slicer", dark=True) as bench:
+        bench.load_volume(scan())
+        bench.open_module("MedAD")
+        bench.click("runButton")
+        pixels = bench.grab().max(axis=2)
+        assert np.median(pixels) < 90 and (pixels > 200).mean() > 0.01
+
+
+def test_long_words_break_and_long_tips_wrap():
+    assert breakable("a short text") == "a short text"
+    path = "/archive/somebody/models/knee-t2.medad"
+    assert breakable(path) != path and breakable(path).replace("\u200b", "") == path
+    assert tooltip("short") == "short"
+    assert tooltip("<img src='x'>") == "<p>&lt;img src='x'&gt;</p>" and tooltip("word " * 40).startswith("<p>")
+
+
+def test_the_names_of_a_stranger_are_shown_as_they_are_and_not_as_markup(tmp_path, stub_client, planted_installer):
+    with Bench(tmp_path / "slicer") as bench:
+        bench.open_module("MedAD")
+        for label in bench.window.widget().findChildren(QtWidgets.QLabel):
+            if label.objectName() and label.wordWrap():
+                assert label.textFormat() == QtCore.Qt.TextFormat.PlainText or label.objectName() == "modelsNote"
+
+
+def test_hundreds_of_regions_follow_the_slider(tmp_path, monkeypatch, stub_client, planted_installer):
+    monkeypatch.setattr(panel_bench, "two_blobs", many_blobs)
+    (tmp_path / "slicer").mkdir()
+    with Bench(tmp_path / "slicer") as bench:
+        bench.load_volume(brain_volume((128, 128, 128), (1.4, 1.4, 1.4)))
+        bench.open_module("MedAD")
+        bench.click("runButton")
+        bench.run_events(0.5)
+        slider, table, seconds = bench.ui.thresholdSlider._object, bench.ui.regionsTable, []
+        for position in (1000, 880, 940, 700, 860, 990, 910):
+            started = time.perf_counter()
+            slider.setValue(position)
+            QtWidgets.QApplication.processEvents()
+            seconds.append(time.perf_counter() - started)
+        detection = bench.widget.panel.result_panel.detection
+        assert len(detection.regions) > 250 and table.rowCount == 200
+        assert "more regions are not listed" in bench.ui.regionsNote.text
+        assert statistics.median(seconds) < 0.15, seconds
