@@ -69,7 +69,9 @@ def case_names(subjects: Sequence[str], every: bool = False) -> list[CaseName]:
     return names
 
 
-def cases(names: Sequence[CaseName], scans: Mapping[str, Source | Path], template: Template, seed: int) -> Iterator[Case]:
+def cases(
+    names: Sequence[CaseName], scans: Mapping[str, Source | Path], template: Template, seed: int
+) -> Iterator[Case]:
     """Make the cases one after the other; the same seed gives the same lesions.
 
     Args:

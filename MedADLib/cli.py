@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "brain-t1"
 EXTRA_COMMANDS = {
     "train": ("training_command", "train a model on healthy scans"),
+    "sweep": ("sweep_command", "choose an autoencoder's latent size and draw the curve"),
     "compare": ("comparison", "compare models on simulated lesions"),
     "view": ("view_command", "show results in a web browser"),
 }

@@ -17,6 +17,16 @@ METHODS_IN_WORDS = {
     "atlas": "compares with an average of healthy scans",
     "autoencoder": "redraws the scan from a summary of it",
     "latent_restoration": "redraws what looks unlikely",
+    "vae": "redraws the scan from an uncertain summary of it",
+    "context_encoder": "fills holes from what is around them",
+    "cevae": "redraws the scan, trained to fill holes",
+    "vae_tv": "changes the scan until it looks likely",
+    "gmvae_tv": "changes the scan until it looks likely to one of several kinds of tissue",
+    "vae_gan": "redraws the scan so that a critic takes it for real",
+    "adversarial_autoencoder": "redraws the scan from a summary like those of healthy scans",
+    "f_anogan": "looks for the healthiest scan that is like it",
+    "fpi": "finds what looks pasted in",
+    "denoising": "takes away what looks like noise",
 }
 
 

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from .methods.trainers import Options
     from .methods.training_autoencoder import RATE, SWEEP_STEPS, features_for, fitted, slices_and_parameters
     from .progress import Progress
-    from .training_command import _chosen as usable_scans
+    from .training_command import usable_scans
     from .training_data import healthy_data
 
     args, progress, sizes = settled(args), progress or Progress(), _sizes(args.sizes)

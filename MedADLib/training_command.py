@@ -109,7 +109,7 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
     steps = (args.steps, args.prior_steps, args.latent, args.sweep_steps)
     options = Options(*steps, args.seed, device, reduced=reduced, extra=args.extra)
     with ranks.first():
-        scans, split = _chosen(args, progress)
+        scans, split = usable_scans(args, progress)
         progress.stage("preparing scans", 0.03, 0.1)
         data = healthy_data(scans, split, args.work, progress, args.size)
     if ranks.rank == 0:
@@ -123,7 +123,7 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
     return Trained(method, facts, data, scans, split, device)
 
 
-def _chosen(args: argparse.Namespace, progress: Progress) -> tuple[dict[str, Source], Split]:
+def usable_scans(args: argparse.Namespace, progress: Progress) -> tuple[dict[str, Source], Split]:
     """The usable scans and which is for what."""
     from .calibration import fewest
     from .plane_grid import is_single_slice

@@ -11,8 +11,6 @@ from ..progress import Progress
 from ..slices import Slices
 from ..training import Plan
 from ..training_data import HealthyData
-from .atlas import Atlas
-from .latent_restoration import LatentRestoration, LatentRestorationParameters
 from . import (
     training_adversarial_reconstruction,
     training_autoencoder,
@@ -22,6 +20,8 @@ from . import (
     training_tv_restoration,
     training_vae,
 )
+from .atlas import Atlas
+from .latent_restoration import LatentRestoration, LatentRestorationParameters
 from .training_latent_restoration import train_prior, train_vqvae, with_thresholds
 
 

@@ -16,7 +16,7 @@ from ..slices import Slices
 from ..training import Plan, fit
 from ..training_data import HealthyData
 from .autoencoder import Autoencoder, AutoencoderParameters
-from .latent_sweep import SIZES, elbow, sweep  # noqa: F401
+from .latent_sweep import SIZES, sweep
 from .training_features import RATE as FEATURE_RATE
 from .training_features import STEPS as FEATURE_STEPS
 from .training_features import train_features
