@@ -14,7 +14,8 @@ from ..networks.backbone import check_sizes
 from ..networks.losses import WINDOW, Loss
 from ..progress import Progress
 from .method import Restoration
-from .slicewise import load_network, network_tensors, slice_batches
+from .slice_network import SliceNetwork
+from .slicewise import slice_batches
 
 Score = Literal["error", "gradient"]
 
@@ -53,37 +54,16 @@ class AutoencoderParameters:
         if not 2 <= self.slots <= 4096:
             raise ValueError("the memory must have 2 to 4096 slots")
 
+    def network(self) -> AutoEncoder:
+        """Fresh weights, of torch's present seed."""
+        return AutoEncoder(self.size, self.channels, self.latent, self.variant, self.loss, self.slots)
 
-class Autoencoder:
+
+class Autoencoder(SliceNetwork):
     """Reconstruction error of a bottleneck autoencoder; the sample score is its mean over the brain."""
 
     name = "autoencoder"
     Parameters = AutoencoderParameters
-
-    def __init__(self, parameters: AutoencoderParameters, network: AutoEncoder):
-        self.parameters, self.network = parameters, network
-
-    @classmethod
-    def untrained(cls, parameters: AutoencoderParameters, seed: int = 0) -> Autoencoder:
-        """Fresh weights from a seed."""
-        p = parameters
-        torch.manual_seed(seed)
-        return cls(p, AutoEncoder(p.size, p.channels, p.latent, p.variant, p.loss, p.slots))
-
-    def tensors(self) -> dict[str, np.ndarray]:
-        """The network's weights."""
-        return network_tensors(self.network)
-
-    @classmethod
-    def from_tensors(cls, parameters: AutoencoderParameters, tensors: dict[str, np.ndarray]) -> Autoencoder:
-        """The method of saved weights; raises ModelError where they do not fit."""
-        method = cls.untrained(parameters)
-        load_network(cls.name, method.network, tensors)
-        return method
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether scans of this shape (Z, Y, X) can be restored."""
-        return tuple(shape[1:]) == tuple(self.parameters.size)
 
     def restore(
         self,

@@ -11,7 +11,8 @@ import torch
 
 from ..networks.unet import GROUPS, UNet
 from ..progress import Progress
-from .slicewise import load_network, network_tensors, slice_batches
+from .slice_network import SliceNetwork
+from .slicewise import slice_batches
 
 
 @dataclass(frozen=True)
@@ -36,36 +37,16 @@ class SliceUNetParameters:
             raise ValueError(f"channels must be multiples of {GROUPS} up to 512")
 
 
-class SliceUNet:
+class SliceUNet(SliceNetwork):
     """A method whose one network is a U-Net with a `predict`; its subclasses say what that predicts."""
 
-    name: ClassVar[str]
-    Parameters: ClassVar[type]
     Network: ClassVar[type[UNet]]
-
-    def __init__(self, parameters: SliceUNetParameters, network: UNet):
-        self.parameters, self.network = parameters, network
 
     @classmethod
     def untrained(cls, parameters: SliceUNetParameters, seed: int = 0) -> SliceUNet:
         """Fresh weights from a seed."""
         torch.manual_seed(seed)
         return cls(parameters, cls.Network(tuple(parameters.channels)))
-
-    def tensors(self) -> dict[str, np.ndarray]:
-        """The network's weights."""
-        return network_tensors(self.network)
-
-    @classmethod
-    def from_tensors(cls, parameters: SliceUNetParameters, tensors: dict[str, np.ndarray]) -> SliceUNet:
-        """The method of saved weights; raises ModelError where they do not fit."""
-        method = cls.untrained(parameters)
-        load_network(cls.name, method.network, tensors)
-        return method
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether scans of this shape (Z, Y, X) can be restored."""
-        return tuple(shape[1:]) == tuple(self.parameters.size)
 
     def predictions(
         self, image: np.ndarray, mask: np.ndarray, device: str, progress: Progress | None
