@@ -84,6 +84,10 @@ class Augmentation:
         return grid + interpolate(waves, size=(height, width), mode="bicubic", align_corners=True).movedim(1, -1)
 
 
+# For networks that reconstruct: what is healthy must stay easy to tell from what is not.
+GENTLE = Augmentation(rotation=3, shrink=0.05, grow=0.05, elastic=1.0, shift=2, contrast=0.05, blur=0.05, noise=0.01)
+
+
 def _uniform(count: int, generator: torch.Generator) -> torch.Tensor:
     return torch.rand(count, 1, 1, 1, generator=generator)
 

@@ -46,6 +46,10 @@ class HealthyData:
     train: list[Scan]
     validation: list[Scan]
 
+    def slices(self) -> tuple[Slices, Slices]:
+        """The slices for training, and those for watching it."""
+        return tuple(Slices.of(scans, self.template.symmetric) for scans in (self.train, self.validation))
+
 
 def read_scan(scan: Source | Path, progress: Progress | None = None) -> tuple[Volume, np.ndarray]:
     """A scan and its brain."""

@@ -54,6 +54,10 @@ class Options:
             if value is not None and value < 1:
                 raise InputError("steps and latent size must be at least 1")
 
+    def wishes(self) -> dict[str, object]:
+        """What is asked of the method's own parameters."""
+        return dict(self.extra) | ({} if self.latent is None else {"latent": self.latent})
+
     def plan(self, steps: int, rate: float) -> Plan:
         """The training plan of a network."""
         return Plan(steps, rate, every=min(250, steps), seed=self.seed, reduced=self.reduced)
@@ -69,7 +73,7 @@ def _atlas(data: HealthyData, options: Options, folder: Path, progress: Progress
 def _latent_restoration(
     data: HealthyData, options: Options, folder: Path, progress: Progress
 ) -> tuple[LatentRestoration, dict]:
-    train, validation = (Slices.of(scans, data.template.symmetric) for scans in (data.train, data.validation))
+    train, validation = data.slices()
     method = LatentRestoration.untrained(LatentRestorationParameters(size=train.images.shape[1:]), options.seed)
     progress.stage("VQ-VAE", 0.1, 0.5)
     plan = options.plan(options.steps or 4000, 3e-4)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..augmentation import Augmentation
+from ..augmentation import GENTLE
 from ..networks.adversarial_reconstruction import AdversarialReconstruction
 from ..progress import Progress
 from ..slices import Slices
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 BATCH, RATE = 8, 5e-4
 VALIDATION_SLICES = 256
-GENTLE = Augmentation(rotation=3, shrink=0.05, grow=0.05, elastic=1.0, shift=2, contrast=0.05, blur=0.05, noise=0.01)
 
 
 def train_vae_gan(
@@ -63,8 +62,8 @@ def _train(
         InputError: If a wish is unknown or makes no sense.
         MedADError: As `fit`.
     """
-    train, validation = (Slices.of(scans, data.template.symmetric) for scans in (data.train, data.validation))
-    wishes = dict(options.extra) | ({} if options.latent is None else {"latent": options.latent})
+    train, validation = data.slices()
+    wishes = options.wishes()
     parameters = with_wishes(kind.Parameters(size=tuple(train.images.shape[1:])), wishes, ("size",))
     method = kind.untrained(parameters, options.seed)
     progress.stage(kind.name, 0.1, 0.9)
@@ -99,7 +98,7 @@ def train_networks(
         ``validation_code_spread`` are root mean square of the codes' means and mean of their standard deviations over
         slices, which for N(0, I) would be 0 and 1.
     """
-    chosen = np.linspace(0, len(validation.images) - 1, min(VALIDATION_SLICES, len(validation.images))).astype(int)
+    chosen = validation.spread(VALIDATION_SLICES)
 
     def validate(model: AdversarialReconstruction) -> dict[str, float]:
         absolute, brain, codes = 0.0, 0.0, []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..augmentation import Augmentation
+from ..augmentation import GENTLE
 from ..networks.autoencoder import AutoEncoder
 from ..networks.features import FeatureNetwork
 from ..progress import Progress
@@ -29,7 +29,6 @@ BATCH, RATE = 32, 1e-3
 # Of the final training, and of each latent size tried.
 STEPS, SWEEP_STEPS = 2000, 250
 VALIDATION_SLICES = 256
-GENTLE = Augmentation(rotation=3, shrink=0.05, grow=0.05, elastic=1.0, shift=2, contrast=0.05, blur=0.05, noise=0.01)
 
 
 def train_autoencoder(
@@ -48,7 +47,7 @@ def train_autoencoder(
         absolute error per brain pixel, ``validation_score`` the mean pixel score, which is the loss where a variant
         adds nothing to it.
     """
-    chosen = np.linspace(0, len(validation.images) - 1, min(VALIDATION_SLICES, len(validation.images))).astype(int)
+    chosen = validation.spread(VALIDATION_SLICES)
 
     def validate(model: AutoEncoder) -> dict[str, float]:
         squared, score, absolute, pixels, brain = 0.0, 0.0, 0.0, 0, 0.0
@@ -74,8 +73,8 @@ def slices_and_parameters(
     Raises:
         InputError: If a setting of ``options.extra`` is unknown or refused.
     """
-    train, validation = (Slices.of(scans, data.template.symmetric) for scans in (data.train, data.validation))
-    wishes = dict(options.extra) | ({} if options.latent is None else {"latent": options.latent})
+    train, validation = data.slices()
+    wishes = options.wishes()
     base = AutoencoderParameters(size=tuple(train.images.shape[1:]))
     return (train, validation), with_wishes(base, wishes, ("size",)), "latent" in wishes
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..augmentation import Augmentation
+from ..augmentation import GENTLE
 from ..corruption.coarse_noise import add_coarse_noise
 from ..networks.corruption_learners import Denoiser
 from ..progress import Progress
@@ -27,7 +27,6 @@ VALIDATION_SLICES = 64
 SPREAD = 0.2
 # The numbers that keep the streams of randomness of one seed apart.
 NOISE, HELD_OUT = 41, 42
-GENTLE = Augmentation(rotation=3, shrink=0.05, grow=0.05, elastic=1.0, shift=2, contrast=0.05, blur=0.05, noise=0.01)
 
 
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Denoising, dict]:
@@ -43,7 +42,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
         InputError: If a wish is unknown.
         MedADError: As `fit`.
     """
-    train, validation = (Slices.of(scans, data.template.symmetric) for scans in (data.train, data.validation))
+    train, validation = data.slices()
     base = Denoising.Parameters(size=tuple(train.images.shape[1:]))
     method = Denoising.untrained(with_wishes(base, options.extra, ("size",)), options.seed)
     progress.stage("denoising autoencoder", 0.0, 0.9)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..augmentation import Augmentation
+from ..augmentation import GENTLE
 from ..networks.adversarial_generation import IziF, WassersteinGAN, distances
 from ..progress import Progress
 from ..slices import Slices
@@ -26,7 +26,6 @@ GAN_STEPS, GAN_RATE = 1500, 2e-4
 ENCODER_STEPS, ENCODER_RATE = 1500, 5e-4
 LONGEST = 64
 VALIDATION_SLICES = 256
-GENTLE = Augmentation(rotation=3, shrink=0.05, grow=0.05, elastic=1.0, shift=2, contrast=0.05, blur=0.05, noise=0.01)
 
 
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[FAnoGAN, dict]:
@@ -48,9 +47,9 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
         InputError: If a wish is unknown or makes no sense.
         MedADError: As `fit`.
     """
-    train, validation = (Slices.of(scans, data.template.symmetric) for scans in (data.train, data.validation))
+    train, validation = data.slices()
     size = tuple(train.images.shape[1:])
-    wishes = dict(options.extra) | ({} if options.latent is None else {"latent": options.latent})
+    wishes = options.wishes()
     parameters = with_wishes(FAnoGANParameters(size=size, resolution=resolution_for(size)), wishes, ("size",))
     method = FAnoGAN.untrained(parameters, options.seed)
     progress.stage("generator", 0.0, 0.7)
@@ -150,7 +149,7 @@ def train_encoder(
 
 def _held_out(method: FAnoGAN, validation: Slices, device: str) -> torch.Tensor:
     """Unchanged validation slices at the networks' resolution."""
-    chosen = np.linspace(0, len(validation.images) - 1, min(VALIDATION_SLICES, len(validation.images))).astype(int)
+    chosen = validation.spread(VALIDATION_SLICES)
     return resampled(validation.select(chosen)[0], method.parameters.resolution).to(device)
 
 

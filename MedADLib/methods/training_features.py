@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..augmentation import Augmentation
+from ..augmentation import GENTLE
 from ..networks.features import FeatureLearner, FeatureNetwork
 from ..progress import Progress
 from ..slices import Slices
@@ -16,7 +16,6 @@ from ..training import Plan, fit
 BATCH = 8
 VALIDATION_SLICES = 32
 STEPS, RATE = 200, 1e-3
-GENTLE = Augmentation(rotation=3, shrink=0.05, grow=0.05, elastic=1.0, shift=2, contrast=0.05, blur=0.05, noise=0.01)
 
 
 def train_features(
@@ -41,7 +40,7 @@ def train_features(
         The network, on the CPU and ready to use, and the log's rows; ``validation_error`` is the share of places whose
         own changed copy is not the most similar one, at the last level.
     """
-    chosen = np.linspace(0, len(validation.images) - 1, min(VALIDATION_SLICES, len(validation.images))).astype(int)
+    chosen = validation.spread(VALIDATION_SLICES)
 
     def validate(model: FeatureLearner) -> dict[str, float]:
         # The same changes at every validation, without taking from the training's random numbers.

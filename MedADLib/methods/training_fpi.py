@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from ..augmentation import Augmentation
+from ..augmentation import GENTLE
 from ..corruption.bands import band_edges, shift_bands
 from ..corruption.corrupted import uniform
 from ..corruption.foreign import BLENDINGS, paste_foreign
@@ -31,7 +31,6 @@ VALIDATION_SLICES = 64
 DEGREES = (0.05, 0.95)
 BIASES = (0.1, 0.4)
 SHAPES = {"square": squares, "blob": blobs}
-GENTLE = Augmentation(rotation=3, shrink=0.05, grow=0.05, elastic=1.0, shift=2, contrast=0.05, blur=0.05, noise=0.01)
 # The numbers that keep the streams of randomness of one seed apart.
 PARTNER, FOREIGN, PATCH, HELD_OUT, OTHER_KIND = 31, 32, 33, 34, 35
 
@@ -62,7 +61,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
         InputError: If a wish is unknown, or there is one training scan only.
         MedADError: As `fit`.
     """
-    train, validation = (Slices.of(scans, data.template.symmetric) for scans in (data.train, data.validation))
+    train, validation = data.slices()
     base = FPIParameters(size=tuple(train.images.shape[1:]))
     method = FPI.untrained(with_wishes(base, options.extra, ("size",)), options.seed)
     kind = f"{method.parameters.blending}-{method.parameters.shape}"

@@ -57,7 +57,7 @@ def train_vqvae(
         ``validation_codes_used`` counts the codes that the validation slices use.
     """
     augmentation = Augmentation()
-    chosen = np.linspace(0, len(validation.images) - 1, min(VALIDATION_SLICES, len(validation.images))).astype(int)
+    chosen = validation.spread(VALIDATION_SLICES)
 
     def validate(model: VQVAE) -> dict[str, float]:
         error, brain, used = 0.0, 0.0, set()
@@ -130,7 +130,7 @@ def train_prior(
     vqvae.to(device).eval()
     # Only a training that has steps left needs the codes.
     pool = cache(lambda: code_pool(vqvae, train, rounds, plan.seed, device, progress))
-    chosen = np.linspace(0, len(validation.images) - 1, min(VALIDATION_SLICES, len(validation.images))).astype(int)
+    chosen = validation.spread(VALIDATION_SLICES)
     with torch.inference_mode():
         images, _, held_positions = (part.to(device) for part in validation.select(chosen))
         held = vqvae.encode(images, held_positions).flatten(1)

@@ -104,8 +104,8 @@ def train_vae_tv(
     Raises:
         InputError: If a setting is unknown or refused.
     """
-    train, validation = slices_of(data)
-    wishes = dict(options.extra) | ({} if options.latent is None else {"latent": options.latent})
+    train, validation = data.slices()
+    wishes = options.wishes()
     parameters = with_wishes(kind.Parameters(size=tuple(train.images.shape[1:])), wishes, ("size",))
     method = kind.untrained(parameters, options.seed)
     progress.stage(kind.name, 0.1, 0.6)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..augmentation import Augmentation
+from ..augmentation import GENTLE
 from ..networks.vae import VAE
 from ..progress import Progress
 from ..slices import Slices
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 BATCH, RATE = 32, 1e-3
 STEPS = {"vae": 2000, "cevae": 1200, "context_encoder": 2000}
 VALIDATION_SLICES = 256
-GENTLE = Augmentation(rotation=3, shrink=0.05, grow=0.05, elastic=1.0, shift=2, contrast=0.05, blur=0.05, noise=0.01)
 
 
 def train_energy(
@@ -50,7 +49,7 @@ def train_energy(
         The log's rows; ``validation_energy`` is per pixel, ``validation_divergence`` in nats a slice,
         ``validation_error`` the mean absolute error per brain pixel.
     """
-    chosen = np.linspace(0, len(validation.images) - 1, min(VALIDATION_SLICES, len(validation.images))).astype(int)
+    chosen = validation.spread(VALIDATION_SLICES)
 
     def validate(model: VAE) -> dict[str, float]:
         energy, divergence, absolute, brain = 0.0, 0.0, 0.0, 0.0
@@ -67,12 +66,6 @@ def train_energy(
     return fit(
         network, lambda step: train.batch(step, BATCH, plan.seed, GENTLE), validate, plan, folder, device, progress
     )
-
-
-def slices_of(data: HealthyData) -> tuple[Slices, Slices]:
-    """Training and validation slices."""
-    train, validation = (Slices.of(scans, data.template.symmetric) for scans in (data.train, data.validation))
-    return train, validation
 
 
 def train_vae(
@@ -96,8 +89,8 @@ def train_vae(
     Raises:
         InputError: If a setting is unknown or refused.
     """
-    train, validation = slices_of(data)
-    wishes = dict(options.extra) | ({} if options.latent is None else {"latent": options.latent})
+    train, validation = data.slices()
+    wishes = options.wishes()
     base = kind.Parameters(size=tuple(train.images.shape[1:]))
     parameters = with_wishes(base, wishes, ("size", "gradient_scale"))
     method = kind.untrained(parameters, options.seed)
