@@ -108,6 +108,10 @@ class Slices:
             images, masks = augmentation(images, masks, generator_of(key), self.mirrored)
         return images, masks, positions
 
+    def spread(self, count: int) -> np.ndarray:
+        """Indices of at most `count` slices, evenly over all."""
+        return np.linspace(0, len(self.images) - 1, min(count, len(self.images))).astype(int)
+
     def select(self, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Unchanged slices by index, as in `batch`."""
         return (

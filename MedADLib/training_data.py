@@ -23,6 +23,7 @@ from .plane_template import LARGEST_SIDE, build_plane_template
 from .preparation import Prepared, Template
 from .progress import Progress
 from .scan_folder import Source
+from .slices import Slices
 from .spaces import template_from_tensors
 from .split import Split
 from .template import build_template
@@ -48,7 +49,8 @@ class HealthyData:
 
     def slices(self) -> tuple[Slices, Slices]:
         """The slices for training, and those for watching it."""
-        return tuple(Slices.of(scans, self.template.symmetric) for scans in (self.train, self.validation))
+        train, validation = (Slices.of(scans, self.template.symmetric) for scans in (self.train, self.validation))
+        return train, validation
 
 
 def read_scan(scan: Source | Path, progress: Progress | None = None) -> tuple[Volume, np.ndarray]:

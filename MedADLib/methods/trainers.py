@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..progress import Progress
-from ..slices import Slices
 from ..training import Plan
 from ..training_data import HealthyData
 from . import (

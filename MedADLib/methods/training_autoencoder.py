@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..augmentation import GENTLE
 from ..networks.autoencoder import AutoEncoder
 from ..networks.features import FeatureNetwork

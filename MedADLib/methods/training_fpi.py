@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import torch
 
 from ..augmentation import GENTLE
@@ -121,8 +120,7 @@ class Check:
     """
 
     def __init__(self, train: Slices, validation: Slices, parameters: FPIParameters, seed: int, device: str):
-        count = len(validation.images)
-        chosen = np.linspace(0, count - 1, min(VALIDATION_SLICES, count)).astype(int)
+        chosen = validation.spread(VALIDATION_SLICES)
         others = train.near(validation.positions[chosen], [seed, HELD_OUT])
         images, masks, positions = validation.select(chosen)
         own = pasted(images, masks, positions, *train.select(others)[:2], parameters, generator_of([seed, HELD_OUT, 1]))

@@ -14,7 +14,7 @@ from ..progress import Progress
 from ..slices import Slices
 from ..training_data import HealthyData
 from .slicewise import IN_FLIGHT
-from .training_vae import RATE, slices_of, train_energy
+from .training_vae import RATE, train_energy
 from .tv_restoration import GMVAETV, VAETV
 from .wishes import with_wishes
 
@@ -46,7 +46,7 @@ def healthy_changes(
         device: Where to compute.
         progress: Told after each λ and a few slices.
     """
-    chosen = np.linspace(0, len(slices.images) - 1, min(count, len(slices.images))).astype(int)
+    chosen = slices.spread(count)
     starts = range(0, len(chosen), IN_FLIGHT)
     changes, progress = [], progress or Progress()
     for number, weight in enumerate(grid):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..augmentation import GENTLE
 from ..networks.vae import VAE
 from ..progress import Progress
