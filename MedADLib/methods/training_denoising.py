@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from ..augmentation import GENTLE
@@ -80,8 +79,7 @@ class Check:
     """
 
     def __init__(self, validation: Slices, seed: int, device: str):
-        count = len(validation.images)
-        chosen = np.linspace(0, count - 1, min(VALIDATION_SLICES, count)).astype(int)
+        chosen = validation.spread(VALIDATION_SLICES)
         images, masks, positions = validation.select(chosen)
         noisy = _noisy(images, masks, generator_of([seed, HELD_OUT]))
         self._noisy, self._images, self._masks, self._positions = (
