@@ -131,7 +131,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     template, split = models[0].template, models[0].training.get("split", {})
     for model in models:
         if model.template.kind != "brain":
-            raise InputError(f"{model.name} knows single slices", "Compare models of the brain.")
+            raise InputError(f"{model.name} knows no brains", "Compare models of the brain.")
         if not np.array_equal(model.template.image.array, template.image.array) or model.training.get("split") != split:
             raise InputError(
                 f"{model.name} has another template or split than {models[0].name}", "Train them from one --work."

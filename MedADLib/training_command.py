@@ -28,9 +28,9 @@ METHODS = (
     *("atlas", "autoencoder", "latent_restoration", "vae", "context_encoder", "cevae", "vae_tv", "gmvae_tv"),
     *("vae_gan", "adversarial_autoencoder", "f_anogan", "fpi", "denoising"),
 )
-# A slice has no volume to speak of, so what a healthy one may show is a share of it.
-THRESHOLDS = {"brain": "1ml", "plane": "0.1%"}
-MODALITIES = {"brain": "T1-weighted MR of the brain", "plane": "2-D images"}
+# A slice has no volume to speak of, and a field of view may have any, so what a healthy one may show is a share of it.
+THRESHOLDS = {"brain": "1ml", "plane": "0.1%", "field": "0.1%"}
+MODALITIES = {"brain": "T1-weighted MR of the brain", "plane": "2-D images", "field": "3-D scans"}
 # For checkpoints, each with its copy while it is written, and the model. The sweep of autoencoders takes 0.4 GB.
 ROOM_FOR_WEIGHTS = 1e9
 
@@ -111,7 +111,7 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
     with ranks.first():
         scans, split = usable_scans(args, progress)
         progress.stage("preparing scans", 0.03, 0.1)
-        data = healthy_data(scans, split, args.work, progress, args.size)
+        data = healthy_data(scans, split, args.work, progress, args.size, args.prepare)
     if ranks.rank == 0:
         _say(args, _plan_of(data, scans, split))
     folder = args.work / args.method
@@ -126,8 +126,9 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
 def usable_scans(args: argparse.Namespace, progress: Progress) -> tuple[dict[str, Source], Split]:
     """The usable scans and which is for what."""
     from .calibration import fewest
-    from .plane_grid import is_single_slice
     from .scan_folder import find_scans
+    from .space_choice import chosen_space
+    from .spaces import SPACES
     from .split import Split
     from .training_checks import check_disk, check_scans
     from .training_data import bytes_to_prepare
@@ -140,27 +141,27 @@ def usable_scans(args: argparse.Namespace, progress: Progress) -> tuple[dict[str
         split.check_subjects(subjects)
         scans = {name: source for name, source in scans.items() if name in split.names()}
     progress.stage("checking scans", 0.0, 0.03)
-    usable = check_scans(scans, args.work / "checks.json", args.skip_bad, args.mixed, progress)
-    single = is_single_slice(next(iter(usable.values())).read())
+    usable = check_scans(scans, args.work / "checks.json", args.skip_bad, args.mixed, progress, args.prepare)
+    kind, _ = chosen_space(usable, args.prepare, args.work, progress)
     if split is None:
-        split = Split.automatic(list(usable), args.seed, fewest(mirrored=not single), subjects)
+        split = Split.automatic(list(usable), args.seed, fewest(mirrored=SPACES[kind].symmetric), subjects)
     else:
         split = split.without(scans.keys() - usable.keys())
     kept = sum(file.stat().st_size for file in (args.work / "prepared").glob("*"))
-    needed = bytes_to_prepare(len(split.train + split.validation), single, args.size)
+    needed = bytes_to_prepare(len(split.train + split.validation), kind, args.size)
     check_disk(args.work, needed + ROOM_FOR_WEIGHTS, kept)
     return usable, split
 
 
 def _plan_of(data: HealthyData, scans: dict[str, Source], split: Split) -> list[str]:
     """What will be done with the scans, for people."""
-    from .plane_template import describe
+    from .spaces import describe
 
     subjects = len({scans[name].subject for name in split.names()})
     parts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.calibration)} to calibrate"
     return [
         f"{len(split.names())} scans of {subjects} subjects: {parts}",
-        f"prepared as {describe(data.template)}",
+        f"prepared as {describe(data.template)}: {data.why}",
     ]
 
 
@@ -169,7 +170,7 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
     from .calibration import calibrate
     from .modelcard import model_card
     from .modelfile import Model, save_model
-    from .plane_template import describe
+    from .spaces import describe
     from .training_data import prepared_scans
     from .training_pictures import write_pictures
 
