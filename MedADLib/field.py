@@ -2,7 +2,7 @@
 
 Whatever the scans show, a brain's registration and mask would mean nothing for it. So a scan is laid upright onto the
 model's grid, in mm as it is, the centre of its field of view on the grid's centre, and cut off or padded. Its way back
-is a shift.
+is a shift. Where most training scans have no field of view, nothing was learned, and nothing is judged.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from .progress import Progress
 from .registration import resample
 from .span import Span
 from .volume import Volume
+
+# Healthy scans of a little larger a field of view than most are no reason for a warning.
+MUCH_BEYOND = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,15 +87,17 @@ class FieldTemplate(MeanTemplate):
         to_native = centred_on(self.image, share)
         inside = resample(share, self.image, to_native)
         mask = inside > 0.5
-        if not (mask.mean(axis=(1, 2)) >= SMALLEST_SHARE).any():
+        if not ((mask & self.mask).mean(axis=(1, 2)) >= SMALLEST_SHARE).any():
             problem = f"too little of {native.name} is examined on the model's grid"
             raise InputError(problem, "Give a larger mask, or none. Is the voxel spacing in millimetres?")
         # Dividing by the share keeps the rim from being darkened by the zeros around what is examined.
         values = resample(shown, self.image, to_native) / np.maximum(inside, 0.5)
         span = Span.of(values[mask], native.name)
         image = np.where(mask, np.clip(span.forward(values), 0, CEILING), 0).astype(np.float32)
-        seen = resemblance(image, image, mask, self)
-        return PreparedField(image, mask, native, native_mask, self, to_native, span, seen)
+        seen, judged = resemblance(image, image, mask, self), mask & self.mask
+        beyond = 1 - judged.sum() * self.image.voxel_ml / (native_mask.sum() * native.voxel_ml)
+        image = np.where(judged, image, 0).astype(np.float32)
+        return PreparedField(image, judged, native, native_mask, self, to_native, span, seen, max(float(beyond), 0.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +106,14 @@ class PreparedField:
 
     Attributes:
         image: Standard intensities, float32 (Z, Y, X), 0 outside the mask.
-        mask: What is examined, on the model's grid, bool.
+        mask: What is examined and was in the field of view of most training scans, on the model's grid, bool.
         native: The scan itself.
         native_mask: What is examined, on its own grid.
         template: The space.
         to_native: 4×4, template RAS mm to scan RAS mm; a shift.
         span: The intensity map.
         resemblance: As in `Prepared`.
+        beyond: Share of what was to be examined that lies beyond the field of view of most training scans.
     """
 
     image: np.ndarray
@@ -118,11 +124,12 @@ class PreparedField:
     to_native: np.ndarray
     span: Span
     resemblance: dict[str, float]
+    beyond: float
 
     def map_to_native(self, scores: np.ndarray) -> Volume:
         """A map of shape (Z, Y, X) on the model's grid, on the scan's own grid; 0 outside what is examined.
 
-        It is 0 too where the scan reaches beyond the model's grid.
+        It is 0 too where the scan reaches beyond the field of view of most training scans.
         """
         back, _ = self._back(scores)
         return self.native.with_array(
@@ -137,7 +144,13 @@ class PreparedField:
 
     def warnings(self) -> list[str]:
         """How the scan differs from the model's training images, in words; empty if it does not."""
-        return self.template.unlike(self.resemblance)
+        found = self.template.unlike(self.resemblance)
+        if self.beyond > MUCH_BEYOND:
+            found.append(
+                f"{self.beyond:.0%} of what was to be examined lies beyond the field of view of most training images "
+                "and was not judged"
+            )
+        return found
 
     def _back(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values from the model's grid on the scan's, and where they are known; both (Z, Y, X)."""

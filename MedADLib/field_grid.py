@@ -1,4 +1,4 @@
-"""The grid of a model of volumes by their whole field of view: it holds the usual one, and is no finer than the scans."""
+"""The grid of a model of volumes by their whole field of view: it holds the usual one, no finer than the scans."""
 
 from __future__ import annotations
 

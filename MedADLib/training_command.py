@@ -181,6 +181,8 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
         (scan, method.restore(scan.image, scan.mask, seed=args.seed, device=device, progress=progress))
         for scan in prepared_scans(scans, split.calibration, data.template, progress)
     ]
+    if kind == "field":
+        pooling = pooling.shrunk(data.template.image).replaced(args.minimum_mm, args.average_mm)
     calibration = calibrate(healthy, pooling, args.threshold or Threshold.parse(THRESHOLDS[kind]))
     progress.stage("writing", 0.98, 1.0)
     training = {
