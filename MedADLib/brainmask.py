@@ -139,7 +139,7 @@ def given_mask(volume: Volume, given: Volume) -> np.ndarray:
         )
     mask = given.array != 0
     if not mask.any():
-        raise InputError(f"the mask {given.name} is empty", "Give a mask that is non-zero in the brain.")
+        raise InputError(f"the mask {given.name} is empty", "Give a mask that is non-zero in the part to examine.")
     return mask
 
 

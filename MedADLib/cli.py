@@ -94,7 +94,7 @@ def build_parser(argv: list[str]) -> Parser:
     command.add_argument("input", type=Path, metavar="INPUT", help="NIfTI, NRRD, MHA, or a folder of DICOM slices")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")
     command.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=f"default {DEFAULT_MODEL}")
-    command.add_argument("--mask", type=Path, help="image on the scan's grid, non-zero in the brain")
+    command.add_argument("--mask", type=Path, help="image on the scan's grid, non-zero in the part to examine")
     command.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda or cuda:N")
     command.add_argument("--seed", type=_seed, default=0, help="of everything random (default 0)")
     command.add_argument(
@@ -199,7 +199,7 @@ def _report(console: Console, detection: Detection, files: list[Path], seconds: 
         count_of_regions(detection),
         *(f"  {line}" for line in top_regions(detection)),
         f"  and {len(detection.regions) - 5} more" if len(detection.regions) > 5 else "",
-        f"brain mask: {detection.provenance.get('brain_mask', 'unknown')}",
+        f"examined part: {detection.provenance.get('brain_mask', 'unknown')}",
         f"model: {model.get('name', '?')} {model.get('version', '')}; for research only, not for diagnosis",
         f"written to {files[0].parent} in {seconds:.1f} s: {', '.join(path.name for path in files)}",
     ]

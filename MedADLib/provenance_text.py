@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .detection import Detection
 
 KNOWN = ("model", "method", "seed", "settings", "device", "brain_mask", "input", "resemblance", "facts", "versions")
-TITLES = {"brain_mask": "brain mask", "resemblance": "resemblance to the model's template", "facts": "restoration"}
+TITLES = {"brain_mask": "examined part", "resemblance": "resemblance to the model's template", "facts": "restoration"}
 
 
 def provenance_text(detection: Detection) -> str:

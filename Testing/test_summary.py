@@ -68,7 +68,7 @@ def test_how_a_result_was_made_names_everything():
     text = provenance_text(dataclasses.replace(found, provenance=provenance, warnings=("unlike the training data",)))
     for fact in (
         "name: brain-t1", "version: 1.0", "sha256: " + "ab" * 32, "sha256: " + "cd" * 32, "Seed: 0", "Device: cpu",
-        "Method: atlas", "threshold: 1ml", "smallest region ml: 0.05", "Brain mask: found by deepbet",
+        "Method: atlas", "threshold: 1ml", "smallest region ml: 0.05", "Examined part: found by deepbet",
         "overlap: 0.9321", "medad: 0.1.0", "Time: 0.1 s", "brain mask: 0.1 s", "unlike the training data", "score 12.5",
         "2 regions", "none: not known", "list: 1, 2", "Something new: as it is",
     ):  # fmt: skip

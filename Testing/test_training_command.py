@@ -90,7 +90,7 @@ def test_a_full_disk_stops_the_training_before_it_begins(toy, tmp_path, monkeypa
     monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "free")(10**6))
     with pytest.raises(InputError, match="--work folder on another disk"):
         toy.train("atlas", tmp_path / "m.medad", "--work", str(tmp_path / "work"))
-    assert {path.name for path in (tmp_path / "work").iterdir()} == {"checks.json"}
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {"checks.json", "space.json"}
 
 
 def test_a_bad_scan_is_left_out_of_the_split_when_asked(tmp_path, one_thread):  # noqa: F811

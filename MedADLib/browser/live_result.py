@@ -130,7 +130,7 @@ class LiveResult:
             "Method": made.get("method"),
             "Model's threshold": settings.get("threshold"),
             "Smallest region": f"{settings.get('smallest_region_ml', '?')} ml",
-            "Brain mask": made.get("brain_mask"),
+            "Examined part": made.get("brain_mask"),
             "Healthy scans": self.detection.healthy_count,
             "Score": f"{self.detection.score:.4g}",
             "Seed, device": f"{made.get('seed', '?')}, {made.get('device', '?')}",
