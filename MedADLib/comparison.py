@@ -6,6 +6,7 @@ import argparse
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,28 +74,21 @@ class Kept:
 
 
 def detectors(models: Sequence[Model], device: str) -> list[Detector]:
-    """The plain intensity deviation, each model, and the plain reconstruction of a latent restoration."""
+    """The plain intensity deviation, each model, and the other readings of its networks."""
     from .calibration import Pooling
-    from .methods.latent_restoration import LatentRestoration
+    from .methods.readings import readings
 
     template = hashlib.sha256(models[0].template.image.array.tobytes()).hexdigest()[:12]
     found = [Detector("intensity deviation", f"intensity-{template}", intensity_deviation, Pooling(0.0, 6.0))]
-    names = [model.method.name for model in models]
+    methods, names = [model.method.name for model in models], [model.name for model in models]
     for model in models:
-        method, pooling = model.method, model.calibration.pooling
-        suffix = f" ({model.name} {model.sha256[:6]})" if names.count(method.name) > 1 else ""
-        if isinstance(method, LatentRestoration):
-            plain = replace(method.parameters, restoration_nll=1e9, samples=1)
-            plain_method = LatentRestoration(plain, method.vqvae, method.prior)
-            found.append(
-                Detector(
-                    f"VQ-VAE reconstruction{suffix}",
-                    f"{model.sha256[:12]}-plain",
-                    _scorer(plain_method, device),
-                    pooling,
-                )
-            )
-        found.append(Detector(f"{method.name}{suffix}", model.sha256[:12], _scorer(method, device), pooling))
+        name, key, pooling = model.method.name, model.sha256[:12], model.calibration.pooling
+        if methods.count(name) > 1:
+            name += f" ({model.name})" if names.count(model.name) == 1 else f" ({model.name} {key[:6]})"
+        for reading, method in readings(model.method).items():
+            file = f"{key}-{reading.replace(' ', '-').replace(',', '')}"
+            found.append(Detector(f"{name}: {reading}", file, _scorer(method, device), pooling))
+        found.append(Detector(name, key, _scorer(model.method, device), pooling))
     return found
 
 
@@ -165,7 +159,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         rows += rows_of(found, voxel_ml)
         by_kind += kind_rows(found, voxel_ml)
         real += real_rows(found, voxel_ml)
-        write_picture(args.output / f"{detector.name.replace(' ', '-')}.png", detector.name, found[-1])
+        file = re.sub(r"[^A-Za-z0-9_.-]+", "-", detector.name).strip("-")
+        write_picture(args.output / f"{file}.png", detector.name, found[-1])
     for name, table in (("comparison.tsv", rows), ("kinds.tsv", by_kind), ("real.tsv", real)):
         if table:
             _write_table(args.output / name, table)
