@@ -133,9 +133,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         if model.template.kind != "brain":
             raise InputError(f"{model.name} knows single slices", "Compare models of the brain.")
         if not np.array_equal(model.template.image.array, template.image.array) or model.training.get("split") != split:
-            raise InputError(
-                f"{model.name} has another template or split than {models[0].name}", "Train them from one --work."
-            )
+            problem = f"{model.name} has another template or split than {models[0].name}"
+            raise InputError(problem, f"Train it --like {models[0].name}, or both from one --work.")
     if not split.get(args.part):
         raise InputError(f"{models[0].name} keeps no {args.part} scans", "Train with a --split that names some.")
     scans = find_scans(args.healthy)

@@ -54,6 +54,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from .methods.latent_sweep import check_sizes, sweep
     from .methods.trainers import Options
     from .methods.training_autoencoder import RATE, SWEEP_STEPS, features_for, fitted, slices_and_parameters
+    from .modelfile import load_model
     from .progress import Progress
     from .training_command import usable_scans
     from .training_data import healthy_data
@@ -64,9 +65,10 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     options = Options(
         steps=args.steps, latent=args.latent, seed=args.seed, device=resolve(args.device), extra=args.extra
     )
-    scans, split = usable_scans(args, progress)
+    like = load_model(args.like) if args.like else None
+    scans, split = usable_scans(args, progress, like)
     progress.stage("preparing scans", 0.03, 0.1)
-    data = healthy_data(scans, split, args.work, progress, args.size)
+    data = healthy_data(scans, split, args.work, progress, args.size, like)
     slices, parameters, given = slices_and_parameters(data, options)
     if given:
         raise InputError("a latent size is given", "Leave it out; --sizes says what to try.")

@@ -51,6 +51,8 @@ CHOICES = (
     Choice("skip-bad", bool, "leave out scans that cannot be used, and copies, instead of refusing"),
     Choice("mixed", bool, "train although the scans seem to be of different kinds"),
     Choice("split", Path, "JSON that says which scan is for what; else by chance, by subject", metavar="FILE"),
+    Choice("like", str, "take the template and, without --split, the split of this model, by name or file, so that "
+           "medad compare can judge both", metavar="MODEL"),
     Choice("work", Path, "prepared scans, checkpoints and logs; else NAME.work", metavar="DIR"),
     Choice("seed", int, "of everything random (default 0)", 0),
     Choice("device", str, "auto, cpu, cuda or cuda:N (default auto)", "auto"),
