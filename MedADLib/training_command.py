@@ -131,6 +131,7 @@ def usable_scans(
 ) -> tuple[dict[str, Source], Split]:
     """The usable scans and which is for what; as for the model `like`, if one is given."""
     from .calibration import fewest
+    from .own_split import split_of_arrays
     from .plane_grid import is_single_slice
     from .scan_folder import find_scans
     from .split import Split
@@ -152,7 +153,9 @@ def usable_scans(
     usable = check_scans(scans, args.work / "checks.json", args.skip_bad, args.mixed, progress)
     single = is_single_slice(next(iter(usable.values())).read())
     if split is None:
-        split = Split.automatic(list(usable), args.seed, fewest(mirrored=not single), subjects)
+        least = fewest(mirrored=not single)
+        split = split_of_arrays(usable, args.seed, least)
+        split = split or Split.automatic(list(usable), args.seed, least, subjects)
     else:
         split = split.without(scans.keys() - usable.keys())
     kept = sum(file.stat().st_size for file in (args.work / "prepared").glob("*"))

@@ -121,7 +121,7 @@ def prepared_scans(
     found = []
     for name in names:
         progress.update(len(found) / max(len(names), 1), f"preparing {name}")
-        found.append(_brought(scans[name], template))
+        found.append(brought(scans[name], template))
     return found
 
 
@@ -167,8 +167,8 @@ def _whole_volume(source: Source) -> tuple[Volume, np.ndarray]:
     return volume, brain
 
 
-def _brought(source: Source, template: Template | PlaneTemplate) -> Prepared | PreparedPlane:
-    """A scan in the template's space."""
+def brought(source: Source, template: Template | PlaneTemplate) -> Prepared | PreparedPlane:
+    """A scan in the template's space; raises InputError if it is of another kind."""
     if isinstance(template, Template):
         return template.prepared(*_whole_volume(source))
     volume = _single_slice(source)
@@ -180,7 +180,7 @@ def _prepared(name: str, source: Source, template: Template | PlaneTemplate, wor
     try:
         kept = load_file(file)
     except (OSError, SafetensorError):
-        scan = _brought(source, template)
+        scan = brought(source, template)
         kept = {"image": scan.image.astype(np.float16), "mask": scan.mask.astype(np.uint8)}
         file.parent.mkdir(exist_ok=True)
         save_file(kept, file)

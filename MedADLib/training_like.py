@@ -33,14 +33,23 @@ def split_of(like: Model, names: Collection[str]) -> Split:
     Raises:
         InputError: If the model keeps no split, or one of its scans is not there.
     """
-    try:
-        split = Split.of(like.training.get("split"))
-    except (ValueError, TypeError, AttributeError, InputError) as error:
-        raise InputError(f"{like.name} does not say which scans were for what", "Give a --split.") from error
+    split = kept_split(like)
     if missing := sorted(set(split.names()) - set(names)):
         problem = f"{like.name} was trained with {len(split.names())} scans, and {_shown(missing)} not in the folder"
         raise InputError(problem, f"Give the folder that {like.name} was trained from, or a --split of your scans.")
     return split
+
+
+def kept_split(model: Model) -> Split:
+    """The split that a model file keeps.
+
+    Raises:
+        InputError: If it keeps none.
+    """
+    try:
+        return Split.of(model.training.get("split"))
+    except (ValueError, TypeError, AttributeError, InputError) as error:
+        raise InputError(f"{model.name} does not say which scans were for what", "Give a --split.") from error
 
 
 def check_kind(like: Model, scans: Iterable[Source], longest: int | None) -> None:

@@ -27,7 +27,7 @@ def sweep(sizes: Sequence[int], measured: Callable[[int], Row], folder: Path) ->
     Args:
         sizes: Increasing latent sizes, at least 3.
         measured: Trains with a size, and gives what was measured: ``validation_error``, which chooses, and whatever
-            else is worth a column, such as ``slice_auroc``.
+            else is worth a column, such as ``slice_auroc`` or ``image_auroc``.
         folder: Where table and picture go; written anew after each size.
 
     Returns:
@@ -96,7 +96,7 @@ def draw(rows: Sequence[Row], chosen: int, path: Path) -> None:
     for name in labelled:
         panels[1].plot(sizes, [row[name] for row in rows], "o-", label=name.replace("_", " "))
     if labelled:
-        panels[1].set_ylabel("simulated lesions")
+        panels[1].set_ylabel("labelled images" if labelled[0].startswith("image") else "simulated lesions")
     for axes in panels:
         axes.axvline(chosen, linestyle="--", color="grey", label=f"chosen without labels: {chosen}")
         axes.legend(fontsize=8)
