@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -11,10 +11,14 @@ from .metrics import Curve
 ROUNDS, LEVEL = 1000, 0.95
 
 
-def interval(
-    score: np.ndarray, truth: np.ndarray, measure: Callable[[Curve], float], seed: int, rounds: int = ROUNDS
-) -> tuple[float, float]:
-    """The interval that holds `LEVEL` of a measure's values on images drawn with replacement.
+def intervals(
+    score: np.ndarray,
+    truth: np.ndarray,
+    measures: Mapping[str, Callable[[Curve], float]],
+    seed: int,
+    rounds: int = ROUNDS,
+) -> dict[str, tuple[float, float]]:
+    """For each measure the interval that holds `LEVEL` of its values on images drawn with replacement.
 
     Positives and negatives are drawn apart, so that their shares, on which average precision depends, stay. The same
     seed draws the same images for every score, so that intervals of several scores can be compared.
@@ -22,18 +26,20 @@ def interval(
     Args:
         score: One number an image, (N,); larger is more unusual.
         truth: Whether each is a positive, bool (N,).
-        measure: Such as `Curve.auroc`.
+        measures: By name, such as `Curve.auroc`.
         seed: Of the draws.
         rounds: How many draws.
 
     Returns:
-        Lower and upper end.
+        Lower and upper ends, by name.
     """
     random = np.random.default_rng(seed)
     groups = [np.flatnonzero(~truth), np.flatnonzero(truth)]
-    values = []
+    values: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(rounds):
         drawn = np.concatenate([random.choice(group, len(group)) for group in groups])
-        values.append(measure(Curve.of(score[drawn], truth[drawn])))
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+        curve = Curve.of(score[drawn], truth[drawn])
+        for name, measure in measures.items():
+            values[name].append(measure(curve))
+    ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    return {name: tuple(np.quantile(found, ends).tolist()) for name, found in values.items()}

@@ -139,7 +139,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
 
     progress = progress or Progress()
     models = [load_model(name) for name in args.models]
-    template, split = models[0].template, models[0].training.get("split", {})
+    template, split = models[0].template, models[0].training.get("split")
     for model in models:
         if not np.array_equal(model.template.image.array, template.image.array) or model.training.get("split") != split:
             problem = f"{model.name} has another template or split than {models[0].name}"
@@ -153,7 +153,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     if args.abnormal is not None or args.healthy_label is not None or args.part == "calibration":
         raise InputError("--abnormal, --healthy-label and the part calibration are for 2-D images", "Leave them out.")
     args.part = args.part or "benchmark"
-    if not split.get(args.part):
+    if not (split or {}).get(args.part):
         raise InputError(f"{models[0].name} keeps no {args.part} scans", "Train with a --split that names some.")
     scans = find_scans(args.healthy)
     args.output.mkdir(parents=True, exist_ok=True)

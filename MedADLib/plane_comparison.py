@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .bootstrap import LEVEL, ROUNDS, interval
+from .bootstrap import LEVEL, ROUNDS, intervals
 from .errors import InputError
 from .labelled_images import LabelledImage, abnormal_scans, held_out, labelled_images, refuse_both
 from .metrics import Curve
@@ -101,9 +101,9 @@ def rows_of(scores: Mapping[str, np.ndarray], truth: np.ndarray, seed: int) -> l
     rows: list[Row] = []
     for name, score in scores.items():
         row: Row = {"detector": name, "healthy": int((~truth).sum()), "abnormal": int(truth.sum())}
+        ends, curve = intervals(score, truth, MEASURES, seed), Curve.of(score, truth)
         for title, measure in MEASURES.items():
-            low, high = interval(score, truth, measure, seed)
-            values = (measure(Curve.of(score, truth)), low, high)
+            values = (measure(curve), *ends[title])
             row |= {f"{title}{end}": round(value, 4) for end, value in zip(("", " low", " high"), values)}
         rows.append(row)
     return rows
