@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 ABNORMAL_HELP = (
     "abnormal 2-D images: a folder or an NPZ file; else, with --healthy-label, the images with other labels in the "
-    "healthy NPZ files, only those of their arrays test_… where there are any. They are compared with healthy images "
-    "that took no part in training: the split's benchmark, which is the arrays test_… of NPZ files, or, without one, "
+    "healthy NPZ files, only those of their arrays test_* where there are any. They are compared with healthy images "
+    "that took no part in training: the split's benchmark, which is the arrays test_* of NPZ files, or, without one, "
     "its calibration images"
 )
 

@@ -23,7 +23,7 @@ from .volume import LPS_RAS, Volume
 
 PICTURES = {".png": "PNGImageIO", ".jpg": "JPEGImageIO", ".jpeg": "JPEGImageIO"}
 ARRAYS = ".npz"
-PARTS = re.compile("train|val|test")
+PARTS = re.compile("(train|val|test)(?=_)")
 MAX_PIXELS, MAX_ARRAY_BYTES = 2**28, 2**33
 # Luminance of ITU-R BT.601.
 RED_GREEN_BLUE = (0.299, 0.587, 0.114)

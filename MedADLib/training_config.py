@@ -52,7 +52,7 @@ CHOICES = (
     Choice("skip-bad", bool, "leave out scans that cannot be used, and copies, instead of refusing"),
     Choice("mixed", bool, "train although the scans seem to be of different kinds"),
     Choice("split", Path, "JSON that says which scan is for what; else by chance, by subject, but NPZ files with "
-           "arrays train_… and test_… keep their own split: the test images are only for medad compare and medad sweep",
+           "arrays train_* and test_* keep their own split: the test images are only for medad compare and medad sweep",
            metavar="FILE"),
     Choice("like", str, "take the template and, without --split, the split of this model, by name or file, so that "
            "medad compare can judge both", metavar="MODEL"),

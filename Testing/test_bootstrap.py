@@ -7,7 +7,6 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from MedADLib.bootstrap import intervals
 from MedADLib.metrics import Curve
 
-
 MEASURES = {"auroc": Curve.auroc, "ap": Curve.average_precision}
 
 

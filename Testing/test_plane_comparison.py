@@ -31,7 +31,8 @@ def trained(tmp_path_factory, one_thread) -> Iterator[Path]:  # noqa: F811
     folder = tmp_path_factory.mktemp("compare")
     npz = write_toy_npz(folder / "toy.npz")
     train_plane("atlas", npz, folder / "a.medad", "--healthy-label", 0)
-    train_plane("autoencoder", npz, folder / "b.medad", "--healthy-label", 0, "--like", folder / "a.medad", "--steps", 2)
+    quick = ("--steps", 2, "--set", "channels=[4,4,4]")
+    train_plane("autoencoder", npz, folder / "b.medad", "--healthy-label", 0, "--like", folder / "a.medad", *quick)
     yield folder
 
 
