@@ -18,6 +18,7 @@ from .training_config import add_choices, settled
 if TYPE_CHECKING:
     from .calibration import Pooling
     from .methods.method import Method
+    from .modelfile import Model
     from .progress import Progress
     from .ranks import Ranks
     from .scan_folder import Source
@@ -102,6 +103,7 @@ class Trained(NamedTuple):
 def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progress) -> Trained:
     """Find, check, split and prepare the scans, and train on them."""
     from .methods.trainers import TRAINERS, Options
+    from .modelfile import load_model
     from .training_curves import draw_all_curves
     from .training_data import healthy_data
 
@@ -109,9 +111,10 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
     steps = (args.steps, args.prior_steps, args.latent, args.sweep_steps)
     options = Options(*steps, args.seed, device, reduced=reduced, extra=args.extra)
     with ranks.first():
-        scans, split = usable_scans(args, progress)
+        like = load_model(args.like) if args.like else None
+        scans, split = usable_scans(args, progress, like)
         progress.stage("preparing scans", 0.03, 0.1)
-        data = healthy_data(scans, split, args.work, progress, args.size)
+        data = healthy_data(scans, split, args.work, progress, args.size, like)
     if ranks.rank == 0:
         _say(args, _plan_of(data, scans, split))
     folder = args.work / args.method
@@ -123,18 +126,25 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
     return Trained(method, facts, data, scans, split, device)
 
 
-def usable_scans(args: argparse.Namespace, progress: Progress) -> tuple[dict[str, Source], Split]:
-    """The usable scans and which is for what."""
+def usable_scans(
+    args: argparse.Namespace, progress: Progress, like: Model | None = None
+) -> tuple[dict[str, Source], Split]:
+    """The usable scans and which is for what; as for the model `like`, if one is given."""
     from .calibration import fewest
+    from .own_split import split_of_arrays
     from .plane_grid import is_single_slice
     from .scan_folder import find_scans
     from .split import Split
     from .training_checks import check_disk, check_scans
     from .training_data import bytes_to_prepare
+    from .training_like import check_kind, split_of
 
     scans = find_scans(args.healthy, args.only, args.subjects, args.healthy_label)
     subjects = {name: source.subject for name, source in scans.items()}
-    split = Split.read(args.split) if args.split else None
+    split, longest = Split.read(args.split) if args.split else None, args.size
+    if like is not None:
+        check_kind(like, scans.values(), longest)
+        split, longest = split or split_of(like, scans), max(like.template.image.array.shape[1:])
     if split is not None:
         split.check_found(scans)
         split.check_subjects(subjects)
@@ -143,11 +153,13 @@ def usable_scans(args: argparse.Namespace, progress: Progress) -> tuple[dict[str
     usable = check_scans(scans, args.work / "checks.json", args.skip_bad, args.mixed, progress)
     single = is_single_slice(next(iter(usable.values())).read())
     if split is None:
-        split = Split.automatic(list(usable), args.seed, fewest(mirrored=not single), subjects)
+        least = fewest(mirrored=not single)
+        split = split_of_arrays(usable, args.seed, least)
+        split = split or Split.automatic(list(usable), args.seed, least, subjects)
     else:
         split = split.without(scans.keys() - usable.keys())
     kept = sum(file.stat().st_size for file in (args.work / "prepared").glob("*"))
-    needed = bytes_to_prepare(len(split.train + split.validation), single, args.size)
+    needed = bytes_to_prepare(len(split.train + split.validation), single, longest)
     check_disk(args.work, needed + ROOM_FOR_WEIGHTS, kept)
     return usable, split
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError
@@ -27,7 +28,11 @@ from .slices import Slices
 from .spaces import template_from_tensors
 from .split import Split
 from .template import build_template
+from .training_like import same_space
 from .volume import Volume
+
+if TYPE_CHECKING:
+    from .modelfile import Model
 
 Scan = tuple[np.ndarray, np.ndarray]
 MIXED = "Train on single slices or on volumes, not on both."
@@ -60,7 +65,12 @@ def read_scan(scan: Source | Path, progress: Progress | None = None) -> tuple[Vo
 
 
 def healthy_data(
-    scans: dict[str, Source], split: Split, work: Path, progress: Progress | None = None, longest: int | None = None
+    scans: dict[str, Source],
+    split: Split,
+    work: Path,
+    progress: Progress | None = None,
+    longest: int | None = None,
+    like: Model | None = None,
 ) -> HealthyData:
     """Template and prepared scans of a split; what an earlier run left in `work` is used again.
 
@@ -70,10 +80,11 @@ def healthy_data(
         work: Folder for the prepared scans.
         progress: Told before each scan.
         longest: Pixels along the longer side of the grid, for single slices; None chooses.
+        like: A model whose template is taken instead of a new one.
 
     Raises:
-        InputError: If a scan of the split is missing, `work` belongs to another split or size, or only some of the
-            scans are single slices.
+        InputError: If a scan of the split is missing, `work` belongs to another split, size or template, or only some
+            of the scans are single slices.
     """
     progress = progress or Progress()
     split.check_found(scans)
@@ -83,7 +94,7 @@ def healthy_data(
         raise InputError(f"{work} was made with another split", "Give another --work folder, or empty this one.")
     if not record.is_file():
         record.write_text(json.dumps(split.to_json(), indent=1), encoding="utf-8")
-    template = _template(scans, split, work, progress, longest)
+    template = _template(scans, split, work, progress, longest, like)
     names, found = split.train + split.validation, []
     for number, name in enumerate(names):
         progress.update(number / len(names), f"preparing {name}, {number + 1} of {len(names)}")
@@ -110,20 +121,25 @@ def prepared_scans(
     found = []
     for name in names:
         progress.update(len(found) / max(len(names), 1), f"preparing {name}")
-        found.append(_brought(scans[name], template))
+        found.append(brought(scans[name], template))
     return found
 
 
 def _template(
-    scans: dict[str, Source], split: Split, work: Path, progress: Progress, longest: int | None
+    scans: dict[str, Source], split: Split, work: Path, progress: Progress, longest: int | None, like: Model | None
 ) -> Template | PlaneTemplate:
     tensors, parameters = work / "template.safetensors", work / "template.json"
     if tensors.is_file() and parameters.is_file():
         kept = template_from_tensors(json.loads(parameters.read_text(encoding="utf-8")), load_file(tensors))
         if longest is not None and max(kept.image.array.shape[1:]) != longest:
             raise InputError(f"{work} was made with another size", "Give another --work folder, or empty this one.")
+        if like is not None and not same_space(kept, like.template):
+            problem = f"{work} was made with another template than that of {like.name}"
+            raise InputError(problem, "Give another --work folder, or empty this one.")
         return kept
-    if is_single_slice(scans[split.train[0]].read()):
+    if like is not None:
+        built = like.template
+    elif is_single_slice(scans[split.train[0]].read()):
         built = build_plane_template(split.train, lambda name: _single_slice(scans[name]), longest, progress)
     elif longest is not None:
         raise InputError("--size is for single slices, and these scans are volumes", "Leave it out.")
@@ -151,8 +167,8 @@ def _whole_volume(source: Source) -> tuple[Volume, np.ndarray]:
     return volume, brain
 
 
-def _brought(source: Source, template: Template | PlaneTemplate) -> Prepared | PreparedPlane:
-    """A scan in the template's space."""
+def brought(source: Source, template: Template | PlaneTemplate) -> Prepared | PreparedPlane:
+    """A scan in the template's space; raises InputError if it is of another kind."""
     if isinstance(template, Template):
         return template.prepared(*_whole_volume(source))
     volume = _single_slice(source)
@@ -164,7 +180,7 @@ def _prepared(name: str, source: Source, template: Template | PlaneTemplate, wor
     try:
         kept = load_file(file)
     except (OSError, SafetensorError):
-        scan = _brought(source, template)
+        scan = brought(source, template)
         kept = {"image": scan.image.astype(np.float16), "mask": scan.mask.astype(np.uint8)}
         file.parent.mkdir(exist_ok=True)
         save_file(kept, file)

@@ -22,6 +22,7 @@ def test_a_sweep_writes_each_size_and_marks_the_choice(tmp_path):
 
     def measured(size):
         asked.append(size)
+        assert (tmp_path / "new" / "sweep.png").exists() == (len(asked) > 3)
         return {"validation_error": errors[size], "pixel_ap": 0.1 * size}
 
     chosen, rows = sweep(list(errors), measured, tmp_path / "new")

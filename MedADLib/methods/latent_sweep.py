@@ -17,6 +17,7 @@ from ..ranks import Ranks
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 ERROR = "validation_error"
+FEWEST = 3
 
 Row = dict[str, float]
 
@@ -27,8 +28,8 @@ def sweep(sizes: Sequence[int], measured: Callable[[int], Row], folder: Path) ->
     Args:
         sizes: Increasing latent sizes, at least 3.
         measured: Trains with a size, and gives what was measured: ``validation_error``, which chooses, and whatever
-            else is worth a column, such as ``slice_auroc``.
-        folder: Where table and picture go; written anew after each size.
+            else is worth a column, such as ``slice_auroc`` or ``image_auroc``.
+        folder: Where table and picture go; written anew after each size, the picture from the third on.
 
     Returns:
         The chosen size, and a row for each size with its ``latent``.
@@ -43,15 +44,18 @@ def sweep(sizes: Sequence[int], measured: Callable[[int], Row], folder: Path) ->
         rows.append({"latent": size} | measured(size))
         if speaks:
             _write_table(folder / "sweep.tsv", rows)
-    chosen = elbow(sizes, [row[ERROR] for row in rows])
-    if speaks:
-        draw(rows, chosen, folder / "sweep.png")
+        if len(rows) < FEWEST:
+            continue
+        # Of an interrupted sweep, the curve of the sizes so far is there to be looked at.
+        chosen = elbow(sizes[: len(rows)], [row[ERROR] for row in rows])
+        if speaks:
+            draw(rows, chosen, folder / "sweep.png")
     return chosen, rows
 
 
 def check_sizes(sizes: Sequence[int]) -> None:
     """Raise InputError if there are fewer than 3 sizes, or they do not increase."""
-    if len(sizes) < 3 or min(sizes) < 1 or np.diff(sizes).min() <= 0:
+    if len(sizes) < FEWEST or min(sizes) < 1 or np.diff(sizes).min() <= 0:
         raise InputError("a sweep needs at least 3 increasing latent sizes", "For example 1,2,4,8,16,32,64,128.")
 
 
@@ -96,7 +100,7 @@ def draw(rows: Sequence[Row], chosen: int, path: Path) -> None:
     for name in labelled:
         panels[1].plot(sizes, [row[name] for row in rows], "o-", label=name.replace("_", " "))
     if labelled:
-        panels[1].set_ylabel("simulated lesions")
+        panels[1].set_ylabel("labelled images" if labelled[0].startswith("image") else "simulated lesions")
     for axes in panels:
         axes.axvline(chosen, linestyle="--", color="grey", label=f"chosen without labels: {chosen}")
         axes.legend(fontsize=8)
