@@ -16,6 +16,7 @@ from . import (
     training_denoising,
     training_f_anogan,
     training_fpi,
+    training_implicit_field,
     training_latent_restoration,
     training_tv_restoration,
     training_vae,
@@ -82,4 +83,5 @@ TRAINERS: dict[str, Trainer] = {
     "f_anogan": training_f_anogan.train,
     "fpi": training_fpi.train,
     "denoising": training_denoising.train,
+    "implicit_field": training_implicit_field.train,
 }
