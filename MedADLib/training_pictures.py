@@ -71,7 +71,7 @@ def prior_samples(method: LatentRestoration, position: float, count: int, seed: 
         everything = torch.ones(h * w, dtype=torch.bool)
         key = (seed, int(round((position + 0.5) * 1e6)))
         drawn = resample_codes(method.prior, codes[0], where, everything, logits[0], cache, count, key)
-        return method.vqvae.decode(drawn.view(count, h, w), where.expand(count)).float()[:, 0].numpy()
+        return method.vqvae.pictures(drawn.view(count, h, w), where.expand(count))[:, 0].numpy()
 
 
 def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> None:

@@ -9,6 +9,7 @@ from .context_encoding import ContextEncoder, ContextVAE
 from .denoising import Denoising
 from .f_anogan import FAnoGAN
 from .fpi import FPI
+from .implicit_field import ImplicitField
 from .latent_restoration import LatentRestoration
 from .method import Method, Restoration
 from .tv_restoration import GMVAETV, VAETV
@@ -31,6 +32,7 @@ METHODS: dict[str, type] = {
         FAnoGAN,
         FPI,
         Denoising,
+        ImplicitField,
     )
 }
 

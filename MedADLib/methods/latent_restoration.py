@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 
+from ..entries import added
+from ..networks.pixel_error import check_centres
 from ..networks.prior import Cache, CodePrior, likelihood_of
 from ..networks.vqvae import VQVAE
 from ..progress import Progress
@@ -32,6 +35,8 @@ class LatentRestorationParameters:
         sample_nll: λ of the sample score in nats.
         samples: Restorations S of each slice.
         sharpness: k of the weights softmax(k / mean residual).
+        error: Of a pixel: "l1", or "categorical", the cross-entropy of intensity classes, see `PixelError`.
+        centres: Intensities of the classes of a categorical error; the first is 0, the class of the background.
     """
 
     size: tuple[int, ...] = (160, 160)
@@ -46,6 +51,8 @@ class LatentRestorationParameters:
     sample_nll: float = 1e9
     samples: int = 15
     sharpness: float = 3.0
+    error: Literal["l1", "categorical"] = added("l1")
+    centres: tuple[float, ...] = added(())
 
     def __post_init__(self) -> None:
         levels = len(self.channels)
@@ -66,6 +73,7 @@ class LatentRestorationParameters:
         positive = self.sharpness > 0 and self.restoration_nll >= 0 and self.sample_nll >= 0
         if not 0 < self.samples <= 1000 or not positive:
             raise ValueError("samples must be 1 to 1000, sharpness positive, thresholds not negative")
+        check_centres(self.error, self.centres)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -87,7 +95,7 @@ class LatentRestoration:
         """Fresh weights from a seed."""
         p = parameters
         torch.manual_seed(seed)
-        vqvae = VQVAE(tuple(p.channels), p.residual_layers, p.codes, p.width)
+        vqvae = VQVAE(tuple(p.channels), p.residual_layers, p.codes, p.width, p.error, p.centres)
         torch.manual_seed(seed + 1)
         prior = CodePrior(p.codes, p.grid[0] * p.grid[1], p.prior_width, p.prior_layers, p.prior_heads)
         return cls(parameters, vqvae.to(memory_format=torch.channels_last), prior)
@@ -120,12 +128,12 @@ class LatentRestoration:
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Restoration:
-        """Score Σ ω |x − x_s| over S restorations; sample score Σ NLL·1[NLL > λ]. See `Method.restore`."""
+        """Score Σ ω e(x, x_s) over S restorations; sample score Σ NLL·1[NLL > λ]. See `Method.restore`."""
         p = self.parameters
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()
         score, restored = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
-        spread = float(image[mask].std()) + 1e-6
+        unit = 1.0 if p.error == "categorical" else float(image[mask].std()) + 1e-6
         sample_score, redrawn, slices = 0.0, 0, 0
         with torch.inference_mode():
             for chosen, batch, positions in slice_batches(image, mask, device, progress):
@@ -147,7 +155,7 @@ class LatentRestoration:
                         p.samples,
                         (seed, int(index)),
                     )
-                    restored[index], score[index] = self._compare(copies, positions[row : row + 1], batch[row], spread)
+                    restored[index], score[index] = self._compare(copies, positions[row : row + 1], batch[row], unit)
                     if progress is not None:
                         progress.update(float(index) / len(image), f"restoring slice {index}")
         facts = {"codes_redrawn_per_slice": redrawn / max(slices, 1), "slices": slices}
@@ -168,17 +176,19 @@ class LatentRestoration:
         return np.concatenate(found)
 
     def _compare(
-        self, copies: torch.Tensor, position: torch.Tensor, image: torch.Tensor, spread: float
+        self, copies: torch.Tensor, position: torch.Tensor, image: torch.Tensor, unit: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Weighted restoration and residual of one slice.
 
-        The weights divide by the *mean* residual of a restoration, in units of the scan's spread; with the sum over
-        all pixels, as the formula is sometimes printed, all weights would be the same.
+        The weights divide by the *mean* residual of a restoration, in units of the scan's spread, or in nats if it is
+        a cross-entropy; with the sum over all pixels, as the formula is sometimes printed, all weights would be the
+        same.
         """
         distinct, counts = torch.unique(copies, dim=0, return_counts=True)
         h, w = self.parameters.grid
-        pictures = self.vqvae.decode(distinct.view(-1, h, w), position.expand(len(distinct))).float()[:, 0]
-        residuals = (pictures - image).abs()
-        closeness = self.parameters.sharpness / (residuals.mean(dim=(1, 2)) / spread).clamp_min(1e-6)
+        decoded = self.vqvae.decode(distinct.view(-1, h, w), position.expand(len(distinct)))
+        pictures = self.vqvae.compare.picture(decoded)[:, 0]
+        residuals = self.vqvae.compare(decoded, image.expand(len(decoded), -1, -1, -1))[:, 0]
+        closeness = self.parameters.sharpness / (residuals.mean(dim=(1, 2)) / unit).clamp_min(1e-6)
         weights = torch.softmax(closeness + counts.to(closeness.dtype).log(), dim=0)[:, None, None]
         return (weights * pictures).sum(0).cpu().numpy(), (weights * residuals).sum(0).cpu().numpy()

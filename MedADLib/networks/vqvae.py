@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from monai.networks.nets.vqvae import Decoder, Encoder
 from torch import nn
 
+from .pixel_error import Error, PixelError
 from .quantiser import Quantiser
 
 COMMITMENT = 0.25
@@ -21,10 +24,21 @@ class VQVAE(nn.Module):
         residual_layers: Residual units of each level.
         codes: Codebook size K.
         width: Length of a code vector.
+        error: Of a pixel, "l1" or "categorical".
+        centres: Class centres of a categorical error.
     """
 
-    def __init__(self, channels: tuple[int, ...], residual_layers: int, codes: int, width: int):
+    def __init__(
+        self,
+        channels: tuple[int, ...],
+        residual_layers: int,
+        codes: int,
+        width: int,
+        error: Error = "l1",
+        centres: Sequence[float] = (),
+    ):
         super().__init__()
+        self.compare = PixelError(error, centres)
         levels = len(channels)
         self.encoder = Encoder(
             spatial_dims=2,
@@ -40,7 +54,7 @@ class VQVAE(nn.Module):
         self.decoder = Decoder(
             spatial_dims=2,
             in_channels=width + 1,
-            out_channels=1,
+            out_channels=self.compare.channels,
             channels=channels,
             num_res_layers=residual_layers,
             num_res_channels=channels,
@@ -64,13 +78,17 @@ class VQVAE(nn.Module):
         return self.quantiser.indices(self.encoder(_with_position(images, positions)))
 
     def decode(self, indices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Slices of code indices (N, h, w), as (N, 1, Y, X)."""
+        """What the decoder makes of code indices (N, h, w), as (N, channels, Y, X); see `PixelError`."""
         return self.decoder(_with_position(self.quantiser.embed(indices), positions))
+
+    def pictures(self, indices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Slices of code indices (N, h, w), as (N, 1, Y, X), float32."""
+        return self.compare.picture(self.decode(indices, positions))
 
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Absolute error plus commitment.
+        """The error plus commitment.
 
         Args:
             images: (N, 1, Y, X).
@@ -82,10 +100,10 @@ class VQVAE(nn.Module):
             ``codes_used`` in this batch.
         """
         quantised, indices, commitment = self.quantiser(self.encoder(_with_position(images, positions)))
-        restored = self.decoder(_with_position(quantised, positions))
-        error = (restored.float() - images).abs().sum() / masks.sum().clamp_min(1)
-        log = {"error": error.detach(), "commitment": commitment.detach(), "codes_used": indices.unique().numel()}
-        return error + COMMITMENT * commitment, log
+        decoded, brain = self.decoder(_with_position(quantised, positions)), masks.sum().clamp_min(1)
+        loss = self.compare(decoded, images).sum() / brain + COMMITMENT * commitment
+        error = (self.compare.picture(decoded.detach()) - images).abs().sum() / brain
+        return loss, {"error": error, "commitment": commitment.detach(), "codes_used": indices.unique().numel()}
 
 
 def _with_position(tensor: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
