@@ -11,6 +11,7 @@ from .f_anogan import FAnoGAN
 from .fpi import FPI
 from .latent_restoration import LatentRestoration
 from .method import Method, Restoration
+from .morphaeus import MorphAEus
 from .tv_restoration import GMVAETV, VAETV
 from .vae import VariationalAutoencoder
 from .vae_gan import VAEGANReconstruction
@@ -31,6 +32,7 @@ METHODS: dict[str, type] = {
         FAnoGAN,
         FPI,
         Denoising,
+        MorphAEus,
     )
 }
 

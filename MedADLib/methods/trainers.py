@@ -16,6 +16,7 @@ from . import (
     training_denoising,
     training_f_anogan,
     training_fpi,
+    training_morphaeus,
     training_tv_restoration,
     training_vae,
 )
@@ -102,4 +103,5 @@ TRAINERS: dict[str, Trainer] = {
     "f_anogan": training_f_anogan.train,
     "fpi": training_fpi.train,
     "denoising": training_denoising.train,
+    "morphaeus": training_morphaeus.train,
 }
