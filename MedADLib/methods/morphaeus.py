@@ -14,7 +14,7 @@ from .method import Restoration
 from .slice_network import SliceNetwork
 from .slicewise import slice_batches
 
-Score = Literal["morphed", "prior", "folding"]
+Score = Literal["morphed", "prior", "jacobian"]
 LARGEST_SIDE = 1024
 FIRST, LARGEST_WIDTH = 16, 256
 
@@ -34,8 +34,8 @@ class MorphAEusParameters:
     Attributes:
         size: Slice size (Y, X).
         channels: Of each level; the last is the latent size.
-        score: Of pixels: "morphed" |x − x_morph|; "prior" |x − x_prior|, without the deformer; "folding"
-            |det ∂φ/∂p|·|x − x_morph|, as MORPHADE has it (Bercea et al. 2024).
+        score: Of pixels: "morphed" |x − x_morph|; "prior" |x − x_prior|, without the deformer; "jacobian"
+            |det ∂φ/∂p|·|x − x_morph|, as MORPHADE has it (Avci et al. 2024).
     """
 
     size: tuple[int, ...] = (160, 160)
@@ -88,7 +88,7 @@ class MorphAEus(SliceNetwork):
                 healthy = (made.prior if kind == "prior" else made.morphed).clamp_min(0) * inside
                 determinant = made.jacobian()
                 pixels = (batch - healthy).abs() * inside
-                if kind == "folding":
+                if kind == "jacobian":
                     pixels = pixels * determinant.abs()
                 restored[chosen], score[chosen] = (part[:, 0].cpu().numpy() for part in (healthy, pixels))
                 moved.append(made.displacement.norm(dim=1, keepdim=True)[inside].double().cpu().numpy())

@@ -42,7 +42,7 @@ def integrate(velocity: torch.Tensor, steps: int = STEPS) -> torch.Tensor:
     turned = _turned(velocity) / 2**steps
     for _ in range(steps):
         turned = turned + _sample(turned, turned)
-    return turned.flip(1) * _pixels(turned)
+    return (turned * _pixels(turned)).flip(1)
 
 
 def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
