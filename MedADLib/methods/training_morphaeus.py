@@ -49,7 +49,7 @@ def train_phase(
     """Fit autoencoder and deformer to augmented slices; validated on unchanged ones.
 
     The paper trains up to 500 epochs at a rate of 5e-4 with early stopping, and warms up for 10; here the number of
-    steps is given, the rate is annealed, and the warm-up is a tenth of the steps.
+    steps is given, the rate is annealed, and the warm-up is three tenths of the steps.
 
     Args:
         network: Left with the trained weights.

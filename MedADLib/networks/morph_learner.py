@@ -13,8 +13,8 @@ from .local_correlation import unlikeness
 from .losses import structure
 from .warping import integrate, roughness, warp
 
-PERCEPTUAL_WEIGHT = 0.05
-WARM_UP = 0.1
+PERCEPTUAL_WEIGHT = 0.5
+WARM_UP = 0.3
 SMOOTHNESS_LEAST, SMOOTHNESS_MOST = 1e-3, 3.0
 
 # "rising" is MorphAEus, the others are the two steps of MORPHADE.
@@ -25,16 +25,18 @@ SMOOTHNESS = {"joint": 1.0, "deformer": 0.01}
 class MorphLearner(nn.Module):
     """An autoencoder with its deformer, and the losses of a phase of their training.
 
-    L_rec = mean (x − x_prior)² + α·P(x, x_prior), α = .05. In the paper P is the squared difference of features of
-    VGG19, whose weights cannot be had here: `losses.structure`, of features learned from the same healthy slices,
-    takes its place.
+    L_rec = mean (x − x_prior)² + α·P(x, x_prior). In the paper P is the squared difference of features of VGG19, whose
+    weights cannot be had here: `losses.structure`, of features learned from the same healthy slices, takes its place.
+    With the paper's α = .05 it was too weak. N, which has no eye for brightness, then shaped the prior alone: after 250
+    steps on brains that was a ramp from dark to bright, out of which the deformer made folds of any kind. So α = .5.
 
     L_morph = ½ [N(x, x_prior∘φ) + N(x_prior, x∘φ⁻¹)] + β·½·mean ‖∇v‖², N = `unlikeness`. Brightness is not seen by N:
     it is left to L_rec and so to the autoencoder, and the warp cannot make up for it. Nothing is held back: both warps
     also teach the autoencoder.
 
     - "rising" (MorphAEus): L_rec alone in the warm-up, then L_rec + L_morph; β rises with the training's progress t as
-      clip(3 t, .001, 3).
+      clip(3 t, .001, 3). The warm-up is longer than the paper's 10 of 500 epochs, for trainings of hours are rare here
+      and a prior that is no brain yet teaches the deformer nothing.
     - "joint" (MORPHADE, first): L_rec + L_morph, β = 1, after the same warm-up.
     - "deformer" (MORPHADE, second): L_morph, β = .01; the autoencoder stays as it is.
 
