@@ -55,6 +55,14 @@ REFERENCES = (
         "MorphAEus: why plain autoencoders fall short, and deformable ones",
     ),
     Reference(
+        "Avci M. Y., Chan E., Zimmer V. et al.",
+        2024,
+        "Unsupervised Analysis of Alzheimer's Disease Signatures using 3D Deformable Autoencoders",
+        "arXiv:2407.03863",
+        "https://arxiv.org/abs/2407.03863",
+        "MORPHADE: MorphAEus in two steps, whose deformation is part of the score (settings of morphaeus)",
+    ),
+    Reference(
         "Naval Marimont S., Tarroni G.",
         2021,
         "Anomaly detection through latent space restoration using vector-quantized variational autoencoders",

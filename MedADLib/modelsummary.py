@@ -28,6 +28,7 @@ METHODS_IN_WORDS = {
     "fpi": "finds what looks pasted in",
     "denoising": "takes away what looks like noise",
     "implicit_field": "looks for the healthy brain that is most like it",
+    "morphaeus": "deforms a healthy picture until it fits",
 }
 
 

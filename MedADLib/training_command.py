@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import InputError
 from .manifest import NAME
+from .modelsummary import METHODS_IN_WORDS
 from .threshold import Threshold
 from .training_config import add_choices, settled
 
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from .split import Split
     from .training_data import HealthyData
 
-METHODS = (
-    *("atlas", "autoencoder", "latent_restoration", "vae", "context_encoder", "cevae", "vae_tv", "gmvae_tv"),
-    *("vae_gan", "adversarial_autoencoder", "f_anogan", "fpi", "denoising", "implicit_field"),
-)
 # A slice has no volume to speak of, so what a healthy one may show is a share of it.
 THRESHOLDS = {"brain": "1ml", "plane": "0.1%"}
 MODALITIES = {"brain": "T1-weighted MR of the brain", "plane": "2-D images"}
@@ -38,7 +35,7 @@ ROOM_FOR_WEIGHTS = 1e9
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad train``."""
-    parser.add_argument("method", choices=METHODS, help="what to train")
+    parser.add_argument("method", choices=tuple(METHODS_IN_WORDS), help="what to train")
     add_choices(parser)
 
 
@@ -56,7 +53,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         MedADError: If data, split or options cannot be used.
     """
     from .device import resolve
-    from .methods.pooling import POOLING
+    from .methods.pooling import pooling_of
     from .progress import Progress
     from .ranks import joined
 
@@ -68,7 +65,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     args.threshold = Threshold.parse(args.threshold) if args.threshold else None
     args.licence = _licence(args.licence)
     args.work = args.work or args.output.with_suffix(".work")
-    pooling = POOLING[args.method].replaced(args.minimum_mm, args.average_mm)
+    pooling = pooling_of(args.method).replaced(args.minimum_mm, args.average_mm)
     progress = progress or Progress()
     with joined(resolve(args.device)) as (ranks, device):
         if ranks.rank:

@@ -12,6 +12,7 @@ from .fpi import FPI
 from .implicit_field import ImplicitField
 from .latent_restoration import LatentRestoration
 from .method import Method, Restoration
+from .morphaeus import MorphAEus
 from .tv_restoration import GMVAETV, VAETV
 from .vae import VariationalAutoencoder
 from .vae_gan import VAEGANReconstruction
@@ -33,6 +34,7 @@ METHODS: dict[str, type] = {
         FPI,
         Denoising,
         ImplicitField,
+        MorphAEus,
     )
 }
 

@@ -18,6 +18,7 @@ from . import (
     training_fpi,
     training_implicit_field,
     training_latent_restoration,
+    training_morphaeus,
     training_tv_restoration,
     training_vae,
 )
@@ -84,4 +85,5 @@ TRAINERS: dict[str, Trainer] = {
     "fpi": training_fpi.train,
     "denoising": training_denoising.train,
     "implicit_field": training_implicit_field.train,
+    "morphaeus": training_morphaeus.train,
 }
