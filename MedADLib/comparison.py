@@ -73,7 +73,7 @@ class Kept:
 
 
 def detectors(models: Sequence[Model], device: str) -> list[Detector]:
-    """The plain intensity deviation, each model, and the plain reconstruction of a latent restoration."""
+    """The plain intensity deviation, each model, and the plain reconstruction of each latent restoration."""
     from .calibration import Pooling
     from .methods.latent_restoration import LatentRestoration
 
@@ -85,7 +85,7 @@ def detectors(models: Sequence[Model], device: str) -> list[Detector]:
         suffix = f" ({model.name} {model.sha256[:6]})" if names.count(method.name) > 1 else ""
         if isinstance(method, LatentRestoration):
             plain = replace(method.parameters, restoration_nll=1e9, samples=1)
-            plain_method = LatentRestoration(plain, method.vqvae, method.prior)
+            plain_method = type(method)(plain, method.vqvae, method.prior)
             found.append(
                 Detector(
                     f"VQ-VAE reconstruction{suffix}",

@@ -27,6 +27,7 @@ METHODS_IN_WORDS = {
     "f_anogan": "looks for the healthiest scan that is like it",
     "fpi": "finds what looks pasted in",
     "denoising": "takes away what looks like noise",
+    "volume_restoration": "redraws what looks unlikely in the whole brain",
 }
 
 

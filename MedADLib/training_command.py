@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 METHODS = (
     *("atlas", "autoencoder", "latent_restoration", "vae", "context_encoder", "cevae", "vae_tv", "gmvae_tv"),
-    *("vae_gan", "adversarial_autoencoder", "f_anogan", "fpi", "denoising"),
+    *("vae_gan", "adversarial_autoencoder", "f_anogan", "fpi", "denoising", "volume_restoration"),
 )
 # A slice has no volume to speak of, so what a healthy one may show is a share of it.
 THRESHOLDS = {"brain": "1ml", "plane": "0.1%"}

@@ -14,6 +14,7 @@ from .method import Method, Restoration
 from .tv_restoration import GMVAETV, VAETV
 from .vae import VariationalAutoencoder
 from .vae_gan import VAEGANReconstruction
+from .volume_restoration import VolumeRestoration
 
 METHODS: dict[str, type] = {
     method.name: method
@@ -31,6 +32,7 @@ METHODS: dict[str, type] = {
         FAnoGAN,
         FPI,
         Denoising,
+        VolumeRestoration,
     )
 }
 

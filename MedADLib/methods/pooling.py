@@ -11,7 +11,7 @@ POOLING: dict[str, Pooling] = {
     **dict.fromkeys(
         (
             *("autoencoder", "latent_restoration", "vae", "context_encoder", "cevae", "vae_tv", "gmvae_tv"),
-            *("vae_gan", "adversarial_autoencoder", "f_anogan", "fpi", "denoising"),
+            *("vae_gan", "adversarial_autoencoder", "f_anogan", "fpi", "denoising", "volume_restoration"),
         ),
         SLICE_WISE,
     ),
