@@ -1,4 +1,4 @@
-"""Latent restoration of whole volumes: a 3-D VQ-VAE at about 2 mm, and a prior over all codes of a brain.
+"""Latent restoration of whole volumes: a 3-D VQ-VAE at about 2 mm, and a prior over all codes (Pinaya et al. 2022).
 
 What `latent_restoration` does with slices, with one more dimension: a scan is one volume in the place of many slices.
 """
