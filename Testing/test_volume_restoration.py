@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from phantoms import MODEL_SHAPE, one_thread, toy_heads  # noqa: F401
+from toy_codes import random_networks
 
 from MedADLib.errors import Cancelled, InputError, ModelError
 from MedADLib.methods import resampling, training_volume_restoration
@@ -38,20 +39,7 @@ PLACES = 2 * 4 * 4
 
 @pytest.fixture(scope="module")
 def networks() -> VolumeRestoration:
-    """Random networks with a codebook whose codes are all used, and a prior that prefers some codes clearly."""
-    method = VolumeRestoration.untrained(SMALL, seed=4)
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        images, where = torch.rand(16, 1, *SMALL.working, generator=generator), torch.zeros(16)
-        method.vqvae.train()
-        for _ in range(10):
-            method.vqvae.loss(images, torch.ones_like(images), where)
-        method.vqvae.eval()
-        for parameter in method.prior.parameters():
-            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    for network in (method.vqvae, method.prior):
-        network.requires_grad_(False)
-    return method
+    return random_networks(VolumeRestoration, SMALL)
 
 
 def with_settings(networks: VolumeRestoration, **settings) -> VolumeRestoration:
