@@ -79,6 +79,14 @@ REFERENCES = (
         "VQ-VAE: the network that turns slices into codes and back",
     ),
     Reference(
+        "Pinaya W. H. L., Tudosiu P.-D., Gray R., et al.",
+        2022,
+        "Unsupervised brain imaging 3D anomaly detection and segmentation with transformers",
+        "Medical Image Analysis 79, 102475",
+        "https://doi.org/10.1016/j.media.2022.102475",
+        "a transformer as prior over the codes of whole volumes (volume_restoration)",
+    ),
+    Reference(
         "Bezmaternykh D. D., Melnikov M. Ye., Savelov A. A., et al.",
         2021,
         "Brain Networks Connectivity in Mild to Moderate Depression: Resting State fMRI Study with Implications to "

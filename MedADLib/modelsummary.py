@@ -29,6 +29,7 @@ METHODS_IN_WORDS = {
     "denoising": "takes away what looks like noise",
     "implicit_field": "looks for the healthy brain that is most like it",
     "morphaeus": "deforms a healthy picture until it fits",
+    "volume_restoration": "redraws what looks unlikely in the whole brain",
 }
 
 

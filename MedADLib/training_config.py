@@ -60,7 +60,7 @@ CHOICES = (
     Choice("seed", int, "of everything random (default 0)", 0),
     Choice("device", str, "auto, cpu, cuda or cuda:N (default auto)", "auto"),
     Choice("steps", int, "training steps of the main network"),
-    Choice("prior-steps", int, "training steps of the second network, such as the prior (latent_restoration)"),
+    Choice("prior-steps", int, "training steps of the second network, such as the prior (..._restoration)"),
     Choice("latent", int, "latent size; else chosen on the validation scans (autoencoder) or the method's own"),
     Choice("sweep-steps", int, "steps for each latent size tried (autoencoder)"),
     Choice("full-precision", bool, "never train in bfloat16"),

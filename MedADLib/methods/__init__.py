@@ -16,6 +16,7 @@ from .morphaeus import MorphAEus
 from .tv_restoration import GMVAETV, VAETV
 from .vae import VariationalAutoencoder
 from .vae_gan import VAEGANReconstruction
+from .volume_restoration import VolumeRestoration
 
 METHODS: dict[str, type] = {
     method.name: method
@@ -35,6 +36,7 @@ METHODS: dict[str, type] = {
         Denoising,
         ImplicitField,
         MorphAEus,
+        VolumeRestoration,
     )
 }
 

@@ -22,7 +22,7 @@ def readings(method: Method) -> dict[str, Method]:
     if isinstance(method, LatentRestoration):
         # No code is as unlikely as that, and one restoration is enough where nothing is drawn.
         plain = replace(method.parameters, restoration_nll=1e9, samples=1)
-        return {"plain reconstruction": LatentRestoration(plain, method.vqvae, method.prior)}
+        return {"plain reconstruction": type(method)(plain, method.vqvae, method.prior)}
     if isinstance(method, VariationalAutoencoder) and method.network.context < 1:
         pairs = (("reconstruction", "reconstruction"), ("kl_gradient", "kl"), ("product", "elbo"))
         return {

@@ -21,6 +21,7 @@ from . import (
     training_morphaeus,
     training_tv_restoration,
     training_vae,
+    training_volume_restoration,
 )
 from .atlas import Atlas
 
@@ -86,4 +87,5 @@ TRAINERS: dict[str, Trainer] = {
     "denoising": training_denoising.train,
     "implicit_field": training_implicit_field.train,
     "morphaeus": training_morphaeus.train,
+    "volume_restoration": training_volume_restoration.train,
 }

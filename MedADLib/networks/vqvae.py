@@ -1,4 +1,4 @@
-"""VQ-VAE for slices: MONAI's convolutional encoder and decoder around our quantiser."""
+"""VQ-VAE for slices or volumes: MONAI's convolutional encoder and decoder around our quantiser."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ COMMITMENT = 0.25
 class VQVAE(nn.Module):
     """Slices to a grid of discrete codes and back (van den Oord et al. 2017; conditioning after Naval Marimont 2021).
 
-    A constant channel with the slice's position is given to the encoder and to the decoder.
+    A constant channel with the slice's position is given to the encoder and to the decoder. With three dimensions,
+    volumes (N, 1, Z, Y, X) take the place of slices, their codes are (N, d, h, w), and their position is 0.
 
     Args:
         channels: Channels of each level; every level halves the grid.
@@ -26,6 +27,7 @@ class VQVAE(nn.Module):
         width: Length of a code vector.
         error: Of a pixel, "l1" or "categorical".
         centres: Class centres of a categorical error.
+        dimensions: 2 for slices, 3 for volumes.
     """
 
     def __init__(
@@ -36,12 +38,13 @@ class VQVAE(nn.Module):
         width: int,
         error: Error = "l1",
         centres: Sequence[float] = (),
+        dimensions: int = 2,
     ):
         super().__init__()
         self.compare = PixelError(error, centres)
         levels = len(channels)
         self.encoder = Encoder(
-            spatial_dims=2,
+            spatial_dims=dimensions,
             in_channels=2,
             out_channels=width,
             channels=channels,
@@ -52,7 +55,7 @@ class VQVAE(nn.Module):
             act="RELU",
         )
         self.decoder = Decoder(
-            spatial_dims=2,
+            spatial_dims=dimensions,
             in_channels=width + 1,
             out_channels=self.compare.channels,
             channels=channels,
@@ -64,6 +67,7 @@ class VQVAE(nn.Module):
             output_act=None,
         )
         self.quantiser = Quantiser(codes, width)
+        self.to(memory_format=torch.channels_last if dimensions == 2 else torch.channels_last_3d)
 
     def encode(self, images: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Code indices of slices.
@@ -108,5 +112,5 @@ class VQVAE(nn.Module):
 
 def _with_position(tensor: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """The tensor with one more channel that holds each sample's position everywhere."""
-    plane = positions.to(tensor.dtype)[:, None, None, None].expand(-1, 1, *tensor.shape[2:])
-    return torch.cat([tensor, plane], dim=1)
+    constant = positions.to(tensor.dtype).view(-1, *[1] * (tensor.ndim - 1)).expand(-1, 1, *tensor.shape[2:])
+    return torch.cat([tensor, constant], dim=1)
