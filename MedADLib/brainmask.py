@@ -6,6 +6,7 @@ import hashlib
 import io
 import logging
 import warnings
+from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from .errors import InputError
 from .progress import Progress
+from .regions import bounding_slices
 from .volume import Volume
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ EMPTY_OF_DARK = 0.88
 GREY_OF_BRIGHT = 0.3
 LARGEST_BRAIN_ML = 2150.0
 SMALLEST_BRAIN_ML = 200.0
+# Along any axis. Of a body without a head, the extraction may take a slab as wide as the body for a brain.
+SHORTEST_MM, LONGEST_MM = 70.0, 220.0
 DEEPBET = "deepbet==1.0.2"
 NETWORKS = {
     "bbox_model.pt": "39a7b2b5f799faa1391ea97bfcdc0b9299f20d84f2316a4ff8918dc4685e40aa",
@@ -62,6 +66,33 @@ def is_skull_stripped(volume: Volume) -> bool:
         0 < bright * COARSE_MM**3 / 1000.0 <= LARGEST_BRAIN_ML
         and empty.sum() >= EMPTY_OF_DARK * dark.sum()
         and grey.sum() <= GREY_OF_BRIGHT * bright
+    )
+
+
+def holds_brain(volume: Volume, progress: Progress | None = None) -> bool:
+    """Whether a scan shows a whole brain, as far as can be told: of the size of brains, alone or found by extraction.
+
+    Any other organ of that size that was cut out is taken for a brain too.
+
+    Args:
+        volume: The scan.
+        progress: Told about each step.
+
+    Raises:
+        InputError: If the scan is not skull-stripped and the brain extraction is not installed.
+        Cancelled: If the user asked to stop.
+    """
+    if volume.array.size * volume.voxel_ml < SMALLEST_BRAIN_ML or _shortest(volume.array.shape, volume) < SHORTEST_MM:
+        return False
+    try:
+        found = _outline(volume) if is_skull_stripped(volume) else _extract(volume, progress or Progress())
+    except NoBrainError:
+        return False
+    lengths = [part.stop - part.start for part in bounding_slices(found)]
+    return bool(
+        found.sum() * volume.voxel_ml >= SMALLEST_BRAIN_ML
+        and _shortest(lengths, volume) >= SHORTEST_MM
+        and (lengths * volume.spacing[::-1]).max() <= LONGEST_MM
     )
 
 
@@ -117,6 +148,11 @@ def background_of(array: np.ndarray) -> float:
     faces = np.concatenate([array.take(end, axis).ravel() for axis in range(3) for end in (0, -1)])
     values, counts = np.unique(faces, return_counts=True)
     return float(values[counts.argmax()])
+
+
+def _shortest(counts: Sequence[int], volume: Volume) -> float:
+    """The least length in mm of so many voxels along (z, y, x)."""
+    return float((np.asarray(counts) * volume.spacing[::-1]).min())
 
 
 def _coarse(volume: Volume, background: float) -> np.ndarray:

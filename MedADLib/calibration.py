@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .brain_grid import IN_PLANE_MM
 from .errors import InputError, ModelError
 from .jsonvalues import finite_number
 from .methods.method import Restoration
@@ -14,6 +15,7 @@ from .postprocessing import pool, smooth
 from .preparation import Prepared, Template
 from .reference import ARRAYS, HealthyReference
 from .threshold import Threshold
+from .volume import Volume
 
 PRIOR_SCANS = 4.0
 PLACE_FWHM_MM = 6.0
@@ -36,6 +38,12 @@ class Pooling:
         return Pooling(
             self.minimum_mm if minimum_mm is None else minimum_mm, self.average_mm if average_mm is None else average_mm
         )
+
+
+    def shrunk(self, grid: Volume) -> Pooling:
+        """The same pooling for a smaller field of view than the brain's, smaller by as much; never a larger one."""
+        scale = min(1.0, max(grid.array.shape[1:]) * float(grid.spacing[0]) / IN_PLANE_MM)
+        return Pooling(round(scale * self.minimum_mm, 2), round(scale * self.average_mm, 2))
 
 
 @dataclass(frozen=True, eq=False)

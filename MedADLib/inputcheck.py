@@ -52,25 +52,30 @@ class InputReport:
     reason: str
 
 
-def inspect(volume: Volume, model: ModelSummary | None = None, masked: bool = False) -> InputReport:
+def inspect(
+    volume: Volume, model: ModelSummary | None = None, masked: bool = False, whole: bool = False
+) -> InputReport:
     """Look at a scan.
 
     Args:
         volume: The scan; its voxels may be of any number type.
         model: The chosen model, if there is one.
-        masked: Whether the user gives the brain's mask, so that the skull does not matter.
+        masked: Whether the user gives the mask to examine, so that the skull does not matter.
+        whole: Whether the scan need not show a brain, as for a model of whole fields of view.
     """
-    single = is_single_slice(volume)
+    single, whole = is_single_slice(volume), whole or (model is not None and model.kind == "3-D field")
     lines = [_size(volume)]
-    unfit = values_unfit(volume.array) or _shape_unfit(volume, model, single)
+    unfit = values_unfit(volume.array) or _shape_unfit(volume, model, single, whole)
     if unfit:
         return InputReport((*lines, f"unfit: {unfit}"), "unfit", unfit)
     sample = _sample(volume)
-    doubts = list(_value_doubts(volume, sample, model))
+    doubts = list(_value_doubts(volume, sample, model, whole))
     if single:
         lines.append("a single slice, examined in its whole field of view")
     elif masked:
         lines.append("examined inside the given mask")
+    elif whole:
+        lines.append("examined in its whole field of view")
     else:
         stripped = is_skull_stripped(volume)
         tissue_ml = _tissue_ml(sample)
@@ -113,14 +118,14 @@ def values_unfit(array: np.ndarray) -> str:
     return f"all its values are {low:g}" if low == high else ""
 
 
-def _shape_unfit(volume: Volume, model: ModelSummary | None, single: bool) -> str:
+def _shape_unfit(volume: Volume, model: ModelSummary | None, single: bool, whole: bool) -> str:
     """Why the model cannot take a volume of this shape."""
     if model is not None and model.kind == "2-D":
         return "" if single else f"{model.name} knows single slices; choose a 3-D model, or give one slice"
     if single and model is not None:
         return f"a single slice, and {model.name} knows volumes; choose a 2-D model"
     whole_ml = volume.array.size * volume.voxel_ml
-    if not single and whole_ml < SMALLEST_BRAIN_ML:
+    if not single and not whole and whole_ml < SMALLEST_BRAIN_ML:
         return f"its whole field of view has {whole_ml:.0f} ml, less than a brain. Is the voxel spacing in millimetres?"
     return ""
 
@@ -132,13 +137,16 @@ def _sample(volume: Volume) -> Volume:
     return Volume(np.ascontiguousarray(volume.array[::step, ::step, ::step]), affine, volume.name)
 
 
-def _value_doubts(volume: Volume, sampled: Volume, model: ModelSummary | None) -> Iterator[str]:
+def _value_doubts(volume: Volume, sampled: Volume, model: ModelSummary | None, anything: bool) -> Iterator[str]:
     """What the values say against the scan."""
     sample = sampled.array
     whole = sample.dtype.kind in "biu" or bool((sample == np.rint(sample)).all())
     labels = np.unique(sample).size if whole else 0
     if whole and labels <= MOST_LABELS and _equal_neighbours(volume.array, background_of(sample)) > EQUAL_NEIGHBOURS:
         yield f"it looks like a label map, with {labels} different values, not like a scan"
+        return
+    if anything:
+        # Which modality a model of any part of the body learned, only the run itself can tell.
         return
     air, tissue = (float(((sample >= low) & (sample <= high)).mean()) for low, high in (AIR_HU, TISSUE_HU))
     if min(air, tissue) >= SHARE_OF_EACH and (model is None or not re.search(r"\bCT\b", model.modality)):

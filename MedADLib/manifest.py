@@ -24,6 +24,7 @@ SUFFIX = ".medad"
 MANIFEST = "configs/medad.json"
 METHOD, TEMPLATE, CALIBRATION = (f"models/{name}.safetensors" for name in ("method", "template", "calibration"))
 CARD = "docs/README.md"
+KINDS = {"brain": "3-D", "plane": "2-D", "field": "3-D field"}
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Manifest:
 
     @property
     def kind(self) -> str:
-        """``2-D`` for a model of single slices, else ``3-D``; raises ModelError if this version knows no such."""
-        return "2-D" if kind_of(self.preparation) == "plane" else "3-D"
+        """What `ModelSummary.kind` is; raises ModelError if this version knows no such."""
+        return KINDS[kind_of(self.preparation)]
 
 
 def manifest_of(files: dict[str, bytes]) -> Manifest:

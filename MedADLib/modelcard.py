@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .plane_template import describe
+from .spaces import describe
 
 if TYPE_CHECKING:
     from .modelfile import Model

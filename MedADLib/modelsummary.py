@@ -47,7 +47,7 @@ class ModelSummary:
         created: ISO date, or date and time.
         error: What is wrong with the file; empty if nothing is.
         size_bytes: Of the file.
-        kind: ``3-D`` for volumes, ``2-D`` for single slices.
+        kind: ``3-D`` for brains, ``2-D`` for single slices, ``3-D field`` for volumes by their whole field of view.
         own: Whether it is in the user's own folder, where models can be removed.
     """
 
@@ -68,9 +68,9 @@ class ModelSummary:
         """What it is for, for people: ``T1-weighted MR of the brain (redraws what looks unlikely)``."""
         if not self.modality:
             return self.description
-        slices = ", single slices" if self.kind == "2-D" else ""
+        shown = {"2-D": ", single slices", "3-D field": ", whole field of view"}.get(self.kind, "")
         how = METHODS_IN_WORDS.get(self.method)
-        return f"{self.modality}{slices}{f' ({how})' if how else ''}"
+        return f"{self.modality}{shown}{f' ({how})' if how else ''}"
 
     @property
     def line(self) -> str:

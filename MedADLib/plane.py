@@ -13,56 +13,33 @@ from typing import ClassVar
 import numpy as np
 
 from .errors import InputError, ModelError
-from .intensity import BRIGHTEST, DARKEST, HISTOGRAM_EDGES
+from .mean_template import SMALLEST_SHARE, MeanTemplate, whole_or_given
 from .plane_grid import Box, PlaneView, is_single_slice, letterbox, resized
-from .preparation import CEILING, check_limits, resemblance, template_parts, unlike_warnings
+from .preparation import CEILING, resemblance
 from .progress import Progress
+from .span import Span
 from .volume import Volume
 
 FIELD_MM = 192.0
-SPAN = (1, 99)
-# Slices with less to examine are passed over by the slice-wise methods.
-SMALLEST_SHARE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class PlaneTemplate:
-    """The model's space: a mean healthy picture.
-
-    Attributes:
-        image: Mean of the training pictures, float32 (1, Y, X), standard intensities, on the model's grid.
-        mask: Where most of them have their field of view, bool (1, Y, X).
-        histogram: Mean standard histogram of the training pictures.
-        limits: As in `Template`.
-    """
+class PlaneTemplate(MeanTemplate):
+    """The model's space: a mean healthy picture; image and mask are (1, Y, X)."""
 
     kind: ClassVar[str] = "plane"
-    symmetric: ClassVar[bool] = False
-    region: ClassVar[str] = "field of view"
-
-    image: Volume
-    mask: np.ndarray
-    histogram: np.ndarray
-    limits: dict[str, float]
 
     def __post_init__(self) -> None:
         if len(self.image.array) != 1:
             raise ModelError("the template of a 2-D model is no single slice")
-        if self.mask.shape != self.image.array.shape or self.mask.dtype != bool or not self.mask.any():
-            raise ModelError("the template's mask does not fit its image")
-        if self.histogram.shape != (len(HISTOGRAM_EDGES) - 1,) or self.histogram.min() < 0:
-            raise ModelError("the template's histogram is malformed")
-        check_limits(self.limits)
+        super().__post_init__()
 
     @classmethod
     def empty(cls, size: tuple[int, int]) -> PlaneTemplate:
         """A template of rows and columns that knows no picture yet."""
         affine = np.diag([FIELD_MM / max(size), FIELD_MM / max(size), 1.0, 1.0])
         affine[:2, 3] = -0.5 * (np.array(size[::-1]) - 1) * FIELD_MM / max(size)
-        bins = len(HISTOGRAM_EDGES) - 1
-        limits = {"histogram": np.inf, "correlation": -1.0, "overlap": 0.0}
-        image = Volume(np.zeros((1, *size), np.float32), affine, "template")
-        return cls(image, np.ones((1, *size), bool), np.full(bins, 1 / bins), limits)
+        return cls.unlearned((1, *size), affine)
 
     def examined(
         self, volume: Volume, given: Volume | None = None, progress: Progress | None = None
@@ -80,8 +57,6 @@ class PlaneTemplate:
         Raises:
             InputError: If the scan is no single slice, or the given mask is empty or on another grid.
         """
-        from .brainmask import given_mask
-
         (progress or Progress()).update(0.0, "")
         if not is_single_slice(volume):
             shown = " x ".join(map(str, volume.array.shape[::-1]))
@@ -89,9 +64,7 @@ class PlaneTemplate:
                 f"{volume.name} has more than one slice ({shown} voxels), but this model knows single slices",
                 "Choose a model for volumes, or give one slice.",
             )
-        if given is not None:
-            return given_mask(volume, given), "given mask"
-        return np.ones(volume.array.shape, bool), "whole field of view"
+        return whole_or_given(volume, given)
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedPlane:
         """Bring a slice to the model's grid and normalise it.
@@ -118,64 +91,6 @@ class PlaneTemplate:
             raise InputError(f"too little of {native.name} is examined", "Give a larger mask, or none.")
         seen = resemblance(image, image, mask, self)
         return PreparedPlane(image, mask, native, native_mask, self, view, box, span, seen)
-
-    def parameters(self) -> dict:
-        """What is not an array, for JSON."""
-        return {"kind": self.kind, "affine": self.image.affine.tolist(), "limits": dict(self.limits)}
-
-    def tensors(self) -> dict[str, np.ndarray]:
-        """The arrays, for safetensors; the mean is kept in half precision."""
-        return {
-            "image": self.image.array.astype(np.float16),
-            "mask": self.mask.astype(np.uint8),
-            "histogram": self.histogram.astype(np.float64),
-        }
-
-    @classmethod
-    def from_tensors(cls, parameters: dict, tensors: dict[str, np.ndarray]) -> PlaneTemplate:
-        """The template of `parameters()` and `tensors()`.
-
-        Raises:
-            ModelError: If anything is missing or malformed.
-        """
-        own = {key: value for key, value in parameters.items() if key != "kind"}
-        image, limits = template_parts(own, tensors, {"image", "mask", "histogram"})
-        return cls(image, tensors["mask"] > 0, tensors["histogram"], limits)
-
-
-@dataclass(frozen=True)
-class Span:
-    """A linear map of intensities by robust extremes.
-
-    Attributes:
-        low: The picture's own intensity that becomes `DARKEST`.
-        high: The one that becomes `BRIGHTEST`.
-    """
-
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, picture: np.ndarray, name: str) -> Span:
-        """The span of a picture between the percentiles `SPAN`, or of all of it where hardly a pixel differs.
-
-        Raises:
-            InputError: If all pixels are the same.
-        """
-        low, high = (float(value) for value in np.percentile(picture, SPAN))
-        if low == high:
-            low, high = float(picture.min()), float(picture.max())
-        if low == high:
-            raise InputError(f"{name} has one intensity only", "Check that the image is not empty.")
-        return cls(low, high)
-
-    def forward(self, values: np.ndarray) -> np.ndarray:
-        """Own intensities to standard intensities."""
-        return DARKEST + (BRIGHTEST - DARKEST) * ((values - self.low) / (self.high - self.low))
-
-    def backward(self, values: np.ndarray) -> np.ndarray:
-        """Standard intensities to own intensities."""
-        return self.low + (self.high - self.low) * ((values - DARKEST) / (BRIGHTEST - DARKEST))
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,14 +134,7 @@ class PreparedPlane:
 
     def warnings(self) -> list[str]:
         """How the scan differs from the model's training images, in words; empty if it does not."""
-        limits, seen = self.template.limits, self.resemblance
-        found = unlike_warnings(limits, seen)
-        if seen["overlap"] < limits["overlap"]:
-            found.append(
-                "what is examined has another shape than the field of view of the model's training images: they "
-                f"overlap by {seen['overlap']:.3f} (training images at least {limits['overlap']:.3f})"
-            )
-        return found
+        return self.template.unlike(self.resemblance)
 
     def _back(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values from the model's grid on the scan's, and where they are known; both (Z, Y, X)."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError
-from .inputcheck import inspect
+from .inputcheck import InputReport, inspect
 from .intensity import standard_histogram
 from .plane_grid import is_single_slice
 from .progress import Progress
@@ -34,6 +34,8 @@ class Facts:
         histogram: Of the values that are not dark, as fractions.
         unfit: Why it cannot be used; empty if it can.
         doubt: What is odd about it; empty if nothing.
+        unfit_brain: Why it cannot be used as a scan of a brain; empty if it can.
+        doubt_brain: What is odd about it as a scan of a brain.
         size: Of the file, and
         changed: when it was changed, so that a look need not be repeated.
     """
@@ -45,6 +47,8 @@ class Facts:
     histogram: tuple[float, ...] = ()
     unfit: str = ""
     doubt: str = ""
+    unfit_brain: str = ""
+    doubt_brain: str = ""
     size: int = 0
     changed: int = 0
 
@@ -58,7 +62,9 @@ def seen(scans: Mapping[str, Source], record: Path, progress: Progress) -> dict[
         progress: Told before each scan; may cancel.
     """
     try:
-        kept = {name: Facts(**fact) for name, fact in json.loads(record.read_text(encoding="utf-8")).items()}
+        read = json.loads(record.read_text(encoding="utf-8"))
+        # An older version did not look for all of them.
+        kept = {name: Facts(**fact) for name, fact in read.items() if fact.keys() == asdict(Facts()).keys()}
     except (OSError, ValueError, TypeError, AttributeError):
         kept = {}
     found: dict[str, Facts] = {}
@@ -90,20 +96,24 @@ def _look(source: Source) -> Facts:
         volume = source.read()
     except InputError as error:
         return Facts(unfit=error.problem)
-    single, unfit, doubt = is_single_slice(volume), "", ""
-    if not single:
-        report = inspect(volume)
-        # A run may look at a label map, but there is nothing to learn from one.
-        if report.verdict == "unfit" or "label map" in report.reason:
-            unfit = report.reason
-        elif report.verdict == "doubtful":
-            doubt = report.reason
+    single = is_single_slice(volume)
+    reports = (("", ""), ("", "")) if single else (_against(inspect(volume, whole=w)) for w in (True, False))
+    (unfit, doubt), (unfit_brain, doubt_brain) = reports
     axes = np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
     spacing, counts = volume.spacing[axes], np.array(volume.array.shape[::-1])[axes]
     digest = hashlib.sha256(str(volume.array.shape).encode())
     digest.update(np.ascontiguousarray(volume.array, np.float32))
     sizes = tuple(spacing.tolist()), tuple((counts * spacing).tolist())
-    return Facts(digest.hexdigest(), single, *sizes, _histogram(volume), unfit, doubt)
+    faults = (unfit, doubt, unfit_brain, doubt_brain)
+    return Facts(digest.hexdigest(), single, *sizes, _histogram(volume), *faults)
+
+
+def _against(report: InputReport) -> tuple[str, str]:
+    """Why a scan cannot be used, and what is odd about it."""
+    # A run may look at a label map, but there is nothing to learn from one.
+    if report.verdict == "unfit" or "label map" in report.reason:
+        return report.reason, ""
+    return "", report.reason
 
 
 def _histogram(volume: Volume) -> tuple[float, ...]:

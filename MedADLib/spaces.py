@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from .errors import ModelError
-from .plane import PlaneTemplate
-from .preparation import Template
+from .field import FieldTemplate, PreparedField
+from .plane import PlaneTemplate, PreparedPlane
+from .preparation import Prepared, Template
 
-SPACES: dict[str, type] = {space.kind: space for space in (Template, PlaneTemplate)}
+Space = Template | PlaneTemplate | FieldTemplate
+PreparedScan = Prepared | PreparedPlane | PreparedField
+SPACES: dict[str, type[Space]] = {space.kind: space for space in (Template, PlaneTemplate, FieldTemplate)}
 
 
 def kind_of(parameters: dict) -> str:
@@ -23,10 +26,22 @@ def kind_of(parameters: dict) -> str:
     return kind
 
 
-def template_from_tensors(parameters: dict, tensors: dict[str, np.ndarray]) -> Template | PlaneTemplate:
+def template_from_tensors(parameters: dict, tensors: dict[str, np.ndarray]) -> Space:
     """The template of a model file, of whatever kind.
 
     Raises:
         ModelError: If the kind is unknown, or anything is missing or malformed.
     """
     return SPACES[kind_of(parameters)].from_tensors(parameters, tensors)
+
+
+def describe(template: Space) -> str:
+    """The space in words, such as ``single slices of 160 x 128 pixels``."""
+    slices, rows, columns = template.image.array.shape
+    if isinstance(template, PlaneTemplate):
+        return f"single slices of {columns} x {rows} pixels, examined in the whole field of view"
+    spacing = " x ".join(f"{step:g}" for step in template.image.spacing)
+    voxels = f"{columns} x {rows} x {slices} voxels of {spacing} mm"
+    if isinstance(template, FieldTemplate):
+        return f"volumes of {voxels}, examined in the whole field of view"
+    return f"brains of {voxels}"

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     like = load_model(args.like) if args.like else None
     scans, split = usable_scans(args, progress, like)
     progress.stage("preparing scans", 0.03, 0.1)
-    data = healthy_data(scans, split, args.work, progress, args.size, like)
+    data = healthy_data(scans, split, args.work, progress, args.size, like, args.prepare)
     slices, parameters, given = slices_and_parameters(data, options)
     if given:
         raise InputError("a latent size is given", "Leave it out; --sizes says what to try.")

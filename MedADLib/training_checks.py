@@ -11,6 +11,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ def check_scans(
     skip_bad: bool = False,
     mixed: bool = False,
     progress: Progress | None = None,
+    prepare: str = "auto",
 ) -> dict[str, Source]:
     """The usable scans of a folder; what is odd is logged as a warning.
 
@@ -54,12 +56,15 @@ def check_scans(
         skip_bad: Leave out what cannot be used, and copies.
         mixed: Take scans of different kinds for one, because the user says so.
         progress: Told after each scan.
+        prepare: As ``medad train`` has it: scans of brains must show enough for a brain, others need not.
 
     Raises:
         InputError: If scans cannot be used or are copies and `skip_bad` is not set, if they are of clearly different
             kinds, or if fewer than 3 are left.
     """
     facts = seen(scans, record, progress or Progress())
+    if prepare == "brain" or (prepare == "auto" and _can_be_brains(facts)):
+        facts = {name: replace(f, unfit=f.unfit_brain or f.unfit, doubt=f.doubt_brain) for name, f in facts.items()}
     bad = {name: fact.unfit for name, fact in facts.items() if fact.unfit} | _copies(facts)
     if bad:
         reasons: dict[str, list[str]] = {}
@@ -82,6 +87,12 @@ def check_scans(
         if told:
             log.warning("%s", told)
     return usable
+
+
+def _can_be_brains(facts: Mapping[str, Facts]) -> bool:
+    """Whether most of the usable scans are large enough for brains; what they show is looked at later."""
+    usable = [fact for fact in facts.values() if not fact.unfit]
+    return 2 * sum(not fact.unfit_brain for fact in usable) > len(usable)
 
 
 def check_disk(folder: Path, needed: float, kept: float = 0.0) -> None:

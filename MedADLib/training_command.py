@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from .split import Split
     from .training_data import HealthyData
 
-# A slice has no volume to speak of, so what a healthy one may show is a share of it.
-THRESHOLDS = {"brain": "1ml", "plane": "0.1%"}
-MODALITIES = {"brain": "T1-weighted MR of the brain", "plane": "2-D images"}
+# A slice has no volume to speak of, and a field of view may have any, so what a healthy one may show is a share of it.
+THRESHOLDS = {"brain": "1ml", "plane": "0.1%", "field": "0.1%"}
+MODALITIES = {"brain": "T1-weighted MR of the brain", "plane": "2-D images", "field": "3-D scans"}
 # For checkpoints, each with its copy while it is written, and the model. The sweep of autoencoders takes 0.4 GB.
 ROOM_FOR_WEIGHTS = 1e9
 
@@ -111,7 +111,7 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
         like = load_model(args.like) if args.like else None
         scans, split = usable_scans(args, progress, like)
         progress.stage("preparing scans", 0.03, 0.1)
-        data = healthy_data(scans, split, args.work, progress, args.size, like)
+        data = healthy_data(scans, split, args.work, progress, args.size, like, args.prepare)
     if ranks.rank == 0:
         _say(args, _plan_of(data, scans, split))
     folder = args.work / args.method
@@ -129,8 +129,9 @@ def usable_scans(
     """The usable scans and which is for what; as for the model `like`, if one is given."""
     from .calibration import fewest
     from .own_split import split_of_arrays
-    from .plane_grid import is_single_slice
     from .scan_folder import find_scans
+    from .space_choice import chosen_space
+    from .spaces import SPACES
     from .split import Split
     from .training_checks import check_disk, check_scans
     from .training_data import bytes_to_prepare
@@ -140,36 +141,36 @@ def usable_scans(
     subjects = {name: source.subject for name, source in scans.items()}
     split, longest = Split.read(args.split) if args.split else None, args.size
     if like is not None:
-        check_kind(like, scans.values(), longest)
+        args.prepare = check_kind(like, scans.values(), longest, args.prepare)
         split, longest = split or split_of(like, scans), max(like.template.image.array.shape[1:])
     if split is not None:
         split.check_found(scans)
         split.check_subjects(subjects)
         scans = {name: source for name, source in scans.items() if name in split.names()}
     progress.stage("checking scans", 0.0, 0.03)
-    usable = check_scans(scans, args.work / "checks.json", args.skip_bad, args.mixed, progress)
-    single = is_single_slice(next(iter(usable.values())).read())
+    usable = check_scans(scans, args.work / "checks.json", args.skip_bad, args.mixed, progress, args.prepare)
+    kind, _ = chosen_space(usable, args.prepare, args.work, progress)
     if split is None:
-        least = fewest(mirrored=not single)
+        least = fewest(mirrored=SPACES[kind].symmetric)
         split = split_of_arrays(usable, args.seed, least)
         split = split or Split.automatic(list(usable), args.seed, least, subjects)
     else:
         split = split.without(scans.keys() - usable.keys())
     kept = sum(file.stat().st_size for file in (args.work / "prepared").glob("*"))
-    needed = bytes_to_prepare(len(split.train + split.validation), single, longest)
+    needed = bytes_to_prepare(len(split.train + split.validation), kind, longest)
     check_disk(args.work, needed + ROOM_FOR_WEIGHTS, kept)
     return usable, split
 
 
 def _plan_of(data: HealthyData, scans: dict[str, Source], split: Split) -> list[str]:
     """What will be done with the scans, for people."""
-    from .plane_template import describe
+    from .spaces import describe
 
     subjects = len({scans[name].subject for name in split.names()})
     parts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.calibration)} to calibrate"
     return [
         f"{len(split.names())} scans of {subjects} subjects: {parts}",
-        f"prepared as {describe(data.template)}",
+        f"prepared as {describe(data.template)}: {data.why}",
     ]
 
 
@@ -178,7 +179,7 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
     from .calibration import calibrate
     from .modelcard import model_card
     from .modelfile import Model, save_model
-    from .plane_template import describe
+    from .spaces import describe
     from .training_data import prepared_scans
     from .training_pictures import write_pictures
 
@@ -189,6 +190,8 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
         (scan, method.restore(scan.image, scan.mask, seed=args.seed, device=device, progress=progress))
         for scan in prepared_scans(scans, split.calibration, data.template, progress)
     ]
+    if kind == "field":
+        pooling = pooling.shrunk(data.template.image).replaced(args.minimum_mm, args.average_mm)
     calibration = calibrate(healthy, pooling, args.threshold or Threshold.parse(THRESHOLDS[kind]))
     progress.stage("writing", 0.98, 1.0)
     training = {

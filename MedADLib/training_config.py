@@ -65,13 +65,15 @@ CHOICES = (
     Choice("sweep-steps", int, "steps for each latent size tried (autoencoder)"),
     Choice("full-precision", bool, "never train in bfloat16"),
     Choice("size", int, "pixels along the longer side of a 2-D model; else chosen from the images"),
+    Choice("prepare", str, "what volumes are: brains, cut out and aligned (brain); anything else, by its whole field "
+           "of view (field); or look whether they hold brains (auto)", "auto", allowed=("auto", "brain", "field")),
     Choice("threshold", str, "the model's own threshold, such as 1ml, 0.1%% or 3.5 (default 1ml; 0.1%% of the slice "
-           "for a 2-D model)"),
+           "for a 2-D model, of the field of view for volumes that are no brains)"),
     Choice("minimum-mm", float, "box of the minimum pooling; else the method's own"),
     Choice("average-mm", float, "box of the average pooling; else the method's own"),
     Choice("data-note", str, "source and licence of the scans, for the model card", ""),
     Choice("licence", Path, "text of the licence; else none is granted", metavar="FILE"),
-    Choice("modality", str, "what the scans are (default T1-weighted MR of the brain; 2-D images where they are)"),
+    Choice("modality", str, "what the scans are (default T1-weighted MR of the brain; else 2-D images or 3-D scans)"),
     Choice("pictures", Path, "where the training pictures go; else the work folder", metavar="DIR"),
 )  # fmt: skip
 

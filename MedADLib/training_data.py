@@ -1,6 +1,7 @@
 """Healthy scans of a folder, brought to a common template once and kept for all methods that train on them.
 
-Scans of one slice each make a template of single slices; all others, a template of the brain.
+Scans of one slice each make a template of single slices; volumes that hold brains, a template of the brain; all others,
+a template of the whole field of view.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from safetensors.numpy import load_file, save_file
 from .brain_grid import BRAIN_VOXELS
 from .brainmask import brain_mask
 from .errors import InputError
-from .plane import PlaneTemplate, PreparedPlane
+from .field_grid import FIELD_VOXELS
+from .field_template import build_field_template
 from .plane_grid import is_single_slice
 from .plane_template import LARGEST_SIDE, build_plane_template
-from .preparation import Prepared, Template
+from .preparation import Template
 from .progress import Progress
 from .scan_folder import Source
 from .slices import Slices
-from .spaces import template_from_tensors
+from .space_choice import FIELD, PLANE, chosen_space
+from .spaces import PreparedScan, Space, describe, template_from_tensors
 from .split import Split
 from .template import build_template
 from .training_like import same_space
@@ -46,11 +49,13 @@ class HealthyData:
         template: The model's space.
         train: Pairs of image (standard intensities) and mask, each (Z, Y, X).
         validation: The same, for watching the training.
+        why: Why this kind of space was chosen, in words.
     """
 
-    template: Template | PlaneTemplate
+    template: Space
     train: list[Scan]
     validation: list[Scan]
+    why: str = ""
 
     def slices(self) -> tuple[Slices, Slices]:
         """The slices for training, and those for watching it."""
@@ -71,6 +76,7 @@ def healthy_data(
     progress: Progress | None = None,
     longest: int | None = None,
     like: Model | None = None,
+    prepare: str = "auto",
 ) -> HealthyData:
     """Template and prepared scans of a split; what an earlier run left in `work` is used again.
 
@@ -81,10 +87,11 @@ def healthy_data(
         progress: Told before each scan.
         longest: Pixels along the longer side of the grid, for single slices; None chooses.
         like: A model whose template is taken instead of a new one.
+        prepare: See `chosen_space`.
 
     Raises:
-        InputError: If a scan of the split is missing, `work` belongs to another split, size or template, or only some
-            of the scans are single slices.
+        InputError: If a scan of the split is missing, `work` belongs to another split, size, template or kind of
+            space, or only some of the scans are single slices.
     """
     progress = progress or Progress()
     split.check_found(scans)
@@ -94,29 +101,32 @@ def healthy_data(
         raise InputError(f"{work} was made with another split", "Give another --work folder, or empty this one.")
     if not record.is_file():
         record.write_text(json.dumps(split.to_json(), indent=1), encoding="utf-8")
-    template = _template(scans, split, work, progress, longest, like)
+    if like is not None and like.template.kind != PLANE:
+        prepare = like.template.kind
+    kind, why = chosen_space({name: scans[name] for name in split.train}, prepare, work, progress)
+    template = _template(scans, split, work, progress, longest, kind, like)
     names, found = split.train + split.validation, []
     for number, name in enumerate(names):
         progress.update(number / len(names), f"preparing {name}, {number + 1} of {len(names)}")
         found.append(_prepared(name, scans[name], template, work))
-    return HealthyData(template, found[: len(split.train)], found[len(split.train) :])
+    return HealthyData(template, found[: len(split.train)], found[len(split.train) :], why)
 
 
-def bytes_to_prepare(count: int, single: bool, longest: int | None = None) -> int:
+def bytes_to_prepare(count: int, kind: str, longest: int | None = None) -> int:
     """At most how much room that many prepared scans take on the disk.
 
     Args:
         count: Of scans to train and validate on.
-        single: Whether they are single slices.
+        kind: Of their space.
         longest: Pixels along the longer side of single slices, if chosen.
     """
-    voxels = (longest or LARGEST_SIDE) ** 2 if single else BRAIN_VOXELS
+    voxels = {PLANE: (longest or LARGEST_SIDE) ** 2, FIELD: FIELD_VOXELS}.get(kind, BRAIN_VOXELS)
     return count * voxels * (np.dtype(np.float16).itemsize + np.dtype(np.uint8).itemsize)
 
 
 def prepared_scans(
-    scans: dict[str, Source], names: Sequence[str], template: Template | PlaneTemplate, progress: Progress
-) -> list[Prepared] | list[PreparedPlane]:
+    scans: dict[str, Source], names: Sequence[str], template: Space, progress: Progress
+) -> list[PreparedScan]:
     """Scans with everything needed to go back to their own grids."""
     found = []
     for name in names:
@@ -126,25 +136,36 @@ def prepared_scans(
 
 
 def _template(
-    scans: dict[str, Source], split: Split, work: Path, progress: Progress, longest: int | None, like: Model | None
-) -> Template | PlaneTemplate:
+    scans: dict[str, Source],
+    split: Split,
+    work: Path,
+    progress: Progress,
+    longest: int | None,
+    kind: str,
+    like: Model | None,
+) -> Space:
     tensors, parameters = work / "template.safetensors", work / "template.json"
     if tensors.is_file() and parameters.is_file():
         kept = template_from_tensors(json.loads(parameters.read_text(encoding="utf-8")), load_file(tensors))
         if longest is not None and max(kept.image.array.shape[1:]) != longest:
             raise InputError(f"{work} was made with another size", "Give another --work folder, or empty this one.")
+        if kept.kind != kind:
+            problem = f"{work} holds scans prepared as {describe(kept)}, not as --prepare {kind}"
+            raise InputError(problem, "Give another --work folder, or empty this one.")
         if like is not None and not same_space(kept, like.template):
             problem = f"{work} was made with another template than that of {like.name}"
             raise InputError(problem, "Give another --work folder, or empty this one.")
         return kept
     if like is not None:
         built = like.template
-    elif is_single_slice(scans[split.train[0]].read()):
+    elif kind == PLANE:
         built = build_plane_template(split.train, lambda name: _single_slice(scans[name]), longest, progress)
     elif longest is not None:
         raise InputError("--size is for single slices, and these scans are volumes", "Leave it out.")
+    elif kind == FIELD:
+        built = build_field_template(split.train, lambda name: _whole_volume(scans[name]), progress)
     else:
-        built, _ = build_template([_whole_volume(scans[name]) for name in split.train], progress=progress)
+        built, _ = build_template([_whole_brain(scans[name]) for name in split.train], progress=progress)
     save_file(built.tensors(), tensors)
     parameters.write_text(json.dumps(built.parameters()), encoding="utf-8")
     # The saved template is half precision: everybody, also the first run, works with the same one.
@@ -159,23 +180,29 @@ def _single_slice(source: Source) -> Volume:
     return volume
 
 
-def _whole_volume(source: Source) -> tuple[Volume, np.ndarray]:
-    """A scan among volumes, and its brain."""
-    volume, brain = read_scan(source)
+def _whole_volume(source: Source, volume: Volume | None = None) -> Volume:
+    """A scan among volumes, read unless it was."""
+    volume = volume or source.read()
     if is_single_slice(volume):
         raise InputError(f"{source.path} is a single slice, others of its folder are volumes", MIXED)
-    return volume, brain
+    return volume
 
 
-def brought(source: Source, template: Template | PlaneTemplate) -> Prepared | PreparedPlane:
+def _whole_brain(source: Source) -> tuple[Volume, np.ndarray]:
+    """A scan among volumes, and its brain."""
+    volume, brain = read_scan(source)
+    return _whole_volume(source, volume), brain
+
+
+def brought(source: Source, template: Space) -> PreparedScan:
     """A scan in the template's space; raises InputError if it is of another kind."""
     if isinstance(template, Template):
-        return template.prepared(*_whole_volume(source))
-    volume = _single_slice(source)
+        return template.prepared(*_whole_brain(source))
+    volume = _single_slice(source) if template.kind == PLANE else _whole_volume(source)
     return template.prepared(volume, template.examined(volume)[0])
 
 
-def _prepared(name: str, source: Source, template: Template | PlaneTemplate, work: Path) -> Scan:
+def _prepared(name: str, source: Source, template: Space, work: Path) -> Scan:
     file = work / "prepared" / f"{name}.safetensors"
     try:
         kept = load_file(file)

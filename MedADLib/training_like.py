@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import InputError
+from .plane import PlaneTemplate
 from .plane_grid import is_single_slice
 from .split import Split
 
 if TYPE_CHECKING:
     from .modelfile import Model
     from .scan_folder import Source
-    from .spaces import PlaneTemplate, Template
-
-KINDS = {"brain": "whole brains", "plane": "single slices"}
-
+    from .spaces import Space
 
 def split_of(like: Model, names: Collection[str]) -> Split:
     """The split that a model was trained with.
@@ -52,29 +50,38 @@ def kept_split(model: Model) -> Split:
         raise InputError(f"{model.name} does not say which scans were for what", "Give a --split.") from error
 
 
-def check_kind(like: Model, scans: Iterable[Source], longest: int | None) -> None:
+def check_kind(like: Model, scans: Iterable[Source], longest: int | None, prepare: str) -> str:
     """Refuse to train like a model of another kind or size.
 
     Args:
         like: The model.
         scans: The first that can be read is looked at.
         longest: Pixels along the longer side that were asked for; None takes the model's.
+        prepare: What was asked for, as `space_choice.chosen_space` has it.
+
+    Returns:
+        What to ask `chosen_space` for instead.
 
     Raises:
-        InputError: If it knows whole brains and the scans are single slices, or the other way round; or if another
-            size is asked for.
+        InputError: If it knows volumes and the scans are single slices, or the other way round; or if another size or
+            kind is asked for.
     """
-    kind = next(_kinds(scans), like.template.kind)
-    if like.template.kind != kind:
-        problem = f"{like.name} knows {KINDS[like.template.kind]}, and these scans are {KINDS[kind]}"
+    kind, flat = like.template.kind, like.template.kind == PlaneTemplate.kind
+    single = next(_single(scans), flat)
+    if single != flat:
+        knows, these = ("single slices", "volumes") if flat else ("volumes", "single slices")
+        problem = f"{like.name} knows {knows}, and these scans are {these}"
         raise InputError(problem, "Train like a model of the same kind of scans, or leave out --like.")
     own = max(like.template.image.array.shape[1:])
     if longest is not None and longest != own:
         problem = f"{like.name} has {own} pixels along the longer side, and --size is {longest}"
         raise InputError(problem, "Leave out --size, or --like.")
+    if prepare not in ("auto", kind):
+        raise InputError(f"{like.name} prepares scans as {kind}, and --prepare is {prepare}", "Leave out one of them.")
+    return "auto" if flat else kind
 
 
-def same_space(one: Template | PlaneTemplate, other: Template | PlaneTemplate) -> bool:
+def same_space(one: Space, other: Space) -> bool:
     """Whether two templates are the same, so that a scan looks the same in both."""
     if one.kind != other.kind or not np.array_equal(one.image.affine, other.image.affine):
         return False
@@ -82,11 +89,11 @@ def same_space(one: Template | PlaneTemplate, other: Template | PlaneTemplate) -
     return all(np.array_equal(ours[name], theirs[name]) for name in ours)
 
 
-def _kinds(scans: Iterable[Source]) -> Iterator[str]:
+def _single(scans: Iterable[Source]) -> Iterator[bool]:
     for source in scans:
         # Scans that cannot be read are told of when all are checked.
         with suppress(InputError):
-            yield "plane" if is_single_slice(source.read()) else "brain"
+            yield is_single_slice(source.read())
 
 
 def _shown(missing: list[str]) -> str:

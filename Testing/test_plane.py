@@ -9,9 +9,9 @@ from plane_phantoms import coronal, radiograph
 from MedADLib.errors import InputError, ModelError
 from MedADLib.plane import PlaneTemplate
 from MedADLib.plane_grid import PlaneView, letterbox, resized
-from MedADLib.plane_template import build_plane_template, describe, plane_size
+from MedADLib.plane_template import build_plane_template, plane_size
 from MedADLib.preparation import Template
-from MedADLib.spaces import kind_of, template_from_tensors
+from MedADLib.spaces import describe, kind_of, template_from_tensors
 from MedADLib.volume import Volume
 
 
