@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
+from toy_latent_restoration import toy_latent_restoration, toy_parameters
 from toy_slices import plain_scan, toy_data, toy_scan, with_cuboid
 
 from MedADLib import load_model
 from MedADLib.errors import InputError
 from MedADLib.methods import latent_restoration
 from MedADLib.methods.kl_gradient import kl_gradient
-from MedADLib.methods.latent_restoration import LatentRestoration, LatentRestorationParameters
+from MedADLib.methods.latent_restoration import LatentRestoration
 from MedADLib.methods.trainers import Options
 from MedADLib.methods.training_latent_restoration import train
 from MedADLib.methods.training_vae import train_cevae, train_energy, train_vae
@@ -25,18 +26,6 @@ from MedADLib.training import Plan
 
 MODELS = Path(__file__).resolve().parent.parent / "Resources" / "models"
 CENTRES = (0.0, 0.3, 0.6, 0.9)
-SMALL = LatentRestorationParameters(
-    size=(16, 24),
-    channels=(8, 16),
-    residual_layers=1,
-    codes=8,
-    width=4,
-    prior_width=16,
-    prior_layers=2,
-    prior_heads=2,
-    error="categorical",
-    centres=CENTRES,
-)
 
 
 @pytest.fixture(scope="module")
@@ -141,20 +130,7 @@ def test_a_context_encoder_can_classify_too(tmp_path):
 
 @pytest.fixture(scope="module")
 def networks() -> LatentRestoration:
-    """Random networks whose codes are all used, and a prior that prefers some clearly."""
-    method = LatentRestoration.untrained(SMALL, seed=4)
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        images, where = torch.rand(16, 1, 16, 24, generator=generator), torch.zeros(16)
-        method.vqvae.train()
-        for _ in range(10):
-            method.vqvae.loss(images, torch.ones_like(images), where)
-        method.vqvae.eval()
-        for parameter in method.prior.parameters():
-            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    for network in (method.vqvae, method.prior):
-        network.requires_grad_(False)
-    return method
+    return toy_latent_restoration(toy_parameters(error="categorical", centres=CENTRES))
 
 
 def scan(seed: int = 0, slices: int = 9) -> tuple[np.ndarray, np.ndarray]:
