@@ -71,6 +71,14 @@ REFERENCES = (
         "latent restoration and its scores (method of brain-t1)",
     ),
     Reference(
+        "Naval Marimont S., Tarroni G.",
+        2021,
+        "Implicit field learning for unsupervised anomaly detection in medical images",
+        "MICCAI 2021; arXiv:2106.05214",
+        "https://arxiv.org/abs/2106.05214",
+        "classes of intensities in place of intensities, and the auto-decoder of an implicit field",
+    ),
+    Reference(
         "van den Oord A., Vinyals O., Kavukcuoglu K.",
         2017,
         "Neural Discrete Representation Learning",

@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
-from toy_codes import random_networks
+from toy_codes import random_networks, toy_parameters
 
 from MedADLib.errors import Cancelled, ModelError
 from MedADLib.methods import latent_restoration, slicewise
-from MedADLib.methods.latent_restoration import LatentRestoration, LatentRestorationParameters
+from MedADLib.methods.latent_restoration import LatentRestoration
 from MedADLib.methods.training_latent_restoration import with_thresholds
 from MedADLib.progress import Progress
 from MedADLib.slices import slice_positions
 
-SMALL = LatentRestorationParameters(
-    size=(16, 24), channels=(8, 16), residual_layers=1, codes=8, width=4, prior_width=16, prior_layers=2, prior_heads=2
-)
+SMALL = toy_parameters()
 PLACES = 4 * 6
 
 

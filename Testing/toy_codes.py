@@ -6,6 +6,14 @@ import torch
 
 from MedADLib.methods.latent_restoration import LatentRestoration, LatentRestorationParameters
 
+SIZES = {"size": (16, 24), "channels": (8, 16), "residual_layers": 1, "codes": 8, "width": 4}
+PRIOR_SIZES = {"prior_width": 16, "prior_layers": 2, "prior_heads": 2}
+
+
+def toy_parameters(**settings) -> LatentRestorationParameters:
+    """Slices of 16 × 24 with a grid of 4 × 6 codes."""
+    return LatentRestorationParameters(**SIZES, **PRIOR_SIZES, **settings)
+
 
 def random_networks(kind: type[LatentRestoration], parameters: LatentRestorationParameters) -> LatentRestoration:
     """Random networks with a codebook whose codes are all used, and a prior that prefers some codes clearly."""
