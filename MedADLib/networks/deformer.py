@@ -86,13 +86,11 @@ class PriorAutoencoder(nn.Module):
             raise ValueError(f"a size of {tuple(size)} needs {levels_of(size)} levels, not {len(channels)}")
         dims = self.dims = len(size)
         self.down = nn.ModuleList(
-            _layer(CONV[dims](before, after, 3, 2, 1, bias=False), after)
-            for before, after in zip((1, *channels[:-1]), channels[:-1])
+            _layer(dims, before, after, stride=2) for before, after in zip((1, *channels[:-1]), channels[:-1])
         )
         self.down.append(nn.Sequential(CONV[dims](channels[-2], channels[-1], 3, 2, 1), nn.SiLU()))
         self.up = nn.ModuleList(
-            _layer(CONV[dims](before, after, 3, 1, 1, bias=False), after)
-            for before, after in zip((*channels[1:], channels[-1]), channels)
+            _layer(dims, before, after, stride=1) for before, after in zip((*channels[1:], channels[-1]), channels)
         )
         self.last = CONV[dims](channels[0], 1, 1)
 
@@ -167,6 +165,5 @@ class Morphing(nn.Module):
             return Morphed(drawn.prior, velocity, displacement, warp(drawn.prior, displacement))
 
 
-def _layer(convolution: nn.Module, channels: int) -> nn.Sequential:
-    norm = nn.BatchNorm2d if isinstance(convolution, nn.Conv2d) else nn.BatchNorm3d
-    return nn.Sequential(convolution, norm(channels), nn.SiLU())
+def _layer(dims: int, before: int, after: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(CONV[dims](before, after, 3, stride, 1, bias=False), NORM[dims](after), nn.SiLU())
