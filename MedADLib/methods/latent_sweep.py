@@ -118,7 +118,8 @@ def draw(rows: Sequence[Row], chosen: int, path: Path) -> None:
     panels[0].plot(sizes, [row[ERROR] for row in rows], "o-", color="black", label="healthy validation scans")
     panels[0].set_ylabel("squared reconstruction error")
     for name in labelled:
-        panels[1].plot(sizes, [row[name] for row in rows], "o-", label=name.replace("_", " ").replace("auroc", "AUROC").replace("ap", "AP"))
+        what, measure = name.rsplit("_", 1)
+        panels[1].plot(sizes, [row[name] for row in rows], "o-", label=f"{what} {measure.upper()}")
     if labelled:
         panels[1].set_ylabel("labelled images" if labelled[0].startswith("image") else "simulated lesions")
     for axes in panels:
