@@ -61,8 +61,8 @@ def compare_planes(
     if missing := [name for name in names if name not in scans]:
         problem = f"{len(missing)} healthy images of the split, such as {missing[0]}, are not in {args.healthy}"
         raise InputError(problem, "Give what the models were trained from, and the same --healthy-label.")
-    args.output.mkdir(parents=True, exist_ok=True)
     refuse_both(scans, abnormal)
+    args.output.mkdir(parents=True, exist_ok=True)
     progress.stage("preparing", 0.0, 0.2)
     images = labelled_images({name: scans[name] for name in names}, abnormal, models[0].template, progress)
     truth = np.array([image.abnormal for image in images])

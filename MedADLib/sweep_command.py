@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         MedADError: If data, split or settings cannot be used.
     """
     from .device import resolve
-    from .methods.latent_sweep import check_sizes, sweep
+    from .methods.latent_sweep import check_sizes, sweep, worse_with_more
     from .methods.trainers import Options
     from .methods.training_autoencoder import RATE, SWEEP_STEPS, features_for, fitted, slices_and_parameters
     from .modelfile import load_model
@@ -100,6 +100,12 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     progress.finish()
     print((args.output / "sweep.tsv").read_text(encoding="utf-8"), end="")
     print(f"chosen without labels: {chosen}")
+    if rising := worse_with_more(rows):
+        log.warning(
+            "the error rises from latent size %d to %d, so that the trainings were too short to compare sizes; give "
+            "more --sweep-steps",
+            *rising,
+        )
     for name in (name for name in rows[0] if name.endswith(("auroc", "ap"))):
         print(f"best by {name}: {max(rows, key=lambda row: row[name])['latent']}")
     return 0
