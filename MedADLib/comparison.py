@@ -145,7 +145,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         print(table.read_text(encoding="utf-8"))
         return 0
     if template.kind != "brain":
-        raise InputError(f"{models[0].name} knows no brains", "Lesions are simulated in brains: compare models of those.")
+        raise InputError(f"{models[0].name} knows no brains", "Lesions are simulated in brains only.")
     if args.abnormal is not None or args.healthy_label is not None or args.part == "calibration":
         raise InputError("--abnormal, --healthy-label and the part calibration are for 2-D images", "Leave them out.")
     args.part = args.part or "benchmark"

@@ -18,6 +18,7 @@ from .plane_grid import is_single_slice
 from .preparation import Template
 from .progress import Progress
 from .scan_folder import Source
+from .spaces import kind_of
 
 log = logging.getLogger(__name__)
 
@@ -50,21 +51,34 @@ def chosen_space(scans: Mapping[str, Source], prepare: str, work: Path, progress
         progress: Told before each scan; may cancel.
 
     Raises:
-        InputError: If volumes are asked for and the scans are single slices, or a scan has a skull and the brain
-            extraction is not installed.
+        InputError: If volumes are asked for and the scans are single slices, if the scans in `work` were prepared
+            otherwise, or if a scan has a skull and the brain extraction is not installed.
     """
     progress, record = progress or Progress(), work / "space.json"
     if is_single_slice(next(iter(scans.values())).read()):
         if prepare != "auto":
             raise InputError(f"--prepare {prepare} is for volumes, and these are single slices", "Leave it out.")
         return Chosen(PLANE, "they are single slices")
-    kept = _kept(record)
+    prepared, kept = _prepared(work), _kept(record)
+    if prepared is not None:
+        if prepare not in ("auto", prepared):
+            problem = f"{work} holds scans that were prepared as --prepare {prepared} does, not as --prepare {prepare}"
+            raise InputError(problem, "Give another --work folder, or empty this one.")
+        return kept if kept is not None and kept.kind == prepared else Chosen(prepared, f"as {work.name} was made")
     if kept is not None and prepare in ("auto", kept.kind):
         return kept
     found = _majority(scans, progress) if prepare == "auto" else Chosen(prepare, f"as --prepare {prepare} says")
     work.mkdir(parents=True, exist_ok=True)
     record.write_text(json.dumps(found._asdict()), encoding="utf-8")
     return found
+
+
+def _prepared(work: Path) -> str | None:
+    """The kind of the template in a work folder; None if there is none."""
+    try:
+        return kind_of(json.loads((work / "template.json").read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
 
 
 def _kept(record: Path) -> Chosen | None:

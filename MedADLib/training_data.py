@@ -28,7 +28,7 @@ from .progress import Progress
 from .scan_folder import Source
 from .slices import Slices
 from .space_choice import FIELD, PLANE, chosen_space
-from .spaces import PreparedScan, Space, describe, template_from_tensors
+from .spaces import PreparedScan, Space, template_from_tensors
 from .split import Split
 from .template import build_template
 from .training_like import same_space
@@ -149,9 +149,6 @@ def _template(
         kept = template_from_tensors(json.loads(parameters.read_text(encoding="utf-8")), load_file(tensors))
         if longest is not None and max(kept.image.array.shape[1:]) != longest:
             raise InputError(f"{work} was made with another size", "Give another --work folder, or empty this one.")
-        if kept.kind != kind:
-            problem = f"{work} holds scans prepared as {describe(kept)}, not as --prepare {kind}"
-            raise InputError(problem, "Give another --work folder, or empty this one.")
         if like is not None and not same_space(kept, like.template):
             problem = f"{work} was made with another template than that of {like.name}"
             raise InputError(problem, "Give another --work folder, or empty this one.")
