@@ -1,11 +1,12 @@
-"""Random changes of healthy slices that leave them healthy: shape, brightness, sharpness, noise."""
+"""Random changes of healthy slices or volumes that leave them healthy: shape, brightness, sharpness, noise."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
-from torch.nn.functional import avg_pool2d, grid_sample, interpolate
+from torch.nn.functional import affine_grid, avg_pool2d, avg_pool3d, grid_sample, interpolate
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Augmentation:
     """Ranges of elastic, scale, flip, rotation, brightness, contrast, blur and noise (Naval Marimont and Tarroni 2021).
 
     Attributes:
-        rotation: Largest turn in degrees.
+        rotation: Largest turn in degrees; of a volume, about each axis.
         shrink: Largest relative shrinking.
         grow: Largest relative growth.
         elastic: Standard deviation of the elastic displacement in pixels.
@@ -38,10 +39,10 @@ class Augmentation:
         """Change a batch.
 
         Args:
-            images: (N, 1, Y, X), 0 outside the brain.
-            masks: (N, 1, Y, X), 0 or 1.
+            images: (N, 1, Y, X) or (N, 1, Z, Y, X), 0 outside the brain.
+            masks: Of the same shape, 0 or 1.
             generator: Source of all randomness.
-            mirrored: Whether every other slice is flipped, left to right.
+            mirrored: Whether every other one is flipped, left to right.
 
         Returns:
             Images and masks of the same shapes.
@@ -52,45 +53,55 @@ class Augmentation:
         )
         masks = (both[:, 1:] > 0.5).to(images.dtype)
         images = both[:, :1]
-        count = len(images)
-        gain = 1 + self.contrast * _signed(count, generator)
-        offset = self.contrast * 0.5 * _signed(count, generator)
+        each = (len(images), *[1] * (images.ndim - 1))
+        gain = 1 + self.contrast * _signed(each, generator)
+        offset = self.contrast * 0.5 * _signed(each, generator)
         images = (images - 0.5) * gain + 0.5 + offset
-        soft = avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
-        images = torch.where(_uniform(count, generator) < self.blur, soft, images)
-        level = self.noise * _uniform(count, generator)
+        average = avg_pool2d if images.ndim == 4 else avg_pool3d
+        soft = average(images, 3, stride=1, padding=1, count_include_pad=False)
+        images = torch.where(_uniform(each, generator) < self.blur, soft, images)
+        level = self.noise * _uniform(each, generator)
         images = images + level * torch.randn(images.shape, generator=generator)
         return (images * masks).clamp(0, 1.5), masks
 
     def _grid(self, images: torch.Tensor, generator: torch.Generator, mirrored: bool) -> torch.Tensor:
-        """Sampling grid (N, Y, X, 2) of a random affine change plus a smooth random displacement."""
-        count, _, height, width = images.shape
-        angle = torch.deg2rad(self.rotation * _signed(count, generator)).view(-1)
-        scale = 1 / (1 - self.shrink + (self.shrink + self.grow) * _uniform(count, generator)).view(-1)
-        mirror = torch.where(_uniform(count, generator).view(-1) < 0.5 * mirrored, -1.0, 1.0)
-        shift = self.shift * torch.stack([_signed(count, generator), _signed(count, generator)], -1).view(count, 2)
-        rows = torch.stack(
-            [
-                torch.stack([torch.cos(angle) * scale * mirror, -torch.sin(angle) * scale], -1),
-                torch.stack([torch.sin(angle) * scale * mirror, torch.cos(angle) * scale], -1),
-            ],
-            1,
-        )
-        offset = shift * 2 / torch.tensor([width, height])
-        grid = torch.nn.functional.affine_grid(
-            torch.cat([rows, offset[:, :, None]], 2), list(images.shape), align_corners=False
-        )
-        waves = torch.randn(count, 2, 6, 6, generator=generator) * self.elastic * 2 / width
-        return grid + interpolate(waves, size=(height, width), mode="bicubic", align_corners=True).movedim(1, -1)
+        """Sampling grid (N, Y, X, 2) or (N, Z, Y, X, 3) of a random affine change plus a smooth random displacement."""
+        count, _, *size = images.shape
+        axes = len(size)
+        sides = torch.tensor(size[::-1])
+        rows = torch.eye(axes).expand(count, -1, -1)
+        for first, second in combinations(range(axes), 2):
+            rows = rows @ _turns(axes, first, second, torch.deg2rad(self.rotation * _signed((count,), generator)))
+        scale = 1 / (1 - self.shrink + (self.shrink + self.grow) * _uniform((count,), generator))
+        mirror = torch.where(_uniform((count,), generator) < 0.5 * mirrored, -1.0, 1.0)
+        rows = rows * scale[:, None, None]
+        rows[:, :, 0] *= mirror[:, None]
+        shift = self.shift * torch.stack([_signed((count,), generator) for _ in range(axes)], -1)
+        # The grid goes from -1 to 1 along every axis, however long: without the ratio, turns would shear.
+        rows = rows * (sides[None, :] / sides[:, None])
+        affine = torch.cat([rows, (shift * 2 / sides)[:, :, None]], 2)
+        grid = affine_grid(affine, list(images.shape), align_corners=False)
+        waves = torch.randn(count, axes, *[6] * axes, generator=generator) * self.elastic * 2 / size[-1]
+        mode = "bicubic" if axes == 2 else "trilinear"
+        return grid + interpolate(waves, size=size, mode=mode, align_corners=True).movedim(1, -1)
 
 
 # For networks that reconstruct: what is healthy must stay easy to tell from what is not.
 GENTLE = Augmentation(rotation=3, shrink=0.05, grow=0.05, elastic=1.0, shift=2, contrast=0.05, blur=0.05, noise=0.01)
 
 
-def _uniform(count: int, generator: torch.Generator) -> torch.Tensor:
-    return torch.rand(count, 1, 1, 1, generator=generator)
+def _turns(axes: int, first: int, second: int, angle: torch.Tensor) -> torch.Tensor:
+    """Matrices (N, axes, axes) that turn by angles (N,) from one axis to another."""
+    turns = torch.eye(axes).repeat(len(angle), 1, 1)
+    turns[:, first, first] = turns[:, second, second] = torch.cos(angle)
+    turns[:, second, first] = torch.sin(angle)
+    turns[:, first, second] = -turns[:, second, first]
+    return turns
 
 
-def _signed(count: int, generator: torch.Generator) -> torch.Tensor:
-    return 2 * _uniform(count, generator) - 1
+def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    return torch.rand(shape, generator=generator)
+
+
+def _signed(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    return 2 * _uniform(shape, generator) - 1

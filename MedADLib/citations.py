@@ -55,6 +55,14 @@ REFERENCES = (
         "MorphAEus: why plain autoencoders fall short, and deformable ones",
     ),
     Reference(
+        "Avci M. Y., Chan E., Zimmer V. et al.",
+        2024,
+        "Unsupervised Analysis of Alzheimer's Disease Signatures using 3D Deformable Autoencoders",
+        "arXiv:2407.03863",
+        "https://arxiv.org/abs/2407.03863",
+        "MORPHADE: MorphAEus in two steps, whose deformation is part of the score (settings of morphaeus)",
+    ),
+    Reference(
         "Naval Marimont S., Tarroni G.",
         2021,
         "Anomaly detection through latent space restoration using vector-quantized variational autoencoders",
@@ -63,12 +71,28 @@ REFERENCES = (
         "latent restoration and its scores (method of brain-t1)",
     ),
     Reference(
+        "Naval Marimont S., Tarroni G.",
+        2021,
+        "Implicit field learning for unsupervised anomaly detection in medical images",
+        "MICCAI 2021; arXiv:2106.05214",
+        "https://arxiv.org/abs/2106.05214",
+        "classes of intensities in place of intensities, and the auto-decoder of an implicit field",
+    ),
+    Reference(
         "van den Oord A., Vinyals O., Kavukcuoglu K.",
         2017,
         "Neural Discrete Representation Learning",
         "Advances in Neural Information Processing Systems 30",
         "https://arxiv.org/abs/1711.00937",
         "VQ-VAE: the network that turns slices into codes and back",
+    ),
+    Reference(
+        "Pinaya W. H. L., Tudosiu P.-D., Gray R., et al.",
+        2022,
+        "Unsupervised brain imaging 3D anomaly detection and segmentation with transformers",
+        "Medical Image Analysis 79, 102475",
+        "https://doi.org/10.1016/j.media.2022.102475",
+        "a transformer as prior over the codes of whole volumes (volume_restoration)",
     ),
     Reference(
         "Bezmaternykh D. D., Melnikov M. Ye., Savelov A. A., et al.",

@@ -35,7 +35,7 @@ DEFAULT_MODEL = "brain-t1"
 EXTRA_COMMANDS = {
     "train": ("training_command", "train a model on healthy scans"),
     "sweep": ("sweep_command", "choose an autoencoder's latent size and draw the curve"),
-    "compare": ("comparison", "compare models on simulated lesions"),
+    "compare": ("comparison", "compare models on simulated lesions, or on abnormal 2-D images"),
     "view": ("view_command", "show results in a web browser"),
 }
 

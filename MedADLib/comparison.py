@@ -1,11 +1,14 @@
-"""``medad compare``: every model on the same healthy scans and the same lesions, with and without what surrounds it."""
+"""``medad compare``: every model on the same healthy scans and the same lesions, with and without what surrounds it.
+
+Models of single slices are compared in `plane_comparison`.
+"""
 
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import InputError
+from .labelled_images import ABNORMAL_HELP
 
 if TYPE_CHECKING:
     from .benchmark_cases import Case
@@ -29,15 +33,20 @@ SEED = 20260
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad compare``."""
     parser.add_argument("models", nargs="+", help="model names or files; all with the same template and split")
-    parser.add_argument(
-        "--healthy", type=Path, required=True, metavar="DIR", help="folder that the models were trained from"
-    )
+    parser.add_argument("--healthy", type=Path, required=True, metavar="DIR",
+                        help="folder or NPZ file that the models were trained from")  # fmt: skip
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="DIR", help="tables, pictures and kept scores"
     )
-    parser.add_argument("--part", choices=("benchmark", "validation"), default="benchmark", help="scans of the split")
+    parser.add_argument(
+        "--part",
+        choices=("benchmark", "validation", "calibration"),
+        help="healthy scans of the split (default benchmark; of 2-D models without one, calibration)",
+    )
+    parser.add_argument("--healthy-label", type=int, help="label of the healthy images in NPZ files with labels")
+    parser.add_argument("--abnormal", type=Path, metavar="PATH", help=ABNORMAL_HELP)
     parser.add_argument("--every", action="store_true", help="every kind with every contrast in every subject")
-    parser.add_argument("--seed", type=int, default=SEED, help="of the lesions")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the lesions, or of the bootstrap")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--real", nargs=2, type=Path, action="append", default=[], metavar=("IMAGE", "TRUTH"),
                         help="a real scan with a lesion mask; reported apart; may be repeated")  # fmt: skip
@@ -73,28 +82,21 @@ class Kept:
 
 
 def detectors(models: Sequence[Model], device: str) -> list[Detector]:
-    """The plain intensity deviation, each model, and the plain reconstruction of a latent restoration."""
+    """The plain intensity deviation, each model, and the other readings of its networks."""
     from .calibration import Pooling
-    from .methods.latent_restoration import LatentRestoration
+    from .methods.readings import readings
 
     template = hashlib.sha256(models[0].template.image.array.tobytes()).hexdigest()[:12]
     found = [Detector("intensity deviation", f"intensity-{template}", intensity_deviation, Pooling(0.0, 6.0))]
-    names = [model.method.name for model in models]
+    methods, names = [model.method.name for model in models], [model.name for model in models]
     for model in models:
-        method, pooling = model.method, model.calibration.pooling
-        suffix = f" ({model.name} {model.sha256[:6]})" if names.count(method.name) > 1 else ""
-        if isinstance(method, LatentRestoration):
-            plain = replace(method.parameters, restoration_nll=1e9, samples=1)
-            plain_method = LatentRestoration(plain, method.vqvae, method.prior)
-            found.append(
-                Detector(
-                    f"VQ-VAE reconstruction{suffix}",
-                    f"{model.sha256[:12]}-plain",
-                    _scorer(plain_method, device),
-                    pooling,
-                )
-            )
-        found.append(Detector(f"{method.name}{suffix}", model.sha256[:12], _scorer(method, device), pooling))
+        name, key, pooling = model.method.name, model.sha256[:12], model.calibration.pooling
+        if methods.count(name) > 1:
+            name += f" ({model.name})" if names.count(model.name) == 1 else f" ({model.name} {key[:6]})"
+        for reading, method in readings(model.method).items():
+            file = f"{key}-{reading.replace(' ', '-').replace(',', '')}"
+            found.append(Detector(f"{name}: {reading}", file, _scorer(method, device), pooling))
+        found.append(Detector(name, key, _scorer(model.method, device), pooling))
     return found
 
 
@@ -107,6 +109,8 @@ def intensity_deviation(prepared: Prepared) -> tuple[np.ndarray, float]:
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     """Compare models and write ``comparison.tsv``, ``kinds.tsv``, ``real.tsv``, ``comparison.json`` and pictures.
+
+    For models of single slices, see `plane_comparison.compare_planes`.
 
     Args:
         args: What `add_arguments` declares.
@@ -123,23 +127,31 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from .comparison_tables import kind_rows, real_rows, rows_of, variants
     from .device import resolve
     from .modelfile import load_model
+    from .plane_comparison import compare_planes, write_table
     from .progress import Progress
     from .scan_folder import find_scans
 
     progress = progress or Progress()
     models = [load_model(name) for name in args.models]
-    template, split = models[0].template, models[0].training.get("split", {})
+    template, split = models[0].template, models[0].training.get("split")
     for model in models:
-        if model.template.kind != "brain":
-            raise InputError(f"{model.name} knows no brains", "Compare models of the brain.")
         if not np.array_equal(model.template.image.array, template.image.array) or model.training.get("split") != split:
-            raise InputError(
-                f"{model.name} has another template or split than {models[0].name}", "Train them from one --work."
-            )
-    if not split.get(args.part):
+            problem = f"{model.name} has another template or split than {models[0].name}"
+            raise InputError(problem, f"Train it --like {models[0].name}, or both from one --work.")
+    methods = detectors(models, resolve(args.device))
+    if template.kind == "plane":
+        table = compare_planes(args, models, methods, progress)
+        progress.finish()
+        print(table.read_text(encoding="utf-8"))
+        return 0
+    if template.kind != "brain":
+        raise InputError(f"{models[0].name} knows no brains", "Lesions are simulated in brains only.")
+    if args.abnormal is not None or args.healthy_label is not None or args.part == "calibration":
+        raise InputError("--abnormal, --healthy-label and the part calibration are for 2-D images", "Leave them out.")
+    args.part = args.part or "benchmark"
+    if not (split or {}).get(args.part):
         raise InputError(f"{models[0].name} keeps no {args.part} scans", "Train with a --split that names some.")
     scans = find_scans(args.healthy)
-    methods = detectors(models, resolve(args.device))
     args.output.mkdir(parents=True, exist_ok=True)
     names = [CaseName(subject, "calibration") for subject in split["calibration"]]
     names += case_names(split[args.part], args.every)
@@ -165,10 +177,11 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         rows += rows_of(found, voxel_ml)
         by_kind += kind_rows(found, voxel_ml)
         real += real_rows(found, voxel_ml)
-        write_picture(args.output / f"{detector.name.replace(' ', '-')}.png", detector.name, found[-1])
+        file = re.sub(r"[^A-Za-z0-9_.-]+", "-", detector.name).strip("-")
+        write_picture(args.output / f"{file}.png", detector.name, found[-1])
     for name, table in (("comparison.tsv", rows), ("kinds.tsv", by_kind), ("real.tsv", real)):
         if table:
-            _write_table(args.output / name, table)
+            write_table(args.output / name, table)
     record = {"models": {m.name: m.sha256 for m in models}, "part": args.part, "seed": args.seed, "cases": len(names)}
     (args.output / "comparison.json").write_text(json.dumps(record | {"rows": rows}, indent=1), encoding="utf-8")
     progress.finish()
@@ -215,10 +228,3 @@ def _scores(make: Callable[[], Case], label: str, methods: Sequence[Detector], a
         with np.load(file, allow_pickle=False) as content:
             found.append(Kept("", "", content["mask"], content["truth"], content["score"], float(content["sample"])))
     return found
-
-
-def _write_table(path: Path, rows: Sequence[dict]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]), delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -33,18 +32,20 @@ def variants(detector: Detector, kept: Sequence[Kept], spacing: Sequence[float])
     """The four variants of a detector; the last has both on."""
     healthy = [k for k in kept if k.kind == "calibration"]
     cases = [k for k in kept if k.kind != "calibration"]
-    for pooled, calibrated in product((False, True), repeat=2):
-        references = [pooled_map(detector, k, pooled, spacing) for k in healthy]
-        maps = [pooled_map(detector, k, pooled, spacing) for k in cases]
-        if calibrated:
-            masks = [k.mask for k in healthy]
-            places = Places.of(references, masks, spacing)
-            maps = [places.unusual(m, k.mask) for m, k in zip(maps, cases)]
-            references = left_out_maps(references, masks, spacing)
-        values = np.concatenate([m[k.mask] for m, k in zip(references, healthy)])
-        threshold = float(np.quantile(values, 1 - HEALTHY_FALSE_POSITIVES))
-        head = {"detector": detector.name, "pooling": _yes(pooled), "per-place": _yes(calibrated)}
-        yield Variant(head, threshold, list(zip(cases, maps)))
+    for pooled in (False, True):
+        # Pooling is what takes time here; both variants use the same maps.
+        made = [[pooled_map(detector, k, pooled, spacing) for k in part] for part in (healthy, cases)]
+        for calibrated in (False, True):
+            references, maps = made
+            if calibrated:
+                masks = [k.mask for k in healthy]
+                places = Places.of(references, masks, spacing)
+                maps = [places.unusual(m, k.mask) for m, k in zip(maps, cases)]
+                references = left_out_maps(references, masks, spacing)
+            values = np.concatenate([m[k.mask] for m, k in zip(references, healthy)])
+            threshold = float(np.quantile(values, 1 - HEALTHY_FALSE_POSITIVES))
+            head = {"detector": detector.name, "pooling": _yes(pooled), "per-place": _yes(calibrated)}
+            yield Variant(head, threshold, list(zip(cases, maps)))
 
 
 def left_out_maps(

@@ -27,6 +27,9 @@ METHODS_IN_WORDS = {
     "f_anogan": "looks for the healthiest scan that is like it",
     "fpi": "finds what looks pasted in",
     "denoising": "takes away what looks like noise",
+    "implicit_field": "looks for the healthy brain that is most like it",
+    "morphaeus": "deforms a healthy picture until it fits",
+    "volume_restoration": "redraws what looks unlikely in the whole brain",
 }
 
 

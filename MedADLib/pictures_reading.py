@@ -8,6 +8,7 @@ believed: models of single slices look at shares of the field of view.
 from __future__ import annotations
 
 import functools
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from .volume import LPS_RAS, Volume
 
 PICTURES = {".png": "PNGImageIO", ".jpg": "JPEGImageIO", ".jpeg": "JPEGImageIO"}
 ARRAYS = ".npz"
+PARTS = re.compile("(train|val|test)(?=_)")
 MAX_PIXELS, MAX_ARRAY_BYTES = 2**28, 2**33
 # Luminance of ITU-R BT.601.
 RED_GREEN_BLUE = (0.299, 0.587, 0.114)
@@ -37,6 +39,12 @@ class Place(NamedTuple):
 
     key: str
     index: int | None
+
+    @property
+    def part(self) -> str | None:
+        """``train``, ``val`` or ``test``, as the file's own split names its arrays; None where it does not."""
+        found = PARTS.match(self.key)
+        return found[0] if found else None
 
 
 def is_dicom(path: Path) -> bool:
@@ -85,7 +93,7 @@ def read_picture(path: Path, name: str) -> Volume:
     return Volume.from_sitk(grid, name).with_array(_sound(array.reshape(image.GetSize()[::-1]), path))
 
 
-def places_in(path: Path, healthy_label: int | None = None) -> list[Place]:
+def places_in(path: Path, healthy_label: int | None = None, healthy: bool = True) -> list[Place]:
     """The pictures of an NPZ file: arrays (Y, X) are one each, arrays (N, Y, X) and (N, Y, X, colours) are N.
 
     An array ``…images`` may have its ``…labels``, one number a picture.
@@ -93,9 +101,10 @@ def places_in(path: Path, healthy_label: int | None = None) -> list[Place]:
     Args:
         path: The file.
         healthy_label: Only pictures with this label are healthy.
+        healthy: Whether those are wanted; else all others, also those without labels.
 
     Raises:
-        InputError: If it is no sound NPZ file, holds no pictures, or has several labels and none is chosen.
+        InputError: If it is no sound NPZ file, holds no such pictures, or has several labels and none is chosen.
     """
     arrays, places = _arrays(path), []
     for key, array in sorted(arrays.items()):
@@ -108,7 +117,15 @@ def places_in(path: Path, healthy_label: int | None = None) -> list[Place]:
             shape = " x ".join(map(str, array.shape))
             raise InputError(f"{path}: {key} of {shape} is no stack of pictures", "Give arrays (N, rows, columns).")
         labels = arrays.get(key.replace("images", "labels")) if "images" in key else None
-        places += [Place(key, index) for index in _healthy(labels, len(array), healthy_label, path, key)]
+        if labels is not None and labels.size != len(array):
+            labels = None
+        if healthy:
+            chosen = _healthy(labels, len(array), healthy_label, path, key)
+        else:
+            chosen = _abnormal(labels, len(array), healthy_label)
+        places += [Place(key, index) for index in chosen]
+    if not places and not healthy and healthy_label is not None:
+        raise InputError(f"{path} holds no pictures with another label than {healthy_label}", "Check --healthy-label.")
     if not places:
         raise InputError(f"{path} holds no pictures", "Give arrays (rows, columns) or (N, rows, columns) of numbers.")
     return places
@@ -137,7 +154,7 @@ def _is_colour(array: np.ndarray) -> bool:
 
 def _healthy(labels: np.ndarray | None, count: int, wanted: int | None, path: Path, key: str) -> Sequence[int]:
     """Indices of healthy pictures."""
-    if labels is None or labels.size != count:
+    if labels is None:
         if wanted is not None:
             raise InputError(f"{path} has no labels for {key}", "Leave out --healthy-label.")
         return range(count)
@@ -148,6 +165,13 @@ def _healthy(labels: np.ndarray | None, count: int, wanted: int | None, path: Pa
         shown = ", ".join(map(str, values[:10]))
         raise InputError(f"{path} has pictures of several labels ({shown})", "Say which is healthy: --healthy-label.")
     return np.flatnonzero(labels.ravel() == wanted).tolist()
+
+
+def _abnormal(labels: np.ndarray | None, count: int, healthy_label: int | None) -> Sequence[int]:
+    """Indices of all pictures but the healthy ones."""
+    if labels is None or healthy_label is None:
+        return range(count)
+    return np.flatnonzero(labels.ravel() != healthy_label).tolist()
 
 
 @functools.lru_cache(maxsize=1)

@@ -51,7 +51,11 @@ class Source:
 
 
 def find_scans(
-    folder: Path, only: str | None = None, subjects: str = "auto", healthy_label: int | None = None
+    folder: Path,
+    only: str | None = None,
+    subjects: str = "auto",
+    healthy_label: int | None = None,
+    healthy: bool = True,
 ) -> dict[str, Source]:
     """The scans of a folder by name, its subfolders included.
 
@@ -60,19 +64,21 @@ def find_scans(
     of earlier trainings are passed over.
 
     Args:
-        folder: Where to look.
+        folder: Where to look; or one NPZ file.
         only: Pattern of the file names to take, such as ``*_T1w.nii.gz``.
         subjects: Whose a scan is: ``file`` (each file is of another subject), ``folder`` (all below a folder are of
             one), or ``auto``: ``sub-XX`` in the path as in BIDS, else the folder, else the file.
         healthy_label: Label of the healthy pictures in NPZ files that have labels.
+        healthy: Whether to take those; else the others of these files.
 
     Raises:
         InputError: If the folder is missing or holds no images, or two images of one name.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder", "Give the folder with the healthy scans.")
-    files = _files(folder, only)
+    single = folder.suffix.lower() == ARRAYS and folder.is_file()
+    if not single and not folder.is_dir():
+        raise InputError(f"{folder} is not a folder", "Give the folder with the scans, or one NPZ file.")
+    files = [folder] if single else _files(folder, only)
     volumes = [path for path in files if path.is_dir() or path.name.lower().endswith(IMAGE_SUFFIXES)]
     if volumes and len(volumes) < len(files):
         log.warning("%d pictures beside the volumes in %s are left out", len(files) - len(volumes), folder.name)
@@ -83,7 +89,7 @@ def find_scans(
     root = Path(os.path.commonpath([path.parent for path in chosen]))
     found: dict[str, Source] = {}
     for path in chosen:
-        for source in _sources(path, root, subjects, healthy_label):
+        for source in _sources(path, root, subjects, healthy_label, healthy):
             if source.name in found:
                 raise InputError(f"{folder} has two images named {source.name}", "Keep one of them.")
             found[source.name] = source
@@ -132,7 +138,7 @@ def _is_series(files: list[Path]) -> bool:
     return any(count > 1 for count in series.values())
 
 
-def _sources(path: Path, root: Path, subjects: str, healthy_label: int | None) -> list[Source]:
+def _sources(path: Path, root: Path, subjects: str, healthy_label: int | None, healthy: bool) -> list[Source]:
     """The scans of a file, or of a folder of one DICOM series."""
     parts = path.relative_to(root).parts
     # A name such as 1.2.840.7 has no suffix.
@@ -144,7 +150,7 @@ def _sources(path: Path, root: Path, subjects: str, healthy_label: int | None) -
         subject = bids[1] if bids else parts[0] if len(parts) > 1 else name
     if path.suffix.lower() != ARRAYS:
         return [Source(path, name, subject)]
-    places = places_in(path, healthy_label)
+    places = places_in(path, healthy_label, healthy)
     keys, width = {place.key for place in places}, len(str(max(place.index or 0 for place in places)))
     found = []
     for place in places:

@@ -53,6 +53,13 @@ class Split:
         return {key: list(value) for key, value in asdict(self).items()}
 
     @classmethod
+    def of(cls, content: dict[str, list[str]]) -> Split:
+        """The split of `to_json()`; raises ValueError, TypeError or AttributeError if it is none."""
+        if not all(isinstance(value, list) for value in content.values()):
+            raise ValueError("a part is not a list")
+        return cls(**{str(key): tuple(str(name) for name in value) for key, value in content.items()})
+
+    @classmethod
     def read(cls, path: Path) -> Split:
         """A split from a JSON file with the lists ``train``, ``validation``, ``calibration`` and ``benchmark``.
 
@@ -60,10 +67,7 @@ class Split:
             InputError: If the file is not such a split.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            if not all(isinstance(value, list) for value in content.values()):
-                raise ValueError("a part is not a list")
-            return cls(**{str(key): tuple(str(name) for name in value) for key, value in content.items()})
+            return cls.of(json.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{path} is not a split", "It must be JSON with lists train, validation, calibration, benchmark."

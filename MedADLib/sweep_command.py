@@ -1,24 +1,35 @@
 """``medad sweep``: one autoencoder of each latent size, and the curve of AE4AD's paper.
 
-The choice looks at healthy scans only. Models of the brain are also measured on simulated lesions in the validation
-scans, to see whether the choice was a good one.
+The choice looks at healthy scans only. To see whether it was a good one, models of the brain are also measured on
+simulated lesions in the validation scans, and models of 2-D images on abnormal images.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import InputError
+from .labelled_images import (
+    ABNORMAL_HELP,
+    LabelledImage,
+    abnormal_scans,
+    held_out,
+    image_level,
+    labelled_images,
+    refuse_both,
+)
 from .training_config import add_choices, settled
 
 if TYPE_CHECKING:
     from .methods.method import Method
+    from .plane import PlaneTemplate
     from .preparation import Template
     from .progress import Progress
     from .scan_folder import Source
@@ -35,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad sweep``: those of ``medad train``, with a folder as output, and the sizes."""
     add_choices(parser)
     parser.add_argument("--sizes", default="1,2,4,8,16,32,64,128", help="latent sizes to try (default %(default)s)")
+    parser.add_argument("--abnormal", type=Path, metavar="PATH", help=f"{ABNORMAL_HELP}. The choice ignores them")
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
@@ -51,9 +63,10 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         MedADError: If data, split or settings cannot be used.
     """
     from .device import resolve
-    from .methods.latent_sweep import check_sizes, sweep
+    from .methods.latent_sweep import check_sizes, sweep, worse_with_more
     from .methods.trainers import Options
     from .methods.training_autoencoder import RATE, SWEEP_STEPS, features_for, fitted, slices_and_parameters
+    from .modelfile import load_model
     from .progress import Progress
     from .training_command import usable_scans
     from .training_data import healthy_data
@@ -64,16 +77,15 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     options = Options(
         steps=args.steps, latent=args.latent, seed=args.seed, device=resolve(args.device), extra=args.extra
     )
-    scans, split = usable_scans(args, progress)
+    abnormal = abnormal_scans(args.healthy, args.abnormal, args.healthy_label)
+    like = load_model(args.like) if args.like else None
+    scans, split = usable_scans(args, progress, like)
     progress.stage("preparing scans", 0.03, 0.1)
-    data = healthy_data(scans, split, args.work, progress, args.size, args.prepare)
+    data = healthy_data(scans, split, args.work, progress, args.size, like, args.prepare)
     slices, parameters, given = slices_and_parameters(data, options)
     if given:
         raise InputError("a latent size is given", "Leave it out; --sizes says what to try.")
-    lesions = []
-    if data.template.kind == "brain":
-        progress.stage("simulating lesions", 0.1, 0.2)
-        lesions = _lesions(scans, split, data.template)
+    measure = _measure(abnormal, scans, split, data.template, options.device, progress)
     features = features_for(parameters, slices, options, args.output, progress)
 
     def measured(size: int) -> dict[str, float]:
@@ -82,15 +94,47 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         plan = options.plan(args.sweep_steps or args.steps or SWEEP_STEPS, RATE)
         tried = replace(parameters, latent=size)
         method, last = fitted(tried, features, slices, plan, args.output / f"{size}", options.device, progress)
-        return {"validation_error": last["validation_squared_error"]} | labelled(method, lesions, options.device)
+        return {"validation_error": last["validation_squared_error"]} | measure(method)
 
     chosen, rows = sweep(sizes, measured, args.output)
     progress.finish()
     print((args.output / "sweep.tsv").read_text(encoding="utf-8"), end="")
     print(f"chosen without labels: {chosen}")
+    if rising := worse_with_more(rows):
+        log.warning(
+            "the error rises from latent size %d to %d, so that the trainings were too short to compare sizes; give "
+            "more --sweep-steps",
+            *rising,
+        )
     for name in (name for name in rows[0] if name.endswith(("auroc", "ap"))):
         print(f"best by {name}: {max(rows, key=lambda row: row[name])['latent']}")
     return 0
+
+
+def _measure(
+    abnormal: dict[str, Source],
+    scans: dict[str, Source],
+    split: Split,
+    template: Template | PlaneTemplate,
+    device: str,
+    progress: Progress,
+) -> Callable[[Method], dict[str, float]]:
+    """What labels say of a method, of simulated lesions or of abnormal images; nothing without any."""
+    if template.kind == "brain":
+        if abnormal:
+            raise InputError("--abnormal is for 2-D images", "Leave it out: lesions are simulated in brains.")
+        progress.stage("simulating lesions", 0.1, 0.2)
+        lesions = _lesions(scans, split, template)
+        return lambda method: labelled(method, lesions, device)
+    progress.stage("preparing labelled images", 0.1, 0.2)
+    images: list[LabelledImage] = []
+    if abnormal:
+        refuse_both(scans, abnormal)
+        part, names = held_out(split)
+        healthy = {name: scans[name] for name in names}
+        images = labelled_images(healthy, abnormal, template, progress)
+        print(f"labelled images: {len(healthy)} healthy ({part}), {len(abnormal)} abnormal")
+    return lambda method: image_level(method, images, device, progress)
 
 
 def _lesions(

@@ -12,22 +12,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import InputError
 from .manifest import NAME
+from .modelsummary import METHODS_IN_WORDS
 from .threshold import Threshold
 from .training_config import add_choices, settled
 
 if TYPE_CHECKING:
     from .calibration import Pooling
     from .methods.method import Method
+    from .modelfile import Model
     from .progress import Progress
     from .ranks import Ranks
     from .scan_folder import Source
     from .split import Split
     from .training_data import HealthyData
 
-METHODS = (
-    *("atlas", "autoencoder", "latent_restoration", "vae", "context_encoder", "cevae", "vae_tv", "gmvae_tv"),
-    *("vae_gan", "adversarial_autoencoder", "f_anogan", "fpi", "denoising"),
-)
 # A slice has no volume to speak of, and a field of view may have any, so what a healthy one may show is a share of it.
 THRESHOLDS = {"brain": "1ml", "plane": "0.1%", "field": "0.1%"}
 MODALITIES = {"brain": "T1-weighted MR of the brain", "plane": "2-D images", "field": "3-D scans"}
@@ -37,7 +35,7 @@ ROOM_FOR_WEIGHTS = 1e9
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad train``."""
-    parser.add_argument("method", choices=METHODS, help="what to train")
+    parser.add_argument("method", choices=tuple(METHODS_IN_WORDS), help="what to train")
     add_choices(parser)
 
 
@@ -55,7 +53,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         MedADError: If data, split or options cannot be used.
     """
     from .device import resolve
-    from .methods.pooling import POOLING
+    from .methods.pooling import pooling_of
     from .progress import Progress
     from .ranks import joined
 
@@ -67,7 +65,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     args.threshold = Threshold.parse(args.threshold) if args.threshold else None
     args.licence = _licence(args.licence)
     args.work = args.work or args.output.with_suffix(".work")
-    pooling = POOLING[args.method].replaced(args.minimum_mm, args.average_mm)
+    pooling = pooling_of(args.method).replaced(args.minimum_mm, args.average_mm)
     progress = progress or Progress()
     with joined(resolve(args.device)) as (ranks, device):
         if ranks.rank:
@@ -102,6 +100,7 @@ class Trained(NamedTuple):
 def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progress) -> Trained:
     """Find, check, split and prepare the scans, and train on them."""
     from .methods.trainers import TRAINERS, Options
+    from .modelfile import load_model
     from .training_curves import draw_all_curves
     from .training_data import healthy_data
 
@@ -109,9 +108,10 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
     steps = (args.steps, args.prior_steps, args.latent, args.sweep_steps)
     options = Options(*steps, args.seed, device, reduced=reduced, extra=args.extra)
     with ranks.first():
-        scans, split = usable_scans(args, progress)
+        like = load_model(args.like) if args.like else None
+        scans, split = usable_scans(args, progress, like)
         progress.stage("preparing scans", 0.03, 0.1)
-        data = healthy_data(scans, split, args.work, progress, args.size, args.prepare)
+        data = healthy_data(scans, split, args.work, progress, args.size, like, args.prepare)
     if ranks.rank == 0:
         _say(args, _plan_of(data, scans, split))
     folder = args.work / args.method
@@ -123,19 +123,26 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
     return Trained(method, facts, data, scans, split, device)
 
 
-def usable_scans(args: argparse.Namespace, progress: Progress) -> tuple[dict[str, Source], Split]:
-    """The usable scans and which is for what."""
+def usable_scans(
+    args: argparse.Namespace, progress: Progress, like: Model | None = None
+) -> tuple[dict[str, Source], Split]:
+    """The usable scans and which is for what; as for the model `like`, if one is given."""
     from .calibration import fewest
+    from .own_split import split_of_arrays
     from .scan_folder import find_scans
     from .space_choice import chosen_space
     from .spaces import SPACES
     from .split import Split
     from .training_checks import check_disk, check_scans
     from .training_data import bytes_to_prepare
+    from .training_like import check_kind, split_of
 
     scans = find_scans(args.healthy, args.only, args.subjects, args.healthy_label)
     subjects = {name: source.subject for name, source in scans.items()}
-    split = Split.read(args.split) if args.split else None
+    split, longest = Split.read(args.split) if args.split else None, args.size
+    if like is not None:
+        args.prepare = check_kind(like, scans.values(), longest, args.prepare)
+        split, longest = split or split_of(like, scans), max(like.template.image.array.shape[1:])
     if split is not None:
         split.check_found(scans)
         split.check_subjects(subjects)
@@ -144,11 +151,13 @@ def usable_scans(args: argparse.Namespace, progress: Progress) -> tuple[dict[str
     usable = check_scans(scans, args.work / "checks.json", args.skip_bad, args.mixed, progress, args.prepare)
     kind, _ = chosen_space(usable, args.prepare, args.work, progress)
     if split is None:
-        split = Split.automatic(list(usable), args.seed, fewest(mirrored=SPACES[kind].symmetric), subjects)
+        least = fewest(mirrored=SPACES[kind].symmetric)
+        split = split_of_arrays(usable, args.seed, least)
+        split = split or Split.automatic(list(usable), args.seed, least, subjects)
     else:
         split = split.without(scans.keys() - usable.keys())
     kept = sum(file.stat().st_size for file in (args.work / "prepared").glob("*"))
-    needed = bytes_to_prepare(len(split.train + split.validation), kind, args.size)
+    needed = bytes_to_prepare(len(split.train + split.validation), kind, longest)
     check_disk(args.work, needed + ROOM_FOR_WEIGHTS, kept)
     return usable, split
 

@@ -42,7 +42,8 @@ class Choice(NamedTuple):
 
 
 CHOICES = (
-    Choice("healthy", Path, "folder of healthy scans or 2-D images, with or without subfolders", metavar="DIR"),
+    Choice("healthy", Path, "folder of healthy scans or 2-D images, with or without subfolders; or one NPZ file",
+           metavar="DIR"),
     Choice("output", Path, "the model file to write", metavar="NAME.medad", short="-o"),
     Choice("only", str, "pattern of the file names to take, such as '*_T1w.nii.gz'", metavar="PATTERN"),
     Choice("subjects", str, "whose a scan is: sub-XX in its path, else folder, else file (auto); folder; or file",
@@ -50,12 +51,16 @@ CHOICES = (
     Choice("healthy-label", int, "label of the healthy images in NPZ files with labels"),
     Choice("skip-bad", bool, "leave out scans that cannot be used, and copies, instead of refusing"),
     Choice("mixed", bool, "train although the scans seem to be of different kinds"),
-    Choice("split", Path, "JSON that says which scan is for what; else by chance, by subject", metavar="FILE"),
+    Choice("split", Path, "JSON that says which scan is for what; else by chance, by subject, but NPZ files with "
+           "arrays train_* and test_* keep their own split: the test images are only for medad compare and medad sweep",
+           metavar="FILE"),
+    Choice("like", str, "take the template and, without --split, the split of this model, by name or file, so that "
+           "medad compare can judge both", metavar="MODEL"),
     Choice("work", Path, "prepared scans, checkpoints and logs; else NAME.work", metavar="DIR"),
     Choice("seed", int, "of everything random (default 0)", 0),
     Choice("device", str, "auto, cpu, cuda or cuda:N (default auto)", "auto"),
     Choice("steps", int, "training steps of the main network"),
-    Choice("prior-steps", int, "training steps of the second network, such as the prior (latent_restoration)"),
+    Choice("prior-steps", int, "training steps of the second network, such as the prior (..._restoration)"),
     Choice("latent", int, "latent size; else chosen on the validation scans (autoencoder) or the method's own"),
     Choice("sweep-steps", int, "steps for each latent size tried (autoencoder)"),
     Choice("full-precision", bool, "never train in bfloat16"),

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError
@@ -30,7 +31,11 @@ from .space_choice import FIELD, PLANE, chosen_space
 from .spaces import PreparedScan, Space, template_from_tensors
 from .split import Split
 from .template import build_template
+from .training_like import same_space
 from .volume import Volume
+
+if TYPE_CHECKING:
+    from .modelfile import Model
 
 Scan = tuple[np.ndarray, np.ndarray]
 MIXED = "Train on single slices or on volumes, not on both."
@@ -70,6 +75,7 @@ def healthy_data(
     work: Path,
     progress: Progress | None = None,
     longest: int | None = None,
+    like: Model | None = None,
     prepare: str = "auto",
 ) -> HealthyData:
     """Template and prepared scans of a split; what an earlier run left in `work` is used again.
@@ -80,11 +86,12 @@ def healthy_data(
         work: Folder for the prepared scans.
         progress: Told before each scan.
         longest: Pixels along the longer side of the grid, for single slices; None chooses.
+        like: A model whose template is taken instead of a new one.
         prepare: See `chosen_space`.
 
     Raises:
-        InputError: If a scan of the split is missing, `work` belongs to another split, size or kind of space, or only
-            some of the scans are single slices.
+        InputError: If a scan of the split is missing, `work` belongs to another split, size, template or kind of
+            space, or only some of the scans are single slices.
     """
     progress = progress or Progress()
     split.check_found(scans)
@@ -94,8 +101,10 @@ def healthy_data(
         raise InputError(f"{work} was made with another split", "Give another --work folder, or empty this one.")
     if not record.is_file():
         record.write_text(json.dumps(split.to_json(), indent=1), encoding="utf-8")
+    if like is not None and like.template.kind != PLANE:
+        prepare = like.template.kind
     kind, why = chosen_space({name: scans[name] for name in split.train}, prepare, work, progress)
-    template = _template(scans, split, work, progress, longest, kind)
+    template = _template(scans, split, work, progress, longest, kind, like)
     names, found = split.train + split.validation, []
     for number, name in enumerate(names):
         progress.update(number / len(names), f"preparing {name}, {number + 1} of {len(names)}")
@@ -122,20 +131,31 @@ def prepared_scans(
     found = []
     for name in names:
         progress.update(len(found) / max(len(names), 1), f"preparing {name}")
-        found.append(_brought(scans[name], template))
+        found.append(brought(scans[name], template))
     return found
 
 
 def _template(
-    scans: dict[str, Source], split: Split, work: Path, progress: Progress, longest: int | None, kind: str
+    scans: dict[str, Source],
+    split: Split,
+    work: Path,
+    progress: Progress,
+    longest: int | None,
+    kind: str,
+    like: Model | None,
 ) -> Space:
     tensors, parameters = work / "template.safetensors", work / "template.json"
     if tensors.is_file() and parameters.is_file():
         kept = template_from_tensors(json.loads(parameters.read_text(encoding="utf-8")), load_file(tensors))
         if longest is not None and max(kept.image.array.shape[1:]) != longest:
             raise InputError(f"{work} was made with another size", "Give another --work folder, or empty this one.")
+        if like is not None and not same_space(kept, like.template):
+            problem = f"{work} was made with another template than that of {like.name}"
+            raise InputError(problem, "Give another --work folder, or empty this one.")
         return kept
-    if kind == PLANE:
+    if like is not None:
+        built = like.template
+    elif kind == PLANE:
         built = build_plane_template(split.train, lambda name: _single_slice(scans[name]), longest, progress)
     elif longest is not None:
         raise InputError("--size is for single slices, and these scans are volumes", "Leave it out.")
@@ -171,8 +191,8 @@ def _whole_brain(source: Source) -> tuple[Volume, np.ndarray]:
     return _whole_volume(source, volume), brain
 
 
-def _brought(source: Source, template: Space) -> PreparedScan:
-    """A scan in the template's space."""
+def brought(source: Source, template: Space) -> PreparedScan:
+    """A scan in the template's space; raises InputError if it is of another kind."""
     if isinstance(template, Template):
         return template.prepared(*_whole_brain(source))
     volume = _single_slice(source) if template.kind == PLANE else _whole_volume(source)
@@ -184,7 +204,7 @@ def _prepared(name: str, source: Source, template: Space, work: Path) -> Scan:
     try:
         kept = load_file(file)
     except (OSError, SafetensorError):
-        scan = _brought(source, template)
+        scan = brought(source, template)
         kept = {"image": scan.image.astype(np.float16), "mask": scan.mask.astype(np.uint8)}
         file.parent.mkdir(exist_ok=True)
         save_file(kept, file)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from .methods.latent_restoration import LatentRestoration
 from .methods.method import Method
 from .methods.resampling import resample_codes
+from .methods.volume_restoration import VolumeRestoration
 from .slices import examined_slices
 from .training_data import HealthyData
 
@@ -38,7 +39,7 @@ def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -
         shown = used if flat else used[np.linspace(len(used) * 0.08, len(used) * 0.92, COLUMNS).astype(int)]
         only = np.zeros_like(mask)
         only[shown] = mask[shown]
-        result = method.restore(image, only, seed=0)
+        result = method.restore(image, mask if isinstance(method, VolumeRestoration) else only, seed=0)
         for kept, volume in ((images, image), (restored, result.restored), (scores, result.score)):
             kept += [volume[z] for z in shown]
         examined.append(result.score[only])
@@ -48,30 +49,39 @@ def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -
     _montage(rows, written[0])
     if isinstance(method, LatentRestoration):
         written.append(folder / f"{name}-samples.png")
-        positions = np.zeros(COLUMNS) if flat else np.linspace(-0.4, 0.4, COLUMNS, dtype=np.float32)
-        drawn = [prior_samples(method, float(position), 3, n if flat else 0) for n, position in enumerate(positions)]
+        drawn = _drawn_slices(method, 3, flat)
         _montage([(f"drawn from the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(3)], written[1])
     return written
 
 
+def _drawn_slices(method: LatentRestoration, count: int, flat: bool) -> list[np.ndarray]:
+    """For each column, slices (count, Y, X) that the prior draws: of volumes, several heights of the same ones."""
+    if isinstance(method, VolumeRestoration):
+        volumes = prior_samples(method, 0.0, count)
+        heights = np.linspace(0.1, 0.9, COLUMNS) * (volumes.shape[1] - 1)
+        return [volumes[:, int(height)] for height in heights]
+    positions = np.zeros(COLUMNS) if flat else np.linspace(-0.4, 0.4, COLUMNS, dtype=np.float32)
+    return [prior_samples(method, float(position), count, n if flat else 0) for n, position in enumerate(positions)]
+
+
 def prior_samples(method: LatentRestoration, position: float, count: int, seed: int = 0) -> np.ndarray:
-    """Slices drawn from the prior alone, (count, Y, X).
+    """Slices drawn from the prior alone, (count, Y, X), or volumes, (count, Z, Y, X).
 
     Args:
         method: Trained.
-        position: Slice coordinate in [-0.5, 0.5].
+        position: Slice coordinate in [-0.5, 0.5]; 0 for volumes.
         count: How many.
         seed: Of the noise.
     """
-    h, w = method.parameters.grid
+    grid, length = method.parameters.grid, method.prior.length
     with torch.inference_mode():
         where = torch.tensor([position])
-        codes = torch.zeros(1, h * w, dtype=torch.long)
+        codes = torch.zeros(1, length, dtype=torch.long)
         logits, cache = method.prior.fill(codes, where)
-        everything = torch.ones(h * w, dtype=torch.bool)
+        everything = torch.ones(length, dtype=torch.bool)
         key = (seed, int(round((position + 0.5) * 1e6)))
         drawn = resample_codes(method.prior, codes[0], where, everything, logits[0], cache, count, key)
-        return method.vqvae.decode(drawn.view(count, h, w), where.expand(count)).float()[:, 0].numpy()
+        return method.vqvae.pictures(drawn.view(count, *grid), where.expand(count))[:, 0].numpy()
 
 
 def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> None:

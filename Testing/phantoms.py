@@ -98,12 +98,8 @@ def coarse_template(scans, progress=None) -> tuple[Template, list[Prepared]]:
     return build_template(scans, MODEL_SHAPE, MODEL_SPACING, progress)
 
 
-@functools.cache
-def toy_models() -> ToyModels:
-    """The toy models, trained once in a test run; nobody may write into their folders."""
-    keep = tempfile.TemporaryDirectory(prefix="toy-models-")
-    toy_models.keep = keep
-    folder = Path(keep.name)
+def toy_heads(folder: Path) -> ToyModels:
+    """The toy heads in a folder, and no models yet."""
     healthy = folder / "healthy"
     healthy.mkdir()
     split = {part: [f"head-{number}" for number in numbers] for part, numbers in PARTS.items()}
@@ -111,9 +107,19 @@ def toy_models() -> ToyModels:
         volume, _ = head(number)
         volume.write(healthy / f"{volume.name}.nii.gz")
     (folder / "split.json").write_text(json.dumps(split))
+    return ToyModels(healthy, folder / "split.json", folder / "work", {})
+
+
+@functools.cache
+def toy_models() -> ToyModels:
+    """The toy models, trained once in a test run; nobody may write into their folders."""
+    keep = tempfile.TemporaryDirectory(prefix="toy-models-")
+    toy_models.keep = keep
+    folder = Path(keep.name)
+    toy = toy_heads(folder)
     methods = ("atlas", "autoencoder", "latent_restoration")
     models = {method: folder / "models" / f"toy-{method.replace('_', '-')}.medad" for method in methods}
-    toy = ToyModels(healthy, folder / "split.json", folder / "work", models)
+    toy.models.update(models)
     for method, output in models.items():
         toy.train(method, output)
     return toy

@@ -6,36 +6,22 @@ import numpy as np
 import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
+from toy_codes import random_networks, toy_parameters
 
 from MedADLib.errors import Cancelled, ModelError
 from MedADLib.methods import latent_restoration, slicewise
-from MedADLib.methods.latent_restoration import LatentRestoration, LatentRestorationParameters
+from MedADLib.methods.latent_restoration import LatentRestoration
 from MedADLib.methods.training_latent_restoration import with_thresholds
 from MedADLib.progress import Progress
 from MedADLib.slices import slice_positions
 
-SMALL = LatentRestorationParameters(
-    size=(16, 24), channels=(8, 16), residual_layers=1, codes=8, width=4, prior_width=16, prior_layers=2, prior_heads=2
-)
+SMALL = toy_parameters()
 PLACES = 4 * 6
 
 
 @pytest.fixture(scope="module")
 def networks() -> LatentRestoration:
-    """Random networks with a codebook whose codes are all used, and a prior that prefers some codes clearly."""
-    method = LatentRestoration.untrained(SMALL, seed=4)
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        images, where = torch.rand(16, 1, 16, 24, generator=generator), torch.zeros(16)
-        method.vqvae.train()
-        for _ in range(10):
-            method.vqvae.loss(images, torch.ones_like(images), where)
-        method.vqvae.eval()
-        for parameter in method.prior.parameters():
-            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    for network in (method.vqvae, method.prior):
-        network.requires_grad_(False)
-    return method
+    return random_networks(LatentRestoration, SMALL)
 
 
 def with_settings(networks: LatentRestoration, **settings) -> LatentRestoration:

@@ -10,7 +10,7 @@ from phantoms import head, one_thread  # noqa: F401
 
 from MedADLib import benchmark_cases, sweep_command, training_data
 from MedADLib.errors import InputError
-from MedADLib.methods.latent_sweep import sweep
+from MedADLib.methods.latent_sweep import sweep, worse_with_more
 from MedADLib.methods.method import Restoration
 from MedADLib.sweep_command import _lesions, labelled
 from MedADLib.training_data import HealthyData
@@ -22,6 +22,7 @@ def test_a_sweep_writes_each_size_and_marks_the_choice(tmp_path):
 
     def measured(size):
         asked.append(size)
+        assert (tmp_path / "new" / "sweep.png").exists() == (len(asked) > 3)
         return {"validation_error": errors[size], "pixel_ap": 0.1 * size}
 
     chosen, rows = sweep(list(errors), measured, tmp_path / "new")
@@ -30,6 +31,14 @@ def test_a_sweep_writes_each_size_and_marks_the_choice(tmp_path):
     table = (tmp_path / "new" / "sweep.tsv").read_text().splitlines()
     assert table[0].split("\t") == ["latent", "validation_error", "pixel_ap"] and table[3] == "4\t0.02\t0.4"
     assert (tmp_path / "new" / "sweep.png").stat().st_size > 5000
+
+
+def test_errors_that_rise_with_the_size_tell_of_short_trainings():
+    def rows(*errors):
+        return [{"latent": 2**n, "validation_error": error} for n, error in enumerate(errors)]
+
+    assert worse_with_more(rows(0.018, 0.013, 0.015, 0.018, 0.012)) == (2, 8)
+    assert worse_with_more(rows(0.018, 0.013, 0.0125, 0.013)) is None
 
 
 @pytest.mark.parametrize("sizes", [[4, 8], [4, 8, 8], [8, 4, 16], [0, 1, 2]])

@@ -52,7 +52,7 @@ def test_going_on_from_the_cache_is_the_same_as_starting_anew(prior, stops):
     _, cache = prior.fill(old, where)
     wanted = prior(new, where)
     for before, place in zip(stops, stops[1:]):
-        logits = prior.extend(new[:, before:place], where, before + 1, cache)
+        logits = prior.extend(new, where, before + 1, place + 1, cache)
         assert torch.allclose(logits, wanted[:, place], atol=1e-5)
 
 
@@ -62,7 +62,7 @@ def test_copies_of_a_cache_leave_the_original_alone(prior):
     keys = cache.keys.clone()
     copies = cache.copies(1, 4)
     assert copies.keys.shape[1] == 4 and torch.equal(copies.keys[:, 3], keys[:, 1])
-    prior.extend(some_codes(4, 5)[:, 2:8], where[1:].expand(4), 3, copies)
+    prior.extend(some_codes(4, 5), where[1:].expand(4), 3, 9, copies)
     assert torch.equal(cache.keys, keys)
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
 
+from MedADLib.methods import resampling
 from MedADLib.methods.resampling import gumbel, resample_codes
 from MedADLib.networks.prior import CodePrior
 
@@ -12,9 +13,9 @@ CODES = 9
 GRIDS = [(1, 7), (3, 5), (4, 4)]
 
 
-def random_prior(length: int, seed: int = 0) -> CodePrior:
+def random_prior(length: int, seed: int = 0, further: tuple[int, ...] = ()) -> CodePrior:
     torch.manual_seed(seed)
-    prior = CodePrior(CODES, length, width=16, layers=2, heads=4).eval()
+    prior = CodePrior(CODES, length, width=16, layers=2, heads=4, further=further).eval()
     for parameter in prior.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return prior.requires_grad_(False)
@@ -64,6 +65,21 @@ def test_resampling_is_the_naive_one_made_faster(grid, pattern, samples):
     assert found.shape == (samples, length) and found.dtype == torch.int64
     assert torch.equal(found, naive(prior, codes, unlikely, samples))
     assert torch.equal(found[:, ~unlikely], codes[~unlikely].expand(samples, -1))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+@pytest.mark.parametrize("pattern", ["first", "neighbours", "some", "all"])
+def test_so_it_is_where_the_prior_is_shown_further_codes_and_few_samples_are_drawn_at_once(
+    pattern, at_once, monkeypatch
+):
+    prior, codes = random_prior(27, further=(3, 9)), torch.arange(27) % CODES
+    monkeypatch.setattr(resampling, "PLACES_AT_ONCE", 27 * at_once)
+    told = []
+    unlikely, where = patterns(27)[pattern], torch.tensor([0.1])
+    logits, cache = prior.fill(codes[None], where)
+    found = resample_codes(prior, codes, where, unlikely, logits[0], cache, 5, (0, 5), told.append)
+    assert torch.equal(found, naive(prior, codes, unlikely, 5))
+    assert told == sorted(told) and told[-1] == pytest.approx(1) and len(told) == unlikely.sum() * -(-5 // at_once)
 
 
 def test_the_first_samples_are_the_same_however_many_are_drawn_and_keys_count():

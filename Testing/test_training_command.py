@@ -130,10 +130,9 @@ def test_what_cannot_be_done_is_told_before_any_training(toy, tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_method_of_the_registry_can_be_trained_and_has_its_pooling():
+def test_every_method_of_the_registry_can_be_trained_and_is_said_in_words():
     from MedADLib.methods import METHODS
-    from MedADLib.methods.pooling import POOLING
     from MedADLib.methods.trainers import TRAINERS
-    from MedADLib.training_command import METHODS as OFFERED
+    from MedADLib.modelsummary import METHODS_IN_WORDS
 
-    assert set(METHODS) == set(TRAINERS) == set(POOLING) == set(OFFERED)
+    assert set(METHODS) == set(TRAINERS) == set(METHODS_IN_WORDS)

@@ -9,11 +9,14 @@ from .context_encoding import ContextEncoder, ContextVAE
 from .denoising import Denoising
 from .f_anogan import FAnoGAN
 from .fpi import FPI
+from .implicit_field import ImplicitField
 from .latent_restoration import LatentRestoration
 from .method import Method, Restoration
+from .morphaeus import MorphAEus
 from .tv_restoration import GMVAETV, VAETV
 from .vae import VariationalAutoencoder
 from .vae_gan import VAEGANReconstruction
+from .volume_restoration import VolumeRestoration
 
 METHODS: dict[str, type] = {
     method.name: method
@@ -31,6 +34,9 @@ METHODS: dict[str, type] = {
         FAnoGAN,
         FPI,
         Denoising,
+        ImplicitField,
+        MorphAEus,
+        VolumeRestoration,
     )
 }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..networks.holes import Holes
+from ..networks.pixel_error import Error
 from ..networks.vae import VAE
 from .vae import VAEParameters, VariationalAutoencoder
 
@@ -28,7 +29,7 @@ class ContextVAEParameters(VAEParameters):
     """
 
     kl_weight: float = 0.01
-    error: Literal["l2", "l1"] = "l1"
+    error: Error = "l1"
     score: Literal["reconstruction", "kl_gradient", "product"] = "product"
     sample_score: Literal["reconstruction", "kl", "elbo"] = "elbo"
     over_slices: Literal["mean", "max"] = "max"
@@ -58,6 +59,7 @@ class ContextVAEParameters(VAEParameters):
             self.error,
             context=self.context,
             holes=self.holes(),
+            centres=self.centres,
         )
 
 
@@ -78,7 +80,7 @@ class ContextEncoderParameters(ContextVAEParameters):
         largest_hole: 20/128.
     """
 
-    error: Literal["l2", "l1"] = "l2"
+    error: Error = "l2"
     score: Literal["reconstruction"] = "reconstruction"
     sample_score: Literal["reconstruction"] = "reconstruction"
     over_slices: Literal["mean", "max"] = "mean"

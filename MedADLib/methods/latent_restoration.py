@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 
+from ..entries import added
+from ..networks.pixel_error import check_centres
 from ..networks.prior import Cache, CodePrior, likelihood_of
 from ..networks.vqvae import VQVAE
 from ..progress import Progress
 from .method import Restoration
 from .resampling import resample_codes
 from .slicewise import load_network, network_tensors, slice_batches, with_prefix
+
+# Of the time that a slice takes.
+DRAWING = 0.8
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,8 @@ class LatentRestorationParameters:
         sample_nll: λ of the sample score in nats.
         samples: Restorations S of each slice.
         sharpness: k of the weights softmax(k / mean residual).
+        error: Of a pixel: "l1", or "categorical", the cross-entropy of intensity classes, see `PixelError`.
+        centres: Intensities of the classes of a categorical error; the first is 0, the class of the background.
     """
 
     size: tuple[int, ...] = (160, 160)
@@ -46,38 +56,54 @@ class LatentRestorationParameters:
     sample_nll: float = 1e9
     samples: int = 15
     sharpness: float = 3.0
+    error: Literal["l1", "categorical"] = added("l1")
+    centres: tuple[float, ...] = added(())
+
+    dimensions: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         levels = len(self.channels)
         if (
-            len(self.size) != 2
+            len(self.coded) != self.dimensions
             or not 1 <= levels <= 6
-            or any(n % (1 << levels) or not 0 < n <= 1024 for n in self.size)
+            or any(n % (1 << levels) or not 0 < n <= 1024 for n in self.coded)
         ):
-            raise ValueError("the slice size must be 2-D and divisible by 2 to the number of levels")
+            raise ValueError(f"the size must be {self.dimensions}-D and divisible by 2 to the number of levels")
         numbers = (*self.channels, self.residual_layers, self.codes, self.width, self.prior_width, self.prior_layers)
         if min(numbers) < 1 or self.prior_heads < 1 or self.prior_width % self.prior_heads:
             raise ValueError("network sizes must be positive, the prior's width divisible by its heads")
         # A model file names these sizes: networks must not take more memory than the file could ever fill.
         if max(self.channels) > 512 or self.residual_layers > 8 or self.codes > 4096 or self.width > 1024:
             raise ValueError("at most 512 channels, 8 residual layers, 4096 codes and a code width of 1024 are allowed")
-        if self.prior_width > 1024 or self.prior_layers > 32 or self.grid[0] * self.grid[1] > 1 << 14:
-            raise ValueError("at most a prior width of 1024, 32 layers and 16384 codes a slice are allowed")
+        if self.prior_width > 1024 or self.prior_layers > 32 or math.prod(self.grid) > 1 << 14:
+            raise ValueError("at most a prior width of 1024, 32 layers and 16384 codes of a scan are allowed")
         positive = self.sharpness > 0 and self.restoration_nll >= 0 and self.sample_nll >= 0
         if not 0 < self.samples <= 1000 or not positive:
             raise ValueError("samples must be 1 to 1000, sharpness positive, thresholds not negative")
+        check_centres(self.error, self.centres)
 
     @property
-    def grid(self) -> tuple[int, int]:
+    def coded(self) -> tuple[int, ...]:
+        """Shape of what is turned into codes."""
+        return self.size
+
+    @property
+    def grid(self) -> tuple[int, ...]:
         """Code grid (h, w)."""
-        return self.size[0] >> len(self.channels), self.size[1] >> len(self.channels)
+        return tuple(n >> len(self.channels) for n in self.coded)
+
+    @property
+    def further(self) -> tuple[int, ...]:
+        """How many places back the codes lie that the prior is shown besides the one before."""
+        return ()
 
 
 class LatentRestoration:
     """Codes that the prior finds unlikely are drawn anew; what changes in the picture is unusual."""
 
     name = "latent_restoration"
-    Parameters = LatentRestorationParameters
+    Parameters: ClassVar[type] = LatentRestorationParameters
+    unit: ClassVar[str] = "slice"
 
     def __init__(self, parameters: LatentRestorationParameters, vqvae: VQVAE, prior: CodePrior):
         self.parameters, self.vqvae, self.prior = parameters, vqvae, prior
@@ -87,10 +113,12 @@ class LatentRestoration:
         """Fresh weights from a seed."""
         p = parameters
         torch.manual_seed(seed)
-        vqvae = VQVAE(tuple(p.channels), p.residual_layers, p.codes, p.width)
+        vqvae = VQVAE(tuple(p.channels), p.residual_layers, p.codes, p.width, p.error, p.centres, p.dimensions)
         torch.manual_seed(seed + 1)
-        prior = CodePrior(p.codes, p.grid[0] * p.grid[1], p.prior_width, p.prior_layers, p.prior_heads)
-        return cls(parameters, vqvae.to(memory_format=torch.channels_last), prior)
+        prior = CodePrior(
+            p.codes, math.prod(p.grid), p.prior_width, p.prior_layers, p.prior_heads, further=p.further
+        )
+        return cls(parameters, vqvae, prior)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """The weights of both networks."""
@@ -104,7 +132,6 @@ class LatentRestoration:
         strays = {key: value for key, value in tensors.items() if not key.startswith(("vqvae.", "prior."))}
         load_network(cls.name, method.vqvae, vqvae | strays)
         load_network(cls.name, method.prior, prior)
-        method.vqvae.to(memory_format=torch.channels_last)
         return method
 
     def fits(self, shape: tuple[int, ...]) -> bool:
@@ -120,65 +147,102 @@ class LatentRestoration:
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Restoration:
-        """Score Σ ω |x − x_s| over S restorations; sample score Σ NLL·1[NLL > λ]. See `Method.restore`."""
+        """Score Σ ω e(x, x_s) over S restorations; sample score Σ NLL·1[NLL > λ]. See `Method.restore`."""
         p = self.parameters
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()
         score, restored = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
-        spread = float(image[mask].std()) + 1e-6
+        unit = 1.0 if p.error == "categorical" else float(image[mask].std()) + 1e-6
         sample_score, redrawn, slices = 0.0, 0, 0
         with torch.inference_mode():
-            for chosen, batch, positions in slice_batches(image, mask, device, progress):
+            for chosen, batch, positions in slice_batches(image, mask, device, progress, unit=self.unit):
                 codes = self.vqvae.encode(batch, positions).flatten(1)
                 logits, cache = self.prior.fill(codes, positions)
-                nll = likelihood_of(logits, codes)
+                counted = torch.from_numpy(self._counted(mask[chosen])).to(device)
+                nll = torch.where(counted, likelihood_of(logits, codes), 0)
                 unlikely = nll > p.restoration_nll
                 sample_score += float(torch.where(nll > p.sample_nll, nll, 0).double().sum())
                 redrawn, slices = redrawn + int(unlikely.sum()), slices + len(chosen)
                 for row, index in enumerate(chosen):
+                    where = positions[row : row + 1]
+                    done = (progress, int(index), len(image))
                     own = Cache(cache.keys[:, row : row + 1], cache.values[:, row : row + 1])
                     copies = resample_codes(
                         self.prior,
                         codes[row],
-                        positions[row : row + 1],
+                        where,
                         unlikely[row],
                         logits[row],
                         own,
                         p.samples,
                         (seed, int(index)),
+                        self._teller(*done, 0.0, DRAWING),
                     )
-                    restored[index], score[index] = self._compare(copies, positions[row : row + 1], batch[row], spread)
-                    if progress is not None:
-                        progress.update(float(index) / len(image), f"restoring slice {index}")
-        facts = {"codes_redrawn_per_slice": redrawn / max(slices, 1), "slices": slices}
+                    told = self._teller(*done, DRAWING, 1.0)
+                    restored[index], score[index] = self._compare(copies, where, batch[row], unit, told)
+        facts = {f"codes_redrawn_per_{self.unit}": redrawn / max(slices, 1), f"{self.unit}s": slices}
         restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
         return Restoration(np.where(mask, score, 0).astype(np.float32), restored, sample_score, facts)
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
         """Negative log-likelihood of the codes that hold brain, in nats, (n,); λ is a percentile of these."""
         found = []
-        h, w = self.parameters.grid
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()
         with torch.inference_mode():
             for chosen, batch, positions in slice_batches(image, mask, device, None):
                 codes = self.vqvae.encode(batch, positions).flatten(1)
-                brain = mask[chosen].reshape(len(chosen), h, mask.shape[1] // h, w, mask.shape[2] // w).any(axis=(2, 4))
-                found.append(self.prior.nll(codes, positions).cpu().numpy()[brain.reshape(len(chosen), -1)])
+                found.append(self.prior.nll(codes, positions).cpu().numpy()[self._with_brain(mask[chosen])])
         return np.concatenate(found)
 
+    def _with_brain(self, masks: np.ndarray) -> np.ndarray:
+        """Codes whose patches hold brain, bool (n, length), of masks (n, Y, X)."""
+        grid, size = self.parameters.grid, self.parameters.coded
+        patches = masks.reshape(len(masks), *(n for g, s in zip(grid, size) for n in (g, s // g)))
+        return patches.any(axis=tuple(range(2, patches.ndim, 2))).reshape(len(masks), -1)
+
+    def _counted(self, masks: np.ndarray) -> np.ndarray:
+        """Codes that may be drawn anew and add to the sample score, bool (n, length): those of whole slices."""
+        return np.ones((len(masks), self.prior.length), bool)
+
+    def _teller(
+        self, progress: Progress | None, index: int, count: int, start: float, stop: float
+    ) -> Callable[[float], None]:
+        """What is told how far some work is, in [0, 1], that lasts from `start` to `stop` of a slice."""
+
+        def told(done: float) -> None:
+            if progress is not None:
+                part = start + (stop - start) * done
+                progress.update((index + part) / count, f"restoring {self.unit} {index + 1} of {count}")
+
+        return told
+
+    def _decoded(self, codes: torch.Tensor, position: torch.Tensor, told: Callable[[float], None]) -> torch.Tensor:
+        """What the decoder makes of codes (n, length), (n, channels, Y, X)."""
+        grids = codes.view(-1, *self.parameters.grid)
+        decoded = self.vqvae.decode(grids, position.expand(len(grids)))
+        told(1.0)
+        return decoded
+
     def _compare(
-        self, copies: torch.Tensor, position: torch.Tensor, image: torch.Tensor, spread: float
+        self,
+        copies: torch.Tensor,
+        position: torch.Tensor,
+        image: torch.Tensor,
+        unit: float,
+        told: Callable[[float], None],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Weighted restoration and residual of one slice.
 
-        The weights divide by the *mean* residual of a restoration, in units of the scan's spread; with the sum over
-        all pixels, as the formula is sometimes printed, all weights would be the same.
+        The weights divide by the *mean* residual of a restoration, in units of the scan's spread, or in nats if it is
+        a cross-entropy; with the sum over all pixels, as the formula is sometimes printed, all weights would be the
+        same.
         """
         distinct, counts = torch.unique(copies, dim=0, return_counts=True)
-        h, w = self.parameters.grid
-        pictures = self.vqvae.decode(distinct.view(-1, h, w), position.expand(len(distinct))).float()[:, 0]
-        residuals = (pictures - image).abs()
-        closeness = self.parameters.sharpness / (residuals.mean(dim=(1, 2)) / spread).clamp_min(1e-6)
-        weights = torch.softmax(closeness + counts.to(closeness.dtype).log(), dim=0)[:, None, None]
+        decoded = self._decoded(distinct, position, told)
+        pictures = self.vqvae.compare.picture(decoded)[:, 0]
+        residuals = self.vqvae.compare(decoded, image.expand(len(decoded), *image.shape))[:, 0]
+        closeness = self.parameters.sharpness / (residuals.flatten(1).mean(dim=1) / unit).clamp_min(1e-6)
+        weights = torch.softmax(closeness + counts.to(closeness.dtype).log(), dim=0)
+        weights = weights.view(-1, *[1] * image[0].ndim)
         return (weights * pictures).sum(0).cpu().numpy(), (weights * residuals).sum(0).cpu().numpy()

@@ -17,6 +17,9 @@ from ..ranks import Ranks
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 ERROR = "validation_error"
+FEWEST = 3
+# The noise of a training; errors of converged ones fall.
+CLEARLY = 1.1
 
 Row = dict[str, float]
 
@@ -27,8 +30,8 @@ def sweep(sizes: Sequence[int], measured: Callable[[int], Row], folder: Path) ->
     Args:
         sizes: Increasing latent sizes, at least 3.
         measured: Trains with a size, and gives what was measured: ``validation_error``, which chooses, and whatever
-            else is worth a column, such as ``slice_auroc``.
-        folder: Where table and picture go; written anew after each size.
+            else is worth a column, such as ``slice_auroc`` or ``image_auroc``.
+        folder: Where table and picture go; written anew after each size, the picture from the third on.
 
     Returns:
         The chosen size, and a row for each size with its ``latent``.
@@ -43,15 +46,18 @@ def sweep(sizes: Sequence[int], measured: Callable[[int], Row], folder: Path) ->
         rows.append({"latent": size} | measured(size))
         if speaks:
             _write_table(folder / "sweep.tsv", rows)
-    chosen = elbow(sizes, [row[ERROR] for row in rows])
-    if speaks:
-        draw(rows, chosen, folder / "sweep.png")
+        if len(rows) < FEWEST:
+            continue
+        # Of an interrupted sweep, the curve of the sizes so far is there to be looked at.
+        chosen = elbow(sizes[: len(rows)], [row[ERROR] for row in rows])
+        if speaks:
+            draw(rows, chosen, folder / "sweep.png")
     return chosen, rows
 
 
 def check_sizes(sizes: Sequence[int]) -> None:
     """Raise InputError if there are fewer than 3 sizes, or they do not increase."""
-    if len(sizes) < 3 or min(sizes) < 1 or np.diff(sizes).min() <= 0:
+    if len(sizes) < FEWEST or min(sizes) < 1 or np.diff(sizes).min() <= 0:
         raise InputError("a sweep needs at least 3 increasing latent sizes", "For example 1,2,4,8,16,32,64,128.")
 
 
@@ -75,6 +81,24 @@ def elbow(sizes: Sequence[int], errors: Sequence[float]) -> int:
     return int(sizes[int(np.argmax((1 - d) - e))])
 
 
+def worse_with_more(rows: Sequence[Row]) -> tuple[int, int] | None:
+    """Two latent sizes of which the larger has clearly the larger error, although it could do all that the smaller can.
+
+    Then the networks were not trained for long enough to be compared, and neither the choice nor the curve of what
+    labels say means much.
+
+    Args:
+        rows: As `sweep` gives them.
+
+    Returns:
+        The pair farthest apart; None if error does not rise by `CLEARLY`.
+    """
+    pairs = [(one, other) for n, one in enumerate(rows) for other in rows[n + 1 :]]
+    smaller, larger = max(pairs, key=lambda pair: pair[1][ERROR] / pair[0][ERROR])
+    clear = larger[ERROR] > CLEARLY * smaller[ERROR]
+    return (int(smaller["latent"]), int(larger["latent"])) if clear else None
+
+
 def draw(rows: Sequence[Row], chosen: int, path: Path) -> None:
     """Draw validation error, and below it what labels say where there are any, against the latent size.
 
@@ -87,19 +111,21 @@ def draw(rows: Sequence[Row], chosen: int, path: Path) -> None:
     from matplotlib.figure import Figure
 
     labelled = [name for name in rows[0] if name.endswith(("auroc", "ap"))]
-    figure = Figure(figsize=(5, 5.6 if labelled else 3), layout="constrained")
+    figure = Figure(figsize=(6.4, 6 if labelled else 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(2 if labelled else 1, 1, sharex=True, squeeze=False)[:, 0]
     sizes = [row["latent"] for row in rows]
     panels[0].plot(sizes, [row[ERROR] for row in rows], "o-", color="black", label="healthy validation scans")
-    panels[0].set_ylabel("reconstruction error")
+    panels[0].set_ylabel("squared reconstruction error")
     for name in labelled:
-        panels[1].plot(sizes, [row[name] for row in rows], "o-", label=name.replace("_", " "))
+        what, measure = name.rsplit("_", 1)
+        panels[1].plot(sizes, [row[name] for row in rows], "o-", label=f"{what} {measure.upper()}")
     if labelled:
-        panels[1].set_ylabel("simulated lesions")
+        panels[1].set_ylabel("labelled images" if labelled[0].startswith("image") else "simulated lesions")
     for axes in panels:
         axes.axvline(chosen, linestyle="--", color="grey", label=f"chosen without labels: {chosen}")
-        axes.legend(fontsize=8)
+        # Above the axes, where it covers no curve.
+        axes.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=5, frameon=False, borderaxespad=0)
     panels[-1].set_xscale("log", base=2)
     panels[-1].set_xticks(sizes, [str(size) for size in sizes])
     panels[-1].set_xlabel("latent size")

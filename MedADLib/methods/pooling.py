@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from ..calibration import Pooling
 
-SLICE_WISE = Pooling(6.0, 14.0)
 # Chosen for the autoencoder and latent restoration; the others were not tuned yet.
-POOLING: dict[str, Pooling] = {
-    "atlas": Pooling(0.0, 6.0),
-    **dict.fromkeys(
-        (
-            *("autoencoder", "latent_restoration", "vae", "context_encoder", "cevae", "vae_tv", "gmvae_tv"),
-            *("vae_gan", "adversarial_autoencoder", "f_anogan", "fpi", "denoising"),
-        ),
-        SLICE_WISE,
-    ),
-}
+USUAL = Pooling(6.0, 14.0)
+TUNED: dict[str, Pooling] = {"atlas": Pooling(0.0, 6.0)}
+
+
+def pooling_of(method: str) -> Pooling:
+    """The pooling of a method by its name."""
+    return TUNED.get(method, USUAL)

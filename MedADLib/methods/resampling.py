@@ -1,11 +1,16 @@
-"""Draws the unlikely codes of a slice anew from the prior, several times."""
+"""Draws the unlikely codes of a slice or volume anew from the prior, several times."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from ..networks.prior import Cache, CodePrior
+
+# Samples of a volume would fill the memory with their caches if all were drawn at once.
+PLACES_AT_ONCE = 1 << 13
 
 
 def resample_codes(
@@ -17,8 +22,9 @@ def resample_codes(
     cache: Cache,
     samples: int,
     noise_key: tuple[int, int],
+    told: Callable[[float], None] = lambda done: None,
 ) -> torch.Tensor:
-    """Restorations of one slice: codes marked unlikely are sampled, the others kept, in raster order.
+    """Restorations of one slice or volume: codes marked unlikely are sampled, the others kept, in raster order.
 
     The places before the first unlikely code are never evaluated again, for `logits` and `cache` of the likelihood
     pass hold them; the kept codes between two unlikely ones go through the prior in one piece; nothing is evaluated
@@ -34,6 +40,7 @@ def resample_codes(
         cache: Of the slice's own codes, with one sample.
         samples: How many restorations S.
         noise_key: Seed and slice number.
+        told: Called with the part done, in [0, 1], after each place; may raise to stop.
 
     Returns:
         int64 (S, length).
@@ -42,15 +49,16 @@ def resample_codes(
     places = unlikely.nonzero()[:, 0].tolist()
     if not places:
         return restored
-    cache = cache.copies(0, samples)
-    positions = position.expand(samples)
-    current = logits[places[0]].expand(samples, -1)
-    for number, place in enumerate(places):
-        if number:
-            before = places[number - 1]
-            current = prior.extend(restored[:, before:place], positions, before + 1, cache)
-        noise = gumbel(noise_key, place, samples, prior.codes).to(current.device)
-        restored[:, place] = (current.float() + noise).argmax(dim=1)
+    for part in torch.arange(samples).split(max(PLACES_AT_ONCE // len(codes), 1)):
+        own, positions = cache.copies(0, len(part)), position.expand(len(part))
+        drawn = restored[part[0] : part[-1] + 1]
+        current = logits[places[0]].expand(len(part), -1)
+        for number, place in enumerate(places):
+            if number:
+                current = prior.extend(drawn, positions, places[number - 1] + 1, place + 1, own)
+            noise = gumbel(noise_key, place, samples, prior.codes)[part].to(current.device)
+            drawn[:, place] = (current.float() + noise).argmax(dim=1)
+            told((int(part[0]) + len(part) * (number + 1) / len(places)) / samples)
     return restored
 
 

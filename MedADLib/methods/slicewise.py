@@ -41,7 +41,13 @@ def with_prefix(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.nda
 
 
 def slice_batches(
-    image: np.ndarray, mask: np.ndarray, device: str, progress: Progress | None, start: float = 0.0, stop: float = 1.0
+    image: np.ndarray,
+    mask: np.ndarray,
+    device: str,
+    progress: Progress | None,
+    start: float = 0.0,
+    stop: float = 1.0,
+    unit: str = "slice",
 ) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor]]:
     """The slices of a prepared scan that hold brain, a few at a time.
 
@@ -54,6 +60,7 @@ def slice_batches(
         progress: Told before each batch.
         start: Progress fraction at the first batch.
         stop: Progress fraction after the last.
+        unit: What a slice is called in messages.
 
     Yields:
         Slice indices (n,), images (n, 1, Y, X), positions (n,).
@@ -62,6 +69,6 @@ def slice_batches(
     for first in range(0, len(used), IN_FLIGHT):
         chosen = used[first : first + IN_FLIGHT]
         if progress is not None:
-            progress.update(start + (stop - start) * first / len(used), f"slice {first + 1} of {len(used)}")
+            progress.update(start + (stop - start) * first / len(used), f"{unit} {first + 1} of {len(used)}")
         batch = torch.from_numpy(image[chosen].astype(np.float32))[:, None].to(device)
         yield chosen, batch, torch.from_numpy(positions[chosen]).to(device)

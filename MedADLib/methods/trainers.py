@@ -16,12 +16,14 @@ from . import (
     training_denoising,
     training_f_anogan,
     training_fpi,
+    training_implicit_field,
+    training_latent_restoration,
+    training_morphaeus,
     training_tv_restoration,
     training_vae,
+    training_volume_restoration,
 )
 from .atlas import Atlas
-from .latent_restoration import LatentRestoration, LatentRestorationParameters
-from .training_latent_restoration import train_prior, train_vqvae, with_thresholds
 
 
 @dataclass(frozen=True)
@@ -69,29 +71,10 @@ def _atlas(data: HealthyData, options: Options, folder: Path, progress: Progress
     return Atlas.train(data.train, tuple(data.template.image.spacing), data.template.symmetric), {}
 
 
-def _latent_restoration(
-    data: HealthyData, options: Options, folder: Path, progress: Progress
-) -> tuple[LatentRestoration, dict]:
-    train, validation = data.slices()
-    method = LatentRestoration.untrained(LatentRestorationParameters(size=train.images.shape[1:]), options.seed)
-    progress.stage("VQ-VAE", 0.1, 0.5)
-    plan = options.plan(options.steps or 4000, 3e-4)
-    first = train_vqvae(method.vqvae, train, validation, plan, folder / "vqvae", options.device, progress)
-    method.vqvae.requires_grad_(False)
-    progress.stage("prior", 0.5, 0.9)
-    plan = options.plan(options.prior_steps or 2500, 1e-3)
-    second = train_prior(
-        method.prior, method.vqvae, train, validation, plan, folder / "prior", device=options.device, progress=progress
-    )
-    for network in (method.vqvae, method.prior):
-        network.to("cpu").requires_grad_(False)
-    return with_thresholds(method, data.validation), {"vqvae": first[-1], "prior": second[-1]}
-
-
 TRAINERS: dict[str, Trainer] = {
     "atlas": _atlas,
     "autoencoder": training_autoencoder.train,
-    "latent_restoration": _latent_restoration,
+    "latent_restoration": training_latent_restoration.train,
     "vae": training_vae.train_vae,
     "context_encoder": training_vae.train_context_encoder,
     "cevae": training_vae.train_cevae,
@@ -102,4 +85,7 @@ TRAINERS: dict[str, Trainer] = {
     "f_anogan": training_f_anogan.train,
     "fpi": training_fpi.train,
     "denoising": training_denoising.train,
+    "implicit_field": training_implicit_field.train,
+    "morphaeus": training_morphaeus.train,
+    "volume_restoration": training_volume_restoration.train,
 }

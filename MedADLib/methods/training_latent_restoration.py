@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -17,12 +17,44 @@ from ..networks.vqvae import VQVAE
 from ..progress import Progress
 from ..slices import Slices
 from ..training import Plan, fit
-from .latent_restoration import LatentRestoration
+from ..training_data import HealthyData
+from .latent_restoration import LatentRestoration, LatentRestorationParameters
+from .training_classes import with_classes
+from .wishes import with_wishes
 
-BATCH = 16
+if TYPE_CHECKING:
+    from .trainers import Options
+
 VALIDATION_SLICES = 128
 RESTORATION_PERCENTILE, SAMPLE_PERCENTILE = 90, 98
-GENTLE = Augmentation(rotation=2, shrink=0.04, grow=0.04, elastic=0.7, shift=2, contrast=0.04, blur=0.05, noise=0.01)
+ALIGNED = Augmentation(rotation=2, shrink=0.04, grow=0.04, elastic=0.7, shift=2, contrast=0.04, blur=0.05, noise=0.01)
+
+
+class Recipe(NamedTuple):
+    """How the two networks are trained.
+
+    Attributes:
+        steps: Of the VQ-VAE.
+        rate: Largest learning rate of the VQ-VAE.
+        prior_steps: Of the prior.
+        batch: Samples in a step of either.
+        rounds: Augmented passes over the training samples that codes are taken from.
+        augmentation: What the VQ-VAE is made robust with.
+        aligned: Smaller changes, for the prior must find healthy scans likely that are aligned and normalised.
+    """
+
+    steps: int
+    rate: float
+    prior_steps: int
+    batch: int
+    rounds: int
+    augmentation: Augmentation
+    aligned: Augmentation
+
+
+SLICES = Recipe(4000, 3e-4, 2500, 16, 10, Augmentation(), ALIGNED)
+# Found, not chosen.
+FOUND = ("size", "restoration_nll", "sample_nll", "centres")
 
 
 class Codes(NamedTuple):
@@ -37,6 +69,7 @@ def train_vqvae(
     train: Slices,
     validation: Slices,
     plan: Plan,
+    recipe: Recipe,
     folder: Path,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -48,6 +81,7 @@ def train_vqvae(
         train: Slices of the training subjects.
         validation: Slices of the validation subjects.
         plan: Steps and rates.
+        recipe: Batch and augmentation.
         folder: For checkpoint and log.
         device: Where to compute.
         progress: Told after each step.
@@ -56,22 +90,21 @@ def train_vqvae(
         The log's rows; ``validation_error`` is the mean absolute error per brain pixel,
         ``validation_codes_used`` counts the codes that the validation slices use.
     """
-    augmentation = Augmentation()
     chosen = validation.spread(VALIDATION_SLICES)
 
     def validate(model: VQVAE) -> dict[str, float]:
         error, brain, used = 0.0, 0.0, set()
-        for start in range(0, len(chosen), BATCH):
-            images, masks, positions = (part.to(device) for part in validation.select(chosen[start : start + BATCH]))
+        for rows in np.array_split(chosen, -(-len(chosen) // recipe.batch)):
+            images, masks, positions = (part.to(device) for part in validation.select(rows))
             indices = model.encode(images, positions)
-            error += float((model.decode(indices, positions).float() - images).abs().sum())
+            error += float((model.pictures(indices, positions) - images).abs().sum())
             brain += float(masks.sum())
             used |= set(indices.unique().tolist())
         return {"error": error / max(brain, 1), "codes_used": float(len(used))}
 
     return fit(
         network,
-        lambda step: train.batch(step, BATCH, plan.seed, augmentation),
+        lambda step: train.batch(step, recipe.batch, plan.seed, recipe.augmentation),
         validate,
         plan,
         folder,
@@ -80,21 +113,17 @@ def train_vqvae(
     )
 
 
-def code_pool(network: VQVAE, train: Slices, rounds: int, seed: int, device: str, progress: Progress) -> Codes:
-    """Codes of the training slices under gentle augmentation, several rounds of all slices.
-
-    The prior must find healthy scans likely that are aligned and normalised, so the changes are smaller than
-    those the VQ-VAE is made robust with.
-    """
-    per_round = max(len(train.images) // BATCH, 1)
+def code_pool(network: VQVAE, train: Slices, recipe: Recipe, seed: int, device: str, progress: Progress) -> Codes:
+    """Codes of the training samples under gentle augmentation, several rounds of all."""
+    per_round, rounds = max(len(train.images) // recipe.batch, 1), recipe.rounds
     found, where = [], []
     with torch.inference_mode():
         for step in range(rounds * per_round):
             progress.update(
-                step / (rounds * per_round), f"codes of training slices, {step + 1} of {rounds * per_round}"
+                step / (rounds * per_round), f"codes of training scans, {step + 1} of {rounds * per_round}"
             )
-            images, _, positions = train.batch(step, BATCH, seed + 1, GENTLE)
-            found.append(network.encode(images.to(device), positions.to(device)).flatten(1).to("cpu", torch.uint8))
+            images, _, positions = train.batch(step, recipe.batch, seed + 1, recipe.aligned)
+            found.append(network.encode(images.to(device), positions.to(device)).flatten(1).to("cpu", torch.int16))
             where.append(positions)
     return Codes(torch.cat(found), torch.cat(where))
 
@@ -105,8 +134,8 @@ def train_prior(
     train: Slices,
     validation: Slices,
     plan: Plan,
+    recipe: Recipe,
     folder: Path,
-    rounds: int = 10,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
@@ -118,8 +147,8 @@ def train_prior(
         train: Slices of the training subjects.
         validation: Slices of the validation subjects.
         plan: Steps and rates.
+        recipe: Batch and augmentation.
         folder: For checkpoint and log.
-        rounds: Augmented passes over the training slices that codes are taken from.
         device: Where to compute.
         progress: Told after each step.
 
@@ -129,19 +158,20 @@ def train_prior(
     progress = progress or Progress()
     vqvae.to(device).eval()
     # Only a training that has steps left needs the codes.
-    pool = cache(lambda: code_pool(vqvae, train, rounds, plan.seed, device, progress))
+    pool = cache(lambda: code_pool(vqvae, train, recipe, plan.seed, device, progress))
     chosen = validation.spread(VALIDATION_SLICES)
     with torch.inference_mode():
-        images, _, held_positions = (part.to(device) for part in validation.select(chosen))
-        held = vqvae.encode(images, held_positions).flatten(1)
+        parts = [validation.select([number]) for number in chosen]
+        held_positions = torch.cat([where for _, _, where in parts]).to(device)
+        held = torch.cat([vqvae.encode(image.to(device), where.to(device)) for image, _, where in parts]).flatten(1)
 
     def batches(step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        rows = np.random.default_rng([plan.seed, 11, step]).integers(0, len(pool().codes), BATCH)
+        rows = np.random.default_rng([plan.seed, 11, step]).integers(0, len(pool().codes), recipe.batch)
         return pool().codes[rows].long(), pool().positions[rows]
 
     def validate(model: CodePrior) -> dict[str, float]:
-        parts = [model.nll(held[s : s + BATCH], held_positions[s : s + BATCH]) for s in range(0, len(held), BATCH)]
-        return {"nll": float(torch.cat(parts).mean())}
+        parts = zip(held.split(recipe.batch), held_positions.split(recipe.batch))
+        return {"nll": float(torch.cat([model.nll(codes, where) for codes, where in parts]).mean())}
 
     return fit(network, batches, validate, plan, folder, device, progress)
 
@@ -159,4 +189,62 @@ def with_thresholds(method: LatentRestoration, scans: Sequence[tuple[np.ndarray,
         restoration_nll=round(float(np.percentile(nll, RESTORATION_PERCENTILE)), 4),
         sample_nll=round(float(np.percentile(nll, SAMPLE_PERCENTILE)), 4),
     )
-    return LatentRestoration(parameters, method.vqvae, method.prior)
+    return type(method)(parameters, method.vqvae, method.prior)
+
+
+def train_networks(
+    method: LatentRestoration,
+    train: Slices,
+    validation: Slices,
+    scans: Sequence[tuple[np.ndarray, np.ndarray]],
+    recipe: Recipe,
+    options: Options,
+    folder: Path,
+    progress: Progress,
+) -> tuple[LatentRestoration, dict]:
+    """Train both networks of a method, and find its thresholds on the validation scans.
+
+    Args:
+        method: Untrained.
+        train: Samples of the training subjects.
+        validation: Samples of the validation subjects.
+        scans: Prepared image and mask of each validation scan.
+        recipe: What the options leave open.
+        options: Steps, seed, device.
+        folder: For checkpoints and logs.
+        progress: Told throughout.
+
+    Returns:
+        The trained method, and the last row of each log.
+    """
+    progress.stage("VQ-VAE", 0.1, 0.5)
+    plan = options.plan(options.steps or recipe.steps, recipe.rate)
+    first = train_vqvae(method.vqvae, train, validation, plan, recipe, folder / "vqvae", options.device, progress)
+    method.vqvae.requires_grad_(False)
+    progress.stage("prior", 0.5, 0.9)
+    plan = options.plan(options.prior_steps or recipe.prior_steps, 1e-3)
+    second = train_prior(
+        method.prior, method.vqvae, train, validation, plan, recipe, folder / "prior", options.device, progress
+    )
+    for network in (method.vqvae, method.prior):
+        network.to("cpu").requires_grad_(False)
+    return with_thresholds(method, scans), {"vqvae": first[-1], "prior": second[-1]}
+
+
+def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[LatentRestoration, dict]:
+    """Train latent restoration of slices.
+
+    Args:
+        data: Healthy scans.
+        options: Steps of both networks; ``extra`` may name the method's settings, but for those that are found: size,
+            thresholds and class centres.
+        folder: For checkpoints and logs.
+        progress: Told throughout.
+
+    Raises:
+        InputError: If a setting is unknown or refused.
+    """
+    (train_slices, validation), wishes = data.slices(), options.wishes()
+    base = with_classes(LatentRestorationParameters(size=tuple(train_slices.images.shape[1:])), wishes, train_slices)
+    method = LatentRestoration.untrained(with_wishes(base, wishes, FOUND), options.seed)
+    return train_networks(method, train_slices, validation, data.validation, SLICES, options, folder, progress)

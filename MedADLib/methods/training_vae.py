@@ -12,6 +12,7 @@ from ..slices import Slices
 from ..training import Plan, fit
 from ..training_data import HealthyData
 from .context_encoding import ContextEncoder, ContextVAE
+from .training_classes import with_classes
 from .vae import VariationalAutoencoder
 from .wishes import with_wishes
 
@@ -79,7 +80,8 @@ def train_vae(
 
     Args:
         data: Healthy scans.
-        options: Steps and latent size; ``extra`` may name the settings of `kind`, but for size and gradient scale.
+        options: Steps and latent size; ``extra`` may name the settings of `kind`, but for those that are found:
+            size, gradient scale and centres.
         folder: For checkpoint and log.
         progress: Told throughout.
         kind: Which of the family.
@@ -89,8 +91,8 @@ def train_vae(
     """
     train, validation = data.slices()
     wishes = options.wishes()
-    base = kind.Parameters(size=tuple(train.images.shape[1:]))
-    parameters = with_wishes(base, wishes, ("size", "gradient_scale"))
+    base = with_classes(kind.Parameters(size=tuple(train.images.shape[1:])), wishes, train)
+    parameters = with_wishes(base, wishes, ("size", "gradient_scale", "centres"))
     method = kind.untrained(parameters, options.seed)
     progress.stage(kind.name, 0.1, 0.85)
     plan = options.plan(options.steps or STEPS[kind.name], RATE)

@@ -9,8 +9,10 @@ from typing import Literal
 import numpy as np
 import torch
 
+from ..entries import added
 from ..networks.backbone import check_sizes
-from ..networks.vae import VAE, distance
+from ..networks.pixel_error import Error, check_centres
+from ..networks.vae import VAE
 from ..progress import Progress
 from .kl_gradient import kl_gradient, smoothed
 from .method import Restoration
@@ -29,33 +31,37 @@ class VAEParameters:
         channels: Channels of each level.
         latent: Latent size.
         kl_weight: β; weighs the mean KL of a latent against the mean error of a pixel, see `VAE`.
-        error: "l2" or "l1".
+        error: "l2", "l1", or "categorical": the cross-entropy of intensity classes, see `PixelError`.
         score: Of pixels: the reconstruction's error, the KL-gradient, or their product.
         sample_score: Of scans: the error, the KL, or the energy (error and β·KL, which is −ELBO but for scale and
             offset); per slice, as means of a pixel, a latent, and a pixel.
         over_slices: Whether the sample score is the mean over slices or the largest.
         gradient_scale: What the smoothed KL-gradient is divided by: a high percentile on healthy scans. It is a fixed
             number, since the usual scaling by minimum and maximum of a batch makes maps incomparable.
+        centres: Intensities of the classes of a categorical error. The first is 0, the class of the background, so
+            that a hole in a brain is unusual too; the others are of healthy brains.
     """
 
     size: tuple[int, ...] = (160, 160)
     channels: tuple[int, ...] = (16, 32, 64, 64, 64)
     latent: int = 128
     kl_weight: float = 0.005
-    error: Literal["l2", "l1"] = "l2"
+    error: Error = "l2"
     score: Literal["reconstruction", "kl_gradient", "product"] = "reconstruction"
     sample_score: Literal["reconstruction", "kl", "elbo"] = "kl"
     over_slices: Literal["mean", "max"] = "mean"
     gradient_scale: float = 1.0
+    centres: tuple[float, ...] = added(())
 
     def __post_init__(self) -> None:
         check_sizes(self.size, self.channels, self.latent)
+        check_centres(self.error, self.centres)
         if not 0 < self.kl_weight <= 1e3 or not 0 < self.gradient_scale < np.inf:
             raise ValueError("the KL weight must be above 0, at most 1000, and the gradient's scale positive")
 
     def network(self) -> VAE:
         """A fresh network."""
-        return VAE(self.size, self.channels, self.latent, self.kl_weight, self.error)
+        return VAE(self.size, self.channels, self.latent, self.kl_weight, self.error, centres=self.centres)
 
 
 class VariationalAutoencoder(SliceNetwork):
@@ -73,7 +79,7 @@ class VariationalAutoencoder(SliceNetwork):
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Restoration:
-        """Score e(x − x̂), the smoothed |∂KL/∂x|, or their product, always with z = μ; see `Method.restore`."""
+        """Score the error e, the smoothed |∂KL/∂x|, or their product, always with z = μ; see `Method.restore`."""
         p = self.parameters
         network = self.network.to(device).eval()
         restored, score = image.astype(np.float32), np.zeros(image.shape, np.float32)
@@ -83,7 +89,7 @@ class VariationalAutoencoder(SliceNetwork):
                 terms = network.terms(batch)
             pixels = torch.ones_like(batch)
             if p.score != "kl_gradient":
-                pixels = pixels * distance(batch, terms.restored, p.error)
+                pixels = pixels * terms.errors
             if p.score != "reconstruction":
                 inside = torch.from_numpy(mask[chosen])[:, None].to(device)
                 pixels = pixels * smoothed(kl_gradient(network, batch), inside) / p.gradient_scale

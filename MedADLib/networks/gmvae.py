@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from .backbone import ConvEncoder
+from .pixel_error import Error
 from .posterior import LIMIT, Normal, per_image
-from .vae import VAE, Error
+from .vae import VAE
 
 HIDDEN = 64
 

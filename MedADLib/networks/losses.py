@@ -71,11 +71,20 @@ def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 
 def perceptual(restored: torch.Tensor, images: torch.Tensor, features: nn.Module) -> torch.Tensor:
-    """Difference in structure, and a little in brightness: (x − x̂)² + mean over l of ‖u_l(x) − u_l(x̂)‖².
+    """Difference in structure, and a little in brightness: (x − x̂)² + `structure`.
+
+    The squared error keeps the picture from drifting where the features do not look. Arguments and result are those of
+    `structure`.
+    """
+    return (restored - images).square() + structure(restored, images, features)
+
+
+def structure(restored: torch.Tensor, images: torch.Tensor, features: nn.Module) -> torch.Tensor:
+    """Difference in structure: the mean over l of ‖u_l(x) − u_l(x̂)‖².
 
     u_l is the feature vector of a place divided by its length, as in LPIPS (Zhang et al. 2018), of the two deepest
     levels; upsampled. The length of a feature mostly tells how bright a place is, which a small latent gets wrong in
-    healthy tissue too. The squared error keeps the picture from drifting where the features do not look.
+    healthy tissue too.
 
     Args:
         restored: (N, 1, Y, X).
@@ -90,4 +99,4 @@ def perceptual(restored: torch.Tensor, images: torch.Tensor, features: nn.Module
         difference = normalize(true, dim=1, eps=1e-3) - normalize(given, dim=1, eps=1e-3)
         squared = difference.square().sum(1, keepdim=True)
         total = total + interpolate(squared, size=images.shape[2:], mode="bilinear", align_corners=False)
-    return (restored - images).square() + total / DEPTH
+    return total / DEPTH

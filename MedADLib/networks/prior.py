@@ -1,7 +1,8 @@
-"""Causal transformer over the codes of a slice: how likely each code is, given those before it."""
+"""Causal transformer over the codes of a slice or volume: how likely each code is, given those before it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -54,21 +55,33 @@ class CodePrior(nn.Module):
     """Autoregressive prior p(code | codes before it in raster order, slice position).
 
     The input at place i is the code at i - 1; at place 0 it is a start vector. Every place adds its own learned
-    embedding and a Fourier embedding of the slice position.
+    embedding and a Fourier embedding of the slice position. In a volume the code below lies hundreds of places back,
+    too far for a short training to find it by attention; with `further` it is in the input too.
 
     Args:
         codes: Codebook size K.
-        length: Codes of a slice, h·w.
+        length: Codes of a slice, h·w, or of a volume, d·h·w.
         width: Token width.
         layers: Blocks.
         heads: Attention heads.
         dropout: In training only.
+        further: How many places back the other codes lie that the input holds: a row, a plane.
     """
 
-    def __init__(self, codes: int, length: int, width: int, layers: int, heads: int, dropout: float = 0.0):
+    def __init__(
+        self,
+        codes: int,
+        length: int,
+        width: int,
+        layers: int,
+        heads: int,
+        dropout: float = 0.0,
+        further: Sequence[int] = (),
+    ):
         super().__init__()
-        self.codes, self.length = codes, length
+        self.codes, self.length, self.further = codes, length, tuple(further)
         self.code_embedding = nn.Embedding(codes + 1, width)
+        self.further_embeddings = nn.ModuleList(nn.Embedding(codes + 1, width) for _ in self.further)
         self.place_embedding = nn.Parameter(0.02 * torch.randn(length, width))
         self.position_embedding = nn.Linear(16, width)
         self.dropout = nn.Dropout(dropout)
@@ -92,7 +105,7 @@ class CodePrior(nn.Module):
         Returns:
             (N, length, K).
         """
-        tokens = self._tokens(codes[:, :-1], positions, 0)
+        tokens = self._tokens(codes, positions, 0, codes.shape[1])
         for block in self.blocks:
             queries, keys, values = block.split(tokens)
             tokens = block.finish(tokens, scaled_dot_product_attention(queries, keys, values, is_causal=True))
@@ -100,7 +113,7 @@ class CodePrior(nn.Module):
 
     def fill(self, codes: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, Cache]:
         """As `forward`, and the keys and values of all places for going on from any of them."""
-        tokens = self._tokens(codes[:, :-1], positions, 0)
+        tokens = self._tokens(codes, positions, 0, codes.shape[1])
         all_keys, all_values = [], []
         for block in self.blocks:
             queries, keys, values = block.split(tokens)
@@ -109,21 +122,23 @@ class CodePrior(nn.Module):
             all_values.append(values)
         return self.head(self.norm(tokens)), Cache(torch.stack(all_keys), torch.stack(all_values))
 
-    def extend(self, before: torch.Tensor, positions: torch.Tensor, first: int, cache: Cache) -> torch.Tensor:
+    def extend(
+        self, codes: torch.Tensor, positions: torch.Tensor, first: int, last: int, cache: Cache
+    ) -> torch.Tensor:
         """Logits at the last of several places in a row, going on from a cache.
 
         Args:
-            before: Codes at places first - 1 to first + L - 2, int64 (N, L).
+            codes: int64 (N, length); those at `last` - 1 and later are not looked at.
             positions: Slice coordinate, (N,).
             first: The first place, at least 1.
-            cache: Of the same N samples, valid before `first`; its entries at the L places are written.
+            last: One more than the last place.
+            cache: Of the same N samples, valid before `first`; its entries from there to `last` are written.
 
         Returns:
-            Logits at place first + L - 1, (N, K).
+            Logits at place last - 1, (N, K).
         """
-        last = first + before.shape[1]
-        tokens = self._tokens(before, positions, first)
-        seen = torch.ones(last - first, last, dtype=torch.bool, device=before.device).tril(first)
+        tokens = self._tokens(codes, positions, first, last)
+        seen = torch.ones(last - first, last, dtype=torch.bool, device=codes.device).tril(first)
         for number, block in enumerate(self.blocks):
             queries, keys, values = block.split(tokens)
             cache.keys[number, :, :, first:last] = keys
@@ -144,18 +159,16 @@ class CodePrior(nn.Module):
         """Negative log-likelihood of each code in nats, (N, length)."""
         return likelihood_of(self(codes, positions), codes)
 
-    def _tokens(self, before: torch.Tensor, positions: torch.Tensor, first: int) -> torch.Tensor:
-        """Token vectors of the places from `first` on, whose previous codes are `before`.
-
-        At ``first == 0`` a start vector is put before `before`.
-        """
-        if first == 0:
-            start = torch.full((len(before), 1), self.codes, dtype=torch.long, device=before.device)
-            before = torch.cat([start, before], dim=1)
+    def _tokens(self, codes: torch.Tensor, positions: torch.Tensor, first: int, last: int) -> torch.Tensor:
+        """Token vectors of the places from `first` to before `last`, from the codes before each."""
+        longest = max((1, *self.further))
+        started = torch.cat([codes.new_full((len(codes), longest), self.codes), codes[:, : last - 1]], dim=1)
+        tokens = self.code_embedding(started[:, longest - 1 :][:, first:last])
+        for back, embedding in zip(self.further, self.further_embeddings):
+            tokens = tokens + embedding(started[:, longest - back :][:, first:last])
         angles = positions[:, None].float() * torch.pi * 2.0 ** torch.arange(8, device=positions.device)
         where = self.position_embedding(torch.cat([angles.sin(), angles.cos()], dim=1))
-        places = self.place_embedding[first : first + before.shape[1]]
-        return self.dropout(self.code_embedding(before) + places + where[:, None])
+        return self.dropout(tokens + self.place_embedding[first:last] + where[:, None])
 
 
 def likelihood_of(logits: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:

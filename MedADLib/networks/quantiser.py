@@ -31,7 +31,7 @@ class Quantiser(nn.Module):
         """The nearest code of each place.
 
         Args:
-            latent: Encoder output, (N, d, H, W).
+            latent: Encoder output, (N, d, H, W); of volumes (N, d, D, H, W), and so on below.
 
         Returns:
             int64 (N, H, W).

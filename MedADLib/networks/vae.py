@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from .backbone import Bottleneck, ConvDecoder, ConvEncoder, Expansion, grid_of
 from .holes import Holes
+from .pixel_error import Error, PixelError
 from .posterior import Draw, Normal, per_image
-
-Error = Literal["l2", "l1"]
 
 
 class Terms(NamedTuple):
@@ -20,19 +19,18 @@ class Terms(NamedTuple):
 
     Attributes:
         restored: Pictures (N, 1, Y, X), float32.
-        error: Σ (x − x̂)² or Σ |x − x̂| of each image, (N,).
+        errors: e of each pixel, (N, 1, Y, X), float32.
         divergence: KL of each image in nats, (N,).
     """
 
     restored: torch.Tensor
-    error: torch.Tensor
+    errors: torch.Tensor
     divergence: torch.Tensor
 
-
-def distance(images: torch.Tensor, restored: torch.Tensor, error: Error) -> torch.Tensor:
-    """(x − x̂)² or |x − x̂| of each pixel, float32."""
-    difference = restored.float() - images
-    return difference.square() if error == "l2" else difference.abs()
+    @property
+    def error(self) -> torch.Tensor:
+        """Σ_pixels e of each image, (N,)."""
+        return per_image(self.errors)
 
 
 class VAE(nn.Module):
@@ -41,7 +39,8 @@ class VAE(nn.Module):
     The energy of an image is E(x) = Σ_pixels e(x − x̂) + κ·KL(q(z|x) ‖ p(z)), κ = β·pixels/latents. Divided by the
     number of pixels this is the mean error plus β times the mean KL of a latent, the form in which recipes give β
     (ceVAE .01, the VAE of MedIAnomaly .005), so that one β suits all sizes. For e = square, E = −κ·ELBO + constant with
-    the Gaussian likelihood of variance κ/2; for e = absolute value, with the Laplace likelihood of scale κ.
+    the Gaussian likelihood of variance κ/2; for e = absolute value, with the Laplace likelihood of scale κ. The
+    categorical error is a likelihood of its own, so that E = −ELBO for κ = 1, as with β = 128/160² = .005.
 
     With a context share c, the loss is that of ceVAE (Zimmerer et al. 2018): (1 − c)·E(x) + c·Σ e(x − x̂(μ(x̃)))
     with x̃ the image with holes, compared with the *whole* image. c = 0 is the VAE, c = 1 the context encoder of
@@ -56,6 +55,7 @@ class VAE(nn.Module):
         bottleneck: Dense or spatial latents.
         context: c.
         holes: What x̃ lacks.
+        centres: Class centres of a categorical error.
     """
 
     def __init__(
@@ -68,13 +68,15 @@ class VAE(nn.Module):
         bottleneck: Bottleneck = "dense",
         context: float = 0.0,
         holes: Holes | None = None,
+        centres: Sequence[float] = (),
     ):
         super().__init__()
+        self.compare = PixelError(error, centres)
         self.encoder = ConvEncoder(size, channels, 2 * latent, bottleneck)
         self.expand = Expansion(size, channels, latent, bottleneck)
-        self.decoder = ConvDecoder(channels)
+        self.decoder = ConvDecoder(channels, self.compare.channels)
         _, rows, columns = grid_of(size, channels)
-        self.pixels, self.error, self.context, self.holes = size[0] * size[1], error, context, holes or Holes()
+        self.pixels, self.context, self.holes = size[0] * size[1], context, holes or Holes()
         self.latents = latent * (rows * columns if bottleneck == "spatial" else 1)
         self.divergence_weight = kl_weight * self.pixels / self.latents
 
@@ -92,12 +94,12 @@ class VAE(nn.Module):
         return self.divergence_of(posteriors, tuple(posterior.mean for posterior in posteriors))
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Pictures of latents z, (N, 1, Y, X)."""
+        """What the decoder makes of latents z, (N, channels, Y, X); see `PixelError`."""
         return self.decoder(self.expand(latents))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Reconstruction with z = μ."""
-        return self.decode(self.posteriors(images)[0].mean)
+        """Reconstruction with z = μ, (N, 1, Y, X)."""
+        return self.compare.picture(self.decode(self.posteriors(images)[0].mean))
 
     def terms(self, images: torch.Tensor, draw: Draw | None = None) -> Terms:
         """Error and KL of each image.
@@ -108,9 +110,9 @@ class VAE(nn.Module):
         """
         posteriors = self.posteriors(images)
         values = tuple(posterior.at(draw) for posterior in posteriors)
-        restored = self.decode(values[0]).float()
-        error = per_image(distance(images, restored, self.error))
-        return Terms(restored, error, self.divergence_of(posteriors, values))
+        decoded = self.decode(values[0])
+        divergence = self.divergence_of(posteriors, values)
+        return Terms(self.compare.picture(decoded), self.compare(decoded, images), divergence)
 
     def energy(self, images: torch.Tensor, draw: Draw | None = None) -> torch.Tensor:
         """E(x) of each image, (N,); see the class. Sums, so that an image's energy is its own business."""
@@ -138,9 +140,9 @@ class VAE(nn.Module):
             total, restored = total + (1 - self.context) * energy.mean() / self.pixels, terms.restored
             log["divergence"] = terms.divergence.mean().detach()
         if self.context > 0:
-            filled = self(self.holes(images, masks)).float()
-            error = distance(images, filled, self.error).mean()
+            filled = self.decode(self.posteriors(self.holes(images, masks))[0].mean)
+            error = self.compare(filled, images).mean()
             total, log["context_error"] = total + self.context * error, error.detach()
-            restored = restored if self.context < 1 else filled
+            restored = restored if self.context < 1 else self.compare.picture(filled)
         error = ((restored - images).abs() * masks).sum() / masks.sum().clamp_min(1)
         return total, log | {"error": error.detach()}

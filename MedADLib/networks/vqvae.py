@@ -1,11 +1,14 @@
-"""VQ-VAE for slices: MONAI's convolutional encoder and decoder around our quantiser."""
+"""VQ-VAE for slices or volumes: MONAI's convolutional encoder and decoder around our quantiser."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from monai.networks.nets.vqvae import Decoder, Encoder
 from torch import nn
 
+from .pixel_error import Error, PixelError
 from .quantiser import Quantiser
 
 COMMITMENT = 0.25
@@ -14,20 +17,34 @@ COMMITMENT = 0.25
 class VQVAE(nn.Module):
     """Slices to a grid of discrete codes and back (van den Oord et al. 2017; conditioning after Naval Marimont 2021).
 
-    A constant channel with the slice's position is given to the encoder and to the decoder.
+    A constant channel with the slice's position is given to the encoder and to the decoder. With three dimensions,
+    volumes (N, 1, Z, Y, X) take the place of slices, their codes are (N, d, h, w), and their position is 0.
 
     Args:
         channels: Channels of each level; every level halves the grid.
         residual_layers: Residual units of each level.
         codes: Codebook size K.
         width: Length of a code vector.
+        error: Of a pixel, "l1" or "categorical".
+        centres: Class centres of a categorical error.
+        dimensions: 2 for slices, 3 for volumes.
     """
 
-    def __init__(self, channels: tuple[int, ...], residual_layers: int, codes: int, width: int):
+    def __init__(
+        self,
+        channels: tuple[int, ...],
+        residual_layers: int,
+        codes: int,
+        width: int,
+        error: Error = "l1",
+        centres: Sequence[float] = (),
+        dimensions: int = 2,
+    ):
         super().__init__()
+        self.compare = PixelError(error, centres)
         levels = len(channels)
         self.encoder = Encoder(
-            spatial_dims=2,
+            spatial_dims=dimensions,
             in_channels=2,
             out_channels=width,
             channels=channels,
@@ -38,9 +55,9 @@ class VQVAE(nn.Module):
             act="RELU",
         )
         self.decoder = Decoder(
-            spatial_dims=2,
+            spatial_dims=dimensions,
             in_channels=width + 1,
-            out_channels=1,
+            out_channels=self.compare.channels,
             channels=channels,
             num_res_layers=residual_layers,
             num_res_channels=channels,
@@ -50,6 +67,7 @@ class VQVAE(nn.Module):
             output_act=None,
         )
         self.quantiser = Quantiser(codes, width)
+        self.to(memory_format=torch.channels_last if dimensions == 2 else torch.channels_last_3d)
 
     def encode(self, images: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Code indices of slices.
@@ -64,13 +82,17 @@ class VQVAE(nn.Module):
         return self.quantiser.indices(self.encoder(_with_position(images, positions)))
 
     def decode(self, indices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Slices of code indices (N, h, w), as (N, 1, Y, X)."""
+        """What the decoder makes of code indices (N, h, w), as (N, channels, Y, X); see `PixelError`."""
         return self.decoder(_with_position(self.quantiser.embed(indices), positions))
+
+    def pictures(self, indices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Slices of code indices (N, h, w), as (N, 1, Y, X), float32."""
+        return self.compare.picture(self.decode(indices, positions))
 
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Absolute error plus commitment.
+        """The error plus commitment.
 
         Args:
             images: (N, 1, Y, X).
@@ -82,13 +104,13 @@ class VQVAE(nn.Module):
             ``codes_used`` in this batch.
         """
         quantised, indices, commitment = self.quantiser(self.encoder(_with_position(images, positions)))
-        restored = self.decoder(_with_position(quantised, positions))
-        error = (restored.float() - images).abs().sum() / masks.sum().clamp_min(1)
-        log = {"error": error.detach(), "commitment": commitment.detach(), "codes_used": indices.unique().numel()}
-        return error + COMMITMENT * commitment, log
+        decoded, brain = self.decoder(_with_position(quantised, positions)), masks.sum().clamp_min(1)
+        loss = self.compare(decoded, images).sum() / brain + COMMITMENT * commitment
+        error = (self.compare.picture(decoded.detach()) - images).abs().sum() / brain
+        return loss, {"error": error, "commitment": commitment.detach(), "codes_used": indices.unique().numel()}
 
 
 def _with_position(tensor: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """The tensor with one more channel that holds each sample's position everywhere."""
-    plane = positions.to(tensor.dtype)[:, None, None, None].expand(-1, 1, *tensor.shape[2:])
-    return torch.cat([tensor, plane], dim=1)
+    constant = positions.to(tensor.dtype).view(-1, *[1] * (tensor.ndim - 1)).expand(-1, 1, *tensor.shape[2:])
+    return torch.cat([tensor, constant], dim=1)

@@ -1,0 +1,157 @@
+"""Auto-decoder of an implicit field: the healthy brain nearest to a scan, found by search, at every voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..networks.implicit_field import IntensityField, within_ball
+from ..networks.pixel_error import check_centres
+from ..progress import Progress
+from ..slices import generator_of
+from .method import Restoration
+from .slice_network import SliceNetwork
+
+CHUNK = 8192
+
+
+@dataclass(frozen=True)
+class ImplicitFieldParameters:
+    """Settings of network and search.
+
+    Naval Marimont and Tarroni 2021 take 8 layers of 512, a latent of 256 and 602 steps. The defaults here let one CPU
+    core examine a brain in some seconds.
+
+    Attributes:
+        size: Grid (Z, Y, X) that coordinates refer to.
+        centres: Intensities of the classes. The background has none: the field knows the brain only.
+        latent: Length of a scan's latent.
+        width: Of each hidden layer.
+        layers: Linear layers.
+        bands: Of the Fourier features.
+        steps: Adam steps of the search for a scan's latent.
+        points: Random brain voxels that a step looks at.
+        rate: First step size; the steps shrink linearly to 0.
+    """
+
+    size: tuple[int, int, int]
+    centres: tuple[float, ...]
+    latent: int = 128
+    width: int = 256
+    layers: int = 6
+    bands: int = 10
+    steps: int = 120
+    points: int = 2048
+    rate: float = 0.02
+
+    def __post_init__(self) -> None:
+        if not all(1 <= n <= 1024 for n in self.size):
+            raise ValueError("the grid must be 1 to 1024 voxels each way")
+        check_centres("categorical", self.centres)
+        # A model file names these sizes: networks must not take more memory than the file could ever fill.
+        if not 1 <= self.latent <= 1024 or not 1 <= self.width <= 1024 or not 2 <= self.layers <= 16:
+            raise ValueError("latent and width must be 1 to 1024, layers 2 to 16")
+        if not 0 <= self.bands <= 16:
+            raise ValueError("0 to 16 bands of Fourier features are allowed")
+        if not 1 <= self.steps <= 10_000 or not 1 <= self.points <= 1 << 17 or not 0 < self.rate <= 1:
+            raise ValueError("1 to 10000 steps of 1 to 131072 points and a step size above 0, at most 1, are allowed")
+
+    def network(self) -> IntensityField:
+        """A fresh network."""
+        return IntensityField(self.centres, self.latent, self.width, self.layers, self.bands)
+
+
+class ImplicitField(SliceNetwork):
+    """Intensity classes that no healthy brain near to the scan would have at that place are unusual."""
+
+    name = "implicit_field"
+    Parameters = ImplicitFieldParameters
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether scans of this shape (Z, Y, X) can be restored."""
+        return tuple(shape) == tuple(self.parameters.size)
+
+    def restore(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        progress: Progress | None = None,
+    ) -> Restoration:
+        """Score the cross-entropy of each voxel, and its mean over the brain; see `Method.restore`.
+
+        The sample score is not the length of the latent, which is at most 1 and is so for many a healthy scan too.
+        """
+        p, progress = self.parameters, progress or Progress()
+        restored, score = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+        voxels = np.flatnonzero(mask)
+        if not len(voxels):
+            return Restoration(score, restored, 0.0)
+        network = self.network.to(device).eval()
+        intensities = image.ravel()[voxels].astype(np.float32)
+
+        def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+            progress.update(0.5 * step / p.steps, f"looking for the scan's latent, step {step + 1} of {p.steps}")
+            drawn = torch.randint(len(voxels), (p.points,), generator=generator_of([seed, step])).numpy()
+            return places(voxels[drawn], p.size)[None].to(device), torch.from_numpy(intensities[drawn])[None].to(device)
+
+        latents = search_latents(network, batch, 1, p.steps, p.rate)
+        with torch.inference_mode():
+            for start in range(0, len(voxels), CHUNK):
+                progress.update(0.5 + 0.5 * start / len(voxels), "comparing the scan with the field")
+                chosen = voxels[start : start + CHUNK]
+                seen = torch.from_numpy(intensities[start : start + CHUNK])[None].to(device)
+                found = network.errors(places(chosen, p.size)[None].to(device), latents, seen)
+                score.ravel()[chosen], restored.ravel()[chosen] = (part[0].cpu().numpy() for part in found)
+        mean = float(score[mask].mean(dtype=np.float64))
+        return Restoration(score, np.maximum(restored, 0), mean, {"latent_length": float(latents.norm())})
+
+
+def places(voxels: np.ndarray, size: tuple[int, int, int]) -> torch.Tensor:
+    """Coordinates (n, 3), along (z, y, x), of voxels by their flat index; the longest side reaches from -1 to 1.
+
+    They are centred, so that a change of sign of the last is the mirror image.
+    """
+    indices = np.stack(np.unravel_index(voxels, size), axis=1)
+    return torch.from_numpy(((2 * indices + 1 - np.array(size)) / max(size)).astype(np.float32))
+
+
+def search_latents(
+    network: IntensityField,
+    batch: Callable[[int], tuple[torch.Tensor, torch.Tensor]],
+    count: int,
+    steps: int,
+    rate: float,
+) -> torch.Tensor:
+    """Latents of scans, by Adam from 0 down the mean cross-entropy; the network stays as it is.
+
+    Adam scales every number of a latent by itself, so scans searched together do not influence each other.
+
+    Args:
+        network: Trained.
+        batch: Gives the points (N, P, 3) and intensities (N, P) of a step by its number.
+        count: N, how many scans.
+        steps: Of Adam.
+        rate: Size of the first; they shrink linearly to 0.
+
+    Returns:
+        (N, latent), none longer than 1.
+    """
+    # Training looks at validation scans in inference mode, where nothing has a gradient.
+    with torch.inference_mode(False), torch.enable_grad():
+        latents = torch.zeros(count, network.latent, device=network.head.weight.device, requires_grad=True)
+        optimizer = torch.optim.Adam([latents], lr=rate)
+        for step in range(steps):
+            points, intensities = batch(step)
+            entropy, _ = network.errors(points, latents, intensities)
+            (latents.grad,) = torch.autograd.grad(entropy.mean(dim=1).sum(), latents)
+            optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
+            optimizer.step()
+            with torch.no_grad():
+                latents.copy_(within_ball(latents))
+        return latents.detach()

@@ -1,0 +1,110 @@
+"""Latent restoration of whole volumes: a 3-D VQ-VAE at about 2 mm, and a prior over all codes (Pinaya et al. 2022).
+
+What `latent_restoration` does with slices, with one more dimension: a scan is one volume in the place of many slices.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from ..progress import Progress
+from ..whole_volumes import coarse_scan, resized
+from .latent_restoration import LatentRestoration, LatentRestorationParameters
+from .method import Restoration
+
+
+@dataclass(frozen=True)
+class VolumeRestorationParameters(LatentRestorationParameters):
+    """Settings of networks and restoration; those of slices, but for these.
+
+    Attributes:
+        size: Shape of prepared scans (Z, Y, X).
+        working: Shape (Z, Y, X) that they are brought to; the networks know this grid only.
+    """
+
+    size: tuple[int, ...] = (100, 160, 160)
+    channels: tuple[int, ...] = (16, 32, 64)
+    residual_layers: int = 1
+    codes: int = 256
+    prior_layers: int = 4
+    samples: int = 8
+    working: tuple[int, ...] = (72, 96, 96)
+
+    dimensions: ClassVar[int] = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.size) != 3 or not all(0 < n <= 1024 for n in self.size) or math.prod(self.size) > 1 << 27:
+            raise ValueError("the size must be 3-D, with sides of 1 to 1024 and at most 2^27 voxels in all")
+        if math.prod(self.working) > 1 << 23:
+            raise ValueError("the working grid can have at most 2^23 voxels")
+
+    @property
+    def coded(self) -> tuple[int, ...]:
+        """The working grid."""
+        return self.working
+
+    @property
+    def further(self) -> tuple[int, ...]:
+        """The code one row back, and the one one plane back."""
+        return self.grid[2], self.grid[1] * self.grid[2]
+
+
+class VolumeRestoration(LatentRestoration):
+    """Codes of the volume that the prior finds unlikely are drawn anew; what changes in the picture is unusual.
+
+    Only codes that hold brain are drawn anew and count in the sample score; the prior sees all the others too.
+    Restorations are compared with the scan on the working grid, for what a scan has beyond it they cannot have.
+    """
+
+    name = "volume_restoration"
+    Parameters = VolumeRestorationParameters
+    unit = "volume"
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether scans of this shape (Z, Y, X) can be restored."""
+        return tuple(shape) == tuple(self.parameters.size)
+
+    def restore(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        progress: Progress | None = None,
+    ) -> Restoration:
+        """Restore on the working grid and come back; see `LatentRestoration.restore`."""
+        coarse = self._as_one_slice(image, mask)
+        found = super().restore(*coarse, seed=seed, device=device, progress=progress)
+        score, restored = (
+            np.where(mask, resized(array[0], image.shape), 0).astype(np.float32)
+            for array in (found.score, found.restored)
+        )
+        return Restoration(score, restored, found.sample_score, found.facts)
+
+    def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
+        """Negative log-likelihood of the codes that hold brain, in nats, (n,); λ is a percentile of these."""
+        return super().code_nll(*self._as_one_slice(image, mask), device)
+
+    def _as_one_slice(self, image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The scan on the working grid, (1, Z, Y, X): a stack of one slice that has a dimension more."""
+        image, mask = coarse_scan(image, mask, self.parameters.working)
+        return image[None], mask[None]
+
+    def _counted(self, masks: np.ndarray) -> np.ndarray:
+        return self._with_brain(masks)
+
+    def _decoded(self, codes: torch.Tensor, position: torch.Tensor, told: Callable[[float], None]) -> torch.Tensor:
+        """What the decoder makes of codes (n, length), (n, channels, Z, Y, X); one at a time for the sake of memory."""
+        decoded = []
+        for single in codes.split(1):
+            decoded.append(super()._decoded(single, position, lambda done: None))
+            told(len(decoded) / len(codes))
+        return torch.cat(decoded)
