@@ -16,7 +16,7 @@ from MedADLib.comparison import run as compare
 from MedADLib.detection import Settings
 from MedADLib.errors import InputError
 from MedADLib.inputcheck import inspect
-from MedADLib.methods.pooling import POOLING
+from MedADLib.methods.pooling import pooling_of
 from MedADLib.modelfile import verify_model
 from MedADLib.modelsummary import summary_of
 from MedADLib.regions import bounding_slices
@@ -25,7 +25,7 @@ from MedADLib.volume import Volume
 
 @pytest.fixture(scope="module")
 def joints(tmp_path_factory) -> Path:
-    """A folder with the folder ``healthy`` of ten joints."""
+    """A folder with the folder ``healthy`` of twelve joints."""
     folder = tmp_path_factory.mktemp("joints")
     folder_of_joints(folder / "healthy", 12)
     return folder
@@ -60,7 +60,7 @@ def test_the_model_says_what_it_knows(model, joints):
 
 
 def test_pooling_is_as_small_as_the_field_of_view(model, joints, tmp_path):
-    usual, pooling = POOLING["autoencoder"], model.calibration.pooling
+    usual, pooling = pooling_of("autoencoder"), model.calibration.pooling
     assert pooling == Pooling(2.0, round(usual.average_mm * 64 / 192, 2))
     more = ("--work", joints / "work", "--average-mm", "3")
     assert train("atlas", joints / "healthy", tmp_path / "a.medad", *more) == 0

@@ -67,13 +67,13 @@ def test_a_work_folder_with_another_template_is_refused_and_its_own_goes_on(firs
 
 
 def test_models_of_the_other_kind_are_refused_whatever_their_split(first, tmp_path):
-    with pytest.raises(InputError, match="brain-t1-atlas knows whole brains, and these scans are single slices"):
+    with pytest.raises(InputError, match="brain-t1-atlas knows volumes, and these scans are single slices"):
         train(tmp_path / "new.medad", "--like", "brain-t1-atlas")
     heads = tmp_path / "heads"
     heads.mkdir()
     for number in range(8):
         head(number, spacing=(6.0, 6.0, 10.0), size=32)[0].write(heads / f"chest-{number}.nii.gz")
-    with pytest.raises(InputError, match="toy-plane-atlas knows single slices, and these scans are whole brains"):
+    with pytest.raises(InputError, match="toy-plane-atlas knows single slices, and these scans are volumes"):
         train(tmp_path / "new.medad", "--like", first.path, healthy=heads)
 
 
