@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 WORKING_MM, MOST_CODES = 2.0, 16
 # Voxels are larger than a slice's pixels, so displacements count fewer of them.
 VOLUMES = Recipe(
-    steps=900,
+    steps=1800,
     rate=1e-3,
-    prior_steps=600,
+    prior_steps=500,
     batch=2,
     rounds=6,
     augmentation=Augmentation(rotation=5, shrink=0.1, grow=0.1, elastic=1.0, shift=2, contrast=0.15),
