@@ -27,8 +27,9 @@ class MorphLearner(nn.Module):
 
     L_rec = mean (x − x_prior)² + α·P(x, x_prior). In the paper P is the squared difference of features of VGG19, whose
     weights cannot be had here: `losses.structure`, of features learned from the same healthy slices, takes its place.
-    With the paper's α = .05 it was too weak. N, which has no eye for brightness, then shaped the prior alone: after 250
-    steps on brains that was a ramp from dark to bright, out of which the deformer made folds of any kind. So α = .5.
+    With the paper's α = .05 it was too weak: N, which has no eye for brightness, then shaped the prior alone. After 250
+    steps on brains that was a ramp from dark to bright, out of which the deformer made folds of any kind. So α = .5,
+    which is enough for radiographs; on brains the ramp was weaker after 250 steps, and not gone.
 
     L_morph = ½ [N(x, x_prior∘φ) + N(x_prior, x∘φ⁻¹)] + β·½·mean ‖∇v‖², N = `unlikeness`. Brightness is not seen by N:
     it is left to L_rec and so to the autoencoder, and the warp cannot make up for it. Nothing is held back: both warps
