@@ -100,6 +100,11 @@ def detectors(models: Sequence[Model], device: str) -> list[Detector]:
     return found
 
 
+def file_name(name: str) -> str:
+    """A detector's name with nothing that a file system refuses."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-")
+
+
 def intensity_deviation(prepared: Prepared) -> tuple[np.ndarray, float]:
     """No model at all: distance of each voxel from the brain's median, in its standard deviation."""
     inside = prepared.image[prepared.mask]
@@ -177,8 +182,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         rows += rows_of(found, voxel_ml)
         by_kind += kind_rows(found, voxel_ml)
         real += real_rows(found, voxel_ml)
-        file = re.sub(r"[^A-Za-z0-9_.-]+", "-", detector.name).strip("-")
-        write_picture(args.output / f"{file}.png", detector.name, found[-1])
+        write_picture(args.output / f"{file_name(detector.name)}.png", detector.name, found[-1])
     for name, table in (("comparison.tsv", rows), ("kinds.tsv", by_kind), ("real.tsv", real)):
         if table:
             write_table(args.output / name, table)

@@ -39,6 +39,7 @@ class Slices:
         positions: (N,), slice coordinates.
         scans: (N,), which scan each slice is of: 0, 1, ...
         mirrored: Whether mirror images of them are healthy too.
+        varied: Whether batches may be changed at random; else augmentations are passed over.
     """
 
     images: np.ndarray
@@ -46,6 +47,7 @@ class Slices:
     positions: np.ndarray
     scans: np.ndarray
     mirrored: bool = True
+    varied: bool = True
 
     @classmethod
     def of(cls, scans: Sequence[tuple[np.ndarray, np.ndarray]], mirrored: bool = True) -> Slices:
@@ -104,7 +106,7 @@ class Slices:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Slices by index, as in `batch`; how they are augmented depends on `key` only."""
         images, masks, positions = self.select(chosen)
-        if augmentation is not None:
+        if augmentation is not None and self.varied:
             images, masks = augmentation(images, masks, generator_of(key), self.mirrored)
         return images, masks, positions
 

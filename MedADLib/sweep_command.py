@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from .errors import InputError
 from .labelled_images import (
@@ -36,10 +34,6 @@ if TYPE_CHECKING:
     from .split import Split
 
 log = logging.getLogger(__name__)
-
-SEED = 20260
-# A slice shows a lesion where it covers as many pixels; a sliver at its edge is neither healthy nor ill.
-LESION_PIXELS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +76,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     scans, split = usable_scans(args, progress, like)
     progress.stage("preparing scans", 0.03, 0.1)
     data = healthy_data(scans, split, args.work, progress, args.size, like, args.prepare)
+    data = replace(data, varied=args.augmentation)
     slices, parameters, given = slices_and_parameters(data, options)
     if given:
         raise InputError("a latent size is given", "Leave it out; --sizes says what to try.")
@@ -120,12 +115,15 @@ def _measure(
     progress: Progress,
 ) -> Callable[[Method], dict[str, float]]:
     """What labels say of a method, of simulated lesions or of abnormal images; nothing without any."""
+    from .labelled_lesions import lesion_cases, lesion_level
+    from .methods.pooling import pooling_of
+
     if template.kind == "brain":
         if abnormal:
             raise InputError("--abnormal is for 2-D images", "Leave it out: lesions are simulated in brains.")
         progress.stage("simulating lesions", 0.1, 0.2)
-        lesions = _lesions(scans, split, template)
-        return lambda method: labelled(method, lesions, device)
+        made, pooling = lesion_cases(split.validation, scans, template), pooling_of("autoencoder")
+        return lambda method: lesion_level(method, made, pooling, template.image.spacing, device)
     progress.stage("preparing labelled images", 0.1, 0.2)
     images: list[LabelledImage] = []
     if abnormal:
@@ -135,60 +133,6 @@ def _measure(
         images = labelled_images(healthy, abnormal, template, progress)
         print(f"labelled images: {len(healthy)} healthy ({part}), {len(abnormal)} abnormal")
     return lambda method: image_level(method, images, device, progress)
-
-
-def _lesions(
-    scans: dict[str, Source], split: Split, template: Template
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Image, mask and truth of the validation scans, untouched and with lesions; none where they cannot be made."""
-    from .benchmark_cases import case_names, cases
-
-    try:
-        made = list(cases(case_names(split.validation), scans, template, SEED))
-    except InputError as error:
-        log.warning("no lesions are simulated: %s", error)
-        return []
-    return [(case.prepared.image, case.prepared.mask, case.truth) for case in made]
-
-
-def labelled(
-    method: Method, lesions: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], device: str = "cpu"
-) -> dict[str, float]:
-    """How well a method's plain score tells simulated lesions: pixels from pixels, and slices from slices.
-
-    Args:
-        method: Trained.
-        lesions: Image, mask and truth of each scan, (Z, Y, X); untouched scans among them.
-        device: Where to compute.
-
-    Returns:
-        Nothing without lesions; else ``pixel_auroc`` and ``pixel_ap`` of all brain pixels together, ``slice_auroc`` and
-        ``slice_ap`` of the mean score of the slices that hold brain: those with a lesion against those of untouched
-        scans.
-    """
-    from .metrics import Curve
-    from .slices import examined_slices
-
-    pixels, truths, slices, ill = [], [], [], []
-    for image, mask, truth in lesions:
-        score = method.restore(image, mask, device=device).score
-        pixels.append(score[mask])
-        truths.append(truth[mask])
-        for z in examined_slices(mask):
-            count = int(truth[z].sum())
-            if count >= LESION_PIXELS or not truth.any():
-                slices.append(float(score[z][mask[z]].mean()))
-                ill.append(count > 0)
-    if not any(ill):
-        return {}
-    by_slice = Curve.of(np.array(slices), np.array(ill))
-    by_pixel = Curve.of(np.concatenate(pixels), np.concatenate(truths))
-    return {
-        "slice_auroc": by_slice.auroc(),
-        "slice_ap": by_slice.average_precision(),
-        "pixel_auroc": by_pixel.auroc(),
-        "pixel_ap": by_pixel.average_precision(),
-    }
 
 
 def _sizes(text: str) -> list[int]:

@@ -112,6 +112,7 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
         scans, split = usable_scans(args, progress, like)
         progress.stage("preparing scans", 0.03, 0.1)
         data = healthy_data(scans, split, args.work, progress, args.size, like, args.prepare)
+        data = replace(data, varied=args.augmentation)
     if ranks.rank == 0:
         _say(args, _plan_of(data, scans, split))
     folder = args.work / args.method
@@ -198,7 +199,7 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
         "data": args.data_note or str(args.healthy.name),
         "split": split.to_json(),
         "seed": args.seed,
-        "facts": facts,
+        "facts": facts if args.augmentation else facts | {"augmentation": False},
     }
     modality = args.modality or MODALITIES[kind]
     model = Model(

@@ -63,6 +63,8 @@ CHOICES = (
     Choice("prior-steps", int, "training steps of the second network, such as the prior (..._restoration)"),
     Choice("latent", int, "latent size; else chosen on the validation scans (autoencoder) or the method's own"),
     Choice("sweep-steps", int, "steps for each latent size tried (autoencoder)"),
+    Choice("augmentation", bool, "change training slices a little at random (default); the paper of the autoencoder "
+           "does not, and learns faster for it", True),
     Choice("full-precision", bool, "never train in bfloat16"),
     Choice("size", int, "pixels along the longer side of a 2-D model; else chosen from the images"),
     Choice("prepare", str, "what volumes are: brains, cut out and aligned (brain); anything else, by its whole field "

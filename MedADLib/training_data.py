@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,17 +50,19 @@ class HealthyData:
         train: Pairs of image (standard intensities) and mask, each (Z, Y, X).
         validation: The same, for watching the training.
         why: Why this kind of space was chosen, in words.
+        varied: Whether the training may change its slices at random.
     """
 
     template: Space
     train: list[Scan]
     validation: list[Scan]
     why: str = ""
+    varied: bool = True
 
     def slices(self) -> tuple[Slices, Slices]:
         """The slices for training, and those for watching it."""
         train, validation = (Slices.of(scans, self.template.symmetric) for scans in (self.train, self.validation))
-        return train, validation
+        return replace(train, varied=self.varied), validation
 
 
 def read_scan(scan: Source | Path, progress: Progress | None = None) -> tuple[Volume, np.ndarray]:

@@ -15,7 +15,7 @@ from phantoms import ToyModels, head, one_thread, toy_models, with_lesion  # noq
 from MedADLib import benchmark_cases, comparison
 from MedADLib.benchmark_cases import KINDS, Case, CaseName, case_names, cases, real_case
 from MedADLib.calibration import Pooling
-from MedADLib.comparison import Detector, Kept, detectors
+from MedADLib.comparison import Detector, Kept, detectors, file_name
 from MedADLib.comparison_tables import kind_rows, rows_of, variants
 from MedADLib.errors import InputError
 from MedADLib.methods.atlas import Atlas
@@ -125,7 +125,7 @@ def test_record_and_pictures_are_there(compared, names):
     assert record["part"] == "benchmark" and record["cases"] == 2 + 1 + len(KINDS)
     assert len(record["rows"]) == len(names) * 4
     for name in names:
-        assert (compared[0] / f"{name.replace(' ', '-')}.png").stat().st_size > 1000
+        assert (compared[0] / f"{file_name(name)}.png").stat().st_size > 1000
 
 
 def test_a_second_run_uses_the_kept_scores_and_says_the_same(compared, toy, monkeypatch):

@@ -7,12 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from phantoms import head, one_thread  # noqa: F401
+from test_labelled_lesions import lesion_case
 
-from MedADLib import benchmark_cases, sweep_command, training_data
+from MedADLib import labelled_lesions, sweep_command, training_data
 from MedADLib.errors import InputError
 from MedADLib.methods.latent_sweep import sweep, worse_with_more
-from MedADLib.methods.method import Restoration
-from MedADLib.sweep_command import _lesions, labelled
 from MedADLib.training_data import HealthyData
 
 
@@ -47,30 +46,6 @@ def test_sizes_that_cannot_be_swept_are_refused_before_anything_is_trained(sizes
         sweep(sizes, lambda size: pytest.fail("trained"), tmp_path)
 
 
-class Brightness:
-    """A method whose score is the picture."""
-
-    def restore(self, image, mask, *, seed=0, device="cpu", progress=None):
-        score = np.where(mask, image, 0).astype(np.float32)
-        return Restoration(score, score, float(score.mean()))
-
-
-def test_lesions_are_told_from_healthy_pixels_and_slices():
-    mask = np.ones((6, 20, 20), bool)
-    random = np.random.default_rng(0)
-    healthy = random.uniform(0, 0.5, mask.shape)
-    truth = np.zeros_like(mask)
-    truth[2, 3:10, 3:10] = True
-    # Slice 4 has a sliver of the lesion only: it is neither healthy nor ill.
-    truth[4, 3, 3] = True
-    sick = np.where(truth, 0.9, healthy)
-    found = labelled(Brightness(), [(healthy, mask, np.zeros_like(mask)), (sick, mask, truth)])
-    assert found["pixel_auroc"] == found["pixel_ap"] == 1 and found["slice_auroc"] == found["slice_ap"] == 1
-    upside_down = labelled(Brightness(), [(-healthy, mask, np.zeros_like(mask)), (-sick, mask, truth)])
-    assert upside_down["slice_auroc"] == upside_down["pixel_auroc"] == 0
-    assert labelled(Brightness(), [(healthy, mask, np.zeros_like(mask))]) == {}
-
-
 def test_the_command_draws_the_curve_of_a_folder(tmp_path, capsys, monkeypatch):
     healthy = tmp_path / "healthy"
     healthy.mkdir()
@@ -82,14 +57,13 @@ def test_the_command_draws_the_curve_of_a_folder(tmp_path, capsys, monkeypatch):
     parts = {"train": range(4), "validation": [4], "calibration": [5, 6]}
     split = {part: [f"head-{n}" for n in numbers] for part, numbers in parts.items()}
     (tmp_path / "split.json").write_text(json.dumps(split))
-    template = SimpleNamespace(kind="brain", symmetric=True)
+    template = SimpleNamespace(kind="brain", symmetric=True, image=SimpleNamespace(spacing=(6.0, 6.0, 10.0)))
     prepared = HealthyData(template, scans[:4], scans[4:5])
     monkeypatch.setattr(training_data, "healthy_data", lambda *arguments: prepared)
     lesion = np.zeros(scans[4][1].shape, bool)
     lesion[14:18, 8:14, 8:14] = scans[4][1][14:18, 8:14, 8:14]
-    monkeypatch.setattr(
-        sweep_command, "_lesions", lambda *arguments: [(*scans[4], lesion & False), (*scans[4], lesion)]
-    )
+    made = [lesion_case("head-4", *scans[4], lesion & False), lesion_case("head-4", *scans[4], lesion)]
+    monkeypatch.setattr(labelled_lesions, "lesion_cases", lambda *arguments: made)
     parser = argparse.ArgumentParser()
     sweep_command.add_arguments(parser)
     places = ["--healthy", healthy, "--split", tmp_path / "split.json", "-o", tmp_path / "out", "--device", "cpu"]
@@ -104,11 +78,3 @@ def test_the_command_draws_the_curve_of_a_folder(tmp_path, capsys, monkeypatch):
     args.latent = 4
     with pytest.raises(InputError, match="latent"):
         sweep_command.run(args)
-
-
-def test_scans_that_cannot_be_given_lesions_are_swept_without(monkeypatch):
-    def impossible(*arguments):
-        raise InputError("grey matter is brighter than white matter")
-
-    monkeypatch.setattr(benchmark_cases, "cases", impossible)
-    assert _lesions({}, SimpleNamespace(validation=("a",)), None) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,4 +74,5 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     train_volumes, validation = (
         Volumes.of(scans, method.parameters.working, data.template.symmetric) for scans in (data.train, data.validation)
     )
+    train_volumes = replace(train_volumes, varied=data.varied)
     return train_networks(method, train_volumes, validation, data.validation, VOLUMES, options, folder, progress)
