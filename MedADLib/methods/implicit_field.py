@@ -45,7 +45,7 @@ class ImplicitFieldParameters:
     bands: int = 10
     steps: int = 120
     points: int = 2048
-    rate: float = 0.02
+    rate: float = 0.01
 
     def __post_init__(self) -> None:
         if not all(1 <= n <= 1024 for n in self.size):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STEPS, RATE = 3000, 2e-3
 SCANS, POINTS = 16, 512
-VALIDATION_STEPS, VALIDATION_POINTS, VALIDATION_RATE = 30, 1024, 0.05
+VALIDATION_STEPS, VALIDATION_POINTS, VALIDATION_RATE = 30, 1024, 0.02
 
 
 class BrainVoxels:
@@ -69,7 +69,7 @@ class BrainVoxels:
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[ImplicitField, dict]:
     """Train the field, 3000 steps of 512 voxels of 16 scans by default; the latents of the scans are not kept.
 
-    For validation, latents of the validation scans are looked for in a few large steps, and other voxels are compared.
+    For validation, latents of the validation scans are looked for in a few steps, and other voxels are compared.
 
     Args:
         data: Healthy scans.
