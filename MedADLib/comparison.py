@@ -128,7 +128,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         MedADError: If models do not belong together or scans are missing.
     """
     from .benchmark_cases import CaseName, case_names, cases, real_case
-    from .comparison_picture import write_picture
+    from .comparison_picture import Strip, write_overview, write_picture
     from .comparison_tables import kind_rows, real_rows, rows_of, variants
     from .device import resolve
     from .modelfile import load_model
@@ -160,29 +160,31 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     args.output.mkdir(parents=True, exist_ok=True)
     names = [CaseName(subject, "calibration") for subject in split["calibration"]]
     names += case_names(split[args.part], args.every)
-    kept: dict[str, list[Kept]] = {detector.name: [] for detector in methods}
+    todo = [(str(name), name.kind, name.contrast) for name in names]
     progress.stage("scoring", 0.0, 0.9)
     for number, name in enumerate(names):
         progress.update(number / len(names), str(name))
         make = lambda name=name: next(cases([_untouched(name)], scans, template, args.seed))  # noqa: E731
-        for detector, scores in zip(methods, _scores(make, str(name), methods, args)):
-            kept[detector.name].append(replace(scores, kind=name.kind, contrast=name.contrast))
+        _score(make, str(name), methods, args)
     for image, truth in args.real:
         label = f"{image.parent.name}-{image.name.split('.')[0]}"
         progress.update(1.0, label)
-        make = lambda image=image, truth=truth: real_case(image, truth, template)  # noqa: E731
-        for detector, scores in zip(methods, _scores(make, label, methods, args)):
-            kept[detector.name].append(replace(scores, kind="real", contrast=label))
+        _score(lambda image=image, truth=truth: real_case(image, truth, template), label, methods, args)
+        todo.append((label, "real", label))
     progress.stage("tables", 0.9, 1.0)
     spacing, voxel_ml = template.image.spacing, template.image.voxel_ml
-    rows, by_kind, real = [], [], []
+    rows, by_kind, real, strips = [], [], [], []
     for number, detector in enumerate(methods):
         progress.update(number / len(methods), detector.name)
-        found = list(variants(detector, kept[detector.name], spacing))
+        # One detector after the other: together their maps take gigabytes.
+        kept = [_kept(detector, args, *what) for what in todo]
+        found = list(variants(detector, kept, spacing))
         rows += rows_of(found, voxel_ml)
         by_kind += kind_rows(found, voxel_ml)
         real += real_rows(found, voxel_ml)
         write_picture(args.output / f"{file_name(detector.name)}.png", detector.name, found[-1])
+        strips.append(Strip.of(detector.name, found[-1]))
+    write_overview(args.output / "overview.png", strips)
     for name, table in (("comparison.tsv", rows), ("kinds.tsv", by_kind), ("real.tsv", real)):
         if table:
             write_table(args.output / name, table)
@@ -215,20 +217,25 @@ def _untouched(name):
     return replace(name, kind="healthy") if name.kind == "calibration" else name
 
 
-def _scores(make: Callable[[], Case], label: str, methods: Sequence[Detector], args: argparse.Namespace) -> list[Kept]:
-    """Scores of a case by all detectors, from an earlier run where it kept them."""
-    folder = args.output / "scores"
-    folder.mkdir(exist_ok=True)
-    files = [folder / f"{label}_{args.seed}_{d.key}.npz" for d in methods]
+def _score(make: Callable[[], Case], label: str, methods: Sequence[Detector], args: argparse.Namespace) -> None:
+    """Have every detector score a case, unless an earlier run kept what it said."""
     case: Case | None = None
-    found = []
-    for detector, file in zip(methods, files):
+    for detector in methods:
+        file = _file(detector, label, args)
         if not file.is_file():
             case = case or make()
             score, sample = detector.score(case.prepared)
             partial = file.with_suffix(".partial.npz")
+            file.parent.mkdir(exist_ok=True)
             np.savez(partial, score=score, sample=sample, mask=case.prepared.mask, truth=case.truth)
             partial.replace(file)
-        with np.load(file, allow_pickle=False) as content:
-            found.append(Kept("", "", content["mask"], content["truth"], content["score"], float(content["sample"])))
-    return found
+
+
+def _kept(detector: Detector, args: argparse.Namespace, label: str, kind: str, contrast: str) -> Kept:
+    """What a detector said of a case."""
+    with np.load(_file(detector, label, args), allow_pickle=False) as content:
+        return Kept(kind, contrast, content["mask"], content["truth"], content["score"], float(content["sample"]))
+
+
+def _file(detector: Detector, label: str, args: argparse.Namespace) -> Path:
+    return args.output / "scores" / f"{label}_{args.seed}_{detector.key}.npz"

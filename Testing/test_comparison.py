@@ -126,6 +126,7 @@ def test_record_and_pictures_are_there(compared, names):
     assert len(record["rows"]) == len(names) * 4
     for name in names:
         assert (compared[0] / f"{file_name(name)}.png").stat().st_size > 1000
+    assert (compared[0] / "overview.png").stat().st_size > 1000
 
 
 def test_a_second_run_uses_the_kept_scores_and_says_the_same(compared, toy, monkeypatch):

@@ -17,7 +17,7 @@ def readings(method: Method) -> dict[str, Method]:
 
     Returns:
         By a short name: the plain reconstruction of a latent restoration; of a VAE each pixel score, with the sample
-        score that belongs to it. Nothing for other methods.
+        score that belongs to it, but for the model's own pair. Nothing for other methods.
     """
     if isinstance(method, LatentRestoration):
         # No code is as unlikely as that, and one restoration is enough where nothing is drawn.
@@ -30,5 +30,6 @@ def readings(method: Method) -> dict[str, Method]:
                 replace(method.parameters, score=score, sample_score=sample), method.network
             )
             for score, sample in pairs
+            if (score, sample) != (method.parameters.score, method.parameters.sample_score)
         }
     return {}
