@@ -12,14 +12,15 @@ from .corrupted import uniform
 # The middle part of the brain's box that holds all centres. The recipe's 50 % of the picture is about this much of
 # the brain that it shows.
 CENTRAL = 0.8
-SMALLEST, LARGEST = 0.05, 0.2
+# For the same reason: 5 to 20 % of the picture.
+SMALLEST, LARGEST = 0.08, 0.32
 EDGE = 2.0
 WAVES = 8
 STRETCH, ROUGHNESS = 0.35, 0.35
 
 
 def squares(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """One square a slice, as in FPI (Tan et al. 2020): its half-width is 5 to 20 % of the brain's box.
+    """One square a slice, as in FPI (Tan et al. 2020): its half-width is 8 to 32 % of the brain's box.
 
     Args:
         masks: Brain, (N, 1, Y, X), 0 or 1.
