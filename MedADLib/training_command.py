@@ -101,12 +101,10 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
     """Find, check, split and prepare the scans, and train on them."""
     from .methods.trainers import TRAINERS, Options
     from .modelfile import load_model
+    from .precision import bfloat16_suits
     from .training_curves import draw_all_curves
     from .training_data import healthy_data
 
-    reduced = not args.full_precision and bool(ranks.told(_bfloat16_is_faster(device)))
-    steps = (args.steps, args.prior_steps, args.latent, args.sweep_steps)
-    options = Options(*steps, args.seed, device, reduced=reduced, extra=args.extra)
     with ranks.first():
         like = load_model(args.like) if args.like else None
         scans, split = usable_scans(args, progress, like)
@@ -116,6 +114,10 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
     if ranks.rank == 0:
         _say(args, _plan_of(data, scans, split))
     folder = args.work / args.method
+    decided = ranks.told(bfloat16_suits(device, folder / "precision.json") if ranks.rank == 0 else None)
+    reduced = bool(decided) and not args.full_precision
+    steps = (args.steps, args.prior_steps, args.latent, args.sweep_steps)
+    options = Options(*steps, args.seed, device, reduced=reduced, extra=args.extra)
     try:
         method, facts = TRAINERS[args.method](data, options, folder, progress)
     finally:
@@ -240,22 +242,3 @@ def _licence(path: Path | None) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no readable licence text", "Give a text file.") from error
-
-
-def _bfloat16_is_faster(device: str) -> bool:
-    """A short trial of a convolution in both precisions."""
-    import time
-
-    import torch
-
-    image = torch.randn(4, 32, 80, 80, device=device).to(memory_format=torch.channels_last)
-    layer = torch.nn.Conv2d(32, 32, 3, padding=1, device=device).to(memory_format=torch.channels_last)
-    seconds = []
-    for reduced in (False, True):
-        with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=reduced):
-            layer(image)
-            started = time.perf_counter()
-            for _ in range(10):
-                float(layer(image).sum())
-            seconds.append(time.perf_counter() - started)
-    return seconds[1] < 0.8 * seconds[0]

@@ -1,0 +1,31 @@
+"""A training that goes on later computes as it began, however busy the computer is by then."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from MedADLib import precision
+from MedADLib.precision import bfloat16_suits
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_first_answer_is_kept(first, tmp_path, monkeypatch):
+    record = tmp_path / "work" / "vae" / "precision.json"
+    monkeypatch.setattr(precision, "_faster", lambda device: first)
+    assert bfloat16_suits("cpu", record) is first
+    monkeypatch.setattr(precision, "_faster", lambda device: not first)
+    assert bfloat16_suits("cpu", record) is first and json.loads(record.read_text()) == {"bfloat16": first}
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"bfloat16": "yes"}'])
+def test_a_damaged_record_is_made_anew(text, tmp_path, monkeypatch):
+    record = tmp_path / "precision.json"
+    record.write_text(text)
+    monkeypatch.setattr(precision, "_faster", lambda device: True)
+    assert bfloat16_suits("cpu", record) is True and json.loads(record.read_text()) == {"bfloat16": True}
+
+
+def test_the_trial_itself_gives_an_answer():
+    assert isinstance(precision._faster("cpu"), bool)
