@@ -52,8 +52,8 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     ``blob``), ``channels``.
 
     The first patches are strong ones, and weaker ones come by and by until, from half of the training on, α is uniform
-    in [0.05, 0.95], as it is in the paper all the time. On brains at 1.2 mm most patches are hardly to be seen: with all
-    of them from the start the network did no better, for 750 steps, than to say everywhere how usual patches are.
+    in [0.05, 0.95], as it is in the paper all the time. On brains at 1.2 mm most patches are hardly to be seen: with
+    all of them from the start the network did no better, for 750 steps, than to say everywhere how usual patches are.
 
     The loss on the own kind of anomaly does not say how well lesions are found, and falls long after that has become
     worse. So beside ``validation_precision``, the average precision over pixels on foreign patches, the log has
