@@ -91,7 +91,7 @@ def build_parser(argv: list[str]) -> Parser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     command = commands.add_parser("detect", parents=[common], help="examine one scan")
-    command.add_argument("input", type=Path, metavar="INPUT", help="NIfTI, NRRD, MHA, or a folder of DICOM slices")
+    command.add_argument("input", type=Path, metavar="INPUT", help="NIfTI, NRRD, MHA, PNG or JPEG, or a folder of DICOM slices")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")
     command.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=f"default {DEFAULT_MODEL}")
     command.add_argument("--mask", type=Path, help="image on the scan's grid, non-zero in the part to examine")
@@ -153,9 +153,10 @@ def _detect(args: argparse.Namespace, console: Console, progress: Progress) -> i
 
     from .detection import Settings
     from .outputs import check_ours, write_detection
+    from .pictures_reading import read_picture
     from .reading import read_image
     from .staging import writable_folder
-    from .volume import Volume, stem
+    from .volume import PICTURE_SUFFIXES, Volume, stem
 
     if args.detect is None:
         from .detection import detect
@@ -171,7 +172,10 @@ def _detect(args: argparse.Namespace, console: Console, progress: Progress) -> i
         check_ours(args.output, name)
         console.window = (0.0, 0.03)
         progress.stage("reading", 0.0, 1.0, f"reading {args.input.name}")
-        volume = Volume.read(args.input)
+        if args.input.suffix.lower() in PICTURE_SUFFIXES:
+            volume = read_picture(args.input, name)
+        else:
+            volume = Volume.read(args.input)
         mask = None if args.mask is None else read_image(args.mask, uniform=True)
         progress.stage("loading the model", 1.0, 1.0, args.model)
         model = load_model(args.model)

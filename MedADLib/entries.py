@@ -121,6 +121,8 @@ def from_json(cls: type, document: object, where: str) -> Any:
             values[name] = _typed(document[name], hints[name])
     except TypeError as error:
         raise ModelError(f"{where} has a {name} of the wrong type") from error
+    except ValueError as error:
+        raise ModelError(f"{where} has the {name} {document[name]!a:.80}, which is {error!s:.200}") from error
     try:
         return cls(**values)
     except (ValueError, TypeError) as error:
@@ -134,11 +136,12 @@ def _typed(value: object, kind: Any) -> Any:
         for option in arguments:
             try:
                 return _typed(value, option)
-            except TypeError:
+            except (TypeError, ValueError):
                 continue
     elif origin is Literal:
         if any(type(value) is type(choice) and value == choice for choice in arguments):
             return value
+        raise ValueError(f"none of {', '.join(map(str, arguments))}")
     elif origin is tuple and type(value) is list:
         if arguments[1:] == (Ellipsis,):
             arguments = arguments[:1] * len(value)

@@ -49,6 +49,12 @@ class Source:
             return replace(Volume.read(self.path), name=self.name)
         return read_picture(self.path, self.name)
 
+    def fingerprint(self) -> list[int]:
+        """Bytes and time of the last change, in nanoseconds, of its file, or of all files of its folder."""
+        files = sorted(self.path.glob("*")) if self.path.is_dir() else [self.path]
+        facts = [file.stat() for file in files]
+        return [sum(fact.st_size for fact in facts), max((fact.st_mtime_ns for fact in facts), default=0)]
+
 
 def find_scans(
     folder: Path,

@@ -24,6 +24,7 @@ from .labelled_images import (
     refuse_both,
 )
 from .training_config import add_choices, settled
+from .training_folder import training_folder
 
 if TYPE_CHECKING:
     from .methods.method import Method
@@ -81,14 +82,15 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     if given:
         raise InputError("a latent size is given", "Leave it out; --sizes says what to try.")
     measure = _measure(abnormal, scans, split, data.template, options.device, progress)
-    features = features_for(parameters, slices, options, args.output, progress)
+    folder = training_folder(args.output, "sizes", args.extra, augmentation=args.augmentation)
+    features = features_for(parameters, slices, options, folder, progress)
 
     def measured(size: int) -> dict[str, float]:
         begin = 0.2 + 0.8 * sizes.index(size) / len(sizes)
         progress.stage(f"latent size {size}", begin, begin + 0.8 / len(sizes))
         plan = options.plan(args.sweep_steps or args.steps or SWEEP_STEPS, RATE)
         tried = replace(parameters, latent=size)
-        method, last = fitted(tried, features, slices, plan, args.output / f"{size}", options.device, progress)
+        method, last = fitted(tried, features, slices, plan, folder / f"{size}", options.device, progress)
         return {"validation_error": last["validation_squared_error"]} | measure(method)
 
     chosen, rows = sweep(sizes, measured, args.output)

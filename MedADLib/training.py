@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .errors import MedADError
+from .errors import Cancelled, MedADError
 from .networks.turns import Turn, turns_of
 from .progress import Progress
 from .ranks import Ranks
@@ -81,7 +81,7 @@ def fit(
         plan: Steps and rates.
         folder: Receives ``checkpoint.safetensors`` and ``log.csv``.
         device: Where to compute.
-        progress: Told after each step; may cancel, which leaves the last checkpoint.
+        progress: Told after each step; may cancel, which leaves a checkpoint of that step.
 
     Returns:
         One row a validation: step, learning rate, logged training means, validation values, seconds.
@@ -98,7 +98,7 @@ def fit(
     optimizers = {turn.name: turn.optimizer(plan.rate, plan.decay) for turn in turns}
     order = [turn for turn in turns for _ in range(turn.repeat)]
     checkpoint = Path(folder) / "checkpoint.safetensors"
-    remedy = f"Lower the learning rate; {checkpoint} holds the last good state."
+    remedy = "Train with --full-precision, with another --seed, or check that the scans are sound."
     fresh = {"step": 0, "history": [], "seconds": 0.0, "plan": asdict(plan)}
     state = load_checkpoint(checkpoint, network, optimizers) or fresh
     if state["plan"] != fresh["plan"]:
@@ -106,7 +106,7 @@ def fit(
     if ranks.told(state["step"]) != state["step"]:
         raise MedADError(f"not all processes see {checkpoint}", "Give a --work folder that all computers share.")
     ranks.follow(list(network.state_dict().values()))
-    started, logs = time.perf_counter() - state["seconds"], {}
+    started, logs = time.perf_counter() - state["seconds"], state.pop("logs", {})
     for step in range(state["step"], plan.steps):
         seeds = [plan.seed, step] + [ranks.rank] * (ranks.rank > 0)
         torch.manual_seed(int(np.random.default_rng(seeds).integers(2**62)))
@@ -132,7 +132,13 @@ def fit(
         ranks.follow(list(network.buffers()))
         seconds = time.perf_counter() - started
         left = _duration(seconds / (step + 1) * (plan.steps - step - 1))
-        progress.update((step + 1) / plan.steps, f"step {step + 1} of {plan.steps}, loss {value:.4f}, {left} left")
+        try:
+            progress.update((step + 1) / plan.steps, f"step {step + 1} of {plan.steps}, loss {value:.4f}, {left} left")
+        except Cancelled:
+            if ranks.rank == 0:
+                state |= {"step": step + 1, "seconds": seconds, "logs": logs}
+                save_checkpoint(checkpoint, network, optimizers, state)
+            raise
         if (step + 1) % plan.every == 0 or step + 1 == plan.steps:
             values = _validated(network, validate) if ranks.rank == 0 else {}
             row = {"step": step + 1, "rate": plan.rate_at(step)}

@@ -15,6 +15,7 @@ from .manifest import NAME
 from .modelsummary import METHODS_IN_WORDS
 from .threshold import Threshold
 from .training_config import add_choices, settled
+from .training_folder import training_folder
 
 if TYPE_CHECKING:
     from .calibration import Pooling
@@ -113,7 +114,7 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
         data = replace(data, varied=args.augmentation)
     if ranks.rank == 0:
         _say(args, _plan_of(data, scans, split))
-    folder = args.work / args.method
+    folder = training_folder(args.work, args.method, args.extra, args.latent, args.augmentation)
     decided = ranks.told(bfloat16_suits(device, folder / "precision.json") if ranks.rank == 0 else None)
     reduced = bool(decided) and not args.full_precision
     steps = (args.steps, args.prior_steps, args.latent, args.sweep_steps)
@@ -220,13 +221,15 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
     )
     args.output.parent.mkdir(parents=True, exist_ok=True)
     save_model(replace(model, card=model_card(model)), args.output)
-    folder = args.work / args.method
+    folder = training_folder(args.work, args.method, args.extra, args.latent, args.augmentation)
     pictures = args.pictures or folder
     write_pictures(method, data, pictures, args.output.stem)
     progress.finish()
     what = args.method if kind == "brain" else f"{args.method} for {describe(data.template)}"
     trained_on = f"trained on {len(split.train)}, calibrated on {len(split.calibration)} scans"
-    _say(args, [f"{args.output}: {what}, {trained_on}", f"curves in {folder}, pictures in {pictures}"])
+    settings = ", ".join(f"{key} = {value}" for key, value in vars(method.parameters).items())
+    lines = [f"{args.output}: {what}, {trained_on}", f"settings: {settings}"]
+    _say(args, [*lines, f"checkpoints and curves in {folder}, pictures in {pictures}"])
 
 
 def _say(args: argparse.Namespace, lines: list[str]) -> None:

@@ -92,8 +92,8 @@ def healthy_data(
         prepare: See `chosen_space`.
 
     Raises:
-        InputError: If a scan of the split is missing, `work` belongs to another split, size, template or kind of
-            space, or only some of the scans are single slices.
+        InputError: If a scan of the split is missing or has changed since it was prepared, `work` belongs to another
+            split, size, template or kind of space, or only some of the scans are single slices.
     """
     progress = progress or Progress()
     split.check_found(scans)
@@ -105,6 +105,7 @@ def healthy_data(
         record.write_text(json.dumps(split.to_json(), indent=1), encoding="utf-8")
     if like is not None and like.template.kind != PLANE:
         prepare = like.template.kind
+    _refuse_changed(scans, split, work)
     kind, why = chosen_space({name: scans[name] for name in split.train}, prepare, work, progress)
     template = _template(scans, split, work, progress, longest, kind, like)
     names, found = split.train + split.validation, []
@@ -169,6 +170,18 @@ def _template(
     parameters.write_text(json.dumps(built.parameters()), encoding="utf-8")
     # The saved template is half precision: everybody, also the first run, works with the same one.
     return template_from_tensors(built.parameters(), load_file(tensors))
+
+
+def _refuse_changed(scans: dict[str, Source], split: Split, work: Path) -> None:
+    """Refuse to go on with scans that are not those that `work` keeps in prepared form."""
+    record, found = work / "sources.json", {name: scans[name].fingerprint() for name in split.train + split.validation}
+    kept = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    changed = [name for name, value in found.items() if kept.get(name, value) != value]
+    if changed:
+        more = f" and {len(changed) - 1} more have" if len(changed) > 1 else " has"
+        problem = f"{changed[0]}{more} changed since {work} was made"
+        raise InputError(problem, "Give another --work folder, or empty this one.")
+    record.write_text(json.dumps(found), encoding="utf-8")
 
 
 def _single_slice(source: Source) -> Volume:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -153,7 +154,7 @@ class Volume:
 def stem(path: str | os.PathLike) -> str:
     """The file name without its image suffix; a folder's own name."""
     name = Path(path).name
-    for suffix in IMAGE_SUFFIXES:
+    for suffix in (*IMAGE_SUFFIXES, *PICTURE_SUFFIXES):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name

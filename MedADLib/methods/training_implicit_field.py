@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ..errors import InputError
 from ..intensity_classes import class_centres
 from ..networks.implicit_field import AutoDecoder
 from ..progress import Progress
@@ -79,8 +80,11 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
         progress: Told throughout.
 
     Raises:
-        InputError: If a setting is unknown or refused.
+        InputError: If the scans are single slices, or a setting is unknown or refused.
     """
+    if data.template.kind == "plane":
+        problem = "implicit_field looks at whole volumes, and these scans are single slices"
+        raise InputError(problem, "Train vae on them.")
     voxels, held = BrainVoxels(data.train, data.template.symmetric), BrainVoxels(data.validation, False)
     base = ImplicitFieldParameters(tuple(voxels.size), class_centres(np.concatenate(voxels.intensities)))
     parameters = with_wishes(base, options.wishes(), ("size", "centres"))

@@ -64,6 +64,8 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     if data.template.kind == "plane":
         problem = "volume_restoration looks at whole volumes, and these scans are single slices"
         raise InputError(problem, "Train latent_restoration on them.")
+    # On the CPU, gradients of 3-D convolutions in bfloat16 come out infinite.
+    options = replace(options, reduced=options.reduced and options.device != "cpu")
     image, wishes = data.template.image, options.wishes()
     shape = tuple(image.array.shape)
     channels = wishes.get("channels", VolumeRestorationParameters.channels)

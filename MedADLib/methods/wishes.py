@@ -33,4 +33,4 @@ def with_wishes(parameters: Any, wishes: Mapping[str, object], found: tuple[str,
     try:
         return from_json(type(parameters), document, "the configuration")
     except ModelError as error:
-        raise InputError(error.problem, "Correct the configuration file.") from error
+        raise InputError(error.problem, "Correct it after --set or in the configuration file.") from error
