@@ -91,7 +91,7 @@ def build_parser(argv: list[str]) -> Parser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     command = commands.add_parser("detect", parents=[common], help="examine one scan")
-    command.add_argument("input", type=Path, metavar="INPUT", help="NIfTI, NRRD, MHA, PNG or JPEG, or a folder of DICOM slices")
+    command.add_argument("input", type=Path, metavar="INPUT", help="NIfTI, NRRD, MHA, PNG, JPEG, or a DICOM folder")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")
     command.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=f"default {DEFAULT_MODEL}")
     command.add_argument("--mask", type=Path, help="image on the scan's grid, non-zero in the part to examine")

@@ -132,13 +132,6 @@ def fit(
         ranks.follow(list(network.buffers()))
         seconds = time.perf_counter() - started
         left = _duration(seconds / (step + 1) * (plan.steps - step - 1))
-        try:
-            progress.update((step + 1) / plan.steps, f"step {step + 1} of {plan.steps}, loss {value:.4f}, {left} left")
-        except Cancelled:
-            if ranks.rank == 0:
-                state |= {"step": step + 1, "seconds": seconds, "logs": logs}
-                save_checkpoint(checkpoint, network, optimizers, state)
-            raise
         if (step + 1) % plan.every == 0 or step + 1 == plan.steps:
             values = _validated(network, validate) if ranks.rank == 0 else {}
             row = {"step": step + 1, "rate": plan.rate_at(step)}
@@ -151,6 +144,13 @@ def fit(
             if ranks.rank == 0:
                 save_checkpoint(checkpoint, network, optimizers, state)
                 _write_log(Path(folder) / "log.csv", state["history"])
+        try:
+            progress.update((step + 1) / plan.steps, f"step {step + 1} of {plan.steps}, loss {value:.4f}, {left} left")
+        except Cancelled:
+            if ranks.rank == 0:
+                state |= {"step": step + 1, "seconds": seconds, "logs": logs}
+                save_checkpoint(checkpoint, network, optimizers, state)
+            raise
     network.eval()
     return state["history"]
 

@@ -126,7 +126,7 @@ def test_cancelling_leaves_a_checkpoint_that_can_be_used(tmp_path):
     network = Line()
     before = network.layers[0].weight.clone()
     state = load_checkpoint(tmp_path / "checkpoint.safetensors", network)
-    assert state["step"] == 8 and len(state["history"]) == 2
+    assert state["step"] == 10 and len(state["history"]) == 2
     assert not torch.equal(network.layers[0].weight, before)
 
 
@@ -140,7 +140,7 @@ def test_a_finished_run_is_not_run_again(tmp_path, unbroken):
 @pytest.mark.parametrize("bad", ["loss", "gradient"])
 @pytest.mark.parametrize("step", [5, 7])
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path, step, bad):
-    with pytest.raises(MedADError, match="learning rate"):
+    with pytest.raises(MedADError, match="full-precision"):
         fit(Line(step, bad), batches, validate, PLAN, tmp_path)
     network = Line()
     state = load_checkpoint(tmp_path / "checkpoint.safetensors", network)
@@ -172,7 +172,7 @@ def test_a_crash_while_writing_leaves_the_earlier_checkpoint(tmp_path, monkeypat
     with monkeypatch.context() as patched, pytest.raises(OSError):
         patched.setattr(checkpoint_module, "save_file", full_disk)
         fit(Line(), batches, validate, PLAN, tmp_path)
-    assert load_checkpoint(tmp_path / "checkpoint.safetensors", Line())["step"] == 4
+    assert load_checkpoint(tmp_path / "checkpoint.safetensors", Line())["step"] == 6
 
 
 def test_the_rate_warms_up_and_comes_down():

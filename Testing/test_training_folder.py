@@ -1,0 +1,30 @@
+"""No training goes on with another one's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from MedADLib.training_folder import training_folder
+
+PLAIN = training_folder(Path("work"), "vae", {})
+
+
+def test_a_method_as_it_is_has_the_folder_of_its_name():
+    assert Path("work/vae") == PLAIN == training_folder(Path("work"), "vae", {}, None, True)
+
+
+@pytest.mark.parametrize(
+    "chosen", [({"kl_weight": 5},), ({"kl_weight": 6},), ({"error": "l1"},), ({}, 4), ({}, 5), ({}, None, False)]
+)
+def test_every_other_setting_has_a_folder_of_its_own(chosen):
+    folder = training_folder(Path("work"), "vae", *chosen)
+    assert folder.parent == Path("work") and folder.name.startswith("vae-") and folder != PLAIN
+    others = [({"kl_weight": 5},), ({"kl_weight": 6},), ({"error": "l1"},), ({}, 4), ({}, 5), ({}, None, False)]
+    assert [folder == training_folder(Path("work"), "vae", *other) for other in others].count(True) == 1
+
+
+def test_the_order_of_settings_does_not_matter():
+    one, other = ({"error": "l1", "latent": 3}, {"latent": 3, "error": "l1"})
+    assert training_folder(Path("w"), "vae", one) == training_folder(Path("w"), "vae", other)
