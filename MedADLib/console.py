@@ -14,6 +14,8 @@ from contextlib import ExitStack, redirect_stdout
 from typing import Any, TextIO
 
 SECONDS_BETWEEN_REPORTS = 0.1
+# In a log file, where no line can be drawn over.
+SECONDS_BETWEEN_LINES = 60.0
 
 
 class Console:
@@ -32,6 +34,7 @@ class Console:
         self._events: TextIO | None = None
         self._bar = not (quiet or json_log) and sys.stderr.isatty()
         self._drawn = False
+        self._line_at = float("inf") if quiet or json_log else time.monotonic() + SECONDS_BETWEEN_LINES
         self._last = ("", 0.0)
 
     def __enter__(self) -> Console:
@@ -66,8 +69,11 @@ class Console:
             return
         self._last = (stage, now)
         self._emit("progress", stage=stage, fraction=round(fraction, 4), message=message)
+        text = f"{100 * fraction:3.0f} %  {stage}{': ' * bool(message)}{message}"
+        if not self._bar and now >= self._line_at:
+            self._line_at = now + SECONDS_BETWEEN_LINES
+            print(text, file=sys.stderr, flush=True)
         if self._bar:
-            text = f"{100 * fraction:3.0f} %  {stage}{': ' * bool(message)}{message}"
             width = shutil.get_terminal_size().columns - 1
             sys.stderr.write(f"\r{text[:width]:<{width}}")
             sys.stderr.flush()
