@@ -191,3 +191,17 @@ def test_pictures_of_training_show_each_validation_image(one_thread):  # noqa: F
         "toy-plane-latent-restoration-samples.png",
     }
     assert isinstance(folder, Path)
+
+
+def test_a_png_is_examined_as_it_was_learned_from(one_thread, tmp_path, capsys):  # noqa: F811
+    import SimpleITK as sitk
+
+    from MedADLib.cli import main
+
+    array = radiograph(100, lesion=LESION).array[0]
+    picture = sitk.GetImageFromArray(np.clip(array / array.max() * 255, 0, 255).astype(np.uint8))
+    sitk.WriteImage(picture, str(tmp_path / "chest.png"))
+    words = ["detect", tmp_path / "chest.png", "-o", tmp_path / "out", "--model", toy_plane_model(), "--no-picture"]
+    assert main([str(word) for word in words]) == 0
+    anomaly = Volume.read(tmp_path / "out" / "chest_anomaly.nii.gz")
+    assert anomaly.array.shape == (1, *array.shape) and anomaly.array.max() > 0

@@ -1,11 +1,16 @@
-"""No training goes on with another one's weights."""
+"""No training goes on with another one's weights, or with other scans."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from MedADLib.errors import InputError
+from MedADLib.scan_folder import Source
+from MedADLib.training_data import _refuse_changed as refuse_changed
 from MedADLib.training_folder import training_folder
 
 PLAIN = training_folder(Path("work"), "vae", {})
@@ -28,3 +33,15 @@ def test_every_other_setting_has_a_folder_of_its_own(chosen):
 def test_the_order_of_settings_does_not_matter():
     one, other = ({"error": "l1", "latent": 3}, {"latent": 3, "error": "l1"})
     assert training_folder(Path("w"), "vae", one) == training_folder(Path("w"), "vae", other)
+
+
+def test_scans_that_changed_since_they_were_prepared_are_refused(tmp_path):
+    file, split = tmp_path / "a.png", SimpleNamespace(train=["a"], validation=[])
+    file.write_bytes(b"healthy")
+    scans = {"a": Source(file, "a", "a")}
+    for _ in range(2):
+        refuse_changed(scans, split, tmp_path)
+    file.write_bytes(b"another")
+    os.utime(file, ns=(1, 1))
+    with pytest.raises(InputError, match="a has changed since"):
+        refuse_changed(scans, split, tmp_path)

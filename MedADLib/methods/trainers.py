@@ -68,7 +68,7 @@ Trainer = Callable[[HealthyData, Options, Path, Progress], tuple[object, dict]]
 
 
 def _atlas(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Atlas, dict]:
-    if unknown := sorted(options.wishes()):
+    if unknown := sorted(options.extra):
         raise InputError(f"the atlas has no setting {unknown[0]!a:.80}", "It has none at all: leave it out.")
     return Atlas.train(data.train, tuple(data.template.image.spacing), data.template.symmetric), {}
 
