@@ -77,7 +77,7 @@ def train_plane(method: str, healthy: Path, output: Path, *more: object) -> None
     """Run ``medad train`` with few steps."""
     parser = argparse.ArgumentParser()
     training_command.add_arguments(parser)
-    fixed = ["--full-precision", "--device", "cpu", "--size", "64", "--latent", "8"]
-    fixed += ["--steps", STEPS[method], "--prior-steps", "6"]
+    fixed = ["--full-precision", "--device", "cpu", "--size", "64", "--steps", STEPS[method], "--prior-steps", "6"]
+    fixed += ["--latent", "8"] if method == "autoencoder" else []
     arguments = [method, "--healthy", healthy, "-o", output, *fixed, *more]
     assert training_command.run(parser.parse_args([str(argument) for argument in arguments])) == 0
