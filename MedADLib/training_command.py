@@ -106,6 +106,8 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
     from .training_curves import draw_all_curves
     from .training_data import healthy_data
 
+    steps = (args.steps, args.prior_steps, args.latent, args.sweep_steps)
+    options = Options(*steps, args.seed, device, extra=args.extra)
     with ranks.first():
         like = load_model(args.like) if args.like else None
         scans, split = usable_scans(args, progress, like)
@@ -116,9 +118,7 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
         _say(args, _plan_of(data, scans, split))
     folder = training_folder(args.work, args.method, args.extra, args.latent, args.augmentation)
     decided = ranks.told(bfloat16_suits(device, folder / "precision.json") if ranks.rank == 0 else None)
-    reduced = bool(decided) and not args.full_precision
-    steps = (args.steps, args.prior_steps, args.latent, args.sweep_steps)
-    options = Options(*steps, args.seed, device, reduced=reduced, extra=args.extra)
+    options = replace(options, reduced=bool(decided) and not args.full_precision)
     try:
         method, facts = TRAINERS[args.method](data, options, folder, progress)
     finally:

@@ -12,8 +12,8 @@ from .corrupted import uniform
 # The middle part of the brain's box that holds all centres. The recipe's 50 % of the picture is about this much of
 # the brain that it shows.
 CENTRAL = 0.8
-# For the same reason: 5 to 20 % of the picture.
-SMALLEST, LARGEST = 0.08, 0.32
+# Radii as parts of the brain's box. For the same reason, the squares' are the recipe's 5 to 20 % of the picture.
+SQUARES, BLOBS = (0.08, 0.32), (0.05, 0.2)
 EDGE = 2.0
 WAVES = 8
 STRETCH, ROUGHNESS = 0.35, 0.35
@@ -29,7 +29,7 @@ def squares(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     Returns:
         1 inside the square and the brain, else 0; (N, 1, Y, X).
     """
-    down, across, radius = _places(masks, generator)
+    down, across, radius = _places(masks, generator, SQUARES)
     return ((down.abs() <= radius.round()) & (across.abs() <= radius.round())).to(masks.dtype) * masks
 
 
@@ -43,7 +43,7 @@ def blobs(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     Returns:
         1 inside the shape, falling to 0 over two pixels at its outline, 0 outside the brain; (N, 1, Y, X).
     """
-    down, across, radius = _places(masks, generator)
+    down, across, radius = _places(masks, generator, BLOBS)
     count, _, height, width = masks.shape
     angle = uniform(count, generator, 0, math.pi)
     stretch = torch.exp(uniform(count, generator, -STRETCH, STRETCH))
@@ -56,7 +56,9 @@ def blobs(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return share * share * (3 - 2 * share) * masks
 
 
-def _places(masks: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _places(
+    masks: torch.Tensor, generator: torch.Generator, radii: tuple[float, float]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Distances of all pixels from a random centre, down and across, and a random radius, in pixels."""
     count = len(masks)
     offsets, sides = [], []
@@ -72,5 +74,5 @@ def _places(masks: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tens
         part = 0.5 + CENTRAL * (uniform(count, generator) - 0.5)
         offsets.append(pixels - (first + part * side - 0.5).floor())
         sides.append(side)
-    radius = uniform(count, generator, SMALLEST, LARGEST) * torch.minimum(*sides)
+    radius = uniform(count, generator, *radii) * torch.minimum(*sides)
     return offsets[0], offsets[1], radius.clamp_min(1)
