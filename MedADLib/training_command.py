@@ -117,8 +117,9 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
     if ranks.rank == 0:
         _say(args, _plan_of(data, scans, split))
     folder = training_folder(args.work, args.method, args.extra, args.latent, args.augmentation)
-    decided = ranks.told(bfloat16_suits(device, folder / "precision.json") if ranks.rank == 0 else None)
-    options = replace(options, reduced=bool(decided) and not args.full_precision)
+    if not args.full_precision:
+        decided = bfloat16_suits(device, folder / "precision.json") if ranks.rank == 0 else None
+        options = replace(options, reduced=bool(ranks.told(decided)))
     try:
         method, facts = TRAINERS[args.method](data, options, folder, progress)
     finally:
