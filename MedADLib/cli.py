@@ -104,8 +104,8 @@ def build_parser(argv: list[str]) -> Parser:
     command.set_defaults(run=_detect)
 
     command = commands.add_parser("models", parents=[common], help="list, describe or verify models")
-    command.add_argument("action", nargs="?", choices=("list", "info", "verify"), default="list")
-    command.add_argument("names", nargs="*", metavar="NAME|FILE", help="for info and verify; default all")
+    command.add_argument("action", nargs="?", choices=("list", "info", "card", "verify"), default="list")
+    command.add_argument("names", nargs="*", metavar="NAME|FILE", help="for info, card and verify; default all")
     command.set_defaults(run=_models)
 
     command = commands.add_parser("evaluate", parents=[common], help="compare anomaly maps with reference masks")
@@ -225,6 +225,7 @@ def _models(args: argparse.Namespace, console: Console, progress: Progress) -> i
     from dataclasses import asdict
 
     from .modelfile import list_models, load_model, verify_model
+    from .modelstore import card
 
     if args.action == "list":
         models = list_models()
@@ -240,6 +241,9 @@ def _models(args: argparse.Namespace, console: Console, progress: Progress) -> i
             if args.action == "info":
                 facts = (args.load_model or load_model)(name).info()
                 console.result([json.dumps(facts, indent=2, default=str)], **facts)
+            elif args.action == "card":
+                text = card(name)
+                console.result([text.rstrip()], name=name, card=text)
             else:
                 summary = verify_model(name)
                 console.result([f"{name}: intact, {summary.method} {summary.version}"], name=name, intact=True)

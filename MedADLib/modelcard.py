@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .methods.papers import papers_of
 from .spaces import describe
 
 if TYPE_CHECKING:
     from .modelfile import Model
+
+# What else a model of each space takes for unusual.
+LOOKS_UNUSUAL = {
+    "brain": " or another way of cutting out the brain",
+    "plane": ", views or ways of cropping the picture",
+    "field": " or another field of view",
+}
 
 
 def model_card(model: Model) -> str:
@@ -21,6 +29,7 @@ def model_card(model: Model) -> str:
     split, calibration = model.training["split"], model.calibration
     pooling, reference = calibration.pooling, calibration.reference
     budget = reference.value_of(reference.threshold)
+    papers = papers_of(model.method)
     largest = ", ".join(f"{value:.2f}" for value in np.sort(reference.maxima))
     lines = [
         f"# {model.name} {model.version}",
@@ -29,6 +38,7 @@ def model_card(model: Model) -> str:
         "",
         "## Data",
         f"- Source: {model.training['data']}",
+        f"- Trained by: {model.authors}.",
         *(f"- {part}: {len(names)} scans ({', '.join(names)})" for part, names in split.items() if names),
         "- No scan is in two parts.",
         "",
@@ -43,11 +53,12 @@ def model_card(model: Model) -> str:
         f"- Knows {describe(model.template)}.",
         f"- {model.method.name}: "
         + ", ".join(f"{key} = {value}" for key, value in vars(model.method.parameters).items()),
+        *(f"- Paper: {paper}" for paper in papers),
         f"- Training record: {model.training['facts']}",
         f"- Seed {model.training['seed']}.",
         "",
         "## Limits",
-        "- Other contrasts, ages, scanners or another way of cutting out the brain look unusual; runs warn of it.",
+        f"- Other contrasts, ages, scanners{LOOKS_UNUSUAL[model.template.kind]} look unusual; runs warn of it.",
         "- With few calibration scans the p-values are coarse. For your own scanner, train on your own healthy scans.",
     ]
     return "\n".join(lines) + "\n"

@@ -14,7 +14,7 @@ from .errors import InputError
 from .manifest import NAME
 from .modelsummary import METHODS_IN_WORDS
 from .threshold import Threshold
-from .training_config import add_choices, settled
+from .training_config import add_choices, settled, useless
 from .training_folder import training_folder
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .scan_folder import Source
     from .split import Split
     from .training_data import HealthyData
+
+log = logging.getLogger(__name__)
 
 # A slice has no volume to speak of, and a field of view may have any, so what a healthy one may show is a share of it.
 THRESHOLDS = {"brain": "1ml", "plane": "0.1%", "field": "0.1%"}
@@ -59,6 +61,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from .ranks import joined
 
     args = settled(args)
+    for option in useless(args):
+        log.warning("%s has no use for %s: it is passed over", args.method, option)
     if args.output.suffix != ".medad":
         raise InputError(f"{args.output} must end in .medad", "For example -o brain-t1.medad.")
     if not re.fullmatch(NAME, args.output.stem, re.ASCII):
@@ -180,7 +184,7 @@ def _plan_of(data: HealthyData, scans: dict[str, Source], split: Split) -> list[
 
 
 def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progress: Progress) -> None:
-    """Calibrate, write the model and draw what it makes of scans that it has not seen."""
+    """Draw what the method makes of scans that it has not seen, calibrate, and write the model."""
     from .calibration import calibrate
     from .modelcard import model_card
     from .modelfile import Model, save_model
@@ -190,6 +194,11 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
 
     method, facts, data, scans, split, device = trained
     kind = data.template.kind
+    folder = training_folder(args.work, args.method, args.extra, args.latent, args.augmentation)
+    pictures = args.pictures or folder
+    # Before the calibration, which may take long and be cancelled: they show whether it is worth waiting for.
+    progress.stage("pictures", 0.88, 0.9)
+    write_pictures(method, data, pictures, args.output.stem)
     progress.stage("calibration", 0.9, 0.98)
     healthy = [
         (scan, method.restore(scan.image, scan.mask, seed=args.seed, device=device, progress=progress))
@@ -216,20 +225,20 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
         template=data.template,
         calibration=calibration,
         training=training,
-        authors="The MedAD contributors",
+        authors=args.authors or "not named",
         card="",
         licence=args.licence,
     )
     args.output.parent.mkdir(parents=True, exist_ok=True)
     save_model(replace(model, card=model_card(model)), args.output)
-    folder = training_folder(args.work, args.method, args.extra, args.latent, args.augmentation)
-    pictures = args.pictures or folder
-    write_pictures(method, data, pictures, args.output.stem)
     progress.finish()
     what = args.method if kind == "brain" else f"{args.method} for {describe(data.template)}"
     trained_on = f"trained on {len(split.train)}, calibrated on {len(split.calibration)} scans"
     settings = ", ".join(f"{key} = {value}" for key, value in vars(method.parameters).items())
     lines = [f"{args.output}: {what}, {trained_on}", f"settings: {settings}"]
+    last = {key: value for key, value in facts.get("last", {}).items() if key.startswith("validation_")}
+    if last:
+        lines.append("at the end: " + ", ".join(f"{key} = {value:.4g}" for key, value in last.items()))
     _say(args, [*lines, f"checkpoints and curves in {folder}, pictures in {pictures}"])
 
 

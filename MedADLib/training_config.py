@@ -74,10 +74,32 @@ CHOICES = (
     Choice("minimum-mm", float, "box of the minimum pooling; else the method's own"),
     Choice("average-mm", float, "box of the average pooling; else the method's own"),
     Choice("data-note", str, "source and licence of the scans, for the model card", ""),
+    Choice("authors", str, "who trained the model, for the model card", ""),
     Choice("licence", Path, "text of the licence; else none is granted", metavar="FILE"),
     Choice("modality", str, "what the scans are (default T1-weighted MR of the brain; else 2-D images or 3-D scans)"),
     Choice("pictures", Path, "where the training pictures go; else the work folder", metavar="DIR"),
 )  # fmt: skip
+
+# What only some methods have. One file of options may serve several methods, so this is no reason to refuse it.
+ONLY_OF = {
+    "prior_steps": ("latent_restoration", "volume_restoration", "f_anogan"),
+    "sweep_steps": ("autoencoder",),
+}
+NOT_OF = {"steps": ("atlas",), "latent": ("atlas",)}
+
+
+def useless(args: argparse.Namespace) -> list[str]:
+    """Options that were given and that the method to be trained has no use for, as on the command line.
+
+    Args:
+        args: What `settled` gives, with ``method``.
+    """
+    found = [key for key, methods in ONLY_OF.items() if args.method not in methods]
+    found += [key for key, methods in NOT_OF.items() if args.method in methods]
+    if args.latent is not None and "sweep_steps" not in found:
+        # A latent size that is given is not looked for.
+        found.append("sweep_steps")
+    return ["--" + key.replace("_", "-") for key in found if getattr(args, key) is not None]
 
 
 def add_choices(parser: argparse.ArgumentParser) -> None:

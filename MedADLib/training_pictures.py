@@ -5,22 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .methods.latent_restoration import LatentRestoration
 from .methods.method import Method
-from .methods.resampling import resample_codes
 from .methods.volume_restoration import VolumeRestoration
+from .prior_pictures import slices_from_prior
 from .slices import examined_slices
 from .training_data import HealthyData
 
-COLUMNS = 8
+COLUMNS, DRAWS = 8, 3
 
 
 def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -> list[Path]:
-    """Write ``NAME-reconstructions.png`` and, for a method with a prior, ``NAME-samples.png``.
+    """Write ``NAME-reconstructions.png`` and, for a method whose latents have a prior, ``NAME-samples.png``.
 
     Args:
         method: Trained.
@@ -47,41 +45,10 @@ def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -
     written = [folder / f"{name}-reconstructions.png"]
     rows = [("unseen healthy scan", images, 1.0), ("restored", restored, 1.0), ("raw score", scores, top)]
     _montage(rows, written[0])
-    if isinstance(method, LatentRestoration):
+    if drawn := slices_from_prior(method, DRAWS, COLUMNS, flat):
         written.append(folder / f"{name}-samples.png")
-        drawn = _drawn_slices(method, 3, flat)
-        _montage([(f"drawn from the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(3)], written[1])
+        _montage([(f"drawn from the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(DRAWS)], written[1])
     return written
-
-
-def _drawn_slices(method: LatentRestoration, count: int, flat: bool) -> list[np.ndarray]:
-    """For each column, slices (count, Y, X) that the prior draws: of volumes, several heights of the same ones."""
-    if isinstance(method, VolumeRestoration):
-        volumes = prior_samples(method, 0.0, count)
-        heights = np.linspace(0.1, 0.9, COLUMNS) * (volumes.shape[1] - 1)
-        return [volumes[:, int(height)] for height in heights]
-    positions = np.zeros(COLUMNS) if flat else np.linspace(-0.4, 0.4, COLUMNS, dtype=np.float32)
-    return [prior_samples(method, float(position), count, n if flat else 0) for n, position in enumerate(positions)]
-
-
-def prior_samples(method: LatentRestoration, position: float, count: int, seed: int = 0) -> np.ndarray:
-    """Slices drawn from the prior alone, (count, Y, X), or volumes, (count, Z, Y, X).
-
-    Args:
-        method: Trained.
-        position: Slice coordinate in [-0.5, 0.5]; 0 for volumes.
-        count: How many.
-        seed: Of the noise.
-    """
-    grid, length = method.parameters.grid, method.prior.length
-    with torch.inference_mode():
-        where = torch.tensor([position])
-        codes = torch.zeros(1, length, dtype=torch.long)
-        logits, cache = method.prior.fill(codes, where)
-        everything = torch.ones(length, dtype=torch.bool)
-        key = (seed, int(round((position + 0.5) * 1e6)))
-        drawn = resample_codes(method.prior, codes[0], where, everything, logits[0], cache, count, key)
-        return method.vqvae.pictures(drawn.view(count, *grid), where.expand(count))[:, 0].numpy()
 
 
 def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> None:

@@ -362,6 +362,12 @@ def test_verifying_goes_on_after_a_bad_model_and_fails_in_the_end(monkeypatch, c
     assert run("models", "verify", "good") == 0
 
 
+def test_the_card_of_a_model_is_shown(capsys):
+    assert run("models", "card", "brain-t1-atlas") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("# brain-t1-atlas") and "Not a medical device" in said
+
+
 def test_a_missing_model_is_one_line(capsys, tmp_path):
     assert cli.main(["models", "info", str(tmp_path / "no.medad")]) == 1
     assert "no.medad" in one_line(capsys)

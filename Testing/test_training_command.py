@@ -34,8 +34,9 @@ def test_training_leaves_a_calibrated_model_that_opens(toy, method):
     assert reference.count == 2 and str(reference.threshold) == "1ml"
     assert np.isfinite(reference.sample_scores).all() and (reference.maxima > 0).all()
     assert model.training["split"] == json.loads(toy.split.read_text())
-    for text in ("toy heads", "head-4", "head-6", "2 held-out healthy scans", "0.333"):
+    for text in ("toy heads", "head-4", "head-6", "2 held-out healthy scans", "0.333", "Trained by: not named"):
         assert text in model.card
+    assert ("Paper: " in model.card) == (method != "atlas") and "cutting out the brain" in model.card
 
 
 def test_the_methods_share_one_template_and_leave_their_logs_and_pictures(toy):
@@ -77,6 +78,7 @@ def test_pictures_in_folders_of_subjects_train_with_a_configuration_file(tmp_pat
     assert training_command.run(parser.parse_args(["atlas", *places, "--seed", "5"])) == 0
     model = load_model(tmp_path / "chest.medad")
     assert model.template.kind == "plane" and model.modality == "toy radiographs" and model.training["seed"] == 5
+    assert "brain" not in model.card
     parts = {part: {name[:9] for name in names} for part, names in model.training["split"].items()}
     assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 10
     assert json.loads((tmp_path / "work" / "split.json").read_text()) == model.training["split"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from MedADLib.errors import InputError
-from MedADLib.training_config import CHOICES, add_choices, settled
+from MedADLib.training_config import CHOICES, add_choices, settled, useless
 
 
 def given(*words) -> argparse.Namespace:
@@ -102,3 +102,19 @@ def test_every_option_can_stand_in_a_file(tmp_path):
     for choice in CHOICES:
         expected = tmp_path / "there" if choice.kind is Path else options[choice.name]
         assert getattr(args, choice.key) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "words", "passed_over"),
+    [
+        ("atlas", ("--steps", 5, "--prior-steps", 5), ["--prior-steps", "--steps"]),
+        ("autoencoder", ("--steps", 5, "--sweep-steps", 5), []),
+        ("autoencoder", ("--latent", 5, "--sweep-steps", 5), ["--sweep-steps"]),
+        ("latent_restoration", ("--prior-steps", 5, "--sweep-steps", 5), ["--sweep-steps"]),
+        ("vae", ("--latent", 5), []),
+    ],
+)
+def test_options_that_a_method_has_no_use_for_are_named(method, words, passed_over):
+    args = given(*PLACES, *words)
+    args.method = method
+    assert useless(args) == passed_over

@@ -17,9 +17,9 @@ from MedADLib.methods.training_volume_restoration import VOLUMES, train, working
 from MedADLib.methods.volume_restoration import VolumeRestoration, VolumeRestorationParameters
 from MedADLib.modelfile import load_model
 from MedADLib.networks.prior import CodePrior
+from MedADLib.prior_pictures import codes_from_prior
 from MedADLib.progress import Progress
 from MedADLib.training_data import HealthyData
-from MedADLib.training_pictures import prior_samples
 from MedADLib.whole_volumes import coarse_scan, resized
 
 SMALL = VolumeRestorationParameters(
@@ -243,7 +243,7 @@ def test_a_lesion_scores_higher_than_the_rest_of_the_brain(tmp_path, monkeypatch
     score = method.restore(bright, mask, seed=0).score
     assert score[lesion].mean() > 3 * score[mask & ~lesion].mean()
     assert method.restore(dark, mask, seed=0).sample_score > 1.5 * method.restore(image, mask, seed=0).sample_score
-    assert prior_samples(method, 0.0, 2).shape == (2, 16, 16, 16)
+    assert codes_from_prior(method, 0.0, 2).shape == (2, 16, 16, 16)
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):

@@ -76,11 +76,11 @@ class Autoencoder(SliceNetwork):
     ) -> Restoration:
         """Score e(x, x̂), exp(−s)·e(x, x̂) of AE-U, or |∂ Σ score / ∂x|; see `Method.restore`."""
         p, network = self.parameters, self.network.to(device).eval()
-        restored, score = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+        # Slices with too little brain to be examined stay as they are.
+        restored, score = np.where(mask, image, 0).astype(np.float32), np.zeros(image.shape, np.float32)
         if (p.loss, p.score) == ("l2", "error"):
-            # Slices with too little brain to be examined are restored to nothing, as the shipped model's calibration
-            # has it.
-            score = np.square(image)
+            # But here they are restored to nothing, as the shipped model's calibration has it.
+            restored, score = np.zeros(image.shape, np.float32), np.square(image)
         for chosen, batch, _ in slice_batches(image, mask, device, progress):
             with torch.set_grad_enabled(p.score == "gradient"):
                 batch.requires_grad_(p.score == "gradient")

@@ -36,7 +36,7 @@ class Denoising(SliceUNet):
         progress: Progress | None = None,
     ) -> Restoration:
         """Score |x − x̂|; see `Method.restore`. Nothing here is random: no noise is added to the scan."""
-        score, restored = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+        score, restored = np.zeros(image.shape, np.float32), np.where(mask, image, 0).astype(np.float32)
         for chosen, images, masks, healthy in self.predictions(image, mask, device, progress):
             healthy = healthy.clamp_min(0) * masks
             restored[chosen] = healthy[:, 0].cpu().numpy()

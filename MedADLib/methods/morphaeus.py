@@ -78,7 +78,7 @@ class MorphAEus(SliceNetwork):
         of the deformation's Jacobian there: at 0 or below, the deformation folds.
         """
         network, kind = self.network.to(device).eval(), self.parameters.score
-        restored, score = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+        restored, score = np.where(mask, image, 0).astype(np.float32), np.zeros(image.shape, np.float32)
         moved, smallest = [np.zeros(0)], 1.0
         for chosen, batch, _ in slice_batches(image, mask, device, progress):
             inside = torch.from_numpy(mask[chosen])[:, None].to(device)

@@ -38,6 +38,10 @@ class WassersteinGAN(nn.Module):
         """Generated samples, as many as `like` and on its device."""
         return self.generator(torch.randn(len(like), self.latent, device=like.device))
 
+    def imagined(self, count: int, noise: torch.Generator) -> torch.Tensor:
+        """Generated samples of codes drawn from N(0, I), as many as asked for."""
+        return self.generator(torch.randn(count, self.latent, generator=noise))
+
     def critic_turn(self, real: torch.Tensor, *_: torch.Tensor) -> Loss:
         """E[D(G(z))] − E[D(x)] + penalty."""
         with torch.no_grad():

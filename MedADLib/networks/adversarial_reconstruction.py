@@ -31,6 +31,7 @@ class AdversarialReconstruction(nn.Module):
 
     def __init__(self, size: Sequence[int], channels: Sequence[int], latent: int, out: int, critic: nn.Module):
         super().__init__()
+        self.latent = latent
         self.encoder = ConvEncoder(size, channels, out, norm="none", act="leaky")
         self.expansion = Expansion(size, channels, latent, norm="none", act="leaky")
         self.decoder = ConvDecoder(channels, norm="none", act="leaky")
@@ -47,6 +48,10 @@ class AdversarialReconstruction(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Reconstruct slices (N, 1, Y, X)."""
         return self.decode(self.encode(images))
+
+    def imagined(self, count: int, noise: torch.Generator) -> torch.Tensor:
+        """Slices (count, 1, Y, X) of codes drawn from N(0, I)."""
+        return self.decode(torch.randn(count, self.latent, generator=noise))
 
     def turns(self) -> tuple[Turn, ...]:
         """The critic five times, by Adam with betas (0, 0.9), then encoder and decoder together."""

@@ -52,6 +52,7 @@ class GMVAE(VAE):
     ):
         super().__init__(size, channels, latent, kl_weight, error, "spatial")
         self.latent, self.components, self.floor = latent, components, floor
+        self.mixing_shape = (mixing, *self.shape[1:])
         self.encoder = ConvEncoder(size, channels, 2 * (latent + mixing), "spatial")
         self.mixture = nn.Sequential(
             nn.Conv2d(mixing, HIDDEN, 1), nn.ReLU(), nn.Conv2d(HIDDEN, 2 * components * latent, 1)
@@ -66,6 +67,15 @@ class GMVAE(VAE):
         """p(z|w,c) of all components, (N, C, latent, h, w)."""
         mean, log_precision = self.mixture(w).float().unflatten(1, (2, self.components, self.latent)).unbind(1)
         return Normal(mean, -log_precision.clamp(-LIMIT, LIMIT))
+
+    def imagined(self, count: int, noise: torch.Generator) -> torch.Tensor:
+        """Pictures of w ~ N(0, I), c uniform at every place and z ~ p(z|w,c), (count, 1, Y, X)."""
+        prior = self.prior(torch.randn(count, *self.mixing_shape, generator=noise))
+        component = torch.randint(self.components, (count, 1, 1, *self.shape[1:]), generator=noise)
+        component = component.expand(count, 1, *self.shape)
+        mean, log_variance = (part.gather(1, component)[:, 0] for part in prior)
+        latents = Normal(mean, log_variance).at(lambda like: torch.randn(like.shape, generator=noise))
+        return self.compare.picture(self.decode(latents))
 
     def divergence_of(self, posteriors: tuple[Normal, ...], values: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """KL of each image in nats, (N,); see the class."""

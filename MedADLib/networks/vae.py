@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -77,7 +78,8 @@ class VAE(nn.Module):
         self.decoder = ConvDecoder(channels, self.compare.channels)
         _, rows, columns = grid_of(size, channels)
         self.pixels, self.context, self.holes = size[0] * size[1], context, holes or Holes()
-        self.latents = latent * (rows * columns if bottleneck == "spatial" else 1)
+        self.shape = (latent, rows, columns) if bottleneck == "spatial" else (latent,)
+        self.latents = math.prod(self.shape)
         self.divergence_weight = kl_weight * self.pixels / self.latents
 
     def posteriors(self, images: torch.Tensor) -> tuple[Normal, ...]:
@@ -96,6 +98,10 @@ class VAE(nn.Module):
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """What the decoder makes of latents z, (N, channels, Y, X); see `PixelError`."""
         return self.decoder(self.expand(latents))
+
+    def imagined(self, count: int, noise: torch.Generator) -> torch.Tensor:
+        """Pictures of latents drawn from the prior p(z), (count, 1, Y, X)."""
+        return self.compare.picture(self.decode(torch.randn(count, *self.shape, generator=noise)))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Reconstruction with z = μ, (N, 1, Y, X)."""

@@ -1,0 +1,44 @@
+"""Every method says whose it is, in docs/METHODS.md and on the card of a trained model."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from conftest import ROOT
+
+from MedADLib.methods import METHODS
+from MedADLib.methods.papers import OF_METHOD, OF_SETTING, PAPERS, papers_of
+
+PAGE = (ROOT / "docs" / "METHODS.md").read_text(encoding="utf-8")
+LISTED = {int(n): text for n, text in re.findall(r"^(\d+)\. (.*)$", PAGE.partition("## Papers")[2], re.M)}
+
+
+def of(name, **settings):
+    return papers_of(SimpleNamespace(name=name, parameters=METHODS[name].Parameters(**settings)))
+
+
+def test_the_page_and_the_cards_name_the_same_papers():
+    assert PAPERS.keys() == LISTED.keys()
+    for number, paper in PAPERS.items():
+        for place in re.findall(r"(?:doi:|arXiv:|PMLR )\S+", paper.replace(";", "")):
+            assert place in LISTED[number]
+        assert re.search(r"\d{4}", paper).group() in LISTED[number]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_names_the_papers_that_its_row_of_the_table_names(name):
+    row = re.search(rf"^\| (?:`\w+`, )*`{name}` \|.*\| ([\d, ]*)\|$", PAGE, re.M)
+    numbers = {int(n) for n in re.findall(r"\d+", row.group(1))}
+    assert set(OF_METHOD[name]) <= numbers
+    allowed = set(OF_METHOD[name]) | set(OF_SETTING.values()) | ({14} if name == "f_anogan" else set())
+    assert numbers <= allowed
+
+
+def test_settings_add_the_papers_that_they_are_from():
+    assert len(of("autoencoder")) == 1
+    assert [paper[:5] for paper in of("autoencoder", variant="memory", loss="ssim")] == ["Cai, ", "Bergm", "Gong "]
+    assert "Tan et al. 2021" in of("fpi", blending="poisson")[-1]
+    assert "Schlegl et al. 2017" in of("f_anogan", search_steps=5)[-1] and len(of("f_anogan")) == 1
+    assert of("atlas", shape=(2, 2, 2), spacing=(1.0, 1.0, 1.0)) == []
