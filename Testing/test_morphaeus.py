@@ -133,6 +133,24 @@ def test_both_likenesses_teach_the_autoencoder_and_the_deformer():
             assert part.weight.grad.abs().max() > 0
 
 
+def test_kept_apart_the_deformation_teaches_the_deformer_alone():
+    torch.manual_seed(2)
+    together = MorphLearner(Morphing((SIDE, SIDE), CHANNELS), FeatureNetwork()).train()
+    apart = MorphLearner(together.network, together.features, "apart")
+    images = moved(2)
+    masks, late = torch.ones_like(images), torch.ones(8)
+    prior = together.network.autoencoder(images).prior
+    alone = torch.autograd.grad(together.restoration(images, prior), together.network.autoencoder.last.weight)[0]
+    taught = {}
+    for name, learner in (("together", together), ("apart", apart)):
+        learner.zero_grad()
+        learner.loss(images, masks, torch.zeros(8), late)[0].backward()
+        taught[name] = [part.weight.grad for part in (learner.network.autoencoder.last, learner.network.deformer.flow)]
+    assert torch.allclose(taught["apart"][0], alone, atol=1e-6)
+    assert not torch.allclose(taught["together"][0], alone, atol=1e-4)
+    assert torch.allclose(taught["apart"][1], taught["together"][1], atol=1e-6) and taught["apart"][1].abs().max() > 0
+
+
 def test_the_second_step_of_morphade_leaves_the_autoencoder_alone():
     torch.manual_seed(3)
     learner = MorphLearner(Morphing((SIDE, SIDE), CHANNELS), FeatureNetwork(), "deformer").train()
@@ -197,7 +215,7 @@ def test_scores_are_what_they_are_called_and_facts_tell_of_the_deformation(defor
     assert found.facts["smallest_jacobian"] == pytest.approx(made.jacobian()[:, 0][inside].min().item(), abs=1e-4)
 
 
-@pytest.mark.parametrize("schedule", ["morphaeus", "morphade"])
+@pytest.mark.parametrize("schedule", ["morphaeus", "apart", "morphade"])
 def test_a_user_trains_it_and_gets_the_same_again(tmp_path, schedule):
     options = Options(steps=4, seed=2, extra={"channels": list(CHANNELS), "score": "jacobian", "schedule": schedule})
     data = toy_data(2, plain_scan)

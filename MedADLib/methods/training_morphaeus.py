@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 BATCH, RATE = 8, 1e-3
 STEPS = 1500
 VALIDATION_SLICES = 128
-Schedule = Literal["morphaeus", "morphade"]
+Schedule = Literal["morphaeus", "apart", "morphade"]
 # Each phase with its share of the steps.
 PHASES: dict[Schedule, tuple[tuple[Phase, float], ...]] = {
     "morphaeus": (("rising", 1.0),),
+    "apart": (("apart", 1.0),),
     "morphade": (("joint", 0.7), ("deformer", 0.3)),
 }
 
@@ -95,7 +96,8 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     Args:
         data: Healthy scans.
         options: Steps; ``latent`` is the width of the deepest levels. ``extra`` may name ``channels`` and ``score``,
-            and ``schedule``: "morphaeus", or "morphade" for the two steps of its successor.
+            and ``schedule``: "morphaeus", "apart" where the deformation must not teach the autoencoder, or "morphade"
+            for the two steps of MorphAEus' successor.
         folder: For checkpoints and logs.
         progress: Told throughout.
 

@@ -39,6 +39,10 @@ class Drawn(NamedTuple):
     encoded: list[torch.Tensor]
     decoded: list[torch.Tensor]
 
+    def detached(self) -> Drawn:
+        """The same values, through which nothing teaches the autoencoder."""
+        return Drawn(self.prior.detach(), *([part.detach() for part in parts] for parts in self[1:]))
+
 
 class Morphed(NamedTuple):
     """A prior that was made to fit, all float32.

@@ -17,8 +17,8 @@ PERCEPTUAL_WEIGHT = 0.5
 WARM_UP = 0.3
 SMOOTHNESS_LEAST, SMOOTHNESS_MOST = 1e-3, 3.0
 
-# "rising" is MorphAEus, the others are the two steps of MORPHADE.
-Phase = Literal["rising", "joint", "deformer"]
+# "rising" is MorphAEus, "joint" and "deformer" are the two steps of MORPHADE; "apart" is ours.
+Phase = Literal["rising", "apart", "joint", "deformer"]
 SMOOTHNESS = {"joint": 1.0, "deformer": 0.01}
 
 
@@ -32,19 +32,21 @@ class MorphLearner(nn.Module):
     which is enough for radiographs; on brains the ramp was weaker after 250 steps, and not gone.
 
     L_morph = ½ [N(x, x_prior∘φ) + N(x_prior, x∘φ⁻¹)] + β·½·mean ‖∇v‖², N = `unlikeness`. Brightness is not seen by N:
-    it is left to L_rec and so to the autoencoder, and the warp cannot make up for it. Nothing is held back: both warps
-    also teach the autoencoder.
+    it is left to L_rec and so to the autoencoder, and the warp cannot make up for it. Both warps also teach the
+    autoencoder, but for the phase "apart".
 
     - "rising" (MorphAEus): L_rec alone in the warm-up, then L_rec + L_morph; β rises with the training's progress t as
       clip(3 t, .001, 3). The warm-up is longer than the paper's 10 of 500 epochs, for trainings of hours are rare here
       and a prior that is no brain yet teaches the deformer nothing.
+    - "apart": as "rising", but L_morph teaches the deformer alone, so that the prior cannot become what is easy to fold
+      instead of what is like a brain.
     - "joint" (MORPHADE, first): L_rec + L_morph, β = 1, after the same warm-up.
     - "deformer" (MORPHADE, second): L_morph, β = .01; the autoencoder stays as it is.
 
     Args:
         network: What learns.
         features: The learned features of P; they stay as they are.
-        phase: Which of the three.
+        phase: Which of the four.
     """
 
     def __init__(self, network: Morphing, features: FeatureNetwork, phase: Phase = "rising"):
@@ -80,7 +82,8 @@ class MorphLearner(nn.Module):
             total = restoration = self.restoration(images, drawn.prior)
             log["restoration"] = restoration.detach()
         if part >= WARM_UP or self.phase == "deformer":
-            forth, back, rough = self.morphing(images, masks, self.network.fit(drawn))
+            fixed = drawn.detached() if self.phase == "apart" else drawn
+            forth, back, rough = self.morphing(images, masks, self.network.fit(fixed))
             total = total + (forth + back) / 2 + self.smoothness(part) * rough
             log |= {"unlikeness": forth.detach(), "roughness": rough.detach()}
         error = ((drawn.prior - images).abs() * masks).sum() / masks.sum().clamp_min(1)
@@ -88,7 +91,7 @@ class MorphLearner(nn.Module):
 
     def smoothness(self, progress: float) -> float:
         """β at a part of the training."""
-        if self.phase != "rising":
+        if self.phase in SMOOTHNESS:
             return SMOOTHNESS[self.phase]
         return min(max(SMOOTHNESS_MOST * progress, SMOOTHNESS_LEAST), SMOOTHNESS_MOST)
 
