@@ -19,16 +19,26 @@ from MedADLib.networks.vae import VAE
 from MedADLib.progress import Progress
 from MedADLib.slices import Slices
 
-WISHES = {"channels": [8, 16, 16], "steps": 40}
+WISHES = {"channels": [8, 16, 16], "steps": 40, "kl_weight": 0.005, "rate": 0.02}
 
 
-@pytest.fixture(scope="module", params=[(train_vae_tv, VAETV), (train_gmvae_tv, GMVAETV)], ids=["vae", "gmvae"])
+SPATIAL = {"bottleneck": "spatial", "latent": 2}
+DENSE = {"latent": 16, "kl_weight": 0.0005}
+KINDS = {
+    "vae": (train_vae_tv, VAETV, SPATIAL, 120),
+    "gmvae": (train_gmvae_tv, GMVAETV, SPATIAL, 120),
+    "dense-vae": (train_vae_tv, VAETV, DENSE, 400),
+    "dense-gmvae": (train_gmvae_tv, GMVAETV, DENSE, 400),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def training(request, tmp_path_factory):
-    train, kind = request.param
-    folder, wishes = tmp_path_factory.mktemp(kind.name), WISHES | {"tv_weight": 0.4}
+    train, kind, latents, steps = request.param
+    folder, wishes = tmp_path_factory.mktemp(kind.name), WISHES | latents | {"tv_weight": 0.4}
     before = train(toy_data(8, plain_scan), Options(steps=1, seed=1, extra=wishes), folder / "before", Progress())[1]
     method, facts = train(
-        toy_data(8, plain_scan), Options(steps=120, seed=1, extra=wishes), folder / "after", Progress()
+        toy_data(8, plain_scan), Options(steps=steps, seed=1, extra=wishes), folder / "after", Progress()
     )
     assert type(method) is kind and method.parameters.tv_weight == 0.4 and "tv_weights" not in facts
     return method, facts["last"], before["last"]

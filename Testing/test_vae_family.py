@@ -102,7 +102,7 @@ def test_settings_that_make_no_sense_are_refused(kind, settings):
         (ContextEncoder, {"context": 0.5}),
         (VAETV, {"tv_weight": -1.0}),
         (VAETV, {"steps": 0}),
-        (VAETV, {"latent": 1000}),
+        (VAETV, {"latent": 1000, "bottleneck": "spatial"}),
         (VAETV, {"clip": 0.0}),
         (GMVAETV, {"components": 0}),
         (GMVAETV, {"mixing": 65}),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..networks.backbone import check_sizes, grid_of
+from ..networks.backbone import Bottleneck, check_sizes, grid_of
 from ..networks.gmvae import GMVAE
 from ..networks.vae import VAE
 from ..progress import Progress
@@ -23,36 +23,39 @@ from .slicewise import slice_batches
 class VAETVParameters:
     """Settings of network and restoration.
 
-    You et al. 2019 take six convolutions of 64 channels to a quarter of the grid, 500 steps, the first fifth of 5e-3
-    and then 2e-3, λ = 2.2 (VAE) or 1.8 (GMVAE). Here the backbone halves the grid three times with fewer channels, and
-    100 larger steps shrink linearly to 0, which move a pixel almost as far.
+    You et al. 2019 take six convolutions of 64 channels to latents on a quarter of the grid, 500 steps, the first fifth
+    of 5e-3 and then 2e-3, λ = 2.2 (VAE) or 1.8 (GMVAE). Here 40 larger steps shrink linearly to 0, which move a pixel
+    almost as far, and the latents are dense: those of a grid know which intensities are healthy, but not where, so that
+    a lesion that is no brighter or darker than all tissue is as likely as any brain (docs/RESULTS.md).
 
     Attributes:
         size: Slice size (Y, X).
         channels: Channels of each level.
-        latent: Channels of the spatial latents.
+        latent: Latent size; of each grid place if spatial.
         kl_weight: β; weighs the mean KL of a latent against the mean squared error of a pixel, see `VAE`.
         tv_weight: λ.
         steps: Gradient steps.
         rate: Size of the first step.
         clip: Largest gradient of a pixel.
         draw: Whether latents are drawn anew in each step, from the seed; else their means are taken.
+        bottleneck: "dense", or "spatial" as in the paper.
     """
 
     size: tuple[int, ...] = (160, 160)
-    channels: tuple[int, ...] = (16, 32, 64)
-    latent: int = 2
-    kl_weight: float = 0.005
+    channels: tuple[int, ...] = (16, 32, 64, 64, 64)
+    latent: int = 128
+    kl_weight: float = 0.0005
     tv_weight: float = 0.4
-    steps: int = 100
-    rate: float = 2e-2
+    steps: int = 40
+    rate: float = 0.05
     clip: float = 50.0
     draw: bool = False
+    bottleneck: Bottleneck = "dense"
 
     def __post_init__(self) -> None:
         check_sizes(self.size, self.channels, self.latent)
-        if self.latent > 64:
-            raise ValueError("at most 64 channels of latents are allowed")
+        if self.bottleneck == "spatial" and self.latent > 64:
+            raise ValueError("at most 64 channels of spatial latents are allowed")
         if not 0 < self.kl_weight <= 1e3 or not 0 <= self.tv_weight <= 1e6 or not 1 <= self.steps <= 10_000:
             raise ValueError("weights must not be negative, and 1 to 10000 steps are allowed")
         if not 0 < self.rate <= 1 or not 0 < self.clip <= 1e6:
@@ -60,7 +63,7 @@ class VAETVParameters:
 
     def network(self) -> VAE:
         """A fresh network."""
-        return VAE(self.size, self.channels, self.latent, self.kl_weight, bottleneck="spatial")
+        return VAE(self.size, self.channels, self.latent, self.kl_weight, bottleneck=self.bottleneck)
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,14 @@ class GMVAETVParameters(VAETVParameters):
         super().__post_init__()
         if not 1 <= self.components <= 64 or not 1 <= self.mixing <= 64 or not 0 <= self.floor <= 100:
             raise ValueError("1 to 64 components and mixing channels, and a floor of 0 to 100 are allowed")
-        _, rows, columns = grid_of(self.size, self.channels)
+        _, rows, columns = grid_of(self.size, self.channels) if self.bottleneck == "spatial" else (1, 1, 1)
         if self.components * self.latent * rows * columns > 1 << 20:
             raise ValueError("the mixture is too large; take fewer components or more levels")
 
     def network(self) -> GMVAE:
         """A fresh network."""
-        return GMVAE(self.size, self.channels, self.latent, self.components, self.mixing, self.floor, self.kl_weight)
+        sizes = self.size, self.channels, self.latent, self.components, self.mixing
+        return GMVAE(*sizes, self.floor, self.kl_weight, bottleneck=self.bottleneck)
 
 
 class VAETV(SliceNetwork):
