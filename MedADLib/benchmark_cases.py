@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,13 @@ class Case:
     name: CaseName
     prepared: Prepared
     truth: np.ndarray
+
+    def brightened(self, value: float) -> Case:
+        """The same with a lesion that is brighter by a standard intensity, as lesions are in T2-weighted scans."""
+        if not value:
+            return self
+        image = (self.prepared.image + value * self.truth).astype(np.float32)
+        return replace(self, prepared=replace(self.prepared, image=image))
 
 
 def case_names(subjects: Sequence[str], every: bool = False) -> list[CaseName]:

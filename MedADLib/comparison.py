@@ -47,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--abnormal", type=Path, metavar="PATH", help=ABNORMAL_HELP)
     parser.add_argument("--every", action="store_true", help="every kind with every contrast in every subject")
     parser.add_argument("--seed", type=int, default=SEED, help="of the lesions, or of the bootstrap")
+    parser.add_argument("--brighten", type=float, default=0.0, metavar="VALUE",
+                        help="added to the standard intensity of simulated lesions, as if T2-weighted")  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--real", nargs=2, type=Path, action="append", default=[], metavar=("IMAGE", "TRUTH"),
                         help="a real scan with a lesion mask; reported apart; may be repeated")  # fmt: skip
@@ -165,7 +167,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     for number, name in enumerate(names):
         progress.update(number / len(names), str(name))
         make = lambda name=name: next(cases([_untouched(name)], scans, template, args.seed))  # noqa: E731
-        _score(make, str(name), methods, args)
+        bright = lambda make=make: make().brightened(args.brighten)  # noqa: E731
+        _score(bright, str(name), methods, args)
     for image, truth in args.real:
         label = f"{image.parent.name}-{image.name.split('.')[0]}"
         progress.update(1.0, label)
@@ -189,6 +192,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         if table:
             write_table(args.output / name, table)
     record = {"models": {m.name: m.sha256 for m in models}, "part": args.part, "seed": args.seed, "cases": len(names)}
+    record["brightened"] = args.brighten
     (args.output / "comparison.json").write_text(json.dumps(record | {"rows": rows}, indent=1), encoding="utf-8")
     progress.finish()
     print((args.output / "comparison.tsv").read_text(encoding="utf-8"))
@@ -238,4 +242,5 @@ def _kept(detector: Detector, args: argparse.Namespace, label: str, kind: str, c
 
 
 def _file(detector: Detector, label: str, args: argparse.Namespace) -> Path:
-    return args.output / "scores" / f"{label}_{args.seed}_{detector.key}.npz"
+    brighter = f"_brighter-{args.brighten:g}" if args.brighten else ""
+    return args.output / "scores" / f"{label}_{args.seed}{brighter}_{detector.key}.npz"

@@ -199,6 +199,16 @@ def test_a_case_has_its_lesion_where_the_scan_was_changed(toy):
     assert np.array_equal(again.truth, sick.truth) and np.array_equal(again.prepared.image, sick.prepared.image)
 
 
+def test_a_brightened_lesion_is_brighter_there_and_nowhere_else(toy):
+    template = load_model(toy.models["atlas"]).template
+    scans = {"head-8": toy.healthy / "head-8.nii.gz"}
+    case = next(cases([CaseName("head-8", "tumour", "strong")], scans, template, seed=1))
+    brighter = case.brightened(0.75)
+    change = brighter.prepared.image - case.prepared.image
+    assert case.truth.any() and np.allclose(change[case.truth], 0.75, atol=1e-5) and not change[~case.truth].any()
+    assert case.brightened(0.0) is case and brighter.prepared.image.dtype == np.float32
+
+
 def test_a_real_mask_on_another_grid_is_refused(toy, tmp_path):
     template = load_model(toy.models["atlas"]).template
     volume, mask = head(8)

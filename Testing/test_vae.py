@@ -169,7 +169,8 @@ def test_sample_scores_are_what_they_are_called(training):
         slices = torch.from_numpy(image[used])[:, None]
         kl = (network.divergence(slices) / 16).numpy()
         error = (network(slices) - slices).square().mean((1, 2, 3)).numpy()
-    for name, values in (("kl", kl), ("reconstruction", error), ("elbo", error + training[0].parameters.kl_weight * kl)):
+    energy = error + training[0].parameters.kl_weight * kl
+    for name, values in (("kl", kl), ("reconstruction", error), ("elbo", energy)):
         for pool, value in (("mean", values.mean()), ("max", values.max())):
             found = scored(training[0], sample_score=name, over_slices=pool).restore(image, mask)
             assert found.sample_score == pytest.approx(float(value), rel=1e-4)
