@@ -176,14 +176,17 @@ def train_prior(
     return fit(network, batches, validate, plan, folder, device, progress)
 
 
-def with_thresholds(method: LatentRestoration, scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> LatentRestoration:
+def with_thresholds(
+    method: LatentRestoration, scans: Sequence[tuple[np.ndarray, np.ndarray]], device: str = "cpu"
+) -> LatentRestoration:
     """The method with λ for restoration and for the sample score from percentiles of healthy scans' codes.
 
     Args:
         method: Trained.
         scans: Prepared image and mask of healthy scans that were not trained on.
+        device: Where to compute.
     """
-    nll = np.concatenate([method.code_nll(image, mask) for image, mask in scans])
+    nll = np.concatenate([method.code_nll(image, mask, device) for image, mask in scans])
     parameters = replace(
         method.parameters,
         restoration_nll=round(float(np.percentile(nll, RESTORATION_PERCENTILE)), 4),
@@ -226,9 +229,11 @@ def train_networks(
     second = train_prior(
         method.prior, method.vqvae, train, validation, plan, recipe, folder / "prior", options.device, progress
     )
+    progress.update(1.0, "finding the thresholds")
+    method = with_thresholds(method, scans, options.device)
     for network in (method.vqvae, method.prior):
         network.to("cpu").requires_grad_(False)
-    return with_thresholds(method, scans), {"vqvae": first[-1], "prior": second[-1]}
+    return method, {"vqvae": first[-1], "prior": second[-1]}
 
 
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[LatentRestoration, dict]:

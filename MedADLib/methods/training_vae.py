@@ -97,10 +97,11 @@ def train_vae(
     progress.stage(kind.name, 0.1, 0.85)
     plan = options.plan(options.steps or STEPS[kind.name], RATE)
     log = train_energy(method.network, train, validation, plan, folder, options.device, progress)
-    method.network.to("cpu").requires_grad_(False)
+    method.network.requires_grad_(False)
     if method.network.context < 1:
         progress.stage("scale of the gradient", 0.85, 0.9)
-        method = method.with_gradient_scale(data.validation)
+        method = method.with_gradient_scale(data.validation, options.device, progress)
+    method.network.to("cpu")
     return method, {"last": log[-1]}
 
 

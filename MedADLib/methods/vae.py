@@ -104,9 +104,11 @@ class VariationalAutoencoder(SliceNetwork):
         found = {name: float(pool(values)) if values else 0.0 for name, values in samples.items()}
         return Restoration(np.where(mask, score, 0).astype(np.float32), restored, found[p.sample_score], found)
 
-    def with_gradient_scale(self, scans: Sequence[tuple[np.ndarray, np.ndarray]], device: str = "cpu"):
+    def with_gradient_scale(
+        self, scans: Sequence[tuple[np.ndarray, np.ndarray]], device: str = "cpu", progress: Progress | None = None
+    ) -> VariationalAutoencoder:
         """The method with the scale of the KL-gradient from pairs of image and mask of healthy scans."""
         unscaled = type(self)(replace(self.parameters, score="kl_gradient", gradient_scale=1.0), self.network)
-        values = [unscaled.restore(image, mask, device=device).score[mask] for image, mask in scans]
+        values = [unscaled.restore(image, mask, device=device, progress=progress).score[mask] for image, mask in scans]
         scale = float(np.percentile(np.concatenate(values), SCALE_PERCENTILE))
         return type(self)(replace(self.parameters, gradient_scale=float(f"{max(scale, 1e-12):.6g}")), self.network)
