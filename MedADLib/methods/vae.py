@@ -31,7 +31,8 @@ class VAEParameters:
         channels: Channels of each level.
         latent: Latent size.
         kl_weight: β; weighs the mean KL of a latent against the mean error of a pixel, see `VAE`. At the .005 of
-            MedIAnomaly's VAE brains of 160×160 keep 20 nats and are blurred; at .0005 they keep 70. A categorical error's ELBO has .005.
+            MedIAnomaly's VAE brains of 160×160 keep 20 nats and are blurred; at .0005 they keep 70. With a categorical
+            error and 128 latents, .005 is the ELBO itself.
         error: "l2", "l1", or "categorical": the cross-entropy of intensity classes, see `PixelError`.
         score: Of pixels: the reconstruction's error, the KL-gradient, or their product.
         sample_score: Of scans: the error, the KL, or the energy (error and β·KL, which is −ELBO but for scale and
