@@ -69,11 +69,14 @@ def _through(prior: CodePrior, stretches: Sequence[Stretch], blocks: Sequence[Bl
     tokens = torch.cat(
         [prior.tokens(s.codes, s.position.expand(len(s.codes)), s.first, s.last).flatten(0, 1) for s in stretches]
     )
+    seen = [
+        torch.ones(s.last - s.first, s.last, dtype=torch.bool, device=tokens.device).tril(s.first) for s in stretches
+    ]
     for number, block in enumerate(blocks):
         parts, attended = block.project(block.attention_norm(tokens)), []
-        for stretch, part in _portions(stretches, parts):
+        for (stretch, part), mask in zip(_portions(stretches, parts), seen):
             queries, keys, values = part.view(*stretch.shape, 3, block.heads, -1).permute(2, 0, 3, 1, 4)
-            attended.append(_attend(stretch, number, queries, keys, values).flatten(0, 1))
+            attended.append(_attend(stretch, number, queries, keys, values, mask).flatten(0, 1))
         tokens = block.finish(tokens, torch.cat(attended))
     return tokens
 
@@ -85,7 +88,12 @@ def _portions(stretches: Sequence[Stretch], together: torch.Tensor) -> list[tupl
 
 
 def _attend(
-    stretch: Stretch, number: int, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+    stretch: Stretch,
+    number: int,
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    seen: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Attention of the last places of a stretch to themselves and all before; keys and values are kept in the cache.
 
@@ -95,6 +103,7 @@ def _attend(
         queries: (R, heads, places, head width); of all places, or of the last one.
         keys: Of all places.
         values: Of all places.
+        seen: What each place sees, bool (places, last); None for the last one, which sees all.
 
     Returns:
         (R, places, width), heads side by side.
@@ -102,9 +111,6 @@ def _attend(
     rows, first, last = len(keys), stretch.first, stretch.last
     for kept, new in zip((stretch.cache.keys, stretch.cache.values), (keys, values)):
         kept[number, :rows, :, first:last] = new
-    asked, seen = queries.shape[2], None
-    if asked > 1:
-        seen = torch.ones(asked, last, dtype=torch.bool, device=keys.device).tril(last - asked)
     attended = scaled_dot_product_attention(
         queries, stretch.cache.keys[number, :rows, :, :last], stretch.cache.values[number, :rows, :, :last], seen
     )
