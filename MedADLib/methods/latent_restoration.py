@@ -12,15 +12,16 @@ import torch
 
 from ..entries import added
 from ..networks.pixel_error import check_centres
-from ..networks.prior import Cache, CodePrior, likelihood_of
+from ..networks.prior import CodePrior, likelihood_of
 from ..networks.vqvae import VQVAE
 from ..progress import Progress
+from ..slices import examined_slices
 from .method import Restoration
-from .resampling import resample_codes
+from .resampling import Sampler, resample_codes, sampler_for
 from .slicewise import load_network, network_tensors, slice_batches, with_prefix
 
-# Of the time that a slice takes.
-DRAWING = 0.8
+# Of the time that some slices take.
+DRAWING = 0.4
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class LatentRestorationParameters:
         sharpness: k of the weights softmax(k / mean residual).
         error: Of a pixel: "l1", or "categorical", the cross-entropy of intensity classes, see `PixelError`.
         centres: Intensities of the classes of a categorical error; the first is 0, the class of the background.
+        mask: Which codes are unlikely: "static", judged once, given the scan's own codes; "dynamic", judged again
+            given the restored codes before them.
     """
 
     size: tuple[int, ...] = (160, 160)
@@ -58,6 +61,7 @@ class LatentRestorationParameters:
     sharpness: float = 3.0
     error: Literal["l1", "categorical"] = added("l1")
     centres: tuple[float, ...] = added(())
+    mask: Literal["static", "dynamic"] = added("static")
 
     dimensions: ClassVar[int] = 2
 
@@ -99,7 +103,11 @@ class LatentRestorationParameters:
 
 
 class LatentRestoration:
-    """Codes that the prior finds unlikely are drawn anew; what changes in the picture is unusual."""
+    """Codes that the prior finds unlikely are drawn anew; what changes in the picture is unusual.
+
+    Attributes:
+        sampler: How they are drawn; all samplers draw the same codes, see `resample_codes`.
+    """
 
     name = "latent_restoration"
     Parameters: ClassVar[type] = LatentRestorationParameters
@@ -107,6 +115,7 @@ class LatentRestoration:
 
     def __init__(self, parameters: LatentRestorationParameters, vqvae: VQVAE, prior: CodePrior):
         self.parameters, self.vqvae, self.prior = parameters, vqvae, prior
+        self.sampler: Sampler = "auto"
 
     @classmethod
     def untrained(cls, parameters: LatentRestorationParameters, seed: int = 0) -> LatentRestoration:
@@ -115,9 +124,7 @@ class LatentRestoration:
         torch.manual_seed(seed)
         vqvae = VQVAE(tuple(p.channels), p.residual_layers, p.codes, p.width, p.error, p.centres, p.dimensions)
         torch.manual_seed(seed + 1)
-        prior = CodePrior(
-            p.codes, math.prod(p.grid), p.prior_width, p.prior_layers, p.prior_heads, further=p.further
-        )
+        prior = CodePrior(p.codes, math.prod(p.grid), p.prior_width, p.prior_layers, p.prior_heads, further=p.further)
         return cls(parameters, vqvae, prior)
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -153,7 +160,8 @@ class LatentRestoration:
         self.prior.to(device).eval()
         score, restored = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
         unit = 1.0 if p.error == "categorical" else float(image[mask].std()) + 1e-6
-        sample_score, redrawn, slices = 0.0, 0, 0
+        sample_score, redrawn, changed, distinct, slices = 0.0, 0, 0.0, 0, 0
+        limit, total = None if p.mask == "static" else p.restoration_nll, len(examined_slices(mask))
         with torch.inference_mode():
             for chosen, batch, positions in slice_batches(image, mask, device, progress, unit=self.unit):
                 codes = self.vqvae.encode(batch, positions).flatten(1)
@@ -162,25 +170,38 @@ class LatentRestoration:
                 nll = torch.where(counted, likelihood_of(logits, codes), 0)
                 unlikely = nll > p.restoration_nll
                 sample_score += float(torch.where(nll > p.sample_nll, nll, 0).double().sum())
-                redrawn, slices = redrawn + int(unlikely.sum()), slices + len(chosen)
+                copies = resample_codes(
+                    self.prior,
+                    codes,
+                    positions,
+                    unlikely if limit is None else counted,
+                    logits,
+                    cache,
+                    p.samples,
+                    (seed, chosen.tolist()),
+                    self._teller(progress, slices, slices + DRAWING * len(chosen), total),
+                    limit,
+                    self.sampler,
+                ).view(len(chosen), -1, codes.shape[1])
+                redrawn += int(unlikely.sum())
+                changed += float((copies != codes[:, None]).sum(-1).float().mean(1).sum())
                 for row, index in enumerate(chosen):
-                    where = positions[row : row + 1]
-                    done = (progress, int(index), len(image))
-                    own = Cache(cache.keys[:, row : row + 1], cache.values[:, row : row + 1])
-                    copies = resample_codes(
-                        self.prior,
-                        codes[row],
-                        where,
-                        unlikely[row],
-                        logits[row],
-                        own,
-                        p.samples,
-                        (seed, int(index)),
-                        self._teller(*done, 0.0, DRAWING),
+                    ends = (slices + DRAWING * len(chosen) + (1 - DRAWING) * n for n in (row, row + 1))
+                    told = self._teller(progress, *ends, total)
+                    different, counts = torch.unique(copies[row], dim=0, return_counts=True)
+                    distinct += len(counts)
+                    restored[index], score[index] = self._compare(
+                        different, counts, positions[row : row + 1], batch[row], unit, told
                     )
-                    told = self._teller(*done, DRAWING, 1.0)
-                    restored[index], score[index] = self._compare(copies, where, batch[row], unit, told)
+                slices += len(chosen)
         facts = {f"codes_redrawn_per_{self.unit}": redrawn / max(slices, 1), f"{self.unit}s": slices}
+        if redrawn:
+            facts |= {
+                f"codes_changed_per_{self.unit}": changed / slices,
+                f"restorations_per_{self.unit}": distinct / slices,
+                "mask": p.mask,
+                "sampler": sampler_for(self.sampler, device),
+            }
         restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
         return Restoration(np.where(mask, score, 0).astype(np.float32), restored, sample_score, facts)
 
@@ -205,15 +226,13 @@ class LatentRestoration:
         """Codes that may be drawn anew and add to the sample score, bool (n, length): those of whole slices."""
         return np.ones((len(masks), self.prior.length), bool)
 
-    def _teller(
-        self, progress: Progress | None, index: int, count: int, start: float, stop: float
-    ) -> Callable[[float], None]:
-        """What is told how far some work is, in [0, 1], that lasts from `start` to `stop` of a slice."""
+    def _teller(self, progress: Progress | None, start: float, stop: float, total: int) -> Callable[[float], None]:
+        """What is told how far some work is, in [0, 1], that leads from `start` to `stop` slices of `total`."""
 
         def told(done: float) -> None:
             if progress is not None:
-                part = start + (stop - start) * done
-                progress.update((index + part) / count, f"restoring {self.unit} {index + 1} of {count}")
+                at = start + (stop - start) * done
+                progress.update(at / total, f"restoring {self.unit} {min(int(at) + 1, total)} of {total}")
 
         return told
 
@@ -226,20 +245,20 @@ class LatentRestoration:
 
     def _compare(
         self,
-        copies: torch.Tensor,
+        codes: torch.Tensor,
+        counts: torch.Tensor,
         position: torch.Tensor,
         image: torch.Tensor,
         unit: float,
         told: Callable[[float], None],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Weighted restoration and residual of one slice.
+        """Weighted restoration and residual of one slice, from the different restorations and how many are such.
 
         The weights divide by the *mean* residual of a restoration, in units of the scan's spread, or in nats if it is
         a cross-entropy; with the sum over all pixels, as the formula is sometimes printed, all weights would be the
         same.
         """
-        distinct, counts = torch.unique(copies, dim=0, return_counts=True)
-        decoded = self._decoded(distinct, position, told)
+        decoded = self._decoded(codes, position, told)
         pictures = self.vqvae.compare.picture(decoded)[:, 0]
         residuals = self.vqvae.compare(decoded, image.expand(len(decoded), *image.shape))[:, 0]
         closeness = self.parameters.sharpness / (residuals.flatten(1).mean(dim=1) / unit).clamp_min(1e-6)

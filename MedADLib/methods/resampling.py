@@ -1,68 +1,104 @@
-"""Draws the unlikely codes of a slice or volume anew from the prior, several times."""
+"""Draws the unlikely codes of slices or volumes anew from the prior, several times, by one of several samplers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
-import numpy as np
 import torch
 
 from ..networks.prior import Cache, CodePrior
+from .draws import Draws, gumbel
+from .jacobi_sampling import sample_by_fixed_point
+from .segment_sampling import sample_by_segments
+from .sequential_sampling import sample_sequentially
+from .speculative_sampling import sample_speculatively
 
+__all__ = ["PLACES_AT_ONCE", "Sampler", "gumbel", "resample_codes", "sampler_for"]
+
+Sampler = Literal["auto", "segment", "jacobi", "sequential"]
 # Samples of a volume would fill the memory with their caches if all were drawn at once.
-PLACES_AT_ONCE = 1 << 13
+PLACES_AT_ONCE = 1 << 15
 
 
 def resample_codes(
     prior: CodePrior,
     codes: torch.Tensor,
     position: torch.Tensor,
-    unlikely: torch.Tensor,
+    places: torch.Tensor,
     logits: torch.Tensor,
     cache: Cache,
     samples: int,
-    noise_key: tuple[int, int],
+    noise_key: tuple[int, int | Sequence[int]],
     told: Callable[[float], None] = lambda done: None,
+    limit: float | None = None,
+    sampler: Sampler = "auto",
 ) -> torch.Tensor:
-    """Restorations of one slice or volume: codes marked unlikely are sampled, the others kept, in raster order.
+    """Restorations of slices or volumes: unlikely codes are sampled, the others kept, in raster order.
 
-    The places before the first unlikely code are never evaluated again, for `logits` and `cache` of the likelihood
-    pass hold them; the kept codes between two unlikely ones go through the prior in one piece; nothing is evaluated
-    after the last. Sampling adds Gumbel noise to the logits and takes the largest; the noise depends on
-    `noise_key`, place and sample number only.
+    Sampling adds Gumbel noise to the logits and takes the largest; the noise depends on `noise_key`, place and sample
+    number only. Every sampler gives the same codes, see `Draws`.
 
     Args:
         prior: The prior.
-        codes: Codes of the slice, int64 (length,).
-        position: Slice coordinate, (1,).
-        unlikely: Places to sample, bool (length,).
-        logits: Of the slice's own codes, (length, K).
-        cache: Of the slice's own codes, with one sample.
-        samples: How many restorations S.
-        noise_key: Seed and slice number.
-        told: Called with the part done, in [0, 1], after each place; may raise to stop.
+        codes: Codes of the slice, int64 (length,); or of several, (n, length), and so on.
+        position: Slice coordinates, (n,).
+        places: Places to sample, bool (length,) or (n, length); with a limit, places that may be.
+        logits: Of the slices' own codes, (length, K) or (n, length, K).
+        cache: Of the slices' own codes, with n samples.
+        samples: How many restorations S of each.
+        noise_key: Seed, and slice number or numbers.
+        told: Called with the part done, in [0, 1], again and again; may raise to stop.
+        limit: None for a static mask; λ in nats for a dynamic one, where a code of `places` is sampled if it is less
+            likely than that given the restored codes before it.
+        sampler: See `sampler_for`.
 
     Returns:
-        int64 (S, length).
+        int64 (n·S, length), slice after slice.
     """
-    restored = codes.repeat(samples, 1)
-    places = unlikely.nonzero()[:, 0].tolist()
-    if not places:
-        return restored
-    for part in torch.arange(samples).split(max(PLACES_AT_ONCE // len(codes), 1)):
-        own, positions = cache.copies(0, len(part)), position.expand(len(part))
-        drawn = restored[part[0] : part[-1] + 1]
-        current = logits[places[0]].expand(len(part), -1)
-        for number, place in enumerate(places):
-            if number:
-                current = prior.extend(drawn, positions, places[number - 1] + 1, place + 1, own)
-            noise = gumbel(noise_key, place, samples, prior.codes)[part].to(current.device)
-            drawn[:, place] = (current.float() + noise).argmax(dim=1)
-            told((int(part[0]) + len(part) * (number + 1) / len(places)) / samples)
-    return restored
+    length, seed = codes.shape[-1], noise_key[0]
+    codes, places, logits = codes.view(-1, length), places.view(-1, length), logits.view(-1, length, prior.codes)
+    numbers = [noise_key[1]] if isinstance(noise_key[1], int) else list(noise_key[1])
+    sample = _function(sampler_for(sampler, codes.device), limit)
+    together = max(PLACES_AT_ONCE // (length * samples), 1)
+    at_once = min(max(PLACES_AT_ONCE // length, 1), samples)
+    slices = [range(start, min(start + together, len(codes))) for start in range(0, len(codes), together)]
+    parts = [range(start, min(start + at_once, samples)) for start in range(0, samples, at_once)]
+    restored, done, whole = [], 0, len(codes) * samples
+    for some in slices:
+        here, found = slice(some.start, some.stop), []
+        for part in parts:
+            share = len(some) * len(part) / whole
+            found.append(
+                sample(
+                    Draws(
+                        prior,
+                        codes[here],
+                        position[here],
+                        places[here],
+                        logits[here],
+                        cache.rows(here),
+                        part,
+                        samples,
+                        [(seed, numbers[number]) for number in some],
+                        limit,
+                    ),
+                    lambda fraction, done=done, share=share: told(done + share * fraction),
+                )
+            )
+            done += share
+        restored.append(torch.cat(found, dim=1).flatten(0, 1))
+    return torch.cat(restored)
 
 
-def gumbel(key: tuple[int, int], place: int, samples: int, codes: int) -> torch.Tensor:
-    """Standard Gumbel noise (samples, codes) of a place; the first samples are the same however many are drawn."""
-    generator = np.random.default_rng([*key, place])
-    return torch.from_numpy(generator.gumbel(size=(samples, codes)).astype(np.float32))
+def sampler_for(sampler: Sampler, device: torch.device | str) -> Sampler:
+    """The sampler that is meant: "auto" is "segment" on a CPU, and "jacobi" where many rows cost as much as one."""
+    if sampler != "auto":
+        return sampler
+    return "segment" if torch.device(device).type == "cpu" else "jacobi"
+
+
+def _function(sampler: Sampler, limit: float | None) -> Callable[[Draws, Callable[[float], None]], torch.Tensor]:
+    if sampler == "segment":
+        return sample_by_segments if limit is None else sample_speculatively
+    return {"jacobi": sample_by_fixed_point, "sequential": sample_sequentially}[sampler]

@@ -16,6 +16,10 @@ class Cache(NamedTuple):
     keys: torch.Tensor
     values: torch.Tensor
 
+    def rows(self, chosen: slice) -> Cache:
+        """The cache of some samples, in the same memory."""
+        return Cache(self.keys[:, chosen], self.values[:, chosen])
+
     def copies(self, sample: int, count: int) -> Cache:
         """The cache of one sample, copied `count` times to be gone on from in different ways."""
         return Cache(
@@ -45,8 +49,7 @@ class Block(nn.Module):
         return parts[0], parts[1], parts[2]
 
     def finish(self, tokens: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-        """Tokens after the attention's output (N, heads, L, head width) and the feed-forward part."""
-        attended = attended.transpose(1, 2).reshape(tokens.shape)
+        """Tokens after the attention's output, heads side by side as the tokens are, and the feed-forward part."""
         tokens = tokens + self.dropout(self.merge(attended))
         return tokens + self.dropout(self.narrow(gelu(self.widen(self.feed_norm(tokens)))))
 
@@ -105,39 +108,45 @@ class CodePrior(nn.Module):
         Returns:
             (N, length, K).
         """
-        tokens = self._tokens(codes, positions, 0, codes.shape[1])
+        tokens = self.tokens(codes, positions, 0, codes.shape[1])
         for block in self.blocks:
             queries, keys, values = block.split(tokens)
-            tokens = block.finish(tokens, scaled_dot_product_attention(queries, keys, values, is_causal=True))
+            attended = scaled_dot_product_attention(queries, keys, values, is_causal=True)
+            tokens = block.finish(tokens, attended.transpose(1, 2).flatten(2))
         return self.head(self.norm(tokens))
 
     def fill(self, codes: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, Cache]:
         """As `forward`, and the keys and values of all places for going on from any of them."""
-        tokens = self._tokens(codes, positions, 0, codes.shape[1])
+        tokens = self.tokens(codes, positions, 0, codes.shape[1])
         all_keys, all_values = [], []
         for block in self.blocks:
             queries, keys, values = block.split(tokens)
-            tokens = block.finish(tokens, scaled_dot_product_attention(queries, keys, values, is_causal=True))
+            attended = scaled_dot_product_attention(queries, keys, values, is_causal=True)
+            tokens = block.finish(tokens, attended.transpose(1, 2).flatten(2))
             all_keys.append(keys)
             all_values.append(values)
         return self.head(self.norm(tokens)), Cache(torch.stack(all_keys), torch.stack(all_values))
 
-    def extend(
+    def extend(self, codes: torch.Tensor, positions: torch.Tensor, first: int, last: int, cache: Cache) -> torch.Tensor:
+        """Logits at the last of several places in a row, (N, K); see `extend_all`."""
+        return self.extend_all(codes, positions, first, last, cache)[:, -1]
+
+    def extend_all(
         self, codes: torch.Tensor, positions: torch.Tensor, first: int, last: int, cache: Cache
     ) -> torch.Tensor:
-        """Logits at the last of several places in a row, going on from a cache.
+        """Logits at several places in a row, going on from a cache.
 
         Args:
             codes: int64 (N, length); those at `last` - 1 and later are not looked at.
             positions: Slice coordinate, (N,).
-            first: The first place, at least 1.
+            first: The first place.
             last: One more than the last place.
             cache: Of the same N samples, valid before `first`; its entries from there to `last` are written.
 
         Returns:
-            Logits at place last - 1, (N, K).
+            (N, last - first, K).
         """
-        tokens = self._tokens(codes, positions, first, last)
+        tokens = self.tokens(codes, positions, first, last)
         seen = torch.ones(last - first, last, dtype=torch.bool, device=codes.device).tril(first)
         for number, block in enumerate(self.blocks):
             queries, keys, values = block.split(tokens)
@@ -146,8 +155,8 @@ class CodePrior(nn.Module):
             attended = scaled_dot_product_attention(
                 queries, cache.keys[number, :, :, :last], cache.values[number, :, :, :last], attn_mask=seen
             )
-            tokens = block.finish(tokens, attended)
-        return self.head(self.norm(tokens[:, -1]))
+            tokens = block.finish(tokens, attended.transpose(1, 2).flatten(2))
+        return self.head(self.norm(tokens))
 
     def loss(self, codes: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Mean negative log-likelihood in nats per code; codes (N, length), positions (N,)."""
@@ -159,7 +168,7 @@ class CodePrior(nn.Module):
         """Negative log-likelihood of each code in nats, (N, length)."""
         return likelihood_of(self(codes, positions), codes)
 
-    def _tokens(self, codes: torch.Tensor, positions: torch.Tensor, first: int, last: int) -> torch.Tensor:
+    def tokens(self, codes: torch.Tensor, positions: torch.Tensor, first: int, last: int) -> torch.Tensor:
         """Token vectors of the places from `first` to before `last`, from the codes before each."""
         longest = max((1, *self.further))
         started = torch.cat([codes.new_full((len(codes), longest), self.codes), codes[:, : last - 1]], dim=1)
@@ -167,7 +176,8 @@ class CodePrior(nn.Module):
         for back, embedding in zip(self.further, self.further_embeddings):
             tokens = tokens + embedding(started[:, longest - back :][:, first:last])
         angles = positions[:, None].float() * torch.pi * 2.0 ** torch.arange(8, device=positions.device)
-        where = self.position_embedding(torch.cat([angles.sin(), angles.cos()], dim=1))
+        waves = torch.cat([angles.sin(), angles.cos()], dim=1).to(self.place_embedding.dtype)
+        where = self.position_embedding(waves)
         return self.dropout(tokens + self.place_embedding[first:last] + where[:, None])
 
 
