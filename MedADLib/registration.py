@@ -56,17 +56,13 @@ def affine_to_native(
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     native, native_mask = _cropped(native, native_mask)
     fixed = template.with_array(np.where(template_mask, template.array, 0).astype(np.float32))
-    high = float(np.percentile(native.array[native_mask], 99.5))
-    low = float(np.percentile(native.array[native_mask], 0.5))
-    # The darkest tissue must differ from the empty background, or a brain of dark tissue has no outline.
-    scaled = (DARKEST + (1 - DARKEST) * np.clip((native.array - low) / max(high - low, 1e-6), 0, 1)) * native_mask
-    moving = native.with_array(scaled.astype(np.float32))
-
+    moving = native.with_array(_standard_range(native.array, native_mask))
     outline = template.with_array(template_mask.astype(np.float32))
     native_outline = native.with_array(native_mask.astype(np.float32))
     near = template.with_array(_dilated(template_mask, template))
     transform = _start(template, template_mask, native, native_mask)
-    places = template.ras_from_voxels(np.argwhere(template_mask)[::EVERY])
+    some = np.flatnonzero(template_mask)[::EVERY]
+    places = template.ras_from_voxels(np.stack(np.unravel_index(some, template_mask.shape), axis=1))
 
     def covered(transform: sitk.AffineTransform) -> float:
         return _covered(places, _matrix(transform), native, native_mask)
@@ -116,10 +112,35 @@ def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray,
     """
     import SimpleITK as sitk
 
-    transform = _transform(reference_to_moving)
-    image = moving.to_sitk()
-    result = sitk.Resample(image, reference.to_sitk(), transform, sitk.sitkLinear, outside, sitk.sitkFloat32)
+    # Each voxel is found on its own, so that all threads may help: the result is the same, bit for bit.
+    result = sitk.Resample(
+        moving.to_sitk(),
+        [int(count) for count in reference.array.shape[::-1]],
+        _transform(reference_to_moving),
+        sitk.sitkLinear,
+        reference.origin,
+        reference.spacing.tolist(),
+        reference.direction,
+        outside,
+        sitk.sitkFloat32,
+    )
     return sitk.GetArrayFromImage(result)
+
+
+def _standard_range(array: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Intensities (Z, Y, X) between robust extremes within the mask as `DARKEST` to 1, float32; 0 outside the mask.
+
+    The darkest tissue must differ from the empty background, or a brain of dark tissue has no outline.
+    """
+    low, high = (float(value) for value in np.percentile(array[mask], (0.5, 99.5), overwrite_input=True))
+    scaled = array.astype(np.float32)
+    scaled -= low
+    scaled /= max(high - low, 1e-6)
+    np.clip(scaled, 0, 1, out=scaled)
+    scaled *= 1 - DARKEST
+    scaled += DARKEST
+    scaled *= mask
+    return scaled
 
 
 def _cropped(volume: Volume, mask: np.ndarray) -> tuple[Volume, np.ndarray]:
@@ -128,9 +149,7 @@ def _cropped(volume: Volume, mask: np.ndarray) -> tuple[Volume, np.ndarray]:
     for found, size, spacing in zip(bounding_slices(mask), mask.shape, volume.spacing[::-1]):
         margin = int(np.ceil(MARGIN_MM / spacing))
         box.append(slice(max(found.start - margin, 0), min(found.stop + margin, size)))
-    affine = volume.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ [part.start for part in reversed(box)]
-    return Volume(volume.array[tuple(box)], affine, volume.name), mask[tuple(box)]
+    return volume.within(tuple(box)), mask[tuple(box)]
 
 
 def _covered(places: np.ndarray, matrix: np.ndarray, native: Volume, native_mask: np.ndarray) -> float:
@@ -153,8 +172,8 @@ def _start(
     """Centres of mass on each other, and one scale from the two brain volumes; coordinates in `UNIT_MM`."""
     import SimpleITK as sitk
 
-    fixed_centre = template.ras_from_voxels(np.argwhere(template_mask).mean(axis=0)[None])[0]
-    moving_centre = native.ras_from_voxels(np.argwhere(native_mask).mean(axis=0)[None])[0]
+    fixed_centre = template.ras_from_voxels(_centre(template_mask)[None])[0]
+    moving_centre = native.ras_from_voxels(_centre(native_mask)[None])[0]
     ratio = native_mask.sum() * native.voxel_ml / (template_mask.sum() * template.voxel_ml)
     scale = float(np.clip(ratio, 0.5, 2.0)) ** (1 / 3)
     lps = LPS_RAS[:3, :3]
@@ -163,6 +182,13 @@ def _start(
     transform.SetMatrix((np.eye(3) * scale).ravel().tolist())
     transform.SetTranslation((lps @ (moving_centre - fixed_centre) / UNIT_MM).tolist())
     return transform
+
+
+def _centre(mask: np.ndarray) -> np.ndarray:
+    """The mean index (z, y, x) of a mask's voxels, from its profiles, for a list of all places may not fit."""
+    per_slice, in_plane = mask.sum(axis=(1, 2)), mask.sum(axis=0)
+    profiles = (per_slice, in_plane.sum(axis=1), in_plane.sum(axis=0))
+    return np.array([np.arange(len(profile)) @ profile for profile in profiles]) / per_slice.sum()
 
 
 def _dilated(mask: np.ndarray, volume: Volume) -> np.ndarray:
@@ -178,7 +204,7 @@ def _coarse(volume: Volume, spacing_mm: float) -> sitk.Image:
     """The volume smoothed and resampled to isotropic voxels, with coordinates in `UNIT_MM`."""
     import SimpleITK as sitk
 
-    image = sitk.Cast(volume.to_sitk(), sitk.sitkFloat32)
+    image = volume.to_sitk()
     # Averaging whole voxels first costs a tenth of smoothing them all, and blurs no more than the coarse grid does.
     image = sitk.BinShrink(image, [max(1, int(spacing_mm / 2 / s)) for s in image.GetSpacing()])
     sigmas = [max(0.5 * np.sqrt(max(spacing_mm**2 - s**2, 1e-2)), 0.1) for s in image.GetSpacing()]
