@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from . import __version__
+from . import __version__, threads
 from .console import Console
 from .errors import Cancelled, InputError, MedADError
 from .failures import explain
@@ -68,6 +68,7 @@ def main(
         The exit code.
     """
     argv = sys.argv[1:] if argv is None else argv
+    threads.settle()
     try:
         args = build_parser(argv).parse_args(argv)
     except Usage as error:
