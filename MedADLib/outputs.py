@@ -21,7 +21,7 @@ import numpy as np
 from .colours import region_colour
 from .decision import accepted, default_name
 from .errors import OutputError
-from .headers import nifti_position
+from .nifti_header import nifti_position
 from .packed_nifti import write_nifti as _write_nifti
 from .plain import plain
 from .progress import Progress

@@ -26,7 +26,7 @@ def write_nifti(volume: Volume, path: Path, position: bytes | None = None) -> No
     Args:
         volume: What to write, shape (Z, Y, X).
         path: A name that ends in ``.nii.gz``.
-        position: What the header shall say of its place in space instead, see `headers.nifti_position`.
+        position: What the header shall say of its place in space instead, see `nifti_position`.
 
     Raises:
         OSError: If it cannot be written.
