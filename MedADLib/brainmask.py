@@ -15,6 +15,7 @@ import numpy as np
 from .errors import InputError
 from .progress import Progress
 from .regions import bounding_slices
+from .upright import orientation, upright
 from .volume import Volume
 
 if TYPE_CHECKING:
@@ -175,32 +176,38 @@ def _signal(array: np.ndarray, background: float) -> tuple[np.ndarray, float]:
 def _outline(volume: Volume) -> np.ndarray:
     """All that is not background: its largest piece, without holes."""
     background = background_of(volume.array)
-    signal, level = _signal(volume.array, background)
-    # Interpolation leaves faint ripples around a brain, and dark fluid inside it is filled as a hole.
-    return _largest_piece(signal > 0.02 * level)
+    box = bounding_slices(volume.array != np.float32(background))
+    mask = np.zeros(volume.array.shape, bool)
+    if box is not None:
+        signal, level = _signal(volume.array[box], background)
+        # Interpolation leaves faint ripples around a brain, and dark fluid inside it is filled as a hole.
+        mask[box] = _largest_piece(signal > 0.02 * level)
+    return mask
 
 
 def _largest_piece(mask: np.ndarray) -> np.ndarray:
     """The largest face-connected piece of a mask (Z, Y, X), its holes filled."""
     import SimpleITK as sitk
 
-    pieces = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8)))
+    pieces = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.view(np.uint8)))
     labels = sitk.GetArrayViewFromImage(pieces)
-    largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
+    # Slice by slice, for counting turns labels into numbers of twice their size.
+    counts = sum(np.bincount(plane.ravel(), minlength=int(labels.max()) + 1) for plane in labels)
+    largest = int(counts[1:].argmax()) + 1
     # One voxel of padding lets the background around a brain that touches the border be one piece.
     padded = sitk.ConstantPad(pieces == largest, [1] * 3, [1] * 3, 0)
+    del labels, pieces
     return sitk.GetArrayFromImage(sitk.BinaryFillhole(padded))[1:-1, 1:-1, 1:-1] > 0
 
 
 def _extract(volume: Volume, progress: Progress) -> np.ndarray:
     """Brain extraction by deepbet's two networks: where the brain roughly is, then its outline there."""
-    import SimpleITK as sitk
     import torch
 
     finder, segmenter = (_network(name) for name in NETWORKS)
-    upright = sitk.DICOMOrient(volume.to_sitk(), "RAS")
+    turned = upright(volume, "RAS")
     # deepbet knows its scans as (x, y, z).
-    scan = torch.from_numpy(sitk.GetArrayFromImage(upright).astype(np.float32).transpose(2, 1, 0).copy())
+    scan = torch.from_numpy(np.ascontiguousarray(turned.array.transpose(2, 1, 0), np.float32))
     with torch.inference_mode():
         small = _resized(scan, (128,) * 3, "nearest-exact")
         low, high = torch.quantile(small, torch.tensor([0.005, 0.995])).tolist()
@@ -213,12 +220,10 @@ def _extract(volume: Volume, progress: Progress) -> np.ndarray:
         inside = _resized(probability, scan[box].shape, "trilinear").numpy() > 0.5
     if not SMALLEST_BRAIN_ML <= inside.sum() * volume.voxel_ml <= LARGEST_BRAIN_ML:
         raise NoBrainError(volume.name)
-    mask = np.zeros(scan.shape, dtype=np.uint8)
+    mask = np.zeros(scan.shape, bool)
     mask[box] = _largest_piece(inside)
-    image = sitk.GetImageFromArray(mask.transpose(2, 1, 0))
-    image.CopyInformation(upright)
-    native = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(volume.to_sitk().GetDirection())
-    return sitk.GetArrayFromImage(sitk.DICOMOrient(image, native)) > 0
+    found = Volume(mask.transpose(2, 1, 0), turned.affine, volume.name)
+    return np.ascontiguousarray(upright(found, orientation(volume)).array)
 
 
 def _network(name: str) -> torch.jit.ScriptModule:

@@ -13,6 +13,7 @@ from .jsonvalues import finite_number
 from .methods.method import Restoration
 from .postprocessing import pool, smooth
 from .preparation import Prepared, Template
+from .progress import Progress
 from .reference import ARRAYS, HealthyReference
 from .threshold import Threshold
 from .volume import Volume
@@ -38,7 +39,6 @@ class Pooling:
         return Pooling(
             self.minimum_mm if minimum_mm is None else minimum_mm, self.average_mm if average_mm is None else average_mm
         )
-
 
     def shrunk(self, grid: Volume) -> Pooling:
         """The same pooling for a smaller field of view than the brain's, smaller by as much; never a larger one."""
@@ -116,10 +116,15 @@ class Calibration:
         if self.places.mean.shape != self.places.spread.shape or self.places.spread.min() <= 0:
             raise ModelError("the calibration's places are malformed")
 
-    def anomaly_map(self, score: np.ndarray, mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    def anomaly_map(
+        self, score: np.ndarray, mask: np.ndarray, spacing: Sequence[float], progress: Progress | None = None
+    ) -> np.ndarray:
         """A raw score map (Z, Y, X) in units of healthy spread; negative where less unusual than the mean."""
-        pooled = pool(score, mask, spacing, self.pooling.minimum_mm, self.pooling.average_mm)
-        return self.places.unusual(pooled, mask)
+        progress = progress or Progress()
+        with progress.timed("post-process"):
+            pooled = pool(score, mask, spacing, self.pooling.minimum_mm, self.pooling.average_mm)
+        with progress.timed("calibrate"):
+            return self.places.unusual(pooled, mask)
 
     def parameters(self) -> dict:
         """What is not an array, for JSON."""

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from . import __version__
+from . import __version__, threads
 from .console import Console
 from .errors import Cancelled, InputError, MedADError
 from .failures import explain
@@ -68,6 +68,7 @@ def main(
         The exit code.
     """
     argv = sys.argv[1:] if argv is None else argv
+    threads.settle()
     try:
         args = build_parser(argv).parse_args(argv)
     except Usage as error:
@@ -162,10 +163,6 @@ def _detect(args: argparse.Namespace, console: Console, progress: Progress) -> i
         from .detection import detect
     else:
         detect = args.detect
-    if args.load_model is None:
-        from .modelfile import load_model
-    else:
-        load_model = args.load_model
     started = time.perf_counter()
     name = stem(os.path.abspath(args.input))
     with writable_folder(args.output):
@@ -178,6 +175,13 @@ def _detect(args: argparse.Namespace, console: Console, progress: Progress) -> i
             volume = Volume.read(args.input)
         mask = None if args.mask is None else read_image(args.mask, uniform=True)
         progress.stage("loading the model", 1.0, 1.0, args.model)
+        load_model = args.load_model
+        if load_model is None:
+            with progress.timed("import"):
+                from .modelfile import load_model
+
+                # Torch comes with the methods, and takes longer than the model itself.
+                importlib.import_module(".methods", __package__)
         model = load_model(args.model)
         console.window = (0.03, 0.95)
         settings = Settings(mask=mask, device=args.device, seed=args.seed, threshold=args.threshold)

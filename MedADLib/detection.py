@@ -14,6 +14,7 @@ from .errors import InputError
 from .progress import Progress
 from .reference import HealthyReference
 from .regions import Region, find_regions
+from .stopwatch import rounded
 from .threshold import Threshold
 from .volume import Volume
 
@@ -123,9 +124,10 @@ def detect(
         ),
     )
     progress.stage("anomaly map", 0.9, 0.95, "comparing with healthy scans")
-    unusual = calibration.anomaly_map(restoration.score, prepared.mask, space.image.spacing)
-    anomaly = prepared.map_to_native(np.maximum(unusual, 0))
-    restored = prepared.image_to_native(restoration.restored)
+    unusual = calibration.anomaly_map(restoration.score, prepared.mask, space.image.spacing, progress)
+    with progress.timed("back to native"):
+        anomaly = prepared.map_to_native(np.maximum(unusual, 0))
+        restored = prepared.image_to_native(restoration.restored)
     progress.stage("regions", 0.95, 1.0, "delineating regions")
     reference = calibration.reference
     wanted = settings.threshold or reference.threshold
@@ -143,11 +145,11 @@ def detect(
         "resemblance": {key: round(value, 4) for key, value in prepared.resemblance.items()},
         "facts": restoration.facts,
         "versions": versions(),
-        "seconds": {stage: round(seconds, 2) for stage, seconds in progress.seconds.items()},
+        "seconds": rounded(progress.seconds),
     }
     return Detection(
         volume,
-        volume.with_array(examined.astype(np.uint8), f"{volume.name}_mask"),
+        volume.with_array(examined.view(np.uint8), f"{volume.name}_mask"),
         anomaly,
         restored,
         volume.with_array(labels, f"{volume.name}_regions"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from .errors import InputError, MedADError, ModelError, OutputError
 from .plain import plain
 from .progress import Progress
 from .staging import PREFIX, put_in_place, staging_folder
+from .stopwatch import rounded
 from .volume import Volume
 
 if TYPE_CHECKING:
@@ -111,28 +113,18 @@ def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Pr
         OutputError: If it cannot be written, for example on a full disk; nothing is left behind.
         Cancelled: If the user asked to stop; nothing is left behind.
     """
-    folder, progress = Path(folder), progress or Progress()
+    profile, progress = progress and progress.seconds, progress or Progress()
+    folder = Path(folder)
     check_empty(folder)
     maps = {name: getattr(detection, name) for name in MAPS}
-    facts = _Facts(
-        FORMAT,
-        tuple(asdict(region) for region in detection.regions),
-        detection.threshold,
-        detection.expected_false_positive_ml,
-        detection.score,
-        detection.p_value,
-        detection.healthy_count,
-        detection.reference.as_json(),
-        detection.provenance,
-        detection.warnings,
-    )
     try:
         with staging_folder(folder) as staging:
             for number, (name, kind) in enumerate(MAPS.items()):
                 progress.update(number / len(MAPS), f"passing on the {name}")
                 volume = maps[name]
-                _dump(volume.with_array(volume.array.astype(kind, copy=False)), staging / f"{name}{SUFFIX}")
-            text = json.dumps(plain(asdict(facts)), allow_nan=False)
+                with progress.timed("write"):
+                    _dump(volume.with_array(volume.array.astype(kind, copy=False)), staging / f"{name}{SUFFIX}")
+            text = json.dumps(plain(asdict(_facts_of(detection, profile or {}))), allow_nan=False)
             (staging / FACTS).write_text(text, encoding="ascii")
             progress.update(1.0, "")
             put_in_place(staging, folder, list(FILES), [])
@@ -206,6 +198,23 @@ class Leftovers:
         for path in self._missing:
             with suppress(OSError):
                 path.rmdir()
+
+
+def _facts_of(detection: Detection, profile: Mapping[str, float]) -> _Facts:
+    """What is not a map; the seconds of the run are completed by those of a profile."""
+    seconds = {**detection.provenance.get("seconds", {}), **rounded(profile)}
+    return _Facts(
+        FORMAT,
+        tuple(asdict(region) for region in detection.regions),
+        detection.threshold,
+        detection.expected_false_positive_ml,
+        detection.score,
+        detection.p_value,
+        detection.healthy_count,
+        detection.reference.as_json(),
+        {**detection.provenance, "seconds": seconds} if seconds else detection.provenance,
+        detection.warnings,
+    )
 
 
 def _dump(volume: Volume, path: Path) -> None:

@@ -17,9 +17,10 @@ from .errors import InputError, ModelError
 from .field_grid import FEWEST_SLICES, averaged, centred_on
 from .mean_template import SMALLEST_SHARE, MeanTemplate, whole_or_given
 from .plane_grid import is_single_slice
-from .preparation import CEILING, resemblance
+from .preparation import CEILING
 from .progress import Progress
 from .registration import resample
+from .resemblance import resemblance
 from .span import Span
 from .volume import Volume
 

@@ -6,9 +6,7 @@ into 0, and does not verify the checksums of compressed data; so all of that is 
 
 from __future__ import annotations
 
-import gzip
 import re
-import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,13 +16,12 @@ from typing import BinaryIO
 import numpy as np
 
 from .errors import InputError
+from .nifti_header import SEVERAL_NUMBERS, VOXEL_BYTES, NiftiHeader
 
 CHUNK = 1 << 20
 SLACK = 64 * CHUNK
 AGAIN = "Copy or export the file again."
 ONE_VOLUME = "Give a single 3-D volume of plain numbers."
-NIFTI_BYTES = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8}
-NIFTI_SEVERAL_NUMBERS = (32, 128, 1792, 2048, 2304)
 META_BYTES = {
     "MET_CHAR": 1,
     "MET_UCHAR": 1,
@@ -37,38 +34,6 @@ META_BYTES = {
     "MET_FLOAT": 4,
     "MET_DOUBLE": 8,
 }
-
-
-@dataclass(frozen=True)
-class NiftiHeader:
-    """The fields of a NIfTI-1 or NIfTI-2 header that decide whether the file can be trusted."""
-
-    shape: tuple[int, ...]
-    kind: int
-    spacing: tuple[float, ...]
-    data_offset: float
-    order: str
-
-    @property
-    def real_type(self) -> np.dtype | None:
-        """The type of its voxels if they are real numbers, which alone can be no numbers."""
-        return {16: np.dtype(self.order + "f4"), 64: np.dtype(self.order + "f8")}.get(self.kind)
-
-    @classmethod
-    def parse(cls, start: bytes) -> NiftiHeader | None:
-        """Read the header from the first bytes of a decompressed file; None when it is no NIfTI."""
-        for order in "<>":
-            size = struct.unpack_from(order + "i", start.ljust(4, b"\0"))[0]
-            if size == 348 and start[344:347] == b"n+1":
-                fields = (("8h", 40), ("h", 70), ("3f", 80), ("f", 108))
-            elif size == 540 and start[4:7] == b"n+2" and len(start) >= 540:
-                fields = (("8q", 16), ("h", 12), ("3d", 112), ("q", 168))
-            else:
-                continue
-            dim, kind, spacing, offset = (struct.unpack_from(order + form, start, at) for form, at in fields)
-            count = dim[0] if 1 <= dim[0] <= 7 else 0
-            return cls(tuple(dim[1 : count + 1]), kind[0], spacing, offset[0], order)
-        return None
 
 
 def check_nifti(path: Path) -> int:
@@ -87,44 +52,19 @@ def check_nifti(path: Path) -> int:
     if header is None:
         raise InputError(f"{path} is not a {'compressed ' * compressed}NIfTI image, whatever its name says", AGAIN)
     _check_shape(path, header.shape)
-    if header.kind in NIFTI_SEVERAL_NUMBERS:
+    if header.kind in SEVERAL_NUMBERS:
         raise InputError(f"{path} has several numbers in each voxel (colour or complex)", ONE_VOLUME)
-    if header.kind not in NIFTI_BYTES or not np.isfinite(header.data_offset):
+    if header.kind not in VOXEL_BYTES or not np.isfinite(header.data_offset):
         raise InputError(f"{path} has voxels of an unknown type", "Convert it to float32.")
     if len(header.shape) >= 3:
         check_spacing(path, header.spacing)
-    promised = int(np.prod(header.shape, dtype=object)) * NIFTI_BYTES[header.kind]
+    promised = int(np.prod(header.shape, dtype=object)) * VOXEL_BYTES[header.kind]
     begin = max(int(header.data_offset), 348)
     with path.open("rb") as stream:
         found = _Survey.of(_pieces(stream, path, compressed), begin, promised, header.real_type)
     _check_length(path, promised, found.size)
     check_numbers(path, found.nan, found.infinite)
     return promised
-
-
-def nifti_position(path: Path) -> bytes | None:
-    """The fields of a NIfTI-1 header that place the image in space, to be kept in the files that belong to it.
-
-    A header holds two positions, which need not agree; programs differ in which they use. With both kept, results
-    lie on their scan in every program.
-
-    Returns:
-        The little-endian bytes 76-80 (handedness) and 252-328 (qform and sform), or None for any other file or
-        unit than millimetres.
-    """
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    try:
-        with opener(path, "rb") as stream:
-            start = stream.read(348)
-    except OSError:
-        return None
-    for order in "<>":
-        if len(start) == 348 and struct.unpack_from(order + "i", start)[0] == 348 and start[344:347] == b"n+1":
-            if start[123] & 7 not in (0, 2):
-                return None
-            handedness = struct.unpack_from(order + "f", start, 76)
-            return struct.pack("<f2h18f", *handedness, *struct.unpack_from(order + "2h18f", start, 252))
-    return None
 
 
 def check_nrrd(path: Path) -> int:

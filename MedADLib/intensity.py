@@ -109,6 +109,6 @@ def _piecewise(values: np.ndarray, source: np.ndarray, target: np.ndarray) -> np
     """Piecewise-linear map that goes on with the slope of the whole range beyond the ends."""
     slope = (target[-1] - target[0]) / (source[-1] - source[0])
     mapped = np.interp(values, source, target)
-    mapped += np.where(values < source[0], (values - source[0]) * slope, 0.0)
-    mapped += np.where(values > source[-1], (values - source[-1]) * slope, 0.0)
+    for end, beyond in ((source[0], values < source[0]), (source[-1], values > source[-1])):
+        mapped[beyond] += (values[beyond] - end) * slope
     return mapped.astype(np.float32)

@@ -14,8 +14,9 @@ import numpy as np
 
 from .errors import InputError, ModelError
 from .intensity import HISTOGRAM_EDGES, standard_histogram
-from .preparation import check_limits, resemblance, template_parts, unlike_warnings
+from .preparation import template_parts
 from .progress import Progress
+from .resemblance import check_limits, resemblance, unlike_warnings
 from .template import limits_of
 from .volume import Volume
 
@@ -65,7 +66,7 @@ class MeanTemplate:
         """How an image differs from the training images, in words; empty if it does not.
 
         Args:
-            seen: Its resemblance, as `preparation.resemblance` gives it.
+            seen: Its resemblance, as `resemblance` gives it.
         """
         found = unlike_warnings(self.limits, seen)
         if seen["overlap"] < self.limits["overlap"]:

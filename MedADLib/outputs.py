@@ -9,10 +9,8 @@ the same box in voxel indices along the file's axes, first voxel inside and firs
 from __future__ import annotations
 
 import errno
-import gzip
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,21 +21,20 @@ import numpy as np
 from .colours import region_colour
 from .decision import accepted, default_name
 from .errors import OutputError
-from .headers import nifti_position
+from .nifti_header import nifti_position
+from .packed_nifti import write_nifti as _write_nifti
 from .plain import plain
 from .progress import Progress
 from .staging import put_in_place, staging_folder
+from .stopwatch import rounded
 from .terminology import TERMINOLOGY
 from .volume import Volume
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
-
     from .decision import Decision
     from .detection import Detection
     from .regions import Region
 
-NIFTI_START = 352
 RESULT_SUFFIXES = (
     "_anomaly.nii.gz",
     "_restored.nii.gz",
@@ -92,7 +89,7 @@ def write_detection(
         stem: How their names begin.
         picture: Whether to draw ``STEM.png``.
         source: The scan's file; NIfTI results then keep both positions that its header may hold.
-        progress: Told about each file.
+        progress: Told about each file; the seconds that it knows go into the facts.
         decisions: A reader's, by rank. Rejected regions then appear nowhere but in the facts, under ``rejected``; the
             others keep their ranks, and have their names in the segmentation and, under ``names``, in the facts.
 
@@ -103,7 +100,7 @@ def write_detection(
         OutputError: If one cannot be written, for example on a full disk; everything is as it was before.
         Cancelled: If the user asked to stop; everything is as it was before.
     """
-    progress = progress or Progress()
+    profile, progress = progress and progress.seconds, progress or Progress()
     read = {} if decisions is None else _reading(detection, decisions)
     names = read.get("names", {})
     detection = accepted(detection, decisions or {})
@@ -114,16 +111,18 @@ def write_detection(
         "_regions.nii.gz": lambda path: _write_nifti(detection.labels, path, position),
         "_regions.seg.nrrd": lambda path: _write_segmentation(detection, path, names),
         "_regions.tsv": lambda path: path.write_text(_table(detection), encoding="utf-8"),
-        ".json": lambda path: path.write_text(_facts(detection, folder, source, read), encoding="utf-8"),
+        ".json": lambda path: path.write_text(_facts(detection, folder, source, read, profile), encoding="utf-8"),
         "_examined.nii.gz": lambda path: _write_nifti(detection.mask, path, position),
     }
     if picture:
         writers[".png"] = lambda path: _draw(detection, path)
     try:
         with staging_folder(folder) as staging:
-            for number, (suffix, write) in enumerate(writers.items()):
+            # The facts tell how long the other files took.
+            for number, suffix in enumerate(sorted(writers, key=lambda suffix: suffix == ".json")):
                 progress.update(number / len(writers), f"writing {stem}{suffix}")
-                write(staging / f"{stem}{suffix}")
+                with progress.timed("picture" if suffix == ".png" else "write"):
+                    writers[suffix](staging / f"{stem}{suffix}")
             progress.update(1.0, "")
             files = [f"{stem}{suffix}" for suffix in writers]
             return put_in_place(staging, folder, files, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
@@ -132,25 +131,6 @@ def write_detection(
     except OSError as error:
         problem = f"the results of {stem} could not be written to {folder}: {error.strerror or error}"
         raise OutputError(problem, "Free some space or choose another output folder.") from error
-
-
-def _write_nifti(volume: Volume, path: Path, position: bytes | None) -> None:
-    plain = path.with_suffix("")
-    _write_image(volume.to_sitk(), plain, compress=False)
-    if plain.stat().st_size != NIFTI_START + volume.array.nbytes:
-        raise OSError(errno.EIO, f"{plain.name} is incomplete")
-    with (
-        plain.open("rb") as source,
-        path.open("wb") as target,
-        # Without a name and time in it, equal results are equal files.
-        gzip.GzipFile("", "wb", compresslevel=1, fileobj=target, mtime=0) as packed,
-    ):
-        start = bytearray(source.read(NIFTI_START))
-        if position is not None:
-            start[76:80], start[252:328] = position[:4], position[4:]
-        packed.write(start)
-        shutil.copyfileobj(source, packed, 1 << 22)
-    plain.unlink()
 
 
 def _reading(detection: Detection, decisions: Mapping[int, Decision]) -> dict:
@@ -165,6 +145,8 @@ def _reading(detection: Detection, decisions: Mapping[int, Decision]) -> dict:
 
 def _write_segmentation(detection: Detection, path: Path, names: Mapping[int, str]) -> None:
     """The regions as Slicer stores a segmentation: a label map whose header describes each label."""
+    import SimpleITK as sitk
+
     image = detection.labels.to_sitk()
     fields = {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
@@ -188,14 +170,8 @@ def _write_segmentation(detection: Detection, path: Path, names: Mapping[int, st
         fields.update({f"Segment{number}_{key}": value for key, value in segment.items()})
     for key, value in fields.items():
         image.SetMetaData(key, value)
-    _write_image(image, path, compress=True)
-
-
-def _write_image(image: sitk.Image, path: Path, compress: bool) -> None:
-    import SimpleITK as sitk
-
     try:
-        sitk.WriteImage(image, str(path), useCompression=compress, compressionLevel=1)
+        sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=1)
     except RuntimeError as error:
         raise OSError(errno.EIO, "the disk may be full") from error
 
@@ -219,8 +195,13 @@ def _box_ras(volume: Volume, region: Region) -> list[float]:
     return np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1).ravel().tolist()
 
 
-def _facts(detection: Detection, folder: Path, source: Path | None, read: dict) -> str:
-    """Everything a reader or program needs to judge the result or to open it again, as strict JSON."""
+def _facts(
+    detection: Detection, folder: Path, source: Path | None, read: dict, profile: Mapping[str, float] | None
+) -> str:
+    """Everything a reader or program needs to judge the result or to open it again, as strict JSON.
+
+    The seconds of the run are completed by those of a profile, such as what writing has taken so far.
+    """
     scan = dict(detection.provenance.get("input", {}))
     if source is not None:
         try:
@@ -239,6 +220,7 @@ def _facts(detection: Detection, folder: Path, source: Path | None, read: dict) 
         "expected_false_positive_ml": detection.expected_false_positive_ml,
         "warnings": list(detection.warnings),
         **detection.provenance,
+        "seconds": {**detection.provenance.get("seconds", {}), **rounded(profile or {})},
         "input": scan,
         "regions": [asdict(region) for region in detection.regions],
         "reference": detection.reference.as_json(),

@@ -15,8 +15,9 @@ import numpy as np
 from .errors import InputError, ModelError
 from .mean_template import SMALLEST_SHARE, MeanTemplate, whole_or_given
 from .plane_grid import Box, PlaneView, is_single_slice, letterbox, resized
-from .preparation import CEILING, resemblance
+from .preparation import CEILING
 from .progress import Progress
+from .resemblance import resemblance
 from .span import Span
 from .volume import Volume
 

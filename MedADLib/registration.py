@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .coarse_grid import UNIT_MM, coarse, template_levels
 from .progress import Progress
 from .regions import bounding_slices
 from .volume import LPS_RAS, Volume
@@ -13,9 +14,6 @@ from .volume import LPS_RAS, Volume
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-# Grid spacing in mm, and whether the outlines are aligned instead of the intensities. Outlines come first, because
-# mutual information alone can be led astray when the contrast is another one than the template's.
-LEVELS = ((8.0, True), (8.0, False), (4.0, False))
 # Sums over several threads come in another order each time, and the result would not repeat bit for bit.
 WORK_UNITS = 1
 MARGIN_MM = 24.0
@@ -23,9 +21,6 @@ MARGIN_MM = 24.0
 SMALLEST_CHANGE, LARGEST_CHANGE = 0.1, 10.0
 LEAST_KEPT, EVERY = 0.7, 50
 DARKEST = 0.25
-# Coordinates in units of a brain's radius: a step of the optimizer then moves the brain's rim equally far whether it
-# turns, scales or shifts, and no step can run away where one of these is already right.
-UNIT_MM = 80.0
 
 
 def affine_to_native(
@@ -55,31 +50,26 @@ def affine_to_native(
     progress = progress or Progress()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     native, native_mask = _cropped(native, native_mask)
-    fixed = template.with_array(np.where(template_mask, template.array, 0).astype(np.float32))
-    high = float(np.percentile(native.array[native_mask], 99.5))
-    low = float(np.percentile(native.array[native_mask], 0.5))
-    # The darkest tissue must differ from the empty background, or a brain of dark tissue has no outline.
-    scaled = (DARKEST + (1 - DARKEST) * np.clip((native.array - low) / max(high - low, 1e-6), 0, 1)) * native_mask
-    moving = native.with_array(scaled.astype(np.float32))
-
-    outline = template.with_array(template_mask.astype(np.float32))
-    native_outline = native.with_array(native_mask.astype(np.float32))
-    near = template.with_array(_dilated(template_mask, template))
+    moving = native.with_array(_standard_range(native.array, native_mask))
+    outline = native.with_array(native_mask.astype(np.float32))
+    levels = template_levels(template, template_mask)
     transform = _start(template, template_mask, native, native_mask)
-    places = template.ras_from_voxels(np.argwhere(template_mask)[::EVERY])
+    some = np.flatnonzero(template_mask)[::EVERY]
+    places = template.ras_from_voxels(np.stack(np.unravel_index(some, template_mask.shape), axis=1))
 
     def covered(transform: sitk.AffineTransform) -> float:
         return _covered(places, _matrix(transform), native, native_mask)
 
-    for number, (spacing, by_outline) in enumerate(LEVELS):
-        progress.update(number / len(LEVELS), f"aligning at {spacing:g} mm")
+    for number, level in enumerate(levels):
+        spacing = level.spacing
+        progress.update(number / len(levels), f"aligning at {spacing:g} mm")
         registration = sitk.ImageRegistrationMethod()
         registration.SetNumberOfWorkUnits(WORK_UNITS)
-        if by_outline:
+        if level.near is None:
             registration.SetMetricAsMeanSquares()
         else:
             registration.SetMetricAsMattesMutualInformation(32)
-            registration.SetMetricFixedMask(_coarse(near, spacing) > 0.5)
+            registration.SetMetricFixedMask(level.near)
         registration.SetMetricSamplingStrategy(registration.NONE)
         registration.SetInterpolator(sitk.sitkLinear)
         registration.SetOptimizerAsRegularStepGradientDescent(
@@ -91,9 +81,8 @@ def affine_to_native(
         )
         candidate = sitk.AffineTransform(transform)
         registration.SetInitialTransform(candidate, inPlace=True)
-        pair = (outline, native_outline) if by_outline else (fixed, moving)
         try:
-            registration.Execute(*(_coarse(volume, spacing) for volume in pair))
+            registration.Execute(level.image, coarse(outline if level.near is None else moving, spacing))
         except RuntimeError:
             # What is no brain may not overlap at all; the caller judges the overlap.
             continue
@@ -116,10 +105,35 @@ def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray,
     """
     import SimpleITK as sitk
 
-    transform = _transform(reference_to_moving)
-    image = moving.to_sitk()
-    result = sitk.Resample(image, reference.to_sitk(), transform, sitk.sitkLinear, outside, sitk.sitkFloat32)
+    # Each voxel is found on its own, so that all threads may help: the result is the same, bit for bit.
+    result = sitk.Resample(
+        moving.to_sitk(),
+        [int(count) for count in reference.array.shape[::-1]],
+        _transform(reference_to_moving),
+        sitk.sitkLinear,
+        reference.origin,
+        reference.spacing.tolist(),
+        reference.direction,
+        outside,
+        sitk.sitkFloat32,
+    )
     return sitk.GetArrayFromImage(result)
+
+
+def _standard_range(array: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Intensities (Z, Y, X) between robust extremes within the mask as `DARKEST` to 1, float32; 0 outside the mask.
+
+    The darkest tissue must differ from the empty background, or a brain of dark tissue has no outline.
+    """
+    low, high = (float(value) for value in np.percentile(array[mask], (0.5, 99.5), overwrite_input=True))
+    scaled = array.astype(np.float32)
+    scaled -= low
+    scaled /= max(high - low, 1e-6)
+    np.clip(scaled, 0, 1, out=scaled)
+    scaled *= 1 - DARKEST
+    scaled += DARKEST
+    scaled *= mask
+    return scaled
 
 
 def _cropped(volume: Volume, mask: np.ndarray) -> tuple[Volume, np.ndarray]:
@@ -128,9 +142,7 @@ def _cropped(volume: Volume, mask: np.ndarray) -> tuple[Volume, np.ndarray]:
     for found, size, spacing in zip(bounding_slices(mask), mask.shape, volume.spacing[::-1]):
         margin = int(np.ceil(MARGIN_MM / spacing))
         box.append(slice(max(found.start - margin, 0), min(found.stop + margin, size)))
-    affine = volume.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ [part.start for part in reversed(box)]
-    return Volume(volume.array[tuple(box)], affine, volume.name), mask[tuple(box)]
+    return volume.within(tuple(box)), mask[tuple(box)]
 
 
 def _covered(places: np.ndarray, matrix: np.ndarray, native: Volume, native_mask: np.ndarray) -> float:
@@ -153,8 +165,8 @@ def _start(
     """Centres of mass on each other, and one scale from the two brain volumes; coordinates in `UNIT_MM`."""
     import SimpleITK as sitk
 
-    fixed_centre = template.ras_from_voxels(np.argwhere(template_mask).mean(axis=0)[None])[0]
-    moving_centre = native.ras_from_voxels(np.argwhere(native_mask).mean(axis=0)[None])[0]
+    fixed_centre = template.ras_from_voxels(_centre(template_mask)[None])[0]
+    moving_centre = native.ras_from_voxels(_centre(native_mask)[None])[0]
     ratio = native_mask.sum() * native.voxel_ml / (template_mask.sum() * template.voxel_ml)
     scale = float(np.clip(ratio, 0.5, 2.0)) ** (1 / 3)
     lps = LPS_RAS[:3, :3]
@@ -165,31 +177,11 @@ def _start(
     return transform
 
 
-def _dilated(mask: np.ndarray, volume: Volume) -> np.ndarray:
-    """The mask with a rim of some 6 mm, so that the brain's outline takes part in the alignment."""
-    import SimpleITK as sitk
-
-    radius = [max(1, int(round(6.0 / s))) for s in volume.spacing]
-    grown = sitk.BinaryDilate(volume.with_array(mask.astype(np.uint8)).to_sitk(), radius)
-    return sitk.GetArrayFromImage(grown).astype(np.float32)
-
-
-def _coarse(volume: Volume, spacing_mm: float) -> sitk.Image:
-    """The volume smoothed and resampled to isotropic voxels, with coordinates in `UNIT_MM`."""
-    import SimpleITK as sitk
-
-    image = sitk.Cast(volume.to_sitk(), sitk.sitkFloat32)
-    # Averaging whole voxels first costs a tenth of smoothing them all, and blurs no more than the coarse grid does.
-    image = sitk.BinShrink(image, [max(1, int(spacing_mm / 2 / s)) for s in image.GetSpacing()])
-    sigmas = [max(0.5 * np.sqrt(max(spacing_mm**2 - s**2, 1e-2)), 0.1) for s in image.GetSpacing()]
-    image = sitk.SmoothingRecursiveGaussian(image, sigmas)
-    size = [max(1, int(np.ceil(n * s / spacing_mm))) for n, s in zip(image.GetSize(), image.GetSpacing())]
-    image = sitk.Resample(
-        image, size, sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), [spacing_mm] * 3, image.GetDirection(), 0.0
-    )
-    image.SetSpacing([spacing_mm / UNIT_MM] * 3)
-    image.SetOrigin([value / UNIT_MM for value in image.GetOrigin()])
-    return image
+def _centre(mask: np.ndarray) -> np.ndarray:
+    """The mean index (z, y, x) of a mask's voxels, from its profiles, for a list of all places may not fit."""
+    per_slice, in_plane = mask.sum(axis=(1, 2)), mask.sum(axis=0)
+    profiles = (per_slice, in_plane.sum(axis=1), in_plane.sum(axis=0))
+    return np.array([np.arange(len(profile)) @ profile for profile in profiles]) / per_slice.sum()
 
 
 def _matrix(transform: sitk.AffineTransform) -> np.ndarray:

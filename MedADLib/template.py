@@ -79,7 +79,7 @@ def _with_limits(template: Template, prepared: list[Prepared]) -> tuple[Template
     """The final mean, and limits that every training scan keeps with a margin."""
     from dataclasses import replace
 
-    from .preparation import resemblance
+    from .resemblance import resemblance
 
     cover = np.mean([p.mask for p in prepared], axis=0)
     mean = np.mean([p.image for p in prepared], axis=0)

@@ -72,6 +72,12 @@ class Volume:
             raise InputError(f"array of shape {array.shape} is not on the grid {self.array.shape} of {self.name}")
         return replace(self, array=array, name=name or self.name)
 
+    def within(self, box: tuple[slice, slice, slice]) -> Volume:
+        """The part in a box of array indices (z, y, x), each with a start; its voxels stay in place and are shared."""
+        affine = self.affine.copy()
+        affine[:3, 3] += affine[:3, :3] @ [part.start for part in reversed(box)]
+        return Volume(self.array[box], affine, self.name)
+
     def same_grid(self, other: Volume, tolerance_mm: float = 1e-2) -> bool:
         """Whether every voxel of `other` lies where this volume's does, to `tolerance_mm`."""
         if self.array.shape != other.array.shape:
@@ -96,13 +102,22 @@ class Volume:
         """A SimpleITK image on the same grid (LPS inside, as ITK has it)."""
         import SimpleITK as sitk
 
-        array = self.array.astype(np.uint8) if self.array.dtype == bool else self.array
+        array = self.array.view(np.uint8) if self.array.dtype == bool else self.array
         image = sitk.GetImageFromArray(np.ascontiguousarray(array))
-        lps = LPS_RAS @ self.affine
         image.SetSpacing(self.spacing.tolist())
-        image.SetDirection((lps[:3, :3] / self.spacing).ravel().tolist())
-        image.SetOrigin(lps[:3, 3].tolist())
+        image.SetDirection(self.direction)
+        image.SetOrigin(self.origin)
         return image
+
+    @property
+    def direction(self) -> list[float]:
+        """The axes' directions as ITK has them: cosines towards left, posterior, superior, row by row."""
+        return ((LPS_RAS @ self.affine)[:3, :3] / self.spacing).ravel().tolist()
+
+    @property
+    def origin(self) -> list[float]:
+        """Where ITK places the first voxel: LPS mm."""
+        return (LPS_RAS @ self.affine)[:3, 3].tolist()
 
     @classmethod
     def from_sitk(cls, image: sitk.Image, name: str = "volume") -> Volume:

@@ -40,7 +40,10 @@ def main(
     Returns:
         The exit code.
     """
+    from MedADLib import threads
     from MedADLib.private_pipes import take_pipes
+
+    threads.settle()
     from MedADLib.worker_service import Service
 
     parser = argparse.ArgumentParser(description="The computing process of MedAD; started by its Slicer module.")
@@ -75,7 +78,7 @@ if __name__ == "__main__":
     # Python put our own folder first, where our files would pass for packages of the same name.
     sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() != library]
     sys.path.insert(0, str(library.parent))
-    import MedADLib  # noqa: F401, also sets how the threads of torch wait
+    import MedADLib  # noqa: F401, while it can be found
 
     sys.path.pop(0)
     code = main()

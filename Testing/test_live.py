@@ -196,6 +196,25 @@ def test_a_large_scan_follows_in_a_moment(standalone):
     assert np.median(seconds) < 0.1 and max(seconds) < 0.3, np.round(seconds, 3)
 
 
+def test_no_region_costs_a_pass_over_the_whole_map(standalone):
+    """With hundreds of regions, a threshold is moved in the time of a few passes over the map, not of hundreds."""
+    detection = large_detection()
+    live = LiveThreshold(
+        show_detection(detection, standalone.add_volume(detection.volume), standalone.scene), detection
+    )
+    live.prepare()
+    moved, passed = [], []
+    for position in (0.95, 0.97, 0.99, 0.96, 0.98):
+        start = time.process_time()
+        live.set(live.slider_to_ml(position))
+        moved.append(time.process_time() - start)
+        start = time.process_time()
+        np.count_nonzero(detection.anomaly.array * np.float32(2) >= live.threshold)
+        passed.append(time.process_time() - start)
+    assert len(live.detection.regions) > 200
+    assert min(moved) < 0.1 * len(live.detection.regions) * min(passed)
+
+
 def large_detection():
     """256³ voxels of 1 mm: smooth noise in a head, and three lesions."""
     from scipy import ndimage

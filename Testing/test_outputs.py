@@ -244,9 +244,9 @@ from conftest import brain_volume, synthetic_detection
 from MedADLib.errors import OutputError
 from MedADLib.outputs import write_detection
 import numpy as np
-volume = brain_volume((64, 64, 64), (3, 3, 3))
+volume = brain_volume((96, 96, 96), (2, 2, 2))
 noise = np.random.default_rng(0).normal(size=volume.array.shape).astype("f4")
-detection = synthetic_detection(volume.with_array(np.where(volume.array > 0, volume.array + noise, 0)))
+detection = synthetic_detection(volume.with_array(volume.array + noise))
 {limit}
 try:
     write_detection(detection, Path({folder!r}), "case", picture=False)

@@ -61,7 +61,7 @@ class Method(Protocol):
             mask: Brain, bool (Z, Y, X).
             seed: Of everything random.
             device: ``cpu``, ``cuda`` or ``cuda:N``.
-            progress: Told now and then; may cancel.
+            progress: Told now and then; may cancel. Its `timed` parts are the profile that goes into the result.
         """
 
 

@@ -1,13 +1,13 @@
-"""VQ-VAE for slices or volumes: MONAI's convolutional encoder and decoder around our quantiser."""
+"""VQ-VAE for slices or volumes: a convolutional encoder and decoder around our quantiser."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-from monai.networks.nets.vqvae import Decoder, Encoder
 from torch import nn
 
+from .codec import Decoder, Encoder
 from .pixel_error import Error, PixelError
 from .quantiser import Quantiser
 
@@ -42,30 +42,8 @@ class VQVAE(nn.Module):
     ):
         super().__init__()
         self.compare = PixelError(error, centres)
-        levels = len(channels)
-        self.encoder = Encoder(
-            spatial_dims=dimensions,
-            in_channels=2,
-            out_channels=width,
-            channels=channels,
-            num_res_layers=residual_layers,
-            num_res_channels=channels,
-            downsample_parameters=((2, 4, 1, 1),) * levels,
-            dropout=0.0,
-            act="RELU",
-        )
-        self.decoder = Decoder(
-            spatial_dims=dimensions,
-            in_channels=width + 1,
-            out_channels=self.compare.channels,
-            channels=channels,
-            num_res_layers=residual_layers,
-            num_res_channels=channels,
-            upsample_parameters=((2, 4, 1, 1, 0),) * levels,
-            dropout=0.0,
-            act="RELU",
-            output_act=None,
-        )
+        self.encoder = Encoder(dimensions, 2, channels, residual_layers, width)
+        self.decoder = Decoder(dimensions, width + 1, channels, residual_layers, self.compare.channels)
         self.quantiser = Quantiser(codes, width)
         self.to(memory_format=torch.channels_last if dimensions == 2 else torch.channels_last_3d)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import qt
@@ -12,6 +11,7 @@ from slicer.i18n import tr as _
 from ..errors import InputError, MedADError
 from ..provenance_text import provenance_text
 from .decisions import ATTRIBUTE as DECISIONS
+from .panel_hand_on import ask_and_export, hand_to_segment_editor
 from .panel_input import InputPanel
 from .panel_install import InstallPanel, reopen
 from .panel_models import ModelsPanel, show_text
@@ -20,7 +20,6 @@ from .panel_result import ResultPanel
 from .panel_run import RunPanel
 from .preferences import Preferences
 from .recall import recall
-from .regions_out import export, send_to_segment_editor
 from .request import Request, again
 from .result_watch import ResultWatch
 from .roles import ROLE
@@ -260,27 +259,10 @@ class Panel:
 
     def _edit(self) -> None:
         # Another module's panel takes the place of this one, which then shows no result any more.
-        result, detection, decisions = self._shown, self.result_panel.detection, self.regions_panel.decisions
-        with slicer.util.tryWithErrorDisplay(_("The regions could not be handed on.")):
-            node = send_to_segment_editor(detection, decisions, result, slicer.mrmlScene)
-            if slicer.util.mainWindow() is not None:
-                slicer.util.selectModule("SegmentEditor")
-                editor = slicer.util.getModuleWidget("SegmentEditor").editor
-                editor.setSegmentationNode(node)
-                editor.setSourceVolumeNode(result.input)
+        hand_to_segment_editor(self._shown, self.result_panel.detection, self.regions_panel.decisions)
 
     def _export(self) -> None:
-        folder = qt.QFileDialog.getExistingDirectory(
-            slicer.util.mainWindow(), _("Where to write the result"), self._preferences.export_folder
-        )
-        if not folder:
-            return
-        self._preferences.export_folder = folder
-        try:
-            paths = export(self._shown, Path(folder), self._shown.input.GetName())
-            self.run_panel.say(_("Written to {folder}: {count} files.").format(folder=folder, count=len(paths)))
-        except MedADError as error:
-            self.run_panel.say(str(error))
+        ask_and_export(self._shown, self._preferences, self.run_panel.say)
 
     def _provenance(self, checked: bool = False) -> None:
         show_text(_("How this result was made"), provenance_text(self.result_panel.detection))

@@ -1,0 +1,44 @@
+"""The VQ-VAE's encoder and decoder are those of MONAI, weight by weight and bit by bit, without importing it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from MedADLib.networks.codec import Decoder, Encoder
+from MedADLib.networks.monai_twin import monai_decoder, monai_encoder
+
+CHANNELS, UNITS, WIDTH = (6, 8), 2, 5
+
+
+def pair(dimensions: int, which: str) -> list[torch.nn.Module]:
+    """Ours and MONAI's, from the same seed."""
+    made = []
+    for encoder, decoder in ((Encoder, Decoder), (monai_encoder, monai_decoder)):
+        torch.manual_seed(3)
+        layers = (dimensions, 2, CHANNELS, UNITS, WIDTH) if which == "encoder" else (dimensions, 6, CHANNELS, UNITS, 3)
+        made.append((encoder if which == "encoder" else decoder)(*layers))
+    return made
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("which", ["encoder", "decoder"])
+def test_names_shapes_fresh_weights_results_and_gradients_are_those_of_monai(dimensions, which):
+    ours, theirs = pair(dimensions, which)
+    weights = theirs.state_dict()
+    assert list(ours.state_dict()) == list(weights)
+    assert all(torch.equal(value, weights[name]) for name, value in ours.state_dict().items())
+    given = torch.randn(2, 2 if which == "encoder" else 6, *[8] * dimensions)
+    results = [network(given) for network in (ours, theirs)]
+    assert torch.equal(*results)
+    for result in results:
+        result.square().sum().backward()
+    assert all(torch.equal(a.grad, b.grad) for a, b in zip(ours.parameters(), theirs.parameters()))
+
+
+def test_detecting_does_not_import_monai():
+    code = "import sys, MedADLib.detection, MedADLib.methods; sys.exit('monai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
