@@ -29,3 +29,14 @@ def test_a_damaged_record_is_made_anew(text, tmp_path, monkeypatch):
 
 def test_the_trial_itself_gives_an_answer():
     assert isinstance(precision._faster("cpu"), bool)
+
+
+def test_a_decoder_is_timed_once_a_process_and_only_where_the_processor_can(monkeypatch):
+    asked = []
+    monkeypatch.setattr(precision, "_faster", lambda device: asked.append(device) or True)
+    for can, told in ((False, False), (True, True)):
+        monkeypatch.setattr(precision, "_known_to_processor", lambda can=can: can)
+        precision.decodes_faster.cache_clear()
+        assert precision.decodes_faster("cpu") is told and precision.decodes_faster("cpu") is told
+    assert asked == ["cpu"]
+    precision.decodes_faster.cache_clear()

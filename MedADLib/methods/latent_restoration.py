@@ -14,6 +14,7 @@ from ..entries import added
 from ..networks.pixel_error import check_centres
 from ..networks.prior import CodePrior, likelihood_of
 from ..networks.vqvae import VQVAE
+from ..precision import decodes_faster
 from ..progress import Progress
 from ..slices import examined_slices
 from .method import Restoration
@@ -107,6 +108,8 @@ class LatentRestoration:
 
     Attributes:
         sampler: How they are drawn; all samplers draw the same codes, see `resample_codes`.
+        reduced: Whether pictures are decoded in bfloat16; None finds out whether that is faster. The codes are the same
+            either way.
     """
 
     name = "latent_restoration"
@@ -116,6 +119,7 @@ class LatentRestoration:
     def __init__(self, parameters: LatentRestorationParameters, vqvae: VQVAE, prior: CodePrior):
         self.parameters, self.vqvae, self.prior = parameters, vqvae, prior
         self.sampler: Sampler = "auto"
+        self.reduced: bool | None = None
 
     @classmethod
     def untrained(cls, parameters: LatentRestorationParameters, seed: int = 0) -> LatentRestoration:
@@ -155,44 +159,48 @@ class LatentRestoration:
         progress: Progress | None = None,
     ) -> Restoration:
         """Score Σ ω e(x, x_s) over S restorations; sample score Σ NLL·1[NLL > λ]. See `Method.restore`."""
-        p = self.parameters
+        p, progress = self.parameters, progress or Progress()
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()
-        score, restored = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+        reduced = decodes_faster(device) if self.reduced is None else self.reduced
+        score, restored = np.zeros(image.shape, np.float32), np.where(mask, image, 0).astype(np.float32)
         unit = 1.0 if p.error == "categorical" else float(image[mask].std()) + 1e-6
         sample_score, redrawn, changed, distinct, slices = 0.0, 0, 0.0, 0, 0
         limit, total = None if p.mask == "static" else p.restoration_nll, len(examined_slices(mask))
         with torch.inference_mode():
             for chosen, batch, positions in slice_batches(image, mask, device, progress, unit=self.unit):
-                codes = self.vqvae.encode(batch, positions).flatten(1)
-                logits, cache = self.prior.fill(codes, positions)
-                counted = torch.from_numpy(self._counted(mask[chosen])).to(device)
-                nll = torch.where(counted, likelihood_of(logits, codes), 0)
-                unlikely = nll > p.restoration_nll
-                sample_score += float(torch.where(nll > p.sample_nll, nll, 0).double().sum())
-                copies = resample_codes(
-                    self.prior,
-                    codes,
-                    positions,
-                    unlikely if limit is None else counted,
-                    logits,
-                    cache,
-                    p.samples,
-                    (seed, chosen.tolist()),
-                    self._teller(progress, slices, slices + DRAWING * len(chosen), total),
-                    limit,
-                    self.sampler,
-                ).view(len(chosen), -1, codes.shape[1])
-                redrawn += int(unlikely.sum())
-                changed += float((copies != codes[:, None]).sum(-1).float().mean(1).sum())
+                with progress.timed("encode"):
+                    codes = self.vqvae.encode(batch, positions).flatten(1)
+                with progress.timed("nll"):
+                    logits, cache = self.prior.fill(codes, positions)
+                    counted = torch.from_numpy(self._counted(mask[chosen])).to(device)
+                    nll = torch.where(counted, likelihood_of(logits, codes), 0)
+                    unlikely = nll > p.restoration_nll
+                    sample_score += float(torch.where(nll > p.sample_nll, nll, 0).double().sum())
+                with progress.timed("restore"):
+                    copies = resample_codes(
+                        self.prior,
+                        codes,
+                        positions,
+                        unlikely if limit is None else counted,
+                        logits,
+                        cache,
+                        p.samples,
+                        (seed, chosen.tolist()),
+                        self._teller(progress, slices, slices + DRAWING * len(chosen), total),
+                        limit,
+                        self.sampler,
+                    ).view(len(chosen), -1, codes.shape[1])
+                    redrawn += int(unlikely.sum())
+                    changed += float((copies != codes[:, None]).sum(-1).float().mean(1).sum())
                 for row, index in enumerate(chosen):
                     ends = (slices + DRAWING * len(chosen) + (1 - DRAWING) * n for n in (row, row + 1))
                     told = self._teller(progress, *ends, total)
                     different, counts = torch.unique(copies[row], dim=0, return_counts=True)
                     distinct += len(counts)
-                    restored[index], score[index] = self._compare(
-                        different, counts, positions[row : row + 1], batch[row], unit, told
-                    )
+                    with progress.timed("decode"):
+                        decoded = self._decoded(different, positions[row : row + 1], reduced, told)
+                        restored[index], score[index] = self._compare(decoded, counts, batch[row], unit)
                 slices += len(chosen)
         facts = {f"codes_redrawn_per_{self.unit}": redrawn / max(slices, 1), f"{self.unit}s": slices}
         if redrawn:
@@ -201,6 +209,7 @@ class LatentRestoration:
                 f"restorations_per_{self.unit}": distinct / slices,
                 "mask": p.mask,
                 "sampler": sampler_for(self.sampler, device),
+                "decoder": "bfloat16" if reduced else "float32",
             }
         restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
         return Restoration(np.where(mask, score, 0).astype(np.float32), restored, sample_score, facts)
@@ -226,31 +235,27 @@ class LatentRestoration:
         """Codes that may be drawn anew and add to the sample score, bool (n, length): those of whole slices."""
         return np.ones((len(masks), self.prior.length), bool)
 
-    def _teller(self, progress: Progress | None, start: float, stop: float, total: int) -> Callable[[float], None]:
+    def _teller(self, progress: Progress, start: float, stop: float, total: int) -> Callable[[float], None]:
         """What is told how far some work is, in [0, 1], that leads from `start` to `stop` slices of `total`."""
 
         def told(done: float) -> None:
-            if progress is not None:
-                at = start + (stop - start) * done
-                progress.update(at / total, f"restoring {self.unit} {min(int(at) + 1, total)} of {total}")
+            at = start + (stop - start) * done
+            progress.update(at / total, f"restoring {self.unit} {min(int(at) + 1, total)} of {total}")
 
         return told
 
-    def _decoded(self, codes: torch.Tensor, position: torch.Tensor, told: Callable[[float], None]) -> torch.Tensor:
-        """What the decoder makes of codes (n, length), (n, channels, Y, X)."""
+    def _decoded(
+        self, codes: torch.Tensor, position: torch.Tensor, reduced: bool, told: Callable[[float], None]
+    ) -> torch.Tensor:
+        """What the decoder, in bfloat16 if reduced, makes of codes (n, length), (n, channels, Y, X)."""
         grids = codes.view(-1, *self.parameters.grid)
-        decoded = self.vqvae.decode(grids, position.expand(len(grids)))
+        with torch.autocast(codes.device.type, torch.bfloat16, enabled=reduced):
+            decoded = self.vqvae.decode(grids, position.expand(len(grids))).float()
         told(1.0)
         return decoded
 
     def _compare(
-        self,
-        codes: torch.Tensor,
-        counts: torch.Tensor,
-        position: torch.Tensor,
-        image: torch.Tensor,
-        unit: float,
-        told: Callable[[float], None],
+        self, decoded: torch.Tensor, counts: torch.Tensor, image: torch.Tensor, unit: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Weighted restoration and residual of one slice, from the different restorations and how many are such.
 
@@ -258,7 +263,6 @@ class LatentRestoration:
         a cross-entropy; with the sum over all pixels, as the formula is sometimes printed, all weights would be the
         same.
         """
-        decoded = self._decoded(codes, position, told)
         pictures = self.vqvae.compare.picture(decoded)[:, 0]
         residuals = self.vqvae.compare(decoded, image.expand(len(decoded), *image.shape))[:, 0]
         closeness = self.parameters.sharpness / (residuals.flatten(1).mean(dim=1) / unit).clamp_min(1e-6)

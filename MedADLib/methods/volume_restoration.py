@@ -101,10 +101,12 @@ class VolumeRestoration(LatentRestoration):
     def _counted(self, masks: np.ndarray) -> np.ndarray:
         return self._with_brain(masks)
 
-    def _decoded(self, codes: torch.Tensor, position: torch.Tensor, told: Callable[[float], None]) -> torch.Tensor:
+    def _decoded(
+        self, codes: torch.Tensor, position: torch.Tensor, reduced: bool, told: Callable[[float], None]
+    ) -> torch.Tensor:
         """What the decoder makes of codes (n, length), (n, channels, Z, Y, X); one at a time for the sake of memory."""
         decoded = []
         for single in codes.split(1):
-            decoded.append(super()._decoded(single, position, lambda done: None))
+            decoded.append(super()._decoded(single, position, reduced, lambda done: None))
             told(len(decoded) / len(codes))
         return torch.cat(decoded)
