@@ -37,6 +37,7 @@ EXTRA_COMMANDS = {
     "sweep": ("sweep_command", "choose an autoencoder's latent size and draw the curve"),
     "compare": ("comparison", "compare models on simulated lesions, or on abnormal 2-D images"),
     "view": ("view_command", "show results in a web browser"),
+    "benchmark": ("speed.command", "measure how fast things are here, and against other ways to do them"),
 }
 
 

@@ -1,0 +1,90 @@
+"""``medad benchmark``: the restoration engine against others, whole detections, and how times grow."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..progress import Progress
+
+WHAT = ("samplers", "runs", "scaling")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``medad benchmark``."""
+    parser.add_argument("what", nargs="*", default=[], metavar="WHAT", help=f"{', '.join(WHAT)}; default all")
+    parser.add_argument("-o", "--output", type=Path, default=Path("benchmark"), metavar="DIR",
+                        help="folder for tables, pictures and report.md (default %(default)s)")  # fmt: skip
+    parser.add_argument("--scan", type=Path, help="a T1 scan of a brain without its skull; else the MNI152 brain")
+    parser.add_argument("--model", default="brain-t1", metavar="NAME|FILE",
+                        help="of latent restoration (default %(default)s)")  # fmt: skip
+    parser.add_argument("--also", action="append", default=[], metavar="NAME|FILE",
+                        help="other models for whole detections; may be repeated")  # fmt: skip
+    parser.add_argument("--runs", type=int, default=3, help="of what is short enough to repeat (default 3)")
+    parser.add_argument("--no-monai", action="store_true", help="leave MONAI's sampling out, which takes a minute")
+
+
+def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
+    """Measure and write.
+
+    Args:
+        args: What `add_arguments` declares.
+        progress: Told throughout; may cancel.
+
+    Returns:
+        0.
+
+    Raises:
+        MedADError: If scan or model cannot be used.
+    """
+    from ..methods.latent_restoration import LatentRestoration
+    from ..methods.volume_restoration import VolumeRestoration
+    from ..modelfile import load_model
+    from ..progress import Progress
+    from .report import Measured, write_report
+    from .sampler_race import race
+    from .scaling import growth
+    from .standard_scan import standard_scan
+    from .whole_runs import cold_command, warm_worker
+
+    what, progress = list(args.what or WHAT), progress or Progress()
+    if unknown := [name for name in what if name not in WHAT]:
+        raise InputError(f"there is nothing called {unknown[0]!a:.80} to measure", f"Known: {', '.join(WHAT)}.")
+    if not 1 <= args.runs <= 100:
+        raise InputError("--runs must be 1 to 100")
+    model = load_model(args.model)
+    if not isinstance(model.method, LatentRestoration) or isinstance(model.method, VolumeRestoration):
+        raise InputError(f"{model.name} is no latent restoration of slices", "Name another --model, such as brain-t1.")
+    if model.template.kind != "brain":
+        raise InputError(f"{model.name} knows no brains", "Name another --model, such as brain-t1.")
+    progress.stage("scan", 0.0, 0.05, "putting a lesion into the scan")
+    scan = standard_scan(model.template, args.scan)
+    measured = Measured(scan.name, f"{model.name} {model.version}")
+    image, mask = scan.prepared.image, scan.prepared.mask
+    if "samplers" in what:
+        progress.stage("samplers", 0.05, 0.4)
+        measured.race = race(model.method, image, mask, scan.lesion, args.runs, not args.no_monai, progress)
+    if "runs" in what:
+        progress.stage("whole detections", 0.4, 0.7)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "scan.nii.gz"
+            scan.volume.write(path)
+            models = [args.model, *args.also]
+            for number, name in enumerate(models):
+                progress.update(number / len(models), f"{name}, cold")
+                measured.runs.append(cold_command(path, name, args.runs))
+                progress.update((number + 0.5) / len(models), f"{name}, warm")
+                measured.runs.append(warm_worker(scan.volume, name, args.runs))
+    if "scaling" in what:
+        progress.stage("scaling", 0.7, 1.0)
+        measured.growth = growth(model, image, mask, scan.volume, scan.brain, progress)
+    written = write_report(measured, args.output)
+    progress.finish()
+    print((args.output / "report.md").read_text(encoding="utf-8"))
+    print("written: " + ", ".join(str(path) for path in written))
+    return 0

@@ -1,0 +1,137 @@
+"""Tables, pictures and a page of what ``medad benchmark`` measured."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ..detection import versions
+from .sampler_race import Race
+from .scaling import Growth
+from .whole_runs import WholeRun
+
+RACE_COLUMNS = ("slices", "way", "codes_drawn", "seconds_a_slice", "least", "most", "runs", "times_engine", "measured")
+RUN_COLUMNS = ("way", "model", "seconds", "least", "most", "runs", "peak_mb", "parts")
+GROWTH_COLUMNS = ("what", "value", "part", "seconds", "codes_drawn")
+
+
+@dataclass
+class Measured:
+    """Everything that was measured, as far as it was.
+
+    Attributes:
+        scan: What it was measured on.
+        model: Whose weights.
+        race: Samplers.
+        runs: Whole detections.
+        growth: Curves.
+    """
+
+    scan: str
+    model: str
+    race: list[Race] = field(default_factory=list)
+    runs: list[WholeRun] = field(default_factory=list)
+    growth: list[Growth] = field(default_factory=list)
+
+
+def machine() -> str:
+    """Processor, cores, system and versions, for people."""
+    from ..threads import physical_cores
+
+    found = versions()
+    processor = _processor() or platform.machine()
+    shown = ", ".join(f"{name} {found[name]}" for name in ("medad", "python", "torch", "numpy", "SimpleITK"))
+    return f"{processor}, {physical_cores()} cores, {platform.system()}; {shown}"
+
+
+def write_report(measured: Measured, folder: Path) -> list[Path]:
+    """Write ``samplers.tsv``, ``runs.tsv``, ``scaling.tsv``, ``scaling.png`` and ``report.md``.
+
+    Args:
+        measured: What there is; a table of nothing is not written.
+        folder: Where to; made if it is missing.
+
+    Returns:
+        The files written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {
+        "samplers.tsv": (RACE_COLUMNS, [race_row(row) for row in measured.race]),
+        "runs.tsv": (RUN_COLUMNS, [run_row(row) for row in measured.runs]),
+        "scaling.tsv": (GROWTH_COLUMNS, [growth_row(row) for row in measured.growth]),
+    }
+    written = []
+    for name, (columns, rows) in tables.items():
+        if rows:
+            with open(folder / name, "w", newline="", encoding="utf-8") as file:
+                csv.writer(file, delimiter="\t", lineterminator="\n").writerows([columns, *rows])
+            written.append(folder / name)
+    if measured.growth:
+        draw_growth(measured.growth, folder / "scaling.png")
+        written.append(folder / "scaling.png")
+    lines = [f"Measured on {measured.scan}, with {measured.model}, on {machine()}.", ""]
+    for name, (columns, rows) in tables.items():
+        if rows:
+            lines += [f"**{name}**", "", *markdown(columns, rows), ""]
+    (folder / "report.md").write_text("\n".join(lines), encoding="utf-8")
+    return [*written, folder / "report.md"]
+
+
+def race_row(row: Race) -> tuple:
+    """A line of ``samplers.tsv``."""
+    s = row.seconds
+    numbers = (f"{row.codes:.1f}", f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", s.runs, f"{row.ratio:.3g}")
+    return (row.slices, row.way, *numbers, row.share)
+
+
+def run_row(row: WholeRun) -> tuple:
+    """A line of ``runs.tsv``."""
+    s, parts = row.seconds, ", ".join(f"{name} {value:.2f}" for name, value in row.parts.items())
+    numbers = (f"{s.median:.2f}", f"{s.least:.2f}", f"{s.most:.2f}", s.runs, round(row.peak_bytes / 1e6))
+    return (row.way, row.model, *numbers, parts)
+
+
+def growth_row(row: Growth) -> tuple:
+    """A line of ``scaling.tsv``."""
+    return (row.what, f"{row.value:.4g}", row.part, f"{row.seconds:.4g}", f"{row.codes:.1f}")
+
+
+def markdown(columns: Sequence[str], rows: Sequence[tuple]) -> list[str]:
+    """A table for people."""
+    head = [name.replace("_", " ") for name in columns]
+    return [f"| {' | '.join(str(cell) for cell in row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+def draw_growth(rows: Sequence[Growth], path: Path) -> None:
+    """One log-log plot of seconds for each thing that was varied, a line for each part."""
+    names = list(dict.fromkeys(row.what for row in rows))
+    figure = Figure(figsize=(4 * len(names), 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    for number, name in enumerate(names):
+        axes = figure.add_subplot(1, len(names), number + 1)
+        for part in dict.fromkeys(row.part for row in rows if row.what == name):
+            points = sorted((row.value, row.seconds) for row in rows if (row.what, row.part) == (name, part))
+            axes.plot(*zip(*points), marker="o", label=part, linewidth=2.5 if part == "all" else 1.2)
+        axes.set(xscale="log", yscale="log", xlabel=name, ylabel="seconds" if number == 0 else "")
+        ticks = sorted({row.value for row in rows if row.what == name})
+        axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    figure.savefig(path, dpi=100)
+
+
+def _processor() -> str:
+    """The processor's name, where the system tells it."""
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+        return names[0] if names else ""
+    return platform.processor()

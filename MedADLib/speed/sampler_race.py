@@ -1,0 +1,184 @@
+"""The samplers of the restoration engine against each other and against other people's algorithms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from ..methods.latent_restoration import LatentRestoration
+from ..methods.resampling import Sampler, resample_codes
+from ..networks.prior import Cache, likelihood_of
+from ..progress import Progress
+from ..slices import examined_slices, slice_positions
+from .rivals import monai_samples, reevaluated
+from .timing import Seconds, timed
+
+TOGETHER = 8
+SEED = 0
+# Of the places that a plain re-evaluation looks at; each takes as long as any other.
+PLACES = 10
+# Of the samples that MONAI draws; its time grows with them.
+MONAI_SAMPLES = 3
+SMALLEST_LESION = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Slices of a scan in the code space, with what the prior says of them.
+
+    Attributes:
+        numbers: Which slices.
+        codes: int64 (n, length).
+        positions: Slice coordinates, (n,).
+        logits: (n, length, K).
+        cache: Keys and values of the likelihood pass.
+        unlikely: Codes to draw anew, bool (n, length).
+    """
+
+    numbers: list[int]
+    codes: torch.Tensor
+    positions: torch.Tensor
+    logits: torch.Tensor
+    cache: Cache
+    unlikely: torch.Tensor
+
+    @property
+    def drawn(self) -> float:
+        """Codes drawn anew in a slice, on average."""
+        return float(self.unlikely.float().sum(1).mean())
+
+
+@dataclass(frozen=True)
+class Race:
+    """One way to draw the codes of some slices.
+
+    Attributes:
+        slices: "lesion" or "normal".
+        way: Which sampler, or whose algorithm.
+        codes: Codes that the static mask draws anew in a slice, on average.
+        seconds: Of a slice with all its samples.
+        ratio: How many times as long as our engine.
+        share: The part of the work that was measured; the rest takes as long.
+    """
+
+    slices: str
+    way: str
+    codes: float
+    seconds: Seconds
+    ratio: float
+    share: str
+
+
+def coded(method: LatentRestoration, image: np.ndarray, numbers: np.ndarray) -> Coded:
+    """Encode slices of a prepared scan (Z, Y, X) and have the prior judge them."""
+    positions = torch.from_numpy(slice_positions(len(image))[numbers])
+    batch = torch.from_numpy(image[numbers].astype(np.float32))[:, None]
+    codes = method.vqvae.encode(batch, positions).flatten(1)
+    logits, cache = method.prior.fill(codes, positions)
+    unlikely = likelihood_of(logits, codes) > method.parameters.restoration_nll
+    return Coded(numbers.tolist(), codes, positions, logits, cache, unlikely)
+
+
+def drawn_by(method: LatentRestoration, slices: Coded, sampler: Sampler, dynamic: bool = False) -> torch.Tensor:
+    """Restorations (n·S, length) of slices by one of our samplers."""
+    p = method.parameters
+    places = torch.ones_like(slices.unlikely) if dynamic else slices.unlikely
+    limit = p.restoration_nll if dynamic else None
+    return resample_codes(
+        method.prior, slices.codes, slices.positions, places, slices.logits, slices.cache, p.samples,
+        (SEED, slices.numbers), limit=limit, sampler=sampler,
+    )  # fmt: skip
+
+
+def race(
+    method: LatentRestoration,
+    image: np.ndarray,
+    mask: np.ndarray,
+    lesion: np.ndarray,
+    runs: int,
+    monai: bool = True,
+    progress: Progress | None = None,
+) -> list[Race]:
+    """Time every way on slices with lesion and on slices without.
+
+    Args:
+        method: Trained, on the CPU.
+        image: A prepared scan, (Z, Y, X).
+        mask: Its brain.
+        lesion: Its lesion.
+        runs: Of our own samplers; the others, which take long, run once.
+        monai: Whether MONAI's loop takes part.
+        progress: Told before each.
+
+    Returns:
+        One row for each kind of slices and way; ratios are of medians, in the same process.
+
+    Raises:
+        AssertionError: If two samplers draw different codes.
+    """
+    progress, rows = progress or Progress(), []
+    used, sizes = examined_slices(mask), lesion.reshape(len(lesion), -1).sum(axis=1)
+    kinds = {"lesion": used[sizes[used] >= SMALLEST_LESION], "normal": used[sizes[used] == 0]}
+    kinds = {name: spread(numbers, TOGETHER) for name, numbers in kinds.items() if len(numbers)}
+    with torch.inference_mode():
+        for number, (name, numbers) in enumerate(kinds.items()):
+            slices = coded(method, image, numbers)
+            ways = _ways(method, slices, runs, monai)
+            for step, (way, (measure, share)) in enumerate(ways.items()):
+                progress.update((number + step / len(ways)) / len(kinds), f"{name} slices, {way}")
+                rows.append(Race(name, way, slices.drawn, measure(), 0.0, share))
+    engine = {row.slices: row.seconds.median for row in rows if row.way == "segment"}
+    return [replace(row, ratio=row.seconds.median / max(engine[row.slices], 1e-9)) for row in rows]
+
+
+def spread(numbers: np.ndarray, count: int) -> np.ndarray:
+    """At most so many of the numbers, evenly from the first to the last."""
+    return numbers[np.unique(np.linspace(0, len(numbers) - 1, min(count, len(numbers))).round().astype(int))]
+
+
+def _ways(
+    method: LatentRestoration, slices: Coded, runs: int, monai: bool
+) -> dict[str, tuple[Callable[[], Seconds], str]]:
+    """What each way is called, how it is measured per slice, and which part of the work that takes."""
+    p, count, reference = method.parameters, len(slices.numbers), None
+
+    def own(sampler: Sampler, dynamic: bool = False, runs: int = runs) -> Callable[[], Seconds]:
+        def measure() -> Seconds:
+            nonlocal reference
+            found = []
+            seconds = timed(lambda: found.append(drawn_by(method, slices, sampler, dynamic)), runs)
+            if not dynamic:
+                reference = found[0] if reference is None else reference
+                assert torch.equal(found[0], reference), f"{sampler} draws other codes"
+            return seconds.times(1 / count)
+
+        return measure
+
+    middle = count // 2
+    codes, position = slices.codes[middle], slices.positions[middle : middle + 1]
+    length = len(codes)
+    places = range(length // (2 * PLACES), length, max(length // PLACES, 1))
+    key = (SEED, slices.numbers[middle])
+
+    def plain() -> Seconds:
+        again = lambda: reevaluated(method.prior, codes, position, p.restoration_nll, p.samples, key, places)  # noqa: E731
+        return timed(again, 1).times(length / len(places))
+
+    def by_monai() -> Seconds:
+        few = min(MONAI_SAMPLES, p.samples)
+        return timed(lambda: monai_samples(method.prior, position, p.grid, few), 1).times(p.samples / few)
+
+    everything = f"{count} slices"
+    ways = {
+        "segment": (own("segment"), everything),
+        "jacobi": (own("jacobi"), everything),
+        "sequential with cache": (own("sequential", runs=1), everything),
+        "segment, dynamic mask": (own("segment", dynamic=True), everything),
+        "whole grid at every place": (plain, f"{len(places)} of {length} places of 1 slice"),
+    }
+    if monai:
+        ways["MONAI's sampling"] = (by_monai, f"{min(MONAI_SAMPLES, p.samples)} of {p.samples} samples of 1 slice")
+    return ways

@@ -1,0 +1,138 @@
+"""How the restoration's time grows with slices, samples, λ, threads and the scan's size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from ..detection import Settings, detect
+from ..methods.latent_restoration import LatentRestoration
+from ..modelfile import Model
+from ..progress import Progress
+from ..registration import resample
+from ..slices import examined_slices
+from ..volume import Volume
+from .sampler_race import spread
+
+SLICES = (10, 50, 100, 200)
+SAMPLES = (1, 5, 10, 15, 30)
+# λ as a part of the model's own.
+LIMITS = (1.5, 1.0, 0.75, 0.5, 0.25)
+THREADS = (1, 2)
+SIDES = (128, 192, 256, 320)
+FEW = 10
+
+
+@dataclass(frozen=True)
+class Growth:
+    """One point of a curve.
+
+    Attributes:
+        what: "slices", "samples", "λ", "threads" or "voxels along a side".
+        value: Where on its axis.
+        part: "encode", "nll", "restore", "decode" or "all".
+        seconds: Wall clock.
+        codes: Codes drawn anew in a slice, on average.
+    """
+
+    what: str
+    value: float
+    part: str
+    seconds: float
+    codes: float
+
+
+def growth(
+    model: Model, image: np.ndarray, mask: np.ndarray, scan: Volume, brain: Volume, progress: Progress | None = None
+) -> list[Growth]:
+    """Measure all curves, each point once.
+
+    Args:
+        model: Of latent restoration.
+        image: A prepared scan, (Z, Y, X).
+        mask: Its brain.
+        scan: The same scan on its own grid.
+        brain: Its brain there, uint8.
+        progress: Told before each point.
+    """
+    progress, rows = progress or Progress(), []
+    points = list(_points(model, image, mask, scan, brain))
+    for number, (what, value, measure) in enumerate(points):
+        progress.update(number / len(points), f"{what} {value:g}")
+        seconds, codes = measure()
+        parts = {name: seconds[name] for name in ("encode", "nll", "restore", "decode") if name in seconds}
+        rows += [Growth(what, value, part, taken, codes) for part, taken in parts.items()]
+        rows.append(Growth(what, value, "all", sum(seconds.values()), codes))
+    return rows
+
+
+Measure = Callable[[], tuple[dict[str, float], float]]
+
+
+def _points(
+    model: Model, image: np.ndarray, mask: np.ndarray, scan: Volume, brain: Volume
+) -> Iterator[tuple[str, float, Measure]]:
+    """Every point of every curve, and how it is measured: seconds by part, and codes drawn in a slice."""
+    method = model.method
+
+    def restored(count: int = FEW, threads: int | None = None, **settings) -> Measure:
+        changed = type(method)(replace(method.parameters, **settings), method.vqvae, method.prior)
+        return lambda: _restored(changed, *some_slices(image, mask, count), threads)
+
+    for count in SLICES:
+        yield "slices", count, restored(count)
+    for samples in SAMPLES:
+        yield "samples", samples, restored(samples=samples)
+    for part in LIMITS:
+        limit = part * method.parameters.restoration_nll
+        yield "λ", limit, restored(restoration_nll=limit)
+    for threads in THREADS:
+        yield "threads", threads, restored(threads=threads)
+    for side in SIDES:
+        yield "voxels along a side", side, lambda side=side: _detected(model, scan, brain, side)
+
+
+def some_slices(image: np.ndarray, mask: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Image and mask with brain in so many slices only, evenly from the lowest to the highest.
+
+    For more than the scan has, every slice is there several times, one above the other, so that each stays at the
+    height in the brain that the prior expects it at.
+    """
+    times = -(-count // len(examined_slices(mask)))
+    image, mask = (np.repeat(array, times, axis=0) for array in (image, mask))
+    only = np.zeros_like(mask)
+    chosen = spread(examined_slices(mask), count)
+    only[chosen] = mask[chosen]
+    return image, only
+
+
+def _restored(
+    method: LatentRestoration, image: np.ndarray, mask: np.ndarray, threads: int | None
+) -> tuple[dict[str, float], float]:
+    before, progress = torch.get_num_threads(), Progress()
+    torch.set_num_threads(threads or before)
+    try:
+        progress.stage("rest", 0.0, 1.0)
+        facts = method.restore(image, mask, progress=progress).facts
+        progress.finish()
+    finally:
+        torch.set_num_threads(before)
+    return progress.seconds, facts[f"codes_redrawn_per_{method.unit}"]
+
+
+def _detected(model: Model, scan: Volume, brain: Volume, side: int) -> tuple[dict[str, float], float]:
+    """The whole of `detect` on a scan of side³ voxels over the same field of view."""
+    shape = (side,) * 3
+    spacing = [n * s / side for n, s in zip(scan.array.shape[::-1], scan.spacing)]
+    affine = scan.affine.copy()
+    for axis in range(3):
+        affine[:3, axis] *= spacing[axis] / scan.spacing[axis]
+    grid = Volume(np.zeros(shape, np.float32), affine, scan.name)
+    head, inside = (grid.with_array(resample(volume, grid, np.eye(4))) for volume in (scan, brain))
+    progress = Progress()
+    mask = inside.with_array((inside.array > 0.5).astype(np.uint8))
+    found = detect(head, model, Settings(mask=mask, device="cpu"), progress)
+    return progress.seconds, found.provenance["facts"].get("codes_redrawn_per_slice", 0.0)

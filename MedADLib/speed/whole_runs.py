@@ -1,0 +1,138 @@
+"""Whole detections as users have them: a command that starts cold, and a worker that stays warm."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import MedADError
+from ..exchange import FACTS, write_volume
+from ..volume import Volume
+from .timing import Seconds
+
+WORKER = Path(__file__).resolve().parent.parent / "worker.py"
+
+
+@dataclass(frozen=True)
+class WholeRun:
+    """Detections of one scan by one model.
+
+    Attributes:
+        way: "cold command" or "warm worker".
+        model: Name or file.
+        seconds: Wall clock: from the start of the process to its end, or from the request to the finished result.
+        parts: Seconds of each part of the fastest run, from its own profile.
+        peak_bytes: Of memory, of the process; 0 where the system does not tell.
+    """
+
+    way: str
+    model: str
+    seconds: Seconds
+    parts: dict[str, float]
+    peak_bytes: int
+
+
+def cold_command(scan: Path, model: str, runs: int) -> WholeRun:
+    """Run ``medad detect`` in a fresh process, with everything that it writes.
+
+    Args:
+        scan: The scan's file.
+        model: Name or file.
+        runs: How often.
+
+    Raises:
+        MedADError: If a detection fails.
+    """
+    walls, profiles, peak = [], [], 0
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "MedADLib", "detect", str(scan), "-o", folder, "--model", model,
+                       "--device", "cpu"]  # fmt: skip
+            begin = time.perf_counter()
+            root = WORKER.parent.parent
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=root)
+            watch = PeakMemory(process.pid)
+            _, said = process.communicate()
+            walls.append(time.perf_counter() - begin)
+            peak = max(peak, watch.most)
+            if process.returncode:
+                raise MedADError(f"medad detect failed: {said.decode(errors='replace').strip()[-300:]}")
+            (result,) = Path(folder).glob("*.json")
+            profiles.append(json.loads(result.read_text(encoding="utf-8"))["provenance"]["seconds"])
+    return WholeRun("cold command", model, Seconds.of(walls), profiles[walls.index(min(walls))], peak)
+
+
+def warm_worker(scan: Volume, model: str, runs: int) -> WholeRun:
+    """Ask a worker process that has examined the scan once before.
+
+    Args:
+        scan: As Slicer hands it over: already in memory. Handing it over is part of the time.
+        model: Name or file.
+        runs: How often, after the first.
+
+    Raises:
+        MedADError: If a detection fails.
+    """
+    walls, profiles = [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        process = subprocess.Popen(
+            [sys.executable, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        watch = PeakMemory(process.pid)
+        try:
+            for number in range(runs + 1):
+                begin = time.perf_counter()
+                given, output = folder / f"input-{number}.npy", folder / f"output-{number}"
+                write_volume(scan, given)
+                _ask(process, str(number), given, model, output)
+                walls.append(time.perf_counter() - begin)
+                profiles.append(json.loads((output / FACTS).read_text(encoding="utf-8"))["provenance"]["seconds"])
+        finally:
+            with suppress(OSError):
+                process.stdin.close()
+            process.wait(30)
+    walls, profiles = walls[1:], profiles[1:]
+    return WholeRun("warm worker", model, Seconds.of(walls), profiles[walls.index(min(walls))], watch.most)
+
+
+def _ask(process: subprocess.Popen, number: str, given: Path, model: str, output: Path) -> None:
+    """Have the worker examine a volume, and wait until it has."""
+    request = {"request": "detect", "id": number, "input": str(given), "mask": None, "model": model,
+               "output": str(output), "settings": {"device": "cpu"}}  # fmt: skip
+    process.stdin.write(json.dumps(request).encode() + b"\n")
+    process.stdin.flush()
+    for line in process.stdout:
+        event = json.loads(line)
+        if event.get("event") == "done":
+            return
+        if event.get("event") == "failed":
+            raise MedADError(f"the worker failed: {event.get('message')}")
+    raise MedADError("the worker ended before it was done")
+
+
+class PeakMemory:
+    """Watches how much memory a process uses at most, and its own alone; on Linux only."""
+
+    def __init__(self, pid: int):
+        self.most, self._status = 0, Path(f"/proc/{pid}/status")
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                lines = self._status.read_text().splitlines()
+            except OSError:
+                return
+            found = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+            if not found:
+                return
+            self.most = max(self.most, found[0] * 1024)
+            time.sleep(0.05)
