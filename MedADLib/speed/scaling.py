@@ -78,9 +78,9 @@ def _points(
     """Every point of every curve, and how it is measured: seconds by part, and codes drawn in a slice."""
     method = model.method
 
-    def restored(count: int = FEW, threads: int | None = None, **settings) -> Measure:
+    def restored(count: int | None = None, threads: int | None = None, **settings) -> Measure:
         changed = type(method)(replace(method.parameters, **settings), method.vqvae, method.prior)
-        return lambda: _restored(changed, *some_slices(image, mask, count), threads)
+        return lambda: _restored(changed, *some_slices(image, mask, count or FEW), threads)
 
     for count in SLICES:
         yield "slices", count, restored(count)

@@ -65,7 +65,7 @@ def cold_command(scan: Path, model: str, runs: int) -> WholeRun:
             if process.returncode:
                 raise MedADError(f"medad detect failed: {said.decode(errors='replace').strip()[-300:]}")
             (result,) = Path(folder).glob("*.json")
-            profiles.append(json.loads(result.read_text(encoding="utf-8"))["provenance"]["seconds"])
+            profiles.append(json.loads(result.read_text(encoding="utf-8"))["seconds"])
     return WholeRun("cold command", model, Seconds.of(walls), profiles[walls.index(min(walls))], peak)
 
 
