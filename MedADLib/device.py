@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from .errors import InputError
+from .room import with_share
 
 Result = TypeVar("Result")
+# Of what should have fitted, one after the other.
+SHARES = (1.0, 1 / 4, 1 / 16)
 
 
 def run_on(wanted: str, work: Callable[[str], Result]) -> tuple[Result, str, list[str]]:
-    """Run on the wanted device; on the CPU if a GPU has too little memory.
+    """Run on the wanted device; if a GPU has too little memory, in smaller batches, and at last on the CPU.
 
     Args:
         wanted: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -26,12 +29,15 @@ def run_on(wanted: str, work: Callable[[str], Result]) -> tuple[Result, str, lis
     import torch
 
     device = resolve(wanted)
-    try:
+    if device == "cpu":
         return work(device), device, []
-    except torch.OutOfMemoryError:
-        if device == "cpu":
-            raise
-        torch.cuda.empty_cache()
+    for share in SHARES:
+        try:
+            with with_share(share):
+                notes = [] if share == 1 else [f"{device} had little memory; computed in batches of 1/{1 / share:.0f}"]
+                return work(device), device, notes
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
     return work("cpu"), "cpu", [f"{device} had too little memory; computed on the CPU"]
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
 
-from MedADLib.methods import resampling
+from MedADLib import room
 from MedADLib.methods.resampling import gumbel, resample_codes
 from MedADLib.networks.prior import CodePrior
 
@@ -73,7 +73,7 @@ def test_so_it_is_where_the_prior_is_shown_further_codes_and_few_samples_are_dra
     pattern, at_once, monkeypatch
 ):
     prior, codes = random_prior(27, further=(3, 9)), torch.arange(27) % CODES
-    monkeypatch.setattr(resampling, "PLACES_AT_ONCE", 27 * at_once)
+    monkeypatch.setattr(room, "PLACES_ON_CPU", 27 * at_once)
     told = []
     unlikely, where = patterns(27)[pattern], torch.tensor([0.1])
     logits, cache = prior.fill(codes[None], where)

@@ -9,8 +9,9 @@ import torch
 from phantoms import MODEL_SHAPE, one_thread, toy_heads  # noqa: F401
 from toy_codes import random_networks
 
+from MedADLib import room
 from MedADLib.errors import Cancelled, InputError, ModelError
-from MedADLib.methods import resampling, training_volume_restoration
+from MedADLib.methods import training_volume_restoration
 from MedADLib.methods.resampling import resample_codes
 from MedADLib.methods.trainers import Options
 from MedADLib.methods.training_volume_restoration import VOLUMES, train, working_shape
@@ -153,7 +154,7 @@ def test_the_same_bits_whatever_is_in_flight_and_other_seeds_others(networks, mo
     method = with_settings(networks, restoration_nll=1.0, sample_nll=1.0)
     first = method.restore(image, mask, seed=7)
     for places in (1, 2 * PLACES, 3 * PLACES):
-        monkeypatch.setattr(resampling, "PLACES_AT_ONCE", places)
+        monkeypatch.setattr(room, "PLACES_ON_CPU", places)
         again = method.restore(image, mask, seed=7)
         assert np.array_equal(first.score, again.score) and np.array_equal(first.restored, again.restored)
         assert first.sample_score == again.sample_score

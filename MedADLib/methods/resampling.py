@@ -8,17 +8,16 @@ from typing import Literal
 import torch
 
 from ..networks.prior import Cache, CodePrior
+from ..room import places_at_once
 from .draws import Draws, gumbel
 from .jacobi_sampling import sample_by_fixed_point
 from .segment_sampling import sample_by_segments
 from .sequential_sampling import sample_sequentially
 from .speculative_sampling import sample_speculatively
 
-__all__ = ["PLACES_AT_ONCE", "Sampler", "gumbel", "resample_codes", "sampler_for"]
+__all__ = ["Sampler", "gumbel", "resample_codes", "sampler_for"]
 
 Sampler = Literal["auto", "segment", "jacobi", "sequential"]
-# Samples of a volume would fill the memory with their caches if all were drawn at once.
-PLACES_AT_ONCE = 1 << 15
 
 
 def resample_codes(
@@ -60,8 +59,10 @@ def resample_codes(
     codes, places, logits = codes.view(-1, length), places.view(-1, length), logits.view(-1, length, prior.codes)
     numbers = [noise_key[1]] if isinstance(noise_key[1], int) else list(noise_key[1])
     sample = _function(sampler_for(sampler, codes.device), limit)
-    together = max(PLACES_AT_ONCE // (length * samples), 1)
-    at_once = min(max(PLACES_AT_ONCE // length, 1), samples)
+    # Samples of a volume would fill the memory with their caches if all were drawn at once.
+    room = places_at_once(str(codes.device))
+    together = max(room // (length * samples), 1)
+    at_once = min(max(room // length, 1), samples)
     slices = [range(start, min(start + together, len(codes))) for start in range(0, len(codes), together)]
     parts = [range(start, min(start + at_once, samples)) for start in range(0, samples, at_once)]
     restored, done, whole = [], 0, len(codes) * samples

@@ -9,10 +9,9 @@ import torch
 
 from ..errors import ModelError
 from ..progress import Progress
+from ..room import slices_at_once
 from ..slices import examined_slices, slice_positions
 from .method import require_tensors
-
-IN_FLIGHT = 8
 
 
 def network_tensors(network: torch.nn.Module, prefix: str = "") -> dict[str, np.ndarray]:
@@ -51,8 +50,6 @@ def slice_batches(
 ) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor]]:
     """The slices of a prepared scan that hold brain, a few at a time.
 
-    The number in flight is fixed, because matrix products of other sizes round differently.
-
     Args:
         image: Standard intensities, (Z, Y, X).
         mask: Brain, (Z, Y, X).
@@ -66,9 +63,15 @@ def slice_batches(
         Slice indices (n,), images (n, 1, Y, X), positions (n,).
     """
     used, positions = examined_slices(mask), slice_positions(len(mask))
-    for first in range(0, len(used), IN_FLIGHT):
-        chosen = used[first : first + IN_FLIGHT]
+    together = slices_at_once(device)
+    for first in range(0, len(used), together):
+        chosen = used[first : first + together]
         if progress is not None:
             progress.update(start + (stop - start) * first / len(used), f"{unit} {first + 1} of {len(used)}")
-        batch = torch.from_numpy(image[chosen].astype(np.float32))[:, None].to(device)
-        yield chosen, batch, torch.from_numpy(positions[chosen]).to(device)
+        batch = torch.from_numpy(image[chosen].astype(np.float32))[:, None]
+        yield chosen, brought(batch, device), brought(torch.from_numpy(positions[chosen]), device)
+
+
+def brought(tensor: torch.Tensor, device: str) -> torch.Tensor:
+    """A tensor on a device; to a GPU through pinned memory, so that nobody waits for the copy."""
+    return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)

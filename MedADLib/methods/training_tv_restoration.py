@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from ..progress import Progress
+from ..room import slices_at_once
 from ..slices import Slices
 from ..training_data import HealthyData
-from .slicewise import IN_FLIGHT
 from .training_vae import RATE, train_energy
 from .tv_restoration import GMVAETV, VAETV
 from .wishes import with_wishes
@@ -47,12 +47,13 @@ def healthy_changes(
         progress: Told after each λ and a few slices.
     """
     chosen = slices.spread(count)
-    starts = range(0, len(chosen), IN_FLIGHT)
+    together = slices_at_once(device)
+    starts = range(0, len(chosen), together)
     changes, progress = [], progress or Progress()
     for number, weight in enumerate(grid):
         change, brain = 0.0, 0.0
         for batch, start in enumerate(starts):
-            part = chosen[start : start + IN_FLIGHT]
+            part = chosen[start : start + together]
             images, masks, _ = (tensor.to(device) for tensor in slices.select(part))
             restored = method.restored(images, masks > 0, [(seed, int(index)) for index in part], weight)
             change += float((restored - images).abs().double().sum())

@@ -1,0 +1,66 @@
+"""How much goes through at once, and what happens when a GPU has too little memory for it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from MedADLib import device, room
+from MedADLib.device import run_on
+from MedADLib.room import places_at_once, slices_at_once, with_share
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A GPU that is not there, with 8 GB free."""
+    monkeypatch.setattr(room, "_free", lambda device: 8e9)
+    monkeypatch.setattr(device, "resolve", lambda wanted: "cuda:0" if wanted == "auto" else wanted)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+
+
+def test_a_cpu_always_takes_the_same_number(gpu):
+    with with_share(0.25):
+        assert (slices_at_once("cpu"), places_at_once("cpu")) == (room.SLICES_ON_CPU, room.PLACES_ON_CPU)
+
+
+def test_a_gpu_takes_what_fits_into_its_free_memory(gpu, monkeypatch):
+    assert slices_at_once("cuda:0") * room.BYTES_A_SLICE + places_at_once("cuda:0") * room.BYTES_A_PLACE < 8e9
+    assert slices_at_once("cuda:0") == 50 and places_at_once("cuda:0") == 100_000
+    with with_share(0.25):
+        assert slices_at_once("cuda:0") == 12 and places_at_once("cuda:0") == 25_000
+    assert slices_at_once("cuda:0") == 50
+    monkeypatch.setattr(room, "_free", lambda device: 1e6)
+    assert slices_at_once("cuda:0") == places_at_once("cuda:0") // 12 == 1
+    monkeypatch.setattr(room, "_free", lambda device: 1e15)
+    assert (slices_at_once("cuda:0"), places_at_once("cuda:0")) == (room.MOST_SLICES, room.MOST_PLACES)
+
+
+@pytest.mark.parametrize(
+    ("fits", "ends_on", "note", "tries"),
+    [
+        (50, "cuda:0", "", [50]),
+        (12, "cuda:0", "1/4", [50, 12]),
+        (3, "cuda:0", "1/16", [50, 12, 3]),
+        (0, "cpu", "computed on the CPU", [50, 12, 3, 8]),
+    ],
+)
+def test_too_little_memory_means_smaller_batches_and_at_last_the_cpu(gpu, fits, ends_on, note, tries):
+    tried = []
+
+    def work(where: str) -> str:
+        tried.append(slices_at_once(where))
+        if where != "cpu" and tried[-1] > fits:
+            raise torch.OutOfMemoryError("too much")
+        return "done"
+
+    result, where, notes = run_on("auto", work)
+    assert (result, where, tried) == ("done", ends_on, tries)
+    assert note in " ".join(notes) and len(notes) == (note != "")
+
+
+def test_a_cpu_without_memory_is_an_error(gpu):
+    def work(where: str) -> None:
+        raise torch.OutOfMemoryError("too much")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        run_on("cpu", work)
