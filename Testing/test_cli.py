@@ -77,16 +77,17 @@ def test_the_choices_reach_the_detector(scan, out, tmp_path):
     volume = Volume.read(scan)
     volume.with_array((volume.array > 80).astype(np.float32)).write(mask)
     options = ["--mask", mask, "--device", "cuda:1", "--seed", 7, "--threshold", "0.1%", "--model", "mine.medad"]
-    assert run("detect", scan, "-o", out, "--no-picture", *options) == 0
+    assert run("detect", scan, "-o", out, "--no-picture", "--fast", *options) == 0
     _, model, settings = fake_detect.called
     assert model == "model mine.medad"
-    assert (settings.device, settings.seed, str(settings.threshold)) == ("cuda:1", 7, "0.1%")
+    assert (settings.device, settings.seed, str(settings.threshold), settings.fast) == ("cuda:1", 7, "0.1%", True)
     assert np.array_equal(settings.mask.array > 0, volume.array > 80)
     assert not (out / "scan.png").exists()
     assert run("detect", scan, "-o", out) == 0
     _, model, settings = fake_detect.called
     assert model == "model brain-t1"
     assert (settings.mask, settings.device, settings.seed, settings.threshold) == (None, "auto", 0, None)
+    assert settings.fast is False
 
 
 def test_stdout_holds_json_lines_alone_with_json_log(scan, out, capsys):

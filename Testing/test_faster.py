@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 from phantoms import ToyModels, head, one_thread, toy_models  # noqa: F401
 from toy_codes import random_networks, toy_parameters
 
-from MedADLib import detect, load_model
+from MedADLib import cli, detect, load_model
 from MedADLib.detection import Settings
 from MedADLib.methods import METHODS
 from MedADLib.methods.faster import faster_form
@@ -104,3 +105,13 @@ def test_a_model_without_a_faster_mode_runs_as_usual_and_says_so(toy):
     usual, asked = detect(volume, model), detect(volume, model, Settings(fast=True))
     assert np.array_equal(usual.anomaly.array, asked.anomaly.array) and usual.regions == asked.regions
     assert asked.warnings == (*usual.warnings, f"the model {model.name} has no faster mode; it ran as usual")
+
+
+def test_medad_detect_fast_tells_the_reader_and_writes_it_down(toy, tmp_path, capsys):
+    head(30)[0].write(tmp_path / "scan.nii.gz")
+    words = ["detect", tmp_path / "scan.nii.gz", "-o", tmp_path / "out", "--model", toy.models["latent_restoration"]]
+    assert cli.main([*map(str, words), "--fast", "--no-picture"]) == 0
+    assert "medad: warning: examined in fast mode" in capsys.readouterr().err
+    facts = json.loads((tmp_path / "out" / "scan.json").read_text("utf-8"))
+    assert facts["settings"]["fast"] is True and facts["facts"]["restorations_drawn"] == 5
+    assert any("fast mode" in warning for warning in facts["warnings"])
