@@ -87,6 +87,7 @@ class MedADParameterNode:
         opacity: Of the overlay.
         seed: Of everything random.
         smallestRegionMl: Smaller regions are not listed.
+        fast: Whether fewer restorations are made.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -96,6 +97,7 @@ class MedADParameterNode:
     opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
     seed: Annotated[int, WithinRange(0, 2147483647)] = 0
     smallestRegionMl: Annotated[float, WithinRange(0.0, 1000.0)] = 0.05
+    fast: bool = False
 
 
 class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -219,12 +221,10 @@ class MedADLogic(ScriptedLoadableModuleLogic):
             volume: The scan, a volume node.
             model: Name or file of a model.
             waitForCompletion: Whether to return only when it is done; Slicer stays usable meanwhile.
-            options: See `MedADLib.slicer.blocking.process`: mask, allFrames, progress, finished, device, seed,
-                threshold and smallest_region_ml.
+            options: See `MedADLib.slicer.blocking.process`.
 
         Returns:
-            The nodes of the result, a `MedADLib.slicer.scene.SceneResult`; without waiting the run, whose `cancel`
-            stops it.
+            The nodes, a `MedADLib.slicer.scene.SceneResult`; without waiting the run, whose `cancel` stops it.
 
         Raises:
             MedADLib.errors.MedADError: If it cannot be done; the message says what is wrong and what to do, and the

@@ -10,28 +10,24 @@ import argparse
 import importlib
 import importlib.util
 import os
-import re
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from . import __version__, threads
+from . import __version__, detect_command, threads
 from .console import Console
 from .errors import Cancelled, InputError, MedADError
 from .failures import explain
 from .interruption import EXIT_CODE, Interruption
 from .staging import abandon
-from .threshold import Threshold
 
 if TYPE_CHECKING:
     from .detection import Detection
     from .modelfile import Model
     from .progress import Progress
 
-DEFAULT_MODEL = "brain-t1"
 EXTRA_COMMANDS = {
     "train": ("training_command", "train a model on healthy scans"),
     "sweep": ("sweep_command", "choose an autoencoder's latent size and draw the curve"),
@@ -93,17 +89,8 @@ def build_parser(argv: list[str]) -> Parser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     command = commands.add_parser("detect", parents=[common], help="examine one scan")
-    command.add_argument("input", type=Path, metavar="INPUT", help="NIfTI, NRRD, MHA, PNG, JPEG, or a DICOM folder")
-    command.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")
-    command.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=f"default {DEFAULT_MODEL}")
-    command.add_argument("--mask", type=Path, help="image on the scan's grid, non-zero in the part to examine")
-    command.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda or cuda:N")
-    command.add_argument("--seed", type=_seed, default=0, help="of everything random (default 0)")
-    command.add_argument(
-        "--threshold", type=_threshold, help="3.5 (healthy spreads), or 1ml or 0.1%% expected in a healthy scan"
-    )
-    command.add_argument("--no-picture", action="store_true", help="do not draw STEM.png")
-    command.set_defaults(run=_detect)
+    detect_command.add_arguments(command)
+    command.set_defaults(run=detect_command.run)
 
     command = commands.add_parser("models", parents=[common], help="list, describe or verify models")
     command.add_argument("action", nargs="?", choices=("list", "info", "card", "verify"), default="list")
@@ -148,81 +135,6 @@ def _run(args: argparse.Namespace, console: Console, interruption: Interruption)
             traceback.print_exception(error)
         console.error(*explain(error, "see --debug"))
         return 1
-
-
-def _detect(args: argparse.Namespace, console: Console, progress: Progress) -> int:
-    from dataclasses import replace
-
-    from .detection import Settings
-    from .outputs import check_ours, write_detection
-    from .pictures_reading import read_picture
-    from .reading import read_image
-    from .staging import writable_folder
-    from .volume import PICTURE_SUFFIXES, Volume, stem
-
-    if args.detect is None:
-        from .detection import detect
-    else:
-        detect = args.detect
-    started = time.perf_counter()
-    name = stem(os.path.abspath(args.input))
-    with writable_folder(args.output):
-        check_ours(args.output, name)
-        console.window = (0.0, 0.03)
-        progress.stage("reading", 0.0, 1.0, f"reading {args.input.name}")
-        if args.input.suffix.lower() in PICTURE_SUFFIXES:
-            volume = read_picture(args.input, name)
-        else:
-            volume = Volume.read(args.input)
-        mask = None if args.mask is None else read_image(args.mask, uniform=True)
-        progress.stage("loading the model", 1.0, 1.0, args.model)
-        load_model = args.load_model
-        if load_model is None:
-            with progress.timed("import"):
-                from .modelfile import load_model
-
-                # Torch comes with the methods, and takes longer than the model itself.
-                importlib.import_module(".methods", __package__)
-        model = load_model(args.model)
-        console.window = (0.03, 0.95)
-        settings = Settings(mask=mask, device=args.device, seed=args.seed, threshold=args.threshold)
-        detection = detect(volume, model, settings, progress)
-        for message in detection.warnings:
-            console.warning(message)
-        detection = replace(detection, warnings=tuple(console.warnings))
-        console.window = (0.95, 1.0)
-        progress.stage("writing", 0.0, 1.0)
-        files = write_detection(detection, args.output, name, not args.no_picture, args.input, progress)
-        progress.finish()
-    seconds = time.perf_counter() - started
-    _report(console, detection, files, seconds)
-    return 0
-
-
-def _report(console: Console, detection: Detection, files: list[Path], seconds: float) -> None:
-    from .summary import count_of_regions, top_regions, verdict
-
-    model = detection.provenance.get("model", {})
-    lines = [
-        f"{detection.volume.name}: {verdict(detection)}",
-        count_of_regions(detection),
-        *(f"  {line}" for line in top_regions(detection)),
-        f"  and {len(detection.regions) - 5} more" if len(detection.regions) > 5 else "",
-        f"examined part: {detection.provenance.get('brain_mask', 'unknown')}",
-        f"model: {model.get('name', '?')} {model.get('version', '')}; for research only, not for diagnosis",
-        f"written to {files[0].parent} in {seconds:.1f} s: {', '.join(path.name for path in files)}",
-    ]
-    console.result(
-        [line for line in lines if line],
-        score=detection.score,
-        p_value=detection.p_value,
-        healthy_count=detection.healthy_count,
-        threshold=detection.threshold,
-        regions=len(detection.regions),
-        files=[str(path) for path in files],
-        warnings=list(detection.warnings),
-        seconds=round(seconds, 2),
-    )
 
 
 def _models(args: argparse.Namespace, console: Console, progress: Progress) -> int:
@@ -280,22 +192,3 @@ def _cell(value: object) -> str:
     if value is None or value != value:
         return "n/a"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _threshold(text: str) -> Threshold:
-    try:
-        return Threshold.parse(text)
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _device(text: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no device; write auto, cpu, cuda or cuda:N")
-    return text
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
-    return int(text)

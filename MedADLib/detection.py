@@ -19,6 +19,7 @@ from .threshold import Threshold
 from .volume import Volume
 
 if TYPE_CHECKING:
+    from .methods.method import Method
     from .modelfile import Model
 
 SMALLEST_REGION_ML = 0.05
@@ -34,6 +35,8 @@ class Settings:
         seed: Of everything random.
         threshold: None takes the model's own.
         smallest_region_ml: Smaller regions are not listed.
+        fast: Fewer restorations, where the model's method has such a form: quicker, a little less exact. The numbers
+            still come from the calibration of the full method, so that p-values and thresholds are approximate.
     """
 
     mask: Volume | None = None
@@ -41,6 +44,7 @@ class Settings:
     seed: int = 0
     threshold: Threshold | None = None
     smallest_region_ml: float = SMALLEST_REGION_ML
+    fast: bool = False
 
     def __post_init__(self) -> None:
         if self.seed < 0 or not 0 <= self.smallest_region_ml < 1e4:
@@ -117,9 +121,10 @@ def detect(
     progress.stage("preparation", 0.05, 0.3, "bringing the scan to the model's template")
     prepared = space.prepared(volume, examined, progress)
     progress.stage("restoration", 0.3, 0.9, "imagining a healthy version")
+    method, speed = _method(model, settings.fast)
     restoration, device, notes = run_on(
         settings.device,
-        lambda device: model.method.restore(
+        lambda device: method.restore(
             prepared.image, prepared.mask, seed=settings.seed, device=device, progress=progress
         ),
     )
@@ -138,7 +143,11 @@ def detect(
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
         "method": model.method.name,
         "seed": settings.seed,
-        "settings": {"threshold": str(wanted), "smallest_region_ml": settings.smallest_region_ml},
+        "settings": {
+            "threshold": str(wanted),
+            "smallest_region_ml": settings.smallest_region_ml,
+            "fast": settings.fast,
+        },
         "device": device,
         "brain_mask": how,
         "input": {"name": volume.name, "sha256": content_hash(volume)},
@@ -161,8 +170,20 @@ def detect(
         reference.count,
         reference,
         provenance,
-        (*prepared.warnings(), *notes),
+        (*prepared.warnings(), *speed, *notes),
     )
+
+
+def _method(model: Model, fast: bool) -> tuple[Method, list[str]]:
+    """The method to restore with, and notes on its speed for the reader."""
+    if not fast:
+        return model.method, []
+    from .methods.faster import faster_form
+
+    method = faster_form(model.method)
+    if method is None:
+        return model.method, [f"the model {model.name} has no faster mode; it ran as usual"]
+    return method, ["examined in fast mode, a little less exactly than the healthy scans it is compared with"]
 
 
 def content_hash(volume: Volume) -> str:

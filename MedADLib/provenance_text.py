@@ -55,4 +55,6 @@ def _text(value: Any) -> str:
         return ", ".join(_text(item) for item in value) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_text(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "not known" if value is None else str(value)

@@ -10,7 +10,13 @@ from .entries import from_json
 from .errors import InputError, MedADError, ModelError
 from .threshold import Threshold
 
-SETTINGS = {"device": str, "seed": int, "threshold": (str, int, float), "smallest_region_ml": (int, float)}
+SETTINGS = {
+    "device": str,
+    "seed": int,
+    "threshold": (str, int, float),
+    "smallest_region_ml": (int, float),
+    "fast": bool,
+}
 
 
 class RequestError(MedADError):
@@ -48,7 +54,9 @@ class Detect:
         for name, value in self.settings.items():
             if name not in SETTINGS:
                 raise ValueError(f"there is no setting {name!a:.80}")
-            if value is not None and (isinstance(value, bool) or not isinstance(value, SETTINGS[name])):
+            # In Python, true and false are numbers too.
+            strange = isinstance(value, bool) != (SETTINGS[name] is bool) or not isinstance(value, SETTINGS[name])
+            if value is not None and strange:
                 raise ValueError(f"the setting {name} is {value!a:.80}")
         try:
             self.choices()

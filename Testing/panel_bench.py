@@ -78,6 +78,7 @@ class InlineClient:
             seed=job.settings["seed"],
             threshold=Threshold.parse(job.settings["threshold"]) if job.settings.get("threshold") else None,
             smallest_region_ml=job.settings["smallest_region_ml"],
+            fast=job.settings["fast"],
         )
         listener.progress("restoration", 0.5, "imagining a healthy version")
         Path(job.output).mkdir()

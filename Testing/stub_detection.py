@@ -19,7 +19,7 @@ def two_blobs(volume: Volume, settings: Settings, model: str) -> Detection:
 
     Args:
         volume: The scan; voxels above 0 are the brain.
-        settings: Mask, threshold and seed are heeded.
+        settings: Mask, threshold and seed are heeded; fast mode is recorded only.
         model: Name to record.
     """
     inside = volume.array > 0 if settings.mask is None else settings.mask.array > 0
@@ -54,7 +54,11 @@ def two_blobs(volume: Volume, settings: Settings, model: str) -> Detection:
             "model": {"name": model, "version": "1.0.0", "sha256": "ab" * 32},
             "method": "stub",
             "seed": settings.seed,
-            "settings": {"threshold": str(wanted), "smallest_region_ml": settings.smallest_region_ml},
+            "settings": {
+                "threshold": str(wanted),
+                "smallest_region_ml": settings.smallest_region_ml,
+                "fast": settings.fast,
+            },
             "device": "cpu",
             "input": {"name": volume.name, "sha256": content_hash(volume)},
             "brain_mask": "given" if settings.mask is not None else "outline of the skull-stripped scan",

@@ -8,16 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import ROOT, brain_volume, synthetic_detection
 
-from MedADLib import cli, modelfile
+from MedADLib import cli
 from MedADLib.errors import InputError, ModelError
-from MedADLib.modelfile import ModelSummary
 from MedADLib.volume import Volume
 
 
@@ -77,16 +75,17 @@ def test_the_choices_reach_the_detector(scan, out, tmp_path):
     volume = Volume.read(scan)
     volume.with_array((volume.array > 80).astype(np.float32)).write(mask)
     options = ["--mask", mask, "--device", "cuda:1", "--seed", 7, "--threshold", "0.1%", "--model", "mine.medad"]
-    assert run("detect", scan, "-o", out, "--no-picture", *options) == 0
+    assert run("detect", scan, "-o", out, "--no-picture", "--fast", *options) == 0
     _, model, settings = fake_detect.called
     assert model == "model mine.medad"
-    assert (settings.device, settings.seed, str(settings.threshold)) == ("cuda:1", 7, "0.1%")
+    assert (settings.device, settings.seed, str(settings.threshold), settings.fast) == ("cuda:1", 7, "0.1%", True)
     assert np.array_equal(settings.mask.array > 0, volume.array > 80)
     assert not (out / "scan.png").exists()
     assert run("detect", scan, "-o", out) == 0
     _, model, settings = fake_detect.called
     assert model == "model brain-t1"
     assert (settings.mask, settings.device, settings.seed, settings.threshold) == (None, "auto", 0, None)
+    assert settings.fast is False
 
 
 def test_stdout_holds_json_lines_alone_with_json_log(scan, out, capsys):
@@ -336,41 +335,6 @@ def test_cancelled_runs_keep_the_result_that_was_there(scan, out):
 
 
 # The other commands.
-
-
-def test_models_are_listed_with_what_is_wrong_with_them(monkeypatch, capsys, tmp_path):
-    good = ModelSummary("brain-t1", tmp_path / "brain-t1.medad", "1.0.0", "finds lesions", "T1", "atlas", "2026-01-01")
-    bad = replace(good, name="bad", method="", version="", description="", error="it is cut")
-    monkeypatch.setattr(modelfile, "list_models", lambda: [good, bad])
-    assert run("models") == run("models", "list") == 0
-    said = capsys.readouterr().out
-    assert "brain-t1\t1.0.0\tatlas\tT1 (compares with an average of healthy scans)" in said and "it is cut" in said
-    assert run("models", "--json-log") == 0
-    assert [model["name"] for model in json.loads(capsys.readouterr().out)["models"]] == ["brain-t1", "bad"]
-
-
-def test_verifying_goes_on_after_a_bad_model_and_fails_in_the_end(monkeypatch, capsys, tmp_path):
-    def verify(name):
-        if name == "bad":
-            raise ModelError("bad is cut", "Download it again.")
-        return ModelSummary(name, tmp_path, "1.0.0", method="atlas")
-
-    monkeypatch.setattr(modelfile, "verify_model", verify)
-    assert run("models", "verify", "bad", "good") == 1
-    said = capsys.readouterr()
-    assert said.err == "medad: error: bad is cut. Download it again.\n" and "good: intact" in said.out
-    assert run("models", "verify", "good") == 0
-
-
-def test_the_card_of_a_model_is_shown(capsys):
-    assert run("models", "card", "brain-t1-atlas") == 0
-    said = capsys.readouterr().out
-    assert said.startswith("# brain-t1-atlas") and "Not a medical device" in said
-
-
-def test_a_missing_model_is_one_line(capsys, tmp_path):
-    assert cli.main(["models", "info", str(tmp_path / "no.medad")]) == 1
-    assert "no.medad" in one_line(capsys)
 
 
 def test_maps_are_evaluated_against_references(tmp_path, capsys):

@@ -108,6 +108,13 @@ def test_a_place_names_the_sides_of_the_body(live):
 def test_how_it_was_made_is_told(live):
     facts = dict(live.facts())
     assert facts["Model"] == "brain-t1 1.0" and facts["Seed, device"] == "0, cpu" and facts["Healthy scans"] == "6"
+    assert "Fast mode" not in facts
+
+
+def test_a_result_of_fast_mode_is_told_as_such():
+    made = detection()
+    fast = replace(made, provenance={**made.provenance, "settings": {"fast": True}})
+    assert ("Fast mode", "yes") in page_of(Stage(), fast).facts()
 
 
 def test_what_a_reader_rejected_stays_so_at_every_threshold_and_names_stay_too():

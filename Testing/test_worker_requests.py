@@ -42,6 +42,8 @@ from workers import Worker
                 {"settings": {"seeds": 1}},
                 {"settings": {"seed": True}},
                 {"settings": {"seed": "1"}},
+                {"settings": {"fast": 1}},
+                {"settings": {"fast": "yes"}},
                 {"settings": {"threshold": "a lot"}},
                 {"settings": {"threshold": float("nan")}},
                 {"more": 1},

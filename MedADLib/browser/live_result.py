@@ -130,6 +130,7 @@ class LiveResult:
             "Method": made.get("method"),
             "Model's threshold": settings.get("threshold"),
             "Smallest region": f"{settings.get('smallest_region_ml', '?')} ml",
+            "Fast mode": "yes" if settings.get("fast") else None,
             "Examined part": made.get("brain_mask"),
             "Healthy scans": self.detection.healthy_count,
             "Score": f"{self.detection.score:.4g}",

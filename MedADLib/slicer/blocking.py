@@ -41,7 +41,7 @@ def process(
         allFrames: Whether every frame of the scan's sequence is examined.
         progress: Called with (stage, fraction of the whole in [0, 1], message); None reports nothing.
         finished: Called with the outcome; useful without waiting.
-        settings: Of `MedADLib.Settings`: device, seed, threshold (as text or number), smallest_region_ml.
+        settings: Of `MedADLib.Settings`: device, seed, threshold (as text or number), smallest_region_ml, fast.
 
     Returns:
         The nodes of the result; without waiting the run, whose `cancel` stops it.

@@ -142,6 +142,7 @@ class Panel:
             "device": self._preferences.device,
             "seed": parameters.seed,
             "smallest_region_ml": parameters.smallestRegionMl,
+            "fast": parameters.fast,
         }
         self.start(
             Request(parameters.inputVolume, parameters.modelName, parameters.maskNode, parameters.allFrames, settings)

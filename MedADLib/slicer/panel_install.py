@@ -111,6 +111,7 @@ def reopen(pending: PendingRun, parameters: Any) -> bool:
     found.allFrames = bool(pending.settings.get("all_frames", False))
     found.seed = int(pending.settings.get("seed", found.seed))
     found.smallestRegionMl = float(pending.settings.get("smallest_region_ml", found.smallestRegionMl))
+    found.fast = bool(pending.settings.get("fast", found.fast))
     masked = bool(pending.settings.get("masked", False))
     return found.inputVolume is not None and masked == (found.maskNode is not None)
 
@@ -127,5 +128,6 @@ def _pending(request: Request) -> PendingRun:
             "all_frames": request.all_frames,
             "seed": request.settings.get("seed", 0),
             "smallest_region_ml": request.settings.get("smallest_region_ml", 0.05),
+            "fast": request.settings.get("fast", False),
         },
     )

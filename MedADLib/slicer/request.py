@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .scene import SceneResult
 
 MASK_SOURCE = "MedAD.maskSource"
-SETTINGS = ("device", "seed", "threshold", "smallest_region_ml")
+SETTINGS = ("device", "seed", "threshold", "smallest_region_ml", "fast")
 FIND = "Give a node, such as slicer.util.getNode('MRHead')."
 
 
@@ -30,7 +30,7 @@ class Request:
         model: Name or file of a model.
         mask: Segmentation or label map of the part to examine; None finds the brain.
         all_frames: Whether every frame of the scan's sequence is examined.
-        settings: Of `MedADLib.Settings`, as JSON: device, seed, threshold, smallest_region_ml.
+        settings: Of `MedADLib.Settings`, as JSON: device, seed, threshold, smallest_region_ml, fast.
 
     Raises:
         InputError: If something is not what it should be.
@@ -58,6 +58,8 @@ class Request:
             raise InputError(f"the seed {seed!r} is no whole number from 0 on", "For example seed=0.")
         if smallest is not None and (not isinstance(smallest, Real) or not 0 <= smallest < 1e4):
             raise InputError(f"a smallest region of {smallest!r} ml makes no sense", "Give 0 to 10000.")
+        if type(fast := self.settings.get("fast", False)) is not bool:
+            raise InputError(f"the fast mode cannot be {fast!r}", "Give fast=True or fast=False.")
         if self.settings.get("threshold") is not None:
             Threshold.parse(str(self.settings["threshold"]))
 
@@ -87,6 +89,8 @@ def again(result: SceneResult, detection: Detection) -> Request:
             "device": str(provenance.get("device", "auto")).partition(":")[0],
             "threshold": settings.get("threshold"),
             "smallest_region_ml": settings.get("smallest_region_ml"),
+            # Results of before there was a fast mode do not say.
+            "fast": settings.get("fast", False),
         },
     )
 

@@ -18,7 +18,7 @@ class Job:
         mask: The same for the brain; None finds it.
         model: Name or file.
         output: Folder for the result, empty or missing, and no other job's; see `exchange.read_exchange`.
-        settings: Device, seed, threshold and smallest_region_ml, as far as they are not the default.
+        settings: Device, seed, threshold, smallest_region_ml and fast, as far as they are not the default.
     """
 
     input: str
