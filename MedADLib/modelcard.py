@@ -8,6 +8,7 @@ import numpy as np
 
 from .methods.papers import papers_of
 from .plane import FIELD_MM, PlaneTemplate
+from .postprocessing import reach_of
 from .spaces import describe
 
 if TYPE_CHECKING:
@@ -75,11 +76,10 @@ def _sizes(model: Model) -> list[str]:
     if not flat:
         return [*lines, f"- Pooling: minimum over {pooling.minimum_mm:g} mm, mean over {pooling.average_mm:g} mm."]
     step = float(model.template.image.spacing[0])
-    minimum, average = pooling.minimum_mm / step, pooling.average_mm / step
+    minimum, average = 2 * reach_of(pooling.minimum_mm, step) + 1, pooling.average_mm / step
     return [
         *lines,
-        f"- Pooling, in pixels of the model's grid: minimum over {minimum:.3g} (the nearest odd number), mean over "
-        f"{average:.3g}.",
+        f"- Pooling, in pixels of the model's grid: minimum over {minimum}, mean over {average:.3g}.",
         "- Whatever spacing a picture has, its field of view is fitted into the model's grid, whose longer side counts "
         f"as {FIELD_MM:g} mm and a pixel as {step:.3g} mm: pooling sizes in mm mean a share of the picture.",
     ]

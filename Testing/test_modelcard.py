@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from plane_phantoms import toy_plane_model
 
+from MedADLib.calibration import Pooling
 from MedADLib.methods.morphaeus import MorphAEusParameters
 from MedADLib.modelcard import model_card
 from MedADLib.modelfile import load_model
@@ -30,6 +31,8 @@ def test_sizes_of_pictures_are_in_pixels_and_shares():
     model = load_model(toy_plane_model())
     # 64 pixels along the longer side, which counts as 192 mm.
     assert model.calibration.pooling.average_mm == 6.0
-    assert "minimum over 0 (the nearest odd number), mean over 2." in model.card
+    assert "in pixels of the model's grid: minimum over 1, mean over 2." in model.card
+    pooling = replace(model.calibration, pooling=Pooling(9.0, 14.0))
+    assert "minimum over 3, mean over 4.67." in model_card(replace(model, calibration=pooling))
     assert "counts as 192 mm and a pixel as 3 mm" in model.card
     assert " ml " not in model.card and " % of its pixels on average" in model.card
