@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .methods.papers import papers_of
+from .plane import FIELD_MM, PlaneTemplate
+from .postprocessing import reach_of
 from .spaces import describe
 
 if TYPE_CHECKING:
@@ -26,10 +28,8 @@ def model_card(model: Model) -> str:
     Args:
         model: With method, template, calibration and the record of its training.
     """
-    split, calibration = model.training["split"], model.calibration
-    pooling, reference = calibration.pooling, calibration.reference
-    budget = reference.value_of(reference.threshold)
-    papers = papers_of(model.method)
+    split, reference = model.training["split"], model.calibration.reference
+    papers = papers_of(model.method, model.training["facts"])
     largest = ", ".join(f"{value:.2f}" for value in np.sort(reference.maxima))
     lines = [
         f"# {model.name} {model.version}",
@@ -45,9 +45,7 @@ def model_card(model: Model) -> str:
         "## Calibration",
         f"- {reference.count} held-out healthy scans; no p-value is below {reference.smallest_p:.3f}.",
         f"- Largest anomaly value in each, in healthy spreads: {largest}.",
-        f"- Default threshold {reference.threshold}: {budget:.2f} healthy spreads, where a healthy scan shows "
-        f"{reference.expected_false_positive_ml(budget):.2f} ml on average.",
-        f"- Pooling: minimum over {pooling.minimum_mm:g} mm, mean over {pooling.average_mm:g} mm.",
+        *_sizes(model),
         "",
         "## Method",
         f"- Knows {describe(model.template)}.",
@@ -62,3 +60,26 @@ def model_card(model: Model) -> str:
         "- With few calibration scans the p-values are coarse. For your own scanner, train on your own healthy scans.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _sizes(model: Model) -> list[str]:
+    """Threshold and pooling: in ml and mm of a patient, or, of pictures, in shares of them and pixels."""
+    pooling, reference = model.calibration.pooling, model.calibration.reference
+    budget = reference.value_of(reference.threshold)
+    above = reference.expected_false_positive_ml(budget)
+    flat = isinstance(model.template, PlaneTemplate)
+    shown = f"{100 * above / reference.brain_ml:.2g} % of its pixels" if flat else f"{above:.2f} ml"
+    lines = [
+        f"- Default threshold {reference.threshold}: {budget:.2f} healthy spreads, where a healthy scan shows "
+        f"{shown} on average.",
+    ]
+    if not flat:
+        return [*lines, f"- Pooling: minimum over {pooling.minimum_mm:g} mm, mean over {pooling.average_mm:g} mm."]
+    step = float(model.template.image.spacing[0])
+    minimum, average = 2 * reach_of(pooling.minimum_mm, step) + 1, pooling.average_mm / step
+    return [
+        *lines,
+        f"- Pooling, in pixels of the model's grid: minimum over {minimum}, mean over {average:.3g}.",
+        "- Whatever spacing a picture has, its field of view is fitted into the model's grid, whose longer side counts "
+        f"as {FIELD_MM:g} mm and a pixel as {step:.3g} mm: pooling sizes in mm mean a share of the picture.",
+    ]

@@ -41,9 +41,14 @@ def pool(
         InputError: If shapes differ, or a size or spacing is not a usable number.
     """
     spacing = _checked(score, mask, spacing_xyz, minimum_mm, average_mm)
-    reach = [max(0, math.ceil(minimum_mm / step / 2 - 1)) for step in spacing]
+    reach = [reach_of(minimum_mm, step) for step in spacing]
     weights = [_box_weights(average_mm / step) for step in spacing]
     return _within(score, mask, lambda values, inside: _average(_minimum(values, inside, reach), inside, weights))
+
+
+def reach_of(minimum_mm: float, step: float) -> int:
+    """Voxels of a spacing of `step` mm that the box of the minimum has to each side of its middle one."""
+    return max(0, math.ceil(minimum_mm / step / 2 - 1))
 
 
 def smooth(score: np.ndarray, mask: np.ndarray, spacing_xyz: Sequence[float], fwhm_mm: float) -> np.ndarray:

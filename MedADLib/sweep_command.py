@@ -36,10 +36,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# A file of options that names another one is not meant for this command.
+METHOD = "autoencoder"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad sweep``: those of ``medad train``, with a folder as output, and the sizes."""
     add_choices(parser)
+    parser.set_defaults(method=METHOD)
     parser.add_argument("--sizes", default="1,2,4,8,16,32,64,128", help="latent sizes to try (default %(default)s)")
     parser.add_argument("--abnormal", type=Path, metavar="PATH", help=f"{ABNORMAL_HELP}. The choice ignores them")
 
@@ -59,7 +63,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     """
     from .device import resolve
     from .methods.latent_sweep import check_sizes, sweep, worse_with_more
-    from .methods.trainers import Options
+    from .methods.trainers import Options, check_settings
     from .methods.training_autoencoder import RATE, SWEEP_STEPS, features_for, fitted, slices_and_parameters
     from .modelfile import load_model
     from .progress import Progress
@@ -72,6 +76,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     options = Options(
         steps=args.steps, latent=args.latent, seed=args.seed, device=resolve(args.device), extra=args.extra
     )
+    check_settings(METHOD, options)
     abnormal = abnormal_scans(args.healthy, args.abnormal, args.healthy_label)
     like = load_model(args.like) if args.like else None
     scans, split = usable_scans(args, progress, like)
@@ -124,7 +129,7 @@ def _measure(
         if abnormal:
             raise InputError("--abnormal is for 2-D images", "Leave it out: lesions are simulated in brains.")
         progress.stage("simulating lesions", 0.1, 0.2)
-        made, pooling = lesion_cases(split.validation, scans, template), pooling_of("autoencoder")
+        made, pooling = lesion_cases(split.validation, scans, template), pooling_of(METHOD)
         return lambda method: lesion_level(method, made, pooling, template.image.spacing, device)
     progress.stage("preparing labelled images", 0.1, 0.2)
     images: list[LabelledImage] = []

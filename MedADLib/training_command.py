@@ -6,13 +6,16 @@ import argparse
 import datetime
 import logging
 import re
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import InputError
 from .manifest import NAME
+from .model_place import place_for_model
 from .modelsummary import METHODS_IN_WORDS
+from .staging import writable_folder
 from .threshold import Threshold
 from .training_config import add_choices, settled, useless
 from .training_folder import training_folder
@@ -53,7 +56,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         0.
 
     Raises:
-        MedADError: If data, split or options cannot be used.
+        MedADError: If data, split or options cannot be used, or the model could not be written.
     """
     from .device import resolve
     from .methods.pooling import pooling_of
@@ -72,13 +75,18 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     args.work = args.work or args.output.with_suffix(".work")
     pooling = pooling_of(args.method).replaced(args.minimum_mm, args.average_mm)
     progress = progress or Progress()
-    with joined(resolve(args.device)) as (ranks, device):
-        if ranks.rank:
-            # One voice is enough.
-            logging.getLogger(__package__).setLevel(logging.ERROR)
-        trained = _train(args, ranks, device, progress if ranks.rank == 0 else Progress())
-    if ranks.rank == 0:
-        _finish(args, trained, pooling, progress)
+    with ExitStack() as until_written:
+        with joined(resolve(args.device)) as (ranks, device):
+            if ranks.rank == 0:
+                until_written.enter_context(place_for_model(args.output))
+                if args.pictures:
+                    until_written.enter_context(writable_folder(args.pictures))
+            else:
+                # One voice is enough.
+                logging.getLogger(__package__).setLevel(logging.ERROR)
+            trained = _train(args, ranks, device, progress if ranks.rank == 0 else Progress())
+        if ranks.rank == 0:
+            _finish(args, trained, pooling, progress)
     return 0
 
 
@@ -104,14 +112,16 @@ class Trained(NamedTuple):
 
 def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progress) -> Trained:
     """Find, check, split and prepare the scans, and train on them."""
-    from .methods.trainers import TRAINERS, Options
+    from .methods.trainers import TRAINERS, Options, check_settings
     from .modelfile import load_model
     from .precision import bfloat16_suits
     from .training_curves import draw_all_curves
     from .training_data import healthy_data
+    from .training_report import plan_of
 
     steps = (args.steps, args.prior_steps, args.latent, args.sweep_steps)
     options = Options(*steps, args.seed, device, extra=args.extra)
+    check_settings(args.method, options)
     with ranks.first():
         like = load_model(args.like) if args.like else None
         scans, split = usable_scans(args, progress, like)
@@ -119,7 +129,7 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
         data = healthy_data(scans, split, args.work, progress, args.size, like, args.prepare)
         data = replace(data, varied=args.augmentation)
     if ranks.rank == 0:
-        _say(args, _plan_of(data, scans, split))
+        _say(args, plan_of(data, scans, split))
     folder = training_folder(args.work, args.method, args.extra, args.latent, args.augmentation)
     if not args.full_precision:
         decided = bfloat16_suits(device, folder / "precision.json") if ranks.rank == 0 else None
@@ -171,26 +181,14 @@ def usable_scans(
     return usable, split
 
 
-def _plan_of(data: HealthyData, scans: dict[str, Source], split: Split) -> list[str]:
-    """What will be done with the scans, for people."""
-    from .spaces import describe
-
-    subjects = len({scans[name].subject for name in split.names()})
-    parts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.calibration)} to calibrate"
-    return [
-        f"{len(split.names())} scans of {subjects} subjects: {parts}",
-        f"prepared as {describe(data.template)}: {data.why}",
-    ]
-
-
 def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progress: Progress) -> None:
     """Draw what the method makes of scans that it has not seen, calibrate, and write the model."""
     from .calibration import calibrate
     from .modelcard import model_card
     from .modelfile import Model, save_model
-    from .spaces import describe
     from .training_data import prepared_scans
     from .training_pictures import write_pictures
+    from .training_report import outcome_of
 
     method, facts, data, scans, split, device = trained
     kind = data.template.kind
@@ -229,17 +227,9 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
         card="",
         licence=args.licence,
     )
-    args.output.parent.mkdir(parents=True, exist_ok=True)
     save_model(replace(model, card=model_card(model)), args.output)
     progress.finish()
-    what = args.method if kind == "brain" else f"{args.method} for {describe(data.template)}"
-    trained_on = f"trained on {len(split.train)}, calibrated on {len(split.calibration)} scans"
-    settings = ", ".join(f"{key} = {value}" for key, value in vars(method.parameters).items())
-    lines = [f"{args.output}: {what}, {trained_on}", f"settings: {settings}"]
-    last = {key: value for key, value in facts.get("last", {}).items() if key.startswith("validation_")}
-    if last:
-        lines.append("at the end: " + ", ".join(f"{key} = {value:.4g}" for key, value in last.items()))
-    _say(args, [*lines, f"checkpoints and curves in {folder}, pictures in {pictures}"])
+    _say(args, [*outcome_of(trained, args.output), f"checkpoints and curves in {folder}, pictures in {pictures}"])
 
 
 def _say(args: argparse.Namespace, lines: list[str]) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .errors import InputError
 
-EXTRA = "extra"
+EXTRA, METHOD = "extra", "method"
 
 
 class Choice(NamedTuple):
@@ -127,21 +127,26 @@ def settled(args: argparse.Namespace) -> argparse.Namespace:
     """Arguments with what the file says where the command line is silent, and else the defaults.
 
     In the file, paths are meant from the file's own folder. The settings of the method alone stand in a table
-    ``extra`` and are checked by the method.
+    ``extra`` and are checked by the method. The file may name the ``method`` that it is for.
 
     Args:
-        args: What the parser of `add_choices` gives.
+        args: What the parser of `add_choices` gives, with ``method``.
 
     Returns:
         A copy that has ``extra`` too: a dictionary.
 
     Raises:
-        InputError: If the file cannot be read, or has an unknown option or a value of the wrong kind.
+        InputError: If the file cannot be read, is for another method, or has an unknown option or a value of the wrong
+            kind.
     """
     content = {} if args.config is None else _read(args.config)
     extra = content.pop(EXTRA, {})
     if not isinstance(extra, dict):
         raise InputError(f"{args.config}: {EXTRA} is no table", "Write [extra], and the method's settings below it.")
+    method = content.pop(METHOD, None)
+    if method is not None and method != args.method:
+        remedy = "Name the same method in both, or leave it out of the file."
+        raise InputError(f"{args.config} is for the method {method!a:.80}, not for {args.method}", remedy)
     given = {key.replace("-", "_"): value for key, value in content.items()}
     refuse_unknown(given, [choice.key for choice in CHOICES] + [EXTRA], str(args.config))
     found = vars(args) | {EXTRA: dict(extra) | _settings(args.set)}

@@ -100,6 +100,18 @@ def test_the_constraint_is_the_distance_of_the_codes():
     assert added_loss == pytest.approx(float(distance.detach()), rel=1e-3)
 
 
+def test_the_memory_s_loss_asks_for_few_slots():
+    """Gong et al. 2019: mean (x − x̂)² + 0.0002·H(ŵ), so that spreading over many slots costs."""
+    network = Autoencoder.untrained(replace(SMALL, variant="memory"), 1).network.eval()
+    images = torch.rand(3, 1, 32, 32)
+    made = network.reconstruct(images)
+    loss, _ = network.loss(images, torch.ones_like(images), torch.zeros(3))
+    spread = torch.special.entr(made.weights).sum(dim=1).mean()
+    assert float(spread.detach()) > 1
+    extra = (loss - (images - made.restored).square().mean()) / spread
+    assert float(extra.detach()) == pytest.approx(0.0002, rel=1e-2)
+
+
 def test_the_gradient_score_is_the_slope_of_the_error():
     method = Autoencoder.untrained(replace(SMALL, score="gradient"), 1)
     image, mask = toy_scan(3)

@@ -87,6 +87,21 @@ def test_the_scores_are_those_of_the_recipe(training):
     assert found.facts["code_distance"] == pytest.approx(float((codes - again).square().sum(1).mean()), rel=1e-4)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.1, 1.0])
+def test_the_search_s_objective_is_that_of_the_paper(gamma):
+    """Schlegl et al. 2017: (1 − γ)·Σ|x − G(z)| + γ·Σ|f(x) − f(G(z))|, of each slice."""
+    gan = FAnoGAN.untrained(SMALL, seed=1).gan.eval()
+    images, codes = torch.rand(3, 1, *SMALL.resolution), torch.randn(3, SMALL.latent)
+    with torch.no_grad():
+        found = objective(gan, images, codes, gamma)
+        for number, (image, code) in enumerate(zip(images, codes)):
+            picture = gan.generator(code[None])
+            apart = np.abs((image[None] - picture).numpy()).sum()
+            features = np.abs((gan.critic.features(image[None]) - gan.critic.features(picture)).numpy()).sum()
+            assert features > 0.01 * apart
+            assert float(found[number]) == pytest.approx((1 - gamma) * apart + gamma * features, rel=1e-4)
+
+
 def test_the_search_goes_down_its_objective_and_leaves_the_networks_alone(training):
     method, _ = training
     before = method.tensors()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+import shlex
+import sys
 from dataclasses import MISSING, fields
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
 
+from MedADLib import training_command
 from MedADLib.methods import METHODS
+from MedADLib.methods.trainers import Options, check_settings
+from MedADLib.methods.wishes import with_wishes
+from MedADLib.training_config import settled, useless
 
 PAGE = (ROOT / "docs" / "METHODS.md").read_text(encoding="utf-8")
 LISTED = dict(re.findall(r"^- `(\w+)`: (.*)$", PAGE.partition("## Settings")[2], re.M))
@@ -29,3 +37,20 @@ def test_every_setting_is_listed_with_its_default(name):
 def test_every_method_stands_in_the_table():
     table = PAGE.partition("## What there is")[2].partition("## How they differ")[0]
     assert all(f"`{name}`" in table for name in METHODS)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML came with Python 3.11")
+def test_the_example_of_a_file_of_options_can_be_used(tmp_path, monkeypatch):
+    section = PAGE.partition("## Training")[2].partition("## Papers")[0]
+    monkeypatch.chdir(tmp_path)
+    Path("memae.toml").write_text(re.search("```toml\n(.*?)```", section, re.S).group(1), encoding="utf-8")
+    commands = re.findall(r"^(?:medad|torchrun .* -m MedADLib) train (.* --config memae\.toml.*)$", section, re.M)
+    assert len(commands) == 3
+    parser = argparse.ArgumentParser()
+    training_command.add_arguments(parser)
+    for command in commands:
+        args = settled(parser.parse_args(shlex.split(command)))
+        assert useless(args) == [] and args.output.suffix == ".medad"
+        check_settings(args.method, Options(latent=args.latent, extra=args.extra))
+        chosen = with_wishes(METHODS[args.method].Parameters(), args.extra)
+        assert chosen.variant == "memory" and chosen.slots in (50, 100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -15,8 +16,8 @@ PAGE = (ROOT / "docs" / "METHODS.md").read_text(encoding="utf-8")
 LISTED = {int(n): text for n, text in re.findall(r"^(\d+)\. (.*)$", PAGE.partition("## Papers")[2], re.M)}
 
 
-def of(name, **settings):
-    return papers_of(SimpleNamespace(name=name, parameters=METHODS[name].Parameters(**settings)))
+def of(name, facts=None, **settings):
+    return papers_of(SimpleNamespace(name=name, parameters=METHODS[name].Parameters(**settings)), facts or {})
 
 
 def test_the_page_and_the_cards_name_the_same_papers():
@@ -42,3 +43,19 @@ def test_settings_add_the_papers_that_they_are_from():
     assert "Tan et al. 2021" in of("fpi", blending="poisson")[-1]
     assert "Schlegl et al. 2017" in of("f_anogan", search_steps=5)[-1] and len(of("f_anogan")) == 1
     assert of("atlas", shape=(2, 2, 2), spacing=(1.0, 1.0, 1.0)) == []
+
+
+def test_a_schedule_adds_the_paper_that_it_is_from_and_no_paper_comes_twice():
+    for schedule in ("morphaeus", "apart"):
+        assert len(of("morphaeus", {"schedule": schedule})) == 1
+    both = of("morphaeus", {"schedule": "morphade", "last": {}})
+    assert [paper[:6] for paper in both] == ["Bercea", "Avci e"]
+    assert of("morphaeus", {"schedule": "morphade"}, score="jacobian") == both
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if OF_METHOD[name]])
+def test_who_opens_a_method_reads_whose_it_is(name):
+    kind = METHODS[name]
+    texts = f"{kind.__doc__} {sys.modules[kind.__module__].__doc__}"
+    years = {year for number in OF_METHOD[name] for year in re.findall(r"\b(?:19|20)\d\d\b", PAPERS[number])}
+    assert kind.__doc__ and any(year in texts for year in years)

@@ -12,10 +12,11 @@ import SimpleITK as sitk
 from phantoms import MODEL_SHAPE, ToyModels, one_thread, toy_models  # noqa: F401
 from plane_phantoms import FULL_SCALE, radiograph, toy_plane_folder, train_plane
 
-from MedADLib import detect, training_command
-from MedADLib.errors import InputError
+from MedADLib import detect, scan_folder, training_command
+from MedADLib.errors import InputError, OutputError
 from MedADLib.modelfile import load_model
 from MedADLib.pictures_reading import read_picture
+from MedADLib.training_report import at_the_end
 
 METHODS = ("atlas", "autoencoder", "latent_restoration")
 
@@ -89,7 +90,7 @@ def test_pictures_in_folders_of_subjects_train_with_a_configuration_file(tmp_pat
 
 
 def test_a_full_disk_stops_the_training_before_it_begins(toy, tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "free")(10**6))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "free")(10**8))
     with pytest.raises(InputError, match="--work folder on another disk"):
         toy.train("atlas", tmp_path / "m.medad", "--work", str(tmp_path / "work"))
     assert {path.name for path in (tmp_path / "work").iterdir()} == {"checks.json", "space.json"}
@@ -123,6 +124,7 @@ def test_the_same_command_makes_the_same_file(toy, tmp_path):
         (("--device", "abacus"), "device"),
         (("--healthy", "nowhere"), "not a folder"),
         (("-o", "model.zip"), r"\.medad"),
+        (("--set", "foo=1"), "no setting 'foo'"),
     ],
 )
 def test_what_cannot_be_done_is_told_before_any_training(toy, tmp_path, monkeypatch, more, words):
@@ -130,6 +132,52 @@ def test_what_cannot_be_done_is_told_before_any_training(toy, tmp_path, monkeypa
     with pytest.raises(InputError, match=words):
         toy.train("atlas", tmp_path / "m.medad", "--work", str(tmp_path / "work"), *more)
     assert list(tmp_path.iterdir()) == []
+
+
+def refuse_to_read(monkeypatch):
+    monkeypatch.setattr(scan_folder, "find_scans", lambda *words: pytest.fail("scans were looked for"))
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "words"),
+    [
+        ("autoencoder", ("--set", "foo=1"), "'foo'.*loss, variant"),
+        ("vae", ("--set", "gradient_scale=2"), "'gradient_scale'.*kl_weight"),
+        ("latent_restoration", ("--set", "sample_nll=2"), "'sample_nll'.*samples"),
+        ("implicit_field", ("--set", "centres=[0.5]"), "'centres'.*bands"),
+        ("morphaeus", ("--set", "size=[64,64]"), "'size'.*channels, score, schedule"),
+        ("vae", ("--set", "schedule=apart"), "'schedule'.*kl_weight"),
+        ("fpi", ("--latent", "8"), "'latent'.*blending"),
+    ],
+)
+def test_settings_that_a_method_does_not_have_are_refused_before_any_scan_is_read(
+    toy, tmp_path, monkeypatch, method, more, words
+):
+    refuse_to_read(monkeypatch)
+    with pytest.raises(InputError, match=f"unknown setting {words}"):
+        toy.train(method, tmp_path / "m.medad", *more)
+
+
+def test_a_model_that_could_not_be_written_is_refused_before_any_scan_is_read(toy, tmp_path, monkeypatch):
+    refuse_to_read(monkeypatch)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.medad").mkdir()
+    for output, words in (("file/m.medad", "cannot be written: it is a file"), ("folder.medad", "is a folder")):
+        with pytest.raises(OutputError, match=words):
+            toy.train("atlas", tmp_path / output)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "free")(10**6))
+    with pytest.raises(OutputError, match="has 1 MB left, and a model takes up to 20 MB.*-o on another disk"):
+        toy.train("atlas", tmp_path / "new" / "m.medad")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder.medad"}
+
+
+def test_each_network_says_how_it_did_at_the_end(toy):
+    said = at_the_end(load_model(toy.models["latent_restoration"]).training["facts"])
+    measured = {part.partition(" = ")[0] for part in said}
+    assert measured == {"vqvae validation_error", "vqvae validation_codes_used", "prior validation_nll"}
+    rows = {"latent_sweep": {"4": 0.1}, "schedule": "apart", "last": {"step": 9, "validation_error": 0.123456}}
+    assert at_the_end(rows) == ["validation_error = 0.1235"]
+    assert at_the_end({}) == []
 
 
 def test_every_method_of_the_registry_can_be_trained_and_is_said_in_words():

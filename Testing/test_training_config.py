@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from MedADLib import sweep_command, training_command
 from MedADLib.errors import InputError
 from MedADLib.training_config import CHOICES, add_choices, settled, useless
 
 
-def given(*words) -> argparse.Namespace:
+def given(*words, declare=add_choices) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    add_choices(parser)
+    declare(parser)
     return settled(parser.parse_args([str(word) for word in words]))
 
 
@@ -84,6 +85,21 @@ def test_a_file_that_is_none_is_refused(tmp_path, name, text):
         given("--config", tmp_path / name, *PLACES)
     with pytest.raises(InputError, match="cannot be read"):
         given("--config", tmp_path / "missing.json", *PLACES)
+
+
+def test_a_file_may_name_the_method_that_it_is_for(tmp_path):
+    vae, autoencoder = tmp_path / "vae", tmp_path / "autoencoder"
+    for folder in (vae, autoencoder):
+        folder.mkdir()
+        config(folder, method=folder.name, steps=7)
+    train, sweep = training_command.add_arguments, sweep_command.add_arguments
+    args = given("vae", "--config", vae / "config.json", *PLACES, declare=train)
+    assert (args.method, args.steps) == ("vae", 7)
+    with pytest.raises(InputError, match="is for the method 'vae', not for atlas.*Name the same method in both"):
+        given("atlas", "--config", vae / "config.json", *PLACES, declare=train)
+    assert given("--config", autoencoder / "config.json", *PLACES, declare=sweep).steps == 7
+    with pytest.raises(InputError, match="is for the method 'vae', not for autoencoder"):
+        given("--config", vae / "config.json", *PLACES, declare=sweep)
 
 
 def test_what_is_needed_must_be_somewhere():

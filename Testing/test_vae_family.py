@@ -132,7 +132,7 @@ def test_a_restoration_can_be_cancelled_between_its_steps(kind):
 
 def test_wishes_replace_defaults_and_are_checked():
     base = ContextVAE.Parameters(size=(32, 32), channels=(8, 8))
-    asked = with_wishes(base, {"channels": [4, 4], "context": 1, "score": "reconstruction"}, ("size",))
+    asked = with_wishes(base, {"channels": [4, 4], "context": 1, "score": "reconstruction"})
     assert asked == replace(base, channels=(4, 4), context=1.0, score="reconstruction")
     for wishes, problem in (
         ({"contxt": 0.5}, "contxt"),
@@ -142,7 +142,7 @@ def test_wishes_replace_defaults_and_are_checked():
         ({"context": 2.0}, "share"),
     ):
         with pytest.raises(InputError, match=problem):
-            with_wishes(base, wishes, ("size",))
+            with_wishes(base, wishes)
 
 
 def test_training_mode_is_left_before_scans_are_scored():

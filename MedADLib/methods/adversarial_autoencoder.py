@@ -36,7 +36,10 @@ class AdversarialAutoencoderParameters:
 
 
 class AdversarialAutoencoder(Reconstruction):
-    """Reconstruction error of an autoencoder whose codes fill N(0, I)."""
+    """Reconstruction error |x − x̂| of an autoencoder whose codes fill N(0, I); its mean is the sample score.
+
+    Makhzani et al. 2015, with the constraint of Chen and Konukoglu 2018.
+    """
 
     name = "adversarial_autoencoder"
     Parameters = AdversarialAutoencoderParameters

@@ -60,7 +60,10 @@ class AutoencoderParameters:
 
 
 class Autoencoder(SliceNetwork):
-    """Reconstruction error of a bottleneck autoencoder; the sample score is its mean over the brain."""
+    """Reconstruction error e(x, x̂) of a bottleneck autoencoder (AE4AD, Cai et al. 2024).
+
+    The pixel score is e, with AE-U exp(−s)·e, or |∂ Σ e / ∂x|; the sample score is its mean over the brain.
+    """
 
     name = "autoencoder"
     Parameters = AutoencoderParameters

@@ -1,4 +1,4 @@
-"""Networks that learn to fill holes: the context encoder, and ceVAE, which is a VAE besides."""
+"""Networks that learn to fill holes: the context encoder (Pathak et al. 2016), and ceVAE, which is a VAE besides."""
 
 from __future__ import annotations
 
@@ -96,14 +96,20 @@ class ContextEncoderParameters(ContextVAEParameters):
 
 
 class ContextVAE(VariationalAutoencoder):
-    """ceVAE: the error of what a VAE with context restores, weighed by its KL-gradient (Zimmerer et al. 2018)."""
+    """ceVAE: the error of what a VAE with context restores, weighed by its KL-gradient (Zimmerer et al. 2018).
+
+    Pixel score: |x − x̂| ⊙ |∂ KL(q(z|x) ‖ N(0, I)) / ∂x|. Sample score: the largest of the slices' mean |x − x̂| + β·KL.
+    """
 
     name = "cevae"
     Parameters = ContextVAEParameters
 
 
 class ContextEncoder(VariationalAutoencoder):
-    """The error of a network that learned to fill holes from what surrounds them."""
+    """The error e(x, x̂) of a network that learned to fill holes from what surrounds them (Pathak et al. 2016).
+
+    The sample score is its mean over the slices.
+    """
 
     name = "context_encoder"
     Parameters = ContextEncoderParameters

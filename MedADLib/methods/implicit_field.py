@@ -1,4 +1,4 @@
-"""Auto-decoder of an implicit field: the healthy brain nearest to a scan, found by search, at every voxel."""
+"""Auto-decoder of an implicit field (Naval Marimont and Tarroni 2021): the healthy brain nearest to a scan."""
 
 from __future__ import annotations
 
@@ -65,7 +65,11 @@ class ImplicitFieldParameters:
 
 
 class ImplicitField(SliceNetwork):
-    """Intensity classes that no healthy brain near to the scan would have at that place are unusual."""
+    """Intensity classes that no healthy brain near to the scan would have at that place are unusual.
+
+    Naval Marimont and Tarroni 2021: −log p(class of x | place, z) at each voxel, with z = argmin of its mean over the
+    brain, found by search among ‖z‖ ≤ 1. The sample score is that mean.
+    """
 
     name = "implicit_field"
     Parameters = ImplicitFieldParameters

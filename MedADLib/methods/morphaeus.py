@@ -58,7 +58,11 @@ class MorphAEusParameters:
 
 
 class MorphAEus(SliceNetwork):
-    """A coarse healthy picture, deformed to the patient's own anatomy; the sample score is the mean over the brain."""
+    """A coarse healthy picture x̂, deformed by φ to the patient's own anatomy (Bercea, Rueckert and Schnabel 2023).
+
+    Pixel score: |x − x̂∘φ|; |x − x̂| without the deformer; or |det ∂φ/∂p|·|x − x̂∘φ| (MORPHADE, Avci et al. 2024). The
+    sample score is its mean over the brain.
+    """
 
     name = "morphaeus"
     Parameters = MorphAEusParameters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .method import Method
 
 PAPERS = {
@@ -46,7 +48,7 @@ OF_METHOD = {
     "morphaeus": (18,),
     "volume_restoration": (15, 16),
 }
-# What a setting adds.
+# What a setting adds, of the method or of its training.
 OF_SETTING = {
     ("loss", "ssim"): 2,
     ("loss", "perceptual"): 2,
@@ -56,17 +58,24 @@ OF_SETTING = {
     ("variant", "constrained"): 6,
     ("error", "categorical"): 17,
     ("blending", "poisson"): 21,
+    ("score", "gradient"): 7,
     ("score", "jacobian"): 19,
+    ("schedule", "morphade"): 19,
 }
 
 
-def papers_of(method: Method) -> list[str]:
-    """The papers of a method with its settings, each as authors, year and where it is found."""
-    settings = vars(method.parameters).items()
+def papers_of(method: Method, facts: Mapping[str, object]) -> list[str]:
+    """The papers of a method with its settings, each as authors, year and where it is found.
+
+    Args:
+        method: The method.
+        facts: What its training kept; among it a schedule, where there is a choice.
+    """
+    settings = [*vars(method.parameters).items(), ("schedule", facts.get("schedule"))]
     numbers = [*OF_METHOD[method.name], *(OF_SETTING[entry] for entry in settings if _is_added(entry))]
     if method.name == "f_anogan" and method.parameters.search_steps:
         numbers.append(14)
-    return [PAPERS[number] for number in numbers]
+    return [PAPERS[number] for number in dict.fromkeys(numbers)]
 
 
 def _is_added(entry: tuple[str, object]) -> bool:

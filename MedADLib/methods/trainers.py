@@ -11,6 +11,7 @@ from ..progress import Progress
 from ..training import Plan
 from ..training_data import HealthyData
 from . import (
+    METHODS,
     training_adversarial_reconstruction,
     training_autoencoder,
     training_denoising,
@@ -24,6 +25,7 @@ from . import (
     training_volume_restoration,
 )
 from .atlas import Atlas
+from .wishes import check_names
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,34 @@ class Options:
         return Plan(steps, rate, every=min(250, steps), seed=self.seed, reduced=self.reduced)
 
 
+# What may be set for a training, and is no setting of the method that comes out.
+OF_TRAINING = {"morphaeus": ("schedule",)}
+
+
+def check_settings(method: str, options: Options) -> None:
+    """Refuse the names of settings that a method does not know, which needs no scans; their values may.
+
+    Args:
+        method: Its name.
+        options: What the user chose.
+
+    Raises:
+        InputError: Naming the first that is unknown.
+    """
+    if method == Atlas.name:
+        if unknown := sorted(options.extra):
+            raise InputError(f"the atlas has no setting {unknown[0]!a:.80}", "It has none at all: leave it out.")
+        return
+    # The width of morphaeus is no setting of its own.
+    names = options.extra if method == "morphaeus" else options.wishes()
+    check_names(METHODS[method].Parameters, names, OF_TRAINING.get(method, ()))
+
+
 Trainer = Callable[[HealthyData, Options, Path, Progress], tuple[object, dict]]
 
 
 def _atlas(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Atlas, dict]:
-    if unknown := sorted(options.extra):
-        raise InputError(f"the atlas has no setting {unknown[0]!a:.80}", "It has none at all: leave it out.")
+    check_settings(Atlas.name, options)
     return Atlas.train(data.train, tuple(data.template.image.spacing), data.template.symmetric), {}
 
 

@@ -64,7 +64,7 @@ def _train(
     """
     train, validation = data.slices()
     wishes = options.wishes()
-    parameters = with_wishes(kind.Parameters(size=tuple(train.images.shape[1:])), wishes, ("size",))
+    parameters = with_wishes(kind.Parameters(size=tuple(train.images.shape[1:])), wishes)
     method = kind.untrained(parameters, options.seed)
     progress.stage(kind.name, 0.1, 0.9)
     plan = options.plan(options.steps or steps, RATE)

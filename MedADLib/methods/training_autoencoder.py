@@ -74,7 +74,7 @@ def slices_and_parameters(
     train, validation = data.slices()
     wishes = options.wishes()
     base = AutoencoderParameters(size=tuple(train.images.shape[1:]))
-    return (train, validation), with_wishes(base, wishes, ("size",)), "latent" in wishes
+    return (train, validation), with_wishes(base, wishes), "latent" in wishes
 
 
 def features_for(

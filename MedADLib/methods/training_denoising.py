@@ -43,7 +43,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     """
     train, validation = data.slices()
     base = Denoising.Parameters(size=tuple(train.images.shape[1:]))
-    method = Denoising.untrained(with_wishes(base, options.wishes(), ("size",)), options.seed)
+    method = Denoising.untrained(with_wishes(base, options.wishes()), options.seed)
     progress.stage("denoising autoencoder", 0.0, 0.9)
     plan = options.plan(options.steps or STEPS, RATE)
     log = fit(

@@ -69,7 +69,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     """
     train, validation = data.slices()
     base = FPIParameters(size=tuple(train.images.shape[1:]))
-    method = FPI.untrained(with_wishes(base, options.wishes(), ("size",)), options.seed)
+    method = FPI.untrained(with_wishes(base, options.wishes()), options.seed)
     kind = f"{method.parameters.blending}-{method.parameters.shape}"
     progress.stage("segmenter of foreign patches", 0.0, 0.9)
     plan = options.plan(options.steps or STEPS, RATE)

@@ -53,8 +53,6 @@ class Recipe(NamedTuple):
 
 
 SLICES = Recipe(4000, 3e-4, 2500, 16, 10, Augmentation(), ALIGNED)
-# Found, not chosen.
-FOUND = ("size", "restoration_nll", "sample_nll", "centres")
 
 
 class Codes(NamedTuple):
@@ -251,5 +249,5 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     """
     (train_slices, validation), wishes = data.slices(), options.wishes()
     base = with_classes(LatentRestorationParameters(size=tuple(train_slices.images.shape[1:])), wishes, train_slices)
-    method = LatentRestoration.untrained(with_wishes(base, wishes, FOUND), options.seed)
+    method = LatentRestoration.untrained(with_wishes(base, wishes), options.seed)
     return train_networks(method, train_slices, validation, data.validation, SLICES, options, folder, progress)

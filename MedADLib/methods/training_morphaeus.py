@@ -113,7 +113,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     if schedule not in tuple(PHASES):
         raise InputError(f"{schedule!a:.80} is no schedule of morphaeus", f"Known: {', '.join(PHASES)}.")
     widest = channels_for(size) if options.latent is None else channels_for(size, options.latent)
-    method = MorphAEus.untrained(with_wishes(MorphAEusParameters(size, widest), wishes, ("size",)), options.seed)
+    method = MorphAEus.untrained(with_wishes(MorphAEusParameters(size, widest), wishes), options.seed)
     steps = options.steps or STEPS
     progress.stage("features", 0.1, 0.2)
     plan = options.plan(min(FEATURE_STEPS, steps), FEATURE_RATE)

@@ -92,7 +92,7 @@ def train_vae(
     train, validation = data.slices()
     wishes = options.wishes()
     base = with_classes(kind.Parameters(size=tuple(train.images.shape[1:])), wishes, train)
-    parameters = with_wishes(base, wishes, ("size", "gradient_scale", "centres"))
+    parameters = with_wishes(base, wishes)
     method = kind.untrained(parameters, options.seed)
     progress.stage(kind.name, 0.1, 0.85)
     plan = options.plan(options.steps or STEPS[kind.name], RATE)

@@ -13,7 +13,7 @@ from ..progress import Progress
 from ..training_data import HealthyData
 from ..whole_volumes import Volumes
 from .training_classes import with_classes
-from .training_latent_restoration import FOUND, Recipe, train_networks
+from .training_latent_restoration import Recipe, train_networks
 from .volume_restoration import VolumeRestoration, VolumeRestorationParameters
 from .wishes import with_wishes
 
@@ -72,7 +72,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     levels = len(channels) if isinstance(channels, (list, tuple)) else 1
     base = with_classes(VolumeRestorationParameters(size=shape), wishes, data.slices()[0])
     found = {"working": list(working_shape(shape, image.spacing, levels))} | wishes
-    method = VolumeRestoration.untrained(with_wishes(base, found, FOUND), options.seed)
+    method = VolumeRestoration.untrained(with_wishes(base, found), options.seed)
     train_volumes, validation = (
         Volumes.of(scans, method.parameters.working, data.template.symmetric) for scans in (data.train, data.validation)
     )

@@ -1,4 +1,4 @@
-"""Restoration of slices by gradient ascent of the ELBO of a VAE or GMVAE, held back by total variation."""
+"""Restoration by gradient ascent of the ELBO of a VAE or GMVAE, held back by total variation (You et al. 2019)."""
 
 from __future__ import annotations
 

@@ -67,7 +67,11 @@ class VAEParameters:
 
 
 class VariationalAutoencoder(SliceNetwork):
-    """What healthy latents cannot draw, or what pulls a slice's latents away from those of healthy ones, is unusual."""
+    """What healthy latents cannot draw, or what pulls a slice's latents away from those of healthy ones, is unusual.
+
+    Zimmerer et al. 2019, on the VAE of Kingma and Welling 2014. Pixel score: e(x, x̂), |∂ KL(q(z|x) ‖ N(0, I)) / ∂x|
+    smoothed, or their product. Sample score: mean e, mean KL, or mean e + β·mean KL, which is −ELBO but for scale.
+    """
 
     name = "vae"
     Parameters = VAEParameters

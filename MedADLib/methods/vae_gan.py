@@ -39,7 +39,7 @@ class VAEGANParameters:
 
 
 class VAEGANReconstruction(Reconstruction):
-    """Reconstruction error of a VAE that a critic keeps from blurring."""
+    """Reconstruction error |x − x̂| of a VAE that a critic keeps from blurring (Baur et al. 2018, 2021); its mean."""
 
     name = "vae_gan"
     Parameters = VAEGANParameters

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
 from ..entries import from_json
 from ..errors import InputError, ModelError
 
+# No user's choice, whichever method has them: the training finds them.
+FOUND = ("size", "centres", "gradient_scale", "restoration_nll", "sample_nll")
 
-def with_wishes(parameters: Any, wishes: Mapping[str, object], found: tuple[str, ...] = ()) -> Any:
+
+def check_names(kind: type, names: Iterable[str], more: Iterable[str] = ()) -> None:
+    """Refuse settings that a method does not have or that its training finds.
+
+    Args:
+        kind: The method's parameters, a dataclass.
+        names: What is asked for.
+        more: What may be asked for besides.
+
+    Raises:
+        InputError: Naming the first that is unknown.
+    """
+    allowed = [*(field.name for field in fields(kind) if field.name not in FOUND), *more]
+    if unknown := sorted(set(names) - set(allowed)):
+        problem = f"the configuration has the unknown setting {unknown[0]!a:.80}"
+        raise InputError(problem, f"Known: {', '.join(allowed)}.")
+
+
+def with_wishes(parameters: Any, wishes: Mapping[str, object]) -> Any:
     """Parameters with what a user chose in place of the defaults.
 
     Args:
         parameters: A frozen dataclass of plain values.
         wishes: Value by name, as JSON has them: lists for tuples.
-        found: Names that are no user's choice, because the training finds them.
 
     Returns:
         New parameters of the same class.
@@ -24,10 +43,7 @@ def with_wishes(parameters: Any, wishes: Mapping[str, object], found: tuple[str,
     Raises:
         InputError: Naming what is unknown, of the wrong type or refused.
     """
-    allowed = [field.name for field in fields(parameters) if field.name not in found]
-    if unknown := sorted(set(wishes) - set(allowed)):
-        problem = f"the configuration has the unknown setting {unknown[0]!a:.80}"
-        raise InputError(problem, f"Known: {', '.join(allowed)}.")
+    check_names(type(parameters), wishes)
     document = {field.name: getattr(parameters, field.name) for field in fields(parameters)} | dict(wishes)
     document = {name: list(value) if isinstance(value, tuple) else value for name, value in document.items()}
     try:

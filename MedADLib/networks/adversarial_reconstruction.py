@@ -1,4 +1,4 @@
-"""Autoencoders with a critic: of their pictures (VAE-GAN), or of their codes (adversarial autoencoders)."""
+"""Autoencoders with a critic: of pictures (VAE-GAN, Baur et al. 2018), or of codes (AAE, Makhzani et al. 2015)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implicit field: which intensity class any place of a brain has, given a code of the scan; and its auto-decoder."""
+"""Implicit field (Naval Marimont and Tarroni 2021): which intensity class any place of a brain has, given a code."""
 
 from __future__ import annotations
 
