@@ -138,7 +138,7 @@ def test_a_whole_benchmark_of_a_toy(tmp_path, monkeypatch, capsys):
     benchmark(tmp_path, "--scan", path, "--model", model, "--runs", "1", "--no-monai")
     with open(tmp_path / "out" / "runs.tsv", newline="", encoding="utf-8") as file:
         runs = {row["way"]: row for row in csv.DictReader(file, delimiter="\t")}
-    assert set(runs) == {"cold command", "warm worker"}
+    assert set(runs) == {"cold command", "warm worker", "cold command, fast", "warm worker, fast"}
     assert "import " in runs["cold command"]["parts"] and "import " not in runs["warm worker"]["parts"]
     for part in ("reading", "encode", "nll", "restore", "decode", "write", "picture"):
         assert f"{part} " in runs["cold command"]["parts"]

@@ -74,12 +74,12 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "scan.nii.gz"
             scan.volume.write(path)
-            models = [args.model, *args.also]
-            for number, name in enumerate(models):
-                progress.update(number / len(models), f"{name}, cold")
-                measured.runs.append(cold_command(path, name, args.runs))
-                progress.update((number + 0.5) / len(models), f"{name}, warm")
-                measured.runs.append(warm_worker(scan.volume, name, args.runs))
+            ways = [(args.model, False), (args.model, True), *((name, False) for name in args.also)]
+            for number, (name, fast) in enumerate(ways):
+                progress.update(number / len(ways), f"{name}, cold")
+                measured.runs.append(cold_command(path, name, args.runs, fast))
+                progress.update((number + 0.5) / len(ways), f"{name}, warm")
+                measured.runs.append(warm_worker(scan.volume, name, args.runs, fast))
     if "scaling" in what:
         progress.stage("scaling", 0.7, 1.0)
         measured.growth = growth(model, image, mask, scan.volume, scan.brain, progress)

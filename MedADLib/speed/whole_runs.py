@@ -25,7 +25,7 @@ class WholeRun:
     """Detections of one scan by one model.
 
     Attributes:
-        way: "cold command" or "warm worker".
+        way: "cold command" or "warm worker", and whether in fast mode.
         model: Name or file.
         seconds: Wall clock: from the start of the process to its end, or from the request to the finished result.
         parts: Seconds of each part of the fastest run, from its own profile.
@@ -39,13 +39,14 @@ class WholeRun:
     peak_bytes: int
 
 
-def cold_command(scan: Path, model: str, runs: int) -> WholeRun:
+def cold_command(scan: Path, model: str, runs: int, fast: bool = False) -> WholeRun:
     """Run ``medad detect`` in a fresh process, with everything that it writes.
 
     Args:
         scan: The scan's file.
         model: Name or file.
         runs: How often.
+        fast: Whether in fast mode.
 
     Raises:
         MedADError: If a detection fails.
@@ -54,7 +55,7 @@ def cold_command(scan: Path, model: str, runs: int) -> WholeRun:
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "MedADLib", "detect", str(scan), "-o", folder, "--model", model,
-                       "--device", "cpu"]  # fmt: skip
+                       "--device", "cpu", *(["--fast"] if fast else [])]  # fmt: skip
             begin = time.perf_counter()
             root = WORKER.parent.parent
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=root)
@@ -66,16 +67,18 @@ def cold_command(scan: Path, model: str, runs: int) -> WholeRun:
                 raise MedADError(f"medad detect failed: {said.decode(errors='replace').strip()[-300:]}")
             (result,) = Path(folder).glob("*.json")
             profiles.append(json.loads(result.read_text(encoding="utf-8"))["seconds"])
-    return WholeRun("cold command", model, Seconds.of(walls), profiles[walls.index(min(walls))], peak)
+    way = "cold command, fast" if fast else "cold command"
+    return WholeRun(way, model, Seconds.of(walls), profiles[walls.index(min(walls))], peak)
 
 
-def warm_worker(scan: Volume, model: str, runs: int) -> WholeRun:
+def warm_worker(scan: Volume, model: str, runs: int, fast: bool = False) -> WholeRun:
     """Ask a worker process that has examined the scan once before.
 
     Args:
         scan: As Slicer hands it over: already in memory. Handing it over is part of the time.
         model: Name or file.
         runs: How often, after the first.
+        fast: Whether in fast mode.
 
     Raises:
         MedADError: If a detection fails.
@@ -92,7 +95,7 @@ def warm_worker(scan: Volume, model: str, runs: int) -> WholeRun:
                 begin = time.perf_counter()
                 given, output = folder / f"input-{number}.npy", folder / f"output-{number}"
                 write_volume(scan, given)
-                _ask(process, str(number), given, model, output)
+                _ask(process, str(number), given, model, output, fast)
                 walls.append(time.perf_counter() - begin)
                 profiles.append(json.loads((output / FACTS).read_text(encoding="utf-8"))["provenance"]["seconds"])
         finally:
@@ -100,13 +103,14 @@ def warm_worker(scan: Volume, model: str, runs: int) -> WholeRun:
                 process.stdin.close()
             process.wait(30)
     walls, profiles = walls[1:], profiles[1:]
-    return WholeRun("warm worker", model, Seconds.of(walls), profiles[walls.index(min(walls))], watch.most)
+    way = "warm worker, fast" if fast else "warm worker"
+    return WholeRun(way, model, Seconds.of(walls), profiles[walls.index(min(walls))], watch.most)
 
 
-def _ask(process: subprocess.Popen, number: str, given: Path, model: str, output: Path) -> None:
+def _ask(process: subprocess.Popen, number: str, given: Path, model: str, output: Path, fast: bool) -> None:
     """Have the worker examine a volume, and wait until it has."""
     request = {"request": "detect", "id": number, "input": str(given), "mask": None, "model": model,
-               "output": str(output), "settings": {"device": "cpu"}}  # fmt: skip
+               "output": str(output), "settings": {"device": "cpu", "fast": fast}}  # fmt: skip
     process.stdin.write(json.dumps(request).encode() + b"\n")
     process.stdin.flush()
     for line in process.stdout:
