@@ -16,15 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
+from .copies import kept_first
 from .errors import InputError
 from .intensity import HISTOGRAM_EDGES
 from .progress import Progress
 from .scan_facts import Facts, seen
 from .scan_folder import Source
+from .split import FEWEST_BY_HAND, too_few
 
 log = logging.getLogger(__name__)
 
-FEWEST = 3
 SHOWN = 6
 # Gaps between groups of scans, as `_gap` measures them. One kind: 42 T1 scans of one scanner 0.01, with those of two
 # others, with and without skull, 0.03; 464 T1 slices 0.03, 1214 radiographs 0.03. Two kinds: T1 and FLAIR 0.06 to 0.08,
@@ -47,6 +48,7 @@ def check_scans(
     mixed: bool = False,
     progress: Progress | None = None,
     prepare: str = "auto",
+    fewest: int = FEWEST_BY_HAND,
 ) -> dict[str, Source]:
     """The usable scans of a folder; what is odd is logged as a warning.
 
@@ -57,15 +59,18 @@ def check_scans(
         mixed: Take scans of different kinds for one, because the user says so.
         progress: Told after each scan.
         prepare: As ``medad train`` has it: scans of brains must show enough for a brain, others need not.
+        fewest: As many usable scans are needed.
 
     Raises:
         InputError: If scans cannot be used or are copies and `skip_bad` is not set, if they are of clearly different
-            kinds, or if fewer than 3 are left.
+            kinds, or if there are fewer usable ones than needed.
     """
     facts = seen(scans, record, progress or Progress())
     if prepare == "brain" or (prepare == "auto" and _can_be_brains(facts)):
         facts = {name: replace(f, unfit=f.unfit_brain or f.unfit, doubt=f.doubt_brain) for name, f in facts.items()}
-    bad = {name: fact.unfit for name, fact in facts.items() if fact.unfit} | _copies(facts)
+    copies = _copies(facts)
+    bad = {name: fact.unfit for name, fact in facts.items() if fact.unfit}
+    bad |= {name: f"a copy of {kept}" for name, kept in copies.items()}
     if bad:
         reasons: dict[str, list[str]] = {}
         for name, reason in bad.items():
@@ -74,14 +79,15 @@ def check_scans(
         problem = f"{len(bad)} of {len(scans)} scans cannot be used: {listed}"
         if not skip_bad:
             raise InputError(problem, "Mend or remove them, or leave them out with --skip-bad.")
-        log.warning("%s. They are left out", problem)
+        kept = f"; of copies, {_listed(sorted(set(copies.values())))} stay" if copies else ""
+        log.warning("%s. They are left out%s", problem, kept)
     usable = {name: source for name, source in scans.items() if name not in bad}
-    if len(usable) < FEWEST:
-        problem = f"{len(usable)} usable scans are too few to learn what is healthy"
-        raise InputError(problem, f"At least {FEWEST} are needed for anything at all, and 8 to calibrate; better 30.")
+    if len(usable) < fewest:
+        raise too_few(f"{len(usable)} usable scans", fewest)
     facts = {name: facts[name] for name in usable}
     _refuse_slices_among_volumes(facts)
     if not mixed:
+        _refuse_modalities(usable)
         _refuse_mixture(facts)
     for told in (_doubts(facts), _odd_geometry(facts), _odd_intensities(facts)):
         if told:
@@ -114,13 +120,13 @@ def check_disk(folder: Path, needed: float, kept: float = 0.0) -> None:
 
 
 def _copies(facts: Mapping[str, Facts]) -> dict[str, str]:
-    """Scans whose voxels an earlier one has too."""
-    first: dict[str, str] = {}
-    found = {}
+    """Scans whose voxels another one has too, and which that is; it is no copy itself."""
+    equal: dict[str, list[str]] = {}
     for name, fact in facts.items():
-        if not fact.unfit and first.setdefault(fact.digest, name) != name:
-            found[name] = f"a copy of {first[fact.digest]}"
-    return found
+        if not fact.unfit:
+            equal.setdefault(fact.digest, []).append(name)
+    ordered = [kept_first(names) for names in equal.values()]
+    return {name: names[0] for names in ordered for name in names[1:]}
 
 
 def _refuse_slices_among_volumes(facts: Mapping[str, Facts]) -> None:
@@ -129,6 +135,15 @@ def _refuse_slices_among_volumes(facts: Mapping[str, Facts]) -> None:
         deep = next(name for name in facts if name not in flat)
         problem = f"the folder mixes single slices ({len(flat)}, such as {flat[0]}) and volumes (such as {deep})"
         raise InputError(problem, "Train on single slices or on volumes, not on both.")
+
+
+def _refuse_modalities(scans: Mapping[str, Source]) -> None:
+    """Refuse DICOM files that say themselves that they are of different modalities."""
+    modalities = Counter(source.modality for source in scans.values() if source.modality)
+    if len(modalities) > 1:
+        counts = ", ".join(f"{count} of {modality}" for modality, count in modalities.most_common())
+        problem = f"the folder mixes several modalities by its DICOM headers: {counts}"
+        raise InputError(problem, "Train on one, or say --mixed if they belong together.")
 
 
 def _refuse_mixture(facts: Mapping[str, Facts]) -> None:
