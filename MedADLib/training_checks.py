@@ -19,6 +19,7 @@ import numpy as np
 from .copies import kept_first
 from .errors import InputError
 from .intensity import HISTOGRAM_EDGES
+from .picture_kinds import two_kinds
 from .progress import Progress
 from .scan_facts import Facts, seen
 from .scan_folder import Source
@@ -32,6 +33,10 @@ SHOWN = 6
 # T1 and T2 0.11 to 0.19. A radiograph and its negative have no gap.
 DOUBTFUL, DIFFERENT = 0.05, 0.1
 SMALLEST_KIND = 0.1
+# How far, and how tidily, two groups of pictures are apart in outline. Brains and radiographs: 0.42 or more, mainly
+# 0.6 to 0.9. One kind: 8 radiographs below 0.4 in 98 of 100 draws and below 0.5 in 998 of 1000, 400 of them below 0.2;
+# slices of brains below 0.4, whatever their height and direction.
+DOUBTFUL_PICTURES, DIFFERENT_PICTURES = 0.4, 0.5
 # From the middle histogram; healthy T1 slices reach 0.09, radiographs 0.17, a T2 scan among T1 scans 0.2.
 UNUSUAL, UNUSUAL_TIMES = 0.1, 4.0
 # A grid that is this much coarser, finer, larger or smaller than usual is told.
@@ -89,6 +94,7 @@ def check_scans(
     if not mixed:
         _refuse_modalities(usable)
         _refuse_mixture(facts)
+        _refuse_kinds_of_pictures(facts)
     for told in (_doubts(facts), _odd_geometry(facts), _odd_intensities(facts)):
         if told:
             log.warning("%s", told)
@@ -153,19 +159,39 @@ def _refuse_mixture(facts: Mapping[str, Facts]) -> None:
         counts = ", ".join(f"{count} of {suffix}" for suffix, count in suffixes.most_common())
         remedy = "Train on one, for example with --only '*_T1w.nii.gz'."
         raise InputError(f"the folder mixes several contrasts by its file names: {counts}", remedy)
-    names = sorted(facts)
-    chosen = [names[n] for n in np.unique(np.linspace(0, len(names) - 1, min(COMPARED, len(names))).astype(int))]
+    chosen = _compared(facts)
     gap, group = _gap(np.array([facts[name].histogram for name in chosen]))
-    if gap < DOUBTFUL or min(group.sum(), len(chosen) - group.sum()) < SMALLEST_KIND * len(chosen):
+    if min(group.sum(), len(chosen) - group.sum()) >= SMALLEST_KIND * len(chosen):
+        _tell_kinds(chosen, group, "intensities differ", gap, (DOUBTFUL, DIFFERENT))
+
+
+def _refuse_kinds_of_pictures(facts: Mapping[str, Facts]) -> None:
+    """Refuse pictures of different things; those of one thing in two contrasts have other intensities."""
+    chosen = _compared({name: fact for name, fact in facts.items() if fact.single})
+    if chosen:
+        kinds = two_kinds(np.array([facts[name].thumbnail for name in chosen]))
+        limits = DOUBTFUL_PICTURES, DIFFERENT_PICTURES
+        _tell_kinds(chosen, kinds.group, "outlines differ", min(kinds.apart, kinds.tidy), limits)
+
+
+def _compared(facts: Mapping[str, Facts]) -> list[str]:
+    """Names spread over all, as many as can be compared with each other quickly."""
+    names = sorted(facts)
+    return [names[n] for n in np.unique(np.linspace(0, len(names) - 1, min(COMPARED, len(names))).astype(int))]
+
+
+def _tell_kinds(names: list[str], group: np.ndarray, how: str, far: float, limits: tuple[float, float]) -> None:
+    """Warn of two kinds of scans or refuse them, by how far apart they are."""
+    if far < limits[0]:
         return
-    one, other = ([name for name, member in zip(chosen, group) if member == side] for side in (True, False))
+    one, other = ([name for name, member in zip(names, group) if member == side] for side in (True, False))
     problem = (
-        f"the folder seems to mix two kinds of scans, whose intensities differ (by {gap:.2f}): "
+        f"the folder seems to mix two kinds of scans, whose {how} (by {far:.2f}): "
         f"{_listed(min(one, other, key=len))} are unlike {max(one, other, key=len)[0]} and the others"
     )
-    if gap >= DIFFERENT:
+    if far >= limits[1]:
         raise InputError(problem, "Train on one kind (--only), or say --mixed if they belong together.")
-    log.warning("%s. Are they of one contrast?", problem)
+    log.warning("%s. Are they of one kind and contrast?", problem)
 
 
 def _gap(histograms: np.ndarray) -> tuple[float, np.ndarray]:
