@@ -16,6 +16,12 @@ READABLE = (*IMAGE_SUFFIXES, *PICTURES, ARRAYS, *DICOM_SUFFIXES)
 KNOWN = ", ".join((*IMAGE_SUFFIXES, *PICTURES, f"{ARRAYS} (of several pictures, FILE{ARRAYS}#NUMBER)"))
 
 
+def in_file(given: Path) -> tuple[Path, str]:
+    """The file of a path that may name a picture in it, and the picture; empty where it names none."""
+    named = None if given.exists() else IN_ARRAYS.fullmatch(str(given))
+    return (Path(named["file"]), named["picture"]) if named else (given, "")
+
+
 def named_scan(given: Path) -> Source:
     """The scan of a path.
 
@@ -27,8 +33,7 @@ def named_scan(given: Path) -> Source:
         InputError: If it is missing or of an unknown type, or an NPZ file without such a picture.
     """
     try:
-        named = None if given.exists() else IN_ARRAYS.fullmatch(str(given))
-        path = Path(named["file"]) if named else given
+        path, picture = in_file(given)
         there, folder = path.exists(), path.is_dir()
     except OSError as error:
         problem = f"{given} cannot be read: {error.strerror or error}"
@@ -37,7 +42,7 @@ def named_scan(given: Path) -> Source:
         raise InputError(f"{path} does not exist", "Check the path.")
     name = own_name(path.absolute())
     if not folder and path.suffix.lower() == ARRAYS:
-        place, which = place_named(path, named["picture"] if named else "")
+        place, which = place_named(path, picture)
         name = f"{name}-{which}" if which else name
         return Source(path, name, name, place)
     if not folder and not path.name.lower().endswith(READABLE) and not is_dicom(path):

@@ -140,7 +140,7 @@ class Split:
             groups.setdefault(subjects[name] if subjects else name, []).append(name)
         if len(groups) < FEWEST:
             if len(groups) < len(names):
-                more = "If each file is of another subject, say --subjects file."
+                more = "Where each file is of another subject, say --subjects file; else see --subjects."
                 raise too_few(f"{len(names)} scans of {len(groups)} subjects", FEWEST, more)
             raise too_few(f"{len(names)} scans")
         ordered = list(groups.values())

@@ -16,6 +16,7 @@ from MedADLib import detect_command
 from MedADLib.cli import main
 from MedADLib.errors import InputError
 from MedADLib.named_scan import named_scan
+from MedADLib.reopening import reopen, stored_results
 from MedADLib.scan_folder import find_scans
 from MedADLib.volume import Volume
 
@@ -109,6 +110,10 @@ def test_what_was_learned_from_can_be_examined(one_thread, tmp_path, capsys):  #
     for name, stem in (("set.npz#1", "set-1"), ("im0.dcm", "im0"), ("plain.png", "plain")):
         assert examined(name) == 0
         assert Volume.read(tmp_path / "out" / f"{stem}_anomaly.nii.gz").array.shape == (1, *pictures.shape[1:])
+    results = stored_results(tmp_path / "out")
+    assert len(results) == 3
+    for stored in results:
+        assert reopen(stored).volume.array.shape == (1, *pictures.shape[1:])
     capsys.readouterr()
     assert examined("set.npz") != 0
     assert "set.npz#0" in capsys.readouterr().err
