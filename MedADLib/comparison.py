@@ -158,7 +158,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     args.part = args.part or "benchmark"
     if not (split or {}).get(args.part):
         raise InputError(f"{models[0].name} keeps no {args.part} scans", "Train with a --split that names some.")
-    scans = find_scans(args.healthy)
+    scans = find_scans(args.healthy, skip_bad=True)
     args.output.mkdir(parents=True, exist_ok=True)
     names = [CaseName(subject, "calibration") for subject in split["calibration"]]
     names += case_names(split[args.part], args.every)

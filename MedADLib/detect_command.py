@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import re
 import time
 from pathlib import Path
@@ -23,7 +22,8 @@ DEFAULT_MODEL = "brain-t1"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad detect``."""
-    parser.add_argument("input", type=Path, metavar="INPUT", help="NIfTI, NRRD, MHA, PNG, JPEG, or a DICOM folder")
+    types = "NIfTI, NRRD, MHA, PNG, JPEG, DICOM file or folder, NPZ (one of several pictures: FILE.npz#NUMBER)"
+    parser.add_argument("input", type=Path, metavar="INPUT", help=types)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=f"default {DEFAULT_MODEL}")
     parser.add_argument("--mask", type=Path, help="image on the scan's grid, non-zero in the part to examine")
@@ -54,26 +54,23 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
     from dataclasses import replace
 
     from .detection import Settings
+    from .named_scan import named_scan
     from .outputs import check_ours, write_detection
-    from .pictures_reading import read_picture
     from .reading import read_image
     from .staging import writable_folder
-    from .volume import PICTURE_SUFFIXES, Volume, stem
 
     if args.detect is None:
         from .detection import detect
     else:
         detect = args.detect
     started = time.perf_counter()
-    name = stem(os.path.abspath(args.input))
+    scan = named_scan(args.input)
+    name = scan.name
     with writable_folder(args.output):
         check_ours(args.output, name)
         console.window = (0.0, 0.03)
         progress.stage("reading", 0.0, 1.0, f"reading {args.input.name}")
-        if args.input.suffix.lower() in PICTURE_SUFFIXES:
-            volume = read_picture(args.input, name)
-        else:
-            volume = Volume.read(args.input)
+        volume = scan.read()
         mask = None if args.mask is None else read_image(args.mask, uniform=True)
         progress.stage("loading the model", 1.0, 1.0, args.model)
         load_model = args.load_model

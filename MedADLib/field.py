@@ -67,7 +67,7 @@ class FieldTemplate(MeanTemplate):
         (progress or Progress()).update(0.0, "")
         if is_single_slice(volume):
             problem = f"{volume.name} is a single slice, but this model knows whole volumes"
-            raise InputError(problem, "Choose a 2-D model.")
+            raise InputError(problem, "Choose a 2-D model, or give the folder of the whole series.")
         return whole_or_given(volume, given)
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedField:

@@ -59,10 +59,10 @@ def abnormal_scans(healthy: Path, abnormal: Path | None, healthy_label: int | No
         InputError: If there should be some and there are none.
     """
     if abnormal is not None:
-        return find_scans(abnormal, healthy_label=healthy_label, healthy=False)
+        return find_scans(abnormal, healthy_label=healthy_label, healthy=False, skip_bad=True)
     if healthy_label is None:
         return {}
-    found = find_scans(healthy, healthy_label=healthy_label, healthy=False)
+    found = find_scans(healthy, healthy_label=healthy_label, healthy=False, skip_bad=True)
     parts = {name: source.place.part for name, source in found.items() if source.place is not None}
     return {name: found[name] for name, part in parts.items() if part == "test" or "test" not in parts.values()}
 

@@ -26,7 +26,7 @@ def split_of_arrays(scans: Mapping[str, Source], seed: int, to_calibrate: int) -
         None unless every scan is of such an array, and some are for training and some for testing.
 
     Raises:
-        InputError: If there are too few scans.
+        InputError: If there are too few scans, or a subject has scans in two of its parts.
     """
     parts: dict[str | None, list[str]] = {"train": [], "val": [], "test": []}
     for name in sorted(scans):
@@ -34,9 +34,14 @@ def split_of_arrays(scans: Mapping[str, Source], seed: int, to_calibrate: int) -
         parts.setdefault(place.part if place else None, []).append(name)
     if None in parts or not parts["train"] or not parts["test"]:
         return None
+    subjects = {name: source.subject for name, source in scans.items()}
     held, benchmark = parts["val"], tuple(parts["test"])
     if len(held) // 2 < to_calibrate:
-        return replace(Split.automatic(parts["train"] + held, seed, to_calibrate), benchmark=benchmark)
-    order = [held[n] for n in np.random.default_rng(seed).permutation(len(held))]
-    half = len(held) // 2
-    return Split(tuple(parts["train"]), tuple(sorted(order[half:])), tuple(sorted(order[:half])), benchmark)
+        split = Split.automatic(parts["train"] + held, seed, to_calibrate, subjects)
+        split = replace(split, benchmark=benchmark)
+    else:
+        order = [held[n] for n in np.random.default_rng(seed).permutation(len(held))]
+        half = len(held) // 2
+        split = Split(tuple(parts["train"]), tuple(sorted(order[half:])), tuple(sorted(order[:half])), benchmark)
+    split.check_subjects(subjects)
+    return split

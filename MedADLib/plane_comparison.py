@@ -57,7 +57,7 @@ def compare_planes(
     if not abnormal:
         raise InputError("there are no abnormal images", "Give --abnormal, or --healthy-label for NPZ files.")
     part, names = held_out(kept_split(models[0]), args.part)
-    scans = find_scans(args.healthy, healthy_label=args.healthy_label)
+    scans = find_scans(args.healthy, healthy_label=args.healthy_label, skip_bad=True)
     if missing := [name for name in names if name not in scans]:
         problem = f"{len(missing)} healthy images of the split, such as {missing[0]}, are not in {args.healthy}"
         raise InputError(problem, "Give what the models were trained from, and the same --healthy-label.")

@@ -73,9 +73,8 @@ class Template:
         from .brainmask import brain_mask
 
         if is_single_slice(volume):
-            raise InputError(
-                f"{volume.name} is a single slice, but this model knows whole volumes", "Choose a 2-D model."
-            )
+            problem = f"{volume.name} is a single slice, but this model knows whole volumes"
+            raise InputError(problem, "Choose a 2-D model, or give the folder of the whole series.")
         return brain_mask(volume, given, progress)
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> Prepared:

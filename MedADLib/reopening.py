@@ -13,6 +13,7 @@ import numpy as np
 from .detection import Detection, content_hash
 from .errors import InputError, ModelError
 from .jsonvalues import finite_number
+from .named_scan import in_file, named_scan
 from .outputs import GENERATOR
 from .reading import read_image
 from .reference import HealthyReference
@@ -81,7 +82,7 @@ def of_scan(results: list[StoredResult], scan: Path) -> list[StoredResult]:
     Raises:
         InputError: If there is none, or the scan cannot be read.
     """
-    digest = content_hash(Volume.read(scan))
+    digest = content_hash(named_scan(scan).read())
     found = [stored for stored in results if _scan_facts(stored).get("sha256") == digest]
     if not found:
         names = ", ".join(stored.stem for stored in results[:3]) + ", …" * (len(results) > 3)
@@ -108,7 +109,7 @@ def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | 
     """
     path = scan or _find_scan(stored)
     _report(progress, 0.0, path.name)
-    volume = Volume.read(path)
+    volume = named_scan(path).read()
     _check_scan(stored, volume, path)
     maps = {}
     for number, role in enumerate(("anomaly", "restored", "regions"), start=1):
@@ -171,7 +172,7 @@ def _find_scan(stored: StoredResult) -> Path:
     places = [Path(os.path.normpath(stored.folder / said))] if isinstance(said, str) else []
     places += [stored.file(suffix) for suffix in IMAGE_SUFFIXES]
     for place in places:
-        if place.exists():
+        if in_file(place)[0].exists():
             return place
     where = f" at {places[0]}" if isinstance(said, str) else ""
     raise InputError(f"the scan of {stored.stem} is not{where} any more", "Say where it is with --scan FILE.")

@@ -13,7 +13,8 @@ import numpy as np
 from .errors import InputError
 from .inputcheck import InputReport, inspect
 from .intensity import standard_histogram
-from .plane_grid import is_single_slice
+from .picture_kinds import thumbnail
+from .plane_grid import PlaneView, is_single_slice
 from .progress import Progress
 from .scan_folder import Source
 from .volume import Volume
@@ -32,6 +33,7 @@ class Facts:
         spacing: Along right, anterior, superior, in mm.
         extent: The same way, in mm.
         histogram: Of the values that are not dark, as fractions.
+        thumbnail: Of a single slice, as `picture_kinds` has it; else empty.
         unfit: Why it cannot be used; empty if it can.
         doubt: What is odd about it; empty if nothing.
         unfit_brain: Why it cannot be used as a scan of a brain; empty if it can.
@@ -45,6 +47,7 @@ class Facts:
     spacing: tuple[float, ...] = ()
     extent: tuple[float, ...] = ()
     histogram: tuple[float, ...] = ()
+    thumbnail: tuple[float, ...] = ()
     unfit: str = ""
     doubt: str = ""
     unfit_brain: str = ""
@@ -105,7 +108,8 @@ def _look(source: Source) -> Facts:
     digest.update(np.ascontiguousarray(volume.array, np.float32))
     sizes = tuple(spacing.tolist()), tuple((counts * spacing).tolist())
     faults = (unfit, doubt, unfit_brain, doubt_brain)
-    return Facts(digest.hexdigest(), single, *sizes, _histogram(volume), *faults)
+    outline = thumbnail(PlaneView.of(volume).picture(volume.array)) if single else ()
+    return Facts(digest.hexdigest(), single, *sizes, _histogram(volume), outline, *faults)
 
 
 def _against(report: InputReport) -> tuple[str, str]:

@@ -11,7 +11,22 @@ import numpy as np
 
 from .errors import InputError
 
+# Subjects that can be divided by chance, and scans that a split written by hand must have.
 FEWEST = 8
+TO_TRAIN, TO_VALIDATE, TO_CALIBRATE = 3, 1, 2
+FEWEST_BY_HAND = TO_TRAIN + TO_VALIDATE + TO_CALIBRATE
+
+
+def too_few(found: str, fewest: int = FEWEST, more: str = "") -> InputError:
+    """The one thing that is said of too few scans.
+
+    Args:
+        found: How many there are, in words.
+        fewest: As many are needed.
+        more: What else could help.
+    """
+    problem = f"{found} are too few to train and calibrate"
+    return InputError(problem, f"Give at least {fewest} healthy ones; 30 are better. {more}")
 
 
 @dataclass(frozen=True)
@@ -39,10 +54,10 @@ class Split:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise InputError(f"{twice[0]} is in two parts of the split", "Every subject belongs to one part.")
-        if len(self.train) < 3 or len(self.validation) < 1 or len(self.calibration) < 2:
-            raise InputError(
-                "the split needs at least 3 scans to train, 1 to validate and 2 to calibrate", "Add healthy scans."
-            )
+        parts, needed = (self.train, self.validation, self.calibration), (TO_TRAIN, TO_VALIDATE, TO_CALIBRATE)
+        if any(len(part) < count for part, count in zip(parts, needed)):
+            shown = "at least {} scans to train, {} to validate and {} to calibrate".format(*needed)
+            raise InputError(f"the split needs {shown}", "Add healthy scans.")
 
     def names(self) -> tuple[str, ...]:
         """All scans of the split."""
@@ -102,7 +117,7 @@ class Split:
             if parts[other] != part:
                 where = f"{other} ({parts[other]}), {name} ({part})"
                 problem = f"{subjects[name]} has scans in two parts of the split: {where}"
-                raise InputError(problem, "Every subject belongs to one part. If they are two: --subjects file.")
+                raise InputError(problem, "Every subject belongs to one part. Say with --subjects whose a scan is.")
 
     @classmethod
     def automatic(
@@ -124,11 +139,10 @@ class Split:
         for name in sorted(names):
             groups.setdefault(subjects[name] if subjects else name, []).append(name)
         if len(groups) < FEWEST:
-            remedy = f"Give at least {FEWEST}."
             if len(groups) < len(names):
-                remedy += " If each file is of another subject, say --subjects file."
-                raise InputError(f"{len(names)} scans of {len(groups)} subjects are too few", remedy)
-            raise InputError(f"{len(names)} healthy scans are too few to train and calibrate", remedy)
+                more = "Where each file is of another subject, say --subjects file; else see --subjects."
+                raise too_few(f"{len(names)} scans of {len(groups)} subjects", FEWEST, more)
+            raise too_few(f"{len(names)} scans")
         ordered = list(groups.values())
         order = [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))]
         validation, calibration = max(1, len(order) // 10), max(to_calibrate, len(order) // 7)

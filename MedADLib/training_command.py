@@ -149,14 +149,17 @@ def usable_scans(
     from .calibration import fewest
     from .own_split import split_of_arrays
     from .scan_folder import find_scans
+    from .scan_subjects import doubts_about_subjects
     from .space_choice import chosen_space
     from .spaces import SPACES
-    from .split import Split
+    from .split import FEWEST, FEWEST_BY_HAND, Split
     from .training_checks import check_disk, check_scans
     from .training_data import bytes_to_prepare
     from .training_like import check_kind, split_of
 
-    scans = find_scans(args.healthy, args.only, args.subjects, args.healthy_label)
+    scans = find_scans(args.healthy, args.only, args.subjects, args.healthy_label, skip_bad=args.skip_bad)
+    for doubt in doubts_about_subjects(scans, args.subjects):
+        log.warning("%s", doubt)
     subjects = {name: source.subject for name, source in scans.items()}
     split, longest = Split.read(args.split) if args.split else None, args.size
     if like is not None:
@@ -167,7 +170,8 @@ def usable_scans(
         split.check_subjects(subjects)
         scans = {name: source for name, source in scans.items() if name in split.names()}
     progress.stage("checking scans", 0.0, 0.03)
-    usable = check_scans(scans, args.work / "checks.json", args.skip_bad, args.mixed, progress, args.prepare)
+    needed = FEWEST if split is None else FEWEST_BY_HAND
+    usable = check_scans(scans, args.work / "checks.json", args.skip_bad, args.mixed, progress, args.prepare, needed)
     kind, _ = chosen_space(usable, args.prepare, args.work, progress)
     if split is None:
         least = fewest(mirrored=SPACES[kind].symmetric)
@@ -176,8 +180,8 @@ def usable_scans(
     else:
         split = split.without(scans.keys() - usable.keys())
     kept = sum(file.stat().st_size for file in (args.work / "prepared").glob("*"))
-    needed = bytes_to_prepare(len(split.train + split.validation), kind, longest)
-    check_disk(args.work, needed + ROOM_FOR_WEIGHTS, kept)
+    room = bytes_to_prepare(len(split.train + split.validation), kind, longest)
+    check_disk(args.work, room + ROOM_FOR_WEIGHTS, kept)
     return usable, split
 
 

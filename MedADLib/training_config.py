@@ -46,10 +46,11 @@ CHOICES = (
            metavar="DIR"),
     Choice("output", Path, "the model file to write", metavar="NAME.medad", short="-o"),
     Choice("only", str, "pattern of the file names to take, such as '*_T1w.nii.gz'", metavar="PATTERN"),
-    Choice("subjects", str, "whose a scan is: sub-XX in its path, else folder, else file (auto); folder; or file",
-           "auto", allowed=("auto", "folder", "file")),
+    Choice("subjects", str, "whose a scan is: sub-XX in its path or the PatientID of DICOM files, else folder, else "
+           "file or each image of an NPZ file (auto); folder; or file", "auto", allowed=("auto", "folder", "file")),
     Choice("healthy-label", int, "label of the healthy images in NPZ files with labels"),
-    Choice("skip-bad", bool, "leave out scans that cannot be used, and copies, instead of refusing"),
+    Choice("skip-bad", bool, "leave out scans that cannot be used, copies, and pictures beside volumes, instead of "
+           "refusing"),
     Choice("mixed", bool, "train although the scans seem to be of different kinds"),
     Choice("split", Path, "JSON that says which scan is for what; else by chance, by subject, but NPZ files with "
            "arrays train_* and test_* keep their own split: the test images are only for medad compare and medad sweep",

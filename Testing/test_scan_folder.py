@@ -57,8 +57,11 @@ def test_pictures_are_scans_unless_there_are_volumes(tmp_path, caplog):
     touch(tmp_path, "b.png", "a.JPEG", "c.jpg", "notes.txt")
     assert list(find_scans(tmp_path)) == ["a", "b", "c"]
     touch(tmp_path, "scan.nii.gz")
+    with pytest.raises(InputError, match=r"3 pictures \(such as a\.JPEG\) beside 1 volumes.*--only.*--skip-bad"):
+        find_scans(tmp_path)
+    assert list(find_scans(tmp_path, only="*.nii.gz")) == ["scan"] and list(find_scans(tmp_path, only="*.png")) == ["b"]
     with caplog.at_level(logging.WARNING):
-        assert list(find_scans(tmp_path)) == ["scan"]
+        assert list(find_scans(tmp_path, skip_bad=True)) == ["scan"]
     assert "3 pictures beside the volumes" in caplog.text
 
 

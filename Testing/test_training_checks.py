@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from phantoms import head
 from plane_phantoms import radiograph
+from test_dicom import write_slice
 
 from MedADLib import scan_facts
 from MedADLib.errors import InputError
 from MedADLib.scan_folder import find_scans
+from MedADLib.split import FEWEST, Split
 from MedADLib.training_checks import check_disk, check_scans
 
 
@@ -117,6 +119,20 @@ def test_a_copy_in_another_file_type_is_found(folder, caplog):
     assert "twin: a copy of head-3. They are left out" in caplog.text
 
 
+def test_the_original_is_kept_and_not_its_copy(folder, caplog):
+    shutil.copy(folder / "head-3.nii.gz", folder / "copy.nii.gz")
+    (folder / "head-3.nii.gz").rename(folder / "original.nii.gz")
+    with pytest.raises(InputError, match="copy: a copy of original"):
+        check(folder)
+    with caplog.at_level(logging.WARNING):
+        kept = check(folder, skip_bad=True)
+    assert "original" in kept and "copy" not in kept
+    assert "They are left out; of copies, original stay" in caplog.text
+    scans = find_scans(folder)
+    record = folder.parent / "work" / "checks.json"
+    assert check_scans({name: scans[name] for name in sorted(scans, reverse=True)}, record, True).keys() == kept.keys()
+
+
 def test_files_that_cannot_be_used_are_all_named(folder):
     (folder / "head-1.nii.gz").write_bytes(b"half")
     (folder / "empty.nii").write_bytes(b"")
@@ -148,6 +164,31 @@ def test_fewer_than_three_scans_are_refused(folder):
         (folder / f"head-{number}.nii.gz").unlink()
     with pytest.raises(InputError, match="2 usable scans are too few"):
         check(folder)
+
+
+@pytest.mark.parametrize("count", [2, 5, 7])
+def test_too_few_scans_are_refused_in_the_same_words_before_and_after_they_are_looked_at(folder, count):
+    for number in range(count, 8):
+        (folder / f"head-{number}.nii.gz").unlink()
+    said = []
+    for refuse in (lambda: check(folder, fewest=FEWEST), lambda: Split.automatic(list(find_scans(folder)))):
+        with pytest.raises(InputError, match=f"{count} .*scans are too few to train and calibrate") as refused:
+            refuse()
+        said.append(refused.value.remedy)
+    assert said[0] == said[1] == "Give at least 8 healthy ones; 30 are better."
+
+
+def test_files_of_other_modalities_are_refused_unless_the_user_insists(tmp_path):
+    folder = tmp_path / "dicom"
+    folder.mkdir()
+    for number in range(9):
+        numbers = {"_0020_000e": f"1.2.{number}", "_0008_0018": f"1.9.{number}", "_0010_0020": f"P{number}"}
+        pixels = np.random.default_rng(number).integers(0, 1000, (20, 24)).astype(np.int16)
+        modality = "MR" if number < 6 else "CT"
+        write_slice(folder / f"{number}.dcm", pixels, (0, 0, 0), _0008_0060=modality, **numbers)
+    with pytest.raises(InputError, match="several modalities.*6 of MR, 3 of CT.*--mixed"):
+        check(folder)
+    assert len(check(folder, mixed=True)) == 9
 
 
 def test_a_scan_is_looked_at_once_until_it_changes(folder, monkeypatch):
