@@ -37,7 +37,9 @@ def run_on(wanted: str, work: Callable[[str], Result]) -> tuple[Result, str, lis
                 notes = [] if share == 1 else [f"{device} had little memory; computed in batches of 1/{1 / share:.0f}"]
                 return work(device), device, notes
         except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
+            pass
+        # Not before the error is gone, for its traceback holds on to the tensors.
+        torch.cuda.empty_cache()
     return work("cpu"), "cpu", [f"{device} had too little memory; computed on the CPU"]
 
 

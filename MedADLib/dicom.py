@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .dicom_header import DicomHeader
 from .errors import InputError
 from .reading import silenced
 from .volume import LPS_RAS, Volume
@@ -90,19 +91,10 @@ def _headers(folder: Path) -> list[Slice]:
 
 def _header(path: Path) -> Slice | None:
     """One file's header; None for what is no image slice."""
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    try:
-        with silenced():
-            reader.ReadImageInformation()
-    except RuntimeError:
+    header = DicomHeader.of(path)
+    if header is None:
         return None
-
-    def tag(key: str) -> str:
-        return reader.GetMetaData(key).strip(" \0") if reader.HasMetaDataKey(key) else ""
+    image, tag = header.image, header.tag
 
     def numbers(key: str, count: int) -> np.ndarray | None:
         try:
@@ -112,7 +104,7 @@ def _header(path: Path) -> Slice | None:
         return values if values.shape == (count,) and np.isfinite(values).all() else None
 
     localizer = "LOCALIZER" in tag("0008|0008").upper().split("\\")
-    if localizer or tag("0008|0016") in SEGMENTATION_CLASSES or reader.GetNumberOfComponents() != 1:
+    if localizer or tag("0008|0016") in SEGMENTATION_CLASSES or image.GetNumberOfComponents() != 1:
         return None
     return Slice(
         path=path,
@@ -121,8 +113,8 @@ def _header(path: Path) -> Slice | None:
         instance=tag("0008|0018"),
         patient=(tag("0010|0020"), tag("0010|0010")),
         modality=tag("0008|0060"),
-        size=reader.GetSize(),
-        spacing=reader.GetSpacing(),
+        size=image.GetSize(),
+        spacing=image.GetSpacing(),
         cosines=numbers("0020|0037", 6),
         position=numbers("0020|0032", 3),
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .reading import silenced
+from .dicom_header import DicomHeader
 
 # Two names of one kind of picture: computed and direct radiography, and what older devices write.
 RADIOGRAPH, RADIOGRAPHS = "CR/DX", ("CR", "DX", "DR", "RG")
@@ -40,30 +40,19 @@ class DicomTags:
 
 def tags_of(path: Path) -> DicomTags:
     """What the header of a file says; nothing if it is no image."""
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    try:
-        with silenced():
-            reader.ReadImageInformation()
-    except RuntimeError:
+    header = DicomHeader.of(path)
+    if header is None:
         return DicomTags()
-
-    def tag(key: str) -> str:
-        return reader.GetMetaData(key).strip(" \0") if reader.HasMetaDataKey(key) else ""
-
-    modality = tag("0008|0060").upper()
+    modality = header.tag("0008|0060").upper()
     if not MODALITY.fullmatch(modality):
         modality = ""
-    size = reader.GetSize()
+    size = header.image.GetSize()
     return DicomTags(
-        patient=tag("0010|0020"),
+        patient=header.tag("0010|0020"),
         modality=RADIOGRAPH if modality in RADIOGRAPHS else modality,
-        series=tag("0020|000e"),
+        series=header.tag("0020|000e"),
         frames=size[2] if len(size) > 2 else 1,
-        placed=reader.HasMetaDataKey("0020|0032"),
+        placed=header.has("0020|0032"),
     )
 
 

@@ -33,10 +33,7 @@ def slices_at_once(device: str) -> int:
     Args:
         device: ``cpu``, ``cuda`` or ``cuda:N``.
     """
-    if device == "cpu":
-        return SLICES_ON_CPU
-    fits = _share.get() * SLICES_PART * _free(device) / BYTES_A_SLICE
-    return int(min(max(fits, 1), MOST_SLICES))
+    return SLICES_ON_CPU if device == "cpu" else _fitting(device, SLICES_PART, BYTES_A_SLICE, MOST_SLICES)
 
 
 def places_at_once(device: str) -> int:
@@ -45,10 +42,12 @@ def places_at_once(device: str) -> int:
     Args:
         device: ``cpu``, ``cuda`` or ``cuda:N``.
     """
-    if device == "cpu":
-        return PLACES_ON_CPU
-    fits = _share.get() * PLACES_PART * _free(device) / BYTES_A_PLACE
-    return int(min(max(fits, 1), MOST_PLACES))
+    return PLACES_ON_CPU if device == "cpu" else _fitting(device, PLACES_PART, BYTES_A_PLACE, MOST_PLACES)
+
+
+def _fitting(device: str, part: float, bytes_each: float, most: int) -> int:
+    """How many fit into a part of a GPU's free memory; at least one."""
+    return int(min(max(_share.get() * part * _free(device) / bytes_each, 1), most))
 
 
 def _free(device: str) -> float:

@@ -6,10 +6,7 @@ two copies of a slice, changed in brightness, sharpness and noise, must agree at
 places (dense contrastive learning, Wang et al. 2021, with the InfoNCE loss of van den Oord et al. 2018). The features
 then tell structure rather than brightness, and travel in the model file.
 
-What that is worth, measured on simulated lesions in four brains that nothing was trained on, all with the same
-reconstructions of a squared-error autoencoder: pixel AUROC 0.54 and AP 0.017 of the squared error, 0.57 and 0.018 of
-the perceptual error with random weights, 0.80 and 0.065 after 150 steps of 8 slices of 8 other brains; 1.0 % of the
-pixels are of lesions.
+What that is worth stands in docs/RESULTS.md: the same autoencoder with the squared error and with the perceptual one.
 """
 
 from __future__ import annotations
