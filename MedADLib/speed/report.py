@@ -124,7 +124,8 @@ def draw_growth(rows: Sequence[Growth], path: Path) -> None:
         axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        if number == 0:
+            axes.legend(fontsize=8)
     figure.savefig(path, dpi=100)
 
 
