@@ -49,6 +49,10 @@ class Progress:
         """
         return self._stopwatch.timed(part)
 
+    def credit(self, part: str, seconds: float) -> None:
+        """Count seconds of the present stage for a part that was timed elsewhere, see `lanes`."""
+        self._stopwatch.credit(part, seconds)
+
     def stage(self, name: str, start: float, stop: float, message: str = "") -> None:
         """Begin a stage that covers the fractions `start` to `stop` of the whole job.
 

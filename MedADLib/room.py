@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-SLICES_ON_CPU = 8
+SLICES_ON_CPU = 4
 PLACES_ON_CPU = 1 << 15
 MOST_SLICES, MOST_PLACES = 1024, 1 << 22
 # Of the free memory, for slices and for the codes of restorations; the rest is for what torch and others need besides.

@@ -11,7 +11,8 @@ from toy_codes import random_networks, toy_parameters
 
 from MedADLib.entries import from_json
 from MedADLib.errors import Cancelled, ModelError
-from MedADLib.methods.latent_restoration import LatentRestoration, LatentRestorationParameters
+from MedADLib.methods.latent_restoration import LatentRestoration
+from MedADLib.methods.latent_restoration_parameters import LatentRestorationParameters
 from MedADLib.methods.volume_restoration import VolumeRestoration, VolumeRestorationParameters
 from MedADLib.progress import Progress
 

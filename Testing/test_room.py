@@ -7,7 +7,7 @@ import torch
 
 from MedADLib import device, room
 from MedADLib.device import run_on
-from MedADLib.room import places_at_once, slices_at_once, with_share
+from MedADLib.room import SLICES_ON_CPU, places_at_once, slices_at_once, with_share
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_gpu_takes_what_fits_into_its_free_memory(gpu, monkeypatch):
         (50, "cuda:0", "", [50]),
         (12, "cuda:0", "1/4", [50, 12]),
         (3, "cuda:0", "1/16", [50, 12, 3]),
-        (0, "cpu", "computed on the CPU", [50, 12, 3, 8]),
+        (0, "cpu", "computed on the CPU", [50, 12, 3, SLICES_ON_CPU]),
     ],
 )
 def test_too_little_memory_means_smaller_batches_and_at_last_the_cpu(gpu, fits, ends_on, note, tries):

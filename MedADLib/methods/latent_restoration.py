@@ -5,104 +5,48 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from ..entries import added
-from ..networks.pixel_error import check_centres
+from ..lanes import side_by_side
 from ..networks.prior import CodePrior, likelihood_of
 from ..networks.vqvae import VQVAE
 from ..precision import decodes_faster
 from ..progress import Progress
 from ..slices import examined_slices
+from .latent_restoration_parameters import LatentRestorationParameters
 from .method import Restoration
 from .resampling import Sampler, resample_codes, sampler_for
-from .slicewise import load_network, network_tensors, slice_batches, with_prefix
+from .skipped_slices import fill_in, looked_at
+from .slicewise import load_network, network_tensors, slice_batch, slice_batches, slice_groups, with_prefix
 
-# Of the time that some slices take.
+# Of the time that a few slices take.
 DRAWING = 0.4
 # Restorations S in fast mode.
 FAST_SAMPLES = 5
 
 
-@dataclass(frozen=True)
-class LatentRestorationParameters:
-    """Settings of networks and restoration.
+@dataclass(frozen=True, eq=False)
+class _Restored:
+    """What was made of a few slices.
 
     Attributes:
-        size: Slice size (Y, X).
-        channels: VQ-VAE channels; every level halves the grid.
-        residual_layers: Residual units of each level.
-        codes: Codebook size K.
-        width: Length of a code vector.
-        prior_width: Token width of the prior.
-        prior_layers: Its blocks.
-        prior_heads: Its attention heads.
-        restoration_nll: λ of restoration in nats; codes less likely than this are drawn anew.
-        sample_nll: λ of the sample score in nats.
-        samples: Restorations S of each slice.
-        sharpness: k of the weights softmax(k / mean residual).
-        error: Of a pixel: "l1", or "categorical", the cross-entropy of intensity classes, see `PixelError`.
-        centres: Intensities of the classes of a categorical error; the first is 0, the class of the background.
-        mask: Which codes are unlikely: "static", judged once, given the scan's own codes; "dynamic", judged again
-            given the restored codes before them.
+        score: (n, Y, X).
+        picture: The weighted mean of the restorations, (n, Y, X).
+        sample_score: Their part of the scan's score.
+        redrawn: Codes that were drawn anew.
+        changed: Of the codes of a restoration, how many are others than the scan's, in the mean of the restorations.
+        different: Different restorations.
     """
 
-    size: tuple[int, ...] = (160, 160)
-    channels: tuple[int, ...] = (32, 64, 128)
-    residual_layers: int = 2
-    codes: int = 128
-    width: int = 64
-    prior_width: int = 128
-    prior_layers: int = 6
-    prior_heads: int = 4
-    restoration_nll: float = 1e9
-    sample_nll: float = 1e9
-    samples: int = 15
-    sharpness: float = 3.0
-    error: Literal["l1", "categorical"] = added("l1")
-    centres: tuple[float, ...] = added(())
-    mask: Literal["static", "dynamic"] = added("static")
-
-    dimensions: ClassVar[int] = 2
-
-    def __post_init__(self) -> None:
-        levels = len(self.channels)
-        if (
-            len(self.coded) != self.dimensions
-            or not 1 <= levels <= 6
-            or any(n % (1 << levels) or not 0 < n <= 1024 for n in self.coded)
-        ):
-            raise ValueError(f"the size must be {self.dimensions}-D and divisible by 2 to the number of levels")
-        numbers = (*self.channels, self.residual_layers, self.codes, self.width, self.prior_width, self.prior_layers)
-        if min(numbers) < 1 or self.prior_heads < 1 or self.prior_width % self.prior_heads:
-            raise ValueError("network sizes must be positive, the prior's width divisible by its heads")
-        # A model file names these sizes: networks must not take more memory than the file could ever fill.
-        if max(self.channels) > 512 or self.residual_layers > 8 or self.codes > 4096 or self.width > 1024:
-            raise ValueError("at most 512 channels, 8 residual layers, 4096 codes and a code width of 1024 are allowed")
-        if self.prior_width > 1024 or self.prior_layers > 32 or math.prod(self.grid) > 1 << 14:
-            raise ValueError("at most a prior width of 1024, 32 layers and 16384 codes of a scan are allowed")
-        positive = self.sharpness > 0 and self.restoration_nll >= 0 and self.sample_nll >= 0
-        if not 0 < self.samples <= 1000 or not positive:
-            raise ValueError("samples must be 1 to 1000, sharpness positive, thresholds not negative")
-        check_centres(self.error, self.centres)
-
-    @property
-    def coded(self) -> tuple[int, ...]:
-        """Shape of what is turned into codes."""
-        return self.size
-
-    @property
-    def grid(self) -> tuple[int, ...]:
-        """Code grid (h, w)."""
-        return tuple(n >> len(self.channels) for n in self.coded)
-
-    @property
-    def further(self) -> tuple[int, ...]:
-        """How many places back the codes lie that the prior is shown besides the one before."""
-        return ()
+    score: np.ndarray
+    picture: np.ndarray
+    sample_score: float
+    redrawn: int
+    changed: float
+    different: int
 
 
 class LatentRestoration:
@@ -177,57 +121,97 @@ class LatentRestoration:
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()
         reduced = decodes_faster(device) if self.reduced is None else self.reduced
-        score, restored = np.zeros(image.shape, np.float32), np.where(mask, image, 0).astype(np.float32)
         unit = 1.0 if p.error == "categorical" else float(image[mask].std()) + 1e-6
-        sample_score, redrawn, changed, distinct, slices = 0.0, 0, 0.0, 0, 0
-        limit, total = None if p.mask == "static" else p.restoration_nll, len(examined_slices(mask))
-        with torch.inference_mode():
-            for chosen, batch, positions in slice_batches(image, mask, device, progress, unit=self.unit):
-                with progress.timed("encode"):
-                    codes = self.vqvae.encode(batch, positions).flatten(1)
-                with progress.timed("nll"):
-                    logits, cache = self.prior.fill(codes, positions)
-                    counted = torch.from_numpy(self._counted(mask[chosen])).to(device)
-                    nll = torch.where(counted, likelihood_of(logits, codes), 0)
-                    unlikely = nll > p.restoration_nll
-                    sample_score += float(torch.where(nll > p.sample_nll, nll, 0).double().sum())
-                with progress.timed("restore"):
-                    copies = resample_codes(
-                        self.prior,
-                        codes,
-                        positions,
-                        unlikely if limit is None else counted,
-                        logits,
-                        cache,
-                        p.samples,
-                        (seed, chosen.tolist()),
-                        self._teller(progress, slices, slices + DRAWING * len(chosen), total),
-                        limit,
-                        self.sampler,
-                    ).view(len(chosen), -1, codes.shape[1])
-                    redrawn += int(unlikely.sum())
-                    changed += float((copies != codes[:, None]).sum(-1).float().mean(1).sum())
-                for row, index in enumerate(chosen):
-                    ends = (slices + DRAWING * len(chosen) + (1 - DRAWING) * n for n in (row, row + 1))
-                    told = self._teller(progress, *ends, total)
-                    different, counts = torch.unique(copies[row], dim=0, return_counts=True)
-                    distinct += len(counts)
-                    with progress.timed("decode"):
-                        decoded = self._decoded(different, positions[row : row + 1], reduced, told)
-                        restored[index], score[index] = self._compare(decoded, counts, batch[row], unit)
-                slices += len(chosen)
-        facts = {f"codes_redrawn_per_{self.unit}": redrawn / max(slices, 1), f"{self.unit}s": slices}
+        examined = examined_slices(mask)
+        used = looked_at(examined, p.slice_step)
+        groups, total = slice_groups(used, device), len(used)
+
+        def described(done: float) -> str:
+            return f"restoring {self.unit} {min(int(done * total) + 1, total)} of {total}"
+
+        parts = side_by_side(
+            groups,
+            lambda chosen, told: self._restored(image, mask, chosen, unit, reduced, seed, device, told),
+            progress,
+            described,
+            [len(chosen) for chosen in groups],
+            device,
+        )
+        score, change = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+        for chosen, part in zip(groups, parts):
+            score[chosen], change[chosen] = part.score, part.picture - image[chosen]
+        # The change is smoother across slices than the picture, whose own edges stay where they are.
+        fill_in(score, used, examined)
+        fill_in(change, used, examined)
+        redrawn = sum(part.redrawn for part in parts)
+        facts = {f"codes_redrawn_per_{self.unit}": redrawn / max(total, 1), f"{self.unit}s": total}
         if redrawn:
             facts |= {
                 "restorations_drawn": p.samples,
-                f"codes_changed_per_{self.unit}": changed / slices,
-                f"restorations_per_{self.unit}": distinct / slices,
+                f"codes_changed_per_{self.unit}": sum(part.changed for part in parts) / total,
+                f"restorations_per_{self.unit}": sum(part.different for part in parts) / total,
                 "mask": p.mask,
                 "sampler": sampler_for(self.sampler, device),
                 "decoder": "bfloat16" if reduced else "float32",
             }
-        restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
+        if p.slice_step > 1:
+            facts["slice_step"] = p.slice_step
+        restored = np.where(mask, np.maximum(image + change, 0), 0).astype(np.float32)
+        sample_score = sum(part.sample_score for part in parts) * len(examined) / max(total, 1)
         return Restoration(np.where(mask, score, 0).astype(np.float32), restored, sample_score, facts)
+
+    @torch.inference_mode()
+    def _restored(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        chosen: np.ndarray,
+        unit: float,
+        reduced: bool,
+        seed: int,
+        device: str,
+        progress: Progress,
+    ) -> _Restored:
+        """A few slices of a scan."""
+        p, (batch, positions) = self.parameters, slice_batch(image, chosen, device)
+        dynamic = p.mask == "dynamic"
+        with progress.timed("encode"):
+            codes = self.vqvae.encode(batch, positions).flatten(1)
+        with progress.timed("nll"):
+            logits, cache = self.prior.fill(codes, positions)
+            counted = torch.from_numpy(self._counted(mask[chosen])).to(device)
+            nll = torch.where(counted, likelihood_of(logits, codes), 0)
+            unlikely = nll > p.restoration_nll
+            sample_score = float(torch.where(nll > p.sample_nll, nll, 0).double().sum())
+        with progress.timed("restore"):
+            copies = resample_codes(
+                self.prior,
+                codes,
+                positions,
+                counted if dynamic else unlikely,
+                logits,
+                cache,
+                p.samples,
+                (seed, chosen.tolist()),
+                lambda done: progress.update(DRAWING * done),
+                p.restoration_nll if dynamic else None,
+                self.sampler,
+            ).view(len(chosen), -1, codes.shape[1])
+            redrawn = int(unlikely.sum())
+            changed = float((copies != codes[:, None]).sum(-1).float().mean(1).sum())
+        compared, distinct = [], 0
+        for row, of_slice in enumerate(copies):
+
+            def told(done: float, row: int = row) -> None:
+                progress.update(DRAWING + (1 - DRAWING) * (row + done) / len(chosen))
+
+            with progress.timed("decode"):
+                different, counts = torch.unique(of_slice, dim=0, return_counts=True)
+                decoded = self._decoded(different, positions[row : row + 1], reduced, told)
+                compared.append(self._compare(decoded, counts, batch[row], unit))
+            distinct += len(counts)
+        pictures, scores = (np.stack(parts) for parts in zip(*compared))
+        return _Restored(scores, pictures, sample_score, redrawn, changed, distinct)
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
         """Negative log-likelihood of the codes that hold brain, in nats, (n,); λ is a percentile of these."""
@@ -249,15 +233,6 @@ class LatentRestoration:
     def _counted(self, masks: np.ndarray) -> np.ndarray:
         """Codes that may be drawn anew and add to the sample score, bool (n, length): those of whole slices."""
         return np.ones((len(masks), self.prior.length), bool)
-
-    def _teller(self, progress: Progress, start: float, stop: float, total: int) -> Callable[[float], None]:
-        """What is told how far some work is, in [0, 1], that leads from `start` to `stop` slices of `total`."""
-
-        def told(done: float) -> None:
-            at = start + (stop - start) * done
-            progress.update(at / total, f"restoring {self.unit} {min(int(at) + 1, total)} of {total}")
-
-        return told
 
     def _decoded(
         self, codes: torch.Tensor, position: torch.Tensor, reduced: bool, told: Callable[[float], None]

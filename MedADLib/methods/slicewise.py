@@ -62,14 +62,25 @@ def slice_batches(
     Yields:
         Slice indices (n,), images (n, 1, Y, X), positions (n,).
     """
-    used, positions = examined_slices(mask), slice_positions(len(mask))
-    together = slices_at_once(device)
-    for first in range(0, len(used), together):
-        chosen = used[first : first + together]
+    groups = slice_groups(examined_slices(mask), device)
+    total, before = sum(map(len, groups)), 0
+    for chosen in groups:
         if progress is not None:
-            progress.update(start + (stop - start) * first / len(used), f"{unit} {first + 1} of {len(used)}")
-        batch = torch.from_numpy(image[chosen].astype(np.float32))[:, None]
-        yield chosen, brought(batch, device), brought(torch.from_numpy(positions[chosen]), device)
+            progress.update(start + (stop - start) * before / total, f"{unit} {before + 1} of {total}")
+        before += len(chosen)
+        yield chosen, *slice_batch(image, chosen, device)
+
+
+def slice_groups(used: np.ndarray, device: str) -> list[np.ndarray]:
+    """Slice indices (n,) a few at a time, as many as go through a device together."""
+    together = slices_at_once(device)
+    return [used[first : first + together] for first in range(0, len(used), together)]
+
+
+def slice_batch(image: np.ndarray, chosen: np.ndarray, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Slices (n, 1, Y, X) of a prepared scan (Z, Y, X) on a device, and their positions (n,)."""
+    batch = torch.from_numpy(image[chosen].astype(np.float32))[:, None]
+    return brought(batch, device), brought(torch.from_numpy(slice_positions(len(image))[chosen]), device)
 
 
 def brought(tensor: torch.Tensor, device: str) -> torch.Tensor:

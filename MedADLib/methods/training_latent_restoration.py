@@ -18,7 +18,8 @@ from ..progress import Progress
 from ..slices import Slices
 from ..training import Plan, fit
 from ..training_data import HealthyData
-from .latent_restoration import LatentRestoration, LatentRestorationParameters
+from .latent_restoration import LatentRestoration
+from .latent_restoration_parameters import LatentRestorationParameters
 from .training_classes import with_classes
 from .wishes import with_wishes
 

@@ -15,7 +15,8 @@ import torch
 
 from ..progress import Progress
 from ..whole_volumes import coarse_scan, resized
-from .latent_restoration import LatentRestoration, LatentRestorationParameters
+from .latent_restoration import LatentRestoration
+from .latent_restoration_parameters import LatentRestorationParameters
 from .method import Restoration
 
 
