@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 EXTRA_COMMANDS = {
     "train": ("training_command", "train a model on healthy scans"),
+    "calibrate": ("calibrate_command", "measure a model's numbers anew, on your own healthy scans"),
     "sweep": ("sweep_command", "choose an autoencoder's latent size and draw the curve"),
     "compare": ("comparison", "compare models on simulated lesions, or on abnormal 2-D images"),
     "view": ("view_command", "show results in a web browser"),

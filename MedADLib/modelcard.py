@@ -43,6 +43,7 @@ def model_card(model: Model) -> str:
         "- No scan is in two parts.",
         "",
         "## Calibration",
+        *_calibrated_on(model),
         f"- {reference.count} held-out healthy scans; no p-value is below {reference.smallest_p:.3f}.",
         f"- Largest anomaly value in each, in healthy spreads: {largest}.",
         *_sizes(model),
@@ -57,9 +58,17 @@ def model_card(model: Model) -> str:
         "",
         "## Limits",
         f"- Other contrasts, ages, scanners{LOOKS_UNUSUAL[model.template.kind]} look unusual; runs warn of it.",
-        "- With few calibration scans the p-values are coarse. For your own scanner, train on your own healthy scans.",
+        "- With few calibration scans the p-values are coarse. For your own scanner, calibrate or train on your own "
+        "healthy scans.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _calibrated_on(model: Model) -> list[str]:
+    """What `medad calibrate` used, if that made the file."""
+    if (later := model.training.get("calibrated_on")) is None:
+        return []
+    return [f"- Scans of {later['data']}: {', '.join(later['scans'])}."]
 
 
 def _sizes(model: Model) -> list[str]:

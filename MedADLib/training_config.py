@@ -150,7 +150,7 @@ def settled(args: argparse.Namespace) -> argparse.Namespace:
         raise InputError(f"{args.config} is for the method {method!a:.80}, not for {args.method}", remedy)
     given = {key.replace("-", "_"): value for key, value in content.items()}
     refuse_unknown(given, [choice.key for choice in CHOICES] + [EXTRA], str(args.config))
-    found = vars(args) | {EXTRA: dict(extra) | _settings(args.set)}
+    found = vars(args) | {EXTRA: dict(extra) | settings_of(args.set)}
     for choice in CHOICES:
         filed = _value(choice, given[choice.key], args.config) if choice.key in given else choice.default
         if found[choice.key] is None:
@@ -210,7 +210,7 @@ def _value(choice: Choice, value: object, file: Path) -> object:
     return float(value) if choice.kind is float else value
 
 
-def _settings(written: Iterable[str]) -> dict[str, object]:
+def settings_of(written: Iterable[str]) -> dict[str, object]:
     """Settings written as NAME=VALUE; the value is JSON, or else text."""
     found = {}
     for text in written:

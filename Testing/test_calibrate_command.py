@@ -1,0 +1,105 @@
+"""``medad calibrate``: the same networks, other settings and other healthy scans, and nothing judged on what it knows."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from phantoms import ToyModels, head, one_thread, toy_models  # noqa: F401
+
+from MedADLib import cli, detect, load_model
+
+
+@pytest.fixture(scope="module")
+def toy(one_thread) -> Iterator[ToyModels]:  # noqa: F811
+    return toy_models()
+
+
+@pytest.fixture(scope="module")
+def own_scans(tmp_path_factory) -> Path:
+    """Healthy scans of a lab of its own, of names that no model knows."""
+    folder = tmp_path_factory.mktemp("own")
+    for number in range(4):
+        head(80 + number)[0].write(folder / f"lab-{number}_T1w.nii.gz")
+    return folder
+
+
+def calibrated(toy: ToyModels, output: Path, healthy: Path, *more: str, method: str = "latent_restoration") -> int:
+    words = ["calibrate", toy.models[method], "--healthy", healthy, "-o", output, "--device", "cpu", *more]
+    return cli.main([str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def here(toy, own_scans, tmp_path_factory) -> Path:
+    """The toy model, calibrated on the lab's scans."""
+    output = tmp_path_factory.mktemp("models") / "here.medad"
+    assert calibrated(toy, output, own_scans, "--data-note", "our scanner") == 0
+    return output
+
+
+def test_the_networks_stay_and_the_numbers_are_those_of_the_new_scans(toy, here):
+    before, after = load_model(toy.models["latent_restoration"]), load_model(here)
+    ours, theirs = before.method.tensors(), after.method.tensors()
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    assert after.method.parameters == before.method.parameters and after.name == "here"
+    assert after.calibration.reference.count == 4
+    assert not np.array_equal(after.calibration.places.mean, before.calibration.places.mean)
+    assert after.training["split"] == before.training["split"]
+    assert after.training["calibrated_on"]["scans"] == [f"lab-{number}_T1w" for number in range(4)]
+    assert "our scanner: lab-0_T1w" in after.card
+
+
+def test_a_scan_of_the_new_scanner_is_judged_by_its_own_kind(here):
+    scores = load_model(here).calibration.reference.sample_scores
+    found = detect(head(90)[0], load_model(here))
+    assert found.p_value == (1 + (np.asarray(scores) >= found.score).sum()) / (1 + len(scores))
+
+
+def test_on_its_own_folder_a_model_uses_the_calibration_scans_only(toy, tmp_path, capsys):
+    assert calibrated(toy, tmp_path / "again.medad", toy.healthy) == 0
+    said = capsys.readouterr()
+    assert "calibrated on " in said.out
+    before, after = load_model(toy.models["latent_restoration"]), load_model(tmp_path / "again.medad")
+    assert after.training["calibrated_on"]["scans"] == sorted(before.training["split"]["calibration"])
+    assert "passed over" in said.err
+    for ours, theirs in zip(before.calibration.tensors().values(), after.calibration.tensors().values()):
+        assert np.allclose(ours, theirs, rtol=1e-3, atol=1e-5), "the same scans and settings give the same numbers"
+
+
+def test_settings_threshold_pooling_and_words_can_be_changed(toy, own_scans, tmp_path):
+    more = ["--set", "samples=2", "--set", "restoration_nll=1.5", "--threshold", "0.5ml", "--average-mm", "20"]
+    words = ["--description", "Brains of our lab", "--model-version", "2.0.0"]
+    assert calibrated(toy, tmp_path / "other.medad", own_scans, *more, *words) == 0
+    model = load_model(tmp_path / "other.medad")
+    assert (model.method.parameters.samples, model.method.parameters.restoration_nll) == (2, 1.5)
+    assert str(model.calibration.reference.threshold) == "0.5ml" and model.calibration.pooling.average_mm == 20
+    assert (model.description, model.version) == ("Brains of our lab", "2.0.0")
+    assert "samples = 2" in model.card and "2.0.0" in model.card
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--set", "prior_width=64"], "other networks would be needed for prior_width"),
+        (["--set", "sample=3"], "unknown setting 'sample'"),
+        (["--set", "samples=0"], "samples must be 1 to 1000"),
+        (["--set", "samples"], "is no NAME=VALUE"),
+        (["--threshold", "a lot"], "a lot"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_scans_are_examined(toy, own_scans, tmp_path, capsys, more, said):
+    assert calibrated(toy, tmp_path / "no" / "model.medad", own_scans, *more) != 0
+    assert said in capsys.readouterr().err and not (tmp_path / "no").exists()
+
+
+def test_too_few_scans_and_a_bad_name_are_refused(toy, own_scans, tmp_path, capsys):
+    (tmp_path / "few").mkdir()
+    shutil.copy(own_scans / "lab-0_T1w.nii.gz", tmp_path / "few")
+    assert calibrated(toy, tmp_path / "model.medad", tmp_path / "few") != 0
+    assert "1 usable scans are too few" in capsys.readouterr().err
+    assert calibrated(toy, tmp_path / "model.zip", own_scans) != 0
+    assert "cannot be a model's name" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.medad"))
