@@ -1,4 +1,4 @@
-"""``medad calibrate``: the same networks, other settings and other healthy scans, and nothing judged on what it knows."""
+"""``medad calibrate``: the same networks, other settings and healthy scans, and nothing judged on what it knows."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..modelfile import load_model
     from ..progress import Progress
     from .report import Measured, write_report
-    from .sampler_race import race
+    from .sampler_race import as_published, race
     from .scaling import growth
     from .standard_scan import standard_scan
     from .whole_runs import cold_command, warm_worker
@@ -68,7 +68,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     image, mask = scan.prepared.image, scan.prepared.mask
     if "samplers" in what:
         progress.stage("samplers", 0.05, 0.4)
-        measured.race = race(model.method, image, mask, scan.lesion, args.runs, not args.no_monai, progress)
+        published = as_published(model.method)
+        measured.race = race(published, image, mask, scan.lesion, args.runs, not args.no_monai, progress)
     if "runs" in what:
         progress.stage("whole detections", 0.4, 0.7)
         with tempfile.TemporaryDirectory() as folder:

@@ -14,9 +14,11 @@ from ..networks.prior import Cache, likelihood_of
 from ..progress import Progress
 from ..slices import examined_slices, slice_positions
 from .rivals import monai_samples, reevaluated
-from .timing import Seconds, timed
+from .timing import Seconds, cores, timed
 
 TOGETHER = 8
+# Restorations S of the paper.
+PUBLISHED_SAMPLES = 15
 SEED = 0
 # Of the places that a plain re-evaluation looks at; each takes as long as any other.
 PLACES = 10
@@ -72,6 +74,12 @@ class Race:
     share: str
 
 
+def as_published(method: LatentRestoration, **settings) -> LatentRestoration:
+    """The method with as many restorations as the paper has, and with other settings."""
+    parameters = replace(method.parameters, **{"samples": PUBLISHED_SAMPLES} | settings)
+    return type(method)(parameters, method.vqvae, method.prior)
+
+
 def coded(method: LatentRestoration, image: np.ndarray, numbers: np.ndarray) -> Coded:
     """Encode slices of a prepared scan (Z, Y, X) and have the prior judge them."""
     positions = torch.from_numpy(slice_positions(len(image))[numbers])
@@ -102,10 +110,10 @@ def race(
     monai: bool = True,
     progress: Progress | None = None,
 ) -> list[Race]:
-    """Time every way on slices with lesion and on slices without.
+    """Time every way on slices with lesion and on slices without, each on one core, as in a restoration on a CPU.
 
     Args:
-        method: Trained, on the CPU.
+        method: Trained, on the CPU; its own number of restorations is drawn.
         image: A prepared scan, (Z, Y, X).
         mask: Its brain.
         lesion: Its lesion.
@@ -123,7 +131,7 @@ def race(
     used, sizes = examined_slices(mask), lesion.reshape(len(lesion), -1).sum(axis=1)
     kinds = {"lesion": used[sizes[used] >= SMALLEST_LESION], "normal": used[sizes[used] == 0]}
     kinds = {name: spread(numbers, TOGETHER) for name, numbers in kinds.items() if len(numbers)}
-    with torch.inference_mode():
+    with torch.inference_mode(), cores(1):
         for number, (name, numbers) in enumerate(kinds.items()):
             slices = coded(method, image, numbers)
             ways = _ways(method, slices, runs, monai)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ..detection import Settings, detect
 from ..methods.latent_restoration import LatentRestoration
@@ -15,7 +14,8 @@ from ..progress import Progress
 from ..registration import resample
 from ..slices import examined_slices
 from ..volume import Volume
-from .sampler_race import spread
+from .sampler_race import as_published, spread
+from .timing import cores
 
 SLICES = (10, 50, 100, 200)
 SAMPLES = (1, 5, 10, 15, 30)
@@ -79,7 +79,7 @@ def _points(
     method = model.method
 
     def restored(count: int | None = None, threads: int | None = None, **settings) -> Measure:
-        changed = type(method)(replace(method.parameters, **settings), method.vqvae, method.prior)
+        changed = as_published(method, **settings)
         return lambda: _restored(changed, *some_slices(image, mask, count or FEW), threads)
 
     for count in SLICES:
@@ -112,14 +112,11 @@ def some_slices(image: np.ndarray, mask: np.ndarray, count: int) -> tuple[np.nda
 def _restored(
     method: LatentRestoration, image: np.ndarray, mask: np.ndarray, threads: int | None
 ) -> tuple[dict[str, float], float]:
-    before, progress = torch.get_num_threads(), Progress()
-    torch.set_num_threads(threads or before)
-    try:
+    progress = Progress()
+    with cores(threads):
         progress.stage("rest", 0.0, 1.0)
         facts = method.restore(image, mask, progress=progress).facts
         progress.finish()
-    finally:
-        torch.set_num_threads(before)
     return progress.seconds, facts[f"codes_redrawn_per_{method.unit}"]
 
 

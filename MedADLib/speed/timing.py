@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+import torch
 
 
 @dataclass(frozen=True)
@@ -47,3 +50,14 @@ def timed(work: Callable[[], object], runs: int) -> Seconds:
         work()
         found.append(time.perf_counter() - begin)
     return Seconds.of(found)
+
+
+@contextmanager
+def cores(count: int | None) -> Iterator[None]:
+    """Within this, torch computes on so many cores; None leaves it as it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,90 @@
+"""A quick look restores some slices only: what lies between is interpolated, and the score is for all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from phantoms import one_thread  # noqa: F401
+from scipy.interpolate import interp1d
+from toy_codes import random_networks, toy_parameters
+
+from MedADLib.methods.latent_restoration import LatentRestoration
+from MedADLib.methods.skipped_slices import fill_in, looked_at
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+SLICES = 9
+
+
+@pytest.fixture(scope="module")
+def method() -> LatentRestoration:
+    return random_networks(LatentRestoration, toy_parameters(restoration_nll=2.0, sample_nll=2.0, samples=3))
+
+
+def stepping(method: LatentRestoration, step: int) -> LatentRestoration:
+    return type(method)(replace(method.parameters, slice_step=step), method.vqvae, method.prior)
+
+
+def scan(method: LatentRestoration, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    mask = np.zeros((SLICES, *method.parameters.size), bool)
+    mask[1:-1, 2:-2, 3:-2] = True
+    return np.where(mask, np.random.default_rng(seed).random(mask.shape) + 0.2, 0).astype(np.float32), mask
+
+
+@pytest.mark.parametrize(
+    ("examined", "step", "expected"),
+    [
+        (range(3, 10), 1, range(3, 10)),
+        (range(3, 10), 2, [3, 5, 7, 9]),
+        (range(3, 11), 3, [3, 6, 9, 10]),
+        ([4], 3, [4]),
+        ([], 2, []),
+    ],
+)
+def test_the_first_and_the_last_slice_are_always_looked_at(examined, step, expected):
+    assert looked_at(np.array(list(examined), int), step).tolist() == list(expected)
+
+
+def test_between_two_slices_values_are_interpolated_as_scipy_does():
+    examined = np.array([2, 3, 4, 5, 8, 9, 10])
+    used = looked_at(examined, 3)
+    values = np.random.default_rng(1).random((12, 3, 4)).astype(np.float32)
+    expected = interp1d(used, values[used], axis=0)(examined)
+    before = values.copy()
+    fill_in(values, used, examined)
+    assert np.allclose(values[examined], expected, atol=1e-6)
+    others = np.setdiff1d(np.arange(12), examined)
+    assert np.array_equal(values[others], before[others])
+
+
+def test_slices_that_are_looked_at_are_restored_as_ever(method):
+    image, mask = scan(method)
+    whole, quick = method.restore(image, mask, seed=3), stepping(method, 2).restore(image, mask, seed=3)
+    assert np.allclose(quick.score[1:-1:2], whole.score[1:-1:2], atol=1e-5)
+    assert np.allclose(quick.restored[1:-1:2], whole.restored[1:-1:2], atol=1e-5)
+    assert (quick.facts["slices"], quick.facts["slice_step"]) == (4, 2) and "slice_step" not in whole.facts
+
+
+def test_slices_between_have_their_neighbours_change_and_score(method):
+    image, mask = scan(method)
+    quick = stepping(method, 2).restore(image, mask, seed=3)
+    change = quick.restored - image
+    free = quick.restored[1:4].min(axis=0) > 0
+    assert np.allclose(change[2][free], (change[1] + change[3])[free] / 2, atol=1e-6) and free.any()
+    assert np.allclose(quick.score[2], (quick.score[1] + quick.score[3]) / 2, atol=1e-6)
+    assert (quick.score[~mask] == 0).all() and (quick.restored[~mask] == 0).all()
+
+
+def test_the_scans_score_counts_what_was_left_out_as_if_it_were_like_the_rest(method):
+    image, mask = scan(method)
+    same = image[1].copy()
+    image[1:-1] = same
+    whole, quick = method.restore(image, mask), stepping(method, 3).restore(image, mask)
+    assert whole.sample_score > 0 and quick.sample_score == pytest.approx(whole.sample_score, rel=0.2)
+
+
+@pytest.mark.parametrize("step", [0, 101])
+def test_steps_that_make_no_sense_are_refused(step):
+    with pytest.raises(ValueError, match="slice step"):
+        toy_parameters(slice_step=step)
