@@ -14,6 +14,7 @@ from .spaces import describe
 if TYPE_CHECKING:
     from .modelfile import Model
 
+PARTS = ("train", "validation", "calibration", "benchmark")
 # What else a model of each space takes for unusual.
 LOOKS_UNUSUAL = {
     "brain": " or another way of cutting out the brain",
@@ -39,7 +40,7 @@ def model_card(model: Model) -> str:
         "## Data",
         f"- Source: {model.training['data']}",
         f"- Trained by: {model.authors}.",
-        *(f"- {part}: {len(names)} scans ({', '.join(names)})" for part, names in split.items() if names),
+        *(f"- {part}: {len(split[part])} scans ({', '.join(split[part])})" for part in PARTS if split.get(part)),
         "- No scan is in two parts.",
         "",
         "## Calibration",
