@@ -24,8 +24,8 @@ from .slicewise import load_network, network_tensors, slice_batch, slice_batches
 
 # Of the time that a few slices take.
 DRAWING = 0.4
-# Restorations S in fast mode.
-FAST_SAMPLES = 5
+# Restorations S in fast mode, and of how many slices one is restored.
+FAST_SAMPLES, FAST_STEP = 3, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class _Restored:
     Attributes:
         score: (n, Y, X).
         picture: The weighted mean of the restorations, (n, Y, X).
-        sample_score: Their part of the scan's score.
+        sample_scores: Their parts of the scan's score, (n,).
         redrawn: Codes that were drawn anew.
         changed: Of the codes of a restoration, how many are others than the scan's, in the mean of the restorations.
         different: Different restorations.
@@ -43,7 +43,7 @@ class _Restored:
 
     score: np.ndarray
     picture: np.ndarray
-    sample_score: float
+    sample_scores: np.ndarray
     redrawn: int
     changed: float
     different: int
@@ -96,14 +96,18 @@ class LatentRestoration:
         return tuple(shape[1:]) == tuple(self.parameters.size)
 
     def faster(self) -> LatentRestoration | None:
-        """The same with fewer restorations, which are the first of the full method's; None if it has so few already.
+        """The same with fewer restorations, of fewer slices; None if it has so few already.
 
-        The sample score does not depend on S. The pixel score is a weighted mean over restorations in which the
-        closest ones count most: of fewer, the closest are a little further from the scan.
+        The restorations are the first of the full method's. The pixel score is a weighted mean over restorations in
+        which the closest ones count most: of fewer, the closest are a little further from the scan. Pooling takes in
+        more slices than are left out between two, and the sample score is interpolated as the map is.
         """
-        if self.parameters.samples <= FAST_SAMPLES:
+        p = self.parameters
+        step = max(p.slice_step, FAST_STEP) if self.unit == "slice" else p.slice_step
+        quick = replace(p, samples=min(p.samples, FAST_SAMPLES), slice_step=step)
+        if quick == p:
             return None
-        method = type(self)(replace(self.parameters, samples=FAST_SAMPLES), self.vqvae, self.prior)
+        method = type(self)(quick, self.vqvae, self.prior)
         method.sampler, method.reduced = self.sampler, self.reduced
         return method
 
@@ -138,11 +142,13 @@ class LatentRestoration:
             device,
         )
         score, change = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+        sample_scores = np.zeros(len(image))
         for chosen, part in zip(groups, parts):
             score[chosen], change[chosen] = part.score, part.picture - image[chosen]
+            sample_scores[chosen] = part.sample_scores
         # The change is smoother across slices than the picture, whose own edges stay where they are.
-        fill_in(score, used, examined)
-        fill_in(change, used, examined)
+        for values in (score, change, sample_scores):
+            fill_in(values, used, examined)
         redrawn = sum(part.redrawn for part in parts)
         facts = {f"codes_redrawn_per_{self.unit}": redrawn / max(total, 1), f"{self.unit}s": total}
         if redrawn:
@@ -157,8 +163,7 @@ class LatentRestoration:
         if p.slice_step > 1:
             facts["slice_step"] = p.slice_step
         restored = np.where(mask, np.maximum(image + change, 0), 0).astype(np.float32)
-        sample_score = sum(part.sample_score for part in parts) * len(examined) / max(total, 1)
-        return Restoration(np.where(mask, score, 0).astype(np.float32), restored, sample_score, facts)
+        return Restoration(np.where(mask, score, 0).astype(np.float32), restored, float(sample_scores.sum()), facts)
 
     @torch.inference_mode()
     def _restored(
@@ -182,7 +187,7 @@ class LatentRestoration:
             counted = torch.from_numpy(self._counted(mask[chosen])).to(device)
             nll = torch.where(counted, likelihood_of(logits, codes), 0)
             unlikely = nll > p.restoration_nll
-            sample_score = float(torch.where(nll > p.sample_nll, nll, 0).double().sum())
+            sample_scores = torch.where(nll > p.sample_nll, nll, 0).double().sum(1)
         with progress.timed("restore"):
             copies = resample_codes(
                 self.prior,
@@ -211,7 +216,7 @@ class LatentRestoration:
                 compared.append(self._compare(decoded, counts, batch[row], unit))
             distinct += len(counts)
         pictures, scores = (np.stack(parts) for parts in zip(*compared))
-        return _Restored(scores, pictures, sample_score, redrawn, changed, distinct)
+        return _Restored(scores, pictures, sample_scores.cpu().numpy(), redrawn, changed, distinct)
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
         """Negative log-likelihood of the codes that hold brain, in nats, (n,); λ is a percentile of these."""

@@ -44,7 +44,7 @@ class LatentRestorationParameters:
     prior_heads: int = 4
     restoration_nll: float = 1e9
     sample_nll: float = 1e9
-    samples: int = 15
+    samples: int = 5
     sharpness: float = 3.0
     error: Literal["l1", "categorical"] = added("l1")
     centres: tuple[float, ...] = added(())

@@ -14,12 +14,12 @@ def fill_in(values: np.ndarray, looked_at: np.ndarray, examined: np.ndarray) -> 
     """Put into slices that were left out what lies between their neighbours, linearly.
 
     Args:
-        values: Of all slices, (Z, Y, X); changed in place.
+        values: Of all slices, (Z, …); changed in place.
         looked_at: Indices of slices whose values are there, in order.
         examined: Indices of all slices whose values are wanted, between the first and the last of them.
     """
     for index in np.setdiff1d(examined, looked_at):
         above = int(np.searchsorted(looked_at, index))
         low, high = looked_at[above - 1], looked_at[above]
-        part = np.float32((index - low) / (high - low))
+        part = values.dtype.type((index - low) / (high - low))
         values[index] = (1 - part) * values[low] + part * values[high]

@@ -43,6 +43,8 @@ class VolumeRestorationParameters(LatentRestorationParameters):
         super().__post_init__()
         if len(self.size) != 3 or not all(0 < n <= 1024 for n in self.size) or math.prod(self.size) > 1 << 27:
             raise ValueError("the size must be 3-D, with sides of 1 to 1024 and at most 2^27 voxels in all")
+        if self.slice_step != 1:
+            raise ValueError("a volume is restored as a whole: its slice step can only be 1")
         if math.prod(self.working) > 1 << 23:
             raise ValueError("the working grid can have at most 2^23 voxels")
 
