@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--also", action="append", default=[], metavar="NAME|FILE",
                         help="other models for whole detections; may be repeated")  # fmt: skip
     parser.add_argument("--runs", type=int, default=3, help="of what is short enough to repeat (default 3)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
     parser.add_argument("--no-monai", action="store_true", help="leave MONAI's sampling out, which takes a minute")
 
 
@@ -42,17 +43,19 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     Raises:
         MedADError: If scan or model cannot be used.
     """
+    from ..device import resolve
     from ..methods.latent_restoration import LatentRestoration
     from ..methods.volume_restoration import VolumeRestoration
     from ..modelfile import load_model
     from ..progress import Progress
+    from .agreement import agreement
     from .report import Measured, write_report
     from .sampler_race import as_published, race
     from .scaling import growth
     from .standard_scan import standard_scan
     from .whole_runs import cold_command, warm_worker
 
-    what, progress = list(args.what or WHAT), progress or Progress()
+    what, progress, device = list(args.what or WHAT), progress or Progress(), resolve(args.device)
     if unknown := [name for name in what if name not in WHAT]:
         raise InputError(f"there is nothing called {unknown[0]!a:.80} to measure", f"Known: {', '.join(WHAT)}.")
     if not 1 <= args.runs <= 100:
@@ -68,8 +71,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     image, mask = scan.prepared.image, scan.prepared.mask
     if "samplers" in what:
         progress.stage("samplers", 0.05, 0.4)
-        published = as_published(model.method)
-        measured.race = race(published, image, mask, scan.lesion, args.runs, not args.no_monai, progress)
+        published, monai = as_published(model.method), not args.no_monai
+        measured.race = race(published, image, mask, scan.lesion, args.runs, monai, progress, device)
     if "runs" in what:
         progress.stage("whole detections", 0.4, 0.7)
         with tempfile.TemporaryDirectory() as folder:
@@ -78,12 +81,14 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
             ways = [(args.model, False), (args.model, True), *((name, False) for name in args.also)]
             for number, (name, fast) in enumerate(ways):
                 progress.update(number / len(ways), f"{name}, cold")
-                measured.runs.append(cold_command(path, name, args.runs, fast))
+                measured.runs.append(cold_command(path, name, args.runs, fast, device))
                 progress.update((number + 0.5) / len(ways), f"{name}, warm")
-                measured.runs.append(warm_worker(scan.volume, name, args.runs, fast))
+                measured.runs.append(warm_worker(scan.volume, name, args.runs, fast, device))
     if "scaling" in what:
         progress.stage("scaling", 0.7, 1.0)
-        measured.growth = growth(model, image, mask, scan.volume, scan.brain, progress)
+        measured.growth = growth(model, image, mask, scan.volume, scan.brain, progress, device)
+    if device != "cpu":
+        measured.device = [agreement(as_published(model.method), image, mask, device, args.runs)]
     written = write_report(measured, args.output)
     progress.finish()
     print((args.output / "report.md").read_text(encoding="utf-8"))

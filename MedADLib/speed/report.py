@@ -13,12 +13,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..detection import versions
+from .agreement import Agreement
 from .sampler_race import Race
 from .scaling import Growth
 from .whole_runs import WholeRun
 
 RACE_COLUMNS = ("slices", "way", "codes_drawn", "seconds_a_slice", "least", "most", "runs", "times_engine", "measured")
 RUN_COLUMNS = ("way", "model", "seconds", "least", "most", "runs", "peak_mb", "parts")
+DEVICE_COLUMNS = ("device", "seconds", "least", "most", "cpu_seconds", "largest_difference", "mean_difference",
+                  "sample_score_differs", "agrees")  # fmt: skip
 GROWTH_COLUMNS = ("what", "value", "part", "seconds", "codes_drawn")
 
 
@@ -32,6 +35,7 @@ class Measured:
         race: Samplers.
         runs: Whole detections.
         growth: Curves.
+        device: A GPU against the CPU.
     """
 
     scan: str
@@ -39,6 +43,7 @@ class Measured:
     race: list[Race] = field(default_factory=list)
     runs: list[WholeRun] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
+    device: list[Agreement] = field(default_factory=list)
 
 
 def machine() -> str:
@@ -52,7 +57,7 @@ def machine() -> str:
 
 
 def write_report(measured: Measured, folder: Path) -> list[Path]:
-    """Write ``samplers.tsv``, ``runs.tsv``, ``scaling.tsv``, ``scaling.png`` and ``report.md``.
+    """Write ``samplers.tsv``, ``runs.tsv``, ``scaling.tsv``, ``devices.tsv``, ``scaling.png`` and ``report.md``.
 
     Args:
         measured: What there is; a table of nothing is not written.
@@ -66,6 +71,7 @@ def write_report(measured: Measured, folder: Path) -> list[Path]:
         "samplers.tsv": (RACE_COLUMNS, [race_row(row) for row in measured.race]),
         "runs.tsv": (RUN_COLUMNS, [run_row(row) for row in measured.runs]),
         "scaling.tsv": (GROWTH_COLUMNS, [growth_row(row) for row in measured.growth]),
+        "devices.tsv": (DEVICE_COLUMNS, [device_row(row) for row in measured.device]),
     }
     written = []
     for name, (columns, rows) in tables.items():
@@ -101,6 +107,13 @@ def run_row(row: WholeRun) -> tuple:
 def growth_row(row: Growth) -> tuple:
     """A line of ``scaling.tsv``."""
     return (row.what, f"{row.value:.4g}", row.part, f"{row.seconds:.4g}", f"{row.codes:.1f}")
+
+
+def device_row(row: Agreement) -> tuple:
+    """A line of ``devices.tsv``."""
+    s, apart = row.seconds, (row.largest, row.mean, row.sample)
+    seconds = (f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", f"{row.cpu.median:.4g}")
+    return (row.device, *seconds, *(f"{value:.2g}" for value in apart), "yes" if row.close else "NO")
 
 
 def markdown(columns: Sequence[str], rows: Sequence[tuple]) -> list[str]:

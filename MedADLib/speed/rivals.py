@@ -51,7 +51,7 @@ def monai_samples(prior: CodePrior, position: torch.Tensor, grid: tuple[int, int
 
     vqvae = SimpleNamespace(num_embeddings=prior.codes, decode_samples=lambda codes: codes)
     ordering = Ordering("raster_scan", 2, (1, *grid))
-    start = torch.full((samples, 1), prior.codes)
+    start = torch.full((samples, 1), prior.codes, device=position.device)
     transformer = MonaiTransformer(prior, position.expand(samples))
     return VQVAETransformerInferer().sample(grid, start, vqvae, transformer, ordering, verbose=False)
 

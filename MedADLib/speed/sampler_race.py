@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from ..methods.latent_restoration import LatentRestoration
-from ..methods.resampling import Sampler, resample_codes
+from ..methods.resampling import Sampler, resample_codes, sampler_for
+from ..methods.slicewise import slice_batch
 from ..networks.prior import Cache, likelihood_of
 from ..progress import Progress
-from ..slices import examined_slices, slice_positions
+from ..slices import examined_slices
 from .rivals import monai_samples, reevaluated
 from .timing import Seconds, cores, timed
 
@@ -80,10 +81,11 @@ def as_published(method: LatentRestoration, **settings) -> LatentRestoration:
     return type(method)(parameters, method.vqvae, method.prior)
 
 
-def coded(method: LatentRestoration, image: np.ndarray, numbers: np.ndarray) -> Coded:
+def coded(method: LatentRestoration, image: np.ndarray, numbers: np.ndarray, device: str = "cpu") -> Coded:
     """Encode slices of a prepared scan (Z, Y, X) and have the prior judge them."""
-    positions = torch.from_numpy(slice_positions(len(image))[numbers])
-    batch = torch.from_numpy(image[numbers].astype(np.float32))[:, None]
+    method.vqvae.to(device)
+    method.prior.to(device)
+    batch, positions = slice_batch(image, numbers, device)
     codes = method.vqvae.encode(batch, positions).flatten(1)
     logits, cache = method.prior.fill(codes, positions)
     unlikely = likelihood_of(logits, codes) > method.parameters.restoration_nll
@@ -109,17 +111,19 @@ def race(
     runs: int,
     monai: bool = True,
     progress: Progress | None = None,
+    device: str = "cpu",
 ) -> list[Race]:
-    """Time every way on slices with lesion and on slices without, each on one core, as in a restoration on a CPU.
+    """Time every way on slices with lesion and on slices without; on a CPU with one core, as in a restoration.
 
     Args:
-        method: Trained, on the CPU; its own number of restorations is drawn.
+        method: Trained; its own number of restorations is drawn.
         image: A prepared scan, (Z, Y, X).
         mask: Its brain.
         lesion: Its lesion.
         runs: Of our own samplers; the others, which take long, run once.
         monai: Whether MONAI's loop takes part.
         progress: Told before each.
+        device: Where.
 
     Returns:
         One row for each kind of slices and way; ratios are of medians, in the same process.
@@ -133,12 +137,12 @@ def race(
     kinds = {name: spread(numbers, TOGETHER) for name, numbers in kinds.items() if len(numbers)}
     with torch.inference_mode(), cores(1):
         for number, (name, numbers) in enumerate(kinds.items()):
-            slices = coded(method, image, numbers)
-            ways = _ways(method, slices, runs, monai)
+            slices = coded(method, image, numbers, device)
+            ways = _ways(method, slices, runs, monai, device)
             for step, (way, (measure, share)) in enumerate(ways.items()):
                 progress.update((number + step / len(ways)) / len(kinds), f"{name} slices, {way}")
                 rows.append(Race(name, way, slices.drawn, measure(), 0.0, share))
-    engine = {row.slices: row.seconds.median for row in rows if row.way == "segment"}
+    engine = {row.slices: row.seconds.median for row in rows if row.way == sampler_for("auto", device)}
     return [replace(row, ratio=row.seconds.median / max(engine[row.slices], 1e-9)) for row in rows]
 
 
@@ -148,7 +152,7 @@ def spread(numbers: np.ndarray, count: int) -> np.ndarray:
 
 
 def _ways(
-    method: LatentRestoration, slices: Coded, runs: int, monai: bool
+    method: LatentRestoration, slices: Coded, runs: int, monai: bool, device: str
 ) -> dict[str, tuple[Callable[[], Seconds], str]]:
     """What each way is called, how it is measured per slice, and which part of the work that takes."""
     p, count, reference = method.parameters, len(slices.numbers), None
@@ -157,7 +161,7 @@ def _ways(
         def measure() -> Seconds:
             nonlocal reference
             found = []
-            seconds = timed(lambda: found.append(drawn_by(method, slices, sampler, dynamic)), runs)
+            seconds = timed(lambda: found.append(drawn_by(method, slices, sampler, dynamic)), runs, device)
             if not dynamic:
                 reference = found[0] if reference is None else reference
                 assert torch.equal(found[0], reference), f"{sampler} draws other codes"
@@ -173,11 +177,11 @@ def _ways(
 
     def plain() -> Seconds:
         again = lambda: reevaluated(method.prior, codes, position, p.restoration_nll, p.samples, key, places)  # noqa: E731
-        return timed(again, 1).times(length / len(places))
+        return timed(again, 1, device).times(length / len(places))
 
     def by_monai() -> Seconds:
         few = min(MONAI_SAMPLES, p.samples)
-        return timed(lambda: monai_samples(method.prior, position, p.grid, few), 1).times(p.samples / few)
+        return timed(lambda: monai_samples(method.prior, position, p.grid, few), 1, device).times(p.samples / few)
 
     everything = f"{count} slices"
     ways = {

@@ -46,7 +46,13 @@ class Growth:
 
 
 def growth(
-    model: Model, image: np.ndarray, mask: np.ndarray, scan: Volume, brain: Volume, progress: Progress | None = None
+    model: Model,
+    image: np.ndarray,
+    mask: np.ndarray,
+    scan: Volume,
+    brain: Volume,
+    progress: Progress | None = None,
+    device: str = "cpu",
 ) -> list[Growth]:
     """Measure all curves, each point once.
 
@@ -57,9 +63,10 @@ def growth(
         scan: The same scan on its own grid.
         brain: Its brain there, uint8.
         progress: Told before each point.
+        device: Where.
     """
     progress, rows = progress or Progress(), []
-    points = list(_points(model, image, mask, scan, brain))
+    points = list(_points(model, image, mask, scan, brain, device))
     for number, (what, value, measure) in enumerate(points):
         progress.update(number / len(points), f"{what} {value:g}")
         seconds, codes = measure()
@@ -73,14 +80,14 @@ Measure = Callable[[], tuple[dict[str, float], float]]
 
 
 def _points(
-    model: Model, image: np.ndarray, mask: np.ndarray, scan: Volume, brain: Volume
+    model: Model, image: np.ndarray, mask: np.ndarray, scan: Volume, brain: Volume, device: str
 ) -> Iterator[tuple[str, float, Measure]]:
     """Every point of every curve, and how it is measured: seconds by part, and codes drawn in a slice."""
     method = model.method
 
     def restored(count: int | None = None, threads: int | None = None, **settings) -> Measure:
         changed = as_published(method, **settings)
-        return lambda: _restored(changed, *some_slices(image, mask, count or FEW), threads)
+        return lambda: _restored(changed, *some_slices(image, mask, count or FEW), threads, device)
 
     for count in SLICES:
         yield "slices", count, restored(count)
@@ -89,10 +96,10 @@ def _points(
     for part in LIMITS:
         limit = part * method.parameters.restoration_nll
         yield "λ", limit, restored(restoration_nll=limit)
-    for threads in THREADS:
+    for threads in THREADS if device == "cpu" else ():
         yield "threads", threads, restored(threads=threads)
     for side in SIDES:
-        yield "voxels along a side", side, lambda side=side: _detected(model, scan, brain, side)
+        yield "voxels along a side", side, lambda side=side: _detected(model, scan, brain, side, device)
 
 
 def some_slices(image: np.ndarray, mask: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -110,17 +117,17 @@ def some_slices(image: np.ndarray, mask: np.ndarray, count: int) -> tuple[np.nda
 
 
 def _restored(
-    method: LatentRestoration, image: np.ndarray, mask: np.ndarray, threads: int | None
+    method: LatentRestoration, image: np.ndarray, mask: np.ndarray, threads: int | None, device: str
 ) -> tuple[dict[str, float], float]:
     progress = Progress()
     with cores(threads):
         progress.stage("rest", 0.0, 1.0)
-        facts = method.restore(image, mask, progress=progress).facts
+        facts = method.restore(image, mask, device=device, progress=progress).facts
         progress.finish()
     return progress.seconds, facts[f"codes_redrawn_per_{method.unit}"]
 
 
-def _detected(model: Model, scan: Volume, brain: Volume, side: int) -> tuple[dict[str, float], float]:
+def _detected(model: Model, scan: Volume, brain: Volume, side: int, device: str) -> tuple[dict[str, float], float]:
     """The whole of `detect` on a scan of side³ voxels over the same field of view."""
     shape = (side,) * 3
     spacing = [n * s / side for n, s in zip(scan.array.shape[::-1], scan.spacing)]
@@ -131,5 +138,5 @@ def _detected(model: Model, scan: Volume, brain: Volume, side: int) -> tuple[dic
     head, inside = (grid.with_array(resample(volume, grid, np.eye(4))) for volume in (scan, brain))
     progress = Progress()
     mask = inside.with_array((inside.array > 0.5).astype(np.uint8))
-    found = detect(head, model, Settings(mask=mask, device="cpu"), progress)
+    found = detect(head, model, Settings(mask=mask, device=device), progress)
     return progress.seconds, found.provenance["facts"].get("codes_redrawn_per_slice", 0.0)

@@ -37,17 +37,20 @@ class Seconds:
         return Seconds(self.median * factor, self.least * factor, self.most * factor, self.runs)
 
 
-def timed(work: Callable[[], object], runs: int) -> Seconds:
+def timed(work: Callable[[], object], runs: int, device: str = "cpu") -> Seconds:
     """Do some work several times.
 
     Args:
         work: Takes as long in every run.
         runs: How often.
+        device: Where; a GPU is waited for.
     """
     found = []
     for _ in range(runs):
         begin = time.perf_counter()
         work()
+        if device != "cpu":
+            torch.cuda.synchronize(device)
         found.append(time.perf_counter() - begin)
     return Seconds.of(found)
 

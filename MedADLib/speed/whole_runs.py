@@ -39,7 +39,7 @@ class WholeRun:
     peak_bytes: int
 
 
-def cold_command(scan: Path, model: str, runs: int, fast: bool = False) -> WholeRun:
+def cold_command(scan: Path, model: str, runs: int, fast: bool = False, device: str = "cpu") -> WholeRun:
     """Run ``medad detect`` in a fresh process, with everything that it writes.
 
     Args:
@@ -47,6 +47,7 @@ def cold_command(scan: Path, model: str, runs: int, fast: bool = False) -> Whole
         model: Name or file.
         runs: How often.
         fast: Whether in fast mode.
+        device: Where.
 
     Raises:
         MedADError: If a detection fails.
@@ -55,7 +56,7 @@ def cold_command(scan: Path, model: str, runs: int, fast: bool = False) -> Whole
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "MedADLib", "detect", str(scan), "-o", folder, "--model", model,
-                       "--device", "cpu", *(["--fast"] if fast else [])]  # fmt: skip
+                       "--device", device, *(["--fast"] if fast else [])]  # fmt: skip
             begin = time.perf_counter()
             root = WORKER.parent.parent
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=root)
@@ -71,7 +72,7 @@ def cold_command(scan: Path, model: str, runs: int, fast: bool = False) -> Whole
     return WholeRun(way, model, Seconds.of(walls), profiles[walls.index(min(walls))], peak)
 
 
-def warm_worker(scan: Volume, model: str, runs: int, fast: bool = False) -> WholeRun:
+def warm_worker(scan: Volume, model: str, runs: int, fast: bool = False, device: str = "cpu") -> WholeRun:
     """Ask a worker process that has examined the scan once before.
 
     Args:
@@ -79,6 +80,7 @@ def warm_worker(scan: Volume, model: str, runs: int, fast: bool = False) -> Whol
         model: Name or file.
         runs: How often, after the first.
         fast: Whether in fast mode.
+        device: Where.
 
     Raises:
         MedADError: If a detection fails.
@@ -95,7 +97,7 @@ def warm_worker(scan: Volume, model: str, runs: int, fast: bool = False) -> Whol
                 begin = time.perf_counter()
                 given, output = folder / f"input-{number}.npy", folder / f"output-{number}"
                 write_volume(scan, given)
-                _ask(process, str(number), given, model, output, fast)
+                _ask(process, str(number), given, model, output, {"device": device, "fast": fast})
                 walls.append(time.perf_counter() - begin)
                 profiles.append(json.loads((output / FACTS).read_text(encoding="utf-8"))["provenance"]["seconds"])
         finally:
@@ -107,10 +109,10 @@ def warm_worker(scan: Volume, model: str, runs: int, fast: bool = False) -> Whol
     return WholeRun(way, model, Seconds.of(walls), profiles[walls.index(min(walls))], watch.most)
 
 
-def _ask(process: subprocess.Popen, number: str, given: Path, model: str, output: Path, fast: bool) -> None:
+def _ask(process: subprocess.Popen, number: str, given: Path, model: str, output: Path, settings: dict) -> None:
     """Have the worker examine a volume, and wait until it has."""
     request = {"request": "detect", "id": number, "input": str(given), "mask": None, "model": model,
-               "output": str(output), "settings": {"device": "cpu", "fast": fast}}  # fmt: skip
+               "output": str(output), "settings": settings}  # fmt: skip
     process.stdin.write(json.dumps(request).encode() + b"\n")
     process.stdin.flush()
     for line in process.stdout:
