@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .trainers import Options
 
 VALIDATION_SLICES = 128
-RESTORATION_PERCENTILE, SAMPLE_PERCENTILE = 95, 98
+RESTORATION_PERCENTILE, SAMPLE_PERCENTILE = 97, 98
 ALIGNED = Augmentation(rotation=2, shrink=0.04, grow=0.04, elastic=0.7, shift=2, contrast=0.04, blur=0.05, noise=0.01)
 
 
