@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold", type=_threshold, help="3.5 (healthy spreads), or 1ml or 0.1%% expected in a healthy scan"
     )
-    parser.add_argument("--fast", action="store_true", help="fewer restorations, of every third slice: quicker, less exact")
+    parser.add_argument("--fast", action="store_true", help="fewer restorations, of fewer slices: quicker, less exact")
     parser.add_argument("--no-picture", action="store_true", help="do not draw STEM.png")
 
 

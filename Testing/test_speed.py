@@ -147,6 +147,9 @@ def test_a_whole_benchmark_of_a_toy(tmp_path, monkeypatch, capsys):
         what = {(row["what"], row["part"]) for row in csv.DictReader(file, delimiter="\t")}
     assert {("slices", "decode"), ("λ", "all"), ("threads", "restore"), ("voxels along a side", "all")} <= what
     assert "sequential with cache" in capsys.readouterr().out
+    with open(tmp_path / "out" / "products.tsv", newline="", encoding="utf-8") as file:
+        layers = list(csv.DictReader(file, delimiter="\t"))
+    assert len(layers) == 16 and all(float(row["linear_ms"]) > 0 < float(row["times_linear"]) for row in layers)
 
 
 def test_the_engine_is_several_times_faster_than_the_sampler_that_it_equals():

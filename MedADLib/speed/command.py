@@ -12,7 +12,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..progress import Progress
 
-WHAT = ("samplers", "runs", "scaling")
+WHAT = ("samplers", "runs", "scaling", "products")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +49,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..modelfile import load_model
     from ..progress import Progress
     from .agreement import agreement
+    from .products import products
     from .report import Measured, write_report
     from .sampler_race import as_published, race
     from .scaling import growth
@@ -87,6 +88,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     if "scaling" in what:
         progress.stage("scaling", 0.7, 1.0)
         measured.growth = growth(model, image, mask, scan.volume, scan.brain, progress, device)
+    if "products" in what:
+        measured.products = products(model.method.prior.to("cpu"))
     if device != "cpu":
         measured.device = [agreement(as_published(model.method), image, mask, device, args.runs)]
     written = write_report(measured, args.output)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from ..detection import versions
 from .agreement import Agreement
+from .products import Product
 from .sampler_race import Race
 from .scaling import Growth
 from .whole_runs import WholeRun
@@ -22,6 +23,7 @@ RACE_COLUMNS = ("slices", "way", "codes_drawn", "seconds_a_slice", "least", "mos
 RUN_COLUMNS = ("way", "model", "seconds", "least", "most", "runs", "peak_mb", "parts")
 DEVICE_COLUMNS = ("device", "seconds", "least", "most", "cpu_seconds", "largest_difference", "mean_difference",
                   "sample_score_differs", "agrees")  # fmt: skip
+PRODUCT_COLUMNS = ("tokens", "from", "to", "linear_ms", "convolution_ms", "times_linear")
 GROWTH_COLUMNS = ("what", "value", "part", "seconds", "codes_drawn")
 
 
@@ -36,6 +38,7 @@ class Measured:
         runs: Whole detections.
         growth: Curves.
         device: A GPU against the CPU.
+        products: The prior's layers in two forms.
     """
 
     scan: str
@@ -44,6 +47,7 @@ class Measured:
     runs: list[WholeRun] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
     device: list[Agreement] = field(default_factory=list)
+    products: list[Product] = field(default_factory=list)
 
 
 def machine() -> str:
@@ -57,7 +61,7 @@ def machine() -> str:
 
 
 def write_report(measured: Measured, folder: Path) -> list[Path]:
-    """Write ``samplers.tsv``, ``runs.tsv``, ``scaling.tsv``, ``devices.tsv``, ``scaling.png`` and ``report.md``.
+    """Write a table of each kind, ``scaling.png``, and ``report.md`` with all of them.
 
     Args:
         measured: What there is; a table of nothing is not written.
@@ -71,6 +75,7 @@ def write_report(measured: Measured, folder: Path) -> list[Path]:
         "samplers.tsv": (RACE_COLUMNS, [race_row(row) for row in measured.race]),
         "runs.tsv": (RUN_COLUMNS, [run_row(row) for row in measured.runs]),
         "scaling.tsv": (GROWTH_COLUMNS, [growth_row(row) for row in measured.growth]),
+        "products.tsv": (PRODUCT_COLUMNS, [product_row(row) for row in measured.products]),
         "devices.tsv": (DEVICE_COLUMNS, [device_row(row) for row in measured.device]),
     }
     written = []
@@ -107,6 +112,11 @@ def run_row(row: WholeRun) -> tuple:
 def growth_row(row: Growth) -> tuple:
     """A line of ``scaling.tsv``."""
     return (row.what, f"{row.value:.4g}", row.part, f"{row.seconds:.4g}", f"{row.codes:.1f}")
+
+
+def product_row(row: Product) -> tuple:
+    """A line of ``products.tsv``."""
+    return (row.rows, *row.wide, *(f"{1e3 * s.least:.3g}" for s in (row.linear, row.convolution)), f"{row.ratio:.2f}")
 
 
 def device_row(row: Agreement) -> tuple:
