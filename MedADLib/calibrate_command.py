@@ -20,8 +20,9 @@ from .threshold import Threshold
 from .training_config import settings_of
 
 if TYPE_CHECKING:
-    from .methods.method import Method
+    from .methods.method import Method, Restoration
     from .modelfile import Model
+    from .preparation import Prepared
     from .progress import Progress
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         MedADError: If scans, settings or the place of the model cannot be used.
     """
     from .calibration import calibrate, fewest
-    from .device import run_on
+    from .methods.faster import faster_form
     from .modelcard import model_card
     from .modelfile import load_model, save_model
     from .progress import Progress
@@ -81,18 +82,14 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     with place_for_model(args.output):
         scans = _usable(args, model, fewest(model.template.symmetric), progress)
         progress.stage("calibration", 0.1, 0.98)
-        healthy = []
+        healthy, fast, quick = [], [], faster_form(method)
         for number, (name, source) in enumerate(scans.items()):
             progress.update(number / len(scans), f"examining {name}, {number + 1} of {len(scans)}")
             scan = brought(source, model.template)
-            restoration, _, notes = run_on(
-                args.device,
-                lambda device, scan=scan: method.restore(scan.image, scan.mask, seed=args.seed, device=device),
-            )
-            for note in notes:
-                log.warning("%s", note)
-            healthy.append((scan, restoration))
-        calibration = calibrate(healthy, pooling, threshold)
+            healthy.append((scan, _restored(method, scan, args)))
+            if quick is not None:
+                fast.append(_restored(quick, scan, args))
+        calibration = calibrate(healthy, pooling, threshold, None if quick is None else fast)
         progress.stage("writing", 0.98, 1.0)
         found = replace(
             model,
@@ -112,6 +109,17 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         found = f"{threshold} is {now:.2f} healthy spreads (was {was:.2f})"
         print(f"{args.output}: calibrated on {len(scans)} scans; {found}")
     return 0
+
+
+def _restored(method: Method, scan: Prepared, args: argparse.Namespace) -> Restoration:
+    from .device import run_on
+
+    found, _, notes = run_on(
+        args.device, lambda device: method.restore(scan.image, scan.mask, seed=args.seed, device=device)
+    )
+    for note in notes:
+        log.warning("%s", note)
+    return found
 
 
 def with_settings(method: Method, wishes: dict[str, object]) -> Method:

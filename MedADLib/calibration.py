@@ -9,18 +9,20 @@ import numpy as np
 
 from .brain_grid import IN_PLANE_MM
 from .errors import InputError, ModelError
+from .healthy_places import Places
 from .jsonvalues import finite_number
 from .methods.method import Restoration
-from .postprocessing import pool, smooth
+from .postprocessing import pool
 from .preparation import Prepared, Template
 from .progress import Progress
 from .reference import ARRAYS, HealthyReference
 from .threshold import Threshold
 from .volume import Volume
 
-PRIOR_SCANS = 4.0
-PLACE_FWHM_MM = 6.0
 CURVE_POINTS = 400
+# Of the names of what was measured in fast mode.
+FAST = "fast_"
+FAST_NUMBERS = (FAST + "brain_ml", FAST + "mean_times", FAST + "spread_times")
 
 
 @dataclass(frozen=True)
@@ -47,53 +49,22 @@ class Pooling:
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
-    """Mean and spread of the pooled score of healthy scans at each place of the model's space.
+class Fast:
+    """What fast mode changes: its scores of healthy scans are others, and alike everywhere, but for their spread.
 
     Attributes:
-        mean: float32 (Z, Y, X).
-        spread: float32 (Z, Y, X), positive.
+        mean_times: Healthy means, as a multiple of those of the full method.
+        spread_times: Healthy spreads likewise.
+        reference: What the healthy scans scored.
     """
 
-    mean: np.ndarray
-    spread: np.ndarray
+    mean_times: float
+    spread_times: float
+    reference: HealthyReference
 
-    @classmethod
-    def of(
-        cls, scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], spacing: Sequence[float], mirrored: bool = True
-    ) -> Places:
-        """Estimate from pooled scores of healthy scans and, where that is a healthy scan too, of their mirror images.
-
-        A handful of scans says little about a single voxel, so mean and variance are smoothed over neighbours, and
-        the variance is pulled towards the brain's as if `PRIOR_SCANS` more scans had shown that.
-
-        Args:
-            scores: Pooled scores, each (Z, Y, X).
-            masks: Brains, each bool (Z, Y, X).
-            spacing: Voxel spacing along (x, y, z) in mm.
-            mirrored: Whether mirror images count.
-        """
-        shape = scores[0].shape
-        count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        for score, mask in zip(scores, masks):
-            for s, m in ((score, mask), (score[:, :, ::-1], mask[:, :, ::-1]))[: 1 + mirrored]:
-                values = np.where(m, s.astype(np.float64), 0.0)
-                count, total, squares = count + m, total + values, squares + values**2
-        seen = count > 0
-        safe = np.maximum(count, 1)
-        mean = (total / safe).astype(np.float32)
-        variance = np.maximum(squares / safe - (total / safe) ** 2, 0).astype(np.float32)
-        mean = smooth(mean, seen, spacing, PLACE_FWHM_MM)
-        variance = smooth(variance, seen, spacing, PLACE_FWHM_MM)
-        overall = float(variance[seen].mean())
-        weight = count / (1 + mirrored)
-        variance = (weight * variance + PRIOR_SCANS * overall) / (weight + PRIOR_SCANS)
-        mean = np.where(seen, mean, mean[seen].mean())
-        return cls(mean.astype(np.float32), np.sqrt(np.maximum(variance, 1e-20)).astype(np.float32))
-
-    def unusual(self, pooled: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """The pooled score in units of the healthy spread above the healthy mean, 0 outside the mask."""
-        return np.where(mask, (pooled - self.mean) / self.spread, 0).astype(np.float32)
+    def __post_init__(self) -> None:
+        if not (0 < self.mean_times < 1e3 and 0 < self.spread_times < 1e3):
+            raise ModelError("the calibration of the fast mode is malformed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,46 +77,71 @@ class Calibration:
         pooling: What is done to a raw score first.
         places: Healthy mean and spread in the model's space.
         reference: What the healthy scans scored.
+        fast: The same in fast mode; None if the method has no such, or nobody looked.
     """
 
     pooling: Pooling
     places: Places
     reference: HealthyReference
+    fast: Fast | None = None
 
     def __post_init__(self) -> None:
         if self.places.mean.shape != self.places.spread.shape or self.places.spread.min() <= 0:
             raise ModelError("the calibration's places are malformed")
 
+    def read_by(self, fast: bool) -> HealthyReference:
+        """What numbers are compared with, in fast mode or not."""
+        return self.fast.reference if fast and self.fast else self.reference
+
     def anomaly_map(
-        self, score: np.ndarray, mask: np.ndarray, spacing: Sequence[float], progress: Progress | None = None
+        self,
+        score: np.ndarray,
+        mask: np.ndarray,
+        spacing: Sequence[float],
+        progress: Progress | None = None,
+        fast: bool = False,
     ) -> np.ndarray:
-        """A raw score map (Z, Y, X) in units of healthy spread; negative where less unusual than the mean."""
+        """A raw score map (Z, Y, X) in units of healthy spread; negative where less unusual than the mean.
+
+        Args:
+            score: The raw map.
+            mask: What was examined.
+            spacing: Along (x, y, z) in mm.
+            progress: Times the steps.
+            fast: Whether the map was made in fast mode.
+        """
         progress = progress or Progress()
         with progress.timed("post-process"):
             pooled = pool(score, mask, spacing, self.pooling.minimum_mm, self.pooling.average_mm)
         with progress.timed("calibrate"):
-            return self.places.unusual(pooled, mask)
+            known = self.fast if fast else None
+            places = self.places if known is None else self.places.times(known.mean_times, known.spread_times)
+            return places.unusual(pooled, mask)
 
     def parameters(self) -> dict:
         """What is not an array, for JSON."""
-        return {
+        found = {
             "minimum_mm": self.pooling.minimum_mm,
             "average_mm": self.pooling.average_mm,
             "brain_ml": self.reference.brain_ml,
             "threshold": str(self.reference.threshold),
             "scale": self._scale,
         }
+        if self.fast is None:
+            return found
+        numbers = (self.fast.reference.brain_ml, self.fast.mean_times, self.fast.spread_times)
+        return found | dict(zip(FAST_NUMBERS, numbers))
 
     def tensors(self) -> dict[str, np.ndarray]:
         """The arrays, for safetensors; places in half precision, in units of the mean spread."""
-        return {
+        found = {
             "mean": (self.places.mean / self._scale).astype(np.float16),
             "spread": (self.places.spread / self._scale).astype(np.float16),
-            "maxima": np.asarray(self.reference.maxima, np.float64),
-            "sample_scores": np.asarray(self.reference.sample_scores, np.float64),
-            "thresholds": np.asarray(self.reference.thresholds, np.float64),
-            "false_positive_ml": np.asarray(self.reference.false_positive_ml, np.float64),
         }
+        references = {"": self.reference} if self.fast is None else {"": self.reference, FAST: self.fast.reference}
+        for prefix, reference in references.items():
+            found |= {prefix + name: np.asarray(getattr(reference, name), np.float64) for name in ARRAYS}
+        return found
 
     @property
     def _scale(self) -> float:
@@ -158,21 +154,30 @@ class Calibration:
         Raises:
             ModelError: If anything is missing or malformed.
         """
-        names = {"mean", "spread", *ARRAYS}
-        if set(parameters) != {"minimum_mm", "average_mm", "brain_ml", "threshold", "scale"} or set(tensors) != names:
+        wanted, names = {"minimum_mm", "average_mm", "brain_ml", "threshold", "scale"}, {"mean", "spread", *ARRAYS}
+        is_fast = FAST_NUMBERS[0] in parameters
+        if is_fast:
+            wanted, names = wanted | set(FAST_NUMBERS), names | {FAST + name for name in ARRAYS}
+        if set(parameters) != wanted or set(tensors) != names:
             raise ModelError(
                 "the calibration is incomplete or has parts that this version does not know", "Update MedAD."
             )
+
+        def reference(prefix: str) -> HealthyReference:
+            return HealthyReference(
+                **{name: tensors[prefix + name] for name in ARRAYS},
+                brain_ml=finite_number(parameters[prefix + "brain_ml"], "brain_ml"),
+                threshold=Threshold.parse(str(parameters["threshold"])),
+            )
+
         try:
             scale = finite_number(parameters["scale"], "the calibration's scale")
             mean, spread = (tensors[name].astype(np.float32) * scale for name in ("mean", "spread"))
-            reference = HealthyReference(
-                **{name: tensors[name] for name in ARRAYS},
-                brain_ml=finite_number(parameters["brain_ml"], "brain_ml"),
-                threshold=Threshold.parse(str(parameters["threshold"])),
-            )
+            fast = None
+            if is_fast:
+                fast = Fast(*(finite_number(parameters[name], name) for name in FAST_NUMBERS[1:]), reference(FAST))
             pooling = Pooling(*(finite_number(parameters[name], name) for name in ("minimum_mm", "average_mm")))
-            return cls(pooling, Places(mean, spread), reference)
+            return cls(pooling, Places(mean, spread), reference(""), fast)
         except (TypeError, ValueError, InputError) as error:
             raise ModelError(f"the calibration is malformed ({error})") from error
 
@@ -182,13 +187,20 @@ def fewest(mirrored: bool) -> int:
     return 2 if mirrored else 3
 
 
-def calibrate(healthy: Sequence[tuple[Prepared, Restoration]], pooling: Pooling, threshold: Threshold) -> Calibration:
+def calibrate(
+    healthy: Sequence[tuple[Prepared, Restoration]],
+    pooling: Pooling,
+    threshold: Threshold,
+    quick: Sequence[Restoration] | None = None,
+) -> Calibration:
     """Calibrate on healthy scans that took no part in training.
 
     Args:
         healthy: Prepared scans and what the method made of them; at least 2, see `fewest`.
         pooling: What is done to raw scores first.
         threshold: The default threshold.
+        quick: What the method made of the same scans in fast mode, if it has one; that is calibrated too, with the
+            places of the full method, scaled.
 
     Returns:
         The calibration; maxima and false positives are those of leave-one-out anomaly maps on the scans' own grids.
@@ -201,19 +213,49 @@ def calibrate(healthy: Sequence[tuple[Prepared, Restoration]], pooling: Pooling,
     if len(healthy) < fewest(mirrored):
         remedy = f"Give at least {fewest(mirrored)} healthy scans, better 20."
         raise InputError(f"{len(healthy)} scans are too few to calibrate", remedy)
-    spacing = template.image.spacing
-    masks = [prepared.mask for prepared, _ in healthy]
-    pooled = [pool(r.score, m, spacing, pooling.minimum_mm, pooling.average_mm) for (_, r), m in zip(healthy, masks)]
+    spacing, prepared = template.image.spacing, [scan for scan, _ in healthy]
+    masks = [scan.mask for scan in prepared]
+
+    def pooled_scores(restorations: Sequence[Restoration]) -> list[np.ndarray]:
+        both = zip(restorations, masks)
+        return [pool(r.score, mask, spacing, pooling.minimum_mm, pooling.average_mm) for r, mask in both]
+
+    def all_places(pooled: Sequence[np.ndarray]) -> tuple[list[Places], Places]:
+        """Places without each of the scans, and of all."""
+        whole = range(len(pooled))
+        chosen = [[n for n in whole if n != left_out] for left_out in whole] + [list(whole)]
+        found = [Places.of([pooled[n] for n in few], [masks[n] for n in few], spacing, mirrored) for few in chosen]
+        return found[:-1], found[-1]
+
+    restorations = [restoration for _, restoration in healthy]
+    pooled = pooled_scores(restorations)
+    without, places = all_places(pooled)
+    reference, fast = _reference(prepared, pooled, without, restorations, threshold), None
+    if quick is not None:
+        pooled = pooled_scores(quick)
+        without_quick, places_quick = all_places(pooled)
+        some = np.any(masks, axis=0)
+        scaled = [full.times(*full.times_of(own, some)) for full, own in zip(without, without_quick)]
+        times = places.times_of(places_quick, some)
+        fast = Fast(*times, _reference(prepared, pooled, scaled, quick, threshold))
+    return Calibration(pooling, places, reference, fast)
+
+
+def _reference(
+    prepared: Sequence[Prepared],
+    pooled: Sequence[np.ndarray],
+    others: Sequence[Places],
+    restorations: Sequence[Restoration],
+    threshold: Threshold,
+) -> HealthyReference:
+    """What healthy scans score, each with the places of the other ones."""
     values = []
-    for left_out, (prepared, _) in enumerate(healthy):
-        others = [n for n in range(len(healthy)) if n != left_out]
-        places = Places.of([pooled[n] for n in others], [masks[n] for n in others], spacing, mirrored)
-        native = prepared.map_to_native(places.unusual(pooled[left_out], prepared.mask))
-        values.append((np.sort(native.array[prepared.native_mask]), native.voxel_ml))
+    for scan, score, places in zip(prepared, pooled, others):
+        native = scan.map_to_native(places.unusual(score, scan.mask))
+        values.append((np.sort(native.array[scan.native_mask]), native.voxel_ml))
     maxima = np.array([v[-1] for v, _ in values], np.float64)
     thresholds = np.linspace(0.0, max(float(maxima.max()) * 1.05, 1.0), CURVE_POINTS)
     above = np.mean([(len(v) - np.searchsorted(v, thresholds, "right")) * ml for v, ml in values], axis=0)
-    scores = np.array([restoration.sample_score for _, restoration in healthy], np.float64)
+    scores = np.array([restoration.sample_score for restoration in restorations], np.float64)
     brain_ml = float(np.mean([len(v) * ml for v, ml in values]))
-    reference = HealthyReference(maxima, scores, thresholds, above, brain_ml, threshold)
-    return Calibration(pooling, Places.of(pooled, masks, spacing, mirrored), reference)
+    return HealthyReference(maxima, scores, thresholds, above, brain_ml, threshold)

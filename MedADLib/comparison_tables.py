@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .benchmark_cases import KINDS
-from .calibration import Places
 from .comparison import HEALTHY_FALSE_POSITIVES, Detector, Kept, pooled_map
+from .healthy_places import Places
 from .metrics import Curve, LesionCounts, count_lesions, dice
 
 

@@ -35,8 +35,8 @@ class Settings:
         seed: Of everything random.
         threshold: None takes the model's own.
         smallest_region_ml: Smaller regions are not listed.
-        fast: Fewer restorations, where the model's method has such a form: quicker, a little less exact. The numbers
-            still come from the calibration of the full method, so that p-values and thresholds are approximate.
+        fast: Fewer restorations of fewer slices, where the model's method has such a form: quicker, a little less
+            exact. Thresholds and p-values are those of healthy scans in fast mode, if the model was calibrated for it.
     """
 
     mask: Volume | None = None
@@ -121,7 +121,7 @@ def detect(
     progress.stage("preparation", 0.05, 0.3, "bringing the scan to the model's template")
     prepared = space.prepared(volume, examined, progress)
     progress.stage("restoration", 0.3, 0.9, "imagining a healthy version")
-    method, speed = _method(model, settings.fast)
+    method, fast, speed = _method(model, settings.fast)
     restoration, device, notes = run_on(
         settings.device,
         lambda device: method.restore(
@@ -129,12 +129,12 @@ def detect(
         ),
     )
     progress.stage("anomaly map", 0.9, 0.95, "comparing with healthy scans")
-    unusual = calibration.anomaly_map(restoration.score, prepared.mask, space.image.spacing, progress)
+    unusual = calibration.anomaly_map(restoration.score, prepared.mask, space.image.spacing, progress, fast)
     with progress.timed("back to native"):
         anomaly = prepared.map_to_native(np.maximum(unusual, 0))
         restored = prepared.image_to_native(restoration.restored)
     progress.stage("regions", 0.95, 1.0, "delineating regions")
-    reference = calibration.reference
+    reference = calibration.read_by(fast)
     wanted = settings.threshold or reference.threshold
     threshold = reference.value_of(wanted)
     labels, regions = find_regions(anomaly, threshold, reference.region_p_value, settings.smallest_region_ml)
@@ -174,16 +174,20 @@ def detect(
     )
 
 
-def _method(model: Model, fast: bool) -> tuple[Method, list[str]]:
-    """The method to restore with, and notes on its speed for the reader."""
+def _method(model: Model, fast: bool) -> tuple[Method, bool, list[str]]:
+    """The method to restore with, whether it is the fast form, and notes on its speed for the reader."""
     if not fast:
-        return model.method, []
+        return model.method, False, []
     from .methods.faster import faster_form
 
     method = faster_form(model.method)
     if method is None:
-        return model.method, [f"the model {model.name} has no faster mode; it ran as usual"]
-    return method, ["examined in fast mode, a little less exactly than the healthy scans it is compared with"]
+        return model.method, False, [f"the model {model.name} has no faster mode; it ran as usual"]
+    if model.calibration.fast is None:
+        note = "examined in fast mode, and compared with healthy scans that were not: expect more false alarms"
+    else:
+        note = "examined in fast mode, as were the healthy scans that it is compared with: a little less exact"
+    return method, True, [note]
 
 
 def content_hash(volume: Volume) -> str:

@@ -83,6 +83,8 @@ def _sizes(model: Model) -> list[str]:
         f"- Default threshold {reference.threshold}: {budget:.2f} healthy spreads, where a healthy scan shows "
         f"{shown} on average.",
     ]
+    if (fast := model.calibration.fast) is not None:
+        lines.append(f"- In fast mode: {fast.reference.value_of(reference.threshold):.2f} healthy spreads.")
     if not flat:
         return [*lines, f"- Pooling: minimum over {pooling.minimum_mm:g} mm, mean over {pooling.average_mm:g} mm."]
     step = float(model.template.image.spacing[0])

@@ -188,6 +188,7 @@ def usable_scans(
 def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progress: Progress) -> None:
     """Draw what the method makes of scans that it has not seen, calibrate, and write the model."""
     from .calibration import calibrate
+    from .methods.faster import faster_form
     from .modelcard import model_card
     from .modelfile import Model, save_model
     from .training_data import prepared_scans
@@ -208,7 +209,10 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
     ]
     if kind == "field":
         pooling = pooling.shrunk(data.template.image).replaced(args.minimum_mm, args.average_mm)
-    calibration = calibrate(healthy, pooling, args.threshold or Threshold.parse(THRESHOLDS[kind]))
+    if (quick := faster_form(method)) is not None:
+        fast = [quick.restore(scan.image, scan.mask, seed=args.seed, device=device) for scan, _ in healthy]
+    threshold = args.threshold or Threshold.parse(THRESHOLDS[kind])
+    calibration = calibrate(healthy, pooling, threshold, None if quick is None else fast)
     progress.stage("writing", 0.98, 1.0)
     training = {
         "data": args.data_note or str(args.healthy.name),

@@ -45,7 +45,7 @@ def test_the_networks_stay_and_the_numbers_are_those_of_the_new_scans(toy, here)
     ours, theirs = before.method.tensors(), after.method.tensors()
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
     assert after.method.parameters == before.method.parameters and after.name == "here"
-    assert after.calibration.reference.count == 4
+    assert after.calibration.reference.count == after.calibration.fast.reference.count == 4
     assert not np.array_equal(after.calibration.places.mean, before.calibration.places.mean)
     assert after.training["split"] == before.training["split"]
     assert after.training["calibrated_on"]["scans"] == [f"lab-{number}_T1w" for number in range(4)]

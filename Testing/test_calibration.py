@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from MedADLib.calibration import Calibration, Places, Pooling, calibrate
+from MedADLib.calibration import Calibration, Pooling, calibrate
 from MedADLib.errors import InputError, ModelError
+from MedADLib.healthy_places import Places
 from MedADLib.intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks
 from MedADLib.methods.method import Restoration
 from MedADLib.preparation import Prepared, Template
@@ -241,3 +242,52 @@ def test_a_curve_without_points_is_refused(calibration):
 def test_pooling_sizes_that_make_no_sense_are_refused(sizes):
     with pytest.raises(ValueError):
         Pooling(*sizes)
+
+
+def quickly(healthy, times: float) -> list[Restoration]:
+    """As if fast mode had scores that are so many times as large."""
+    return [Restoration(times * r.score, r.restored, r.sample_score + 1) for _, r in healthy]
+
+
+def test_fast_mode_is_compared_with_healthy_scans_in_fast_mode():
+    healthy = healthy_scans()
+    found = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"), quickly(healthy, 2.0))
+    assert (found.fast.mean_times, found.fast.spread_times) == pytest.approx((2.0, 2.0), rel=1e-4)
+    assert np.allclose(found.fast.reference.maxima, found.reference.maxima, rtol=1e-3)
+    assert np.allclose(found.fast.reference.sample_scores, found.reference.sample_scores + 1)
+    assert found.read_by(True) is found.fast.reference and found.read_by(False) is found.reference
+    score, mask = healthy[2][1].score, healthy[2][0].mask
+    usual, fast = (found.anomaly_map(s, mask, SPACING, fast=f) for s, f in ((score, False), (2 * score, True)))
+    assert np.allclose(fast, usual, atol=1e-3) and np.abs(usual[mask]).max() > 1
+    misread = found.anomaly_map(2 * score, mask, SPACING)
+    assert misread[mask].mean() > usual[mask].mean() + 0.5
+
+
+def test_a_calibration_without_fast_mode_reads_it_as_the_full_method(calibration):
+    healthy = healthy_scans()
+    score, mask = healthy[0][1].score, healthy[0][0].mask
+    assert calibration.fast is None and calibration.read_by(True) is calibration.reference
+    usual, fast = (calibration.anomaly_map(score, mask, SPACING, fast=fast) for fast in (False, True))
+    assert np.array_equal(usual, fast)
+
+
+def test_a_saved_calibration_keeps_the_fast_mode():
+    healthy = healthy_scans()
+    found = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"), quickly(healthy, 3.0))
+    again = Calibration.from_tensors(found.parameters(), found.tensors())
+    assert (again.fast.mean_times, again.fast.spread_times) == (found.fast.mean_times, found.fast.spread_times)
+    assert np.array_equal(again.fast.reference.thresholds, found.fast.reference.thresholds)
+    assert again.fast.reference.brain_ml == found.fast.reference.brain_ml
+
+
+@pytest.mark.parametrize("change", [{"fast_mean_times": -1.0}, {"fast_spread_times": 0.0}, {"fast_brain_ml": 0.0},
+                                    {"fast_mean_times": "much"}, {"fast_mean_times": None}])  # fmt: skip
+def test_a_malformed_fast_mode_is_refused(change):
+    healthy = healthy_scans()
+    found = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"), quickly(healthy, 3.0))
+    parameters = {key: value for key, value in (found.parameters() | change).items() if value is not None}
+    with pytest.raises(ModelError):
+        Calibration.from_tensors(parameters, found.tensors())
+    tensors = {name: array for name, array in found.tensors().items() if name != "fast_maxima"}
+    with pytest.raises(ModelError, match="incomplete"):
+        Calibration.from_tensors(found.parameters(), tensors)

@@ -110,10 +110,22 @@ def test_a_result_in_fast_mode_says_so(toy):
     assert fast.provenance["facts"]["restorations_drawn"] == 3 and fast.provenance["facts"]["slice_step"] == 3
     assert not any("fast" in warning for warning in full.warnings)
     assert [warning for warning in fast.warnings if "fast" in warning] == [
-        "examined in fast mode, a little less exactly than the healthy scans it is compared with"
+        "examined in fast mode, as were the healthy scans that it is compared with: a little less exact"
     ]
+    reference = model.calibration.fast.reference
+    assert fast.reference is reference and full.reference is model.calibration.reference
+    assert fast.threshold == reference.value_of(reference.threshold)
+    assert fast.p_value == reference.sample_p_value(fast.score)
     assert fast.score == pytest.approx(full.score, rel=0.3)
     assert model.method.parameters.samples == 5, "the model in memory is as before"
+
+
+def test_a_model_that_was_not_calibrated_in_fast_mode_warns_of_false_alarms(toy):
+    model, volume = load_model(toy.models["latent_restoration"]), head(30)[0]
+    old = replace(model, calibration=replace(model.calibration, fast=None))
+    found = detect(volume, old, Settings(fast=True))
+    assert found.reference is old.calibration.reference and found.provenance["facts"]["slice_step"] == 3
+    assert "expect more false alarms" in " ".join(found.warnings)
 
 
 def test_a_model_without_a_faster_mode_runs_as_usual_and_says_so(toy):

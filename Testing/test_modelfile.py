@@ -15,8 +15,9 @@ import pytest
 from safetensors.numpy import save
 
 from MedADLib.archive import read_archive, write_archive
-from MedADLib.calibration import Calibration, Places, Pooling
+from MedADLib.calibration import Calibration, Pooling
 from MedADLib.errors import ModelError
+from MedADLib.healthy_places import Places
 from MedADLib.intensity import HISTOGRAM_EDGES, PERCENTILES
 from MedADLib.methods.atlas import Atlas
 from MedADLib.methods.method import require_tensors

@@ -14,9 +14,10 @@ from test_plane import turned
 
 from MedADLib import detect, load_model
 from MedADLib.augmentation import Augmentation
-from MedADLib.calibration import Places, Pooling, calibrate
+from MedADLib.calibration import Pooling, calibrate
 from MedADLib.detection import Detection, Settings
 from MedADLib.errors import InputError, ModelError
+from MedADLib.healthy_places import Places
 from MedADLib.methods.atlas import Atlas
 from MedADLib.methods.method import Restoration
 from MedADLib.modelfile import save_model, verify_model

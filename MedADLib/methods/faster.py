@@ -18,7 +18,7 @@ class Hastened(Protocol):
 def faster_form(method: Method) -> Method | None:
     """The quicker form of a method; None if it has none.
 
-    Maps of the quicker form are read by the calibration of the full one. That is sound only as far as both estimate
-    the same score, so that p-values and thresholds become approximate. Whoever offers a `faster` must see to it.
+    Its maps are read with the healthy places of the full method, so that both must estimate the same score. Thresholds
+    and p-values are measured for it apart, see `Calibration.fast`.
     """
     return method.faster() if isinstance(method, Hastened) else None

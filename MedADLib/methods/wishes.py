@@ -15,9 +15,7 @@ FOUND = ("size", "centres", "gradient_scale", "restoration_nll", "sample_nll")
 SHAPES = ("size", "centres", "gradient_scale")
 
 
-def check_names(
-    kind: type, names: Iterable[str], more: Iterable[str] = (), refused: Collection[str] = FOUND
-) -> None:
+def check_names(kind: type, names: Iterable[str], more: Iterable[str] = (), refused: Collection[str] = FOUND) -> None:
     """Refuse settings that a method does not have or that its training finds.
 
     Args:
