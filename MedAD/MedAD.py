@@ -87,7 +87,7 @@ class MedADParameterNode:
         opacity: Of the overlay.
         seed: Of everything random.
         smallestRegionMl: Smaller regions are not listed.
-        fast: Whether fewer restorations are made.
+        fast: Whether fewer restorations of fewer slices are made.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
