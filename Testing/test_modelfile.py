@@ -70,8 +70,7 @@ REGISTRY = {"fake": Fake, "atlas": Atlas}
 
 def model(**changes) -> Model:
     """A small model that can be saved."""
-    generator = np.random.default_rng(0)
-    voxels = generator.random(SHAPE).astype(np.float16).astype(np.float32)
+    voxels = np.random.default_rng(0).random(SHAPE).astype(np.float16).astype(np.float32)
     image = Volume(voxels, np.diag([2.0, 2.0, 3.0, 1.0]), "template")
     histogram = np.full(len(HISTOGRAM_EDGES) - 1, 0.01)
     limits = {"histogram": 0.1, "correlation": 0.8, "overlap": 0.9}
