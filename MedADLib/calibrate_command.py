@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import InputError, ModelError
-from .manifest import NAME
+from .errors import InputError
+from .manifest import NAME, VERSION
 from .model_place import place_for_model
 from .threshold import Threshold
 from .training_config import settings_of
@@ -77,7 +77,14 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         raise InputError(f"{args.output} cannot be a model's name", "For example -o brain-t1-here.medad.")
     model = (args.load_model or load_model)(args.model)
     threshold = Threshold.parse(args.threshold) if args.threshold else model.calibration.reference.threshold
-    pooling = model.calibration.pooling.replaced(args.minimum_mm, args.average_mm)
+    try:
+        pooling = model.calibration.pooling.replaced(args.minimum_mm, args.average_mm)
+    except ValueError as error:
+        raise InputError(str(error), "Correct --minimum-mm or --average-mm.") from error
+    if args.model_version and not re.fullmatch(VERSION, args.model_version, re.ASCII):
+        raise InputError(f"{args.model_version!a:.80} is no version of a model", "For example --model-version 1.2.0.")
+    if args.seed < 0:
+        raise InputError(f"the seed is {args.seed}", "Give 0 or more.")
     method = with_settings(model.method, settings_of(args.set))
     with place_for_model(args.output):
         scans = _usable(args, model, fewest(model.template.symmetric), progress)
@@ -130,18 +137,22 @@ def with_settings(method: Method, wishes: dict[str, object]) -> Method:
         wishes: Value by name, as JSON has them.
 
     Raises:
-        InputError: If a setting is unknown, of the wrong type, refused, or of other networks.
+        InputError: If a setting is unknown, of the wrong type, refused, or not the method's to change afterwards.
     """
-    from .methods.wishes import SHAPES, with_wishes
+    from .methods.wishes import with_wishes
 
     if not wishes:
         return method
-    parameters = with_wishes(method.parameters, wishes, SHAPES)
+    free = getattr(type(method), "adjustable", ())
+    if fixed := [name for name in wishes if name not in free]:
+        problem = f"{fixed[0]!a:.80} of the {type(method).name} model cannot be changed without another training"
+        remedy = f"What can be changed: {', '.join(free) or 'nothing'}. Else train a model: medad train."
+        raise InputError(problem, remedy)
     try:
-        return type(method).from_tensors(parameters, method.tensors())
-    except ModelError as error:
-        problem = f"other networks would be needed for {', '.join(wishes)} ({error.problem})"
-        raise InputError(problem, "Train a model with these settings: medad train.") from error
+        parameters = with_wishes(method.parameters, wishes, refused=())
+    except InputError as error:
+        raise InputError(error.problem.removeprefix("the configuration: "), "Correct it after --set.") from error
+    return type(method).from_tensors(parameters, method.tensors())
 
 
 def _usable(args: argparse.Namespace, model: Model, needed: int, progress: Progress) -> dict:
@@ -151,7 +162,10 @@ def _usable(args: argparse.Namespace, model: Model, needed: int, progress: Progr
     from .training_like import check_kind, kept_split
 
     scans = find_scans(args.healthy, args.only, skip_bad=args.skip_bad)
-    check_kind(model, scans.values(), None, "auto")
+    try:
+        check_kind(model, scans.values(), None, "auto")
+    except InputError as error:
+        raise InputError(error.problem, "Give healthy scans of the kind that the model knows.") from error
     split = None
     with suppress(InputError):
         split = kept_split(model)

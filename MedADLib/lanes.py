@@ -1,7 +1,7 @@
 """Pieces of work side by side on a CPU, each on one core, which goes further than all cores on one piece at a time.
 
-Networks on small pieces have too little to share among threads, and between their layers all threads but one wait. A
-piece is computed by one thread whatever the computer has, so that its result does not depend on the number of cores.
+Networks on small pieces have too little to share among threads, and between their layers all threads but one wait. Of
+several pieces each is computed by one thread whatever the computer has, so that results do not depend on its cores.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from .spaces import kind_of
 
 FORMAT_VERSION = 1
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+VERSION = r"\d+\.\d+\.\d+([-+.][A-Za-z0-9.-]+)?"
 SUFFIX = ".medad"
 MANIFEST = "configs/medad.json"
 METHOD, TEMPLATE, CALIBRATION = (f"models/{name}.safetensors" for name in ("method", "template", "calibration"))
@@ -54,7 +55,7 @@ class Manifest:
     def __post_init__(self) -> None:
         patterns = {
             "name": NAME,
-            "version": r"\d+\.\d+\.\d+([-+.][A-Za-z0-9.-]+)?",
+            "version": VERSION,
             "created": r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)?)?",
         }
         for key, pattern in patterns.items():

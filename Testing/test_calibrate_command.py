@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from phantoms import ToyModels, head, one_thread, toy_models  # noqa: F401
 
-from MedADLib import cli, detect, load_model
+from MedADLib import Volume, cli, detect, load_model
 
 
 @pytest.fixture(scope="module")
@@ -83,16 +83,47 @@ def test_settings_threshold_pooling_and_words_can_be_changed(toy, own_scans, tmp
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--set", "prior_width=64"], "other networks would be needed for prior_width"),
-        (["--set", "sample=3"], "unknown setting 'sample'"),
+        (["--set", "prior_width=64"], "'prior_width' of the latent_restoration model cannot be changed"),
+        (["--set", "size=[80,80]"], "What can be changed: samples, restoration_nll"),
+        (["--set", "sample=3"], "'sample' of the latent_restoration model cannot be changed"),
         (["--set", "samples=0"], "samples must be 1 to 1000"),
+        (["--set", "samples=many"], "Correct it after --set."),
         (["--set", "samples"], "is no NAME=VALUE"),
         (["--threshold", "a lot"], "a lot"),
+        (["--minimum-mm", "99"], "pooling sizes must be 0 to 50 mm"),
+        (["--model-version", "new"], "'new' is no version"),
+        (["--seed", "-1"], "the seed is -1"),
     ],
 )
 def test_what_cannot_be_is_refused_before_scans_are_examined(toy, own_scans, tmp_path, capsys, more, said):
     assert calibrated(toy, tmp_path / "no" / "model.medad", own_scans, *more) != 0
-    assert said in capsys.readouterr().err and not (tmp_path / "no").exists()
+    told = capsys.readouterr().err
+    assert said in told and "fault in MedAD" not in told and not (tmp_path / "no").exists()
+
+
+def test_what_was_learned_with_other_settings_stays_as_it_was(toy, own_scans, tmp_path, capsys):
+    for method, setting in (("atlas", "fwhm_mm=2"), ("autoencoder", "loss=l1")):
+        assert calibrated(toy, tmp_path / "new.medad", own_scans, "--set", setting, method=method) != 0
+        assert "What can be changed: nothing" in capsys.readouterr().err
+
+
+def test_pictures_are_no_scans_of_a_model_of_volumes(toy, tmp_path, capsys):
+    (tmp_path / "flat").mkdir()
+    for number in range(3):
+        volume = head(number)[0]
+        Volume(volume.array[20:21], volume.affine, f"flat-{number}").write(tmp_path / "flat" / f"flat-{number}.nii.gz")
+    assert calibrated(toy, tmp_path / "new.medad", tmp_path / "flat") != 0
+    told = capsys.readouterr().err
+    assert "Give healthy scans of the kind that the model knows." in told and "--like" not in told
+
+
+def test_the_seed_decides_what_is_drawn(toy, own_scans, tmp_path):
+    means = []
+    for seed in "01":
+        few = ["--only", "lab-[01]*", "--set", "samples=1", "--seed", seed]
+        assert calibrated(toy, tmp_path / f"model-{seed}.medad", own_scans, *few) == 0
+        means.append(load_model(tmp_path / f"model-{seed}.medad").calibration.places.mean)
+    assert not np.array_equal(*means)
 
 
 def test_too_few_scans_and_a_bad_name_are_refused(toy, own_scans, tmp_path, capsys):

@@ -13,10 +13,10 @@ import torch
 from phantoms import head, one_thread, toy_models  # noqa: F401
 from toy_codes import random_networks, toy_parameters
 
-from MedADLib.errors import InputError
+from MedADLib.errors import InputError, ModelError, OutputError
 from MedADLib.methods.latent_restoration import LatentRestoration
 from MedADLib.modelfile import load_model, save_model
-from MedADLib.speed import command, sampler_race
+from MedADLib.speed import command, sampler_race, standard_scan
 from MedADLib.speed.report import Measured, write_report
 from MedADLib.speed.rivals import monai_samples, reevaluated
 from MedADLib.speed.sampler_race import coded, drawn_by, race
@@ -115,11 +115,19 @@ def test_the_report_has_the_numbers_and_a_picture(tmp_path):
         (("--runs", "0"), "1 to 100"),
         (("--model", "brain-t1-atlas"), "no latent restoration"),
         (("samplers", "--scan", "nowhere.nii.gz"), "nowhere"),
+        (("runs", "--also", "nomodel"), "no model named 'nomodel'"),
     ],
 )
 def test_what_cannot_be_measured_is_said(tmp_path, words, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises((InputError, ModelError), match=message):
         benchmark(tmp_path, *words)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path, monkeypatch):
+    (tmp_path / "out").write_text("a file")
+    monkeypatch.setattr(standard_scan, "standard_scan", lambda *_: pytest.fail("it began"))
+    with pytest.raises(OutputError):
+        benchmark(tmp_path, "products")
 
 
 def test_a_whole_benchmark_of_a_toy(tmp_path, monkeypatch, capsys):
@@ -152,21 +160,23 @@ def test_a_whole_benchmark_of_a_toy(tmp_path, monkeypatch, capsys):
     assert len(layers) == 16 and all(float(row["linear_ms"]) > 0 < float(row["times_linear"]) for row in layers)
 
 
-def test_the_engine_is_several_times_faster_than_the_sampler_that_it_equals():
-    """Of processor time on the shipped model, so that a busy machine does not change the ratio; measured: 6 to 8."""
+@pytest.mark.parametrize(("darker", "codes", "least"), [(0.3, 8, 15.0), (0.6, 6, 22.0)])
+def test_the_engine_is_many_times_faster_than_the_sampler_that_it_equals(darker, codes, least):
+    """Of processor time on the shipped model, so that a busy machine does not change the ratio; measured: 22 to 28
+    times, and 34 to 36. Twice the work in each step would not pass."""
     model = load_model("brain-t1")
     image = model.template.image.array.copy()
-    image[48, 50:80, 60:90] *= 0.3
+    image[48, 50:80, 60:90] *= darker
     with torch.inference_mode():
         method = sampler_race.as_published(model.method)
         slices = coded(method, image, np.array([48]))
-        assert slices.drawn > 3
+        assert codes - 2 <= slices.drawn <= codes + 2, "the ratio depends on it"
         taken = {}
-        for sampler in ("segment", "sequential"):
+        for sampler in ("segment", "segment", "sequential"):
             begin = time.process_time()
             drawn_by(method, slices, sampler)
             taken[sampler] = time.process_time() - begin
-    assert taken["sequential"] > 2.5 * taken["segment"]
+    assert taken["sequential"] > least * taken["segment"]
 
 
 def benchmark(folder, *words) -> int:

@@ -61,6 +61,10 @@ class LatentRestoration:
     name = "latent_restoration"
     Parameters: ClassVar[type] = LatentRestorationParameters
     unit: ClassVar[str] = "slice"
+    # What `medad calibrate` may change: no network depends on it.
+    adjustable: ClassVar[tuple[str, ...]] = (
+        "samples", "restoration_nll", "sample_nll", "sharpness", "mask", "slice_step",
+    )  # fmt: skip
 
     def __init__(self, parameters: LatentRestorationParameters, vqvae: VQVAE, prior: CodePrior):
         self.parameters, self.vqvae, self.prior = parameters, vqvae, prior
@@ -125,7 +129,7 @@ class LatentRestoration:
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()
         reduced = decodes_faster(device) if self.reduced is None else self.reduced
-        unit = 1.0 if p.error == "categorical" else float(image[mask].std()) + 1e-6
+        unit = 1.0 if p.error == "categorical" or not mask.any() else float(image[mask].std()) + 1e-6
         examined = examined_slices(mask)
         used = looked_at(examined, p.slice_step)
         groups, total = slice_groups(used, device), len(used)

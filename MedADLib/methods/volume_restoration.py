@@ -69,6 +69,7 @@ class VolumeRestoration(LatentRestoration):
     name = "volume_restoration"
     Parameters = VolumeRestorationParameters
     unit = "volume"
+    adjustable = tuple(name for name in LatentRestoration.adjustable if name != "slice_step")
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether scans of this shape (Z, Y, X) can be restored."""

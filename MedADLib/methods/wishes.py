@@ -11,8 +11,6 @@ from ..errors import InputError, ModelError
 
 # No user's choice, whichever method has them: the training finds them.
 FOUND = ("size", "centres", "gradient_scale", "restoration_nll", "sample_nll")
-# Nor of somebody who has trained networks before him.
-SHAPES = ("size", "centres", "gradient_scale")
 
 
 def check_names(kind: type, names: Iterable[str], more: Iterable[str] = (), refused: Collection[str] = FOUND) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..staging import writable_folder
 
 if TYPE_CHECKING:
+    from ..modelfile import Model
     from ..progress import Progress
 
 WHAT = ("samplers", "runs", "scaling", "products")
@@ -48,13 +50,6 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..methods.volume_restoration import VolumeRestoration
     from ..modelfile import load_model
     from ..progress import Progress
-    from .agreement import agreement
-    from .products import products
-    from .report import Measured, write_report
-    from .sampler_race import as_published, race
-    from .scaling import growth
-    from .standard_scan import standard_scan
-    from .whole_runs import cold_command, warm_worker
 
     what, progress, device = list(args.what or WHAT), progress or Progress(), resolve(args.device)
     if unknown := [name for name in what if name not in WHAT]:
@@ -66,6 +61,22 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         raise InputError(f"{model.name} is no latent restoration of slices", "Name another --model, such as brain-t1.")
     if model.template.kind != "brain":
         raise InputError(f"{model.name} knows no brains", "Name another --model, such as brain-t1.")
+    for name in args.also:
+        load_model(name)
+    with writable_folder(args.output):
+        _measure(args, what, model, device, progress)
+    return 0
+
+
+def _measure(args: argparse.Namespace, what: list[str], model: Model, device: str, progress: Progress) -> None:
+    from .agreement import agreement
+    from .products import products
+    from .report import Measured, write_report
+    from .sampler_race import as_published, race
+    from .scaling import growth
+    from .standard_scan import standard_scan
+    from .whole_runs import cold_command, warm_worker
+
     progress.stage("scan", 0.0, 0.05, "putting a lesion into the scan")
     scan = standard_scan(model.template, args.scan)
     measured = Measured(scan.name, f"{model.name} {model.version}")
@@ -90,10 +101,9 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         measured.growth = growth(model, image, mask, scan.volume, scan.brain, progress, device)
     if "products" in what:
         measured.products = products(model.method.prior.to("cpu"))
-    if device != "cpu":
+    if device != "cpu" and "samplers" in what:
         measured.device = [agreement(as_published(model.method), image, mask, device, args.runs)]
     written = write_report(measured, args.output)
     progress.finish()
     print((args.output / "report.md").read_text(encoding="utf-8"))
     print("written: " + ", ".join(str(path) for path in written))
-    return 0
