@@ -1,16 +1,19 @@
-"""Whether a training, or the decoder of an inference, runs in bfloat16: where a stopwatch says that it is faster."""
+"""What a stopwatch decides: whether a training or a decoder runs in bfloat16, and products as convolutions."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 
-TRIALS = 12
+from .networks.product import product
+
+TRIALS = 16
 
 
 def bfloat16_suits(device: str, record: Path) -> bool:
@@ -49,6 +52,21 @@ def decodes_faster(device: str) -> bool:
     return _faster(device)
 
 
+@cache
+def convolves_faster(device: str) -> bool:
+    """Whether matrix products are clearly faster as 1×1 convolutions here; asked once a process.
+
+    Which library a processor is better served by differs: products go to one, convolutions to another.
+
+    Args:
+        device: Where to compute; on a GPU never.
+    """
+    if torch.device(device).type != "cpu":
+        return False
+    tokens, weight, bias = torch.randn(400, 128), torch.randn(512, 128), torch.randn(512)
+    return _second_is_faster(*(partial(product, tokens, weight, bias, convolved) for convolved in (False, True)))
+
+
 def _known_to_processor() -> bool:
     """Whether the processor multiplies bfloat16 itself (AVX-512 BF16 or AMX); what torch cannot tell it has not."""
     try:
@@ -61,12 +79,25 @@ def _faster(device: str) -> bool:
     """A short trial of a convolution in both precisions, by turns; of each the quickest time, as others may be busy."""
     image = torch.randn(4, 32, 80, 80, device=device).to(memory_format=torch.channels_last)
     layer = torch.nn.Conv2d(32, 32, 3, padding=1, device=device).to(memory_format=torch.channels_last)
-    seconds = [math.inf, math.inf]
-    with torch.inference_mode():
-        for _ in range(TRIALS):
-            for reduced in (False, True):
-                with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=reduced):
+
+    def pass_through(reduced: bool) -> float:
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=reduced):
+            return float(layer(image).sum())
+
+    return _second_is_faster(partial(pass_through, False), partial(pass_through, True))
+
+
+def _second_is_faster(first: Callable[[], object], second: Callable[[], object]) -> bool:
+    """Whether its quickest run is clearly quicker; on one core, which others leave alone for long enough."""
+    seconds, before = [math.inf, math.inf], torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            for _ in range(TRIALS):
+                for number, work in enumerate((first, second)):
                     started = time.perf_counter()
-                    float(layer(image).sum())
-                    seconds[reduced] = min(seconds[reduced], time.perf_counter() - started)
+                    work()
+                    seconds[number] = min(seconds[number], time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(before)
     return seconds[1] < 0.8 * seconds[0]

@@ -12,8 +12,9 @@ import torch
 
 from ..lanes import side_by_side
 from ..networks.prior import CodePrior, likelihood_of
+from ..networks.product import convolve
 from ..networks.vqvae import VQVAE
-from ..precision import decodes_faster
+from ..precision import convolves_faster, decodes_faster
 from ..progress import Progress
 from ..slices import examined_slices
 from .latent_restoration_parameters import LatentRestorationParameters
@@ -129,6 +130,8 @@ class LatentRestoration:
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()
         reduced = decodes_faster(device) if self.reduced is None else self.reduced
+        convolved = convolves_faster(device)
+        convolve(self.prior, convolved)
         unit = 1.0 if p.error == "categorical" or not mask.any() else float(image[mask].std()) + 1e-6
         examined = examined_slices(mask)
         used = looked_at(examined, p.slice_step)
@@ -163,6 +166,7 @@ class LatentRestoration:
                 "mask": p.mask,
                 "sampler": sampler_for(self.sampler, device),
                 "decoder": "bfloat16" if reduced else "float32",
+                "prior": "convolutions" if convolved else "linear layers",
             }
         if p.slice_step > 1:
             facts["slice_step"] = p.slice_step

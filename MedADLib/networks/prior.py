@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, gelu, scaled_dot_product_attention
 
+from .product import Product
+
 
 class Cache(NamedTuple):
     """Keys and values of the tokens seen so far; each (layers, N, heads, capacity, head width)."""
@@ -35,11 +37,11 @@ class Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.attention_norm = nn.LayerNorm(width)
-        self.project = nn.Linear(width, 3 * width)
-        self.merge = nn.Linear(width, width)
+        self.project = Product(width, 3 * width)
+        self.merge = Product(width, width)
         self.feed_norm = nn.LayerNorm(width)
-        self.widen = nn.Linear(width, 4 * width)
-        self.narrow = nn.Linear(4 * width, width)
+        self.widen = Product(width, 4 * width)
+        self.narrow = Product(4 * width, width)
         self.dropout = nn.Dropout(dropout)
 
     def split(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from .prior import Block, Cache, CodePrior
+from .product import product
 
 
 class Stretch(NamedTuple):
@@ -42,11 +43,11 @@ def read_last(prior: CodePrior, stretches: Sequence[Stretch]) -> list[torch.Tens
     tokens = _through(prior, stretches, prior.blocks[:-1])
     block, number, width = prior.blocks[-1], len(prior.blocks) - 1, tokens.shape[-1]
     normed = block.attention_norm(tokens)
-    weight, bias = block.project.weight, block.project.bias
-    parts = linear(normed, weight[width:], bias[width:])
+    weight, bias, convolved = block.project.weight, block.project.bias, block.project.convolved
+    parts = product(normed, weight[width:], bias[width:], convolved)
     numbers = torch.arange(len(tokens), device=tokens.device)
     ends = torch.cat([part.view(stretch.shape)[:, -1] for stretch, part in _portions(stretches, numbers)])
-    queries = linear(normed[ends], weight[:width], bias[:width])
+    queries = product(normed[ends], weight[:width], bias[:width], convolved)
     asked, attended = queries.split([len(stretch.codes) for stretch in stretches]), []
     for (stretch, part), query in zip(_portions(stretches, parts), asked):
         rows, places = stretch.shape

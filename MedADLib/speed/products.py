@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch.nn.functional import conv2d, linear
 
 from ..networks.prior import CodePrior
+from ..networks.product import product
 from .timing import Seconds, cores, timed
 
 # Tokens that go through at once: few rows of a short stretch, a long stretch, a likelihood pass of some slices.
@@ -47,16 +48,8 @@ def products(prior: CodePrior) -> list[Product]:
     with torch.inference_mode(), cores(1):
         for layer in (block.project, block.merge, block.widen, block.narrow):
             after, before = layer.weight.shape
-            kernel = layer.weight[:, :, None, None].contiguous(memory_format=torch.channels_last)
             for rows in ROWS:
                 tokens = torch.randn(rows, before, generator=torch.Generator().manual_seed(rows))
-                picture = tokens.view(1, rows, 1, before).permute(0, 3, 1, 2)
-                found.append(
-                    Product(
-                        rows,
-                        (before, after),
-                        timed(lambda t=tokens, w=layer: linear(t, w.weight, w.bias), RUNS),
-                        timed(lambda p=picture, k=kernel, w=layer: conv2d(p, k, w.bias), RUNS),
-                    )
-                )
+                forms = (partial(product, tokens, layer.weight, layer.bias, convolved) for convolved in (False, True))
+                found.append(Product(rows, (before, after), *(timed(form, RUNS) for form in forms)))
     return found
