@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What a model file says of its calibration, beside the split of its training.
-CALIBRATED_ON = "calibrated_on"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad calibrate``."""
@@ -67,7 +64,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     """
     from .calibration import calibrate, fewest
     from .methods.faster import faster_form
-    from .modelcard import model_card
+    from .modelcard import CALIBRATED_ON, model_card
     from .modelfile import load_model, save_model
     from .progress import Progress
     from .training_data import brought
@@ -96,7 +93,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
             healthy.append((scan, _restored(method, scan, args)))
             if quick is not None:
                 fast.append(_restored(quick, scan, args))
-        calibration = calibrate(healthy, pooling, threshold, None if quick is None else fast)
+        calibration = calibrate(healthy, pooling, threshold, fast or None)
         progress.stage("writing", 0.98, 1.0)
         found = replace(
             model,
@@ -151,7 +148,7 @@ def with_settings(method: Method, wishes: dict[str, object]) -> Method:
     try:
         parameters = with_wishes(method.parameters, wishes, refused=())
     except InputError as error:
-        raise InputError(error.problem.removeprefix("the configuration: "), "Correct it after --set.") from error
+        raise InputError(error.problem, "Correct it after --set.") from error
     return type(method).from_tensors(parameters, method.tensors())
 
 

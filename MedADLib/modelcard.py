@@ -14,6 +14,8 @@ from .spaces import describe
 if TYPE_CHECKING:
     from .modelfile import Model
 
+# What a model file says of a later calibration, beside the split of its training.
+CALIBRATED_ON = "calibrated_on"
 PARTS = ("train", "validation", "calibration", "benchmark")
 # What else a model of each space takes for unusual.
 LOOKS_UNUSUAL = {
@@ -67,7 +69,7 @@ def model_card(model: Model) -> str:
 
 def _calibrated_on(model: Model) -> list[str]:
     """What `medad calibrate` used, if that made the file."""
-    if (later := model.training.get("calibrated_on")) is None:
+    if (later := model.training.get(CALIBRATED_ON)) is None:
         return []
     return [f"- Scans of {later['data']}: {', '.join(later['scans'])}."]
 

@@ -209,10 +209,12 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
     ]
     if kind == "field":
         pooling = pooling.shrunk(data.template.image).replaced(args.minimum_mm, args.average_mm)
-    if (quick := faster_form(method)) is not None:
-        fast = [quick.restore(scan.image, scan.mask, seed=args.seed, device=device) for scan, _ in healthy]
+    quick = faster_form(method)
+    fast = quick and [
+        quick.restore(scan.image, scan.mask, seed=args.seed, device=device, progress=progress) for scan, _ in healthy
+    ]
     threshold = args.threshold or Threshold.parse(THRESHOLDS[kind])
-    calibration = calibrate(healthy, pooling, threshold, None if quick is None else fast)
+    calibration = calibrate(healthy, pooling, threshold, fast)
     progress.stage("writing", 0.98, 1.0)
     training = {
         "data": args.data_note or str(args.healthy.name),
