@@ -11,6 +11,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import numpy as np
 import pytest
+from made_once import share
 from references import healthy_reference
 
 from MedADLib.detection import Detection
@@ -18,6 +19,10 @@ from MedADLib.regions import find_regions
 from MedADLib.volume import Volume
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config) -> None:
+    share(config)
 
 
 @pytest.fixture(scope="session")

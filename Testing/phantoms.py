@@ -14,6 +14,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from made_once import made_once
 
 from MedADLib import training_command, training_data
 from MedADLib.preparation import Prepared, Template
@@ -23,6 +24,7 @@ from MedADLib.volume import Volume
 SHAPE, SPACING = (32, 48, 48), (4.0, 4.0, 5.0)
 # Slices that can be halved five times, as the shipped methods' networks do.
 MODEL_SHAPE, MODEL_SPACING = (18, 64, 64), (3.0, 3.0, 8.0)
+METHODS = ("atlas", "autoencoder", "latent_restoration")
 PARTS = {"train": range(4), "validation": range(4, 5), "calibration": range(5, 7), "benchmark": range(8, 9)}
 
 
@@ -99,27 +101,28 @@ def coarse_template(scans, progress=None) -> tuple[Template, list[Prepared]]:
 
 
 def toy_heads(folder: Path) -> ToyModels:
-    """The toy heads in a folder, and no models yet."""
-    healthy = folder / "healthy"
-    healthy.mkdir()
+    """Where toy heads, their models and the work folder lie in a folder."""
+    models = {method: folder / "models" / f"toy-{method.replace('_', '-')}.medad" for method in METHODS}
+    return ToyModels(folder / "healthy", folder / "split.json", folder / "work", models)
+
+
+def train_toys(folder: Path) -> None:
+    """Write toy heads into a folder, and train a model of each of three methods on them."""
+    toy = toy_heads(folder)
+    toy.healthy.mkdir()
     split = {part: [f"head-{number}" for number in numbers] for part, numbers in PARTS.items()}
     for number in (n for numbers in PARTS.values() for n in numbers):
         volume, _ = head(number)
-        volume.write(healthy / f"{volume.name}.nii.gz")
-    (folder / "split.json").write_text(json.dumps(split))
-    return ToyModels(healthy, folder / "split.json", folder / "work", {})
+        volume.write(toy.healthy / f"{volume.name}.nii.gz")
+    toy.split.write_text(json.dumps(split))
+    for method, output in toy.models.items():
+        toy.train(method, output)
 
 
 @functools.cache
 def toy_models() -> ToyModels:
-    """The toy models, trained once in a test run; nobody may write into their folders."""
+    """The toy models, trained once in a test run and copied for each process; nobody may change the models."""
     keep = tempfile.TemporaryDirectory(prefix="toy-models-")
     toy_models.keep = keep
-    folder = Path(keep.name)
-    toy = toy_heads(folder)
-    methods = ("atlas", "autoencoder", "latent_restoration")
-    models = {method: folder / "models" / f"toy-{method.replace('_', '-')}.medad" for method in methods}
-    toy.models.update(models)
-    for method, output in models.items():
-        toy.train(method, output)
-    return toy
+    made_once("toy-models", train_toys, Path(keep.name))
+    return toy_heads(Path(keep.name))

@@ -71,6 +71,7 @@ def test_on_its_own_folder_a_model_uses_the_calibration_scans_only(toy, tmp_path
 
 def test_settings_threshold_pooling_and_words_can_be_changed(toy, own_scans, tmp_path):
     more = ["--set", "samples=2", "--set", "restoration_nll=1.5", "--threshold", "0.5ml", "--average-mm", "20"]
+    more += ["--only", "lab-[01]*"]
     words = ["--description", "Brains of our lab", "--model-version", "2.0.0"]
     assert calibrated(toy, tmp_path / "other.medad", own_scans, *more, *words) == 0
     model = load_model(tmp_path / "other.medad")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from bench import Bench
 from panel_bench import InlineClient, bench, own_home, panel, planted_installer, run, scan, slicer, stub_client
 from PySide6 import QtCore, QtTest, QtWidgets
+from source_code import ROOT
 
 from MedADLib import Settings, detect, load_model
 from MedADLib.errors import InputError
@@ -127,18 +129,21 @@ class RealEngine(InlineClient):
         listener.done(job.output, 0.1)
 
 
-def test_with_a_model_without_a_faster_mode_the_panel_says_that_it_ran_as_usual(bench, monkeypatch):
+def test_with_a_model_without_a_faster_mode_the_panel_says_that_it_ran_as_usual(bench, own_home, monkeypatch):
     monkeypatch.setattr(worker_client, "WorkerClient", RealEngine)
+    models = own_home / ".medad" / "models"
+    models.mkdir(parents=True)
+    shutil.copy(ROOT / "MedAD" / "Resources" / "tiny.medad", models)
     bench.load_volume(scan())
     bench.open_module("MedAD")
     selector = bench.ui.modelSelector
-    bench.choose("modelSelector", selector.itemText(selector.findData("brain-t1-atlas")))
+    bench.choose("modelSelector", selector.itemText(selector.findData("tiny")))
     run(bench, 60)
     assert "faster" not in bench.ui.warningsLabel.text
     bench.click("advancedSection")
     bench.click("fastCheckBox")
     run(bench, 60)
-    assert "brain-t1-atlas has no faster mode; it ran as usual" in bench.ui.warningsLabel.text.replace("\u200b", "")
+    assert "tiny has no faster mode; it ran as usual" in bench.ui.warningsLabel.text.replace("\u200b", "")
 
 
 @pytest.mark.parametrize("fast", ["yes", 1, None])

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from phantoms import MODEL_SHAPE, one_thread, toy_heads  # noqa: F401
+from phantoms import MODEL_SHAPE, one_thread, toy_models  # noqa: F401
 from toy_codes import random_networks
 
 from MedADLib import room
@@ -277,7 +277,7 @@ def test_single_slices_and_unknown_settings_are_refused(tmp_path):
 
 
 def test_the_command_leaves_a_calibrated_model_and_its_pictures(tmp_path, one_thread):  # noqa: F811
-    toy, settings = toy_heads(tmp_path), ("channels=[4,8,8]", "prior_layers=1", "prior_width=16", "samples=2")
+    toy, settings = toy_models(), ("channels=[4,8,8]", "prior_layers=1", "prior_width=16", "samples=2")
     chosen = [part for setting in settings for part in ("--set", setting)]
     assert toy.train("volume_restoration", tmp_path / "toy.medad", *chosen) == 0
     model = load_model(tmp_path / "toy.medad")
