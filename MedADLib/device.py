@@ -61,3 +61,11 @@ def resolve(wanted: str) -> str:
     if int(number or 0) >= torch.cuda.device_count():
         raise InputError(f"there is no GPU {wanted}", "Use --device cpu, or auto to take what is there.")
     return f"cuda:{int(number or 0)}"
+
+
+def wait_for(device: str) -> None:
+    """Return when a GPU has done all that it was given, for whoever reads a clock; a CPU is never behind."""
+    if device != "cpu":
+        import torch
+
+        torch.cuda.synchronize(device)

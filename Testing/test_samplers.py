@@ -175,14 +175,44 @@ def shipped_question(images: np.ndarray, slices: list[int]) -> tuple[Question, f
     return Question(method.prior, codes.flatten(1), where), method.parameters.restoration_nll
 
 
-@pytest.mark.parametrize("mask, some", [("static", 15), ("dynamic", 4)])
-def test_the_trained_prior_draws_the_same_codes_from_its_own_template(mask, some):
-    template = load_model("brain-t1").template.image.array
-    question, own = shipped_question(template, [48])
-    for threshold, samples in ((own, some), (-math.inf, 1)):
-        reference = question.ask("sequential", mask, threshold, samples)
-        for sampler in FAST:
-            assert torch.equal(question.ask(sampler, mask, threshold, samples), reference), (threshold, sampler)
+STRICT, EVERYTHING = 9.0, -math.inf
+
+
+@pytest.mark.parametrize(
+    ("mask", "threshold", "samples", "samplers"),
+    [
+        ("static", STRICT, 15, FAST),
+        ("static", None, 15, FAST),
+        ("static", EVERYTHING, 1, FAST),
+        ("static", EVERYTHING, 15, ("segment",)),
+        ("dynamic", STRICT, 1, FAST),
+        ("dynamic", None, 4, FAST),
+        ("dynamic", EVERYTHING, 1, FAST),
+    ],
+)
+def test_the_trained_prior_draws_the_same_codes_from_its_own_template(mask, threshold, samples, samplers):
+    """Of a slice with something too dark in it, so that even a strict λ finds codes to draw."""
+    image = load_model("brain-t1").template.image.array.copy()
+    image[48, 50:80, 60:90] *= 0.3
+    question, own = shipped_question(image, [48])
+    threshold = own if threshold is None else threshold
+    reference = question.ask("sequential", mask, threshold, samples)
+    assert (reference != question.codes[:, None]).any()
+    for sampler in samplers:
+        assert torch.equal(question.ask(sampler, mask, threshold, samples), reference), sampler
+
+
+def test_a_volume_of_4096_codes_is_drawn_the_same_by_all_samplers():
+    torch.manual_seed(0)
+    prior = CodePrior(8, 16**3, 16, 2, 2, further=(16, 256)).eval()
+    question = Question(prior, torch.randint(0, 8, (1, 16**3)), torch.zeros(1))
+    allowed = torch.zeros(1, 16**3, dtype=torch.bool)
+    allowed[0, torch.randperm(16**3)[:12]] = True
+    reference = question.ask("sequential", "static", -math.inf, 3, allowed=allowed)
+    changed = (reference != question.codes[:, None]).any(1)
+    assert changed.any() and not (changed & ~allowed).any()
+    for sampler in FAST:
+        assert torch.equal(question.ask(sampler, "static", -math.inf, 3, allowed=allowed), reference), sampler
 
 
 def test_the_trained_prior_draws_the_same_codes_from_a_real_scan(data_dir):

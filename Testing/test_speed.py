@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 from phantoms import head, one_thread, toy_models  # noqa: F401
+from scipy import ndimage
 from toy_codes import random_networks, toy_parameters
 
+from MedADLib import cli
 from MedADLib.errors import InputError, ModelError, OutputError
 from MedADLib.methods.latent_restoration import LatentRestoration
 from MedADLib.modelfile import load_model, save_model
-from MedADLib.speed import command, sampler_race, standard_scan
+from MedADLib.speed import command, sampler_race, standard_scan, volume_race
 from MedADLib.speed.report import Measured, write_report
 from MedADLib.speed.rivals import monai_samples, reevaluated
 from MedADLib.speed.sampler_race import coded, drawn_by, race
@@ -70,6 +72,11 @@ def test_every_way_is_timed_on_both_kinds_of_slices(method, scan):
     for row in rows:
         assert row.codes > 0 and 0 < row.seconds.least <= row.seconds.median <= row.seconds.most
         assert row.ratio == 1 if row.way == "segment" else row.ratio > 0
+    taken = {(row.slices, row.way): row.seconds.median for row in rows}
+    for row in rows:
+        like = "segment, dynamic mask" if row.way == "whole grid at every place" else "segment"
+        assert row.ratio == pytest.approx(taken[row.slices, row.way] / taken[row.slices, like])
+    assert taken["lesion", "MONAI's sampling"] == taken["normal", "MONAI's sampling"], "it is the same work"
     assert not any("MONAI" in row.way for row in race(method, *scan, runs=1, monai=False))
 
 
@@ -97,7 +104,7 @@ def test_the_report_has_the_numbers_and_a_picture(tmp_path):
     measured = Measured("a toy", "toy 1.0.0")
     measured.race = [sampler_race.Race("lesion", "segment", 12.5, seconds.times(0.5), 1.0, "8 slices")]
     measured.runs = [WholeRun("cold command", "toy", seconds, {"read": 0.25, "write": 1.0}, 512_000_000)]
-    measured.growth = [Growth("slices", n, "all", n / 10, 3.0) for n in (10, 50)]
+    measured.growth = [Growth("slices", n, "all", seconds.times(n / 10), 3.0) for n in (10, 50)]
     names = [path.name for path in write_report(measured, tmp_path / "new")]
     assert names == ["samplers.tsv", "runs.tsv", "scaling.tsv", "scaling.png", "report.md"]
     with open(tmp_path / "new" / "samplers.tsv", newline="", encoding="utf-8") as file:
@@ -111,8 +118,6 @@ def test_the_report_has_the_numbers_and_a_picture(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("sampler",), "nothing called 'sampler'"),
-        (("--runs", "0"), "1 to 100"),
         (("--model", "brain-t1-atlas"), "no latent restoration"),
         (("samplers", "--scan", "nowhere.nii.gz"), "nowhere"),
         (("runs", "--also", "nomodel"), "no model named 'nomodel'"),
@@ -121,6 +126,22 @@ def test_the_report_has_the_numbers_and_a_picture(tmp_path):
 def test_what_cannot_be_measured_is_said(tmp_path, words, message):
     with pytest.raises((InputError, ModelError), match=message):
         benchmark(tmp_path, *words)
+
+
+@pytest.mark.parametrize("words", [("sampler",), ("--runs", "0"), ("--runs", "many")])
+def test_wrong_words_are_wrong_usage(words, capsys):
+    assert cli.main(["benchmark", *words]) == 2
+    assert "medad: error" in capsys.readouterr().err
+
+
+def test_a_head_with_its_skull_is_refused(tmp_path):
+    volume, mask = head(3)
+    noise = np.random.default_rng(0).normal(300, 60, volume.array.shape)
+    around = ndimage.binary_dilation(mask, iterations=4)
+    full = np.where(mask, volume.array, np.where(around, np.abs(noise), np.abs(noise) / 10)).astype(np.float32)
+    volume.with_array(full).write(tmp_path / "head.nii.gz")
+    with pytest.raises(InputError, match="has its skull"):
+        benchmark(tmp_path, "samplers", "--scan", tmp_path / "head.nii.gz")
 
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path, monkeypatch):
@@ -136,6 +157,8 @@ def test_a_whole_benchmark_of_a_toy(tmp_path, monkeypatch, capsys):
     few = {"SLICES": (2, 4), "SAMPLES": (1, 2), "LIMITS": (1.0,), "THREADS": (1,), "SIDES": (32,), "FEW": 2}
     for name, values in few.items():
         monkeypatch.setattr(scaling, name, values)
+    for name, value in {"GRID": (2, 4, 4), "WIDTH": 8, "LAYERS": 1, "HEADS": 2, "DRAWN": (3,)}.items():
+        monkeypatch.setattr(volume_race, name, value)
     monkeypatch.setattr(sampler_race, "SMALLEST_LESION", 5)
     monkeypatch.setattr(sampler_race, "PUBLISHED_SAMPLES", 2)
     volume, mask = head(3)
@@ -155,6 +178,12 @@ def test_a_whole_benchmark_of_a_toy(tmp_path, monkeypatch, capsys):
         what = {(row["what"], row["part"]) for row in csv.DictReader(file, delimiter="\t")}
     assert {("slices", "decode"), ("λ", "all"), ("threads", "restore"), ("voxels along a side", "all")} <= what
     assert "sequential with cache" in capsys.readouterr().out
+    with open(tmp_path / "out" / "volumes.tsv", newline="", encoding="utf-8") as file:
+        volumes = list(csv.DictReader(file, delimiter="\t"))
+    assert [(row["codes"], row["drawn"], row["way"]) for row in volumes] == [
+        ("32", "3", "segment"),
+        ("32", "3", "jacobi"),
+    ]
     with open(tmp_path / "out" / "products.tsv", newline="", encoding="utf-8") as file:
         layers = list(csv.DictReader(file, delimiter="\t"))
     assert len(layers) == 16 and all(float(row["linear_ms"]) > 0 < float(row["times_linear"]) for row in layers)
@@ -182,4 +211,5 @@ def test_the_engine_is_many_times_faster_than_the_sampler_that_it_equals(darker,
 def benchmark(folder, *words) -> int:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
+    parser.set_defaults(quiet=False)
     return command.run(parser.parse_args([str(word) for word in (*words, "-o", folder / "out")]))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..networks.prior import Cache, CodePrior, likelihood_of
+from .slicewise import brought
 
 # Of the largest logit: some ten times what float32 loses in a pass, with whatever batch.
 CLOSE = 2e-5
@@ -63,8 +64,14 @@ class Draws:
 
     def noise(self, number: int, place: int) -> torch.Tensor:
         """Noise (S, K) of the samples at a place of a slice."""
-        all_samples = gumbel(self.keys[number], place, self.drawn, self.prior.codes)
-        return all_samples[self.samples.start : self.samples.stop].to(self.codes.device)
+        return self.noise_at([(number, place)])
+
+    def noise_at(self, spots: Sequence[tuple[int, int]]) -> torch.Tensor:
+        """Noise (n·S, K) of the samples at spots (slice, place), brought to the device in one piece."""
+        samples = slice(self.samples.start, self.samples.stop)
+        found = [gumbel(self.keys[number], place, self.drawn, self.prior.codes)[samples] for number, place in spots]
+        noise = torch.cat(found) if found else torch.zeros(0, self.prior.codes)
+        return brought(noise, str(self.codes.device))
 
     def choose(self, logits: torch.Tensor, noise: torch.Tensor, history: History) -> torch.Tensor:
         """Draw from logits (m, K) with noise (m, K); int64 (m,)."""

@@ -85,8 +85,7 @@ class _Passes:
         # Each (row, place) that may be drawn, with its noise.
         self.spot_rows = (numbers[:, None] * samples + np.arange(samples)).ravel()
         self.spot_places = np.repeat(places, samples)
-        noise = [draws.noise(*spot) for spot in zip(numbers.tolist(), places.tolist())]
-        self.noise = torch.cat(noise) if noise else draws.logits.new_zeros(0, draws.prior.codes)
+        self.noise = draws.noise_at(list(zip(numbers.tolist(), places.tolist())))
         self.kept = draws.codes[self.tensor(self.spot_rows // samples), self.tensor(self.spot_places)]
         self.ends = np.zeros(len(self.guess), np.int64)
         np.maximum.at(self.ends, self.spot_rows, self.spot_places + 1)

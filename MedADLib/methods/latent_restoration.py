@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from ..device import wait_for
 from ..lanes import side_by_side
 from ..networks.prior import CodePrior, likelihood_of
 from ..networks.product import convolve
@@ -17,6 +18,7 @@ from ..networks.vqvae import VQVAE
 from ..precision import convolves_faster, decodes_faster
 from ..progress import Progress
 from ..slices import examined_slices
+from .distinct import Distinct, together
 from .latent_restoration_parameters import LatentRestorationParameters
 from .method import Restoration
 from .resampling import Sampler, resample_codes, sampler_for
@@ -190,12 +192,14 @@ class LatentRestoration:
         dynamic = p.mask == "dynamic"
         with progress.timed("encode"):
             codes = self.vqvae.encode(batch, positions).flatten(1)
+            wait_for(device)
         with progress.timed("nll"):
             logits, cache = self.prior.fill(codes, positions)
             counted = torch.from_numpy(self._counted(mask[chosen])).to(device)
             nll = torch.where(counted, likelihood_of(logits, codes), 0)
             unlikely = nll > p.restoration_nll
             sample_scores = torch.where(nll > p.sample_nll, nll, 0).double().sum(1)
+            wait_for(device)
         with progress.timed("restore"):
             copies = resample_codes(
                 self.prior,
@@ -212,19 +216,35 @@ class LatentRestoration:
             ).view(len(chosen), -1, codes.shape[1])
             redrawn = int(unlikely.sum())
             changed = float((copies != codes[:, None]).sum(-1).float().mean(1).sum())
-        compared, distinct = [], 0
-        for row, of_slice in enumerate(copies):
+        with progress.timed("decode"):
+            found = Distinct.of(copies)
+            compared = self._compared(found, batch, positions, unit, reduced, progress)
+            pictures, scores = (torch.stack(parts).cpu().numpy() for parts in zip(*compared))
+        return _Restored(scores, pictures, sample_scores.cpu().numpy(), redrawn, changed, sum(found.sizes))
 
-            def told(done: float, row: int = row) -> None:
-                progress.update(DRAWING + (1 - DRAWING) * (row + done) / len(chosen))
+    def _compared(
+        self,
+        found: Distinct,
+        batch: torch.Tensor,
+        positions: torch.Tensor,
+        unit: float,
+        reduced: bool,
+        progress: Progress,
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Picture and score of each slice, on the device; nothing in between waits for it."""
+        compared, where = [], positions[found.owners]
+        codes, counts, where = (part.split(found.sizes) for part in (found.codes, found.counts, where))
+        for some in together(found.sizes, str(batch.device)):
 
-            with progress.timed("decode"):
-                different, counts = torch.unique(of_slice, dim=0, return_counts=True)
-                decoded = self._decoded(different, positions[row : row + 1], reduced, told)
-                compared.append(self._compare(decoded, counts, batch[row], unit))
-            distinct += len(counts)
-        pictures, scores = (np.stack(parts) for parts in zip(*compared))
-        return _Restored(scores, pictures, sample_scores.cpu().numpy(), redrawn, changed, distinct)
+            def told(done: float, some: range = some) -> None:
+                part = (some.start + done * len(some)) / len(found.sizes)
+                progress.update(DRAWING + (1 - DRAWING) * part)
+
+            here = slice(some.start, some.stop)
+            decoded = self._decoded(torch.cat(codes[here]), torch.cat(where[here]), reduced, told)
+            for row, of_slice in zip(some, decoded.split(found.sizes[here])):
+                compared.append(self._compare(of_slice, counts[row], batch[row], unit))
+        return compared
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
         """Negative log-likelihood of the codes that hold brain, in nats, (n,); λ is a percentile of these."""
@@ -248,18 +268,18 @@ class LatentRestoration:
         return np.ones((len(masks), self.prior.length), bool)
 
     def _decoded(
-        self, codes: torch.Tensor, position: torch.Tensor, reduced: bool, told: Callable[[float], None]
+        self, codes: torch.Tensor, positions: torch.Tensor, reduced: bool, told: Callable[[float], None]
     ) -> torch.Tensor:
         """What the decoder, in bfloat16 if reduced, makes of codes (n, length), (n, channels, Y, X)."""
         grids = codes.view(-1, *self.parameters.grid)
         with torch.autocast(codes.device.type, torch.bfloat16, enabled=reduced):
-            decoded = self.vqvae.decode(grids, position.expand(len(grids))).float()
+            decoded = self.vqvae.decode(grids, positions).float()
         told(1.0)
         return decoded
 
     def _compare(
         self, decoded: torch.Tensor, counts: torch.Tensor, image: torch.Tensor, unit: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Weighted restoration and residual of one slice, from the different restorations and how many are such.
 
         The weights divide by the *mean* residual of a restoration, in units of the scan's spread, or in nats if it is
@@ -271,4 +291,4 @@ class LatentRestoration:
         closeness = self.parameters.sharpness / (residuals.flatten(1).mean(dim=1) / unit).clamp_min(1e-6)
         weights = torch.softmax(closeness + counts.to(closeness.dtype).log(), dim=0)
         weights = weights.view(-1, *[1] * image[0].ndim)
-        return (weights * pictures).sum(0).cpu().numpy(), (weights * residuals).sum(0).cpu().numpy()
+        return (weights * pictures).sum(0), (weights * residuals).sum(0)

@@ -106,11 +106,11 @@ class VolumeRestoration(LatentRestoration):
         return self._with_brain(masks)
 
     def _decoded(
-        self, codes: torch.Tensor, position: torch.Tensor, reduced: bool, told: Callable[[float], None]
+        self, codes: torch.Tensor, positions: torch.Tensor, reduced: bool, told: Callable[[float], None]
     ) -> torch.Tensor:
         """What the decoder makes of codes (n, length), (n, channels, Z, Y, X); one at a time for the sake of memory."""
         decoded = []
-        for single in codes.split(1):
+        for single, position in zip(codes.split(1), positions.split(1)):
             decoded.append(super()._decoded(single, position, reduced, lambda done: None))
             told(len(decoded) / len(codes))
         return torch.cat(decoded)

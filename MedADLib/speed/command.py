@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..staging import writable_folder
+from ..staging import staging_folder, writable_folder
 
 if TYPE_CHECKING:
     from ..modelfile import Model
     from ..progress import Progress
 
-WHAT = ("samplers", "runs", "scaling", "products")
+WHAT = ("samplers", "volumes", "runs", "scaling", "products")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad benchmark``."""
-    parser.add_argument("what", nargs="*", default=[], metavar="WHAT", help=f"{', '.join(WHAT)}; default all")
+    parser.add_argument("what", nargs="*", type=_known, default=[], metavar="WHAT", help=f"{', '.join(WHAT)}; default "
+                        "all")  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmark"), metavar="DIR",
                         help="folder for tables, pictures and report.md (default %(default)s)")  # fmt: skip
     parser.add_argument("--scan", type=Path, help="a T1 scan of a brain without its skull; else the MNI152 brain")
@@ -27,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="of latent restoration (default %(default)s)")  # fmt: skip
     parser.add_argument("--also", action="append", default=[], metavar="NAME|FILE",
                         help="other models for whole detections; may be repeated")  # fmt: skip
-    parser.add_argument("--runs", type=int, default=3, help="of what is short enough to repeat (default 3)")
+    parser.add_argument("--runs", type=_runs, default=3, help="of everything; medians are told (default 3)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
-    parser.add_argument("--no-monai", action="store_true", help="leave MONAI's sampling out, which takes a minute")
+    parser.add_argument("--no-monai", action="store_true", help="leave MONAI's sampling out: a minute a run")
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
@@ -52,10 +54,6 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..progress import Progress
 
     what, progress, device = list(args.what or WHAT), progress or Progress(), resolve(args.device)
-    if unknown := [name for name in what if name not in WHAT]:
-        raise InputError(f"there is nothing called {unknown[0]!a:.80} to measure", f"Known: {', '.join(WHAT)}.")
-    if not 1 <= args.runs <= 100:
-        raise InputError("--runs must be 1 to 100")
     model = load_model(args.model)
     if not isinstance(model.method, LatentRestoration) or isinstance(model.method, VolumeRestoration):
         raise InputError(f"{model.name} is no latent restoration of slices", "Name another --model, such as brain-t1.")
@@ -75,6 +73,7 @@ def _measure(args: argparse.Namespace, what: list[str], model: Model, device: st
     from .sampler_race import as_published, race
     from .scaling import growth
     from .standard_scan import standard_scan
+    from .volume_race import volume_race
     from .whole_runs import cold_command, warm_worker
 
     progress.stage("scan", 0.0, 0.05, "putting a lesion into the scan")
@@ -82,28 +81,46 @@ def _measure(args: argparse.Namespace, what: list[str], model: Model, device: st
     measured = Measured(scan.name, f"{model.name} {model.version}")
     image, mask = scan.prepared.image, scan.prepared.mask
     if "samplers" in what:
-        progress.stage("samplers", 0.05, 0.4)
+        progress.stage("samplers", 0.05, 0.38)
         published, monai = as_published(model.method), not args.no_monai
         measured.race = race(published, image, mask, scan.lesion, args.runs, monai, progress, device)
+    if "volumes" in what:
+        progress.stage("volumes", 0.38, 0.4)
+        measured.volumes = volume_race(as_published(model.method).parameters.samples, args.runs, progress, device)
     if "runs" in what:
         progress.stage("whole detections", 0.4, 0.7)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "scan.nii.gz"
+        with staging_folder(Path(tempfile.gettempdir())) as folder:
+            path = folder / "scan.nii.gz"
             scan.volume.write(path)
             ways = [(args.model, False), (args.model, True), *((name, False) for name in args.also)]
             for number, (name, fast) in enumerate(ways):
-                progress.update(number / len(ways), f"{name}, cold")
-                measured.runs.append(cold_command(path, name, args.runs, fast, device))
-                progress.update((number + 0.5) / len(ways), f"{name}, warm")
-                measured.runs.append(warm_worker(scan.volume, name, args.runs, fast, device))
+
+                def heed(half: float = 0.0, number: int = number, name: str = name) -> None:
+                    progress.update((number + half) / len(ways), f"{name}, {'warm' if half else 'cold'}")
+
+                measured.runs.append(cold_command(path, name, args.runs, fast, device, heed))
+                measured.runs.append(warm_worker(scan.volume, name, args.runs, fast, device, partial(heed, 0.5)))
     if "scaling" in what:
         progress.stage("scaling", 0.7, 1.0)
-        measured.growth = growth(model, image, mask, scan.volume, scan.brain, progress, device)
+        measured.growth = growth(model, image, mask, scan.volume, scan.brain, args.runs, progress, device)
     if "products" in what:
         measured.products = products(model.method.prior.to("cpu"))
     if device != "cpu" and "samplers" in what:
         measured.device = [agreement(as_published(model.method), image, mask, device, args.runs)]
     written = write_report(measured, args.output)
     progress.finish()
-    print((args.output / "report.md").read_text(encoding="utf-8"))
-    print("written: " + ", ".join(str(path) for path in written))
+    if not args.quiet:
+        print((args.output / "report.md").read_text(encoding="utf-8"))
+        print("written: " + ", ".join(str(path) for path in written))
+
+
+def _known(name: str) -> str:
+    if name not in WHAT:
+        raise argparse.ArgumentTypeError(f"there is nothing called {name!a:.80} to measure; known: {', '.join(WHAT)}")
+    return name
+
+
+def _runs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= 100:
+        raise argparse.ArgumentTypeError("it must be 1 to 100")
+    return int(text)

@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..detection import versions
 from .agreement import Agreement
 from .products import Product
-from .sampler_race import Race
-from .scaling import Growth
+from .sampler_race import PUBLISHED_SAMPLES, Race
+from .scaling import FEW, Growth
+from .volume_race import VolumeRace
 from .whole_runs import WholeRun
 
 RACE_COLUMNS = ("slices", "way", "codes_drawn", "seconds_a_slice", "least", "most", "runs", "times_engine", "measured")
@@ -24,7 +26,17 @@ RUN_COLUMNS = ("way", "model", "seconds", "least", "most", "runs", "peak_mb", "p
 DEVICE_COLUMNS = ("device", "seconds", "least", "most", "cpu_seconds", "largest_difference", "mean_difference",
                   "sample_score_differs", "agrees")  # fmt: skip
 PRODUCT_COLUMNS = ("tokens", "from", "to", "linear_ms", "convolution_ms", "times_linear")
-GROWTH_COLUMNS = ("what", "value", "part", "seconds", "codes_drawn")
+VOLUME_COLUMNS = ("codes", "drawn", "samples", "way", "seconds", "least", "most", "runs", "times_segment")
+GROWTH_COLUMNS = ("what", "value", "part", "seconds", "least", "most", "runs", "codes_drawn")
+# Of the second's axis.
+TICKS = [digit * 10.0**power for power in range(-3, 4) for digit in (1, 2, 5)]
+TITLES = {
+    "slices": f"networks, S = {PUBLISHED_SAMPLES}",
+    "samples": f"networks, {FEW} slices",
+    "λ": f"networks, {FEW} slices, S = {PUBLISHED_SAMPLES}",
+    "threads": f"networks, {FEW} slices, S = {PUBLISHED_SAMPLES}",
+    "voxels along a side": "a whole detection, the model's own S",
+}
 
 
 @dataclass
@@ -35,6 +47,7 @@ class Measured:
         scan: What it was measured on.
         model: Whose weights.
         race: Samplers.
+        volumes: Samplers on the codes of a volume.
         runs: Whole detections.
         growth: Curves.
         device: A GPU against the CPU.
@@ -44,6 +57,7 @@ class Measured:
     scan: str
     model: str
     race: list[Race] = field(default_factory=list)
+    volumes: list[VolumeRace] = field(default_factory=list)
     runs: list[WholeRun] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
     device: list[Agreement] = field(default_factory=list)
@@ -73,6 +87,7 @@ def write_report(measured: Measured, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     tables = {
         "samplers.tsv": (RACE_COLUMNS, [race_row(row) for row in measured.race]),
+        "volumes.tsv": (VOLUME_COLUMNS, [volume_row(row) for row in measured.volumes]),
         "runs.tsv": (RUN_COLUMNS, [run_row(row) for row in measured.runs]),
         "scaling.tsv": (GROWTH_COLUMNS, [growth_row(row) for row in measured.growth]),
         "products.tsv": (PRODUCT_COLUMNS, [product_row(row) for row in measured.products]),
@@ -102,6 +117,13 @@ def race_row(row: Race) -> tuple:
     return (row.slices, row.way, *numbers, row.share)
 
 
+def volume_row(row: VolumeRace) -> tuple:
+    """A line of ``volumes.tsv``."""
+    s = row.seconds
+    numbers = (f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", s.runs, f"{row.ratio:.3g}")
+    return (row.length, row.drawn, row.samples, row.way, *numbers)
+
+
 def run_row(row: WholeRun) -> tuple:
     """A line of ``runs.tsv``."""
     s, parts = row.seconds, ", ".join(f"{name} {value:.2f}" for name, value in row.parts.items())
@@ -111,7 +133,9 @@ def run_row(row: WholeRun) -> tuple:
 
 def growth_row(row: Growth) -> tuple:
     """A line of ``scaling.tsv``."""
-    return (row.what, f"{row.value:.4g}", row.part, f"{row.seconds:.4g}", f"{row.codes:.1f}")
+    s = row.seconds
+    seconds = (f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", s.runs)
+    return (row.what, f"{row.value:.4g}", row.part, *seconds, f"{row.codes:.1f}")
 
 
 def product_row(row: Product) -> tuple:
@@ -135,21 +159,30 @@ def markdown(columns: Sequence[str], rows: Sequence[tuple]) -> list[str]:
 def draw_growth(rows: Sequence[Growth], path: Path) -> None:
     """One log-log plot of seconds for each thing that was varied, a line for each part."""
     names = list(dict.fromkeys(row.what for row in rows))
-    figure = Figure(figsize=(4 * len(names), 3.6), layout="constrained")
+    figure = Figure(figsize=(4 * len(names), 3.8), layout="constrained")
     FigureCanvasAgg(figure)
     for number, name in enumerate(names):
         axes = figure.add_subplot(1, len(names), number + 1)
         for part in dict.fromkeys(row.part for row in rows if row.what == name):
             points = sorted((row.value, row.seconds) for row in rows if (row.what, row.part) == (name, part))
-            axes.plot(*zip(*points), marker="o", label=part, linewidth=2.5 if part == "all" else 1.2)
+            values, seconds = zip(*points)
+            wide = 2.5 if part == "all" else 1.2
+            axes.plot(values, [s.median for s in seconds], marker="o", label=part, linewidth=wide)
+            axes.fill_between(values, [s.least for s in seconds], [s.most for s in seconds], alpha=0.25, linewidth=0)
         axes.set(xscale="log", yscale="log", xlabel=name, ylabel="seconds" if number == 0 else "")
-        ticks = sorted({row.value for row in rows if row.what == name})
-        axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
-        axes.minorticks_off()
+        axes.set_title(TITLES.get(name, ""), fontsize=9)
+        _label(axes.xaxis, sorted({row.value for row in rows if row.what == name}))
+        low, high = axes.get_ylim()
+        _label(axes.yaxis, [tick for tick in TICKS if low <= tick <= high])
         axes.grid(alpha=0.3)
         if number == 0:
             axes.legend(fontsize=8)
     figure.savefig(path, dpi=100)
+
+
+def _label(axis: Axis, ticks: Sequence[float]) -> None:
+    axis.set_ticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    axis.set_ticks([], minor=True)
 
 
 def _processor() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -23,9 +24,10 @@ PUBLISHED_SAMPLES = 15
 SEED = 0
 # Of the places that a plain re-evaluation looks at; each takes as long as any other.
 PLACES = 10
-# Of the samples that MONAI draws; its time grows with them.
-MONAI_SAMPLES = 3
 SMALLEST_LESION = 20
+DYNAMIC, WHOLE_GRID = "segment, dynamic mask", "whole grid at every place"
+# The published code judges every code again after those before it, so it is compared with our sampler that does so too.
+LIKE = {WHOLE_GRID: DYNAMIC}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,7 @@ class Race:
         way: Which sampler, or whose algorithm.
         codes: Codes that the static mask draws anew in a slice, on average.
         seconds: Of a slice with all its samples.
-        ratio: How many times as long as our engine.
+        ratio: How many times as long as our engine, see `LIKE`.
         share: The part of the work that was measured; the rest takes as long.
     """
 
@@ -120,7 +122,7 @@ def race(
         image: A prepared scan, (Z, Y, X).
         mask: Its brain.
         lesion: Its lesion.
-        runs: Of our own samplers; the others, which take long, run once.
+        runs: How often; of another algorithm where it takes long, a part of the work as often.
         monai: Whether MONAI's loop takes part.
         progress: Told before each.
         device: Where.
@@ -136,14 +138,18 @@ def race(
     kinds = {"lesion": used[sizes[used] >= SMALLEST_LESION], "normal": used[sizes[used] == 0]}
     kinds = {name: spread(numbers, TOGETHER) for name, numbers in kinds.items() if len(numbers)}
     with torch.inference_mode(), cores(1):
+        by_monai = cache(lambda: _by_monai(method, runs, device))
         for number, (name, numbers) in enumerate(kinds.items()):
             slices = coded(method, image, numbers, device)
-            ways = _ways(method, slices, runs, monai, device)
+            ways = _ways(method, slices, runs, by_monai if monai else None, device)
             for step, (way, (measure, share)) in enumerate(ways.items()):
                 progress.update((number + step / len(ways)) / len(kinds), f"{name} slices, {way}")
                 rows.append(Race(name, way, slices.drawn, measure(), 0.0, share))
-    engine = {row.slices: row.seconds.median for row in rows if row.way == sampler_for("auto", device)}
-    return [replace(row, ratio=row.seconds.median / max(engine[row.slices], 1e-9)) for row in rows]
+    taken = {(row.slices, row.way): row.seconds.median for row in rows}
+    engine = sampler_for("auto", device)
+    return [
+        replace(row, ratio=row.seconds.median / max(taken[row.slices, LIKE.get(row.way, engine)], 1e-9)) for row in rows
+    ]
 
 
 def spread(numbers: np.ndarray, count: int) -> np.ndarray:
@@ -152,12 +158,12 @@ def spread(numbers: np.ndarray, count: int) -> np.ndarray:
 
 
 def _ways(
-    method: LatentRestoration, slices: Coded, runs: int, monai: bool, device: str
+    method: LatentRestoration, slices: Coded, runs: int, monai: Callable[[], Seconds] | None, device: str
 ) -> dict[str, tuple[Callable[[], Seconds], str]]:
     """What each way is called, how it is measured per slice, and which part of the work that takes."""
     p, count, reference = method.parameters, len(slices.numbers), None
 
-    def own(sampler: Sampler, dynamic: bool = False, runs: int = runs) -> Callable[[], Seconds]:
+    def own(sampler: Sampler, dynamic: bool = False) -> Callable[[], Seconds]:
         def measure() -> Seconds:
             nonlocal reference
             found = []
@@ -177,20 +183,22 @@ def _ways(
 
     def plain() -> Seconds:
         again = lambda: reevaluated(method.prior, codes, position, p.restoration_nll, p.samples, key, places)  # noqa: E731
-        return timed(again, 1, device).times(length / len(places))
-
-    def by_monai() -> Seconds:
-        few = min(MONAI_SAMPLES, p.samples)
-        return timed(lambda: monai_samples(method.prior, position, p.grid, few), 1, device).times(p.samples / few)
+        return timed(again, runs, device).times(length / len(places))
 
     everything = f"{count} slices"
     ways = {
         "segment": (own("segment"), everything),
         "jacobi": (own("jacobi"), everything),
-        "sequential with cache": (own("sequential", runs=1), everything),
-        "segment, dynamic mask": (own("segment", dynamic=True), everything),
-        "whole grid at every place": (plain, f"{len(places)} of {length} places of 1 slice"),
+        "sequential with cache": (own("sequential"), everything),
+        DYNAMIC: (own("segment", dynamic=True), everything),
+        WHOLE_GRID: (plain, f"{len(places)} of {length} places of 1 slice"),
     }
-    if monai:
-        ways["MONAI's sampling"] = (by_monai, f"{min(MONAI_SAMPLES, p.samples)} of {p.samples} samples of 1 slice")
+    if monai is not None:
+        ways["MONAI's sampling"] = (monai, "1 slice; each takes as long")
     return ways
+
+
+def _by_monai(method: LatentRestoration, runs: int, device: str) -> Seconds:
+    """Of a slice; MONAI's loop draws whole slices, whatever is in the scan."""
+    p, position = method.parameters, torch.zeros(1, device=device)
+    return timed(lambda: monai_samples(method.prior, position, p.grid, p.samples), runs, device)

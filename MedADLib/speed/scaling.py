@@ -15,7 +15,7 @@ from ..registration import resample
 from ..slices import examined_slices
 from ..volume import Volume
 from .sampler_race import as_published, spread
-from .timing import cores
+from .timing import Seconds, cores
 
 SLICES = (10, 50, 100, 200)
 SAMPLES = (1, 5, 10, 15, 30)
@@ -24,6 +24,7 @@ LIMITS = (1.5, 1.0, 0.75, 0.5, 0.25)
 THREADS = (1, 2)
 SIDES = (128, 192, 256, 320)
 FEW = 10
+PARTS = ("encode", "nll", "restore", "decode")
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,14 @@ class Growth:
         what: "slices", "samples", "λ", "threads" or "voxels along a side".
         value: Where on its axis.
         part: "encode", "nll", "restore", "decode" or "all".
-        seconds: Wall clock.
+        seconds: Wall clock; of "all", the medians of its parts need not add up to it.
         codes: Codes drawn anew in a slice, on average.
     """
 
     what: str
     value: float
     part: str
-    seconds: float
+    seconds: Seconds
     codes: float
 
 
@@ -51,10 +52,11 @@ def growth(
     mask: np.ndarray,
     scan: Volume,
     brain: Volume,
+    runs: int,
     progress: Progress | None = None,
     device: str = "cpu",
 ) -> list[Growth]:
-    """Measure all curves, each point once.
+    """Measure all curves.
 
     Args:
         model: Of latent restoration.
@@ -62,17 +64,20 @@ def growth(
         mask: Its brain.
         scan: The same scan on its own grid.
         brain: Its brain there, uint8.
+        runs: How often each point is measured.
         progress: Told before each point.
         device: Where.
     """
     progress, rows = progress or Progress(), []
     points = list(_points(model, image, mask, scan, brain, device))
     for number, (what, value, measure) in enumerate(points):
-        progress.update(number / len(points), f"{what} {value:g}")
-        seconds, codes = measure()
-        parts = {name: seconds[name] for name in ("encode", "nll", "restore", "decode") if name in seconds}
-        rows += [Growth(what, value, part, taken, codes) for part, taken in parts.items()]
-        rows.append(Growth(what, value, "all", sum(seconds.values()), codes))
+        taken = []
+        for run in range(runs):
+            progress.update((number + run / runs) / len(points), f"{what} {value:g}")
+            seconds, codes = measure()
+            taken.append(seconds | {"all": sum(seconds.values())})
+        parts = [name for name in (*PARTS, "all") if name in taken[0]]
+        rows += [Growth(what, value, part, Seconds.of([run[part] for run in taken]), codes) for part in parts]
     return rows
 
 

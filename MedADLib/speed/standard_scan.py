@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..brainmask import is_skull_stripped
 from ..errors import InputError
 from ..preparation import Prepared, Template
 from ..registration import resample
@@ -55,7 +56,7 @@ def standard_scan(template: Template, path: Path | None = None) -> StandardScan:
     else:
         scan, name = Volume.read(path), path.name.split(".")[0]
     brain = scan.array > 0.05 * np.percentile(scan.array[scan.array > 0], 99) if path is None else scan.array > 0
-    if brain.mean() > 0.7:
+    if path is not None and not is_skull_stripped(scan):
         raise InputError(f"{name} has its skull, or no empty background", "Give a scan of the brain alone.")
     lesion = insert_lesion(scan, brain, LESION, SEED)
     prepared = template.prepared(lesion.volume, brain)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
+from ..device import wait_for
+
 
 @dataclass(frozen=True)
 class Seconds:
@@ -49,8 +51,7 @@ def timed(work: Callable[[], object], runs: int, device: str = "cpu") -> Seconds
     for _ in range(runs):
         begin = time.perf_counter()
         work()
-        if device != "cpu":
-            torch.cuda.synchronize(device)
+        wait_for(device)
         found.append(time.perf_counter() - begin)
     return Seconds.of(found)
 

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
+import queue
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MedADError
 from ..exchange import FACTS, write_volume
+from ..staging import staging_folder
 from ..volume import Volume
 from .timing import Seconds
 
 WORKER = Path(__file__).resolve().parent.parent / "worker.py"
+Heed = Callable[[], None]
+# Seconds between two looks at whether the user wants to stop; a process that ends is noticed at once.
+LOOK_EVERY = 0.1
+
+
+def nothing() -> None:
+    """Heeds nobody."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,9 @@ class WholeRun:
     peak_bytes: int
 
 
-def cold_command(scan: Path, model: str, runs: int, fast: bool = False, device: str = "cpu") -> WholeRun:
+def cold_command(
+    scan: Path, model: str, runs: int, fast: bool = False, device: str = "cpu", heed: Heed = nothing
+) -> WholeRun:
     """Run ``medad detect`` in a fresh process, with everything that it writes.
 
     Args:
@@ -48,31 +60,42 @@ def cold_command(scan: Path, model: str, runs: int, fast: bool = False, device: 
         runs: How often.
         fast: Whether in fast mode.
         device: Where.
+        heed: Called again and again; may raise to stop.
 
     Raises:
         MedADError: If a detection fails.
+        Cancelled: If `heed` raises it; the process has ended then, and its files are gone.
     """
     walls, profiles, peak = [], [], 0
     for _ in range(runs):
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "MedADLib", "detect", str(scan), "-o", folder, "--model", model,
+        with staging_folder(Path(tempfile.gettempdir())) as folder:
+            command = [sys.executable, "-m", "MedADLib", "detect", str(scan), "-o", str(folder), "--model", model,
                        "--device", device, *(["--fast"] if fast else [])]  # fmt: skip
             begin = time.perf_counter()
-            root = WORKER.parent.parent
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=root)
+            said = folder / "said.txt"
+            with said.open("wb") as errors:
+                process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, cwd=WORKER.parent.parent)
             watch = PeakMemory(process.pid)
-            _, said = process.communicate()
+            with ended(process):
+                while True:
+                    try:
+                        process.wait(LOOK_EVERY)
+                        break
+                    except subprocess.TimeoutExpired:
+                        heed()
             walls.append(time.perf_counter() - begin)
             peak = max(peak, watch.most)
             if process.returncode:
-                raise MedADError(f"medad detect failed: {said.decode(errors='replace').strip()[-300:]}")
-            (result,) = Path(folder).glob("*.json")
+                raise MedADError(f"medad detect failed: {said.read_text(errors='replace').strip()[-300:]}")
+            (result,) = folder.glob("*.json")
             profiles.append(json.loads(result.read_text(encoding="utf-8"))["seconds"])
     way = "cold command, fast" if fast else "cold command"
     return WholeRun(way, model, Seconds.of(walls), profiles[walls.index(min(walls))], peak)
 
 
-def warm_worker(scan: Volume, model: str, runs: int, fast: bool = False, device: str = "cpu") -> WholeRun:
+def warm_worker(
+    scan: Volume, model: str, runs: int, fast: bool = False, device: str = "cpu", heed: Heed = nothing
+) -> WholeRun:
     """Ask a worker process that has examined the scan once before.
 
     Args:
@@ -81,47 +104,82 @@ def warm_worker(scan: Volume, model: str, runs: int, fast: bool = False, device:
         runs: How often, after the first.
         fast: Whether in fast mode.
         device: Where.
+        heed: Called again and again; may raise to stop.
 
     Raises:
         MedADError: If a detection fails.
+        Cancelled: If `heed` raises it; the process has ended then, and its files are gone.
     """
     walls, profiles = [], []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with staging_folder(Path(tempfile.gettempdir())) as folder:
         process = subprocess.Popen(
             [sys.executable, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         watch = PeakMemory(process.pid)
-        try:
+        with ended(process):
+            events = _events(process)
             for number in range(runs + 1):
                 begin = time.perf_counter()
                 given, output = folder / f"input-{number}.npy", folder / f"output-{number}"
                 write_volume(scan, given)
                 _ask(process, str(number), given, model, output, {"device": device, "fast": fast})
+                _await(events, heed)
                 walls.append(time.perf_counter() - begin)
                 profiles.append(json.loads((output / FACTS).read_text(encoding="utf-8"))["provenance"]["seconds"])
-        finally:
-            with suppress(OSError):
-                process.stdin.close()
+            process.stdin.close()
             process.wait(30)
     walls, profiles = walls[1:], profiles[1:]
     way = "warm worker, fast" if fast else "warm worker"
     return WholeRun(way, model, Seconds.of(walls), profiles[walls.index(min(walls))], watch.most)
 
 
+@contextmanager
+def ended(process: subprocess.Popen) -> Iterator[None]:
+    """After this a process is not running any more, however the block ends."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
 def _ask(process: subprocess.Popen, number: str, given: Path, model: str, output: Path, settings: dict) -> None:
-    """Have the worker examine a volume, and wait until it has."""
+    """Have the worker examine a volume."""
     request = {"request": "detect", "id": number, "input": str(given), "mask": None, "model": model,
                "output": str(output), "settings": settings}  # fmt: skip
     process.stdin.write(json.dumps(request).encode() + b"\n")
     process.stdin.flush()
-    for line in process.stdout:
-        event = json.loads(line)
+
+
+def _events(process: subprocess.Popen) -> queue.Queue:
+    """What the worker says, as it comes; None at its end."""
+    events: queue.Queue = queue.Queue()
+
+    def read() -> None:
+        for line in process.stdout:
+            events.put(json.loads(line))
+        events.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    return events
+
+
+def _await(events: queue.Queue, heed: Heed) -> None:
+    """Return when the worker is done."""
+    while True:
+        try:
+            event = events.get(timeout=LOOK_EVERY)
+        except queue.Empty:
+            heed()
+            continue
+        if event is None:
+            raise MedADError("the worker ended before it was done")
         if event.get("event") == "done":
             return
         if event.get("event") == "failed":
             raise MedADError(f"the worker failed: {event.get('message')}")
-    raise MedADError("the worker ended before it was done")
+        heed()
 
 
 class PeakMemory:
