@@ -1,4 +1,4 @@
-"""The command line: ``medad detect``, ``view``, ``models``, ``evaluate``, ``train`` and ``compare``.
+"""The command line: ``medad detect``, ``models``, ``evaluate``, and the commands of `EXTRA_COMMANDS`.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 cancelled. A failure is one line that says what is wrong and what to
 do; ``--debug`` adds the traceback.
@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -114,8 +115,18 @@ def build_parser(argv: list[str]) -> Parser:
         if name == chosen:
             extra = importlib.import_module(f".{module}", __package__)
             extra.add_arguments(command)
-            command.set_defaults(run=lambda args, console, progress, extra=extra: extra.run(args, progress))
+            command.set_defaults(run=partial(_run_extra, extra.run))
     return parser
+
+
+def _run_extra(
+    run: Callable[[argparse.Namespace, Progress], int], args: argparse.Namespace, console: Console, progress: Progress
+) -> int:
+    """Run a command that tells people itself what came out; programs are told where it lies."""
+    code = run(args, progress)
+    if not code and getattr(args, "output", None) is not None:
+        console.tell_programs(output=args.output)
+    return code
 
 
 def _run(args: argparse.Namespace, console: Console, interruption: Interruption) -> int:

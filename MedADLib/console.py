@@ -94,9 +94,13 @@ class Console:
 
     def result(self, lines: list[str], **facts: Any) -> None:
         """What came out: lines for a person, facts for a program."""
-        self._emit("result", **facts)
+        self.tell_programs(**facts)
         if not self._json_log and not self._quiet:
             self._print("\n".join(lines), sys.stdout)
+
+    def tell_programs(self, **facts: Any) -> None:
+        """What came out, where people know it already."""
+        self._emit("result", **facts)
 
     def _emit(self, event: str, **fields: Any) -> None:
         if self._events is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,11 +70,14 @@ def test_on_its_own_folder_a_model_uses_the_calibration_scans_only(toy, tmp_path
         assert np.allclose(ours, theirs, rtol=1e-3, atol=1e-5), "the same scans and settings give the same numbers"
 
 
-def test_settings_threshold_pooling_and_words_can_be_changed(toy, own_scans, tmp_path):
+def test_settings_threshold_pooling_and_words_can_be_changed(toy, own_scans, tmp_path, capsys):
     more = ["--set", "samples=2", "--set", "restoration_nll=1.5", "--threshold", "0.5ml", "--average-mm", "20"]
-    more += ["--only", "lab-[01]*"]
+    more += ["--only", "lab-[01]*", "--json-log"]
     words = ["--description", "Brains of our lab", "--model-version", "2.0.0"]
     assert calibrated(toy, tmp_path / "other.medad", own_scans, *more, *words) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[-1] == {"event": "result", "output": str(tmp_path / "other.medad")}
+    assert any("no p-value can be below 0.33" in event.get("message", "") for event in events)
     model = load_model(tmp_path / "other.medad")
     assert (model.method.parameters.samples, model.method.parameters.restoration_nll) == (2, 1.5)
     assert str(model.calibration.reference.threshold) == "0.5ml" and model.calibration.pooling.average_mm == 20
@@ -94,6 +98,7 @@ def test_settings_threshold_pooling_and_words_can_be_changed(toy, own_scans, tmp
         (["--minimum-mm", "99"], "pooling sizes must be 0 to 50 mm"),
         (["--model-version", "new"], "'new' is no version"),
         (["--seed", "-1"], "the seed is -1"),
+        (["--device", "gpu"], "the device 'gpu' is unknown"),
     ],
 )
 def test_what_cannot_be_is_refused_before_scans_are_examined(toy, own_scans, tmp_path, capsys, more, said):
