@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad calibrate``."""
     parser.add_argument("model", help="model name or file; its networks stay as they are")
     parser.add_argument("--healthy", type=Path, required=True, metavar="DIR", help="folder of healthy scans, "
-                        f"{ADVISED} or more if there are; those that it was trained on are passed over")  # fmt: skip
+                        f"{ADVISED} or more if there are; those of the model's training are passed over")  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.medad", help="the new model file")
     parser.add_argument("--only", metavar="PATTERN", help="pattern of the file names to take")
     parser.add_argument("--skip-bad", action="store_true", help="leave out scans that cannot be used, and copies")
@@ -76,6 +76,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     progress = progress or Progress()
     if args.output.suffix != ".medad" or not re.fullmatch(NAME, args.output.stem, re.ASCII):
         raise InputError(f"{args.output} cannot be a model's name", "For example -o brain-t1-here.medad.")
+    # A device that is not there is refused before any scan is read.
     resolve(args.device)
     model = (args.load_model or load_model)(args.model)
     threshold = Threshold.parse(args.threshold) if args.threshold else model.calibration.reference.threshold
@@ -91,7 +92,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     with place_for_model(args.output):
         scans = _usable(args, model, fewest(model.template.symmetric), progress)
         if len(scans) < ADVISED:
-            log.warning("with %d healthy scans no p-value can be below %.2g", len(scans), 1 / (len(scans) + 1))
+            least = 1 / (len(scans) + 1)
+            log.warning("with %d healthy scans no p-value can be below %.2g; add more", len(scans), least)
         progress.stage("calibration", 0.1, 0.98)
         healthy, fast, quick = [], [], faster_form(method)
         for number, (name, source) in enumerate(scans.items()):

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from . import __version__, detect_command, threads
+from . import __version__, children, detect_command, threads
 from .console import Console
 from .errors import Cancelled, InputError, MedADError
 from .failures import explain
@@ -76,8 +76,14 @@ def main(
     except SystemExit as finished:
         return int(finished.code or 0)
     args.detect, args.load_model = detect, load_model
-    with Console(args.json_log, args.quiet, args.debug) as console, Interruption(abandon) as interruption:
+    with Console(args.json_log, args.quiet, args.debug) as console, Interruption(_clean_up) as interruption:
         return _run(args, console, interruption)
+
+
+def _clean_up() -> None:
+    """Leave neither processes nor files behind, where there is no time to unwind."""
+    children.end_all()
+    abandon()
 
 
 def build_parser(argv: list[str]) -> Parser:

@@ -10,6 +10,7 @@ import torch
 from phantoms import one_thread  # noqa: F401
 from test_resampling import CODES, random_prior
 
+from MedADLib.methods import draws
 from MedADLib.methods.draws import gumbel
 from MedADLib.methods.resampling import resample_codes, sampler_for
 from MedADLib.modelfile import load_model
@@ -173,6 +174,26 @@ def shipped_question(images: np.ndarray, slices: list[int]) -> tuple[Question, f
     with torch.inference_mode():
         codes = method.vqvae.encode(torch.from_numpy(images[slices].astype(np.float32))[:, None], where)
     return Question(method.prior, codes.flatten(1), where), method.parameters.restoration_nll
+
+
+@pytest.mark.parametrize("limit", [None, 1.0])
+@pytest.mark.parametrize("margin", [draws.CLOSE, 100.0], ids=["few near ties", "all near ties"])
+def test_the_reference_draws_slices_together_as_it_does_alone(monkeypatch, limit, margin):
+    """Near ties are computed from the history of their own slice and sample."""
+    monkeypatch.setattr(draws, "CLOSE", margin)
+    question, samples = random_question(15, slices=3), 4
+    places, told = torch.rand(3, 15, generator=torch.Generator().manual_seed(5)) < 0.6, []
+
+    def ask(chosen: slice) -> torch.Tensor:
+        cache, numbers = question.cache.rows(chosen), list(range(3))[chosen]
+        given = question.codes[chosen], question.positions[chosen], places[chosen], question.logits[chosen], cache
+        with torch.inference_mode():
+            return resample_codes(question.prior, *given, samples, (0, numbers), told.append, limit, "sequential")
+
+    together = ask(slice(0, 3))
+    assert told == sorted(told) and len(set(told)) == 15 and told[-1] == pytest.approx(1)
+    assert torch.equal(together, torch.cat([ask(slice(n, n + 1)) for n in range(3)]))
+    assert len(together.unique(dim=0)) > 6
 
 
 STRICT, EVERYTHING = 9.0, -math.inf

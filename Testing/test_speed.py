@@ -128,7 +128,7 @@ def test_what_cannot_be_measured_is_said(tmp_path, words, message):
         benchmark(tmp_path, *words)
 
 
-@pytest.mark.parametrize("words", [("sampler",), ("--runs", "0"), ("--runs", "many")])
+@pytest.mark.parametrize("words", [("sampler",), ("--runs", "0"), ("--runs", "000000500"), ("--runs", "many")])
 def test_wrong_words_are_wrong_usage(words, capsys):
     assert cli.main(["benchmark", *words]) == 2
     assert "medad: error" in capsys.readouterr().err
@@ -192,7 +192,8 @@ def test_a_whole_benchmark_of_a_toy(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(("darker", "codes", "least"), [(0.3, 8, 15.0), (0.6, 6, 22.0)])
 def test_the_engine_is_many_times_faster_than_the_sampler_that_it_equals(darker, codes, least):
     """Of processor time on the shipped model, so that a busy machine does not change the ratio; measured: 22 to 28
-    times, and 34 to 36. Twice the work in each step would not pass."""
+    times, and 34 to 36. Twice the work in each step would not pass. Of one slice alone, which is less of a contest than
+    the benchmark's, where the reference too has several slices to compute at once."""
     model = load_model("brain-t1")
     image = model.template.image.array.copy()
     image[48, 50:80, 60:90] *= darker

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from phantoms import head
+from source_code import ROOT
 
 from MedADLib.errors import Cancelled, MedADError
 from MedADLib.speed import whole_runs
@@ -63,3 +67,57 @@ def test_a_detection_that_fails_is_told_and_leaves_nothing(started, tmp_path, wa
         way(Path(tmp_path / "empty.nii.gz") if way is cold_command else given, "brain-t1-atlas", 1)
     assert [process.poll() is None for process in started] == [False]
     assert os.listdir(tmp_path / "temporary") == []
+
+
+def worker_that(monkeypatch, tmp_path, code: str) -> None:
+    path = tmp_path / "worker.py"
+    path.write_text(code)
+    monkeypatch.setattr(whole_runs, "WORKER", path)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sys; print('out of memory', file=sys.stderr)",
+        "import sys; sys.stdin.readline(); print('{\"event\": \"pr'); print('out of memory', file=sys.stderr)",
+    ],
+    ids=["before it was asked", "in the middle of a line"],
+)
+def test_a_worker_that_dies_is_told_with_its_last_words(started, tmp_path, monkeypatch, code):
+    worker_that(monkeypatch, tmp_path, code)
+    with pytest.raises(MedADError, match="ended before it was done: out of memory. Try medad detect alone"):
+        warm_worker(head(1)[0], "brain-t1", 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_process_that_is_cut_short_takes_its_children_with_it(tmp_path, signals):
+    code = """
+import subprocess, sys, time
+from MedADLib import children, cli
+from MedADLib.interruption import Interruption
+with Interruption(cli._clean_up):
+    with children.ended(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])) as process:
+        print(process.pid, flush=True)
+        while True:
+            time.sleep(60)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT)
+    child = int(parent.stdout.readline())
+    for _ in range(signals):
+        parent.send_signal(signal.SIGTERM)
+        time.sleep(0.02)
+    assert parent.wait(5) == 130
+    end = time.monotonic() + 5
+    while is_running(child) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_running(child)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and no zombie, which it stays where nobody asks how it ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -28,7 +28,7 @@ class Distinct:
 
     @classmethod
     def of(cls, copies: torch.Tensor) -> Distinct:
-        """Those among the restorations (n, S, length) of n slices; a GPU is waited for once."""
+        """Those among the restorations (n, S, length) of n slices; a GPU is waited for."""
         owners = torch.arange(len(copies), device=copies.device).repeat_interleave(copies.shape[1])
         rows, counts = torch.unique(torch.cat([owners[:, None], copies.flatten(0, 1)], 1), dim=0, return_counts=True)
         sizes = torch.bincount(rows[:, 0], minlength=len(copies)).tolist()

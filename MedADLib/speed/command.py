@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="of latent restoration (default %(default)s)")  # fmt: skip
     parser.add_argument("--also", action="append", default=[], metavar="NAME|FILE",
                         help="other models for whole detections; may be repeated")  # fmt: skip
-    parser.add_argument("--runs", type=_runs, default=3, help="of everything; medians are told (default 3)")
+    parser.add_argument("--runs", type=_runs, default=3, help="of all but products; medians are told (default 3)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
     parser.add_argument("--no-monai", action="store_true", help="leave MONAI's sampling out: a minute a run")
 
@@ -76,14 +76,18 @@ def _measure(args: argparse.Namespace, what: list[str], model: Model, device: st
     from .volume_race import volume_race
     from .whole_runs import cold_command, warm_worker
 
-    progress.stage("scan", 0.0, 0.05, "putting a lesion into the scan")
-    scan = standard_scan(model.template, args.scan)
-    measured = Measured(scan.name, f"{model.name} {model.version}")
-    image, mask = scan.prepared.image, scan.prepared.mask
+    scan, measured = None, Measured("", f"{model.name} {model.version}")
+    if not {"samplers", "runs", "scaling"}.isdisjoint(what):
+        progress.stage("scan", 0.0, 0.05, "putting a lesion into the scan")
+        scan = standard_scan(model.template, args.scan)
+        measured.scan = scan.name
     if "samplers" in what:
         progress.stage("samplers", 0.05, 0.38)
         published, monai = as_published(model.method), not args.no_monai
-        measured.race = race(published, image, mask, scan.lesion, args.runs, monai, progress, device)
+        given = scan.prepared.image, scan.prepared.mask
+        measured.race = race(published, *given, scan.lesion, args.runs, monai, progress, device)
+        if device != "cpu":
+            measured.device = [agreement(published, *given, device, args.runs)]
     if "volumes" in what:
         progress.stage("volumes", 0.38, 0.4)
         measured.volumes = volume_race(as_published(model.method).parameters.samples, args.runs, progress, device)
@@ -102,11 +106,9 @@ def _measure(args: argparse.Namespace, what: list[str], model: Model, device: st
                 measured.runs.append(warm_worker(scan.volume, name, args.runs, fast, device, partial(heed, 0.5)))
     if "scaling" in what:
         progress.stage("scaling", 0.7, 1.0)
-        measured.growth = growth(model, image, mask, scan.volume, scan.brain, args.runs, progress, device)
+        measured.growth = growth(model, scan, args.runs, progress, device)
     if "products" in what:
         measured.products = products(model.method.prior.to("cpu"))
-    if device != "cpu" and "samplers" in what:
-        measured.device = [agreement(as_published(model.method), image, mask, device, args.runs)]
     written = write_report(measured, args.output)
     progress.finish()
     if not args.quiet:
@@ -121,6 +123,6 @@ def _known(name: str) -> str:
 
 
 def _runs(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= 100:
+    if len(text) > 3 or not text.isdecimal() or not 1 <= int(text) <= 100:
         raise argparse.ArgumentTypeError("it must be 1 to 100")
     return int(text)

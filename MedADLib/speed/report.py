@@ -28,8 +28,12 @@ DEVICE_COLUMNS = ("device", "seconds", "least", "most", "cpu_seconds", "largest_
 PRODUCT_COLUMNS = ("tokens", "from", "to", "linear_ms", "convolution_ms", "times_linear")
 VOLUME_COLUMNS = ("codes", "drawn", "samples", "way", "seconds", "least", "most", "runs", "times_segment")
 GROWTH_COLUMNS = ("what", "value", "part", "seconds", "least", "most", "runs", "codes_drawn")
-# Of the second's axis.
+# Of the axis of seconds.
 TICKS = [digit * 10.0**power for power in range(-3, 4) for digit in (1, 2, 5)]
+NOTES = {
+    "volumes.tsv": "Of a prior with weights at random, and codes drawn all over the volume.",
+    "products.tsv": "Milliseconds of the fastest of 30 runs.",
+}
 TITLES = {
     "slices": f"networks, S = {PUBLISHED_SAMPLES}",
     "samples": f"networks, {FEW} slices",
@@ -44,7 +48,7 @@ class Measured:
     """Everything that was measured, as far as it was.
 
     Attributes:
-        scan: What it was measured on.
+        scan: What it was measured on; empty if no scan was needed.
         model: Whose weights.
         race: Samplers.
         volumes: Samplers on the codes of a volume.
@@ -102,10 +106,11 @@ def write_report(measured: Measured, folder: Path) -> list[Path]:
     if measured.growth:
         draw_growth(measured.growth, folder / "scaling.png")
         written.append(folder / "scaling.png")
-    lines = [f"Measured on {measured.scan}, with {measured.model}, on {machine()}.", ""]
+    where = f"on {measured.scan}, " if measured.scan else ""
+    lines = [f"Measured {where}with {measured.model}, on {machine()}.", ""]
     for name, (columns, rows) in tables.items():
         if rows:
-            lines += [f"**{name}**", "", *markdown(columns, rows), ""]
+            lines += [f"**{name}** {NOTES.get(name, '')}".rstrip(), "", *markdown(columns, rows), ""]
     (folder / "report.md").write_text("\n".join(lines), encoding="utf-8")
     return [*written, folder / "report.md"]
 

@@ -15,6 +15,7 @@ from ..registration import resample
 from ..slices import examined_slices
 from ..volume import Volume
 from .sampler_race import as_published, spread
+from .standard_scan import StandardScan
 from .timing import Seconds, cores
 
 SLICES = (10, 50, 100, 200)
@@ -47,29 +48,19 @@ class Growth:
 
 
 def growth(
-    model: Model,
-    image: np.ndarray,
-    mask: np.ndarray,
-    scan: Volume,
-    brain: Volume,
-    runs: int,
-    progress: Progress | None = None,
-    device: str = "cpu",
+    model: Model, scan: StandardScan, runs: int, progress: Progress | None = None, device: str = "cpu"
 ) -> list[Growth]:
     """Measure all curves.
 
     Args:
         model: Of latent restoration.
-        image: A prepared scan, (Z, Y, X).
-        mask: Its brain.
-        scan: The same scan on its own grid.
-        brain: Its brain there, uint8.
+        scan: With its lesion.
         runs: How often each point is measured.
         progress: Told before each point.
         device: Where.
     """
     progress, rows = progress or Progress(), []
-    points = list(_points(model, image, mask, scan, brain, device))
+    points = list(_points(model, scan, device))
     for number, (what, value, measure) in enumerate(points):
         taken = []
         for run in range(runs):
@@ -84,11 +75,9 @@ def growth(
 Measure = Callable[[], tuple[dict[str, float], float]]
 
 
-def _points(
-    model: Model, image: np.ndarray, mask: np.ndarray, scan: Volume, brain: Volume, device: str
-) -> Iterator[tuple[str, float, Measure]]:
+def _points(model: Model, scan: StandardScan, device: str) -> Iterator[tuple[str, float, Measure]]:
     """Every point of every curve, and how it is measured: seconds by part, and codes drawn in a slice."""
-    method = model.method
+    method, image, mask = model.method, scan.prepared.image, scan.prepared.mask
 
     def restored(count: int | None = None, threads: int | None = None, **settings) -> Measure:
         changed = as_published(method, **settings)
@@ -104,7 +93,7 @@ def _points(
     for threads in THREADS if device == "cpu" else ():
         yield "threads", threads, restored(threads=threads)
     for side in SIDES:
-        yield "voxels along a side", side, lambda side=side: _detected(model, scan, brain, side, device)
+        yield "voxels along a side", side, lambda side=side: _detected(model, scan.volume, scan.brain, side, device)
 
 
 def some_slices(image: np.ndarray, mask: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from .timing import Seconds, timed
 # 16³ codes of a volume; the prior's size is that of the shipped one.
 GRID, CODES = (16, 16, 16), 256
 WIDTH, LAYERS, HEADS = 128, 6, 4
-# How many codes are drawn anew: a small lesion, a large one.
+# How many codes are drawn anew, anywhere: nearly the whole volume lies between the first and the last.
 DRAWN = (20, 100)
 SEED = 0
 

@@ -9,11 +9,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..children import ended
 from ..errors import MedADError
 from ..exchange import FACTS, write_volume
 from ..staging import staging_folder
@@ -22,8 +23,9 @@ from .timing import Seconds
 
 WORKER = Path(__file__).resolve().parent.parent / "worker.py"
 Heed = Callable[[], None]
-# Seconds between two looks at whether the user wants to stop; a process that ends is noticed at once.
+# Seconds between two looks at whether the user wants to stop.
 LOOK_EVERY = 0.1
+ALONE = "Try medad detect alone."
 
 
 def nothing() -> None:
@@ -77,16 +79,11 @@ def cold_command(
                 process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, cwd=WORKER.parent.parent)
             watch = PeakMemory(process.pid)
             with ended(process):
-                while True:
-                    try:
-                        process.wait(LOOK_EVERY)
-                        break
-                    except subprocess.TimeoutExpired:
-                        heed()
+                _wait(process, heed)
             walls.append(time.perf_counter() - begin)
             peak = max(peak, watch.most)
             if process.returncode:
-                raise MedADError(f"medad detect failed: {said.read_text(errors='replace').strip()[-300:]}")
+                raise MedADError(f"medad detect failed: {_end_of(said)}", ALONE)
             (result,) = folder.glob("*.json")
             profiles.append(json.loads(result.read_text(encoding="utf-8"))["seconds"])
     way = "cold command, fast" if fast else "cold command"
@@ -112,9 +109,11 @@ def warm_worker(
     """
     walls, profiles = [], []
     with staging_folder(Path(tempfile.gettempdir())) as folder:
-        process = subprocess.Popen(
-            [sys.executable, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        said = folder / "said.txt"
+        with said.open("wb") as errors:
+            process = subprocess.Popen(
+                [sys.executable, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+            )
         watch = PeakMemory(process.pid)
         with ended(process):
             events = _events(process)
@@ -123,49 +122,42 @@ def warm_worker(
                 given, output = folder / f"input-{number}.npy", folder / f"output-{number}"
                 write_volume(scan, given)
                 _ask(process, str(number), given, model, output, {"device": device, "fast": fast})
-                _await(events, heed)
+                _await(events, heed, said)
                 walls.append(time.perf_counter() - begin)
                 profiles.append(json.loads((output / FACTS).read_text(encoding="utf-8"))["provenance"]["seconds"])
-            process.stdin.close()
-            process.wait(30)
+            with suppress(OSError):
+                process.stdin.close()
+            _wait(process, heed)
     walls, profiles = walls[1:], profiles[1:]
     way = "warm worker, fast" if fast else "warm worker"
     return WholeRun(way, model, Seconds.of(walls), profiles[walls.index(min(walls))], watch.most)
-
-
-@contextmanager
-def ended(process: subprocess.Popen) -> Iterator[None]:
-    """After this a process is not running any more, however the block ends."""
-    try:
-        yield
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
 
 
 def _ask(process: subprocess.Popen, number: str, given: Path, model: str, output: Path, settings: dict) -> None:
     """Have the worker examine a volume."""
     request = {"request": "detect", "id": number, "input": str(given), "mask": None, "model": model,
                "output": str(output), "settings": settings}  # fmt: skip
-    process.stdin.write(json.dumps(request).encode() + b"\n")
-    process.stdin.flush()
+    with suppress(OSError):
+        # A worker that has ended is found out by what it does not say.
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.flush()
 
 
 def _events(process: subprocess.Popen) -> queue.Queue:
-    """What the worker says, as it comes; None at its end."""
+    """What the worker says, as it comes; None at its end, or if it says what is no event."""
     events: queue.Queue = queue.Queue()
 
     def read() -> None:
-        for line in process.stdout:
-            events.put(json.loads(line))
+        with suppress(ValueError):
+            for line in process.stdout:
+                events.put(json.loads(line))
         events.put(None)
 
     threading.Thread(target=read, daemon=True).start()
     return events
 
 
-def _await(events: queue.Queue, heed: Heed) -> None:
+def _await(events: queue.Queue, heed: Heed, said: Path) -> None:
     """Return when the worker is done."""
     while True:
         try:
@@ -174,12 +166,26 @@ def _await(events: queue.Queue, heed: Heed) -> None:
             heed()
             continue
         if event is None:
-            raise MedADError("the worker ended before it was done")
+            raise MedADError(f"the worker ended before it was done: {_end_of(said)}", ALONE)
         if event.get("event") == "done":
             return
         if event.get("event") == "failed":
-            raise MedADError(f"the worker failed: {event.get('message')}")
+            raise MedADError(f"the worker failed: {event.get('message')}", ALONE)
         heed()
+
+
+def _wait(process: subprocess.Popen, heed: Heed) -> None:
+    """Return when a process has ended, some hundredths of a second later at most."""
+    while True:
+        try:
+            process.wait(LOOK_EVERY)
+            return
+        except subprocess.TimeoutExpired:
+            heed()
+
+
+def _end_of(said: Path) -> str:
+    return said.read_text(encoding="utf-8", errors="replace").strip()[-300:] or "it said nothing"
 
 
 class PeakMemory:
