@@ -53,7 +53,7 @@ def test_stopping_ends_the_process_and_removes_its_files(started, tmp_path, way,
     begin = time.monotonic()
     with pytest.raises(Cancelled):
         way(tmp_path / "scan.nii.gz" if way is cold_command else scan, "brain-t1", 1, heed=stop_after(seconds))
-    assert time.monotonic() - begin < seconds + 2
+    assert time.monotonic() - begin < seconds + 5, "a detection takes longer than that"
     assert [process.poll() is None for process in started] == [False]
     assert os.listdir(tmp_path / "temporary") == []
 
@@ -79,7 +79,7 @@ def worker_that(monkeypatch, tmp_path, code: str) -> None:
     "code",
     [
         "import sys; print('out of memory', file=sys.stderr)",
-        "import sys; sys.stdin.readline(); print('{\"event\": \"pr'); print('out of memory', file=sys.stderr)",
+        "import sys; sys.stdin.readline(); print('{\"ev', flush=True); print('out of memory', file=sys.stderr)",
     ],
     ids=["before it was asked", "in the middle of a line"],
 )

@@ -25,6 +25,8 @@ WORKER = Path(__file__).resolve().parent.parent / "worker.py"
 Heed = Callable[[], None]
 # Seconds between two looks at whether the user wants to stop.
 LOOK_EVERY = 0.1
+# Seconds that a worker has to end once nothing it says is understood.
+LAST_WORDS = 2.0
 ALONE = "Try medad detect alone."
 
 
@@ -151,6 +153,9 @@ def _events(process: subprocess.Popen) -> queue.Queue:
         with suppress(ValueError):
             for line in process.stdout:
                 events.put(json.loads(line))
+        # Its last words may come after the end of what it says.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(LAST_WORDS)
         events.put(None)
 
     threading.Thread(target=read, daemon=True).start()
