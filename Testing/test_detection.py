@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from phantoms import ToyModels, head, one_thread, toy_models, with_lesion  # noqa: F401
+from phantoms import METHODS, ToyModels, head, one_thread, toy_models, with_lesion  # noqa: F401
 
 from MedADLib import detect, load_model
 from MedADLib.detection import Detection, Settings, content_hash
@@ -17,7 +17,6 @@ from MedADLib.progress import Progress
 from MedADLib.threshold import Threshold
 from MedADLib.volume import Volume
 
-METHODS = ("atlas", "autoencoder", "latent_restoration")
 PLACE, RADIUS_MM = (30.0, 20.0, 10.0), 13.0
 
 

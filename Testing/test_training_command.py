@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from phantoms import MODEL_SHAPE, ToyModels, one_thread, toy_models  # noqa: F401
+from phantoms import METHODS, MODEL_SHAPE, ToyModels, one_thread, toy_models  # noqa: F401
 from plane_phantoms import FULL_SCALE, radiograph, toy_plane_folder, train_plane
 
 from MedADLib import detect, scan_folder, training_command
@@ -17,8 +17,6 @@ from MedADLib.errors import InputError, OutputError
 from MedADLib.modelfile import load_model
 from MedADLib.pictures_reading import read_picture
 from MedADLib.training_report import at_the_end
-
-METHODS = ("atlas", "autoencoder", "latent_restoration")
 
 
 @pytest.fixture(scope="module")

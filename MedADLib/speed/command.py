@@ -70,7 +70,7 @@ def _measure(args: argparse.Namespace, what: list[str], model: Model, device: st
     from .agreement import agreement
     from .products import products
     from .report import Measured, write_report
-    from .sampler_race import as_published, race
+    from .sampler_race import PUBLISHED_SAMPLES, as_published, race
     from .scaling import growth
     from .standard_scan import standard_scan
     from .volume_race import volume_race
@@ -90,7 +90,7 @@ def _measure(args: argparse.Namespace, what: list[str], model: Model, device: st
             measured.device = [agreement(published, *given, device, args.runs)]
     if "volumes" in what:
         progress.stage("volumes", 0.38, 0.4)
-        measured.volumes = volume_race(as_published(model.method).parameters.samples, args.runs, progress, device)
+        measured.volumes = volume_race(PUBLISHED_SAMPLES, args.runs, progress, device)
     if "runs" in what:
         progress.stage("whole detections", 0.4, 0.7)
         with staging_folder(Path(tempfile.gettempdir())) as folder:
