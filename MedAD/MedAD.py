@@ -36,15 +36,17 @@ class MedAD(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         _findLibrary()
         from MedADLib.citations import html
+        from MedADLib.slicer.sampledata import what_to_expect
 
         self.parent.title = _("MedAD")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.contributors = ["The MedAD contributors"]
         self.parent.helpText = _(
-            "Shows what in a scan does not look healthy. A model that has seen healthy scans only imagines a healthy "
-            "version of yours; where the two differ more than healthy scans do, the map lights up. Choose a scan, "
-            "click Run Detection, and go through the table of regions. For research; not a medical device."
-        )
+            "Marks what differs from normal anatomy in T1-weighted MRI of an adult brain without contrast agent. A "
+            "model trained on scans without known lesions makes a pseudo-healthy image of your scan. Regions where the "
+            "two differ more than in healthy scans are marked. Choose a scan, click Run Detection, and go through the "
+            "table of regions. For research; not a medical device. Sample data to try it with:"
+        ) + what_to_expect()
         self.parent.acknowledgementText = _("Licensed under the Apache License 2.0. Please cite:") + html()
         slicer.app.connect("startupCompleted()", registerSampleData)
 
