@@ -1,8 +1,8 @@
 """Scans to try MedAD with: a sample of Slicer's own, offered once more under MedAD in the Sample Data module.
 
 Only scans that the shipped models are for are offered: T1-weighted heads of adults without contrast agent. Slicer's
-MRBrainTumor1 and MRBrainTumor2 are contrast-enhanced, so they are left out. None of Slicer's samples is known to be such
-a scan with a lesion; `make demo` makes one.
+MRBrainTumor1 and MRBrainTumor2 are contrast-enhanced, so they are left out. None of Slicer's samples is known to be
+such a scan with a lesion; `make demo` makes one.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 CATEGORY = "MedAD"
 # Address, file name and checksum are those that Slicer's own Sample Data module publishes for MRHead
-# (github.com/Slicer/Slicer, Modules/Scripted/SampleData/SampleData.py, as of 2026). With the same file name, Slicer does
-# not download a scan twice.
+# (github.com/Slicer/Slicer, Modules/Scripted/SampleData/SampleData.py, as of 2026). With the same file name, Slicer
+# does not download a scan twice.
 ADDRESS = "https://github.com/Slicer/SlicerTestingData/releases/download/SHA256/"
 
 
