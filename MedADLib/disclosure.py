@@ -62,7 +62,7 @@ def found_by(name: str, version: str) -> str:
         return ""
     return (
         "## Results\n"
-        f"- Simulated lesions in 6 scans: average precision {found.precision:.2f} (chance: 0.008).\n"
+        f"- Simulated lesions in scans of 6 people: average precision {found.precision:.2f} (chance: 0.008).\n"
         f"- At a threshold that 1 % of healthy voxels exceed it hits {found.tumour} parts of tumours, {found.cavity} "
         f"parts of cavities, {found.spots} spots of 2 to 4 mm and {found.texture} changes of texture.\n"
         f"- Whole scans with and without lesion: AUROC {found.auroc:.2f}.\n"
