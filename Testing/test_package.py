@@ -1,0 +1,131 @@
+"""What `make package` makes: which files it holds, and that Run Detection works from it in a read-only folder."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from source_code import ROOT
+from test_packaging import expected_files, extension_files, files_of
+
+SCRIPT = ROOT / "Resources" / "package_extension.py"
+MODULES = Path("lib", "Slicer-5.12", "qt-scripted-modules")
+DESCRIPTION = Path("share", "Slicer-5.12", "MedAD.s4ext")
+DROP_CAPABILITY, OVERRIDE_PERMISSIONS = 24, 1
+# An editable installation would lend the package what it lacks.
+ONLY_THE_PACKAGE = """
+import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in getattr(finder, "__module__", "")]
+"""
+# Run Detection, as a user clicks it, with the tiny model of the self test among the user's own models.
+RUN_DETECTION = """
+import sys
+from pathlib import Path
+modules, folder = Path(sys.argv[1]), Path(sys.argv[2])
+from bench import Bench
+import MedADLib
+assert Path(MedADLib.__file__).parent.parent == modules, MedADLib.__file__
+try:
+    (modules / "new").touch()
+except OSError:
+    pass
+else:
+    raise AssertionError("the package's folder can be written")
+import slicer
+from MedADLib.modelstore import add
+from MedADLib.slicer import installer
+from MedADLib.slicer.selftest import NothingMissing, add_tiny_head
+from MedADLib.slicer.worker_client import WorkerClient
+
+installer.SlicerInstaller = NothingMissing
+add(modules / "Resources" / "tiny.medad")
+with Bench(folder) as bench:
+    head, ball = add_tiny_head(slicer.mrmlScene)
+    bench.open_module("MedAD", modules / "MedAD.py")
+    bench.select_node("inputSelector", head)
+    models = [bench.ui.modelSelector.itemText(row) for row in range(bench.ui.modelSelector.count)]
+    bench.choose("modelSelector", next(text for text in models if "tiny" in text))
+    bench.click("runButton")
+    bench.wait(lambda: not bench.widget.panel.running, 120)
+    assert bench.ui.regionsTable.rowCount > 0, bench.ui.statusLabel.text
+    from MedADLib.slicer.scene import find_result
+    anomaly = slicer.util.arrayFromVolume(find_result(head, slicer.mrmlScene).anomaly)
+    assert anomaly[ball].mean() > 5 * anomaly[anomaly > 0].mean()
+"""
+
+
+def pack(folder, *options):
+    """The package, made as `make package` makes it."""
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--output", folder, *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (archive,) = folder.iterdir()
+    assert done.stdout.startswith(str(archive))
+    return archive
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """The package's folder, unpacked, in which nothing can be written."""
+    folder = tmp_path_factory.mktemp("package")
+    archive = pack(folder / "dist", "--system", "linux", "--revision", "12345")
+    with tarfile.open(archive) as file:
+        file.extractall(folder)
+    top = folder / archive.name.removesuffix(".tar.gz")
+    assert top.name.startswith("12345-linux-amd64-MedAD-")
+    for path in top.rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    return top
+
+
+def test_the_package_holds_all_that_slicer_needs_and_nothing_else(package):
+    assert files_of(package / MODULES) == expected_files() | extension_files()
+    assert {path.relative_to(package) for path in package.rglob("*.s4ext")} == {DESCRIPTION}
+    assert {path.name for path in package.iterdir()} == {"lib", "share"}
+    for name in ("MedAD.py", "Resources/UI/MedAD.ui", "Resources/tiny.medad"):
+        assert (package / MODULES / name).read_bytes() == (ROOT / "MedAD" / name).read_bytes()
+
+
+def test_the_description_says_what_the_extensions_manager_needs(package):
+    text = (package / DESCRIPTION).read_text("utf-8")
+    said = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+    assert said["depends"] == "PyTorch" and said["category"] == "Segmentation" and said["enabled"] == "1"
+    assert said["dicom_support_rule"].startswith("Modality == 'MR'") and "anomaly" in said["keywords"].split()
+    assert said["scmurl"].endswith("/SlicerMedAD.git") and said["iconurl"].endswith("/Resources/MedAD.png")
+
+
+def test_on_windows_it_is_a_zip_file_with_the_same_files(package, tmp_path):
+    archive = pack(tmp_path, "--system", "win", "--slicer", "5.13")
+    with zipfile.ZipFile(archive) as file:
+        names = {name.partition("/")[2].replace("Slicer-5.13", "Slicer-5.12") for name in file.namelist()}
+    assert archive.suffix == ".zip" and names == files_of(package)
+
+
+def test_run_detection_works_from_a_folder_that_is_read_only(package, tmp_path):
+    pytest.importorskip("PySide6")
+    modules = package / MODULES
+    (tmp_path / "sitecustomize.py").write_text(ONLY_THE_PACKAGE)
+    paths = os.pathsep.join(map(str, (tmp_path, modules, ROOT / "Testing")))
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_DETECTION, str(modules), str(tmp_path / "slicer")],
+        env={key: value for key, value in os.environ.items() if key != "SLICER_HOME"} | {"PYTHONPATH": paths} | home,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=permissions_bind_root_too if sys.platform == "linux" else None,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert files_of(modules) == expected_files() | extension_files()
+
+
+def permissions_bind_root_too():
+    ctypes.CDLL(None).prctl(DROP_CAPABILITY, OVERRIDE_PERMISSIONS, 0, 0, 0)
