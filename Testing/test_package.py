@@ -52,7 +52,7 @@ with Bench(folder) as bench:
     models = [bench.ui.modelSelector.itemText(row) for row in range(bench.ui.modelSelector.count)]
     bench.choose("modelSelector", next(text for text in models if "tiny" in text))
     bench.click("runButton")
-    bench.wait(lambda: not bench.widget.panel.running, 120)
+    bench.wait(lambda: not bench.widget.panel.running, 300)
     assert bench.ui.regionsTable.rowCount > 0, bench.ui.statusLabel.text
     from MedADLib.slicer.scene import find_result
     anomaly = slicer.util.arrayFromVolume(find_result(head, slicer.mrmlScene).anomaly)
@@ -60,11 +60,13 @@ with Bench(folder) as bench:
 """
 
 
+def run_script(*options):
+    return subprocess.run([sys.executable, SCRIPT, *options], capture_output=True, text=True, check=False)
+
+
 def pack(folder, *options):
     """The package, made as `make package` makes it."""
-    done = subprocess.run(
-        [sys.executable, SCRIPT, "--output", folder, *options], capture_output=True, text=True, check=False
-    )
+    done = run_script("--output", folder, *options)
     assert done.returncode == 0, done.stderr
     (archive,) = folder.iterdir()
     assert done.stdout.startswith(str(archive))
@@ -106,6 +108,65 @@ def test_on_windows_it_is_a_zip_file_with_the_same_files(package, tmp_path):
     with zipfile.ZipFile(archive) as file:
         names = {name.partition("/")[2].replace("Slicer-5.13", "Slicer-5.12") for name in file.namelist()}
     assert archive.suffix == ".zip" and names == files_of(package)
+
+
+TOP = """project(Small)  # (a comment)
+set(EXTENSION_DESCRIPTION "What it does (in short).")
+set(EXTENSION_CONTRIBUTORS "One Person" "Another (Somewhere)")
+add_subdirectory(Small)
+"""
+MODULE = """set(MODULE_PYTHON_SCRIPTS
+  Small.py
+)
+slicerMacroBuildScriptedModule(NAME Small SCRIPTS ${MODULE_PYTHON_SCRIPTS} RESOURCES Resources/a.txt)
+if(BUILD_TESTING)
+  slicer_add_python_unittest(SCRIPT ${MODULE_NAME}.py)
+endif()
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    """An extension of one module, in whose folder lies a file that CMake does not know."""
+    root = tmp_path / "small"
+    for name in ("Small.py", "forgotten.py", "Resources/a.txt"):
+        (root / "Small" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "Small" / name).write_text(name)
+    (root / "docs").mkdir()
+    (root / "docs" / "Small.json").write_text('{"scm_url": "https://example.org/Small.git", "category": "Examples"}')
+    (root / "CMakeLists.txt").write_text(TOP)
+    (root / "Small" / "CMakeLists.txt").write_text(MODULE)
+    return root
+
+
+def test_what_cmake_does_not_list_is_missing(small, tmp_path):
+    archive = pack(tmp_path / "dist", "--root", small, "--system", "win")
+    with zipfile.ZipFile(archive) as file:
+        names = {name.partition("/")[2] for name in file.namelist()}
+        (place,) = (name for name in file.namelist() if name.endswith(".s4ext"))
+        lines = file.read(place).decode().splitlines()
+    assert names == {f"{MODULES.as_posix()}/{each}" for each in ("Small.py", "Resources/a.txt")} | {
+        "share/Slicer-5.12/Small.s4ext"
+    }
+    assert "contributors One Person, Another (Somewhere)" in lines and "description What it does (in short)." in lines
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "problem"),
+    [
+        ("  Small.py\n", "  Small.py\n  gone.py\n", "gone.py is listed, but there is no such file"),
+        ("  Small.py\n", "  ../docs/Small.json\n", "lies outside its module's folder"),
+        ("BUILD_TESTING", "WIN32", "if(WIN32) is not understood"),
+        ("endif()", "", "if() has no end"),
+        ("slicerMacroBuildScriptedModule", "slicerMacroBuildLoadableModule", "LoadableModule() is not understood"),
+        ("NAME Small", "Small", "the argument Small is not understood"),
+    ],
+)
+def test_what_the_script_cannot_follow_is_told_and_makes_no_package(small, tmp_path, wrong, right, problem):
+    (small / "Small" / "CMakeLists.txt").write_text(MODULE.replace(wrong, right))
+    done = run_script("--root", small, "--output", tmp_path / "dist")
+    assert done.returncode == 1 and problem in done.stderr and "Small/CMakeLists.txt" in done.stderr
+    assert not (tmp_path / "dist").exists()
 
 
 def test_run_detection_works_from_a_folder_that_is_read_only(package, tmp_path):
