@@ -15,6 +15,7 @@ from panel_bench import (
     results,
     run,
     scan,
+    slicer,
     snapshot,
     stub_client,
 )
@@ -64,8 +65,6 @@ def file(tmp_path):
 
 
 def open_file(bench, path):
-    from panel_bench import slicer
-
     node = slicer.util.loadVolume(str(path))
     storage = bench.scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
     storage.SetFileName(str(path))
@@ -358,7 +357,7 @@ def test_a_pytorch_that_cannot_be_loaded_is_replaced_after_the_question_that_say
     run(real)
     assert len(column(real, NAME)) == 2
     # As after an update of Slicer that broke it.
-    slicer_settings(real).remove("MedAD/loadedPyTorch")
+    slicer.app.userSettings().remove(installer_module.LOADED_KEY)
     real.trouble.append("ModuleNotFoundError: No module named 'torchgen'")
     real.answers.append(True)
     run(real)
@@ -367,12 +366,6 @@ def test_a_pytorch_that_cannot_be_loaded_is_replaced_after_the_question_that_say
     assert len(questions(real)) == 2 and not real.ui.statusLabel.visible
     run(real)
     assert len(questions(real)) == 2
-
-
-def slicer_settings(bench):
-    from panel_bench import slicer
-
-    return slicer.app.userSettings()
 
 
 OPEN = """
