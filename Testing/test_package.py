@@ -23,41 +23,7 @@ ONLY_THE_PACKAGE = """
 import sys
 sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in getattr(finder, "__module__", "")]
 """
-# Run Detection, as a user clicks it, with the tiny model of the self test among the user's own models.
-RUN_DETECTION = """
-import sys
-from pathlib import Path
-modules, folder = Path(sys.argv[1]), Path(sys.argv[2])
-from bench import Bench
-import MedADLib
-assert Path(MedADLib.__file__).parent.parent == modules, MedADLib.__file__
-try:
-    (modules / "new").touch()
-except OSError:
-    pass
-else:
-    raise AssertionError("the package's folder can be written")
-import slicer
-from MedADLib.modelstore import add
-from MedADLib.slicer import installer
-from MedADLib.slicer.selftest import NothingMissing, add_tiny_head
-from MedADLib.slicer.worker_client import WorkerClient
-
-installer.SlicerInstaller = NothingMissing
-add(modules / "Resources" / "tiny.medad")
-with Bench(folder) as bench:
-    head, ball = add_tiny_head(slicer.mrmlScene)
-    bench.open_module("MedAD", modules / "MedAD.py")
-    bench.select_node("inputSelector", head)
-    models = [bench.ui.modelSelector.itemText(row) for row in range(bench.ui.modelSelector.count)]
-    bench.choose("modelSelector", next(text for text in models if "tiny" in text))
-    bench.click("runButton")
-    bench.wait(lambda: not bench.widget.panel.running, 300)
-    assert bench.ui.regionsTable.rowCount > 0, bench.ui.statusLabel.text
-    from MedADLib.slicer.scene import find_result
-    anomaly = slicer.util.arrayFromVolume(find_result(head, slicer.mrmlScene).anomaly)
-    assert anomaly[ball].mean() > 5 * anomaly[anomaly > 0].mean()
-"""
+RUN = ROOT / "Testing" / "run_from_package.py"
 
 
 def run_script(*options):
@@ -173,10 +139,10 @@ def test_run_detection_works_from_a_folder_that_is_read_only(package, tmp_path):
     pytest.importorskip("PySide6")
     modules = package / MODULES
     (tmp_path / "sitecustomize.py").write_text(ONLY_THE_PACKAGE)
-    paths = os.pathsep.join(map(str, (tmp_path, modules, ROOT / "Testing")))
+    paths = os.pathsep.join(map(str, (tmp_path, modules)))
     home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", RUN_DETECTION, str(modules), str(tmp_path / "slicer")],
+        [sys.executable, RUN, modules, tmp_path / "slicer"],
         env={key: value for key, value in os.environ.items() if key != "SLICER_HOME"} | {"PYTHONPATH": paths} | home,
         cwd=tmp_path,
         capture_output=True,
