@@ -40,6 +40,7 @@ class InstallPanel:
         Raises:
             InstallError: If MedAD cannot run in this Slicer at all.
         """
+        self._run_panel.say(_("Checking the Python packages."))
         packages = installer.missing()
         if not packages:
             return True

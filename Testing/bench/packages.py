@@ -39,9 +39,12 @@ class Packages:
         """Install, as far as the test lets it."""
         if options.get("requirements") is not None:
             raise TypeError("pip_install() got multiple values for argument 'requirements'")
+        if not requirements:
+            # Slicer runs `pip install` with nothing to install, also where there are no_deps_requirements.
+            raise self.failure()
         self.installs.append(("pip", requirements, options))
         if callable(self.outcome) and not isinstance(self.outcome, BaseException):
-            self.outcome(requirements)
+            self.outcome([*as_list(options.get("no_deps_requirements")), *as_list(requirements)])
         elif self.outcome is not None:
             raise self.outcome
         self.missing -= {name_of(entry) for entry in as_list(requirements)}
@@ -56,7 +59,6 @@ class Packages:
         requirements: Any,
         constraints: Any = None,
         skip_packages: Any = None,
-        no_deps_requirements: Any = None,
         prompt_install: bool = True,
         prompt_restart: bool = True,
         requester: str | None = None,
@@ -64,7 +66,7 @@ class Packages:
         show_progress: bool = True,
     ) -> None:
         """Ask and install what is missing."""
-        everything = as_list(requirements) + as_list(no_deps_requirements)
+        everything = as_list(requirements)
         if self.pip_check(everything) or (skip_in_testing and dialogs.current().testing):
             return
         names = ", ".join(str(entry) for entry in everything)
@@ -72,7 +74,7 @@ class Packages:
             answer = dialogs.current().ask("question", f"{requester} needs {names}. Install?", False)
             if not dialogs.is_positive(answer):
                 raise RuntimeError("Installation was cancelled by the user")
-        options = {"constraints": constraints, "no_deps_requirements": no_deps_requirements, "requester": requester}
+        options = {"constraints": constraints, "skip_packages": skip_packages, "requester": requester}
         self.pip_install(requirements, **options)
 
     def modules(self) -> dict[str, types.ModuleType]:
