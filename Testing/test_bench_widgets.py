@@ -150,8 +150,9 @@ def test_the_actions_of_a_selector_are_rows_but_no_choices(small):
 
 
 def test_the_first_node_is_chosen_where_none_is_no_choice(bench, tmp_path):
-    panel = {**NO_ACTIONS, "<bool>true</bool></property>\n        <property name=\"SlicerPar": "<bool>false</bool></property>\n        <property name=\"SlicerPar"}
-    bench.open_module("Small", write_module(tmp_path, panel=panel))
+    none = '<property name="noneEnabled"><bool>true</bool></property>'
+    actions = NO_ACTIONS['<property name="noneEnabled">'].removesuffix('<property name="noneEnabled">')
+    bench.open_module("Small", write_module(tmp_path, panel={none: actions}))
     scan = bench.load_volume(brain_volume())
     assert bench.ui.inputSelector.currentNode() is scan
 

@@ -15,7 +15,6 @@ from .ctk_range import ctkRangeWidget
 from .ctk_sliders import ctkDoubleSlider, ctkDoubleSpinBox, ctkSliderWidget
 from .pythonqt import Class
 
-
 COLLAPSED_HEIGHT = 14
 
 

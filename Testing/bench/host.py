@@ -92,8 +92,9 @@ class Host:
         if name not in self._python:
             return
         self.widget = self._widget_of(name)
-        self.window.resize(PANEL_WIDTH, 1000)
-        self.window.show()
+        if not self.window.isVisible():
+            self.window.resize(PANEL_WIDTH, 1000)
+            self.window.show()
         self.enter_module()
 
     def _show(self, name: str) -> None:

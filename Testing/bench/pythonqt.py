@@ -67,6 +67,8 @@ class Object(Wrapped):
 
     def __setattr__(self, name: str, value: Any) -> None:
         obj = self._object
+        if not Shiboken.isValid(obj):
+            raise ValueError(f"Trying to set '{name}' of a destroyed {type(obj).__name__} object")
         known = properties_of(obj)
         if name not in known:
             problem = f"Attribute '{name}' does not exist on {self!r} and can't be set"
