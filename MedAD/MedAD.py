@@ -3,12 +3,12 @@
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Union
 
 import numpy as np
 import slicer
 import vtk
-from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
@@ -93,7 +93,8 @@ class MedADParameterNode:
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
-    maskNode: vtkMRMLNode
+    # Slicer makes a node of each class to learn what the selector offers, so none may be abstract; it reads Union only.
+    maskNode: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     modelName: str = DEFAULT_MODEL
     allFrames: bool = False
     opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5

@@ -70,6 +70,37 @@ SETUP_MISTAKES = {
     "unknown function of MRML": ("slicer.mrmlScene.GetFirstNodeByNam('x')", AttributeError, "GetFirstNodeByNam"),
     "unknown parameter": ("self.logic.getParameterNode().treshold = 1.0", AttributeError, "no parameter treshold"),
     "parameter of another type": ("self.logic.getParameterNode().count = 2.5", TypeError, "takes int"),
+    "parameter of a whole number that numpy made": (
+        "import numpy; self.logic.getParameterNode().count = numpy.int64(3)",
+        TypeError,
+        "takes int",
+    ),
+    "observer asked of a wrapper": (
+        "self.logic.getParameterNode().HasObserver('ModifiedEvent')",
+        AttributeError,
+        "HasO",
+    ),
+    "scene of the panel while it is set up": ("self.parent.mrmlScene().GetNodes()", AttributeError, "GetNodes"),
+    "module with a small letter": ("slicer.util.getModule('segmentations')", RuntimeError, "Could not find module"),
+    "setter of the filter": ("self.ui.inputSelector.sortFilterProxyModel().setNodeTypes([])", AttributeError, "setNod"),
+    "inner combo box of a selector": ("self.ui.inputSelector.comboBox()", AttributeError, "comboBox"),
+    "box of Qt in a spin box of CTK": (
+        "self.ui.thresholdSlider.findChild('ctkDoubleSpinBox').setKeyboardTracking(False)",
+        AttributeError,
+        "setKeyboardTracking",
+    ),
+    "view's function on its controller": (
+        "slicer.app.layoutManager().threeDWidget(0).threeDController().resetCamera()",
+        AttributeError,
+        "resetCamera",
+    ),
+    "requirements in a tuple": ("slicer.packaging.pip_ensure(('safetensors',))", TypeError, "list, got tuple"),
+    "flag of pip among requirements": ("slicer.packaging.pip_check(['--no-deps'])", ValueError, "no-deps"),
+    "option of another function": (
+        "slicer.packaging.pip_ensure('monai', no_deps_requirements=['monai'])",
+        TypeError,
+        "unexpected keyword",
+    ),
     "parameter out of range": ("self.logic.getParameterNode().threshold = 900.0", ValueError, "not within"),
     "unknown module": ("slicer.modules.segmentation.logic()", AttributeError, "segmentation"),
     "message that is no text": ("slicer.util.infoDisplay(5)", ValueError, "needs a text"),
@@ -81,6 +112,62 @@ def test_mistakes_in_setup(tmp_path, name):
     line, error, text = SETUP_MISTAKES[name]
     with pytest.raises(error, match=text):
         run(tmp_path, {CONNECT: line})
+
+
+VOLUME, COUNT = "inputVolume: vtkMRMLScalarVolumeNode", "count: Annotated[int, WithinRange(1, 9)] = 3"
+DEVICE = 'device: Annotated[str, Choice(["auto", "cpu"])] = "auto"'
+THRESHOLD = "threshold: Annotated[float, WithinRange(0, 200)] = 100.0"
+PARAMETER_MISTAKES = {
+    "abstract class of node": (VOLUME, "inputVolume: slicer.vtkMRMLVolumeNode", TypeError, "abstract class"),
+    "base class of all nodes": (VOLUME, "inputVolume: slicer.vtkMRMLNode", TypeError, "abstract class"),
+    "abstract class in a union": (
+        VOLUME,
+        "inputVolume: vtkMRMLScalarVolumeNode | slicer.vtkMRMLDisplayableNode | None",
+        TypeError,
+        "abstract class",
+    ),
+    "union of nodes without None": (
+        VOLUME,
+        "inputVolume: vtkMRMLScalarVolumeNode | slicer.vtkMRMLModelNode",
+        TypeError,
+        "no type for None",
+    ),
+    "choice without a default": (DEVICE, DEVICE.removesuffix(' = "auto"'), ValueError, "'' is none of"),
+    "default out of range": (COUNT, COUNT.replace("= 3", "= 0"), ValueError, "0 is not within"),
+    "range without a default": (COUNT, COUNT.removesuffix(" = 3"), ValueError, "0 is not within"),
+    "slider without a range": (THRESHOLD, "threshold: float = 100.0", RuntimeError, "needs a range"),
+    "decimals of a whole number": (
+        COUNT,
+        "count: Annotated[int, __import__('slicer').parameterNodeWrapper.Decimals(1)] = 3",
+        AttributeError,
+        "'decimals' does not exist",
+    ),
+    "name that every wrapper has": ("inverted: bool = False", "default: bool = False", ValueError, "reserved name"),
+    "type that is not stored": ("inverted: bool = False", "inverted: complex = 0j", ValueError, "has no"),
+}
+
+
+@pytest.mark.parametrize("name", PARAMETER_MISTAKES)
+def test_mistakes_in_the_parameters(tmp_path, name):
+    old, new, error, text = PARAMETER_MISTAKES[name]
+    with pytest.raises(error, match=text):
+        run(tmp_path, {old: new})
+
+
+def test_a_union_of_node_classes_is_taken(tmp_path):
+    run(tmp_path, {VOLUME: "inputVolume: vtkMRMLScalarVolumeNode | slicer.vtkMRMLModelNode | None"})
+
+
+def test_the_panel_files_node_classes_are_not_those_that_count(tmp_path):
+    panel = {"<string>vtkMRMLScalarVolumeNode</string>": "<string>vtkMRMLModelNode</string>"}
+    with Bench(tmp_path) as bench:
+        model = bench.scene.AddNewNodeByClass("vtkMRMLModelNode")
+        scan = bench.load_volume(brain_volume())
+        bench.open_module("Small", write_module(tmp_path, panel=panel))
+        assert bench.ui.inputSelector.nodeTypes == ("vtkMRMLScalarVolumeNode",)
+        bench.select_node("inputSelector", scan)
+        with pytest.raises(CannotUseError, match="does not offer vtkMRMLModelNode"):
+            bench.select_node("inputSelector", model)
 
 
 APPLY = '<property name="text"><string>Apply</string></property>'
@@ -119,8 +206,14 @@ def test_a_parameter_that_does_not_exist(tmp_path):
 
 
 def test_a_parameter_that_does_not_fit_its_widget(tmp_path):
-    with pytest.raises(ValueError, match="no connector between QSpinBox and float"):
+    with pytest.raises(RuntimeError, match="no connector between QSpinBox and float"):
         run(tmp_path, {"count: Annotated[int, WithinRange(1, 9)] = 3": "count: float = 3.0"})
+
+
+def test_a_widget_that_only_derives_from_the_right_one(tmp_path):
+    panel = {'class="qMRMLNodeComboBox"': 'class="qMRMLColorTableComboBox"'}
+    with pytest.raises(RuntimeError, match="no connector between qMRMLColorTableComboBox"):
+        run(tmp_path, panel=panel)
 
 
 def test_a_selector_without_a_scene_offers_nothing(tmp_path):
@@ -165,6 +258,25 @@ LATE_MISTAKES = {
         "self.process = qt.QProcess(); self.process.start('sleep', ['30'])",
         "left running: sleep",
     ),
+    "timer while a message is shown": (
+        "self.x = None; qt.QTimer.singleShot(0, lambda: self.x + 1); slicer.util.infoDisplay('Done'); self.x = 1",
+        "unsupported operand",
+    ),
+    "timer while a wait cursor is set": (
+        "self.x = None; qt.QTimer.singleShot(0, lambda: self.x + 1)\n"
+        "            with slicer.util.WaitCursor(): self.x = 1",
+        "unsupported operand",
+    ),
+    "listener to a combo box that is being filled": (
+        "self.ui.deviceBox.connect('currentIndexChanged(int)', lambda index: {0: 'auto', 1: 'cpu'}[index]); "
+        "self.initializeParameterNode()",
+        "KeyError: -1",
+    ),
+    "samples of different length": (
+        "import SampleData; qt.QTimer.singleShot(0, lambda: SampleData.SampleDataLogic.registerCustomSampleDataSource("
+        "sampleName='x', uris=['u', 'v'], fileNames=['f']))",
+        "the same length",
+    ),
     "mistake behind an error message": ("number.shape", "no attribute 'shape'"),
     "layout that cannot be": ("self.ui.Small = None; qt.QVBoxLayout(self.ui.section)", "warning of Qt"),
 }
@@ -193,3 +305,211 @@ def test_an_overlay_that_cannot_be_seen(tmp_path, opacity):
         bench.click("applyButton")
         changed = (abs(bench.views_picture((400, 300)) - before).max(axis=2) > 20).mean()
         assert (changed > 0.05) == (opacity > 0), changed
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_tag_that_is_taken_for_nothing(tmp_path, right):
+    """The first tag of connectGui is 0, so that its truth does not tell whether there is one."""
+    before = "if self._parameterNode:\n            self._parameterNode.disconnectGui"
+    code = {} if right else {before: before.replace("_parameterNode:", "_parameterNode and self._tag:")}
+    with Bench(tmp_path) as bench:
+        bench.open_module("Small", write_module(tmp_path, code))
+        parameters = bench.widget._parameterNode
+        bench.leave_module()
+        parameters.label = "changed by a script"
+        assert (bench.ui.labelEdit.text == "spot") == right
+
+
+RESULT_LABEL = '<widget class="QLabel" name="resultLabel"/>'
+WRAPPED = '<widget class="QLabel" name="resultLabel"><property name="wordWrap"><bool>true</bool></property></widget>'
+RENEWED = """        self.ui.resultLabel.text = text
+        holder = self.parent
+        while holder is not None:
+            if holder.layout() is not None:
+                holder.layout().invalidate()
+                for width in (1, 2, 3):
+                    holder.layout().heightForWidth(width)
+            holder = holder.parent()
+"""
+
+
+@pytest.mark.parametrize("visited", [True, False])
+@pytest.mark.parametrize("kind", ["wrapped", "renewed", "unwrapped"])
+def test_a_panel_that_grows_after_a_visit_to_another_module(tmp_path, kind, visited):
+    """Slicer goes on with the height that a panel with wrapped lines had when it came back."""
+    show = RENEWED if kind == "renewed" else "        self.ui.resultLabel.text = text\n"
+    code = {"    def onApply": f"    def show(self, text):\n{show}\n    def onApply"}
+    panel = {} if kind == "unwrapped" else {RESULT_LABEL: WRAPPED}
+    with Bench(tmp_path) as bench:
+        bench.open_module("Small", write_module(tmp_path, code, panel))
+        bench.window.resize(600, 320)
+        bench.widget.show("short")
+        if visited:
+            bench.select_module("Data")
+            bench.select_module("Small")
+        assert bench.squeezed() == []
+        bench.widget.show(("\n" if kind == "unwrapped" else " ").join(["a line of text"] * 40))
+        assert bool(bench.squeezed()) == (kind == "wrapped" and visited)
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_selector_that_is_as_wide_as_the_longest_name(tmp_path, fixed):
+    policy = "<enum>QComboBox::AdjustToMinimumContentsLengthWithIcon</enum>"
+    before = '<property name="showChildNodeTypes">'
+    panel = {before: f'<property name="sizeAdjustPolicy">{policy}</property>{before}'} if fixed else {}
+    with Bench(tmp_path) as bench:
+        bench.load_volume(brain_volume(name="a very long name of a series " * 3))
+        bench.open_module("Small", write_module(tmp_path, panel=panel))
+        assert (bench.needed_width() < 400) == fixed and (bench.needed_width() > 550) != fixed
+
+
+TAKE_KEYS = (
+    "box = self.ui.inputSelector.findChild('QComboBox'); box.setFocusProxy(None); "
+    "self.ui.inputSelector.setFocusProxy(box); self.ui.inputSelector.setFocusPolicy(qt.Qt.StrongFocus)"
+)
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_node_selector_that_no_key_reaches(tmp_path, fixed):
+    setup = f"{CONNECT}\n        {TAKE_KEYS}" if fixed else CONNECT
+    with Bench(tmp_path) as bench:
+        first, second = (bench.load_volume(brain_volume(name=name)) for name in ("first", "second"))
+        bench.open_module("Small", write_module(tmp_path, {CONNECT: setup}))
+        if not fixed:
+            with pytest.raises(CannotUseError, match="inputSelector takes no keyboard focus"):
+                bench.key("inputSelector", "Down")
+            return
+        assert bench.ui.inputSelector.currentNode() is first
+        bench.key("inputSelector", "Down")
+        assert bench.ui.inputSelector.currentNode() is second
+
+
+def test_lines_run_together_where_plain_text_is_taken_for_markdown(tmp_path):
+    with Bench(tmp_path):
+        import qt
+
+        browser = qt.QTextBrowser()
+        browser.setMarkdown("Model: atlas\nSeed: 0\n")
+        assert browser.toPlainText() == "Model: atlas Seed: 0"
+        browser.setPlainText("Model: atlas\nSeed: 0\n")
+        assert browser.toPlainText() == "Model: atlas\nSeed: 0\n"
+
+
+def test_a_tool_tip_that_is_read_back(tmp_path):
+    line = "self.ui.countBox.toolTip = 'How many'; self.ui.countBox.toolTip += ' of them'"
+    with Bench(tmp_path) as bench:
+        bench.open_module("Small", write_module(tmp_path, {CONNECT: line}))
+        assert bench.tip("countBox") != "How many of them"
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_module_that_is_ready_only_when_it_is_entered(tmp_path, right):
+    """A panel that is loaded again is set up but not entered."""
+    before = f"{CONNECT}\n        self.initializeParameterNode()"
+    with Bench(tmp_path) as bench:
+        bench.load_volume(brain_volume())
+        bench.open_module("Small", write_module(tmp_path, {} if right else {before: CONNECT}))
+        bench.click("applyButton")
+        bench.widget.onReload()
+        assert bench.ui.applyButton.enabled == right
+
+
+def test_an_observer_that_outlives_its_panel(tmp_path):
+    """Not every panel is told to clean up before it is destroyed."""
+    code = {CONNECT: f"{CONNECT}; self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.count)"}
+    code["    def onApply"] = (
+        "    def count(self, caller, event):\n        self.ui.resultLabel.text = 'x'\n\n    def onApply"
+    )
+    with pytest.raises(AssertionError, match="of a destroyed QLabel"), Bench(tmp_path) as bench:
+        widget = bench.open_module("Small", write_module(tmp_path, code))
+        bench.destroy_without_cleanup()
+        bench.scene.AddNewNodeByClass("vtkMRMLTextNode")
+        widget.removeObservers()
+
+
+def test_a_slider_from_which_a_signal_is_expected_that_only_comes_without_tracking(tmp_path):
+    show = "lambda value: setattr(self.ui.resultLabel, 'text', 'x')"
+    line = f"self.ui.thresholdSlider.connect('valueIsChanging(double)', {show})"
+    with Bench(tmp_path) as bench:
+        bench.open_module("Small", write_module(tmp_path, {CONNECT: line}))
+        bench.drag("thresholdSlider", 150.0)
+        assert bench.ui.resultLabel.text == ""
+        bench.ui.thresholdSlider.tracking = False
+        bench.drag("thresholdSlider", 50.0)
+        assert bench.ui.resultLabel.text == "x"
+
+
+def test_a_node_that_is_chosen_before_it_is_listed(tmp_path):
+    with Bench(tmp_path) as bench:
+        bench.load_volume(brain_volume())
+        bench.open_module("Small", write_module(tmp_path))
+        bench.ui.inputSelector.setCurrentNodeID("vtkMRMLScalarVolumeNode2")
+        assert bench.standalone.add_volume(brain_volume(name="second")).GetID() == "vtkMRMLScalarVolumeNode2"
+        assert bench.ui.inputSelector.currentNode() is None
+
+
+def test_an_attribute_of_a_class_that_is_not_listed_filters_nothing(tmp_path):
+    with Bench(tmp_path) as bench:
+        bench.load_volume(brain_volume())
+        bench.open_module("Small", write_module(tmp_path))
+        bench.ui.inputSelector.addAttribute("vtkMRMLVolumeNode", "kind", "1")
+        assert bench.ui.inputSelector.nodeCount() == 1
+
+
+def test_a_reader_that_does_not_say_whether_it_loaded(tmp_path):
+    reader = """
+class SmallFileReader:
+    def __init__(self, parent):
+        self.parent = parent
+
+    def description(self):
+        return "small file"
+
+    def fileType(self):
+        return "SmallFile"
+
+    def extensions(self):
+        return ["small file (*.small)"]
+
+    def load(self, properties):
+        self.parent.loadedNodes = []
+"""
+    with Bench(tmp_path) as bench:
+        bench.open_module("Small", write_module(tmp_path, {"class SmallLogic": reader + "\n\nclass SmallLogic"}))
+        with pytest.raises(TypeError, match="must give True or False"):
+            bench.drop_file(tmp_path / "x.small")
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("slicer.util.selectModule('Data')", "Could not find main window"),
+        ("slicer.util.resetThreeDViews()", "no attribute 'resetThreeDViews'"),
+        ("slicer.util.resetSliceViews()", "no attribute 'resetSliceViews'"),
+    ],
+)
+def test_what_needs_a_main_window(tmp_path, line, error):
+    with Bench(tmp_path, without_layout_manager=True) as bench:
+        file = write_module(tmp_path, {CONNECT: line})
+        with pytest.raises((RuntimeError, AttributeError), match=error):
+            bench.open_module("Small", file)
+        bench.widgets.clear()
+
+
+def test_without_a_main_window_and_under_test_nobody_reads_a_message(tmp_path):
+    import slicer
+
+    with Bench(tmp_path / "a", without_layout_manager=True) as bench:
+        slicer.util.errorDisplay("it failed")
+        assert bench.messages == [("log", "it failed")]
+    with Bench(tmp_path / "b", testing=True) as bench:
+        slicer.util.infoDisplay("it is done")
+        assert bench.messages == [("log", "it is done")] and not slicer.util.confirmRetryCloseDisplay("Again?")
+
+
+def test_settings_of_this_version_are_not_those_of_the_user(tmp_path):
+    import slicer
+
+    with Bench(tmp_path):
+        slicer.app.revisionUserSettings().setValue("MedAD/x", "1")
+        assert slicer.app.userSettings().value("MedAD/x") is None

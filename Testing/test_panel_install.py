@@ -137,11 +137,11 @@ def test_a_click_while_it_installs_does_not_begin_anything(panel, lacking):
     install = lacking.install
 
     def busy(packages, log):
-        states.append((panel.ui.runButton.enabled, panel.ui.runButton.toolTip))
+        states.append((panel.ui.runButton.enabled, panel.tip("runButton")))
         panel.widget.panel.run()
         panel.leave_module()
         panel.enter_module()
-        states.append((panel.ui.runButton.enabled, panel.ui.runButton.toolTip))
+        states.append((panel.ui.runButton.enabled, panel.tip("runButton")))
         return install(packages, log)
 
     lacking.install = busy
@@ -162,7 +162,7 @@ def test_the_scene_may_be_closed_while_it_installs(panel, lacking):
     panel.answers.append(True)
     run(panel)
     assert not results(panel) and not panel.ui.runButton.enabled
-    assert panel.ui.runButton.toolTip == "Select a scan to examine."
+    assert panel.tip("runButton") == "Select a scan to examine."
 
 
 def test_after_a_restart_the_scan_is_opened_and_the_run_goes_on_after_one_question(

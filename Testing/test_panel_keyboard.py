@@ -70,6 +70,31 @@ def test_every_alt_key_has_one_meaning_and_none_of_the_windows_menus(done):
     assert len(keys) == len(set(keys)) > 15 and not MENUS & set(keys)
 
 
+@pytest.mark.parametrize(("key", "selector"), [("S", "inputSelector"), ("B", "maskSelector")])
+def test_an_alt_key_goes_to_a_node_selector_which_then_takes_keys(panel, key, selector):
+    mask = panel.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "brain")
+    wanted = panel.scan if selector == "inputSelector" else mask
+    panel.ui.runButton.setFocus()
+    QtTest.QTest.keyClick(focus(), getattr(QtCore.Qt.Key, f"Key_{key}"), QtCore.Qt.KeyboardModifier.AltModifier)
+    assert panel._find(selector).isAncestorOf(focus())
+    QtTest.QTest.keyClick(focus(), QtCore.Qt.Key.Key_Home)
+    assert getattr(panel.ui, selector).currentNode() is None
+    QtTest.QTest.keyClick(focus(), QtCore.Qt.Key.Key_Down)
+    assert getattr(panel.ui, selector).currentNode() is wanted
+
+
+def test_the_alt_key_of_every_label_goes_to_what_it_stands_before(done):
+    done.click("advancedSection")
+    labels = done.window.widget().findChildren(QtWidgets.QLabel)
+    named = {label: re.findall(r"&(\w)", label.text()) for label in labels if label.isVisible() and label.buddy()}
+    assert len(named) > 8
+    for label, letters in named.items():
+        done.ui.runButton.setFocus()
+        key = getattr(QtCore.Qt.Key, f"Key_{letters[0].upper()}")
+        QtTest.QTest.keyClick(focus(), key, QtCore.Qt.KeyboardModifier.AltModifier)
+        assert focus() is label.buddy() or label.buddy().isAncestorOf(focus()), label.text()
+
+
 def test_alt_r_runs(panel):
     QtTest.QTest.keyClick(panel.window, QtCore.Qt.Key.Key_R, QtCore.Qt.KeyboardModifier.AltModifier)
     panel.wait(lambda: len(column(panel, NAME)) == 2)

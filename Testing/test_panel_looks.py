@@ -194,3 +194,21 @@ def test_hundreds_of_regions_follow_the_slider(tmp_path, monkeypatch, stub_clien
         assert len(detection.regions) > 250 and table.rowCount == 200
         assert "more regions are not listed" in bench.ui.regionsNote.text
         assert statistics.median(seconds) < 0.15, seconds
+
+
+LONG_NAME = "SAG_T1_MPRAGE_GRAPPA2_ISO_1.0mm_p2_ND_HEAD_NECK_20CH_study_of_the_second_visit_of_patient"
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_long_name_does_not_make_the_panel_wide(tmp_path, stub_client, planted_installer, earlier):
+    assert len(LONG_NAME) > 85
+    with Bench(tmp_path / "slicer") as bench:
+        if earlier:
+            bench.load_volume(scan(LONG_NAME))
+        bench.open_module("MedAD")
+        if not earlier:
+            bench.select_node("inputSelector", bench.load_volume(scan(LONG_NAME)))
+            bench.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", LONG_NAME)
+        assert bench.needed_width() <= 340
+        bench.click("runButton")
+        assert bench.needed_width() <= 340

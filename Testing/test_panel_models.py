@@ -146,8 +146,7 @@ def test_a_model_is_added_by_dropping_its_file_on_slicer(bench, download, own_ho
 
 def test_a_bad_file_dropped_while_another_module_is_shown_is_told_in_a_window(panel, tmp_path, own_home):
     (tmp_path / "bad.medad").write_text("<html>")
-    panel.leave_module()
-    panel.window.takeWidget().hide()
+    panel.select_module("Data")
     assert not panel.drop_file(tmp_path / "bad.medad")
     assert [kind for kind, text in panel.messages if "is not a MedAD model file" in text] == ["error"]
     assert not own_files(own_home)

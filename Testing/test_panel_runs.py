@@ -191,7 +191,7 @@ def test_the_scan_is_deleted_during_a_run(panel):
     wait_for_end(panel, 5)
     assert not results(panel) and not temporary_files(panel)
     assert "removed" in panel.ui.statusLabel.text
-    assert not panel.ui.runButton.enabled and panel.ui.runButton.toolTip == "Select a scan to examine."
+    assert not panel.ui.runButton.enabled and panel.tip("runButton") == "Select a scan to examine."
 
 
 def test_the_scene_is_closed_during_a_run(panel):

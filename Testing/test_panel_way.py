@@ -51,7 +51,7 @@ def test_a_scan_that_is_there_is_chosen_and_judged_at_once(panel):
 def test_without_a_scan_the_button_says_what_to_do(bench):
     bench.open_module("MedAD")
     assert not bench.ui.runButton.enabled
-    assert bench.ui.runButton.toolTip == "Select a scan to examine."
+    assert bench.tip("runButton") == "Select a scan to examine."
     node = bench.load_volume(scan())
     bench.select_node("inputSelector", node)
     assert bench.ui.runButton.enabled

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -36,6 +37,8 @@ class InputPanel:
         self._report: InputReport | str | None = None
         ui.modelSelector.connect("currentIndexChanged(int)", self._chosen)
         ui.cardButton.connect("clicked(bool)", self._card)
+        for selector in (ui.inputSelector, ui.maskSelector):
+            take_keys(selector, "QComboBox")
         self.refresh_models("")
 
     def refresh_models(self, name: str) -> None:
@@ -76,6 +79,8 @@ class InputPanel:
         lines = [*self._words(), *([] if summary else [f"{SIGNS['unfit']} {self._lacking(model)}"])]
         self._ui.reportLabel.text = breakable("\n".join(map(sentence, lines)))
         self._ui.reportLabel.visible = bool(lines)
+        # Last, as a selector that loses its node tells the parameters, which refresh the panel once more.
+        self._hide_results()
 
     def obstacle(self, volume: slicer.vtkMRMLVolumeNode | None, model: str) -> str:
         """Why a detection cannot run; empty if it can."""
@@ -88,6 +93,15 @@ class InputPanel:
         if self._report is not None and self._report.verdict == "unfit":
             return self._report.reason
         return ""
+
+    def _hide_results(self) -> None:
+        """Keep MedAD's own results out of both selectors.
+
+        A selector filters by attributes that nodes have, not by those they lack, so results are hidden by their IDs.
+        """
+        hidden = [node.GetID() for node in slicer.mrmlScene.GetNodes() if node.GetAttribute(ROLE)]
+        for selector in (self._ui.inputSelector, self._ui.maskSelector):
+            selector.sortFilterProxyModel().hiddenNodeIDs = hidden
 
     def _lacking(self, model: str) -> str:
         if not model:
@@ -127,3 +141,19 @@ class InputPanel:
         name = self._ui.modelSelector.itemData(self._ui.modelSelector.currentIndex)
         if name:
             self._on_card(name)
+
+
+def take_keys(widget: Any, part: str) -> None:
+    """Let Tab and a label's Alt key reach a widget of Slicer's that is made of others.
+
+    A qMRMLNodeComboBox takes no keyboard focus, and as the focus proxy of its combo box keeps it from that one as well;
+    a label passes the focus to its buddy only if that one takes it.
+
+    Args:
+        widget: The widget.
+        part: Class of the widget inside it that handles keys.
+    """
+    inner = widget.findChild(part)
+    inner.setFocusProxy(None)
+    widget.setFocusProxy(inner)
+    widget.setFocusPolicy(qt.Qt.StrongFocus)

@@ -88,7 +88,7 @@ class ModelsPanel:
         except MedADError as error:
             self._problem(error)
             return
-        show_text(_("About {name}").format(name=name), text)
+        show_text(_("About {name}").format(name=name), text, markdown=True)
 
     def _added(self, path: str) -> ModelSummary | None:
         """The model that was added; None if it would replace another one and the user wants to keep that."""
@@ -149,14 +149,23 @@ class ModelsPanel:
             self.show_card(name)
 
 
-def show_text(title: str, text: str) -> None:
-    """A window to read, and copy from, a longer text."""
+def show_text(title: str, text: str, markdown: bool = False) -> None:
+    """Show a longer text in a window, to read and to copy from.
+
+    Args:
+        title: Of the window.
+        text: Plain text, shown line by line, or Markdown.
+        markdown: Whether it is Markdown, in which a single line break does not end a line.
+    """
     dialog = qt.QDialog(slicer.util.mainWindow())
     dialog.setWindowTitle(title)
     layout = qt.QVBoxLayout(dialog)
     browser = qt.QTextBrowser()
     browser.setOpenExternalLinks(True)
-    browser.setMarkdown(text)
+    if markdown:
+        browser.setMarkdown(text)
+    else:
+        browser.setPlainText(text)
     layout.addWidget(browser)
     buttons = qt.QDialogButtonBox(qt.QDialogButtonBox.Close)
     buttons.connect("rejected()", dialog.reject)

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from ..errors import InputError
 from ..summary import panel_verdict
 from .live import LiveThreshold
+from .panel_input import take_keys
 from .panel_words import breakable, sentence
 from .viewing import cross_fade, set_opacity, show, show_3d
 
@@ -53,6 +54,8 @@ class ResultPanel:
         ui.thresholdSlider.connect("valueChanged(int)", self._slid)
         ui.thresholdBox.connect("valueChanged(double)", self._typed)
         ui.surfacesCheckBox.connect("toggled(bool)", self._surfaces)
+        for slider in (ui.opacitySlider, ui.fadeSlider):
+            take_keys(slider, "QSlider")
         self.refresh(None, None)
 
     @property

@@ -97,17 +97,34 @@ class ThreeDView:
         self._asked.append("scheduleRender")
 
 
+class ThreeDController:
+    """The bar above a 3-D view, which can do less than the view itself."""
+
+    def __init__(self, view):
+        self._view = view
+
+    def mrmlThreeDViewNode(self):
+        return self._view.mrmlViewNode()
+
+    def resetFocalPoint(self):
+        self._view.resetFocalPoint()
+
+    def lookFromAxis(self, axis):
+        self._view.lookFromAxis(axis)
+
+
 class ThreeDWidget:
     """A 3-D view with its controls."""
 
     def __init__(self, logic):
         self._view = ThreeDView(logic)
+        self._controller = ThreeDController(self._view)
 
     def threeDView(self):
         return self._view
 
     def threeDController(self):
-        return self._view
+        return self._controller
 
     def mrmlViewNode(self):
         return self._view.mrmlViewNode()

@@ -21,6 +21,8 @@ ONLY_PYSIDE = {"staticMetaObject", "emit", "tr", "receivers", "sender", "senderS
 # (class, member) -> what to call in place of Qt's own; instance members get the PySide6 object first.
 static_replacements: dict[tuple[str, str], Any] = {}
 member_replacements: dict[tuple[str, str], Any] = {}
+# (class, property) -> what to call with the PySide6 object after a script has set it.
+after_setting: dict[tuple[str, str], Any] = {}
 # Class -> what makes an object of it in place of Qt's own constructor.
 constructors: dict[str, Any] = {}
 _alive: WeakValueDictionary[int, Object] = WeakValueDictionary()
@@ -65,6 +67,8 @@ class Object(Wrapped):
 
     def __setattr__(self, name: str, value: Any) -> None:
         obj = self._object
+        if not Shiboken.isValid(obj):
+            raise ValueError(f"Trying to set '{name}' of a destroyed {type(obj).__name__} object")
         known = properties_of(obj)
         if name not in known:
             problem = f"Attribute '{name}' does not exist on {self!r} and can't be set"
@@ -74,6 +78,9 @@ class Object(Wrapped):
         if value is None or not obj.setProperty(name, to_qt(value)):
             kind = known[name].typeName()
             raise ValueError(f"Property '{name}' of type '{kind}' does not accept {value!r}")
+        followed = _replacement(after_setting, type(obj), name)
+        if followed is not None:
+            followed(obj)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Wrapped):

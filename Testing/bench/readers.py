@@ -49,9 +49,15 @@ def load_with_reader(modules: dict[str, Any], path: Path, file_type: str | None)
         reader = kind(parent)
         if not isinstance(reader.description(), str) or not isinstance(reader.fileType(), str):
             raise TypeError(f"{name}FileReader: description() and fileType() must give texts")
+        if not isinstance(reader.extensions(), list):
+            raise TypeError(f"{name}FileReader: extensions() must give a list")
         if file_type not in (None, reader.fileType()) or not matches(reader.extensions(), path):
             continue
         if hasattr(reader, "canLoadFile") and not reader.canLoadFile(str(path)):
             continue
-        return bool(reader.load({"fileName": str(path)}))
+        loaded = reader.load({"fileName": str(path)})
+        if not isinstance(loaded, bool):
+            # Slicer takes anything else for a failure.
+            raise TypeError(f"{name}FileReader: load() must give True or False, not {loaded!r}")
+        return loaded
     return False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
-from . import signals, widgets
+from . import signals, tooltips, widgets
 from .pythonqt import properties_of
 
 LAYOUT_PROPERTIES = {
@@ -65,7 +67,9 @@ def load(path: str | Path) -> QtWidgets.QWidget:
     problems = _check_text(root)
     loader = _Loader()
     buffer = QtCore.QBuffer()
-    buffer.setData(ElementTree.tostring(root))
+    simple = copy.deepcopy(root)
+    enumerators = _take_enumerators(simple)
+    buffer.setData(ElementTree.tostring(simple))
     buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
     widget = loader.load(buffer)
     problems += loader.problems
@@ -86,9 +90,29 @@ def load(path: str | Path) -> QtWidgets.QWidget:
         problems += _connect(connection, named)
     if problems:
         raise UiError(f"{path.name}: " + "; ".join(problems))
+    for name, attribute, value in enumerators:
+        setattr(named[name], attribute, value)
+    for child in [widget, *widget.findChildren(QtWidgets.QWidget)]:
+        tooltips.wrap(child)
     # Widgets of Python must live as long as the panel; Qt owns only their C++ side.
     widget._bench_made = loader.made
     return widget
+
+
+def _take_enumerators(root: ElementTree.Element) -> list[tuple[str, str, Any]]:
+    """Take out the enumerators of stand-ins, which Qt's loader does not know: widget, property and value of each."""
+    found = []
+    for element in root.iter("widget"):
+        made = widgets.ALL.get(element.get("class"))
+        for entry in list(element.findall("property")):
+            text, attribute = entry.findtext("enum"), entry.get("name")
+            if made is None or text is None or not isinstance(getattr(made, attribute, None), QtCore.Property):
+                continue
+            scope, _, name = text.rpartition("::")
+            owner = QtCore.Qt if scope == "Qt" else getattr(QtWidgets, scope)
+            found.append((element.get("name"), attribute, getattr(owner, name)))
+            element.remove(entry)
+    return found
 
 
 def _check_text(root: ElementTree.Element) -> list[str]:
