@@ -3,12 +3,11 @@
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Union
 
-import numpy as np
 import slicer
 import vtk
-from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
@@ -91,7 +90,8 @@ class MedADParameterNode:
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
-    maskNode: vtkMRMLNode
+    # Slicer makes a node of each class to learn what the selector offers, so none may be abstract; it reads Union only.
+    maskNode: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     modelName: str = DEFAULT_MODEL
     allFrames: bool = False
     opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
@@ -161,10 +161,8 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def initializeParameterNode(self):
-        """Connect the panel to the parameters in the scene, with the first scan as the default input."""
+        """Connect the panel to the parameters in the scene, with the scan that the views show as the input."""
         self.setParameterNode(self.logic.getParameterNode())
-        if self._parameterNode.inputVolume is None:
-            self._parameterNode.inputVolume = self.panel.first_scan()
 
     def setParameterNode(self, parameterNode):
         """Connect the panel to these parameters, or to none."""
@@ -202,11 +200,11 @@ class MedADLogic(ScriptedLoadableModuleLogic):
         """The panel's parameters in the present scene."""
         return MedADParameterNode(super().getParameterNode())
 
-    def start(self, request, on_progress, on_finished):
+    def start(self, request, on_progress, on_finished, is_chosen=lambda: True):
         """Begin to examine a scan; returns at once with the `MedADLib.slicer.run.Run`."""
         from MedADLib.slicer.run import Run
 
-        run = Run(request, self.client, on_progress, on_finished, slicer.app.temporaryPath)
+        run = Run(request, self.client, on_progress, on_finished, slicer.app.temporaryPath, is_chosen)
         run.start()
         return run
 
@@ -240,9 +238,11 @@ class MedADLogic(ScriptedLoadableModuleLogic):
 
 
 class MedADTest(ScriptedLoadableModuleTest):
-    """Runs inside Slicer without network: a made-up finding must come out right in the scene."""
+    """Runs inside Slicer without network: a run by the panel's button, and runs by script."""
 
     def setUp(self):
+        import numpy as np
+
         slicer.mrmlScene.Clear()
         self.scan = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
         slicer.util.updateVolumeFromArray(self.scan, np.arange(990.0).reshape(9, 10, 11))
@@ -258,6 +258,45 @@ class MedADTest(ScriptedLoadableModuleTest):
         for name in sorted(name for name in dir(self) if name.startswith("test_")):
             self.setUp()
             getattr(self, name)()
+
+    def test_panelRunsAndShowsTheResult(self):
+        """The panel opens, is bound to the scene, runs by its button, and shows the result of the scan it examined."""
+        from MedADLib.slicer.selftest import add_tiny_head, panel_for_test
+
+        head, ball = add_tiny_head(slicer.mrmlScene)
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule("MedAD")
+        widget = slicer.util.getModuleWidget("MedAD")
+        if not widget.parent.isEntered:
+            widget.enter()
+        ui, parameters = widget.ui, widget.logic.getParameterNode()
+        with panel_for_test(widget, Path(__file__).resolve().parent / "Resources") as real:
+            parameters.inputVolume = head
+            parameters.modelName = "tiny"
+            self.assertIs(ui.inputSelector.currentNode(), head)
+            self.assertEqual(ui.modelSelector.itemData(ui.modelSelector.currentIndex), "tiny")
+            self.assertTrue(ui.runButton.enabled, ui.runButton.toolTip)
+            ui.runButton.click()
+            while widget.panel.running:
+                slicer.app.processEvents()
+            result = widget.panel.result
+            self.assertIsNotNone(result, ui.statusLabel.text)
+            self.assertIs(result.input, head)
+            self.assertFalse(ui.resultSection.isHidden())
+            self.assertGreater(len(ui.verdictLabel.text), 0)
+            self.assertEqual(ui.regionsTable.rowCount, result.table.GetNumberOfRows())
+            self.assertGreater(ui.regionsTable.rowCount, 0)
+            for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+                self.assertEqual(view.GetBackgroundVolumeID(), head.GetID())
+                self.assertEqual(view.GetForegroundVolumeID(), result.anomaly.GetID())
+            if real:
+                anomaly = slicer.util.arrayFromVolume(result.anomaly)
+                self.assertGreater(anomaly[ball].mean(), 5 * anomaly[anomaly > 0].mean())
+            parameters.inputVolume = self.scan
+            self.assertTrue(ui.resultSection.isHidden())
+            for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+                self.assertNotEqual(view.GetForegroundVolumeID(), result.anomaly.GetID())
+            self.assertFalse(result.segmentation.GetDisplayNode().GetVisibility())
 
     def test_resultIsInTheScene(self):
         """Every kind of node is there and has the right content."""
