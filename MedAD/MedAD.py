@@ -108,6 +108,7 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
+        self.height = None
         self._parameterNode = None
         self._guiTag = None
 
@@ -119,8 +120,12 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         form.setMRMLScene(slicer.mrmlScene)
         self.logic = MedADLogic()
         from MedADLib.slicer.panel import Panel
+        from MedADLib.slicer.panel_height import PanelHeight
 
         self.panel = Panel(self.ui, self.logic)
+        self.height = PanelHeight(form)
+        # A widget that is deleted without cleanup, as tests and scripts do, must not leave observers behind.
+        form.connect("destroyed(QObject*)", self.onDestroyed)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
@@ -134,15 +139,27 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         slicer.app.disconnect("aboutToQuit()", self.logic.stop)
         self.setParameterNode(None)
         self.removeObservers()
+        self.height.stop()
+        self.panel.close()
+        self.logic.stop()
+
+    def onDestroyed(self, form=None):
+        """Let go of everything but the widgets, which are gone."""
+        slicer.app.disconnect("aboutToQuit()", self.logic.stop)
+        self.removeObservers()
+        self._parameterNode = None
+        self.height.stop()
         self.panel.close()
         self.logic.stop()
 
     def enter(self):
         self.initializeParameterNode()
         self.panel.resume()
+        self.height.start()
 
     def exit(self):
         """A run goes on while another module is shown; only the binding of the widgets ends."""
+        self.height.stop()
         self.setParameterNode(None)
 
     def onReload(self):
