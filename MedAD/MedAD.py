@@ -124,8 +124,9 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.panel = Panel(self.ui, self.logic)
         self.height = PanelHeight(form)
-        # A widget that is deleted without cleanup, as tests and scripts do, must not leave observers behind.
-        form.connect("destroyed(QObject*)", self.onDestroyed)
+        # A panel that is deleted without cleanup, as tests and scripts do, must not leave observers behind. Qt says so
+        # while the panel's widgets still exist.
+        form.connect("destroyed(QObject*)", self.cleanup)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
@@ -134,22 +135,16 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         slicer.app.connect("aboutToQuit()", self.logic.stop)
         self.initializeParameterNode()
 
-    def cleanup(self):
-        """Let go of everything before the panel is destroyed; the worker process ends."""
+    def cleanup(self, form=None):
+        """Let go of everything before the panel is destroyed; the worker process ends. A second call does nothing."""
+        if self.panel is None:
+            return
         slicer.app.disconnect("aboutToQuit()", self.logic.stop)
         self.setParameterNode(None)
         self.removeObservers()
         self.height.stop()
         self.panel.close()
-        self.logic.stop()
-
-    def onDestroyed(self, form=None):
-        """Let go of everything but the widgets, which are gone."""
-        slicer.app.disconnect("aboutToQuit()", self.logic.stop)
-        self.removeObservers()
-        self._parameterNode = None
-        self.height.stop()
-        self.panel.close()
+        self.panel = None
         self.logic.stop()
 
     def enter(self):
