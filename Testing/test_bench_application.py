@@ -112,7 +112,7 @@ def test_installing_is_recorded_and_may_fail(bench):
     bench.packages.missing = {"torch", "monai", "safetensors"}
     bench.answers.extend([True, False, True])
     assert PyTorchUtilsLogic().installTorch(askConfirmation=True) is not None
-    with pytest.raises(RuntimeError, match="cancelled"):
+    with pytest.raises(RuntimeError, match="declined"):
         slicer.packaging.pip_ensure(["safetensors>=0.4"], requester="MedAD")
     slicer.packaging.pip_ensure(["safetensors>=0.4"], requester="MedAD")
     assert bench.packages.missing == {"monai"} and slicer.packaging.pip_check("safetensors")
@@ -134,10 +134,11 @@ def test_an_older_slicer_has_no_packaging(tmp_path):
 
 def test_quitting_is_announced_before_the_panel_goes(bench, tmp_path):
     heard = []
-    bench.open_module("Small", write_module(tmp_path))
-    slicer.app.connect("aboutToQuit()", lambda: heard.append(bench.widget._parameterNode is not None))
+    widget = bench.open_module("Small", write_module(tmp_path))
+    slicer.app.connect("aboutToQuit()", lambda: heard.append((widget._parameterNode, widget.ui.labelEdit.text)))
     bench.quit()
-    assert heard == [True]
+    # Slicer leaves the module when its window closes, and destroys the panel after the announcement.
+    assert heard == [(None, "spot")]
 
 
 def test_restarting_is_noted(bench):

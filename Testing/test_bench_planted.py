@@ -119,7 +119,7 @@ def test_a_parameter_that_does_not_exist(tmp_path):
 
 
 def test_a_parameter_that_does_not_fit_its_widget(tmp_path):
-    with pytest.raises(ValueError, match="no connector between QSpinBox and float"):
+    with pytest.raises(RuntimeError, match="no connector between QSpinBox and float"):
         run(tmp_path, {"count: Annotated[int, WithinRange(1, 9)] = 3": "count: float = 3.0"})
 
 

@@ -28,26 +28,42 @@ def test_a_stand_in_offers_only_what_the_real_widget_has(name):
     real = API[name]
     known = {*real["properties"], *real["signals"], *real["methods"]}
     own = {entry for entry in vars(ALL[name]) if not entry.startswith("_") and entry != "staticMetaObject"}
-    events = {"paintEvent", "hitButton"}
+    events = {"paintEvent", "changeEvent", "eventFilter", "hitButton", "setVisible", "minimumSizeHint", "sizeHint"}
     assert own - known - events == set()
     signals = {text.partition("(")[0] for text in vars(ALL[name]).get("_signal_aliases", {})}
     assert signals <= set(real["signals"])
 
 
-def test_a_slider_is_dragged_and_announces_while_it_moves(small):
-    moves, ends = [], []
-    small.ui.thresholdSlider.connect("valueIsChanging(double)", moves.append)
-    small.ui.thresholdSlider.connect("valueChanged(double)", ends.append)
+def test_a_slider_stops_at_whole_steps_and_announces_every_move(small):
+    changing, changed = [], []
+    small.ui.thresholdSlider.connect("valueIsChanging(double)", changing.append)
+    small.ui.thresholdSlider.connect("valueChanged(double)", changed.append)
     small.drag("thresholdSlider", 150.0)
     value = small.ui.thresholdSlider.value
-    assert abs(value - 150) < 2 and moves[-1] == ends[-1] == value
-    assert len(moves) > 3 and small.widget._parameterNode.threshold == value
-    small.ui.thresholdSlider.tracking = False
-    ends.clear()
-    small.drag("thresholdSlider", 50.0)
-    assert len(ends) == 1 and abs(ends[0] - 50) < 2
+    assert abs(value - 150) < 2 and changed[-1] == value and len(changed) > 3
+    assert (2 * value).is_integer() and small.widget._parameterNode.threshold == value
     small.key("thresholdSlider", "Right")
-    assert small.ui.thresholdSlider.value == pytest.approx(ends[0] + 0.5)
+    assert small.ui.thresholdSlider.value == value + 0.5
+    assert changing == []
+
+
+def test_a_slider_without_tracking_changes_when_it_is_let_go(small):
+    changing, changed = [], []
+    small.ui.thresholdSlider.tracking = False
+    small.ui.thresholdSlider.connect("valueIsChanging(double)", changing.append)
+    small.ui.thresholdSlider.connect("valueChanged(double)", changed.append)
+    small.drag("thresholdSlider", 50.0, release=False)
+    assert small.ui.thresholdSlider.value == 100 and changed == [] and len(changing) > 3
+    small.drag("thresholdSlider", 50.0)
+    assert len(changed) == 1 and abs(changed[0] - 50) < 2 and changing[-1] == changed[0]
+
+
+def test_a_slider_keeps_what_a_script_sets_and_ignores_a_step_beyond_its_range(small):
+    slider = small.ui.thresholdSlider
+    slider.value = 12.3456
+    assert slider.value == 12.3456 and small.widget._parameterNode.threshold == 12.3456
+    slider.singleStep = 300
+    assert slider.singleStep == 0.5
 
 
 def test_a_node_selector_follows_the_scene(small):
@@ -62,8 +78,9 @@ def test_a_node_selector_follows_the_scene(small):
     small.select_node(selector, second)
     assert heard == [second] and selector.currentNodeID == second.GetID()
     second.SetName("renamed")
-    assert selector._object._combo.currentText() == "renamed"
-    small.scene.RemoveNode(second)
+    # Slicer says so when the chosen node is renamed, too.
+    assert selector._object._combo.currentText() == "renamed" and heard == [second, second]
+    small.select_node(selector, None)
     assert selector.currentNode() is None and heard[-1] is None
     small.select_node(selector, first)
     selector.addAttribute("vtkMRMLScalarVolumeNode", "kind", "1")
@@ -75,6 +92,87 @@ def test_a_node_selector_follows_the_scene(small):
     with pytest.raises(TypeError):
         selector.currentNodeID()
     assert isinstance(selector, qt.QWidget) and not isinstance(selector, qt.QComboBox)
+
+
+NO_ACTIONS = {
+    '<property name="noneEnabled">': '<property name="addEnabled"><bool>false</bool></property>'
+    '<property name="removeEnabled"><bool>false</bool></property><property name="noneEnabled">'
+}
+
+
+def test_another_node_takes_the_place_of_one_that_is_removed(bench, tmp_path):
+    first, second, third = (bench.standalone.add_volume(brain_volume(name=name)) for name in ("1", "2", "3"))
+    bench.open_module("Small", write_module(tmp_path, panel=NO_ACTIONS))
+    parameters = bench.widget._parameterNode
+    assert parameters.inputVolume is first
+    bench.scene.RemoveNode(first)
+    assert bench.ui.inputSelector.currentNode() is parameters.inputVolume is second
+    bench.select_node("inputSelector", third)
+    bench.scene.RemoveNode(third)
+    assert bench.ui.inputSelector.currentNode() is parameters.inputVolume is second
+    bench.scene.RemoveNode(second)
+    assert bench.ui.inputSelector.currentNode() is parameters.inputVolume is None
+
+
+def test_reading_another_scene_empties_a_selector_on_the_way(small, tmp_path):
+    heard = []
+    small.scene.AddNewNodeByClass("vtkMRMLTextNode", "note")
+    small.save_scene(tmp_path / "scene.mrb")
+    small.ui.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", heard.append)
+    small.standalone.load(tmp_path / "scene.mrb")
+    assert heard[0] is None
+
+
+def test_a_hidden_node_is_noticed_only_when_the_list_is_filtered_again(small):
+    selector = small.ui.inputSelector
+    small.scan.SetHideFromEditors(True)
+    assert selector.nodeCount() == 1
+    other = small.standalone.add_volume(brain_volume(name="other"))
+    selector.sortFilterProxyModel().hiddenNodeIDs = [other.GetID()]
+    assert selector.nodeCount() == 0
+    selector.sortFilterProxyModel().hiddenNodeIDs = []
+    assert selector.nodeCount() == 1 and selector.nodeFromIndex(0) is other
+    selector.sortFilterProxyModel().visibleNodeIDs = [small.scan.GetID()]
+    assert selector.nodeCount() == 2
+    with pytest.raises(AttributeError, match="setHiddenNodeIDs"):
+        selector.sortFilterProxyModel().setHiddenNodeIDs([])
+
+
+def test_the_actions_of_a_selector_are_rows_but_no_choices(small):
+    selector = small.ui.inputSelector
+    rows = [selector._object._combo.itemText(row) for row in range(selector._object._combo.count())]
+    assert rows == ["None", "scan", "", "Create new Volume", "Delete current Volume"]
+    small.choose("inputSelector", "Create new Volume")
+    made = selector.currentNode()
+    assert made is not small.scan and selector.nodeCount() == 2
+    small.choose("inputSelector", "Delete current Volume")
+    assert selector.nodeCount() == 1 and selector.currentNode() is small.scan
+
+
+def test_the_first_node_is_chosen_where_none_is_no_choice(bench, tmp_path):
+    panel = {**NO_ACTIONS, "<bool>true</bool></property>\n        <property name=\"SlicerPar": "<bool>false</bool></property>\n        <property name=\"SlicerPar"}
+    bench.open_module("Small", write_module(tmp_path, panel=panel))
+    scan = bench.load_volume(brain_volume())
+    assert bench.ui.inputSelector.currentNode() is scan
+
+
+def test_what_is_shown_and_hidden_in_a_closed_section_is_so_when_it_opens(small):
+    small.click("section")
+    small.ui.countBox.visible = False
+    small.ui.labelEdit.visible = True
+    assert not small.ui.labelEdit.visible
+    small.click("section")
+    assert small.ui.labelEdit.visible and not small.ui.countBox.visible and small.ui.deviceBox.visible
+
+
+def test_a_tool_tip_becomes_rich_text(small):
+    box = small.ui.countBox
+    box.toolTip = "how many & why\nnot"
+    assert box.toolTip == "<p>how many &amp; why<br>\nnot</p>"
+    box.setToolTip("<b>bold</b>")
+    assert box.toolTip == "<b>bold</b>"
+    small.ui.applyButton.setToolTip("plain")
+    assert small.ui.applyButton.toolTip == "<p>plain</p>"
 
 
 def test_a_section_hides_what_is_in_it(small):

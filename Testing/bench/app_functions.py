@@ -28,7 +28,7 @@ class Functions:
     def childWidgetVariables(self, widget: Object) -> SimpleNamespace:
         ui = SimpleNamespace()
         root = widget._object
-        for child in root.findChildren(QtCore.QObject):
+        for child in [root, *root.findChildren(QtCore.QObject)]:
             if child.objectName() and not child.objectName().startswith("qt_"):
                 setattr(ui, child.objectName(), Object(child))
         return ui
@@ -40,67 +40,82 @@ class Functions:
         return [c for c, own, head in texts if (not text or own == text) and (not title or head == title)]
 
     def findChild(self, widget, name):
-        return self.findChildren(widget, name)[0]
+        found = self.findChildren(widget, name)
+        if not found:
+            raise RuntimeError(f"Widget with name={name!r} does not exist.")
+        return found[0]
 
     def mainWindow(self):
         return None if self._bench.without_layout_manager else Object(self._bench.window)
 
     def showStatusMessage(self, message, duration=0):
+        if self.mainWindow() is None:
+            return False
         dialogs.current().say("status", message)
-
-    def messageBox(self, text, parent=None, **kwargs):
-        return self._show("info", text, kwargs)
-
-    def infoDisplay(self, text, windowTitle=None, parent=None, standardButtons=None, **kwargs):
-        return self._show("info", text, kwargs)
-
-    def warningDisplay(self, text, windowTitle=None, parent=None, standardButtons=None, **kwargs):
-        return self._show("warning", text, kwargs)
-
-    def errorDisplay(self, text, windowTitle=None, parent=None, standardButtons=None, **kwargs):
-        return self._show("error", text, kwargs)
-
-    def _show(self, kind, text, kwargs):
-        _check_text(text)
-        dialogs.current().say(kind, "\n".join(part for part in (text, kwargs.get("detailedText", "")) if part))
         return True
 
+    def messageBox(self, text, parent=None, **kwargs):
+        _check_text(text)
+        buttons = QtWidgets.QMessageBox.StandardButton
+        if dialogs.current().testing:
+            self.delayDisplay(text, 3000)
+            return buttons.Ok
+        dialogs.current().say("info", _whole(text, kwargs))
+        dialogs.run_events()
+        return buttons.Ok
+
+    def infoDisplay(self, text, windowTitle=None, parent=None, standardButtons=None, **kwargs):
+        self._show("info", text, kwargs)
+
+    def warningDisplay(self, text, windowTitle=None, parent=None, standardButtons=None, **kwargs):
+        self._show("warning", text, kwargs)
+
+    def errorDisplay(self, text, windowTitle=None, parent=None, standardButtons=None, **kwargs):
+        self._show("error", text, kwargs)
+
+    def _show(self, kind, text, kwargs):
+        """Show a box; without a window and under test the text goes to the log only."""
+        _check_text(text)
+        seen = not dialogs.current().testing and self.mainWindow() is not None
+        dialogs.current().say(kind if seen else "log", _whole(text, kwargs))
+        if seen:
+            dialogs.run_events()
+
     def confirmOkCancelDisplay(self, text, windowTitle=None, parent=None, **kwargs):
-        return self._confirm(text, kwargs)
+        return self._confirm(text, kwargs, True)
 
     def confirmYesNoDisplay(self, text, windowTitle=None, parent=None, **kwargs):
-        return self._confirm(text, kwargs)
+        return self._confirm(text, kwargs, True)
 
     def confirmRetryCloseDisplay(self, text, windowTitle=None, parent=None, **kwargs):
-        return self._confirm(text, kwargs)
+        return self._confirm(text, kwargs, False)
 
-    def _confirm(self, text, kwargs):
+    def _confirm(self, text, kwargs, under_test):
         _check_text(text)
-        text = "\n".join(part for part in (text, kwargs.get("detailedText", "")) if part)
-        return dialogs.is_positive(dialogs.current().ask("question", text, dialogs.current().testing))
+        return dialogs.is_positive(dialogs.current().ask("question", _whole(text, kwargs), under_test))
 
     def delayDisplay(self, message, autoCloseMsec=1000, parent=None, **kwargs):
+        """Show a message for a while, in which Slicer handles events."""
         dialogs.current().say("delay", message)
+        dialogs.run_events()
 
     @contextlib.contextmanager
     def tryWithErrorDisplay(self, message=None, show=True, waitCursor=False):
-        """Show what went wrong, and let it go on as an exception."""
+        """Show what went wrong, and let it go on as an exception; under test nothing is shown."""
         if waitCursor:
             QtWidgets.QApplication.setOverrideCursor(QtGui.QCursor(QtCore.Qt.CursorShape.WaitCursor))
         try:
             yield
+            if waitCursor:
+                QtWidgets.QApplication.restoreOverrideCursor()
         except Exception as error:
             if waitCursor:
                 QtWidgets.QApplication.restoreOverrideCursor()
-                waitCursor = False
-            if show:
+            if show and not dialogs.current().testing:
                 errors.mark_displayed(error)
                 text = "\n\n".join(part for part in (message, str(error)) if part)
-                dialogs.current().say("error", f"{text}\n{traceback.format_exc()}")
+                self.errorDisplay(text, detailedText=traceback.format_exc())
             raise
-        finally:
-            if waitCursor:
-                QtWidgets.QApplication.restoreOverrideCursor()
 
     def settingsValue(self, key, default, converter=lambda value: value, settings=None):
         settings = slicer.app.settings() if settings is None else settings
@@ -110,37 +125,52 @@ class Functions:
         return tempfile.mkdtemp(prefix=key, dir=tempDir or slicer.app.temporaryPath)
 
     def getModule(self, name):
-        module = getattr(slicer.modules, getattr(name, "name", name).lower(), None)
-        if module is None:
+        name = getattr(name, "name", name)
+        module = getattr(slicer.modules, name.lower(), None)
+        if module is None or module.name != name:
+            # Other than slicer.modules, this wants capital letters where the name has them.
             raise RuntimeError(f"Could not find module with name '{name}'")
         return module
 
     def getModuleLogic(self, name):
         name = getattr(name, "name", name)
-        return self._bench._widget_of(name).logic if name in self._bench._python else self.getModule(name).logic()
+        own = name in self._bench._python
+        logic = getattr(self._bench._widget_of(name), "logic", None) if own else self.getModule(name).logic()
+        if logic is None:
+            raise RuntimeError(f"Could not find module widget representation with name '{name}'")
+        return logic
 
     def getModuleWidget(self, name):
         return self._bench._widget_of(getattr(name, "name", name))
 
     def selectModule(self, name):
+        self._need_window()
         self._bench._select(getattr(name, "name", name))
 
     def selectedModule(self):
+        self._need_window()
         return self._bench.selected
+
+    def _need_window(self):
+        if self.mainWindow() is None:
+            raise RuntimeError("Could not find main window")
 
     def reloadScriptedModule(self, name):
         return self._bench.reload_module(name)
 
     def resetThreeDViews(self):
-        if slicer.app.layoutManager() is not None:
-            slicer.app.layoutManager().resetThreeDViews()
+        # There is no layout manager without a main window, and Slicer does not look.
+        slicer.app.layoutManager().resetThreeDViews()
 
     def resetSliceViews(self):
-        if slicer.app.layoutManager() is not None:
-            slicer.app.layoutManager().resetSliceViews()
+        slicer.app.layoutManager().resetSliceViews()
 
     def forceRenderAllViews(self):
-        """Nothing to draw on."""
+        manager = slicer.app.layoutManager()
+        for index in range(manager.threeDViewCount):
+            manager.threeDWidget(index).threeDView().forceRender()
+        for name in manager.sliceViewNames():
+            manager.sliceWidget(name).sliceView().forceRender()
 
     def saveScene(self, filename, properties=None):
         self._bench.standalone.save(filename)
@@ -159,6 +189,9 @@ class Functions:
         return node
 
     def pip_install(self, requirements, **kwargs):
+        if kwargs and not self._bench.packages.packaging:
+            # Before Slicer 5.12.
+            raise TypeError(f"pip_install() got an unexpected keyword argument '{next(iter(kwargs))}'")
         return self._bench.packages.pip_install(requirements, **kwargs)
 
     def pip_uninstall(self, requirements, **kwargs):
@@ -171,6 +204,7 @@ class Functions:
     def WaitCursor(self, show=True):
         if show:
             QtWidgets.QApplication.setOverrideCursor(QtGui.QCursor(QtCore.Qt.CursorShape.WaitCursor))
+            QtWidgets.QApplication.processEvents()
         try:
             yield
         finally:
@@ -181,6 +215,11 @@ class Functions:
         """The functions by name."""
         names = [name for name in dir(self) if not name.startswith("_") and name != "replacements"]
         return {name: getattr(self, name) for name in names}
+
+
+def _whole(text: str, options: dict[str, Any]) -> str:
+    """A box's text with its details."""
+    return "\n".join(part for part in (text, options.get("detailedText", "")) if part)
 
 
 def _check_text(text: Any) -> None:

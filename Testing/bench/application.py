@@ -80,7 +80,8 @@ class ModuleManager:
     """Which modules there are."""
 
     def module(self, name: str) -> Any:
-        return getattr(slicer.modules, name.lower(), None)
+        module = getattr(slicer.modules, name.lower(), None)
+        return module if module is not None and module.name == name else None
 
     def modulesNames(self) -> tuple:
         return tuple(slicer.modules._names())
@@ -151,7 +152,11 @@ class Application:
         return Object(QtCore.QSettings(path, QtCore.QSettings.Format.IniFormat))
 
     userSettings = settings
-    revisionUserSettings = settings
+
+    def revisionUserSettings(self) -> Object:
+        """Those of this version of Slicer only, in a file of their own."""
+        path = f"{self.slicerUserSettingsFilePath}.revision"
+        return Object(QtCore.QSettings(path, QtCore.QSettings.Format.IniFormat))
 
     def mrmlScene(self):
         return slicer.mrmlScene

@@ -20,6 +20,7 @@ from .boot import Layers
 from .eyes import Eyes
 from .hands import Hands
 from .host import Host
+from .module_panel import ModulePanel
 from .packages import Packages
 
 PATIENCE_MS = 2000
@@ -77,10 +78,7 @@ class Bench(Hands, Eyes, Host):
         self.errors = errors.Collector()
         self.restarts = 0
         self._closed = False
-        self.window = QtWidgets.QScrollArea()
-        self.window.setWidgetResizable(True)
-        self.window.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
-        self.window.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.window = ModulePanel()
         self.errors.start()
         errors.use(self.errors)
         dialogs.use(self.dialogs)
@@ -142,7 +140,8 @@ class Bench(Hands, Eyes, Host):
         driver.settle()
 
     def quit(self) -> None:
-        """Quit Slicer: announces it, then destroys all panels."""
+        """Quit Slicer: leaves the module, announces the end, then destroys all panels."""
+        self.leave_module()
         slicer.app._events.aboutToQuit.emit()
         self.close()
 
@@ -160,6 +159,7 @@ class Bench(Hands, Eyes, Host):
         self._closed = True
         running = []
         try:
+            self.leave_module()
             for name in list(self.widgets):
                 self._destroy(name)
             driver.settle()

@@ -46,6 +46,7 @@ class Layers:
             sys.modules[name] = None
         self._set(slicer, "mrmlScene", bench.standalone.scene)
         self._set(slicer, "modules", Modules(bench.standalone))
+        self._set(slicer, "selfTests", {})
         for name, widget in widgets.SLICER.items():
             self._set(slicer, name, Class(widget))
         for name, function in Functions(bench).replacements().items():

@@ -6,17 +6,25 @@ import types
 from typing import Any
 
 from PySide6 import QtWidgets
-from PySide6.QtCore import Property, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtCore import Property, QEvent, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QIcon, QPainter, QPalette, QPixmap
 
+from .ctk_combo import ctkComboBox
 from .ctk_paths import ctkDirectoryButton, ctkPathLineEdit
 from .ctk_range import ctkRangeWidget
 from .ctk_sliders import ctkDoubleSlider, ctkDoubleSpinBox, ctkSliderWidget
 from .pythonqt import Class
 
 
+COLLAPSED_HEIGHT = 14
+
+
 class ctkCollapsibleButton(QtWidgets.QAbstractButton):
-    """A headline that hides and shows what is beneath it."""
+    """A headline that hides and shows what is beneath it.
+
+    It is never narrower than its contents would like to be. What is shown or hidden in it while it is collapsed
+    appears or stays away when it is opened.
+    """
 
     contentsCollapsed = Signal(bool)
 
@@ -25,38 +33,84 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         super().__init__(*[argument for argument in arguments if not isinstance(argument, str)])
         self._collapsed = False
         self._flat = False
-        self._hidden: list[QtWidgets.QWidget] = []
+        self._forcing = False
+        self._wanted: dict[QtWidgets.QWidget, bool] = {}
+        self._maximum_height = self.maximumHeight()
         self.setText(text)
         self.setCheckable(True)
         self.setChecked(True)
-        self.toggled.connect(lambda checked: self.setCollapsed(not checked))
-        self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Preferred, QtWidgets.QSizePolicy.Policy.Preferred)
-        self.setContentsMargins(0, self._header_height() + 3, 0, 0)
+        self.toggled.connect(lambda checked: self._collapse(not checked))
+        self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Minimum, QtWidgets.QSizePolicy.Policy.Preferred)
+        self.setContentsMargins(0, self._button_size().height(), 0, 0)
+        self.setBackgroundRole(QPalette.ColorRole.Window)
 
-    def _header_height(self):
-        return self.fontMetrics().height() + 8
+    def _button_size(self):
+        option, metrics = QtWidgets.QStyleOptionButton(), QtWidgets.QStyle.PixelMetric
+        option.initFrom(self)
+        style = self.style()
+        text = self.fontMetrics().size(Qt.TextFlag.TextShowMnemonic.value, self.text() or "XXXX")
+        indicator = style.pixelMetric(metrics.PM_IndicatorWidth, option, self)
+        width = indicator + style.pixelMetric(metrics.PM_CheckBoxLabelSpacing, option, self)
+        width += text.width() if self.text() else 0
+        height = max(style.pixelMetric(metrics.PM_IndicatorHeight, option, self), text.height())
+        contents = QtWidgets.QStyle.ContentsType.CT_PushButton
+        return style.sizeFromContents(contents, option, QSize(width, height), self)
 
     def _header(self):
-        return QRect(0, 0, self.width(), self._header_height())
+        return QRect(0, 0, self.width(), self._button_size().height())
 
     def _is_collapsed(self):
         return self._collapsed
 
     def setCollapsed(self, collapsed):
+        self.setChecked(not collapsed)
+
+    def _collapse(self, collapsed):
         if collapsed == self._collapsed:
             return
         self._collapsed = collapsed
-        self.setChecked(not collapsed)
-        children = [child for child in self.children() if isinstance(child, QtWidgets.QWidget)]
         if collapsed:
-            self._hidden = [child for child in children if not child.isHidden()]
-        for child in self._hidden:
-            child.setVisible(not collapsed)
-        self.setMaximumHeight(self._header_height() if collapsed else 16777215)
+            self._maximum_height = self.maximumHeight()
+            self.setMaximumHeight(self.sizeHint().height())
+        else:
+            self.setMaximumHeight(self._maximum_height)
+        self._show_children()
         self.updateGeometry()
         self.contentsCollapsed.emit(collapsed)
 
     collapsed = Property(bool, _is_collapsed, setCollapsed, notify=contentsCollapsed)
+
+    def setVisible(self, visible):
+        self._forcing = True
+        super().setVisible(visible)
+        self._forcing = False
+        if self.testAttribute(Qt.WidgetAttribute.WA_WState_Created):
+            self._show_children()
+
+    def _show_children(self):
+        """Show what was not hidden on purpose, or nothing while collapsed; not before it was first shown."""
+        if not self.testAttribute(Qt.WidgetAttribute.WA_WState_Created):
+            return
+        self._forcing = True
+        for child in [child for child in self.children() if isinstance(child, QtWidgets.QWidget)]:
+            if child not in self._wanted:
+                explicit = child.testAttribute(Qt.WidgetAttribute.WA_WState_ExplicitShowHide)
+                self._wanted[child] = not (explicit and child.isHidden())
+                child.installEventFilter(self)
+            child.setVisible(self._wanted[child] and not self._collapsed)
+            if self._wanted[child]:
+                child.setAttribute(Qt.WidgetAttribute.WA_WState_ExplicitShowHide, False)
+        self._forcing = False
+
+    def eventFilter(self, child, event):
+        kind = event.type()
+        if not self._forcing and kind == QEvent.Type.ShowToParent:
+            self._wanted[child] = True
+            if self._collapsed:
+                self._show_children()
+        elif not self._forcing and kind == QEvent.Type.HideToParent:
+            self._wanted[child] = False
+        return False
 
     def isFlat(self):
         return self._flat
@@ -70,13 +124,13 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         return self._header().contains(position)
 
     def minimumSizeHint(self):
-        header = QSize(self.fontMetrics().horizontalAdvance(self.text()) + 40, self._header_height())
-        if self._collapsed or self.layout() is None:
-            return header
-        return self.layout().totalMinimumSize().expandedTo(header)
+        header = self._button_size()
+        if self._collapsed:
+            return header + QSize(0, COLLAPSED_HEIGHT)
+        return header if self.layout() is None else self.layout().totalMinimumSize().expandedTo(header)
 
     def sizeHint(self):
-        header = QSize(self.fontMetrics().horizontalAdvance(self.text()) + 40, self._header_height())
+        header = self._button_size() + QSize(0, COLLAPSED_HEIGHT)
         if self._collapsed or self.layout() is None:
             return header
         return self.layout().totalSizeHint().expandedTo(header)
@@ -89,9 +143,6 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         painter.setPen(palette.mid().color())
         painter.setBrush(palette.button())
         painter.drawRoundedRect(header.adjusted(0, 0, -1, -1), 3, 3)
-        if not self._collapsed:
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(self.rect().adjusted(0, header.height() - 1, -1, -1))
         arrow = QtWidgets.QStyleOption()
         arrow.initFrom(self)
         arrow.rect = QRect(6, (header.height() - 12) // 2, 12, 12)
@@ -99,19 +150,8 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         shape = elements.PE_IndicatorArrowRight if self._collapsed else elements.PE_IndicatorArrowDown
         self.style().drawPrimitive(shape, arrow, painter, self)
         painter.setPen(palette.buttonText().color())
-        painter.drawText(header.adjusted(24, 0, -4, 0), Qt.AlignmentFlag.AlignVCenter, self.text())
-
-
-class ctkComboBox(QtWidgets.QComboBox):
-    """A combo box that can show a text while nothing is chosen."""
-
-    def _default_text(self):
-        return self.placeholderText()
-
-    def setDefaultText(self, text):
-        self.setPlaceholderText(text)
-
-    defaultText = Property(str, _default_text, setDefaultText)
+        flags = Qt.AlignmentFlag.AlignVCenter.value | Qt.TextFlag.TextShowMnemonic.value
+        painter.drawText(header.adjusted(24, 0, -4, 0), flags, self.text())
 
 
 class ctkCheckBox(QtWidgets.QCheckBox):

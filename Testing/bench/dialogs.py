@@ -23,7 +23,8 @@ class Dialogs:
     """What was said and what will be answered.
 
     Attributes:
-        messages: Kind (info, warning, error, question, file, input, dialog, menu, delay, status) and text of each.
+        messages: Kind (info, warning, error, question, file, input, dialog, menu, delay, status,
+            log for what nobody sees) and text of each.
         answers: The next answers, first to last. For questions True, False or a button's text; for file dialogs a
             path, a list of paths, or None to cancel; for a dialog of the module's own True, False or a function that
             is called with it and returns one of these.
@@ -50,6 +51,7 @@ class Dialogs:
         self.say(kind, text)
         if self.testing:
             return fallback
+        run_events()
         if not self.answers:
             report(UnansweredError(f"a dialog asked and bench.answers is empty: {kind}: {text}"))
             return fallback
@@ -69,6 +71,11 @@ def current() -> Dialogs:
     if not _current:
         raise RuntimeError("no bench is open")
     return _current[0]
+
+
+def run_events() -> None:
+    """Handle what is due, as an event loop does while a window waits for an answer."""
+    QtWidgets.QApplication.processEvents()
 
 
 def is_positive(answer: Any) -> bool:
@@ -111,6 +118,7 @@ def _choose(box: QtWidgets.QMessageBox, kind: str, text: str) -> QtWidgets.QAbst
     negative = [b for b in buttons if roles[b] in (role.RejectRole, role.NoRole)] or buttons[-1:]
     if len(buttons) == 1:
         current().say(kind, text)
+        run_events()
         return buttons[0]
     answer = current().ask(kind, text, current().testing)
     if isinstance(answer, str):

@@ -54,7 +54,8 @@ def check_usable(widget: QtWidgets.QWidget) -> None:
     settle()
     name = widget.objectName() or type(widget).__name__
     if not widget.isEnabled():
-        why = f" ({widget.toolTip()})" if widget.toolTip() else ""
+        tip = QtGui.QTextDocumentFragment.fromHtml(widget.toolTip()).toPlainText()
+        why = f" ({tip})" if tip else ""
         raise CannotUseError(f"{name} is disabled{why}")
     if not widget.isVisible():
         raise CannotUseError(f"{name} is not visible")
@@ -139,6 +140,9 @@ def press_key(widget: QtWidgets.QWidget, name: str) -> None:
     widget = inner(widget)
     check_usable(widget)
     widget.setFocus()
+    focused = QtWidgets.QApplication.focusWidget()
+    if focused is None or focused.focusPolicy() == Qt.FocusPolicy.NoFocus:
+        raise CannotUseError(f"{widget.parentWidget().objectName() or widget.objectName()} takes no keyboard focus")
     *modifiers, key = name.split("+")
     held = Qt.KeyboardModifier.NoModifier
     for modifier in modifiers:
@@ -198,14 +202,19 @@ def choose(widget: QtWidgets.QWidget, row: int) -> None:
     combo.showPopup()
     settle()
     view = combo.view()
-    index = combo.model().index(row, combo.modelColumn())
+    index = combo.model().index(row, combo.modelColumn(), combo.rootModelIndex())
     if not index.flags() & Qt.ItemFlag.ItemIsEnabled:
         combo.hidePopup()
         raise CannotUseError(f"{widget.objectName()}: the row {combo.itemText(row)!r} is disabled")
     view.scrollTo(index)
     # The list ignores a release soon after it opens, as it may end the click that opened it.
-    view.setCurrentIndex(index)
-    QtTest.QTest.keyClick(view, Qt.Key.Key_Return)
+    if index.flags() & Qt.ItemFlag.ItemIsSelectable:
+        view.setCurrentIndex(index)
+        QtTest.QTest.keyClick(view, Qt.Key.Key_Return)
+    else:
+        # An action of a node selector, which only a click begins.
+        view.clicked.emit(index)
+        combo.hidePopup()
     settle()
 
 

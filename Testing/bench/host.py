@@ -58,18 +58,26 @@ class Host:
         return self.widget
 
     def _load_module(self, name: str) -> None:
+        module = self._python[name] = self._execute(name)
+        parent = ModuleParent()
+        parent.name, parent.path = name, str(self._files[name])
+        slicer.modules._add(ScriptedModule(self, name, parent.path, parent))
+        slicer.modules._instances[f"{name}Instance"] = getattr(module, name)(parent)
+
+    def _execute(self, name: str) -> Any:
         spec = importlib.util.spec_from_file_location(name, self._files[name])
         module = importlib.util.module_from_spec(spec)
         self.layers.add_module(name, module)
         spec.loader.exec_module(module)
-        parent = ModuleParent()
-        parent.name, parent.path = name, str(self._files[name])
-        self._python[name] = module
-        slicer.modules._add(ScriptedModule(self, name, parent.path, parent))
-        slicer.modules._instances[f"{name}Instance"] = getattr(module, name)(parent)
+        return module
 
     def _make_widget(self, name: str) -> None:
-        self._panels[name] = PanelParent(WidgetParent())
+        self._panels[name] = PanelParent(WidgetParent(name))
+        self._set_up(name)
+        # Slicer gives the panel its scene after that.
+        self._panels[name].setMRMLScene(slicer.mrmlScene)
+
+    def _set_up(self, name: str) -> None:
         widget = getattr(self._python[name], f"{name}Widget")(self._panels[name])
         self.widgets[name] = slicer.modules._instances[f"{name}Widget"] = widget
         widget.setup()
@@ -84,11 +92,13 @@ class Host:
         if name not in self._python:
             return
         self.widget = self._widget_of(name)
-        self.window.takeWidget()
-        self.window.setWidget(self._panels[name]._panel._object)
         self.window.resize(PANEL_WIDTH, 1000)
         self.window.show()
         self.enter_module()
+
+    def _show(self, name: str) -> None:
+        text = getattr(slicer.modules, name.lower())._parent.helpText
+        self.window.put(self._panels[name]._panel._object, text)
 
     def _widget_of(self, name: str) -> Any:
         """A module's widget object, made when it is first asked for."""
@@ -108,38 +118,54 @@ class Host:
             return
         panel = self._panels[self.selected]
         if not panel._entered:
+            self._show(self.selected)
             panel._entered = True
             self.widget.enter()
         driver.settle()
 
     def leave_module(self) -> None:
-        """The user goes to another module."""
+        """The user goes to another module, whose panel takes the place of this one."""
         panel = self._panels.get(self.selected)
         if panel is not None and panel._entered:
             panel._entered = False
             self.widget.exit()
+            self.window.take(panel._panel._object)
         driver.settle()
 
     def reload_module(self, name: str | None = None) -> Any:
-        """What the developer's Reload button does; returns the module object."""
+        """What the developer's Reload button does; returns the module object.
+
+        The old panel is told to clean up but not to exit, its widgets are hidden but go on to exist, and the new one
+        is set up but not entered.
+        """
         name = name or self.selected
-        entered = self._panels[name]._entered
-        self._destroy(name)
-        self._load_module(name)
-        self.selected = ""
-        if entered:
-            self._select(name)
+        self._python[name] = self._execute(name)
+        panel = self._panels[name]
+        for child in panel._panel._object.findChildren(QtWidgets.QWidget):
+            if child.parent() is panel._panel._object:
+                child.hide()
+        self.widgets[name].cleanup()
+        layout = panel._panel._object.layout()
+        while layout.count():
+            layout.takeAt(0)
+        self._set_up(name)
+        self.widget = self.widgets[name]
+        driver.settle()
         return self._python[name]
 
-    def _destroy(self, name: str) -> None:
+    def destroy_without_cleanup(self, name: str | None = None) -> None:
+        """Destroy a panel whose Python side is not told, as it happens to a panel that is not the module's only one."""
+        self._destroy(name or self.selected, told=False)
+
+    def _destroy(self, name: str, told: bool = True) -> None:
         widget, panel = self.widgets.pop(name), self._panels.pop(name)
-        if panel._entered:
-            widget.exit()
-        widget.cleanup()
+        if told:
+            widget.cleanup()
         for child in panel._panel._object.findChildren(QtWidgets.QWidget):
-            if hasattr(child, "setMRMLScene"):
-                child.setMRMLScene(None)
-        if self.window.widget() is panel._panel._object:
-            self.window.takeWidget()
+            if hasattr(child, "_forget"):
+                child._forget()
+        self.window.take(panel._panel._object)
+        if self.selected == name:
+            self.selected = ""
         panel._panel._object.deleteLater()
         driver.settle()

@@ -8,7 +8,15 @@ import types
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
 from . import dialogs
+
+OPTIONS = {
+    *("constraints", "no_deps_requirements", "skip_packages", "blocking", "show_progress", "requester", "parent"),
+    *("logCallback", "completedCallback"),
+}
 
 
 class Packages:
@@ -36,9 +44,16 @@ class Packages:
         self.sample_data: list[dict] = []
 
     def pip_install(self, requirements: Any, **options: Any) -> None:
-        """Install, as far as the test lets it."""
-        if options.get("requirements") is not None:
-            raise TypeError("pip_install() got multiple values for argument 'requirements'")
+        """Install, as far as the test lets it.
+
+        Raises:
+            TypeError: If Slicer's has no such option.
+            ValueError: If options exclude each other.
+        """
+        if unknown := sorted(set(options) - OPTIONS):
+            raise TypeError(f"pip_install() got an unexpected keyword argument '{unknown[0]}'")
+        if options.get("skip_packages") is not None and options.get("no_deps_requirements") is not None:
+            raise ValueError("skip_packages and no_deps_requirements are mutually exclusive")
         self.installs.append(("pip", requirements, options))
         if callable(self.outcome) and not isinstance(self.outcome, BaseException):
             self.outcome(requirements)
@@ -48,32 +63,42 @@ class Packages:
         self.missing -= {name_of(entry) for entry in as_list(options.get("no_deps_requirements"))}
 
     def pip_check(self, requirements: Any) -> bool:
-        """Whether all is there."""
-        return not self.missing & {name_of(entry) for entry in as_list(requirements)}
+        """Whether all is there.
+
+        Raises:
+            TypeError: If it is neither a text nor a list.
+            packaging.requirements.InvalidRequirement: If one of them is none, such as a flag of pip.
+        """
+        return not self.missing & {canonicalize_name(entry.name) for entry in parsed(requirements)}
 
     def pip_ensure(
         self,
         requirements: Any,
         constraints: Any = None,
         skip_packages: Any = None,
-        no_deps_requirements: Any = None,
         prompt_install: bool = True,
         prompt_restart: bool = True,
         requester: str | None = None,
         skip_in_testing: bool = True,
         show_progress: bool = True,
     ) -> None:
-        """Ask and install what is missing."""
-        everything = as_list(requirements) + as_list(no_deps_requirements)
-        if self.pip_check(everything) or (skip_in_testing and dialogs.current().testing):
+        """Ask and install what is missing, and nothing else."""
+        wanted = [entry for entry in parsed(requirements) if not self.pip_check([entry])]
+        if not wanted or (skip_in_testing and dialogs.current().testing):
             return
-        names = ", ".join(str(entry) for entry in everything)
+        names = "\n".join(f"- {entry}" for entry in wanted)
         if prompt_install:
-            answer = dialogs.current().ask("question", f"{requester} needs {names}. Install?", False)
-            if not dialogs.is_positive(answer):
-                raise RuntimeError("Installation was cancelled by the user")
-        options = {"constraints": constraints, "no_deps_requirements": no_deps_requirements, "requester": requester}
-        self.pip_install(requirements, **options)
+            text = f"{len(wanted)} Python packages need to be installed. Continue?\n{names}"
+            if not dialogs.is_positive(dialogs.current().ask("question", text, True)):
+                raise RuntimeError("User declined package installation")
+        self.pip_install(
+            [str(entry) for entry in wanted],
+            constraints=constraints,
+            skip_packages=skip_packages,
+            blocking=True,
+            show_progress=show_progress,
+            requester=requester,
+        )
 
     def modules(self) -> dict[str, types.ModuleType]:
         """The modules to be imported, by name."""
@@ -149,15 +174,42 @@ class _SampleDataLogic:
         loadFileType=None,
     ):
         given = {name: value for name, value in locals().items() if name != "cls" and value is not None}
-        if sampleName is None:
-            raise ValueError("sampleName is required")
+        if loadFileType is not None and loadFileTypes is not None:
+            raise ValueError("loadFileType and loadFileTypes cannot be specified at the same time")
+        if isinstance(uris, (list, tuple)):
+            # A text, for once, is for all of them.
+            kinds = loadFileTypes if isinstance(loadFileTypes, (list, tuple)) else [loadFileTypes] * len(uris)
+            optional = [[None] * len(uris) if each is None else each for each in (nodeNames, loadFiles, checksums)]
+            if any(len(each) != len(uris) for each in (fileNames, kinds, *optional)):
+                raise ValueError("All fields of sample data source must have the same length")
+        elif not isinstance(uris, str):
+            raise TypeError(f"object of type '{type(uris).__name__}' has no len()")
         cls._packages.sample_data.append(given)
 
 
-def load_requirements(path: Any) -> list[str]:
-    """The lines of a requirements file."""
-    lines = [line.partition("#")[0].strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line]
+def load_requirements(path: Any) -> list[Requirement]:
+    """The requirements of a file, without its comments and pip's options."""
+    lines = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return [Requirement(line) for line in lines if line and line[0] not in "#-"]
+
+
+def parsed(requirements: Any) -> list[Requirement]:
+    """What Slicer makes of requirements.
+
+    Raises:
+        TypeError: If it is neither a text, a requirement nor a list.
+        packaging.requirements.InvalidRequirement: If one of them is none.
+    """
+    if isinstance(requirements, Requirement):
+        return [requirements]
+    if isinstance(requirements, str):
+        try:
+            return [Requirement(requirements)]
+        except InvalidRequirement:
+            return [Requirement(part) for part in requirements.split()]
+    if isinstance(requirements, list):
+        return [Requirement(entry) if isinstance(entry, str) else entry for entry in requirements]
+    raise TypeError(f"Expected str, Requirement, or list, got {type(requirements).__name__}")
 
 
 def as_list(requirements: Any) -> list:

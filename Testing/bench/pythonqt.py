@@ -21,6 +21,8 @@ ONLY_PYSIDE = {"staticMetaObject", "emit", "tr", "receivers", "sender", "senderS
 # (class, member) -> what to call in place of Qt's own; instance members get the PySide6 object first.
 static_replacements: dict[tuple[str, str], Any] = {}
 member_replacements: dict[tuple[str, str], Any] = {}
+# (class, property) -> what to call with the PySide6 object after a script has set it.
+after_setting: dict[tuple[str, str], Any] = {}
 # Class -> what makes an object of it in place of Qt's own constructor.
 constructors: dict[str, Any] = {}
 _alive: WeakValueDictionary[int, Object] = WeakValueDictionary()
@@ -74,6 +76,9 @@ class Object(Wrapped):
         if value is None or not obj.setProperty(name, to_qt(value)):
             kind = known[name].typeName()
             raise ValueError(f"Property '{name}' of type '{kind}' does not accept {value!r}")
+        followed = _replacement(after_setting, type(obj), name)
+        if followed is not None:
+            followed(obj)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Wrapped):

@@ -1,16 +1,18 @@
-"""Stand-in for Slicer's chooser of a node: shows the nodes that the scene really holds, and follows it."""
+"""Stand-in for Slicer's chooser of a node: a combo box over the nodes that the scene really holds."""
 
 from __future__ import annotations
 
 import slicer
-import vtk
-from PySide6 import QtWidgets
-from PySide6.QtCore import Property, Signal
-from shiboken6 import Shiboken
+from PySide6 import QtCore, QtGui, QtWidgets
+from PySide6.QtCore import Property, Qt, Signal
+
+from .ctk_combo import ctkComboBox
+from .dialogs import input_text
+from .qmrml_model import ACTION_ROLE, AFTER, BEFORE, ID_ROLE, SceneModel, qMRMLSortFilterProxyModel
 
 
-def _flag(name, default=False):
-    """A boolean property that changes which rows there are, with its setter's C++ name."""
+def _action_flag(name, default):
+    """A boolean property that gives the list another action, with its setter's C++ name."""
     hidden = f"_{name}"
 
     def get(self):
@@ -18,24 +20,48 @@ def _flag(name, default=False):
 
     def put(self, value):
         setattr(self, hidden, bool(value))
-        self._rebuild()
+        self._update_actions()
 
     return put, Property(bool, get, put)
 
 
+def _filter(name, kind):
+    """A property of the filter that the selector has as well, with its setter's C++ name."""
+
+    def get(self):
+        return getattr(self._filter, name)
+
+    def put(self, value):
+        setattr(self._filter, name, value)
+
+    return put, Property(kind, get, put)
+
+
 class qMRMLNodeComboBox(QtWidgets.QWidget):
-    """Shows the scene's nodes of some classes."""
+    """Shows the scene's nodes of some classes.
+
+    It takes no keyboard focus, and neither does the combo box in it, for which it is the focus proxy.
+    """
 
     currentNodeIDChanged = Signal(str)
+    currentNodeRenamed = Signal(str)
     _node_signal = Signal(object)
     _valid_signal = Signal(bool)
     _activated_signal = Signal(object)
     _added_signal = Signal(object)
+    _by_user_signal = Signal(object)
+    _by_action_signal = Signal(object)
+    _removed_signal = Signal(object)
+    _edited_signal = Signal(object)
     _signal_aliases = {
         "currentNodeChanged(vtkMRMLNode*)": "_node_signal(PyObject)",
         "currentNodeChanged(bool)": "_valid_signal(bool)",
         "nodeActivated(vtkMRMLNode*)": "_activated_signal(PyObject)",
         "nodeAdded(vtkMRMLNode*)": "_added_signal(PyObject)",
+        "nodeAddedByUser(vtkMRMLNode*)": "_by_user_signal(PyObject)",
+        "nodeAddedByUserAction(vtkMRMLNode*)": "_by_action_signal(PyObject)",
+        "nodeAboutToBeRemoved(vtkMRMLNode*)": "_removed_signal(PyObject)",
+        "nodeAboutToBeEdited(vtkMRMLNode*)": "_edited_signal(PyObject)",
     }
     _slot_aliases = {
         "setMRMLScene(vtkMRMLScene*)": "setMRMLScene",
@@ -45,123 +71,123 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self._scene = None
-        self._node_types: list[str] = []
-        self._attributes: list[tuple[str, str, str | None]] = []
-        self._base_name = ""
-        self._none_display = "None"
-        self._ids: list[str] = []
-        self._wanted = ""
-        self._current = ""
-        self._tags: list[tuple[vtk.vtkObject, int]] = []
-        self._combo = QtWidgets.QComboBox(self)
+        self._base_names: dict[str, str] = {}
+        self._labels: dict[str, str] = {}
+        self._attributes: dict[str, str] = {}
+        self._none_enabled, self._none_display = False, "None"
+        self._switching = self._checking = False
+        self._requested = ""
         policy = QtWidgets.QSizePolicy.Policy
-        self._combo.setSizePolicy(policy.Ignored, policy.Fixed)
-        self.setSizePolicy(policy.Expanding, policy.Fixed)
+        # Flags of the designer's properties may be set before there is a list.
+        self._model = SceneModel(self)
+        self._filter = qMRMLSortFilterProxyModel(self, self._model)
+        self._combo = ctkComboBox(self)
+        self._combo._elide = Qt.TextElideMode.ElideMiddle
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._combo)
-        self.setFocusProxy(self._combo)
-        self._combo.currentIndexChanged.connect(self._on_index)
-        self._combo.activated.connect(lambda index: self._activated_signal.emit(self.currentNode()))
-        self._rebuild()
+        size = QtWidgets.QSizePolicy(policy.Preferred, policy.Fixed, QtWidgets.QSizePolicy.ControlType.ComboBox)
+        self.setSizePolicy(size)
+        self._combo.setFocusProxy(self)
+        self._combo.setModel(self._filter)
+        self._combo.setSizePolicy(policy.Expanding, policy.Expanding)
+        # Slicer listens to currentTextChanged, which Qt 5 emits with every change of the index, and with the row's.
+        self._combo.currentIndexChanged.connect(lambda index: self._changed())
+        self._filter.dataChanged.connect(self._data_changed)
+        self._combo.activated.connect(self._activated)
+        self._filter.rowsInserted.connect(self._rows_inserted)
+        self._filter.rowsAboutToBeRemoved.connect(self._rows_removed)
+        self._combo.view().clicked.connect(self._act)
+        self._update_default_text()
+        self.setEnabled(False)
 
     def mrmlScene(self):
-        return self._scene
+        return self._model.scene()
 
     def setMRMLScene(self, scene):
-        if scene is self._scene:
+        if scene is self._model.scene():
             return
-        self._forget()
-        self._scene = scene
-        if scene is not None:
-            events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent)
-            for event in (*events, scene.EndCloseEvent, scene.EndImportEvent):
-                self._tags.append((scene, scene.AddObserver(event, self._on_scene)))
-            self._watched: dict[str, tuple[vtk.vtkObject, int]] = {}
-        self._rebuild()
+        before, had_nodes = self.currentNodeID, self.nodeCount() > 0
+        self._switching = True
+        self._model.set_scene(scene)
+        self._switching = False
+        self._update_none()
+        self._update_actions()
+        self._combo.setRootModelIndex(self._filter.index(0, 0))
+        self._check_after_removals()
+        self._choose(before if had_nodes else self._requested or self.currentNodeID)
+        self._requested = ""
+        self._update_default_text()
+        self.setEnabled(scene is not None)
 
     def _forget(self):
-        for subject, tag in [*self._tags, *getattr(self, "_watched", {}).values()]:
-            subject.RemoveObserver(tag)
-        self._tags, self._watched = [], {}
+        """Observe nothing any more, as when Slicer destroys it."""
+        self._model.forget()
+        self._filter.forget()
 
-    def _on_scene(self, caller, event):
-        if Shiboken.isValid(self) and self._scene is not None and not self._scene.IsBatchProcessing():
-            self._rebuild()
+    @property
+    def _ids(self):
+        """Identifiers of the rows from the top; empty for None and the actions."""
+        nodes = [self._node_at(row) for row in range(self._combo.count())]
+        return ["" if node is None else node.GetID() for node in nodes]
 
-    def _shows(self, node):
-        if not any(node.IsA(kind) for kind in self._node_types):
-            return False
-        if not self.showChildNodeTypes and node.GetClassName() not in self._node_types:
-            return False
-        if node.GetHideFromEditors() and not self.showHidden:
-            return False
-        filters = [entry for entry in self._attributes if node.IsA(entry[0])]
-        values = [(node.GetAttribute(name), value) for _, name, value in filters]
-        return all(have is not None and value in (None, have) for have, value in values)
+    def _node_at(self, row):
+        index = self._filter.index(row, 0, self._combo.rootModelIndex())
+        return self._node_of(index)
 
-    def _rebuild(self):
-        if not hasattr(self, "_combo"):
+    def _node_of(self, index):
+        return self._model.node_of(self._model.itemFromIndex(self._filter.mapToSource(index)))
+
+    def _changed(self):
+        if self._switching:
             return
-        candidates = [] if self._scene is None else list(self._scene.GetNodes())
-        candidates = [node for node in candidates if any(node.IsA(kind) for kind in self._node_types)]
-        self._watch(candidates)
-        nodes = [node for node in candidates if self._shows(node)]
-        before = set(self._ids)
-        self._ids = ([""] if self.noneEnabled else []) + [node.GetID() for node in nodes]
-        chosen = next((wanted for wanted in (self._wanted, self._current) if wanted in self._ids), None)
-        if chosen is None:
-            chosen = self._ids[0] if self._ids else ""
-        blocked = self._combo.blockSignals(True)
-        self._combo.clear()
-        if self.noneEnabled:
-            self._combo.addItem(self._none_display)
-        for node in nodes:
-            self._combo.addItem(node.GetName())
-        self._combo.setCurrentIndex(self._ids.index(chosen) if chosen in self._ids else -1)
-        self._combo.blockSignals(blocked)
-        self._set_current(chosen)
-        for node in nodes:
-            if node.GetID() not in before:
-                self._added_signal.emit(node)
-
-    def _watch(self, nodes):
-        """Follow names, attributes and hiding."""
-        watched, self._watched = getattr(self, "_watched", {}), {}
-        for node in nodes:
-            entry = watched.pop(node.GetID(), None)
-            if entry is None or entry[0] is not node:
-                entry = node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._on_node)
-            self._watched[node.GetID()] = entry
-        for node, tag in watched.values():
-            node.RemoveObserver(tag)
-
-    def _on_node(self, node, event):
-        if not Shiboken.isValid(self) or self._scene is None or self._scene.IsBatchProcessing():
+        row, node = self._combo.currentIndex(), self.currentNode()
+        if node is None and row != (0 if self._none_enabled else -1):
+            # An action is no choice: the last node is taken instead.
+            last = self.nodeFromIndex(self.nodeCount() - 1)
+            if last is not None:
+                self.setCurrentNode(last)
             return
-        listed = node.GetID() in self._ids
-        if listed != self._shows(node):
-            self._rebuild()
-        elif listed:
-            row = self._ids.index(node.GetID())
-            if self._combo.itemText(row) != node.GetName():
-                self._combo.setItemText(row, node.GetName())
+        self._node_signal.emit(node)
+        self._valid_signal.emit(node is not None)
+        self.currentNodeIDChanged.emit("" if node is None else node.GetID())
 
-    def _on_index(self, index):
-        self._wanted = self._ids[index] if 0 <= index < len(self._ids) else ""
-        self._set_current(self._wanted)
+    def _data_changed(self, first, last, roles=()):
+        row = self._combo.currentIndex()
+        if row >= 0 and first.parent() == self._combo.rootModelIndex() and first.row() <= row <= last.row():
+            self._changed()
 
-    def _set_current(self, identifier):
-        if identifier == self._current:
-            return
-        self._current = identifier
-        self.currentNodeIDChanged.emit(identifier)
-        self._node_signal.emit(self.currentNode())
-        self._valid_signal.emit(self.currentNode() is not None)
+    def _activated(self, row):
+        node = self._node_at(row)
+        if node is not None or (self._none_enabled and row == 0):
+            self._activated_signal.emit(node)
+
+    def _rows_inserted(self, parent, first, last):
+        self._announce(parent, first, last, self._added_signal)
+
+    def _rows_removed(self, parent, first, last):
+        self._announce(parent, first, last, self._removed_signal)
+
+    def _announce(self, parent, first, last, signal):
+        for row in range(first, last + 1):
+            node = self._node_of(self._filter.index(row, 0, parent))
+            if node is not None:
+                signal.emit(node)
+
+    def _check_after_removals(self):
+        """Connect anew, so that the combo box hears of removed rows first, as it does with Qt 5 but not with Qt 6."""
+        for signal in (self._filter.rowsRemoved, self._filter.modelReset, self._filter.layoutChanged):
+            if self._checking:
+                signal.disconnect(self._check_current)
+            signal.connect(self._check_current)
+        self._checking = True
+
+    def _check_current(self, *rows):
+        if self.currentNode() is None:
+            self.setCurrentNode(None)
 
     def currentNode(self):
-        return self._scene.GetNodeByID(self._current) if self._scene is not None and self._current else None
+        return self._node_at(self._combo.currentIndex())
 
     def setCurrentNode(self, node):
         if node is not None and not isinstance(node, slicer.vtkMRMLNode):
@@ -169,58 +195,153 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self.setCurrentNodeID(node.GetID() if node is not None else "")
 
     def _get_current_id(self):
-        return self._current
+        node = self.currentNode()
+        return "" if node is None else node.GetID()
 
     def setCurrentNodeID(self, identifier):
-        self._wanted = identifier or ""
-        if self._wanted in self._ids:
-            self._combo.setCurrentIndex(self._ids.index(self._wanted))
-        elif not self._wanted:
-            self._combo.setCurrentIndex(-1)
+        if self.mrmlScene() is None:
+            self._requested = identifier or ""
+        self._choose(identifier or "")
+
+    def _choose(self, identifier):
+        """Choose a row; a node that is not listed is forgotten, and nothing chosen."""
+        found = []
+        if identifier:
+            flags = Qt.MatchFlag.MatchRecursive | Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchWrap
+            found = self._filter.match(self._filter.index(0, 0), ID_ROLE, identifier, 1, flags)
+        view = self._combo.view()
+        if not found:
+            scene = self._filter.index(0, 0)
+            self._combo.setRootModelIndex(scene)
+            view.setCurrentIndex(self._filter.index(0, 0, scene) if self._none_enabled else scene)
+            self._combo.setCurrentIndex(0 if self._none_enabled else -1)
+        elif view.currentIndex() != found[0]:
+            view.setCurrentIndex(found[0])
+            # This is how Slicer lets the combo box take the row of its list.
+            kind, none = QtCore.QEvent.Type.ShortcutOverride, Qt.KeyboardModifier.NoModifier
+            QtWidgets.QApplication.sendEvent(view, QtGui.QKeyEvent(kind, Qt.Key.Key_Enter, none))
 
     currentNodeID = Property(str, _get_current_id, setCurrentNodeID)
 
     def setCurrentNodeIndex(self, index):
-        self._combo.setCurrentIndex(index + bool(self.noneEnabled))
+        index = -1 if index >= self.nodeCount() else index
+        self._combo.setCurrentIndex(index + bool(self._none_enabled))
 
     def nodeCount(self):
-        return len([identifier for identifier in self._ids if identifier])
+        return self._combo.count() - self._model.extra_count() if self.mrmlScene() is not None else 0
 
     def nodeFromIndex(self, index):
-        return self._scene.GetNodeByID([identifier for identifier in self._ids if identifier][index])
+        return self._node_at(index + bool(self._none_enabled))
+
+    def nodes(self):
+        return [self.nodeFromIndex(index) for index in range(self.nodeCount())]
 
     def addNode(self, kind=None):
-        node = self._scene.AddNewNodeByClass(kind or self._node_types[0], self._base_name)
+        kind = kind or (self.nodeTypes[0] if self.nodeTypes else "")
+        if kind not in self.nodeTypes:
+            return None
+        node = self.mrmlScene().CreateNodeByClass(kind)
+        node.UnRegister(None)
+        for name, value in self._attributes.items():
+            node.SetAttribute(name, value)
+        base = self._base_names.get(kind) or node.GetNodeTagName()
+        node.SetName(self.mrmlScene().GenerateUniqueName(base))
+        node = self.mrmlScene().AddNode(node)
         if self.selectNodeUponCreation:
             self.setCurrentNode(node)
+        self._by_user_signal.emit(node)
         return node
 
     def removeCurrentNode(self):
-        if self.currentNode() is not None:
-            self._scene.RemoveNode(self.currentNode())
+        self.mrmlScene().RemoveNode(self.currentNode())
+
+    def editCurrentNode(self):
+        self._edited_signal.emit(self.currentNode())
+
+    def renameCurrentNode(self):
+        node = self.currentNode()
+        name = input_text(self, f"Rename {self.nodeTypeLabel(node.GetClassName())}", "New name:") if node else ""
+        if name:
+            node.SetName(name)
+            self.currentNodeRenamed.emit(name)
+
+    def _act(self, index):
+        """Do what a clicked row stands for, if it is an action."""
+        action, _, kind = (index.data(ACTION_ROLE) or "").partition("/")
+        if action:
+            self._combo.hidePopup()
+        if action == "CREATE":
+            node = self.addNode(kind)
+            self.setCurrentNode(node)
+            self._by_action_signal.emit(node)
+        elif action == "DELETE":
+            self.removeCurrentNode()
+        elif action == "EDIT":
+            self.editCurrentNode()
+        elif action == "RENAME":
+            self.renameCurrentNode()
+
+    def _update_none(self):
+        self._model.set_extra(BEFORE, [(self._none_display, "")] if self._none_enabled else [])
+
+    def _update_actions(self):
+        if self.mrmlScene() is None:
+            return
+        label = self.nodeTypeLabel(self.nodeTypes[0] if len(self.nodeTypes) == 1 else "")
+        actions = []
+        if self.renameEnabled:
+            actions.append((f"Rename current {label}", "RENAME/"))
+        if self.editEnabled:
+            actions.append((f"Edit current {label}", "EDIT/"))
+        if self.addEnabled:
+            actions += [(f"Create new {self.nodeTypeLabel(kind)}", f"CREATE/{kind}") for kind in self.nodeTypes]
+        if self.removeEnabled:
+            actions.append((f"Delete current {label}", "DELETE/"))
+        separator = self.renameEnabled or self.editEnabled or self.addEnabled or self.removeEnabled
+        row = self._combo.currentIndex()
+        self._model.set_extra(AFTER, [("", ""), *actions] if separator else [])
+        self._combo.setCurrentIndex(row)
+
+    def _update_default_text(self):
+        self._combo.setDefaultText(f"Select a {self.nodeTypeLabel(next(iter(self.nodeTypes), ''))}")
+
+    def nodeTypeLabel(self, kind):
+        scene = self.mrmlScene()
+        shown = scene.GetTypeDisplayNameByClassName(kind) if scene is not None and kind else ""
+        return self._labels.get(kind) or shown or "node"
+
+    def setNodeTypeLabel(self, label, kind):
+        self._labels[kind] = label
+        self._update_default_text()
+        self._update_actions()
 
     def addAttribute(self, kind, name, value=None):
-        self._attributes.append((kind, name, None if value is None else str(value)))
-        self._rebuild()
+        self._attributes[name] = "" if value is None else str(value)
+        self._filter.addAttribute(kind, name, value)
 
     def removeAttribute(self, kind, name):
-        self._attributes = [entry for entry in self._attributes if entry[:2] != (kind, name)]
-        self._rebuild()
+        self._attributes.pop(name, None)
+        self._filter.removeAttribute(kind, name)
+
+    def sortFilterProxyModel(self):
+        return self._filter
 
     def _get_node_types(self):
-        return self._node_types
+        return self._filter.nodeTypes
 
     def setNodeTypes(self, types):
-        self._node_types = list(types)
-        self._rebuild()
+        self._filter.nodeTypes = [kind for kind in types if kind]
+        self._update_default_text()
+        self._update_actions()
 
     nodeTypes = Property("QStringList", _get_node_types, setNodeTypes)
 
     def _get_base_name(self):
-        return self._base_name
+        return self._base_names.get(next(iter(self.nodeTypes), ""), "")
 
-    def setBaseName(self, name):
-        self._base_name = name
+    def setBaseName(self, name, kind=""):
+        for each in [kind] if kind else self.nodeTypes:
+            self._base_names[each] = name
 
     baseName = Property(str, _get_base_name, setBaseName)
 
@@ -229,17 +350,35 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
     def setNoneDisplay(self, text):
         self._none_display = text
-        self._rebuild()
+        self._update_none()
 
     noneDisplay = Property(str, _get_none_display, setNoneDisplay)
-    setNoneEnabled, noneEnabled = _flag("noneEnabled")
-    setShowHidden, showHidden = _flag("showHidden")
-    setShowChildNodeTypes, showChildNodeTypes = _flag("showChildNodeTypes", True)
-    setAddEnabled, addEnabled = _flag("addEnabled", True)
-    setRemoveEnabled, removeEnabled = _flag("removeEnabled", True)
-    setEditEnabled, editEnabled = _flag("editEnabled")
-    setRenameEnabled, renameEnabled = _flag("renameEnabled")
-    setSelectNodeUponCreation, selectNodeUponCreation = _flag("selectNodeUponCreation", True)
+
+    def _get_none_enabled(self):
+        return self._none_enabled
+
+    def setNoneEnabled(self, enable):
+        if bool(enable) != self._none_enabled:
+            self._none_enabled = bool(enable)
+            self._update_none()
+
+    noneEnabled = Property(bool, _get_none_enabled, setNoneEnabled)
+
+    def _get_policy(self):
+        return self._combo.sizeAdjustPolicy()
+
+    def setSizeAdjustPolicy(self, policy):
+        self._combo.setSizeAdjustPolicy(policy)
+
+    sizeAdjustPolicy = Property(QtWidgets.QComboBox.SizeAdjustPolicy, _get_policy, setSizeAdjustPolicy)
+    setShowHidden, showHidden = _filter("showHidden", bool)
+    setShowChildNodeTypes, showChildNodeTypes = _filter("showChildNodeTypes", bool)
+    setHideChildNodeTypes, hideChildNodeTypes = _filter("hideChildNodeTypes", "QStringList")
+    setAddEnabled, addEnabled = _action_flag("addEnabled", True)
+    setRemoveEnabled, removeEnabled = _action_flag("removeEnabled", True)
+    setEditEnabled, editEnabled = _action_flag("editEnabled", False)
+    setRenameEnabled, renameEnabled = _action_flag("renameEnabled", False)
+    setSelectNodeUponCreation, selectNodeUponCreation = _action_flag("selectNodeUponCreation", True)
 
 
 class qMRMLColorTableComboBox(qMRMLNodeComboBox):

@@ -10,7 +10,9 @@ from typing import Any
 import slicer
 from PySide6 import QtWidgets
 
-from .pythonqt import Object
+from .ctk import ctkCollapsibleButton
+from .pythonqt import Class, Object
+from .qmrml_widget import qSlicerWidget
 
 
 class ModuleParent:
@@ -22,6 +24,7 @@ class ModuleParent:
 
 class ScriptedLoadableModule:
     def __init__(self, parent):
+        super().__init__()
         self.parent = parent
         self.moduleName = type(self).__name__
         parent.title = ""
@@ -29,22 +32,35 @@ class ScriptedLoadableModule:
         parent.dependencies = []
         parent.contributors = []
         parent.helpText = parent.acknowledgementText = ""
+        slicer.selfTests = getattr(slicer, "selfTests", {})
+        slicer.selfTests[self.moduleName] = self.runTest
 
     def resourcePath(self, filename):
         return str(Path(self.parent.path).parent / "Resources" / filename)
 
-    def getDefaultModuleDocumentationLink(self):
+    def getDefaultModuleDocumentationLink(self, docPage=None):
         return f"<p>For more information see the documentation of {self.parent.title}.</p>"
 
     def runTest(self, msec=100, **kwargs):
-        """Run the module's own tests."""
+        """Run the module's own tests.
+
+        Raises:
+            AssertionError: If the module has no class of tests.
+        """
+        case = getattr(sys.modules[type(self).__module__], f"{self.moduleName}Test", None)
+        if case is None:
+            raise AssertionError(f"{self.moduleName} has no class {self.moduleName}Test")
+        test = case()
+        test.messageDelay = msec
+        test.runTest(**kwargs)
 
 
-class WidgetParent(QtWidgets.QWidget):
-    """The panel that Slicer makes for a module."""
+class WidgetParent(qSlicerWidget):
+    """The panel that Slicer makes for a module; it gets its scene after the module has set it up."""
 
-    def __init__(self):
+    def __init__(self, name: str):
         super().__init__()
+        self.setObjectName(f"{name}ModuleWidget")
         QtWidgets.QVBoxLayout(self)
 
 
@@ -58,12 +74,6 @@ class PanelParent:
     def isEntered(self):
         return self._entered
 
-    def mrmlScene(self):
-        return slicer.mrmlScene
-
-    def setMRMLScene(self, scene):
-        """Nothing to do: there is one scene."""
-
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):
             vars(self)[name] = value
@@ -76,6 +86,7 @@ class PanelParent:
 
 class ScriptedLoadableModuleWidget:
     def __init__(self, parent=None):
+        super().__init__()
         if parent is None:
             raise TypeError("the bench always gives a module widget its parent")
         self.moduleName = type(self).__name__.removesuffix("Widget")
@@ -89,9 +100,17 @@ class ScriptedLoadableModuleWidget:
 
     def setup(self):
         """Build the panel."""
+        self.setupDeveloperSection()
 
     def setupDeveloperSection(self):
-        """Add the developer's buttons; the bench has none."""
+        """Add the developer's buttons, of which the bench has the first."""
+        if not self.developerMode:
+            return
+        section = Class(ctkCollapsibleButton)("Reload && Test")
+        self.layout.addWidget(section)
+        self.reloadButton = Class(QtWidgets.QPushButton)("Reload")
+        Class(QtWidgets.QFormLayout)(section).addRow(self.reloadButton)
+        self.reloadButton.connect("clicked()", self.onReload)
 
     def cleanup(self):
         """Let go before the panel goes."""
@@ -105,43 +124,62 @@ class ScriptedLoadableModuleWidget:
     def onReload(self):
         slicer.util.reloadScriptedModule(self.moduleName)
 
+    def onTest(self, **kwargs):
+        with slicer.util.tryWithErrorDisplay("Test failed."):
+            slicer.selfTests[self.moduleName](**kwargs)
+
     def onReloadAndTest(self, **kwargs):
-        self.onReload()
-        getattr(sys.modules[self.moduleName], f"{self.moduleName}Test")().runTest()
+        with slicer.util.tryWithErrorDisplay("Reload and Test failed."):
+            self.onReload()
+            slicer.selfTests[self.moduleName](**kwargs)
 
 
 class ScriptedLoadableModuleLogic:
     def __init__(self, parent=None):
+        super().__init__()
         self.moduleName = type(self).__name__.removesuffix("Logic")
         self.isSingletonParameterNode = True
 
     def getParameterNode(self):
         """The module's node in the scene, made if there is none."""
-        nodes = self.getAllParameterNodes()
-        return nodes[0] if nodes else self.createParameterNode()
+        if self.isSingletonParameterNode:
+            node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+            if node is not None:
+                # A scene that was closed takes the attribute away.
+                node.SetAttribute("ModuleName", self.moduleName)
+        else:
+            node = next(iter(self.getAllParameterNodes()), None)
+        return node if node is not None else slicer.mrmlScene.AddNode(self.createParameterNode())
 
     def getAllParameterNodes(self):
         nodes = slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode")
         return [node for node in nodes if node.GetAttribute("ModuleName") == self.moduleName]
 
     def createParameterNode(self):
-        node = slicer.vtkMRMLScriptedModuleNode()
+        """A new node, which is not in the scene yet."""
+        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+        node.UnRegister(None)
         if self.isSingletonParameterNode:
             node.SetSingletonTag(self.moduleName)
         node.SetAttribute("ModuleName", self.moduleName)
         node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
-        return slicer.mrmlScene.AddNode(node)
+        return node
 
 
 class ScriptedLoadableModuleTest(unittest.TestCase):
     def __init__(self, methodName="runTest", *arguments):
         super().__init__(methodName)
+        self.moduleTestNames = [name for name in dir(self) if "test" in name and callable(getattr(self, name))]
 
     def runTest(self):
         """Run the module's own tests."""
+        for name in self.moduleTestNames:
+            self.setUp()
+            getattr(self, name)()
+            self.tearDown()
 
     def delayDisplay(self, message, requestedDelay=None, msec=100):
-        slicer.util.delayDisplay(message, msec)
+        slicer.util.delayDisplay(message, getattr(self, "messageDelay", msec))
 
 
 PUBLIC = (

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
-from . import signals, widgets
+from . import signals, tooltips, widgets
 from .pythonqt import properties_of
 
 LAYOUT_PROPERTIES = {
@@ -86,6 +86,8 @@ def load(path: str | Path) -> QtWidgets.QWidget:
         problems += _connect(connection, named)
     if problems:
         raise UiError(f"{path.name}: " + "; ".join(problems))
+    for child in [widget, *widget.findChildren(QtWidgets.QWidget)]:
+        tooltips.wrap(child)
     # Widgets of Python must live as long as the panel; Qt owns only their C++ side.
     widget._bench_made = loader.made
     return widget
