@@ -139,12 +139,12 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Let go of everything before the panel is destroyed; the worker process ends. A second call does nothing."""
         if self.panel is None:
             return
+        panel, self.panel = self.panel, None
         slicer.app.disconnect("aboutToQuit()", self.logic.stop)
-        self.setParameterNode(None)
-        self.removeObservers()
         self.height.stop()
-        self.panel.close()
-        self.panel = None
+        panel.close()
+        self._unbind()
+        self.removeObservers()
         self.logic.stop()
 
     def enter(self):
@@ -178,14 +178,19 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setParameterNode(self, parameterNode):
         """Connect the panel to these parameters, or to none."""
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
+        self._unbind()
         self._parameterNode = parameterNode
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
         self.panel.set_parameters(parameterNode)
+
+    def _unbind(self):
+        """Connect the panel to no parameters."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
+            self._parameterNode = None
 
     def onParametersChanged(self, caller=None, event=None):
         if self._parameterNode is not None:
