@@ -28,9 +28,10 @@ def self_test(module, name) -> unittest.TestResult:
     return outcome
 
 
-def test_the_self_test_passes(module, monkeypatch):
+def test_the_self_test_passes(bench, monkeypatch):
     monkeypatch.undo()
-    outcome = self_test(module, "runTest")
+    bench.open_module("MedAD")
+    outcome = self_test(sys.modules["MedAD"], "runTest")
     assert outcome.wasSuccessful() and outcome.testsRun == 1, outcome.errors + outcome.failures
 
 

@@ -376,3 +376,21 @@ def _alive(pid: int) -> bool:
     except OSError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if Path("/proc").is_dir() else True
+
+
+def test_a_panel_deleted_without_cleanup_hears_nothing_more(panel):
+    """As tests and scripts delete one; observers of the scene would raise at every later change."""
+    run(panel)
+    widget, parent = panel.widgets.pop("MedAD"), panel._panels.pop("MedAD")
+    panel.selected = ""
+    panel.window.takeWidget()
+    parent._panel._object.deleteLater()
+    panel.run_events(0.1)
+    assert widget.logic.client._connection is None, "the worker was told to end"
+    other = panel.standalone.add_volume(scan("other"))
+    view = panel.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    view.SetBackgroundVolumeID(other.GetID())
+    panel.scene.RemoveNode(other)
+    panel.close_scene()
+    panel.run_events(0.3)
+    assert not panel.slot_errors

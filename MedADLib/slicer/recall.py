@@ -12,7 +12,8 @@ from ..errors import InputError, ModelError
 from ..reference import HealthyReference
 from ..regions import find_regions
 from .images import volume_from_node
-from .provenance import PREFIX, PROVENANCE, REFERENCE
+from .provenance import PREFIX, PROVENANCE, REFERENCE, SCAN, fingerprint
+from .sequences import shows_another_frame
 
 if TYPE_CHECKING:
     import slicer
@@ -44,6 +45,8 @@ def recall(result: SceneResult) -> Detection:
     anomaly, restored, mask, labels = (
         _on_grid(nodes[role], volume) for role in ("anomaly", "restored", "mask", "labels")
     )
+    if not shows_another_frame(result):
+        _check_same_scan(result.anomaly, volume)
     number = {
         name: _number(result.anomaly, name) for name in ("threshold", "expected_false_positive_ml", "score", "p_value")
     }
@@ -67,6 +70,13 @@ def recall(result: SceneResult) -> Detection:
         warnings=tuple(str(text) for text in warnings),
         **number,
     )
+
+
+def _check_same_scan(anomaly: slicer.vtkMRMLScalarVolumeNode, volume: Volume) -> None:
+    """Refuse a result of other voxels than the scan holds now; older scenes do not say which they were."""
+    expected = anomaly.GetAttribute(SCAN)
+    if expected and expected != fingerprint(volume):
+        raise InputError(f"{volume.name} holds other voxels than those that were examined", AGAIN)
 
 
 def smallest_region_ml(provenance: dict) -> float:

@@ -14,14 +14,14 @@ from .display import show_anomaly, show_body, show_labels, show_restored, show_s
 from .findings import describe_columns, table_of
 from .hierarchy import place_beside
 from .images import image_from_array, matrix_from_array, node_affine
-from .provenance import attributes_of, reference_attribute, write_attributes
+from .provenance import attributes_of, reference_attribute, scan_attribute, write_attributes
 from .residual import renew_residual
 from .roles import INPUT, ROLE
 from .segments import replace_segmentation, segmentation_of
 from .surface import surface_of
 from .transaction import SceneTransaction
 from .undo import remember
-from .viewing import show_in_slices
+from .viewing import hide_others, show_in_slices
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -69,7 +69,7 @@ class SceneResult:
 
 
 def show_detection(
-    detection: Detection, volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene
+    detection: Detection, volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene, lay: bool = True
 ) -> SceneResult:
     """Put a detection into the scene and lay its map over the input in all slice views.
 
@@ -80,6 +80,7 @@ def show_detection(
         detection: What was found in the volume.
         volume_node: The node the detection was made from.
         scene: The scene that holds it.
+        lay: Whether to show the result; otherwise the views stay as they are, for a reader who looks at another scan.
 
     Returns:
         The nodes of the result.
@@ -96,7 +97,8 @@ def show_detection(
         "mask": image_from_array(detection.mask.array.astype(np.uint8, copy=False)),
     }
     segmentation, table, body = segmentation_of(detection), table_of(detection.regions), surface_of(detection.mask)
-    attributes, reference = attributes_of(detection), reference_attribute(detection)
+    attributes = attributes_of(detection)
+    reference = {**reference_attribute(detection), **scan_attribute(detection.volume)}
     with SceneTransaction(scene) as transaction:
         result, fresh = _take_nodes(volume_node, scene, transaction)
         for role, image in images.items():
@@ -121,7 +123,10 @@ def show_detection(
         if "body" in fresh:
             show_body(result.body)
         _place_in_hierarchy(result, scene)
-        show_in_slices(result, scene, transaction=transaction)
+        if lay:
+            show_in_slices(result, scene, transaction=transaction)
+        else:
+            hide_others(scene, transaction=transaction)
     remember(volume_node, transaction.snapshot)
     return result
 
