@@ -44,14 +44,6 @@ class Packages:
         self.sample_data: list[dict] = []
 
     def pip_install(self, requirements: Any, **options: Any) -> None:
-<<<<<<< HEAD
-        """Install, as far as the test lets it."""
-        if options.get("requirements") is not None:
-            raise TypeError("pip_install() got multiple values for argument 'requirements'")
-        if not requirements:
-            # Slicer runs `pip install` with nothing to install, also where there are no_deps_requirements.
-            raise self.failure()
-=======
         """Install, as far as the test lets it.
 
         Raises:
@@ -62,7 +54,9 @@ class Packages:
             raise TypeError(f"pip_install() got an unexpected keyword argument '{unknown[0]}'")
         if options.get("skip_packages") is not None and options.get("no_deps_requirements") is not None:
             raise ValueError("skip_packages and no_deps_requirements are mutually exclusive")
->>>>>>> bench
+        if not requirements:
+            # Slicer runs `pip install` with nothing to install, also where there are no_deps_requirements.
+            raise self.failure()
         self.installs.append(("pip", requirements, options))
         if callable(self.outcome) and not isinstance(self.outcome, BaseException):
             self.outcome([*as_list(options.get("no_deps_requirements")), *as_list(requirements)])
@@ -91,25 +85,12 @@ class Packages:
         skip_in_testing: bool = True,
         show_progress: bool = True,
     ) -> None:
-<<<<<<< HEAD
-        """Ask and install what is missing."""
-        everything = as_list(requirements)
-        if self.pip_check(everything) or (skip_in_testing and dialogs.current().testing):
-=======
         """Ask and install what is missing, and nothing else."""
         wanted = [entry for entry in parsed(requirements) if not self.pip_check([entry])]
         if not wanted or (skip_in_testing and dialogs.current().testing):
->>>>>>> bench
             return
         names = "\n".join(f"- {entry}" for entry in wanted)
         if prompt_install:
-<<<<<<< HEAD
-            answer = dialogs.current().ask("question", f"{requester} needs {names}. Install?", False)
-            if not dialogs.is_positive(answer):
-                raise RuntimeError("Installation was cancelled by the user")
-        options = {"constraints": constraints, "skip_packages": skip_packages, "requester": requester}
-        self.pip_install(requirements, **options)
-=======
             text = f"{len(wanted)} Python packages need to be installed. Continue?\n{names}"
             if not dialogs.is_positive(dialogs.current().ask("question", text, True)):
                 raise RuntimeError("User declined package installation")
@@ -121,7 +102,6 @@ class Packages:
             show_progress=show_progress,
             requester=requester,
         )
->>>>>>> bench
 
     def modules(self) -> dict[str, types.ModuleType]:
         """The modules to be imported, by name."""
