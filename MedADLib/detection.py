@@ -13,7 +13,7 @@ from . import __version__
 from .errors import InputError
 from .progress import Progress
 from .reference import HealthyReference
-from .regions import Region, find_regions
+from .regions import Region, find_regions, midline_of
 from .stopwatch import rounded
 from .threshold import Threshold
 from .volume import Volume
@@ -137,7 +137,10 @@ def detect(
     reference = calibration.read_by(fast)
     wanted = settings.threshold or reference.threshold
     threshold = reference.value_of(wanted)
-    labels, regions = find_regions(anomaly, threshold, reference.region_p_value, settings.smallest_region_ml)
+    mask = volume.with_array(examined.view(np.uint8), f"{volume.name}_mask")
+    labels, regions = find_regions(
+        anomaly, threshold, reference.region_p_value, settings.smallest_region_ml, midline_of(mask)
+    )
     progress.finish()
     provenance = {
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
@@ -158,7 +161,7 @@ def detect(
     }
     return Detection(
         volume,
-        volume.with_array(examined.view(np.uint8), f"{volume.name}_mask"),
+        mask,
         anomaly,
         restored,
         volume.with_array(labels, f"{volume.name}_regions"),

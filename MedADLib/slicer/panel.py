@@ -18,6 +18,7 @@ from .panel_models import ModelsPanel, show_text
 from .panel_regions import RegionsPanel
 from .panel_result import ResultPanel
 from .panel_run import RunPanel
+from .panel_sample import SamplePanel
 from .preferences import Preferences
 from .recall import recall
 from .request import Request, again
@@ -59,8 +60,9 @@ class Panel:
         self._watch = ResultWatch(self._frame_changed)
         self.run_panel = RunPanel(ui, self.run, self.cancel)
         self._installation = InstallPanel(ui, self.run_panel)
-        self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say)
+        self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say, self.run_panel.fail)
         self.input_panel = InputPanel(ui, self._choose_model, self.models_panel.show_card)
+        self.sample_panel = SamplePanel(ui, self._choose_scan, self.run_panel.fail)
         self.result_panel = ResultPanel(ui, self._threshold_changed)
         self.regions_panel = RegionsPanel(ui, self._edit, self._export)
         ui.provenanceButton.connect("clicked(bool)", self._provenance)
@@ -82,6 +84,7 @@ class Panel:
     def refresh(self) -> None:
         """Show what the parameters and the scene say now."""
         parameters = self._parameters
+        self.sample_panel.refresh(self.first_scan())
         if parameters is None:
             self.run_panel.enable(_("There is no scene."))
             self.show_result()
@@ -107,6 +110,8 @@ class Panel:
         volume = None if self._parameters is None else self._parameters.inputVolume
         result = None if volume is None else find_result(volume, slicer.mrmlScene)
         another = volume is not None and self._volume not in (None, volume)
+        if volume is not self._volume:
+            self.run_panel.clear()
         self._volume = volume
         if not anew and _same(result, self._shown):
             return
@@ -115,12 +120,13 @@ class Panel:
             try:
                 detection = recall(result)
             except MedADError as error:
-                self.run_panel.say(str(error))
+                self.run_panel.fail(str(error))
                 result = None
         self._shown = result
         self._watch.follow(result)
         self.result_panel.refresh(result, detection)
         self.regions_panel.refresh(result, detection)
+        self.input_panel.show_run(detection)
         if result is None:
             return
         self._ui.undoButton.enabled = can_undo(result)
@@ -161,9 +167,9 @@ class Panel:
                 # It may have ended before it was known here.
                 self._run = None if run.ended else run
         except MedADError as error:
-            self.run_panel.end(str(error))
+            self.run_panel.end(str(error), failed=True)
         except BaseException:
-            self.run_panel.end(_("The detection could not begin; Slicer's Python console says why."))
+            self.run_panel.end(_("The detection could not begin; see Slicer's Python console."), failed=True)
             raise
         finally:
             self.refresh()
@@ -183,7 +189,7 @@ class Panel:
         try:
             whole = reopen(pending, lambda: self._parameters)
         except (MedADError, RuntimeError, OSError) as error:
-            self.run_panel.say(_("The scan could not be opened ({problem}).").format(problem=error))
+            self.run_panel.fail(_("The scan could not be opened ({problem}).").format(problem=error))
             return
         if not whole:
             self.run_panel.say(_("Choose scan and brain mask again, then click Run Detection."))
@@ -209,7 +215,7 @@ class Panel:
 
     def _finished(self, outcome: Outcome) -> None:
         self._run = None
-        self.run_panel.end(outcome.message)
+        self.run_panel.end(outcome.message, outcome.state == "failed")
         if outcome.state == "failed":
             # The model may be what is gone or damaged.
             self._look_for_models()
@@ -218,7 +224,7 @@ class Panel:
                 name = outcome.result.input.GetName()
                 self.run_panel.say(_("{name} was examined; choose it above to see the result.").format(name=name))
             elif self._judged:
-                self.run_panel.say(_("Names and rejections of the former result are gone; Take back restores them."))
+                self.run_panel.say(_("Names and rejections of the former result are gone; Undo restores them."))
             self.show_result(anew=True)
             self.result_panel.show_again()
         self.refresh()
@@ -247,6 +253,10 @@ class Panel:
         self.input_panel.refresh_models("" if self._parameters is None else self._parameters.modelName)
         self.refresh()
 
+    def _choose_scan(self, node: Any) -> None:
+        if self._parameters is not None:
+            self._parameters.inputVolume = node
+
     def _choose_model(self, name: str) -> None:
         if self._parameters is not None:
             self._parameters.modelName = name
@@ -263,7 +273,7 @@ class Panel:
         hand_to_segment_editor(self._shown, self.result_panel.detection, self.regions_panel.decisions)
 
     def _export(self) -> None:
-        ask_and_export(self._shown, self._preferences, self.run_panel.say)
+        ask_and_export(self._shown, self._preferences, self.run_panel.say, self.run_panel.fail)
 
     def _provenance(self, checked: bool = False) -> None:
         show_text(_("How this result was made"), provenance_text(self.result_panel.detection))
@@ -272,14 +282,14 @@ class Panel:
         try:
             request = again(self._shown, self.result_panel.detection)
         except InputError as error:
-            self.run_panel.say(str(error))
+            self.run_panel.fail(str(error))
             return
         self.start(request)
 
     def _undo(self, checked: bool = False) -> None:
-        with slicer.util.tryWithErrorDisplay(_("The run could not be taken back.")):
+        with slicer.util.tryWithErrorDisplay(_("The run could not be undone.")):
             undo_detection(self._shown)
-        self.run_panel.say(_("The last run was taken back."))
+        self.run_panel.say(_("The last run was undone."))
         self.show_result(anew=True)
 
 
