@@ -276,7 +276,7 @@ def _measure(
 def _peaks(
     anomaly: Volume, indices: tuple[np.ndarray, ...], highest: np.ndarray, region: np.ndarray
 ) -> np.ndarray:
-    """Return the RAS mm of the largest value in each region, shape (K, 3).
+    """Return the RAS mm of the largest value in each region, shape (K, 3); of equal values that in their middle.
 
     Args:
         anomaly: The whole map.
@@ -284,9 +284,11 @@ def _peaks(
         highest: Which voxels have the largest value of their region, shape (N,).
         region: Which region each voxel belongs to, shape (N,).
     """
-    ras = anomaly.ras_from_voxels(np.stack([index[highest] for index in indices], axis=1))
-    # Of equal values that which comes first in space, as with ranks.
+    ras, region = anomaly.ras_from_voxels(np.stack([index[highest] for index in indices], axis=1)), region[highest]
+    _, first, count = np.unique(region, return_index=True, return_counts=True)
+    middle = np.add.reduceat(ras, first) / count[:, None]
+    away = np.round(np.linalg.norm(ras - np.repeat(middle, count, axis=0), axis=1), TIE_DECIMALS)
+    # Of equal distances that which comes first in space, as with ranks.
     right, front, up = -np.round(ras, TIE_DECIMALS).T
-    order = np.lexsort((right, front, up, region[highest]))
-    _, first = np.unique(region[highest][order], return_index=True)
+    order = np.lexsort((right, front, up, away, region))
     return ras[order][first]
