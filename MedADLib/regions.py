@@ -273,9 +273,7 @@ def _measure(
     return regions, rank
 
 
-def _peaks(
-    anomaly: Volume, indices: tuple[np.ndarray, ...], highest: np.ndarray, region: np.ndarray
-) -> np.ndarray:
+def _peaks(anomaly: Volume, indices: tuple[np.ndarray, ...], highest: np.ndarray, region: np.ndarray) -> np.ndarray:
     """Return the RAS mm of the largest value in each region, shape (K, 3); of equal values that in their middle.
 
     Args:

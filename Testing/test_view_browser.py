@@ -155,7 +155,7 @@ def test_the_line_can_be_dragged_in_the_view_itself_and_fading_takes_its_place(s
 
         page.changes(drag, SLICES)
         swiped = page.still()
-        assert float(chromium.locator("#blend").input_value()) == pytest.approx(75, abs=2), "the right is pseudo-healthy"
+        assert float(chromium.locator("#blend").input_value()) == pytest.approx(75, abs=2), "of pseudo-healthy"
         page.changes(lambda: chromium.locator("label:has(#compare-fade)").click(), SLICES)
         assert not chromium.locator("#grip-Green").count()
         page.changes(lambda: page.slide("blend", "End"), SLICES)
