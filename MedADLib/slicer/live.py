@@ -68,16 +68,15 @@ class LiveThreshold:
         return self._scale.most_ml
 
     @property
-    def step_ml(self) -> float:
-        """How much (mL) leads from the present threshold to the next laxer one; 0 at the end of the scale."""
-        volumes = self._detection.reference.false_positive_ml
-        laxer = volumes[(volumes > self._detection.expected_false_positive_ml) & (volumes <= self.most_ml)]
-        return float(laxer.min()) - self._detection.expected_false_positive_ml if len(laxer) else 0.0
-
-    @property
     def smallest_ml(self) -> float:
         """The volume (mL) below which regions are not listed."""
         return smallest_region_ml(self._detection.provenance)
+
+    def next_ml(self, laxer: bool) -> float:
+        """The expected false positives (mL) of the next laxer or stricter threshold; at an end the present ones."""
+        volumes, present = self._detection.reference.false_positive_ml, self._detection.expected_false_positive_ml
+        beyond = volumes[(volumes > present) & (volumes <= self.most_ml)] if laxer else volumes[volumes < present]
+        return float(beyond.min() if laxer else beyond.max()) if len(beyond) else present
 
     def slider_to_ml(self, position: float) -> float:
         """The expected false-positive volume (ml) at a slider's position in [0, 1]."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 STEPS = 1000
 REST_MS = 250
-SMALLEST_STEP = 0.01
 BLEND = "blend"
 OVERLAYS = ("anomaly", "residual")
 
@@ -41,6 +39,7 @@ class ResultPanel:
         self._on_threshold = on_threshold
         self._result: SceneResult | None = None
         self._live: LiveThreshold | None = None
+        self._typed = False
         self._warnings = NoticeBox(ui.warningsBox, ui.warningsIcon, ui.warningsLabel)
         for what, text in (
             ("anomaly", _("Anomaly map")),
@@ -57,7 +56,9 @@ class ResultPanel:
         ui.opacitySlider.connect("valueChanged(double)", self._opacity)
         ui.fadeSlider.connect("valueChanged(int)", self._fade)
         ui.thresholdSlider.connect("valueChanged(int)", self._slid)
-        ui.thresholdBox.connect("valueChanged(double)", self._typed)
+        ui.thresholdBox.connect("valueChanged(double)", self._entered)
+        # Arrows change the value without editing the text.
+        ui.thresholdBox.findChild(qt.QLineEdit).connect("textEdited(QString)", self._typing)
         ui.smallestBox.connect("valueChanged(double)", self._filter)
         ui.surfacesCheckBox.connect("toggled(bool)", self._surfaces)
         self._show_controls()
@@ -118,10 +119,10 @@ class ResultPanel:
         ui.verdictLabel.text = panel_verdict(detection)
         self._set(ui.thresholdSlider, round(STEPS * live.ml_to_slider(live.false_positive_ml)))
         self._set(ui.thresholdBox, detection.expected_false_positive_ml)
-        # A smaller step would lead to no other threshold, and the box back to where it was.
-        ui.thresholdBox.singleStep = max(SMALLEST_STEP, math.ceil(live.step_ml / SMALLEST_STEP) * SMALLEST_STEP)
-        text = _("Threshold: z-score {value:.3g} (SD above the healthy mean), reached by {ml:.3g} mL per healthy scan")
-        ui.meaningLabel.text = text.format(value=detection.threshold, ml=detection.expected_false_positive_ml)
+        text = _("Threshold: z-score {value:.3g} (SD above the healthy mean), reached by {volume:.3g} mL per healthy scan")
+        ui.meaningLabel.text = text.format(
+            value=detection.threshold, volume=detection.expected_false_positive_ml
+        )
 
     def _set(self, widget: Any, value: float) -> None:
         """Show a value without answering to it."""
@@ -133,9 +134,16 @@ class ResultPanel:
         if self._live is not None:
             self._change(lambda: self._live.set(self._live.slider_to_ml(position / STEPS)))
 
-    def _typed(self, ml: float) -> None:
-        if self._live is not None:
-            self._change(lambda: self._live.set(min(ml, self._live.most_ml)))
+    def _typing(self, text: str = "") -> None:
+        self._typed = True
+
+    def _entered(self, ml: float) -> None:
+        """Follow the box: to the volume that was typed, or by one threshold for an arrow."""
+        live, typed = self._live, self._typed
+        self._typed = False
+        if live is not None:
+            laxer = ml > live.detection.expected_false_positive_ml
+            self._change(lambda: live.set(min(ml, live.most_ml) if typed else live.next_ml(laxer)))
 
     def _filter(self, ml: float) -> None:
         if self._live is not None:
