@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError
-from ..summary import out_of_distribution, panel_verdict
+from ..summary import millilitres, out_of_distribution, panel_verdict
 from .live import LiveThreshold
 from .panel_notices import NoticeBox
 from .panel_words import sentence
@@ -118,11 +118,10 @@ class ResultPanel:
         live, detection, ui = self._live, self._live.detection, self._ui
         ui.verdictLabel.text = panel_verdict(detection)
         self._set(ui.thresholdSlider, round(STEPS * live.ml_to_slider(live.false_positive_ml)))
-        self._set(ui.thresholdBox, detection.expected_false_positive_ml)
-        text = _("Threshold: z-score {value:.3g} (SD above the healthy mean), reached by {volume:.3g} mL per healthy scan")
-        ui.meaningLabel.text = text.format(
-            value=detection.threshold, volume=detection.expected_false_positive_ml
-        )
+        reached = detection.expected_false_positive_ml
+        self._set(ui.thresholdBox, reached)
+        text = _("Threshold: z-score {value:.3g} (SD above the healthy mean), reached by {volume} per healthy scan")
+        ui.meaningLabel.text = text.format(value=detection.threshold, volume=millilitres(reached))
 
     def _set(self, widget: Any, value: float) -> None:
         """Show a value without answering to it."""
