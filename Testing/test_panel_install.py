@@ -46,7 +46,7 @@ def questions(bench):
 
 
 def said(bench):
-    return bench.ui.statusLabel.text
+    return bench.ui.statusLabel.text or bench.ui.errorLabel.text
 
 
 def restarted(tmp_path, **changes):
@@ -189,7 +189,7 @@ def test_the_settings_of_the_run_survive_the_restart(bench, tmp_path, file, lack
     wait_for_restart(bench, file, lacking)
     bench.click("advancedSection")
     bench.type("seedBox", "11")
-    bench.type("smallestBox", "0.5")
+    bench.widget._parameterNode.smallestRegionMl = 0.5
     bench.choose("modelSelector", bench.ui.modelSelector.itemText(2))
     lacking.packages = list(LACKING)
     bench.answers.extend([True, False])

@@ -56,7 +56,7 @@ class Unfinished(InlineClient):
 
     def detect(self, job, listener):
         self.busy, self.listener = True, listener
-        listener.progress("restoration", 0.4, "imagining a healthy version of the scan, slice 12 of 48")
+        listener.progress("restoration", 0.4, "restoring the pseudo-healthy image, slice 12 of 48")
 
     def cancel(self):
         self.busy = False

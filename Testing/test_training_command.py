@@ -181,6 +181,6 @@ def test_each_network_says_how_it_did_at_the_end(toy):
 def test_every_method_of_the_registry_can_be_trained_and_is_said_in_words():
     from MedADLib.methods import METHODS
     from MedADLib.methods.trainers import TRAINERS
-    from MedADLib.modelsummary import METHODS_IN_WORDS
+    from MedADLib.modelsummary import METHODS as IN_WORDS
 
-    assert set(METHODS) == set(TRAINERS) == set(METHODS_IN_WORDS)
+    assert set(METHODS) == set(TRAINERS) == set(IN_WORDS)

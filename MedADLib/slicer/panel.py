@@ -20,6 +20,7 @@ from .panel_models import ModelsPanel, show_text
 from .panel_regions import RegionsPanel
 from .panel_result import ResultPanel
 from .panel_run import RunPanel
+from .panel_sample import SamplePanel
 from .preferences import Preferences
 from .recall import recall
 from .request import Request, again
@@ -70,8 +71,9 @@ class Panel:
         self._watch = ResultWatch(self._frame_changed)
         self.run_panel = RunPanel(ui, self.run, self.cancel)
         self._installation = InstallPanel(ui, self.run_panel)
-        self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say)
+        self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say, self.run_panel.fail)
         self.input_panel = InputPanel(ui, self._choose_model, self.models_panel.show_card)
+        self.sample_panel = SamplePanel(ui, self._choose_scan, self.run_panel.fail)
         self.result_panel = ResultPanel(ui, self._threshold_changed)
         self.regions_panel = RegionsPanel(ui, self._edit, self._export)
         ui.provenanceButton.connect("clicked(bool)", self._provenance)
@@ -103,6 +105,7 @@ class Panel:
     def refresh(self) -> None:
         """Show what the parameters and the scene say now."""
         parameters = self._parameters
+        self.sample_panel.refresh(self.first_scan())
         if parameters is None:
             self.run_panel.enable(_("There is no scene."))
             self.show_result()
@@ -131,7 +134,7 @@ class Panel:
         another = self._parameters is not None and volume is not self._volume
         if another:
             self._volume = volume
-            self.run_panel.say("")
+            self.run_panel.clear()
         if not anew and not another and _same(result, self._shown):
             return
         detection = None
@@ -139,12 +142,13 @@ class Panel:
             try:
                 detection = recall(result)
             except MedADError as error:
-                self.run_panel.say(str(error))
+                self.run_panel.fail(str(error))
                 result = None
         self._shown = result
         self._watch.follow(result)
         self.result_panel.refresh(result, detection)
         self.regions_panel.refresh(result, detection)
+        self.input_panel.show_run(detection)
         if self._parameters is None:
             return
         if result is None:
@@ -215,9 +219,9 @@ class Panel:
                 # It may have ended before it was known here.
                 self._run = None if run.ended else run
         except MedADError as error:
-            self.run_panel.end(str(error))
+            self.run_panel.end(str(error), failed=True)
         except BaseException:
-            self.run_panel.end(_("The detection could not begin; Slicer's Python console says why."))
+            self.run_panel.end(_("The detection could not begin; see Slicer's Python console."), failed=True)
             raise
         finally:
             self.refresh()
@@ -237,7 +241,7 @@ class Panel:
         try:
             whole = reopen(pending, lambda: self._parameters)
         except (MedADError, RuntimeError, OSError) as error:
-            self.run_panel.say(_("The scan could not be opened ({problem}).").format(problem=error))
+            self.run_panel.fail(_("The scan could not be opened ({problem}).").format(problem=error))
             return
         if not whole:
             self.run_panel.say(_("Choose scan and brain mask again, then click Run Detection."))
@@ -266,7 +270,7 @@ class Panel:
 
     def _finished(self, outcome: Outcome) -> None:
         self._run = None
-        self.run_panel.end(outcome.message)
+        self.run_panel.end(outcome.message, outcome.state == "failed")
         if outcome.state == "failed":
             # The model may be what is gone or damaged.
             self._look_for_models()
@@ -275,7 +279,7 @@ class Panel:
                 name = outcome.result.input.GetName()
                 self.run_panel.say(_("{name} was examined; choose it above to see the result.").format(name=name))
             elif self._judged:
-                self.run_panel.say(_("Names and rejections of the former result are gone; Take back restores them."))
+                self.run_panel.say(_("Names and rejections of the former result are gone; Undo restores them."))
             self.show_result(anew=True)
             self.result_panel.show_again()
         self.refresh()
@@ -318,6 +322,10 @@ class Panel:
         self.input_panel.refresh_models("" if self._parameters is None else self._parameters.modelName)
         self.refresh()
 
+    def _choose_scan(self, node: Any) -> None:
+        if self._parameters is not None:
+            self._parameters.inputVolume = node
+
     def _choose_model(self, name: str) -> None:
         if self._parameters is not None:
             self._parameters.modelName = name
@@ -334,7 +342,7 @@ class Panel:
         hand_to_segment_editor(self._shown, self.result_panel.detection, self.regions_panel.decisions)
 
     def _export(self) -> None:
-        ask_and_export(self._shown, self._preferences, self.run_panel.say)
+        ask_and_export(self._shown, self._preferences, self.run_panel.say, self.run_panel.fail)
 
     def _provenance(self, checked: bool = False) -> None:
         show_text(_("How this result was made"), provenance_text(self.result_panel.detection))
@@ -343,7 +351,7 @@ class Panel:
         try:
             request = again(self._shown, self.result_panel.detection)
         except InputError as error:
-            self.run_panel.say(str(error))
+            self.run_panel.fail(str(error))
             return
         self.start(request)
 

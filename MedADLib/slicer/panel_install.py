@@ -55,7 +55,7 @@ class InstallPanel:
         try:
             ready = installer.install(packages, self._log)
         except InstallError as error:
-            self._run_panel.say(str(error))
+            self._run_panel.fail(str(error))
             return False
         finally:
             self.busy = False

@@ -23,6 +23,8 @@ PROVENANCE = PREFIX + "provenance"
 REFERENCE = PREFIX + "reference"
 SCAN = PREFIX + "scan.sha256"
 AXIS_DIGITS = 4
+# Among the facts of a run if the reader filters small regions afterwards; the setting of the run is in its settings.
+SMALLEST = "smallest_region_ml"
 
 
 def attributes_of(detection: Detection) -> dict[str, str]:
@@ -51,12 +53,14 @@ def attributes_of(detection: Detection) -> dict[str, str]:
 
 
 def threshold_attributes(detection: Detection) -> dict[str, str]:
-    """The attributes that change with the threshold alone, by full name."""
+    """The attributes that change with the threshold or the smallest region alone, by full name."""
     facts = {
         "threshold": detection.threshold,
         "expected_false_positive_ml": detection.expected_false_positive_ml,
         "regions": len(detection.regions),
     }
+    if SMALLEST in detection.provenance:
+        facts[SMALLEST] = detection.provenance[SMALLEST]
     return {PREFIX + key: _json(value) for key, value in facts.items()}
 
 

@@ -14,6 +14,7 @@ from .display import show_anomaly, show_body, show_labels, show_restored, show_s
 from .findings import describe_columns, table_of
 from .hierarchy import place_beside
 from .images import image_from_array, matrix_from_array, node_affine
+from .overlay import renew_overlay
 from .provenance import attributes_of, reference_attribute, scan_attribute, write_attributes
 from .residual import renew_residual
 from .roles import INPUT, ROLE
@@ -44,8 +45,8 @@ class SceneResult:
 
     Attributes:
         input: The examined volume.
-        anomaly: Scalar volume in healthy spreads, made to lie over the input.
-        restored: Scalar volume, the input as it would look if it were healthy.
+        anomaly: Scalar volume of z-scores (SD above the healthy mean), made to lie over the input.
+        restored: Scalar volume, the pseudo-healthy image of the input.
         labels: Labelmap volume; voxel values are region ranks.
         segmentation: One segment per region.
         table: One row per region.
@@ -74,7 +75,7 @@ def show_detection(
     """Put a detection into the scene and lay its map over the input in all slice views.
 
     Results of an earlier run on the same volume are replaced in the same nodes; names, colours and opacities that
-    the user gave them stay. If anything fails, the scene is as it was before; `undo_detection` takes it back later.
+    the user gave them stay. If anything fails, the scene is as it was before; `undo_detection` undoes it later.
 
     Args:
         detection: What was found in the volume.
@@ -118,6 +119,7 @@ def show_detection(
         show_segments(result.segmentation, "segmentation" in fresh)
         _show_every_segment(result.segmentation)
         renew_residual(result, scene, transaction)
+        renew_overlay(result, scene, transaction)
         if "restored" in fresh:
             show_restored(result.restored, volume_node)
         if "body" in fresh:
@@ -138,7 +140,7 @@ def find_result(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScen
 
 
 def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> tuple[float, float, float]:
-    """Centre all slice views on a region.
+    """Centre all slice views on the peak of a region; its centroid may lie outside of it.
 
     Args:
         result: The nodes of the detection.
@@ -146,9 +148,9 @@ def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> 
         scene: The scene that holds them.
 
     Returns:
-        The region's centre in world RAS mm, that is under the input's parent transform.
+        The region's peak in world RAS mm, that is under the input's parent transform.
     """
-    world = to_world(result.input).TransformPoint(region.centroid_ras)
+    world = to_world(result.input).TransformPoint(region.peak_ras)
     slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
     return world
 

@@ -49,7 +49,7 @@ class CubeClient:
 
     def detect(self, job: Job, listener: JobListener) -> None:
         """Find the cube, as if a worker had."""
-        listener.progress("restoration", 0.5, "imagining")
+        listener.progress("restoration", 0.5, "restoring")
         if self._failure:
             listener.failed("InputError", self._failure)
             return

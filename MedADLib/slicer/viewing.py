@@ -14,6 +14,7 @@ import numpy as np
 import slicer
 
 from ..errors import InputError
+from .overlay import overlay_node
 from .residual import residual_node
 from .roles import INPUT, ORPHAN, ROLE
 
@@ -65,7 +66,9 @@ def show_in_slices(
     opacity: float = OVERLAY_OPACITY,
     transaction: SceneTransaction | None = None,
 ) -> None:
-    """Lay the anomaly map over its input in every slice view there is; without views nothing happens.
+    """Lay the anomaly map over its input in every slice view there is, without the rejected regions.
+
+    Without views nothing happens.
 
     Args:
         result: The nodes of a detection.
@@ -73,7 +76,7 @@ def show_in_slices(
         opacity: Of the overlay, on top of the transparency of its colours.
         transaction: Told about what exists before it changes.
     """
-    _lay(result, scene, result.anomaly, opacity, transaction)
+    _lay(result, scene, overlay_node(result, scene), opacity, transaction)
 
 
 def set_opacity(result: SceneResult, scene: slicer.vtkMRMLScene, opacity: float) -> None:
@@ -86,18 +89,43 @@ def set_opacity(result: SceneResult, scene: slicer.vtkMRMLScene, opacity: float)
 
 
 def cross_fade(result: SceneResult, scene: slicer.vtkMRMLScene, part: float) -> None:
-    """Fade from the scan to its restoration in all slice views.
+    """Blend the scan with its pseudo-healthy image in all slice views, under the outlines of the regions.
 
     Args:
         result: The nodes of a detection.
         scene: The scene that holds them.
-        part: 0 for the scan as it is, 1 for the healthy version.
+        part: 0 for the scan as it is, 1 for the pseudo-healthy image.
     """
     if scene.IsNodePresent(result.input) and scene.IsNodePresent(result.restored):
         outlines = result.segmentation.GetDisplayNode()
         if outlines is not None:
-            outlines.SetVisibility2D(False)
+            outlines.SetVisibility2D(True)
         _lay(result, scene, result.restored, min(max(part, 0.0), 1.0))
+
+
+def shown_now(result: SceneResult, scene: slicer.vtkMRMLScene) -> tuple[str, float] | None:
+    """Return what the first slice view shows of a result, so that controls can follow the views.
+
+    Args:
+        result: The nodes of a detection.
+        scene: The scene that holds them.
+
+    Returns:
+        ``anomaly`` or ``residual`` and the opacity of the overlay, ``blend`` and the part of the pseudo-healthy image,
+        ``scan`` and 0; None if no view shows the result's scan.
+    """
+    for view in _slice_views(scene):
+        if view.GetBackgroundVolumeID() != result.input.GetID():
+            continue
+        overlay, opacity = scene.GetNodeByID(view.GetForegroundVolumeID() or ""), view.GetForegroundOpacity()
+        outlines = result.segmentation.GetDisplayNode()
+        if overlay is None or not _belongs(overlay, result):
+            return "scan", 0.0
+        if overlay.GetID() == result.restored.GetID():
+            outlined = outlines is not None and bool(outlines.GetVisibility2D())
+            return ("blend", opacity) if opacity > 0 or outlined else ("scan", 0.0)
+        return ("residual" if overlay.GetAttribute(ROLE) == "residual" else "anomaly"), opacity
+    return None
 
 
 def show_3d(result: SceneResult, on: bool) -> None:
