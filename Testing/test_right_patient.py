@@ -232,3 +232,15 @@ def test_a_result_that_points_to_another_scan_is_refused(desk):
     desk.bench.select_node("inputSelector", desk.node("A"))
     desk.bench.select_node("inputSelector", other)
     assert desk.bench.ui.resultSection.isHidden() and "other voxels" in desk.bench.ui.statusLabel.text
+
+
+def test_the_verdict_names_the_model_that_made_the_result(desk):
+    desk.do("load A")
+    desk.do("run")
+    ui = desk.bench.ui
+    made_by = desk.bench.widget.panel.result_panel.detection.provenance["model"]
+    named = f"{made_by['name']} {made_by['version']}"
+    assert named in ui.verdictLabel.text and "not by the model" not in ui.verdictLabel.text
+    other = next(row for row in range(ui.modelSelector.count) if ui.modelSelector.itemData(row) != made_by["name"])
+    desk.bench.choose("modelSelector", ui.modelSelector.itemText(other))
+    assert named in ui.verdictLabel.text and "not by the model" in ui.verdictLabel.text

@@ -97,7 +97,7 @@ class Panel:
         self._parameters = parameters
         if parameters is not None:
             self._seen = None
-            self._choose_scan()
+            self._follow_views()
             if parameters.inputVolume is None:
                 parameters.inputVolume = self.first_scan()
         self.refresh()
@@ -111,6 +111,7 @@ class Panel:
             self.show_result()
             return
         self.input_panel.refresh(parameters.inputVolume, parameters.modelName, parameters.maskNode is not None)
+        self.result_panel.compare_model(parameters.modelName)
         obstacle = self.input_panel.obstacle(parameters.inputVolume, parameters.modelName)
         self.run_panel.enable(_("Wait until everything is installed.") if self._installation.busy else obstacle)
         self.show_result()
@@ -179,7 +180,7 @@ class Panel:
             if point is not None:
                 stand_inside(volume, slicer.mrmlScene, point)
 
-    def _choose_scan(self) -> None:
+    def _follow_views(self) -> None:
         """Choose the scan that the views show by now, or one that arrived while none was chosen."""
         shown, arrived = shown_scan(slicer.mrmlScene), self._arrived
         chosen = self._parameters.inputVolume
@@ -300,7 +301,7 @@ class Panel:
     def _catch_up(self) -> None:
         """Show what changed in the scene."""
         if self._parameters is not None:
-            self._choose_scan()
+            self._follow_views()
             self.refresh()
 
     def _frame_changed(self) -> None:

@@ -63,6 +63,7 @@ class ResultPanel:
         ui.smallestBox.connect("valueChanged(double)", self._filter)
         ui.surfacesCheckBox.connect("toggled(bool)", self._surfaces)
         take_keys(ui.opacitySlider, "QSlider")
+        self._chosen_model = ""
         self._show_controls()
         self.refresh(None, None)
 
@@ -94,6 +95,13 @@ class ResultPanel:
         self._show_warnings(detection)
         self._follow_views()
 
+    def compare_model(self, chosen: str) -> None:
+        """Say which model made the result, and that it is another one than the chosen model."""
+        if chosen != self._chosen_model:
+            self._chosen_model = chosen
+            if self._live is not None:
+                self._show_verdict()
+
     def show_again(self) -> None:
         """Lay the result over the scan, as right after a run."""
         self._choose("anomaly")
@@ -116,9 +124,19 @@ class ResultPanel:
         else:
             self._warnings.clear()
 
+    def _show_verdict(self) -> None:
+        detection = self._live.detection
+        model = detection.provenance.get("model", {})
+        name, version = model.get("name", ""), model.get("version", "")
+        if name == self._chosen_model:
+            made_by = _("Found by {name} {version}.")
+        else:
+            made_by = _("Found by {name} {version}, not by the model chosen above.")
+        self._ui.verdictLabel.text = f"{panel_verdict(detection)}\n{made_by.format(name=name, version=version)}"
+
     def _show_threshold(self) -> None:
         live, detection, ui = self._live, self._live.detection, self._ui
-        ui.verdictLabel.text = panel_verdict(detection)
+        self._show_verdict()
         self._set(ui.thresholdSlider, round(STEPS * live.ml_to_slider(live.false_positive_ml)))
         reached = detection.expected_false_positive_ml
         self._set(ui.thresholdBox, reached)
