@@ -439,6 +439,18 @@ def test_a_slider_from_which_a_signal_is_expected_that_only_comes_without_tracki
         assert bench.ui.resultLabel.text == "x"
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_a_number_that_is_written_back_while_it_is_typed(tmp_path, right):
+    """Every key changes the parameter, which at once puts a whole number with its decimals into the box."""
+    late = '<property name="keyboardTracking"><bool>false</bool></property>' if right else ""
+    before = 'class="ctkSliderWidget" name="thresholdSlider">'
+    with Bench(tmp_path) as bench:
+        panel = {before: f'class="QDoubleSpinBox" name="thresholdSlider">{late}'}
+        bench.open_module("Small", write_module(tmp_path, panel=panel))
+        bench.type("thresholdSlider", "0.5")
+        assert (bench.widget._parameterNode.threshold == 0.5) == right
+
+
 def test_a_node_that_is_chosen_before_it_is_listed(tmp_path):
     with Bench(tmp_path) as bench:
         bench.load_volume(brain_volume())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench.driver import CannotUseError
 from mrml import voxels
 from panel_bench import (
     bench,
@@ -26,6 +27,8 @@ from panel_bench import (
     stub_client,
 )
 from PySide6 import QtWidgets
+
+from MedADLib.provenance_text import provenance_text
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
@@ -212,6 +215,8 @@ def test_a_result_says_how_it_was_made(done):
     done.click("provenanceButton")
     text = texts[0]
     assert "brain-t1" in text and "ab" * 32 in text and "seed" in text.lower()
+    # As text, in which every fact has a line of its own.
+    assert text == provenance_text(shown(done)) and "  name: brain-t1" in text.splitlines()
 
 
 def test_one_click_repeats_a_result(done):
@@ -244,8 +249,31 @@ def test_the_result_of_another_scan_of_the_same_name_is_not_replaced(done, tmp_p
     assert "another scan named scan" in done.ui.errorLabel.text
 
 
+def offered(bench, name):
+    selector = getattr(bench.ui, name)
+    return [selector.nodeFromIndex(index) for index in range(selector.nodeCount())]
+
+
+def test_the_selectors_offer_no_results_of_medad(done, tmp_path):
+    mask = done.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "brain")
+    other = done.load_volume(scan("other"))
+    kinds = [node.GetClassName() for node in results(done)]
+    assert kinds.count("vtkMRMLScalarVolumeNode") > 1 and "vtkMRMLSegmentationNode" in kinds
+    assert offered(done, "inputSelector") == [done.scan, other] and offered(done, "maskSelector") == [mask]
+    done.save_scene(tmp_path / "scene.mrb")
+    done.open_scene(tmp_path / "scene.mrb")
+    assert [node.GetName() for node in offered(done, "inputSelector")] == ["scan", "other"]
+    done.close_scene()
+    # These get the IDs that results had.
+    scans = [done.load_volume(scan(name)) for name in ("1", "2", "3")]
+    done.run_events(0.2)
+    assert offered(done, "inputSelector") == scans
+
+
 def test_a_result_cannot_be_examined(done):
-    done.select_node("inputSelector", done.widget.panel._shown.anomaly)
+    with pytest.raises(CannotUseError, match="does not offer"):
+        done.select_node("inputSelector", done.widget.panel._shown.anomaly)
+    done.widget._parameterNode.inputVolume = done.widget.panel._shown.anomaly
     assert not done.ui.runButton.enabled and "is a result of MedAD" in done.ui.runButton.toolTip
 
 
