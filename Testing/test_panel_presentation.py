@@ -76,9 +76,7 @@ def ring(volume, settings, model):
     array = np.where(inside, 4 + angle, 0.2).astype(np.float32)
     array[found.mask.array == 0] = 0
     anomaly = volume.with_array(array)
-    labels, regions = find_regions(
-        anomaly, 1.0, found.reference.region_p_value, 0.05, midline_of(found.mask)
-    )
+    labels, regions = find_regions(anomaly, 1.0, found.reference.region_p_value, 0.05, midline_of(found.mask))
     return replace(found, anomaly=anomaly, labels=volume.with_array(labels), regions=regions, threshold=1.0)
 
 
