@@ -29,7 +29,7 @@ from PySide6 import QtWidgets
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
-KEEP, NAME, ML, PEAK, P, PLACE = range(6)
+KEEP, NAME, ML, PEAK, P, SIDE, PLACE = range(7)
 
 
 def shown(bench):
