@@ -212,3 +212,30 @@ def test_a_long_name_does_not_make_the_panel_wide(tmp_path, stub_client, planted
         assert bench.needed_width() <= 340
         bench.click("runButton")
         assert bench.needed_width() <= 340
+
+
+def squeezed(bench):
+    """What is squeezed once the panel has had time to notice."""
+    bench.run_events(0.25)
+    return bench.squeezed()
+
+
+def test_the_panel_is_not_squeezed_after_a_visit_to_another_module(tmp_path, stub_client, planted_installer):
+    with Bench(tmp_path / "slicer") as bench:
+        bench.load_volume(scan())
+        bench.open_module("MedAD")
+        bench.window.resize(420, 700)
+        assert squeezed(bench) == []
+        bench.select_module("Data")
+        bench.select_module("MedAD")
+        assert squeezed(bench) == []
+        bench.click("runButton")
+        assert squeezed(bench) == []
+        bench.select_module("Data")
+        bench.select_module("MedAD")
+        assert squeezed(bench) == []
+        bench.click("modelsSection")
+        bench.click("advancedSection")
+        assert squeezed(bench) == []
+        bench.click("modelsSection")
+        assert squeezed(bench) == []

@@ -12,6 +12,7 @@ from ..errors import InputError, MedADError
 from ..provenance_text import provenance_text
 from .decisions import ATTRIBUTE as DECISIONS
 from .panel_hand_on import ask_and_export, hand_to_segment_editor
+from .panel_height import PanelHeight
 from .panel_input import InputPanel
 from .panel_install import InstallPanel, reopen
 from .panel_models import ModelsPanel, show_text
@@ -66,6 +67,7 @@ class Panel:
         ui.provenanceButton.connect("clicked(bool)", self._provenance)
         ui.repeatButton.connect("clicked(bool)", self._repeat)
         ui.undoButton.connect("clicked(bool)", self._undo)
+        self._height = PanelHeight(ui.MedAD)
         self._preferences.bind(ui, logic.client)
         logic.client.on_log = self.run_panel.log
 
@@ -200,6 +202,7 @@ class Panel:
         """Let go of everything before the panel is destroyed."""
         self._logic.client.on_log = None
         self._later.stop()
+        self._height.close()
         slicer.mrmlScene.RemoveObserver(self._added)
         self.result_panel.close()
         self._watch.follow(None)
