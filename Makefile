@@ -8,6 +8,7 @@ PIP_FLAGS ?=
 INPUT ?=
 OUT ?=
 ARGS ?=
+SLICER ?= 5.12
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -22,7 +23,7 @@ endif
 export QT_QPA_PLATFORM ?= offscreen
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test lint icon screenshots cmake-lists environment clean
+.PHONY: help demo test lint icon screenshots cmake-lists package environment clean
 
 help:
 	@echo "make demo [INPUT=scan.nii.gz] [OUT=folder]   the main job, on an example brain or on your own scan"
@@ -31,6 +32,7 @@ help:
 	@echo "make icon                                    draw the icons again"
 	@echo "make screenshots                             make the pictures of the panel and the views again"
 	@echo "make cmake-lists                             write the file lists of the CMake files from the tree"
+	@echo "make package [SLICER=5.12]                   pack the extension for Slicer (Linux, Windows) into dist"
 	@echo "make environment                             set up $(VENV), which the others do by themselves"
 	@echo "make clean                                   remove what tests and builds leave behind"
 
@@ -52,6 +54,9 @@ screenshots: environment
 
 cmake-lists: | $(PY)
 	$(PY) Testing/cmake_lists.py
+
+package: | $(PY)
+	$(PY) Resources/package_extension.py --slicer $(SLICER) $(ARGS)
 
 environment: $(VENV)/.installed
 

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Union
 
-import numpy as np
 import slicer
 import vtk
 from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
@@ -36,15 +35,17 @@ class MedAD(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         _findLibrary()
         from MedADLib.citations import html
+        from MedADLib.slicer.sampledata import what_to_expect
 
         self.parent.title = _("MedAD")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.contributors = ["The MedAD contributors"]
         self.parent.helpText = _(
-            "Shows what in a scan does not look healthy. A model that has seen healthy scans only imagines a healthy "
-            "version of yours; where the two differ more than healthy scans do, the map lights up. Choose a scan, "
-            "click Run Detection, and go through the table of regions. For research; not a medical device."
-        )
+            "Marks what differs from normal anatomy in T1-weighted MRI of an adult brain without contrast agent. A "
+            "model trained on scans without known lesions makes a pseudo-healthy image of your scan. Regions where the "
+            "two differ more than in healthy scans are marked. Choose a scan, click Run Detection, and go through the "
+            "table of regions. For research; not a medical device. Sample data to try it with:"
+        ) + what_to_expect()
         self.parent.acknowledgementText = _("Licensed under the Apache License 2.0. Please cite:") + html()
         slicer.app.connect("startupCompleted()", registerSampleData)
 
@@ -109,6 +110,7 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
+        self.height = None
         self._parameterNode = None
         self._guiTag = None
 
@@ -120,8 +122,13 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         form.setMRMLScene(slicer.mrmlScene)
         self.logic = MedADLogic()
         from MedADLib.slicer.panel import Panel
+        from MedADLib.slicer.panel_height import PanelHeight
 
         self.panel = Panel(self.ui, self.logic)
+        self.height = PanelHeight(form)
+        # A panel that is deleted without cleanup, as tests and scripts do, must not leave observers behind. Qt says so
+        # while the panel's widgets still exist.
+        form.connect("destroyed(QObject*)", self.cleanup)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
@@ -130,20 +137,26 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         slicer.app.connect("aboutToQuit()", self.logic.stop)
         self.initializeParameterNode()
 
-    def cleanup(self):
-        """Let go of everything before the panel is destroyed; the worker process ends."""
+    def cleanup(self, form=None):
+        """Let go of everything before the panel is destroyed; the worker process ends. A second call does nothing."""
+        if self.panel is None:
+            return
+        panel, self.panel = self.panel, None
         slicer.app.disconnect("aboutToQuit()", self.logic.stop)
-        self.setParameterNode(None)
+        self.height.stop()
+        panel.close()
+        self._unbind()
         self.removeObservers()
-        self.panel.close()
         self.logic.stop()
 
     def enter(self):
         self.initializeParameterNode()
         self.panel.resume()
+        self.height.start()
 
     def exit(self):
         """A run goes on while another module is shown; only the binding of the widgets ends."""
+        self.height.stop()
         self.setParameterNode(None)
 
     def onReload(self):
@@ -162,21 +175,24 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def initializeParameterNode(self):
-        """Connect the panel to the parameters in the scene, with the first scan as the default input."""
+        """Connect the panel to the parameters in the scene, with the scan that the views show as the input."""
         self.setParameterNode(self.logic.getParameterNode())
-        if self._parameterNode.inputVolume is None:
-            self._parameterNode.inputVolume = self.panel.first_scan()
 
     def setParameterNode(self, parameterNode):
         """Connect the panel to these parameters, or to none."""
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
+        self._unbind()
         self._parameterNode = parameterNode
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
         self.panel.set_parameters(parameterNode)
+
+    def _unbind(self):
+        """Connect the panel to no parameters."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
+            self._parameterNode = None
 
     def onParametersChanged(self, caller=None, event=None):
         if self._parameterNode is not None:
@@ -203,11 +219,11 @@ class MedADLogic(ScriptedLoadableModuleLogic):
         """The panel's parameters in the present scene."""
         return MedADParameterNode(super().getParameterNode())
 
-    def start(self, request, on_progress, on_finished):
+    def start(self, request, on_progress, on_finished, is_chosen=lambda: True):
         """Begin to examine a scan; returns at once with the `MedADLib.slicer.run.Run`."""
         from MedADLib.slicer.run import Run
 
-        run = Run(request, self.client, on_progress, on_finished, slicer.app.temporaryPath)
+        run = Run(request, self.client, on_progress, on_finished, slicer.app.temporaryPath, is_chosen)
         run.start()
         return run
 
@@ -241,9 +257,11 @@ class MedADLogic(ScriptedLoadableModuleLogic):
 
 
 class MedADTest(ScriptedLoadableModuleTest):
-    """Runs inside Slicer without network: a made-up finding must come out right in the scene."""
+    """Runs inside Slicer without network: a run by the panel's button, and runs by script."""
 
     def setUp(self):
+        import numpy as np
+
         slicer.mrmlScene.Clear()
         self.scan = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
         slicer.util.updateVolumeFromArray(self.scan, np.arange(990.0).reshape(9, 10, 11))
@@ -259,6 +277,45 @@ class MedADTest(ScriptedLoadableModuleTest):
         for name in sorted(name for name in dir(self) if name.startswith("test_")):
             self.setUp()
             getattr(self, name)()
+
+    def test_panelRunsAndShowsTheResult(self):
+        """The panel opens, is bound to the scene, runs by its button, and shows the result of the scan it examined."""
+        from MedADLib.slicer.selftest import add_tiny_head, panel_for_test
+
+        head, ball = add_tiny_head(slicer.mrmlScene)
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule("MedAD")
+        widget = slicer.util.getModuleWidget("MedAD")
+        if not widget.parent.isEntered:
+            widget.enter()
+        ui, parameters = widget.ui, widget.logic.getParameterNode()
+        with panel_for_test(widget, Path(__file__).resolve().parent / "Resources") as real:
+            parameters.inputVolume = head
+            parameters.modelName = "tiny"
+            self.assertIs(ui.inputSelector.currentNode(), head)
+            self.assertEqual(ui.modelSelector.itemData(ui.modelSelector.currentIndex), "tiny")
+            self.assertTrue(ui.runButton.enabled, ui.runButton.toolTip)
+            ui.runButton.click()
+            while widget.panel.running:
+                slicer.app.processEvents()
+            result = widget.panel.result
+            self.assertIsNotNone(result, ui.statusLabel.text)
+            self.assertIs(result.input, head)
+            self.assertFalse(ui.resultSection.isHidden())
+            self.assertGreater(len(ui.verdictLabel.text), 0)
+            self.assertEqual(ui.regionsTable.rowCount, result.table.GetNumberOfRows())
+            self.assertGreater(ui.regionsTable.rowCount, 0)
+            for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+                self.assertEqual(view.GetBackgroundVolumeID(), head.GetID())
+                self.assertEqual(view.GetForegroundVolumeID(), result.anomaly.GetID())
+            if real:
+                anomaly = slicer.util.arrayFromVolume(result.anomaly)
+                self.assertGreater(anomaly[ball].mean(), 5 * anomaly[anomaly > 0].mean())
+            parameters.inputVolume = self.scan
+            self.assertTrue(ui.resultSection.isHidden())
+            for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+                self.assertNotEqual(view.GetForegroundVolumeID(), result.anomaly.GetID())
+            self.assertFalse(result.segmentation.GetDisplayNode().GetVisibility())
 
     def test_resultIsInTheScene(self):
         """Every kind of node is there and has the right content."""

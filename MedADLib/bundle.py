@@ -43,7 +43,7 @@ def bundle_metadata(model: Model) -> dict:
         "is_patch_data": False,
         "channel_def": {"0": "scan"},
     }
-    anomaly = image | {"modality": "n/a", "channel_def": {"0": "how unusual, in healthy spreads"}}
+    anomaly = image | {"modality": "n/a", "channel_def": {"0": "anomaly map, SD above the healthy mean"}}
     restored = image | {"channel_def": {"0": "pseudo-healthy scan"}}
     return {
         "version": model.version,

@@ -60,7 +60,7 @@ REFERENCES = (
         "Unsupervised Analysis of Alzheimer's Disease Signatures using 3D Deformable Autoencoders",
         "arXiv:2407.03863",
         "https://arxiv.org/abs/2407.03863",
-        "MORPHADE: MorphAEus in two steps, whose deformation is part of the score (settings of morphaeus)",
+        "MORPHADE: MorphAEus in two steps, with the deformation as part of the score (settings of morphaeus)",
     ),
     Reference(
         "Naval Marimont S., Tarroni G.",

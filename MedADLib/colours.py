@@ -1,4 +1,4 @@
-"""The colours of a result: heat for how unusual a voxel is, a cool ramp for the rank of a region."""
+"""The colours of a result: heat for the z-score of a voxel, cool colours for the rank of a region."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ HEAT_LIGHTNESS = np.array([25.0, 42.5, 60.0, 77.5, 95.0])
 HEAT_CHROMA = np.array([48.0, 80.0, 88.0, 82.0, 45.0])
 HEAT_HUE = np.array([5.0, 35.0, 52.0, 78.0, 98.0])
 OPAQUE_AT = 0.5
+# Found by a search over sRGB: every colour differs from the next two, around the end too, by at least 17, and from the
+# visible part of the heat scale by at least 20 (CIEDE2000), also for protanopes and deuteranopes (Machado et al. 2009).
+REGION_COLOURS = (
+    (42, 255, 234),
+    (106, 128, 255),
+    (0, 170, 149),
+    (42, 213, 234),
+    (85, 106, 213),
+    (213, 128, 149),
+    (85, 170, 234),
+    (191, 64, 149),
+)
 WHITE_D65 = np.array([0.95047, 1.0, 1.08883])
 RGB_FROM_XYZ = np.array(
     [[3.2404542, -1.5371385, -0.4985314], [-0.9692660, 1.8760108, 0.0415560], [0.0556434, -0.2040259, 1.0572252]]
@@ -35,20 +47,16 @@ def heat_colours(count: int = 256) -> np.ndarray:
 
 
 def region_colour(rank: int) -> tuple[float, float, float]:
-    """From bright cyan to violet, neighbours in rank far apart; no colour of the heat scale, so that outlines stay
-    visible on it.
+    """Colour of a region by rank, clearly unlike those of the next two ranks and unlike the heat scale.
 
     Args:
-        rank: 1 is the most unusual region.
+        rank: 1 is the most anomalous region.
 
     Returns:
         Red, green, blue in [0, 1]. It depends on the rank alone, so it does not change with the number of regions.
     """
-    # Bits in reverse order: 0, 1/2, 1/4, 3/4, 1/8, ...
-    depth = sum((rank - 1 >> bit & 1) / (2 << bit) for bit in range((rank - 1).bit_length()))
-    first, last = np.array([88.0, -48.0, -16.0]), np.array([52.0, 45.0, -70.0])
-    red, green, blue = _rgb_from_lab((first + depth * (last - first))[None])[0]
-    return float(red), float(green), float(blue)
+    red, green, blue = REGION_COLOURS[(rank - 1) % len(REGION_COLOURS)]
+    return red / 255, green / 255, blue / 255
 
 
 def _rgb_from_lab(lab: np.ndarray) -> np.ndarray:

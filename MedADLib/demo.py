@@ -16,7 +16,7 @@ from .outputs import write_detection
 from .progress import Progress
 from .simulation import LesionSpec, SimulatedLesion, insert_lesion
 from .staging import writable_folder
-from .summary import count_of_regions, place, top_regions, verdict
+from .summary import count_of_regions, location, place, top_regions, verdict
 from .volume import Volume, stem
 
 LESION = LesionSpec("tumour", "strong", radius_mm=12.0)
@@ -105,13 +105,13 @@ def _judge(detection: Detection, truth: Volume) -> None:
     """Say where the lesion is, where it was found, and how well the two overlap."""
     lesion = truth.array > 0
     centre = truth.ras_from_voxels(np.argwhere(lesion)).mean(axis=0)
-    print(f"the lesion is at {place(centre)}: {lesion.sum() * truth.voxel_ml:.1f} ml")
+    print(f"the lesion is at {place(centre)}: {lesion.sum() * truth.voxel_ml:.1f} mL")
     touching = [r for r in detection.regions if (lesion & (detection.labels.array == r.label)).any()]
     if not touching:
         print("it was NOT found at this threshold")
         return
     best = touching[0]
-    print(f"it was found as region {best.rank} of {len(detection.regions)}, at {place(best.centroid_ras)}")
+    print(f"it was found as region {best.rank} of {len(detection.regions)}, {location(best)}")
     overlap = dice(np.isin(detection.labels.array, [r.label for r in touching]), lesion)
     covered = (lesion & (detection.labels.array > 0)).sum() / lesion.sum()
     print(f"overlap: Dice {overlap:.2f}, {covered:.0%} of the lesion covered; all regions together: Dice "
@@ -130,7 +130,7 @@ def _scene(detection: Detection, folder: Path) -> list[Path]:
     standalone = StandaloneScene()
     result = show_detection(detection, standalone.add_volume(detection.volume), standalone.scene)
     if detection.regions:
-        centre = detection.regions[0].centroid_ras
+        centre = detection.regions[0].peak_ras
     else:
         centre = detection.volume.ras_from_voxels(np.argwhere(detection.mask.array > 0)).mean(axis=0)
     picture, bundle = folder / f"{SCENE}.png", folder / f"{SCENE}.mrb"

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--seed", type=_seed, default=0, help="of everything random (default 0)")
     parser.add_argument(
-        "--threshold", type=_threshold, help="3.5 (healthy spreads), or 1ml or 0.1%% expected in a healthy scan"
+        "--threshold", type=_threshold, help="3.5 (z-score), or 1ml or 0.1%% of a healthy scan, expected on average"
     )
     parser.add_argument("--fast", action="store_true", help="fewer restorations, of fewer slices: quicker, less exact")
     parser.add_argument("--no-picture", action="store_true", help="do not draw STEM.png")

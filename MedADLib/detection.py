@@ -1,4 +1,4 @@
-"""The one entry: a scan and a model in, what is unusual out."""
+"""The one entry: a scan and a model in, its anomalies out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import __version__
 from .errors import InputError
 from .progress import Progress
 from .reference import HealthyReference
-from .regions import Region, find_regions
+from .regions import Region, find_regions, midline_of
 from .stopwatch import rounded
 from .threshold import Threshold
 from .volume import Volume
@@ -48,24 +48,24 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.seed < 0 or not 0 <= self.smallest_region_ml < 1e4:
-            raise InputError("the seed must not be negative and the smallest region must be 0 to 10000 ml")
+            raise InputError("the seed must not be negative and the smallest region must be 0 to 10000 mL")
 
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """What is unusual in a scan; every volume is on the scan's own grid.
+    """The anomalies of a scan; every volume is on the scan's own grid.
 
     Attributes:
         volume: The scan.
         mask: Examined region, uint8.
-        anomaly: float32, finite, in units of healthy spread, 0 outside the examined region and where the scan is
-            no more unusual than the healthy mean.
-        restored: What a healthy version would look like, in the scan's intensity units.
+        anomaly: float32, finite, z-scores (SD above the healthy mean), 0 outside the examined region and where the
+            scan does not exceed the healthy mean.
+        restored: The pseudo-healthy image, in the scan's intensity units.
         labels: int16, the number of the region of each voxel, 0 for none.
         regions: By rank.
         threshold: On the anomaly map.
         expected_false_positive_ml: Mean volume above the threshold in a healthy scan.
-        score: Sample score, larger = more unusual.
+        score: Sample score, larger = more anomalous.
         p_value: (1 + #{healthy ≥ score}) / (n + 1).
         healthy_count: n; no p-value is below 1 / (n + 1).
         reference: What the model's healthy scans scored; p-values and thresholds follow from it.
@@ -116,11 +116,11 @@ def detect(
             f"the model {model.name} is not calibrated", "Train it with calibration scans, or take another."
         )
     space = model.template
-    progress.stage(space.region, 0.0, 0.05, "finding what to examine")
+    progress.stage(space.region, 0.0, 0.05, "finding the part to examine")
     examined, how = space.examined(volume, settings.mask, progress)
-    progress.stage("preparation", 0.05, 0.3, "bringing the scan to the model's template")
+    progress.stage("preparation", 0.05, 0.3, "registering the scan to the template of the model")
     prepared = space.prepared(volume, examined, progress)
-    progress.stage("restoration", 0.3, 0.9, "imagining a healthy version")
+    progress.stage("restoration", 0.3, 0.9, "restoring the pseudo-healthy image")
     method, fast, speed = _method(model, settings.fast)
     restoration, device, notes = run_on(
         settings.device,
@@ -137,7 +137,10 @@ def detect(
     reference = calibration.read_by(fast)
     wanted = settings.threshold or reference.threshold
     threshold = reference.value_of(wanted)
-    labels, regions = find_regions(anomaly, threshold, reference.region_p_value, settings.smallest_region_ml)
+    mask = volume.with_array(examined.view(np.uint8), f"{volume.name}_mask")
+    labels, regions = find_regions(
+        anomaly, threshold, reference.region_p_value, settings.smallest_region_ml, midline_of(mask)
+    )
     progress.finish()
     provenance = {
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
@@ -158,7 +161,7 @@ def detect(
     }
     return Detection(
         volume,
-        volume.with_array(examined.view(np.uint8), f"{volume.name}_mask"),
+        mask,
         anomaly,
         restored,
         volume.with_array(labels, f"{volume.name}_regions"),

@@ -80,7 +80,7 @@ def inspect(
         stripped = is_skull_stripped(volume)
         tissue_ml = _tissue_ml(sample)
         if stripped and tissue_ml < 0.75 * SMALLEST_BRAIN_ML:
-            unfit = "; ".join([*doubts, f"it shows only {tissue_ml:.0f} ml, which is no brain"])
+            unfit = "; ".join([*doubts, f"it shows only {tissue_ml:.0f} mL, too little for a brain"])
             return InputReport((*lines, f"unfit: {unfit}"), "unfit", unfit)
         doubts += _extent_doubts(volume, stripped, tissue_ml)
         lines.append(_skull(stripped, bool(doubts)))
@@ -126,7 +126,7 @@ def _shape_unfit(volume: Volume, model: ModelSummary | None, single: bool, whole
         return f"a single slice, and {model.name} knows volumes; choose a 2-D model"
     whole_ml = volume.array.size * volume.voxel_ml
     if not single and not whole and whole_ml < SMALLEST_BRAIN_ML:
-        return f"its whole field of view has {whole_ml:.0f} ml, less than a brain. Is the voxel spacing in millimetres?"
+        return f"its whole field of view has {whole_ml:.0f} mL, less than a brain. Is the voxel spacing in millimetres?"
     return ""
 
 
@@ -192,7 +192,7 @@ def _extent_doubts(volume: Volume, stripped: bool, tissue_ml: float) -> Iterator
     if extent.min() < SHORTEST_BRAIN_MM:
         yield f"it covers only {extent.min():.0f} mm along one axis, so part of the brain is missing"
     elif stripped and tissue_ml < SMALL_BRAIN_ML:
-        yield f"it shows only {tissue_ml:.0f} ml, and a whole brain has 900 to 1700 ml"
+        yield f"it shows only {tissue_ml:.0f} mL, and a whole brain has 900 to 1700 mL"
     elif not stripped and tissue_ml > LARGEST_HEAD_ML:
         yield f"it shows {tissue_ml / 1000:.0f} litres, more than a head"
 

@@ -1,4 +1,4 @@
-"""The model card: what a model is for, what it learned from, and what it does not know."""
+"""The model card: purpose, limits, calibration and training data of a model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .disclosure import CALIBRATED_ON, CLAIM, PARTS, disclosure
 from .methods.papers import papers_of
 from .plane import FIELD_MM, PlaneTemplate
 from .postprocessing import reach_of
@@ -14,22 +15,22 @@ from .spaces import describe
 if TYPE_CHECKING:
     from .modelfile import Model
 
-# What a model file says of a later calibration, beside the split of its training.
-CALIBRATED_ON = "calibrated_on"
-PARTS = ("train", "validation", "calibration", "benchmark")
-# What else a model of each space takes for unusual.
-LOOKS_UNUSUAL = {
-    "brain": " or another way of cutting out the brain",
-    "plane": ", views or ways of cropping the picture",
+# What a model of each space marks as anomalous although it is healthy, besides other contrasts, ages and scanners.
+ALSO_MARKED = {
+    "brain": " or another brain extraction",
+    "plane": ", views or ways of cropping the image",
     "field": " or another field of view",
 }
 
 
 def model_card(model: Model) -> str:
-    """Markdown that says what a reader must know before trusting the model.
+    """Write the card of a model: purpose, limits and calibration first, data and method next, long lists last.
 
     Args:
         model: With method, template, calibration and the record of its training.
+
+    Returns:
+        Markdown. `modelstore.card` adds the results of a shipped model when it shows the card.
     """
     split, reference = model.training["split"], model.calibration.reference
     papers = papers_of(model.method, model.training["facts"])
@@ -37,56 +38,61 @@ def model_card(model: Model) -> str:
     lines = [
         f"# {model.name} {model.version}",
         "",
-        f"{model.description}. Learned from healthy scans only; it was never shown a lesion. **Not a medical device.**",
+        f"{model.description}. {CLAIM} **For research only. Not a medical device.**",
         "",
-        "## Data",
-        f"- Source: {model.training['data']}",
-        f"- Trained by: {model.authors}.",
-        *(f"- {part}: {len(split[part])} scans ({', '.join(split[part])})" for part in PARTS if split.get(part)),
-        "- No scan is in two parts.",
+        f"Input: {describe(model.template)}.",
+        "",
+        "## Limits",
+        f"- Other contrasts, ages, scanners{ALSO_MARKED[model.template.kind]} give high values without a lesion. "
+        "A run warns when a scan differs from the training data.",
+        f"- {reference.count} scans were used for the calibration, so no p-value is below {reference.smallest_p:.3f}. "
+        "For your own scanner, calibrate or train on your own healthy scans.",
         "",
         "## Calibration",
-        *_calibrated_on(model),
-        f"- {reference.count} held-out healthy scans; no p-value is below {reference.smallest_p:.3f}.",
-        f"- Largest anomaly value in each, in healthy spreads: {largest}.",
+        f"- {reference.count} held-out scans.",
+        f"- Largest anomaly value in each, in SD above the healthy mean: {largest}.",
         *_sizes(model),
         "",
+        "## Data",
+        *disclosure(model.training),
+        f"- Source: {model.training['data']}",
+        f"- Trained by: {model.authors}.",
+        "- No scan is in two parts.",
+        "",
         "## Method",
-        f"- Knows {describe(model.template)}.",
         f"- {model.method.name}: "
         + ", ".join(f"{key} = {value}" for key, value in vars(model.method.parameters).items()),
         *(f"- Paper: {paper}" for paper in papers),
+        f"- Random seed {model.training['seed']}.",
         f"- Training record: {model.training['facts']}",
-        f"- Seed {model.training['seed']}.",
         "",
-        "## Limits",
-        f"- Other contrasts, ages, scanners{LOOKS_UNUSUAL[model.template.kind]} look unusual; runs warn of it.",
-        "- With few calibration scans the p-values are coarse. For your own scanner, calibrate or train on your own "
-        "healthy scans.",
+        "## Scans",
+        *(f"- {part}: {len(split[part])} scans ({', '.join(split[part])})" for part in PARTS if split.get(part)),
+        *_calibrated_on(model),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _calibrated_on(model: Model) -> list[str]:
-    """What `medad calibrate` used, if that made the file."""
+    """List the scans that `medad calibrate` used, if it wrote the file."""
     if (later := model.training.get(CALIBRATED_ON)) is None:
         return []
-    return [f"- Scans of {later['data']}: {', '.join(later['scans'])}."]
+    return [f"- recalibrated on {len(later['scans'])} scans of {later['data']}: {', '.join(later['scans'])}"]
 
 
 def _sizes(model: Model) -> list[str]:
-    """Threshold and pooling: in ml and mm of a patient, or, of pictures, in shares of them and pixels."""
+    """Describe threshold and pooling, of volumes in mL and mm, of 2-D images in shares of the image and pixels."""
     pooling, reference = model.calibration.pooling, model.calibration.reference
     budget = reference.value_of(reference.threshold)
     above = reference.expected_false_positive_ml(budget)
     flat = isinstance(model.template, PlaneTemplate)
-    shown = f"{100 * above / reference.brain_ml:.2g} % of its pixels" if flat else f"{above:.2f} ml"
+    shown = f"{100 * above / reference.brain_ml:.2g} % of its pixels" if flat else f"{above:.2f} mL"
     lines = [
-        f"- Default threshold {reference.threshold}: {budget:.2f} healthy spreads, where a healthy scan shows "
-        f"{shown} on average.",
+        f"- Default threshold {reference.threshold}: {budget:.2f} SD above the healthy mean. Expected false positives: "
+        f"{shown} per healthy scan.",
     ]
     if (fast := model.calibration.fast) is not None:
-        lines.append(f"- In fast mode: {fast.reference.value_of(reference.threshold):.2f} healthy spreads.")
+        lines.append(f"- In fast mode: {fast.reference.value_of(reference.threshold):.2f} SD above the healthy mean.")
     if not flat:
         return [*lines, f"- Pooling: minimum over {pooling.minimum_mm:g} mm, mean over {pooling.average_mm:g} mm."]
     step = float(model.template.image.spacing[0])
@@ -94,6 +100,6 @@ def _sizes(model: Model) -> list[str]:
     return [
         *lines,
         f"- Pooling, in pixels of the model's grid: minimum over {minimum}, mean over {average:.3g}.",
-        "- Whatever spacing a picture has, its field of view is fitted into the model's grid, whose longer side counts "
-        f"as {FIELD_MM:g} mm and a pixel as {step:.3g} mm: pooling sizes in mm mean a share of the picture.",
+        "- The field of view of an image is fitted into the model's grid whatever its spacing. The longer side counts "
+        f"as {FIELD_MM:g} mm and a pixel as {step:.3g} mm, so pooling sizes in mm mean a share of the image.",
     ]

@@ -14,9 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import archive
+from .disclosure import disclosed, found_by
 from .entries import text_of
 from .errors import ModelError, OutputError
-from .manifest import CARD, NAME, SUFFIX, Manifest, check_files, manifest_of, naming
+from .manifest import CARD, MANIFEST, NAME, SUFFIX, Manifest, check_files, manifest_of, naming
 from .modelfile import find_model, list_models, model_folders
 from .modelsummary import ModelSummary, own_folder, summary_of
 
@@ -94,17 +95,22 @@ def remove(name: str) -> None:
 
 
 def card(name: str | os.PathLike) -> str:
-    """The model card, Markdown.
+    """Return the model card, with who the training subjects are and, of a shipped model, what it finds.
+
+    Returns:
+        Markdown.
 
     Raises:
         ModelError: If there is no such model, or its card cannot be shown.
     """
     path = find_model(name)
-    files = archive.read_archive(path, only=(CARD,))
+    files = archive.read_archive(path, only=(CARD, MANIFEST))
     with naming(path):
         if CARD not in files:
             raise ModelError(f"it has no {CARD}", "Get the model file again.")
-        return text_of(files, CARD)
+        manifest, text = manifest_of(files), text_of(files, CARD)
+    found = found_by(manifest.name, manifest.version) if _ships(path) else ""
+    return disclosed(text, manifest.training, found)
 
 
 def check_integrity(path: str | os.PathLike) -> ModelSummary:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,30 +14,32 @@ from .entries import TEXT_BYTES, from_json
 from .errors import ModelError
 from .manifest import MANIFEST, MethodEntry, manifest_of, naming
 
-# What each method does with a scan, for people who have not heard of it.
-METHODS_IN_WORDS = {
-    "atlas": "compares with an average of healthy scans",
-    "autoencoder": "redraws the scan from a summary of it",
-    "latent_restoration": "redraws what looks unlikely",
-    "vae": "redraws the scan from an uncertain summary of it",
-    "context_encoder": "fills holes from what is around them",
-    "cevae": "redraws the scan, trained to fill holes",
-    "vae_tv": "changes the scan until it looks likely",
-    "gmvae_tv": "changes the scan until it looks likely to one of several kinds of tissue",
-    "vae_gan": "redraws the scan so that a critic takes it for real",
-    "adversarial_autoencoder": "redraws the scan from a summary like those of healthy scans",
-    "f_anogan": "looks for the healthiest scan that is like it",
-    "fpi": "finds what looks pasted in",
-    "denoising": "takes away what looks like noise",
-    "implicit_field": "looks for the healthy brain that is most like it",
-    "morphaeus": "deforms a healthy picture until it fits",
-    "volume_restoration": "redraws what looks unlikely in the whole brain",
+# Of each method: a short title that differs in its first word, and what it does with a scan.
+METHODS = {
+    "atlas": ("Atlas", "compares each voxel with the mean and SD of healthy scans"),
+    "autoencoder": ("Autoencoder", "reconstructs the scan from a compressed code"),
+    "latent_restoration": ("Restoration", "resamples what is improbable in healthy scans, slice by slice"),
+    "vae": ("Variational autoencoder", "reconstructs the scan from a probabilistic code"),
+    "context_encoder": ("Context encoder", "reconstructs each part from its surroundings"),
+    "cevae": ("Context-encoding VAE", "reconstructs the scan, trained to fill masked parts"),
+    "vae_tv": ("VAE restoration", "changes the scan until it is probable, with total variation as a penalty"),
+    "gmvae_tv": ("Mixture VAE restoration", "changes the scan until it is probable in one of several classes"),
+    "vae_gan": ("VAE-GAN", "reconstructs the scan, trained against a discriminator"),
+    "adversarial_autoencoder": ("Adversarial autoencoder", "reconstructs the scan from a code as of healthy scans"),
+    "f_anogan": ("f-AnoGAN", "generates the healthy scan most similar to it"),
+    "fpi": ("Foreign patch interpolation", "segments what looks pasted in"),
+    "denoising": ("Denoising", "removes what looks like noise"),
+    "implicit_field": ("Implicit field", "fits the healthy brain most similar to it"),
+    "morphaeus": ("MorphAEus", "deforms a reconstruction until it fits"),
+    "volume_restoration": ("Whole-brain restoration", "resamples what is improbable in healthy scans, in 3-D"),
 }
+# Of the models that ship with MedAD, by method.
+NOTES = {"latent_restoration": "recommended", "atlas": "fastest"}
 
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """One line of the list of models; of a bad file nothing but its place, size and error is known.
+    """One line of the list of models; of a bad file nothing but its path, size and error is known.
 
     Attributes:
         name: The name to type: the file's stem.
@@ -64,12 +68,21 @@ class ModelSummary:
     own: bool = False
 
     @property
+    def title(self) -> str:
+        """A short name for lists: ``Restoration (recommended)``; of the user's own models, their name first."""
+        method = METHODS.get(self.method, ("",))[0]
+        if self.own or not method:
+            return f"{self.name} ({method})" if method else self.name
+        note = NOTES.get(self.method)
+        return f"{method} ({note})" if note else method
+
+    @property
     def purpose(self) -> str:
-        """What it is for, for people: ``T1-weighted MR of the brain (redraws what looks unlikely)``."""
+        """What it is for: ``T1-weighted MR of the brain (reconstructs the scan from a compressed code)``."""
         if not self.modality:
             return self.description
         shown = {"2-D": ", single slices", "3-D field": ", whole field of view"}.get(self.kind, "")
-        how = METHODS_IN_WORDS.get(self.method)
+        how = METHODS.get(self.method, ("", ""))[1]
         return f"{self.modality}{shown}{f' ({how})' if how else ''}"
 
     @property
@@ -77,6 +90,12 @@ class ModelSummary:
         """The model in a list on a console: fields parted by tabs."""
         facts = (self.name, self.version, self.method, self.error or self.purpose)
         return "\t".join((*facts, f"{self.size_bytes / 1e6:.1f} MB", self.created[:10]))
+
+
+def titles(models: Sequence[ModelSummary]) -> list[str]:
+    """The titles of models in one list; where two are the same, with the models' names."""
+    counts = Counter(model.title for model in models)
+    return [model.title if counts[model.title] == 1 else f"{model.title}, {model.name}" for model in models]
 
 
 def own_folder() -> Path:

@@ -1,9 +1,10 @@
 """The files of one detection: prepared aside, then put in place together, so that a folder never holds a part.
 
-`STEM_regions.tsv` has one row per region: rank (1 is the most unusual), label (its value in `STEM_regions.nii.gz`),
-volume_ml, peak and mean (in healthy spreads), p_value (how often a healthy scan holds such a peak), q_value
-(Benjamini-Hochberg over this scan's regions), the centroid in RAS mm, the box around it in RAS mm (voxel edges), and
-the same box in voxel indices along the file's axes, first voxel inside and first one beyond.
+`STEM_regions.tsv` has one row per region: rank (1 is the most anomalous), label (its value in `STEM_regions.nii.gz`),
+volume_ml, peak and mean (z-scores: SD above the healthy mean), p_value (how often a healthy scan holds such a peak),
+q_value (Benjamini-Hochberg over this scan's regions), the centroid in RAS mm, the box around it in RAS mm (voxel
+edges), the same box in voxel indices along the file's axes, first voxel inside and first one beyond, the position of
+the peak in RAS mm, and the side (R, L, bilateral; empty where no midline is known).
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ COLUMNS = (
     *("rank", "label", "volume_ml", "peak", "mean", "p_value", "q_value", "centroid_r", "centroid_a", "centroid_s"),
     *("box_r_min", "box_r_max", "box_a_min", "box_a_max", "box_s_min", "box_s_max"),
     *("voxel_x_start", "voxel_x_stop", "voxel_y_start", "voxel_y_stop", "voxel_z_start", "voxel_z_stop"),
+    *("peak_r", "peak_a", "peak_s", "side"),
 )
 GENERATOR = "MedAD"
 
@@ -184,6 +186,7 @@ def _table(detection: Detection) -> str:
         cells = [str(region.rank), str(region.label), *(f"{number:.6g}" for number in numbers)]
         cells += [f"{edge:.6g}" for edge in _box_ras(detection.volume, region)]
         cells += [str(int(index)) for index in region.bounding_box]
+        cells += [*(f"{mm:.6g}" for mm in region.peak_ras), region.side]
         lines.append("\t".join(cells))
     return "\n".join(lines) + "\n"
 

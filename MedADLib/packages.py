@@ -1,7 +1,8 @@
 """Which Python packages MedAD needs inside Slicer, what for, how large they are, and which of them are missing.
 
-Nothing is imported to find out: the metadata of what is installed says it in milliseconds. Slicer's own numpy and
-SimpleITK are taken as they are; whatever is installed must fit them, never the other way round.
+Nothing is imported to find out: the metadata of what is installed says it in milliseconds, and so does a package that
+an interrupted installation left incomplete. Slicer's own numpy and SimpleITK are taken as they are; whatever is
+installed must fit them, never the other way round.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import importlib
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import sysconfig
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from importlib import metadata, util
+from pathlib import Path
 from typing import NamedTuple
 
 from .errors import MedADError
@@ -20,6 +23,17 @@ from .errors import MedADError
 # Slicer's own packages, which an installation must leave as they are.
 SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "pydicom")
 EXTENSION = "PyTorch extension"
+# The folders that each package makes.
+FOLDERS = {
+    "torch": ("torch", "torchgen", "functorch"),
+    "safetensors": ("safetensors",),
+    "monai": ("monai",),
+    "deepbet": ("deepbet",),
+}
+# What no import can do without, in the list of a package's files, with its size there.
+_ESSENTIAL = re.compile(
+    r"^([^/,\"]+/(?:__init__|version)\.py|[^,\"]+\.(?:so(?:\.\d+)*|dylib|dll|pyd)),[^,]*,(\d*)$", re.MULTILINE
+)
 
 
 class InstallError(MedADError):
@@ -39,21 +53,100 @@ class Package(NamedTuple):
         purpose: What MedAD does with it, in words.
         size_mb: About how much it takes on disk.
         requirement: For pip; empty for the extension.
+        damage: What is wrong with the one that is there and has to be replaced, in words; empty if there is none.
     """
 
     name: str
     purpose: str
     size_mb: int
     requirement: str
+    damage: str = ""
+
+
+def site_packages() -> Path:
+    """The folder into which pip installs."""
+    return Path(sysconfig.get_path("purelib"))
 
 
 def installed_version(name: str) -> str | None:
     """The version of an installed package, without importing it; None where there is none."""
     importlib.invalidate_caches()
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
+    # An interrupted installation leaves a folder for metadata without any.
+    found = (each.version for each in metadata.distributions(name=name) if each.read_text("METADATA"))
+    return next(found, None)
+
+
+def damage(name: str, folder: Path | None = None) -> str:
+    """Find out what a package lacks after an installation that was interrupted, without importing it.
+
+    pip writes the files in the order of the wheel, most often metadata last, and removes nothing when it fails.
+
+    Args:
+        name: One of `FOLDERS`.
+        folder: Where packages are installed; None for that of this Python.
+
+    Returns:
+        What is missing, in words; empty if the package is intact or not there at all.
+    """
+    folder = folder or site_packages()
+    importlib.invalidate_caches()
+    found = list(metadata.distributions(name=name, path=[str(folder)]))
+    if not found:
+        return "its metadata is missing" if any((folder / each).is_dir() for each in FOLDERS[name]) else ""
+    problems = [_incomplete(each) for each in found]
+    return "" if "" in problems else problems[0]
+
+
+def _incomplete(found: metadata.Distribution) -> str:
+    if not found.read_text("METADATA"):
+        return "its metadata is missing"
+    record = found.read_text("RECORD")
+    if not record:
+        return "the list of its files is missing"
+    for name, size in _ESSENTIAL.findall(record):
+        file = Path(found.locate_file(name))
+        if not file.is_file():
+            return f"{name} is missing"
+        if size and file.stat().st_size < int(size):
+            return f"{name} is incomplete"
+    return ""
+
+
+def trace(name: str) -> str:
+    """Tell one installation of a package from every other: its version, and time and place of its first file."""
+    importlib.invalidate_caches()
+    for found in metadata.distributions(name=name):
+        if found.read_text("METADATA"):
+            first = Path(found.locate_file(f"{name}/__init__.py"))
+            return f"{found.version} {first.stat().st_mtime_ns if first.is_file() else 0} {first}"
+    return ""
+
+
+def remove(name: str, folder: Path | None = None) -> None:
+    """Delete a damaged package, because pip does not replace it.
+
+    pip takes a package with metadata for installed, and refuses to uninstall one without the list of its files.
+
+    Args:
+        name: One of `FOLDERS`.
+        folder: Where packages are installed; None for that of this Python.
+
+    Raises:
+        OSError: If a file is in use or may not be deleted; the folder that it is in stays as it was.
+    """
+    folder = folder or site_packages()
+    for path in list(_remains(name, folder)):
+        # As pip does: Windows renames no folder with a file in use, and Python finds no package of such a name.
+        renamed = path.with_name(f"~{path.name}")
+        shutil.rmtree(renamed, ignore_errors=True)
+        path.rename(renamed)
+        shutil.rmtree(renamed, ignore_errors=True)
+    importlib.invalidate_caches()
+
+
+def _remains(name: str, folder: Path) -> Iterator[Path]:
+    yield from (folder / each for each in FOLDERS[name] if (folder / each).is_dir())
+    yield from (path for path in folder.glob(f"{name}-*.dist-info") if path.is_dir())
 
 
 @dataclass(frozen=True)
@@ -66,6 +159,7 @@ class Computer:
         system: As `platform.system` says.
         machine: As `platform.machine` says.
         nvidia: Whether there is an NVIDIA driver; then PyTorch comes with CUDA.
+        damage: What a package lacks after an installation that was interrupted, in words; empty if nothing.
     """
 
     version: Callable[[str], str | None] = installed_version
@@ -73,11 +167,20 @@ class Computer:
     system: str = field(default_factory=platform.system)
     machine: str = field(default_factory=platform.machine)
     nvidia: bool = field(default_factory=lambda: shutil.which("nvidia-smi") is not None)
+    damage: Callable[[str], str] = damage
 
     @property
     def intel_mac(self) -> bool:
         """Whether this is macOS on x86-64, for which PyTorch ended with 2.2; Slicer under Rosetta counts."""
         return self.system == "Darwin" and self.machine == "x86_64"
+
+    def damaged(self) -> dict[str, str]:
+        """What is wrong with each package of ours that is there but incomplete, in words."""
+        return {name: problem for name in FOLDERS if (problem := self.damage(name))}
+
+    def without(self, names: Collection[str]) -> Computer:
+        """The same computer without some packages."""
+        return replace(self, version=lambda name: None if name in names else self.version(name))
 
 
 def needed(computer: Computer) -> list[Package]:
@@ -97,12 +200,18 @@ def needed(computer: Computer) -> list[Package]:
 
 
 def missing(computer: Computer) -> list[Package]:
-    """What is not there, or of a version that does not fit; the PyTorch extension first if PyTorch needs it.
+    """What is not there, damaged or of a version that does not fit; the PyTorch extension first if PyTorch needs it.
 
     Raises:
         InstallError: If no PyTorch fits this computer and Slicer.
     """
-    lacking = [package for package in needed(computer) if not satisfied(package.requirement, computer)]
+    damaged = computer.damaged()
+    computer = computer.without(damaged)
+    lacking = [
+        package._replace(damage=damaged.get(package.name, ""))
+        for package in needed(computer)
+        if not satisfied(package.requirement, computer)
+    ]
     if lacking and lacking[0].name == "torch" and not computer.importable("PyTorchUtils"):
         lacking.insert(0, Package(EXTENSION, "picks the build of PyTorch that fits this computer", 1, ""))
     return lacking
@@ -117,14 +226,9 @@ def satisfied(requirement: str, computer: Computer) -> bool:
     )
 
 
-def constraints(computer: Computer, but: str = "") -> str:
-    """A constraints file for pip that keeps Slicer's own packages, and PyTorch once it is there, as they are.
-
-    Args:
-        computer: Where.
-        but: A package that may change.
-    """
-    kept = {name: computer.version(name) for name in (*SLICERS_OWN, "torch") if name != but}
+def constraints(computer: Computer) -> str:
+    """A constraints file for pip that keeps Slicer's own packages, and PyTorch once it is there, as they are."""
+    kept = {name: computer.version(name) for name in (*SLICERS_OWN, "torch")}
     return "".join(f"{name}=={version}\n" for name, version in kept.items() if version)
 
 
@@ -132,15 +236,21 @@ def plan_text(packages: Iterable[Package]) -> str:
     """What the one dialog before an installation says: what, how large, why and where to."""
     packages = list(packages)
     # No columns: message boxes have proportional fonts.
-    rows = [f"• {package.name} ({size_text(package.size_mb)}): {package.purpose}" for package in packages]
+    rows = [f"• {each.name} ({size_text(each.size_mb)}): {each.purpose}" for each in packages]
+    damaged = [
+        f"The {each.name} that is there cannot be used ({each.damage}). It is deleted and installed again."
+        for each in packages
+        if each.damage
+    ]
     total = size_text(sum(package.size_mb for package in packages))
     lines = [
-        "MedAD needs these packages, which are not in Slicer yet:",
+        f"MedAD needs these packages, which are not in Slicer yet{' or damaged' if damaged else ''}:",
         "",
         *rows,
+        *(["", *damaged] if damaged else []),
         "",
         f"Together about {total} on disk. They are downloaded and installed into Slicer's own Python; this takes some "
-        "minutes, and Slicer may have to restart once. What Slicer has already stays as it is.",
+        "minutes, and Slicer may have to restart once. What else Slicer has stays as it is.",
         "Scans and results stay on this computer; nothing is uploaded.",
     ]
     return "\n".join(lines)
@@ -153,16 +263,24 @@ def size_text(size_mb: float) -> str:
 
 def _torch(computer: Computer) -> str:
     numpy_2 = not satisfied("numpy<2", computer) and computer.version("numpy") is not None
-    if not computer.intel_mac:
-        # Earlier ones cannot exchange arrays with numpy 2.
-        return "torch>=2.3" if numpy_2 else "torch>=2.2"
-    if numpy_2:
-        raise InstallError(
-            "MedAD cannot run in this Slicer for Intel Macs: the last PyTorch for them, 2.2, cannot work with the "
-            f"numpy {computer.version('numpy')} that Slicer has",
-            "Use a Slicer for Apple silicon, or another computer.",
-        )
-    return "torch>=2.2,<2.3"
+    if computer.intel_mac:
+        if numpy_2:
+            raise InstallError(
+                "MedAD cannot run in this Slicer for Intel Macs: the last PyTorch for them, 2.2, cannot work with the "
+                f"numpy {computer.version('numpy')} that Slicer has",
+                "Install PyTorch in the module PyTorch Utils (extension PyTorch), which also puts numpy 1 in place of "
+                "Slicer's; then restart Slicer and run again. Or use another computer.",
+            )
+        return "torch>=2.2,<2.3"
+    # Earlier ones cannot exchange arrays with numpy 2.
+    requirement = "torch>=2.3" if numpy_2 else "torch>=2.2"
+    if computer.system == "Windows" and not satisfied("torch>=2.13", computer):
+        # The wheel of torch 2.13 has licence files so deep in folders (167 letters) that in Slicer's site-packages
+        # their paths exceed the 260 letters of Windows, and pip stops half-way (issue 176 of light-the-torch, where
+        # 2.12 was installed instead). One that is there already has fitted. Those of 2.14.1 have 121 letters: lift
+        # this once that was tried in Slicer.
+        requirement += ",<2.13"
+    return requirement
 
 
 def _monai(computer: Computer) -> str:

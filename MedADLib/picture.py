@@ -1,4 +1,4 @@
-"""The picture of a result that a person can judge at a glance: scan, anomaly map and restored volume side by side.
+"""The figure of a result that a person can judge at a glance: scan, anomaly map and pseudo-healthy image in rows.
 
 Slices are shown in radiological convention, as the letters at their edges say: the patient's right on the left of
 the picture, and the face on the left in sagittal slices.
@@ -115,7 +115,7 @@ class Scene:
         return np.clip(np.round(xyz[::-1]).astype(int), 0, np.array(self.scan.array.shape) - 1)
 
     def focus(self, regions: tuple[Region, ...]) -> np.ndarray:
-        """The voxel (z, y, x) to show: the peak of the most unusual region, or the middle of the volume."""
+        """The voxel (z, y, x) to show: the peak of the most anomalous region, or the middle of the volume."""
         if not regions or not (self.labels == regions[0].label).any():
             return np.array(self.scan.array.shape) // 2
         hidden = np.where(self.labels == regions[0].label, self.anomaly, -np.inf)
@@ -194,9 +194,9 @@ def draw(detection: Detection, path: Path) -> None:
 
 
 def _draw_grid(page: Page, scene: Scene, focus: np.ndarray, widths: np.ndarray, height: float) -> None:
-    """Three planes through the focus beside each other; the scan, the anomaly map and the restored volume below."""
+    """Three planes through the focus beside each other: the scan, the anomaly map and the pseudo-healthy image."""
     ras = scene.scan.ras_from_voxels(focus[None])[0]
-    rows = (("scan", scene.scan.array), ("anomaly", scene.scan.array), ("restored", scene.restored))
+    rows = (("scan", scene.scan.array), ("anomaly map", scene.scan.array), ("pseudo-healthy", scene.restored))
     for column, plane in enumerate(PLANES):
         left = SIDE + widths[:column].sum()
         mm = ras[2 - plane.axis]
@@ -254,7 +254,7 @@ def _draw_bar(axes: Axes, scene: Scene) -> None:
     axes.yaxis.tick_right()
     axes.tick_params(colors=INK, labelsize=8)
     axes.axhline(scene.threshold, color="white", linewidth=1.5)
-    axes.set_title("healthy\nspreads", color=INK, fontsize=8)
+    axes.set_title("z-score\n(SD above\nhealthy\nmean)", color=INK, fontsize=8)
     axes.set_xlabel("line:\nthreshold", color=INK, fontsize=7)
     for spine in axes.spines.values():
         spine.set_color(INK)
@@ -263,11 +263,12 @@ def _draw_bar(axes: Axes, scene: Scene) -> None:
 def _draw_region(axes: Axes, scene: Scene, region: Region) -> None:
     """An axial close-up of one region with its rank, size and peak."""
     plane = PLANES[0]
-    place = scene.nearest(np.array(region.centroid_ras))
+    place = scene.nearest(np.array(region.peak_ras))
     step = scene.scan.spacing[::-1]
     _draw_slice(axes, scene, plane, int(place[0]), scene.scan.array, overlay=True)
     x, y = (place[2] + 0.5) * step[2], (place[1] + 0.5) * step[1]
     axes.set_xlim(x - STRIP_HALF_MM, x + STRIP_HALF_MM)
     axes.set_ylim(y + STRIP_HALF_MM, y - STRIP_HALF_MM)
-    caption = f"{region.rank}: {millilitres(region.volume_ml)}\npeak {region.peak:.3g}, q {region.q_value:.2g}"
+    side = f" {region.side}" if region.side else ""
+    caption = f"{region.rank}:{side} {millilitres(region.volume_ml)}\npeak {region.peak:.3g}, q {region.q_value:.2g}"
     axes.text(0.5, -0.04, caption, transform=axes.transAxes, ha="center", va="top", color=INK, fontsize=8)

@@ -51,6 +51,11 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "Install Slicer into a folder of your own, or start it once with the rights of an administrator.",
     ),
     (
+        r"uninstall-no-record-file|no RECORD file was found",
+        "an earlier installation of a package was interrupted, and pip cannot replace what is left of it",
+        "Delete the folders of the package that the log names from Slicer's site-packages, or install Slicer again.",
+    ),
+    (
         # Seen with light-the-torch 0.8.1, which knows pip 23.2 but not 24.0 and later.
         r"light_the_torch[\s\S]*(TypeError|ImportError|AttributeError)",
         "the PyTorch extension's installer (light-the-torch) does not work with this Slicer's pip",

@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from .detection import Detection
 
 KNOWN = ("model", "method", "seed", "settings", "device", "brain_mask", "input", "resemblance", "facts", "versions")
-TITLES = {"brain_mask": "examined part", "resemblance": "resemblance to the model's template", "facts": "restoration"}
+TITLES = {
+    "brain_mask": "examined part",
+    "resemblance": "similarity to the training data",
+    "facts": "restoration",
+    "smallest_region_ml": "smallest region listed (mL)",
+}
 
 
 def provenance_text(detection: Detection) -> str:

@@ -24,7 +24,7 @@ class RegionForest:
     """What `find_regions` finds in a map, much faster from the second threshold on.
 
     Args:
-        anomaly: Map of shape (Z, Y, X); larger is more unusual. It must not change.
+        anomaly: Map of shape (Z, Y, X); larger is more anomalous. It must not change.
         lowest: Smallest threshold that will be asked for; others work too, but slowly. It is raised where more than
             `MOST_VOXELS` voxels reach it.
     """
@@ -62,11 +62,15 @@ class RegionForest:
         self._higher, self._joined_at = _join(len(peaks), *passes)
 
     def find(
-        self, threshold: float, p_value: Callable[[float], float], min_ml: float = 0.05
+        self,
+        threshold: float,
+        p_value: Callable[[float], float],
+        min_ml: float = 0.05,
+        midline: float | None = None,
     ) -> tuple[np.ndarray, tuple[Region, ...]]:
         """As `find_regions` of the map; the labels are a new array each time."""
         if not threshold >= self.lowest:
-            return find_regions(self.anomaly, threshold, p_value, min_ml)
+            return find_regions(self.anomaly, threshold, p_value, min_ml, midline)
         # Untouched parts of zeros that the system hands out cost no time and no memory.
         labels = np.zeros(self.anomaly.array.shape, dtype=np.int16)
         above = np.flatnonzero(self._values >= threshold)
@@ -75,7 +79,8 @@ class RegionForest:
         joined = self._joined_at < len(above)
         region_of = _ends(np.where(joined, self._higher, np.arange(len(joined))))
         component = region_of[self._hill[above]]
-        return labels, number_regions(self.anomaly, self._inside[above], component, p_value, min_ml, labels)
+        inside = self._inside[above]
+        return labels, number_regions(self.anomaly, inside, component, p_value, min_ml, labels, midline)
 
     def _lookup(self, number: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
         """The numbers as a flat image with a border, past the last where there is none; their places; its steps."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,14 +13,20 @@ from .volume import Volume
 
 MOST_REGIONS = np.iinfo(np.int16).max
 TIE_DECIMALS = 3
+BILATERAL_SHARE = 0.2
+# A whole head is wider, one hemisphere is narrower.
+NARROWEST_HEAD_MM = 90.0
+
+
+Side = Literal["R", "L", "bilateral", ""]
 
 
 @dataclass(frozen=True)
 class Region:
-    """One connected part of the scan that is unusual.
+    """One connected anomalous part of the scan.
 
     Attributes:
-        rank: 1 for the most unusual region of the scan.
+        rank: 1 for the most anomalous region of the scan.
         label: Its value in the label map; equal to the rank.
         volume_ml: Its size in millilitres.
         peak: Largest anomaly value in it, in the units of the map.
@@ -28,6 +35,8 @@ class Region:
         q_value: The p-value corrected by Benjamini-Hochberg for the number of regions in this scan.
         centroid_ras: Mean position of its voxels, RAS mm.
         bounding_box: Voxel indices (x0, x1, y0, y1, z0, z1); starts are inside the region, stops are one beyond it.
+        peak_ras: Position of its largest value, RAS mm; a centroid may lie outside of its region, a peak does not.
+        side: See `side_of`; empty where no midline is known.
     """
 
     rank: int
@@ -39,22 +48,67 @@ class Region:
     q_value: float
     centroid_ras: tuple[float, float, float]
     bounding_box: tuple[int, int, int, int, int, int]
+    peak_ras: tuple[float, float, float]
+    side: Side = ""
+
+
+def side_of(right_share: float) -> Side:
+    """Return the side of a region from the share of its voxels to the right of the midline.
+
+    A region with at least a fifth of its voxels on each side is bilateral; any other region is on the side of most of
+    its voxels. The midline is that of the examined part, see `midline_of`: the origin of RAS coordinates need not lie
+    in the middle of a head.
+    """
+    if min(right_share, 1.0 - right_share) >= BILATERAL_SHARE:
+        return "bilateral"
+    return "R" if right_share > 0.5 else "L"
+
+
+def midline_of(mask: Volume) -> float | None:
+    """Return the R coordinate (mm) of the sagittal plane through the centroid of a mask.
+
+    Args:
+        mask: The examined part, nonzero inside, shape (Z, Y, X).
+
+    Returns:
+        None where the mask says nothing of a midline: it is empty, a single slice, or narrower than a head, as the
+        mask of one hemisphere is.
+    """
+    inside = mask.array != 0
+    box = bounding_slices(inside)
+    if box is None or 1 in mask.array.shape:
+        return None
+    across = int(np.abs(mask.affine[0, :3]).argmax())
+    extent = box[2 - across]
+    if (extent.stop - extent.start) * mask.spacing[across] < NARROWEST_HEAD_MM:
+        return None
+    inside = inside[box]
+    counts = [inside.sum(axis=axes, dtype=np.int64) for axes in ((0, 1), (0, 2), (1, 2))]
+    centre = [
+        part.start + float(np.average(np.arange(len(count)), weights=count)) for part, count in zip(box[::-1], counts)
+    ]
+    return float(mask.affine[0] @ [*centre, 1.0])
 
 
 def find_regions(
-    anomaly: Volume, threshold: float, p_value: Callable[[float], float], min_ml: float = 0.05
+    anomaly: Volume,
+    threshold: float,
+    p_value: Callable[[float], float],
+    min_ml: float = 0.05,
+    midline: float | None = None,
 ) -> tuple[np.ndarray, tuple[Region, ...]]:
     """Connected regions of an anomaly map, ranked by peak, then by volume, then from head to foot.
 
     A voxel is part of a region if its value is positive and at or above the threshold; voxels that touch by a face,
     an edge or a corner belong together. Should there be more regions than an int16 label map can number, the most
-    unusual 32767 are kept.
+    anomalous 32767 are kept.
 
     Args:
-        anomaly: Map of shape (Z, Y, X); larger is more unusual.
+        anomaly: Map of shape (Z, Y, X); larger is more anomalous.
         threshold: Smallest value that counts, in the units of the map.
         p_value: Gives the p-value of a region with this peak.
         min_ml: Regions of a smaller volume (ml) are dropped.
+        midline: R coordinate (mm) that parts left from right, see `midline_of`; None leaves the sides empty.
 
     Returns:
         Labels of shape (Z, Y, X), int16, 0 outside the regions and the rank inside, and the regions sorted by rank.
@@ -75,7 +129,7 @@ def find_regions(
     places = np.unravel_index(in_box, component.shape)
     shifted = [index + part.start for index, part in zip(places, box)]
     inside = np.ravel_multi_index(shifted, anomaly.array.shape)
-    regions = number_regions(anomaly, inside, component.ravel()[in_box], p_value, min_ml, labels)
+    regions = number_regions(anomaly, inside, component.ravel()[in_box], p_value, min_ml, labels, midline)
     return labels, regions
 
 
@@ -86,6 +140,7 @@ def number_regions(
     p_value: Callable[[float], float],
     min_ml: float,
     labels: np.ndarray,
+    midline: float | None = None,
 ) -> tuple[Region, ...]:
     """Rank the components that are large enough and write their ranks into a label map.
 
@@ -96,6 +151,7 @@ def number_regions(
         p_value: Gives the p-value of a peak.
         min_ml: Components of a smaller volume (ml) are dropped.
         labels: Zeros, int16, of the map's shape; filled.
+        midline: As `find_regions` takes it.
 
     Returns:
         The regions sorted by rank.
@@ -106,7 +162,7 @@ def number_regions(
         return ()
     voxels = kept[component]
     inside, number = inside[voxels], (np.cumsum(kept) - 1)[component[voxels]]
-    regions, rank = _measure(anomaly, inside, number, count[kept], p_value)
+    regions, rank = _measure(anomaly, inside, number, count[kept], p_value, midline)
     rank[rank > MOST_REGIONS] = 0
     labels.ravel()[inside] = rank.astype(np.int16)[number]
     return regions
@@ -154,6 +210,7 @@ def _measure(
     region: np.ndarray,
     count: np.ndarray,
     p_value: Callable[[float], float],
+    midline: float | None,
 ) -> tuple[tuple[Region, ...], np.ndarray]:
     """Measure all regions in one pass over their voxels.
 
@@ -163,6 +220,7 @@ def _measure(
         region: Which region each belongs to, 0-based, shape (N,).
         count: Voxels per region, shape (K,).
         p_value: Gives the p-value of a peak.
+        midline: As `find_regions` takes it.
 
     Returns:
         The regions sorted by rank, at most `MOST_REGIONS`, and the rank of each region, shape (K,).
@@ -176,10 +234,16 @@ def _measure(
     peak = np.maximum.reduceat(values, first)
     mean = np.add.reduceat(values, first) / count
     centre, low, high = (np.empty((len(count), 3)) for _ in range(3))
-    for axis, index in enumerate(np.unravel_index(inside, anomaly.array.shape)):
+    indices = np.unravel_index(inside, anomaly.array.shape)
+    for axis, index in enumerate(indices):
         centre[:, axis] = np.add.reduceat(index, first) / count
         low[:, axis], high[:, axis] = np.minimum.reduceat(index, first), np.maximum.reduceat(index, first) + 1
     centre_ras = anomaly.ras_from_voxels(centre)
+    peak_ras = _peaks(anomaly, indices, values == np.repeat(peak, count), region[grouped])
+    sides = [""] * len(count)
+    if midline is not None:
+        to_right = sum(step * index for step, index in zip(anomaly.affine[0, 2::-1], indices)) + anomaly.affine[0, 3]
+        sides = [side_of(share) for share in (np.add.reduceat(to_right > midline, first, dtype=float) / count).tolist()]
 
     # Equal peaks and volumes are told apart by place in space, so that ranks do not depend on the order of the axes,
     # which Slicer turns when it loads a left-handed grid.
@@ -201,7 +265,28 @@ def _measure(
             q_value=float(q_values[k]),
             centroid_ras=tuple(centre_ras[k].tolist()),
             bounding_box=tuple(int(edge) for axis in (2, 1, 0) for edge in (low[k, axis], high[k, axis])),
+            peak_ras=tuple(peak_ras[k].tolist()),
+            side=sides[k],
         )
         for place, k in enumerate(order[:MOST_REGIONS], start=1)
     )
     return regions, rank
+
+
+def _peaks(anomaly: Volume, indices: tuple[np.ndarray, ...], highest: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Return the RAS mm of the largest value in each region, shape (K, 3); of equal values that in their middle.
+
+    Args:
+        anomaly: The whole map.
+        indices: Array indices (z, y, x) of the regions' voxels, each of shape (N,), grouped by region.
+        highest: Which voxels have the largest value of their region, shape (N,).
+        region: Which region each voxel belongs to, shape (N,).
+    """
+    ras, region = anomaly.ras_from_voxels(np.stack([index[highest] for index in indices], axis=1)), region[highest]
+    _, first, count = np.unique(region, return_index=True, return_counts=True)
+    middle = np.add.reduceat(ras, first) / count[:, None]
+    away = np.round(np.linalg.norm(ras - np.repeat(middle, count, axis=0), axis=1), TIE_DECIMALS)
+    # Of equal distances that which comes first in space, as with ranks.
+    right, front, up = -np.round(ras, TIE_DECIMALS).T
+    order = np.lexsort((right, front, up, away, region))
+    return ras[order][first]

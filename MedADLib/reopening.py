@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from .named_scan import in_file, named_scan
 from .outputs import GENERATOR
 from .reading import read_image
 from .reference import HealthyReference
-from .regions import Region
+from .regions import Region, Side
 from .volume import IMAGE_SUFFIXES, Volume
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ OWN_FACTS = {
     "rejected",
     "names",
 }
+ADDED = {"peak_ras", "side"}
 LARGEST_FACTS = 64 << 20
 
 
@@ -125,7 +126,7 @@ def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | 
         examined = (maps["restored"].array != volume.array) | (maps["anomaly"].array > 0) | (labels > 0)
     facts = stored.facts
     try:
-        regions = tuple(region_of(values) for values in facts["regions"])
+        regions = tuple(region_of(values, maps["anomaly"]) for values in facts["regions"])
         # A reader may have rejected some, so ranks need not be without gaps.
         if set(np.unique(labels).tolist()) != {0, *(region.label for region in regions)}:
             raise ValueError("its regions do not fit its labels")
@@ -192,13 +193,19 @@ def _scan_facts(stored: StoredResult) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def region_of(values: dict[str, Any]) -> Region:
+def region_of(values: dict[str, Any], anomaly: Volume) -> Region:
     """A region as `dataclasses.asdict` wrote it.
+
+    Args:
+        values: By field. Earlier versions wrote neither the position of the peak, which is then looked up, nor the
+            side, which stays empty.
+        anomaly: The map that the region lies in.
 
     Raises:
         ValueError: If something is missing or no number, or, for some damages, TypeError or KeyError.
     """
-    if set(values) != {field.name for field in fields(Region)}:
+    names = {field.name for field in fields(Region)}
+    if not names - ADDED <= set(values) <= names:
         raise ValueError("a region is incomplete")
     whole = {name: int(finite_number(values[name], name)) for name in ("rank", "label")}
     centre = tuple(finite_number(value, "centroid_ras") for value in values["centroid_ras"])
@@ -206,7 +213,24 @@ def region_of(values: dict[str, Any]) -> Region:
     if len(centre) != 3 or len(box) != 6:
         raise ValueError("a region has no place")
     numbers = {name: finite_number(values[name], name) for name in ("volume_ml", "peak", "mean", "p_value", "q_value")}
-    return Region(**whole, **numbers, centroid_ras=centre, bounding_box=box)
+    if "peak_ras" in values:
+        peak = tuple(finite_number(value, "peak_ras") for value in values["peak_ras"])
+    else:
+        peak = _peak_in(anomaly, box, numbers["peak"])
+    side = values.get("side", "")
+    if len(peak) != 3 or side not in get_args(Side):
+        raise ValueError("a region has no peak or no side")
+    return Region(**whole, **numbers, centroid_ras=centre, bounding_box=box, peak_ras=peak, side=side)
+
+
+def _peak_in(anomaly: Volume, box: tuple[int, ...], peak: float) -> tuple[float, ...]:
+    """The RAS mm of the voxel in a region's box that has its peak value."""
+    x0, x1, y0, y1, z0, z1 = box
+    values = anomaly.array[z0:z1, y0:y1, x0:x1]
+    if not values.size:
+        raise ValueError("a region lies outside of its map")
+    voxel = np.unravel_index(np.abs(values - peak).argmin(), values.shape) + np.array((z0, y0, x0))
+    return tuple(anomaly.ras_from_voxels(voxel[None])[0].tolist())
 
 
 def _provenance(facts: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def reopen_decided(
     """
     detection = reopen(stored, scan, progress)
     try:
-        rejected = [region_of(values) for values in stored.facts.get("rejected", ())]
+        rejected = [region_of(values, detection.anomaly) for values in stored.facts.get("rejected", ())]
         names = _names(stored.facts.get("names", {}))
         detection = _with_rejected(detection, rejected)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""A result in words, for the console and the picture."""
+"""A result in words, for the panel, the browser view, the console and the figure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .detection import Detection
+    from .regions import Region
 
+# Contained in every warning that a scan is out of distribution; results of earlier versions have no code for it.
+OUT_OF_DISTRIBUTION = "unlike the model's training data"
+UNIT = "SD above the healthy mean"
 DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 
 
@@ -26,16 +30,21 @@ def verdict(detection: Detection) -> str:
 def panel_verdict(detection: Detection) -> str:
     """The result in one line for a reader who has not heard of scores.
 
-    For example, ``More unusual than 5 of 5 healthy scans; 3 regions; smallest possible p is 0.17``. Healthy scans that
-    score just as high count as no less unusual. Without a region, what the largest value is takes the regions' place.
+    For example, ``More anomalous than 5 of 5 healthy scans; 3 regions; smallest possible p is 0.17``. Healthy scans
+    with the same score count as no less anomalous. Without a region, the largest z-score takes the regions' place.
     """
     scores = detection.reference.sample_scores
     below, count = int((scores < detection.score).sum()), len(scores)
     healthy = f"{below} of {count} healthy scan{'' if count == 1 else 's'}"
-    whole = f"More unusual than {healthy}" if below else f"No more unusual than any of {count} healthy scans"
+    whole = f"More anomalous than {healthy}" if below else f"No more anomalous than any of {count} healthy scans"
     if count == 1 and not below:
-        whole = "No more unusual than the one healthy scan"
+        whole = "No more anomalous than the one healthy scan"
     return f"{whole}; {_regions_in_words(detection)}; smallest possible p is {detection.reference.smallest_p:.2g}"
+
+
+def out_of_distribution(detection: Detection) -> str:
+    """Return the warning that the scan is unlike the training data; empty if there is none."""
+    return next((text for text in detection.warnings if OUT_OF_DISTRIBUTION in text), "")
 
 
 def _regions_in_words(detection: Detection) -> str:
@@ -43,15 +52,15 @@ def _regions_in_words(detection: Detection) -> str:
     if found:
         return "1 region" if found == 1 else f"{found} regions"
     largest = float(detection.anomaly.array.max(initial=0.0))
-    threshold = f"the threshold of {detection.threshold:.3g}"
+    threshold = f"a z-score of {detection.threshold:.3g}"
     if largest >= detection.threshold and largest > 0:
-        return f"only specks above {threshold} healthy spreads, each too small to be listed"
-    return f"no region above {threshold}, the largest value is {largest:.3g} healthy spreads"
+        return f"only specks above {threshold}, each too small to be listed"
+    return f"no region above {threshold}, the largest z-score is {largest:.3g}"
 
 
 def millilitres(volume: float) -> str:
-    """A volume in ml, to three digits."""
-    return f"{volume:.0f} ml" if volume >= 100 else f"{volume:.3g} ml"
+    """A volume in mL, to three digits."""
+    return f"{volume:.0f} mL" if volume >= 100 else f"{volume:.3g} mL"
 
 
 def place(ras: Sequence[float]) -> str:
@@ -65,11 +74,17 @@ def short_place(ras: Sequence[float]) -> str:
     return ", ".join(f"{letter} {abs(mm):.0f}" for letter, mm in zip(letters, ras))
 
 
+def location(region: Region) -> str:
+    """Side and peak of a region as, for example, ``R, peak at 23 mm right, 40 mm posterior, 5 mm superior``."""
+    peak = f"peak at {place(region.peak_ras)}"
+    return f"{region.side}, {peak}" if region.side else peak
+
+
 def count_of_regions(detection: Detection) -> str:
     """How many regions there are, their volume, and above which threshold."""
     expected = detection.expected_false_positive_ml
-    passed = f"{expected:.2g} ml of a healthy scan pass it"
-    threshold = f"the threshold of {detection.threshold:.3g} healthy spreads ({passed})"
+    passed = f"{UNIT}; expected false positives: {expected:.2g} mL per healthy scan"
+    threshold = f"a z-score of {detection.threshold:.3g} ({passed})"
     if not detection.regions:
         return f"no region above {threshold}"
     total = sum(region.volume_ml for region in detection.regions)
@@ -78,9 +93,9 @@ def count_of_regions(detection: Detection) -> str:
 
 
 def top_regions(detection: Detection, most: int = 5) -> list[str]:
-    """One line for each of the most unusual regions."""
+    """One line for each of the most anomalous regions."""
     return [
-        f"{region.rank}. {millilitres(region.volume_ml)}, peak {region.peak:.3g}, p = {region.p_value:.2g}, "
-        f"q = {region.q_value:.2g}, {place(region.centroid_ras)}"
+        f"{region.rank}. {millilitres(region.volume_ml)}, peak z-score {region.peak:.3g}, p = {region.p_value:.2g}, "
+        f"q = {region.q_value:.2g}, {location(region)}"
         for region in detection.regions[:most]
     ]

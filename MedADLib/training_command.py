@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .errors import InputError
 from .manifest import NAME
 from .model_place import place_for_model
-from .modelsummary import METHODS_IN_WORDS
+from .modelsummary import METHODS
 from .staging import writable_folder
 from .threshold import Threshold
 from .training_config import add_choices, settled, useless
@@ -41,7 +41,7 @@ ROOM_FOR_WEIGHTS = 1e9
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad train``."""
-    parser.add_argument("method", choices=tuple(METHODS_IN_WORDS), help="what to train")
+    parser.add_argument("method", choices=tuple(METHODS), help="what to train")
     add_choices(parser)
 
 

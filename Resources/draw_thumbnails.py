@@ -1,6 +1,6 @@
-"""Draws the thumbnails of the sample data: an axial slice as a T1 scan shows it, without and with a tumour.
+"""Draw the thumbnail of the sample data: an axial slice of a head in T1-weighted MRI.
 
-Schematic, so that no picture of a person is needed. Run `python Resources/draw_thumbnails.py` to write them to
+Schematic, so that no image of a person is needed. Run `python Resources/draw_thumbnails.py` to write it to
 MedAD/Resources/Icons.
 """
 
@@ -13,15 +13,11 @@ from PIL import Image
 
 WIDTH, HEIGHT, SUPERSAMPLING = 192, 128, 4
 FOLDER = "MedAD/Resources/Icons"
-AIR, SKIN, BONE, FLUID, GREY, WHITE, ENHANCED, DEAD = 8, 205, 28, 45, 118, 172, 250, 70
+AIR, SKIN, BONE, FLUID, GREY, WHITE = 8, 205, 28, 45, 118, 172
 
 
-def draw_slice(tumour: bool) -> np.ndarray:
-    """The pixels of one thumbnail, (128, 192) uint8, the same on every machine.
-
-    Args:
-        tumour: Whether there is one, with the bright rim that a contrast agent gives.
-    """
+def draw_slice() -> np.ndarray:
+    """Return the pixels of the thumbnail, (128, 192) uint8, the same on every machine."""
     rows, columns = HEIGHT * SUPERSAMPLING, WIDTH * SUPERSAMPLING
     y = 1 - (np.arange(rows)[:, None] + 0.5) / rows * 2
     x = ((np.arange(columns)[None, :] + 0.5) / columns * 2 - 1) * WIDTH / HEIGHT
@@ -36,18 +32,13 @@ def draw_slice(tumour: bool) -> np.ndarray:
     picture[(radius < 0.68 + 2.6 * folds) & (np.abs(x) > 0.030)] = WHITE
     picture[_ellipse(np.abs(x), y, (0.22, 0.05), (0.075, 0.17))] = GREY
     picture[_ellipse(np.abs(x) - 0.16 * np.abs(y), y, (0.055, 0.02), (0.045, 0.30))] = FLUID
-    if tumour:
-        centre = (0.36, 0.30)
-        picture[_ellipse(x, y, centre, (0.25, 0.28)) & cortex] = GREY * 0.8
-        picture[_ellipse(x, y, centre, (0.17, 0.19))] = ENHANCED
-        picture[_ellipse(x, y, (0.37, 0.29), (0.11, 0.13))] = DEAD
     blocks = picture.reshape(HEIGHT, SUPERSAMPLING, WIDTH, SUPERSAMPLING)
     return np.round(blocks.mean(axis=(1, 3))).astype(np.uint8)
 
 
 def draw_all() -> dict[str, np.ndarray]:
-    """The thumbnails by file name."""
-    return {"SampleHead.png": draw_slice(tumour=False), "SampleTumour.png": draw_slice(tumour=True)}
+    """Return the thumbnails by file name."""
+    return {"SampleHead.png": draw_slice()}
 
 
 def _ellipse(x: np.ndarray, y: np.ndarray, centre: tuple[float, float], half: tuple[float, float]) -> np.ndarray:
@@ -55,7 +46,7 @@ def _ellipse(x: np.ndarray, y: np.ndarray, centre: tuple[float, float], half: tu
 
 
 def main() -> None:
-    """Writes the thumbnails."""
+    """Write the thumbnails."""
     folder = Path(__file__).resolve().parent.parent / FOLDER
     for name, pixels in draw_all().items():
         Image.fromarray(pixels).save(folder / name, optimize=True)

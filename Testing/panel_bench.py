@@ -80,7 +80,7 @@ class InlineClient:
             smallest_region_ml=job.settings["smallest_region_ml"],
             fast=job.settings["fast"],
         )
-        listener.progress("restoration", 0.5, "imagining a healthy version")
+        listener.progress("restoration", 0.5, "restoring")
         Path(job.output).mkdir()
         write_exchange(two_blobs(read_volume(job.input), settings, job.model), Path(job.output))
         listener.done(job.output, 0.1)

@@ -31,7 +31,7 @@ def detect(volume, model, settings, progress):
     progress.stage("preparation", 0.0, 0.2, "aligning to the model's template")
     if behaviour == "fail":
         raise InputError("the scan has a skull, and brain extraction needs deepbet", "Give a brain mask.")
-    progress.stage("restoration", 0.2, 0.9, "imagining a healthy version")
+    progress.stage("restoration", 0.2, 0.9, "restoring the pseudo-healthy image")
     for step in range(STEPS if behaviour == "slow" else 4):
         progress.update(step / STEPS, f"slice {step + 1} of {STEPS}")
         time.sleep(MINUTE / STEPS if behaviour == "slow" else 0.01)

@@ -1,6 +1,6 @@
 """What Slicer's extension index checks before it takes an extension, as far as it can be checked before publishing.
 
-The rules are written down from the index's own checks and its schema 1.0.1; docs/extension-submission.md lists them all
+The rules are written down from the index's own checks and its schema 1.0.2; docs/extension-submission.md lists them all
 with their state. What test_packaging.py, test_imports.py and test_repository.py check is not repeated here.
 """
 
@@ -17,13 +17,14 @@ from source_code import ROOT, imported_on_loading, imports, library_files, synta
 
 ENTRY = ROOT / "docs" / "MedAD.json"
 SCHEMA = (
-    "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/slicer-extension-catalog-entry-schema-v1.0.1.json#"
+    "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/slicer-extension-catalog-entry-schema-v1.0.2.json#"
 )
 REQUIRED = {"$schema": str, "category": str, "scm_url": str}
 OPTIONAL = {
     "scm_revision": str,
     "scm_type": str,
     "build_dependencies": list,
+    "dicom_support_rule": str,
     "build_subdirectory": str,
     "enabled": bool,
     "tier": int,
@@ -45,6 +46,21 @@ HARMLESS = {
 SENDS = {"requests", "urllib3", "httpx", "aiohttp", "ftplib", "smtplib", "urllib.request", "http.client"}
 
 
+MR_IMAGE, ENHANCED_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1"
+# Comparisons of the two attributes that Slicer documents, joined by and/or: rule-engine reads them as Python does.
+RULE_NODES = (ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.Compare, ast.Eq, ast.Name, ast.Load, ast.Constant)
+
+
+def suggests(rule, modality, sop_class):
+    """Whether the rule suggests MedAD for a DICOM object; ValueError or SyntaxError if it is no rule."""
+    tree = ast.parse(rule, mode="eval")
+    attributes = {"Modality": modality, "SOPClassUID": sop_class}
+    for node in ast.walk(tree):
+        if not isinstance(node, RULE_NODES) or (isinstance(node, ast.Name) and node.id not in attributes):
+            raise ValueError(ast.dump(node))
+    return eval(compile(tree, "rule", "eval"), {"__builtins__": {}}, attributes)
+
+
 def entry_problems(entry):
     """What is wrong with a catalogue entry by the schema and by the index's checks of it."""
     fields = REQUIRED | OPTIONAL
@@ -61,7 +77,11 @@ def entry_problems(entry):
         yield "the repository is no https address of one called Slicer…"
     if entry.get("scm_type", "git") not in ("git", "local"):
         yield "scm_type"
-    # The schema has had two forms of this rule, 1 to 5 and 1, 3 or 5; these fit both.
+    try:
+        suggests(str(entry.get("dicom_support_rule")), "MR", MR_IMAGE)
+    except (SyntaxError, ValueError):
+        yield "dicom_support_rule"
+    # The schema takes 1 to 5; the index knows 1, 3 and 5.
     if entry.get("tier", 1) not in (1, 3, 5):
         yield "tier"
     if not all(isinstance(each, str) and each for each in entry.get("build_dependencies", [])):
@@ -94,7 +114,7 @@ def test_the_entry_is_valid(entry):
 @pytest.mark.parametrize(
     "change",
     [
-        {"$schema": SCHEMA.replace("1.0.1", "1.0.0")},
+        {"$schema": SCHEMA.replace("1.0.2", "1.0.1")},
         {"$schema": None},
         {"category": "Detection"},
         {"category": ["Segmentation"]},
@@ -107,6 +127,10 @@ def test_the_entry_is_valid(entry):
         {"scm_type": "svn"},
         {"build_dependencies": "PyTorch"},
         {"build_dependencies": [""]},
+        {"dicom_support_rule": ["MR"]},
+        {"dicom_support_rule": "Modality = 'MR'"},
+        {"dicom_support_rule": "BodyPartExamined == 'HEAD'"},
+        {"keywords": "belongs into CMakeLists.txt"},
         {"description": "not in the schema"},
     ],
     ids=str,
@@ -118,6 +142,21 @@ def test_a_planted_error_in_the_entry_is_found(entry, change):
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_missing_field_of_the_entry_is_found(entry, name):
     assert list(entry_problems({key: value for key, value in entry.items() if key != name})) != []
+
+
+def test_the_rule_suggests_medad_for_images_of_mr_and_nothing_else(entry):
+    rule = entry["dicom_support_rule"]
+    assert suggests(rule, "MR", MR_IMAGE) and suggests(rule, "MR", ENHANCED_MR_IMAGE)
+    spectroscopy, ct, segmentation = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("4.2", "2", "66.4"))
+    others = [("MR", spectroscopy), ("CT", ct), ("SEG", segmentation)]
+    assert [other for other in others if suggests(rule, *other)] == []
+
+
+def test_keywords_are_single_words():
+    """Slicer joins and parts them at spaces; semicolons would part them in CMake."""
+    words = setting("KEYWORDS").split(" ")
+    assert len(words) == len(set(words)) >= 5 and all(re.fullmatch(r"[A-Za-z0-9-]+", word) for word in words)
+    assert {"anomaly", "brain", "MRI"} <= set(words)
 
 
 def test_entry_project_module_and_repository_have_one_name(entry):

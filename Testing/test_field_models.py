@@ -54,9 +54,9 @@ def test_medad_says_what_it_chose_and_why(joints, tmp_path, capsys):
 def test_the_model_says_what_it_knows(model, joints):
     assert model.template.kind == "field" and model.modality == "3-D scans"
     assert str(model.calibration.reference.threshold) == "0.1%" and model.calibration.reference.count == 3
-    assert "Knows volumes of 32 x 32 x 22 voxels" in model.card
+    assert "Input: volumes of 32 x 32 x 22 voxels" in model.card
     summary = verify_model(joints / "joint-ae.medad")
-    assert summary.kind == "3-D field" and "3-D scans, whole field of view (redraws" in summary.purpose
+    assert summary.kind == "3-D field" and "3-D scans, whole field of view (reconstructs" in summary.purpose
 
 
 def test_pooling_is_as_small_as_the_field_of_view(model, joints, tmp_path):

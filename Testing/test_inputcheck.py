@@ -79,12 +79,12 @@ def test_what_a_run_would_refuse_is_unfit():
         array[5, 5, 5] = value
         assert "no numbers" in unfit(volume.with_array(array))
     assert unfit(Volume(np.zeros((0, 5, 5), np.float32), np.eye(4))) == "it has no voxels"
-    assert "27 ml, less than a brain. Is the voxel spacing in mill" in unfit(
+    assert "27 mL, less than a brain. Is the voxel spacing in mill" in unfit(
         Volume(np.random.default_rng(0).random((30, 30, 30)), np.eye(4))
     )
     small = np.zeros((80, 80, 80), np.float32)
     small[30:50, 30:50, 30:50] = np.random.default_rng(0).random((20, 20, 20)) + 1
-    assert "only 27 ml, which is no brain" in unfit(Volume(small, np.diag([1.5, 1.5, 1.5, 1.0])))
+    assert "only 27 mL, too little for a brain" in unfit(Volume(small, np.diag([1.5, 1.5, 1.5, 1.0])))
 
 
 def test_a_time_series_is_no_volume_at_all():
@@ -137,7 +137,7 @@ def test_parts_of_a_brain_thick_slices_and_too_much_memory_are_doubtful(monkeypa
     thick = Volume(volume.array[::3], volume.affine @ np.diag([1, 1, 3, 1]))
     assert doubt(thick) == "its slices are 9.0 mm thick, and what is thinner may be missed"
     tiny = Volume(volume.array, np.diag([2.0, 2.0, 2.0, 1.0]))
-    assert "shows only" in doubt(tiny) and "whole brain has 900 to 1700 ml" in doubt(tiny)
+    assert "shows only" in doubt(tiny) and "whole brain has 900 to 1700 mL" in doubt(tiny)
     large = Volume(head()[0].array, np.diag([6.0, 6.0, 6.0, 1.0]))
     assert "more than a head" in doubt(large) and inspect(large, T1).lines[1] == "not skull-stripped"
     monkeypatch.setattr(inputcheck, "_installed_memory_gb", lambda: 1.1)
@@ -164,7 +164,7 @@ EXPECTED = {
     "dicom_mr_papaya": ("doubtful", "slices are 7.0 mm thick"),
     "body_totalsegmentator/example_ct.nii.gz": ("doubtful", "those of a CT"),
     "body_totalsegmentator/example_mr_sm.nii.gz": ("doubtful", "covers only 60 mm"),
-    "healthy_hippocampus_msd/images/hippocampus_001.nii.gz": ("unfit", "field of view has 62 ml"),
+    "healthy_hippocampus_msd/images/hippocampus_001.nii.gz": ("unfit", "field of view has 62 mL"),
 }
 
 

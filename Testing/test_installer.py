@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,11 +29,16 @@ class World:
         self.extension, self.system = extension, system
         self.calls, self.log, self.loaded, self.torch_version = [], [], set(), "2.9.1+cu128"
         self.says, self.fails, self.changes = {}, {}, {}
+        self.damage, self.settings, self.trouble, self.loads = {}, {}, "", 0
 
     def installer(self, **replaced):
-        computer = Computer(self.installed.get, lambda name: self.extension, self.system, "x86_64", False)
+        damage = lambda name: self.damage.get(name, "")  # noqa: E731
+        computer = Computer(self.installed.get, lambda name: self.extension, self.system, "x86_64", False, damage)
         parts = {
             "pip": self.pip,
+            "load": self.load,
+            "settings": SimpleNamespace(value=self.settings.get, setValue=self.settings.__setitem__),
+            "delete": self.delete,
             "torch_logic": lambda: self,
             "extensions": lambda: self,
             "testing": lambda: False,
@@ -44,21 +50,31 @@ class World:
         installer = self.installer(**replaced)
         return installer.install(installer.missing(), self.log.append)
 
-    def _do(self, name, version):
+    def load(self):
+        self.loads += 1
+        return self.trouble
+
+    def delete(self, name):
+        self.calls.append({"delete": name})
+        self.installed.pop(name, None)
+        self.damage.pop(name, None)
+        self.trouble = ""
+
+    def _do(self, names, versions):
         self.calls[-1]["environment"] = {key: os.environ.get(key) for key in ("PIP_CONSTRAINT", "PIP_PROGRESS_BAR")}
-        for line in self.says.get(name, [f"Successfully installed {name}"]):
-            print(line)
-        if name in self.fails:
-            raise self.fails[name]
-        self.installed[name] = version
+        for name, version in zip(names, versions):
+            for line in self.says.get(name, [f"Successfully installed {name}"]):
+                print(line)
+            if name in self.fails:
+                raise self.fails[name]
+            self.installed[name] = version
         self.installed.update(self.changes)
 
-    def pip(self, requirements, constraints_file, no_deps):
-        (requirement,) = requirements
-        name = requirement.partition("=")[0].rstrip("><")
+    def pip(self, requirements, without_dependencies, constraints_file):
         text = constraints_file.read_text(encoding="utf-8")
-        self.calls.append({"pip": requirement, "no_deps": no_deps, "constraints": text})
-        self._do(name, OURS[name])
+        self.calls.append({"pip": requirements, "without": without_dependencies, "constraints": text})
+        names = [re.match(r"[a-z]+", each).group() for each in (*without_dependencies, *requirements)]
+        self._do(names, [OURS[name] for name in names])
 
     def installTorch(
         self,
@@ -70,7 +86,7 @@ class World:
         self.calls.append({"torch": torchVersionRequirement, "asks": askConfirmation})
         file = Path(url2pathname(urlparse(os.environ["PIP_CONSTRAINT"]).path))
         self.calls[-1]["constraints"] = file.read_text(encoding="utf-8")
-        self._do("torch", self.torch_version)
+        self._do(["torch"], [self.torch_version])
         return SimpleNamespace(__version__=self.torch_version)
 
     interactive = True
@@ -83,15 +99,12 @@ class World:
 def test_everything_is_installed_in_order_with_slicers_own_pinned_and_the_log_shown():
     world = World()
     assert world.run() is True
-    torch, *rest = world.calls
+    torch, rest = world.calls
     assert torch["torch"] == ">=2.3" and torch["asks"] is False
     assert torch["constraints"].split() == ["numpy==2.4.6", "scipy==1.17.1", "SimpleITK==2.5.5", "pydicom==3.0.2"]
-    assert [(call["pip"], call["no_deps"]) for call in rest] == [
-        ("safetensors>=0.4", False),
-        ("monai>=1.4", True),
-        ("deepbet==1.0.2", True),
-    ]
-    assert all("torch==2.9.1+cu128" in call["constraints"] and "numpy==2.4.6" in call["constraints"] for call in rest)
+    assert (rest["pip"], rest["without"]) == (["safetensors>=0.4"], ["monai>=1.4", "deepbet==1.0.2"])
+    assert "torch==2.9.1+cu128" in rest["constraints"] and "numpy==2.4.6" in rest["constraints"]
+    assert world.loads == 1, "whether PyTorch can be loaded is tried at the end"
     assert world.installer().missing() == []
     assert "Successfully installed torch" in world.log and world.log[-1] == "All packages are installed."
 
@@ -114,12 +127,12 @@ def test_monai_fits_the_pytorch_that_came_not_the_one_expected():
     world = World(SLICER_5_8)
     world.torch_version = "2.2.2"
     OLDER = {"monai": "1.4.0"}
-    world.pip = lambda requirements, file, no_deps: (
-        world.calls.append({"pip": requirements[0]}),
+    world.pip = lambda requirements, without_dependencies, file: (
+        world.calls.append(without_dependencies),
         world.installed.update(OURS | OLDER),
     )
     assert world.run() is True
-    assert {"pip": "monai>=1.4,<1.5"} in world.calls
+    assert "monai>=1.4,<1.5" in world.calls[-1]
 
 
 def test_pytorch_that_was_loaded_before_needs_a_restart():
@@ -200,13 +213,15 @@ def test_a_failure_is_explained_with_what_to_do_and_the_log(said, problem, remed
     world.fails["monai"] = subprocess.CalledProcessError(1, ["PythonSlicer", "-m", "pip", "install", "monai"])
     with pytest.raises(InstallError) as caught:
         world.run()
-    assert caught.value.problem.startswith("monai could not be installed: ") and problem in caught.value.problem
+    assert caught.value.problem.startswith("safetensors, monai, deepbet could not be installed: ")
+    assert problem in caught.value.problem
     assert remedy in caught.value.remedy
     assert said[-1] in caught.value.log and said[-1] in world.log
     assert "deepbet" not in world.installed
     del world.fails["monai"]
     assert world.run() is True  # once the cause is gone, it goes on where it stopped
-    assert [call["pip"] for call in world.calls[-2:]] == ["monai>=1.4", "deepbet==1.0.2"]
+    assert world.calls[-1]["without"] == ["monai>=1.4", "deepbet==1.0.2"]
+    assert [call for call in world.calls if "torch" in call] == world.calls[:1]
 
 
 def test_pytorch_that_fails_is_explained_too():
@@ -220,7 +235,7 @@ def test_pytorch_that_fails_is_explained_too():
 
 def test_trouble_with_an_earlier_package_does_not_explain_a_later_one():
     world = World()
-    world.says["safetensors"] = [OFFLINE[0], "Successfully installed safetensors"]
+    world.says["torch"] = [OFFLINE[0], "Successfully installed torch"]
     world.says["monai"], world.fails["monai"] = ["[Errno 28] No space left on device"], RuntimeError("failed")
     with pytest.raises(InstallError, match="the disk is full"):
         world.run()
@@ -236,7 +251,7 @@ def test_a_changed_package_of_slicers_own_is_noticed():
 def test_success_without_an_effect_is_noticed():
     world = World()
     with pytest.raises(InstallError, match=r"monai>=1\.4, deepbet==1\.0\.2 is still missing"):
-        world.run(pip=lambda requirements, file, no_deps: no_deps or world.installed.update(safetensors="0.8.0"))
+        world.run(pip=lambda requirements, without_dependencies, file: world.installed.update(safetensors="0.8.0"))
 
 
 def test_nothing_is_installed_in_tests_or_twice_at_once():
@@ -255,7 +270,7 @@ def test_nothing_is_installed_in_tests_or_twice_at_once():
 
     installer.install(installer.missing(), click_again)
     assert set(refused) == {"an installation is already running. Wait until it is done."}
-    assert len(world.calls) == 4
+    assert len(world.calls) == 2
 
 
 # Slicer's own functions, as they are declared.
@@ -266,18 +281,6 @@ def slicer(monkeypatch):
     """A Slicer of 5.12 whose functions record their arguments."""
     calls = []
 
-    def pip_ensure(
-        requirements,
-        constraints=None,
-        skip_packages=None,
-        prompt_install=True,
-        prompt_restart=True,
-        requester=None,
-        skip_in_testing=True,
-        show_progress=True,
-    ):
-        calls.append(("pip_ensure", requirements, constraints, prompt_install, prompt_restart, requester))
-
     def pip_install(
         requirements,
         constraints=None,
@@ -286,18 +289,18 @@ def slicer(monkeypatch):
         blocking=True,
         show_progress=True,
         requester=None,
-        parent=None,
         logCallback=None,
         completedCallback=None,
     ):
-        calls.append(("pip_install", requirements, constraints, blocking, requester))
+        assert requirements and not show_progress
+        calls.append(("pip_install", requirements, no_deps_requirements, constraints, blocking, requester))
 
     def old_pip_install(requirements):
         calls.append(("util.pip_install", requirements))
 
     fake = ModuleType("slicer")
     fake.packaging = ModuleType("slicer.packaging")
-    fake.packaging.pip_ensure, fake.packaging.pip_install = pip_ensure, pip_install
+    fake.packaging.pip_install = pip_install
     fake.util = SimpleNamespace(pip_install=old_pip_install)
     fake.app = SimpleNamespace(testingEnabled=lambda: False, extensionsManagerModel=lambda: "model")
     monkeypatch.setitem(sys.modules, "slicer", fake)
@@ -308,23 +311,25 @@ def slicer(monkeypatch):
 
 def test_slicer_5_12_is_asked_through_its_packaging_module(slicer):
     file = Path("c.txt")
-    installer_module._slicer_pip(["safetensors>=0.4"], file, False)
-    installer_module._slicer_pip(["monai>=1.4"], file, True)
+    installer_module._slicer_pip(["safetensors>=0.4"], [], file)
+    installer_module._slicer_pip(["safetensors>=0.4"], ["monai>=1.4"], file)
     assert slicer.calls == [
-        ("pip_ensure", ["safetensors>=0.4"], file, False, False, "MedAD"),
-        ("pip_install", ["monai>=1.4", "--no-deps"], file, True, "MedAD"),
+        ("pip_install", ["safetensors>=0.4"], None, file, True, "MedAD"),
+        ("pip_install", ["safetensors>=0.4"], ["monai>=1.4"], file, True, "MedAD"),
     ]
 
 
 def test_older_slicers_are_asked_through_pip_install(slicer, monkeypatch):
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
     file = Path("folder with spaces") / "c.txt"
-    installer_module._slicer_pip(["monai>=1.4"], file, True)
-    installer_module._slicer_pip(["safetensors>=0.4"], file, False)
+    installer_module._slicer_pip(["safetensors>=0.4"], ["monai>=1.4"], file)
     assert slicer.calls == [
         ("util.pip_install", ["monai>=1.4", "--no-deps", "--constraint", str(file)]),
         ("util.pip_install", ["safetensors>=0.4", "--constraint", str(file)]),
     ]
+    slicer.calls.clear()
+    installer_module._slicer_pip(["safetensors>=0.4"], [], file)
+    assert slicer.calls == [("util.pip_install", ["safetensors>=0.4", "--constraint", str(file)])]
 
 
 def test_the_real_pip_install_of_slicer_takes_the_list(monkeypatch):
@@ -332,8 +337,11 @@ def test_the_real_pip_install_of_slicer_takes_the_list(monkeypatch):
     ran = []
     monkeypatch.setattr(util, "_executePythonModule", lambda module, arguments: ran.append((module, arguments)))
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
-    installer_module._slicer_pip(["monai>=1.4"], Path("c.txt"), True)
-    assert ran == [("pip", ("install", "monai>=1.4", "--no-deps", "--constraint", "c.txt"))]
+    installer_module._slicer_pip(["safetensors>=0.4"], ["monai>=1.4"], Path("c.txt"))
+    assert ran == [
+        ("pip", ("install", "monai>=1.4", "--no-deps", "--constraint", "c.txt")),
+        ("pip", ("install", "safetensors>=0.4", "--constraint", "c.txt")),
+    ]
 
 
 def test_defaults_ask_the_slicer_that_runs(slicer, monkeypatch):

@@ -1,16 +1,22 @@
-"""The card of a trained model: its papers, and sizes in units that its scans have."""
+"""The card of a model: its papers, sizes in units that its scans have, and who the training subjects are."""
 
 from __future__ import annotations
 
+import csv
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
+import pytest
 from plane_phantoms import toy_plane_model
+from source_code import ROOT
 
 from MedADLib.calibration import Pooling
+from MedADLib.disclosure import disclosed, disclosure
 from MedADLib.methods.morphaeus import MorphAEusParameters
 from MedADLib.modelcard import model_card
 from MedADLib.modelfile import load_model
+from MedADLib.modelstore import card as shown_card
 
 
 def test_the_schedule_of_the_training_names_its_paper():
@@ -24,7 +30,7 @@ def test_the_schedule_of_the_training_names_its_paper():
 def test_sizes_of_volumes_are_in_mm_and_ml():
     card = model_card(load_model("brain-t1-atlas"))
     assert "- Pooling: minimum over 0 mm, mean over 6 mm." in card
-    assert " ml on average" in card and "pixel" not in card
+    assert " mL per healthy scan" in card and "pixel" not in card
 
 
 def test_sizes_of_pictures_are_in_pixels_and_shares():
@@ -35,4 +41,84 @@ def test_sizes_of_pictures_are_in_pixels_and_shares():
     pooling = replace(model.calibration, pooling=Pooling(9.0, 14.0))
     assert "minimum over 3, mean over 4.67." in model_card(replace(model, calibration=pooling))
     assert "counts as 192 mm and a pixel as 3 mm" in model.card
-    assert " ml " not in model.card and " % of its pixels on average" in model.card
+    assert " mL " not in model.card and " % of its pixels per healthy scan" in model.card
+
+
+DS002748 = "OpenNeuro ds002748 v1.0.5, CC0"
+SHIPPED = {"brain-t1": "latent_restoration", "brain-t1-ae": "autoencoder", "brain-t1-atlas": "atlas"}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_card_of_a_shipped_model_discloses_its_subjects(name):
+    card = shown_card(name)
+    data = card.partition("## Data\n")[2].partition("\n## ")[0]
+    assert "train 26 patients; validation 4 patients; calibration 6 controls; benchmark 6 controls." in data
+    assert "mild to moderate depression, without reported structural lesions" in data
+    assert "19 to 55 years old" in data and "one scanner" in data
+    assert "healthy scans only" not in card and "spreads" not in card
+    assert "given as healthy" not in card
+
+
+def test_subjects_are_the_groups_that_the_data_set_lists(data_dir):
+    with open(data_dir / "healthy_t1_ds002748" / "participants.tsv", newline="", encoding="utf-8") as handle:
+        people = list(csv.DictReader(handle, delimiter="\t"))
+    assert (min(int(one["age"]) for one in people), max(int(one["age"]) for one in people)) == (19, 55)
+    for one in people:
+        line = disclosure({"data": DS002748, "split": {"train": [f"{one['participant_id']}_T1w"]}})[0]
+        assert line == f"- Subjects: train 1 {'patient' if one['group'] == 'depr' else 'control'}."
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_card_of_a_shipped_model_says_what_the_tables_say_it_finds_and_misses(name):
+    def rows(file):
+        with open(ROOT / "docs" / "benchmark" / file, newline="", encoding="utf-8") as handle:
+            found = csv.DictReader(handle, delimiter="\t")
+            return [r for r in found if (r["detector"], r["pooling"], r["per-place"]) == (SHIPPED[name], "yes", "yes")]
+
+    results = shown_card(name).partition("## Results\n")[2].partition("\n## ")[0]
+    hits = {row["lesions"]: row["lesions hit at 1%"] for row in rows("kinds.tsv")}
+    found = re.findall(r"\d+/\d+", results)
+    assert found == [hits[kind] for kind in ("tumour", "cavity", "spots", "texture")]
+    (whole,) = rows("comparison.tsv")
+    for key in ("AP", "sample AUROC"):
+        assert f"{float(whole[key]):.2f}" in results
+
+
+def test_a_shipped_card_has_results_and_limits_before_data_and_method():
+    titles = re.findall(r"^## (.*)$", shown_card("brain-t1"), re.MULTILINE)
+    assert titles == ["Results", "Limits", "Calibration", "Data", "Method"]
+
+
+def test_a_users_own_model_is_given_as_healthy_by_its_author():
+    model = load_model(toy_plane_model())
+    line = "- Scans: given as healthy by its author; MedAD did not check that."
+    assert line in model.card.splitlines()
+    # The card that is shown is the stored one: nothing is disclosed twice, and a toy has no results.
+    assert disclosed(model.card, model.training) == model.card
+
+
+def test_a_shipped_model_that_a_user_recalibrated_says_which_scans_are_whose():
+    shipped = load_model("brain-t1-atlas").training
+    later = {"data": "our scanner", "scans": ["sub-01_T1w", "sub-02_T1w"]}
+    lines = disclosure(shipped | {"calibrated_on": later})
+    assert lines[0] == "- Subjects: train 26 patients; validation 4 patients; benchmark 6 controls."
+    assert lines[-1].startswith("- Scans for calibration: given as healthy by its author")
+    mixed = {"data": DS002748, "scans": [f"sub-{n}_T1w" for n in (31, 44, 52)]}
+    assert "calibration 2 patients and 1 control;" in disclosure(shipped | {"calibrated_on": mixed})[0]
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {},
+        {"data": 3, "split": [1]},
+        {"data": DS002748, "split": {"train": ["sub-99_T1w"]}},
+        {"data": DS002748, "split": {"train": ["sub-001_T1w"]}},
+        {"data": DS002748, "split": {"train": [None]}, "calibrated_on": "x"},
+        {"data": DS002748, "split": {"train": "sub-01"}},
+        {"data": "another set", "split": {"train": ["sub-01_T1w"]}},
+    ],
+    ids=str,
+)
+def test_what_is_not_known_is_not_claimed(training):
+    assert disclosure(training) == ["- Scans: given as healthy by its author; MedAD did not check that."]

@@ -19,7 +19,8 @@ def test_models_are_listed_with_what_is_wrong_with_them(monkeypatch, capsys, tmp
     monkeypatch.setattr(modelfile, "list_models", lambda: [good, bad])
     assert run("models") == run("models", "list") == 0
     said = capsys.readouterr().out
-    assert "brain-t1\t1.0.0\tatlas\tT1 (compares with an average of healthy scans)" in said and "it is cut" in said
+    purpose = "T1 (compares each voxel with the mean and SD of healthy scans)"
+    assert f"brain-t1\t1.0.0\tatlas\t{purpose}" in said and "it is cut" in said
     assert run("models", "--json-log") == 0
     assert [model["name"] for model in json.loads(capsys.readouterr().out)["models"]] == ["brain-t1", "bad"]
 

@@ -159,7 +159,8 @@ def test_a_damaged_own_model_can_be_removed_or_replaced(store):
 
 def test_the_card_is_shown(store):
     modelstore.add(downloaded(store, card="# New\n\nFor knees.\n"))
-    assert modelstore.card("new") == "# New\n\nFor knees.\n"
+    text, _, data = modelstore.card("new").partition("\n## Data\n")
+    assert text == "# New\n\nFor knees.\n" and data.startswith("- Scans: given as healthy by its author")
     write_archive(own_folder() / "new.medad", {"configs/medad.json": b"{}"})
     with pytest.raises(ModelError, match="has no docs/README.md"):
         modelstore.card("new")

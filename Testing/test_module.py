@@ -28,9 +28,10 @@ def self_test(module, name) -> unittest.TestResult:
     return outcome
 
 
-def test_the_self_test_passes(module, monkeypatch):
+def test_the_self_test_passes(bench, monkeypatch):
     monkeypatch.undo()
-    outcome = self_test(module, "runTest")
+    bench.open_module("MedAD")
+    outcome = self_test(sys.modules["MedAD"], "runTest")
     assert outcome.wasSuccessful() and outcome.testsRun == 1, outcome.errors + outcome.failures
 
 
@@ -73,13 +74,14 @@ print("heavy:", sorted(heavy))
 def test_the_help_says_what_it_does_and_whom_to_cite(module):
     parent = slicer.modules.MedADInstance.parent
     assert "Run Detection" in parent.helpText and "not a medical device" in parent.helpText
+    assert "without contrast agent" in parent.helpText and "No lesion is known" in parent.helpText
     assert "Apache" in parent.acknowledgementText and "10.1007/978-3-031-72120-5_51" in parent.acknowledgementText
 
 
 def test_sample_data_is_offered_when_slicer_has_started(bench):
     bench.open_module("MedAD")
     names = [entry["sampleName"] for entry in bench.packages.sample_data]
-    assert len(names) == 2 and all("MedAD" in entry["category"] for entry in bench.packages.sample_data)
+    assert len(names) == 1 and all("MedAD" in entry["category"] for entry in bench.packages.sample_data)
 
 
 def test_the_library_is_found_from_the_source_tree(module, monkeypatch):

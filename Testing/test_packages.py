@@ -15,6 +15,7 @@ from MedADLib.packages import EXTENSION, Computer, InstallError, constraints, mi
 
 SLICER_5_12 = {"numpy": "2.4.6", "scipy": "1.17.1", "SimpleITK": "2.5.5", "pydicom": "3.0.2", "pip": "25.3"}
 SLICER_5_8 = {"numpy": "1.26.4", "scipy": "1.13.1", "SimpleITK": "2.3.1", "pydicom": "2.4.4", "pip": "24.0"}
+BROKEN = {"torch": "torchgen/__init__.py is missing"}
 OURS = {"safetensors": "0.8.0", "monai": "1.6.1", "deepbet": "1.0.2"}
 
 
@@ -68,14 +69,29 @@ def test_intel_macs_stay_with_the_last_pytorch_for_them():
     mac = computer(SLICER_5_8, system="Darwin")
     assert requirement("torch", mac) == "torch>=2.2,<2.3" and requirement("monai", mac) == "monai>=1.4,<1.5"
     assert requirement("torch", computer(system="Darwin", machine="arm64")) == "torch>=2.3"
-    with pytest.raises(InstallError, match=r"numpy 2\.4\.6 that Slicer has\. Use a Slicer for Apple silicon"):
+    with pytest.raises(InstallError, match=r"numpy 2\.4\.6 that Slicer has\. Install .* PyTorch Utils"):
         missing(computer(system="Darwin"))
+    with_numpy_1 = computer(SLICER_5_12 | {"numpy": "1.26.4"}, system="Darwin", torch="2.2.2", **OURS)
+    assert names(missing(with_numpy_1)) == ["monai"]
+
+
+def test_on_windows_pytorch_stays_below_the_release_with_paths_too_long_unless_it_is_there_and_intact():
+    windows = computer(system="Windows", machine="AMD64")
+    assert requirement("torch", windows) == "torch>=2.3,<2.13"
+    assert requirement("torch", computer(SLICER_5_8, system="Windows", machine="AMD64")) == "torch>=2.2,<2.13"
+    assert missing(computer(system="Windows", machine="AMD64", torch="2.13.0+cu130", **OURS)) == []
+    half = Computer(
+        (SLICER_5_12 | OURS | {"torch": "2.13.0+cu130"}).get, lambda name: True, "Windows", "AMD64", False, BROKEN.get
+    )
+    (lacking,) = missing(half)
+    assert lacking.requirement == "torch>=2.3,<2.13" and lacking.damage == BROKEN["torch"]
+
 
 
 def test_slicers_own_packages_are_pinned_and_pytorch_once_it_is_there():
     pinned = constraints(computer(torch="2.9.1+cu128")).splitlines()
     assert pinned == ["numpy==2.4.6", "scipy==1.17.1", "SimpleITK==2.5.5", "pydicom==3.0.2", "torch==2.9.1+cu128"]
-    assert "torch" not in constraints(computer()) + constraints(computer(torch="2.1.0"), but="torch")
+    assert "torch" not in constraints(computer()) + constraints(computer(torch="2.1.0").without(["torch"]))
 
 
 def test_versions_compare_as_pips_do():

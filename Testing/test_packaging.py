@@ -51,7 +51,7 @@ def test_slicer_finds_one_module_and_nothing_that_looks_like_one():
 def test_extension_index_can_read_the_description():
     text = (ROOT / "CMakeLists.txt").read_text("utf-8")
     assert re.search(r"^project\(MedAD\)$", text, flags=re.MULTILINE)
-    for name in ("HOMEPAGE", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS"):
+    for name in ("HOMEPAGE", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "KEYWORDS", "DEPENDS"):
         assert len(re.findall(rf'^set\(EXTENSION_{name} "[^"$]+"\)$', text, flags=re.MULTILINE)) == 1, name
 
 

@@ -32,7 +32,7 @@ def export(bench, folder):
 
 
 def said(bench):
-    return bench.ui.statusLabel.text.replace("\u200b", "")
+    return (bench.ui.statusLabel.text or bench.ui.errorLabel.text).replace("\u200b", "")
 
 
 def files(folder):

@@ -15,6 +15,7 @@ from panel_bench import (
     results,
     run,
     scan,
+    slicer,
     snapshot,
     stub_client,
 )
@@ -45,7 +46,7 @@ def questions(bench):
 
 
 def said(bench):
-    return bench.ui.statusLabel.text
+    return bench.ui.statusLabel.text or bench.ui.errorLabel.text
 
 
 def restarted(tmp_path, **changes):
@@ -64,8 +65,6 @@ def file(tmp_path):
 
 
 def open_file(bench, path):
-    from panel_bench import slicer
-
     node = slicer.util.loadVolume(str(path))
     storage = bench.scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
     storage.SetFileName(str(path))
@@ -190,7 +189,7 @@ def test_the_settings_of_the_run_survive_the_restart(bench, tmp_path, file, lack
     wait_for_restart(bench, file, lacking)
     bench.click("advancedSection")
     bench.type("seedBox", "11")
-    bench.type("smallestBox", "0.5")
+    bench.widget._parameterNode.smallestRegionMl = 0.5
     bench.choose("modelSelector", bench.ui.modelSelector.itemText(2))
     lacking.packages = list(LACKING)
     bench.answers.extend([True, False])
@@ -296,7 +295,13 @@ def real(bench, monkeypatch):
     """A computer that has what Slicer has, and gets what is installed."""
     installed = dict(SLICER_5_12)
     computer = Computer(installed.get, lambda name: bench.packages.pytorch_extension, "Linux", "x86_64", False)
-    slicers_own = SlicerInstaller(computer=computer, loaded=lambda name: False)
+    bench.trouble = []
+    slicers_own = SlicerInstaller(
+        computer=computer,
+        loaded=lambda name: False,
+        load=lambda: bench.trouble.pop() if bench.trouble else "",
+        delete=lambda name: installed.pop(name),
+    )
     monkeypatch.setattr(installer_module, "SlicerInstaller", lambda: slicers_own)
 
     def arrive(requirements):
@@ -321,9 +326,10 @@ def test_the_real_installer_from_end_to_end(real):
     assert real.packages.installs == []
     real.answers.append(True)
     run(real)
-    assert [kind for kind, *_ in real.packages.installs] == ["torch", "pip", "pip", "pip"]
-    wanted = [str(requirements) for _, requirements, _ in real.packages.installs]
-    assert ["safetensors" in wanted[1], "monai" in wanted[2], "deepbet" in wanted[3]] == [True] * 3
+    assert [kind for kind, *_ in real.packages.installs] == ["torch", "pip"]
+    _, requirements, options = real.packages.installs[1]
+    assert requirements == ["safetensors>=0.4"] and options["show_progress"] is False
+    assert options["no_deps_requirements"] == ["monai>=1.4", "deepbet==1.0.2"]
     log = real.ui.logText.toPlainText()
     assert "Installing PyTorch" in log and "Collecting monai" in log and "All packages are installed." in log
     assert len(questions(real)) == 1 and len(column(real, NAME)) == 2
@@ -344,6 +350,22 @@ def test_without_network_the_real_installer_says_so(real):
     run(real)
     assert len(column(real, NAME)) == 2
     assert [kind for kind, *_ in real.packages.installs].count("torch") == 1
+
+
+def test_a_pytorch_that_cannot_be_loaded_is_replaced_after_the_question_that_says_so(real):
+    real.answers.append(True)
+    run(real)
+    assert len(column(real, NAME)) == 2
+    # As after an update of Slicer that broke it.
+    slicer.app.userSettings().remove(installer_module.LOADED_KEY)
+    real.trouble.append("ModuleNotFoundError: No module named 'torchgen'")
+    real.answers.append(True)
+    run(real)
+    assert "torch that is there cannot be used (loading it fails: ModuleNotFoundError" in questions(real)[-1]
+    assert [kind for kind, *_ in real.packages.installs] == ["torch", "pip", "torch"]
+    assert len(questions(real)) == 2 and not real.ui.statusLabel.visible
+    run(real)
+    assert len(questions(real)) == 2
 
 
 OPEN = """

@@ -56,7 +56,7 @@ class Unfinished(InlineClient):
 
     def detect(self, job, listener):
         self.busy, self.listener = True, listener
-        listener.progress("restoration", 0.4, "imagining a healthy version of the scan, slice 12 of 48")
+        listener.progress("restoration", 0.4, "restoring the pseudo-healthy image, slice 12 of 48")
 
     def cancel(self):
         self.busy = False
@@ -216,7 +216,7 @@ def test_a_long_name_does_not_make_the_panel_wide(tmp_path, stub_client, planted
 
 def squeezed(bench):
     """What is squeezed once the panel has had time to notice."""
-    bench.run_events(0.25)
+    bench.run_events(0.45)
     return bench.squeezed()
 
 

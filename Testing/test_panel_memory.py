@@ -16,7 +16,7 @@ def scene_text(bench):
 
 def test_preferences_survive_a_restart_and_are_not_in_the_scene(panel, tmp_path):
     panel.click("advancedSection")
-    panel.choose("deviceSelector", "Processor")
+    panel.choose("deviceSelector", "CPU")
     panel.type("idleBox", "37")
     assert panel.widget.logic.client.idle_seconds == 37 * 60
     folder = tmp_path / "results"
@@ -30,7 +30,7 @@ def test_preferences_survive_a_restart_and_are_not_in_the_scene(panel, tmp_path)
     panel.close()
     with Bench(tmp_path / "slicer") as again:
         again.open_module("MedAD")
-        assert again.ui.deviceSelector.currentText == "Processor" and again.ui.idleBox.value == 37
+        assert again.ui.deviceSelector.currentText == "CPU" and again.ui.idleBox.value == 37
         assert again.widget.logic.client.idle_seconds == 37 * 60
         assert again.widget.panel._preferences.export_folder == str(folder)
 
@@ -45,7 +45,7 @@ def test_the_chosen_device_is_used(panel, monkeypatch):
     monkeypatch.setattr(type(panel.widget.logic.client), "detect", note)
     run(panel)
     panel.click("advancedSection")
-    panel.choose("deviceSelector", "Graphics card")
+    panel.choose("deviceSelector", "GPU (CUDA)")
     run(panel)
     assert devices == ["auto", "cuda"]
 
@@ -67,7 +67,7 @@ def test_settings_that_make_no_sense_are_passed_over(bench, value):
 def set_parameters(panel):
     panel.click("advancedSection")
     panel.type("seedBox", "42")
-    panel.type("smallestBox", "0.7")
+    panel.widget._parameterNode.smallestRegionMl = 0.7
     panel.choose("modelSelector", panel.ui.modelSelector.itemText(1))
 
 
@@ -78,10 +78,10 @@ def test_parameters_are_saved_with_the_scene(done, tmp_path):
     assert opacity == pytest.approx(0.8, abs=0.02)
     done.save_scene(tmp_path / "a.mrb")
     done.close_scene()
-    assert done.ui.seedBox.value == 0 and done.ui.modelSelector.currentText.startswith("brain-t1 –")
+    assert done.ui.seedBox.value == 0 and done.ui.modelSelector.currentText.startswith("Restoration")
     done.open_scene(tmp_path / "a.mrb")
     assert done.ui.seedBox.value == 42 and done.ui.smallestBox.value == pytest.approx(0.7)
-    assert done.ui.modelSelector.currentText.startswith("brain-t1-ae –")
+    assert done.ui.modelSelector.currentText.startswith("Autoencoder")
     assert done.ui.opacitySlider.value == pytest.approx(opacity, abs=0.01)
     assert done.ui.inputSelector.currentNode().GetName() == "scan"
 

@@ -22,7 +22,7 @@ from panel_bench import (
     stub_client,
     stub_process,
 )
-from PySide6 import QtWidgets
+from PySide6 import QtCore, QtWidgets
 from source_code import ROOT
 from test_modelfile import REGISTRY, forge, model
 
@@ -56,7 +56,8 @@ def cells(panel, column):
 
 
 def names(panel):
-    return cells(panel, NAME)
+    table = panel.ui.modelsTable
+    return [table.item(row, NAME).data(QtCore.Qt.ItemDataRole.UserRole) for row in range(table.rowCount)]
 
 
 def choose_row(panel, name):
@@ -78,22 +79,26 @@ def own_files(home):
 
 
 def said(panel):
-    return panel.ui.statusLabel.text
+    return panel.ui.statusLabel.text or panel.ui.errorLabel.text
 
 
 def test_the_list_says_name_purpose_size_and_date(panel):
     assert names(panel) == ["brain-t1", "brain-t1-ae", "brain-t1-atlas"]
-    assert cells(panel, PURPOSE)[0] == "T1-weighted MR of the brain (redraws what looks unlikely)"
+    assert cells(panel, NAME) == ["Restoration (recommended)", "Autoencoder", "Atlas (fastest)"]
+    purpose = "T1-weighted MR of the brain (resamples what is improbable in healthy scans, slice by slice)"
+    assert cells(panel, PURPOSE)[0] == purpose
     megabytes = [f"{path.stat().st_size / 1e6:.1f} MB" for path in SHIPPED]
     assert sorted(cells(panel, SIZE)) == sorted(megabytes)
     assert all(len(date.split("-")) == 3 and "T" not in date for date in cells(panel, DATE))
     selector = panel.ui.modelSelector
-    assert selector.currentText == "brain-t1 – T1-weighted MR of the brain (redraws what looks unlikely)"
+    assert selector.currentText == "Restoration (recommended)"
+    assert "brain-t1" in selector.toolTip and purpose in selector.toolTip
+    assert "brain-t1-atlas" in selector.itemData(2, QtCore.Qt.ItemDataRole.ToolTipRole)
 
 
 def test_purposes_are_words_for_readers_of_scans():
     summary = ModelSummary("m", Path("m.medad"), method="autoencoder", modality="Chest radiographs", kind="2-D")
-    assert summary.purpose == "Chest radiographs, single slices (redraws the scan from a summary of it)"
+    assert summary.purpose == "Chest radiographs, single slices (reconstructs the scan from a compressed code)"
     assert replace(summary, kind="3-D", method="something_new").purpose == "Chest radiographs"
     assert replace(summary, modality="", description="for knees").purpose == "for knees"
 
@@ -117,7 +122,7 @@ def test_a_model_is_added_by_button_chosen_and_used(panel, download, own_home):
     add_by_button(panel, download)
     assert own_files(own_home) == ["knee.medad"] and "knee" in names(panel)
     assert panel.widget._parameterNode.modelName == "knee"
-    assert panel.ui.modelSelector.currentText.startswith("knee – T2-weighted MR of the knee (compares with")
+    assert panel.ui.modelSelector.currentText == "knee (Atlas)"
     assert "knee was added" in said(panel)
     assert "Fits knee, if it is T2-weighted MR of the knee" in panel.ui.reportLabel.text
     run(panel)
@@ -141,7 +146,7 @@ def test_a_model_is_added_by_dropping_its_file_on_slicer(bench, download, own_ho
     assert own_files(own_home) == ["knee.medad"]
     if not opened:
         bench.select_module("MedAD")
-    assert "knee" in names(bench) and bench.ui.modelSelector.currentText.startswith("knee – ")
+    assert "knee" in names(bench) and bench.ui.modelSelector.currentText == "knee (Atlas)"
 
 
 def test_a_bad_file_dropped_while_another_module_is_shown_is_told_in_a_window(panel, tmp_path, own_home):
@@ -271,7 +276,7 @@ def test_models_that_came_or_went_are_seen_when_the_panel_is_shown_again(panel, 
     panel.leave_module()
     shutil.copy(download, folder / "knee.medad")
     panel.enter_module()
-    assert "knee" in names(panel) and panel.ui.modelSelector.currentText.startswith("brain-t1 –")
+    assert "knee" in names(panel) and panel.ui.modelSelector.currentText.startswith("Restoration")
 
 
 def test_a_damaged_own_model_is_listed_with_its_fault_and_can_be_removed(panel, own_home):

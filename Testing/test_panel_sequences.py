@@ -141,7 +141,7 @@ def test_every_frame_is_examined_and_the_progress_counts_them(cine, monkeypatch)
     cine.click("framesCheckBox")
     run(cine)
     for number in range(1, FRAMES + 1):
-        assert any(f"Frame {number} of 3: imagining" in text for text in texts)
+        assert any(f"Frame {number} of 3: restoring" in text for text in texts)
     assert cine.browser.GetNumberOfSynchronizedSequenceNodes(True) > 1
     assert cine.browser.GetSelectedItemNumber() == 0 and shown(cine).score == 1.0
 
@@ -154,7 +154,7 @@ def test_scrubbing_shows_each_frame_with_its_own_result(examined):
         assert len(column(examined, NAME)) == len(shown(examined).regions) == (1 if number == 0 else 2 + (number == 2))
         volumes = [round(region.volume_ml, 2) for region in shown(examined).regions]
         assert [float(text) for text in column(examined, ML)] == pytest.approx(volumes)
-        assert f"More unusual than {expected - 1} of 6" in examined.ui.verdictLabel.text or number == 0
+        assert f"More anomalous than {expected - 1} of 6" in examined.ui.verdictLabel.text or number == 0
         background, foreground, _ = overlay(examined)
         assert background is examined.proxy
         assert voxels(foreground).max() == pytest.approx(shown(examined).anomaly.array.max())
@@ -204,7 +204,7 @@ class StopsAtTheSecond(InlineClient):
             super().detect(job, listener)
             return
         self.busy, self.listener = True, listener
-        listener.progress("restoration", 0.5, "imagining a healthy version")
+        listener.progress("restoration", 0.5, "restoring")
 
     def cancel(self):
         self.busy = False
@@ -219,7 +219,7 @@ def test_cancelled_in_the_second_frame_the_scene_is_as_before(bench, monkeypatch
     before, items = snapshot(bench), bench.browser.GetNumberOfSynchronizedSequenceNodes(True)
     bench.click("framesCheckBox")
     bench.click("runButton")
-    assert "Frame 2 of 3: imagining" in bench.ui.stageLabel.text and bench.ui.progressBar.value == 500
+    assert "Frame 2 of 3: restoring" in bench.ui.stageLabel.text and bench.ui.progressBar.value == 500
     scrub(bench, 1)
     bench.click("cancelButton")
     wait_for_end(bench)
@@ -281,7 +281,7 @@ def test_a_volume_and_a_model_of_single_slices_do_not_fit(panel, flat):
     choose_model(panel, flat)
     assert not panel.ui.runButton.enabled
     assert "choose a 3-D model" in panel.ui.runButton.toolTip and "✗" in panel.ui.reportLabel.text
-    assert ", single slices (compares with" in panel.ui.modelSelector.currentText
+    assert ", single slices (compares each voxel" in panel.ui.modelSelector.toolTip
 
 
 class RealEngine(InlineClient):
@@ -313,5 +313,6 @@ def test_a_radiograph_is_examined_by_a_model_of_single_slices(bench, flat, monke
     assert column(bench, NAME)[0] == "Region 1" and len(table_rows(result.table)) == len(recall(result).regions)
     bench.drag("thresholdSlider", 100)
     assert bench.ui.verdictLabel.text and bench.ui.meaningLabel.text
+    bench.choose("viewSelector", "Blend of scan and pseudo-healthy")
     bench.drag("fadeSlider", 100)
     assert overlay(bench)[1].GetAttribute("MedAD.role") == "restored"

@@ -61,7 +61,7 @@ def test_without_a_scan_the_button_says_what_to_do(bench):
 
 
 def test_after_a_run_everything_is_there(done):
-    assert "More unusual than 6 of 6 healthy scans" in done.ui.verdictLabel.text
+    assert "More anomalous than 6 of 6 healthy scans" in done.ui.verdictLabel.text
     assert "2 regions" in done.ui.verdictLabel.text and "0.14" in done.ui.verdictLabel.text
     assert "does not know" in done.ui.warningsLabel.text
     background, foreground, opacity = overlay(done)
@@ -90,14 +90,14 @@ def test_the_threshold_slider_changes_regions_table_and_overlay(done):
     assert done.widget.panel._shown.segmentation.GetSegmentation().GetNumberOfSegments() == 3
     done.drag("thresholdSlider", 0)
     assert len(column(done, NAME)) < 3
-    assert "In a healthy scan" in done.ui.meaningLabel.text
+    assert "per healthy scan" in done.ui.meaningLabel.text
 
 
 def test_the_threshold_can_be_typed_in_millilitres(done):
     done.type("thresholdBox", "10")
     assert done.ui.thresholdBox.value == 10 and shown(done).threshold == 2.0
     assert len(column(done, NAME)) == 3
-    assert f"{2.0:.3g} healthy spreads" in done.ui.meaningLabel.text
+    assert f"z-score {2.0:.3g}" in done.ui.meaningLabel.text
 
 
 def test_surfaces_follow_when_the_slider_rests(done):
@@ -115,13 +115,13 @@ def test_surfaces_follow_when_the_slider_rests(done):
 def test_a_click_on_a_region_centres_the_views_on_it(done):
     for row in (1, 0):
         done.cell("regionsTable", row, PLACE).click()
-        assert np.allclose(slice_centre(done), shown(done).regions[row].centroid_ras, atol=1.0)
+        assert np.allclose(slice_centre(done), shown(done).regions[row].peak_ras, atol=1.0)
 
 
 def test_the_arrow_keys_go_through_the_regions(done):
     done.cell("regionsTable", 0, NAME).click()
     done.key("regionsTable", "Down")
-    assert np.allclose(slice_centre(done), shown(done).regions[1].centroid_ras, atol=1.0)
+    assert np.allclose(slice_centre(done), shown(done).regions[1].peak_ras, atol=1.0)
 
 
 def test_a_rejected_region_is_hidden_and_not_handed_on(done):
@@ -161,29 +161,31 @@ def test_the_table_sorts_by_numbers_and_still_jumps_right(done):
     for row, rank in enumerate(column(done, KEEP)):
         done.cell("regionsTable", row, PLACE).click()
         region = shown(done).regions[int(rank) - 1]
-        assert np.allclose(slice_centre(done), region.centroid_ras, atol=1.0)
+        assert np.allclose(slice_centre(done), region.peak_ras, atol=1.0)
 
 
-def test_the_views_fade_from_the_scan_to_its_healthy_version(done):
+def test_the_views_blend_from_the_scan_to_its_pseudo_healthy_image(done):
+    done.choose("viewSelector", "Blend of scan and pseudo-healthy")
     done.drag("fadeSlider", 100)
     background, foreground, opacity = overlay(done)
     assert foreground.GetAttribute("MedAD.role") == "restored" and opacity == pytest.approx(1.0)
     restored = done.views_picture((600, 500))
     done.drag("fadeSlider", 0)
     assert changed_part(restored, done.views_picture((600, 500))) > 0.003
+    assert overlay(done)[1].GetAttribute("MedAD.role") == "restored" and overlay(done)[2] == 0
+    done.choose("viewSelector", "Anomaly map")
     assert overlay(done)[1].GetAttribute("MedAD.role") == "anomaly" and overlay(done)[2] == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize(
     ("entry", "role"),
     [
-        ("The healthy version that the model expected", "restored"),
-        ("Difference between scan and healthy version", "residual"),
-        ("What is unusual, over the scan", "anomaly"),
+        ("Residual (scan minus pseudo-healthy)", "residual"),
+        ("Anomaly map", "anomaly"),
     ],
 )
 def test_every_kind_of_picture_can_be_chosen(done, entry, role):
-    done.choose("viewSelector", "The scan alone")
+    done.choose("viewSelector", "Scan only")
     alone = done.views_picture((600, 500))
     done.choose("viewSelector", entry)
     assert overlay(done)[1].GetAttribute("MedAD.role") == role
@@ -230,7 +232,7 @@ def test_a_second_run_starts_afresh_and_says_so(done):
     run(done)
     assert column(done, NAME) == ["Region 1", "Region 2"]
     assert done.cell("regionsTable", 0, KEEP).checked
-    assert "Take back restores them" in done.ui.statusLabel.text
+    assert "Undo restores them" in done.ui.statusLabel.text
     done.click("undoButton")
     assert column(done, NAME) == ["Region 1", "cyst?"] and not done.cell("regionsTable", 0, KEEP).checked
 
@@ -244,7 +246,7 @@ def test_the_result_of_another_scan_of_the_same_name_is_not_replaced(done, tmp_p
     run(done)
     done.answers.append(str(tmp_path / "out"))
     done.click("exportButton")
-    assert "another scan named scan" in done.ui.statusLabel.text
+    assert "another scan named scan" in done.ui.errorLabel.text
 
 
 def offered(bench, name):

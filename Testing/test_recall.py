@@ -159,7 +159,7 @@ def test_under_a_transform_that_bends_everything_stays_in_place(standalone, tmp_
     node = standalone.add_volume(detection.volume)
     bend(standalone.scene, node)
     result = show_detection(detection, node, standalone.scene)
-    middle = detection.regions[0].centroid_ras
+    middle = detection.regions[0].peak_ras
     world = to_world(node).TransformPoint(middle)
     assert np.linalg.norm(np.subtract(world, middle)) > 3
     assert np.linalg.norm(surface_points(result, detection.regions[0]).mean(axis=0) - world) < 1.5

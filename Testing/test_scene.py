@@ -177,8 +177,8 @@ def test_the_table_says_of_each_region_what_the_detection_says(standalone):
         for name in ("volume_ml", "peak", "mean", "p_value", "q_value"):
             assert row[name] == pytest.approx(getattr(region, name), rel=1e-12)
         assert (row["R"], row["A"], row["S"]) == pytest.approx(region.centroid_ras)
-    assert result.table.GetColumnUnitLabel("volume_ml") == "ml"
-    assert result.table.GetColumnUnitLabel("peak") == "healthy spreads"
+    assert result.table.GetColumnUnitLabel("volume_ml") == "mL"
+    assert result.table.GetColumnUnitLabel("peak") == "SD"
 
 
 def test_the_overlay_shows_nothing_below_the_threshold_and_a_peak_within_its_scale(standalone):

@@ -72,7 +72,7 @@ def test_a_saved_scene_brings_everything_back(reloaded):
         expected = (region.rank, region.peak, region.centroid_ras[2])
         # Slicer's table files hold six digits.
         assert (row["rank"], row["peak"], row["S"]) == pytest.approx(expected, rel=1e-5)
-    assert result.table.GetColumnUnitLabel("peak") == "healthy spreads"
+    assert result.table.GetColumnUnitLabel("peak") == "SD"
     assert result.body.GetPolyData().GetNumberOfPolys() > 100
 
 

@@ -115,7 +115,7 @@ def test_small_volumes_are_no_fault_unless_most_are_brains(tmp_path, caplog):
     with pytest.raises(InputError, match="10 of 10 scans cannot be used.*less than a brain"):
         check_scans(joints, tmp_path / "1.json", prepare="brain")
     heads = folder_of(tmp_path / "heads", [*(head(n)[0] for n in range(5)), joint(1)])
-    with pytest.raises(InputError, match="scan-5: its whole field of view has 79 ml, less than a brain"):
+    with pytest.raises(InputError, match="scan-5: its whole field of view has 79 mL, less than a brain"):
         check_scans(heads, tmp_path / "2.json", mixed=True)
     assert len(check_scans(heads, tmp_path / "2.json", mixed=True, prepare="field")) == 6
 

@@ -23,12 +23,12 @@ def detection(score=12.5, scores=(1.0, 2.0, 3.0, 4.0, 5.0), spots=2):
 @pytest.mark.parametrize(
     "score, scores, words",
     [
-        (12.5, (1, 2, 3, 4, 5), "More unusual than 5 of 5 healthy scans"),
-        (5.0, (1, 2, 3, 4, 5), "More unusual than 4 of 5 healthy scans"),
-        (3.0, (3, 3, 3), "No more unusual than any of 3 healthy scans"),
-        (0.0, (1, 2), "No more unusual than any of 2 healthy scans"),
-        (9.0, (1,), "More unusual than 1 of 1 healthy scan;"),
-        (1.0, (1,), "No more unusual than the one healthy scan"),
+        (12.5, (1, 2, 3, 4, 5), "More anomalous than 5 of 5 healthy scans"),
+        (5.0, (1, 2, 3, 4, 5), "More anomalous than 4 of 5 healthy scans"),
+        (3.0, (3, 3, 3), "No more anomalous than any of 3 healthy scans"),
+        (0.0, (1, 2), "No more anomalous than any of 2 healthy scans"),
+        (9.0, (1,), "More anomalous than 1 of 1 healthy scan;"),
+        (1.0, (1,), "No more anomalous than the one healthy scan"),
     ],
 )
 def test_the_verdict_counts_healthy_scans_that_score_less(score, scores, words):
@@ -39,19 +39,19 @@ def test_the_verdict_counts_healthy_scans_that_score_less(score, scores, words):
 
 def test_the_verdict_in_full():
     assert panel_verdict(detection()) == (
-        "More unusual than 5 of 5 healthy scans; 2 regions; smallest possible p is 0.17"
+        "More anomalous than 5 of 5 healthy scans; 2 regions; smallest possible p is 0.17"
     )
     assert "; 1 region; " in panel_verdict(detection(spots=1))
 
 
 def test_without_a_region_the_verdict_says_how_large_the_largest_value_is():
     text = panel_verdict(detection(spots=0))
-    assert "; no region above the threshold of 3, the largest value is 0.5 healthy spreads; " in text
+    assert "; no region above a z-score of 3, the largest z-score is 0.5; " in text
     empty = detection(spots=0)
     empty = dataclasses.replace(empty, anomaly=empty.anomaly.with_array(empty.anomaly.array * 0))
-    assert "largest value is 0 healthy spreads" in panel_verdict(empty)
+    assert "largest z-score is 0" in panel_verdict(empty)
     specks = dataclasses.replace(detection(spots=2), regions=())
-    assert "only specks above the threshold of 3" in panel_verdict(specks)
+    assert "only specks above a z-score of 3" in panel_verdict(specks)
 
 
 def test_how_a_result_was_made_names_everything():

@@ -47,9 +47,9 @@ def at(live, ml):
 
 
 def test_at_first_everything_is_as_it_was_found(live):
-    assert len(live.rows()) == 3 and live.allowed() == "20 ml" and live.threshold() == "3 healthy spreads"
+    assert len(live.rows()) == 3 and live.allowed() == "20 mL" and live.threshold() == "z-score 3"
     assert not live.move(live.position)
-    assert live.verdict() == "More unusual than 2 of 4 healthy scans; 3 regions; smallest possible p is 0.2."
+    assert live.verdict() == "More anomalous than 2 of 4 healthy scans; 3 regions; smallest possible p is 0.2."
 
 
 @pytest.mark.parametrize(("ml", "threshold", "regions"), [(5.0, 5.0, 3), (0.5, 8.0, 2), (0.1, 9.0, 1)])
@@ -70,7 +70,7 @@ def test_the_p_values_are_those_of_the_healthy_scans(live):
 def test_the_way_back_leads_back(live):
     before = live.detection
     assert live.move(0.0) and live.rows() == [] and live.count() == "No region at this threshold"
-    assert live.verdict().startswith("More unusual than 2 of 4 healthy scans; no region")
+    assert live.verdict().startswith("More anomalous than 2 of 4 healthy scans; no region")
     assert at(live, 20.0 * 1.001)
     assert np.array_equal(live.detection.labels.array, before.labels.array)
     assert live.count().startswith("3 regions, ")
@@ -79,7 +79,7 @@ def test_the_way_back_leads_back(live):
 def test_nothing_is_delineated_again_within_one_step_of_the_threshold(live):
     before = live.detection
     assert not at(live, 21.0)
-    assert live.detection is before and live.allowed() == "21 ml"
+    assert live.detection is before and live.allowed() == "20 mL", "what the threshold reaches"
 
 
 def test_the_chosen_region_stays_chosen_when_the_threshold_moves(live):
@@ -99,15 +99,17 @@ def test_a_long_table_is_cut_and_says_so(live):
 
 
 def test_a_place_names_the_sides_of_the_body(live):
-    region = replace(live.detection.regions[0], centroid_ras=(-23.4, 40.2, -5.0))
+    region = replace(live.detection.regions[0], peak_ras=(-23.4, 40.2, -5.0), side="L")
     live._live._detection = replace(live.detection, regions=(region,))
     (row,) = live.rows()
-    assert row["place"] == "L 23, A 40, I 5" and row["title"].startswith("23 mm left, 40 mm anterior, 5 mm inferior")
+    assert row["place"] == "L 23, A 40, I 5" and row["side"] == "L"
+    assert row["title"].startswith("L, peak at 23 mm left, 40 mm anterior, 5 mm inferior")
 
 
 def test_how_it_was_made_is_told(live):
     facts = dict(live.facts())
-    assert facts["Model"] == "brain-t1 1.0" and facts["Seed, device"] == "0, cpu" and facts["Healthy scans"] == "6"
+    assert facts["Model"] == "brain-t1 1.0" and facts["Random seed"] == "0"
+    assert facts["Device"] == "cpu" and facts["Healthy scans"] == "6"
     assert "Fast mode" not in facts
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..colours import region_colour
 from ..decision import default_name
-from ..summary import millilitres, panel_verdict, place, short_place
+from ..summary import location, millilitres, panel_verdict, short_place
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -76,10 +76,11 @@ class LiveResult:
                 "rank": region.rank,
                 "name": self._name(region),
                 "colour": css_colour(region_colour(region.rank)),
-                "volume": millilitres(region.volume_ml),
+                "volume": f"{region.volume_ml:.2f}",
                 "peak": f"{region.peak:.3g}",
                 "p": f"{region.p_value:.2g}",
-                "place": short_place(region.centroid_ras),
+                "side": region.side,
+                "place": short_place(region.peak_ras),
                 "title": self._title(region),
             }
             for region in self.regions()[:MOST_ROWS]
@@ -92,11 +93,11 @@ class LiveResult:
 
     def _title(self, region: Region) -> str:
         name = self._name(region)
-        what = f"{place(region.centroid_ras)}; mean {region.mean:.3g}, q = {region.q_value:.2g}"
+        what = f"{location(region)}; mean z-score {region.mean:.3g}, q = {region.q_value:.2g}"
         return f"{name}: {what}" if name else what
 
     def verdict(self) -> str:
-        """How unusual the whole scan is, and how little a few healthy scans can tell."""
+        """How anomalous the whole scan is, and how little a few healthy scans can tell."""
         return f"{panel_verdict(self.detection)}."
 
     def count(self) -> str:
@@ -111,13 +112,13 @@ class LiveResult:
         return f"{len(regions)} region{'s' * (len(regions) > 1)}, {total} in all{more}{rejected}"
 
     def allowed(self) -> str:
-        """What the threshold slider stands at."""
-        ml = self._live.false_positive_ml
-        return f"{ml:.0f} ml" if ml >= 10 else f"{ml:.2g} ml"
+        """The expected false positives that the threshold reaches."""
+        ml = self.detection.expected_false_positive_ml
+        return f"{ml:.0f} mL" if ml >= 10 else f"{ml:.2g} mL"
 
     def threshold(self) -> str:
-        """The same in units of the map."""
-        return f"{self.detection.threshold:.3g} healthy spreads"
+        """The threshold itself."""
+        return f"z-score {self.detection.threshold:.3g}"
 
     def facts(self) -> list[tuple[str, str]]:
         """How the result was made, as names and values to read."""
@@ -129,12 +130,13 @@ class LiveResult:
             "Model file": f"sha256 {str(model.get('sha256', '?'))[:12]}…",
             "Method": made.get("method"),
             "Model's threshold": settings.get("threshold"),
-            "Smallest region": f"{settings.get('smallest_region_ml', '?')} ml",
+            "Smallest region": f"{made.get('smallest_region_ml', settings.get('smallest_region_ml', '?'))} mL",
             "Fast mode": "yes" if settings.get("fast") else None,
             "Examined part": made.get("brain_mask"),
             "Healthy scans": self.detection.healthy_count,
             "Score": f"{self.detection.score:.4g}",
-            "Seed, device": f"{made.get('seed', '?')}, {made.get('device', '?')}",
+            "Random seed": made.get("seed", "?"),
+            "Device": made.get("device", "?"),
             "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         }
         return [(name, str(value)) for name, value in facts.items() if value not in (None, "")]

@@ -14,7 +14,7 @@ from .style import STYLE
 
 NOTICE = "For research only. Not a medical device."
 STEPS = 1000
-SWIPE_STEP = 0.5
+BLEND_STEP = 0.5
 
 
 def build_page(server: Any, views: tuple[str, ...], select: Callable[[int], None]) -> AbstractLayout:
@@ -50,12 +50,13 @@ def build_page(server: Any, views: tuple[str, ...], select: Callable[[int], None
 def slice_overlay(name: str, title: str) -> None:
     """What is written on a slice view, and its slider."""
     html.Div(f"{title} · {{{{ place_{name} }}}}", classes="over name")
-    html.Div("{{ fade }} % pseudo-healthy", v_if="compare === 'fade' && fade > 0", classes="over mixture")
+    html.Div("{{ blend }} % pseudo-healthy", v_if="compare === 'fade' && blend > 0", classes="over mixture")
     with html.Template(v_if="compare === 'swipe'"):
-        for text, edge, percent in (("scan", "right", "100 - swipe"), ("pseudo-healthy", "left", "swipe")):
+        for text, edge, percent in (("scan", "right", "blend"), ("pseudo-healthy", "left", "100 - blend")):
             place = f"{{ {edge}: `calc(${{{percent}}}% + 7px)` }}"
-            html.Div(text, v_if="swipe < 100", classes="over part", style=(place,))
-        _slider("swipe", 100, SWIPE_STEP, title="Drag to swipe", classes="grip", id=f"grip-{name}", tabindex="-1")
+            html.Div(text, v_if="blend > 0", classes="over part", style=(place,))
+        # The line comes from the right, because the pseudo-healthy image is on its right.
+        _slider("blend", 100, BLEND_STEP, title="Drag to swipe", classes="grip", id=f"grip-{name}", tabindex="-1")
     for index, edge in enumerate(("left", "right", "low", "high")):
         html.Div(f"{{{{ letters_{name}[{index}] }}}}", classes=f"over {edge}")
     html.Input(
@@ -85,38 +86,37 @@ def _head() -> None:
 
 def _verdict() -> None:
     with html.Section():
+        html.Div("✗ {{ error }}", v_if="error", classes="error", id="error")
+        html.Div("✗ {{ unlike }}", v_if="unlike", classes="error", id="unlike")
+        html.Div("⚠ {{ warning }}", v_for="warning in warnings", key="warning", classes="warning")
         html.Div("{{ verdict }}", classes="verdict", id="verdict")
-        html.Div("{{ warning }}", v_for="warning in warnings", key="warning", classes="warning")
-        html.Div("{{ error }}", v_if="error", classes="error", id="error")
 
 
 def _threshold() -> None:
     with html.Section():
         with html.Div(classes="row"):
-            html.Label("False positives in a healthy scan", raw_attrs=['for="threshold"'])
+            html.Label("Expected false positives (mL per healthy scan)", raw_attrs=['for="threshold"'])
             html.Span("{{ allowed }}", classes="value", id="allowed")
-        _slider("threshold", STEPS, title="How much of a healthy scan, on average, lies above the threshold by mistake")
+        _slider("threshold", STEPS, title="Volume of a healthy scan above the threshold by mistake, on average")
         with html.Div(classes="row soft"):
             html.Span("stricter")
-            html.Span("map above {{ threshold_value }}")
+            html.Span("{{ threshold_value }}", title="SD above the healthy mean")
             html.Span("laxer")
 
 
 def _layers() -> None:
     with html.Section():
         with html.Div(classes="row"):
-            html.Label("Compare with pseudo-healthy")
+            html.Label("Blend: scan ↔ pseudo-healthy", raw_attrs=['for="blend"'])
             with html.Div(classes="switch", raw_attrs=['role="radiogroup"', 'aria-label="Way to compare"']):
                 for way in ("swipe", "fade"):
                     with html.Label(classes=(f"compare === '{way}' ? 'on' : ''",)):
                         html.Input(type="radio", value=way, v_model="compare", id=f"compare-{way}")
                         html.Span(way.capitalize())
-        swiping = "compare === 'swipe'"
-        _slider("swipe", 100, SWIPE_STEP, v_if=swiping, title="Move the line between the scan and its healthy version")
-        _slider("fade", 100, v_else=True, title="Fade from the scan to what a healthy version of it would look like")
+        _slider("blend", 100, BLEND_STEP, title="From the scan to the pseudo-healthy image that the model expects")
         with html.Div(classes="row soft"):
-            html.Span(f"{{{{ {swiping} ? 'all pseudo-healthy' : 'scan' }}}}")
-            html.Span(f"{{{{ {swiping} ? 'all scan' : 'pseudo-healthy' }}}}")
+            html.Span("scan")
+            html.Span("pseudo-healthy")
         with html.Div(classes="row"):
             with html.Label(classes="check"):
                 html.Input(type="checkbox", v_model="anomaly_on", id="anomaly")
@@ -131,7 +131,7 @@ def _layers() -> None:
         html.Div(classes="legend", style=f"background: linear-gradient(to right, {_gradient()})")
         with html.Div(classes="row soft"):
             html.Span("0")
-            html.Span("healthy spreads")
+            html.Span("z-score (SD above the healthy mean)")
             html.Span("{{ scale_top }}")
 
 
@@ -141,7 +141,7 @@ def _regions(select: Callable[[int], None]) -> None:
     with html.Section(classes="fill"):
         with html.Table(v_if="rows.length", id="regions"):
             with html.Thead(), html.Tr():
-                for title in ("Region", "Volume", "Peak", "p", "Location, mm"):
+                for title in ("#", "mL", "Peak", "p", "Side", "Peak at, mm"):
                     html.Th(title)
             with (
                 html.Tbody(),
@@ -158,7 +158,7 @@ def _regions(select: Callable[[int], None]) -> None:
                 with html.Td():
                     html.Span(classes="dot", style=("{ background: row.colour }",))
                     html.Span("{{ row.rank }}")
-                for column in ("volume", "peak", "p"):
+                for column in ("volume", "peak", "p", "side"):
                     html.Td(f"{{{{ row.{column} }}}}")
                 with html.Td():
                     html.Div("{{ row.name }}", v_if="row.name", classes="given")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..slicer.decisions import Decisions
 from ..slicer.live import LiveThreshold
+from ..slicer.overlay import find_kept, overlay_node
 from ..slicer.scene import SceneResult, show_detection
 from ..slicer.standalone import StandaloneScene
 from ..slicer.transaction import remove_node
@@ -45,7 +46,8 @@ class Stage:
         """
         scene = self.standalone.scene
         if self.result is not None:
-            for node in (*self.result.nodes().values(), self.result.input):
+            nodes = (*self.result.nodes().values(), find_kept(self.result.input, scene), self.result.input)
+            for node in filter(None, nodes):
                 if node.IsA("vtkMRMLDisplayableNode"):
                     for index in reversed(range(node.GetNumberOfDisplayNodes())):
                         scene.RemoveNode(node.GetNthDisplayNode(index))
@@ -72,11 +74,12 @@ class Stage:
         """Choose what the slice views show.
 
         Args:
-            restored: 0 shows the scan, 1 its restoration, between them a mixture.
-            anomaly: Opacity of the anomaly map.
+            restored: 0 shows the scan, 1 the pseudo-healthy image, between them a blend.
+            anomaly: Opacity of the anomaly map, which leaves out rejected regions.
             outlines: Whether the regions are outlined.
         """
         result = self.result
+        overlay = overlay_node(result, self.standalone.scene)
         for node in self._nodes(COMPOSITES):
             modified = node.StartModify()
             node.SetBackgroundVolumeID(result.input.GetID())
@@ -84,7 +87,7 @@ class Stage:
             node.SetForegroundOpacity(restored)
             # Background, foreground and label are layers 0 to 2; further ones lie over them.
             above = node.Layer_Last
-            node.SetNthLayerVolumeID(above, result.anomaly.GetID())
+            node.SetNthLayerVolumeID(above, overlay.GetID())
             node.SetNthLayerOpacity(above, anomaly)
             node.EndModify(modified)
         result.segmentation.GetDisplayNode().SetVisibility2D(outlines)

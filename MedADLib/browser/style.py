@@ -26,8 +26,8 @@ select { font: inherit; color: inherit; border: 1px solid var(--line); border-ra
 .over.low { bottom: 24px; } .over.high { top: 6px; }
 .view input[type=range] { position: absolute; left: 10px; right: 10px; bottom: 4px; width: calc(100% - 20px);
   opacity: .45; } .view input[type=range]:hover, .view input[type=range]:focus { opacity: 1; }
-.view input.grip { appearance: none; left: -8px; bottom: 26%; width: calc(100% + 16px); height: 34px; opacity: 1;
-  background: none; pointer-events: none; }
+.view input.grip { appearance: none; direction: rtl; left: -8px; bottom: 26%; width: calc(100% + 16px); height: 34px;
+  opacity: 1; background: none; pointer-events: none; }
 .view input.grip::-webkit-slider-thumb { appearance: none; pointer-events: auto; cursor: ew-resize; width: 16px;
   height: 34px; box-sizing: border-box; border: 1px solid #000; border-radius: 8px; background: #fff; opacity: .85; }
 .view input.grip::-moz-range-thumb { pointer-events: auto; cursor: ew-resize; width: 16px;

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MedADError
 from ..reopening import StoredResult
+from ..summary import out_of_distribution
 from .live_result import LiveResult
 from .page import STEPS, build_page, slice_overlay, space_overlay
 from .stage import Stage
@@ -53,13 +54,13 @@ class Viewer:
         self.stage = Stage()
         self.views = Views(self.stage, server, self._overlay, self._moved, self._go_to)
         build_page(server, LABELS, self._select)
-        controls = ("threshold", "compare", "swipe", "fade", "opacity", "anomaly_on", "outlines_on", "chosen")
+        controls = ("threshold", "compare", "blend", "opacity", "anomaly_on", "outlines_on", "chosen")
         self._state.change(*controls)(self._want)
         self._state.change(*(f"offset_{name}" for name in SLICES))(self._scroll)
         self._task = asyncio.get_running_loop().create_task(self._work())
 
     def show(self, name: str) -> None:
-        """Open a result and show it at its most unusual region.
+        """Open a result and show it at its most anomalous region.
 
         Raises:
             MedADError: If it cannot be opened; the one before stays.
@@ -72,7 +73,8 @@ class Viewer:
         made = live.detection.provenance.get("model", {})
         with self._state as state:
             state.chosen, state.error = name, ""
-            state.warnings = list(live.detection.warnings)
+            state.unlike = out_of_distribution(live.detection)
+            state.warnings = [text for text in live.detection.warnings if text != state.unlike]
             state.model = f"model {made.get('name', '?')} {made.get('version', '')}"
             state.facts = live.facts()
             # The slider has steps; what was found stays until it is moved.
@@ -100,9 +102,10 @@ class Viewer:
         state.update(
             {
                 **{"results": list(self._results), "chosen": next(iter(self._results)), "busy": False, "error": ""},
-                **{"verdict": "", "warnings": [], "model": "", "facts": [], "rows": [], "count": "", "selected": 0},
+                **{"verdict": "", "model": "", "facts": [], "rows": [], "count": "", "selected": 0},
+                **{"unlike": "", "warnings": []},
                 **{"threshold": 0, "allowed": "", "threshold_value": "", "scale_top": ""},
-                **{"compare": "swipe", "swipe": 100, "fade": 0},
+                **{"compare": "swipe", "blend": 0},
                 **{"opacity": OPACITY_PERCENT, "anomaly_on": True, "outlines_on": True},
             }
         )
@@ -158,9 +161,9 @@ class Viewer:
     def _look(self) -> None:
         state = self._state
         anomaly = float(state.opacity) / 100 if state.anomaly_on else 0.0
-        swiping = state.compare == "swipe"
-        self.stage.look(0.0 if swiping else float(state.fade) / 100, anomaly, bool(state.outlines_on))
-        self.views.swipe(float(state.swipe) / 100 if swiping else NO_SWIPE, anomaly)
+        swiping, blend = state.compare == "swipe", float(state.blend) / 100
+        self.stage.look(0.0 if swiping else blend, anomaly, bool(state.outlines_on))
+        self.views.swipe(NO_SWIPE - blend if swiping else NO_SWIPE, anomaly)
 
     def _say(self) -> None:
         state, live = self._state, self._live
@@ -174,7 +177,7 @@ class Viewer:
         if region is not None:
             with self._state as state:
                 state.selected = region.rank
-                self._go_to(region.centroid_ras)
+                self._go_to(region.peak_ras)
 
     def _go_to(self, ras: Any) -> None:
         self.stage.go_to(ras)

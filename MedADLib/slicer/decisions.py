@@ -1,4 +1,4 @@
-"""What the reader decided on each region of a result, kept in its table node and shown in its segmentation.
+"""What the reader decided on each region of a result, kept in its table node and shown in segmentation and overlay.
 
 A decision belongs to a place in the scan, the peak of the region that it was made on. So it finds its region again
 when the threshold moves and when the scene is saved and opened: the region that holds the place, if any, and of
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..decision import Decision, default_name
+from .overlay import hide_rejected
 from .segments import segment_id
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Decisions:
         return {region.rank: self.of(region) for region in self._detection.regions}
 
     def keep(self, region: Region, kept: bool) -> None:
-        """Keep or reject a region; a rejected one is hidden."""
+        """Keep or reject a region; a rejected one is hidden in slices, overlay and 3-D."""
         self._decide(region, kept=kept)
 
     def rename(self, region: Region, name: str) -> None:
@@ -101,7 +102,8 @@ class Decisions:
         return changed
 
     def show_all(self) -> None:
-        """Hide the segments of rejected regions and show all others."""
+        """Hide rejected regions and show all others."""
+        self.show_overlay()
         display = self._result.segmentation.GetDisplayNode()
         if display is None:
             return
@@ -111,8 +113,13 @@ class Decisions:
                 display.SetSegmentVisibility(segment_id(region), self.of(region).kept)
         display.EndModify(modifying)
 
+    def show_overlay(self) -> None:
+        """Let the overlay show nothing in rejected regions."""
+        rejected = [region for region in self._detection.regions if not self.of(region).kept]
+        hide_rejected(self._result, self._detection, rejected)
+
     def _decide(self, region: Region, **changes: object) -> None:
-        ras = self._peak(region)
+        ras = tuple(round(mm, 4) for mm in region.peak_ras)
         present = self._of_region.get(region.label, Anchor(ras))
         anchor = replace(present, ras=ras, **changes)
         if anchor == present:
@@ -122,6 +129,8 @@ class Decisions:
         self._of_region[region.label] = anchor
         self._result.table.SetAttribute(ATTRIBUTE, json.dumps([vars(other) for other in self._anchors]))
         self._show(region)
+        if "kept" in changes:
+            self.show_overlay()
 
     def _show(self, region: Region) -> None:
         decision = self.of(region)
@@ -140,14 +149,6 @@ class Decisions:
                     names.SetValue(row, decision.name)
                     kept.SetValue(row, int(decision.kept))
             table.Modified()
-
-    def _peak(self, region: Region) -> tuple[float, float, float]:
-        x0, x1, y0, y1, z0, z1 = region.bounding_box
-        box = np.s_[z0:z1, y0:y1, x0:x1]
-        values = np.where(self._detection.labels.array[box] == region.label, self._detection.anomaly.array[box], -1)
-        place = np.unravel_index(values.argmax(), values.shape) + np.array((z0, y0, x0))
-        right, front, up = np.round(self._detection.volume.ras_from_voxels(place[None])[0], 4).tolist()
-        return right, front, up
 
     def _voxel(self, anchor: Anchor) -> tuple[int, int, int] | None:
         """Index (z, y, x) of an anchor's voxel; None if it is outside of the scan."""

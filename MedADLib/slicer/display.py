@@ -1,4 +1,4 @@
-"""How the nodes of a result look when they are first shown, and what each run sets anew."""
+"""How the nodes of a result look when they are first shown, and what each run sets again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .palette import heat_node, region_node
 if TYPE_CHECKING:
     from ..detection import Detection
 
-ANOMALY_TITLE = "unusual\n(healthy spreads)"
-RESIDUAL_TITLE = "scan less\nrestored"
+ANOMALY_TITLE = "z-score (SD above\nthe healthy mean)"
+RESIDUAL_TITLE = "scan minus\npseudo-healthy"
 LEGEND_SIZE = (0.035, 0.34)
 LEGEND_POSITION = (0.98, 0.05)
 LEGEND_LABELS = 5

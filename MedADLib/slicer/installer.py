@@ -1,16 +1,22 @@
 """Installs the packages that MedAD lacks into Slicer's Python, when the user asked for it and not before.
 
 PyTorch comes through the PyTorch extension, which picks the build for the computer's GPU; the rest through Slicer's own
-packaging functions and without dependencies, all of which are there by then. A constraints file keeps Slicer's numpy
-and SimpleITK as they are, and afterwards it is checked that they are.
+packaging functions, MONAI and deepbet without dependencies, all of which are there by then. A constraints file keeps
+Slicer's numpy and SimpleITK as they are, and afterwards it is checked that they are.
+
+Slicer's own question and progress dialog (`pip_ensure`, since 5.12) are not used: they know nothing of PyTorch, which
+is nearly all of the download, nor of sizes, the PyTorch extension and the restart. The panel asks once for everything,
+shows the log as it comes, and goes on with the run.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,13 +32,21 @@ from ..packages import (
     missing,
     needed,
     plan_text,
+    remove,
     satisfied,
+    trace,
 )
 from ..pipfailures import explain
 from .console_lines import heard
+from .process import worker_program
 
 __all__ = ["InstallError", "Installer", "Package", "SlicerInstaller", "plan_text"]
 
+# Their own dependencies are there already, or would replace what is there.
+WITHOUT_DEPENDENCIES = ("monai", "deepbet")
+# Which installation of PyTorch was loaded once without trouble, in Slicer's settings.
+LOADED_KEY = "MedAD/loadedPyTorch"
+LOADING_SECONDS, PUMP_SECONDS = 300.0, 0.05
 WITH_THE_MANAGER = "Install the extension PyTorch with Slicer's Extension Manager, restart Slicer and run again."
 
 
@@ -40,7 +54,7 @@ class Installer(Protocol):
     """What the panel needs of an installer; only these are stable."""
 
     def missing(self) -> list[Package]:
-        """What is not there or too old; imports nothing, and raises InstallError where MedAD cannot run at all."""
+        """What is missing, damaged or too old, without importing it; raises InstallError where MedAD can never run."""
 
     def install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
         """Install what the user agreed to; False if Slicer has to restart before it can be used."""
@@ -50,23 +64,29 @@ class SlicerInstaller:
     """Installs into the Slicer that runs.
 
     Args:
-        pip: Called with requirements, the constraints file and whether to leave out dependencies; prints what it says
-            and raises if it fails. None for Slicer's.
+        pip: Called with requirements, with others to be installed without dependencies, and with the constraints file;
+            prints what it says and raises if it fails. None for Slicer's.
         torch_logic: Gives a PyTorchUtilsLogic, or raises ImportError without the PyTorch extension. None for that.
         extensions: Gives Slicer's extensions manager model, or None. None for that.
         testing: Whether Slicer runs tests, in which nothing is installed. None to ask Slicer.
         computer: What is installed where; None for this computer.
         loaded: Whether this process has a module loaded.
+        load: Loads PyTorch in another process; what went wrong, empty if nothing. None for the worker's Python.
+        settings: With setValue and value, as QSettings has; None for Slicer's own.
+        delete: Deletes a damaged package by name. None for `packages.remove`.
     """
 
     def __init__(
         self,
-        pip: Callable[[list[str], Path, bool], None] | None = None,
+        pip: Callable[[list[str], list[str], Path], None] | None = None,
         torch_logic: Callable[[], Any] | None = None,
         extensions: Callable[[], Any] | None = None,
         testing: Callable[[], bool] | None = None,
         computer: Computer | None = None,
         loaded: Callable[[str], bool] = lambda name: name in sys.modules,
+        load: Callable[[], str] | None = None,
+        settings: Any = None,
+        delete: Callable[[str], None] = remove,
     ):
         self._pip = pip or _slicer_pip
         self._torch_logic = torch_logic or _slicer_torch_logic
@@ -74,15 +94,26 @@ class SlicerInstaller:
         self._testing = testing or _slicer_testing
         self._computer = computer or Computer()
         self._loaded = loaded
+        self._load = load or _load_torch
+        self._given_settings = settings
+        self._delete = delete
         self._busy = False
 
     def missing(self) -> list[Package]:
-        """What is not there or does not fit, in the order in which it is installed.
+        """What is not there, damaged or does not fit, in the order in which it is installed.
+
+        A PyTorch that looks intact is loaded once, in a process of its own, which takes some seconds.
 
         Raises:
             InstallError: If no PyTorch fits this computer and Slicer.
         """
-        return missing(self._computer)
+        lacking = missing(self._computer)
+        if self._testing() or any(package.name == "torch" for package in lacking):
+            return lacking
+        problem = self._try_torch()
+        if not problem:
+            return lacking
+        return [needed(self._computer.without(["torch"]))[0]._replace(damage=f"loading it fails: {problem}"), *lacking]
 
     def install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
         """Install packages that the user agreed to.
@@ -104,32 +135,43 @@ class SlicerInstaller:
             raise InstallError("an installation is already running", "Wait until it is done.")
         self._busy = True
         try:
-            return self._install([package.name for package in packages], log)
+            return self._install(packages, log)
         finally:
             self._busy = False
 
-    def _install(self, names: list[str], log: Callable[[str], None]) -> bool:
+    def _install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
         lines: list[str] = []
 
         def note(line: str) -> None:
             lines.append(line)
             log(line)
 
+        names = [package.name for package in packages]
         if EXTENSION in names:
             self._install_extension(note, lines)
             return False
         computer = self._computer
         before = {name: computer.version(name) for name in SLICERS_OWN}
+        for package in packages:
+            if package.damage:
+                self._remove(package, note, lines)
         restart = False
         if "torch" in names:
             restart = self._install_torch(note, lines)
-        # What fits depends on the PyTorch that came.
-        rest = [package for package in needed(computer) if package.name in names and package.name != "torch"]
-        for package in rest:
-            self._install_package(package, note, lines)
+        if rest := [name for name in names if name != "torch"]:
+            self._install_packages(rest, note, lines)
         self._check(before, names, lines)
         note("All packages are installed." + (" Slicer has to restart." if restart else ""))
         return not restart
+
+    def _remove(self, package: Package, note: Callable[[str], None], lines: list[str]) -> None:
+        note(f"Deleting {package.name} ({package.damage}).")
+        try:
+            self._delete(package.name)
+        except OSError as error:
+            lines.append(str(error))
+            problem, remedy = explain([str(error)])
+            raise InstallError(f"the damaged {package.name} could not be deleted: {problem}", remedy, lines) from error
 
     def _install_extension(self, note: Callable[[str], None], lines: list[str]) -> None:
         """The PyTorch extension, which is there after a restart only."""
@@ -154,11 +196,11 @@ class SlicerInstaller:
             logic = self._torch_logic()
         except ImportError as error:
             raise InstallError("MedAD needs the PyTorch extension", WITH_THE_MANAGER, lines) from error
-        (requirement,) = (p.requirement for p in needed(self._computer) if p.name == "torch")
+        requirement = needed(self._computer)[0].requirement
         loaded, start = self._loaded("torch"), len(lines)
         note(f"Installing PyTorch ({requirement}).")
         try:
-            with self._constrained("torch", note):
+            with self._constrained(["torch"], note):
                 module = logic.installTorch(
                     askConfirmation=False, torchVersionRequirement=requirement.removeprefix("torch")
                 )
@@ -174,21 +216,25 @@ class SlicerInstaller:
             raise InstallError("PyTorch was not installed", "Run again and agree to it.", lines)
         return loaded
 
-    def _install_package(self, package: Package, note: Callable[[str], None], lines: list[str]) -> None:
-        start = len(lines)
-        note(f"Installing {package.name} ({package.requirement}).")
+    def _install_packages(self, names: list[str], note: Callable[[str], None], lines: list[str]) -> None:
+        """Install all but PyTorch, in versions that fit the PyTorch that came."""
+        start, packages = len(lines), needed(self._computer)
+        # Slicer's function wants one with dependencies in any case; pip leaves it alone if it is there.
+        plain = [p.requirement for p in packages if p.name not in ("torch", *WITHOUT_DEPENDENCIES)]
+        alone = [p.requirement for p in packages if p.name in WITHOUT_DEPENDENCIES and p.name in names]
+        note(f"Installing {', '.join(names)}.")
         try:
-            with self._constrained(package.name, note) as file:
-                self._pip([package.requirement], file, package.name in ("monai", "deepbet"))
+            with self._constrained(names, note) as file:
+                self._pip(plain, alone, file)
         except Exception as error:
-            raise self._failure(package.name, error, lines, start) from error
+            raise self._failure(", ".join(names), error, lines, start) from error
 
     @contextmanager
-    def _constrained(self, name: str, note: Callable[[str], None]) -> Iterator[Path]:
+    def _constrained(self, names: list[str], note: Callable[[str], None]) -> Iterator[Path]:
         """Run with a constraints file, also for those who start pip on their own, and hear what is printed."""
         with tempfile.TemporaryDirectory(prefix="medad-") as folder:
             file = Path(folder) / "constraints.txt"
-            file.write_text(constraints(self._computer, but=name), encoding="utf-8")
+            file.write_text(constraints(self._computer.without(names)), encoding="utf-8")
             # As an address, because pip parts the value at spaces, which a user's name may have.
             wanted = {"PIP_CONSTRAINT": file.as_uri(), "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
             if satisfied("pip>=24.1", self._computer):
@@ -223,31 +269,81 @@ class SlicerInstaller:
         if lacking := [p.requirement for p in missing(self._computer) if p.name in names]:
             problem = f"pip reported no error, but {', '.join(lacking)} is still missing"
             raise InstallError(problem, "Restart Slicer and run again.", lines)
+        if problem := self._try_torch():
+            lines.append(problem)
+            remedy = "Restart Slicer and run again. If that does not help, update Slicer and the PyTorch extension."
+            raise InstallError(f"PyTorch is installed but cannot be loaded: {problem}", remedy, lines)
+
+    def _try_torch(self) -> str:
+        """Load PyTorch in another process, once for each installation of it; return what went wrong."""
+        present, settings = trace("torch"), self._settings
+        if settings.value(LOADED_KEY) == present:
+            return ""
+        problem = self._load()
+        if not problem:
+            settings.setValue(LOADED_KEY, present)
+        return problem
+
+    @property
+    def _settings(self) -> Any:
+        if self._given_settings is None:
+            import slicer
+
+            return slicer.app.userSettings()
+        return self._given_settings
 
 
-def _slicer_pip(requirements: list[str], constraints_file: Path, no_deps: bool) -> None:
+def _slicer_pip(requirements: list[str], without_dependencies: list[str], constraints_file: Path) -> None:
     """Slicer's own way: its packaging module from 5.12 on, earlier pip_install."""
     import slicer
 
     try:
-        from slicer.packaging import pip_ensure, pip_install
+        from slicer.packaging import pip_install
     except ImportError:
-        flags = ["--no-deps"] if no_deps else []
-        slicer.util.pip_install([*requirements, *flags, "--constraint", str(constraints_file)])
+        constrained = ["--constraint", str(constraints_file)]
+        if without_dependencies:
+            slicer.util.pip_install([*without_dependencies, "--no-deps", *constrained])
+        slicer.util.pip_install([*requirements, *constrained])
         return
-    if no_deps:
-        arguments = [*requirements, "--no-deps"]
-        pip_install(arguments, constraints=constraints_file, show_progress=False, requester="MedAD")
-    else:
-        # The user was asked once for everything, and the panel shows what is said.
-        pip_ensure(
-            requirements,
-            constraints=constraints_file,
-            prompt_install=False,
-            prompt_restart=False,
-            show_progress=False,
-            requester="MedAD",
-        )
+    pip_install(
+        requirements,
+        constraints=constraints_file,
+        no_deps_requirements=without_dependencies or None,
+        show_progress=False,
+        requester="MedAD",
+    )
+
+
+def _load_torch() -> str:
+    """Load PyTorch in a process like the worker's; return what went wrong, empty if nothing."""
+    import qt
+    import slicer
+
+    process = subprocess.Popen(
+        [worker_program(), "-c", "import torch"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+    end = time.monotonic() + LOADING_SECONDS
+    while True:
+        try:
+            said = process.communicate(timeout=PUMP_SECONDS)[1]
+            break
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > end:
+                process.kill()
+                process.communicate()
+                return f"it was not loaded after {LOADING_SECONDS:.0f} s"
+            # The panel is drawn, but takes no click.
+            slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
+    if process.returncode == 0:
+        return ""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else f"Python ended with code {process.returncode}"
 
 
 def _slicer_torch_logic() -> Any:

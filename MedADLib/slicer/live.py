@@ -1,20 +1,21 @@
-"""A result at another threshold, at once: what the slider of the panel does to the scene."""
+"""A result at another threshold or with another smallest region, at once: what the panel does to the scene."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..regionforest import RegionForest
+from ..regions import midline_of
 from ..threshold import Threshold
 from ..thresholdscale import ThresholdScale
 from .decisions import Decisions
 from .display import show_labels, show_segments, show_threshold
 from .findings import table_of
 from .labelimage import LabelImage
-from .provenance import threshold_attributes
+from .provenance import SMALLEST, threshold_attributes
 from .recall import smallest_region_ml
 from .segments import add_surfaces, replace_segmentation, segmentation_of
 
@@ -26,7 +27,7 @@ NODES = ("anomaly", "labels", "segmentation", "table")
 
 
 class LiveThreshold:
-    """Moves the threshold of a result without running the model again.
+    """Moves the threshold and the smallest region of a result without running the model again.
 
     Args:
         result: Nodes of the result.
@@ -41,6 +42,7 @@ class LiveThreshold:
         self._asked_ml = detection.expected_false_positive_ml
         self._forest: RegionForest | None = None
         self._labels: LabelImage | None = None
+        self._midline = midline_of(detection.mask)
 
     @property
     def detection(self) -> Detection:
@@ -49,7 +51,7 @@ class LiveThreshold:
 
     @property
     def threshold(self) -> float:
-        """The present threshold on the map, in healthy spreads."""
+        """The present threshold on the map, a z-score."""
         return self._detection.threshold
 
     @property
@@ -59,6 +61,22 @@ class LiveThreshold:
         How much it lets pass indeed is `detection.expected_false_positive_ml`.
         """
         return self._asked_ml
+
+    @property
+    def most_ml(self) -> float:
+        """The expected false-positive volume (mL) at the lax end of the slider."""
+        return self._scale.most_ml
+
+    @property
+    def smallest_ml(self) -> float:
+        """The volume (mL) below which regions are not listed."""
+        return smallest_region_ml(self._detection.provenance)
+
+    def next_ml(self, laxer: bool) -> float:
+        """The expected false positives (mL) of the next laxer or stricter threshold; at an end the present ones."""
+        volumes, present = self._detection.reference.false_positive_ml, self._detection.expected_false_positive_ml
+        beyond = volumes[(volumes > present) & (volumes <= self.most_ml)] if laxer else volumes[volumes < present]
+        return float(beyond.min() if laxer else beyond.max()) if len(beyond) else present
 
     def slider_to_ml(self, position: float) -> float:
         """The expected false-positive volume (ml) at a slider's position in [0, 1]."""
@@ -94,24 +112,49 @@ class LiveThreshold:
         self._asked_ml = asked.amount
         if threshold == self.threshold:
             return self._detection
+        changes = {
+            "threshold": threshold,
+            "expected_false_positive_ml": reference.expected_false_positive_ml(threshold),
+        }
+        return self._delineate(**changes)
+
+    def filter(self, smallest_ml: float) -> Detection:
+        """Leave out regions below a volume; smaller ones than the run listed come back too.
+
+        The volume is kept with the result and takes the place of the setting of the run, see `smallest_region_ml`.
+
+        Args:
+            smallest_ml: The volume, mL.
+
+        Returns:
+            The detection with these regions.
+
+        Raises:
+            InputError: If the result's nodes were deleted, or show something else by now.
+        """
+        self._check()
+        if smallest_ml == self.smallest_ml:
+            return self._detection
+        return self._delineate(provenance={**self._detection.provenance, SMALLEST: float(smallest_ml)})
+
+    def _delineate(self, **changes: Any) -> Detection:
+        """Find the regions of the detection with these changes, and show them."""
         decisions = Decisions(self._result, self._detection)
         self.prepare()
+        detection = replace(self._detection, **changes)
         labels, regions = self._forest.find(
-            threshold, reference.region_p_value, smallest_region_ml(self._detection.provenance)
+            detection.threshold,
+            detection.reference.region_p_value,
+            smallest_region_ml(detection.provenance),
+            self._midline,
         )
-        self._detection = replace(
-            self._detection,
-            labels=self._detection.labels.with_array(labels),
-            regions=regions,
-            threshold=threshold,
-            expected_false_positive_ml=reference.expected_false_positive_ml(threshold),
-        )
+        self._detection = replace(detection, labels=detection.labels.with_array(labels), regions=regions)
         decisions.follow(self._detection)
         self._show(decisions)
         return self._detection
 
     def finish(self, seconds: float = 0.2) -> bool:
-        """Make surfaces of regions that have none yet, the most unusual first.
+        """Make surfaces of regions that have none yet, the most anomalous first.
 
         Args:
             seconds: When to stop; with hundreds of regions several calls are needed.
@@ -147,9 +190,9 @@ class LiveThreshold:
             result.labels.SetAndObserveImageData(self._labels.image)
         show_labels(result.labels, len(detection.regions))
         replace_segmentation(result.segmentation, segmentation_of(detection, by_rank, surfaces=0), result.anomaly)
-        decisions.show_all()
         result.table.SetAndObserveTable(table_of(detection.regions, by_rank))
         show_threshold(result.anomaly, detection)
+        decisions.show_all()
         attributes = threshold_attributes(detection)
         for node in result.nodes().values():
             for name, value in attributes.items():

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from ..errors import InputError, MedADError
 from ..provenance_text import provenance_text
 from .decisions import ATTRIBUTE as DECISIONS
+from .observers import Observers
 from .panel_hand_on import ask_and_export, hand_to_segment_editor
-from .panel_height import PanelHeight
 from .panel_input import InputPanel
 from .panel_install import InstallPanel, reopen
 from .panel_models import ModelsPanel, show_text
 from .panel_regions import RegionsPanel
 from .panel_result import ResultPanel
 from .panel_run import RunPanel
+from .panel_sample import SamplePanel
 from .preferences import Preferences
 from .recall import recall
 from .request import Request, again
 from .result_watch import ResultWatch
-from .roles import ROLE
 from .run import Outcome, Run
-from .scene import SceneResult, find_result
+from .scene import SceneResult, find_result, to_world
 from .sequences import follow_frame, shows_another_frame
 from .undo import can_undo, forget, undo_detection
+from .view_guard import ViewGuard
+from .viewing import is_laid, is_scan, show_scan, shown_scan, stand_inside
+
+if TYPE_CHECKING:
+    from ..detection import Detection
 
 PAUSE_MS = 100
 
@@ -48,26 +54,31 @@ class Panel:
         self._run: Run | None = None
         self._shown: SceneResult | None = None
         self._volume: slicer.vtkMRMLVolumeNode | None = None
+        # The scan that the views showed last, and one that came into the scene since.
+        self._seen: slicer.vtkMRMLVolumeNode | None = None
+        self._arrived: slicer.vtkMRMLNode | None = None
         self._stale = False
         self._judged = False
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
         self._later.setInterval(PAUSE_MS)
-        self._later.connect("timeout()", self.refresh)
+        self._later.connect("timeout()", self._catch_up)
         scene = slicer.mrmlScene
-        self._added = scene.AddObserver(scene.NodeAddedEvent, self._node_added)
+        self._observers = Observers()
+        self._observers.add(scene, scene.NodeAddedEvent, self._node_added)
+        self._guard = ViewGuard(scene, self._later.start)
         self._preferences = Preferences()
         self._watch = ResultWatch(self._frame_changed)
         self.run_panel = RunPanel(ui, self.run, self.cancel)
         self._installation = InstallPanel(ui, self.run_panel)
-        self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say)
+        self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say, self.run_panel.fail)
         self.input_panel = InputPanel(ui, self._choose_model, self.models_panel.show_card)
+        self.sample_panel = SamplePanel(ui, self._choose_scan, self.run_panel.fail)
         self.result_panel = ResultPanel(ui, self._threshold_changed)
         self.regions_panel = RegionsPanel(ui, self._edit, self._export)
         ui.provenanceButton.connect("clicked(bool)", self._provenance)
         ui.repeatButton.connect("clicked(bool)", self._repeat)
         ui.undoButton.connect("clicked(bool)", self._undo)
-        self._height = PanelHeight(ui.MedAD)
         self._preferences.bind(ui, logic.client)
         logic.client.on_log = self.run_panel.log
 
@@ -76,64 +87,108 @@ class Panel:
         """Whether a detection is running."""
         return self._run is not None
 
+    @property
+    def result(self) -> SceneResult | None:
+        """The result that is shown; None if the chosen scan has none."""
+        return self._shown
+
     def set_parameters(self, parameters: Any) -> None:
         """Work on these parameters, or on none."""
         self._parameters = parameters
+        if parameters is not None:
+            self._seen = None
+            self._follow_views()
+            if parameters.inputVolume is None:
+                parameters.inputVolume = self.first_scan()
         self.refresh()
 
     def refresh(self) -> None:
         """Show what the parameters and the scene say now."""
         parameters = self._parameters
+        self.sample_panel.refresh(self.first_scan())
         if parameters is None:
             self.run_panel.enable(_("There is no scene."))
             self.show_result()
             return
         self.input_panel.refresh(parameters.inputVolume, parameters.modelName, parameters.maskNode is not None)
+        self.result_panel.compare_model(parameters.modelName)
         obstacle = self.input_panel.obstacle(parameters.inputVolume, parameters.modelName)
         self.run_panel.enable(_("Wait until everything is installed.") if self._installation.busy else obstacle)
         self.show_result()
 
     def first_scan(self) -> slicer.vtkMRMLScalarVolumeNode | None:
-        """The first volume in the scene that is no result of MedAD; None if there is none."""
-        for node in slicer.mrmlScene.GetNodes():
-            if node.GetClassName() == "vtkMRMLScalarVolumeNode" and node.GetAttribute(ROLE) is None:
-                return node
-        return None
+        """The scan that the slice views show, else the first in the scene; None if there is none."""
+        shown = shown_scan(slicer.mrmlScene)
+        if shown is not None:
+            return shown
+        return next((node for node in slicer.mrmlScene.GetNodes() if is_scan(node)), None)
 
     def show_result(self, anew: bool = False) -> None:
-        """Show the result of the chosen scan, if the scene holds one.
+        """Show the result of the chosen scan, if the scene holds one, and no other.
 
         Args:
             anew: Whether its nodes hold something new.
         """
         volume = None if self._parameters is None else self._parameters.inputVolume
         result = None if volume is None else find_result(volume, slicer.mrmlScene)
-        another = volume is not None and self._volume not in (None, volume)
-        self._volume = volume
-        if not anew and _same(result, self._shown):
+        # While another module is shown, nothing is chosen and the views are the user's.
+        another = self._parameters is not None and volume is not self._volume
+        if another:
+            self._volume = volume
+            self.run_panel.clear()
+        if not anew and not another and _same(result, self._shown):
             return
         detection = None
         if result is not None:
             try:
                 detection = recall(result)
             except MedADError as error:
-                self.run_panel.say(str(error))
+                self.run_panel.fail(str(error))
                 result = None
         self._shown = result
         self._watch.follow(result)
         self.result_panel.refresh(result, detection)
         self.regions_panel.refresh(result, detection)
-        if result is None:
+        self.input_panel.show_run(detection)
+        if self._parameters is None:
             return
-        self._ui.undoButton.enabled = can_undo(result)
-        stale, before = shows_another_frame(result), self._stale
-        self._stale = stale
-        if stale:
-            self.result_panel.hide()
-            self.run_panel.say(_("The result below is of another frame. Run again to examine this one."))
-        elif another or before:
-            self.result_panel.show_again()
-            self.run_panel.say("")
+        if result is None:
+            show_scan(volume, slicer.mrmlScene)
+        else:
+            self._ui.undoButton.enabled = can_undo(result)
+            stale, before = shows_another_frame(result), self._stale
+            self._stale = stale
+            if stale:
+                self.result_panel.hide()
+                self.run_panel.say(_("The result below is of another frame. Run again to examine this one."))
+            elif another or before or not is_laid(result, slicer.mrmlScene):
+                self.result_panel.show_again()
+                if before:
+                    self.run_panel.say("")
+        if another and volume is not None:
+            self._stand_inside(volume, result, detection)
+
+    def _stand_inside(
+        self, volume: slicer.vtkMRMLVolumeNode, result: SceneResult | None, detection: Detection | None
+    ) -> None:
+        """Move the views into the chosen scan, to its first region if it has one."""
+        point = None
+        if detection is not None and detection.regions:
+            point = to_world(volume).TransformPoint(detection.regions[0].centroid_ras)
+        if stand_inside(volume, slicer.mrmlScene, point) and slicer.app.layoutManager() is not None:
+            slicer.util.resetSliceViews()
+            if point is not None:
+                stand_inside(volume, slicer.mrmlScene, point)
+
+    def _follow_views(self) -> None:
+        """Choose the scan that the views show by now, or one that arrived while none was chosen."""
+        shown, arrived = shown_scan(slicer.mrmlScene), self._arrived
+        chosen = self._parameters.inputVolume
+        if shown is not None and shown is not self._seen and shown is not chosen:
+            self._parameters.inputVolume = shown
+        elif chosen is None and is_scan(arrived) and slicer.mrmlScene.IsNodePresent(arrived):
+            self._parameters.inputVolume = arrived
+        self._seen, self._arrived = shown, None
 
     def run(self) -> None:
         """Examine the chosen scan."""
@@ -159,13 +214,15 @@ class Panel:
         try:
             if self._installation.ready(self._logic.installer, request):
                 self.run_panel.begin()
-                run = self._logic.start(request, self.run_panel.progress, self._finished)
+                run = self._logic.start(
+                    request, self.run_panel.progress, self._finished, lambda: self._chosen in (None, request.volume)
+                )
                 # It may have ended before it was known here.
                 self._run = None if run.ended else run
         except MedADError as error:
-            self.run_panel.end(str(error))
+            self.run_panel.end(str(error), failed=True)
         except BaseException:
-            self.run_panel.end(_("The detection could not begin; Slicer's Python console says why."))
+            self.run_panel.end(_("The detection could not begin; see Slicer's Python console."), failed=True)
             raise
         finally:
             self.refresh()
@@ -185,7 +242,7 @@ class Panel:
         try:
             whole = reopen(pending, lambda: self._parameters)
         except (MedADError, RuntimeError, OSError) as error:
-            self.run_panel.say(_("The scan could not be opened ({problem}).").format(problem=error))
+            self.run_panel.fail(_("The scan could not be opened ({problem}).").format(problem=error))
             return
         if not whole:
             self.run_panel.say(_("Choose scan and brain mask again, then click Run Detection."))
@@ -197,13 +254,15 @@ class Panel:
         self.cancel()
         forget()
         self.set_parameters(None)
+        self._volume = self._seen = self._arrived = None
+        self.run_panel.say("")
 
     def close(self) -> None:
-        """Let go of everything before the panel is destroyed."""
+        """Let go of everything; touches no widget, for they may be gone already."""
         self._logic.client.on_log = None
         self._later.stop()
-        self._height.close()
-        slicer.mrmlScene.RemoveObserver(self._added)
+        self._observers.clear()
+        self._guard.close()
         self.result_panel.close()
         self._watch.follow(None)
         forget()
@@ -212,7 +271,7 @@ class Panel:
 
     def _finished(self, outcome: Outcome) -> None:
         self._run = None
-        self.run_panel.end(outcome.message)
+        self.run_panel.end(outcome.message, outcome.state == "failed")
         if outcome.state == "failed":
             # The model may be what is gone or damaged.
             self._look_for_models()
@@ -221,15 +280,29 @@ class Panel:
                 name = outcome.result.input.GetName()
                 self.run_panel.say(_("{name} was examined; choose it above to see the result.").format(name=name))
             elif self._judged:
-                self.run_panel.say(_("Names and rejections of the former result are gone; Take back restores them."))
+                self.run_panel.say(_("Names and rejections of the former result are gone; Undo restores them."))
             self.show_result(anew=True)
             self.result_panel.show_again()
         self.refresh()
 
-    def _node_added(self, caller: Any, event: Any) -> None:
-        # It may be the last node of a result that a script makes.
+    @property
+    def _chosen(self) -> slicer.vtkMRMLVolumeNode | None:
+        """The scan that the panel shows, or showed before another module took its place."""
+        return self._volume if self._parameters is None else self._parameters.inputVolume
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _node_added(self, caller: Any, event: Any, node: Any) -> None:
+        # It may be a scan, or the last node of a result that a script makes.
+        if node.IsA("vtkMRMLScalarVolumeNode"):
+            self._arrived = node
         if self._parameters is not None:
             self._later.start()
+
+    def _catch_up(self) -> None:
+        """Show what changed in the scene."""
+        if self._parameters is not None:
+            self._follow_views()
+            self.refresh()
 
     def _frame_changed(self) -> None:
         """The scan's sequence shows another frame, or the result was replaced elsewhere."""
@@ -250,6 +323,10 @@ class Panel:
         self.input_panel.refresh_models("" if self._parameters is None else self._parameters.modelName)
         self.refresh()
 
+    def _choose_scan(self, node: Any) -> None:
+        if self._parameters is not None:
+            self._parameters.inputVolume = node
+
     def _choose_model(self, name: str) -> None:
         if self._parameters is not None:
             self._parameters.modelName = name
@@ -266,7 +343,7 @@ class Panel:
         hand_to_segment_editor(self._shown, self.result_panel.detection, self.regions_panel.decisions)
 
     def _export(self) -> None:
-        ask_and_export(self._shown, self._preferences, self.run_panel.say)
+        ask_and_export(self._shown, self._preferences, self.run_panel.say, self.run_panel.fail)
 
     def _provenance(self, checked: bool = False) -> None:
         show_text(_("How this result was made"), provenance_text(self.result_panel.detection))
@@ -275,15 +352,18 @@ class Panel:
         try:
             request = again(self._shown, self.result_panel.detection)
         except InputError as error:
-            self.run_panel.say(str(error))
+            self.run_panel.fail(str(error))
             return
         self.start(request)
 
     def _undo(self, checked: bool = False) -> None:
-        with slicer.util.tryWithErrorDisplay(_("The run could not be taken back.")):
+        volume = self._volume
+        with slicer.util.tryWithErrorDisplay(_("The run could not be undone.")):
             undo_detection(self._shown)
-        self.run_panel.say(_("The last run was taken back."))
+        self.run_panel.say(_("The last run was undone."))
         self.show_result(anew=True)
+        if find_result(volume, slicer.mrmlScene) is None:
+            show_scan(volume, slicer.mrmlScene)
 
 
 def _same(first: SceneResult | None, second: SceneResult | None) -> bool:

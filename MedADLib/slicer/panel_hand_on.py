@@ -37,13 +37,16 @@ def hand_to_segment_editor(result: SceneResult, detection: Detection, decisions:
             editor.setSourceVolumeNode(result.input)
 
 
-def ask_and_export(result: SceneResult, preferences: Preferences, say: Callable[[str], None]) -> None:
+def ask_and_export(
+    result: SceneResult, preferences: Preferences, say: Callable[[str], None], fail: Callable[[str], None]
+) -> None:
     """Write the result's files to a folder that the user chooses.
 
     Args:
         result: Nodes of the result.
         preferences: Keep the folder for the next time.
-        say: Told how it went.
+        say: Called with where the files are.
+        fail: Called with what went wrong.
     """
     folder = qt.QFileDialog.getExistingDirectory(
         slicer.util.mainWindow(), _("Where to write the result"), preferences.export_folder
@@ -55,4 +58,4 @@ def ask_and_export(result: SceneResult, preferences: Preferences, say: Callable[
         paths = export(result, Path(folder), result.input.GetName())
         say(_("Written to {folder}: {count} files.").format(folder=folder, count=len(paths)))
     except MedADError as error:
-        say(str(error))
+        fail(str(error))

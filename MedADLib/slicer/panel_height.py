@@ -1,4 +1,4 @@
-"""Keeps the panel as high as its contents need."""
+"""Keeps the panel as high as what it shows, which Slicer's module panel does not do by itself."""
 
 from __future__ import annotations
 
@@ -6,51 +6,49 @@ from typing import Any
 
 import qt
 
-CHECK_MS = 100
-# As many as the heights that a layout's item remembers, and none of them a width that the panel has.
-WIDTHS = (1, 2, 3)
+PERIOD_MS = 200
+# Qt remembers the heights of three widths.
+OTHER_WIDTHS = (11, 12, 13, 14)
 
 
 class PanelHeight:
-    """Renews what Slicer remembers of the panel's height.
+    """Makes the layouts around the panel ask again for its height when that has changed.
 
-    Slicer takes the panel out of a layout when another module is shown, and puts it back without the item of the layout
-    that hears of its changes. From then on, the height that Qt computed for the panel's width stays, however its labels
-    wrap and its sections open, and the rows are squeezed into it. No signal tells of that, so the heights are compared
-    from time to time.
+    When the user comes back from another module, Slicer adds the panel to a layout for the second time. From then on
+    that layout never forgets the heights that Qt cached for a width (`QWidgetItemV2`), so a panel with word-wrapped
+    labels is squeezed into the height it had. Requests for other widths push the old heights out.
 
     Args:
-        form: The panel's form.
+        form: The widget that holds the whole panel.
     """
 
     def __init__(self, form: Any):
-        self._form = form
-        self._tried: tuple = ()
+        self._form, self._height = form, -1
+        # No signal of Qt tells of a changed height, and there are many reasons for one.
         self._timer = qt.QTimer()
-        self._timer.setInterval(CHECK_MS)
+        self._timer.setInterval(PERIOD_MS)
         self._timer.connect("timeout()", self._check)
+
+    def start(self) -> None:
+        """Renew the height now, and from now on whenever it changes."""
+        self._height = -1
+        self._check()
         self._timer.start()
 
-    def close(self) -> None:
-        """Compare no more; to be called before the form is destroyed."""
+    def stop(self) -> None:
+        """Renew it no more."""
         self._timer.stop()
 
     def _check(self) -> None:
-        form = self._form
-        wanted = form.heightForWidth(form.width) if form.visible else 0
-        if form.height >= wanted:
-            self._tried = ()
+        height = self._form.heightForWidth(self._form.width)
+        if height == self._height:
             return
-        state = form.width, form.height, wanted
-        if state == self._tried:
-            # Something else keeps the panel low.
-            return
-        self._tried = state
-        holder = form.parent()
-        while holder is not None and not holder.inherits("QAbstractScrollArea"):
-            layout = holder.layout()
-            if layout is not None:
-                layout.invalidate()
-                for width in WIDTHS:
-                    layout.heightForWidth(width)
-            holder = holder.parent()
+        self._height = height
+        around = self._form.parentWidget()
+        while around is not None and not around.inherits("QAbstractScrollArea"):
+            if around.layout() is not None:
+                around.layout().invalidate()
+                for width in OTHER_WIDTHS:
+                    around.layout().heightForWidth(width)
+            around.updateGeometry()
+            around = around.parentWidget()

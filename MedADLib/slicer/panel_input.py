@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
@@ -12,10 +12,15 @@ from slicer.i18n import tr as _
 from ..errors import MedADError
 from ..inputcheck import InputReport, inspect
 from ..modelstore import ModelSummary, installed
+from ..modelsummary import titles
+from ..summary import out_of_distribution
 from .images import volume_from_node
 from .panel_words import breakable, sentence, tooltip
 from .roles import ROLE
 from .sequences import frames_of
+
+if TYPE_CHECKING:
+    from ..detection import Detection
 
 SIGNS = {"fits": "✓", "doubtful": "⚠", "unfit": "✗"}
 
@@ -35,6 +40,8 @@ class InputPanel:
         self._models: dict[str, ModelSummary] = {}
         self._judged: tuple = ()
         self._report: InputReport | str | None = None
+        # Of the last run on the scan: its model, and its warning that the scan is unlike the training data.
+        self._run: tuple[str, str] = ("", "")
         ui.modelSelector.connect("currentIndexChanged(int)", self._chosen)
         ui.cardButton.connect("clicked(bool)", self._card)
         for selector in (ui.inputSelector, ui.maskSelector):
@@ -42,13 +49,15 @@ class InputPanel:
         self.refresh_models("")
 
     def refresh_models(self, name: str) -> None:
-        """List the models anew, with `name` chosen."""
+        """List the models again, with `name` chosen."""
         self._models = {model.name: model for model in installed() if not model.error}
         selector = self._ui.modelSelector
         blocked = selector.blockSignals(True)
         selector.clear()
-        for model in self._models.values():
-            selector.addItem(f"{model.name} – {model.purpose}", model.name)
+        models = list(self._models.values())
+        for model, title in zip(models, titles(models)):
+            selector.addItem(title, model.name)
+            selector.setItemData(selector.count - 1, tooltip(_tip(model)), qt.Qt.ToolTipRole)
         selector.setCurrentIndex(selector.findData(name))
         selector.blockSignals(blocked)
 
@@ -67,8 +76,7 @@ class InputPanel:
             selector.setCurrentIndex(index)
             selector.blockSignals(blocked)
         summary = self._models.get(model)
-        tip = f"{summary.purpose}\n{summary.description}" if summary else ""
-        selector.toolTip = tooltip(tip or _("What healthy scans of this kind look like."))
+        selector.toolTip = tooltip(_tip(summary) if summary else _("The model of healthy scans to compare with."))
         self._ui.cardButton.enabled = summary is not None
         frames = frames_of(volume) if volume is not None else None
         self._ui.framesCheckBox.visible = frames is not None
@@ -76,7 +84,20 @@ class InputPanel:
             text = _("Examine every frame of the sequence ({count} frames)")
             self._ui.framesCheckBox.text = text.format(count=frames.count)
         self._judge(volume, summary, masked)
-        lines = [*self._words(), *([] if summary else [f"{SIGNS['unfit']} {self._lacking(model)}"])]
+        self._show_report(model)
+
+    def show_run(self, detection: Detection | None) -> None:
+        """Let the finding of a run on the chosen scan take the place of the guess before it; None for no run."""
+        run = ("", "")
+        if detection is not None:
+            run = str(detection.provenance.get("model", {}).get("name", "")), out_of_distribution(detection)
+        if run != self._run:
+            self._run = run
+            selector = self._ui.modelSelector
+            self._show_report(selector.itemData(selector.currentIndex) or "")
+
+    def _show_report(self, model: str) -> None:
+        lines = self._words(model) + ([] if model in self._models else [f"{SIGNS['unfit']} {self._lacking(model)}"])
         self._ui.reportLabel.text = breakable("\n".join(map(sentence, lines)))
         self._ui.reportLabel.visible = bool(lines)
         # Last, as a selector that loses its node tells the parameters, which refresh the panel once more.
@@ -123,10 +144,14 @@ class InputPanel:
             except MedADError as error:
                 self._report = str(error)
 
-    def _words(self) -> list[str]:
+    def _words(self, model: str) -> list[str]:
         report = self._report
         if report is None or isinstance(report, str):
             return [f"{SIGNS['unfit']} {report}"] if report else []
+        if self._run[1] and self._run[0] == model:
+            text = _("the last run found this scan unlike the training data of {name}")
+            guessed = not report.reason and model in self._models
+            return [*(report.lines[:-1] if guessed else report.lines), f"{SIGNS['unfit']} {text.format(name=model)}"]
         if not report.reason:
             return list(report.lines)
         # The last line gives the verdict and its reason.
@@ -157,3 +182,8 @@ def take_keys(widget: Any, part: str) -> None:
     inner.setFocusProxy(None)
     widget.setFocusProxy(inner)
     widget.setFocusPolicy(qt.Qt.StrongFocus)
+
+
+def _tip(model: ModelSummary) -> str:
+    """Name and purpose of a model, which its title leaves out."""
+    return f"{model.name} {model.version}: {model.purpose}\n{model.description}"

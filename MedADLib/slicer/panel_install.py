@@ -40,6 +40,7 @@ class InstallPanel:
         Raises:
             InstallError: If MedAD cannot run in this Slicer at all.
         """
+        self._run_panel.say(_("Checking the Python packages."))
         packages = installer.missing()
         if not packages:
             return True
@@ -54,7 +55,7 @@ class InstallPanel:
         try:
             ready = installer.install(packages, self._log)
         except InstallError as error:
-            self._run_panel.say(str(error))
+            self._run_panel.fail(str(error))
             return False
         finally:
             self.busy = False

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from ..errors import MedADError
 from ..modelstore import NameTakenError, add, card, installed, remove
-from ..modelsummary import ModelSummary
+from ..modelsummary import ModelSummary, titles
 from .panel_words import tooltip
 
 MEGABYTE = 1e6
@@ -26,15 +26,22 @@ class ModelsPanel:
     Args:
         ui: The panel's widgets.
         on_changed: Told the name of a model that was added, or an empty text after one was removed.
-        on_said: Told what happened, for the user to read.
+        on_said: Called with news for the user to read.
+        on_error: Called with what went wrong, for the user to read.
     """
 
-    def __init__(self, ui: Any, on_changed: Callable[[str], None], on_said: Callable[[str], None]):
+    def __init__(
+        self,
+        ui: Any,
+        on_changed: Callable[[str], None],
+        on_said: Callable[[str], None],
+        on_error: Callable[[str], None],
+    ):
         self._ui = ui
-        self._on_changed, self._on_said = on_changed, on_said
+        self._on_changed, self._on_said, self._on_error = on_changed, on_said, on_error
         self._own: set[str] = set()
         table = ui.modelsTable
-        headers = [_("Name"), _("What it is for"), _("Size"), _("Date")]
+        headers = [_("Model"), _("What it is for"), _("Size"), _("Date")]
         table.setColumnCount(len(headers))
         table.setHorizontalHeaderLabels(headers)
         table.verticalHeader().setVisible(False)
@@ -46,17 +53,18 @@ class ModelsPanel:
         self.refresh()
 
     def refresh(self) -> None:
-        """List the models anew."""
+        """List the models again."""
         models = installed()
         self._own = {model.name for model in models if model.own}
         table = self._ui.modelsTable
         table.setRowCount(len(models))
-        for row, model in enumerate(models):
+        for row, (model, title) in enumerate(zip(models, titles(models))):
             size = _("{size:.1f} MB").format(size=model.size_bytes / MEGABYTE)
-            cells = (model.name, model.error or model.purpose, size, model.created.partition("T")[0])
+            cells = (title, model.error or model.purpose, size, model.created.partition("T")[0])
             for column, text in enumerate(cells):
                 item = qt.QTableWidgetItem(text)
                 item.setToolTip(tooltip(model.error or f"{model.name}: {model.description}\n{model.path}"))
+                item.setData(qt.Qt.UserRole, model.name)
                 table.setItem(row, column, item)
         table.resizeColumnsToContents()
         letter = table.fontMetrics().averageCharWidth()
@@ -103,7 +111,7 @@ class ModelsPanel:
             return add(path, replace=True)
 
     def _problem(self, error: MedADError) -> None:
-        self._on_said(str(error))
+        self._on_error(str(error))
         if not self._ui.inputSection.visible:
             # A file was dropped while another module's panel is shown, where nobody sees what stands here.
             slicer.util.errorDisplay(str(error), windowTitle=_("MedAD"))
@@ -111,7 +119,7 @@ class ModelsPanel:
     def _chosen(self) -> str:
         row = self._ui.modelsTable.currentRow()
         item = self._ui.modelsTable.item(row, 0) if row >= 0 else None
-        return item.text() if item is not None else ""
+        return item.data(qt.Qt.UserRole) if item is not None else ""
 
     def _enable(self) -> None:
         name = self._chosen()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import qt
 
 from ..colours import region_colour
-from ..summary import place, short_place
+from ..summary import location, short_place
 from .panel_words import tooltip
 
 if TYPE_CHECKING:
     from ..decision import Decision
     from ..regions import Region
 
-NUMBER, NAME, VOLUME, PEAK, P_VALUE, LOCATION = COLUMNS = range(6)
+NUMBER, NAME, VOLUME, PEAK, P_VALUE, SIDE, LOCATION = COLUMNS = range(7)
+NUMBERS = (VOLUME, PEAK, P_VALUE)
 NAME_LETTERS = 30
 
 
@@ -36,12 +39,13 @@ class RegionRows:
         table.horizontalHeader().setSortIndicator(NUMBER, qt.Qt.AscendingOrder)
         table.horizontalHeader().setHighlightSections(False)
 
-    def show(self, regions: tuple[Region, ...], decisions: list[Decision]) -> None:
+    def show(self, regions: tuple[Region, ...], decisions: list[Decision], smallest_p: float) -> None:
         """Show these regions and what was decided on them.
 
         Args:
             regions: In the order of their ranks, which begin at 1.
             decisions: One for each.
+            smallest_p: No p-value is below this.
         """
         table = self._table
         blocked = table.blockSignals(True)
@@ -53,9 +57,11 @@ class RegionRows:
         table.setRowCount(len(regions))
         for row in range(len(self._cells), len(regions)):
             self._add(row)
-        for cells, shown, region, decision in zip(self._cells, self._shown, regions, decisions):
-            values = [decision.kept, decision.name, round(region.volume_ml, 2), round(region.peak, 2)]
-            values += [round(region.p_value, 3), region.centroid_ras]
+        digits = (2, 2 if max((region.peak for region in regions), default=0.0) < 10 else 1, p_digits(smallest_p))
+        measures = [[region.volume_ml, region.peak, region.p_value] for region in regions]
+        numbers = zip(*(_aligned(column, places) for column, places in zip(zip(*measures), digits)))
+        for cells, shown, region, decision, texts in zip(self._cells, self._shown, regions, decisions, numbers):
+            values = [decision.kept, decision.name, *texts, region.side, region]
             for column in COLUMNS:
                 if values[column] != shown[column]:
                     self._set(cells[column], column, values[column])
@@ -65,7 +71,7 @@ class RegionRows:
         table.blockSignals(blocked)
 
     def fit(self) -> None:
-        """Make the columns as wide as they need to be; by themselves they would measure anew at every cell."""
+        """Make the columns as wide as they need to be; by themselves they would measure again at every cell."""
         self._table.resizeColumnsToContents()
         widest = NAME_LETTERS * self._table.fontMetrics().averageCharWidth()
         self._table.setColumnWidth(NAME, min(self._table.columnWidth(NAME), widest))
@@ -76,7 +82,7 @@ class RegionRows:
         return None if item is None else int(item.data(self._number))
 
     def show_one(self, region: Region, decision: Decision) -> None:
-        """Show a region that the user decided on anew."""
+        """Show the new decision on a region."""
         cells, shown = self._cells[region.rank - 1], self._shown[region.rank - 1]
         blocked = self._table.blockSignals(True)
         for column, value in ((NUMBER, decision.kept), (NAME, decision.name)):
@@ -94,6 +100,8 @@ class RegionRows:
         for column, cell in zip(COLUMNS, cells):
             flags = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
             cell.setFlags(flags | extra[column] if column in extra else flags)
+            if column in NUMBERS:
+                cell.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             self._table.setItem(row, column, cell)
         self._cells.append(cells)
         self._shown.append([None] * len(COLUMNS))
@@ -105,7 +113,19 @@ class RegionRows:
             cell.setText(value)
             cell.setToolTip(tooltip(value))
         elif column == LOCATION:
-            cell.setText(short_place(value))
-            cell.setToolTip(place(value))
+            cell.setText(short_place(value.peak_ras))
+            cell.setToolTip(location(value))
         else:
-            cell.setData(self._number, value)
+            cell.setText(value)
+
+
+def p_digits(smallest_p: float) -> int:
+    """How many decimals tell the smallest p-values apart."""
+    return max(2, math.ceil(-math.log10(smallest_p)) + 1)
+
+
+def _aligned(numbers: Sequence[float], digits: int) -> list[str]:
+    """Numbers of one column as texts of one length, so that the order of the texts is that of the numbers."""
+    texts = [f"{number:.{digits}f}" for number in numbers]
+    width = max(map(len, texts))
+    return [text.rjust(width) for text in texts]

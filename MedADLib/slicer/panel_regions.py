@@ -35,15 +35,17 @@ class RegionsPanel:
         self._on_edit, self._on_export = on_edit, on_export
         self._result: SceneResult | None = None
         self._regions: dict[int, Region] = {}
+        self._smallest_p = ""
         self.decisions: Decisions | None = None
-        headers = [_("#"), _("Name"), _("ml"), _("Peak"), _("p"), _("Location (mm)")]
+        headers = [_("#"), _("Name"), _("mL"), _("Peak"), _("p"), _("Side"), _("Peak at (mm)")]
         tips = [
-            _("Rank; tick to keep, untick to reject"),
+            _("Rank by peak; tick to keep, untick to reject"),
             _("Double-click to change"),
             _("Volume in millilitres"),
-            _("Largest value of the map in the region, in healthy spreads"),
+            _("Largest z-score in the region: SD above the healthy mean"),
             _("How often a healthy scan holds a region with such a peak"),
-            _("Centre of the region in the patient: left or right, anterior or posterior, superior or inferior, in mm"),
+            _("R or L of the middle of the examined part; bilateral if at least a fifth lies on each side"),
+            _("Position of the peak in the patient: left or right, anterior or posterior, superior or inferior"),
         ]
         table = ui.regionsTable
         table.setColumnCount(len(headers))
@@ -67,22 +69,17 @@ class RegionsPanel:
 
     def refresh(self, result: SceneResult | None, detection: Detection | None) -> None:
         """Show the regions of this result, or none."""
-        self._result = result
+        another, self._result = result is not self._result, result
         self._ui.regionsSection.visible = result is not None
         regions = () if detection is None else detection.regions
         self._regions = {region.rank: region for region in regions}
         self.decisions = None if result is None else Decisions(result, detection)
+        if self.decisions is not None and another:
+            self.decisions.show_overlay()
         listed = regions[:MOST_ROWS]
-        self._rows.show(listed, [self.decisions.of(region) for region in listed])
-        more = len(regions) - MOST_ROWS
-        notes = []
-        if result is not None and not regions:
-            notes.append(_("No region lies above the threshold. Move it to the right to see less unusual places."))
-        if more > 0:
-            text = _("{count} more regions are not listed; a stricter threshold leaves fewer.")
-            notes.append(text.format(count=more))
-        self._ui.regionsNote.text = "\n".join(notes)
-        self._ui.regionsNote.visible = bool(notes)
+        smallest_p = 1.0 if detection is None else detection.reference.smallest_p
+        self._smallest_p = _("; smallest possible p is {smallest:.2g}").format(smallest=smallest_p)
+        self._rows.show(listed, [self.decisions.of(region) for region in listed], smallest_p)
         self._ui.regionsTable.visible = bool(regions)
         self._enable()
 
@@ -130,6 +127,14 @@ class RegionsPanel:
 
     def _enable(self) -> None:
         kept = sum(self.decisions.of(region).kept for region in self._regions.values()) if self.decisions else 0
+        count = len(self._regions)
+        notes = [_("{kept} of {count} regions kept").format(kept=kept, count=count) + self._smallest_p]
+        if count == 0:
+            notes = [_("No region lies above the threshold. Move it to the right to see less anomalous regions.")]
+        if count > MOST_ROWS:
+            text = _("{count} more regions are not listed. A stricter threshold leaves fewer.")
+            notes.append(text.format(count=count - MOST_ROWS))
+        self._ui.regionsNote.text = "\n".join(notes)
         self._ui.editButton.enabled = kept > 0
         self._ui.editButton.toolTip = (
             _("Continue with the {count} kept regions as an ordinary segmentation.").format(count=kept)

@@ -7,12 +7,13 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from .panel_notices import NoticeBox
 from .panel_words import breakable, sentence, tooltip
 from .time_left import TimeLeft
 
 
 class RunPanel:
-    """Button, progress, cancel, log and the line that says what happened.
+    """Button, progress, cancel, log, the line for news and the box for errors.
 
     Args:
         ui: The panel's widgets.
@@ -29,7 +30,8 @@ class RunPanel:
         ui.cancelButton.connect("clicked(bool)", self._cancel)
         ui.logCheckBox.connect("toggled(bool)", self._show_log)
         ui.logText.visible = False
-        ui.statusLabel.visible = False
+        self._errors = NoticeBox(ui.errorBox, ui.errorIcon, ui.errorLabel)
+        self.clear()
         self._show_running(False)
 
     @property
@@ -46,12 +48,12 @@ class RunPanel:
         if self.running:
             obstacle = _("A detection is running.")
         self._ui.runButton.enabled = not obstacle
-        self._ui.runButton.toolTip = tooltip(obstacle) or _("Look for what does not look healthy in the scan.")
+        self._ui.runButton.toolTip = tooltip(obstacle) or _("Find anomalous regions in the scan.")
 
     def begin(self) -> None:
         """Show that a run has begun."""
         self._left, self._stage = TimeLeft(), ""
-        self.say("")
+        self.clear()
         self._ui.cancelButton.enabled = True
         self._show_running(True)
         self.progress("start", 0.0, _("Starting the computation"))
@@ -73,20 +75,34 @@ class RunPanel:
         self._ui.cancelButton.enabled = False
         self._ui.stageLabel.text = _("Stopping …")
 
-    def end(self, message: str) -> None:
+    def end(self, message: str, failed: bool = False) -> None:
         """Show that the run has ended.
 
         Args:
             message: What the user should read; empty if the result says it all.
+            failed: Whether the message is an error.
         """
         self._left = None
         self._show_running(False)
-        self.say(message)
+        if failed:
+            self.fail(message)
+        else:
+            self.say(message)
 
     def say(self, message: str) -> None:
-        """Show a message below the button."""
+        """Show news below the button, in place of those before and of an error."""
+        self._errors.clear()
         self._ui.statusLabel.text = breakable(sentence(message))
         self._ui.statusLabel.visible = bool(message)
+
+    def fail(self, message: str) -> None:
+        """Show an error in a box below the button, in place of news."""
+        self.say("")
+        self._errors.show(sentence(message), "error")
+
+    def clear(self) -> None:
+        """Show neither news nor errors."""
+        self.say("")
 
     def log(self, line: str) -> None:
         """Add a line to the log."""

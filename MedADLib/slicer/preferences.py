@@ -27,7 +27,7 @@ class Preferences:
             client: The worker's client, told how long to keep the model loaded.
         """
         self._ui, self._client = ui, client
-        for device, text in zip(DEVICES, (_("Graphics card if there is one"), _("Processor"), _("Graphics card"))):
+        for device, text in zip(DEVICES, (_("Automatic"), _("CPU"), _("GPU (CUDA)"))):
             ui.deviceSelector.addItem(text, device)
         ui.deviceSelector.setCurrentIndex(max(0, ui.deviceSelector.findData(self.device)))
         ui.idleBox.setValue(self.idle_minutes)

@@ -10,9 +10,10 @@ import numpy as np
 from ..detection import SMALLEST_REGION_ML, Detection
 from ..errors import InputError, ModelError
 from ..reference import HealthyReference
-from ..regions import find_regions
+from ..regions import find_regions, midline_of
 from .images import volume_from_node
-from .provenance import PREFIX, PROVENANCE, REFERENCE
+from .provenance import PREFIX, PROVENANCE, REFERENCE, SCAN, SMALLEST, fingerprint
+from .sequences import shows_another_frame
 
 if TYPE_CHECKING:
     import slicer
@@ -44,12 +45,14 @@ def recall(result: SceneResult) -> Detection:
     anomaly, restored, mask, labels = (
         _on_grid(nodes[role], volume) for role in ("anomaly", "restored", "mask", "labels")
     )
+    if not shows_another_frame(result):
+        _check_same_scan(result.anomaly, volume)
     number = {
         name: _number(result.anomaly, name) for name in ("threshold", "expected_false_positive_ml", "score", "p_value")
     }
     reference, provenance = _reference(result.anomaly), _provenance(result.anomaly)
     found, regions = find_regions(
-        anomaly, number["threshold"], reference.region_p_value, smallest_region_ml(provenance)
+        anomaly, number["threshold"], reference.region_p_value, smallest_region_ml(provenance), midline_of(mask)
     )
     if not np.array_equal(found, labels.array):
         raise InputError(f"the anomaly map or the region labels of {volume.name} were edited", AGAIN)
@@ -69,10 +72,21 @@ def recall(result: SceneResult) -> Detection:
     )
 
 
+def _check_same_scan(anomaly: slicer.vtkMRMLScalarVolumeNode, volume: Volume) -> None:
+    """Refuse a result of other voxels than the scan holds now; older scenes do not say which they were."""
+    expected = anomaly.GetAttribute(SCAN)
+    if expected and expected != fingerprint(volume):
+        raise InputError(f"{volume.name} holds other voxels than those that were examined", AGAIN)
+
+
 def smallest_region_ml(provenance: dict) -> float:
-    """Which regions were too small to be listed."""
+    """Return the volume (mL) below which regions are not listed.
+
+    Args:
+        provenance: Of a detection: what the reader set afterwards if anything, else the setting of the run.
+    """
     settings = provenance.get("settings")
-    value = settings.get("smallest_region_ml") if isinstance(settings, dict) else None
+    value = provenance.get(SMALLEST, settings.get(SMALLEST) if isinstance(settings, dict) else None)
     return float(value) if type(value) in (int, float) and 0 <= value < 1e4 else SMALLEST_REGION_ML
 
 
@@ -91,7 +105,11 @@ def _reference(node: slicer.vtkMRMLNode) -> HealthyReference:
 
 
 def _provenance(node: slicer.vtkMRMLNode) -> dict:
-    return _json(node, PROVENANCE, dict)
+    """What the run wrote, and the smallest region that the reader set since then."""
+    provenance = _json(node, PROVENANCE, dict)
+    if node.GetAttribute(PREFIX + SMALLEST) is not None:
+        provenance[SMALLEST] = _number(node, SMALLEST)
+    return provenance
 
 
 def _number(node: slicer.vtkMRMLNode, name: str) -> float:

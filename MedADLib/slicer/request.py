@@ -57,7 +57,7 @@ class Request:
         if seed is not None and (not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0):
             raise InputError(f"the seed {seed!r} is no whole number from 0 on", "For example seed=0.")
         if smallest is not None and (not isinstance(smallest, Real) or not 0 <= smallest < 1e4):
-            raise InputError(f"a smallest region of {smallest!r} ml makes no sense", "Give 0 to 10000.")
+            raise InputError(f"a smallest region of {smallest!r} mL makes no sense", "Give 0 to 10000.")
         if type(fast := self.settings.get("fast", False)) is not bool:
             raise InputError(f"the fast mode cannot be {fast!r}", "Give fast=True or fast=False.")
         if self.settings.get("threshold") is not None:

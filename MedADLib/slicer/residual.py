@@ -1,4 +1,4 @@
-"""Where a scan is brighter or darker than its healthy version."""
+"""Where a scan is brighter or darker than its pseudo-healthy image."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def renew_residual(result: SceneResult, scene: slicer.vtkMRMLScene, transaction:
 
 
 def remove_stale_residual(result: SceneResult, scene: slicer.vtkMRMLScene) -> None:
-    """Remove the residual of a run that was taken back."""
+    """Remove the residual of a run that was undone."""
     node = find_residual(result.input, scene)
     if node is not None and (not scene.IsNodePresent(result.restored) or _is_stale(node, result)):
         remove_node(node, scene)

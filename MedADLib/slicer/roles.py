@@ -2,3 +2,5 @@
 
 ROLE = "MedAD.role"
 INPUT = "MedAD.input"
+# The former ID of the scan of a result whose scan is gone.
+ORPHAN = "MedAD.orphanOf"

@@ -53,6 +53,7 @@ class Run:
         on_progress: Told (stage, fraction of the whole in [0, 1], message).
         on_finished: Told the outcome.
         folder: Where the temporary folder is made; None for the system's.
+        is_chosen: Asked at the end whether the reader still looks at this scan; views show no result of another one.
 
     Attributes:
         ended: Whether the outcome was reported.
@@ -65,8 +66,10 @@ class Run:
         on_progress: Callable[[str, float, str], None],
         on_finished: Callable[[Outcome], None],
         folder: str | None = None,
+        is_chosen: Callable[[], bool] = lambda: True,
     ):
         self.request = request
+        self._is_chosen = is_chosen
         self._client = client
         self._on_progress, self._on_finished = on_progress, on_finished
         self._parent = folder
@@ -176,18 +179,18 @@ class Run:
         self._client.detect(job, self)
 
     def _show(self) -> SceneResult:
-        request = self.request
+        request, lay = self.request, self._is_chosen()
         if self._frames is not None:
-            result = show_sequence(self._found, request.volume, self._frames.browser, self._scene)
+            result = show_sequence(self._found, request.volume, self._frames.browser, self._scene, lay)
             return self._remember_mask(result)
         detection = self._found[0]
         image = request.volume.GetImageData()
         if image is not None and image.GetMTime() != self._stamp:
             note = "the scan's voxels changed while it was examined; run again to examine them as they are now"
             detection = replace(detection, warnings=(*detection.warnings, note))
-        result = self._remember_mask(show_detection(detection, request.volume, self._scene))
+        result = self._remember_mask(show_detection(detection, request.volume, self._scene, lay))
         mark_frame(result)
-        if detection.regions:
+        if detection.regions and lay:
             jump_to(result, detection.regions[0], self._scene)
         return result
 

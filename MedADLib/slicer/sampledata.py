@@ -1,4 +1,9 @@
-"""Scans to try MedAD with: two of Slicer's own samples, offered once more under MedAD in the Sample Data module."""
+"""Scans to try MedAD with: a sample of Slicer's own, offered once more under MedAD in the Sample Data module.
+
+Only scans that the shipped models are for are offered: T1-weighted heads of adults without contrast agent. Slicer's
+MRBrainTumor1 and MRBrainTumor2 are contrast-enhanced, so they are left out. None of Slicer's samples is known to be
+such a scan with a lesion; `make demo` makes one.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 CATEGORY = "MedAD"
-# Addresses, file names and checksums are those that Slicer's own Sample Data module publishes for MRHead and
-# MRBrainTumor1 (github.com/Slicer/Slicer, Modules/Scripted/SampleData/SampleData.py, as of 2026). With the same file
-# names, a scan that Slicer has downloaded already is not downloaded again.
+# Address, file name and checksum are those that Slicer's own Sample Data module publishes for MRHead
+# (github.com/Slicer/Slicer, Modules/Scripted/SampleData/SampleData.py, as of 2026). With the same file name, Slicer
+# does not download a scan twice.
 ADDRESS = "https://github.com/Slicer/SlicerTestingData/releases/download/SHA256/"
 
 
@@ -17,8 +22,9 @@ class Sample(NamedTuple):
     """One scan.
 
     Attributes:
-        title: On its button, and its name for scripts; unlike Slicer's own names, which must go on finding its own.
-        expect: What MedAD can and cannot show in it.
+        title: On its button, with what to expect, because Slicer gives the button no tooltip. Also its name for
+            scripts, so it differs from Slicer's own names.
+        expect: What MedAD can and cannot show in it, in full.
         node_name: Of the volume in the scene.
         file_name: In Slicer's cache.
         sha256: Of the file.
@@ -34,38 +40,28 @@ class Sample(NamedTuple):
 
 
 def samples() -> tuple[Sample, ...]:
-    """The scans, in the language that Slicer speaks now."""
+    """Return the scans, with texts in Slicer's language."""
     from slicer.i18n import tr as _
 
     return (
         Sample(
-            _("Head without known lesion\n(MRHead)"),
+            _("Head without known lesion (MRHead):\nwhat is marked is a false positive"),
             _(
-                "A T1-weighted head with its skull, so the brain is extracted first. No lesion is known in it: what is "
-                "marked shows how MedAD errs on a scanner that its models have not seen."
+                "A T1-weighted head without contrast agent, as the shipped models need it. It has its skull, so the "
+                "brain is extracted first. No lesion is known in it, and its scanner differs from that of the "
+                "training data: count what is marked as false positives. To see a lesion marked, load the scan that "
+                "'make demo' writes."
             ),
             "MRHead",
             "MR-head.nrrd",
             "cc211f0dfd9a05ca3841ce1141b292898b2dd2d3f08286affadf823a7e58df93",
             "SampleHead.png",
         ),
-        Sample(
-            _("Brain tumour, contrast-enhanced\n(MRBrainTumor1)"),
-            _(
-                "A T1-weighted head with a tumour, taken after a contrast agent. The shipped models know T1 without "
-                "contrast agent only, so vessels and membranes that light up may be marked beside the tumour or before "
-                "it. An example of use, not a measure of how well MedAD finds tumours."
-            ),
-            "MRBrainTumor1",
-            "RegLib_C01_1.nrrd",
-            "998cb522173839c78657f4bc0ea907cea09fd04e44601f17c82ea27927937b95",
-            "SampleTumour.png",
-        ),
     )
 
 
 def register(icon_folder: str | Path) -> bool:
-    """Offer the scans in the Sample Data module. To be called when Slicer has started; again does no harm.
+    """Offer the scans in the Sample Data module. Call it when Slicer has started; calling it again does no harm.
 
     Args:
         icon_folder: Where the thumbnails are.
@@ -92,6 +88,6 @@ def register(icon_folder: str | Path) -> bool:
 
 
 def what_to_expect() -> str:
-    """The scans and what to expect of them as HTML, for the module's help."""
+    """Return the scans and what to expect of them as HTML, for the module's help."""
     items = (f"<li><b>{escape(' '.join(each.title.split()))}</b>: {escape(each.expect)}</li>" for each in samples())
     return f"<ul>{''.join(items)}</ul>"

@@ -14,14 +14,15 @@ from .display import show_anomaly, show_body, show_labels, show_restored, show_s
 from .findings import describe_columns, table_of
 from .hierarchy import place_beside
 from .images import image_from_array, matrix_from_array, node_affine
-from .provenance import attributes_of, reference_attribute, write_attributes
+from .overlay import renew_overlay
+from .provenance import attributes_of, reference_attribute, scan_attribute, write_attributes
 from .residual import renew_residual
 from .roles import INPUT, ROLE
 from .segments import replace_segmentation, segmentation_of
 from .surface import surface_of
 from .transaction import SceneTransaction
 from .undo import remember
-from .viewing import show_in_slices
+from .viewing import hide_others, show_in_slices
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -44,8 +45,8 @@ class SceneResult:
 
     Attributes:
         input: The examined volume.
-        anomaly: Scalar volume in healthy spreads, made to lie over the input.
-        restored: Scalar volume, the input as it would look if it were healthy.
+        anomaly: Scalar volume of z-scores (SD above the healthy mean), made to lie over the input.
+        restored: Scalar volume, the pseudo-healthy image of the input.
         labels: Labelmap volume; voxel values are region ranks.
         segmentation: One segment per region.
         table: One row per region.
@@ -69,17 +70,18 @@ class SceneResult:
 
 
 def show_detection(
-    detection: Detection, volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene
+    detection: Detection, volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene, lay: bool = True
 ) -> SceneResult:
     """Put a detection into the scene and lay its map over the input in all slice views.
 
     Results of an earlier run on the same volume are replaced in the same nodes; names, colours and opacities that
-    the user gave them stay. If anything fails, the scene is as it was before; `undo_detection` takes it back later.
+    the user gave them stay. If anything fails, the scene is as it was before; `undo_detection` undoes it later.
 
     Args:
         detection: What was found in the volume.
         volume_node: The node the detection was made from.
         scene: The scene that holds it.
+        lay: Whether to show the result; otherwise the views stay as they are, for a reader who looks at another scan.
 
     Returns:
         The nodes of the result.
@@ -96,7 +98,8 @@ def show_detection(
         "mask": image_from_array(detection.mask.array.astype(np.uint8, copy=False)),
     }
     segmentation, table, body = segmentation_of(detection), table_of(detection.regions), surface_of(detection.mask)
-    attributes, reference = attributes_of(detection), reference_attribute(detection)
+    attributes = attributes_of(detection)
+    reference = {**reference_attribute(detection), **scan_attribute(detection.volume)}
     with SceneTransaction(scene) as transaction:
         result, fresh = _take_nodes(volume_node, scene, transaction)
         for role, image in images.items():
@@ -116,12 +119,16 @@ def show_detection(
         show_segments(result.segmentation, "segmentation" in fresh)
         _show_every_segment(result.segmentation)
         renew_residual(result, scene, transaction)
+        renew_overlay(result, scene, transaction)
         if "restored" in fresh:
             show_restored(result.restored, volume_node)
         if "body" in fresh:
             show_body(result.body)
         _place_in_hierarchy(result, scene)
-        show_in_slices(result, scene, transaction=transaction)
+        if lay:
+            show_in_slices(result, scene, transaction=transaction)
+        else:
+            hide_others(scene, transaction=transaction)
     remember(volume_node, transaction.snapshot)
     return result
 
@@ -133,7 +140,7 @@ def find_result(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScen
 
 
 def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> tuple[float, float, float]:
-    """Centre all slice views on a region.
+    """Centre all slice views on the peak of a region; its centroid may lie outside of it.
 
     Args:
         result: The nodes of the detection.
@@ -141,9 +148,9 @@ def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> 
         scene: The scene that holds them.
 
     Returns:
-        The region's centre in world RAS mm, that is under the input's parent transform.
+        The region's peak in world RAS mm, that is under the input's parent transform.
     """
-    world = to_world(result.input).TransformPoint(region.centroid_ras)
+    world = to_world(result.input).TransformPoint(region.peak_ras)
     slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
     return world
 

@@ -36,7 +36,7 @@ def segmentation_of(
     Args:
         detection: What was found; label values equal ranks.
         decisions: By rank, for the segments' names.
-        surfaces: For how many regions to make surfaces, the most unusual first; `add_surfaces` makes more later.
+        surfaces: For how many regions to make surfaces, the most anomalous first; `add_surfaces` makes more later.
 
     Returns:
         Segments in the order of rank, with the identifiers `segment_id` gives. Surfaces are missing if the scene's

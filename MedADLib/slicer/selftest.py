@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import slicer
 
 from ..detection import Detection
+from ..errors import MedADError
 from ..exchange import read_volume, write_exchange
 from ..reference import HealthyReference
 from ..regions import find_regions
@@ -44,7 +49,7 @@ class CubeClient:
 
     def detect(self, job: Job, listener: JobListener) -> None:
         """Find the cube, as if a worker had."""
-        listener.progress("restoration", 0.5, "imagining")
+        listener.progress("restoration", 0.5, "restoring")
         if self._failure:
             listener.failed("InputError", self._failure)
             return
@@ -57,6 +62,40 @@ class CubeClient:
 
     def stop(self) -> None:
         """There is nothing to end."""
+
+
+@contextmanager
+def panel_for_test(widget: Any, resources: Path) -> Iterator[bool]:
+    """Let the module's panel offer the tiny model while the block runs, and compute without the worker if it must.
+
+    Args:
+        widget: The module's widget object.
+        resources: The folder of the module that holds the tiny model.
+
+    Yields:
+        Whether the real worker computes; otherwise a stand-in finds a cube.
+    """
+    logic, models = widget.logic, os.environ.get("MEDAD_MODELS")
+    client, installer = logic.client, logic.installer
+    try:
+        real = not installer.missing()
+    except MedADError:
+        real = False
+    os.environ["MEDAD_MODELS"] = str(resources)
+    client.stop()
+    if not real:
+        logic.client, logic.installer = CubeClient(), NothingMissing()
+    try:
+        widget.panel.resume()
+        yield real
+    finally:
+        client.stop()
+        logic.client, logic.installer = client, installer
+        if models is None:
+            del os.environ["MEDAD_MODELS"]
+        else:
+            os.environ["MEDAD_MODELS"] = models
+        widget.panel.resume()
 
 
 def find_cube(volume: Volume) -> Detection:

@@ -14,7 +14,7 @@ from ..volume import Volume
 from .display import show_anomaly, show_labels
 from .findings import describe_columns, table_of
 from .images import image_from_array, matrix_from_array, volume_from_node
-from .provenance import attributes_of, reference_attribute, write_attributes
+from .provenance import attributes_of, reference_attribute, scan_attribute, write_attributes
 from .roles import ROLE
 from .scene import NODES, SceneResult, find_result, show_detection
 from .segments import segmentation_of
@@ -87,6 +87,7 @@ def show_sequence(
     volume_node: slicer.vtkMRMLVolumeNode,
     browser: slicer.vtkMRMLSequenceBrowserNode,
     scene: slicer.vtkMRMLScene,
+    lay: bool = True,
 ) -> SceneResult:
     """Put the detections of all frames into the scene, so that the browser shows each frame with its result.
 
@@ -99,6 +100,7 @@ def show_sequence(
         volume_node: The volume that shows the selected frame.
         browser: Its sequence browser.
         scene: The scene that holds them.
+        lay: As in `show_detection`.
 
     Returns:
         The nodes of the result, which show the selected frame's.
@@ -117,7 +119,7 @@ def show_sequence(
     exchange = _Exchange(browser, {role: sequence for role, sequence in old.items() if sequence is not None}, former)
     exchange.detach()
     try:
-        result = show_detection(detections[frames.selected], volume_node, scene)
+        result = show_detection(detections[frames.selected], volume_node, scene, lay)
         exchange.before = hand_over(volume_node)
         exchange.attach(recorded, result)
         strongest = max(detections.values(), key=lambda detection: float(detection.anomaly.array.max()))
@@ -252,7 +254,8 @@ def _nodes_of(detection: Detection) -> dict[str, slicer.vtkMRMLNode]:
     nodes["table"].SetAndObserveTable(table_of(detection.regions))
     describe_columns(nodes["table"])
     nodes["body"].SetAndObservePolyData(surface_of(detection.mask))
-    attributes, reference = attributes_of(detection), reference_attribute(detection)
+    attributes = attributes_of(detection)
+    reference = {**reference_attribute(detection), **scan_attribute(detection.volume)}
     for role, node in nodes.items():
         node.SetAttribute(ROLE, role)
         write_attributes(node, {**attributes, **reference} if role == "anomaly" else attributes)

@@ -1,4 +1,4 @@
-"""A line across a slice view: the scan on its left, its pseudo-healthy version on its right, the map over both."""
+"""A line across a slice view: the scan on its left, its pseudo-healthy image on its right, the map over both."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import slicer
 import vtk
+
+from .overlay import overlay_node
 
 if TYPE_CHECKING:
     from .scene import SceneResult
@@ -60,8 +62,9 @@ class Swipe:
         if self._part == 1.0:
             self._drop_layers()
         else:
-            if [layer.GetVolumeNode() for layer in self._layers] != [result.restored, result.anomaly]:
-                self._make_layers(result)
+            shown = [result.restored, overlay_node(result, result.input.GetScene())]
+            if [layer.GetVolumeNode() for layer in self._layers] != shown:
+                self._make_layers(shown)
             self._blend.SetOpacity(1, anomaly)
         self.fit()
 
@@ -82,12 +85,12 @@ class Swipe:
             self._ends.SetPoint1(column + 0.5, 0, 0)
             self._ends.SetPoint2(column + 0.5, height, 0)
 
-    def _make_layers(self, result: SceneResult) -> None:
+    def _make_layers(self, shown: list[slicer.vtkMRMLVolumeNode]) -> None:
         self._drop_layers()
-        for node in (result.restored, result.anomaly):
+        for node in shown:
             layer = slicer.vtkMRMLSliceLayerLogic()
             layer.SetMRMLApplicationLogic(self._application)
-            layer.SetMRMLScene(result.input.GetScene())
+            layer.SetMRMLScene(node.GetScene())
             layer.SetSliceNode(self._node)
             layer.SetVolumeNode(node)
             self._layers.append(layer)

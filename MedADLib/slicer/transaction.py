@@ -1,4 +1,4 @@
-"""Changes to a scene that happen whole or not at all, and that can be taken back later."""
+"""Changes to a scene that happen whole or not at all, and that can be undone later."""
 
 from __future__ import annotations
 

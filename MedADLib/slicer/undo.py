@@ -1,10 +1,11 @@
-"""Taking back the last run on a scan: its former result comes back, or none if it had none."""
+"""Undo of the last run on a scan: its former result comes back, or none if it had none."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from .overlay import remove_stale_overlay
 from .residual import remove_stale_residual
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _last: dict[slicer.vtkMRMLVolumeNode, Snapshot] = {}
 
 
 def remember(volume_node: slicer.vtkMRMLVolumeNode, snapshot: Snapshot) -> None:
-    """Make a run on a scan the one that `undo_detection` takes back.
+    """Make a run on a scan the one that `undo_detection` undoes.
 
     Args:
         volume_node: The scan.
@@ -31,7 +32,7 @@ def remember(volume_node: slicer.vtkMRMLVolumeNode, snapshot: Snapshot) -> None:
 
 
 def hand_over(volume_node: slicer.vtkMRMLVolumeNode) -> Snapshot | None:
-    """What was remembered of a scan's last run, for who takes back more than that run."""
+    """What was remembered of a scan's last run, for a caller that undoes more than that run."""
     return _last.pop(volume_node, None)
 
 
@@ -48,12 +49,12 @@ def forget(volume_node: slicer.vtkMRMLVolumeNode | None = None) -> None:
 
 
 def can_undo(result: SceneResult) -> bool:
-    """Whether the last run on a result's scan can be taken back."""
+    """Whether the last run on a result's scan can be undone."""
     return result.input in _last and result.input.GetScene() is not None
 
 
 def undo_detection(result: SceneResult) -> None:
-    """Take back the last run on a result's scan.
+    """Undo the last run on a result's scan.
 
     The nodes of its former result get back what they held, with threshold, decisions and looks as they were when the
     run ended; if there was none, the nodes are removed. Slice views show what they showed then.
@@ -62,11 +63,12 @@ def undo_detection(result: SceneResult) -> None:
         result: Nodes of the present result.
 
     Raises:
-        InputError: If there is nothing to take back: no run since the scene was opened, or it was taken back already.
+        InputError: If there is nothing to undo: no run since the scene was opened, or it was undone already.
     """
     if not can_undo(result):
-        raise InputError("there is no run on this scan that could be taken back", "Delete the result's nodes instead.")
+        raise InputError("there is no run on this scan to undo", "Delete the result's nodes instead.")
     scene = result.input.GetScene()
     _last[result.input].restore(scene)
     forget(result.input)
     remove_stale_residual(result, scene)
+    remove_stale_overlay(result, scene)

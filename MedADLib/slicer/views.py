@@ -41,7 +41,7 @@ def render_views(
     Args:
         standalone: The scene.
         result: The nodes of a detection in it.
-        centre_ras: Point to show, in the input's own RAS mm; usually the centre of the top region.
+        centre_ras: Point to show, in the input's own RAS mm; usually the peak of the top region.
         path: The PNG to write.
         size: Width and height of the picture in pixels.
 
@@ -131,7 +131,7 @@ def _write_regions(view: SpaceView, result: SceneResult) -> None:
     view.write(f"{count} region{'' if count == 1 else 's'}", 0.015, 0.98)
     for row in range(min(count, LISTED_REGIONS)):
         rank, size, peak = (table.GetValueByName(row, name).ToDouble() for name in ("rank", "volume_ml", "peak"))
-        text = f"Region {rank:.0f}   {size:.1f} ml   peak {peak:.1f}"
+        text = f"Region {rank:.0f}   {size:.1f} mL   peak {peak:.1f}"
         view.write(text, 0.015, 0.935 - 0.038 * row, colour=region_colour(int(rank)))
 
 

@@ -220,7 +220,9 @@ class WorkerClient:
             return
         self._connection = None
         running = self._running
-        self._note(f"the computing process {how}")
+        # A process that had to be killed would tell of a crash that was none.
+        on_purpose = running is not None and running.outcome is not None
+        self._note(f"the computing process {'was stopped' if on_purpose else how}")
         if running is None:
             return
         if running.outcome is None and running.reused and not running.heard:

@@ -54,9 +54,12 @@ class Packages:
             raise TypeError(f"pip_install() got an unexpected keyword argument '{unknown[0]}'")
         if options.get("skip_packages") is not None and options.get("no_deps_requirements") is not None:
             raise ValueError("skip_packages and no_deps_requirements are mutually exclusive")
+        if not requirements:
+            # Slicer runs `pip install` with nothing to install, also where there are no_deps_requirements.
+            raise self.failure()
         self.installs.append(("pip", requirements, options))
         if callable(self.outcome) and not isinstance(self.outcome, BaseException):
-            self.outcome(requirements)
+            self.outcome([*as_list(options.get("no_deps_requirements")), *as_list(requirements)])
         elif self.outcome is not None:
             raise self.outcome
         self.missing -= {name_of(entry) for entry in as_list(requirements)}

@@ -88,6 +88,10 @@ def connect(obj: QtCore.QObject, signature: str, function: Any) -> bool:
 
 def disconnect(obj: QtCore.QObject, signature: str, function: Any = None) -> bool:
     """Undo `connect`, for one function or for all; True if there was anything to undo."""
+    if not Shiboken.isValid(obj):
+        # PySide6 gives the children of a widget up before it says that the widget is destroyed; in Slicer they are
+        # still there at that time.
+        return False
     native = find_signal(obj, signature)
     entries = _connections(obj)
     chosen = [entry for entry in entries if entry[0] == native and (function is None or entry[1] == function)]

@@ -1,0 +1,47 @@
+"""Observers of VTK objects that end with their owner."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+
+class Observers:
+    """Observers that are removed together.
+
+    A method is held weakly: an owner that is gone without `clear` is not called any more and not kept alive.
+    """
+
+    def __init__(self) -> None:
+        self._added: list[tuple[Any, int]] = []
+
+    def add(self, observed: Any, event: Any, method: Callable[..., None]) -> None:
+        """Call a bound method on an event of a VTK object.
+
+        Args:
+            observed: The object.
+            event: Number or name of the event.
+            method: Called with (caller, event name), and with the event's data if it is decorated by
+                ``vtk.calldata_type``.
+        """
+        reference, tag = weakref.WeakMethod(method), 0
+
+        def call(caller: Any, name: str, *data: Any) -> None:
+            owner = reference()
+            if owner is None:
+                caller.RemoveObserver(tag)
+            else:
+                owner(caller, name, *data)
+
+        if hasattr(method, "CallDataType"):
+            call.CallDataType = method.CallDataType
+        tag = observed.AddObserver(event, call)
+        self._added.append((observed, tag))
+
+    def clear(self, observed: Any = None) -> None:
+        """Remove the observers of one object, or of all."""
+        for other, tag in self._added:
+            if observed is None or other is observed:
+                other.RemoveObserver(tag)
+        self._added = [] if observed is None else [pair for pair in self._added if pair[0] is not observed]

@@ -1,0 +1,476 @@
+"""How the panel presents a result: words, boxes, controls that agree with the views, live filters, a first sample."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import types
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+
+import numpy as np
+import panel_bench
+import pytest
+from bench import Bench
+from mrml import slicer, voxels
+from panel_bench import (
+    InlineClient,
+    bench,
+    column,
+    done,
+    overlay,
+    own_home,
+    panel,
+    planted_installer,
+    run,
+    scan,
+    slice_centre,
+    stub_client,
+)
+from PySide6 import QtCore, QtGui, QtWidgets
+from source_code import ROOT, syntax
+from stub_detection import two_blobs
+
+from MedADLib.browser import __path__ as BROWSER
+from MedADLib.regions import find_regions, midline_of
+from MedADLib.slicer import worker_client
+from MedADLib.slicer.scene import find_result
+from MedADLib.slicer.viewing import shown_now
+
+__all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
+
+KEEP, NAME, ML, PEAK, P, SIDE, PLACE = range(7)
+UNLIKE = "this scan is unlike the model's training data: intensity histogram distance 9. Do not rely on the result"
+# What a reader of scans should not have to translate, and the standard terms of which the panel must use some.
+JARGON = re.compile(
+    r"healthy spread|unusual|take[ns]? back|imagin|graphics card|processor|random &?number:|healthy version"
+    r"|(?-i:\bml\b)|anew|\bpictures?\b",
+    re.IGNORECASE,
+)
+TERMS = (
+    *("Undo", "Random seed", "Automatic", "CPU", "GPU (CUDA)", "pseudo-healthy", "z-score"),
+    *("SD above the healthy mean", "Expected false positives (mL per healthy scan)", "Blend: scan ↔ pseudo-healthy"),
+)
+
+
+def shown(bench):
+    return bench.widget.panel.result_panel.detection
+
+
+def with_warning(text):
+    def detect(volume, settings, model):
+        found = two_blobs(volume, settings, model)
+        made_by = {**found.provenance["model"], "name": "brain-t1"}
+        return replace(found, warnings=(*found.warnings, text), provenance={**found.provenance, "model": made_by})
+
+    return detect
+
+
+def ring(volume, settings, model):
+    """A region in the shape of a C, with its centroid outside of it, and its peak at one end."""
+    found = two_blobs(volume, settings, model)
+    z, y, x = np.indices(volume.array.shape)
+    radius, angle = np.hypot(y - 24, x - 22), np.arctan2(y - 24, x - 22)
+    inside = (np.abs(radius - 10) < 2) & (np.abs(z - 20) < 3) & (np.abs(angle) < 2.6)
+    array = np.where(inside, 4 + angle, 0.2).astype(np.float32)
+    array[found.mask.array == 0] = 0
+    anomaly = volume.with_array(array)
+    labels, regions = find_regions(
+        anomaly, 1.0, found.reference.region_p_value, 0.05, midline_of(found.mask)
+    )
+    return replace(found, anomaly=anomaly, labels=volume.with_array(labels), regions=regions, threshold=1.0)
+
+
+def texts_of(path):
+    """The texts that a module of the panel or the page shows: arguments of `_`, `html` widgets and `title=`."""
+    for node in ast.walk(syntax(path)):
+        called = getattr(getattr(node, "func", None), "id", getattr(getattr(node, "func", None), "attr", ""))
+        if isinstance(node, ast.Call) and called in ("_", "Span", "Div", "Label", "Th", "Summary", "_slider"):
+            values = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg in ("title", None))]
+            yield from (v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str))
+
+
+def test_panel_and_browser_use_standard_terms():
+    panel = ElementTree.parse(ROOT / "MedAD" / "Resources" / "UI" / "MedAD.ui")
+    files = [*(ROOT / "MedADLib" / "slicer").glob("panel*.py"), ROOT / "MedADLib" / "slicer" / "preferences.py"]
+    files += [ROOT / "MedADLib" / "browser" / "page.py"]
+    texts = [text.text for text in panel.iter("string") if text.text and text.get("notr") is None]
+    texts += [text for path in files for text in texts_of(path)]
+    assert BROWSER and len(texts) > 150
+    assert [text for text in texts if JARGON.search(text)] == []
+    everything = "\n".join(texts).replace("&", "")
+    for term in TERMS:
+        assert term in everything, term
+
+
+def contrast(palette) -> float:
+    """The ratio of WCAG 2 between letters and ground; 4.5 is enough for body text."""
+
+    def luminance(role):
+        parts = np.array(palette.color(role).getRgbF()[:3])
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ (0.2126, 0.7152, 0.0722))
+
+    roles = QtGui.QPalette.ColorRole
+    low, high = sorted(luminance(role) for role in (roles.Window, roles.WindowText))
+    return (high + 0.05) / (low + 0.05)
+
+
+def ground_of(bench, name):
+    """The most frequent colour of a widget as it is drawn."""
+    widget = getattr(bench.ui, name)._object
+    bench.grab()
+    image = widget.grab().toImage().convertToFormat(QtGui.QImage.Format.Format_RGB32)
+    colours = [image.pixelColor(x, y).name() for x in range(2, image.width(), 3) for y in range(2, image.height(), 3)]
+    return max(set(colours), key=colours.count)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_boxes_have_icon_text_and_colours_that_can_be_read(tmp_path, stub_client, planted_installer, monkeypatch, dark):
+    (tmp_path / "slicer").mkdir()
+    with Bench(tmp_path / "slicer", dark=dark) as bench:
+        bench.load_volume(scan())
+        bench.open_module("MedAD")
+        bench.click("runButton")
+        bench.widget.panel.run_panel.fail("it failed on purpose")
+        grounds = []
+        for name in ("error", "warnings"):
+            box = getattr(bench.ui, f"{name}Box")
+            assert box.visible and not getattr(bench.ui, f"{name}Icon")._object.pixmap().isNull()
+            assert contrast(box._object.palette()) > 7
+            grounds.append(QtGui.QColor(ground_of(bench, f"{name}Box")))
+        red, amber = grounds
+        assert red.red() > red.green() + 25 and red.red() > red.blue() + 20
+        assert amber.green() > amber.blue() + 20 and amber.red() > amber.blue() + 25
+
+
+class Fails(InlineClient):
+    def detect(self, job, listener):
+        listener.failed("ModelError", "the model is broken. Get it again.")
+
+
+def test_a_failed_run_is_told_in_the_red_box_and_news_in_the_small_line(bench, monkeypatch):
+    monkeypatch.setattr(worker_client, "WorkerClient", Fails)
+    bench.load_volume(scan())
+    bench.open_module("MedAD")
+    assert not bench.ui.errorBox.visible
+    run(bench)
+    assert bench.ui.errorBox.visible and "The model is broken" in bench.ui.errorLabel.text
+    assert not bench.ui.statusLabel.visible
+    bench.widget.panel.run_panel.say("news")
+    assert not bench.ui.errorBox.visible and bench.ui.statusLabel.text == "News"
+
+
+def test_warnings_stand_above_the_verdict(done):
+    def top(name):
+        widget = getattr(done.ui, name)._object
+        return widget.mapTo(done.window.widget(), QtCore.QPoint(0, 0)).y()
+
+    done.grab()
+    assert top("warningsBox") < top("verdictLabel") and "does not know" in done.ui.warningsLabel.text
+
+
+def test_an_out_of_distribution_scan_takes_the_place_of_what_was_guessed_before_the_run(panel, monkeypatch):
+    assert "Fits brain-t1" in panel.ui.reportLabel.text
+    run(panel)
+    assert "Fits brain-t1" in panel.ui.reportLabel.text
+    monkeypatch.setattr(panel_bench, "two_blobs", with_warning(UNLIKE))
+    run(panel)
+    assert panel.ui.warningsLabel.text.startswith("This scan is unlike"), "it comes first"
+    amber = QtGui.QColor(ground_of(panel, "warningsBox"))
+    assert amber.green() < amber.red() - 25 and abs(amber.green() - amber.blue()) < 12, "the box is red"
+    assert "Fits" not in panel.ui.reportLabel.text
+    assert "unlike the training data of brain-t1" in panel.ui.reportLabel.text
+    panel.choose("modelSelector", "Autoencoder")
+    assert "Fits brain-t1-ae" in panel.ui.reportLabel.text, "the run says nothing of another model"
+    panel.choose("modelSelector", "Restoration (recommended)")
+    assert "Fits" not in panel.ui.reportLabel.text
+    panel.select_node("inputSelector", panel.load_volume(scan("other")))
+    assert "Fits brain-t1" in panel.ui.reportLabel.text
+
+
+def test_the_library_still_writes_the_warning_that_is_looked_for():
+    from MedADLib.resemblance import unlike_warnings
+    from MedADLib.summary import OUT_OF_DISTRIBUTION
+
+    limits = {"histogram": 0.1, "correlation": 0.9}
+    (text,) = unlike_warnings(limits, {"histogram": 1.0, "correlation": 0.1})
+    assert OUT_OF_DISTRIBUTION in text
+
+
+def test_a_click_jumps_to_the_peak_where_the_centroid_lies_outside(panel, monkeypatch):
+    monkeypatch.setattr(panel_bench, "two_blobs", ring)
+    run(panel)
+    (region,) = shown(panel).regions
+    labels = shown(panel).labels
+    outside, inside = (
+        labels.array[tuple(np.linalg.solve(labels.affine, [*ras, 1.0])[2::-1].round().astype(int))]
+        for ras in (region.centroid_ras, region.peak_ras)
+    )
+    assert (outside, inside) == (0, 1)
+    panel.scene.GetSingletonNode("Red", "vtkMRMLSliceNode").JumpSliceByCentering(0.0, 0.0, 0.0)
+    panel.cell("regionsTable", 0, PLACE).click()
+    assert np.allclose(slice_centre(panel), region.peak_ras, atol=1.0)
+    row = find_result(panel.scan, panel.scene).table.GetTable()
+    assert [row.GetValueByName(0, f"peak_{axis}").ToDouble() for axis in "RAS"] == pytest.approx(region.peak_ras)
+    assert row.GetValueByName(0, "side").ToString() == region.side
+
+
+def test_kept_regions_are_counted(done):
+    done.drag("thresholdSlider", 950)
+    assert done.ui.regionsNote.text == "3 of 3 regions kept; smallest possible p is 0.14"
+    done.cell("regionsTable", 1, KEEP).tick()
+    assert done.ui.regionsNote.text.startswith("2 of 3 regions kept")
+
+
+def test_a_rejected_region_leaves_the_overlay_and_the_3d_view(done):
+    done.cell("regionsTable", 0, PLACE).click()
+    before = done.views_picture((600, 500)).astype(int)
+    done.cell("regionsTable", 0, KEEP).tick()
+    after = done.views_picture((600, 500)).astype(int)
+    # Axial, 3-D, coronal and sagittal view.
+    views = [np.s_[:248, :298], np.s_[:248, 302:], np.s_[252:, :298], np.s_[252:, 302:]]
+    for number, view in enumerate(views):
+        warm = [int((picture[view][..., 0] - picture[view][..., 2] > 60).sum()) for picture in (before, after)]
+        changed = np.abs(before[view] - after[view]).max(axis=-1) > 30
+        assert changed.mean() > 0.005, number
+        # In the axial view, the legend is warm too.
+        assert number == 1 or warm[1] < 0.5 * warm[0], (number, warm)
+    done.cell("regionsTable", 0, KEEP).tick()
+    assert (np.abs(done.views_picture((600, 500)) - before).max(axis=-1) > 30).mean() < 0.001
+
+
+def test_the_threshold_box_shows_what_is_reached(done):
+    done.type("thresholdBox", "9999")
+    # 3 % of the brain are 30 mL; the laxest threshold below that lets 10 mL pass.
+    assert done.ui.thresholdBox.value == 10 and done.ui.thresholdSlider.value == 1000
+    done.type("thresholdBox", "4")
+    assert done.ui.thresholdBox.value == 1 and shown(done).threshold == 3.0
+    assert "1 mL per healthy scan" in done.ui.meaningLabel.text
+
+
+def test_every_step_of_the_threshold_box_leads_to_another_threshold(done):
+    seen = [shown(done).threshold]
+    for key in ("Up", "Up", "Down", "Down", "Down"):
+        done.key("thresholdBox", key)
+        seen.append(shown(done).threshold)
+    assert seen == [3.0, 2.0, 2.0, 3.0, 4.0, 5.0], "2 is the laxest within 30 mL"
+
+
+def test_numbers_are_aligned_and_have_the_same_decimals(done):
+    done.drag("thresholdSlider", 950)
+    table = done.ui.regionsTable
+    for number, form in ((ML, r"\s*\d+\.\d\d"), (PEAK, r"\s*\d+\.\d\d"), (P, r"\d\.\d\d")):
+        texts = column(done, number)
+        assert all(re.fullmatch(form, text) for text in texts) and len({len(text) for text in texts}) == 1, texts
+        for row in range(3):
+            assert int(table.item(row, number).textAlignment()) & int(QtCore.Qt.AlignmentFlag.AlignRight)
+    assert column(done, SIDE) == ["L", "R", "R"]
+    assert min(float(text) for text in column(done, P)) == pytest.approx(1 / 7, abs=0.005)
+
+
+def test_the_smallest_region_filters_at_once_and_is_the_parameter(done, tmp_path):
+    done.drag("thresholdSlider", 950)
+    volumes = [region.volume_ml for region in shown(done).regions]
+    smallest = round(sorted(volumes)[0] + 0.1, 2)
+    nodes = done.scene.GetNumberOfNodes()
+    done.type("smallestBox", str(smallest))
+    assert len(column(done, NAME)) == 2 and done.widget._parameterNode.smallestRegionMl == smallest
+    assert voxels(done.widget.panel._shown.labels).max() == 2 and done.scene.GetNumberOfNodes() == nodes
+    done.drag("thresholdSlider", 900)
+    assert all(region.volume_ml >= smallest for region in shown(done).regions), "the slider keeps the filter"
+    done.save_scene(tmp_path / "scene.mrb")
+    done.open_scene(tmp_path / "scene.mrb")
+    assert len(column(done, NAME)) == 2 and done.ui.smallestBox.value == smallest
+    done.type("smallestBox", "0")
+    assert len(column(done, NAME)) == 3, "smaller regions come back without a run"
+
+
+def test_the_box_follows_the_result_of_the_chosen_scan(done):
+    first = done.scan
+    done.type("smallestBox", "2.5")
+    done.select_node("inputSelector", done.load_volume(scan("other")))
+    done.widget._parameterNode.smallestRegionMl = 0.5
+    run(done)
+    assert done.ui.smallestBox.value == 0.5
+    done.select_node("inputSelector", first)
+    assert done.ui.smallestBox.value == 2.5 and done.widget._parameterNode.smallestRegionMl == 2.5
+
+
+def test_a_result_of_before_has_the_smallest_region_of_its_run(done, tmp_path):
+    for node in done.widget.panel._shown.nodes().values():
+        assert node.GetAttribute("MedAD.smallest_region_ml") is None, "nothing is stored before the filter is moved"
+    done.widget._parameterNode.smallestRegionMl = 0.05
+    done.save_scene(tmp_path / "scene.mrb")
+    done.open_scene(tmp_path / "scene.mrb")
+    assert done.ui.smallestBox.value == 0.05 and len(column(done, NAME)) == 2
+
+
+def test_an_export_says_which_regions_were_filtered(done, tmp_path):
+    import json
+
+    smallest = round(min(region.volume_ml for region in shown(done).regions) + 0.1, 2)
+    done.type("smallestBox", str(smallest))
+    done.answers.append(str(tmp_path))
+    done.click("exportButton")
+    facts = json.loads((tmp_path / "scan.json").read_text())
+    assert facts["smallest_region_ml"] == smallest and facts["settings"]["smallest_region_ml"] == 0.05
+    assert len(facts["regions"]) == 1
+
+
+def controls(bench):
+    """What the controls say is shown: entry, and the value of the slider that belongs to it."""
+    what = bench.ui.viewSelector.itemData(bench.ui.viewSelector.currentIndex)
+    sliders = {"opacitySlider": bench.ui.opacitySlider.value, "fadeSlider": bench.ui.fadeSlider.value / 100}
+    (slider,) = [name for name in sliders if getattr(bench.ui, name).visible] or [None]
+    assert slider == {"anomaly": "opacitySlider", "residual": "opacitySlider", "blend": "fadeSlider"}.get(what)
+    return what, sliders.get(slider, 0.0)
+
+
+def assert_agree(bench):
+    what, part = controls(bench)
+    seen = shown_now(bench.widget.panel._shown, bench.scene)
+    assert seen[0] == what and seen[1] == pytest.approx(part, abs=0.006), (seen, what, part)
+    background, foreground, opacity = overlay(bench)
+    role = {"blend": "restored", "scan": "restored"}.get(what, what)
+    assert background is bench.widget.panel._shown.input and opacity == pytest.approx(part, abs=0.006)
+    assert foreground.GetAttribute("MedAD.role") == role
+
+
+def test_controls_and_views_always_agree(done, tmp_path):
+    assert_agree(done)
+    for entry in map(done.ui.viewSelector.itemText, (2, 3, 1, 0)):
+        done.choose("viewSelector", entry)
+        assert_agree(done)
+    done.drag("opacitySlider", 0.8)
+    assert_agree(done)
+    done.choose("viewSelector", "Blend of scan and pseudo-healthy")
+    done.drag("fadeSlider", 70)
+    assert_agree(done)
+    done.drag("thresholdSlider", 900)
+    assert_agree(done)
+    done.leave_module()
+    done.enter_module()
+    assert_agree(done)
+    assert controls(done)[0] == "blend"
+    first = done.scan
+    done.select_node("inputSelector", done.load_volume(scan("other")))
+    run(done)
+    assert_agree(done)
+    done.select_node("inputSelector", first)
+    assert_agree(done)
+    done.choose("viewSelector", "Residual (scan minus pseudo-healthy)")
+    done.save_scene(tmp_path / "scene.mrb")
+    done.open_scene(tmp_path / "scene.mrb")
+    assert_agree(done)
+
+
+def test_the_blend_has_two_named_ends_and_shows_the_outlines(done):
+    done.choose("viewSelector", "Blend of scan and pseudo-healthy")
+    left, slider, right = (getattr(done.ui, name) for name in ("scanEndLabel", "fadeSlider", "healthyEndLabel"))
+    places = [each._object.mapToGlobal(QtCore.QPoint(0, 0)).x() for each in (left, slider, right)]
+    assert places == sorted(places) and (left.text, right.text) == ("scan", "pseudo-healthy")
+    assert left.visible and right.visible and slider.value == 0 and overlay(done)[2] == 0
+    assert done.widget.panel._shown.segmentation.GetDisplayNode().GetVisibility2D()
+    done.choose("viewSelector", "Scan only")
+    assert not done.widget.panel._shown.segmentation.GetDisplayNode().GetVisibility2D()
+
+
+def test_news_and_errors_go_when_another_scan_is_chosen_or_the_scene_closes(done, tmp_path):
+    other = done.load_volume(scan("other"))
+    for tell in (done.widget.panel.run_panel.say, done.widget.panel.run_panel.fail):
+        for node in (other, done.scan):
+            tell("something of this scan")
+            done.select_node("inputSelector", node)
+            assert not done.ui.statusLabel.visible and not done.ui.errorBox.visible
+    done.widget.panel.run_panel.fail("something of this scene")
+    done.close_scene()
+    assert not done.ui.errorBox.visible
+
+
+@pytest.fixture
+def sample_data(monkeypatch):
+    """Slicer's Sample Data module, which gives what a test plants, or raises it."""
+    module, planted = types.ModuleType("SampleData"), types.SimpleNamespace(asked=[], answer=None)
+
+    class SampleDataLogic:
+        @staticmethod
+        def registerCustomSampleDataSource(**source):
+            pass
+
+        def downloadSamples(self, name):
+            planted.asked.append(name)
+            return planted.answer()
+
+    module.SampleDataLogic = SampleDataLogic
+    monkeypatch.setitem(sys.modules, "SampleData", module)
+    return planted
+
+
+def test_an_empty_scene_offers_a_sample_with_one_click(bench, sample_data):
+    from MedADLib.slicer.sampledata import samples
+
+    bench.open_module("MedAD")
+    sample_data.answer = lambda: [bench.load_volume(scan("MRHead"))]
+    assert bench.ui.sampleButton.visible and samples()[0].expect[:40] in bench.ui.sampleButton.toolTip
+    bench.click("sampleButton")
+    assert sample_data.asked == [samples()[0].title]
+    assert bench.widget._parameterNode.inputVolume.GetName() == "MRHead" and bench.ui.runButton.enabled
+    assert not bench.ui.sampleButton.visible
+    bench.close_scene()
+    assert bench.ui.sampleButton.visible
+
+
+def no_connection():
+    raise RuntimeError("Download failed: no connection")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"), [(no_connection, "no connection"), (list, "loaded nothing"), (lambda: None, "loaded nothing")]
+)
+def test_a_failed_download_is_told_in_the_box(bench, sample_data, answer, words):
+    bench.open_module("MedAD")
+    sample_data.answer = answer
+    bench.click("sampleButton")
+    assert bench.ui.errorBox.visible and words in bench.ui.errorLabel.text
+    assert bench.ui.sampleButton.visible and not bench.slot_errors
+
+
+def test_a_slicer_without_sample_data_offers_none(bench, monkeypatch):
+    bench.open_module("MedAD")
+    monkeypatch.setitem(sys.modules, "SampleData", None)
+    bench.widget.panel.refresh()
+    assert not bench.ui.sampleButton.visible
+
+
+def test_every_widget_says_what_it_is_for(done):
+    for widget in done.window.widget().findChildren(QtWidgets.QWidget):
+        kinds = (QtWidgets.QAbstractButton, QtWidgets.QComboBox, QtWidgets.QAbstractSpinBox, QtWidgets.QAbstractSlider)
+        labelled = isinstance(widget, QtWidgets.QLabel) and widget.buddy() is not None
+        if widget.objectName() in vars(done.ui) and (isinstance(widget, kinds) or labelled):
+            assert widget.toolTip(), widget.objectName()
+
+
+def test_the_device_is_a_gpu_or_a_cpu(panel):
+    selector = panel.ui.deviceSelector
+    assert [selector.itemText(index) for index in range(selector.count)] == ["Automatic", "CPU", "GPU (CUDA)"]
+    assert [selector.itemData(index) for index in range(selector.count)] == ["auto", "cpu", "cuda"]
+
+
+def test_titles_of_models_differ_in_their_first_words():
+    from MedADLib.modelstore import installed
+    from MedADLib.modelsummary import METHODS, titles
+
+    models = installed()
+    shipped = titles(models)
+    assert shipped == ["Restoration (recommended)", "Autoencoder", "Atlas (fastest)"]
+    firsts = [title for title, _ in METHODS.values()]
+    assert len(set(firsts)) == len(METHODS)
+    own = replace(models[0], name="knee", own=True)
+    assert own.title == "knee (Restoration)", "a user's own model has its name first"
+    assert titles([models[0], replace(models[0], name="brain-t2")]) == [
+        "Restoration (recommended), brain-t1",
+        "Restoration (recommended), brain-t2",
+    ]
+    assert slicer

@@ -1,0 +1,246 @@
+"""What is shown belongs to the chosen scan: every order of load, choose, run, delete, close, save and reopen of two."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from mrml import slicer, voxels
+from panel_bench import bench, own_home, planted_installer, run, scan, slice_centre, stub_client
+from stub_detection import two_blobs
+
+from MedADLib.slicer import worker_client
+from MedADLib.slicer.scene import find_result
+from MedADLib.slicer.transaction import remove_node
+
+__all__ = ["bench", "own_home", "planted_installer", "stub_client"]
+
+STEPS = ("load A", "load B", "choose A", "choose B", "run", "delete A", "delete B", "close", "reopen")
+
+
+def volumes() -> dict:
+    """Two heads of one grid that no voxel tells apart by place, and whose values differ."""
+    first = scan("A")
+    other = first.with_array(first.array * 0.5 + 40.0 * (first.array > 0), "B")
+    return {"A": first, "B": other}
+
+
+class Desk:
+    """A reader at the panel."""
+
+    def __init__(self, bench, folder):
+        self.bench, self.folder, self._volumes = bench, folder, volumes()
+        bench.open_module("MedAD")
+
+    def node(self, name):
+        found = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if node.GetName() == name]
+        return found[0] if found else None
+
+    def do(self, step: str) -> bool:
+        """Do a step if it is possible now; returns whether it was done."""
+        what, _, name = step.partition(" ")
+        node = self.node(name) if name else None
+        if what == "load":
+            if node is not None:
+                return False
+            self.bench.load_volume(self._volumes[name])
+        elif what == "choose":
+            if node is None:
+                return False
+            self.bench.select_node("inputSelector", node)
+        elif what == "run":
+            if not self.bench.ui.runButton.enabled:
+                return False
+            run(self.bench)
+        elif what == "delete":
+            if node is None:
+                return False
+            remove_node(node, self.bench.scene)
+        elif what == "close":
+            self.bench.close_scene()
+        elif what == "reopen":
+            path = self.folder / "scene.mrb"
+            self.bench.save_scene(path)
+            self.bench.open_scene(path)
+
+        def the_panel_has_caught_up():
+            return not (self.bench.widget.panel._later.active or self.bench.widget.panel._watch._timer.active)
+
+        self.bench.wait(the_panel_has_caught_up)
+        return True
+
+    def check(self) -> None:
+        """Table, overlay, outlines, legend, 3-D and background belong to the chosen scan."""
+        scene, ui = self.bench.scene, self.bench.ui
+        views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        chosen = self.bench.widget._parameterNode.inputVolume
+        result = None if chosen is None else find_result(chosen, scene)
+        assert (result is None) == ui.resultSection.isHidden() == ui.regionsSection.isHidden()
+        for view in views:
+            layers = (view.GetBackgroundVolumeID(), view.GetForegroundVolumeID(), view.GetLabelVolumeID())
+            nodes = [scene.GetNodeByID(layer) for layer in layers if layer]
+            if chosen is not None:
+                assert scene.GetNodeByID(layers[0]) is chosen
+            for node in nodes:
+                if node is not None and node.GetAttribute("MedAD.role"):
+                    assert node.GetNodeReference("MedAD.input") is chosen is not None
+            if result is not None:
+                assert layers[1] == result.anomaly.GetID()
+        for node in scene.GetNodes():
+            if node.GetAttribute("MedAD.role") in ("segmentation", "body"):
+                ours = result is not None and node in result.nodes().values()
+                assert bool(node.GetDisplayNode().GetVisibility()) == ours, node.GetName()
+            if node.IsA("vtkMRMLColorLegendDisplayNode") and node.GetVisibility():
+                owner = node.GetPrimaryDisplayNode().GetDisplayableNode()
+                shown = {view.GetForegroundVolumeID() for view in views}
+                assert owner.GetID() not in shown or owner.GetNodeReference("MedAD.input") is chosen
+        if result is not None:
+            assert np.array_equal(voxels(result.input), self._volumes[chosen.GetName()].array)
+            assert result.anomaly.GetName() == f"{chosen.GetName()} anomaly"
+            assert ui.regionsTable.rowCount == result.table.GetNumberOfRows()
+
+
+@pytest.fixture
+def desk(bench, tmp_path):
+    return Desk(bench, tmp_path)
+
+
+def walk(seed: int) -> list[str]:
+    """Steps in which each step follows each other one once (an Eulerian circuit of all ordered pairs)."""
+    generator = random.Random(seed)
+    left = {step: generator.sample(STEPS, len(STEPS)) for step in STEPS}
+    path, circuit = [STEPS[0]], []
+    while path:
+        if left[path[-1]]:
+            path.append(left[path[-1]].pop())
+        else:
+            circuit.append(path.pop())
+    return circuit
+
+
+def test_the_walk_holds_every_pair_of_steps():
+    steps = walk(0)
+    assert {(a, b) for a in STEPS for b in STEPS} == set(zip(steps, steps[1:]))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_chosen_scan_alone_is_shown_in_every_order_of_steps(desk, seed):
+    done = []
+    for step in walk(seed):
+        # Most walks lose their scans quickly, so that little would be shown.
+        if desk.node("A") is None and desk.node("B") is None and not step.startswith("load"):
+            done += [("load A", desk.do("load A")), ("run", desk.do("run")), ("load B", desk.do("load B"))]
+        done.append((step, desk.do(step)))
+        try:
+            desk.check()
+        except AssertionError as error:
+            steps = ", ".join(name for name, possible in done if possible)
+            raise AssertionError(f"after {steps}: {error}") from error
+
+
+def test_a_result_of_a_scan_that_is_deleted_never_comes_to_another_scan(desk):
+    for step in ("load A", "run", "delete A", "reopen", "load B"):
+        desk.do(step)
+        desk.check()
+    assert find_result(desk.node("B"), desk.bench.scene) is None
+    maps = [node for node in desk.bench.scene.GetNodes() if node.GetAttribute("MedAD.role") == "anomaly"]
+    assert [node.GetName() for node in maps] == ["A anomaly"], "nothing is lost"
+
+
+def test_a_scan_deleted_during_a_run_leaves_nothing_to_the_next_one(desk, monkeypatch):
+    desk.do("load A")
+    desk.do("run")
+
+    def delete_and_detect(volume, settings, model):
+        remove_node(desk.node("A"), desk.bench.scene)
+        return two_blobs(volume, settings, model)
+
+    monkeypatch.setattr("panel_bench.two_blobs", delete_and_detect)
+    desk.do("run")
+    assert "no longer in the scene" in desk.bench.ui.statusLabel.text
+    for step in ("reopen", "load B", "choose B"):
+        desk.do(step)
+        desk.check()
+    assert find_result(desk.node("B"), desk.bench.scene) is None
+
+
+def test_a_run_that_ends_while_another_scan_is_chosen_shows_nothing_over_it(desk, monkeypatch):
+    desk.do("load A")
+    detect = worker_client.WorkerClient.detect
+
+    def load_another_and_detect(client, job, listener):
+        desk.bench.load_volume(desk._volumes["B"])
+        desk.bench.widget._parameterNode.inputVolume = desk.node("B")
+        detect(client, job, listener)
+
+    monkeypatch.setattr(worker_client.WorkerClient, "detect", load_another_and_detect)
+    desk.do("run")
+    desk.check()
+    assert "A was examined" in desk.bench.ui.statusLabel.text
+    assert find_result(desk.node("A"), desk.bench.scene) is not None
+
+
+def test_a_view_that_shows_another_scan_loses_overlay_and_outlines(desk):
+    """Also while another module is shown."""
+    desk.do("load A")
+    desk.do("load B")
+    desk.do("choose A")
+    desk.do("run")
+    result = desk.bench.widget.panel.result
+    desk.bench.select_module("Volumes")
+    red, *others = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    red.SetBackgroundVolumeID(desk.node("B").GetID())
+    assert red.GetForegroundVolumeID() is None
+    slices = {node.GetLayoutName(): node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLSliceNode")}
+    limited = result.segmentation.GetDisplayNode().GetViewNodeIDs()
+    assert slices[red.GetLayoutName()] not in limited
+    assert all(slices[view.GetLayoutName()] in limited for view in others)
+    assert all(view.GetForegroundVolumeID() == result.anomaly.GetID() for view in others)
+    for view in others:
+        view.SetBackgroundVolumeID(desk.node("B").GetID())
+    assert not result.segmentation.GetDisplayNode().GetVisibility()
+    desk.bench.select_module("MedAD")
+    desk.bench.run_events(0.3)
+    assert desk.bench.widget._parameterNode.inputVolume is desk.node("B")
+    desk.check()
+    desk.do("choose A")
+    desk.check()
+    assert not result.segmentation.GetDisplayNode().GetViewNodeIDs()
+
+
+def test_after_switching_scans_the_views_stand_inside_the_chosen_one(desk):
+    desk._volumes["B"].affine[:3, 3] += 1000.0
+    desk.do("load A")
+    desk.do("load B")
+    for name in "ABA":
+        desk.do(f"choose {name}")
+        bounds = np.zeros(6)
+        desk.node(name).GetRASBounds(bounds)
+        centre = slice_centre(desk.bench)
+        assert (centre >= bounds[::2]).all() and (centre <= bounds[1::2]).all(), name
+
+
+def test_a_result_that_points_to_another_scan_is_refused(desk):
+    desk.do("load A")
+    desk.do("run")
+    result = desk.bench.widget.panel.result
+    desk.do("load B")
+    other = desk.node("B")
+    for node in result.nodes().values():
+        node.SetNodeReferenceID("MedAD.input", other.GetID())
+    desk.bench.select_node("inputSelector", desk.node("A"))
+    desk.bench.select_node("inputSelector", other)
+    assert desk.bench.ui.resultSection.isHidden() and "other voxels" in desk.bench.ui.statusLabel.text
+
+
+def test_the_verdict_names_the_model_that_made_the_result(desk):
+    desk.do("load A")
+    desk.do("run")
+    ui = desk.bench.ui
+    made_by = desk.bench.widget.panel.result_panel.detection.provenance["model"]
+    named = f"{made_by['name']} {made_by['version']}"
+    assert named in ui.verdictLabel.text and "not by the model" not in ui.verdictLabel.text
+    other = next(row for row in range(ui.modelSelector.count) if ui.modelSelector.itemData(row) != made_by["name"])
+    desk.bench.choose("modelSelector", ui.modelSelector.itemText(other))
+    assert named in ui.verdictLabel.text and "not by the model" in ui.verdictLabel.text
