@@ -59,7 +59,7 @@ def side_of(right_share: float) -> Side:
     its voxels. The midline is that of the examined part, see `midline_of`: the origin of RAS coordinates need not lie
     in the middle of a head.
     """
-    if min(right_share, 1.0 - right_share) >= BILATERAL_SHARE:
+    if min(right_share, 1.0 - right_share) >= BILATERAL_SHARE * (1 - 1e-9):
         return "bilateral"
     return "R" if right_share > 0.5 else "L"
 

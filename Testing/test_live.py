@@ -145,6 +145,36 @@ def test_small_regions_stay_left_out_at_every_threshold(standalone):
     assert len(live.detection.regions) == 2
 
 
+def test_small_regions_are_filtered_and_come_back_at_once(standalone, tmp_path):
+    result, live = live_result(standalone)
+    found = live.detection.regions
+    smallest = sorted(region.volume_ml for region in found)[1]
+    filtered = live.filter(smallest)
+    assert len(filtered.regions) == len(found) - 1 and live.smallest_ml == smallest
+    assert len(table_rows(result.table)) == voxels(result.labels).max() == len(filtered.regions)
+    assert live.set(10.0).regions and all(region.volume_ml >= smallest for region in live.set(0.5).regions)
+    again = recall(result)
+    assert [region.volume_ml for region in again.regions] == [region.volume_ml for region in live.detection.regions]
+    assert again.provenance["smallest_region_ml"] == smallest
+    assert again.provenance["settings"]["smallest_region_ml"] == 0.0, "what the run was asked for stays known"
+    standalone.save(tmp_path / "scene.mrb")
+    loaded = StandaloneScene()
+    loaded.load(tmp_path / "scene.mrb")
+    stored = find_result(loaded.scene.GetFirstNodeByName("head"), loaded.scene)
+    assert LiveThreshold(stored, recall(stored)).smallest_ml == smallest
+    assert live.filter(0.0).regions == found
+    other = show_detection(make_detection(blobs=BLOBS), result.input, standalone.scene)
+    assert other.anomaly.GetAttribute("MedAD.smallest_region_ml") is None, "a new run begins with its own setting"
+
+
+def test_next_volumes_lead_through_all_thresholds(standalone):
+    _, live = live_result(standalone)
+    thresholds = [live.threshold]
+    for laxer in (True, True, False, False, False, False, False):
+        thresholds.append(live.set(live.next_ml(laxer)).threshold)
+    assert thresholds == [3.0, 2.0, 2.0, 3.0, 4.0, 5.0, 5.25, 5.25]
+
+
 @pytest.mark.parametrize("role", ["anomaly", "labels", "segmentation", "table"])
 def test_a_deleted_part_is_reported_and_a_closed_scene_too(standalone, role):
     result, live = live_result(standalone)

@@ -123,6 +123,10 @@ def test_the_table_locates_each_region(tmp_path, detection):
         for axis, name in enumerate("zyx"):
             assert int(row[f"voxel_{name}_start"]) == inside[:, axis].min()
             assert int(row[f"voxel_{name}_stop"]) == inside[:, axis].max() + 1
+        peak = np.linalg.solve(detection.volume.affine, [*(float(row[f"peak_{name}"]) for name in "ras"), 1.0])
+        assert detection.anomaly.array[tuple(peak[2::-1].round().astype(int))] == pytest.approx(float(row["peak"]))
+        assert row["side"] in ("R", "L", "bilateral", "")
+    assert tuple(rows[0])[-4:] == ("peak_r", "peak_a", "peak_s", "side"), "new columns come last"
 
 
 def test_the_facts_are_strict_json_with_all_that_is_promised(tmp_path):

@@ -11,7 +11,7 @@ from PySide6 import QtCore, QtTest, QtWidgets
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
-KEEP, NAME, ML, PEAK, P, PLACE = range(6)
+KEEP, NAME, ML, PEAK, P, SIDE, PLACE = range(7)
 # Alt with these opens the menus of Slicer's window: File, Edit, View, Help.
 MENUS = set("fevh")
 

@@ -124,6 +124,14 @@ def test_a_result_of_one_frame_is_not_shown_over_another(cine):
     assert cine.ui.statusLabel.text == "" and overlay(cine)[2] > 0
 
 
+def test_in_a_sequence_the_views_show_the_map_itself(examined):
+    """The browser replaces the map at every frame; a copy without rejected regions would be that of another frame."""
+    examined.cell("regionsTable", 0, 0).tick()
+    assert overlay(examined)[1].GetAttribute("MedAD.role") == "anomaly"
+    display = examined.widget.panel._shown.segmentation.GetDisplayNode()
+    assert not display.GetSegmentVisibility("Region_1")
+
+
 def test_only_frames_of_a_sequence_are_offered(cine):
     assert cine.ui.framesCheckBox.visible and "(3 frames)" in cine.ui.framesCheckBox.text
     assert not cine.ui.framesCheckBox.checked

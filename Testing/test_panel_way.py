@@ -32,7 +32,7 @@ from MedADLib.provenance_text import provenance_text
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
-KEEP, NAME, ML, PEAK, P, PLACE = range(6)
+KEEP, NAME, ML, PEAK, P, SIDE, PLACE = range(7)
 
 
 def shown(bench):

@@ -139,7 +139,7 @@ def test_score_chance_and_warnings_are_said(drawn):
     said = "\n".join(text.get_text() for text in figure.texts)
     for words in ("scan", "score 12.5", "p = 0.14", "6 healthy scans", "2 regions", "unlike the model's", "brain-t1"):
         assert words in said
-    assert "healthy\nspreads" in [axes.get_title() for axes in figure.axes]
+    assert "z-score\n(SD above\nhealthy\nmean)" in [axes.get_title() for axes in figure.axes]
 
 
 def test_a_picture_that_cannot_be_written_is_an_error_of_the_system(tmp_path):

@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.stats import false_discovery_control
 
 from MedADLib.errors import InputError
-from MedADLib.regions import benjamini_hochberg, find_regions
+from MedADLib.regions import benjamini_hochberg, find_regions, midline_of, side_of
 from MedADLib.volume import Volume
 
 OBLIQUE = np.array(
@@ -127,3 +127,64 @@ def test_a_large_map_takes_about_a_second():
     _, regions = find_regions(anomaly, 3.0, halving)
     assert len(regions) > 300
     assert time.process_time() - start < 6.0
+
+
+def test_the_peak_is_where_the_largest_value_is_and_in_the_middle_of_equal_ones():
+    anomaly = random_map()
+    labels, regions = find_regions(anomaly, 2.0, halving, min_ml=0.02)
+    for region in regions:
+        z, y, x = np.unravel_index(np.where(labels == region.label, anomaly.array, -1).argmax(), labels.shape)
+        np.testing.assert_allclose(region.peak_ras, (OBLIQUE @ [x, y, z, 1.0])[:3])
+    plateau = np.zeros((5, 5, 9), np.float32)
+    plateau[1:4, 1:4, 1:8] = 4.0
+    (region,) = find_regions(Volume(plateau, np.eye(4)), 1.0, halving, min_ml=0.0)[1]
+    assert region.peak_ras == (4.0, 2.0, 2.0)
+
+
+def test_the_peak_does_not_depend_on_the_order_of_the_axes():
+    array = np.zeros((6, 7, 8), np.float32)
+    array[2:4, 2:4, 3:5] = 4.0
+    turned = np.diag([-1.0, -1.0, 1.0, 1.0])
+    turned[:3, 3] = (7, 6, 0)
+    peaks = [
+        find_regions(Volume(voxels, affine), 1.0, halving, min_ml=0.0)[1][0].peak_ras
+        for voxels, affine in ((array, np.eye(4)), (array[:, ::-1, ::-1], turned))
+    ]
+    assert peaks[0] == peaks[1]
+
+
+@pytest.mark.parametrize(
+    ("right_share", "side"), [(1.0, "R"), (0.81, "R"), (0.8, "bilateral"), (0.2, "bilateral"), (0.19, "L"), (0.0, "L")]
+)
+def test_a_region_with_a_fifth_on_each_side_is_bilateral(right_share, side):
+    assert side_of(right_share) == side
+
+
+def head(shift_mm: float, width: int = 140) -> tuple[Volume, Volume]:
+    """A mask of a head that lies this far to the right of the origin, and a map with regions left, right and across."""
+    affine = np.diag([-2.0, 2.0, 2.0, 1.0])
+    affine[0, 3] = shift_mm + 2.0 * 39.5
+    mask, anomaly = (np.zeros((12, 20, 80), np.uint8), np.zeros((12, 20, 80), np.float32))
+    mask[:, :, 40 - width // 4 : 40 + width // 4] = 1
+    # Columns run towards the left.
+    for value, columns in ((9, slice(20, 25)), (8, slice(55, 60)), (7, slice(37, 44)), (6, slice(28, 41))):
+        anomaly[2 * (value - 5) : 2 * (value - 5) + 1, 5:8, columns] = value
+    return Volume(mask, affine), Volume(anomaly, affine)
+
+
+@pytest.mark.parametrize("shift_mm", [0.0, 60.0, -35.0])
+def test_sides_are_those_of_the_head_wherever_it_lies(shift_mm):
+    mask, anomaly = head(shift_mm)
+    midline = midline_of(mask)
+    assert midline == pytest.approx(shift_mm)
+    _, regions = find_regions(anomaly, 1.0, halving, min_ml=0.0, midline=midline)
+    assert [region.side for region in regions] == ["R", "L", "bilateral", "R"]
+    assert {region.side for region in find_regions(anomaly, 1.0, halving, min_ml=0.0)[1]} == {""}
+
+
+def test_a_mask_of_one_hemisphere_a_slice_or_nothing_has_no_midline():
+    mask, _ = head(0.0, width=72)
+    assert midline_of(mask) is None
+    whole, _ = head(0.0)
+    assert midline_of(Volume(whole.array[:1], whole.affine)) is None
+    assert midline_of(whole.with_array(np.zeros_like(whole.array))) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from dataclasses import replace
@@ -79,6 +80,21 @@ def test_a_reopened_result_equals_the_detection(tmp_path, spots, suffix):
         assert getattr(detection, name) == getattr(again, name), name
     assert again.reference.as_json() == detection.reference.as_json()
     assert plain(again.provenance) == plain(detection.provenance)
+
+
+def test_a_result_of_before_peaks_were_written_has_them_looked_up(tmp_path):
+    detection = store(tmp_path)
+
+    def older(facts):
+        for region in facts["regions"]:
+            del region["peak_ras"], region["side"]
+
+    edit(tmp_path / "out" / "scan.json", older)
+    (stored,) = stored_results(tmp_path / "out")
+    for region, before in zip(reopen(stored).regions, detection.regions, strict=True):
+        place = np.linalg.solve(detection.volume.affine, [*region.peak_ras, 1.0])[2::-1].round().astype(int)
+        assert detection.anomaly.array[tuple(place)] == before.peak and region.side == ""
+        assert dataclasses.replace(region, peak_ras=before.peak_ras, side=before.side) == before
 
 
 def test_the_examined_part_is_exact_where_nothing_was_restored(tmp_path):

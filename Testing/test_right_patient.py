@@ -158,7 +158,7 @@ def test_a_scan_deleted_during_a_run_leaves_nothing_to_the_next_one(desk, monkey
 
     monkeypatch.setattr("panel_bench.two_blobs", delete_and_detect)
     desk.do("run")
-    assert "no longer in the scene" in desk.bench.ui.statusLabel.text
+    assert "no longer in the scene" in desk.bench.ui.errorLabel.text
     for step in ("reopen", "load B", "choose B"):
         desk.do(step)
         desk.check()
@@ -231,7 +231,7 @@ def test_a_result_that_points_to_another_scan_is_refused(desk):
         node.SetNodeReferenceID("MedAD.input", other.GetID())
     desk.bench.select_node("inputSelector", desk.node("A"))
     desk.bench.select_node("inputSelector", other)
-    assert desk.bench.ui.resultSection.isHidden() and "other voxels" in desk.bench.ui.statusLabel.text
+    assert desk.bench.ui.resultSection.isHidden() and "other voxels" in desk.bench.ui.errorLabel.text
 
 
 def test_the_verdict_names_the_model_that_made_the_result(desk):

@@ -249,7 +249,7 @@ def test_jumping_goes_to_the_regions_place_in_the_world(standalone):
     view = standalone.scene.AddNewNodeByClass("vtkMRMLSliceNode")
     view.SetOrientationToAxial()
     region = detection.regions[1]
-    expected = (matrix @ [*region.centroid_ras, 1.0])[:3]
+    expected = (matrix @ [*region.peak_ras, 1.0])[:3]
     assert np.allclose(jump_to(result, region, standalone.scene), expected)
     assert np.allclose([view.GetSliceToRAS().GetElement(row, 3) for row in range(3)], expected)
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import synthetic_detection
 
 from MedADLib.provenance_text import provenance_text
-from MedADLib.summary import panel_verdict
+from MedADLib.summary import location, panel_verdict
 
 
 def detection(score=12.5, scores=(1.0, 2.0, 3.0, 4.0, 5.0), spots=2):
@@ -52,6 +52,13 @@ def test_without_a_region_the_verdict_says_how_large_the_largest_value_is():
     assert "largest z-score is 0" in panel_verdict(empty)
     specks = dataclasses.replace(detection(spots=2), regions=())
     assert "only specks above a z-score of 3" in panel_verdict(specks)
+
+
+def test_a_location_is_the_peak_with_its_side():
+    region = detection().regions[0]
+    for side, words in (("R", "R, peak at 23 mm right"), ("bilateral", "bilateral, peak at 23"), ("", "peak at 23 mm")):
+        text = location(dataclasses.replace(region, peak_ras=(23.2, -40.0, 5.0), side=side))
+        assert text.startswith(words) and text.endswith("40 mm posterior, 5 mm superior")
 
 
 def test_how_a_result_was_made_names_everything():
