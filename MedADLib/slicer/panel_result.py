@@ -14,7 +14,7 @@ from ..summary import millilitres, out_of_distribution, panel_verdict
 from .live import LiveThreshold
 from .panel_input import take_keys
 from .panel_notices import NoticeBox
-from .panel_words import sentence
+from .panel_words import breakable, sentence
 from .viewing import cross_fade, set_opacity, show, show_3d, shown_now
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ class ResultPanel:
             made_by = _("Found by {name} {version}.")
         else:
             made_by = _("Found by {name} {version}, not by the model chosen above.")
-        self._ui.verdictLabel.text = f"{panel_verdict(detection)}\n{made_by.format(name=name, version=version)}"
+        lines = f"{panel_verdict(detection)}\n{made_by.format(name=name, version=version)}"
+        self._ui.verdictLabel.text = breakable(lines)
 
     def _show_threshold(self) -> None:
         live, detection, ui = self._live, self._live.detection, self._ui
