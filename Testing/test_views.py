@@ -173,7 +173,7 @@ def test_the_colours_have_a_legend(standalone):
     detection, result = shown(standalone)
     with_legend = draw(standalone, detection, result)
     legend = standalone.scene.GetFirstNodeByClass("vtkMRMLColorLegendDisplayNode")
-    assert legend.GetTitleText() == "z-score (SD above\nthe healthy mean)"
+    assert legend.GetTitleText() == "z-score\n(SD above the\nhealthy mean)"
     legend.SetVisibility(False)
     without = draw(standalone, detection, result)
     height, width = (SIZE[1] - GAP) // 2, (SIZE[0] - GAP) // 2

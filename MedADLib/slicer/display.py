@@ -12,7 +12,7 @@ from .palette import heat_node, region_node
 if TYPE_CHECKING:
     from ..detection import Detection
 
-ANOMALY_TITLE = "z-score (SD above\nthe healthy mean)"
+ANOMALY_TITLE = "z-score\n(SD above the\nhealthy mean)"
 RESIDUAL_TITLE = "scan minus\npseudo-healthy"
 LEGEND_SIZE = (0.035, 0.34)
 LEGEND_POSITION = (0.98, 0.05)

@@ -128,7 +128,8 @@ class RegionsPanel:
     def _enable(self) -> None:
         kept = sum(self.decisions.of(region).kept for region in self._regions.values()) if self.decisions else 0
         count = len(self._regions)
-        notes = [_("{kept} of {count} regions kept").format(kept=kept, count=count) + self._smallest_p]
+        text = _("{kept} of 1 region kept") if count == 1 else _("{kept} of {count} regions kept")
+        notes = [text.format(kept=kept, count=count) + self._smallest_p]
         if count == 0:
             notes = [_("No region lies above the threshold. Move it to the right to see less anomalous regions.")]
         if count > MOST_ROWS:

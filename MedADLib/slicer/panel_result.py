@@ -132,8 +132,8 @@ class ResultPanel:
             made_by = _("Found by {name} {version}.")
         else:
             made_by = _("Found by {name} {version}, not by the model chosen above.")
-        lines = f"{panel_verdict(detection)}\n{made_by.format(name=name, version=version)}"
-        self._ui.verdictLabel.text = breakable(lines)
+        made_by = made_by.format(name=name, version=version)
+        self._ui.verdictLabel.text = breakable(f"{panel_verdict(detection)}\n{made_by}")
 
     def _show_threshold(self) -> None:
         live, detection, ui = self._live, self._live.detection, self._ui
