@@ -21,6 +21,7 @@ class ModulePanel(QtWidgets.QScrollArea):
 
     def __init__(self):
         super().__init__()
+        self.setObjectName("ModulePanel")
         policy = QtWidgets.QSizePolicy.Policy
         self.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -31,6 +32,7 @@ class ModulePanel(QtWidgets.QScrollArea):
         self._layout.setSizeConstraint(QtWidgets.QLayout.SizeConstraint.SetMinAndMaxSize)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._help = ctkCollapsibleButton(HELP)
+        self._help.setObjectName("HelpCollapsibleButton")
         self._help.setSizePolicy(policy.Ignored, policy.Fixed)
         self._help_text = QtWidgets.QTextBrowser(self._help)
         QtWidgets.QVBoxLayout(self._help).addWidget(self._help_text)
