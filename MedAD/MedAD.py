@@ -106,13 +106,15 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Connects the panel with the scene; what the panel does is in `MedADLib.slicer.panel`."""
 
     def __init__(self, parent=None):
-        ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
         self.height = None
+        self.entered = False
         self._parameterNode = None
         self._guiTag = None
+        # Last: without a parent it makes one and calls setup at once.
+        ScriptedLoadableModuleWidget.__init__(self, parent)
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -150,12 +152,14 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic.stop()
 
     def enter(self):
+        self.entered = True
         self.initializeParameterNode()
         self.panel.resume()
         self.height.start()
 
     def exit(self):
         """A run goes on while another module is shown; only the binding of the widgets ends."""
+        self.entered = False
         self.height.stop()
         self.setParameterNode(None)
 
@@ -171,7 +175,7 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.scene_closes()
 
     def onSceneChanged(self, caller, event):
-        if self.parent.isEntered:
+        if self.entered:
             self.initializeParameterNode()
 
     def initializeParameterNode(self):
@@ -286,7 +290,7 @@ class MedADTest(ScriptedLoadableModuleTest):
         if slicer.util.mainWindow() is not None:
             slicer.util.selectModule("MedAD")
         widget = slicer.util.getModuleWidget("MedAD")
-        if not widget.parent.isEntered:
+        if not widget.entered:
             widget.enter()
         ui, parameters = widget.ui, widget.logic.getParameterNode()
         with panel_for_test(widget, Path(__file__).resolve().parent / "Resources") as real:

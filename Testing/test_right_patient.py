@@ -177,7 +177,7 @@ def test_a_run_that_ends_while_another_scan_is_chosen_shows_nothing_over_it(desk
     monkeypatch.setattr(worker_client.WorkerClient, "detect", load_another_and_detect)
     desk.do("run")
     desk.check()
-    assert "A was examined" in desk.bench.ui.statusLabel.text
+    assert "Examined A" in desk.bench.ui.statusLabel.text
     assert find_result(desk.node("A"), desk.bench.scene) is not None
 
 

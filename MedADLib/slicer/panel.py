@@ -278,7 +278,7 @@ class Panel:
         if outcome.result is not None and self._parameters is not None:
             if self._parameters.inputVolume is not outcome.result.input:
                 name = outcome.result.input.GetName()
-                self.run_panel.say(_("{name} was examined; choose it above to see the result.").format(name=name))
+                self.run_panel.say(_("Examined {name}; choose it above to see the result.").format(name=name))
             elif self._judged:
                 self.run_panel.say(_("Names and rejections of the former result are gone; Undo restores them."))
             self.show_result(anew=True)
