@@ -72,6 +72,16 @@ def test_parameters_come_back_with_the_scene(small, tmp_path):
     assert int(small.ui.resultLabel.text) > 0
 
 
+def test_a_parameter_is_read_again_when_its_node_says_so(small):
+    parameters, node = small.widget._parameterNode, small.widget._parameterNode.parameterNode
+    modified = node.StartModify()
+    node.SetParameter("label", "from elsewhere")
+    assert parameters.label == small.ui.labelEdit.text == "spot"
+    node.EndModify(modified)
+    assert parameters.label == small.ui.labelEdit.text == "from elsewhere"
+    assert node.GetParameter("inverted") == "False" and node.HasParameter("inputVolume")
+
+
 def test_leaving_entering_and_reloading(small):
     small.type("labelEdit", "kept")
     small.leave_module()

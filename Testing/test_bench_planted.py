@@ -519,6 +519,27 @@ def test_without_a_main_window_and_under_test_nobody_reads_a_message(tmp_path):
         assert bench.messages == [("log", "it is done")] and not slicer.util.confirmRetryCloseDisplay("Again?")
 
 
+def test_a_message_in_which_a_name_looks_like_markup(tmp_path):
+    import slicer
+
+    with Bench(tmp_path) as bench:
+        slicer.util.errorDisplay("The file <i>head</i>.nii is damaged.", detailedText="<i>head</i>")
+        slicer.util.errorDisplay("The file a<b.nii is damaged.")
+        assert [text for _, text in bench.messages] == [
+            "The file head.nii is damaged.\n<i>head</i>",
+            "The file a<b.nii is damaged.",
+        ]
+
+
+def test_pytorch_is_installed_by_whoever_asks_for_it(tmp_path):
+    with Bench(tmp_path) as bench:
+        from PyTorchUtils import PyTorchUtilsLogic
+
+        bench.packages.torch_installed = False
+        assert PyTorchUtilsLogic().torch is bench.packages.torch
+        assert [kind for kind, *_ in bench.packages.installs] == ["torch"]
+
+
 def test_settings_of_this_version_are_not_those_of_the_user(tmp_path):
     import slicer
 

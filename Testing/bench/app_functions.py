@@ -218,8 +218,8 @@ class Functions:
 
 
 def _whole(text: str, options: dict[str, Any]) -> str:
-    """A box's text with its details."""
-    return "\n".join(part for part in (text, options.get("detailedText", "")) if part)
+    """A box's text, as the user reads it, with its details."""
+    return "\n".join(part for part in (dialogs.as_read(text), options.get("detailedText", "")) if part)
 
 
 def _check_text(text: Any) -> None:

@@ -73,6 +73,11 @@ def current() -> Dialogs:
     return _current[0]
 
 
+def as_read(text: str) -> str:
+    """A box's text as the user reads it: with anything in it that looks like markup, Qt shows it as rich text."""
+    return QtGui.QTextDocumentFragment.fromHtml(text).toPlainText() if QtGui.Qt.mightBeRichText(text) else text
+
+
 def run_events() -> None:
     """Handle what is due, as an event loop does while a window waits for an answer."""
     QtWidgets.QApplication.processEvents()
@@ -93,7 +98,7 @@ def static_box(kind: str) -> Any:
 
     def show(parent: Any, title: str, text: str, buttons: Any = None, default: Any = None) -> Any:
         offered = buttons if buttons is not None else _default_buttons(kind)
-        return _pressed(kind, text, QtWidgets.QMessageBox.StandardButton(offered))
+        return _pressed(kind, as_read(text), QtWidgets.QMessageBox.StandardButton(offered))
 
     return show
 
@@ -134,7 +139,9 @@ def run_box(box: QtWidgets.QMessageBox) -> Any:
     """What exec() of a message box does."""
     icons = QtWidgets.QMessageBox.Icon
     kinds = {icons.Question: "question", icons.Warning: "warning", icons.Critical: "error"}
-    parts = [box.text(), box.informativeText(), box.detailedText()]
+    plain = box.textFormat() == QtCore.Qt.TextFormat.PlainText
+    texts = [text if plain else as_read(text) for text in (box.text(), box.informativeText())]
+    parts = [*texts, box.detailedText()]
     if not box.buttons():
         box.setStandardButtons(QtWidgets.QMessageBox.StandardButton.Ok)
     button = _choose(box, kinds.get(box.icon(), "info"), "\n".join(part for part in parts if part))

@@ -154,7 +154,8 @@ class _PyTorchUtilsLogic:
 
     @property
     def torch(self):
-        return self._packages.torch
+        """The module torch, which is installed without a question if it is not there."""
+        return self._packages.torch if self._packages.torch_installed else self.installTorch()
 
 
 class _SampleDataLogic:
