@@ -37,7 +37,7 @@ help:
 	@echo "make clean                                   remove what tests and builds leave behind"
 
 demo: environment
-	$(PY) -m MedADLib.demo $(if $(INPUT),"$(INPUT)") $(if $(OUT),--output "$(OUT)") $(ARGS)
+	$(PY) -m MedADLib.cli.demo $(if $(INPUT),"$(INPUT)") $(if $(OUT),--output "$(OUT)") $(ARGS)
 
 test: lint
 	$(PY) -m pytest $(ARGS)

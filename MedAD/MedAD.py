@@ -34,7 +34,7 @@ class MedAD(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
         _findLibrary()
-        from MedADLib.citations import html
+        from MedADLib.methods.bibliography import html
         from MedADLib.slicer.sampledata import what_to_expect
 
         self.parent.title = _("MedAD")
@@ -103,7 +103,7 @@ class MedADParameterNode:
 
 
 class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """Connects the panel with the scene; what the panel does is in `MedADLib.slicer.panel`."""
+    """Connects the panel with the scene; what the panel does is in `MedADLib.slicer.panel.panel`."""
 
     def __init__(self, parent=None):
         VTKObservationMixin.__init__(self)
@@ -123,8 +123,8 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(form)
         form.setMRMLScene(slicer.mrmlScene)
         self.logic = MedADLogic()
-        from MedADLib.slicer.panel import Panel
-        from MedADLib.slicer.panel_height import PanelHeight
+        from MedADLib.slicer.panel.height import PanelHeight
+        from MedADLib.slicer.panel.panel import Panel
 
         self.panel = Panel(self.ui, self.logic)
         self.height = PanelHeight(form)
@@ -207,14 +207,14 @@ class MedADLogic(ScriptedLoadableModuleLogic):
     """Detection for the panel and for scripts; the computing is done in a process of its own, which stays warm.
 
     Args:
-        client: Does the computing, as `MedADLib.slicer.worker_client.WorkerClient`; None for that one.
-        installer: Installs what is missing, as `MedADLib.slicer.installer.Installer`; None for Slicer's own.
+        client: Does the computing, as `MedADLib.slicer.worker.client.WorkerClient`; None for that one.
+        installer: Installs what is missing, as `MedADLib.slicer.install.installer.Installer`; None for Slicer's own.
     """
 
     def __init__(self, client=None, installer=None):
         ScriptedLoadableModuleLogic.__init__(self)
-        from MedADLib.slicer.installer import SlicerInstaller
-        from MedADLib.slicer.worker_client import WorkerClient
+        from MedADLib.slicer.install.installer import SlicerInstaller
+        from MedADLib.slicer.worker.client import WorkerClient
 
         self.client = client or WorkerClient()
         self.installer = installer or SlicerInstaller()
@@ -242,16 +242,16 @@ class MedADLogic(ScriptedLoadableModuleLogic):
             volume: The scan, a volume node.
             model: Name or file of a model.
             waitForCompletion: Whether to return only when it is done; Slicer stays usable meanwhile.
-            options: See `MedADLib.slicer.blocking.process`.
+            options: See `MedADLib.slicer.scripting.process`.
 
         Returns:
-            The nodes, a `MedADLib.slicer.scene.SceneResult`; without waiting the run, whose `cancel` stops it.
+            The nodes, a `MedADLib.slicer.scene.nodes.SceneResult`; without waiting the run, whose `cancel` stops it.
 
         Raises:
             MedADLib.errors.MedADError: If it cannot be done; the message says what is wrong and what to do, and the
                 scene is as before.
         """
-        from MedADLib.slicer.blocking import process
+        from MedADLib.slicer.scripting import process
 
         return process(self, volume, model, waitForCompletion, **options)
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-# OpenMP threads that spin while they wait make inference many times slower on a busy machine; torch reads this once,
-# when it is first imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
+    from ._version import __version__
     from .detection import Detection, Settings, detect
-    from .modelfile import load_model
+    from .errors import MedADError
+    from .modelfile.model import load_model
     from .volume import Volume
 
-__all__ = ["Detection", "Settings", "Volume", "detect", "load_model"]
+__all__ = ["Detection", "MedADError", "Settings", "Volume", "__version__", "detect", "load_model"]
 
 _HOMES = {
-    "Volume": "volume",
-    "detect": "detection",
     "Detection": "detection",
+    "MedADError": "errors",
     "Settings": "detection",
-    "load_model": "modelfile",
+    "Volume": "volume",
+    "__version__": "_version",
+    "detect": "detection",
+    "load_model": "modelfile.model",
 }
 
 

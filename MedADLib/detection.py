@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import __version__
+from ._version import __version__
 from .errors import InputError
-from .progress import Progress
-from .reference import HealthyReference
-from .regions import Region, find_regions, midline_of
-from .stopwatch import rounded
-from .threshold import Threshold
+from .runtime.progress import Progress, rounded
+from .scoring.healthy_reference import HealthyReference, Threshold
+from .scoring.regions import Region, find_regions, midline_of
 from .volume import Volume
 
 if TYPE_CHECKING:
-    from .methods.method import Method
-    from .modelfile import Model
+    from .methods.base import Method
+    from .modelfile.model import Model
 
 SMALLEST_REGION_ML = 0.05
 
@@ -107,7 +105,7 @@ def detect(
         InputError: If the scan or the mask cannot be used, or the device is not there.
         Cancelled: If the user asked to stop.
     """
-    from .device import run_on
+    from .runtime.device import run_on
 
     settings, progress = settings or Settings(), progress or Progress()
     calibration = model.calibration
@@ -181,7 +179,7 @@ def _method(model: Model, fast: bool) -> tuple[Method, bool, list[str]]:
     """The method to restore with, whether it is the fast form, and notes on its speed for the reader."""
     if not fast:
         return model.method, False, []
-    from .methods.faster import faster_form
+    from .methods.base import faster_form
 
     method = faster_form(model.method)
     if method is None:

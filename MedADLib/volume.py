@@ -1,4 +1,9 @@
-"""An image with its place in space: the one file where array and geometry conventions meet."""
+"""A scalar 3-D image with its position in space, and its reorientation.
+
+An image with its place in space: the one file where array and geometry conventions meet.
+
+A volume with its axes along those of the body as nearly as they lie; its voxels are not copied.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+# Axis of the body, and whether the letter lies on its negative side in RAS.
+LETTERS = {"R": (0, False), "L": (0, True), "A": (1, False), "P": (1, True), "S": (2, False), "I": (2, True)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,23 +137,6 @@ class Volume:
         lps[:3, 3] = image.GetOrigin()
         return cls(sitk.GetArrayFromImage(image), LPS_RAS @ lps, name)
 
-    @classmethod
-    def read(cls, path: str | os.PathLike) -> Volume:
-        """Read NIfTI, NRRD, MHA or a folder with one DICOM series.
-
-        Args:
-            path: An image file, or a folder of DICOM slices.
-
-        Returns:
-            The volume with float32 voxels and the stem of the path as its name.
-
-        Raises:
-            InputError: If it is missing, damaged, not a scalar 3-D image, or has values that are no numbers.
-        """
-        from .reading import read_image
-
-        return read_image(Path(path))
-
     def write(self, path: str | os.PathLike) -> None:
         """Write to NIfTI, NRRD or MHA by the path's suffix.
 
@@ -173,3 +164,45 @@ def stem(path: str | os.PathLike) -> str:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name
+
+
+def spacing_ras(volume: Volume) -> np.ndarray:
+    """Spacing in mm along the axes nearest to right, anterior and superior, (3,)."""
+    nearest = np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
+    return volume.spacing[nearest]
+
+
+def is_single_slice(volume: Volume) -> bool:
+    """Whether a volume is one slice, along any of its axes."""
+    return min(volume.array.shape) == 1
+
+
+def upright(volume: Volume, towards: str) -> Volume:
+    """The same voxels in the same places, in another order.
+
+    Args:
+        volume: Of any orientation.
+        towards: Where the axes (x, y, z) shall run, such as ``LPS``: towards left, posterior and superior.
+
+    Returns:
+        The turned volume; its array is a view.
+    """
+    here = [LETTERS[letter] for letter in orientation(volume)]
+    axes = [next(axis for axis, (along, _) in enumerate(here) if along == LETTERS[letter][0]) for letter in towards]
+    flipped = [here[axis][1] != LETTERS[letter][1] for axis, letter in zip(axes, towards)]
+    steps = tuple(slice(None, None, -1 if flip else 1) for flip in reversed(flipped))
+    array = volume.array.transpose([2 - axis for axis in reversed(axes)])[steps]
+    affine = volume.affine.copy()
+    for column, (axis, flip) in enumerate(zip(axes, flipped)):
+        affine[:3, column] = volume.affine[:3, axis] * (-1 if flip else 1)
+        if flip:
+            affine[:3, 3] += volume.affine[:3, axis] * (volume.array.shape[2 - axis] - 1)
+    return Volume(array, affine, volume.name)
+
+
+def orientation(volume: Volume) -> str:
+    """Where the axes (x, y, z) run, in ITK's choice of letters, such as ``RAS``."""
+    import SimpleITK as sitk
+
+    # SimpleITK, like DICOM, names the side of the body that an axis runs towards.
+    return sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(volume.direction)

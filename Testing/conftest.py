@@ -15,7 +15,7 @@ from made_once import share
 from references import healthy_reference
 
 from MedADLib.detection import Detection
-from MedADLib.regions import find_regions
+from MedADLib.scoring.regions import find_regions
 from MedADLib.volume import Volume
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from MedADLib.slicer.worker_client import Job, WorkerClient
+from MedADLib.slicer.worker.client import Job, WorkerClient
 
 PARTIAL = ".medad-x"
 

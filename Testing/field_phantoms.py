@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from MedADLib import training_command
+from MedADLib.cli import train as cli_train
 from MedADLib.volume import Volume
 
 SHAPE, SPACING = (20, 22, 18), (2.0, 2.0, 2.5)
@@ -51,6 +51,6 @@ def folder_of_joints(folder: Path, count: int = 10) -> Path:
 def train(method: str, healthy: Path, output: Path, *more: object) -> int:
     """Run ``medad train`` with few steps."""
     parser = argparse.ArgumentParser()
-    training_command.add_arguments(parser)
+    cli_train.add_arguments(parser)
     arguments = [method, "--healthy", healthy, "-o", output, "--full-precision", "--device", "cpu", *more]
-    return training_command.run(parser.parse_args([str(argument) for argument in arguments]))
+    return cli_train.run(parser.parse_args([str(argument) for argument in arguments]))

@@ -14,8 +14,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
 
 from phantoms import head  # noqa: E402
 
-from MedADLib import training_command, training_data  # noqa: E402
-from MedADLib.template import build_template  # noqa: E402
+from MedADLib.cli import train  # noqa: E402
+from MedADLib.preprocessing.template_building import build_template  # noqa: E402
+from MedADLib.training import data  # noqa: E402
 
 SHAPE, SPACING = (20, 28, 24), (6.0, 6.5, 6.5)
 PARTS = {"train": range(6), "validation": range(6, 7), "calibration": range(7, 12)}
@@ -37,11 +38,11 @@ def main() -> None:
         split = {part: [f"head-{number}" for number in numbers] for part, numbers in PARTS.items()}
         (folder / "split.json").write_text(json.dumps(split | {"benchmark": []}))
         parser = argparse.ArgumentParser()
-        training_command.add_arguments(parser)
+        train.add_arguments(parser)
         places = ["--healthy", folder / "healthy", "--split", folder / "split.json", "--work", folder / "work"]
         output = ["-o", ROOT / "MedAD" / "Resources" / "tiny.medad", "--data-note", "made-up heads, for the self test"]
-        with mock.patch.object(training_data, "build_template", coarse_template):
-            training_command.run(parser.parse_args([str(word) for word in ["atlas", *places, *output]]))
+        with mock.patch.object(data, "build_template", coarse_template):
+            train.run(parser.parse_args([str(word) for word in ["atlas", *places, *output]]))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData  # noqa: E402
 from vtkmodules.vtkFiltersCore import vtkFeatureEdges  # noqa: E402
 
 from MedADLib.detection import Detection  # noqa: E402
-from MedADLib.regions import find_regions  # noqa: E402
-from MedADLib.slicer.images import matrix_from_array, node_affine  # noqa: E402
-from MedADLib.slicer.standalone import StandaloneScene  # noqa: E402
+from MedADLib.scoring.regions import find_regions  # noqa: E402
+from MedADLib.slicer.headless.scene import StandaloneScene  # noqa: E402
+from MedADLib.slicer.scene.volumes import matrix_from_array, node_affine  # noqa: E402
 from MedADLib.volume import Volume  # noqa: E402
 
 SHAPE = (26, 34, 30)

@@ -19,9 +19,10 @@ from bench import Bench
 from stub_detection import two_blobs
 
 from MedADLib.detection import Settings
-from MedADLib.exchange import read_volume, write_exchange
-from MedADLib.slicer import installer, worker_client
-from MedADLib.threshold import Threshold
+from MedADLib.results.exchange import read_volume, write_exchange
+from MedADLib.scoring.healthy_reference import Threshold
+from MedADLib.slicer.install import installer
+from MedADLib.slicer.worker import client as worker_client
 from MedADLib.volume import Volume
 
 STUB = [sys.executable, str(Path(__file__).resolve().parent / "stub_worker.py")]

@@ -16,9 +16,10 @@ import pytest
 import torch
 from made_once import made_once
 
-from MedADLib import training_command, training_data
-from MedADLib.preparation import Prepared, Template
-from MedADLib.template import build_template
+from MedADLib.cli import train
+from MedADLib.preprocessing.brain_space import Prepared, Template
+from MedADLib.preprocessing.template_building import build_template
+from MedADLib.training import data
 from MedADLib.volume import Volume
 
 SHAPE, SPACING = (32, 48, 48), (4.0, 4.0, 5.0)
@@ -87,12 +88,12 @@ class ToyModels:
     def train(self, method: str, output: Path, *more: str) -> int:
         """Run ``medad train`` for a method on the toy heads, on a coarse grid."""
         parser = argparse.ArgumentParser()
-        training_command.add_arguments(parser)
+        train.add_arguments(parser)
         steps = ["--steps", "3", "--prior-steps", "3", "--sweep-steps", "1", "--full-precision", "--device", "cpu"]
         places = ["--healthy", self.healthy, "--split", self.split, "--work", self.work, "-o", output]
         arguments = [method, *places, *steps, "--data-note", "toy heads", *more]
-        with mock.patch.object(training_data, "build_template", coarse_template):
-            return training_command.run(parser.parse_args([str(argument) for argument in arguments]))
+        with mock.patch.object(data, "build_template", coarse_template):
+            return train.run(parser.parse_args([str(argument) for argument in arguments]))
 
 
 def coarse_template(scans, progress=None) -> tuple[Template, list[Prepared]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from MedADLib import training_command
+from MedADLib.cli import train
 from MedADLib.volume import Volume
 
 COUNT, SIZE, EXTENT_MM = 28, (72, 88), (288.0, 352.0)
@@ -76,8 +76,8 @@ def toy_plane_model(method: str = "atlas") -> Path:
 def train_plane(method: str, healthy: Path, output: Path, *more: object) -> None:
     """Run ``medad train`` with few steps."""
     parser = argparse.ArgumentParser()
-    training_command.add_arguments(parser)
+    train.add_arguments(parser)
     fixed = ["--full-precision", "--device", "cpu", "--size", "64", "--steps", STEPS[method], "--prior-steps", "6"]
     fixed += ["--latent", "8"] if method == "autoencoder" else []
     arguments = [method, "--healthy", healthy, "-o", output, *fixed, *more]
-    assert training_command.run(parser.parse_args([str(argument) for argument in arguments])) == 0
+    assert train.run(parser.parse_args([str(argument) for argument in arguments])) == 0

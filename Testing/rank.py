@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from MedADLib.ranks import joined
-from MedADLib.training import Plan, Turn, fit
+from MedADLib.networks.alternating_optimisation import Turn
+from MedADLib.training.distributed import joined
+from MedADLib.training.loop import Plan, fit
 
 PLAN = Plan(8, 1e-2, every=4, seed=2)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from MedADLib.reference import HealthyReference
-from MedADLib.threshold import Threshold
+from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
 
 
 def healthy_reference(ml_above_three: float = 1.0) -> HealthyReference:

@@ -13,9 +13,9 @@ import slicer
 from bench import Bench
 
 import MedADLib
-from MedADLib.modelstore import add
-from MedADLib.slicer import installer
-from MedADLib.slicer.scene import find_result
+from MedADLib.modelfile.store import add
+from MedADLib.slicer.install import installer
+from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.selftest import NothingMissing, add_tiny_head
 
 PATIENCE_SECONDS = 300

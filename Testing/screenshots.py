@@ -17,7 +17,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from bench import Bench  # noqa: E402
 
-from MedADLib.demo import demo_scan, mni152_brain  # noqa: E402
+from MedADLib.benchmark.standard_scan import mni152_brain  # noqa: E402
+from MedADLib.cli.demo import demo_scan  # noqa: E402
 
 FOLDER = ROOT / "Resources" / "Screenshots"
 PATIENCE = 900

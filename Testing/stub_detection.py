@@ -6,8 +6,8 @@ import numpy as np
 from references import healthy_reference
 
 from MedADLib.detection import Detection, Settings, content_hash
-from MedADLib.regions import find_regions
-from MedADLib.threshold import Threshold
+from MedADLib.scoring.healthy_reference import Threshold
+from MedADLib.scoring.regions import find_regions
 from MedADLib.volume import Volume
 
 # Centre as a part of each axis (z, y, x), height in healthy spreads, radius as a part of the shortest side.

@@ -19,7 +19,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 from stub_detection import two_blobs  # noqa: E402
 
 from MedADLib.errors import InputError  # noqa: E402
-from MedADLib.worker import main  # noqa: E402
+from MedADLib.worker.main import main  # noqa: E402
 
 STEPS, MINUTE = 600, 60.0
 

@@ -10,12 +10,21 @@ import torch
 from phantoms import one_thread  # noqa: F401
 from torch import nn
 
-from MedADLib.networks.adversarial import PENALTY, critic_loss, gradient_penalty, opponent_loss
-from MedADLib.networks.adversarial_generation import CodeEncoder, IziF, WassersteinGAN
-from MedADLib.networks.adversarial_reconstruction import VAEGAN, AdversarialAutoEncoder
-from MedADLib.networks.critic import CodeCritic, ImageCritic
-from MedADLib.networks.generator import Generator
-from MedADLib.training import Plan, fit
+from MedADLib.networks.adversarial import (
+    PENALTY,
+    VAEGAN,
+    AdversarialAutoEncoder,
+    CodeCritic,
+    CodeEncoder,
+    Generator,
+    ImageCritic,
+    IziF,
+    WassersteinGAN,
+    critic_loss,
+    gradient_penalty,
+    opponent_loss,
+)
+from MedADLib.training.loop import Plan, fit
 
 SIZE, CHANNELS, LATENT = (16, 16), (4, 8), 6
 MEAN, SPREAD = torch.tensor([1.0, -1.0]), torch.tensor([0.5, 1.5])

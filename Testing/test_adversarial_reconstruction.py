@@ -12,20 +12,20 @@ from test_modelfile import model
 from toy_slices import toy_data, toy_scan, with_cuboid
 
 from MedADLib.errors import Cancelled, InputError, ModelError
-from MedADLib.intensity import PERCENTILES
-from MedADLib.methods.adversarial_autoencoder import AdversarialAutoencoder, AdversarialAutoencoderParameters
-from MedADLib.methods.trainers import Options
-from MedADLib.methods.training_adversarial_reconstruction import (
-    train_adversarial_autoencoder,
-    train_networks,
-    train_vae_gan,
+from MedADLib.methods.adversarial import (
+    AdversarialAutoencoder,
+    AdversarialAutoencoderParameters,
+    VAEGANParameters,
+    VAEGANReconstruction,
 )
-from MedADLib.methods.vae_gan import VAEGANParameters, VAEGANReconstruction
-from MedADLib.modelfile import load_model, save_model
-from MedADLib.preparation import Template
-from MedADLib.progress import Progress
-from MedADLib.slices import Slices
-from MedADLib.training import Plan
+from MedADLib.modelfile.model import load_model, save_model
+from MedADLib.preprocessing.brain_space import Template
+from MedADLib.preprocessing.intensity import PERCENTILES
+from MedADLib.runtime.progress import Progress
+from MedADLib.training.config import Options
+from MedADLib.training.loop import Plan
+from MedADLib.training.recipes.adversarial import train_adversarial_autoencoder, train_networks, train_vae_gan
+from MedADLib.training.slices import Slices
 from MedADLib.volume import Volume
 
 VAE_GAN = VAEGANParameters(size=(32, 32), channels=(8, 16, 16), latent=16, critic_channels=(8, 16))

@@ -10,12 +10,12 @@ import torch
 from phantoms import one_thread  # noqa: F401
 from toy_codes import random_networks, toy_parameters
 
+from MedADLib.benchmark import micro as module
+from MedADLib.benchmark.micro import Agreement, agreement
+from MedADLib.benchmark.report import Measured, write_report
+from MedADLib.benchmark.samplers import coded, drawn_by
+from MedADLib.benchmark.timing import Seconds
 from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.speed import agreement as module
-from MedADLib.speed.agreement import Agreement, agreement
-from MedADLib.speed.report import Measured, write_report
-from MedADLib.speed.sampler_race import coded, drawn_by
-from MedADLib.speed.timing import Seconds
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from MedADLib.archive import CAPS, Caps, read_archive, write_archive
-from MedADLib.entries import from_json, json_of
 from MedADLib.errors import ModelError, OutputError
+from MedADLib.modelfile.archive import CAPS, Caps, read_archive, write_archive
+from MedADLib.runtime.strict_json import from_json, json_of
 
 FILES = {"configs/medad.json": b'{"a": 1}\n', "models/method.safetensors": bytes(range(256)) * 20, "LICENSE": b"free"}
 

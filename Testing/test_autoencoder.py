@@ -10,10 +10,10 @@ from phantoms import head, one_thread  # noqa: F401
 
 from MedADLib.errors import ModelError
 from MedADLib.methods.autoencoder import Autoencoder, AutoencoderParameters
-from MedADLib.methods.latent_sweep import elbow
-from MedADLib.methods.training_autoencoder import train_autoencoder
-from MedADLib.slices import Slices
-from MedADLib.training import Plan
+from MedADLib.training.latent_sweep import elbow
+from MedADLib.training.loop import Plan
+from MedADLib.training.recipes.autoencoder import train_autoencoder
+from MedADLib.training.slices import Slices
 
 SIZES = (4, 8, 16, 32, 64, 128)
 SMALL = AutoencoderParameters(size=(32, 32), channels=(8, 16, 16), latent=16)

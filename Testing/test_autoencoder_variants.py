@@ -8,17 +8,17 @@ import pytest
 import torch
 from phantoms import head, one_thread  # noqa: F401
 
-from MedADLib.entries import added, from_json
 from MedADLib.errors import InputError, ModelError
 from MedADLib.methods.autoencoder import Autoencoder, AutoencoderParameters
-from MedADLib.methods.trainers import Options
-from MedADLib.methods.training_autoencoder import fitted, train
-from MedADLib.networks.backbone import ConvDecoder, ConvEncoder, Expansion
-from MedADLib.networks.memory import Memory, entropy
-from MedADLib.progress import Progress
-from MedADLib.slices import Slices
-from MedADLib.training import Plan
-from MedADLib.training_data import HealthyData
+from MedADLib.networks.autoencoder import Memory, entropy
+from MedADLib.networks.conv_autoencoder import ConvDecoder, ConvEncoder, Expansion
+from MedADLib.runtime.progress import Progress
+from MedADLib.runtime.strict_json import added, from_json
+from MedADLib.training.config import Options
+from MedADLib.training.data import HealthyData
+from MedADLib.training.loop import Plan
+from MedADLib.training.recipes.autoencoder import fitted, train
+from MedADLib.training.slices import Slices
 
 SMALL = AutoencoderParameters(size=(32, 32), channels=(8, 16, 16), latent=8)
 VARIANTS = [

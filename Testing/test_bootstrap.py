@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from MedADLib.bootstrap import intervals
-from MedADLib.metrics import Curve
+from MedADLib.scoring.metrics import Curve, intervals
 
 MEASURES = {"auroc": Curve.auroc, "ap": Curve.average_precision}
 

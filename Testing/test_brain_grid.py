@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MedADLib.brain_grid import brain_grid, spacing_ras
-from MedADLib.volume import Volume
+from MedADLib.preprocessing.grids import brain_grid
+from MedADLib.volume import Volume, spacing_ras
 
 
 def scan(*spacing, order=(0, 1, 2)):

@@ -10,10 +10,11 @@ import pytest
 import SimpleITK as sitk
 from conftest import brain_volume
 
-from MedADLib import brainmask
-from MedADLib.brainmask import brain_mask, is_skull_stripped
 from MedADLib.errors import Cancelled, InputError
-from MedADLib.progress import Progress
+from MedADLib.io.reading import read_image
+from MedADLib.preprocessing import brain_extraction
+from MedADLib.preprocessing.brain_extraction import brain_mask, is_skull_stripped
+from MedADLib.runtime.progress import Progress
 from MedADLib.volume import Volume
 
 STRIPPED = [
@@ -98,14 +99,14 @@ def test_an_image_without_any_signal_is_not_a_brain():
 
 @pytest.mark.parametrize("name", STRIPPED)
 def test_real_stripped_scans_are_recognised_and_outlined(data_dir, name):
-    mask, how = brain_mask(volume := Volume.read(data_dir / name))
+    mask, how = brain_mask(volume := read_image(data_dir / name))
     assert "skull-stripped" in how
     assert 900 < mask.sum() * volume.voxel_ml < 1700
 
 
 @pytest.mark.parametrize("name", WITH_SKULL)
 def test_real_scans_with_a_skull_are_recognised(data_dir, name):
-    assert not is_skull_stripped(Volume.read(data_dir / name))
+    assert not is_skull_stripped(read_image(data_dir / name))
 
 
 def test_the_template_of_nilearn_is_stripped():
@@ -150,7 +151,7 @@ def test_without_deepbet_the_reader_learns_how_to_get_it(monkeypatch):
     def absent(name):
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(brainmask.metadata, "files", absent)
+    monkeypatch.setattr(brain_extraction.metadata, "files", absent)
     with pytest.raises(InputError, match=r"pip install --no-deps deepbet.*--mask"):
         brain_mask(head()[0])
 
@@ -167,7 +168,7 @@ def deepbet():
 def test_weights_that_were_tampered_with_are_not_loaded(deepbet, monkeypatch):
     import torch
 
-    monkeypatch.setitem(brainmask.NETWORKS, "model.pt", "0" * 64)
+    monkeypatch.setitem(brain_extraction.NETWORKS, "model.pt", "0" * 64)
     loaded = []
     monkeypatch.setattr(torch.jit, "load", lambda *args, **_: loaded.append(args) or torch.nn.Identity())
     with pytest.raises(InputError, match=r"not the vetted version \(model.pt"):
@@ -180,8 +181,8 @@ def overlap(mask, truth):
 
 
 def test_a_real_head_is_extracted_the_same_in_every_orientation(deepbet, data_dir):
-    volume = Volume.read(data_dir / f"{IXI}.nii.gz")
-    truth = Volume.read(data_dir / f"{IXI}_DLMUSE.nii.gz").array > 0
+    volume = read_image(data_dir / f"{IXI}.nii.gz")
+    truth = read_image(data_dir / f"{IXI}_DLMUSE.nii.gz").array > 0
     mask, how = brain_mask(volume)
     assert "deepbet" in how
     assert overlap(mask, truth) > 0.97
@@ -194,7 +195,7 @@ def test_a_real_head_is_extracted_the_same_in_every_orientation(deepbet, data_di
 
 
 def test_a_body_has_no_brain_and_is_examined_whole_with_a_warning(deepbet, data_dir, caplog):
-    body = Volume.read(data_dir / "body_totalsegmentator" / "example_ct.nii.gz")
+    body = read_image(data_dir / "body_totalsegmentator" / "example_ct.nii.gz")
     mask, how = brain_mask(body)
     assert "no brain was found" in how and "no brain was found in example_ct" in caplog.text
     assert mask.sum() * body.voxel_ml > 2000

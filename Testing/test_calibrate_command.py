@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from phantoms import ToyModels, head, one_thread, toy_models  # noqa: F401
 
-from MedADLib import Volume, cli, detect, load_model
+from MedADLib import Volume, detect, load_model
+from MedADLib.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def own_scans(tmp_path_factory) -> Path:
 
 def calibrated(toy: ToyModels, output: Path, healthy: Path, *more: str, method: str = "latent_restoration") -> int:
     words = ["calibrate", toy.models[method], "--healthy", healthy, "-o", output, "--device", "cpu", *more]
-    return cli.main([str(word) for word in words])
+    return main.main([str(word) for word in words])
 
 
 @pytest.fixture(scope="module")

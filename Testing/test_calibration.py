@@ -5,14 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from MedADLib.calibration import Calibration, Pooling, calibrate
 from MedADLib.errors import InputError, ModelError
-from MedADLib.healthy_places import Places
-from MedADLib.intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks
-from MedADLib.methods.method import Restoration
-from MedADLib.preparation import Prepared, Template
-from MedADLib.reference import HealthyReference
-from MedADLib.threshold import Threshold
+from MedADLib.preprocessing.brain_space import Prepared, Template
+from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks
+from MedADLib.scoring.calibration import Calibration, Places, Pooling, calibrate
+from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
+from MedADLib.scoring.restoration import Restoration
 from MedADLib.volume import Volume
 
 SHAPE, SPACING = (12, 14, 16), (2.0, 2.0, 3.0)

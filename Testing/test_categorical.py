@@ -13,16 +13,16 @@ from toy_slices import plain_scan, toy_data, toy_scan, with_cuboid
 from MedADLib import load_model
 from MedADLib.errors import InputError
 from MedADLib.methods import latent_restoration
-from MedADLib.methods.kl_gradient import kl_gradient
 from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.methods.trainers import Options
-from MedADLib.methods.training_latent_restoration import train
-from MedADLib.methods.training_vae import train_cevae, train_energy, train_vae
-from MedADLib.methods.vae import VAEParameters, VariationalAutoencoder
+from MedADLib.methods.slicewise import slice_positions
+from MedADLib.methods.vae import VAEParameters, VariationalAutoencoder, kl_gradient
 from MedADLib.networks.vae import VAE
-from MedADLib.progress import Progress
-from MedADLib.slices import Slices, slice_positions
-from MedADLib.training import Plan
+from MedADLib.runtime.progress import Progress
+from MedADLib.training.config import Options
+from MedADLib.training.loop import Plan
+from MedADLib.training.recipes.latent_restoration import train
+from MedADLib.training.recipes.vae import train_cevae, train_energy, train_vae
+from MedADLib.training.slices import Slices
 
 MODELS = Path(__file__).resolve().parent.parent / "Resources" / "models"
 CENTRES = (0.0, 0.3, 0.6, 0.9)

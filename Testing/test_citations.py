@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from source_code import ROOT
 
-from MedADLib.citations import REFERENCES, THANKS, html, markdown
+from MedADLib.methods.bibliography import REFERENCES, THANKS, html, markdown
 
 DOI = re.compile(r"10\.\d{4,5}/[^\s)\]>,;\"]+[^\s)\]>,;.\"]")
 

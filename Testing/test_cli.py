@@ -14,9 +14,9 @@ import pytest
 import SimpleITK as sitk
 from conftest import ROOT, brain_volume, synthetic_detection
 
-from MedADLib import cli
+from MedADLib.cli import main
 from MedADLib.errors import InputError, ModelError
-from MedADLib.volume import Volume
+from MedADLib.io.reading import read_image
 
 
 def fake_detect(volume, model, settings, progress):
@@ -29,7 +29,7 @@ def fake_detect(volume, model, settings, progress):
 
 
 def run(*words, detect=fake_detect):
-    return cli.main([str(word) for word in words], detect=detect, load_model=lambda name: f"model {name}")
+    return main.main([str(word) for word in words], detect=detect, load_model=lambda name: f"model {name}")
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_scan_is_examined_and_the_result_summed_up(scan, out, capsys):
 
 def test_the_choices_reach_the_detector(scan, out, tmp_path):
     mask = tmp_path / "mask.nii.gz"
-    volume = Volume.read(scan)
+    volume = read_image(scan)
     volume.with_array((volume.array > 80).astype(np.float32)).write(mask)
     options = ["--mask", mask, "--device", "cuda:1", "--seed", 7, "--threshold", "0.1%", "--model", "mine.medad"]
     assert run("detect", scan, "-o", out, "--no-picture", "--fast", *options) == 0
@@ -112,7 +112,7 @@ def test_stdout_holds_json_lines_alone_with_json_log(scan, out, capsys):
 def test_a_c_library_cannot_spoil_the_json_lines(scan, out):
     code = (
         "import os, sys; sys.path[:0] = [{root!r}, {testing!r}]\n"
-        "from MedADLib import cli; import test_cli\n"
+        "from MedADLib.cli import main as cli; import test_cli\n"
         "def detect(*args):\n    os.write(1, b'printf from C')\n    return test_cli.fake_detect(*args)\n"
         "sys.exit(cli.main(sys.argv[1:], detect=detect, load_model=str))"
     ).format(root=str(ROOT), testing=str(ROOT / "Testing"))
@@ -182,7 +182,7 @@ def test_help_is_no_failure(words, capsys):
 
 
 def test_the_version_is_told(capsys):
-    from MedADLib import __version__
+    from MedADLib._version import __version__
 
     assert run("--version") == 0
     assert capsys.readouterr().out == f"medad {__version__}\n"
@@ -232,7 +232,7 @@ def test_a_bad_input_is_named_before_the_model_is_loaded(out, capsys, tmp_path):
     def load(name):
         raise AssertionError("the model was loaded")
 
-    assert cli.main(["detect", str(path), "-o", str(out)], detect=fake_detect, load_model=load) == 1
+    assert main.main(["detect", str(path), "-o", str(out)], detect=fake_detect, load_model=load) == 1
     assert "cut.nii.gz is cut short" in one_line(capsys)
     assert os.listdir(tmp_path) == ["cut.nii.gz"]
 
@@ -270,7 +270,7 @@ def test_results_can_lie_beside_their_scan(scan):
 STOPPED = """
 import hashlib, os, sys, time
 sys.path[:0] = [{root!r}, {testing!r}]
-from MedADLib import cli
+from MedADLib.cli import main as cli
 import test_cli
 def detect(volume, model, settings, progress):
     progress.stage("restoration", 0, 1)
@@ -281,8 +281,8 @@ def slow_picture(detection, path):
     print("busy", file=sys.stderr, flush=True)
     time.sleep(30)
 if {writing!r}:
-    import MedADLib.picture
-    MedADLib.picture.draw = slow_picture
+    import MedADLib.results.figure
+    MedADLib.results.figure.draw = slow_picture
     detect = test_cli.fake_detect
 sys.exit(cli.main(sys.argv[1:], detect=detect, load_model=str))
 """

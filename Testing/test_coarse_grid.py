@@ -9,8 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from phantoms import head
 
-from MedADLib.coarse_grid import LEVELS, coarse, template_levels
-from MedADLib.registration import affine_to_native
+from MedADLib.preprocessing.registration import LEVELS, affine_to_native, coarse, template_levels
 
 
 def test_each_level_is_the_template_on_its_grid():

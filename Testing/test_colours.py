@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MedADLib.colours import REGION_COLOURS, RGB_FROM_XYZ, WHITE_D65, heat_colours, region_colour
+from MedADLib.results.colours import REGION_COLOURS, RGB_FROM_XYZ, WHITE_D65, heat_colours, region_colour
 
 # What is seen of linear RGB; Machado, Oliveira and Fernandes 2009, severity 1.
 VISION = {

@@ -12,15 +12,17 @@ import numpy as np
 import pytest
 from phantoms import ToyModels, head, one_thread, toy_models, with_lesion  # noqa: F401
 
-from MedADLib import benchmark_cases, comparison
-from MedADLib.benchmark_cases import KINDS, Case, CaseName, case_names, cases, real_case
-from MedADLib.calibration import Pooling
-from MedADLib.comparison import Detector, Kept, detectors, file_name
-from MedADLib.comparison_tables import kind_rows, rows_of, variants
+from MedADLib.cli import compare as cli_compare
+from MedADLib.cli.compare import file_name
 from MedADLib.errors import InputError
+from MedADLib.evaluation import lesion_cases
+from MedADLib.evaluation.detectors import Detector, Kept, detectors
+from MedADLib.evaluation.lesion_cases import KINDS, Case, CaseName, case_names, cases, real_case
+from MedADLib.evaluation.tables import kind_rows, rows_of, variants
 from MedADLib.methods.atlas import Atlas
 from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.modelfile import load_model, save_model
+from MedADLib.modelfile.model import load_model, save_model
+from MedADLib.scoring.calibration import Pooling
 from MedADLib.volume import Volume
 
 SPACING, VOXEL_ML = (2.0, 2.0, 2.0), 0.008
@@ -47,9 +49,9 @@ def toy(one_thread) -> Iterator[ToyModels]:  # noqa: F811
 
 def compare(toy: ToyModels, output: Path, models: list[Path], *more: str) -> int:
     parser = argparse.ArgumentParser()
-    comparison.add_arguments(parser)
+    cli_compare.add_arguments(parser)
     arguments = [*models, "--healthy", toy.healthy, "-o", output, "--device", "cpu", *more]
-    return comparison.run(parser.parse_args([str(argument) for argument in arguments]))
+    return cli_compare.run(parser.parse_args([str(argument) for argument in arguments]))
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -82,7 +84,7 @@ def compared(toy, tmp_path_factory) -> tuple[Path, list[Path], list[str]]:
     save_model(replace(latent, method=quick), folder / "quick.medad")
     models = [toy.models["atlas"], toy.models["autoencoder"], folder / "quick.medad"]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(benchmark_cases, "cases", cases_made_once)
+        patched.setattr(lesion_cases, "cases", cases_made_once)
         assert compare(toy, folder / "out", models, *more) == 0
     return folder / "out", models, more
 
@@ -136,7 +138,7 @@ def test_a_second_run_uses_the_kept_scores_and_says_the_same(compared, toy, monk
     folder, models, more = compared
     tables = {name: (folder / name).read_bytes() for name in ("comparison.tsv", "kinds.tsv", "real.tsv")}
     for name in ("cases", "real_case"):
-        monkeypatch.setattr(benchmark_cases, name, never)
+        monkeypatch.setattr(lesion_cases, name, never)
     monkeypatch.setattr(Atlas, "restore", never)
     compare(toy, folder, models, *more)
     assert {name: (folder / name).read_bytes() for name in tables} == tables
@@ -151,7 +153,7 @@ def other_atlas(toy: ToyModels, path: Path) -> Path:
 
 
 def test_a_retrained_model_is_scored_anew_in_the_same_folder(compared, toy, names, tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark_cases, "cases", cases_made_once)
+    monkeypatch.setattr(lesion_cases, "cases", cases_made_once)
     shutil.copytree(compared[0], tmp_path / "out")
     before = [row["AP"] for row in table(tmp_path / "out" / "comparison.tsv") if row["detector"] == names[1]]
     compare(toy, tmp_path / "out", [other_atlas(toy, tmp_path / "toy-atlas.medad")])

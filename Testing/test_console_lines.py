@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from MedADLib.slicer.console_lines import heard
+from MedADLib.slicer.install.installer import heard
 
 
 def test_lines_are_heard_as_they_come_and_download_progress_in_steps(capsys):

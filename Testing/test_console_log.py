@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from MedADLib import console
-from MedADLib.console import Console
+from MedADLib.cli import console
+from MedADLib.cli.console import Console
 
 
 @pytest.mark.parametrize(("settings", "lines"), [({}, 2), ({"quiet": True}, 0)])

@@ -6,14 +6,13 @@ import torch
 from phantoms import one_thread  # noqa: F401
 from toy_slices import plain_scan, toy_data, with_cuboid
 
-from MedADLib.methods.context_encoding import ContextEncoder, ContextVAE
-from MedADLib.methods.trainers import Options
-from MedADLib.methods.training_vae import train_cevae, train_context_encoder
-from MedADLib.networks.holes import Holes
-from MedADLib.networks.vae import VAE
-from MedADLib.progress import Progress
-from MedADLib.slices import Slices
-from MedADLib.training import Plan, fit
+from MedADLib.methods.vae import ContextEncoder, ContextVAE
+from MedADLib.networks.vae import VAE, Holes
+from MedADLib.runtime.progress import Progress
+from MedADLib.training.config import Options
+from MedADLib.training.loop import Plan, fit
+from MedADLib.training.recipes.vae import train_cevae, train_context_encoder
+from MedADLib.training.slices import Slices
 
 WISHES = {"channels": [8, 16, 32], "latent": 16}
 

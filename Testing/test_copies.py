@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from MedADLib.copies import kept_first
+from MedADLib.dataset.checks import kept_first
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,10 @@ import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
 
-from MedADLib.corruption.bands import band_edges, shift_bands
-from MedADLib.corruption.blending import blend_by_gradients, blend_linearly
-from MedADLib.corruption.coarse_noise import add_coarse_noise
+from MedADLib.corruption.blending import blend_by_gradients, blend_linearly, matched, paste_foreign
 from MedADLib.corruption.disentangled import corrupt
-from MedADLib.corruption.foreign import matched, paste_foreign
-from MedADLib.corruption.membrane import smoothed_over
-from MedADLib.corruption.shapes import blobs, squares
+from MedADLib.corruption.poisson import smoothed_over
+from MedADLib.corruption.shapes import add_coarse_noise, band_edges, blobs, shift_bands, squares
 
 COUNT, SIDE = 24, 48
 BLENDS = [blend_linearly, blend_by_gradients]

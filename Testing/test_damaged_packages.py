@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from MedADLib import packages
-from MedADLib.packages import Computer, damage, missing, remove
+from MedADLib.slicer.install import packages
+from MedADLib.slicer.install.packages import Computer, damage, missing, remove
 
 FILES = {
     "functorch/__init__.py": "f",

@@ -10,8 +10,8 @@ import pytest
 from test_installer import World, slicer
 from test_packages import OURS, SLICER_5_12
 
-from MedADLib.packages import InstallError, plan_text
-from MedADLib.slicer import installer as installer_module
+from MedADLib.slicer.install import installer as installer_module
+from MedADLib.slicer.install.packages import InstallError, plan_text
 
 __all__ = ["slicer"]
 

@@ -12,10 +12,11 @@ from mrml import (
     table_rows,
 )
 
-from MedADLib.slicer.decisions import ATTRIBUTE, Decisions
-from MedADLib.slicer.live import LiveThreshold
-from MedADLib.slicer.recall import recall
-from MedADLib.slicer.scene import find_result, show_detection
+from MedADLib.slicer.scene.decisions import ATTRIBUTE, Decisions
+from MedADLib.slicer.scene.live_threshold import LiveThreshold
+from MedADLib.slicer.scene.nodes import find_result
+from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.show import show_detection
 
 __all__ = ["no_mrml_errors", "standalone"]
 

@@ -7,18 +7,18 @@ from phantoms import one_thread  # noqa: F401
 from toy_slices import toy_data, toy_scan, with_cuboid
 
 from MedADLib.errors import InputError
-from MedADLib.methods.denoising import Denoising, well_inside
-from MedADLib.methods.trainers import Options
-from MedADLib.methods.training_denoising import SPREAD, noisy_batch, train
-from MedADLib.progress import Progress
-from MedADLib.slices import Slices
+from MedADLib.methods.synthetic_anomalies import Denoising, well_inside
+from MedADLib.runtime.progress import Progress
+from MedADLib.training.config import Options
+from MedADLib.training.recipes.synthetic_anomalies import SPREAD, noisy_batch, train_denoising
+from MedADLib.training.slices import Slices
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> tuple[Denoising, dict]:
     """A denoiser of toy slices, and the last row of its log."""
     options = Options(steps=150, seed=1, extra={"channels": [8, 16, 16]})
-    method, facts = train(toy_data(), options, tmp_path_factory.mktemp("denoising"), Progress())
+    method, facts = train_denoising(toy_data(), options, tmp_path_factory.mktemp("denoising"), Progress())
     return method, facts["last"]
 
 
@@ -82,4 +82,4 @@ def test_a_batch_depends_on_step_and_seed_only():
 
 def test_unknown_wishes_are_refused(tmp_path):
     with pytest.raises(InputError):
-        train(toy_data(2), Options(steps=1, extra={"sigma": 0.3}), tmp_path, Progress())
+        train_denoising(toy_data(2), Options(steps=1, extra={"sigma": 0.3}), tmp_path, Progress())

@@ -12,9 +12,9 @@ from MedADLib import detect, load_model
 from MedADLib.detection import Detection, Settings, content_hash
 from MedADLib.errors import Cancelled, InputError
 from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.plain import plain
-from MedADLib.progress import Progress
-from MedADLib.threshold import Threshold
+from MedADLib.runtime.progress import Progress
+from MedADLib.runtime.strict_json import plain
+from MedADLib.scoring.healthy_reference import Threshold
 from MedADLib.volume import Volume
 
 PLACE, RADIUS_MM = (30.0, 20.0, 10.0), 13.0

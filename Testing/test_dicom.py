@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from test_reading import refused
 
-from MedADLib.volume import Volume
+from MedADLib.io.reading import read_image
 
 TAGS = {
     "0008|0008": "ORIGINAL\\PRIMARY",
@@ -62,7 +62,7 @@ def file_at(folder, height):
 
 
 def test_a_series_is_sorted_by_place_and_lies_where_its_headers_say(series):
-    volume = Volume.read(series)
+    volume = read_image(series)
     assert np.array_equal(volume.array, SERIES)
     assert volume.name == "series"
     expected = [[-1.5, 0, 0, 10], [0, -2, 0, 20], [0, 0, 3, 5], [0, 0, 0, 1]]
@@ -70,7 +70,7 @@ def test_a_series_is_sorted_by_place_and_lies_where_its_headers_say(series):
 
 
 def test_a_real_oblique_series_lies_where_its_slices_do(data_dir):
-    volume = Volume.read(data_dir / "dicom_mr_papaya")
+    volume = read_image(data_dir / "dicom_mr_papaya")
     assert volume.array.shape == (20, 256, 256)
     # Its 20 positions are uneven by 0.07 mm, so none may be further off than the sum of a few of these steps.
     for number in (2, 7, 15):
@@ -88,7 +88,7 @@ def test_a_missing_slice_is_named_with_its_place(series):
 
 def test_slightly_uneven_spacing_is_accepted_and_more_is_not(series):
     write_slice(file_at(series, 11), SERIES[2], (-10, -20, 11.07))
-    assert np.array_equal(Volume.read(series).array, SERIES)
+    assert np.array_equal(read_image(series).array, SERIES)
     write_slice(file_at(series, 11.07), SERIES[2], (-10, -20, 11.6))
     refused(series, "unevenly spaced")
 
@@ -119,7 +119,7 @@ def test_what_is_no_slice_of_the_series_is_left_out(series, caplog):
     (series / "README.txt").write_text("about this series")
     (series / "older").mkdir()
     with caplog.at_level(logging.WARNING):
-        assert np.array_equal(Volume.read(series).array, SERIES)
+        assert np.array_equal(read_image(series).array, SERIES)
     assert "4 DICOM files that are no image slices" in caplog.text
     assert "1 DICOM files are copies" in caplog.text
     assert "1 series of a single image" in caplog.text
@@ -149,7 +149,7 @@ def test_each_slice_keeps_its_own_rescaling(series):
     slope = b"\x28\x00\x53\x10\x02\x00\x00\x00"
     assert content.count(slope + b"1 ") == 1
     path.write_bytes(content.replace(slope + b"1 ", slope + b".5"))
-    read = Volume.read(series).array
+    read = read_image(series).array
     assert np.allclose(read[1], SERIES[1] * 0.5)
     assert np.array_equal(np.delete(read, 1, axis=0), np.delete(SERIES, 1, axis=0))
 
@@ -159,7 +159,7 @@ def test_inverted_grey_values_are_turned_the_right_way(series):
         content = path.read_bytes()
         assert content.count(b"MONOCHROME2 ") == 1
         path.write_bytes(content.replace(b"MONOCHROME2 ", b"MONOCHROME1 "))
-    assert np.corrcoef(Volume.read(series).array.ravel(), SERIES.ravel())[0, 1] < -0.999
+    assert np.corrcoef(read_image(series).array.ravel(), SERIES.ravel())[0, 1] < -0.999
 
 
 def test_a_cut_slice_is_refused(series):
@@ -173,7 +173,7 @@ def test_all_slices_in_one_file_are_a_volume(tmp_path):
     image.SetSpacing((1.5, 2.0, 3.0))
     (tmp_path / "enhanced").mkdir()
     sitk.WriteImage(image, str(tmp_path / "enhanced" / "all.dcm"))
-    volume = Volume.read(tmp_path / "enhanced")
+    volume = read_image(tmp_path / "enhanced")
     assert np.array_equal(volume.array, SERIES)
     assert np.allclose(volume.spacing, (1.5, 2, 3))
 
@@ -192,7 +192,7 @@ def test_a_single_image_is_a_slice_where_its_header_says(series):
     for path in list(series.iterdir()):
         if path != file_at(series, 11):
             path.unlink()
-    volume = Volume.read(series)
+    volume = read_image(series)
     assert np.array_equal(volume.array, SERIES[2:3])
     # LPS (-10, -20, 11), spacing 1.5 x 2.0.
     assert np.allclose(volume.ras_from_voxels([[0, 0, 0], [0, 1, 1]]), [[10, 20, 11], [8.5, 18, 11]])
@@ -204,6 +204,6 @@ def test_a_radiograph_without_a_place_in_the_patient_can_be_read(tmp_path):
     for key, value in {"0008|0016": "1.2.840.10008.5.1.4.1.1.1", "0008|0060": "CR"}.items():
         image.SetMetaData(key, value)
     sitk.WriteImage(image, str(tmp_path / "chest.dcm"))
-    volume = Volume.read(tmp_path)
+    volume = read_image(tmp_path)
     assert np.array_equal(volume.array, SERIES[:1]) and np.allclose(volume.spacing[:2], (1.5, 2.0))
     assert np.allclose(volume.ras_from_voxels([[0, 0, 0], [0, 1, 1]]), [[0, 0, 0], [-1.5, -2, 0]])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_resampling import CODES, random_prior
 
-from MedADLib.methods.draws import CLOSE, Draws, gumbel
+from MedADLib.methods.sampling.draws import CLOSE, Draws, gumbel
 
 LENGTH, PLACE = 12, 7
 

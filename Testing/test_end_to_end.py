@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from phantoms import head, toy_template, with_lesion
 
-from MedADLib.brainmask import brain_mask
-from MedADLib.calibration import Pooling, calibrate
-from MedADLib.cli import main
-from MedADLib.methods import METHODS
+from MedADLib.cli.main import main
+from MedADLib.dataset.split import Split
+from MedADLib.evaluation.simulation.insertion import LesionSpec, insert_lesion
+from MedADLib.io.reading import read_image
 from MedADLib.methods.atlas import Atlas
-from MedADLib.modelfile import Model, load_model, save_model
-from MedADLib.preparation import prepare
-from MedADLib.simulation import LesionSpec, insert_lesion
-from MedADLib.split import Split
-from MedADLib.threshold import Threshold
-from MedADLib.volume import Volume
+from MedADLib.methods.registry import METHODS
+from MedADLib.modelfile.model import Model, load_model, save_model
+from MedADLib.preprocessing.brain_extraction import brain_mask
+from MedADLib.preprocessing.brain_space import prepare
+from MedADLib.scoring.calibration import Pooling, calibrate
+from MedADLib.scoring.healthy_reference import Threshold
 
 SHIPPED = {"brain-t1": "latent_restoration", "brain-t1-ae": "autoencoder", "brain-t1-atlas": "atlas"}
 
@@ -59,7 +59,7 @@ def test_a_lesion_in_a_file_is_found_in_files(toy_model, tmp_path):
 
     facts = json.loads((tmp_path / "out" / "case one.json").read_text())
     assert facts["p_value"] == pytest.approx(1 / 5)
-    maps = {name: Volume.read(tmp_path / "out" / f"case one_{name}.nii.gz") for name in ("anomaly", "restored")}
+    maps = {name: read_image(tmp_path / "out" / f"case one_{name}.nii.gz") for name in ("anomaly", "restored")}
     for result in maps.values():
         assert result.same_grid(volume) and np.isfinite(result.array).all()
     assert maps["anomaly"].array[volume.array == 0].max() == 0
@@ -79,7 +79,7 @@ def test_the_same_run_twice_gives_the_same_bits(toy_model, tmp_path):
     maps = []
     for folder in ("first", "second"):
         assert main(["detect", str(scan), "-o", str(tmp_path / folder), "--model", str(toy_model), "--quiet"]) == 0
-        maps.append(Volume.read(tmp_path / folder / "scan_anomaly.nii.gz").array)
+        maps.append(read_image(tmp_path / folder / "scan_anomaly.nii.gz").array)
     assert np.array_equal(*maps)
 
 
@@ -98,7 +98,7 @@ def test_the_models_that_ship_are_calibrated_and_say_where_they_come_from(name):
 @pytest.fixture(scope="module")
 def tumour(data_dir, tmp_path_factory) -> tuple[Path, np.ndarray]:
     """A real healthy scan that no model has seen, with a simulated tumour."""
-    volume = Volume.read(data_dir / "healthy_t1_ds002748" / "sub-60_T1w.nii.gz")
+    volume = read_image(data_dir / "healthy_t1_ds002748" / "sub-60_T1w.nii.gz")
     lesion = insert_lesion(volume, volume.array > 0, LesionSpec("tumour", "strong", radius_mm=14.0), seed=5)
     path = tmp_path_factory.mktemp("scan") / "tumour.nii.gz"
     lesion.volume.write(path)
@@ -109,8 +109,8 @@ def tumour(data_dir, tmp_path_factory) -> tuple[Path, np.ndarray]:
 def test_a_tumour_in_a_real_brain_is_found_by_each_shipped_model(name, tumour, tmp_path):
     path, lesion = tumour
     assert main(["detect", str(path), "-o", str(tmp_path), "--model", name, "--quiet", "--no-picture"]) == 0
-    anomaly, labels = (Volume.read(tmp_path / f"tumour_{kind}.nii.gz") for kind in ("anomaly", "regions"))
-    brain, _ = brain_mask(Volume.read(path))
+    anomaly, labels = (read_image(tmp_path / f"tumour_{kind}.nii.gz") for kind in ("anomaly", "regions"))
+    brain, _ = brain_mask(read_image(path))
     assert anomaly.array[~brain].max() == 0
     assert anomaly.array[lesion].mean() > 2 * anomaly.array[brain & ~lesion].mean()
     # The autoencoder is weak at a threshold that spares healthy scans: it marks a small part of the lesion.

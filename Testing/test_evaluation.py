@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from sklearn.metrics import average_precision_score
 
 from MedADLib.errors import InputError, OutputError
-from MedADLib.evaluation import evaluate, write_json, write_tsv
+from MedADLib.evaluation.evaluate import evaluate, write_json, write_tsv
 from MedADLib.volume import Volume
 
 AFFINE = np.diag([-1.0, 2.0, 2.0, 1.0])

@@ -14,8 +14,8 @@ import pytest
 from conftest import ROOT, brain_volume, synthetic_detection
 
 from MedADLib.errors import Cancelled, InputError, ModelError, OutputError
-from MedADLib.exchange import FILES, Leftovers, read_exchange, read_volume, write_exchange, write_volume
-from MedADLib.progress import Progress
+from MedADLib.results.exchange import FILES, Leftovers, read_exchange, read_volume, write_exchange, write_volume
+from MedADLib.runtime.progress import Progress
 
 OBLIQUE = np.array([[-1.5, 0.4, 0, 10], [0.4, 1.5, 0, -20], [0, 0, 2.2, 5.125], [0, 0, 0, 1]])
 
@@ -164,7 +164,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, kilobytes):
         f"import sys, resource; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'Testing')!r}]\n"
         "from conftest import synthetic_detection\n"
         "from MedADLib.errors import OutputError\n"
-        "from MedADLib.exchange import write_exchange\n"
+        "from MedADLib.results.exchange import write_exchange\n"
         "detection = synthetic_detection()\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({kilobytes * 1024}, -1))\n"
         "try:\n"

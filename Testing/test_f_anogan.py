@@ -12,16 +12,15 @@ from test_modelfile import model
 from toy_slices import toy_data, toy_scan, with_cuboid
 
 from MedADLib.errors import InputError, ModelError
-from MedADLib.intensity import PERCENTILES
-from MedADLib.methods.f_anogan import FAnoGAN, FAnoGANParameters, resampled
-from MedADLib.methods.latent_search import objective, search_codes
-from MedADLib.methods.trainers import Options
-from MedADLib.methods.training_f_anogan import resolution_for, train, train_encoder, train_gan
-from MedADLib.modelfile import load_model, save_model
-from MedADLib.preparation import Template
-from MedADLib.progress import Progress
-from MedADLib.slices import Slices
-from MedADLib.training import Plan
+from MedADLib.methods.adversarial import FAnoGAN, FAnoGANParameters, objective, resampled, search_codes
+from MedADLib.modelfile.model import load_model, save_model
+from MedADLib.preprocessing.brain_space import Template
+from MedADLib.preprocessing.intensity import PERCENTILES
+from MedADLib.runtime.progress import Progress
+from MedADLib.training.config import Options
+from MedADLib.training.loop import Plan
+from MedADLib.training.recipes.adversarial import resolution_for, train, train_encoder, train_gan
+from MedADLib.training.slices import Slices
 from MedADLib.volume import Volume
 
 SMALL = FAnoGANParameters(size=(32, 32), resolution=(16, 16), channels=(16, 32), latent=16)

@@ -12,11 +12,12 @@ from phantoms import ToyModels, head, one_thread, toy_models  # noqa: F401
 from scipy.ndimage import gaussian_filter
 from toy_codes import random_networks, toy_parameters
 
-from MedADLib import cli, detect, load_model
+from MedADLib import detect, load_model
+from MedADLib.cli import main
 from MedADLib.detection import Settings
-from MedADLib.methods import METHODS
-from MedADLib.methods.faster import faster_form
+from MedADLib.methods.base import faster_form
 from MedADLib.methods.latent_restoration import LatentRestoration
+from MedADLib.methods.registry import METHODS
 from MedADLib.methods.volume_restoration import VolumeRestoration, VolumeRestorationParameters
 
 VOLUME = VolumeRestorationParameters(
@@ -138,7 +139,7 @@ def test_a_model_without_a_faster_mode_runs_as_usual_and_says_so(toy):
 def test_medad_detect_fast_tells_the_reader_and_writes_it_down(toy, tmp_path, capsys):
     head(30)[0].write(tmp_path / "scan.nii.gz")
     words = ["detect", tmp_path / "scan.nii.gz", "-o", tmp_path / "out", "--model", toy.models["latent_restoration"]]
-    assert cli.main([*map(str, words), "--fast", "--no-picture"]) == 0
+    assert main.main([*map(str, words), "--fast", "--no-picture"]) == 0
     assert "medad: warning: examined in fast mode" in capsys.readouterr().err
     facts = json.loads((tmp_path / "out" / "scan.json").read_text("utf-8"))
     assert facts["settings"]["fast"] is True and facts["facts"]["restorations_drawn"] == 3

@@ -7,12 +7,12 @@ import pytest
 from field_phantoms import joint
 
 from MedADLib.errors import InputError, ModelError
-from MedADLib.field import FieldTemplate
-from MedADLib.field_grid import extent_ras, field_grid
-from MedADLib.field_template import build_field_template
-from MedADLib.intensity import BRIGHTEST, DARKEST
-from MedADLib.preparation import CEILING
-from MedADLib.spaces import describe, template_from_tensors
+from MedADLib.preprocessing.grids import extent_ras, field_grid
+from MedADLib.preprocessing.intensity import BRIGHTEST, DARKEST
+from MedADLib.preprocessing.space import CEILING
+from MedADLib.preprocessing.spaces import describe, template_from_tensors
+from MedADLib.preprocessing.template_building import build_field_template
+from MedADLib.preprocessing.volume_space import FieldTemplate
 from MedADLib.volume import Volume
 
 

@@ -10,16 +10,18 @@ import pytest
 from field_phantoms import SHAPE, folder_of_joints, joint, train
 from phantoms import head, one_thread  # noqa: F401
 
-from MedADLib import cli, detect, load_model
-from MedADLib.calibration import Pooling
-from MedADLib.comparison import run as compare
+from MedADLib import detect, load_model
+from MedADLib.cli import main
+from MedADLib.cli.compare import run as compare
 from MedADLib.detection import Settings
 from MedADLib.errors import InputError
-from MedADLib.inputcheck import inspect
-from MedADLib.methods.pooling import pooling_of
-from MedADLib.modelfile import verify_model
-from MedADLib.modelsummary import summary_of
-from MedADLib.regions import bounding_slices
+from MedADLib.io.reading import read_image
+from MedADLib.masks import bounding_slices
+from MedADLib.methods.registry import pooling_of
+from MedADLib.modelfile.model import verify_model
+from MedADLib.modelfile.store import summary_of
+from MedADLib.preprocessing.input_check import inspect
+from MedADLib.scoring.calibration import Pooling
 from MedADLib.volume import Volume
 
 
@@ -73,8 +75,8 @@ def test_a_scan_is_examined_on_the_command_line(model, joints, tmp_path):
     volume = joint(1, lesion=True)
     volume.write(tmp_path / "scan.nii.gz")
     fixed = ["--model", str(joints / "joint-ae.medad"), "-o", str(tmp_path / "out")]
-    assert cli.main(["detect", str(tmp_path / "scan.nii.gz"), *fixed]) == 0
-    found = Volume.read(tmp_path / "out" / "scan_anomaly.nii.gz")
+    assert main.main(["detect", str(tmp_path / "scan.nii.gz"), *fixed]) == 0
+    found = read_image(tmp_path / "out" / "scan_anomaly.nii.gz")
     assert found.same_grid(volume) and np.isfinite(found.array).all() and found.array.min() >= 0
     assert (tmp_path / "out" / "scan.png").stat().st_size > 1000
 

@@ -7,12 +7,11 @@ from phantoms import one_thread  # noqa: F401
 from toy_slices import plain_scan, toy_data, with_cuboid
 
 from MedADLib.errors import InputError
-from MedADLib.methods.fpi import FPI, FPIParameters
-from MedADLib.methods.slice_profile import volume_score
-from MedADLib.methods.trainers import Options
-from MedADLib.methods.training_fpi import Check, foreign_batch, train
-from MedADLib.progress import Progress
-from MedADLib.slices import Slices
+from MedADLib.methods.synthetic_anomalies import FPI, FPIParameters, volume_score
+from MedADLib.runtime.progress import Progress
+from MedADLib.training.config import Options
+from MedADLib.training.recipes.synthetic_anomalies import FPICheck, foreign_batch, train_fpi
+from MedADLib.training.slices import Slices
 
 CHANNELS = [8, 16, 16]
 
@@ -22,11 +21,11 @@ def trained(tmp_path_factory) -> tuple[FPI, dict, dict]:
     """A segmenter of toy patches, its facts, and what an untrained one reaches."""
     data = toy_data(8, plain_scan)
     options = Options(steps=220, seed=1, extra={"channels": CHANNELS, "shape": "blob"})
-    method, facts = train(data, options, tmp_path_factory.mktemp("fpi"), Progress())
+    method, facts = train_fpi(data, options, tmp_path_factory.mktemp("fpi"), Progress())
     fresh = FPI.untrained(method.parameters, 1).network.eval()
     parts = (Slices.of(scans) for scans in (data.train, data.validation))
     with torch.inference_mode():
-        return method, facts["last"], Check(*parts, method.parameters, 1, "cpu")(fresh)
+        return method, facts["last"], FPICheck(*parts, method.parameters, 1, "cpu")(fresh)
 
 
 def test_training_finds_foreign_patches_of_unseen_heads_and_anomalies_of_another_kind(trained):
@@ -76,7 +75,7 @@ def test_a_batch_depends_on_step_and_seed_only_and_its_patches_are_of_other_scan
 
 def test_pii_trains_with_its_own_batches(tmp_path):
     extra = {"channels": [8], "blending": "poisson", "shape": "blob"}
-    method, facts = train(toy_data(2), Options(steps=2, extra=extra), tmp_path, Progress())
+    method, facts = train_fpi(toy_data(2), Options(steps=2, extra=extra), tmp_path, Progress())
     assert method.parameters == FPIParameters((32, 32), (8,), "poisson", "blob")
     assert np.isfinite(facts["last"]["validation_error"])
 
@@ -84,9 +83,9 @@ def test_pii_trains_with_its_own_batches(tmp_path):
 @pytest.mark.parametrize("extra", [{"blend": "linear"}, {"blending": "cubic"}, {"size": [32, 32]}, {"channels": [7]}])
 def test_unknown_and_impossible_wishes_are_refused(extra, tmp_path):
     with pytest.raises(InputError):
-        train(toy_data(2), Options(steps=1, extra=extra), tmp_path, Progress())
+        train_fpi(toy_data(2), Options(steps=1, extra=extra), tmp_path, Progress())
 
 
 def test_one_scan_has_no_foreign_patches(tmp_path):
     with pytest.raises(InputError, match="more healthy scans"):
-        train(toy_data(1), Options(steps=1, extra={"channels": [8]}), tmp_path, Progress())
+        train_fpi(toy_data(1), Options(steps=1, extra={"channels": [8]}), tmp_path, Progress())

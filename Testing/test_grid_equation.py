@@ -10,7 +10,7 @@ import torch
 from phantoms import one_thread  # noqa: F401
 
 from MedADLib.corruption.blending import blend_by_gradients
-from MedADLib.corruption.grid_equation import differences, gathered, solve
+from MedADLib.corruption.poisson import differences, gathered, solve
 from MedADLib.corruption.shapes import blobs, squares
 
 SHAPE = (30, 37)

@@ -8,14 +8,14 @@ import torch
 from phantoms import one_thread  # noqa: F401
 from toy_slices import plain_scan, toy_data, with_cuboid
 
-from MedADLib.entries import from_json
 from MedADLib.errors import Cancelled, InputError, ModelError
 from MedADLib.methods import implicit_field
 from MedADLib.methods.implicit_field import ImplicitField, ImplicitFieldParameters, places, search_latents
-from MedADLib.methods.trainers import Options
-from MedADLib.methods.training_implicit_field import BrainVoxels, train
 from MedADLib.networks.implicit_field import AutoDecoder, IntensityField, fourier_features, within_ball
-from MedADLib.progress import Progress
+from MedADLib.runtime.progress import Progress
+from MedADLib.runtime.strict_json import from_json
+from MedADLib.training.config import Options
+from MedADLib.training.recipes.implicit_field import BrainVoxels, train
 
 SIZE = (16, 32, 32)
 CENTRES = (0.2, 0.5, 0.8)

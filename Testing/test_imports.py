@@ -27,6 +27,13 @@ def test_what_slicer_loads_brings_in_nothing_heavy(path):
     assert not found, f"loading {relative(path)} imports {sorted(found)}; import them in the function that needs them"
 
 
+def test_what_the_slicer_module_imports_later_brings_in_nothing_heavy_either():
+    names = {name for name in imports(ROOT / "MedAD" / "MedAD.py") if name.startswith("MedADLib.")}
+    files = [path for name in names if (path := ROOT.joinpath(*name.split(".")).with_suffix(".py")).is_file()]
+    assert len(files) > 5
+    assert {path.name: heavy for path in files if (heavy := top_level(imported_on_loading(path)) & HEAVY)} == {}
+
+
 def test_the_slicer_module_itself_needs_only_what_every_slicer_has():
     allowed = set(sys.stdlib_module_names) | SLICER | {"numpy", "SimpleITK", "MedADLib"}
     assert top_level(imports(ROOT / "MedAD" / "MedAD.py", file_scope_only=True)) <= allowed
@@ -49,7 +56,7 @@ def test_networks_need_torch_and_monai_only(path):
 def test_methods_touch_no_files_geometry_or_scene(path):
     names = imports(path)
     assert not top_level(names) & {"SimpleITK", "shutil", "tempfile", "zipfile"}
-    assert not names & {"MedADLib.volume", "MedADLib.reading", "MedADLib.modelfile", "MedADLib.slicer"}
+    assert not names & {"MedADLib.volume", "MedADLib.io", "MedADLib.modelfile", "MedADLib.slicer"}
 
 
 def test_every_import_is_declared_and_every_declared_package_is_imported():

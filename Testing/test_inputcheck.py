@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from test_brainmask import head
 
-from MedADLib import inputcheck
 from MedADLib.errors import InputError
-from MedADLib.inputcheck import inspect
-from MedADLib.modelsummary import ModelSummary
-from MedADLib.reading import read_image
+from MedADLib.io.reading import read_image
+from MedADLib.modelfile.store import ModelSummary
+from MedADLib.preprocessing import input_check
+from MedADLib.preprocessing.input_check import inspect
 from MedADLib.volume import Volume
 
 T1 = ModelSummary("brain-t1", Path("brain-t1.medad"), modality="T1-weighted MR of the brain")
@@ -47,9 +47,9 @@ def test_voxels_may_be_of_any_number_type(kind):
 
 
 def test_a_head_says_that_the_brain_will_be_cut_out_and_whether_that_needs_a_package(monkeypatch):
-    monkeypatch.setattr(inputcheck, "installed_version", lambda name: "1.0.2")
+    monkeypatch.setattr(input_check, "installed_version", lambda name: "1.0.2")
     assert inspect(head()[0], T1).lines[1:] == (f"{SKULL})", FITS)
-    monkeypatch.setattr(inputcheck, "installed_version", lambda name: None)
+    monkeypatch.setattr(input_check, "installed_version", lambda name: None)
     assert inspect(head()[0], T1).lines[1] == f"{SKULL}, which needs deepbet)"
     assert inspect(head()[0], T1, masked=True).lines[1] == "examined inside the given mask"
 
@@ -140,14 +140,14 @@ def test_parts_of_a_brain_thick_slices_and_too_much_memory_are_doubtful(monkeypa
     assert "shows only" in doubt(tiny) and "whole brain has 900 to 1700 mL" in doubt(tiny)
     large = Volume(head()[0].array, np.diag([6.0, 6.0, 6.0, 1.0]))
     assert "more than a head" in doubt(large) and inspect(large, T1).lines[1] == "not skull-stripped"
-    monkeypatch.setattr(inputcheck, "_installed_memory_gb", lambda: 1.1)
+    monkeypatch.setattr(input_check, "_installed_memory_gb", lambda: 1.1)
     assert doubt(volume) == "it needs about 1 GB of memory, and this computer has 1 GB"
 
 
 def test_a_huge_volume_says_what_memory_it_needs(monkeypatch):
     volume = stripped()
     assert "memory" not in inspect(volume, T1).lines[0]
-    monkeypatch.setattr(inputcheck, "MEMORY_GB_PER_VOXEL", 25e-9 * 280e6 / volume.array.size)
+    monkeypatch.setattr(input_check, "MEMORY_GB_PER_VOXEL", 25e-9 * 280e6 / volume.array.size)
     assert inspect(volume, T1).lines[0].endswith("; needs about 8 GB of memory")
 
 

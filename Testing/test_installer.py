@@ -16,9 +16,9 @@ from urllib.request import url2pathname
 import pytest
 from test_packages import OURS, SLICER_5_8, SLICER_5_12
 
-from MedADLib.packages import EXTENSION, Computer, InstallError
-from MedADLib.slicer import installer as installer_module
-from MedADLib.slicer.installer import SlicerInstaller
+from MedADLib.slicer.install import installer as installer_module
+from MedADLib.slicer.install.installer import SlicerInstaller
+from MedADLib.slicer.install.packages import EXTENSION, Computer, InstallError
 
 
 class World:

@@ -5,7 +5,13 @@ import pytest
 from phantoms import head
 
 from MedADLib.errors import InputError
-from MedADLib.intensity import Landmarks, bias_field, histogram_distance, landmark_values, standard_histogram
+from MedADLib.preprocessing.intensity import (
+    Landmarks,
+    bias_field,
+    histogram_distance,
+    landmark_values,
+    standard_histogram,
+)
 
 
 def test_landmarks_invert_each_other_also_beyond_their_ends():

@@ -7,7 +7,7 @@ import pytest
 from sklearn.cluster import KMeans
 
 from MedADLib.errors import InputError
-from MedADLib.intensity_classes import class_centres, k_means
+from MedADLib.training.recipes.intensity_classes import class_centres, k_means
 
 
 def cost(values: np.ndarray, centres: np.ndarray) -> float:

@@ -15,9 +15,11 @@ from plane_phantoms import radiograph, toy_plane_folder, toy_plane_model
 from sklearn.metrics import average_precision_score, roc_auc_score
 from toy_npz import COUNTS, write_toy_npz
 
-from MedADLib import sweep_command
+from MedADLib.cli import sweep as cli_sweep
+from MedADLib.dataset.discovery import find_scans
+from MedADLib.dataset.split import Split, split_of_arrays
 from MedADLib.errors import InputError
-from MedADLib.labelled_images import (
+from MedADLib.evaluation.image_cases import (
     LabelledImage,
     abnormal_scans,
     held_out,
@@ -25,12 +27,9 @@ from MedADLib.labelled_images import (
     labelled_images,
     refuse_both,
 )
-from MedADLib.methods.method import Restoration
-from MedADLib.modelfile import Model, load_model
-from MedADLib.own_split import split_of_arrays
-from MedADLib.progress import Progress
-from MedADLib.scan_folder import find_scans
-from MedADLib.split import Split
+from MedADLib.modelfile.model import Model, load_model
+from MedADLib.runtime.progress import Progress
+from MedADLib.scoring.restoration import Restoration
 
 
 @pytest.fixture(scope="module")
@@ -128,9 +127,9 @@ def test_the_numbers_are_those_of_scikit_learn():
 
 def sweep(output: Path, *more: object) -> list[list[str]]:
     parser = argparse.ArgumentParser()
-    sweep_command.add_arguments(parser)
+    cli_sweep.add_arguments(parser)
     fixed = ["-o", output, "--device", "cpu", "--sizes", "1,2,4", "--steps", 2, "--set", "channels=[4,4,4]"]
-    assert sweep_command.run(parser.parse_args([str(word) for word in [*fixed, *more]])) == 0
+    assert cli_sweep.run(parser.parse_args([str(word) for word in [*fixed, *more]])) == 0
     return [line.split("\t") for line in (output / "sweep.tsv").read_text().splitlines()]
 
 

@@ -6,12 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from MedADLib import labelled_lesions
-from MedADLib.benchmark_cases import Case, CaseName
-from MedADLib.calibration import Pooling
 from MedADLib.errors import InputError
-from MedADLib.labelled_lesions import lesion_cases, lesion_level
-from MedADLib.methods.method import Restoration
+from MedADLib.evaluation import lesion_cases as evaluation_lesion_cases
+from MedADLib.evaluation.lesion_cases import Case, CaseName, lesion_cases, lesion_level
+from MedADLib.scoring.calibration import Pooling
+from MedADLib.scoring.restoration import Restoration
 
 RAW, CUBES = Pooling(0.0, 0.0), (1.0, 1.0, 1.0)
 
@@ -65,5 +64,5 @@ def test_scans_that_cannot_be_given_lesions_are_done_without(monkeypatch):
     def impossible(*arguments):
         raise InputError("no place")
 
-    monkeypatch.setattr(labelled_lesions, "cases", impossible)
+    monkeypatch.setattr(evaluation_lesion_cases, "cases", impossible)
     assert lesion_cases(("a",), {}, None) == []

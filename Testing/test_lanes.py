@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from MedADLib.errors import Cancelled
-from MedADLib.lanes import side_by_side
-from MedADLib.progress import Progress
+from MedADLib.runtime.parallel import side_by_side
+from MedADLib.runtime.progress import Progress
 
 
 @pytest.fixture(params=[1, 3], ids=["one core", "three cores"])

@@ -8,13 +8,13 @@ import torch
 from phantoms import one_thread  # noqa: F401
 from toy_codes import random_networks, toy_parameters
 
-from MedADLib import room
 from MedADLib.errors import Cancelled, ModelError
 from MedADLib.methods import latent_restoration
 from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.methods.training_latent_restoration import with_thresholds
-from MedADLib.progress import Progress
-from MedADLib.slices import slice_positions
+from MedADLib.methods.slicewise import slice_positions
+from MedADLib.runtime import device
+from MedADLib.runtime.progress import Progress
+from MedADLib.training.recipes.latent_restoration import with_thresholds
 
 SMALL = toy_parameters()
 PLACES = 4 * 6
@@ -135,7 +135,7 @@ def test_other_slices_and_how_many_are_in_flight_change_nothing(networks, monkey
     method = with_settings(networks, restoration_nll=1.0)
     whole = method.restore(image, mask, seed=0)
     for in_flight in (1, 3, 64):
-        monkeypatch.setattr(room, "SLICES_ON_CPU", in_flight)
+        monkeypatch.setattr(device, "SLICES_ON_CPU", in_flight)
         again = method.restore(image, mask, seed=0)
         assert np.allclose(again.score, whole.score, atol=1e-5)
         assert np.allclose(again.restored, whole.restored, atol=1e-5)

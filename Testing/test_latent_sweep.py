@@ -9,10 +9,12 @@ import pytest
 from phantoms import head, one_thread  # noqa: F401
 from test_labelled_lesions import lesion_case
 
-from MedADLib import labelled_lesions, sweep_command, training_data
+from MedADLib.cli import sweep as cli_sweep
 from MedADLib.errors import InputError
-from MedADLib.methods.latent_sweep import sweep, worse_with_more
-from MedADLib.training_data import HealthyData
+from MedADLib.evaluation import lesion_cases
+from MedADLib.training import data
+from MedADLib.training.data import HealthyData
+from MedADLib.training.latent_sweep import sweep, worse_with_more
 
 
 def test_a_sweep_writes_each_size_and_marks_the_choice(tmp_path):
@@ -59,17 +61,17 @@ def test_the_command_draws_the_curve_of_a_folder(tmp_path, capsys, monkeypatch):
     (tmp_path / "split.json").write_text(json.dumps(split))
     template = SimpleNamespace(kind="brain", symmetric=True, image=SimpleNamespace(spacing=(6.0, 6.0, 10.0)))
     prepared = HealthyData(template, scans[:4], scans[4:5])
-    monkeypatch.setattr(training_data, "healthy_data", lambda *arguments: prepared)
+    monkeypatch.setattr(data, "healthy_data", lambda *arguments: prepared)
     lesion = np.zeros(scans[4][1].shape, bool)
     lesion[14:18, 8:14, 8:14] = scans[4][1][14:18, 8:14, 8:14]
     made = [lesion_case("head-4", *scans[4], lesion & False), lesion_case("head-4", *scans[4], lesion)]
-    monkeypatch.setattr(labelled_lesions, "lesion_cases", lambda *arguments: made)
+    monkeypatch.setattr(lesion_cases, "lesion_cases", lambda *arguments: made)
     parser = argparse.ArgumentParser()
-    sweep_command.add_arguments(parser)
+    cli_sweep.add_arguments(parser)
     places = ["--healthy", healthy, "--split", tmp_path / "split.json", "-o", tmp_path / "out", "--device", "cpu"]
     settings = ["--steps", "1", "--sizes", "1,2,4", "--set", "channels=[4,4,4]"]
     args = parser.parse_args([str(argument) for argument in [*places, *settings]])
-    assert sweep_command.run(args) == 0
+    assert cli_sweep.run(args) == 0
     table = [line.split("\t") for line in (tmp_path / "out" / "sweep.tsv").read_text().splitlines()]
     assert table[0] == ["latent", "validation_error", "slice_auroc", "slice_ap", "pixel_auroc", "pixel_ap"]
     assert [row[0] for row in table[1:]] == ["1", "2", "4"]
@@ -77,4 +79,4 @@ def test_the_command_draws_the_curve_of_a_folder(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "out" / "sweep.png").is_file() and "chosen without labels" in told and "best by pixel_ap" in told
     args.latent = 4
     with pytest.raises(InputError, match="latent"):
-        sweep_command.run(args)
+        cli_sweep.run(args)

@@ -24,10 +24,11 @@ from mrml import (
 from references import healthy_reference
 
 from MedADLib.errors import InputError
-from MedADLib.regions import find_regions
-from MedADLib.slicer.live import LiveThreshold
-from MedADLib.slicer.recall import recall
-from MedADLib.slicer.scene import find_result, show_detection
+from MedADLib.scoring.regions import find_regions
+from MedADLib.slicer.scene.live_threshold import LiveThreshold
+from MedADLib.slicer.scene.nodes import find_result
+from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.show import show_detection
 from MedADLib.volume import Volume
 
 __all__ = ["no_mrml_errors", "standalone"]

@@ -6,7 +6,7 @@ import torch
 from monai.losses import LocalNormalizedCrossCorrelationLoss
 from phantoms import one_thread  # noqa: F401
 
-from MedADLib.networks.local_correlation import WINDOW, squared_correlation, unlikeness
+from MedADLib.networks.losses import CORRELATION_WINDOW, squared_correlation, unlikeness
 
 
 def pair(*size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -17,17 +17,17 @@ def pair(*size: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_the_correlation_is_that_of_every_window():
     first, second = pair(12, 15)
-    found, radius = squared_correlation(first, second), WINDOW // 2
+    found, radius = squared_correlation(first, second), CORRELATION_WINDOW // 2
     a, b = (np.pad(values[1, 0].double().numpy(), radius) for values in (first, second))
     for y, x in ((0, 0), (5, 7), (11, 3), (4, 14)):
-        one, two = (values[y : y + WINDOW, x : x + WINDOW].ravel() for values in (a, b))
+        one, two = (values[y : y + CORRELATION_WINDOW, x : x + CORRELATION_WINDOW].ravel() for values in (a, b))
         assert found[1, 0, y, x].item() == pytest.approx(np.corrcoef(one, two)[0, 1] ** 2, abs=1e-4)
 
 
 @pytest.mark.parametrize("size", [(24, 20), (12, 10, 11)])
 def test_the_correlation_is_that_of_monai(size):
     first, second = pair(*size)
-    theirs = LocalNormalizedCrossCorrelationLoss(len(size), WINDOW, reduction="none")(second, first)
+    theirs = LocalNormalizedCrossCorrelationLoss(len(size), CORRELATION_WINDOW, reduction="none")(second, first)
     assert torch.allclose(squared_correlation(first, second), -theirs, atol=1e-4)
     everywhere = torch.ones_like(first)
     assert unlikeness(first, second, everywhere).item() == pytest.approx(1 + theirs.mean().item(), abs=1e-5)

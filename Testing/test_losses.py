@@ -5,11 +5,11 @@ import pytest
 import torch
 from phantoms import head, one_thread  # noqa: F401
 
-from MedADLib.methods.training_features import train_features
 from MedADLib.networks.features import FeatureLearner, FeatureNetwork, changed
 from MedADLib.networks.losses import error_map, ssim
-from MedADLib.slices import Slices
-from MedADLib.training import Plan
+from MedADLib.training.loop import Plan
+from MedADLib.training.recipes.autoencoder import train_features
+from MedADLib.training.slices import Slices
 
 LOSSES = ("l2", "l1", "ssim", "perceptual")
 

@@ -21,8 +21,8 @@ MOST_BYTES_A_VOXEL = 20
 PEAK = """
 import resource, sys
 import matplotlib.figure, torch, SimpleITK
-import MedADLib.detection, MedADLib.methods, MedADLib.outputs
-from MedADLib.cli import main
+import MedADLib.detection, MedADLib.methods.registry, MedADLib.results.writing
+from MedADLib.cli.main import main
 
 scale = 1 if sys.platform == "darwin" else 1024
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

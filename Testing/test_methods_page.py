@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from MedADLib import training_command
-from MedADLib.methods import METHODS
-from MedADLib.methods.trainers import Options, check_settings
-from MedADLib.methods.wishes import with_wishes
-from MedADLib.training_config import settled, useless
+from MedADLib.cli import train
+from MedADLib.methods.registry import METHODS
+from MedADLib.methods.settings import with_wishes
+from MedADLib.training.config import Options, settled, useless
+from MedADLib.training.trainers import check_settings
 
 PAGE = (ROOT / "docs" / "METHODS.md").read_text(encoding="utf-8")
 LISTED = dict(re.findall(r"^- `(\w+)`: (.*)$", PAGE.partition("## Settings")[2], re.M))
@@ -47,7 +47,7 @@ def test_the_example_of_a_file_of_options_can_be_used(tmp_path, monkeypatch):
     commands = re.findall(r"^(?:medad|torchrun .* -m MedADLib) train (.* --config memae\.toml.*)$", section, re.M)
     assert len(commands) == 3
     parser = argparse.ArgumentParser()
-    training_command.add_arguments(parser)
+    train.add_arguments(parser)
     for command in commands:
         args = settled(parser.parse_args(shlex.split(command)))
         assert useless(args) == [] and args.output.suffix == ".medad"

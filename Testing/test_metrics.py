@@ -10,7 +10,7 @@ from scipy import ndimage
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 
 from MedADLib.errors import InputError
-from MedADLib.metrics import Curve, LesionCounts, count_lesions, dice
+from MedADLib.scoring.metrics import Curve, LesionCounts, count_lesions, dice
 
 
 def scores(levels: int | None, prevalence: float, number: int, dtype=np.float32) -> tuple[np.ndarray, np.ndarray]:

@@ -11,12 +11,12 @@ import pytest
 from plane_phantoms import toy_plane_model
 from source_code import ROOT
 
-from MedADLib.calibration import Pooling
-from MedADLib.disclosure import disclosed, disclosure
 from MedADLib.methods.morphaeus import MorphAEusParameters
-from MedADLib.modelcard import model_card
-from MedADLib.modelfile import load_model
-from MedADLib.modelstore import card as shown_card
+from MedADLib.modelfile.card import model_card
+from MedADLib.modelfile.disclosure import disclosed, disclosure
+from MedADLib.modelfile.model import load_model
+from MedADLib.modelfile.store import card as shown_card
+from MedADLib.scoring.calibration import Pooling
 
 
 def test_the_schedule_of_the_training_names_its_paper():

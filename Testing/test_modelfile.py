@@ -14,17 +14,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from MedADLib.archive import read_archive, write_archive
-from MedADLib.calibration import Calibration, Pooling
 from MedADLib.errors import ModelError
-from MedADLib.healthy_places import Places
-from MedADLib.intensity import HISTOGRAM_EDGES, PERCENTILES
 from MedADLib.methods.atlas import Atlas
-from MedADLib.methods.method import require_tensors
-from MedADLib.modelfile import Model, list_models, load_model, model_folders, save_model, verify_model
-from MedADLib.preparation import Template
-from MedADLib.reference import HealthyReference
-from MedADLib.threshold import Threshold
+from MedADLib.methods.base import require_tensors
+from MedADLib.modelfile.archive import read_archive, write_archive
+from MedADLib.modelfile.model import Model, load_model, save_model, verify_model
+from MedADLib.modelfile.store import list_models, model_folders
+from MedADLib.preprocessing.brain_space import Template
+from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES
+from MedADLib.scoring.calibration import Calibration, Places, Pooling
+from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
 from MedADLib.volume import Volume
 
 SHAPE = (4, 5, 6)
@@ -350,7 +349,9 @@ def folders(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDAD_MODELS", os.pathsep.join(["", *map(str, made), str(tmp_path / "missing")]))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    monkeypatch.setattr("MedADLib.modelfile.__file__", str(tmp_path / "root" / "MedADLib" / "modelfile.py"))
+    monkeypatch.setattr(
+        "MedADLib.modelfile.store.__file__", str(tmp_path / "root" / "MedADLib" / "modelfile" / "store.py")
+    )
     return made
 
 

@@ -8,15 +8,17 @@ from dataclasses import replace
 from test_cli import one_line, run
 
 # The store is imported here because it would keep the stand-in of a test during which it is first imported.
-from MedADLib import cli, modelfile, modelstore  # noqa: F401
+from MedADLib.cli import main
 from MedADLib.errors import ModelError
-from MedADLib.modelfile import ModelSummary
+from MedADLib.modelfile import model as modelfile_model
+from MedADLib.modelfile import store
+from MedADLib.modelfile.store import ModelSummary
 
 
 def test_models_are_listed_with_what_is_wrong_with_them(monkeypatch, capsys, tmp_path):
     good = ModelSummary("brain-t1", tmp_path / "brain-t1.medad", "1.0.0", "finds lesions", "T1", "atlas", "2026-01-01")
     bad = replace(good, name="bad", method="", version="", description="", error="it is cut")
-    monkeypatch.setattr(modelfile, "list_models", lambda: [good, bad])
+    monkeypatch.setattr(store, "list_models", lambda: [good, bad])
     assert run("models") == run("models", "list") == 0
     said = capsys.readouterr().out
     purpose = "T1 (compares each voxel with the mean and SD of healthy scans)"
@@ -31,7 +33,7 @@ def test_verifying_goes_on_after_a_bad_model_and_fails_in_the_end(monkeypatch, c
             raise ModelError("bad is cut", "Download it again.")
         return ModelSummary(name, tmp_path, "1.0.0", method="atlas")
 
-    monkeypatch.setattr(modelfile, "verify_model", verify)
+    monkeypatch.setattr(modelfile_model, "verify_model", verify)
     assert run("models", "verify", "bad", "good") == 1
     said = capsys.readouterr()
     assert said.err == "medad: error: bad is cut. Download it again.\n" and "good: intact" in said.out
@@ -45,5 +47,5 @@ def test_the_card_of_a_model_is_shown(capsys):
 
 
 def test_a_missing_model_is_one_line(capsys, tmp_path):
-    assert cli.main(["models", "info", str(tmp_path / "no.medad")]) == 1
+    assert main.main(["models", "info", str(tmp_path / "no.medad")]) == 1
     assert "no.medad" in one_line(capsys)

@@ -10,11 +10,12 @@ import pytest
 from source_code import ROOT
 from test_modelfile import REGISTRY, folders, forge, model  # noqa: F401 (a fixture)
 
-from MedADLib import archive, modelstore
-from MedADLib.archive import read_archive, write_archive
 from MedADLib.errors import ModelError, OutputError
-from MedADLib.modelfile import find_model, save_model
-from MedADLib.modelsummary import own_folder, summary_of
+from MedADLib.modelfile import archive
+from MedADLib.modelfile import store as modelfile_store
+from MedADLib.modelfile.archive import read_archive, write_archive
+from MedADLib.modelfile.model import save_model
+from MedADLib.modelfile.store import find_model, own_folder, summary_of
 
 METHOD = "models/method.safetensors"
 
@@ -41,9 +42,9 @@ def own_files():
 
 def test_an_added_model_is_the_users_own_and_listed_with_all_that_the_panel_shows(store):
     path = downloaded(store, "new (1).medad", version="2.0.1", description="for knees", modality="T2 MR")
-    added = modelstore.add(path)
+    added = modelfile_store.add(path)
     assert own_files() == ["new.medad"] and added.path.read_bytes() == path.read_bytes()
-    found = {summary.name: summary for summary in modelstore.installed()}
+    found = {summary.name: summary for summary in modelfile_store.installed()}
     assert list(found) == ["brain-t1", "new"] and found["new"] == added
     said = (added.version, added.description, added.modality, added.created)
     assert said == ("2.0.1", "for knees", "T2 MR", "2031-02-03")
@@ -55,26 +56,26 @@ def test_an_added_model_is_the_users_own_and_listed_with_all_that_the_panel_show
 def test_a_model_of_single_slices_says_so(store):
     path = downloaded(store)
     preparation = {"kind": "plane", "affine": [], "limits": {}}
-    assert modelstore.add(forge(path, preparation=preparation)).kind == "2-D"
+    assert modelfile_store.add(forge(path, preparation=preparation)).kind == "2-D"
 
 
 def test_the_same_model_again_is_no_error_and_changes_nothing(store):
-    first = modelstore.add(downloaded(store))
+    first = modelfile_store.add(downloaded(store))
     before = first.path.stat().st_mtime_ns
-    assert modelstore.add(downloaded(store, "again.medad")) == first
-    assert modelstore.add(first.path) == first
+    assert modelfile_store.add(downloaded(store, "again.medad")) == first
+    assert modelfile_store.add(first.path) == first
     assert own_files() == ["new.medad"] and first.path.stat().st_mtime_ns == before
 
 
 def test_another_model_of_the_same_name_replaces_only_when_asked(store):
-    first = modelstore.add(downloaded(store))
+    first = modelfile_store.add(downloaded(store))
     newer = downloaded(store, version="3.0.0", created="2032-05-06")
     said = r"version 3\.0\.0 of 2032-05-06.*another model \(version 1\.2\.0 of 2031"
     with pytest.raises(ModelError, match=said) as caught:
-        modelstore.add(newer)
+        modelfile_store.add(newer)
     assert "Remove that one first" in caught.value.remedy
     assert summary_of(first.path) == first
-    assert modelstore.add(newer, replace=True).version == "3.0.0"
+    assert modelfile_store.add(newer, replace=True).version == "3.0.0"
     assert own_files() == ["new.medad"]
 
 
@@ -82,18 +83,18 @@ def test_a_model_named_like_a_shipped_one_does_not_hide_it(store):
     path = downloaded(store, "brain-t1.medad", name="brain-t1", version="9.0.0")
     for replace in (False, True):
         with pytest.raises(ModelError, match="a model that ships with MedAD") as caught:
-            modelstore.add(path, replace)
+            modelfile_store.add(path, replace)
         assert "rename the file" in caught.value.remedy
     upper = downloaded(store, "Brain-T1.medad", name="Brain-T1", version="9.0.0")
     with pytest.raises(ModelError, match="ships with MedAD"):
-        modelstore.add(upper)
+        modelfile_store.add(upper)
     assert own_files() == []
 
 
 def test_a_renamed_file_gets_its_own_name_beside_the_shipped_model(store):
     path = downloaded(store, "brain-t1-2.medad", name="brain-t1", version="9.0.0")
-    assert modelstore.add(path).name == "brain-t1-2"
-    assert [summary.version for summary in modelstore.installed()] == ["1.2.0", "9.0.0"]
+    assert modelfile_store.add(path).name == "brain-t1-2"
+    assert [summary.version for summary in modelfile_store.installed()] == ["1.2.0", "9.0.0"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_what_is_not_a_sound_model_is_refused_and_leaves_nothing(store, spoil, s
     path = downloaded(store)
     spoil(path)
     with pytest.raises(ModelError, match=said) as caught:
-        modelstore.add(path)
+        modelfile_store.add(path)
     assert str(path) in caught.value.problem and caught.value.remedy
     assert own_files() == []
 
@@ -121,7 +122,7 @@ def test_a_file_over_the_size_cap_is_refused(store, monkeypatch):
     monkeypatch.setattr(archive, "CAPS", archive.Caps(total_bytes=100))
     monkeypatch.setattr(archive.unpack, "__defaults__", (archive.CAPS, None))
     with pytest.raises(ModelError, match="more than the 100 allowed"):
-        modelstore.add(path)
+        modelfile_store.add(path)
     assert own_files() == []
 
 
@@ -133,58 +134,58 @@ def test_a_full_disk_is_told_and_leaves_nothing(store, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match=r"No space left on device.*Is the disk full"):
-        modelstore.add(path)
+        modelfile_store.add(path)
     assert own_files() == []
 
 
 def test_only_own_models_are_removed(store):
-    modelstore.add(downloaded(store))
-    modelstore.remove("new")
-    assert own_files() == [] and [summary.name for summary in modelstore.installed()] == ["brain-t1"]
+    modelfile_store.add(downloaded(store))
+    modelfile_store.remove("new")
+    assert own_files() == [] and [summary.name for summary in modelfile_store.installed()] == ["brain-t1"]
     with pytest.raises(ModelError, match="brain-t1 ships with MedAD"):
-        modelstore.remove("brain-t1")
+        modelfile_store.remove("brain-t1")
     with pytest.raises(ModelError, match="there is no model named 'new'"):
-        modelstore.remove("new")
+        modelfile_store.remove("new")
     assert find_model("brain-t1").is_file()
 
 
 def test_a_damaged_own_model_can_be_removed_or_replaced(store):
-    added = modelstore.add(downloaded(store))
+    added = modelfile_store.add(downloaded(store))
     added.path.write_bytes(b"PK")
-    assert modelstore.add(store / "new.medad", replace=True).error == ""
+    assert modelfile_store.add(store / "new.medad", replace=True).error == ""
     added.path.write_bytes(b"PK")
-    modelstore.remove("new")
+    modelfile_store.remove("new")
     assert own_files() == []
 
 
 def test_the_card_is_shown(store):
-    modelstore.add(downloaded(store, card="# New\n\nFor knees.\n"))
-    text, _, data = modelstore.card("new").partition("\n## Data\n")
+    modelfile_store.add(downloaded(store, card="# New\n\nFor knees.\n"))
+    text, _, data = modelfile_store.card("new").partition("\n## Data\n")
     assert text == "# New\n\nFor knees.\n" and data.startswith("- Scans: given as healthy by its author")
     write_archive(own_folder() / "new.medad", {"configs/medad.json": b"{}"})
     with pytest.raises(ModelError, match="has no docs/README.md"):
-        modelstore.card("new")
+        modelfile_store.card("new")
 
 
 def test_integrity_is_remembered_until_the_file_changes(store, monkeypatch):
-    path = modelstore.add(downloaded(store)).path
-    assert modelstore.check_integrity("new").name == "new"
+    path = modelfile_store.add(downloaded(store)).path
+    assert modelfile_store.check_integrity("new").name == "new"
     unpack, read = archive.unpack, []
     monkeypatch.setattr(archive, "unpack", lambda stream, name, *rest: read.append(name) or unpack(stream, name, *rest))
-    monkeypatch.setattr(modelstore, "summary_of", lambda path: path)
-    assert modelstore.check_integrity(path) == path and not read
+    monkeypatch.setattr(modelfile_store, "summary_of", lambda path: path)
+    assert modelfile_store.check_integrity(path) == path and not read
     write_archive(path, read_archive(path) | {METHOD: b"evil"})
     read.clear()
     for _ in range(2):
         with pytest.raises(ModelError, match="sha256 differs"):
-            modelstore.check_integrity(path)
+            modelfile_store.check_integrity(path)
     assert len(read) == 2
 
 
 def test_shipped_models_are_checked_fast_and_without_torch_or_safetensors():
     shipped = sorted((ROOT / "Resources" / "models").glob("*.medad"))
     program = (
-        "import sys, time; from MedADLib import modelstore; start = time.perf_counter()\n"
+        "import sys, time; from MedADLib.modelfile import store as modelstore; start = time.perf_counter()\n"
         "for path in sys.argv[1:]: modelstore.check_integrity(path); modelstore.card(path)\n"
         "modelstore.installed()\n"
         "print(time.perf_counter() - start, sys.modules.keys() & {'torch', 'safetensors', 'monai', 'SimpleITK'})"

@@ -12,15 +12,21 @@ from toy_slices import plain_scan, toy_data, toy_scan, with_cuboid
 
 from MedADLib.errors import InputError, ModelError
 from MedADLib.methods.morphaeus import MorphAEus, MorphAEusParameters, channels_for
-from MedADLib.methods.trainers import Options
-from MedADLib.methods.training_morphaeus import train
-from MedADLib.networks.deformer import Morphing, PriorAutoencoder, levels_of
+from MedADLib.networks.deformation import (
+    PERCEPTUAL_WEIGHT,
+    Morphing,
+    MorphLearner,
+    PriorAutoencoder,
+    integrate,
+    levels_of,
+    roughness,
+    warp,
+)
 from MedADLib.networks.features import FeatureNetwork
-from MedADLib.networks.local_correlation import unlikeness
-from MedADLib.networks.losses import structure
-from MedADLib.networks.morph_learner import PERCEPTUAL_WEIGHT, MorphLearner
-from MedADLib.networks.warping import integrate, roughness, warp
-from MedADLib.progress import Progress
+from MedADLib.networks.losses import structure, unlikeness
+from MedADLib.runtime.progress import Progress
+from MedADLib.training.config import Options
+from MedADLib.training.recipes.morphaeus import train
 
 SIDE = 32
 CHANNELS = (8, 16, 16, 16, 16)

@@ -12,13 +12,13 @@ from plane_phantoms import radiograph, toy_plane_model
 from test_dicom import SERIES, write_slice
 from test_pictures_reading import GREY, write
 
-from MedADLib import detect_command
-from MedADLib.cli import main
+from MedADLib.cli import detect
+from MedADLib.cli.main import main
+from MedADLib.dataset.discovery import find_scans
 from MedADLib.errors import InputError
-from MedADLib.named_scan import named_scan
-from MedADLib.reopening import reopen, stored_results
-from MedADLib.scan_folder import find_scans
-from MedADLib.volume import Volume
+from MedADLib.io.reading import read_image
+from MedADLib.io.sources import named_scan
+from MedADLib.results.reading import reopen, stored_results
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_missing_file_is_named(tmp_path, name):
 
 def test_the_help_names_the_types():
     parser = argparse.ArgumentParser()
-    detect_command.add_arguments(parser)
+    detect.add_arguments(parser)
     text = " ".join(parser.format_help().split())
     assert "PNG, JPEG, DICOM file or folder, NPZ" in text and "FILE.npz#NUMBER" in text
 
@@ -109,7 +109,7 @@ def test_what_was_learned_from_can_be_examined(one_thread, tmp_path, capsys):  #
 
     for name, stem in (("set.npz#1", "set-1"), ("im0.dcm", "im0"), ("plain.png", "plain")):
         assert examined(name) == 0
-        assert Volume.read(tmp_path / "out" / f"{stem}_anomaly.nii.gz").array.shape == (1, *pictures.shape[1:])
+        assert read_image(tmp_path / "out" / f"{stem}_anomaly.nii.gz").array.shape == (1, *pictures.shape[1:])
     results = stored_results(tmp_path / "out")
     assert len(results) == 3
     for stored in results:

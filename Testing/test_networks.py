@@ -4,10 +4,9 @@ import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
 
-from MedADLib.networks import quantiser as quantiser_module
-from MedADLib.networks.prior import CodePrior, likelihood_of
-from MedADLib.networks.quantiser import Quantiser
-from MedADLib.networks.vqvae import VQVAE
+from MedADLib.networks import vqvae as quantiser_module
+from MedADLib.networks.code_prior import CodePrior, likelihood_of
+from MedADLib.networks.vqvae import VQVAE, Quantiser
 
 CODES, LENGTH = 7, 12
 

@@ -16,11 +16,13 @@ import SimpleITK as sitk
 from conftest import ROOT, brain_volume, synthetic_detection
 from test_volume import GEOMETRIES
 
-from MedADLib import outputs, staging
 from MedADLib.errors import Cancelled, OutputError
-from MedADLib.outputs import check_ours, write_detection
-from MedADLib.progress import Progress
-from MedADLib.staging import check_writable, writable_folder
+from MedADLib.io.reading import read_image
+from MedADLib.results import colours, writing
+from MedADLib.results.writing import check_ours, write_detection
+from MedADLib.runtime import atomic_files
+from MedADLib.runtime.atomic_files import check_writable, writable_folder
+from MedADLib.runtime.progress import Progress
 from MedADLib.volume import Volume
 
 NAMES = {
@@ -85,13 +87,13 @@ def test_results_keep_both_positions_of_their_scan_for_programs_that_disagree(tm
     scan.set_qform(volume.affine, code=1)
     path = tmp_path / "scan.nii.gz"
     nibabel.save(scan, path)
-    detection = synthetic_detection(Volume.read(path))
+    detection = synthetic_detection(read_image(path))
     for file in write_detection(detection, tmp_path, "case", picture=False, source=path)[:3]:
         result = nibabel.load(file)
         assert np.allclose(result.get_sform(), scan.get_sform(), atol=1e-4)
         assert np.allclose(result.get_qform(), scan.get_qform(), atol=1e-4)
         assert (int(result.header["sform_code"]), int(result.header["qform_code"])) == (2, 1)
-        assert Volume.read(file).same_grid(detection.volume) if "regions" not in file.name else True
+        assert read_image(file).same_grid(detection.volume) if "regions" not in file.name else True
 
 
 def test_equal_detections_give_equal_files(tmp_path):
@@ -174,7 +176,7 @@ def test_the_segmentation_opens_in_slicer_with_names_colours_codes_and_place(tmp
     for region in detection.regions:
         segment = segmentation.GetSegment(f"Region_{region.rank}")
         assert segment.GetName() == f"Region {region.rank}"
-        assert np.allclose(segment.GetColor(), outputs.region_colour(region.rank), atol=1e-4)
+        assert np.allclose(segment.GetColor(), colours.region_colour(region.rank), atol=1e-4)
         assert segment.GetLabelValue() == region.label
         meaning = reference("")
         assert segment.GetTag(segment.GetTerminologyEntryTagName(), meaning)
@@ -205,7 +207,7 @@ def test_a_failure_while_writing_changes_nothing(tmp_path, monkeypatch):
             def fail(*_):
                 raise OSError(28, "No space left on device")
 
-            patch.setattr(outputs, name, fail)
+            patch.setattr(writing, name, fail)
             with pytest.raises(OutputError, match="No space left on device"):
                 write_detection(synthetic_detection(spots=1), tmp_path, "case")
         assert content(tmp_path) == before
@@ -222,7 +224,7 @@ def test_a_failure_while_moving_brings_the_earlier_result_back(tmp_path, monkeyp
             raise OSError(13, "Permission denied")
         replace(source, target)
 
-    monkeypatch.setattr(staging.os, "replace", fail_at_last)
+    monkeypatch.setattr(atomic_files.os, "replace", fail_at_last)
     with pytest.raises(OutputError, match="Permission denied"):
         write_detection(synthetic_detection(spots=1), tmp_path, "case")
     assert content(tmp_path) == before
@@ -246,7 +248,7 @@ sys.path[:0] = [{root!r}, {testing!r}]
 from pathlib import Path
 from conftest import brain_volume, synthetic_detection
 from MedADLib.errors import OutputError
-from MedADLib.outputs import write_detection
+from MedADLib.results.writing import write_detection
 import numpy as np
 volume = brain_volume((96, 96, 96), (2, 2, 2))
 noise = np.random.default_rng(0).normal(size=volume.array.shape).astype("f4")
@@ -327,7 +329,7 @@ def test_a_folder_that_cannot_be_written_is_found_out_at_once(tmp_path, monkeypa
     def read_only(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(staging.tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(atomic_files.tempfile, "TemporaryFile", read_only)
     with pytest.raises(OutputError, match="Permission denied"):
         check_writable(tmp_path / "new" / "er")
     assert os.listdir(tmp_path) == ["file"]
@@ -348,8 +350,8 @@ def test_a_result_of_ours_may_be_replaced(tmp_path):
 
 def test_abandoning_removes_what_is_unfinished_only(tmp_path):
     folder = tmp_path / "new"
-    with writable_folder(folder), staging.staging_folder(folder) as aside:
+    with writable_folder(folder), atomic_files.staging_folder(folder) as aside:
         (aside / "half").touch()
         (tmp_path / "other").touch()
-        staging.abandon()
+        atomic_files.abandon()
         assert os.listdir(tmp_path) == ["other"]

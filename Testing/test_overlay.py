@@ -15,14 +15,15 @@ from mrml import (
     voxels,
 )
 
-from MedADLib.slicer.decisions import Decisions
-from MedADLib.slicer.live import LiveThreshold
-from MedADLib.slicer.offscreen import SliceView
-from MedADLib.slicer.overlay import find_kept, overlay_node
-from MedADLib.slicer.recall import recall
-from MedADLib.slicer.scene import find_result, jump_to, show_detection
-from MedADLib.slicer.undo import undo_detection
-from MedADLib.slicer.viewing import show
+from MedADLib.slicer.headless.views import SliceView
+from MedADLib.slicer.scene.decisions import Decisions
+from MedADLib.slicer.scene.live_threshold import LiveThreshold
+from MedADLib.slicer.scene.nodes import find_result
+from MedADLib.slicer.scene.overlay import find_kept, overlay_node
+from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.show import jump_to, show_detection
+from MedADLib.slicer.scene.undo import undo_detection
+from MedADLib.slicer.scene.viewing import show
 
 __all__ = ["no_mrml_errors", "standalone"]
 

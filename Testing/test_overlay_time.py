@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from mrml import make_detection, no_mrml_errors, standalone, straight_affine, voxels
 
-from MedADLib.exchange import read_exchange, write_exchange
-from MedADLib.regions import find_regions
-from MedADLib.slicer.scene import show_detection
+from MedADLib.results.exchange import read_exchange, write_exchange
+from MedADLib.scoring.regions import find_regions
+from MedADLib.slicer.scene.show import show_detection
 from MedADLib.volume import Volume
 
 __all__ = ["no_mrml_errors", "standalone"]

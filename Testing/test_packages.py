@@ -10,8 +10,17 @@ import time
 import pytest
 from source_code import ROOT
 
-from MedADLib import packages
-from MedADLib.packages import EXTENSION, Computer, InstallError, constraints, missing, needed, plan_text, satisfied
+from MedADLib.runtime import versions
+from MedADLib.slicer.install.packages import (
+    EXTENSION,
+    Computer,
+    InstallError,
+    constraints,
+    missing,
+    needed,
+    plan_text,
+    satisfied,
+)
 
 SLICER_5_12 = {"numpy": "2.4.6", "scipy": "1.17.1", "SimpleITK": "2.5.5", "pydicom": "3.0.2", "pip": "25.3"}
 SLICER_5_8 = {"numpy": "1.26.4", "scipy": "1.13.1", "SimpleITK": "2.3.1", "pydicom": "2.4.4", "pip": "24.0"}
@@ -113,7 +122,8 @@ def test_the_plan_says_what_how_large_why_where_and_that_nothing_is_uploaded():
 
 def test_finding_out_imports_nothing_and_is_fast():
     program = (
-        "import sys, time; from MedADLib.packages import Computer, missing; start = time.perf_counter()\n"
+        "import sys, time\nfrom MedADLib.slicer.install.packages import Computer, missing\n"
+        "start = time.perf_counter()\n"
         "missing(Computer()); print(time.perf_counter() - start)\n"
         "print(sys.modules.keys() & {'torch', 'monai', 'safetensors', 'deepbet', 'numpy', 'SimpleITK', 'matplotlib'})"
     )
@@ -124,12 +134,12 @@ def test_finding_out_imports_nothing_and_is_fast():
 
 def test_a_package_that_appears_is_seen_without_a_restart(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert packages.installed_version("medad-made-up") is None
+    assert versions.installed_version("medad-made-up") is None
     time.sleep(0.01)
     folder = tmp_path / "medad_made_up-1.2.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: medad-made-up\nVersion: 1.2\n")
-    assert packages.installed_version("medad-made-up") == "1.2"
+    assert versions.installed_version("medad-made-up") == "1.2"
 
 
 def test_the_requirements_file_for_offline_use_says_the_same():
@@ -144,8 +154,10 @@ def test_detection_needs_nothing_else_than_is_installed():
 import sys
 for name in ("matplotlib", "PIL", "pandas", "nibabel", "sklearn", "nilearn", "skimage", "tqdm", "einops"):
     sys.modules[name] = None
-from MedADLib import brainmask, detection, preparation, regions
-from MedADLib.modelfile import load_model
+from MedADLib import detection
+from MedADLib.preprocessing import brain_extraction as brainmask, brain_space as preparation
+from MedADLib.scoring import regions
+from MedADLib.modelfile.model import load_model
 for name in ("brain-t1", "brain-t1-ae"):
     load_model(name)
 """

@@ -21,7 +21,7 @@ MODELS = sorted(path.name for path in (ROOT / "Resources" / "models").glob("*.me
 # What MedAD needs of its own surroundings, run where the package was installed.
 FIND_MODELS = """
 import MedADLib
-from MedADLib.modelfile import model_folders
+from MedADLib.modelfile.store import model_folders
 print(MedADLib.__file__)
 print(*sorted({path.name for folder in model_folders() for path in folder.glob("*.medad")}))
 """
@@ -135,19 +135,19 @@ def test_wheel_holds_library_and_models(tmp_path):
     shutil.move(about, tmp_path / "about")
     assert files_of(site) == expected_files()
     assert f"\nVersion: {version()}\n" in (tmp_path / "about" / "METADATA").read_text("utf-8")
-    assert "medad = MedADLib.cli:main" in (tmp_path / "about" / "entry_points.txt").read_text("utf-8")
+    assert "medad = MedADLib.cli.main:main" in (tmp_path / "about" / "entry_points.txt").read_text("utf-8")
     assert models_found_in(site, tmp_path) == MODELS
 
 
 def test_command_line_exists():
-    assert "main" in {node.name for node in syntax(ROOT / "MedADLib" / "cli.py").body if hasattr(node, "name")}
+    assert "main" in {node.name for node in syntax(ROOT / "MedADLib" / "cli" / "main.py").body if hasattr(node, "name")}
 
 
 def version():
-    """`MedADLib.__version__`, which has to be a plain string so that pip can read it without importing."""
+    """`MedADLib._version.__version__`, which has to be a plain string so that pip can read it without importing."""
     values = [
         node.value.value
-        for node in syntax(ROOT / "MedADLib" / "__init__.py").body
+        for node in syntax(ROOT / "MedADLib" / "_version.py").body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
     ]
     assert len(values) == 1 and re.fullmatch(r"\d+\.\d+\.\d+", values[0])

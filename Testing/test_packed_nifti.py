@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedADLib.packed_nifti import write_nifti
+from MedADLib.io.nifti_writing import write_nifti
 from MedADLib.volume import Volume
 
 

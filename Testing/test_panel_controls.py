@@ -11,7 +11,7 @@ from mrml import voxels
 from panel_bench import bench, column, done, overlay, own_home, panel, planted_installer, run, scan, stub_client
 from PySide6 import QtCore
 
-from MedADLib.slicer.viewing import shown_now
+from MedADLib.slicer.scene.viewing import shown_now
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 

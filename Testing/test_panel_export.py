@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from panel_bench import bench, done, own_home, panel, planted_installer, run, scan, stub_client
 
-from MedADLib.outputs import RESULT_SUFFIXES
-from MedADLib.volume import Volume
+from MedADLib.io.reading import read_image
+from MedADLib.results.writing import RESULT_SUFFIXES
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
@@ -63,7 +63,7 @@ def test_only_accepted_regions_are_written_with_their_names(done, folder):
     done.cell("regionsTable", 0, 0).tick()
     done.cell("regionsTable", 1, 1).type("old stroke")
     export(done, folder)
-    labels = Volume.read(folder / "scan_regions.nii.gz").array
+    labels = read_image(folder / "scan_regions.nii.gz").array
     assert set(np.unique(labels)) == {0, 2}
     facts = json.loads((folder / "scan.json").read_text(encoding="utf-8"))
     assert [entry["rank"] for entry in facts["regions"]] == [2] and [e["rank"] for e in facts["rejected"]] == [1]
@@ -107,12 +107,12 @@ def test_a_folder_that_cannot_be_written_is_told(done, folder, monkeypatch):
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(done, folder, monkeypatch):
-    from MedADLib import outputs
+    from MedADLib.results import writing
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(outputs, "_write_nifti", full)
+    monkeypatch.setattr(writing, "_write_nifti", full)
     export(done, folder)
     assert "No space left on device" in said(done) and files(folder) == []
 

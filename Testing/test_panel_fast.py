@@ -13,10 +13,10 @@ from source_code import ROOT
 
 from MedADLib import Settings, detect, load_model
 from MedADLib.errors import InputError
-from MedADLib.exchange import read_volume, write_exchange
-from MedADLib.packages import Package
-from MedADLib.slicer import worker_client
+from MedADLib.results.exchange import read_volume, write_exchange
+from MedADLib.slicer.install.packages import Package
 from MedADLib.slicer.request import Request, again
+from MedADLib.slicer.worker import client as worker_client
 
 __all__ = ["bench", "own_home", "panel", "planted_installer", "stub_client"]
 

@@ -22,9 +22,9 @@ from panel_bench import (
 from source_code import ROOT
 from test_packages import OURS, SLICER_5_12
 
-from MedADLib.packages import Computer, InstallError, Package
-from MedADLib.slicer import installer as installer_module
-from MedADLib.slicer.installer import SlicerInstaller
+from MedADLib.slicer.install import installer as installer_module
+from MedADLib.slicer.install.installer import SlicerInstaller
+from MedADLib.slicer.install.packages import Computer, InstallError, Package
 
 __all__ = ["bench", "own_home", "panel", "planted_installer", "stub_client"]
 

@@ -16,12 +16,12 @@ from PySide6 import QtCore, QtWidgets
 from stub_detection import two_blobs
 from test_modelfile import REGISTRY, forge, model
 
-from MedADLib import modelstore
-from MedADLib.modelfile import save_model
-from MedADLib.packages import InstallError, Package
-from MedADLib.regions import find_regions
-from MedADLib.slicer import worker_client
-from MedADLib.slicer.panel_words import breakable, tooltip
+from MedADLib.modelfile import store
+from MedADLib.modelfile.model import save_model
+from MedADLib.scoring.regions import find_regions
+from MedADLib.slicer.install.packages import InstallError, Package
+from MedADLib.slicer.panel.texts import breakable, tooltip
+from MedADLib.slicer.worker import client
 
 __all__ = ["own_home", "planted_installer", "stub_client"]
 
@@ -80,9 +80,9 @@ def prepare(bench, state, monkeypatch, planted_installer, folder):
         path = folder / "long.medad"
         facts = {"description": "Δ knee, schräg " * 33, "modality": "T2-weighted MR of the knee " * 8}
         save_model(model(name="x" * 60, **facts), path, REGISTRY)
-        modelstore.add(forge(path, method={"name": "atlas", "parameters": {}}))
+        store.add(forge(path, method={"name": "atlas", "parameters": {}}))
     if state in ("running", "error"):
-        monkeypatch.setattr(worker_client, "WorkerClient", Unfinished if state == "running" else Fails)
+        monkeypatch.setattr(client, "WorkerClient", Unfinished if state == "running" else Fails)
     if state == "many regions":
         monkeypatch.setattr(panel_bench, "two_blobs", many_blobs)
     bench.load_volume(scan(LONG_NAME if state == "long names" else "scan"))

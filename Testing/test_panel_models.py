@@ -26,10 +26,10 @@ from PySide6 import QtCore, QtWidgets
 from source_code import ROOT
 from test_modelfile import REGISTRY, forge, model
 
-from MedADLib.archive import read_archive, write_archive
-from MedADLib.manifest import MANIFEST
-from MedADLib.modelfile import save_model
-from MedADLib.modelsummary import ModelSummary
+from MedADLib.modelfile.archive import read_archive, write_archive
+from MedADLib.modelfile.manifest import MANIFEST
+from MedADLib.modelfile.model import save_model
+from MedADLib.modelfile.store import ModelSummary
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client", "stub_process"]
 
@@ -260,7 +260,7 @@ def test_a_model_that_is_spoilt_behind_the_panels_back_is_told_at_run(panel, dow
 def look_first(client, job, listener):
     """A worker that looks at the model's file as the real one does, and finds it wanting."""
     from MedADLib.errors import ModelError
-    from MedADLib.modelstore import check_integrity
+    from MedADLib.modelfile.store import check_integrity
 
     try:
         check_integrity(job.model)
@@ -294,7 +294,7 @@ def test_a_damaged_own_model_is_listed_with_its_fault_and_can_be_removed(panel, 
 
 
 def test_the_users_models_lie_outside_the_extension(own_home):
-    from MedADLib.modelsummary import own_folder
+    from MedADLib.modelfile.store import own_folder
 
     assert own_folder() == own_home / ".medad" / "models" and ROOT not in own_folder().parents
 

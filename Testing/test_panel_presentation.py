@@ -29,9 +29,9 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from source_code import ROOT, syntax
 from stub_detection import two_blobs
 
-from MedADLib.regions import find_regions, midline_of
-from MedADLib.slicer import worker_client
-from MedADLib.slicer.scene import find_result
+from MedADLib.scoring.regions import find_regions, midline_of
+from MedADLib.slicer.scene.nodes import find_result
+from MedADLib.slicer.worker import client
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
@@ -86,7 +86,10 @@ def texts_of(path):
 
 def test_panel_and_browser_use_standard_terms():
     panel = ElementTree.parse(ROOT / "MedAD" / "Resources" / "UI" / "MedAD.ui")
-    files = [*(ROOT / "MedADLib" / "slicer").glob("panel*.py"), ROOT / "MedADLib" / "slicer" / "preferences.py"]
+    files = [
+        *(ROOT / "MedADLib" / "slicer").glob("panel*.py"),
+        ROOT / "MedADLib" / "slicer" / "panel" / "preferences.py",
+    ]
     files += [ROOT / "MedADLib" / "browser" / "page.py"]
     texts = [text.text for text in panel.iter("string") if text.text and text.get("notr") is None]
     texts += [text for path in files for text in texts_of(path)]
@@ -144,7 +147,7 @@ class Fails(InlineClient):
 
 
 def test_a_failed_run_is_told_in_the_red_box_and_news_in_the_small_line(bench, monkeypatch):
-    monkeypatch.setattr(worker_client, "WorkerClient", Fails)
+    monkeypatch.setattr(client, "WorkerClient", Fails)
     bench.load_volume(scan())
     bench.open_module("MedAD")
     assert not bench.ui.errorBox.visible
@@ -184,8 +187,8 @@ def test_an_out_of_distribution_scan_takes_the_place_of_what_was_guessed_before_
 
 
 def test_the_library_still_writes_the_warning_that_is_looked_for():
-    from MedADLib.resemblance import unlike_warnings
-    from MedADLib.summary import OUT_OF_DISTRIBUTION
+    from MedADLib.preprocessing.space import unlike_warnings
+    from MedADLib.results.text import OUT_OF_DISTRIBUTION
 
     limits = {"histogram": 0.1, "correlation": 0.9}
     (text,) = unlike_warnings(limits, {"histogram": 1.0, "correlation": 0.1})
@@ -292,8 +295,7 @@ def test_the_device_is_a_gpu_or_a_cpu(panel):
 
 
 def test_titles_of_models_differ_in_their_first_words():
-    from MedADLib.modelstore import installed
-    from MedADLib.modelsummary import METHODS, titles
+    from MedADLib.modelfile.store import METHODS, installed, titles
 
     models = installed()
     shipped = titles(models)

@@ -365,7 +365,7 @@ def test_a_mask_from_a_segmentation_limits_the_search(panel):
 
 
 def _packages():
-    from MedADLib.packages import Package
+    from MedADLib.slicer.install.packages import Package
 
     return [Package("safetensors", "reads model files", 1, "safetensors>=0.4")]
 

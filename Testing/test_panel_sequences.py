@@ -26,12 +26,12 @@ from panel_bench import (
 from plane_phantoms import radiograph, toy_plane_model
 from stub_detection import two_blobs
 
-from MedADLib import modelstore
-from MedADLib.regions import find_regions
-from MedADLib.slicer import worker_client
-from MedADLib.slicer.images import image_from_array, matrix_from_array
-from MedADLib.slicer.recall import recall
-from MedADLib.slicer.scene import find_result
+from MedADLib.modelfile import store
+from MedADLib.scoring.regions import find_regions
+from MedADLib.slicer.scene.nodes import find_result
+from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.volumes import image_from_array, matrix_from_array
+from MedADLib.slicer.worker import client
 
 __all__ = ["bench", "own_home", "panel", "planted_installer", "stub_client"]
 
@@ -220,7 +220,7 @@ class StopsAtTheSecond(InlineClient):
 
 
 def test_cancelled_in_the_second_frame_the_scene_is_as_before(bench, monkeypatch):
-    monkeypatch.setattr(worker_client, "WorkerClient", StopsAtTheSecond)
+    monkeypatch.setattr(client, "WorkerClient", StopsAtTheSecond)
     bench.proxy, bench.browser = add_cine(bench.scene)
     bench.open_module("MedAD")
     bench.select_node("inputSelector", bench.proxy)
@@ -265,7 +265,7 @@ def test_the_sequence_may_be_deleted_with_its_result_shown(examined):
 @pytest.fixture
 def flat(own_home):
     """A 2-D model of the user's own."""
-    return modelstore.add(toy_plane_model()).name
+    return store.add(toy_plane_model()).name
 
 
 def choose_model(bench, name):
@@ -299,7 +299,7 @@ class RealEngine(InlineClient):
         from pathlib import Path
 
         from MedADLib import Settings, detect, load_model
-        from MedADLib.exchange import read_volume, write_exchange
+        from MedADLib.results.exchange import read_volume, write_exchange
 
         settings = Settings(seed=job.settings["seed"], smallest_region_ml=job.settings["smallest_region_ml"])
         found = detect(read_volume(job.input), load_model(job.model), settings)
@@ -309,7 +309,7 @@ class RealEngine(InlineClient):
 
 
 def test_a_radiograph_is_examined_by_a_model_of_single_slices(bench, flat, monkeypatch):
-    monkeypatch.setattr(worker_client, "WorkerClient", RealEngine)
+    monkeypatch.setattr(client, "WorkerClient", RealEngine)
     node = bench.load_volume(radiograph(101, lesion=(0.45, 0.2)))
     bench.open_module("MedAD")
     choose_model(bench, flat)

@@ -28,7 +28,7 @@ from panel_bench import (
 )
 from PySide6 import QtWidgets
 
-from MedADLib.provenance_text import provenance_text
+from MedADLib.results.text import provenance_text
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 

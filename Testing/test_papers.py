@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from conftest import ROOT
 
-from MedADLib.methods import METHODS
-from MedADLib.methods.papers import OF_METHOD, OF_SETTING, PAPERS, papers_of
+from MedADLib.methods.bibliography import OF_METHOD, OF_SETTING, PAPERS, papers_of
+from MedADLib.methods.registry import METHODS
 
 PAGE = (ROOT / "docs" / "METHODS.md").read_text(encoding="utf-8")
 LISTED = {int(n): text for n, text in re.findall(r"^(\d+)\. (.*)$", PAGE.partition("## Papers")[2], re.M)}

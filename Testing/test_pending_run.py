@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from MedADLib.slicer.pending_run import KEY, PendingRun, PendingRuns
+from MedADLib.slicer.install.pending_run import KEY, PendingRun, PendingRuns
 
 
 class Settings:

@@ -10,9 +10,9 @@ import SimpleITK as sitk
 from conftest import brain_volume, synthetic_detection
 from test_volume import GEOMETRIES
 
-from MedADLib import picture
-from MedADLib.picture import Scene, draw
-from MedADLib.regions import find_regions
+from MedADLib.results import figure as results_figure
+from MedADLib.results.figure import Scene, draw
+from MedADLib.scoring.regions import find_regions
 from MedADLib.volume import Volume
 
 pytest.importorskip("matplotlib")
@@ -92,7 +92,7 @@ def test_a_slice_is_as_wide_and_high_as_it_is_in_mm(drawn, geometry):
     figure, _ = drawn(synthetic_detection(volume))
     extent = np.array(scene.scan.array.shape) * scene.scan.spacing[::-1]
     for number, axes in enumerate(figure.axes[:9]):
-        plane = picture.PLANES[number // 3]
+        plane = results_figure.PLANES[number // 3]
         left, right, bottom, top = axes.images[0].get_extent()
         assert abs(right - left) == pytest.approx(extent[plane.horizontal])
         assert abs(top - bottom) == pytest.approx(extent[plane.vertical])

@@ -10,11 +10,11 @@ from phantoms import head
 from plane_phantoms import radiograph
 from test_pictures_reading import write
 
+from MedADLib.dataset.checks import check_scans
+from MedADLib.dataset.discovery import find_scans
+from MedADLib.dataset.scan_statistics import thumbnail, two_kinds
 from MedADLib.errors import InputError
-from MedADLib.picture_kinds import thumbnail, two_kinds
-from MedADLib.pictures_reading import read_picture
-from MedADLib.scan_folder import find_scans
-from MedADLib.training_checks import check_scans
+from MedADLib.io.images import read_picture
 
 
 def save(folder, name, picture):

@@ -8,9 +8,10 @@ import SimpleITK as sitk
 from test_dicom import SERIES, write_slice
 
 from MedADLib.errors import InputError
-from MedADLib.pictures_reading import Place, places_in, read_picture, read_place
-from MedADLib.plane_grid import PlaneView, is_single_slice
-from MedADLib.volume import Volume
+from MedADLib.io.images import Place, places_in, read_picture, read_place
+from MedADLib.io.reading import read_image
+from MedADLib.preprocessing.slice_space import PlaneView
+from MedADLib.volume import is_single_slice
 
 GREY = np.random.default_rng(0).integers(0, 255, (5, 7), dtype=np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 255, (5, 7, 3), dtype=np.uint8)
@@ -47,7 +48,7 @@ def test_a_jpeg_is_read(tmp_path):
 
 def test_a_dicom_picture_is_what_a_run_on_its_folder_reads(tmp_path):
     write_slice(tmp_path / "1.dcm", SERIES[2], (-10, -20, 5), _0020_0037="0\\1\\0\\0\\0\\-1")
-    volume, run = read_picture(tmp_path / "1.dcm", "x"), Volume.read(tmp_path)
+    volume, run = read_picture(tmp_path / "1.dcm", "x"), read_image(tmp_path)
     assert np.array_equal(volume.array[0], SERIES[2])
     pictures = [PlaneView.of(one).picture(one.array) for one in (volume, run)]
     assert np.array_equal(*pictures) and PlaneView.of(volume) == PlaneView.of(run)

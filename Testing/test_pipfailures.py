@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from MedADLib.pipfailures import explain
+from MedADLib.slicer.install.packages import explain
 
 
 def test_failures_are_explained_from_what_a_real_pip_says(tmp_path):

@@ -7,11 +7,11 @@ import pytest
 from plane_phantoms import coronal, radiograph
 
 from MedADLib.errors import InputError, ModelError
-from MedADLib.plane import PlaneTemplate
-from MedADLib.plane_grid import PlaneView, letterbox, resized
-from MedADLib.plane_template import build_plane_template, plane_size
-from MedADLib.preparation import Template
-from MedADLib.spaces import describe, kind_of, template_from_tensors
+from MedADLib.preprocessing.brain_space import Template
+from MedADLib.preprocessing.grids import plane_size
+from MedADLib.preprocessing.slice_space import PlaneTemplate, PlaneView, letterbox, resized
+from MedADLib.preprocessing.spaces import describe, kind_of, template_from_tensors
+from MedADLib.preprocessing.template_building import build_plane_template
 from MedADLib.volume import Volume
 
 

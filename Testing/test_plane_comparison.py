@@ -17,10 +17,11 @@ from plane_phantoms import radiograph, toy_plane_folder, toy_plane_model, train_
 from sklearn.metrics import average_precision_score, roc_auc_score
 from toy_npz import write_toy_npz
 
-from MedADLib import comparison
+from MedADLib.cli import compare as cli_compare
 from MedADLib.errors import Cancelled, InputError
-from MedADLib.modelfile import load_model, save_model
-from MedADLib.progress import Progress
+from MedADLib.evaluation import detectors
+from MedADLib.modelfile.model import load_model, save_model
+from MedADLib.runtime.progress import Progress
 
 NAMES = ["intensity deviation", "atlas", "autoencoder"]
 
@@ -38,9 +39,9 @@ def trained(tmp_path_factory, one_thread) -> Iterator[Path]:  # noqa: F811
 
 def compare(output: Path, *words: object, progress: Progress | None = None) -> int:
     parser = argparse.ArgumentParser()
-    comparison.add_arguments(parser)
+    cli_compare.add_arguments(parser)
     words = [*words, "-o", output, "--device", "cpu"]
-    return comparison.run(parser.parse_args([str(word) for word in words]), progress)
+    return cli_compare.run(parser.parse_args([str(word) for word in words]), progress)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -92,7 +93,7 @@ def test_a_second_run_uses_the_kept_scores_and_another_seed_moves_only_the_inter
         return lambda image: pytest.fail("scored again what was kept")
 
     before = {name: (compared / name).read_bytes() for name in ("comparison.tsv", "scores.tsv", "comparison.png")}
-    monkeypatch.setattr(comparison, "_scorer", never)
+    monkeypatch.setattr(detectors, "_scorer", never)
     compare(compared, *both(trained))
     assert {name: (compared / name).read_bytes() for name in before} == before
     rows = table(compared / "comparison.tsv")

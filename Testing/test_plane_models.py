@@ -13,16 +13,16 @@ from plane_phantoms import METHODS, radiograph, toy_plane_folder, toy_plane_mode
 from test_plane import turned
 
 from MedADLib import detect, load_model
-from MedADLib.augmentation import Augmentation
-from MedADLib.calibration import Pooling, calibrate
 from MedADLib.detection import Detection, Settings
 from MedADLib.errors import InputError, ModelError
-from MedADLib.healthy_places import Places
+from MedADLib.io.reading import read_image
 from MedADLib.methods.atlas import Atlas
-from MedADLib.methods.method import Restoration
-from MedADLib.modelfile import save_model, verify_model
-from MedADLib.outputs import write_detection
-from MedADLib.slices import Slices
+from MedADLib.modelfile.model import save_model, verify_model
+from MedADLib.results.writing import write_detection
+from MedADLib.scoring.calibration import Places, Pooling, calibrate
+from MedADLib.scoring.restoration import Restoration
+from MedADLib.training.augmentation import Augmentation
+from MedADLib.training.slices import Slices
 from MedADLib.volume import Volume
 
 LESION = (0.45, 0.2)
@@ -108,7 +108,7 @@ def test_results_of_a_slice_can_be_written_and_drawn(model, tmp_path):
     found = detect(volume, model)
     written = write_detection(found, tmp_path, "chest")
     assert {path.name for path in written} >= {"chest_anomaly.nii.gz", "chest_regions.seg.nrrd", "chest.png"}
-    again = Volume.read(tmp_path / "chest_anomaly.nii.gz")
+    again = read_image(tmp_path / "chest_anomaly.nii.gz")
     assert again.same_grid(volume) and np.array_equal(again.array, found.anomaly.array)
 
 
@@ -197,12 +197,12 @@ def test_pictures_of_training_show_each_validation_image(one_thread):  # noqa: F
 def test_a_png_is_examined_as_it_was_learned_from(one_thread, tmp_path, capsys):  # noqa: F811
     import SimpleITK as sitk
 
-    from MedADLib.cli import main
+    from MedADLib.cli.main import main
 
     array = radiograph(100, lesion=LESION).array[0]
     picture = sitk.GetImageFromArray(np.clip(array / array.max() * 255, 0, 255).astype(np.uint8))
     sitk.WriteImage(picture, str(tmp_path / "chest.png"))
     words = ["detect", tmp_path / "chest.png", "-o", tmp_path / "out", "--model", toy_plane_model(), "--no-picture"]
     assert main([str(word) for word in words]) == 0
-    anomaly = Volume.read(tmp_path / "out" / "chest_anomaly.nii.gz")
+    anomaly = read_image(tmp_path / "out" / "chest_anomaly.nii.gz")
     assert anomaly.array.shape == (1, *array.shape) and anomaly.array.max() > 0

@@ -9,9 +9,10 @@ from phantoms import one_thread  # noqa: F401
 from plane_phantoms import coronal, radiograph, toy_plane_model
 
 from MedADLib import detect, load_model
-from MedADLib.slicer.live import LiveThreshold
-from MedADLib.slicer.recall import recall
-from MedADLib.slicer.scene import find_result, show_detection
+from MedADLib.slicer.scene.live_threshold import LiveThreshold
+from MedADLib.slicer.scene.nodes import find_result
+from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.show import show_detection
 from MedADLib.volume import Volume
 
 __all__ = ["no_mrml_errors", "slicer", "standalone"]

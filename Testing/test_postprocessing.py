@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from MedADLib.errors import InputError
-from MedADLib.postprocessing import pool, smooth
+from MedADLib.scoring.pooling import pool, smooth
 
 SPACING = (0.9, 1.4, 3.0)
 

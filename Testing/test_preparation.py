@@ -5,7 +5,7 @@ import pytest
 from phantoms import head, toy_template
 
 from MedADLib.errors import InputError, ModelError
-from MedADLib.preparation import Template, prepare
+from MedADLib.preprocessing.brain_space import Template, prepare
 from MedADLib.volume import Volume
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
 
-from MedADLib.methods import METHODS
-from MedADLib.networks.gmvae import GMVAE
-from MedADLib.prior_pictures import slices_from_prior
+from MedADLib.methods.registry import METHODS
+from MedADLib.networks.vae import GMVAE
+from MedADLib.training.plots import slices_from_prior
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SIZE, CHANNELS = (16, 24), (4, 8)

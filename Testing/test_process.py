@@ -11,7 +11,7 @@ from strict_qt import LAUNCHER, event_loop, strict_application  # noqa: F401
 from workers import gone, posix_only
 
 from MedADLib.errors import MedADError
-from MedADLib.slicer.process import NOT_STARTED, QtProcess, QtTimer, worker_program
+from MedADLib.slicer.worker.process import NOT_STARTED, QtProcess, QtTimer, worker_program
 
 
 class Heard:

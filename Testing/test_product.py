@@ -11,10 +11,10 @@ from test_resampling import random_prior
 from test_samplers import Question
 from toy_codes import random_networks, toy_parameters
 
-from MedADLib import precision
 from MedADLib.methods import latent_restoration
 from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.networks.product import Product, convolve, product
+from MedADLib.networks import autotune
+from MedADLib.networks.code_prior import Product, convolve, product
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -59,6 +59,6 @@ def test_a_restoration_takes_what_the_trial_found_and_says_so(faster, monkeypatc
 
 def test_the_trial_is_won_by_what_is_clearly_faster():
     slow, quick = (lambda: time.sleep(0.003)), (lambda: time.sleep(0.0005))
-    assert precision._second_is_faster(slow, quick) and not precision._second_is_faster(quick, slow)
-    assert not precision._second_is_faster(slow, slow)
-    assert precision.convolves_faster("cuda:0") is False and isinstance(precision.convolves_faster("cpu"), bool)
+    assert autotune._second_is_faster(slow, quick) and not autotune._second_is_faster(quick, slow)
+    assert not autotune._second_is_faster(slow, slow)
+    assert autotune.convolves_faster("cuda:0") is False and isinstance(autotune.convolves_faster("cpu"), bool)

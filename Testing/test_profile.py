@@ -8,9 +8,9 @@ import time
 from conftest import ROOT, synthetic_detection
 from phantoms import head
 
-from MedADLib.cli import main
-from MedADLib.outputs import write_detection
-from MedADLib.progress import Progress
+from MedADLib.cli.main import main
+from MedADLib.results.writing import write_detection
+from MedADLib.runtime.progress import Progress
 
 AFTER = {"write", "picture"}
 BEFORE = {

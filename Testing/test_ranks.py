@@ -15,8 +15,8 @@ from rank import PLAN, Pair, batches, train
 from test_training import stopping_after
 
 from MedADLib.errors import Cancelled, InputError, MedADError
-from MedADLib.ranks import Ranks, joined
-from MedADLib.training import fit
+from MedADLib.training.distributed import Ranks, joined
+from MedADLib.training.loop import fit
 
 HERE = Path(__file__).parent
 

@@ -12,8 +12,7 @@ import SimpleITK as sitk
 from conftest import brain_volume
 
 from MedADLib.errors import InputError
-from MedADLib.reading import read_image
-from MedADLib.volume import Volume
+from MedADLib.io.reading import read_image
 
 NOISE = np.random.default_rng(0).random((20, 30, 40), dtype=np.float32)
 
@@ -21,7 +20,7 @@ NOISE = np.random.default_rng(0).random((20, 30, 40), dtype=np.float32)
 def refused(path, words):
     """Assert that reading fails in one line with these words, and return it."""
     with pytest.raises(InputError, match=words) as caught:
-        Volume.read(path)
+        read_image(path)
     message = str(caught.value)
     assert "\n" not in message
     assert caught.value.remedy
@@ -120,7 +119,7 @@ def test_a_compressed_bomb_is_not_unpacked_to_its_end(tmp_path, monkeypatch):
         stream.write(path.read_bytes())
         for _ in range(100):
             stream.write(bytes(1 << 20))
-    monkeypatch.setattr("MedADLib.headers.SLACK", 4 << 20)
+    monkeypatch.setattr("MedADLib.io.headers.SLACK", 4 << 20)
     refused(bomb, "far more data")
 
 
@@ -144,7 +143,7 @@ def test_colour_is_refused(tmp_path, suffix):
 
 def test_one_time_point_is_a_volume(tmp_path):
     path = patched(written(tmp_path / "scan.nii", compress=False), 40, "8h", 4, 40, 30, 20, 1, 1, 1, 1)
-    assert Volume.read(path).array.shape == (20, 30, 40)
+    assert read_image(path).array.shape == (20, 30, 40)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +200,7 @@ def test_slanted_axes_are_refused(tmp_path, suffix):
 
 def test_a_detached_header_needs_its_data(tmp_path):
     path = written(tmp_path / "scan.mhd", compress=False)
-    assert np.array_equal(Volume.read(path).array, NOISE)
+    assert np.array_equal(read_image(path).array, NOISE)
     (tmp_path / "scan.raw").unlink()
     refused(path, "scan.raw, which is not there")
 
@@ -213,35 +212,35 @@ def test_a_detached_header_needs_its_data(tmp_path):
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
 def test_every_voxel_type_becomes_float32_with_the_same_values(tmp_path, suffix, dtype):
     array = (NOISE * 200).astype(dtype)
-    volume = Volume.read(written(tmp_path / f"scan{suffix}", array))
+    volume = read_image(written(tmp_path / f"scan{suffix}", array))
     assert volume.array.dtype == np.float32
     assert np.array_equal(volume.array, array.astype(np.float32))
 
 
 def test_big_endian_and_scaled_voxels_have_their_true_values(tmp_path):
     path = written(tmp_path / "scan.nii", (NOISE * 1000).astype(np.int16), compress=False)
-    little = Volume.read(path).array
+    little = read_image(path).array
     content = path.read_bytes()
     forms = "i10s18sihcB8h3f4h8f3fhBB4f2i80s24s2h6f12f16s4s"
     fields = struct.unpack_from("<" + forms, content)
     voxels = np.frombuffer(content[352:], "<i2").astype(">i2").tobytes()
     path.write_bytes(struct.pack(">" + forms, *fields) + content[348:352] + voxels)
-    assert np.array_equal(Volume.read(path).array, little)
+    assert np.array_equal(read_image(path).array, little)
     patched_little = written(tmp_path / "scaled.nii", (NOISE * 1000).astype(np.int16), compress=False)
     patched(patched_little, 112, "2f", 0.5, -7.0)
-    assert np.allclose(Volume.read(patched_little).array, little * 0.5 - 7)
+    assert np.allclose(read_image(patched_little).array, little * 0.5 - 7)
 
 
 def test_names_with_spaces_and_accents_work_and_bytes_that_are_no_text_are_refused(tmp_path):
     folder = tmp_path / "Kopf für Test"
     folder.mkdir()
-    assert Volume.read(written(folder / "große Aufnahme 1.nii.gz")).name == "große Aufnahme 1"
+    assert read_image(written(folder / "große Aufnahme 1.nii.gz")).name == "große Aufnahme 1"
     refused(tmp_path / "bad\udcff.nii.gz", "no valid text")
 
 
 def test_reading_says_nothing_on_stderr(tmp_path, capfd):
     path = written(tmp_path / "scan.mha")
-    Volume.read(path)
+    read_image(path)
     path.write_bytes(path.read_bytes()[:-50])
     refused(path, "cut short")
     assert capfd.readouterr() == ("", "")
@@ -250,15 +249,15 @@ def test_reading_says_nothing_on_stderr(tmp_path, capfd):
 def test_two_positions_in_one_header_are_warned_of(tmp_path, caplog):
     path = written(tmp_path / "scan.nii", compress=False)
     with caplog.at_level(logging.WARNING):
-        Volume.read(path)
+        read_image(path)
         assert not caplog.records
         # The sform, turned by a few degrees and moved by 20 mm.
         patched(path, 252, "2h", 1, 2)
         patched(path, 280, "12f", -0.995, 0.0998, 0, 20, -0.0998, -0.995, 0, 0, 0, 0, 1, 0)
-        Volume.read(path)
+        read_image(path)
         assert "sform and qform" in caplog.text
         patched(path, 252, "2h", 0, 0)
-        Volume.read(path)
+        read_image(path)
         assert "left and right may be swapped" in caplog.text
 
 
@@ -267,9 +266,9 @@ def test_an_odd_scale_is_warned_of(tmp_path, caplog):
     volume.write(tmp_path / "metres.nrrd")
     brain_volume(spacing=(6.0, 6.0, 12.0)).write(tmp_path / "thick.nrrd")
     with caplog.at_level(logging.WARNING):
-        Volume.read(tmp_path / "metres.nrrd")
+        read_image(tmp_path / "metres.nrrd")
         assert "unit of length" in caplog.text
-        Volume.read(tmp_path / "thick.nrrd")
+        read_image(tmp_path / "thick.nrrd")
         assert "12 mm apart" in caplog.text
 
 
@@ -284,7 +283,7 @@ REAL = {
 @pytest.mark.parametrize("name", REAL)
 def test_real_scans_are_read_with_their_shape_and_orientation(data_dir, name):
     shape, orientation = REAL[name]
-    volume = Volume.read(data_dir / name)
+    volume = read_image(data_dir / name)
     assert volume.array.shape == shape
     direction = volume.to_sitk().GetDirection()
     assert sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(direction) == orientation

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from MedADLib.methods.atlas import Atlas
-from MedADLib.methods.context_encoding import ContextEncoder, ContextEncoderParameters
-from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.methods.latent_restoration_parameters import LatentRestorationParameters
+from MedADLib.methods.latent_restoration import LatentRestoration, LatentRestorationParameters
 from MedADLib.methods.readings import readings
-from MedADLib.methods.vae import VAEParameters, VariationalAutoencoder
+from MedADLib.methods.vae import ContextEncoder, ContextEncoderParameters, VAEParameters, VariationalAutoencoder
 
 SIZE, CHANNELS = (32, 32), (8, 8, 8)
 

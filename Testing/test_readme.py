@@ -8,8 +8,9 @@ import shlex
 import pytest
 from conftest import ROOT
 
-from MedADLib import __version__, cli
-from MedADLib.citations import REFERENCES, markdown
+from MedADLib._version import __version__
+from MedADLib.cli import main
+from MedADLib.methods.bibliography import REFERENCES, markdown
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [
@@ -58,7 +59,7 @@ def test_every_command_is_understood(name):
     assert len(commands) >= 5
     for words in commands:
         if words[1:] != ["--version"]:
-            assert cli.build_parser(words[1:]).parse_args(words[1:]).command == words[1]
+            assert main.build_parser(words[1:]).parse_args(words[1:]).command == words[1]
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -119,7 +120,7 @@ def test_the_changelog_is_of_this_version():
 
 
 def cli_models():
-    from MedADLib.modelsummary import summary_of
+    from MedADLib.modelfile.store import summary_of
 
     return [summary_of(path) for path in sorted((ROOT / "Resources" / "models").glob("*.medad"))]
 

@@ -23,12 +23,13 @@ from mrml import (
 )
 
 from MedADLib.errors import InputError
-from MedADLib.slicer.decisions import Decisions
-from MedADLib.slicer.images import image_from_array
-from MedADLib.slicer.live import LiveThreshold
-from MedADLib.slicer.recall import recall
-from MedADLib.slicer.regions_out import send_to_segment_editor
-from MedADLib.slicer.scene import find_result, jump_to, show_detection, to_world
+from MedADLib.slicer.scene.decisions import Decisions
+from MedADLib.slicer.scene.export import send_to_segment_editor
+from MedADLib.slicer.scene.live_threshold import LiveThreshold
+from MedADLib.slicer.scene.nodes import find_result, to_world
+from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.show import jump_to, show_detection
+from MedADLib.slicer.scene.volumes import image_from_array
 
 __all__ = ["no_mrml_errors", "standalone"]
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from MedADLib import regionforest
-from MedADLib.regionforest import RegionForest
-from MedADLib.regions import find_regions
+from MedADLib.scoring import component_tree
+from MedADLib.scoring.component_tree import RegionForest
+from MedADLib.scoring.regions import find_regions
 from MedADLib.volume import Volume
 
 
@@ -72,7 +72,7 @@ def test_thresholds_below_the_lowest_and_maps_without_anything_work_too():
 
 
 def test_a_map_with_too_much_above_the_lowest_threshold_is_still_right(monkeypatch):
-    monkeypatch.setattr(regionforest, "MOST_VOXELS", 500)
+    monkeypatch.setattr(component_tree, "MOST_VOXELS", 500)
     anomaly = smooth_map(3)
     forest = RegionForest(anomaly, 0.1)
     assert forest.lowest > 1.0

@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.stats import false_discovery_control
 
 from MedADLib.errors import InputError
-from MedADLib.regions import benjamini_hochberg, find_regions, midline_of, side_of
+from MedADLib.scoring.regions import benjamini_hochberg, find_regions, midline_of, side_of
 from MedADLib.volume import Volume
 
 OBLIQUE = np.array(

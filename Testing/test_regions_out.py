@@ -20,15 +20,16 @@ from mrml import (
     voxels,
 )
 
-from MedADLib.colours import region_colour
-from MedADLib.decision import Decision
 from MedADLib.errors import InputError, OutputError
-from MedADLib.outputs import RESULT_SUFFIXES, write_detection
-from MedADLib.slicer.decisions import Decisions
-from MedADLib.slicer.live import LiveThreshold
-from MedADLib.slicer.regions_out import export, send_to_segment_editor
-from MedADLib.slicer.scene import find_result, show_detection
-from MedADLib.volume import Volume
+from MedADLib.io.reading import read_image
+from MedADLib.results.colours import region_colour
+from MedADLib.results.decisions import Decision
+from MedADLib.results.writing import RESULT_SUFFIXES, write_detection
+from MedADLib.slicer.scene.decisions import Decisions
+from MedADLib.slicer.scene.export import export, send_to_segment_editor
+from MedADLib.slicer.scene.live_threshold import LiveThreshold
+from MedADLib.slicer.scene.nodes import find_result
+from MedADLib.slicer.scene.show import show_detection
 
 __all__ = ["no_mrml_errors", "standalone"]
 
@@ -114,7 +115,7 @@ def test_files_hold_the_accepted_regions_with_names_and_say_what_was_rejected(sh
     detection, _, result = shown
     files = export(result, tmp_path / "new", "head: T1/2")
     assert sorted(path.name for path in files) == sorted(f"head_ T1_2{suffix}" for suffix in RESULT_SUFFIXES)
-    labels = Volume.read(files[2])
+    labels = read_image(files[2])
     assert labels.same_grid(detection.volume) and np.array_equal(labels.array, accepted_labels(detection))
     assert [line.split("\t")[0] for line in files[4].read_text("utf-8").splitlines()] == ["rank", "1", "3"]
     facts = json.loads(files[5].read_text("utf-8"))
@@ -149,7 +150,7 @@ def test_an_export_from_an_opened_scene_equals_that_before(standalone, shown, tm
     again = find_result(loaded.scene.GetFirstNodeByName("head"), loaded.scene)
     files = export(again, tmp_path, "head")
     expected = detection.labels.with_array(accepted_labels(detection))
-    assert np.array_equal(Volume.read(files[2]).array, on_grid_of(again.labels, expected))
+    assert np.array_equal(read_image(files[2]).array, on_grid_of(again.labels, expected))
 
 
 def test_files_of_somebody_else_and_edited_results_stop_the_export(shown, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from phantoms import head
 
-from MedADLib.registration import affine_to_native, resample
+from MedADLib.preprocessing.registration import affine_to_native, resample
 from MedADLib.volume import Volume
 
 

@@ -14,10 +14,10 @@ from conftest import brain_volume, synthetic_detection
 
 from MedADLib.detection import content_hash
 from MedADLib.errors import InputError
-from MedADLib.outputs import write_detection
-from MedADLib.plain import plain
-from MedADLib.reopening import reopen, stored_results
-from MedADLib.volume import Volume
+from MedADLib.io.reading import read_image
+from MedADLib.results.reading import reopen, stored_results
+from MedADLib.results.writing import write_detection
+from MedADLib.runtime.strict_json import plain
 
 
 def store(
@@ -49,7 +49,7 @@ def store(
     volume = brain_volume(name=name)
     noise = np.random.default_rng(seed).normal(0, 1, volume.array.shape)
     volume.with_array(np.where(volume.array > 0, volume.array + noise, 0).astype(np.float32)).write(source)
-    volume = Volume.read(source)
+    volume = read_image(source)
     detection = synthetic_detection(volume, spots, warnings=("unlike the training data",))
     # A method restores every voxel that it examines, and none that it does not.
     restored = np.where(detection.mask.array > 0, detection.restored.array + brighter, volume.array).astype(np.float32)

@@ -83,7 +83,7 @@ def test_shipped_code_never_runs_what_it_reads(path):
 def test_files_are_small_enough_to_read_and_to_ship():
     code = [*SHIPPED_CODE, *library_files("Testing"), *library_files("Resources")]
     lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text("utf-8").splitlines()) for path in code}
-    assert {name: lines for name, lines in lengths.items() if lines >= 400} == {}
+    assert {name: lines for name, lines in lengths.items() if lines > 600} == {}
     sizes = {path.relative_to(ROOT).as_posix(): path.stat().st_size for path in repository_files()}
     assert {name: size for name, size in sizes.items() if size > 20e6} == {}
     assert sum(sizes.values()) < 100e6, "the extension index takes no checkout above 100 MB"

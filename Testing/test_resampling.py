@@ -5,9 +5,10 @@ import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
 
-from MedADLib import room
-from MedADLib.methods.resampling import gumbel, resample_codes
-from MedADLib.networks.prior import CodePrior
+from MedADLib.methods.sampling.draws import gumbel
+from MedADLib.methods.sampling.resample import resample_codes
+from MedADLib.networks.code_prior import CodePrior
+from MedADLib.runtime import device
 
 CODES = 9
 GRIDS = [(1, 7), (3, 5), (4, 4)]
@@ -73,7 +74,7 @@ def test_so_it_is_where_the_prior_is_shown_further_codes_and_few_samples_are_dra
     pattern, at_once, monkeypatch
 ):
     prior, codes = random_prior(27, further=(3, 9)), torch.arange(27) % CODES
-    monkeypatch.setattr(room, "PLACES_ON_CPU", 27 * at_once)
+    monkeypatch.setattr(device, "PLACES_ON_CPU", 27 * at_once)
     told = []
     unlikely, where = patterns(27)[pattern], torch.tensor([0.1])
     logits, cache = prior.fill(codes[None], where)

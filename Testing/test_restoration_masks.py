@@ -9,12 +9,11 @@ import pytest
 from phantoms import one_thread  # noqa: F401
 from toy_codes import random_networks, toy_parameters
 
-from MedADLib.entries import from_json
 from MedADLib.errors import Cancelled, ModelError
-from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.methods.latent_restoration_parameters import LatentRestorationParameters
+from MedADLib.methods.latent_restoration import LatentRestoration, LatentRestorationParameters
 from MedADLib.methods.volume_restoration import VolumeRestoration, VolumeRestorationParameters
-from MedADLib.progress import Progress
+from MedADLib.runtime.progress import Progress
+from MedADLib.runtime.strict_json import from_json
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 VOLUME = VolumeRestorationParameters(

@@ -10,9 +10,9 @@ from mrml import slicer, voxels
 from panel_bench import bench, own_home, planted_installer, run, scan, slice_centre, stub_client
 from stub_detection import two_blobs
 
-from MedADLib.slicer import worker_client
-from MedADLib.slicer.scene import find_result
-from MedADLib.slicer.transaction import remove_node
+from MedADLib.slicer.scene.nodes import find_result
+from MedADLib.slicer.scene.transaction import remove_node
+from MedADLib.slicer.worker import client as worker_client
 
 __all__ = ["bench", "own_home", "planted_installer", "stub_client"]
 

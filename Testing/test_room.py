@@ -5,34 +5,33 @@ from __future__ import annotations
 import pytest
 import torch
 
-from MedADLib import device, room
-from MedADLib.device import run_on
-from MedADLib.room import SLICES_ON_CPU, places_at_once, slices_at_once, with_share
+from MedADLib.runtime import device
+from MedADLib.runtime.device import SLICES_ON_CPU, places_at_once, run_on, slices_at_once, with_share
 
 
 @pytest.fixture
 def gpu(monkeypatch):
     """A GPU that is not there, with 8 GB free."""
-    monkeypatch.setattr(room, "_free", lambda device: 8e9)
+    monkeypatch.setattr(device, "_free", lambda device: 8e9)
     monkeypatch.setattr(device, "resolve", lambda wanted: "cuda:0" if wanted == "auto" else wanted)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
 
 
 def test_a_cpu_always_takes_the_same_number(gpu):
     with with_share(0.25):
-        assert (slices_at_once("cpu"), places_at_once("cpu")) == (room.SLICES_ON_CPU, room.PLACES_ON_CPU)
+        assert (slices_at_once("cpu"), places_at_once("cpu")) == (device.SLICES_ON_CPU, device.PLACES_ON_CPU)
 
 
 def test_a_gpu_takes_what_fits_into_its_free_memory(gpu, monkeypatch):
-    assert slices_at_once("cuda:0") * room.BYTES_A_SLICE + places_at_once("cuda:0") * room.BYTES_A_PLACE < 8e9
+    assert slices_at_once("cuda:0") * device.BYTES_A_SLICE + places_at_once("cuda:0") * device.BYTES_A_PLACE < 8e9
     assert slices_at_once("cuda:0") == 50 and places_at_once("cuda:0") == 100_000
     with with_share(0.25):
         assert slices_at_once("cuda:0") == 12 and places_at_once("cuda:0") == 25_000
     assert slices_at_once("cuda:0") == 50
-    monkeypatch.setattr(room, "_free", lambda device: 1e6)
+    monkeypatch.setattr(device, "_free", lambda device: 1e6)
     assert slices_at_once("cuda:0") == places_at_once("cuda:0") // 12 == 1
-    monkeypatch.setattr(room, "_free", lambda device: 1e15)
-    assert (slices_at_once("cuda:0"), places_at_once("cuda:0")) == (room.MOST_SLICES, room.MOST_PLACES)
+    monkeypatch.setattr(device, "_free", lambda device: 1e15)
+    assert (slices_at_once("cuda:0"), places_at_once("cuda:0")) == (device.MOST_SLICES, device.MOST_PLACES)
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ import torch
 from phantoms import one_thread  # noqa: F401
 from test_resampling import CODES, random_prior
 
-from MedADLib.methods import draws
-from MedADLib.methods.draws import gumbel
-from MedADLib.methods.resampling import resample_codes, sampler_for
-from MedADLib.modelfile import load_model
-from MedADLib.networks.prior import CodePrior, likelihood_of
-from MedADLib.preparation import prepare
-from MedADLib.slices import slice_positions
-from MedADLib.training_data import read_scan
+from MedADLib.methods.sampling import draws
+from MedADLib.methods.sampling.draws import gumbel
+from MedADLib.methods.sampling.resample import resample_codes, sampler_for
+from MedADLib.methods.slicewise import slice_positions
+from MedADLib.modelfile.model import load_model
+from MedADLib.networks.code_prior import CodePrior, likelihood_of
+from MedADLib.preprocessing.brain_space import prepare
+from MedADLib.training.data import read_scan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FAST = ("segment", "jacobi")

@@ -9,8 +9,8 @@ import pytest
 from test_dicom import SERIES, write_slice
 from test_pictures_reading import GREY, write
 
+from MedADLib.dataset.discovery import find_scans
 from MedADLib.errors import InputError
-from MedADLib.scan_folder import find_scans
 
 
 def touch(folder, *names):

@@ -9,11 +9,9 @@ import pytest
 from test_dicom import SERIES, write_slice
 from test_pictures_reading import GREY
 
+from MedADLib.dataset.discovery import doubts_about_subjects, find_scans
+from MedADLib.dataset.split import Split, split_of_arrays
 from MedADLib.errors import InputError
-from MedADLib.own_split import split_of_arrays
-from MedADLib.scan_folder import find_scans
-from MedADLib.scan_subjects import doubts_about_subjects
-from MedADLib.split import Split
 
 
 def arrays(path, count=3, **more):

@@ -25,11 +25,13 @@ from mrml import (
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData
 
-from MedADLib.colours import heat_colours, region_colour
 from MedADLib.errors import InputError
-from MedADLib.slicer import scene as scene_module
-from MedADLib.slicer.images import node_affine, volume_from_node
-from MedADLib.slicer.scene import NODES, find_result, jump_to, show_detection
+from MedADLib.results.colours import heat_colours, region_colour
+from MedADLib.slicer.scene import show as scene_module
+from MedADLib.slicer.scene import viewing
+from MedADLib.slicer.scene.nodes import NODES, find_result
+from MedADLib.slicer.scene.show import jump_to, show_detection
+from MedADLib.slicer.scene.volumes import node_affine, volume_from_node
 
 __all__ = ["no_mrml_errors", "standalone"]
 
@@ -347,7 +349,7 @@ def test_a_second_run_that_fails_leaves_the_first_result(standalone, monkeypatch
     view.SetForegroundOpacity(0.123)
     standalone.scene.RemoveNode(result.table)
     before = node_ids(standalone.scene)
-    original = scene_module.show_in_slices
+    original = viewing.show_in_slices
 
     def break_after(*arguments, **settings):
         original(*arguments, **settings)

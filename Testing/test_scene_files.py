@@ -24,10 +24,11 @@ from mrml import (
     voxels,
 )
 
-from MedADLib.colours import heat_colours, region_colour
 from MedADLib.errors import InputError, OutputError
-from MedADLib.slicer.images import node_affine
-from MedADLib.slicer.scene import NODES, find_result, show_detection
+from MedADLib.results.colours import heat_colours, region_colour
+from MedADLib.slicer.scene.nodes import NODES, find_result
+from MedADLib.slicer.scene.show import show_detection
+from MedADLib.slicer.scene.volumes import node_affine
 
 __all__ = ["no_mrml_errors", "standalone"]
 

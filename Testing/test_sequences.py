@@ -20,13 +20,14 @@ from mrml import (
 )
 
 from MedADLib.errors import InputError
-from MedADLib.slicer import sequences
-from MedADLib.slicer.images import image_from_array, matrix_from_array
-from MedADLib.slicer.live import LiveThreshold
-from MedADLib.slicer.recall import recall
-from MedADLib.slicer.scene import NODES, find_result, show_detection
-from MedADLib.slicer.sequences import follow_frame, frames_of, show_sequence
-from MedADLib.slicer.undo import can_undo, undo_detection
+from MedADLib.slicer.scene import sequences
+from MedADLib.slicer.scene.live_threshold import LiveThreshold
+from MedADLib.slicer.scene.nodes import NODES, find_result
+from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.sequences import follow_frame, frames_of, show_sequence
+from MedADLib.slicer.scene.show import show_detection
+from MedADLib.slicer.scene.undo import can_undo, undo_detection
+from MedADLib.slicer.scene.volumes import image_from_array, matrix_from_array
 
 __all__ = ["no_mrml_errors", "standalone"]
 

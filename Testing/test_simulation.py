@@ -10,8 +10,9 @@ import pytest
 from scipy import ndimage
 
 from MedADLib.errors import InputError
-from MedADLib.lesion_shapes import Ellipsoid, Patch, displace, push, random_field
-from MedADLib.simulation import CONTRASTS, RADII_MM, LesionSpec, insert_lesion
+from MedADLib.evaluation.simulation.insertion import CONTRASTS, RADII_MM, LesionSpec, insert_lesion
+from MedADLib.evaluation.simulation.shapes import Ellipsoid, Patch, displace, push, random_field
+from MedADLib.io.reading import read_image
 from MedADLib.volume import Volume
 
 KINDS = list(RADII_MM)
@@ -279,7 +280,7 @@ def test_tissue_is_moved_without_folding_and_far_tissue_not_at_all(amount):
 
 
 def test_real_scans_take_every_kind_quickly(data_dir):
-    volume = Volume.read(data_dir / "healthy_t1_ds002748" / "sub-52_T1w.nii.gz")
+    volume = read_image(data_dir / "healthy_t1_ds002748" / "sub-52_T1w.nii.gz")
     brain = volume.array > 0
     for kind in KINDS:
         start = time.process_time()

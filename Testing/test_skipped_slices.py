@@ -11,7 +11,7 @@ from scipy.interpolate import interp1d
 from toy_codes import random_networks, toy_parameters
 
 from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.methods.skipped_slices import fill_in, looked_at
+from MedADLib.methods.slicewise import fill_in, looked_at
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SLICES = 9

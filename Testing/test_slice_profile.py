@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import savgol_filter
 
-from MedADLib.methods.slice_profile import smoothed, volume_score, window_of
+from MedADLib.methods.synthetic_anomalies import smoothed, volume_score, window_of
 
 
 @pytest.mark.parametrize(("count", "window"), [(9, 5), (12, 7), (40, 5), (70, 9), (200, 21)])

@@ -12,12 +12,10 @@ from test_modelfile import model
 from toy_slices import toy_scan
 
 from MedADLib.errors import ModelError
-from MedADLib.intensity import PERCENTILES
-from MedADLib.methods.denoising import Denoising
-from MedADLib.methods.fpi import FPI
-from MedADLib.methods.slice_unet import SliceUNet
-from MedADLib.modelfile import load_model, save_model
-from MedADLib.preparation import Template
+from MedADLib.methods.synthetic_anomalies import FPI, Denoising, SliceUNet
+from MedADLib.modelfile.model import load_model, save_model
+from MedADLib.preprocessing.brain_space import Template
+from MedADLib.preprocessing.intensity import PERCENTILES
 from MedADLib.volume import Volume
 
 KINDS = [FPI, Denoising]

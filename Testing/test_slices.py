@@ -5,9 +5,10 @@ import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
 
-from MedADLib.augmentation import Augmentation
 from MedADLib.errors import InputError
-from MedADLib.slices import Slices, examined_slices, slice_positions
+from MedADLib.methods.slicewise import examined_slices, slice_positions
+from MedADLib.training.augmentation import Augmentation
+from MedADLib.training.slices import Slices
 
 NOTHING = {
     "rotation": 0.0,

@@ -10,14 +10,15 @@ from field_phantoms import folder_of_joints, joint
 from phantoms import head
 from plane_phantoms import radiograph
 
-from MedADLib import brainmask, space_choice
-from MedADLib.brainmask import NoBrainError, holds_brain
+from MedADLib.dataset import space_choice
+from MedADLib.dataset.checks import check_scans
+from MedADLib.dataset.discovery import find_scans
+from MedADLib.dataset.space_choice import chosen_space
+from MedADLib.dataset.split import Split
 from MedADLib.errors import InputError
-from MedADLib.scan_folder import find_scans
-from MedADLib.space_choice import chosen_space
-from MedADLib.split import Split
-from MedADLib.training_checks import check_scans
-from MedADLib.training_data import healthy_data
+from MedADLib.preprocessing import brain_extraction
+from MedADLib.preprocessing.brain_extraction import NoBrainError, holds_brain
+from MedADLib.training.data import healthy_data
 from MedADLib.volume import Volume
 
 
@@ -82,19 +83,19 @@ def test_a_brain_is_told_by_its_size_and_by_extraction(monkeypatch):
     # As thin as a slab of a body, which no brain is.
     slab[17:33, 2:48, 2:48] = True
     for answer, brain in ((found, True), (slab, False)):
-        monkeypatch.setattr(brainmask, "_extract", lambda volume, progress, answer=answer: answer)
+        monkeypatch.setattr(brain_extraction, "_extract", lambda volume, progress, answer=answer: answer)
         assert holds_brain(volume) is brain
 
     def none(volume, progress):
         raise NoBrainError(volume.name)
 
-    monkeypatch.setattr(brainmask, "_extract", none)
+    monkeypatch.setattr(brain_extraction, "_extract", none)
     assert not holds_brain(volume)
 
 
 def test_without_brain_extraction_a_head_is_not_guessed(tmp_path, monkeypatch):
     scans = folder_of(tmp_path / "heads", [with_skull()] * 3)
-    monkeypatch.setattr(brainmask.metadata, "files", lambda name: [])
+    monkeypatch.setattr(brain_extraction.metadata, "files", lambda name: [])
     with pytest.raises(InputError, match="needs deepbet.*pip install.*--prepare field"):
         chosen_space(scans, "auto", tmp_path / "work")
     assert not (tmp_path / "work" / "space.json").exists()
@@ -102,7 +103,7 @@ def test_without_brain_extraction_a_head_is_not_guessed(tmp_path, monkeypatch):
 
 
 def test_a_real_slab_of_a_body_is_no_brain_and_costs_no_extraction(data_dir, monkeypatch):
-    monkeypatch.setattr(brainmask, "_extract", lambda *given: pytest.fail("took long"))
+    monkeypatch.setattr(brain_extraction, "_extract", lambda *given: pytest.fail("took long"))
     (slab,) = find_scans(data_dir / "body_totalsegmentator", "*_mr_*").values()
     assert not holds_brain(slab.read())
 

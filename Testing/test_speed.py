@@ -14,17 +14,17 @@ from phantoms import head, one_thread, toy_models  # noqa: F401
 from scipy import ndimage
 from toy_codes import random_networks, toy_parameters
 
-from MedADLib import cli
+from MedADLib.benchmark import micro, samplers, standard_scan
+from MedADLib.benchmark.report import Measured, write_report
+from MedADLib.benchmark.samplers import coded, drawn_by, monai_samples, race, reevaluated
+from MedADLib.benchmark.scaling import Growth, some_slices
+from MedADLib.benchmark.timing import Seconds
+from MedADLib.benchmark.whole_runs import WholeRun
+from MedADLib.cli import benchmark as cli_benchmark
+from MedADLib.cli import main
 from MedADLib.errors import InputError, ModelError, OutputError
 from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.modelfile import load_model, save_model
-from MedADLib.speed import command, sampler_race, standard_scan, volume_race
-from MedADLib.speed.report import Measured, write_report
-from MedADLib.speed.rivals import monai_samples, reevaluated
-from MedADLib.speed.sampler_race import coded, drawn_by, race
-from MedADLib.speed.scaling import Growth, some_slices
-from MedADLib.speed.timing import Seconds
-from MedADLib.speed.whole_runs import WholeRun
+from MedADLib.modelfile.model import load_model, save_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -46,7 +46,7 @@ def scan() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_a_plain_reevaluation_draws_what_our_dynamic_mask_draws(method, scan):
     with torch.inference_mode():
         slices = coded(method, scan[0], np.array([4]))
-        p, key = method.parameters, (sampler_race.SEED, 4)
+        p, key = method.parameters, (samplers.SEED, 4)
         plain = reevaluated(method.prior, slices.codes[0], slices.positions, p.restoration_nll, p.samples, key)
         ours = drawn_by(method, slices, "segment", dynamic=True)
     assert torch.equal(plain, ours) and (plain != slices.codes[0]).any()
@@ -81,9 +81,9 @@ def test_every_way_is_timed_on_both_kinds_of_slices(method, scan):
 
 
 def test_a_sampler_that_draws_other_codes_is_found_out(method, scan, monkeypatch):
-    true = sampler_race.drawn_by
+    true = samplers.drawn_by
     wrong = lambda method, slices, sampler, *more: true(method, slices, sampler, *more) + (sampler == "jacobi")  # noqa: E731
-    monkeypatch.setattr(sampler_race, "drawn_by", wrong)
+    monkeypatch.setattr(samplers, "drawn_by", wrong)
     with pytest.raises(AssertionError, match="jacobi"):
         race(method, *scan, runs=1, monai=False)
 
@@ -102,7 +102,7 @@ def test_the_report_has_the_numbers_and_a_picture(tmp_path):
     seconds = Seconds.of([3.0, 1.0, 2.0])
     assert (seconds.median, seconds.least, seconds.most, seconds.runs) == (2, 1, 3, 3)
     measured = Measured("a toy", "toy 1.0.0")
-    measured.race = [sampler_race.Race("lesion", "segment", 12.5, seconds.times(0.5), 1.0, "8 slices")]
+    measured.race = [samplers.Race("lesion", "segment", 12.5, seconds.times(0.5), 1.0, "8 slices")]
     measured.runs = [WholeRun("cold command", "toy", seconds, {"read": 0.25, "write": 1.0}, 512_000_000)]
     measured.growth = [Growth("slices", n, "all", seconds.times(n / 10), 3.0) for n in (10, 50)]
     names = [path.name for path in write_report(measured, tmp_path / "new")]
@@ -130,7 +130,7 @@ def test_what_cannot_be_measured_is_said(tmp_path, words, message):
 
 @pytest.mark.parametrize("words", [("sampler",), ("--runs", "0"), ("--runs", "000000500"), ("--runs", "many")])
 def test_wrong_words_are_wrong_usage(words, capsys):
-    assert cli.main(["benchmark", *words]) == 2
+    assert main.main(["benchmark", *words]) == 2
     assert "medad: error" in capsys.readouterr().err
 
 
@@ -152,15 +152,15 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_measured(tmp_
 
 
 def test_a_whole_benchmark_of_a_toy(tmp_path, monkeypatch, capsys):
-    from MedADLib.speed import scaling
+    from MedADLib.benchmark import scaling
 
     few = {"SLICES": (2, 4), "SAMPLES": (1, 2), "LIMITS": (1.0,), "THREADS": (1,), "SIDES": (32,), "FEW": 2}
     for name, values in few.items():
         monkeypatch.setattr(scaling, name, values)
     for name, value in {"GRID": (2, 4, 4), "WIDTH": 8, "LAYERS": 1, "HEADS": 2, "DRAWN": (3,)}.items():
-        monkeypatch.setattr(volume_race, name, value)
-    monkeypatch.setattr(sampler_race, "SMALLEST_LESION", 5)
-    monkeypatch.setattr(sampler_race, "PUBLISHED_SAMPLES", 2)
+        monkeypatch.setattr(micro, name, value)
+    monkeypatch.setattr(samplers, "SMALLEST_LESION", 5)
+    monkeypatch.setattr(samplers, "PUBLISHED_SAMPLES", 2)
     volume, mask = head(3)
     path = tmp_path / "head.nii.gz"
     volume.with_array(np.where(mask, volume.array, 0).astype(np.float32)).write(path)
@@ -198,7 +198,7 @@ def test_the_engine_is_many_times_faster_than_the_sampler_that_it_equals(darker,
     image = model.template.image.array.copy()
     image[48, 50:80, 60:90] *= darker
     with torch.inference_mode():
-        method = sampler_race.as_published(model.method)
+        method = samplers.as_published(model.method)
         slices = coded(method, image, np.array([48]))
         assert codes - 2 <= slices.drawn <= codes + 2, "the ratio depends on it"
         taken = {}
@@ -211,6 +211,6 @@ def test_the_engine_is_many_times_faster_than_the_sampler_that_it_equals(darker,
 
 def benchmark(folder, *words) -> int:
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
+    cli_benchmark.add_arguments(parser)
     parser.set_defaults(quiet=False)
-    return command.run(parser.parse_args([str(word) for word in (*words, "-o", folder / "out")]))
+    return cli_benchmark.run(parser.parse_args([str(word) for word in (*words, "-o", folder / "out")]))

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from MedADLib.dataset.split import Split
 from MedADLib.errors import InputError
-from MedADLib.split import Split
 
 NAMES = [f"sub-{n:02d}" for n in range(42)]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from MedADLib.errors import Cancelled
-from MedADLib.progress import Progress
-from MedADLib.stopwatch import Stopwatch, rounded
+from MedADLib.runtime.progress import Progress, Stopwatch, rounded
 
 
 class Clock:

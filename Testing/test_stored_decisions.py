@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from test_reopening import edit, store
 
-from MedADLib.decision import Decision
 from MedADLib.errors import InputError
-from MedADLib.outputs import write_detection
-from MedADLib.reopening import reopen, stored_results
-from MedADLib.stored_decisions import reopen_decided
+from MedADLib.results.decisions import Decision
+from MedADLib.results.reading import reopen, reopen_decided, stored_results
+from MedADLib.results.writing import write_detection
 
 DECISIONS = {1: Decision(True, "old bleeding: é"), 2: Decision(False, "Region 2"), 3: Decision(True, "Region 3")}
 

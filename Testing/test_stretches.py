@@ -6,8 +6,8 @@ import pytest
 import torch
 from test_resampling import CODES, random_prior
 
-from MedADLib.networks.prior import Cache
-from MedADLib.networks.stretches import Stretch, read_all, read_last
+from MedADLib.methods.sampling.cpu import Stretch, read_all, read_last
+from MedADLib.networks.code_prior import Cache
 
 LENGTH = 20
 # First and last place, rows, and room for rows.

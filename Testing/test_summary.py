@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from conftest import synthetic_detection
 
-from MedADLib.provenance_text import provenance_text
-from MedADLib.summary import location, panel_verdict
+from MedADLib.results.text import location, panel_verdict, provenance_text
 
 
 def detection(score=12.5, scores=(1.0, 2.0, 3.0, 4.0, 5.0), spots=2):

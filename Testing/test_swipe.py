@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from mrml import add_transform, make_detection, no_mrml_errors, oblique_affine, straight_affine
 
-from MedADLib.browser.stage import Stage
-from MedADLib.slicer.offscreen import SliceView
-from MedADLib.slicer.swipe import Swipe
+from MedADLib.browser.views import Stage
+from MedADLib.slicer.headless.swipe import Swipe
+from MedADLib.slicer.headless.views import SliceView
 
 __all__ = ["no_mrml_errors"]
 

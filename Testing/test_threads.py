@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from MedADLib import threads
+from MedADLib.runtime import threads
 
 ASK = "import json, os, torch; print(json.dumps([torch.get_num_threads(), os.environ['OMP_WAIT_POLICY']]))"
 
@@ -50,7 +50,8 @@ def test_where_the_system_does_not_say_all_allowed_processors_count(tmp_path, mo
 
 def test_the_worker_computes_with_a_thread_to_a_core_and_none_spins():
     code = f"""
-from MedADLib import worker, worker_service, private_pipes
+from MedADLib.runtime import stdio as private_pipes
+from MedADLib.worker import main as worker, service as worker_service
 class Service:
     def __init__(self, *_): pass
     def serve(self):
@@ -62,10 +63,23 @@ worker.main([])
 
 
 def test_the_command_line_computes_as_the_worker_does():
-    code = f"from MedADLib.cli import main; main(['models', 'list']); {ASK}"
+    code = f"from MedADLib.cli.main import main; main(['models', 'list']); {ASK}"
     assert told(code) == [threads.physical_cores(), "PASSIVE"]
 
 
+def test_importing_the_library_sets_nothing_but_loading_a_model_does():
+    names = "import json, os, MedADLib; print(json.dumps([name for name in os.environ if name.startswith('OMP_')]))"
+    assert told(names) == []
+    code = f"""
+from MedADLib import MedADError, load_model
+try:
+    load_model("no such model")
+except MedADError:
+    {ASK}
+"""
+    assert told(code)[1] == "PASSIVE"
+
+
 def test_what_the_user_has_set_stays():
-    code = f"from MedADLib import threads; threads.settle(); {ASK}"
+    code = f"from MedADLib.runtime import threads; threads.settle(); {ASK}"
     assert told(code, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="ACTIVE") == [1, "ACTIVE"]

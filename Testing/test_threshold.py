@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from MedADLib.errors import InputError
-from MedADLib.threshold import Threshold
+from MedADLib.scoring.healthy_reference import Threshold
 
 
 @pytest.mark.parametrize(

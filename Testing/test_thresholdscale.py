@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from references import healthy_reference
 
-from MedADLib.thresholdscale import ThresholdScale
+from MedADLib.scoring.healthy_reference import ThresholdScale
 
 
 def test_positions_and_volumes_go_both_ways_on_a_logarithmic_scale():

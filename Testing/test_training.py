@@ -6,11 +6,11 @@ import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
 
-from MedADLib.checkpoint import load_checkpoint
 from MedADLib.errors import Cancelled, MedADError
 from MedADLib.networks.vqvae import VQVAE
-from MedADLib.progress import Progress
-from MedADLib.training import Plan, fit
+from MedADLib.runtime.progress import Progress
+from MedADLib.training.checkpoint import load_checkpoint
+from MedADLib.training.loop import Plan, fit
 
 PLAN = Plan(12, 1e-2, every=4, seed=5)
 
@@ -161,7 +161,7 @@ def test_a_half_written_checkpoint_is_ignored(tmp_path, unbroken, kept):
 
 
 def test_a_crash_while_writing_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):
-    import MedADLib.checkpoint as checkpoint_module
+    import MedADLib.training.checkpoint as checkpoint_module
 
     def full_disk(tensors, path, metadata):
         path.write_bytes(b"half")

@@ -13,11 +13,11 @@ from phantoms import head
 from plane_phantoms import radiograph
 from test_dicom import write_slice
 
-from MedADLib import scan_facts
+from MedADLib.dataset import scan_statistics
+from MedADLib.dataset.checks import check_disk, check_scans
+from MedADLib.dataset.discovery import find_scans
+from MedADLib.dataset.split import FEWEST, Split
 from MedADLib.errors import InputError
-from MedADLib.scan_folder import find_scans
-from MedADLib.split import FEWEST, Split
-from MedADLib.training_checks import check_disk, check_scans
 
 
 @pytest.fixture(scope="module")
@@ -192,8 +192,8 @@ def test_files_of_other_modalities_are_refused_unless_the_user_insists(tmp_path)
 
 
 def test_a_scan_is_looked_at_once_until_it_changes(folder, monkeypatch):
-    looked, really = [], scan_facts._look
-    monkeypatch.setattr(scan_facts, "_look", lambda source: looked.append(source.name) or really(source))
+    looked, really = [], scan_statistics._look
+    monkeypatch.setattr(scan_statistics, "_look", lambda source: looked.append(source.name) or really(source))
     check(folder)
     check(folder)
     assert len(looked) == 8

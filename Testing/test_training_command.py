@@ -12,11 +12,13 @@ import SimpleITK as sitk
 from phantoms import METHODS, MODEL_SHAPE, ToyModels, one_thread, toy_models  # noqa: F401
 from plane_phantoms import FULL_SCALE, radiograph, toy_plane_folder, train_plane
 
-from MedADLib import detect, scan_folder, training_command
+from MedADLib import detect
+from MedADLib.cli import train
+from MedADLib.cli.train import at_the_end
+from MedADLib.dataset import discovery
 from MedADLib.errors import InputError, OutputError
-from MedADLib.modelfile import load_model
-from MedADLib.pictures_reading import read_picture
-from MedADLib.training_report import at_the_end
+from MedADLib.io.images import read_picture
+from MedADLib.modelfile.model import load_model
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +74,9 @@ def test_pictures_in_folders_of_subjects_train_with_a_configuration_file(tmp_pat
     config = {"healthy": "chests", "work": "work", "size": 64, "modality": "toy radiographs", "seed": 9}
     (tmp_path / "config.json").write_text(json.dumps(config))
     parser = argparse.ArgumentParser()
-    training_command.add_arguments(parser)
+    train.add_arguments(parser)
     places = ["--config", str(tmp_path / "config.json"), "-o", str(tmp_path / "chest.medad")]
-    assert training_command.run(parser.parse_args(["atlas", *places, "--seed", "5"])) == 0
+    assert train.run(parser.parse_args(["atlas", *places, "--seed", "5"])) == 0
     model = load_model(tmp_path / "chest.medad")
     assert model.template.kind == "plane" and model.modality == "toy radiographs" and model.training["seed"] == 5
     assert "brain" not in model.card
@@ -133,7 +135,7 @@ def test_what_cannot_be_done_is_told_before_any_training(toy, tmp_path, monkeypa
 
 
 def refuse_to_read(monkeypatch):
-    monkeypatch.setattr(scan_folder, "find_scans", lambda *words: pytest.fail("scans were looked for"))
+    monkeypatch.setattr(discovery, "find_scans", lambda *words: pytest.fail("scans were looked for"))
 
 
 @pytest.mark.parametrize(
@@ -179,8 +181,8 @@ def test_each_network_says_how_it_did_at_the_end(toy):
 
 
 def test_every_method_of_the_registry_can_be_trained_and_is_said_in_words():
-    from MedADLib.methods import METHODS
-    from MedADLib.methods.trainers import TRAINERS
-    from MedADLib.modelsummary import METHODS as IN_WORDS
+    from MedADLib.methods.registry import METHODS
+    from MedADLib.modelfile.store import METHODS as IN_WORDS
+    from MedADLib.training.trainers import TRAINERS
 
     assert set(METHODS) == set(TRAINERS) == set(IN_WORDS)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from MedADLib import sweep_command, training_command
+from MedADLib.cli import sweep as cli_sweep
+from MedADLib.cli import train as cli_train
 from MedADLib.errors import InputError
-from MedADLib.training_config import CHOICES, add_choices, settled, useless
+from MedADLib.training.config import CHOICES, add_choices, settled, useless
 
 
 def given(*words, declare=add_choices) -> argparse.Namespace:
@@ -92,7 +93,7 @@ def test_a_file_may_name_the_method_that_it_is_for(tmp_path):
     for folder in (vae, autoencoder):
         folder.mkdir()
         config(folder, method=folder.name, steps=7)
-    train, sweep = training_command.add_arguments, sweep_command.add_arguments
+    train, sweep = cli_train.add_arguments, cli_sweep.add_arguments
     args = given("vae", "--config", vae / "config.json", *PLACES, declare=train)
     assert (args.method, args.steps) == ("vae", 7)
     with pytest.raises(InputError, match="is for the method 'vae', not for atlas.*Name the same method in both"):

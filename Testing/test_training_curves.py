@@ -4,7 +4,7 @@ import os
 
 from matplotlib.image import imread
 
-from MedADLib.training_curves import draw_all_curves
+from MedADLib.training.plots import draw_all_curves
 
 LOG = "step,rate,train_error,validation_error,validation_nll,seconds\n10,0.1,2,3,,5\n20,0.1,1,2,7,9\n"
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from phantoms import ToyModels, one_thread, toy_models  # noqa: F401
 
-from MedADLib import training_data
+from MedADLib.dataset.discovery import find_scans
+from MedADLib.dataset.split import Split
 from MedADLib.errors import InputError
-from MedADLib.progress import Progress
-from MedADLib.scan_folder import find_scans
-from MedADLib.split import Split
-from MedADLib.training_data import healthy_data, prepared_scans
+from MedADLib.runtime.progress import Progress
+from MedADLib.training import data as training_data
+from MedADLib.training.data import healthy_data, prepared_scans
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from MedADLib.errors import InputError
-from MedADLib.scan_folder import Source
-from MedADLib.training_data import _refuse_changed as refuse_changed
-from MedADLib.training_folder import training_folder
+from MedADLib.io.sources import Source
+from MedADLib.training.config import training_folder
+from MedADLib.training.data import _refuse_changed as refuse_changed
 
 PLAIN = training_folder(Path("work"), "vae", {})
 

@@ -10,9 +10,10 @@ import torch
 from phantoms import one_thread  # noqa: F401
 from test_training import same_weights, stopping_after
 
-from MedADLib.checkpoint import load_checkpoint
 from MedADLib.errors import Cancelled, MedADError
-from MedADLib.training import Plan, Turn, fit
+from MedADLib.networks.alternating_optimisation import Turn
+from MedADLib.training.checkpoint import load_checkpoint
+from MedADLib.training.loop import Plan, fit
 
 PLAN = Plan(6, 1e-2, every=2, seed=3)
 

@@ -13,9 +13,9 @@ import pytest
 from phantoms import head, one_thread  # noqa: F401
 from plane_phantoms import radiograph, toy_plane_folder, toy_plane_model
 
-from MedADLib import training_command
+from MedADLib.cli import train as cli_train
 from MedADLib.errors import InputError, ModelError
-from MedADLib.modelfile import Model, load_model, save_model
+from MedADLib.modelfile.model import Model, load_model, save_model
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +25,10 @@ def first(one_thread) -> Iterator[Model]:  # noqa: F811
 
 def train(output: Path, *more: object, healthy: Path | None = None) -> Model:
     parser = argparse.ArgumentParser()
-    training_command.add_arguments(parser)
+    cli_train.add_arguments(parser)
     healthy = healthy or toy_plane_folder() / "healthy"
     words = ["atlas", "--healthy", healthy, "-o", output, "--device", "cpu", *more]
-    training_command.run(parser.parse_args([str(word) for word in words]))
+    cli_train.run(parser.parse_args([str(word) for word in words]))
     return load_model(output)
 
 

@@ -9,15 +9,12 @@ from phantoms import one_thread  # noqa: F401
 from toy_slices import plain_scan, toy_data, with_cuboid
 
 from MedADLib.errors import InputError
-from MedADLib.methods.map_restoration import most_probable, noise_of, total_variation
-from MedADLib.methods.trainers import Options
-from MedADLib.methods.training_tv_restoration import GRID, best_weight, healthy_changes, train_gmvae_tv, train_vae_tv
-from MedADLib.methods.tv_restoration import GMVAETV, VAETV
-from MedADLib.networks.gmvae import GMVAE
-from MedADLib.networks.posterior import Normal
-from MedADLib.networks.vae import VAE
-from MedADLib.progress import Progress
-from MedADLib.slices import Slices
+from MedADLib.methods.tv_restoration import GMVAETV, VAETV, most_probable, noise_of, total_variation
+from MedADLib.networks.vae import GMVAE, VAE, Normal
+from MedADLib.runtime.progress import Progress
+from MedADLib.training.config import Options
+from MedADLib.training.recipes.vae import GRID, best_weight, healthy_changes, train_gmvae_tv, train_vae_tv
+from MedADLib.training.slices import Slices
 
 WISHES = {"channels": [8, 16, 16], "steps": 40, "kl_weight": 0.005, "rate": 0.02}
 

@@ -19,12 +19,13 @@ from mrml import (
 )
 
 from MedADLib.errors import InputError
-from MedADLib.slicer.decisions import Decisions
-from MedADLib.slicer.live import LiveThreshold
-from MedADLib.slicer.recall import recall
-from MedADLib.slicer.residual import find_residual, residual_node
-from MedADLib.slicer.scene import find_result, show_detection
-from MedADLib.slicer.undo import can_undo, forget, undo_detection
+from MedADLib.slicer.scene.decisions import Decisions
+from MedADLib.slicer.scene.live_threshold import LiveThreshold
+from MedADLib.slicer.scene.nodes import find_result
+from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.residual import find_residual, residual_node
+from MedADLib.slicer.scene.show import show_detection
+from MedADLib.slicer.scene.undo import can_undo, forget, undo_detection
 
 __all__ = ["no_mrml_errors", "standalone"]
 

@@ -4,8 +4,7 @@ import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
 
-from MedADLib.networks.corruption_learners import CorruptionSegmenter, Denoiser
-from MedADLib.networks.unet import UNet
+from MedADLib.networks.unet import CorruptionSegmenter, Denoiser, UNet
 
 CHANNELS = (8, 16, 16)
 

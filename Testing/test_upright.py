@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedADLib.upright import orientation, upright
-from MedADLib.volume import Volume
+from MedADLib.volume import Volume, orientation, upright
 
 
 def tilted(code: str) -> Volume:

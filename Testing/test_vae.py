@@ -9,15 +9,13 @@ from phantoms import one_thread  # noqa: F401
 from toy_slices import plain_scan, toy_data, with_cuboid
 
 from MedADLib.errors import InputError
-from MedADLib.methods.kl_gradient import kl_gradient, smoothed
-from MedADLib.methods.trainers import Options
-from MedADLib.methods.training_vae import train_energy, train_vae
-from MedADLib.methods.vae import SCALE_PERCENTILE, VAEParameters, VariationalAutoencoder
-from MedADLib.networks.posterior import LIMIT, Normal, per_image
-from MedADLib.networks.vae import VAE
-from MedADLib.progress import Progress
-from MedADLib.slices import Slices
-from MedADLib.training import Plan
+from MedADLib.methods.vae import SCALE_PERCENTILE, VAEParameters, VariationalAutoencoder, kl_gradient, smoothed
+from MedADLib.networks.vae import LIMIT, VAE, Normal, per_image
+from MedADLib.runtime.progress import Progress
+from MedADLib.training.config import Options
+from MedADLib.training.loop import Plan
+from MedADLib.training.recipes.vae import train_energy, train_vae
+from MedADLib.training.slices import Slices
 
 SMALL = VAEParameters(size=(32, 32), channels=(8, 16, 32), latent=16)
 

@@ -12,14 +12,13 @@ from test_modelfile import model
 from toy_slices import toy_scan
 
 from MedADLib.errors import Cancelled, InputError, ModelError
-from MedADLib.intensity import PERCENTILES
-from MedADLib.methods.context_encoding import ContextEncoder, ContextVAE
+from MedADLib.methods.settings import with_wishes
 from MedADLib.methods.tv_restoration import GMVAETV, VAETV
-from MedADLib.methods.vae import VariationalAutoencoder
-from MedADLib.methods.wishes import with_wishes
-from MedADLib.modelfile import load_model, save_model
-from MedADLib.preparation import Template
-from MedADLib.progress import Progress
+from MedADLib.methods.vae import ContextEncoder, ContextVAE, VariationalAutoencoder
+from MedADLib.modelfile.model import load_model, save_model
+from MedADLib.preprocessing.brain_space import Template
+from MedADLib.preprocessing.intensity import PERCENTILES
+from MedADLib.runtime.progress import Progress
 from MedADLib.volume import Volume
 
 KINDS = [VariationalAutoencoder, ContextVAE, ContextEncoder, VAETV, GMVAETV]

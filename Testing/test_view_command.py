@@ -10,7 +10,8 @@ import pytest
 from test_cli import one_line
 from test_reopening import store
 
-from MedADLib import cli, view_command
+from MedADLib.cli import main
+from MedADLib.cli import view as cli_view
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def out(tmp_path):
 @pytest.fixture
 def installed(monkeypatch):
     """As if the extra were installed, for what is checked before any of it is needed."""
-    monkeypatch.setattr(view_command, "NEEDED", ())
+    monkeypatch.setattr(cli_view, "NEEDED", ())
 
     async def serve(*arguments):
         raise AssertionError("a page was served")
@@ -31,11 +32,11 @@ def installed(monkeypatch):
 
 
 def view(*words):
-    return cli.main(["view", *map(str, words), "--no-open"])
+    return main.main(["view", *map(str, words), "--no-open"])
 
 
 def test_help_says_how_to_reach_a_server(capsys):
-    assert cli.main(["view", "--help"]) == 0
+    assert main.main(["view", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "ssh -L 8765:127.0.0.1:8765" in said and "OUTDIR" in said
     assert "what one of them moves, moves in all" in said
@@ -69,7 +70,7 @@ def test_a_scan_chooses_its_own_results(out, tmp_path):
     store(tmp_path, "second", seed=1)
     moved = tmp_path / "moved.nii.gz"
     shutil.move(tmp_path / "in" / "second.nii.gz", moved)
-    from MedADLib.reopening import of_scan, stored_results
+    from MedADLib.results.reading import of_scan, stored_results
 
     assert [stored.stem for stored in of_scan(stored_results(out), moved)] == ["second"]
 

@@ -10,11 +10,10 @@ import pytest
 from conftest import synthetic_detection
 
 from MedADLib.browser.live_result import MOST_ROWS, LiveResult
-from MedADLib.browser.stage import Stage
-from MedADLib.decision import Decision
-from MedADLib.reference import HealthyReference
-from MedADLib.regions import find_regions
-from MedADLib.threshold import Threshold
+from MedADLib.browser.views import Stage
+from MedADLib.results.decisions import Decision
+from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
+from MedADLib.scoring.regions import find_regions
 
 REFERENCE = HealthyReference(
     maxima=np.array([5.0, 6.5, 7.5, 8.5]),

@@ -9,9 +9,9 @@ import pytest
 from mrml import add_transform, make_detection, no_mrml_errors, node_ids, standalone, voxels
 
 from MedADLib.errors import InputError
-from MedADLib.slicer.residual import residual_node
-from MedADLib.slicer.scene import show_detection
-from MedADLib.slicer.viewing import OVERLAY_OPACITY, WHATS, cross_fade, set_opacity, show, show_3d
+from MedADLib.slicer.scene.residual import residual_node
+from MedADLib.slicer.scene.show import show_detection
+from MedADLib.slicer.scene.viewing import OVERLAY_OPACITY, WHATS, cross_fade, set_opacity, show, show_3d
 
 __all__ = ["no_mrml_errors", "standalone"]
 

@@ -18,9 +18,10 @@ from mrml import (
 )
 
 from MedADLib.errors import OutputError
-from MedADLib.slicer.offscreen import SliceView
-from MedADLib.slicer.scene import find_result, show_detection, to_world
-from MedADLib.slicer.views import GAP, draw_views, render_views
+from MedADLib.slicer.headless.render import GAP, draw_views, render_views
+from MedADLib.slicer.headless.views import SliceView
+from MedADLib.slicer.scene.nodes import find_result, to_world
+from MedADLib.slicer.scene.show import show_detection
 
 __all__ = ["no_mrml_errors", "standalone"]
 

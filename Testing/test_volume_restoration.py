@@ -9,19 +9,18 @@ import torch
 from phantoms import MODEL_SHAPE, one_thread, toy_models  # noqa: F401
 from toy_codes import random_networks
 
-from MedADLib import room
 from MedADLib.errors import Cancelled, InputError, ModelError
-from MedADLib.methods import training_volume_restoration
-from MedADLib.methods.resampling import resample_codes
-from MedADLib.methods.trainers import Options
-from MedADLib.methods.training_volume_restoration import VOLUMES, train, working_shape
-from MedADLib.methods.volume_restoration import VolumeRestoration, VolumeRestorationParameters
-from MedADLib.modelfile import load_model
-from MedADLib.networks.prior import CodePrior
-from MedADLib.prior_pictures import codes_from_prior
-from MedADLib.progress import Progress
-from MedADLib.training_data import HealthyData
-from MedADLib.whole_volumes import coarse_scan, resized
+from MedADLib.methods.latent_restoration import codes_from_prior
+from MedADLib.methods.sampling.resample import resample_codes
+from MedADLib.methods.volume_restoration import VolumeRestoration, VolumeRestorationParameters, coarse_scan, resized
+from MedADLib.modelfile.model import load_model
+from MedADLib.networks.code_prior import CodePrior
+from MedADLib.runtime import device
+from MedADLib.runtime.progress import Progress
+from MedADLib.training.config import Options
+from MedADLib.training.data import HealthyData
+from MedADLib.training.recipes import latent_restoration
+from MedADLib.training.recipes.latent_restoration import VOLUMES, train_volumes, working_shape
 
 SMALL = VolumeRestorationParameters(
     size=(12, 20, 24),
@@ -154,7 +153,7 @@ def test_the_same_bits_whatever_is_in_flight_and_other_seeds_others(networks, mo
     method = with_settings(networks, restoration_nll=1.0, sample_nll=1.0)
     first = method.restore(image, mask, seed=7)
     for places in (1, 2 * PLACES, 3 * PLACES):
-        monkeypatch.setattr(room, "PLACES_ON_CPU", places)
+        monkeypatch.setattr(device, "PLACES_ON_CPU", places)
         again = method.restore(image, mask, seed=7)
         assert np.array_equal(first.score, again.score) and np.array_equal(first.restored, again.restored)
         assert first.sample_score == again.sample_score
@@ -235,9 +234,9 @@ def toy_data(kind: str = "brain") -> HealthyData:
 
 def test_a_lesion_scores_higher_than_the_rest_of_the_brain(tmp_path, monkeypatch):
     recipe = VOLUMES._replace(batch=4, rate=3e-3, augmentation=VOLUMES.aligned)
-    monkeypatch.setattr(training_volume_restoration, "VOLUMES", recipe)
+    monkeypatch.setattr(latent_restoration, "VOLUMES", recipe)
     sizes = {"channels": [16], "codes": 16, "width": 8, "prior_width": 32, "prior_layers": 2, "prior_heads": 2}
-    method, facts = train(toy_data(), Options(steps=100, prior_steps=40, extra=sizes), tmp_path, Progress())
+    method, facts = train_volumes(toy_data(), Options(steps=100, prior_steps=40, extra=sizes), tmp_path, Progress())
     assert method.parameters.working == (16, 16, 16) and facts["prior"]["validation_nll"] < 0.8 * np.log(16)
     assert 0 < method.parameters.restoration_nll < method.parameters.sample_nll
     image, mask = healthy_scan(99)
@@ -253,7 +252,7 @@ def test_a_lesion_scores_higher_than_the_rest_of_the_brain(tmp_path, monkeypatch
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
     sizes = {"channels": [4], "codes": 8, "width": 4, "prior_width": 8, "prior_layers": 1, "prior_heads": 1}
     options = Options(steps=4, prior_steps=3, extra=sizes)
-    whole, _ = train(toy_data(), options, tmp_path / "whole", Progress())
+    whole, _ = train_volumes(toy_data(), options, tmp_path / "whole", Progress())
     steps = []
 
     def stop_in_the_prior(stage: str, fraction: float, message: str) -> None:
@@ -262,18 +261,18 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        train(toy_data(), options, tmp_path / "parts", Progress(stop_in_the_prior))
-    again, _ = train(toy_data(), options, tmp_path / "parts", Progress())
+        train_volumes(toy_data(), options, tmp_path / "parts", Progress(stop_in_the_prior))
+    again, _ = train_volumes(toy_data(), options, tmp_path / "parts", Progress())
     for key, value in whole.tensors().items():
         assert np.array_equal(again.tensors()[key], value), key
 
 
 def test_single_slices_and_unknown_settings_are_refused(tmp_path):
     with pytest.raises(InputError, match="single slices"):
-        train(toy_data("plane"), Options(steps=1), tmp_path, Progress())
+        train_volumes(toy_data("plane"), Options(steps=1), tmp_path, Progress())
     for extra in ({"size": [16, 16, 16]}, {"levels": 2}, {"working": [16, 16, 15]}, {"channels": 3}):
         with pytest.raises(InputError):
-            train(toy_data(), Options(steps=1, extra=extra), tmp_path, Progress())
+            train_volumes(toy_data(), Options(steps=1, extra=extra), tmp_path, Progress())
 
 
 def test_the_command_leaves_a_calibrated_model_and_its_pictures(tmp_path, one_thread):  # noqa: F811

@@ -7,7 +7,7 @@ import torch
 from phantoms import one_thread  # noqa: F401
 from torch.nn.functional import interpolate
 
-from MedADLib.networks.warping import integrate, jacobian_determinant, roughness, warp
+from MedADLib.networks.deformation import integrate, jacobian_determinant, roughness, warp
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -15,9 +15,9 @@ import pytest
 from phantoms import head
 from source_code import ROOT
 
+from MedADLib.benchmark import whole_runs
+from MedADLib.benchmark.whole_runs import cold_command, warm_worker
 from MedADLib.errors import Cancelled, MedADError
-from MedADLib.speed import whole_runs
-from MedADLib.speed.whole_runs import cold_command, warm_worker
 
 
 @pytest.fixture
@@ -94,8 +94,9 @@ def test_a_worker_that_dies_is_told_with_its_last_words(started, tmp_path, monke
 def test_a_process_that_is_cut_short_takes_its_children_with_it(tmp_path, signals):
     code = """
 import subprocess, sys, time
-from MedADLib import children, cli
-from MedADLib.interruption import Interruption
+from MedADLib.cli import main as cli
+from MedADLib.runtime import cancellation as children
+from MedADLib.runtime.cancellation import Interruption
 with Interruption(cli._clean_up):
     with children.ended(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])) as process:
         print(process.pid, flush=True)

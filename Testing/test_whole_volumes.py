@@ -5,8 +5,9 @@ import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
 
-from MedADLib.augmentation import Augmentation
-from MedADLib.whole_volumes import Volumes, coarse_scan, resized
+from MedADLib.methods.volume_restoration import coarse_scan, resized
+from MedADLib.training.augmentation import Augmentation
+from MedADLib.training.slices import Volumes
 
 STILL = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
 

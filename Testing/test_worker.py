@@ -9,7 +9,7 @@ import pytest
 from conftest import brain_volume
 from workers import WORKER, one_worker, posix_only, worker_starter  # noqa: F401
 
-from MedADLib.exchange import FILES, read_exchange, write_volume
+from MedADLib.results.exchange import FILES, read_exchange, write_volume
 
 
 def test_it_says_at_once_who_it_is(worker):

@@ -8,7 +8,7 @@ import pytest
 from fake_worker import Listener, desk_of_a_client  # noqa: F401
 
 from MedADLib.errors import InputError, OutputError
-from MedADLib.slicer.worker_client import LOG_LINES, Job, wait
+from MedADLib.slicer.worker.client import LOG_LINES, Job, wait
 
 
 def test_a_detection_from_start_to_end(desk):

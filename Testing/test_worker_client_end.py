@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fake_worker import PARTIAL, FakeProcess, Listener, desk_of_a_client  # noqa: F401
 
-from MedADLib.slicer.process import NOT_STARTED
-from MedADLib.slicer.worker_client import WorkerClient
+from MedADLib.slicer.worker.client import WorkerClient
+from MedADLib.slicer.worker.process import NOT_STARTED
 
 
 def test_cancelling_before_the_process_is_ready_is_immediate_and_lets_it_start(desk):

@@ -13,7 +13,7 @@ import pytest
 from conftest import brain_volume
 from workers import STUB, gone, one_worker, posix_only, worker_starter  # noqa: F401
 
-from MedADLib.exchange import write_volume
+from MedADLib.results.exchange import write_volume
 
 
 @pytest.mark.parametrize("do", [None, "slowly", "stubbornly", "in_c"])

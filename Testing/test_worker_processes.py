@@ -15,8 +15,8 @@ from fake_worker import Listener
 from strict_qt import LAUNCHER, event_loop, strict_application  # noqa: F401
 from workers import STUB, WORKER, gone, posix_only
 
-from MedADLib.exchange import read_exchange, write_volume
-from MedADLib.slicer.worker_client import Job, WorkerClient, wait
+from MedADLib.results.exchange import read_exchange, write_volume
+from MedADLib.slicer.worker.client import Job, WorkerClient, wait
 
 
 class ClientBench:
@@ -186,7 +186,7 @@ with strict_qt() as application:
 @pytest.mark.parametrize("launcher", [False, True])
 def test_the_worker_does_not_outlive_a_slicer_that_was_killed(tmp_path, launcher):
     command = [sys.executable, *(["-c", LAUNCHER] if launcher else []), str(STUB)]
-    root = str(WORKER.parents[1])
+    root = str(WORKER.parents[2])
     slicer = subprocess.Popen([sys.executable, "-c", SLICER, root, str(tmp_path), *command], stdout=subprocess.PIPE)
     pid = int(slicer.stdout.readline())
     assert (tmp_path / "out").is_dir()

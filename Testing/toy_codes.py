@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.methods.latent_restoration_parameters import LatentRestorationParameters
+from MedADLib.methods.latent_restoration import LatentRestoration, LatentRestorationParameters
 
 SIZES = {"size": (16, 24), "channels": (8, 16), "residual_layers": 1, "codes": 8, "width": 4}
 PRIOR_SIZES = {"prior_width": 16, "prior_layers": 2, "prior_heads": 2}

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 from phantoms import head
 
-from MedADLib.training_data import HealthyData, Scan
+from MedADLib.training.data import HealthyData, Scan
 
 
 def toy_scan(seed: int) -> Scan:

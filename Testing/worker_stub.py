@@ -76,8 +76,8 @@ def noisily(progress):
 
 def warning(progress):
     for _ in range(3):
-        logging.getLogger("MedADLib.brainmask").warning("no brain was found in %s", "Zoë")
-    logging.getLogger("MedADLib.brainmask").info("nobody needs to know")
+        logging.getLogger("MedADLib.preprocessing.brain_extraction").warning("no brain was found in %s", "Zoë")
+    logging.getLogger("MedADLib.preprocessing.brain_extraction").info("nobody needs to know")
 
 
 def without_memory(progress):
@@ -113,8 +113,8 @@ def frozen(progress):
 
 if __name__ == "__main__":
     sys.path[:0] = [str(HERE.parent), str(HERE)]
-    from MedADLib import worker_service
-    from MedADLib.worker import main
+    from MedADLib.worker import service
+    from MedADLib.worker.main import main
 
-    worker_service.HEARTBEAT_SECONDS = 0.2
+    service.HEARTBEAT_SECONDS = 0.2
     os._exit(main(sys.argv[1:], detect, load_model))

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, brain_volume
 
-from MedADLib.exchange import write_volume
+from MedADLib.results.exchange import write_volume
 
 STUB = ROOT / "Testing" / "worker_stub.py"
-WORKER = ROOT / "MedADLib" / "worker.py"
+WORKER = ROOT / "MedADLib" / "worker" / "main.py"
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
 
 

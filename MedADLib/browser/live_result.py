@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..colours import region_colour
-from ..decision import default_name
-from ..summary import location, millilitres, panel_verdict, short_place
+from ..results.colours import region_colour
+from ..results.decisions import default_name
+from ..results.text import location, millilitres, panel_verdict, short_place
 
 if TYPE_CHECKING:
     from ..detection import Detection
-    from ..regions import Region
-    from ..slicer.decisions import Decisions
-    from ..slicer.live import LiveThreshold
+    from ..scoring.regions import Region
+    from ..slicer.scene.decisions import Decisions
+    from ..slicer.scene.live_threshold import LiveThreshold
 
 MOST_ROWS = 100
 

@@ -7,17 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MedADError
-from ..reopening import StoredResult
-from ..summary import out_of_distribution
+from ..results.reading import StoredResult
+from ..results.text import out_of_distribution
 from .live_result import LiveResult
 from .page import STEPS, build_page, slice_overlay, space_overlay
-from .stage import Stage
-from .views import SLICES, SPACE, Views
+from .views import SLICES, SPACE, Stage, Views
 
 if TYPE_CHECKING:
-    from ..decision import Decision
     from ..detection import Detection
-    from ..slicer.live import LiveThreshold
+    from ..results.decisions import Decision
+    from ..slicer.scene.live_threshold import LiveThreshold
 
 OPACITY_PERCENT = 65
 LABELS = ("Red", SPACE, "Green", "Yellow")

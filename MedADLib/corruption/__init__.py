@@ -8,6 +8,6 @@ restoration by cold diffusion (DISYRE) asks for the degrees of its time steps, s
 and finds the step that a slice has really reached in `Corrupted.level`.
 """
 
-from .corrupted import Corrupted
+from .blending import Corrupted
 
 __all__ = ["Corrupted"]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from .bands import shift_bands
-from .corrupted import Corrupted
-from .foreign import matched, paste_foreign
-from .shapes import blobs
+from .blending import Corrupted, matched, paste_foreign
+from .shapes import blobs, shift_bands
 
 
 def corrupt(

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ModelError
-from ..postprocessing import smooth
-from ..progress import Progress
-from .method import Restoration, require_tensors
+from ..runtime.progress import Progress
+from ..scoring.pooling import smooth
+from ..scoring.restoration import Restoration
+from .base import require_tensors
 
 FEWEST = 3
 

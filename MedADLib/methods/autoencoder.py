@@ -8,13 +8,13 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from ..entries import added
 from ..networks.autoencoder import AutoEncoder, Variant
-from ..networks.backbone import check_sizes
-from ..networks.losses import WINDOW, Loss
-from ..progress import Progress
-from .method import Restoration
-from .slice_network import SliceNetwork
+from ..networks.conv_autoencoder import check_sizes
+from ..networks.losses import SSIM_WINDOW, Loss
+from ..runtime.progress import Progress
+from ..runtime.strict_json import added
+from ..scoring.restoration import Restoration
+from .base import SliceNetwork
 from .slicewise import slice_batches
 
 Score = Literal["error", "gradient"]
@@ -47,8 +47,8 @@ class AutoencoderParameters:
         for value, choices in ((self.loss, Loss), (self.variant, Variant), (self.score, Score)):
             if value not in get_args(choices):
                 raise ValueError(f"{value!r} is none of {', '.join(get_args(choices))}")
-        if min(self.size) < WINDOW:
-            raise ValueError(f"slices must be at least {WINDOW} pixels each way")
+        if min(self.size) < SSIM_WINDOW:
+            raise ValueError(f"slices must be at least {SSIM_WINDOW} pixels each way")
         if self.variant == "uncertain" and self.loss not in ("l2", "l1"):
             raise ValueError("the uncertain autoencoder needs the loss l2 or l1")
         if not 2 <= self.slots <= 4096:

@@ -10,10 +10,10 @@ import torch
 
 from ..networks.implicit_field import IntensityField, within_ball
 from ..networks.pixel_error import check_centres
-from ..progress import Progress
-from ..slices import generator_of
-from .method import Restoration
-from .slice_network import SliceNetwork
+from ..runtime.progress import Progress
+from ..scoring.restoration import Restoration
+from .base import SliceNetwork
+from .slicewise import generator_of
 
 CHUNK = 8192
 

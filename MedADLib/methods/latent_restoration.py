@@ -1,34 +1,120 @@
-"""Restoration in the code space of a VQ-VAE under an autoregressive prior (Naval Marimont and Tarroni 2021)."""
+"""Restoration in the code space of a VQ-VAE under an autoregressive prior (Naval Marimont and Tarroni 2021).
+
+Settings of a VQ-VAE, of the prior over its codes and of how codes are drawn anew, and which of them are refused.
+
+Restoration in the code space of a VQ-VAE under an autoregressive prior (Naval Marimont and Tarroni 2021).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 
-from ..device import wait_for
-from ..lanes import side_by_side
-from ..networks.prior import CodePrior, likelihood_of
-from ..networks.product import convolve
+from ..networks.autotune import convolves_faster, decodes_faster
+from ..networks.code_prior import CodePrior, convolve, likelihood_of
+from ..networks.pixel_error import check_centres
 from ..networks.vqvae import VQVAE
-from ..precision import convolves_faster, decodes_faster
-from ..progress import Progress
-from ..slices import examined_slices
-from .distinct import Distinct, together
-from .latent_restoration_parameters import LatentRestorationParameters
-from .method import Restoration
-from .resampling import Sampler, resample_codes, sampler_for
-from .skipped_slices import fill_in, looked_at
-from .slicewise import load_network, network_tensors, slice_batch, slice_batches, slice_groups, with_prefix
+from ..runtime.device import wait_for
+from ..runtime.parallel import side_by_side
+from ..runtime.progress import Progress
+from ..runtime.strict_json import added
+from ..scoring.restoration import Restoration
+from .base import load_network, network_tensors, with_prefix
+from .sampling.draws import Distinct, together
+from .sampling.resample import Sampler, resample_codes, sampler_for
+from .slicewise import examined_slices, fill_in, looked_at, slice_batch, slice_batches, slice_groups
 
 # Of the time that a few slices take.
 DRAWING = 0.4
 # Restorations S in fast mode, and of how many slices one is restored.
 FAST_SAMPLES, FAST_STEP = 3, 3
+
+
+@dataclass(frozen=True)
+class LatentRestorationParameters:
+    """Settings of networks and restoration.
+
+    Attributes:
+        size: Slice size (Y, X).
+        channels: VQ-VAE channels; every level halves the grid.
+        residual_layers: Residual units of each level.
+        codes: Codebook size K.
+        width: Length of a code vector.
+        prior_width: Token width of the prior.
+        prior_layers: Its blocks.
+        prior_heads: Its attention heads.
+        restoration_nll: λ of restoration in nats; codes less likely than this are drawn anew.
+        sample_nll: λ of the sample score in nats.
+        samples: Restorations S of each slice.
+        sharpness: k of the weights softmax(k / mean residual).
+        error: Of a pixel: "l1", or "categorical", the cross-entropy of intensity classes, see `PixelError`.
+        centres: Intensities of the classes of a categorical error; the first is 0, the class of the background.
+        mask: Which codes are unlikely: "static", judged once, given the scan's own codes; "dynamic", judged again
+            given the restored codes before them.
+        slice_step: Of so many slices one is restored; what lies between is interpolated.
+    """
+
+    size: tuple[int, ...] = (160, 160)
+    channels: tuple[int, ...] = (32, 64, 128)
+    residual_layers: int = 2
+    codes: int = 128
+    width: int = 64
+    prior_width: int = 128
+    prior_layers: int = 6
+    prior_heads: int = 4
+    restoration_nll: float = 1e9
+    sample_nll: float = 1e9
+    samples: int = 5
+    sharpness: float = 3.0
+    error: Literal["l1", "categorical"] = added("l1")
+    centres: tuple[float, ...] = added(())
+    mask: Literal["static", "dynamic"] = added("static")
+    slice_step: int = added(1)
+
+    dimensions: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        levels = len(self.channels)
+        if (
+            len(self.coded) != self.dimensions
+            or not 1 <= levels <= 6
+            or any(n % (1 << levels) or not 0 < n <= 1024 for n in self.coded)
+        ):
+            raise ValueError(f"the size must be {self.dimensions}-D and divisible by 2 to the number of levels")
+        numbers = (*self.channels, self.residual_layers, self.codes, self.width, self.prior_width, self.prior_layers)
+        if min(numbers) < 1 or self.prior_heads < 1 or self.prior_width % self.prior_heads:
+            raise ValueError("network sizes must be positive, the prior's width divisible by its heads")
+        # A model file names these sizes: networks must not take more memory than the file could ever fill.
+        if max(self.channels) > 512 or self.residual_layers > 8 or self.codes > 4096 or self.width > 1024:
+            raise ValueError("at most 512 channels, 8 residual layers, 4096 codes and a code width of 1024 are allowed")
+        if self.prior_width > 1024 or self.prior_layers > 32 or math.prod(self.grid) > 1 << 14:
+            raise ValueError("at most a prior width of 1024, 32 layers and 16384 codes of a scan are allowed")
+        positive = self.sharpness > 0 and self.restoration_nll >= 0 and self.sample_nll >= 0
+        if not 0 < self.samples <= 1000 or not positive:
+            raise ValueError("samples must be 1 to 1000, sharpness positive, thresholds not negative")
+        if not 0 < self.slice_step <= 100:
+            raise ValueError("the slice step must be 1 to 100")
+        check_centres(self.error, self.centres)
+
+    @property
+    def coded(self) -> tuple[int, ...]:
+        """Shape of what is turned into codes."""
+        return self.size
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Code grid (h, w)."""
+        return tuple(n >> len(self.channels) for n in self.coded)
+
+    @property
+    def further(self) -> tuple[int, ...]:
+        """How many places back the codes lie that the prior is shown besides the one before."""
+        return ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,3 +378,23 @@ class LatentRestoration:
         weights = torch.softmax(closeness + counts.to(closeness.dtype).log(), dim=0)
         weights = weights.view(-1, *[1] * image[0].ndim)
         return (weights * pictures).sum(0), (weights * residuals).sum(0)
+
+
+def codes_from_prior(method: LatentRestoration, position: float, count: int, seed: int = 0) -> np.ndarray:
+    """Slices drawn from an autoregressive prior, (count, Y, X), or volumes, (count, Z, Y, X).
+
+    Args:
+        method: Trained.
+        position: Slice coordinate in [-0.5, 0.5]; 0 for volumes.
+        count: How many.
+        seed: Of the noise.
+    """
+    grid, length = method.parameters.grid, method.prior.length
+    with torch.inference_mode():
+        where = torch.tensor([position])
+        codes = torch.zeros(1, length, dtype=torch.long)
+        logits, cache = method.prior.fill(codes, where)
+        everything = torch.ones(length, dtype=torch.bool)
+        key = (seed, int(round((position + 0.5) * 1e6)))
+        drawn = resample_codes(method.prior, codes[0], where, everything, logits[0], cache, count, key)
+        return method.vqvae.pictures(drawn.view(count, *grid), where.expand(count))[:, 0].numpy()

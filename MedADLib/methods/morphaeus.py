@@ -8,10 +8,10 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from ..networks.deformer import LEVELS, Morphing, levels_of
-from ..progress import Progress
-from .method import Restoration
-from .slice_network import SliceNetwork
+from ..networks.deformation import LEVELS, Morphing, levels_of
+from ..runtime.progress import Progress
+from ..scoring.restoration import Restoration
+from .base import SliceNetwork
 from .slicewise import slice_batches
 
 Score = Literal["morphed", "prior", "jacobian"]

@@ -1,11 +1,11 @@
-"""Other ways to read a trained model, which a comparison shows beside the model's own."""
+"""methods.readings"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from .base import Method
 from .latent_restoration import LatentRestoration
-from .method import Method
 from .vae import VariationalAutoencoder
 
 

@@ -1,42 +1,56 @@
-"""What the slice-wise networks share: weights to and from numpy, and batches of a volume's slices."""
+"""What slice-wise methods share: which slices are examined, their batches, and skipped slices.
+
+Slices that a quick look leaves out: what lies between two examined slices is interpolated.
+
+What the slice-wise networks share: weights to and from numpy, and batches of a volume's slices.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
-from ..errors import ModelError
-from ..progress import Progress
-from ..room import slices_at_once
-from ..slices import examined_slices, slice_positions
-from .method import require_tensors
+from ..runtime.device import slices_at_once
+from ..runtime.progress import Progress
+
+SMALLEST_BRAIN_FRACTION = 0.01
 
 
-def network_tensors(network: torch.nn.Module, prefix: str = "") -> dict[str, np.ndarray]:
-    """A network's weights and buffers as numpy arrays, float32 where they are floats."""
-    return {prefix + key: value.detach().cpu().numpy() for key, value in network.state_dict().items()}
+def looked_at(examined: np.ndarray, step: int) -> np.ndarray:
+    """Every `step`-th of some slice indices (n,), and the last, so that nothing lies beyond them."""
+    return np.union1d(examined[::step], examined[-1:])
 
 
-def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndarray]) -> None:
-    """Put weights into a network and make it ready to infer.
+def fill_in(values: np.ndarray, looked_at: np.ndarray, examined: np.ndarray) -> None:
+    """Put into slices that were left out what lies between their neighbours, linearly.
 
-    Raises:
-        ModelError: If a tensor is missing, extra, or of another shape or type.
+    Args:
+        values: Of all slices, (Z, …); changed in place.
+        looked_at: Indices of slices whose values are there, in order.
+        examined: Indices of all slices whose values are wanted, between the first and the last of them.
     """
-    state = network.state_dict()
-    require_tensors(name, tensors, {key: tuple(value.shape) for key, value in state.items()})
-    for key, value in state.items():
-        if torch.from_numpy(np.zeros(0, tensors[key].dtype)).dtype != value.dtype:
-            raise ModelError(f"the tensor {key} of the {name} model has type {tensors[key].dtype}, not {value.dtype}")
-    network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in tensors.items()})
-    network.eval().requires_grad_(False)
+    for index in np.setdiff1d(examined, looked_at):
+        above = int(np.searchsorted(looked_at, index))
+        low, high = looked_at[above - 1], looked_at[above]
+        part = values.dtype.type((index - low) / (high - low))
+        values[index] = (1 - part) * values[low] + part * values[high]
 
 
-def with_prefix(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The tensors of one of several networks, without its prefix."""
-    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+def slice_positions(count: int) -> np.ndarray:
+    """Coordinates of `count` slices, evenly from -0.5 (lowest) to 0.5 (highest)."""
+    return np.linspace(-0.5, 0.5, count, dtype=np.float32) if count > 1 else np.zeros(1, np.float32)
+
+
+def examined_slices(mask: np.ndarray) -> np.ndarray:
+    """Indices of the slices of a mask (Z, Y, X) that hold enough brain to be looked at."""
+    return np.flatnonzero(mask.reshape(len(mask), -1).mean(axis=1) >= SMALLEST_BRAIN_FRACTION)
+
+
+def generator_of(key: Sequence[int]) -> torch.Generator:
+    """Randomness that depends on a few numbers, such as seed and step, only."""
+    return torch.Generator().manual_seed(int(np.random.default_rng(list(key)).integers(2**62)))
 
 
 def slice_batches(

@@ -6,18 +6,39 @@ What `latent_restoration` does with slices, with one more dimension: a scan is o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
+from torch.nn.functional import interpolate
 
-from ..progress import Progress
-from ..whole_volumes import coarse_scan, resized
-from .latent_restoration import LatentRestoration
-from .latent_restoration_parameters import LatentRestorationParameters
-from .method import Restoration
+from ..runtime.progress import Progress
+from ..scoring.restoration import Restoration
+from .latent_restoration import LatentRestoration, LatentRestorationParameters
+
+
+def resized(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """A volume on another grid of the same field of view: linear, averaged over what a coarser voxel covers.
+
+    Args:
+        array: (Z, Y, X).
+        shape: The other grid's (Z, Y, X).
+
+    Returns:
+        float32 of that shape.
+    """
+    volume = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    # The averaging interpolation knows planes only: (Y, X) first, then (Z, X), where X stays as it is.
+    for sides in ((shape[1], shape[2]), (shape[0], shape[2])):
+        volume = interpolate(volume[:, None], sides, mode="bilinear", antialias=True)[:, 0].transpose(0, 1)
+    return volume.contiguous().numpy()
+
+
+def coarse_scan(image: np.ndarray, mask: np.ndarray, shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Image and mask (Z, Y, X) on another grid; there the mask holds all that the brain's voxels are made of."""
+    return resized(image, shape), resized(mask, shape) > 0
 
 
 @dataclass(frozen=True)

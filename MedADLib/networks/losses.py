@@ -1,4 +1,9 @@
-"""How far a reconstruction is from its slice: every loss is the mean of the map that is also the pixel score."""
+"""Reconstruction losses: each is the mean of a map that is also a pixel score.
+
+Local correlation: whether two pictures have the same structure, whatever their brightness and contrast.
+
+How far a reconstruction is from its slice: every loss is the mean of the map that is also the pixel score.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,77 @@ from typing import Literal
 
 import torch
 from torch import nn
-from torch.nn.functional import conv2d, interpolate, normalize, pad, relu
+from torch.nn.functional import (
+    avg_pool2d,
+    avg_pool3d,
+    conv2d,
+    interpolate,
+    max_pool2d,
+    max_pool3d,
+    normalize,
+    pad,
+    relu,
+)
+
+CORRELATION_WINDOW = 9
+# Of a window's sum of squares: what is flatter than this has no structure but rounding.
+FLAT = 1e-5
 
 Loss = Literal["l2", "l1", "ssim", "perceptual"]
-WINDOW, SIGMA = 11, 1.5
+SSIM_WINDOW, SIGMA = 11, 1.5
 DEPTH = 2
 # (0.01 L)² and (0.03 L)² of Wang et al. 2004, for intensities whose range L is 1.
 C1, C2 = 1e-4, 9e-4
+
+
+def squared_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """cc² of the 9 × 9 (× 9) pixels around each pixel; 0 where either picture is flat, and beyond the edge all is 0.
+
+    The same as MONAI's `LocalNormalizedCrossCorrelationLoss` but for the sign, in half the time on a CPU.
+
+    Args:
+        first: (N, 1, Y, X) or (N, 1, Z, Y, X), float32.
+        second: The same shape.
+
+    Returns:
+        The same shape, 0 to 1.
+    """
+    products = torch.cat([first, second, first * first, second * second, first * second], dim=1)
+    count = CORRELATION_WINDOW ** (first.ndim - 2)
+    a, b, aa, bb, ab = (_window_sum(products)).split(1, dim=1)
+    shared = ab - a * b / count
+    spread_a, spread_b = (aa - a * a / count).clamp_min(FLAT), (bb - b * b / count).clamp_min(FLAT)
+    return shared * shared / (spread_a * spread_b)
+
+
+def unlikeness(first: torch.Tensor, second: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """N = 1 − mean cc² over the windows that hold some of what is examined.
+
+    cc² is 0 in flat background, however well two pictures agree there. Its mean over a whole slice would mostly tell
+    how much background the slice has, so windows without any brain do not count; those at the brain's edge do, as its
+    outline is structure too. Of a picture that is examined everywhere, all windows count.
+
+    Args:
+        first: (N, 1, Y, X) or (N, 1, Z, Y, X), float32.
+        second: The same shape.
+        masks: What is examined, 0 or 1, the same shape.
+
+    Returns:
+        A scalar.
+    """
+    pool = max_pool2d if masks.ndim == 4 else max_pool3d
+    near = pool(masks, CORRELATION_WINDOW, stride=1, padding=CORRELATION_WINDOW // 2)
+    return 1 - (squared_correlation(first, second) * near).sum() / near.sum().clamp_min(1)
+
+
+def _window_sum(values: torch.Tensor) -> torch.Tensor:
+    """Sums over windows, one axis after the other."""
+    dims = values.ndim - 2
+    pool = avg_pool2d if dims == 2 else avg_pool3d
+    for axis in range(dims):
+        window = [CORRELATION_WINDOW if other == axis else 1 for other in range(dims)]
+        values = pool(values, window, stride=1, padding=[n // 2 for n in window]) * CORRELATION_WINDOW
+    return values
 
 
 def error_map(loss: Loss, restored: torch.Tensor, images: torch.Tensor, features: nn.Module | None) -> torch.Tensor:
@@ -53,7 +122,7 @@ def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     Returns:
         (N, 1, Y, X).
     """
-    radius = WINDOW // 2
+    radius = SSIM_WINDOW // 2
     line = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=first.device) / SIGMA).square())
     line = line / line.sum()
 

@@ -8,7 +8,7 @@ from torch import nn
 
 
 def monai_encoder(dimensions: int, given: int, channels: Sequence[int], residual_layers: int, width: int) -> nn.Module:
-    """MONAI's twin of `codec.Encoder`, which takes the same weights; importing MONAI takes seconds."""
+    """MONAI's twin of `vqvae.Encoder`, which takes the same weights; importing MONAI takes seconds."""
     from monai.networks.nets.vqvae import Encoder
 
     return Encoder(
@@ -20,7 +20,7 @@ def monai_encoder(dimensions: int, given: int, channels: Sequence[int], residual
 
 
 def monai_decoder(dimensions: int, given: int, channels: Sequence[int], residual_layers: int, wanted: int) -> nn.Module:
-    """MONAI's twin of `codec.Decoder`."""
+    """MONAI's twin of `vqvae.Decoder`."""
     from monai.networks.nets.vqvae import Decoder
 
     return Decoder(

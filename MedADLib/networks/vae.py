@@ -1,18 +1,117 @@
-"""Variational autoencoder; with holes to fill also the context encoder and ceVAE, which differ in the loss only."""
+"""Variational autoencoders with a normal or a Gaussian mixture prior, and holes for them to fill.
+
+Squares that are cut out of slices and filled with a random value, for networks that learn to fill them in.
+
+Normal distributions that encoders give, and how far they are from each other.
+
+Variational autoencoder; with holes to fill also the context encoder and ceVAE, which differ in the loss only.
+
+Variational autoencoder whose prior is a mixture of Gaussians.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from .backbone import Bottleneck, ConvDecoder, ConvEncoder, Expansion, grid_of
-from .holes import Holes
+from .conv_autoencoder import Bottleneck, ConvDecoder, ConvEncoder, Expansion, grid_of
 from .pixel_error import Error, PixelError
-from .posterior import Draw, Normal, per_image
+
+# Beyond e⁻¹⁰…e¹⁰ a variance says no more, and its square would leave half precision.
+LIMIT = 10.0
+# Standard normal numbers of a tensor's shape and device.
+Draw = Callable[[torch.Tensor], torch.Tensor]
+
+HIDDEN = 64
+
+
+@dataclass(frozen=True)
+class Holes:
+    """How many squares, and how large; ceVAE's (Zimmerer et al. 2018) by default.
+
+    Every image has squares of its own, and all of them are cut, also where they overlap.
+
+    Attributes:
+        fewest: Squares in an image, at least.
+        most: Squares in an image, at most.
+        smallest: Smallest side as a part of the shorter side of the image.
+        largest: Largest side, the same.
+    """
+
+    fewest: int = 0
+    most: int = 3
+    smallest: float = 0.0
+    largest: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fewest <= self.most <= 16 or not 0 <= self.smallest <= self.largest <= 1:
+            raise ValueError("an image can have 0 to 16 holes, with sides from 0 to 1 of its own")
+
+    def __call__(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """Cut holes; the random numbers are drawn from PyTorch's own generator.
+
+        Args:
+            images: (N, 1, Y, X).
+            masks: (N, 1, Y, X); nothing changes where they are 0, for there a filled square would give itself away.
+
+        Returns:
+            The images with holes; each hole has one value from U(0, 1) (standard intensities).
+        """
+        count, _, height, width = images.shape
+        numbers = torch.randint(self.fewest, self.most + 1, (count,))
+        rows, columns = torch.arange(height), torch.arange(width)
+        filled = images
+        for number in range(self.most):
+            side = min(height, width) * (self.smallest + (self.largest - self.smallest) * torch.rand(count))
+            top, left = torch.rand(count) * (height - side), torch.rand(count) * (width - side)
+            fill = torch.rand(count, 1, 1, 1)
+            tall = (rows >= top[:, None]) & (rows < (top + side)[:, None])
+            wide = (columns >= left[:, None]) & (columns < (left + side)[:, None])
+            square = (tall[:, :, None] & wide[:, None, :] & (number < numbers)[:, None, None])[:, None]
+            filled = torch.where(square.to(images.device) & (masks > 0), fill.to(images), filled)
+        return filled
+
+
+class Normal(NamedTuple):
+    """Independent normal distributions; tensors of one shape, (N, …)."""
+
+    mean: torch.Tensor
+    log_variance: torch.Tensor
+
+    @classmethod
+    def of(cls, both: torch.Tensor) -> Normal:
+        """Of a network's output with means and log variances one after the other along axis 1, in float32."""
+        mean, log_variance = both.float().chunk(2, dim=1)
+        return cls(mean, log_variance.clamp(-LIMIT, LIMIT))
+
+    def at(self, draw: Draw | None) -> torch.Tensor:
+        """A sample μ + σ·ε; the mean if nothing is drawn."""
+        return self.mean if draw is None else self.mean + (0.5 * self.log_variance).exp() * draw(self.mean)
+
+    def log_density(self, values: torch.Tensor) -> torch.Tensor:
+        """log N(values; μ, σ²) = −½·log 2π − ½·log σ² − ½·(values − μ)²/σ², elementwise."""
+        distance = (values - self.mean).square() * (-self.log_variance).exp()
+        return -0.5 * (math.log(2 * math.pi) + self.log_variance + distance)
+
+    def divergence(self, other: Normal) -> torch.Tensor:
+        """KL(self ‖ other) = ½·[log σ₂²/σ₁² + (σ₁² + (μ₁ − μ₂)²)/σ₂² − 1], elementwise."""
+        ratio = self.log_variance - other.log_variance
+        distance = (self.mean - other.mean).square() * (-other.log_variance).exp()
+        return 0.5 * (ratio.exp() + distance - 1 - ratio)
+
+    def divergence_from_standard(self) -> torch.Tensor:
+        """KL(self ‖ N(0, 1)), elementwise."""
+        return 0.5 * (self.log_variance.exp() + self.mean.square() - 1 - self.log_variance)
+
+
+def per_image(values: torch.Tensor) -> torch.Tensor:
+    """Sums over all but the first axis, (N,)."""
+    return values.flatten(1).sum(1)
 
 
 class Terms(NamedTuple):
@@ -152,3 +251,84 @@ class VAE(nn.Module):
             restored = restored if self.context < 1 else self.compare.picture(filled)
         error = ((restored - images).abs() * masks).sum() / masks.sum().clamp_min(1)
         return total, log | {"error": error.detach()}
+
+
+class GMVAE(VAE):
+    """Latents x ← z ← (w, c) with c uniform over C components and w ~ N(0, I) (Dilokthanakul et al. 2016).
+
+    At every place of the latents' grid, which is a single one where they are dense, p(z|w,c) = N(μ_c(w), σ_c²(w)) by
+    1×1 convolutions, and p(c|z,w) is the softmax over c of log N(z; μ_c, σ_c²).
+    As in You et al. 2019 the energy of an image is::
+
+        E(x) = Σ_pixels e(x − x̂) + κ·KL,
+        KL   = Σ_places Σ_c p(c|z,w)·KL(q(z|x) ‖ p(z|w,c))  +  KL(q(w|x) ‖ N(0, I))
+             + Σ_places max(floor, KL(p(c|z,w) ‖ U))
+
+    with the floor λ_c below which a place may prefer a component for free, and κ = β·pixels/latents as in `VAE`.
+
+    Args:
+        size: Slice size (Y, X).
+        channels: Of the backbone's levels.
+        latent: Channels of z.
+        components: C.
+        mixing: Channels of w.
+        floor: λ_c in nats.
+        kl_weight: β.
+        error: e.
+        bottleneck: Spatial (You et al.) or dense latents.
+    """
+
+    def __init__(
+        self,
+        size: Sequence[int],
+        channels: Sequence[int],
+        latent: int,
+        components: int = 6,
+        mixing: int = 1,
+        floor: float = 0.5,
+        kl_weight: float = 0.01,
+        error: Error = "l2",
+        bottleneck: Bottleneck = "spatial",
+    ):
+        super().__init__(size, channels, latent, kl_weight, error, bottleneck)
+        self.places = self.shape[1:] or (1, 1)
+        self.latent, self.components, self.floor = latent, components, floor
+        self.mixing = mixing
+        self.encoder = ConvEncoder(size, channels, 2 * (latent + mixing), bottleneck)
+        self.mixture = nn.Sequential(
+            nn.Conv2d(mixing, HIDDEN, 1), nn.ReLU(), nn.Conv2d(HIDDEN, 2 * components * latent, 1)
+        )
+
+    def posteriors(self, images: torch.Tensor) -> tuple[Normal, ...]:
+        """q(z|x), (N, latent, h, w), and q(w|x), (N, mixing, h, w); h and w are 1 where latents are dense."""
+        both = self.encoder(images).view(len(images), -1, *self.places)
+        return Normal.of(both[:, : 2 * self.latent]), Normal.of(both[:, 2 * self.latent :])
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """What the decoder makes of latents z, (N, latent, h, w); see `VAE.decode`."""
+        return super().decode(latents.view(len(latents), *self.shape))
+
+    def prior(self, w: torch.Tensor) -> Normal:
+        """p(z|w,c) of all components, (N, C, latent, h, w)."""
+        mean, log_precision = self.mixture(w).float().unflatten(1, (2, self.components, self.latent)).unbind(1)
+        return Normal(mean, -log_precision.clamp(-LIMIT, LIMIT))
+
+    def imagined(self, count: int, noise: torch.Generator) -> torch.Tensor:
+        """Pictures of w ~ N(0, I), c uniform at every place and z ~ p(z|w,c), (count, 1, Y, X)."""
+        prior = self.prior(torch.randn(count, self.mixing, *self.places, generator=noise))
+        component = torch.randint(self.components, (count, 1, 1, *self.places), generator=noise)
+        component = component.expand(count, 1, self.latent, *self.places)
+        mean, log_variance = (part.gather(1, component)[:, 0] for part in prior)
+        latents = Normal(mean, log_variance).at(lambda like: torch.randn(like.shape, generator=noise))
+        return self.compare.picture(self.decode(latents))
+
+    def divergence_of(self, posteriors: tuple[Normal, ...], values: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """KL of each image in nats, (N,); see the class."""
+        (z, w), (of_z, of_w) = values, posteriors
+        prior = self.prior(w)
+        log_share = prior.log_density(z[:, None]).sum(2).log_softmax(1)
+        share = log_share.exp()
+        of_z = Normal(of_z.mean[:, None], of_z.log_variance[:, None])
+        from_prior = (share * of_z.divergence(prior).sum(2)).sum(1)
+        preference = (share * (log_share + math.log(self.components))).sum(1).clamp_min(self.floor)
+        return per_image(from_prior + preference) + per_image(of_w.divergence_from_standard())

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from ..errors import InputError
-from ..threshold import Threshold
-from .sequences import frames_of
+from ..scoring.healthy_reference import Threshold
+from .scene.sequences import frames_of
 
 if TYPE_CHECKING:
     from ..detection import Detection
-    from .scene import SceneResult
+    from .scene.nodes import SceneResult
 
 MASK_SOURCE = "MedAD.maskSource"
 SETTINGS = ("device", "seed", "threshold", "smallest_region_ml", "fast")

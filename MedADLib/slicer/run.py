@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import InputError, MedADError, OutputError
-from ..exchange import read_exchange, write_volume
-from ..inputcheck import values_unfit
+from ..preprocessing.input_check import values_unfit
+from ..results.exchange import read_exchange, write_volume
 from ..volume import Volume
-from .images import volume_from_node
-from .masks import mask_from_node
 from .request import MASK_SOURCE, Request
-from .scene import SceneResult, jump_to, show_detection
-from .sequences import frames_of, mark_frame, show_sequence
-from .worker_client import Job, WorkerClient
+from .scene.nodes import SceneResult
+from .scene.sequences import frames_of, mark_frame, show_sequence
+from .scene.show import jump_to, show_detection
+from .scene.volumes import mask_from_node, volume_from_node
+from .worker.client import Job, WorkerClient
 
 if TYPE_CHECKING:
     from ..detection import Detection
-    from .sequences import Frames
+    from .scene.sequences import Frames
 
 REMOVED = "The scan was removed from the scene, so the run was stopped."
 

@@ -13,13 +13,12 @@ import slicer
 
 from ..detection import Detection
 from ..errors import MedADError
-from ..exchange import read_volume, write_exchange
-from ..reference import HealthyReference
-from ..regions import find_regions
-from ..threshold import Threshold
+from ..results.exchange import read_volume, write_exchange
+from ..scoring.healthy_reference import HealthyReference, Threshold
+from ..scoring.regions import find_regions
 from ..volume import Volume
-from .images import image_from_array, matrix_from_array
-from .worker_client import Job, JobListener
+from .scene.volumes import image_from_array, matrix_from_array
+from .worker.client import Job, JobListener
 
 HEIGHT = 5.0
 THRESHOLD = 3.0

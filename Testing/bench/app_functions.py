@@ -181,9 +181,9 @@ class Functions:
         return True
 
     def loadVolume(self, filename, properties=None):
-        from MedADLib.volume import Volume
+        from MedADLib.io.reading import read_image
 
-        node = self._bench.load_volume(Volume.read(Path(filename)))
+        node = self._bench.load_volume(read_image(Path(filename)))
         if properties and properties.get("name"):
             node.SetName(properties["name"])
         return node

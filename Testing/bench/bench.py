@@ -13,7 +13,7 @@ import slicer
 from PySide6 import QtCore, QtWidgets
 from shiboken6 import Shiboken
 
-from MedADLib.slicer.standalone import StandaloneScene
+from MedADLib.slicer.headless.scene import StandaloneScene
 
 from . import appearance, dialogs, driver, errors, signals
 from .boot import Layers

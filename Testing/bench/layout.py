@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from MedADLib.slicer.standalone import StandaloneScene
+from MedADLib.slicer.headless.scene import StandaloneScene
 
 SLICES = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 VIEW_SIZE = (560, 498)

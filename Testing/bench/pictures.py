@@ -9,8 +9,8 @@ import numpy as np
 import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from MedADLib.slicer.offscreen import SliceView, SpaceView
-from MedADLib.slicer.standalone import StandaloneScene
+from MedADLib.slicer.headless.scene import StandaloneScene
+from MedADLib.slicer.headless.views import SliceView, SpaceView
 
 GAP = 4
 GAP_GREY = 60

@@ -1,0 +1,197 @@
+"""Tables, pictures and a page of what ``medad benchmark`` measured."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ..detection import versions
+from .micro import Agreement, Product, VolumeRace
+from .samplers import PUBLISHED_SAMPLES, Race
+from .scaling import FEW, Growth
+from .whole_runs import WholeRun
+
+RACE_COLUMNS = ("slices", "way", "codes_drawn", "seconds_a_slice", "least", "most", "runs", "times_engine", "measured")
+RUN_COLUMNS = ("way", "model", "seconds", "least", "most", "runs", "peak_mb", "parts")
+DEVICE_COLUMNS = ("device", "seconds", "least", "most", "cpu_seconds", "largest_difference", "mean_difference",
+                  "sample_score_differs", "agrees")  # fmt: skip
+PRODUCT_COLUMNS = ("tokens", "from", "to", "linear_ms", "convolution_ms", "times_linear")
+VOLUME_COLUMNS = ("codes", "drawn", "samples", "way", "seconds", "least", "most", "runs", "times_segment")
+GROWTH_COLUMNS = ("what", "value", "part", "seconds", "least", "most", "runs", "codes_drawn")
+# Of the axis of seconds.
+TICKS = [digit * 10.0**power for power in range(-3, 4) for digit in (1, 2, 5)]
+NOTES = {
+    "volumes.tsv": "Of a prior with weights at random, and codes drawn all over the volume.",
+    "products.tsv": "Milliseconds of the fastest of 30 runs.",
+}
+TITLES = {
+    "slices": f"networks, S = {PUBLISHED_SAMPLES}",
+    "samples": f"networks, {FEW} slices",
+    "λ": f"networks, {FEW} slices, S = {PUBLISHED_SAMPLES}",
+    "threads": f"networks, {FEW} slices, S = {PUBLISHED_SAMPLES}",
+    "voxels along a side": "a whole detection, the model's own S",
+}
+
+
+@dataclass
+class Measured:
+    """Everything that was measured, as far as it was.
+
+    Attributes:
+        scan: What it was measured on; empty if no scan was needed.
+        model: Whose weights.
+        race: Samplers.
+        volumes: Samplers on the codes of a volume.
+        runs: Whole detections.
+        growth: Curves.
+        device: A GPU against the CPU.
+        products: The prior's layers in two forms.
+    """
+
+    scan: str
+    model: str
+    race: list[Race] = field(default_factory=list)
+    volumes: list[VolumeRace] = field(default_factory=list)
+    runs: list[WholeRun] = field(default_factory=list)
+    growth: list[Growth] = field(default_factory=list)
+    device: list[Agreement] = field(default_factory=list)
+    products: list[Product] = field(default_factory=list)
+
+
+def machine() -> str:
+    """Processor, cores, system and versions, for people."""
+    from ..runtime.threads import physical_cores
+
+    found = versions()
+    processor = _processor() or platform.machine()
+    shown = ", ".join(f"{name} {found[name]}" for name in ("medad", "python", "torch", "numpy", "SimpleITK"))
+    return f"{processor}, {physical_cores()} cores, {platform.system()}; {shown}"
+
+
+def write_report(measured: Measured, folder: Path) -> list[Path]:
+    """Write a table of each kind, ``scaling.png``, and ``report.md`` with all of them.
+
+    Args:
+        measured: What there is; a table of nothing is not written.
+        folder: Where to; made if it is missing.
+
+    Returns:
+        The files written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {
+        "samplers.tsv": (RACE_COLUMNS, [race_row(row) for row in measured.race]),
+        "volumes.tsv": (VOLUME_COLUMNS, [volume_row(row) for row in measured.volumes]),
+        "runs.tsv": (RUN_COLUMNS, [run_row(row) for row in measured.runs]),
+        "scaling.tsv": (GROWTH_COLUMNS, [growth_row(row) for row in measured.growth]),
+        "products.tsv": (PRODUCT_COLUMNS, [product_row(row) for row in measured.products]),
+        "devices.tsv": (DEVICE_COLUMNS, [device_row(row) for row in measured.device]),
+    }
+    written = []
+    for name, (columns, rows) in tables.items():
+        if rows:
+            with open(folder / name, "w", newline="", encoding="utf-8") as file:
+                csv.writer(file, delimiter="\t", lineterminator="\n").writerows([columns, *rows])
+            written.append(folder / name)
+    if measured.growth:
+        draw_growth(measured.growth, folder / "scaling.png")
+        written.append(folder / "scaling.png")
+    where = f"on {measured.scan}, " if measured.scan else ""
+    lines = [f"Measured {where}with {measured.model}, on {machine()}.", ""]
+    for name, (columns, rows) in tables.items():
+        if rows:
+            lines += [f"**{name}** {NOTES.get(name, '')}".rstrip(), "", *markdown(columns, rows), ""]
+    (folder / "report.md").write_text("\n".join(lines), encoding="utf-8")
+    return [*written, folder / "report.md"]
+
+
+def race_row(row: Race) -> tuple:
+    """A line of ``samplers.tsv``."""
+    s = row.seconds
+    numbers = (f"{row.codes:.1f}", f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", s.runs, f"{row.ratio:.3g}")
+    return (row.slices, row.way, *numbers, row.share)
+
+
+def volume_row(row: VolumeRace) -> tuple:
+    """A line of ``volumes.tsv``."""
+    s = row.seconds
+    numbers = (f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", s.runs, f"{row.ratio:.3g}")
+    return (row.length, row.drawn, row.samples, row.way, *numbers)
+
+
+def run_row(row: WholeRun) -> tuple:
+    """A line of ``runs.tsv``."""
+    s, parts = row.seconds, ", ".join(f"{name} {value:.2f}" for name, value in row.parts.items())
+    numbers = (f"{s.median:.2f}", f"{s.least:.2f}", f"{s.most:.2f}", s.runs, round(row.peak_bytes / 1e6))
+    return (row.way, row.model, *numbers, parts)
+
+
+def growth_row(row: Growth) -> tuple:
+    """A line of ``scaling.tsv``."""
+    s = row.seconds
+    seconds = (f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", s.runs)
+    return (row.what, f"{row.value:.4g}", row.part, *seconds, f"{row.codes:.1f}")
+
+
+def product_row(row: Product) -> tuple:
+    """A line of ``products.tsv``."""
+    return (row.rows, *row.wide, *(f"{1e3 * s.least:.3g}" for s in (row.linear, row.convolution)), f"{row.ratio:.2f}")
+
+
+def device_row(row: Agreement) -> tuple:
+    """A line of ``devices.tsv``."""
+    s, apart = row.seconds, (row.largest, row.mean, row.sample)
+    seconds = (f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", f"{row.cpu.median:.4g}")
+    return (row.device, *seconds, *(f"{value:.2g}" for value in apart), "yes" if row.close else "NO")
+
+
+def markdown(columns: Sequence[str], rows: Sequence[tuple]) -> list[str]:
+    """A table for people."""
+    head = [name.replace("_", " ") for name in columns]
+    return [f"| {' | '.join(str(cell) for cell in row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+def draw_growth(rows: Sequence[Growth], path: Path) -> None:
+    """One log-log plot of seconds for each thing that was varied, a line for each part."""
+    names = list(dict.fromkeys(row.what for row in rows))
+    figure = Figure(figsize=(4 * len(names), 3.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    for number, name in enumerate(names):
+        axes = figure.add_subplot(1, len(names), number + 1)
+        for part in dict.fromkeys(row.part for row in rows if row.what == name):
+            points = sorted((row.value, row.seconds) for row in rows if (row.what, row.part) == (name, part))
+            values, seconds = zip(*points)
+            wide = 2.5 if part == "all" else 1.2
+            axes.plot(values, [s.median for s in seconds], marker="o", label=part, linewidth=wide)
+            axes.fill_between(values, [s.least for s in seconds], [s.most for s in seconds], alpha=0.25, linewidth=0)
+        axes.set(xscale="log", yscale="log", xlabel=name, ylabel="seconds" if number == 0 else "")
+        axes.set_title(TITLES.get(name, ""), fontsize=9)
+        _label(axes.xaxis, sorted({row.value for row in rows if row.what == name}))
+        low, high = axes.get_ylim()
+        _label(axes.yaxis, [tick for tick in TICKS if low <= tick <= high])
+        axes.grid(alpha=0.3)
+        if number == 0:
+            axes.legend(fontsize=8)
+    figure.savefig(path, dpi=100)
+
+
+def _label(axis: Axis, ticks: Sequence[float]) -> None:
+    axis.set_ticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    axis.set_ticks([], minor=True)
+
+
+def _processor() -> str:
+    """The processor's name, where the system tells it."""
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+        return names[0] if names else ""
+    return platform.processor()

@@ -1,0 +1,290 @@
+"""Compare the samplers of the restoration engine with each other and with other algorithms.
+
+Other ways to draw codes from the same prior, to be compared with; they are as fast as their algorithm allows.
+
+The samplers of the restoration engine against each other and against other people's algorithms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from ..methods.latent_restoration import LatentRestoration
+from ..methods.sampling.draws import gumbel
+from ..methods.sampling.resample import Sampler, resample_codes, sampler_for
+from ..methods.slicewise import examined_slices, slice_batch
+from ..networks.code_prior import Cache, CodePrior, likelihood_of
+from ..runtime.progress import Progress
+from .timing import Seconds, cores, timed
+
+TOGETHER = 8
+# Restorations S of the paper.
+PUBLISHED_SAMPLES = 15
+SEED = 0
+# Of the places that a plain re-evaluation looks at; each takes as long as any other.
+PLACES = 10
+SMALLEST_LESION = 20
+DYNAMIC, WHOLE_GRID = "segment, dynamic mask", "whole grid at every place"
+# The published code judges every code again after those before it, so it is compared with our sampler that does so too.
+LIKE = {WHOLE_GRID: DYNAMIC}
+
+
+class MonaiTransformer(torch.nn.Module):
+    """Our prior as the transformer that MONAI's `VQVAETransformerInferer` samples from.
+
+    MONAI's sequences begin with a token of their own, and its logits have a column for it. Attention is our prior's,
+    which is faster than that of MONAI's transformer.
+
+    Args:
+        prior: Of slices.
+        positions: Slice coordinate of each row, (N,).
+    """
+
+    def __init__(self, prior: CodePrior, positions: torch.Tensor):
+        super().__init__()
+        self.prior, self.positions, self.max_seq_len = prior, positions, prior.length
+
+    def forward(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits (N, L, K + 1) of the codes after each token x, int64 (N, L); the first is the start."""
+        codes = torch.cat([x[:, 1:], x.new_zeros(len(x), 1)], dim=1)
+        logits = self.prior(codes, self.positions)
+        return torch.cat([logits, torch.full_like(logits[..., :1], -torch.inf)], dim=-1)
+
+
+def monai_samples(prior: CodePrior, position: torch.Tensor, grid: tuple[int, int], samples: int) -> torch.Tensor:
+    """Slices sampled by MONAI's loop: every code of each, in H·W forward passes over a growing prefix.
+
+    It cannot start from a slice's own codes, or keep some of them.
+
+    Args:
+        prior: Of slices.
+        position: Slice coordinate, (1,).
+        grid: Codes (h, w) of a slice.
+        samples: How many.
+
+    Returns:
+        int64 (samples, h, w).
+    """
+    from monai.inferers import VQVAETransformerInferer
+    from monai.utils import Ordering
+
+    vqvae = SimpleNamespace(num_embeddings=prior.codes, decode_samples=lambda codes: codes)
+    ordering = Ordering("raster_scan", 2, (1, *grid))
+    start = torch.full((samples, 1), prior.codes, device=position.device)
+    transformer = MonaiTransformer(prior, position.expand(samples))
+    return VQVAETransformerInferer().sample(grid, start, vqvae, transformer, ordering, verbose=False)
+
+
+def reevaluated(
+    prior: CodePrior,
+    codes: torch.Tensor,
+    position: torch.Tensor,
+    limit: float,
+    samples: int,
+    noise_key: tuple[int, int],
+    places: range | None = None,
+) -> torch.Tensor:
+    """Restorations as the published restoration code makes them: the whole grid again at each of its places.
+
+    At every place all samples go through the prior as a whole; a code that is less likely than the limit given the
+    restored codes before it is drawn anew.
+
+    Args:
+        prior: Of slices.
+        codes: Of the slice, int64 (length,).
+        position: Slice coordinate, (1,).
+        limit: λ in nats.
+        samples: S.
+        noise_key: Seed and slice number.
+        places: Only these; every one takes as long. None takes all.
+
+    Returns:
+        int64 (S, length).
+    """
+    restored = codes.repeat(samples, 1)
+    for place in places or range(len(codes)):
+        logits = prior(restored, position.expand(samples))[:, place]
+        unlikely = likelihood_of(logits, restored[:, place]) > limit
+        drawn = (logits.float() + gumbel(noise_key, place, samples, prior.codes).to(logits.device)).argmax(dim=1)
+        restored[:, place] = torch.where(unlikely, drawn, restored[:, place])
+    return restored
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Slices of a scan in the code space, with what the prior says of them.
+
+    Attributes:
+        numbers: Which slices.
+        codes: int64 (n, length).
+        positions: Slice coordinates, (n,).
+        logits: (n, length, K).
+        cache: Keys and values of the likelihood pass.
+        unlikely: Codes to draw anew, bool (n, length).
+    """
+
+    numbers: list[int]
+    codes: torch.Tensor
+    positions: torch.Tensor
+    logits: torch.Tensor
+    cache: Cache
+    unlikely: torch.Tensor
+
+    @property
+    def drawn(self) -> float:
+        """Codes drawn anew in a slice, on average."""
+        return float(self.unlikely.float().sum(1).mean())
+
+
+@dataclass(frozen=True)
+class Race:
+    """One way to draw the codes of some slices.
+
+    Attributes:
+        slices: "lesion" or "normal".
+        way: Which sampler, or whose algorithm.
+        codes: Codes that the static mask draws anew in a slice, on average.
+        seconds: Of a slice with all its samples.
+        ratio: How many times as long as our engine, see `LIKE`.
+        share: The part of the work that was measured; the rest takes as long.
+    """
+
+    slices: str
+    way: str
+    codes: float
+    seconds: Seconds
+    ratio: float
+    share: str
+
+
+def as_published(method: LatentRestoration, **settings) -> LatentRestoration:
+    """The method with as many restorations as the paper has, and with other settings."""
+    parameters = replace(method.parameters, **{"samples": PUBLISHED_SAMPLES} | settings)
+    return type(method)(parameters, method.vqvae, method.prior)
+
+
+def coded(method: LatentRestoration, image: np.ndarray, numbers: np.ndarray, device: str = "cpu") -> Coded:
+    """Encode slices of a prepared scan (Z, Y, X) and have the prior judge them."""
+    method.vqvae.to(device)
+    method.prior.to(device)
+    batch, positions = slice_batch(image, numbers, device)
+    codes = method.vqvae.encode(batch, positions).flatten(1)
+    logits, cache = method.prior.fill(codes, positions)
+    unlikely = likelihood_of(logits, codes) > method.parameters.restoration_nll
+    return Coded(numbers.tolist(), codes, positions, logits, cache, unlikely)
+
+
+def drawn_by(method: LatentRestoration, slices: Coded, sampler: Sampler, dynamic: bool = False) -> torch.Tensor:
+    """Restorations (n·S, length) of slices by one of our samplers."""
+    p = method.parameters
+    places = torch.ones_like(slices.unlikely) if dynamic else slices.unlikely
+    limit = p.restoration_nll if dynamic else None
+    return resample_codes(
+        method.prior, slices.codes, slices.positions, places, slices.logits, slices.cache, p.samples,
+        (SEED, slices.numbers), limit=limit, sampler=sampler,
+    )  # fmt: skip
+
+
+def race(
+    method: LatentRestoration,
+    image: np.ndarray,
+    mask: np.ndarray,
+    lesion: np.ndarray,
+    runs: int,
+    monai: bool = True,
+    progress: Progress | None = None,
+    device: str = "cpu",
+) -> list[Race]:
+    """Time every way on slices with lesion and on slices without; on a CPU with one core, as in a restoration.
+
+    Args:
+        method: Trained; its own number of restorations is drawn.
+        image: A prepared scan, (Z, Y, X).
+        mask: Its brain.
+        lesion: Its lesion.
+        runs: How often; of another algorithm where it takes long, a part of the work as often.
+        monai: Whether MONAI's loop takes part.
+        progress: Told before each.
+        device: Where.
+
+    Returns:
+        One row for each kind of slices and way; ratios are of medians, in the same process.
+
+    Raises:
+        AssertionError: If two samplers draw different codes.
+    """
+    progress, rows = progress or Progress(), []
+    used, sizes = examined_slices(mask), lesion.reshape(len(lesion), -1).sum(axis=1)
+    kinds = {"lesion": used[sizes[used] >= SMALLEST_LESION], "normal": used[sizes[used] == 0]}
+    kinds = {name: spread(numbers, TOGETHER) for name, numbers in kinds.items() if len(numbers)}
+    with torch.inference_mode(), cores(1):
+        by_monai = cache(lambda: _by_monai(method, runs, device))
+        for number, (name, numbers) in enumerate(kinds.items()):
+            slices = coded(method, image, numbers, device)
+            ways = _ways(method, slices, runs, by_monai if monai else None, device)
+            for step, (way, (measure, share)) in enumerate(ways.items()):
+                progress.update((number + step / len(ways)) / len(kinds), f"{name} slices, {way}")
+                rows.append(Race(name, way, slices.drawn, measure(), 0.0, share))
+    taken = {(row.slices, row.way): row.seconds.median for row in rows}
+    engine = sampler_for("auto", device)
+    return [
+        replace(row, ratio=row.seconds.median / max(taken[row.slices, LIKE.get(row.way, engine)], 1e-9)) for row in rows
+    ]
+
+
+def spread(numbers: np.ndarray, count: int) -> np.ndarray:
+    """At most so many of the numbers, evenly from the first to the last."""
+    return numbers[np.unique(np.linspace(0, len(numbers) - 1, min(count, len(numbers))).round().astype(int))]
+
+
+def _ways(
+    method: LatentRestoration, slices: Coded, runs: int, monai: Callable[[], Seconds] | None, device: str
+) -> dict[str, tuple[Callable[[], Seconds], str]]:
+    """What each way is called, how it is measured per slice, and which part of the work that takes."""
+    p, count, reference = method.parameters, len(slices.numbers), None
+
+    def own(sampler: Sampler, dynamic: bool = False) -> Callable[[], Seconds]:
+        def measure() -> Seconds:
+            nonlocal reference
+            found = []
+            seconds = timed(lambda: found.append(drawn_by(method, slices, sampler, dynamic)), runs, device)
+            if not dynamic:
+                reference = found[0] if reference is None else reference
+                assert torch.equal(found[0], reference), f"{sampler} draws other codes"
+            return seconds.times(1 / count)
+
+        return measure
+
+    middle = count // 2
+    codes, position = slices.codes[middle], slices.positions[middle : middle + 1]
+    length = len(codes)
+    places = range(length // (2 * PLACES), length, max(length // PLACES, 1))
+    key = (SEED, slices.numbers[middle])
+
+    def plain() -> Seconds:
+        again = lambda: reevaluated(method.prior, codes, position, p.restoration_nll, p.samples, key, places)  # noqa: E731
+        return timed(again, runs, device).times(length / len(places))
+
+    everything = f"{count} slices"
+    ways = {
+        "segment": (own("segment"), everything),
+        "jacobi": (own("jacobi"), everything),
+        "sequential with cache": (own("sequential"), everything),
+        DYNAMIC: (own("segment", dynamic=True), everything),
+        WHOLE_GRID: (plain, f"{len(places)} of {length} places of 1 slice"),
+    }
+    if monai is not None:
+        ways["MONAI's sampling"] = (monai, "1 slice; each takes as long")
+    return ways
+
+
+def _by_monai(method: LatentRestoration, runs: int, device: str) -> Seconds:
+    """Of a slice; MONAI's loop draws whole slices, whatever is in the scan."""
+    p, position = method.parameters, torch.zeros(1, device=device)
+    return timed(lambda: monai_samples(method.prior, position, p.grid, p.samples), runs, device)

@@ -1,0 +1,192 @@
+"""``medad calibrate``: a model's numbers measured anew, on healthy scans of one's own or with other settings."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import logging
+import re
+import tempfile
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..modelfile.manifest import NAME, VERSION
+from ..runtime.atomic_files import place_for_model
+from ..scoring.healthy_reference import Threshold
+from ..training.config import settings_of
+
+if TYPE_CHECKING:
+    from ..methods.base import Method
+    from ..modelfile.model import Model
+    from ..preprocessing.brain_space import Prepared
+    from ..runtime.progress import Progress
+    from ..scoring.restoration import Restoration
+
+log = logging.getLogger(__name__)
+
+# Scans from which on a p-value can be below 0.05.
+ADVISED = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``medad calibrate``."""
+    parser.add_argument("model", help="model name or file; its networks stay as they are")
+    parser.add_argument("--healthy", type=Path, required=True, metavar="DIR", help="folder of healthy scans, "
+                        f"{ADVISED} or more if there are; those of the model's training are passed over")  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.medad", help="the new model file")
+    parser.add_argument("--only", metavar="PATTERN", help="pattern of the file names to take")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out scans that cannot be used, and copies")
+    parser.add_argument("--mixed", action="store_true", help="go on although the scans seem to be of different kinds")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the method that "
+                        "changes no network, such as samples=5; may be repeated")  # fmt: skip
+    parser.add_argument("--threshold", help="the model's own threshold, such as 1ml; else as before")
+    parser.add_argument("--minimum-mm", type=float, metavar="MM", help="box of the minimum pooling; else as before")
+    parser.add_argument("--average-mm", type=float, metavar="MM", help="box of the average pooling; else as before")
+    parser.add_argument("--description", help="one line on what the model is for; else as before")
+    parser.add_argument("--model-version", metavar="X.Y.Z", help="version of the new model; else as before")
+    parser.add_argument("--data-note", default="", help="source and licence of the scans, for the model card")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
+
+
+def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
+    """Restore the healthy scans, calibrate on them and write the model.
+
+    Args:
+        args: What `add_arguments` declares.
+        progress: Told throughout; may cancel.
+
+    Returns:
+        0.
+
+    Raises:
+        MedADError: If scans, settings or the place of the model cannot be used.
+    """
+    from ..methods.base import faster_form
+    from ..modelfile.card import model_card
+    from ..modelfile.disclosure import CALIBRATED_ON
+    from ..modelfile.model import load_model, save_model
+    from ..runtime.device import resolve
+    from ..runtime.progress import Progress
+    from ..scoring.calibration import calibrate, fewest
+    from ..training.data import brought
+
+    progress = progress or Progress()
+    if args.output.suffix != ".medad" or not re.fullmatch(NAME, args.output.stem, re.ASCII):
+        raise InputError(f"{args.output} cannot be a model's name", "For example -o brain-t1-here.medad.")
+    # A device that is not there is refused before any scan is read.
+    resolve(args.device)
+    model = (args.load_model or load_model)(args.model)
+    threshold = Threshold.parse(args.threshold) if args.threshold else model.calibration.reference.threshold
+    try:
+        pooling = model.calibration.pooling.replaced(args.minimum_mm, args.average_mm)
+    except ValueError as error:
+        raise InputError(str(error), "Correct --minimum-mm or --average-mm.") from error
+    if args.model_version and not re.fullmatch(VERSION, args.model_version, re.ASCII):
+        raise InputError(f"{args.model_version!a:.80} is no version of a model", "For example --model-version 1.2.0.")
+    if args.seed < 0:
+        raise InputError(f"the seed is {args.seed}", "Give 0 or more.")
+    method = with_settings(model.method, settings_of(args.set))
+    with place_for_model(args.output):
+        scans = _usable(args, model, fewest(model.template.symmetric), progress)
+        if len(scans) < ADVISED:
+            least = 1 / (len(scans) + 1)
+            log.warning("with %d healthy scans no p-value can be below %.2g; add more", len(scans), least)
+        progress.stage("calibration", 0.1, 0.98)
+        healthy, fast, quick = [], [], faster_form(method)
+        for number, (name, source) in enumerate(scans.items()):
+            progress.update(number / len(scans), f"examining {name}, {number + 1} of {len(scans)}")
+            scan = brought(source, model.template)
+            healthy.append((scan, _restored(method, scan, args)))
+            if quick is not None:
+                fast.append(_restored(quick, scan, args))
+        calibration = calibrate(healthy, pooling, threshold, fast or None)
+        progress.stage("writing", 0.98, 1.0)
+        found = replace(
+            model,
+            name=args.output.stem,
+            version=args.model_version or model.version,
+            created=datetime.date.today().isoformat(),
+            description=args.description or model.description,
+            method=method,
+            calibration=calibration,
+            training=dict(model.training)
+            | {CALIBRATED_ON: {"data": args.data_note or args.healthy.name, "scans": list(scans)}},
+        )
+        save_model(replace(found, card=model_card(found)), args.output)
+    progress.finish()
+    if not args.quiet:
+        was, now = (c.reference.value_of(threshold) for c in (model.calibration, calibration))
+        found = f"{threshold} is {now:.2f} healthy spreads (was {was:.2f})"
+        print(f"{args.output}: calibrated on {len(scans)} scans; {found}")
+    return 0
+
+
+def _restored(method: Method, scan: Prepared, args: argparse.Namespace) -> Restoration:
+    from ..runtime.device import run_on
+
+    found, _, notes = run_on(
+        args.device, lambda device: method.restore(scan.image, scan.mask, seed=args.seed, device=device)
+    )
+    for note in notes:
+        log.warning("%s", note)
+    return found
+
+
+def with_settings(method: Method, wishes: dict[str, object]) -> Method:
+    """A method with other settings and the same networks.
+
+    Args:
+        method: As it was trained.
+        wishes: Value by name, as JSON has them.
+
+    Raises:
+        InputError: If a setting is unknown, of the wrong type, refused, or not the method's to change afterwards.
+    """
+    from ..methods.settings import with_wishes
+
+    if not wishes:
+        return method
+    free = getattr(type(method), "adjustable", ())
+    if fixed := [name for name in wishes if name not in free]:
+        problem = f"{fixed[0]!a:.80} of the {type(method).name} model cannot be changed without another training"
+        remedy = f"What can be changed: {', '.join(free) or 'nothing'}. Else train a model: medad train."
+        raise InputError(problem, remedy)
+    try:
+        parameters = with_wishes(method.parameters, wishes, refused=())
+    except InputError as error:
+        raise InputError(error.problem, "Correct it after --set.") from error
+    return type(method).from_tensors(parameters, method.tensors())
+
+
+def _usable(args: argparse.Namespace, model: Model, needed: int, progress: Progress) -> dict:
+    """The scans of the folder that can be used and that the model has not been trained, validated or judged on."""
+    from ..dataset.checks import check_scans
+    from ..dataset.discovery import find_scans
+    from ..training.reference_model import check_kind, kept_split
+
+    scans = find_scans(args.healthy, args.only, skip_bad=args.skip_bad)
+    try:
+        check_kind(model, scans.values(), None, "auto")
+    except InputError as error:
+        raise InputError(error.problem, "Give healthy scans of the kind that the model knows.") from error
+    split = None
+    with suppress(InputError):
+        split = kept_split(model)
+    other = set() if split is None else {*split.train, *split.validation, *split.benchmark}
+    scans = _without(scans, other, model.name)
+    progress.stage("checking scans", 0.0, 0.1)
+    with tempfile.TemporaryDirectory(prefix="MedAD-") as folder:
+        record, kind = Path(folder) / "checks.json", model.template.kind
+        return check_scans(scans, record, args.skip_bad, args.mixed, progress, kind, needed)
+
+
+def _without(scans: dict, other: Collection[str], name: str) -> dict:
+    left = {key: source for key, source in scans.items() if key not in other}
+    if passed := len(scans) - len(left):
+        log.warning("%d scans are passed over: %s was trained or is judged on scans of these names", passed, name)
+    return left

@@ -1,0 +1,151 @@
+"""What the command line says: to a person on the console, or to a program as one JSON object a line."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+import warnings
+from contextlib import ExitStack, redirect_stdout
+from typing import Any, TextIO
+
+SECONDS_BETWEEN_REPORTS = 0.1
+# In a log file, where no line can be drawn over.
+SECONDS_BETWEEN_LINES = 60.0
+
+
+class Console:
+    """Progress, warnings, errors and results of one command; used as a context manager.
+
+    Args:
+        json_log: Write events to stdout, one JSON object a line, and nothing else.
+        quiet: Say nothing but warnings and errors.
+        debug: Keep the warnings of other libraries.
+    """
+
+    def __init__(self, json_log: bool = False, quiet: bool = False, debug: bool = False):
+        self.warnings: list[str] = []
+        self.window = (0.0, 1.0)
+        self._json_log, self._quiet, self._debug = json_log, quiet, debug
+        self._events: TextIO | None = None
+        self._bar = not (quiet or json_log) and sys.stderr.isatty()
+        self._drawn = False
+        self._line_at = float("inf") if quiet or json_log else time.monotonic() + SECONDS_BETWEEN_LINES
+        self._last = ("", 0.0)
+
+    def __enter__(self) -> Console:
+        self._stack = ExitStack()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A file name may hold what the terminal cannot show; that is no reason to fail.
+                stream.reconfigure(errors="backslashreplace")
+        if self._json_log:
+            self._events = self._private_stdout()
+        if not self._debug:
+            self._stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+        handler = _Listener(self)
+        logger = logging.getLogger("MedADLib")
+        logger.addHandler(handler)
+        propagate, logger.propagate = logger.propagate, False
+        self._stack.callback(setattr, logger, "propagate", propagate)
+        self._stack.callback(logger.removeHandler, handler)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clear()
+        self._stack.close()
+
+    def progress(self, stage: str, fraction: float, message: str) -> None:
+        """A step of the work; `fraction` is of the present `window` of the whole."""
+        start, stop = self.window
+        fraction = start + (stop - start) * fraction
+        now = time.monotonic()
+        if self._last[0] == stage and now - self._last[1] < SECONDS_BETWEEN_REPORTS:
+            return
+        self._last = (stage, now)
+        self._emit("progress", stage=stage, fraction=round(fraction, 4), message=message)
+        text = f"{100 * fraction:3.0f} %  {stage}{': ' * bool(message)}{message}"
+        if not self._bar and now >= self._line_at:
+            self._line_at = now + SECONDS_BETWEEN_LINES
+            print(text, file=sys.stderr, flush=True)
+        if self._bar:
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r{text[:width]:<{width}}")
+            sys.stderr.flush()
+            self._drawn = True
+
+    def warning(self, message: str) -> None:
+        """Something the reader must know; repeated ones are said once."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+            self._emit("warning", message=message)
+            self._print(f"medad: warning: {message}", sys.stderr)
+
+    def error(self, kind: str, message: str) -> None:
+        """Why the command failed, in one line."""
+        message = " ".join(message.split())
+        self._emit("error", kind=kind, message=message)
+        self._print(f"medad: {message}" if kind == "Cancelled" else f"medad: error: {message}", sys.stderr)
+
+    def result(self, lines: list[str], **facts: Any) -> None:
+        """What came out: lines for a person, facts for a program."""
+        self.tell_programs(**facts)
+        if not self._json_log and not self._quiet:
+            self._print("\n".join(lines), sys.stdout)
+
+    def tell_programs(self, **facts: Any) -> None:
+        """What came out, where people know it already."""
+        self._emit("result", **facts)
+
+    def _emit(self, event: str, **fields: Any) -> None:
+        if self._events is not None:
+            from ..runtime.strict_json import plain
+
+            self._events.write(json.dumps({"event": event, **plain(fields)}, allow_nan=False) + "\n")
+            self._events.flush()
+
+    def _print(self, text: str, stream: TextIO) -> None:
+        self._clear()
+        print(text, file=stream, flush=True)
+
+    def _clear(self) -> None:
+        if self._drawn:
+            sys.stderr.write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
+            sys.stderr.flush()
+            self._drawn = False
+
+    def _private_stdout(self) -> TextIO:
+        """Stdout for events alone: what Python or a C library prints goes to stderr meanwhile."""
+        stdout = sys.stdout
+        stdout.flush()
+        self._stack.enter_context(redirect_stdout(sys.stderr))
+        try:
+            number = stdout.fileno()
+            saved = os.dup(number)
+            os.dup2(sys.stderr.fileno(), number)
+        except (OSError, io.UnsupportedOperation):
+            return stdout
+        events = os.fdopen(saved, "w", encoding="ascii")
+
+        def restore() -> None:
+            os.dup2(events.fileno(), number)
+            events.close()
+
+        self._stack.callback(restore)
+        return events
+
+
+class _Listener(logging.Handler):
+    """Passes the library's log on to the console."""
+
+    def __init__(self, console: Console):
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.warning(record.getMessage())

@@ -1,0 +1,135 @@
+"""The main job from beginning to end: a scan with a known lesion, or your own scan, into files and a scene."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ..benchmark.standard_scan import mni152_brain
+from ..detection import Detection, Settings, detect
+from ..errors import MedADError
+from ..evaluation.simulation.insertion import LesionSpec, SimulatedLesion, insert_lesion
+from ..io.reading import read_image
+from ..modelfile.model import load_model
+from ..results.text import count_of_regions, location, place, top_regions, verdict
+from ..results.writing import write_detection
+from ..runtime.atomic_files import writable_folder
+from ..runtime.progress import Progress
+from ..scoring.metrics import dice
+from ..volume import Volume, stem
+
+LESION = LesionSpec("tumour", "strong", radius_mm=12.0)
+SEED = 4
+SCENE = "demo"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the demo.
+
+    Args:
+        argv: Command line; None takes the process's.
+
+    Returns:
+        Exit status: 0 done, 1 failed, 130 cancelled.
+    """
+    parser = argparse.ArgumentParser(prog="python -m MedADLib.cli.demo", description=__doc__)
+    parser.add_argument("input", nargs="?", type=Path, help="your scan; else the MNI152 brain with a simulated lesion")
+    parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for the results (default demo)")
+    parser.add_argument("--model", default="brain-t1", help="model name or file (default brain-t1)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
+    args = parser.parse_args(argv)
+    try:
+        with writable_folder(args.output):
+            _run(args)
+    except MedADError as error:
+        print(f"medad: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("medad: cancelled", file=sys.stderr)
+        return 130
+    return 0
+
+
+def demo_scan(template: Volume) -> SimulatedLesion:
+    """The demo's scan: one lesion of known place and extent in the MNI152 brain.
+
+    Args:
+        template: The MNI152 T1 brain.
+    """
+    return insert_lesion(template, template.array > 0.05, LESION, SEED)
+
+
+def _run(args: argparse.Namespace) -> None:
+    if args.input is None:
+        lesion = demo_scan(mni152_brain())
+        scan, truth, name, source = lesion.volume, lesion.mask, "mni152", None
+    else:
+        scan, truth, name, source = read_image(args.input), None, stem(args.input), args.input
+    progress = Progress(_show)
+    detection = detect(scan, load_model(args.model), Settings(device=args.device), progress)
+    print(file=sys.stderr)
+    files = write_detection(detection, args.output, name, name != SCENE, source)
+    files += _scene(detection, args.output)
+    if truth is not None:
+        for volume, file in ((scan, f"{name}.nii.gz"), (truth, f"{name}_lesion.nii.gz")):
+            volume.write(args.output / file)
+            files.append(args.output / file)
+        _judge(detection, truth)
+    print(verdict(detection))
+    print(count_of_regions(detection))
+    for line in top_regions(detection):
+        print(f"  {line}")
+    for warning in detection.warnings:
+        print(f"warning: {warning}")
+    print("seconds: " + ", ".join(f"{stage} {s:.1f}" for stage, s in detection.provenance["seconds"].items()))
+    print("written: " + ", ".join(str(file) for file in files))
+
+
+def _judge(detection: Detection, truth: Volume) -> None:
+    """Say where the lesion is, where it was found, and how well the two overlap."""
+    lesion = truth.array > 0
+    centre = truth.ras_from_voxels(np.argwhere(lesion)).mean(axis=0)
+    print(f"the lesion is at {place(centre)}: {lesion.sum() * truth.voxel_ml:.1f} mL")
+    touching = [r for r in detection.regions if (lesion & (detection.labels.array == r.label)).any()]
+    if not touching:
+        print("it was NOT found at this threshold")
+        return
+    best = touching[0]
+    print(f"it was found as region {best.rank} of {len(detection.regions)}, {location(best)}")
+    overlap = dice(np.isin(detection.labels.array, [r.label for r in touching]), lesion)
+    covered = (lesion & (detection.labels.array > 0)).sum() / lesion.sum()
+    print(f"overlap: Dice {overlap:.2f}, {covered:.0%} of the lesion covered; all regions together: Dice "
+          f"{dice(detection.labels.array > 0, lesion):.2f}")  # fmt: skip
+
+
+def _scene(detection: Detection, folder: Path) -> list[Path]:
+    """The result as a Slicer scene and as a picture of Slicer's views."""
+    try:
+        from ..slicer.headless.render import render_views
+        from ..slicer.headless.scene import StandaloneScene
+        from ..slicer.scene.show import show_detection
+    except ImportError:
+        print("no scene written: slicer-core is missing; install the demo extra")
+        return []
+    standalone = StandaloneScene()
+    result = show_detection(detection, standalone.add_volume(detection.volume), standalone.scene)
+    if detection.regions:
+        centre = detection.regions[0].peak_ras
+    else:
+        centre = detection.volume.ras_from_voxels(np.argwhere(detection.mask.array > 0)).mean(axis=0)
+    picture, bundle = folder / f"{SCENE}.png", folder / f"{SCENE}.mrb"
+    render_views(standalone, result, centre, picture)
+    standalone.save(bundle)
+    return [picture, bundle]
+
+
+def _show(stage: str, fraction: float, message: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{fraction:4.0%} {stage}: {message}"[:100].ljust(100), end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

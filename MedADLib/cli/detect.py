@@ -1,0 +1,141 @@
+"""``medad detect``: one scan in, a folder with what is unusual in it out."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..scoring.healthy_reference import Threshold
+
+if TYPE_CHECKING:
+    from ..detection import Detection
+    from ..runtime.progress import Progress
+    from .console import Console
+
+DEFAULT_MODEL = "brain-t1"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``medad detect``."""
+    types = "NIfTI, NRRD, MHA, PNG, JPEG, DICOM file or folder, NPZ (one of several pictures: FILE.npz#NUMBER)"
+    parser.add_argument("input", type=Path, metavar="INPUT", help=types)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=f"default {DEFAULT_MODEL}")
+    parser.add_argument("--mask", type=Path, help="image on the scan's grid, non-zero in the part to examine")
+    parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--seed", type=_seed, default=0, help="of everything random (default 0)")
+    parser.add_argument(
+        "--threshold", type=_threshold, help="3.5 (z-score), or 1ml or 0.1%% of a healthy scan, expected on average"
+    )
+    parser.add_argument("--fast", action="store_true", help="fewer restorations, of fewer slices: quicker, less exact")
+    parser.add_argument("--no-picture", action="store_true", help="do not draw STEM.png")
+
+
+def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
+    """Examine the scan, write the result and say what was found.
+
+    Args:
+        args: What `add_arguments` declares, and ``detect`` and ``load_model``, used instead of the library's own unless
+            None.
+        console: Where it is said.
+        progress: Told about each stage; may cancel.
+
+    Returns:
+        0.
+
+    Raises:
+        MedADError: If it cannot be done.
+    """
+    from dataclasses import replace
+
+    from ..detection import Settings
+    from ..io.reading import read_image
+    from ..io.sources import named_scan
+    from ..results.writing import check_ours, write_detection
+    from ..runtime.atomic_files import writable_folder
+
+    if args.detect is None:
+        from ..detection import detect
+    else:
+        detect = args.detect
+    started = time.perf_counter()
+    scan = named_scan(args.input)
+    name = scan.name
+    with writable_folder(args.output):
+        check_ours(args.output, name)
+        console.window = (0.0, 0.03)
+        progress.stage("reading", 0.0, 1.0, f"reading {args.input.name}")
+        volume = scan.read()
+        mask = None if args.mask is None else read_image(args.mask, uniform=True)
+        progress.stage("loading the model", 1.0, 1.0, args.model)
+        load_model = args.load_model
+        if load_model is None:
+            with progress.timed("import"):
+                from ..modelfile.model import load_model
+
+                # Torch comes with the methods, and takes longer than the model itself.
+                importlib.import_module("MedADLib.methods.registry")
+        model = load_model(args.model)
+        console.window = (0.03, 0.95)
+        settings = Settings(mask=mask, device=args.device, seed=args.seed, threshold=args.threshold, fast=args.fast)
+        detection = detect(volume, model, settings, progress)
+        for message in detection.warnings:
+            console.warning(message)
+        detection = replace(detection, warnings=tuple(console.warnings))
+        console.window = (0.95, 1.0)
+        progress.stage("writing", 0.0, 1.0)
+        files = write_detection(detection, args.output, name, not args.no_picture, args.input, progress)
+        progress.finish()
+    seconds = time.perf_counter() - started
+    _report(console, detection, files, seconds)
+    return 0
+
+
+def _report(console: Console, detection: Detection, files: list[Path], seconds: float) -> None:
+    from ..results.text import count_of_regions, top_regions, verdict
+
+    model = detection.provenance.get("model", {})
+    lines = [
+        f"{detection.volume.name}: {verdict(detection)}",
+        count_of_regions(detection),
+        *(f"  {line}" for line in top_regions(detection)),
+        f"  and {len(detection.regions) - 5} more" if len(detection.regions) > 5 else "",
+        f"examined part: {detection.provenance.get('brain_mask', 'unknown')}",
+        f"model: {model.get('name', '?')} {model.get('version', '')}; for research only, not for diagnosis",
+        f"written to {files[0].parent} in {seconds:.1f} s: {', '.join(path.name for path in files)}",
+    ]
+    console.result(
+        [line for line in lines if line],
+        score=detection.score,
+        p_value=detection.p_value,
+        healthy_count=detection.healthy_count,
+        threshold=detection.threshold,
+        regions=len(detection.regions),
+        files=[str(path) for path in files],
+        warnings=list(detection.warnings),
+        seconds=round(seconds, 2),
+    )
+
+
+def _threshold(text: str) -> Threshold:
+    try:
+        return Threshold.parse(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no device; write auto, cpu, cuda or cuda:N")
+    return text
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)

@@ -1,0 +1,37 @@
+"""``medad evaluate``: compare anomaly maps with reference masks."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from .console import Console
+
+if TYPE_CHECKING:
+    from ..runtime.progress import Progress
+
+
+def run_evaluate(args: argparse.Namespace, console: Console, progress: Progress) -> int:
+    """Compare anomaly maps with reference masks, print the table and write it; returns 0."""
+    from dataclasses import asdict, fields
+
+    from ..evaluation.evaluate import Row, evaluate, write_json, write_tsv
+
+    if args.output is not None and args.output.suffix not in (".tsv", ".json"):
+        raise InputError(f"{args.output} must end in .tsv or .json", "For example -o evaluation.tsv.")
+    found = evaluate(args.maps, args.truth, args.mask, args.threshold, progress)
+    if args.output is not None:
+        (write_json if args.output.suffix == ".json" else write_tsv)(found, args.output)
+    columns = [field.name for field in fields(Row)]
+    lines = ["\t".join(columns)]
+    for row in (*found.rows, found.pooled):
+        lines.append("\t".join(_cell(getattr(row, column)) for column in columns))
+    console.result(lines, cases=[asdict(row) for row in found.rows], pooled=asdict(found.pooled))
+    return 0
+
+
+def _cell(value: object) -> str:
+    if value is None or value != value:
+        return "n/a"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""Healthy scans for training: found, checked, compared and split."""

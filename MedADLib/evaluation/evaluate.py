@@ -1,0 +1,239 @@
+"""How well anomaly maps agree with reference masks: one row per case and one for all voxels together."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, OutputError
+from ..io.reading import read_image
+from ..runtime.progress import Progress
+from ..scoring.metrics import Curve, LesionCounts, count_lesions, dice
+from ..volume import stem
+
+RECALL = 0.95
+POOLED = "pooled"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured in one case, or in all together; NaN where nothing can be measured, None where not asked.
+
+    Attributes:
+        case: Stem of the map's file name, or "pooled".
+        voxels: Number of voxels that were examined.
+        lesion_ml: Volume of the reference among them.
+        unexamined_lesion_ml: Volume of the reference outside the mask, which no measure here counts.
+        prevalence: Share of reference voxels, which is the average precision of a random map.
+        average_precision: Area under precision over recall, as a sum over all thresholds.
+        auroc: Chance that a reference voxel scores above another one.
+        maximum_dice: Best Dice at any threshold; it is picked with the reference in hand, so it flatters.
+        maximum_dice_threshold: The threshold of that.
+        fpr_at_95_recall: Smallest false-positive rate that finds 95 % of the reference voxels.
+        dice: Dice at the threshold given.
+        lesions: Connected lesions of the reference.
+        lesions_hit: Those of which at least 10 % was found at the threshold given.
+        false_regions: Regions at the threshold given that touch no lesion.
+        false_ml: Volume outside the reference at or above the threshold given.
+    """
+
+    case: str
+    voxels: int
+    lesion_ml: float
+    unexamined_lesion_ml: float
+    prevalence: float
+    average_precision: float
+    auroc: float
+    maximum_dice: float
+    maximum_dice_threshold: float
+    fpr_at_95_recall: float
+    dice: float | None
+    lesions: int | None
+    lesions_hit: int | None
+    false_regions: int | None
+    false_ml: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Agreement of maps with references.
+
+    Attributes:
+        rows: One per case, in the order given.
+        pooled: All examined voxels of all cases taken as one image; lesions are summed.
+        threshold: Where Dice and lesions were counted, in the units of the maps; None if they were not.
+        region: "mask" if only voxels in the masks given were examined, else "whole grid".
+    """
+
+    rows: tuple[Row, ...]
+    pooled: Row
+    threshold: float | None
+    region: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """The examined voxels of one case, shape (N,), and what was counted on its grid."""
+
+    name: str
+    score: np.ndarray
+    truth: np.ndarray
+    voxel_ml: float
+    unexamined: int
+    lesions: LesionCounts | None
+
+
+def evaluate(
+    maps: Sequence[Path],
+    truths: Sequence[Path],
+    masks: Sequence[Path] | None = None,
+    threshold: float | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Compare anomaly maps with reference masks, pairwise in the order given.
+
+    Args:
+        maps: Image files with larger values where more unusual.
+        truths: Image files on the same grids, 0.5 or more inside a lesion; an empty one is a healthy case.
+        masks: Image files on the same grids, 0.5 or more where to examine; None examines the whole grid, and then the
+            background counts among the voxels rightly left alone and flatters AUROC and false-positive rates.
+        threshold: Also measure Dice and lesions for voxels at or above this value.
+        progress: Told about each case.
+
+    Returns:
+        The measures per case and pooled.
+
+    Raises:
+        InputError: If the numbers of files differ, a file cannot be read, or a pair is not on one grid.
+        Cancelled: If the user asked to stop.
+    """
+    if not maps:
+        raise InputError("no maps to evaluate", "Name at least one.")
+    for files, kind in ((truths, "reference masks"), (masks, "masks")):
+        if files is not None and len(files) != len(maps):
+            raise InputError(f"{len(maps)} maps but {len(files)} {kind}", "Give one for each map, in the same order.")
+    if threshold is not None and not math.isfinite(threshold):
+        raise InputError(f"a threshold of {threshold}", "Give a finite number.")
+    progress = progress or Progress()
+    progress.stage("evaluate", 0.0, 1.0)
+    cases = []
+    for place, path in enumerate(maps):
+        progress.update(place / len(maps), stem(path))
+        cases.append(_load(Path(path), Path(truths[place]), Path(masks[place]) if masks else None, threshold))
+    rows = tuple(_row(case.name, [case], threshold) for case in cases)
+    pooled = _row(POOLED, cases, threshold)
+    progress.finish()
+    return Evaluation(rows, pooled, threshold, "mask" if masks else "whole grid")
+
+
+def write_tsv(evaluation: Evaluation, path: str | os.PathLike) -> None:
+    """Write a table with one line per case and the pooled line last; n/a where there is no value.
+
+    Raises:
+        OutputError: If it cannot be written; no partial file is left.
+    """
+    columns = [field.name for field in fields(Row)]
+    lines = ["\t".join(columns)]
+    for row in (*evaluation.rows, evaluation.pooled):
+        lines.append("\t".join(_text(getattr(row, column)) for column in columns))
+    _write(Path(path), "\n".join(lines) + "\n")
+
+
+def write_json(evaluation: Evaluation, path: str | os.PathLike) -> None:
+    """Write threshold, examined region, rows and pooled row as one JSON object; null where there is no value.
+
+    Raises:
+        OutputError: If it cannot be written; no partial file is left.
+    """
+
+    def plain(row: Row) -> dict:
+        return {name: None if _missing(value) else value for name, value in asdict(row).items()}
+
+    document = {
+        "threshold": evaluation.threshold,
+        "region": evaluation.region,
+        "pooled": plain(evaluation.pooled),
+        "cases": [plain(row) for row in evaluation.rows],
+    }
+    _write(Path(path), json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+
+def _load(map_path: Path, truth_path: Path, mask_path: Path | None, threshold: float | None) -> _Case:
+    """Read one case and keep the voxels to examine."""
+    # Unlike a scan, a map or mask may have one value throughout, as the reference of a healthy case has.
+    score, truth = read_image(map_path, uniform=True), read_image(truth_path, uniform=True)
+    mask = read_image(mask_path, uniform=True) if mask_path else None
+    for other, other_path in ((truth, truth_path), (mask, mask_path)):
+        if other is not None and not score.same_grid(other):
+            raise InputError(
+                f"{other_path} is not on the grid of {map_path}", "Resample the mask to the grid of the map first."
+            )
+    lesion = truth.array >= 0.5
+    examined = np.ones(lesion.shape, bool) if mask is None else mask.array >= 0.5
+    lesions = None
+    if threshold is not None:
+        lesions = count_lesions((score.array >= threshold) & examined, lesion & examined, score.voxel_ml)
+    return _Case(
+        name=stem(map_path),
+        score=score.array[examined],
+        truth=lesion[examined],
+        voxel_ml=score.voxel_ml,
+        unexamined=int(np.count_nonzero(lesion & ~examined)),
+        lesions=lesions,
+    )
+
+
+def _row(name: str, cases: list[_Case], threshold: float | None) -> Row:
+    """Measure the voxels of some cases together."""
+    truth = np.concatenate([case.truth for case in cases])
+    score = np.concatenate([case.score for case in cases])
+    curve = Curve.of(score, truth)
+    best, best_threshold = curve.maximum_dice()
+    overlap, counts = None, None
+    if threshold is not None:
+        counts = sum((case.lesions for case in cases), LesionCounts(0, 0, 0, 0.0))
+        overlap = dice(score >= threshold, truth)
+    return Row(
+        case=name,
+        voxels=len(score),
+        lesion_ml=float(sum(np.count_nonzero(case.truth) * case.voxel_ml for case in cases)),
+        unexamined_lesion_ml=float(sum(case.unexamined * case.voxel_ml for case in cases)),
+        prevalence=curve.prevalence,
+        average_precision=curve.average_precision(),
+        auroc=curve.auroc(),
+        maximum_dice=best,
+        maximum_dice_threshold=best_threshold,
+        fpr_at_95_recall=curve.false_positive_rate_at(RECALL),
+        dice=overlap,
+        lesions=counts and counts.lesions,
+        lesions_hit=counts and counts.hit,
+        false_regions=counts and counts.false_regions,
+        false_ml=counts and counts.false_ml,
+    )
+
+
+def _missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _text(value: object) -> str:
+    if _missing(value):
+        return "n/a"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path} could not be written", "Is the disk full or the folder write-protected?") from error

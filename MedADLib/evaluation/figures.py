@@ -1,0 +1,223 @@
+"""Figures of a comparison: lesions and maps of each detector, 2-D examples and ROC curves.
+
+What detectors found and missed, in pictures: the slice with most of each lesion.
+
+One picture of a comparison of 2-D models: examples with what each model made of them, and the ROC curves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ..runtime.device import resolve
+from ..scoring.metrics import Curve
+from .lesion_cases import KINDS
+from .simulation.insertion import CONTRASTS
+from .tables import Variant
+
+if TYPE_CHECKING:
+    from ..modelfile.model import Model
+    from .detectors import Kept
+    from .image_cases import LabelledImage
+
+COLUMNS = 6
+TITLE = 24
+# Of the overview: inches of a slice, and room for names in slices.
+SIDE, NAMES = 1.1, 1.5
+
+SHOWN = 4
+INCH = 1.35
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One slice of a case; arrays (Y, X).
+
+    Attributes:
+        title: The lesion.
+        values: The map, NaN outside the brain.
+        truth: The lesion.
+    """
+
+    title: str
+    values: np.ndarray
+    truth: np.ndarray
+
+    @classmethod
+    def of(cls, case: Kept, values: np.ndarray) -> Tile:
+        """The slice with most of the lesion; of a healthy scan, that with the largest value."""
+        sizes = case.truth.sum(axis=(1, 2)) if case.truth.any() else np.where(case.mask, values, 0).max(axis=(1, 2))
+        z = int(np.argmax(sizes))
+        title = f"{case.kind} {case.contrast}"[:TITLE]
+        return cls(title, np.where(case.mask[z], values[z], np.nan).astype(np.float32), case.truth[z])
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A few slices of a detector, the same of every detector.
+
+    Attributes:
+        name: The detector.
+        threshold: Of the map.
+        tiles: The slices.
+    """
+
+    name: str
+    threshold: float
+    tiles: tuple[Tile, ...]
+
+    @classmethod
+    def of(cls, name: str, variant: Variant) -> Strip:
+        """For each kind of lesion the strongest contrast there is, first come."""
+        chosen = []
+        for kind in KINDS:
+            cases = [pair for pair in variant.judged if pair[0].kind == kind]
+            chosen += [max(cases, key=lambda pair: list(CONTRASTS).index(pair[0].contrast))] if cases else []
+        return cls(name, variant.threshold, tuple(Tile.of(*pair) for pair in chosen))
+
+
+def write_picture(path: Path, name: str, variant: Variant) -> None:
+    """Draw all cases of a detector's variant: heat is the map up to four times the 1 % threshold, the true
+    outline is green, what exceeds the threshold is outlined in white.
+
+    Args:
+        path: PNG to write.
+        name: The detector, for the title.
+        variant: Its maps.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    tiles = [Tile.of(case, values) for case, values in variant.judged]
+    rows = -(-len(tiles) // COLUMNS)
+    figure = Figure(figsize=(COLUMNS * 2, rows * 2.2), facecolor="black")
+    FigureCanvasAgg(figure)
+    for number, tile in enumerate(tiles):
+        axes = figure.add_subplot(rows, COLUMNS, number + 1)
+        _draw(axes, tile, variant.threshold)
+        axes.set_title(tile.title, color="white", fontsize=7, pad=1)
+    figure.suptitle(f"{name}: map, lesion (green), above the 1 % healthy threshold (white)", color="white", fontsize=9)
+    figure.subplots_adjust(0, 0, 1, 0.95, 0.02, 0.08)
+    figure.savefig(path, dpi=90, facecolor="black")
+
+
+def write_overview(path: Path, strips: Sequence[Strip]) -> None:
+    """Draw the same lesions as every detector sees them, a row a detector; colours as in `write_picture`.
+
+    Args:
+        path: PNG to write.
+        strips: Of each detector.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = max((len(strip.tiles) for strip in strips), default=0)
+    if not columns:
+        return
+    width, half = columns + NAMES, -(-len(strips) // 2)
+    figure = Figure(figsize=(2 * width * SIDE, half * SIDE), facecolor="black")
+    FigureCanvasAgg(figure)
+    for number, strip in enumerate(strips):
+        left, top = number // half * width, 1 - (number % half + 1) / half
+        name = "\n".join(wrap(strip.name, 22))
+        figure.text((left + NAMES - 0.1) / (2 * width), top + 0.5 / half, name, color="white", fontsize=7, ha="right",
+                    va="center")  # fmt: skip
+        for column, tile in enumerate(strip.tiles):
+            place = (left + NAMES + column) / (2 * width), top, 1 / (2 * width), 1 / half
+            axes = figure.add_axes(place)
+            _draw(axes, tile, strip.threshold)
+            if number % half == 0:
+                axes.text(3, 3, tile.title, color="white", fontsize=6)
+    figure.savefig(path, dpi=90, facecolor="black")
+
+
+def _draw(axes, tile: Tile, threshold: float) -> None:
+    axes.imshow(tile.values, cmap="inferno", vmin=0, vmax=max(4 * threshold, 1e-9), origin="lower")
+    if tile.truth.any():
+        axes.contour(tile.truth, [0.5], colors="lime", linewidths=0.8)
+    above = np.nan_to_num(tile.values) > threshold
+    if above.any():
+        axes.contour(above, [0.5], colors="white", linewidths=0.4)
+    axes.axis("off")
+
+
+def write_examples(
+    path: Path,
+    models: Sequence[Model],
+    images: Sequence[LabelledImage],
+    scores: Mapping[str, np.ndarray],
+    rows: Sequence[Mapping],
+    device: str,
+) -> None:
+    """Draw healthy and abnormal examples, restored images and anomaly maps of each model, and below them ROC curves.
+
+    Examples are spread evenly over the images, not chosen by their scores. All maps of a model have one scale.
+
+    Args:
+        path: PNG to write.
+        models: Whose restorations are shown.
+        images: Healthy and abnormal ones.
+        scores: By detector, one number an image, (N,).
+        rows: Of the table, for the legend.
+        device: Where to restore.
+    """
+    truth = np.array([image.abnormal for image in images])
+    groups = [np.flatnonzero(~truth), np.flatnonzero(truth)]
+    chosen = [g[n] for g in groups for n in np.unique(np.linspace(0, len(g) - 1, min(SHOWN, len(g))).astype(int))]
+    shown = [images[n] for n in chosen]
+    columns, lines = len(shown), 1 + 2 * len(models)
+    figure = Figure(figsize=(INCH * columns + 1.2, INCH * lines + 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    strip, below = figure.subfigures(2, 1, height_ratios=(INCH * lines, 4.6))
+    grid = strip.subplots(lines, columns, squeeze=False)
+    _row(grid[0], "image", [image.image for image in shown], "gray", 1.0)
+    for axes, image in zip(grid[0], shown):
+        axes.set_title("abnormal" if image.abnormal else "healthy", fontsize=8)
+    for number, model in enumerate(models):
+        restored, maps = _made(model, shown, resolve(device))
+        top = float(np.percentile(np.concatenate([m[i.mask] for m, i in zip(maps, shown)]), 99.5))
+        _row(grid[1 + 2 * number], f"{model.name}\nrestored", restored, "gray", 1.0)
+        _row(grid[2 + 2 * number], f"{model.name}\nmap", maps, "inferno", max(top, 1e-9))
+    _curves(below.subplots(), scores, truth, rows)
+    partial = path.with_name(f".partial-{path.name}")
+    figure.savefig(partial, dpi=100, format="png")
+    partial.replace(path)
+
+
+def _made(model: Model, shown: Sequence[LabelledImage], device: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Restored images and anomaly maps, each (1, Y, X)."""
+    results = [model.method.restore(image.image, image.mask, seed=0, device=device) for image in shown]
+    spacing = model.template.image.spacing
+    maps = [model.calibration.anomaly_map(r.score, i.mask, spacing) for r, i in zip(results, shown)]
+    return [result.restored for result in results], maps
+
+
+def _row(line: Sequence, label: str, pictures: Sequence[np.ndarray], colours: str, white: float) -> None:
+    for axes, picture in zip(line, pictures):
+        axes.imshow(picture[0], cmap=colours, vmin=0, vmax=white, origin="lower")
+        axes.set_xticks([])
+        axes.set_yticks([])
+    line[0].set_ylabel(label, fontsize=7)
+
+
+def _curves(axes, scores: Mapping[str, np.ndarray], truth: np.ndarray, rows: Sequence[Mapping]) -> None:
+    """ROC curves; the chance of a find against that of a false alarm at each score."""
+    for row in rows:
+        curve = Curve.of(scores[row["detector"]], truth)
+        false = np.concatenate([[0.0], curve.false_positives / curve.negatives, [1.0]])
+        true = np.concatenate([[0.0], curve.true_positives / curve.positives, [1.0]])
+        label = f"{row['detector']}: AUROC {row['AUROC']:.2f} ({row['AUROC low']:.2f} to {row['AUROC high']:.2f})"
+        axes.plot(false, true, drawstyle="steps-post", label=label)
+    axes.plot([0, 1], [0, 1], ":", color="grey", label="chance")
+    axes.set_aspect("equal")
+    axes.set_xlabel("healthy images called abnormal")
+    axes.set_ylabel("abnormal images found")
+    axes.legend(fontsize=7, loc="lower right")

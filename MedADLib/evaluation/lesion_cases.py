@@ -1,0 +1,197 @@
+"""Cases with lesions: scans of the benchmark, simulated lesions, and real scans with a mask.
+
+The development benchmark: healthy scans kept for it, untouched and with simulated lesions of known extent.
+
+Simulated lesions in scans that took no part in training, and how well a method's map tells them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from ..io.reading import read_image
+from ..io.sources import Source
+from ..preprocessing.brain_space import Prepared, Template, prepare
+from ..preprocessing.registration import resample
+from ..scoring.calibration import Pooling
+from ..scoring.metrics import Curve
+from ..scoring.pooling import pool
+from ..training.data import read_scan
+from ..volume import Volume
+from .simulation.insertion import CONTRASTS, RADII_MM, LesionSpec, insert_lesion
+
+if TYPE_CHECKING:
+    from ..methods.base import Method
+
+KINDS = tuple(RADII_MM)
+
+log = logging.getLogger(__name__)
+
+SEED = 20260
+# A slice shows a lesion where it covers as many pixels; a sliver at its edge is neither healthy nor ill.
+LESION_PIXELS = 20
+
+
+@dataclass(frozen=True)
+class CaseName:
+    """Which case: a subject, and what was put into the scan; an untouched scan has no kind.
+
+    Attributes:
+        subject: Scan name.
+        kind: Lesion kind, or ``healthy``.
+        contrast: Lesion contrast, or empty.
+    """
+
+    subject: str
+    kind: str = "healthy"
+    contrast: str = ""
+
+    def __str__(self) -> str:
+        return "_".join(part for part in (self.subject, self.kind, self.contrast) if part)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A prepared scan and where its lesion is in model space.
+
+    Attributes:
+        name: Which case.
+        prepared: The scan in model space.
+        truth: Lesion, bool (Z, Y, X) on the model's grid; all False in an untouched scan.
+    """
+
+    name: CaseName
+    prepared: Prepared
+    truth: np.ndarray
+
+    def brightened(self, value: float) -> Case:
+        """The same with a lesion that is brighter by a standard intensity, as lesions are in T2-weighted scans."""
+        if not value:
+            return self
+        image = (self.prepared.image + value * self.truth).astype(np.float32)
+        return replace(self, prepared=replace(self.prepared, image=image))
+
+
+def case_names(subjects: Sequence[str], every: bool = False) -> list[CaseName]:
+    """The cases of some subjects: each untouched, and once with each lesion kind.
+
+    The contrasts rotate over subjects and kinds, so that each kind meets each contrast equally often.
+
+    Args:
+        subjects: Scan names.
+        every: Every kind with every contrast in every subject instead.
+    """
+    contrasts = tuple(CONTRASTS)
+    names = [CaseName(subject) for subject in subjects]
+    for i, subject in enumerate(subjects):
+        for k, kind in enumerate(KINDS):
+            chosen = contrasts if every else (contrasts[(i + k) % len(contrasts)],)
+            names += [CaseName(subject, kind, contrast) for contrast in chosen]
+    return names
+
+
+def cases(
+    names: Sequence[CaseName], scans: Mapping[str, Source | Path], template: Template, seed: int
+) -> Iterator[Case]:
+    """Make the cases one after the other; the same seed gives the same lesions.
+
+    Args:
+        names: Which cases.
+        scans: Scans or their paths, by name.
+        template: The space to bring them to.
+        seed: Of places and shapes.
+    """
+    read: tuple[str, Volume, np.ndarray] | None = None
+    for name in names:
+        if read is None or read[0] != name.subject:
+            read = (name.subject, *read_scan(scans[name.subject]))
+        _, volume, brain = read
+        truth = np.zeros(brain.shape, np.uint8)
+        if name.kind != "healthy":
+            place = int(np.random.default_rng([seed, *name.subject.encode(), KINDS.index(name.kind)]).integers(2**31))
+            lesion = insert_lesion(volume, brain, LesionSpec(name.kind, name.contrast), place)
+            volume, truth = lesion.volume, lesion.mask.array
+        yield Case(name, *_prepared(volume, brain, truth, template))
+
+
+def real_case(image: Path, truth: Path, template: Template) -> Case:
+    """A case of a real scan with a mask of its lesions, found by a person.
+
+    Raises:
+        InputError: If image and mask are not on the same grid.
+    """
+    volume, brain = read_scan(image)
+    mask = read_image(truth)
+    if not volume.same_grid(mask):
+        raise InputError(f"{truth} is not on the grid of {image}", "Resample the mask to the image first.")
+    return Case(CaseName(volume.name, "real"), *_prepared(volume, brain, mask.array > 0, template))
+
+
+def _prepared(volume: Volume, brain: np.ndarray, truth: np.ndarray, template: Template) -> tuple[Prepared, np.ndarray]:
+    prepared = prepare(volume, brain, template)
+    lesion = resample(volume.with_array(truth.astype(np.float32)), template.image, prepared.to_native) > 0.5
+    return prepared, lesion & prepared.mask
+
+
+def lesion_cases(subjects: Sequence[str], scans: Mapping[str, Source], template: Template) -> list[Case]:
+    """Each subject's scan untouched, and with one lesion of each kind; none where they cannot be made."""
+    try:
+        return list(cases(case_names(subjects), scans, template, SEED))
+    except InputError as error:
+        log.warning("no lesions are simulated: %s", error)
+        return []
+
+
+def lesion_level(
+    method: Method, made: Sequence[Case], pooling: Pooling, spacing: Sequence[float], device: str = "cpu"
+) -> dict[str, float]:
+    """How well a method's map, pooled as for detection, tells lesions: voxels from voxels, and slices from slices.
+
+    A slice with a lesion is compared with the same slice of the same subject without it, since a reconstruction is
+    worse at the base of the brain than in its middle, with or without a lesion.
+
+    Args:
+        method: Trained.
+        made: What `lesion_cases` gives.
+        pooling: The method's.
+        spacing: Voxel spacing of the model's grid along (x, y, z) in mm.
+        device: Where to compute.
+
+    Returns:
+        Nothing without lesions; else ``slice_auroc`` and ``slice_ap`` of the mean of a slice, and ``pixel_auroc`` and
+        ``pixel_ap`` of all brain voxels of the scans with a lesion together.
+    """
+    untouched = {case.name.subject: case for case in made if not case.truth.any()}
+    maps = {}
+    for case in made:
+        score = method.restore(case.prepared.image, case.prepared.mask, device=device).score
+        maps[case.name] = pool(score, case.prepared.mask, spacing, pooling.minimum_mm, pooling.average_mm)
+    pixels, truths, slices, ill = [], [], [], []
+    for case in made:
+        mask, own = case.prepared.mask, untouched[case.name.subject]
+        if case is own:
+            continue
+        pixels.append(maps[case.name][mask])
+        truths.append(case.truth[mask])
+        for z in np.flatnonzero(case.truth.sum(axis=(1, 2)) >= LESION_PIXELS):
+            if own.prepared.mask[z].any():
+                for one in (case, own):
+                    slices.append(float(maps[one.name][z][one.prepared.mask[z]].mean()))
+                    ill.append(one is case)
+    if not ill:
+        return {}
+    by_slice = Curve.of(np.array(slices), np.array(ill))
+    by_pixel = Curve.of(np.concatenate(pixels), np.concatenate(truths))
+    return {
+        "slice_auroc": by_slice.auroc(),
+        "slice_ap": by_slice.average_precision(),
+        "pixel_auroc": by_pixel.auroc(),
+        "pixel_ap": by_pixel.average_precision(),
+    }

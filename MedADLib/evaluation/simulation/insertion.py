@@ -1,0 +1,198 @@
+"""Lesions of known extent, put into a healthy T1 brain to measure what a method finds.
+
+Contrast is in units of the standard deviation of all brain voxels (weak 0.5, medium 1, strong 2). Lesions are that much
+darker, as on T1 without contrast agent, but not darker than fluid; oedema gets 0.6 of it. A change of texture keeps the
+mean: it blurs by 2.5, 4.2 or 7 mm (full width at half maximum), or adds grain with a quarter of the contrast as spread.
+One seed gives one place and one shape whatever the contrast. Places (unless given):
+
+- tumour: in white matter, deep enough for the whole core, to one side of the midline and clear of the ventricles;
+- spots: so deep in white matter that it surrounds each of them;
+- cavity: near the surface, so that it reaches the cortex;
+- texture: where cortex and white matter meet.
+
+All are in the cerebrum, away from the deep grey nuclei.
+
+The mask holds the voxels where the lesion's weight exceeds one half. Tissue that a tumour pushes aside, or that a
+cavity draws in, changes around the mask but is no lesion; all other voxels keep their value bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import InputError
+from ...masks import bounding_slices, connected_components
+from ...volume import Volume
+from .anatomy import Places, Tissue
+from .painting import PAINTERS, Canvas
+
+CONTRASTS = {"weak": 0.5, "medium": 1.0, "strong": 2.0}
+RADII_MM = {"tumour": (8.0, 20.0), "spots": (2.0, 4.0), "cavity": (7.0, 14.0), "texture": (10.0, 18.0)}
+NEEDED_DEPTH = {"tumour": 1.0, "spots": 1.0, "cavity": 0.3, "texture": 0.4}
+SPOTS = (4, 9)
+SPOTS_WITHIN_MM = 25.0
+SHRINK = 0.9
+
+
+@dataclass(frozen=True)
+class LesionSpec:
+    """What to insert.
+
+    Attributes:
+        kind: "tumour", "spots", "cavity" or "texture".
+        contrast: "weak", "medium" or "strong".
+        radius_mm: Of the tumour's core, of each spot, of the cavity or of the changed region; None draws it by the
+            seed, and takes a smaller one where that does not fit.
+        centre_ras: Where, in RAS mm; spots gather around it. None chooses a fitting place by the seed.
+    """
+
+    kind: str
+    contrast: str = "medium"
+    radius_mm: float | None = None
+    centre_ras: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in RADII_MM:
+            raise InputError(f"there is no lesion kind {self.kind!r}", f"Choose one of {', '.join(RADII_MM)}.")
+        if self.contrast not in CONTRASTS:
+            raise InputError(f"there is no contrast {self.contrast!r}", f"Choose one of {', '.join(CONTRASTS)}.")
+        if self.radius_mm is not None and not 0.5 <= self.radius_mm <= 60:
+            raise InputError(f"a lesion radius of {self.radius_mm} mm", "Give a radius between 0.5 and 60 mm.")
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedLesion:
+    """A scan with a lesion.
+
+    Attributes:
+        volume: The scan with the lesion, float32, on the grid of the healthy one.
+        mask: 1 in the lesion, uint8, on the same grid.
+        description: One line for people.
+        centre_ras: Centre of the lesion, of the largest one if there are several, RAS mm.
+    """
+
+    volume: Volume
+    mask: Volume
+    description: str
+    centre_ras: tuple[float, float, float]
+
+
+def insert_lesion(
+    volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed: int, tissue: np.ndarray | None = None
+) -> SimulatedLesion:
+    """Put a lesion into a healthy T1 scan; the same arguments give the same lesion.
+
+    Args:
+        volume: The scan, with or without skull, in any orientation.
+        brain_mask: True in the brain, shape (Z, Y, X).
+        spec: What to insert.
+        seed: Chooses place (unless given), size (unless given) and shape.
+        tissue: Labels 1 for fluid, 2 for grey and 3 for white matter, shape (Z, Y, X); None judges by intensity.
+
+    Returns:
+        The changed scan and the lesion's mask.
+
+    Raises:
+        InputError: If mask or labels are not on the scan's grid, the brain has no contrast, or the lesion does not fit.
+    """
+    brain = np.asarray(brain_mask, dtype=bool)
+    for array, what in ((brain, "brain mask"), (tissue, "tissue labels")):
+        if array is not None and array.shape != volume.array.shape:
+            raise InputError(f"the {what} has the shape {array.shape}, {volume.name} {volume.array.shape}")
+    if not brain.any():
+        raise InputError(f"the brain mask of {volume.name} is empty", "Give one that covers the brain.")
+    levels = Tissue.measure(volume.array[brain], None if tissue is None else tissue[brain])
+    if not levels.fluid < levels.grey < levels.white:
+        problem = f"fluid, grey and white matter of {volume.name} do not get brighter in this order"
+        raise InputError(problem, "Lesions can be simulated in T1 scans of brains only.")
+    places = Places.survey(volume, brain, levels, tissue)
+    streams = np.random.SeedSequence([seed, list(RADII_MM).index(spec.kind)]).spawn(2)
+    placing, shaping = (np.random.default_rng(stream) for stream in streams)
+    canvas = Canvas(volume.array.astype(np.float32), brain, volume.spacing[::-1], levels, places.frame)
+    details = ""
+    sites = _sites(volume, places, spec, placing)
+    for voxel, radius in sites:
+        details = PAINTERS[spec.kind](canvas, voxel, radius, CONTRASTS[spec.contrast], shaping)
+    counted = f"{len(sites)} spots" if spec.kind == "spots" else spec.kind
+    millilitres = np.count_nonzero(canvas.lesion) * volume.voxel_ml
+    description = f"{counted}, {spec.contrast}, radius {sites[0][1]:.1f} mm, {millilitres:.2f} ml{details}, seed {seed}"
+    return SimulatedLesion(
+        volume=volume.with_array(canvas.image),
+        mask=volume.with_array(canvas.lesion.astype(np.uint8), f"{volume.name}_lesion"),
+        description=description,
+        centre_ras=_centre(volume, canvas.lesion),
+    )
+
+
+def _sites(
+    volume: Volume, places: Places, spec: LesionSpec, rng: np.random.Generator
+) -> list[tuple[np.ndarray, float]]:
+    """Where to paint, as voxel indices (z, y, x), and radii in mm."""
+    low, high = RADII_MM[spec.kind]
+    count = int(rng.integers(SPOTS[0], SPOTS[1] + 1)) if spec.kind == "spots" else 1
+    sites: list[tuple[np.ndarray, float]] = []
+    near = np.ones(places.brain.shape, dtype=bool)
+    for _ in range(count):
+        radius = spec.radius_mm or float(rng.uniform(low, high))
+        smallest = radius if spec.radius_mm else low
+        if spec.centre_ras is not None and not sites:
+            voxel = _given(volume, places, spec, radius)
+            near = places.distance_from(voxel) <= SPOTS_WITHIN_MM
+        else:
+            voxel = places.choose(_allowed(places, spec.kind, radius, sites) & near, rng)
+            while voxel is None and radius > smallest:
+                radius = max(SHRINK * radius, smallest)
+                voxel = places.choose(_allowed(places, spec.kind, radius, sites) & near, rng)
+        if voxel is not None:
+            sites.append((voxel, radius))
+    if not sites:
+        raise InputError(
+            f"there is no place in {volume.name} for {spec.kind} with a radius of {spec.radius_mm or low:g} mm",
+            "Choose a smaller radius, another kind, or a place.",
+        )
+    return sites
+
+
+def _allowed(places: Places, kind: str, radius: float, sites: list[tuple[np.ndarray, float]]) -> np.ndarray:
+    """Where a lesion of this kind may be centred, on the grid of `places`."""
+    depth, cerebrum = places.depth, places.cerebrum
+    if kind == "spots":
+        allowed = cerebrum & (places.white_depth >= radius + 1)
+        for voxel, other in sites:
+            allowed &= places.distance_from(voxel) >= radius + other + 2
+        return allowed
+    fluid = places.around(places.fluid, radius)
+    if kind == "tumour":
+        beside = cerebrum & (places.aside >= radius + 3) & (fluid <= 0.12)
+        return beside & (depth >= 1.15 * radius + 1) & (places.white > 0.5)
+    if kind == "cavity":
+        return cerebrum & (depth >= 0.4 * radius) & (depth <= 0.9 * radius) & (places.aside >= radius) & (fluid <= 0.3)
+    white = places.around(places.white, radius)
+    cortical = (white >= 0.3) & (white <= 0.65) & (fluid <= 0.3)
+    return cerebrum & (depth >= 0.5 * radius) & (depth <= 1.2 * radius) & cortical
+
+
+def _given(volume: Volume, places: Places, spec: LesionSpec, radius: float) -> np.ndarray:
+    """The voxel index (z, y, x) of the centre asked for, if the lesion fits there."""
+    ras = np.array([*spec.centre_ras, 1.0])
+    voxel = np.rint((np.linalg.inv(volume.affine) @ ras)[2::-1]).astype(int)
+    here = tuple(np.rint((voxel - places.first) / places.step).astype(int))
+    on_grid = all(0 <= index < size for index, size in zip(here, places.brain.shape))
+    depth = float(places.depth[here]) if on_grid else 0.0
+    if depth < max(NEEDED_DEPTH[spec.kind] * radius, places.spacing.max()):
+        shown = ", ".join(f"{value:.0f}" for value in spec.centre_ras)
+        raise InputError(
+            f"{spec.kind} with a radius of {radius:.1f} mm does not fit at ({shown}), {depth:.1f} mm inside the brain",
+            "Choose a smaller radius or a deeper place.",
+        )
+    return voxel
+
+
+def _centre(volume: Volume, lesion: np.ndarray) -> tuple[float, float, float]:
+    """Centre of the largest connected part of a mask, RAS mm."""
+    box = bounding_slices(lesion)
+    part = connected_components(lesion[box])
+    where = np.argwhere(part == np.bincount(part[part > 0]).argmax()) + [edge.start for edge in box]
+    return tuple(volume.ras_from_voxels(where).mean(axis=0).tolist())

@@ -1,0 +1,194 @@
+"""What each kind of simulated lesion does to the voxels of a T1 brain."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...masks import connected_components
+from ...scoring.pooling import smooth
+from .anatomy import Frame, Tissue
+from .shapes import Ellipsoid, Patch, blob, depth_mm, displace, push, random_field, soft
+
+HELD_MM = 10.0
+
+
+@dataclass(eq=False)
+class Canvas:
+    """A scan that lesions are painted into.
+
+    Attributes:
+        image: The scan, float32, shape (Z, Y, X); changed in place.
+        brain: True in the brain, same shape.
+        spacing: Voxel spacing along (z, y, x) in mm.
+        tissue: Typical intensities of the scan without lesions.
+        frame: Position relative to the brain.
+        lesion: True where a lesion was painted, same shape; changed in place.
+    """
+
+    image: np.ndarray
+    brain: np.ndarray
+    spacing: np.ndarray
+    tissue: Tissue
+    frame: Frame
+    lesion: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lesion = np.zeros(self.brain.shape, dtype=bool)
+
+    def patch(self, voxel: np.ndarray, reach_mm: float) -> Patch:
+        """The surroundings of a voxel index (z, y, x)."""
+        return Patch.around(voxel, reach_mm, self.image.shape, self.spacing)
+
+    def push(self, voxel: np.ndarray, ellipsoid: Ellipsoid, amount_mm: float, fades_mm: float) -> None:
+        """Displace tissue outwards (or, if negative, inwards), the less so the nearer to the surface of the brain.
+
+        Args:
+            voxel: Centre, index (z, y, x).
+            ellipsoid: On its surface tissue moves most.
+            amount_mm: How far there.
+            fades_mm: Distance from that surface where nothing moves any more.
+        """
+        reach = 1 + fades_mm / ellipsoid.radius_mm
+        patch = self.patch(voxel, reach * ellipsoid.reach_mm())
+        held = soft(depth_mm(self.brain[patch.box], patch.spacing) - HELD_MM / 2, HELD_MM)
+        outward = push(patch, ellipsoid, amount_mm, reach) * held
+        self.image[patch.box] = displace(patch, self.image[patch.box], outward)
+
+    def put(self, patch: Patch, image: np.ndarray, weight: np.ndarray) -> None:
+        """Replace a patch and note where the lesion's weight exceeds one half.
+
+        No voxel of the brain gets darker than the darkest of the scan, or it would look like background.
+        """
+        brain = self.brain[patch.box]
+        before = self.image[patch.box]
+        bounded = np.maximum(image, np.minimum(before, np.float32(self.tissue.darkest)))
+        self.image[patch.box] = np.where(brain, bounded, before)
+        self.lesion[patch.box] |= brain & (weight > 0.5)
+
+
+def paint_tumour(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: float, rng: np.random.Generator) -> str:
+    """An uneven core that displaces the tissue around it, with oedema that spreads along white matter.
+
+    Args:
+        canvas: Painted on.
+        voxel: Centre, index (z, y, x).
+        radius: Of the core in mm.
+        contrast: How much darker the core is than what it replaces on average, in spreads of the brain.
+        rng: Source of randomness.
+
+    Returns:
+        What a description should add.
+    """
+    tissue, drop = canvas.tissue, contrast * canvas.tissue.spread
+    ellipsoid = Ellipsoid.draw(radius, 0.13, rng)
+    canvas.push(voxel, ellipsoid, radius * rng.uniform(0.2, 0.35), 25.0)
+    rim = rng.uniform(6, 12) * min(1.0, radius / 12)
+    patch = canvas.patch(voxel, ellipsoid.reach_mm(0.22) + rim + 3)
+    moved, brain = canvas.image[patch.box].copy(), canvas.brain[patch.box]
+    inside = blob(patch, ellipsoid, 0.2, rng)
+    core = soft(inside, 3.0) * brain
+    oedema = _oedema(canvas, patch, blob(patch, ellipsoid, 0.22, rng) + rim, core, rng) * (1 - core)
+
+    level = max(float(moved[core > 0.5].mean()) - drop, tissue.pure_fluid)
+    solid = level + 0.2 * drop * random_field(patch, 0.25 * radius, rng)
+    details = []
+    if rng.random() < 0.6 and radius > 9:
+        shore = radius * rng.uniform(0.4, 0.55) + 0.12 * radius * random_field(patch, 3.0, rng)
+        solid = solid - soft(inside - shore, 3.0) * min(0.7 * drop, level - tissue.pure_fluid)
+        details.append("necrotic centre")
+    if rng.random() < 0.5:
+        patchy = np.clip(0.6 + 0.5 * random_field(patch, 5.0, rng), 0, 1)
+        solid = solid + 0.8 * drop * patchy * np.exp(-0.5 * ((inside - 2.5) / 1.3) ** 2)
+        details.append("brighter rim")
+    painted = moved - 0.6 * drop * oedema
+    painted = painted + core * (solid + _grain(canvas, patch, rng) - painted)
+    canvas.put(patch, painted, np.maximum(core, oedema))
+    return ", ".join(["", *details, "oedema"])
+
+
+def _oedema(canvas: Canvas, patch: Patch, inside: np.ndarray, core: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Weight of oedema: within a body, given as depth in mm, as far as white matter joins it to the core."""
+    brain = canvas.brain[patch.box]
+    white = canvas.tissue.white_share(smooth(canvas.image[patch.box], brain, patch.spacing[::-1], 2.5))
+    position = canvas.frame.position([np.arange(part.start, part.stop) for part in patch.box])
+    spared = np.minimum(canvas.frame.outside_nuclei(position), canvas.frame.outside_hindbrain(position))
+    spared = spared + 3 * random_field(patch, 4.0, rng)
+    weight = soft(inside, 6.0) * white * soft(spared, 10.0)
+    part = connected_components((weight > 0.3) | (core > 0.5))
+    joined = part == part[np.unravel_index(int(np.argmax(core)), core.shape)]
+    near = smooth(joined.astype(np.float32), np.ones_like(joined), patch.spacing[::-1], 3.0)
+    return weight * np.clip(2 * near, 0, 1)
+
+
+def paint_spot(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: float, rng: np.random.Generator) -> str:
+    """One small ovoid that is darker than the white matter around it; arguments as for `paint_tumour`."""
+    ellipsoid, edge = Ellipsoid.draw(radius, 0.25, rng), max(1.2 * radius, 2.0)
+    patch = canvas.patch(voxel, ellipsoid.reach_mm(0.12) + edge)
+    weight = soft(blob(patch, ellipsoid, 0.12, rng), edge)
+    before = canvas.image[patch.box]
+    drop = contrast * canvas.tissue.spread * rng.uniform(0.9, 1.1)
+    deepest = np.maximum(before - canvas.tissue.pure_fluid, 0)
+    canvas.put(patch, before - weight * np.minimum(drop, deepest), weight)
+    return ""
+
+
+def paint_cavity(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: float, rng: np.random.Generator) -> str:
+    """Tissue lost to fluid, in part at low contrast, which draws its surroundings in; as for `paint_tumour`."""
+    fluid = canvas.tissue.pure_fluid
+    ellipsoid = Ellipsoid.draw(radius, 0.18, rng)
+    canvas.push(voxel, ellipsoid, -rng.uniform(1.0, 2.5), 14.0)
+    patch = canvas.patch(voxel, ellipsoid.reach_mm(0.25) + 2.5)
+    weight = soft(blob(patch, ellipsoid, 0.25, rng), 2.5) * canvas.brain[patch.box]
+    moved = canvas.image[patch.box].copy()
+    excess = float(moved[weight > 0.5].mean()) - fluid
+    share = min(1.0, contrast * canvas.tissue.spread / max(excess, 1e-6))
+    remains = np.clip(1 - share * (1 + 0.15 * random_field(patch, 2.0, rng)), 0, 1)
+    emptied = fluid + remains * (moved - fluid) + 0.7 * (1 - remains) * _grain(canvas, patch, rng)
+    canvas.put(patch, moved + weight * (emptied - moved), weight)
+    return f", {100 * share:.0f} % of the way to fluid"
+
+
+def paint_texture(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: float, rng: np.random.Generator) -> str:
+    """A region of blurred borders or of coarse grain, its mean unchanged; as for `paint_tumour`."""
+    ellipsoid = Ellipsoid.draw(radius, 0.15, rng)
+    patch = canvas.patch(voxel, ellipsoid.reach_mm(0.2) + 5)
+    brain = canvas.brain[patch.box]
+    weight = soft(blob(patch, ellipsoid, 0.2, rng), 5.0) * brain
+    before = canvas.image[patch.box]
+    if rng.random() < 0.65:
+        blurred = smooth(before, brain, patch.spacing[::-1], 4.2 * contrast**0.75)
+        change = blurred + _grain(canvas, patch, rng) - before
+        details = ", blurred borders"
+    else:
+        change = 0.25 * contrast * canvas.tissue.spread * random_field(patch, rng.uniform(0.8, 1.3), rng)
+        details = ", coarse grain"
+    change = change - (weight * change).sum() / weight.sum()
+    canvas.put(patch, before + weight * change, weight)
+    return details
+
+
+PAINTERS = {"tumour": paint_tumour, "spots": paint_spot, "cavity": paint_cavity, "texture": paint_texture}
+
+
+def _grain(canvas: Canvas, patch: Patch, rng: np.random.Generator) -> np.ndarray:
+    """New noise of the strength and fineness that white matter in the patch has; shape of the patch."""
+    image, brain = canvas.image[patch.box], canvas.brain[patch.box]
+    spacing_xyz = patch.spacing[::-1]
+    white = canvas.tissue.white_share(smooth(image, brain, spacing_xyz, 2.0)) > 0.95
+    residual = image - smooth(image, white, spacing_xyz, 4.0)
+    white &= depth_mm(white, patch.spacing) > 2
+    if np.count_nonzero(white) < 200:
+        return 0.05 * canvas.tissue.spread * random_field(patch, 0.5 * np.array(patch.spacing), rng)
+    values = residual[white] - np.median(residual[white])
+    strength = 1.4826 * float(np.median(np.abs(values)))
+    sigma = []
+    for axis in range(3):
+        one, next_one = (np.moveaxis(part, axis, 0) for part in (residual, white))
+        both = next_one[1:] & next_one[:-1]
+        likeness = float((one[1:][both] * one[:-1][both]).mean()) / max(float((values**2).mean()), 1e-12)
+        # Noise smoothed by a Gaussian of s voxels has neighbours that correlate by exp(-1 / (4 s²)).
+        sigma.append(patch.spacing[axis] * math.sqrt(-1 / (4 * math.log(min(max(likeness, 0.01), 0.95)))))
+    return strength * random_field(patch, np.array(sigma), rng)

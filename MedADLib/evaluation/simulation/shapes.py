@@ -1,0 +1,191 @@
+"""Irregular shapes, random textures and displaced tissue for simulated lesions, on any grid in millimetres."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...masks import connected_components
+
+MOST_UNEVEN = 1.8
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A box of a grid around a place.
+
+    Attributes:
+        box: Where it lies in the (Z, Y, X) array.
+        spacing: Voxel spacing along (z, y, x) in mm.
+        offsets: Distance of every voxel from the centre along the array's axes in mm, shape (3, Z', Y', X').
+    """
+
+    box: tuple[slice, slice, slice]
+    spacing: tuple[float, float, float]
+    offsets: np.ndarray
+
+    @classmethod
+    def around(cls, centre: np.ndarray, reach_mm: float, shape: tuple[int, ...], spacing: np.ndarray) -> Patch:
+        """The box of all voxels within `reach_mm` of a voxel index (z, y, x), cut at the edge of the grid.
+
+        Args:
+            centre: Voxel index (z, y, x), not necessarily whole.
+            reach_mm: Half the edge of the box in mm.
+            shape: Of the whole grid (Z, Y, X).
+            spacing: Voxel spacing along (z, y, x) in mm.
+
+        Returns:
+            The box; it is at least one voxel thick if the centre is on the grid.
+        """
+        first = np.maximum(np.floor(centre - reach_mm / spacing), 0).astype(int)
+        stop = np.minimum(np.ceil(centre + reach_mm / spacing).astype(int) + 1, shape)
+        steps = [(np.arange(a, b) - c) * s for a, b, c, s in zip(first, stop, centre, spacing)]
+        offsets = np.stack(np.meshgrid(*steps, indexing="ij")).astype(np.float32)
+        return cls(tuple(slice(int(a), int(b)) for a, b in zip(first, stop)), tuple(map(float, spacing)), offsets)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along (z, y, x)."""
+        return self.offsets.shape[1:]
+
+
+def random_field(patch: Patch, sigma_mm: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian noise of mean 0 and spread 1 whose neighbours are alike.
+
+    Args:
+        patch: The grid.
+        sigma_mm: Width of the Gaussian that smooths it, in mm, or one for each of (z, y, x).
+        rng: Source of randomness.
+
+    Returns:
+        Shape of the patch, float32.
+    """
+    spectrum = np.fft.rfftn(rng.standard_normal(patch.shape, dtype=np.float32))
+    sigma = np.broadcast_to(sigma_mm, 3)
+    for axis in range(3):
+        frequency = np.fft.rfftfreq if axis == 2 else np.fft.fftfreq
+        cycles = frequency(patch.shape[axis], patch.spacing[axis])
+        damping = np.exp(-2 * (math.pi * sigma[axis] * cycles) ** 2)
+        spectrum *= damping.reshape([-1 if axis == other else 1 for other in range(3)])
+    field = np.fft.irfftn(spectrum, patch.shape, axes=(0, 1, 2))
+    return ((field - field.mean()) / max(field.std(), 1e-12)).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Ellipsoid:
+    """A randomly turned ellipsoid.
+
+    Attributes:
+        radius_mm: Radius of the sphere of the same volume.
+        turn: Maps offsets along (z, y, x) in mm to a space in which the ellipsoid is the unit sphere, shape (3, 3).
+    """
+
+    radius_mm: float
+    turn: np.ndarray
+
+    @classmethod
+    def draw(cls, radius_mm: float, stretch: float, rng: np.random.Generator) -> Ellipsoid:
+        """Draw one; `stretch` is the spread of the logarithm of its three radii."""
+        turn, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+        log_radii = stretch * np.clip(rng.standard_normal(3), -1.5, 1.5)
+        radii = radius_mm * np.exp(log_radii - log_radii.mean())
+        return cls(radius_mm, (turn / radii[:, None]).astype(np.float32))
+
+    def reach_mm(self, roughness: float = 0.0) -> float:
+        """How far from the centre a blob of this roughness can extend."""
+        return float(np.exp(roughness * MOST_UNEVEN) / np.linalg.norm(self.turn, axis=1).min())
+
+    def distance(self, patch: Patch) -> np.ndarray:
+        """Distance from the centre in radii, shape of the patch; 1 on the surface."""
+        return np.sqrt((np.tensordot(self.turn, patch.offsets, axes=1) ** 2).sum(axis=0))
+
+
+def blob(patch: Patch, ellipsoid: Ellipsoid, roughness: float, rng: np.random.Generator) -> np.ndarray:
+    """One connected, irregular body around the centre.
+
+    Args:
+        patch: The grid.
+        ellipsoid: Its rough shape.
+        roughness: Spread of the logarithm of the distance to the surface.
+        rng: Source of randomness.
+
+    Returns:
+        How deep inside the body every voxel lies, in mm, negative outside; shape of the patch.
+    """
+    radius, distance = ellipsoid.radius_mm, ellipsoid.distance(patch)
+    coarse = random_field(patch, 0.4 * radius, rng)
+    fine = random_field(patch, max(0.14 * radius, 0.8), rng)
+    uneven = np.clip(0.85 * coarse + 0.5 * fine, -MOST_UNEVEN, MOST_UNEVEN)
+    inside = radius * (1 - distance * np.exp(roughness * uneven))
+    body = connected_components(inside > 0)
+    nearest = np.unravel_index(int(np.argmin(distance)), distance.shape)
+    return np.where((body == body[nearest]) | (body == 0), inside, np.float32(-radius)).astype(np.float32)
+
+
+def soft(inside_mm: np.ndarray, edge_mm: float) -> np.ndarray:
+    """A weight that rises from 0 to 1 over `edge_mm`, 0.5 on the surface, exactly 0 and 1 beyond."""
+    share = np.clip(0.5 + inside_mm / edge_mm, 0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def depth_mm(mask: np.ndarray, spacing: tuple[float, float, float] | np.ndarray) -> np.ndarray:
+    """Distance to the nearest voxel outside a mask, 0 outside; shape (Z, Y, X), spacing along (z, y, x).
+
+    What lies beyond the edge of the array does not count as outside.
+    """
+    import SimpleITK as sitk
+
+    if mask.all():
+        return np.full(mask.shape, np.inf, dtype=np.float32)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(~mask, dtype=np.uint8))
+    image.SetSpacing([float(step) for step in spacing][::-1])
+    outside = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
+    return np.maximum(sitk.GetArrayFromImage(outside), 0)
+
+
+def push(patch: Patch, ellipsoid: Ellipsoid, amount_mm: float, reach: float) -> np.ndarray:
+    """How far tissue is moved away from the centre: nothing there, most at the surface, nothing at `reach`.
+
+    Args:
+        patch: The grid.
+        ellipsoid: The surface.
+        amount_mm: Largest displacement; negative draws inwards. Too large an amount would fold the tissue; it is
+            limited to a quarter of the way in which it fades.
+        reach: Where it has faded, in radii, above 1.
+
+    Returns:
+        Displacement along the direction from the centre in mm, shape of the patch.
+    """
+    limit = 0.25 * (reach - 1) * ellipsoid.radius_mm
+    amount = float(np.clip(amount_mm, -limit, limit))
+    distance = ellipsoid.distance(patch)
+    fading = np.clip((reach - distance) / (reach - 1), 0, 1) ** 2
+    return amount * np.where(distance < 1, distance, fading)
+
+
+def displace(patch: Patch, image: np.ndarray, outward_mm: np.ndarray) -> np.ndarray:
+    """Move the tissue of an image along the direction from the centre.
+
+    Args:
+        patch: The grid.
+        image: Shape of the patch.
+        outward_mm: How far the tissue that arrives at a voxel has come from nearer the centre, shape of the patch.
+
+    Returns:
+        The moved image, float32; voxels that did not move keep their value bit for bit.
+    """
+    import SimpleITK as sitk
+
+    length = np.sqrt((patch.offsets**2).sum(axis=0))
+    back = -patch.offsets * (outward_mm / np.maximum(length, 1e-3))
+    field = sitk.GetImageFromArray(np.ascontiguousarray(np.moveaxis(back[::-1], 0, -1), np.float64), isVector=True)
+    source = sitk.GetImageFromArray(np.ascontiguousarray(image, dtype=np.float32))
+    for picture in (field, source):
+        picture.SetSpacing(patch.spacing[::-1])
+    transform = sitk.DisplacementFieldTransform(field)
+    # Cubic splines keep the grain of the scan, which linear interpolation would smooth away and so betray the place.
+    moved = sitk.GetArrayFromImage(sitk.Resample(source, source, transform, sitk.sitkBSpline, 0.0))
+    moved = np.clip(moved, image.min(), image.max())
+    return np.where(outward_mm == 0, image, moved).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Images on disk: reading, headers, DICOM, pictures and writing NIfTI."""

@@ -1,0 +1,338 @@
+"""Read a DICOM series: headers, tags, and one volume of its slices.
+
+The header of one DICOM file, read without its pixels.
+
+One DICOM series or single image in a folder to one volume: which slices belong together, and is one missing.
+
+Nothing read from the headers that could name a patient reaches a message.
+
+What the headers of DICOM files say before an image is read: whether they are slices of a volume, whose, and of what.
+
+The patient's number is for comparing files only. It is neither shown nor kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from ..runtime.stdio import silenced
+from ..volume import LPS_RAS, Volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+log = logging.getLogger(__name__)
+
+SPACING_TOLERANCE_MM = 0.1
+SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+LEAVE_OUT = "Leave only the series to examine in the folder."
+
+# Two names of one kind of picture: computed and direct radiography, and what older devices write.
+RADIOGRAPH, RADIOGRAPHS = "CR/DX", ("CR", "DX", "DR", "RG")
+# Whatever else a header holds there must not reach a message.
+MODALITY = re.compile("[A-Z0-9]{2,16}")
+
+
+class DicomHeader:
+    """Tags of a DICOM image.
+
+    Attributes:
+        image: ITK's reader, which knows size, spacing and components of the image.
+    """
+
+    def __init__(self, image: sitk.ImageFileReader):
+        self.image = image
+
+    @classmethod
+    def of(cls, path: Path) -> DicomHeader | None:
+        """The header of a file; None for what is no image."""
+        import SimpleITK as sitk
+
+        reader = sitk.ImageFileReader()
+        reader.SetImageIO("GDCMImageIO")
+        reader.SetFileName(str(path))
+        try:
+            with silenced():
+                reader.ReadImageInformation()
+        except RuntimeError:
+            return None
+        return cls(reader)
+
+    def has(self, key: str) -> bool:
+        """Whether the header has a tag, such as ``0020|0032``."""
+        return self.image.HasMetaDataKey(key)
+
+    def tag(self, key: str) -> str:
+        """The text of a tag without its padding; empty if the header lacks it."""
+        return self.image.GetMetaData(key).strip(" \0") if self.has(key) else ""
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """What the header of one DICOM image file says that matters for its place in a volume."""
+
+    path: Path
+    series: str
+    series_number: str
+    instance: str
+    patient: tuple[str, str]
+    modality: str
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    cosines: np.ndarray | None
+    position: np.ndarray | None
+
+    @property
+    def frames(self) -> int:
+        """Slices in this file: more than one in an enhanced object."""
+        return self.size[2] if len(self.size) > 2 else 1
+
+
+def read_series(folder: Path, name: str) -> Volume:
+    """Read the one image series that a folder holds.
+
+    Args:
+        folder: The DICOM files, in any order, possibly among others.
+        name: What to call the volume.
+
+    Returns:
+        The volume with float32 voxels, shape (Z, Y, X), rescaled as the headers say.
+
+    Raises:
+        InputError: If there is no series or more than one, or slices are missing, damaged or unevenly spaced.
+    """
+    slices = _choose(folder, _headers(folder))
+    if slices[0].frames > 1:
+        return _read_multiframe(folder, slices[0], name)
+    slices, affine = _arrange(folder, slices)
+    return Volume(_read_slices(folder, slices), affine, name)
+
+
+def _headers(folder: Path) -> list[Slice]:
+    """The headers of all image slices in the folder; other objects are left out and counted in a warning."""
+    found, others = [], 0
+    for path in sorted(folder.iterdir()):
+        if not path.is_file() or path.name.upper() == "DICOMDIR":
+            continue
+        with path.open("rb") as stream:
+            if stream.read(132)[128:] != b"DICM":
+                continue
+        header = _header(path)
+        if header is None:
+            others += 1
+        else:
+            found.append(header)
+    if others:
+        log.warning("%d DICOM files that are no image slices (localizer, segmentation, report) are left out", others)
+    if not found:
+        problem = f"{folder} holds no DICOM slices"
+        if others:
+            problem = f"{folder} holds {others} DICOM files, but no image slice that can be read"
+        raise InputError(problem, "Give the folder that directly holds the slices.")
+    return found
+
+
+def _header(path: Path) -> Slice | None:
+    """One file's header; None for what is no image slice."""
+    header = DicomHeader.of(path)
+    if header is None:
+        return None
+    image, tag = header.image, header.tag
+
+    def numbers(key: str, count: int) -> np.ndarray | None:
+        try:
+            values = np.array([float(part) for part in tag(key).split("\\")])
+        except ValueError:
+            return None
+        return values if values.shape == (count,) and np.isfinite(values).all() else None
+
+    localizer = "LOCALIZER" in tag("0008|0008").upper().split("\\")
+    if localizer or tag("0008|0016") in SEGMENTATION_CLASSES or image.GetNumberOfComponents() != 1:
+        return None
+    return Slice(
+        path=path,
+        series=tag("0020|000e"),
+        series_number=tag("0020|0011"),
+        instance=tag("0008|0018"),
+        patient=(tag("0010|0020"), tag("0010|0010")),
+        modality=tag("0008|0060"),
+        size=image.GetSize(),
+        spacing=image.GetSpacing(),
+        cosines=numbers("0020|0037", 6),
+        position=numbers("0020|0032", 3),
+    )
+
+
+def _choose(folder: Path, headers: list[Slice]) -> list[Slice]:
+    """The slices of the only series of more than one slice, or else the only image; without duplicates."""
+    copies = len(headers) - len({header.instance for header in headers})
+    if copies:
+        log.warning("%d DICOM files are copies of others and are left out", copies)
+    series: dict[str, list[Slice]] = {}
+    for header in {header.instance: header for header in headers}.values():
+        series.setdefault(header.series, []).append(header)
+    volumes = [members for members in series.values() if sum(member.frames for member in members) > 1]
+    if not volumes and len(series) == 1:
+        volumes = list(series.values())
+    if not volumes:
+        raise InputError(f"{folder} holds single images, no series of slices", "Give the folder with all slices.")
+    if len(volumes) > 1:
+        shown = ", ".join(
+            f"number {members[0].series_number or '?'} ({members[0].modality}, {sum(m.frames for m in members)} slices)"
+            for members in volumes
+        )
+        raise InputError(f"{folder} holds {len(volumes)} image series: {shown}", LEAVE_OUT)
+    if len(series) > 1:
+        log.warning("%d series of a single image are left out", len(series) - 1)
+    chosen = volumes[0]
+    if len({member.patient for member in chosen}) > 1:
+        raise InputError(f"{folder} holds slices of different patients in one series", LEAVE_OUT)
+    if len(chosen) > 1 and any(member.frames > 1 for member in chosen):
+        raise InputError(f"{folder} holds {len(chosen)} volumes in one series", LEAVE_OUT)
+    return chosen
+
+
+def _arrange(folder: Path, slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
+    """The slices from first to last, and their affine to RAS mm."""
+    if len(slices) == 1:
+        return slices, _single_place(slices[0])
+    if any(member.cosines is None or member.position is None for member in slices):
+        raise InputError(f"{folder} has slices that do not say where they lie", "Export the series again.")
+    cosines = slices[0].cosines
+    sizes = Counter(member.size[:2] for member in slices)
+    if len(sizes) > 1:
+        shown = ", ".join(f"{count} of {x} x {y}" for (x, y), count in sizes.items())
+        raise InputError(f"{folder} has slices of different size ({shown})", LEAVE_OUT)
+    if np.ptp([[*member.cosines, *member.spacing[:2]] for member in slices], axis=0).max() > 1e-3:
+        raise InputError(f"{folder} has slices of different angle or pixel size", LEAVE_OUT)
+    normal = np.cross(cosines[:3], cosines[3:])
+    slices = sorted(slices, key=lambda member: float(member.position @ normal))
+    positions = np.array([member.position for member in slices])
+    gaps = np.diff(positions @ normal)
+    usual = float(np.median(gaps))
+    if gaps.min() < SPACING_TOLERANCE_MM / 10:
+        raise InputError(f"{folder} has several images at one place (time points or echoes)", LEAVE_OUT)
+    missing = [(n, round(gap / usual) - 1) for n, gap in enumerate(gaps) if gap > 1.5 * usual]
+    if missing:
+        shown = ", ".join(f"{count} between slices {n + 1} and {n + 2}" for n, count in missing[:5])
+        total = sum(count for _, count in missing)
+        raise InputError(f"{folder} lacks {total} slices: {shown}", "Export the whole series.")
+    if np.abs(gaps - usual).max() > SPACING_TOLERANCE_MM:
+        problem = f"{folder} has unevenly spaced slices ({gaps.min():.3g} to {gaps.max():.3g} mm)"
+        raise InputError(problem, "Resample it to a regular grid first.")
+    sideways = positions - positions[0]
+    sideways -= np.outer(sideways @ normal, normal)
+    if np.abs(sideways).max() > 0.5 * min(slices[0].spacing[:2]):
+        raise InputError(f"{folder} was scanned with a tilted gantry", "Resample it to a regular grid first.")
+    x_spacing, y_spacing = slices[0].spacing[:2]
+    lps = np.eye(4)
+    lps[:3, :3] = np.column_stack([cosines[:3] * x_spacing, cosines[3:] * y_spacing, normal * gaps.mean()])
+    lps[:3, 3] = positions[0]
+    return slices, LPS_RAS @ lps
+
+
+def _single_place(image: Slice) -> np.ndarray:
+    """The affine to RAS mm of a single image; radiographs need not say where they lie, and are laid as a slice."""
+    cosines = np.array([1.0, 0, 0, 0, 1, 0]) if image.cosines is None else image.cosines
+    thickness = image.spacing[2] if len(image.spacing) > 2 else 1.0
+    lps = np.eye(4)
+    normal = np.cross(cosines[:3], cosines[3:])
+    lps[:3, :3] = np.column_stack([cosines[:3], cosines[3:], normal]) * [*image.spacing[:2], thickness]
+    lps[:3, 3] = 0.0 if image.position is None else image.position
+    return LPS_RAS @ lps
+
+
+def _read_slices(folder: Path, slices: list[Slice]) -> np.ndarray:
+    """Voxels of the ordered slices, float32 so that each slice's own rescaling survives."""
+    import SimpleITK as sitk
+
+    reader = sitk.ImageSeriesReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileNames([str(member.path) for member in slices])
+    reader.SetOutputPixelType(sitk.sitkFloat32)
+    try:
+        with silenced():
+            return sitk.GetArrayFromImage(reader.Execute())
+    except RuntimeError as error:
+        problem = f"{folder} has slices that cannot be decoded"
+        raise InputError(problem, "Export the series again, uncompressed.") from error
+
+
+def _read_multiframe(folder: Path, header: Slice, name: str) -> Volume:
+    """The volume of an enhanced object: all slices in one file."""
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(header.path))
+    reader.SetOutputPixelType(sitk.sitkFloat32)
+    try:
+        with silenced():
+            return Volume.from_sitk(reader.Execute(), name)
+    except RuntimeError as error:
+        raise InputError(f"{folder} has an image that cannot be decoded", "Export it again, uncompressed.") from error
+
+
+@dataclass(frozen=True)
+class DicomTags:
+    """What matters of a header; of several, what most of them say.
+
+    Attributes:
+        patient: The PatientID, which may be empty; None of what is no image.
+        modality: Such as MR; empty where it is unknown.
+        series: SeriesInstanceUID.
+        frames: Slices in the file.
+        placed: Whether it says where it lies. Radiographs of one series do not.
+    """
+
+    patient: str | None = field(default=None, repr=False)
+    modality: str = ""
+    series: str = ""
+    frames: int = 1
+    placed: bool = False
+
+
+def tags_of(path: Path) -> DicomTags:
+    """What the header of a file says; nothing if it is no image."""
+    header = DicomHeader.of(path)
+    if header is None:
+        return DicomTags()
+    modality = header.tag("0008|0060").upper()
+    if not MODALITY.fullmatch(modality):
+        modality = ""
+    size = header.image.GetSize()
+    return DicomTags(
+        patient=header.tag("0010|0020"),
+        modality=RADIOGRAPH if modality in RADIOGRAPHS else modality,
+        series=header.tag("0020|000e"),
+        frames=size[2] if len(size) > 2 else 1,
+        placed=header.has("0020|0032"),
+    )
+
+
+def is_series(headers: Sequence[DicomTags]) -> bool:
+    """Whether the files of one folder are slices of a volume and not single images."""
+    series = Counter()
+    for header in headers:
+        if header.frames > 1 or header.placed:
+            series[header.series] += 1 + (header.frames > 1)
+    return any(count > 1 for count in series.values())
+
+
+def most_say(headers: Sequence[DicomTags]) -> DicomTags:
+    """Patient and modality of a series, from the headers of its files and of what lies beside them."""
+
+    def usual(values: Sequence[str | None]) -> str:
+        counted = Counter(value for value in values if value)
+        return counted.most_common(1)[0][0] if counted else ""
+
+    return DicomTags(usual([one.patient for one in headers]), usual([one.modality for one in headers]))

@@ -1,0 +1,267 @@
+"""Read 2-D images as single slices: PNG, JPEG, one DICOM file, and arrays of NPZ files.
+
+Reading 2-D images as single slices: PNG, JPEG, one DICOM file, and arrays of NPZ files.
+
+None of them says reliably which way up in space it lies, but for DICOM; so rows run towards posterior and columns
+towards the patient's left, as in an axial slice on a screen. Where a picture says its pixels' size it is not
+believed: models of single slices look at shares of the field of view.
+
+What the pictures of an NPZ file are called: the array's name where there are several, then the picture's number.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..runtime.stdio import silenced
+from ..volume import LPS_RAS, Volume
+from .headers import AGAIN, check_numbers
+
+PICTURES = {".png": "PNGImageIO", ".jpg": "JPEGImageIO", ".jpeg": "JPEGImageIO"}
+ARRAYS = ".npz"
+PARTS = re.compile("(train|val|test)(?=_)")
+MAX_PIXELS, MAX_ARRAY_BYTES = 2**28, 2**33
+# Luminance of ITU-R BT.601.
+RED_GREEN_BLUE = (0.299, 0.587, 0.114)
+
+NUMBER = re.compile(r"(?:(?P<key>.+)-)?(?P<index>[0-9]{1,12})")
+
+
+class Place(NamedTuple):
+    """Where a picture lies in an NPZ file.
+
+    Attributes:
+        key: Name of the array.
+        index: Along the array's first axis; None where the array is one picture.
+    """
+
+    key: str
+    index: int | None
+
+    @property
+    def part(self) -> str | None:
+        """``train``, ``val`` or ``test``, as the file's own split names its arrays; None where it does not."""
+        found = PARTS.match(self.key)
+        return found[0] if found else None
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is a DICOM object."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def read_picture(path: Path, name: str) -> Volume:
+    """Read a PNG, a JPEG or a DICOM file of one image; colours become luminance, transparency is left out.
+
+    Args:
+        path: The file.
+        name: What to call it.
+
+    Returns:
+        A volume of one slice, float32 (1, Y, X).
+
+    Raises:
+        InputError: If it is damaged, holds several images or has one value throughout.
+    """
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO(PICTURES.get(path.suffix.lower(), "GDCMImageIO"))
+    try:
+        with silenced():
+            reader.ReadImageInformation()
+            if np.prod(reader.GetSize(), dtype=object) > MAX_PIXELS:
+                raise InputError(f"{path} has more than {MAX_PIXELS} pixels", "Shrink it first.")
+            image = reader.Execute()
+    except RuntimeError as error:
+        raise InputError(f"{path} cannot be decoded", AGAIN) from error
+    if image.GetDimension() > 2 and image.GetSize()[2] > 1:
+        problem = f"{path} holds {image.GetSize()[2]} images"
+        raise InputError(problem, "Give single images, or each volume as a folder or file of its own.")
+    array = _grey(sitk.GetArrayFromImage(image), image.GetNumberOfComponentsPerPixel(), path)
+    if image.GetDimension() == 2:
+        return _slice(array, name, path)
+    grid = sitk.Image(image.GetSize(), sitk.sitkUInt8)
+    grid.CopyInformation(image)
+    return Volume.from_sitk(grid, name).with_array(_sound(array.reshape(image.GetSize()[::-1]), path))
+
+
+def places_in(path: Path, healthy_label: int | None = None, healthy: bool = True) -> list[Place]:
+    """The pictures of an NPZ file: arrays (Y, X) are one each, arrays (N, Y, X) and (N, Y, X, colours) are N.
+
+    An array ``…images`` may have its ``…labels``, one number a picture.
+
+    Args:
+        path: The file.
+        healthy_label: Only pictures with this label are healthy.
+        healthy: Whether those are wanted; else all others, also those without labels.
+
+    Raises:
+        InputError: If it is no sound NPZ file, holds no such pictures, or has several labels and none is chosen.
+    """
+    arrays, places = _arrays(path), []
+    for key, array in sorted(arrays.items()):
+        if array.dtype.kind not in "biuf" or array.ndim < 2 or (array.ndim == 2 and min(array.shape) < 2):
+            continue
+        if array.ndim == 2 or (array.ndim == 3 and _is_colour(array)):
+            places.append(Place(key, None))
+            continue
+        if array.ndim > 4 or (array.ndim == 4 and array.shape[-1] not in (1, 3, 4)):
+            shape = " x ".join(map(str, array.shape))
+            raise InputError(f"{path}: {key} of {shape} is no stack of pictures", "Give arrays (N, rows, columns).")
+        labels = arrays.get(key.replace("images", "labels")) if "images" in key else None
+        if labels is not None and labels.size != len(array):
+            labels = None
+        if healthy:
+            chosen = _healthy(labels, len(array), healthy_label, path, key)
+        else:
+            chosen = _abnormal(labels, len(array), healthy_label)
+        places += [Place(key, index) for index in chosen]
+    if not places and not healthy and healthy_label is not None:
+        raise InputError(f"{path} holds no pictures with another label than {healthy_label}", "Check --healthy-label.")
+    if not places:
+        raise InputError(f"{path} holds no pictures", "Give arrays (rows, columns) or (N, rows, columns) of numbers.")
+    return places
+
+
+def read_place(path: Path, place: Place, name: str) -> Volume:
+    """Read one picture of an NPZ file.
+
+    Returns:
+        A volume of one slice, float32 (1, Y, X).
+
+    Raises:
+        InputError: If it is damaged or has one value throughout.
+    """
+    array = _arrays(path)[place.key]
+    picture = array if place.index is None else array[place.index]
+    if picture.ndim == 3 and picture.shape[2] == 1:
+        picture = picture[..., 0]
+    return _slice(_grey(picture, picture.shape[2] if picture.ndim == 3 else 1, path), name, path)
+
+
+def _is_colour(array: np.ndarray) -> bool:
+    """Whether an array (Y, X, 3 or 4) is one picture in colour and not a stack of tiny ones."""
+    return array.shape[-1] in (3, 4) and array.dtype == np.uint8
+
+
+def _healthy(labels: np.ndarray | None, count: int, wanted: int | None, path: Path, key: str) -> Sequence[int]:
+    """Indices of healthy pictures."""
+    if labels is None:
+        if wanted is not None:
+            raise InputError(f"{path} has no labels for {key}", "Leave out --healthy-label.")
+        return range(count)
+    values = np.unique(labels)
+    if wanted is None:
+        if len(values) == 1:
+            return range(count)
+        shown = ", ".join(map(str, values[:10]))
+        raise InputError(f"{path} has pictures of several labels ({shown})", "Say which is healthy: --healthy-label.")
+    return np.flatnonzero(labels.ravel() == wanted).tolist()
+
+
+def _abnormal(labels: np.ndarray | None, count: int, healthy_label: int | None) -> Sequence[int]:
+    """Indices of all pictures but the healthy ones."""
+    if labels is None or healthy_label is None:
+        return range(count)
+    return np.flatnonzero(labels.ravel() != healthy_label).tolist()
+
+
+@functools.lru_cache(maxsize=1)
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an NPZ file; kept, for its pictures are read one by one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_ARRAY_BYTES:
+                raise InputError(f"{path} holds more than {MAX_ARRAY_BYTES >> 30} GB", "Split it into several files.")
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is no sound NPZ file", "Write arrays of numbers with numpy.savez.") from error
+
+
+def _grey(array: np.ndarray, components: int, path: Path) -> np.ndarray:
+    """Grey values, float32, of a picture with that many numbers a pixel along its last axis."""
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{path} has pixels that are no plain numbers", AGAIN)
+    values = array.astype(np.float32)
+    if components == 1:
+        return values
+    if components == 2:
+        return np.ascontiguousarray(values[..., 0])
+    if components in (3, 4):
+        return values[..., :3] @ np.array(RED_GREEN_BLUE, np.float32)
+    raise InputError(f"{path} has {components} numbers in each pixel", "Give grey or colour pictures.")
+
+
+def _slice(picture: np.ndarray, name: str, path: Path) -> Volume:
+    """A picture (Y, X) as a slice of pixels of 1 mm."""
+    return Volume(_sound(picture[None], path), LPS_RAS, name)
+
+
+def _sound(array: np.ndarray, path: Path) -> np.ndarray:
+    if sorted(array.shape)[1] < 2:
+        raise InputError(f"{path} is only a line of pixels", "Give the whole image.")
+    if not np.isfinite(array).all():
+        check_numbers(path, int(np.isnan(array).sum()), int(np.isinf(array).sum()))
+    if array.min() == array.max():
+        raise InputError(f"{path} has the same value {float(array.min()):g} everywhere", AGAIN)
+    return array
+
+
+def place_names(places: Sequence[Place]) -> list[str]:
+    """A name for each picture of one file; empty where the file holds one picture that needs none.
+
+    Args:
+        places: All that are wanted of the file.
+    """
+    keys, width = {place.key for place in places}, len(str(max(place.index or 0 for place in places)))
+    return [
+        "-".join(([place.key] if len(keys) > 1 else []) + ([] if place.index is None else [f"{place.index:0{width}d}"]))
+        for place in places
+    ]
+
+
+def place_named(path: Path, wanted: str) -> tuple[Place, str]:
+    """The picture of an NPZ file that a user names, healthy or not.
+
+    Args:
+        path: The file.
+        wanted: As `place_names` has it, with or without leading zeros and the array's name where all other arrays are
+            no pictures; empty for the only picture.
+
+    Returns:
+        Where it lies, and its name in the file.
+
+    Raises:
+        InputError: If there is no such picture, or there are several and none is named.
+    """
+    places = places_in(path, healthy=False)
+    names = place_names(places)
+    if not wanted and len(places) == 1:
+        return places[0], names[0]
+    remedy = f"Name one as {path.name}#{names[0]}, or any up to {path.name}#{names[-1]}."
+    if not wanted:
+        raise InputError(f"{path} holds {len(places)} pictures", remedy)
+    keys = {place.key for place in places}
+    number = NUMBER.fullmatch(wanted)
+    for place, name in zip(places, names):
+        counted = number and place.index == int(number["index"])
+        if name == wanted or place.key == wanted and place.index is None:
+            return place, name
+        if counted and (number["key"] == place.key or (number["key"] is None and len(keys) == 1)):
+            return place, name
+    raise InputError(f"{path} holds no picture {wanted!a:.80}", remedy)

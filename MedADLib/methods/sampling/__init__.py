@@ -1,0 +1,1 @@
+"""Draws of codes from an autoregressive prior, on processors and GPUs."""

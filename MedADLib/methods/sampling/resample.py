@@ -1,0 +1,141 @@
+"""Resample unlikely codes from the prior, and the sequential reference sampler.
+
+The reference sampler: every place of every restoration, one after the other, with a key-value cache.
+
+Draws the unlikely codes of slices or volumes anew from the prior, several times, by one of several samplers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+
+from ...networks.code_prior import Cache, CodePrior
+from ...runtime.device import places_at_once
+from .cpu import sample_by_segments, sample_speculatively
+from .draws import Draws, Origin, gumbel
+from .gpu import sample_by_fixed_point
+
+__all__ = ["Sampler", "gumbel", "resample_codes", "sampler_for"]
+
+Sampler = Literal["auto", "segment", "jacobi", "sequential"]
+
+
+def sample_sequentially(draws: Draws, told: Callable[[float], None]) -> torch.Tensor:
+    """Restorations of some slices, all together; nothing of the likelihood pass is used, and nothing is skipped.
+
+    Args:
+        draws: What to draw.
+        told: Called with the part done, in [0, 1], after each place; may raise to stop.
+
+    Returns:
+        int64 (n, samples, length).
+    """
+    prior, (count, length), rows = draws.prior, draws.codes.shape, len(draws.samples)
+    restored = draws.codes.repeat_interleave(rows, 0)
+    positions = draws.positions.repeat_interleave(rows)
+    layers, _, heads, _, width = draws.cache.keys.shape
+    empty = draws.logits.new_zeros(layers, len(restored), heads, length, width, dtype=torch.float32)
+    cache = Cache(empty, empty.clone())
+    for place in range(length):
+        logits = prior.extend(restored, positions, place, place + 1, cache)
+        for number in draws.places[:, place].nonzero()[:, 0].tolist():
+            mine, kept = slice(number * rows, (number + 1) * rows), draws.codes[number, place].expand(rows)
+
+            def history(row: int, number=number, place=place) -> Origin:
+                return restored[number * rows + row], draws.positions[number : number + 1], place
+
+            chosen = draws.choose(logits[mine], draws.noise(number, place), history)
+            if draws.limit is not None:
+                unlikely = draws.unlikely(logits[mine], kept, history)
+                chosen = torch.where(unlikely, chosen, kept)
+            restored[mine, place] = chosen
+        told((place + 1) / length)
+    return restored.view(count, rows, length)
+
+
+def resample_codes(
+    prior: CodePrior,
+    codes: torch.Tensor,
+    position: torch.Tensor,
+    places: torch.Tensor,
+    logits: torch.Tensor,
+    cache: Cache,
+    samples: int,
+    noise_key: tuple[int, int | Sequence[int]],
+    told: Callable[[float], None] = lambda done: None,
+    limit: float | None = None,
+    sampler: Sampler = "auto",
+) -> torch.Tensor:
+    """Restorations of slices or volumes: unlikely codes are sampled, the others kept, in raster order.
+
+    Sampling adds Gumbel noise to the logits and takes the largest; the noise depends on `noise_key`, place and sample
+    number only. Every sampler gives the same codes, see `Draws`.
+
+    Args:
+        prior: The prior.
+        codes: Codes of the slice, int64 (length,); or of several, (n, length), and so on.
+        position: Slice coordinates, (n,).
+        places: Places to sample, bool (length,) or (n, length); with a limit, places that may be.
+        logits: Of the slices' own codes, (length, K) or (n, length, K).
+        cache: Of the slices' own codes, with n samples.
+        samples: How many restorations S of each.
+        noise_key: Seed, and slice number or numbers.
+        told: Called with the part done, in [0, 1], again and again; may raise to stop.
+        limit: None for a static mask; λ in nats for a dynamic one, where a code of `places` is sampled if it is less
+            likely than that given the restored codes before it.
+        sampler: See `sampler_for`.
+
+    Returns:
+        int64 (n·S, length), slice after slice.
+    """
+    length, seed = codes.shape[-1], noise_key[0]
+    codes, places, logits = codes.view(-1, length), places.view(-1, length), logits.view(-1, length, prior.codes)
+    numbers = [noise_key[1]] if isinstance(noise_key[1], int) else list(noise_key[1])
+    sample = _function(sampler_for(sampler, codes.device), limit)
+    # Samples of a volume would fill the memory with their caches if all were drawn at once.
+    room = places_at_once(str(codes.device))
+    together = max(room // (length * samples), 1)
+    at_once = min(max(room // length, 1), samples)
+    slices = [range(start, min(start + together, len(codes))) for start in range(0, len(codes), together)]
+    parts = [range(start, min(start + at_once, samples)) for start in range(0, samples, at_once)]
+    restored, done, whole = [], 0, len(codes) * samples
+    for some in slices:
+        here, found = slice(some.start, some.stop), []
+        for part in parts:
+            share = len(some) * len(part) / whole
+            found.append(
+                sample(
+                    Draws(
+                        prior,
+                        codes[here],
+                        position[here],
+                        places[here],
+                        logits[here],
+                        cache.rows(here),
+                        part,
+                        samples,
+                        [(seed, numbers[number]) for number in some],
+                        limit,
+                    ),
+                    lambda fraction, done=done, share=share: told(done + share * fraction),
+                )
+            )
+            done += share
+        restored.append(torch.cat(found, dim=1).flatten(0, 1))
+    return torch.cat(restored)
+
+
+def sampler_for(sampler: Sampler, device: torch.device | str) -> Sampler:
+    """The sampler that is meant: "auto" is "segment" on a CPU, and "jacobi" where many rows cost as much as one."""
+    if sampler != "auto":
+        return sampler
+    return "segment" if torch.device(device).type == "cpu" else "jacobi"
+
+
+def _function(sampler: Sampler, limit: float | None) -> Callable[[Draws, Callable[[float], None]], torch.Tensor]:
+    if sampler == "segment":
+        return sample_by_segments if limit is None else sample_speculatively
+    return {"jacobi": sample_by_fixed_point, "sequential": sample_sequentially}[sampler]

@@ -1,0 +1,218 @@
+"""Methods that learn from synthetic anomalies: DAE, FPI and PII, on a U-Net for slices.
+
+One number for a scan from the scores of its slices, as FPI's submission to MOOD 2020 has it (Tan et al. 2020).
+
+What the methods with a U-Net for slices share: settings, weights, and a pass over the slices of a scan.
+
+Denoising autoencoder (DAE; Kascenas, Pugeault and O'Neil 2022): lesions are taken away like coarse noise.
+
+Foreign patch interpolation (FPI; Tan et al. 2020) and Poisson image interpolation (PII; Tan et al. 2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch.nn.functional import avg_pool2d
+
+from ..corruption.poisson import smoothed_over
+from ..networks.unet import GROUPS, CorruptionSegmenter, Denoiser, UNet
+from ..runtime.progress import Progress
+from ..scoring.restoration import Restoration
+from .base import SliceNetwork
+from .slicewise import slice_batches
+
+ORDER = 3
+WINDOW_SHARE = 0.1
+TOP_SHARE = 0.25
+
+WINDOW = 5
+WHOLE = 0.95
+
+
+def volume_score(profile: np.ndarray) -> float:
+    """Mean of the highest quarter of a smoothed profile.
+
+    Args:
+        profile: Score of each slice, in order, (Z,), at least one.
+
+    Returns:
+        The score; of a single slice, its own.
+    """
+    smooth = np.sort(smoothed(profile, window_of(len(profile))))
+    return float(smooth[-max(round(TOP_SHARE * len(smooth)), 1) :].mean())
+
+
+def window_of(count: int) -> int:
+    """The odd window nearest to a tenth of `count` slices, at least one more than the polynomial needs."""
+    return max(2 * round((WINDOW_SHARE * count - 1) / 2) + 1, ORDER + 2)
+
+
+def smoothed(profile: np.ndarray, window: int) -> np.ndarray:
+    """Savitzky–Golay filter: each value becomes that of the cubic that fits its window best.
+
+    At the ends, the values of the outermost whole window's cubic are taken.
+
+    Args:
+        profile: (Z,).
+        window: Odd, above 3.
+
+    Returns:
+        (Z,), float64; the profile itself if it is shorter than the window.
+    """
+    profile = np.asarray(profile, np.float64)
+    if len(profile) < window:
+        return profile
+    steps = np.linspace(-1, 1, window)
+    basis = np.linalg.qr(np.vander(steps, ORDER + 1))[0]
+    fits = np.lib.stride_tricks.sliding_window_view(profile, window) @ (basis @ basis.T)
+    half = window // 2
+    return np.concatenate([fits[0, :half], fits[:, half], fits[-1, half + 1 :]])
+
+
+@dataclass(frozen=True)
+class SliceUNetParameters:
+    """Settings of a U-Net for slices.
+
+    Attributes:
+        size: Slice size (Y, X).
+        channels: Channels of each level; all levels but the first halve the grid.
+    """
+
+    size: tuple[int, ...] = (160, 160)
+    channels: tuple[int, ...] = (16, 32, 64, 128, 128)
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or not 1 <= len(self.channels) <= 8:
+            raise ValueError("the U-Net needs a 2-D size and 1 to 8 levels")
+        if any(n % (1 << len(self.channels) - 1) or not 0 < n <= 1024 for n in self.size):
+            raise ValueError("the slice size must be divisible by 2 to the number of levels less one")
+        # A model file names these sizes: networks must not take more memory than the file could ever fill.
+        if any(n % GROUPS or not 0 < n <= 512 for n in self.channels):
+            raise ValueError(f"channels must be multiples of {GROUPS} up to 512")
+
+
+class SliceUNet(SliceNetwork):
+    """A method whose one network is a U-Net with a `predict`; its subclasses say what that predicts."""
+
+    Network: ClassVar[type[UNet]]
+
+    @classmethod
+    def untrained(cls, parameters: SliceUNetParameters, seed: int = 0) -> SliceUNet:
+        """Fresh weights from a seed."""
+        torch.manual_seed(seed)
+        return cls(parameters, cls.Network(tuple(parameters.channels)))
+
+    def predictions(
+        self, image: np.ndarray, mask: np.ndarray, device: str, progress: Progress | None
+    ) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Pass the slices of a prepared scan through the network.
+
+        Args:
+            image: Standard intensities, (Z, Y, X).
+            mask: Brain, bool (Z, Y, X).
+            device: Where to compute.
+            progress: Told before each batch.
+
+        Yields:
+            Slice indices (n,), images, masks (0 or 1) and predictions, each (n, 1, Y, X).
+        """
+        network = self.network.to(device).eval()
+        with torch.inference_mode():
+            for chosen, batch, positions in slice_batches(image, mask, device, progress):
+                masks = torch.from_numpy(mask[chosen].astype(np.float32))[:, None].to(device)
+                yield chosen, batch, masks, network.predict(batch, positions)
+
+
+class Denoising(SliceUNet):
+    """A U-Net that gives slices back without the coarse noise that was added to them in training.
+
+    Pixel score: |x − x̂| where more than 95 % of the 5 × 5 pixels around are brain, because the edge of the brain is
+    where a residual is large in health too. Sample score: its mean over the brain.
+    """
+
+    name = "denoising"
+    Parameters = SliceUNetParameters
+    Network = Denoiser
+
+    def restore(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        progress: Progress | None = None,
+    ) -> Restoration:
+        """Score |x − x̂|; see `Method.restore`. Nothing here is random: no noise is added to the scan."""
+        score, restored = np.zeros(image.shape, np.float32), np.where(mask, image, 0).astype(np.float32)
+        for chosen, images, masks, healthy in self.predictions(image, mask, device, progress):
+            healthy = healthy.clamp_min(0) * masks
+            restored[chosen] = healthy[:, 0].cpu().numpy()
+            score[chosen] = ((images - healthy).abs() * well_inside(masks))[:, 0].cpu().numpy()
+        return Restoration(score, restored, float(score[mask].mean()))
+
+
+def well_inside(masks: torch.Tensor) -> torch.Tensor:
+    """Pixels with brain almost all around them.
+
+    Args:
+        masks: Brain, (N, 1, Y, X), 0 or 1; beyond the edge of the slice, the brain is taken to go on.
+
+    Returns:
+        (N, 1, Y, X), 0 or 1.
+    """
+    share = avg_pool2d(masks, WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
+    return masks * (share > WHOLE)
+
+
+@dataclass(frozen=True)
+class FPIParameters(SliceUNetParameters):
+    """Settings of the segmenter, and what it was trained on.
+
+    Attributes:
+        blending: How foreign patches were blended in: ``linear`` (FPI), x̃ = (1 − α) x + α y; or ``poisson`` (PII),
+            by gradients.
+        shape: What they were cut out with: ``square`` (FPI and PII) or ``blob``, a smooth random shape.
+    """
+
+    blending: Literal["linear", "poisson"] = "linear"
+    shape: Literal["square", "blob"] = "square"
+
+
+class FPI(SliceUNet):
+    """A segmenter of foreign patches in healthy slices; lesions, too, do not belong where they are.
+
+    Pixel score: the predicted degree α̂. Sample score: mean of α̂ over each whole slice, the profile smoothed with a
+    Savitzky–Golay filter, mean of its highest quarter.
+
+    A segmenter restores nothing. What is given as restored is the scan with its unusual part replaced by a smooth
+    continuation of its surroundings: a membrane that is held at each pixel the more firmly the lower α̂ is (see
+    `smoothed_over`). It shows what was found; it does not know what healthy tissue looks like.
+    """
+
+    name = "fpi"
+    Parameters = FPIParameters
+    Network = CorruptionSegmenter
+
+    def restore(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        progress: Progress | None = None,
+    ) -> Restoration:
+        """Score α̂; see `Method.restore`. Nothing here is random."""
+        score = np.zeros(image.shape, np.float32)
+        restored = np.where(mask, image, 0).astype(np.float32)
+        for chosen, images, masks, degree in self.predictions(image, mask, device, progress):
+            degree = degree * masks
+            score[chosen] = degree[:, 0].cpu().numpy()
+            restored[chosen] = (smoothed_over(images, masks, degree) * masks)[:, 0].cpu().numpy()
+        return Restoration(score, restored, volume_score(score.mean(axis=(1, 2))))

@@ -1,0 +1,1 @@
+"""Model files: archive, manifest, model, and the folder of the user's models."""

@@ -1,0 +1,227 @@
+"""Zip archives: a stranger's is read in memory under caps, ours is written whole or not at all.
+
+Nothing is ever unpacked to disk, so no entry name can lead anywhere; odd names are refused all the same, because
+an archive that has them was not made by MedAD.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import secrets
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import DAMAGED, HOSTILE, ModelError, OutputError
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+_END = struct.Struct("<4sHHHHIIH")
+_ZIP64_LOCATOR_BYTES = 20
+_CHUNK = 1 << 20
+_ENCRYPTED = 0x1 | 0x40 | 0x2000
+_EARLIEST = (1980, 1, 1, 0, 0, 0)
+_REGULAR_FILE = (stat.S_IFREG | 0o644) << 16
+# What zipfile and zlib are known to raise on damaged bytes; RuntimeError covers NotImplementedError.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class Caps:
+    """How much an archive may hold; counted while reading, for declared sizes lie.
+
+    Attributes:
+        entries: Most entries.
+        entry_bytes: Most bytes that one entry may unpack to.
+        total_bytes: Most bytes that the archive may be, and that all its entries may unpack to.
+        ratio: Most unpacked bytes for each packed byte of one entry.
+    """
+
+    entries: int = 32
+    entry_bytes: int = 1 << 29
+    total_bytes: int = 1 << 30
+    ratio: int = 250
+
+
+CAPS = Caps()
+
+
+def read_archive(path: str | os.PathLike, caps: Caps = CAPS, only: Collection[str] | None = None) -> dict[str, bytes]:
+    """Read the entries of a zip file into memory.
+
+    Args:
+        path: The zip file.
+        caps: Limits.
+        only: Names of the entries wanted; None for all. The checks of the names cover all entries either way.
+
+    Returns:
+        Content by entry name.
+
+    Raises:
+        ModelError: If the file is missing, no sound zip archive, breaks a cap, or holds an entry that is absolute,
+            climbs out by ``..``, names a drive, uses backslashes, is a folder, link or device, is encrypted, or
+            has the name of another one but for its case.
+    """
+    with open_archive(path) as stream:
+        return unpack(stream, path, caps, only)
+
+
+def open_archive(path: str | os.PathLike) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Raises:
+        ModelError: If it does not exist, is no regular file or may not be read.
+    """
+    try:
+        # Asked before opening: to open a pipe would wait for a writer forever.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ModelError(f"{path} is not a file", "Give the path of a single file.")
+        return open(path, "rb")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelError(f"{path} does not exist", "Check the path.") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({error})", "Check the path and who may read it.") from error
+
+
+def unpack(
+    stream: BinaryIO, path: str | os.PathLike, caps: Caps = CAPS, only: Collection[str] | None = None
+) -> dict[str, bytes]:
+    """Like `read_archive` on an open file; `path` is only named in errors."""
+    try:
+        size = stream.seek(0, os.SEEK_END)
+        if size > caps.total_bytes:
+            raise ModelError(f"{path} has {size} bytes, more than the {caps.total_bytes} allowed", HOSTILE)
+        count = _check_end(stream, size, path, caps)
+        with zipfile.ZipFile(stream) as archive:
+            entries = archive.infolist()
+            if len(entries) != count:
+                raise ModelError(f"{path} holds {len(entries)} entries but promises {count}", DAMAGED)
+            _check_entries(entries, size, path)
+            files: dict[str, bytes] = {}
+            allowed = caps.total_bytes
+            for entry in entries:
+                if only is None or entry.filename in only:
+                    files[entry.filename] = _inflate(archive, entry, allowed, path, caps)
+                    allowed -= len(files[entry.filename])
+            return files
+    except _UNREADABLE as error:
+        raise ModelError(f"{path} is cut short or damaged ({error})", DAMAGED) from error
+
+
+def _check_end(stream: BinaryIO, size: int, path: str | os.PathLike, caps: Caps) -> int:
+    """The number of entries; refuses, before zipfile builds an object for each, what is no zip or has too many.
+
+    The end record must be the last 22 bytes and the directory must end where it begins: no comment, no zip64, no
+    bytes in front. Then zipfile can read no other directory than the one that was checked.
+    """
+    stream.seek(0)
+    begins_as_zip = stream.read(4) == b"PK\x03\x04"
+    stream.seek(max(size - _END.size - _ZIP64_LOCATOR_BYTES, 0))
+    tail = stream.read()
+    if len(tail) < _END.size or tail[-_END.size :][:4] != b"PK\x05\x06":
+        if begins_as_zip:
+            raise ModelError(f"{path} is cut short", DAMAGED)
+        what = "is empty" if size == 0 else "is not a MedAD model file (no zip archive)"
+        raise ModelError(f"{path} {what}", DAMAGED)
+    _, disk, first_disk, here, count, length, offset, comment = _END.unpack(tail[-_END.size :])
+    if count > caps.entries or length > caps.entries * 1024:
+        raise ModelError(f"{path} holds more than the {caps.entries} entries allowed", HOSTILE)
+    zip64 = tail[: -_END.size].startswith(b"PK\x06\x07")
+    if disk or first_disk or here != count or comment or zip64 or offset + length + _END.size != size:
+        raise ModelError(f"{path} is damaged, or not packed by MedAD", DAMAGED)
+    return count
+
+
+def _check_entries(entries: list[zipfile.ZipInfo], size: int, path: str | os.PathLike) -> None:
+    """Refuse by what the directory says, all entries, before one of them is read."""
+    seen: set[str] = set()
+    for entry in entries:
+        # zipfile cuts `filename` at a NUL, turns backslashes on Windows and takes another name from an extra
+        # field; `orig_filename` is what the directory says.
+        name = entry.orig_filename
+        if not _PLAIN_NAME.fullmatch(name) or entry.filename != name:
+            raise ModelError(f"{path} holds an entry with the unsafe name {name[:80]!a}", HOSTILE)
+        if name.lower() in seen:
+            raise ModelError(f"{path} holds two entries named {name}", HOSTILE)
+        seen.add(name.lower())
+        if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
+            raise ModelError(f"{path} holds {name}, which is a link or a device", HOSTILE)
+        if entry.flag_bits & _ENCRYPTED:
+            raise ModelError(f"{path} holds {name}, which is encrypted", HOSTILE)
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ModelError(f"{path} holds {name}, which is packed in a way that MedAD does not use", HOSTILE)
+    # Entries that share their packed bytes are how a small file unpacks to a huge one within any ratio.
+    if sum(entry.compress_size for entry in entries) > size:
+        raise ModelError(f"{path} holds entries that overlap", HOSTILE)
+
+
+def _inflate(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, allowed: int, path: str | os.PathLike, caps: Caps
+) -> bytes:
+    """The content of one entry, given up as soon as it passes a cap."""
+    chunks, count = [], 0
+    with archive.open(entry) as stream:
+        while chunk := stream.read(_CHUNK):
+            count += len(chunk)
+            if count > min(caps.entry_bytes, allowed):
+                raise ModelError(f"{path} unpacks to more bytes than allowed ({entry.filename})", HOSTILE)
+            if count > max(entry.compress_size * caps.ratio, _CHUNK):
+                raise ModelError(f"{path} unpacks to over {caps.ratio} times its size ({entry.filename})", HOSTILE)
+            chunks.append(chunk)
+    if count != entry.file_size:
+        raise ModelError(f"{path} holds {entry.filename}, which has not the size it declares", DAMAGED)
+    return b"".join(chunks)
+
+
+def write_archive(path: str | os.PathLike, files: Mapping[str, bytes]) -> None:
+    """Write a zip file: the same content gives the same bytes, and the file appears whole or not at all.
+
+    Args:
+        path: Where; an older file there is replaced at the last moment only.
+        files: Content by entry name.
+
+    Raises:
+        ModelError: If `read_archive` would refuse it.
+        OutputError: If it cannot be written; nothing is left behind and an older file is kept.
+    """
+    content = _pack(files)
+    unpack(io.BytesIO(content), path)
+    path = Path(path)
+    partial = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")
+    try:
+        with partial.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        remedy = "Is the disk full, the folder missing or write-protected?"
+        raise OutputError(f"{path} could not be written ({error.strerror})", remedy) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def _pack(files: Mapping[str, bytes]) -> bytes:
+    """A zip archive, entries sorted, each deflated if that saves a fifth and stays well within the ratio cap.
+
+    Weights hardly shrink, and stored they load faster.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", allowZip64=False) as archive:
+        for name, content in sorted(files.items()):
+            entry = zipfile.ZipInfo(name, _EARLIEST)
+            # Said outright, for by default it tells the system it was written on.
+            entry.create_system, entry.external_attr = 3, _REGULAR_FILE
+            packed = len(zlib.compress(content, 6))
+            worth_it = 2 * len(content) / CAPS.ratio < packed < 0.8 * len(content)
+            entry.compress_type = zipfile.ZIP_DEFLATED if worth_it else zipfile.ZIP_STORED
+            archive.writestr(entry, content, compresslevel=6)
+    return buffer.getvalue()

@@ -1,0 +1,105 @@
+"""The model card: purpose, limits, calibration and training data of a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..methods.bibliography import papers_of
+from ..preprocessing.slice_space import FIELD_MM, PlaneTemplate
+from ..preprocessing.spaces import describe
+from ..scoring.pooling import reach_of
+from .disclosure import CALIBRATED_ON, CLAIM, PARTS, disclosure
+
+if TYPE_CHECKING:
+    from .model import Model
+
+# What a model of each space marks as anomalous although it is healthy, besides other contrasts, ages and scanners.
+ALSO_MARKED = {
+    "brain": " or another brain extraction",
+    "plane": ", views or ways of cropping the image",
+    "field": " or another field of view",
+}
+
+
+def model_card(model: Model) -> str:
+    """Write the card of a model: purpose, limits and calibration first, data and method next, long lists last.
+
+    Args:
+        model: With method, template, calibration and the record of its training.
+
+    Returns:
+        Markdown. `store.card` adds the results of a shipped model when it shows the card.
+    """
+    split, reference = model.training["split"], model.calibration.reference
+    papers = papers_of(model.method, model.training["facts"])
+    largest = ", ".join(f"{value:.2f}" for value in np.sort(reference.maxima))
+    lines = [
+        f"# {model.name} {model.version}",
+        "",
+        f"{model.description}. {CLAIM} **For research only. Not a medical device.**",
+        "",
+        f"Input: {describe(model.template)}.",
+        "",
+        "## Limits",
+        f"- Other contrasts, ages, scanners{ALSO_MARKED[model.template.kind]} give high values without a lesion. "
+        "A run warns when a scan differs from the training data.",
+        f"- {reference.count} scans were used for the calibration, so no p-value is below {reference.smallest_p:.3f}. "
+        "For your own scanner, calibrate or train on your own healthy scans.",
+        "",
+        "## Calibration",
+        f"- {reference.count} held-out scans.",
+        f"- Largest anomaly value in each, in SD above the healthy mean: {largest}.",
+        *_sizes(model),
+        "",
+        "## Data",
+        *disclosure(model.training),
+        f"- Source: {model.training['data']}",
+        f"- Trained by: {model.authors}.",
+        "- No scan is in two parts.",
+        "",
+        "## Method",
+        f"- {model.method.name}: "
+        + ", ".join(f"{key} = {value}" for key, value in vars(model.method.parameters).items()),
+        *(f"- Paper: {paper}" for paper in papers),
+        f"- Random seed {model.training['seed']}.",
+        f"- Training record: {model.training['facts']}",
+        "",
+        "## Scans",
+        *(f"- {part}: {len(split[part])} scans ({', '.join(split[part])})" for part in PARTS if split.get(part)),
+        *_calibrated_on(model),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _calibrated_on(model: Model) -> list[str]:
+    """List the scans that `medad calibrate` used, if it wrote the file."""
+    if (later := model.training.get(CALIBRATED_ON)) is None:
+        return []
+    return [f"- recalibrated on {len(later['scans'])} scans of {later['data']}: {', '.join(later['scans'])}"]
+
+
+def _sizes(model: Model) -> list[str]:
+    """Describe threshold and pooling, of volumes in mL and mm, of 2-D images in shares of the image and pixels."""
+    pooling, reference = model.calibration.pooling, model.calibration.reference
+    budget = reference.value_of(reference.threshold)
+    above = reference.expected_false_positive_ml(budget)
+    flat = isinstance(model.template, PlaneTemplate)
+    shown = f"{100 * above / reference.brain_ml:.2g} % of its pixels" if flat else f"{above:.2f} mL"
+    lines = [
+        f"- Default threshold {reference.threshold}: {budget:.2f} SD above the healthy mean. Expected false positives: "
+        f"{shown} per healthy scan.",
+    ]
+    if (fast := model.calibration.fast) is not None:
+        lines.append(f"- In fast mode: {fast.reference.value_of(reference.threshold):.2f} SD above the healthy mean.")
+    if not flat:
+        return [*lines, f"- Pooling: minimum over {pooling.minimum_mm:g} mm, mean over {pooling.average_mm:g} mm."]
+    step = float(model.template.image.spacing[0])
+    minimum, average = 2 * reach_of(pooling.minimum_mm, step) + 1, pooling.average_mm / step
+    return [
+        *lines,
+        f"- Pooling, in pixels of the model's grid: minimum over {minimum}, mean over {average:.3g}.",
+        "- The field of view of an image is fitted into the model's grid whatever its spacing. The longer side counts "
+        f"as {FIELD_MM:g} mm and a pixel as {step:.3g} mm, so pooling sizes in mm mean a share of the image.",
+    ]

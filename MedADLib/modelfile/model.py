@@ -1,0 +1,280 @@
+"""Model files: what knows healthy, in one zip that is safe to open.
+
+A ``.medad`` file has the shape of a MONAI bundle. Nothing in it is executed or resolved to a Python name: methods are
+looked up in our registry, their parameters are checked against a frozen dataclass, and arrays are safetensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import HOSTILE, MedADError, ModelError
+from ..runtime import threads
+from ..runtime.strict_json import UPDATE, from_json, json_bytes, text_of
+from . import archive
+from .manifest import (
+    CALIBRATION,
+    CARD,
+    FORMAT_VERSION,
+    LICENCE,
+    MANIFEST,
+    METADATA,
+    METHOD,
+    TEMPLATE,
+    Manifest,
+    MethodEntry,
+    authors_of,
+    check_files,
+    manifest_of,
+    naming,
+)
+from .store import ModelSummary, find_model, summary_of
+
+_TENSOR_HEADER_BYTES = 1 << 22
+
+
+def tensors_of(files: dict[str, bytes], name: str) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors entry: plain numbers, all finite."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    content = files[name]
+    # The parser accepts headers of 100 MB; ours describe some hundred tensors.
+    if len(content) < 8 or int.from_bytes(content[:8], "little") > min(len(content) - 8, _TENSOR_HEADER_BYTES):
+        raise ModelError(f"{name} is not a safetensors file", HOSTILE)
+    try:
+        tensors = load(content)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"{name} is not a sound safetensors file ({error})") from error
+    for key, array in tensors.items():
+        if array.dtype == bool and array.view(np.uint8).max(initial=0) > 1:
+            raise ModelError(f"{name} holds {key[:80]!a}, with truth values that are neither true nor false")
+        if array.dtype.kind not in "biuf":
+            raise ModelError(f"{name} holds {key[:80]!a}, of a number type that MedAD does not use")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ModelError(f"{name} holds {key[:80]!a}, with values that are not finite")
+    return tensors
+
+
+def tensor_bytes(tensors: dict[str, np.ndarray]) -> bytes:
+    """A safetensors file; the same bytes for the same arrays."""
+    from safetensors.numpy import save
+
+    # The writer takes the memory as it lies, so that a transposed view would come back scrambled.
+    return save({name: np.asarray(array, order="C") for name, array in sorted(tensors.items())})
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model, loaded or about to be saved.
+
+    Attributes:
+        name: Short name, such as ``brain-t1``.
+        version: Version of the model, such as ``1.0.0``.
+        created: ISO date, or date and time.
+        description: One line on what it is for.
+        modality: The kind of scan it knows, such as ``T1 MR``.
+        method: A method of the registry with its networks.
+        template: The model's space.
+        calibration: What its score looks like on healthy scans; None if it was never calibrated.
+        training: Data, licences and split that it was made with; free-form JSON.
+        authors: Who made it.
+        card: Model card, Markdown.
+        licence: Licence of the model, in full.
+        path: The file it was loaded from.
+        sha256: Of that whole file.
+    """
+
+    name: str
+    version: str
+    created: str
+    description: str
+    modality: str
+    method: Any
+    template: Any
+    calibration: Any
+    training: dict
+    authors: str
+    card: str
+    licence: str
+    path: Path | None = None
+    sha256: str = ""
+
+    def info(self) -> dict:
+        """What ``medad models info`` prints: JSON-able, without arrays, card and licence."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "description": self.description,
+            "modality": self.modality,
+            "authors": self.authors,
+            "created": self.created,
+            "path": None if self.path is None else str(self.path),
+            "sha256": self.sha256,
+            "method": {"name": type(self.method).name, "parameters": asdict(self.method.parameters)},
+            "preparation": self.template.parameters(),
+            "calibration": None if self.calibration is None else self.calibration.parameters(),
+            "training": self.training,
+        }
+
+
+def load_model(name_or_path: str | os.PathLike, registry: dict[str, type] | None = None) -> Model:
+    """Open a model, trusting nothing in it.
+
+    Args:
+        name_or_path: A name such as ``brain-t1``, looked up in `model_folders`, or a path.
+        registry: Methods by name; None for all that MedAD knows.
+
+    Raises:
+        ModelError: If it is missing, damaged, hostile or newer than the program.
+    """
+    threads.wait_passively()
+    path = find_model(name_or_path)
+    with archive.open_archive(path) as stream:
+        digest = hashlib.sha256()
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+        files = archive.unpack(stream, path)
+    with naming(path):
+        return replace(_assemble(files, registry), path=path, sha256=digest.hexdigest())
+
+
+def save_model(model: Model, path: str | os.PathLike, registry: dict[str, type] | None = None) -> None:
+    """Write a model file, whole or not at all; the same content gives the same bytes.
+
+    What ships should stay under 20 MB; this is not enforced.
+
+    Args:
+        model: What to write; its `path` and `sha256` are of no account.
+        path: Where to, by custom with the suffix ``.medad``.
+        registry: Methods by name; None for all that MedAD knows.
+
+    Raises:
+        ModelError: If `load_model` would refuse it.
+        OutputError: If it cannot be written; nothing is left behind and an older file is kept.
+    """
+    try:
+        files = {
+            METHOD: tensor_bytes(model.method.tensors()),
+            TEMPLATE: tensor_bytes(model.template.tensors()),
+            METADATA: json_bytes(bundle_metadata(model)),
+            LICENCE: model.licence.encode(),
+            CARD: model.card.encode(),
+        }
+        if model.calibration is not None:
+            files[CALIBRATION] = tensor_bytes(model.calibration.tensors())
+        manifest = {"format_version": FORMAT_VERSION, **model.info()}
+        manifest["files"] = {entry: hashlib.sha256(content).hexdigest() for entry, content in files.items()}
+        files[MANIFEST] = json_bytes({field.name: manifest[field.name] for field in fields(Manifest)})
+        _assemble(files, registry)
+    except ModelError as error:
+        raise ModelError(f"{path} would be refused: {error.problem}", "Correct what is to be saved.") from error
+    archive.write_archive(path, files)
+
+
+def verify_model(name_or_path: str | os.PathLike, registry: dict[str, type] | None = None) -> ModelSummary:
+    """Load a model in full, as detection would.
+
+    Raises:
+        ModelError: If it cannot be loaded.
+    """
+    return summary_of(load_model(name_or_path, registry).path)
+
+
+def _assemble(files: dict[str, bytes], registry: dict[str, type] | None) -> Model:
+    """The model of an archive's entries."""
+    from ..preprocessing.spaces import template_from_tensors
+    from ..scoring.calibration import Calibration
+
+    if registry is None:
+        from ..methods.registry import METHODS as registry
+    manifest = manifest_of(files)
+    entry = from_json(MethodEntry, manifest.method, "method")
+    if entry.name not in registry:
+        raise ModelError(f"it uses the method {entry.name!a:.80}, which this version does not know", UPDATE)
+    check_files(files, manifest)
+    method = registry[entry.name]
+    parameters = from_json(method.Parameters, entry.parameters, f"the parameters of {entry.name}")
+    template = _built(
+        "its template cannot be used", template_from_tensors, manifest.preparation, tensors_of(files, TEMPLATE)
+    )
+    shape = template.image.array.shape
+    built = _built("its method cannot be used", method.from_tensors, parameters, tensors_of(files, METHOD))
+    if not built.fits(shape):
+        raise ModelError("its method is not on the grid of its template")
+    calibration = None
+    if manifest.calibration is not None:
+        tensors = tensors_of(files, CALIBRATION)
+        calibration = _built("its calibration cannot be used", Calibration.from_tensors, manifest.calibration, tensors)
+        if calibration.places.mean.shape != shape:
+            raise ModelError("its calibration is not on the grid of its template")
+    return Model(
+        name=manifest.name,
+        version=manifest.version,
+        created=manifest.created,
+        description=manifest.description,
+        modality=manifest.modality,
+        method=built,
+        template=template,
+        calibration=calibration,
+        training=manifest.training,
+        authors=authors_of(files),
+        card=text_of(files, CARD),
+        licence=text_of(files, LICENCE),
+    )
+
+
+def _built(problem: str, factory: Callable, *arguments: Any, **fields: Any) -> Any:
+    """What `factory` makes of a stranger's values; whatever they make it raise is the file's fault."""
+    try:
+        return factory(*arguments, **fields)
+    except MedADError as error:
+        raise ModelError(f"{problem}: {error.problem}", error.remedy) from error
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, MemoryError) as error:
+        raise ModelError(f"{problem} ({error!s:.200})") from error
+
+
+def bundle_metadata(model: Model) -> dict:
+    """``metadata.json`` as MONAI's bundle specification wants it."""
+    image = {
+        "type": "image",
+        "format": "magnitude",
+        "modality": model.modality,
+        "num_channels": 1,
+        "dtype": "float32",
+        "spatial_shape": ["*", "*", "*"],
+        "value_range": [],
+        "is_patch_data": False,
+        "channel_def": {"0": "scan"},
+    }
+    anomaly = image | {"modality": "n/a", "channel_def": {"0": "anomaly map, SD above the healthy mean"}}
+    restored = image | {"channel_def": {"0": "pseudo-healthy scan"}}
+    return {
+        "version": model.version,
+        "monai_version": _installed("monai"),
+        "pytorch_version": _installed("torch"),
+        "numpy_version": _installed("numpy"),
+        "required_packages_version": {name: _installed(name) for name in ("SimpleITK", "safetensors")},
+        "task": "Unsupervised anomaly detection",
+        "description": model.description,
+        "authors": model.authors,
+        "copyright": f"See {LICENCE}",
+        "intended_use": "Research only; not for diagnosis",
+        "network_data_format": {"inputs": {"image": image}, "outputs": {"anomaly": anomaly, "restored": restored}},
+    }
+
+
+def _installed(package: str) -> str:
+    """The installed version, without importing the package."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,358 @@
+"""The user's models: list, find, add, remove and verify them without reading weights.
+
+What the list of models shows of each file: its manifest, not its weights.
+
+The user's models: listed, added from a file, removed, and checked by their hashes before first use.
+
+Nothing here needs torch or safetensors, so that models can be looked after where they cannot run. What the user adds
+lies outside MedAD, see `own_folder`, and is never replaced without being asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ModelError, OutputError
+from ..runtime.strict_json import TEXT_BYTES, from_json, text_of
+from . import archive
+from .disclosure import disclosed, found_by
+from .manifest import CARD, MANIFEST, NAME, SUFFIX, Manifest, MethodEntry, check_files, manifest_of, naming
+
+# Of each method: a short title that differs in its first word, and what it does with a scan.
+METHODS = {
+    "atlas": ("Atlas", "compares each voxel with the mean and SD of healthy scans"),
+    "autoencoder": ("Autoencoder", "reconstructs the scan from a compressed code"),
+    "latent_restoration": ("Restoration", "resamples what is improbable in healthy scans, slice by slice"),
+    "vae": ("Variational autoencoder", "reconstructs the scan from a probabilistic code"),
+    "context_encoder": ("Context encoder", "reconstructs each part from its surroundings"),
+    "cevae": ("Context-encoding VAE", "reconstructs the scan, trained to fill masked parts"),
+    "vae_tv": ("VAE restoration", "changes the scan until it is probable, with total variation as a penalty"),
+    "gmvae_tv": ("Mixture VAE restoration", "changes the scan until it is probable in one of several classes"),
+    "vae_gan": ("VAE-GAN", "reconstructs the scan, trained against a discriminator"),
+    "adversarial_autoencoder": ("Adversarial autoencoder", "reconstructs the scan from a code as of healthy scans"),
+    "f_anogan": ("f-AnoGAN", "generates the healthy scan most similar to it"),
+    "fpi": ("Foreign patch interpolation", "segments what looks pasted in"),
+    "denoising": ("Denoising", "removes what looks like noise"),
+    "implicit_field": ("Implicit field", "fits the healthy brain most similar to it"),
+    "morphaeus": ("MorphAEus", "deforms a reconstruction until it fits"),
+    "volume_restoration": ("Whole-brain restoration", "resamples what is improbable in healthy scans, in 3-D"),
+}
+# Of the models that ship with MedAD, by method.
+NOTES = {"latent_restoration": "recommended", "atlas": "fastest"}
+
+# Files found intact by this process: (path, time of last change, size).
+_intact: set[tuple[str, int, int]] = set()
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """One line of the list of models; of a bad file nothing but its path, size and error is known.
+
+    Attributes:
+        name: The name to type: the file's stem.
+        path: The file.
+        version: Version of the model, such as ``1.0.0``.
+        description: One line on what it is for.
+        modality: The kind of scan it knows.
+        method: Name of its method.
+        created: ISO date, or date and time.
+        error: What is wrong with the file; empty if nothing is.
+        size_bytes: Of the file.
+        kind: ``3-D`` for brains, ``2-D`` for single slices, ``3-D field`` for volumes by their whole field of view.
+        own: Whether it is in the user's own folder, where models can be removed.
+    """
+
+    name: str
+    path: Path
+    version: str = ""
+    description: str = ""
+    modality: str = ""
+    method: str = ""
+    created: str = ""
+    error: str = ""
+    size_bytes: int = 0
+    kind: str = "3-D"
+    own: bool = False
+
+    @property
+    def title(self) -> str:
+        """A short name for lists: ``Restoration (recommended)``; of the user's own models, their name first."""
+        method = METHODS.get(self.method, ("",))[0]
+        if self.own or not method:
+            return f"{self.name} ({method})" if method else self.name
+        note = NOTES.get(self.method)
+        return f"{method} ({note})" if note else method
+
+    @property
+    def purpose(self) -> str:
+        """What it is for: ``T1-weighted MR of the brain (reconstructs the scan from a compressed code)``."""
+        if not self.modality:
+            return self.description
+        shown = {"2-D": ", single slices", "3-D field": ", whole field of view"}.get(self.kind, "")
+        how = METHODS.get(self.method, ("", ""))[1]
+        return f"{self.modality}{shown}{f' ({how})' if how else ''}"
+
+    @property
+    def line(self) -> str:
+        """The model in a list on a console: fields parted by tabs."""
+        facts = (self.name, self.version, self.method, self.error or self.purpose)
+        return "\t".join((*facts, f"{self.size_bytes / 1e6:.1f} MB", self.created[:10]))
+
+
+def titles(models: Sequence[ModelSummary]) -> list[str]:
+    """The titles of models in one list; where two are the same, with the models' names."""
+    counts = Counter(model.title for model in models)
+    return [model.title if counts[model.title] == 1 else f"{model.title}, {model.name}" for model in models]
+
+
+def own_folder() -> Path:
+    """The user's own models, outside MedAD, so that an update of the extension leaves them alone."""
+    return Path(os.path.expanduser("~")) / ".medad" / "models"
+
+
+def summary_of(path: str | os.PathLike) -> ModelSummary:
+    """The summary of a file's manifest, or of what is wrong with it."""
+    path, size = Path(path), 0
+    own = path.parent == own_folder()
+    with suppress(OSError):
+        size = path.stat().st_size
+    try:
+        files = archive.read_archive(path, archive.Caps(entry_bytes=TEXT_BYTES), only=(MANIFEST,))
+        with naming(path):
+            manifest = manifest_of(files)
+            method, kind = from_json(MethodEntry, manifest.method, "method").name, manifest.kind
+    except ModelError as error:
+        return ModelSummary(path.stem, path, error=str(error), size_bytes=size, own=own)
+    return ModelSummary(
+        name=path.stem,
+        path=path,
+        version=manifest.version,
+        description=manifest.description,
+        modality=manifest.modality,
+        method=method,
+        created=manifest.created,
+        size_bytes=size,
+        kind=kind,
+        own=own,
+    )
+
+
+def model_folders() -> list[Path]:
+    """Where models are looked up by name, first match wins; the folders need not exist.
+
+    The folders of the environment variable ``MEDAD_MODELS``, the user's own (an update of the extension leaves it
+    alone), and those that ship with MedAD: beside the library in the source tree, inside it where it is installed.
+    """
+    library = Path(__file__).resolve().parent.parent
+    folders = os.environ.get("MEDAD_MODELS", "").split(os.pathsep)
+    named = [Path(os.path.expanduser(folder)) for folder in folders if folder]
+    return [*named, own_folder(), library.parent / "Resources" / "models", library / "Resources" / "models"]
+
+
+def find_model(name_or_path: str | os.PathLike) -> Path:
+    """The file of a model's name or path.
+
+    Raises:
+        ModelError: If there is no such model; names those there are.
+    """
+    text = os.fspath(name_or_path)
+    is_name = not isinstance(name_or_path, Path) and not any(mark in text for mark in ("/", "\\", os.sep))
+    path, name = Path(os.path.expanduser(text)), text.removesuffix(SUFFIX)
+    if not is_name or (name != text and os.path.isfile(path)):
+        return path
+    available = _available()
+    if name not in available:
+        remedy = f"Available: {', '.join(available) or 'none'}. Or give the path of a {SUFFIX} file."
+        raise ModelError(f"there is no model named {text!a}", remedy)
+    return available[name]
+
+
+def list_models() -> list[ModelSummary]:
+    """The models that can be named, sorted; each file's manifest is read, not its weights.
+
+    A bad file is listed with its error and does not hide the others.
+    """
+    return [summary_of(path) for path in _available().values()]
+
+
+def _available() -> dict[str, Path]:
+    """Model files by the name to type, sorted; a name in an earlier folder hides the later ones."""
+    found: dict[str, Path] = {}
+    for folder in model_folders():
+        with suppress(OSError):
+            for path in folder.iterdir():
+                # Names with a dot in front are files being written, and what macOS strews over foreign disks.
+                if path.suffix == SUFFIX and not path.name.startswith("."):
+                    found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))
+
+
+class NameTakenError(ModelError):
+    """Another model has the name; `replaceable` if it is the user's own, which `add` may replace."""
+
+    def __init__(self, problem: str, remedy: str, replaceable: bool):
+        """Note whether the other one may be replaced."""
+        super().__init__(problem, remedy)
+        self.replaceable = replaceable
+
+
+def installed() -> list[ModelSummary]:
+    """The models that can be chosen, sorted by name; a bad file is listed with its error."""
+    return list_models()
+
+
+def add(path: str | os.PathLike, replace: bool = False) -> ModelSummary:
+    """Copy a model file into the user's folder, after checking it in full.
+
+    It gets the name that it gives itself; where another model has that one, the name of the file. Adding the same
+    model again changes nothing.
+
+    Args:
+        path: The file.
+        replace: Whether another model of that name in the user's folder may be replaced.
+
+    Raises:
+        NameTakenError: If its names are taken.
+        ModelError: If it is no sound model, is too large or too new.
+        OutputError: If it cannot be copied; nothing is left behind.
+    """
+    path = Path(path)
+    with archive.open_archive(path) as stream:
+        # One reading, so that what was checked is what is kept.
+        content = stream.read(archive.CAPS.total_bytes + 1)
+        files = archive.unpack(stream, path)
+    with naming(path):
+        manifest = manifest_of(files)
+        check_files(files, manifest)
+    names = [name for name in (manifest.name, path.stem) if re.fullmatch(NAME, name, re.ASCII)]
+    taken = {name: existing for name in names if (existing := _of_name(name)) is not None}
+    for existing in taken.values():
+        if _digest(existing) == hashlib.sha256(content).digest():
+            return summary_of(existing)
+    replaceable = [existing for existing in taken.values() if replace and existing.parent == own_folder()]
+    free = [own_folder() / f"{name}{SUFFIX}" for name in names if name not in taken]
+    if not replaceable and not free:
+        raise _name_clash(path, manifest, taken[manifest.name])
+    target = (replaceable or free)[0]
+    _write(target, content)
+    return summary_of(target)
+
+
+def remove(name: str) -> None:
+    """Delete one of the user's own models.
+
+    Raises:
+        ModelError: If there is no such model, or it is not the user's own.
+        OutputError: If it cannot be deleted.
+    """
+    path = find_model(name)
+    if path.parent != own_folder():
+        where = "ships with MedAD" if _ships(path) else f"lies in {path.parent}"
+        raise ModelError(f"the model {name} {where}", f"Only models in {own_folder()} are removed here.")
+    try:
+        path.unlink()
+    except OSError as error:
+        problem = f"{path} could not be removed ({error.strerror})"
+        raise OutputError(problem, "Is it in use, or its folder write-protected?") from error
+
+
+def card(name: str | os.PathLike) -> str:
+    """Return the model card, with who the training subjects are and, of a shipped model, what it finds.
+
+    Returns:
+        Markdown.
+
+    Raises:
+        ModelError: If there is no such model, or its card cannot be shown.
+    """
+    path = find_model(name)
+    files = archive.read_archive(path, only=(CARD, MANIFEST))
+    with naming(path):
+        if CARD not in files:
+            raise ModelError(f"it has no {CARD}", "Get the model file again.")
+        manifest, text = manifest_of(files), text_of(files, CARD)
+    found = found_by(manifest.name, manifest.version) if _ships(path) else ""
+    return disclosed(text, manifest.training, found)
+
+
+def check_integrity(path: str | os.PathLike) -> ModelSummary:
+    """Compare every file in a model with the hash that its manifest has of it.
+
+    What was found intact is not read again by this process until the file changes.
+
+    Raises:
+        ModelError: If the file is missing, damaged, changed or too new.
+    """
+    path = find_model(path)
+    with archive.open_archive(path) as stream:
+        state = os.fstat(stream.fileno())
+        key = (os.path.abspath(path), state.st_mtime_ns, state.st_size)
+        if key not in _intact:
+            files = archive.unpack(stream, path)
+            with naming(path):
+                check_files(files, manifest_of(files))
+            _intact.add(key)
+    return summary_of(path)
+
+
+def _of_name(name: str) -> Path | None:
+    """The installed model whose name this is, also but for its case, as on disks that do not know case."""
+    for summary in list_models():
+        if summary.name.casefold() == name.casefold():
+            return summary.path
+    return None
+
+
+def _name_clash(path: Path, manifest: Manifest, existing: Path) -> NameTakenError:
+    other = summary_of(existing)
+    which = "damaged" if other.error else f"version {other.version} of {other.created[:10]}"
+    rename = f"rename the file, such as to {manifest.name}-2{SUFFIX}, and add it again"
+    if existing.parent == own_folder():
+        whose, remedy = "another model", f"Remove that one first, have it replaced, or {rename}."
+    elif _ships(existing):
+        whose, remedy = "a model that ships with MedAD", f"To have both, {rename}."
+    else:
+        whose, remedy = f"a model in {existing.parent}", f"To have both, {rename}."
+    mine = f"version {manifest.version} of {manifest.created[:10]}"
+    problem = f"{path} is named {manifest.name} ({mine}), as is {whose} ({which})"
+    return NameTakenError(problem, remedy, existing.parent == own_folder())
+
+
+def _ships(path: Path) -> bool:
+    """Whether a model came with MedAD: the last two of the folders."""
+    return path.parent in model_folders()[-2:]
+
+
+def _digest(path: Path) -> bytes:
+    """The sha256 of a file; of one that cannot be read, what no other file has."""
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return b""
+
+
+def _write(target: Path, content: bytes) -> None:
+    """The file, whole or not at all."""
+    partial = target.with_name(f".partial-{secrets.token_hex(4)}{SUFFIX}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, target)
+    except OSError as error:
+        problem = f"the model could not be copied to {target} ({error.strerror})"
+        remedy = f"It takes {len(content) / 1e6:.0f} MB. Is the disk full, or the folder write-protected?"
+        raise OutputError(problem, remedy) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()

@@ -1,0 +1,224 @@
+"""Causal transformer over the codes of a slice or volume: the likelihood of each code.
+
+A linear layer that can compute as a 1×1 convolution, where the processor's library is faster at those.
+
+The two add up in another order, so that results differ in the last bits; whoever draws codes from them settles near
+ties, see `Draws`.
+
+Causal transformer over the codes of a slice or volume: how likely each code is, given those before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.functional import conv2d, cross_entropy, gelu, linear, scaled_dot_product_attention
+
+
+def product(tokens: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, convolved: bool = False) -> torch.Tensor:
+    """Tokens (…, before) times a weight (after, before), plus a bias (after,); (…, after)."""
+    if not convolved:
+        return linear(tokens, weight, bias)
+    picture = tokens.reshape(1, -1, 1, tokens.shape[-1]).permute(0, 3, 1, 2)
+    found = conv2d(picture, weight[:, :, None, None], bias)
+    return found.permute(0, 2, 3, 1).reshape(*tokens.shape[:-1], len(weight))
+
+
+class Product(nn.Linear):
+    """A linear layer of tokens.
+
+    Attributes:
+        convolved: Whether it computes as a convolution.
+    """
+
+    convolved = False
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Tokens (…, before) to (…, after)."""
+        return product(tokens, self.weight, self.bias, self.convolved)
+
+
+def convolve(network: nn.Module, convolved: bool) -> None:
+    """Have all such layers of a network compute as convolutions, or as linear layers again."""
+    for module in network.modules():
+        if isinstance(module, Product):
+            module.convolved = convolved
+
+
+class Cache(NamedTuple):
+    """Keys and values of the tokens seen so far; each (layers, N, heads, capacity, head width)."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+
+    def rows(self, chosen: slice) -> Cache:
+        """The cache of some samples, in the same memory."""
+        return Cache(self.keys[:, chosen], self.values[:, chosen])
+
+    def copies(self, sample: int, count: int) -> Cache:
+        """The cache of one sample, copied `count` times to be gone on from in different ways."""
+        return Cache(
+            self.keys[:, sample : sample + 1].repeat(1, count, 1, 1, 1),
+            self.values[:, sample : sample + 1].repeat(1, count, 1, 1, 1),
+        )
+
+
+class Block(nn.Module):
+    """Pre-norm attention and feed-forward block."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.project = Product(width, 3 * width)
+        self.merge = Product(width, width)
+        self.feed_norm = nn.LayerNorm(width)
+        self.widen = Product(width, 4 * width)
+        self.narrow = Product(4 * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def split(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries, keys and values (N, heads, L, head width) of tokens (N, L, width)."""
+        parts = self.project(self.attention_norm(tokens))
+        parts = parts.view(*tokens.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return parts[0], parts[1], parts[2]
+
+    def finish(self, tokens: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+        """Tokens after the attention's output, heads side by side as the tokens are, and the feed-forward part."""
+        tokens = tokens + self.dropout(self.merge(attended))
+        return tokens + self.dropout(self.narrow(gelu(self.widen(self.feed_norm(tokens)))))
+
+
+class CodePrior(nn.Module):
+    """Autoregressive prior p(code | codes before it in raster order, slice position).
+
+    The input at place i is the code at i - 1; at place 0 it is a start vector. Every place adds its own learned
+    embedding and a Fourier embedding of the slice position. In a volume the code below lies hundreds of places back,
+    too far for a short training to find it by attention; with `further` it is in the input too.
+
+    Args:
+        codes: Codebook size K.
+        length: Codes of a slice, h·w, or of a volume, d·h·w.
+        width: Token width.
+        layers: Blocks.
+        heads: Attention heads.
+        dropout: In training only.
+        further: How many places back the other codes lie that the input holds: a row, a plane.
+    """
+
+    def __init__(
+        self,
+        codes: int,
+        length: int,
+        width: int,
+        layers: int,
+        heads: int,
+        dropout: float = 0.0,
+        further: Sequence[int] = (),
+    ):
+        super().__init__()
+        self.codes, self.length, self.further = codes, length, tuple(further)
+        self.code_embedding = nn.Embedding(codes + 1, width)
+        self.further_embeddings = nn.ModuleList(nn.Embedding(codes + 1, width) for _ in self.further)
+        self.place_embedding = nn.Parameter(0.02 * torch.randn(length, width))
+        self.position_embedding = nn.Linear(16, width)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, codes)
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Embedding)):
+                nn.init.normal_(module.weight, std=0.02)
+        for block in self.blocks:
+            for layer in (block.merge, block.narrow):
+                nn.init.normal_(layer.weight, std=0.02 / (2 * layers) ** 0.5)
+
+    def forward(self, codes: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Logits of every code given those before it.
+
+        Args:
+            codes: int64 (N, length), raster order.
+            positions: Slice coordinate, (N,).
+
+        Returns:
+            (N, length, K).
+        """
+        tokens = self.tokens(codes, positions, 0, codes.shape[1])
+        for block in self.blocks:
+            queries, keys, values = block.split(tokens)
+            attended = scaled_dot_product_attention(queries, keys, values, is_causal=True)
+            tokens = block.finish(tokens, attended.transpose(1, 2).flatten(2))
+        return self.head(self.norm(tokens))
+
+    def fill(self, codes: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, Cache]:
+        """As `forward`, and the keys and values of all places for going on from any of them."""
+        tokens = self.tokens(codes, positions, 0, codes.shape[1])
+        all_keys, all_values = [], []
+        for block in self.blocks:
+            queries, keys, values = block.split(tokens)
+            attended = scaled_dot_product_attention(queries, keys, values, is_causal=True)
+            tokens = block.finish(tokens, attended.transpose(1, 2).flatten(2))
+            all_keys.append(keys)
+            all_values.append(values)
+        return self.head(self.norm(tokens)), Cache(torch.stack(all_keys), torch.stack(all_values))
+
+    def extend(self, codes: torch.Tensor, positions: torch.Tensor, first: int, last: int, cache: Cache) -> torch.Tensor:
+        """Logits at the last of several places in a row, (N, K); see `extend_all`."""
+        return self.extend_all(codes, positions, first, last, cache)[:, -1]
+
+    def extend_all(
+        self, codes: torch.Tensor, positions: torch.Tensor, first: int, last: int, cache: Cache
+    ) -> torch.Tensor:
+        """Logits at several places in a row, going on from a cache.
+
+        Args:
+            codes: int64 (N, length); those at `last` - 1 and later are not looked at.
+            positions: Slice coordinate, (N,).
+            first: The first place.
+            last: One more than the last place.
+            cache: Of the same N samples, valid before `first`; its entries from there to `last` are written.
+
+        Returns:
+            (N, last - first, K).
+        """
+        tokens = self.tokens(codes, positions, first, last)
+        seen = torch.ones(last - first, last, dtype=torch.bool, device=codes.device).tril(first)
+        for number, block in enumerate(self.blocks):
+            queries, keys, values = block.split(tokens)
+            cache.keys[number, :, :, first:last] = keys
+            cache.values[number, :, :, first:last] = values
+            attended = scaled_dot_product_attention(
+                queries, cache.keys[number, :, :, :last], cache.values[number, :, :, :last], attn_mask=seen
+            )
+            tokens = block.finish(tokens, attended.transpose(1, 2).flatten(2))
+        return self.head(self.norm(tokens))
+
+    def loss(self, codes: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Mean negative log-likelihood in nats per code; codes (N, length), positions (N,)."""
+        logits = self(codes, positions).float()
+        likelihood = cross_entropy(logits.flatten(0, 1), codes.flatten())
+        return likelihood, {"nll": likelihood.detach()}
+
+    def nll(self, codes: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Negative log-likelihood of each code in nats, (N, length)."""
+        return likelihood_of(self(codes, positions), codes)
+
+    def tokens(self, codes: torch.Tensor, positions: torch.Tensor, first: int, last: int) -> torch.Tensor:
+        """Token vectors of the places from `first` to before `last`, from the codes before each."""
+        longest = max((1, *self.further))
+        started = torch.cat([codes.new_full((len(codes), longest), self.codes), codes[:, : last - 1]], dim=1)
+        tokens = self.code_embedding(started[:, longest - 1 :][:, first:last])
+        for back, embedding in zip(self.further, self.further_embeddings):
+            tokens = tokens + embedding(started[:, longest - back :][:, first:last])
+        angles = positions[:, None].float() * torch.pi * 2.0 ** torch.arange(8, device=positions.device)
+        waves = torch.cat([angles.sin(), angles.cos()], dim=1).to(self.place_embedding.dtype)
+        where = self.position_embedding(waves)
+        return self.dropout(tokens + self.place_embedding[first:last] + where[:, None])
+
+
+def likelihood_of(logits: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    """Negative log-likelihood in nats of codes (..., L) under logits (..., L, K)."""
+    return -logits.float().log_softmax(-1).gather(-1, codes[..., None])[..., 0]

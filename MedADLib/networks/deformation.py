@@ -1,0 +1,374 @@
+"""Deformation networks and warping by velocity fields (MorphAEus; Bercea et al. 2023).
+
+Smooth, invertible deformations of slices and volumes from velocity fields.
+
+MONAI's `Warp` and `DVF2DDF` compute the same, and the tests hold these functions to them. Here no grid is kept from
+call to call, and scaling and squaring takes 40 % of the time on a CPU, which is much of a training step.
+
+MorphAEus (Bercea, Rueckert and Schnabel 2023): an autoencoder's picture, and how to deform it to fit the scan.
+
+What MorphAEus and MORPHADE learn from: a picture that is right in intensity, and a warp that is right in shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.functional import grid_sample, interpolate
+
+from .features import FeatureNetwork
+from .losses import structure, unlikeness
+
+STEPS = 7
+
+LEVELS = 3
+WIDTH = 32
+FLOW_SPREAD = 1e-5
+CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+UP = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+LINEAR = {2: "bilinear", 3: "trilinear"}
+
+PERCEPTUAL_WEIGHT = 0.5
+WARM_UP = 0.3
+SMOOTHNESS_LEAST, SMOOTHNESS_MOST = 1e-3, 3.0
+
+# "rising" is MorphAEus, "joint" and "deformer" are the two steps of MORPHADE; "apart" is ours.
+Phase = Literal["rising", "apart", "joint", "deformer"]
+SMOOTHNESS = {"joint": 1.0, "deformer": 0.01}
+
+
+def warp(images: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
+    """Images of elsewhere: x∘φ with φ(p) = p + u(p), linear between pixels, the border going on beyond the edge.
+
+    Args:
+        images: x, (N, C, Y, X) or (N, C, Z, Y, X).
+        displacement: u in pixels, (N, 2, Y, X) along Y, X, or (N, 3, Z, Y, X) along Z, Y, X.
+
+    Returns:
+        The images' shape.
+    """
+    return _sample(images, _turned(displacement))
+
+
+def integrate(velocity: torch.Tensor, steps: int = STEPS) -> torch.Tensor:
+    """Displacement of the flow of a stationary velocity after time 1, by scaling and squaring (Arsigny et al. 2006).
+
+    With φ the flow of v, that of −v is φ⁻¹.
+
+    Args:
+        velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), components as of `warp`.
+        steps: Squarings.
+
+    Returns:
+        u in pixels, the velocity's shape.
+    """
+    turned = _turned(velocity) / 2**steps
+    for _ in range(steps):
+        turned = turned + _sample(turned, turned)
+    return (turned * _pixels(turned)).flip(1)
+
+
+def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
+    """det(∂φ/∂p) of φ(p) = p + u(p): how many times larger a place is before the warp; at 0 or below, φ folds.
+
+    Central differences, one-sided at the edges.
+
+    Args:
+        displacement: u in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X).
+
+    Returns:
+        (N, 1, Y, X) or (N, 1, Z, Y, X).
+    """
+    dims = displacement.shape[1]
+    slopes = torch.stack(torch.gradient(displacement, dim=list(range(2, 2 + dims))), dim=2)
+    matrices = slopes.movedim((1, 2), (-2, -1)) + torch.eye(dims, device=displacement.device)
+    return torch.linalg.det(matrices)[:, None]
+
+
+def roughness(velocity: torch.Tensor) -> torch.Tensor:
+    """½·mean ‖∇v‖²: central differences in all directions, the mean over pixels off the edges and over components.
+
+    Half of MONAI's `DiffusionLoss`, whose way of indexing PyTorch is about to read in another way.
+
+    Args:
+        velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), 3 pixels or more each way.
+
+    Returns:
+        A scalar.
+    """
+    dims = velocity.ndim - 2
+    inner = (..., *(slice(1, -1),) * dims)
+    slopes = torch.gradient(velocity, dim=list(range(2, 2 + dims)))
+    return 0.5 * sum(slope[inner].square().mean() for slope in slopes)
+
+
+def _sample(images: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
+    grid = _identity(turned.shape[2:], turned.device) + turned.movedim(1, -1)
+    return grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def _turned(displacement: torch.Tensor) -> torch.Tensor:
+    """As PyTorch wants it: X first, in halves of the grid's width."""
+    flipped = displacement.flip(1)
+    return flipped / _pixels(flipped)
+
+
+def _pixels(field: torch.Tensor) -> torch.Tensor:
+    """Pixels in half of the grid's width, X first, to multiply a field with."""
+    halves = [max(n - 1, 1) / 2 for n in reversed(field.shape[2:])]
+    return torch.tensor(halves, device=field.device).view(1, -1, *(1,) * len(halves))
+
+
+def _identity(size: Sequence[int], device: torch.device) -> torch.Tensor:
+    lines = [torch.linspace(-1, 1, n, device=device) if n > 1 else torch.zeros(1, device=device) for n in size]
+    return torch.stack(torch.meshgrid(*lines, indexing="ij")[::-1], dim=-1)
+
+
+def levels_of(size: Sequence[int]) -> int:
+    """How many halvings, rounded up, lead from a grid to a single place."""
+    return math.ceil(math.log2(max(size)))
+
+
+class Drawn(NamedTuple):
+    """What the autoencoder makes of images.
+
+    Attributes:
+        prior: x_prior, (N, 1, Y, X).
+        encoded: Features of the encoder on the grids that are halved 1, 2, ... times.
+        decoded: Features of the decoder on the grids that are halved 0, 1, 2, ... times.
+    """
+
+    prior: torch.Tensor
+    encoded: list[torch.Tensor]
+    decoded: list[torch.Tensor]
+
+    def detached(self) -> Drawn:
+        """The same values, through which nothing teaches the autoencoder."""
+        return Drawn(self.prior.detach(), *([part.detach() for part in parts] for parts in self[1:]))
+
+
+class Morphed(NamedTuple):
+    """A prior that was made to fit, all float32.
+
+    Attributes:
+        prior: x_prior, (N, 1, Y, X).
+        velocity: v in pixels, (N, 2, Y, X) along Y, X; of volumes (N, 3, Z, Y, X).
+        displacement: u in pixels, the same shape.
+        morphed: x_morph = x_prior∘φ, φ(p) = p + u(p).
+    """
+
+    prior: torch.Tensor
+    velocity: torch.Tensor
+    displacement: torch.Tensor
+    morphed: torch.Tensor
+
+    def jacobian(self) -> torch.Tensor:
+        """det(∂φ/∂p) of each pixel, (N, 1, Y, X)."""
+        return jacobian_determinant(self.displacement)
+
+
+class PriorAutoencoder(nn.Module):
+    """Halves an image to a single place, whose channels are the latent, and draws x_prior from it.
+
+    Down: 3×3 convolution with stride 2, batch norm, swish. Up: linear interpolation to the next grid, 3×3 convolution,
+    batch norm, swish; last a 1×1 convolution. Grids of odd size halve upwards (5 to 3), so that any size goes down to
+    1 × 1.
+
+    Two things are not as in the paper. It ends in a sigmoid, for intensities from 0 to 1; standard intensities go
+    beyond 1, and where to is what tells many a lesion, so here the end is linear. And its latent is normalised over
+    batches of 64; in batches that a CPU has time for, a single place is too few numbers for that, so the last level
+    down has no batch norm.
+
+    Args:
+        size: Of images (Y, X) or volumes (Z, Y, X).
+        channels: Of each level, as many as `levels_of` says.
+
+    Raises:
+        ValueError: If the levels are too few or too many.
+    """
+
+    def __init__(self, size: Sequence[int], channels: Sequence[int]):
+        super().__init__()
+        if len(channels) != levels_of(size):
+            raise ValueError(f"a size of {tuple(size)} needs {levels_of(size)} levels, not {len(channels)}")
+        dims = self.dims = len(size)
+        self.down = nn.ModuleList(
+            _layer(dims, before, after, stride=2) for before, after in zip((1, *channels[:-1]), channels[:-1])
+        )
+        self.down.append(nn.Sequential(CONV[dims](channels[-2], channels[-1], 3, 2, 1), nn.SiLU()))
+        self.up = nn.ModuleList(
+            _layer(dims, before, after, stride=1) for before, after in zip((*channels[1:], channels[-1]), channels)
+        )
+        self.last = CONV[dims](channels[0], 1, 1)
+
+    def forward(self, images: torch.Tensor) -> Drawn:
+        """Draw x_prior of images (N, 1, Y, X), with the features on the way."""
+        encoded = []
+        for layer in self.down:
+            encoded.append(layer(encoded[-1] if encoded else images))
+        grids = [tuple(part.shape[2:]) for part in (images, *encoded)]
+        decoded = [encoded[-1]]
+        for layer, grid in zip(reversed(self.up), reversed(grids[:-1])):
+            wide = interpolate(decoded[0], size=grid, mode=LINEAR[self.dims], align_corners=False)
+            decoded.insert(0, layer(wide))
+        return Drawn(self.last(decoded[0]).float(), encoded, decoded)
+
+
+class Deformer(nn.Module):
+    """A velocity field out of the features of encoder and decoder on the grids halved 3, 2 and 1 times.
+
+    On each grid: the features of both, and what came from the coarser grid, through a transposed 3×3 convolution with
+    stride 2 to 32 channels, batch norm and swish; last a 3×3 convolution to the velocity, whose weights begin at
+    N(0, 1e-5²) and so with almost no deformation.
+
+    Args:
+        dims: 2 or 3.
+        channels: Of the autoencoder's levels; at least 4.
+    """
+
+    def __init__(self, dims: int, channels: Sequence[int]):
+        super().__init__()
+        self.stages, self.after = nn.ModuleList(), nn.ModuleList()
+        for level in range(LEVELS, 0, -1):
+            carried = 0 if level == LEVELS else WIDTH
+            before = channels[level - 1] + channels[level] + carried
+            self.stages.append(UP[dims](before, WIDTH, 3, 2, 1, bias=False))
+            self.after.append(nn.Sequential(NORM[dims](WIDTH), nn.SiLU()))
+        self.flow = CONV[dims](WIDTH, dims, 3, 1, 1)
+        nn.init.normal_(self.flow.weight, std=FLOW_SPREAD)
+        nn.init.zeros_(self.flow.bias)
+
+    def forward(self, drawn: Drawn) -> torch.Tensor:
+        """The velocity in pixels, float32 (N, 2, Y, X) along Y, X; of volumes (N, 3, Z, Y, X)."""
+        carried: list[torch.Tensor] = []
+        for level, stage, after in zip(range(LEVELS, 0, -1), self.stages, self.after):
+            given = torch.cat([drawn.encoded[level - 1], drawn.decoded[level], *carried], dim=1)
+            carried = [after(stage(given, output_size=drawn.decoded[level - 1].shape[2:]))]
+        return self.flow(carried[0]).float()
+
+
+class Morphing(nn.Module):
+    """The autoencoder and its deformer.
+
+    Args:
+        size: Of images (Y, X) or volumes (Z, Y, X).
+        channels: Of the autoencoder's levels.
+    """
+
+    def __init__(self, size: Sequence[int], channels: Sequence[int]):
+        super().__init__()
+        self.autoencoder = PriorAutoencoder(size, channels)
+        self.deformer = Deformer(len(size), channels)
+
+    def forward(self, images: torch.Tensor) -> Morphed:
+        """x_prior of images (N, 1, Y, X) or (N, 1, Z, Y, X), and x_morph."""
+        return self.fit(self.autoencoder(images))
+
+    def fit(self, drawn: Drawn) -> Morphed:
+        """Deform what the autoencoder drew; the fields are float32 also where the features are not."""
+        velocity = self.deformer(drawn)
+        with torch.autocast(velocity.device.type, enabled=False):
+            displacement = integrate(velocity)
+            return Morphed(drawn.prior, velocity, displacement, warp(drawn.prior, displacement))
+
+
+def _layer(dims: int, before: int, after: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(CONV[dims](before, after, 3, stride, 1, bias=False), NORM[dims](after), nn.SiLU())
+
+
+class MorphLearner(nn.Module):
+    """An autoencoder with its deformer, and the losses of a phase of their training.
+
+    L_rec = mean (x − x_prior)² + α·P(x, x_prior). In the paper P is the squared difference of features of VGG19, whose
+    weights cannot be had here: `losses.structure`, of features learned from the same healthy slices, takes its place.
+    With the paper's α = .05 it was too weak: N, which has no eye for brightness, then shaped the prior alone. After 250
+    steps on brains that was a ramp from dark to bright, out of which the deformer made folds of any kind. So α = .5,
+    which is enough for radiographs; on brains the ramp was weaker after 250 steps, and not gone.
+
+    L_morph = ½ [N(x, x_prior∘φ) + N(x_prior, x∘φ⁻¹)] + β·½·mean ‖∇v‖², N = `unlikeness`. Brightness is not seen by N:
+    it is left to L_rec and so to the autoencoder, and the warp cannot make up for it. Both warps also teach the
+    autoencoder, but for the phase "apart".
+
+    - "rising" (MorphAEus): L_rec alone in the warm-up, then L_rec + L_morph; β rises with the training's progress t as
+      clip(3 t, .001, 3). The warm-up is longer than the paper's 10 of 500 epochs, for trainings of hours are rare here
+      and a prior that is no brain yet teaches the deformer nothing.
+    - "apart": as "rising", but L_morph teaches the deformer alone, so that the prior cannot become what is easy to fold
+      instead of what is like a brain.
+    - "joint" (MORPHADE, first): L_rec + L_morph, β = 1, after the same warm-up.
+    - "deformer" (MORPHADE, second): L_morph, β = .01; the autoencoder stays as it is.
+
+    Args:
+        network: What learns.
+        features: The learned features of P; they stay as they are.
+        phase: Which of the four.
+    """
+
+    def __init__(self, network: Morphing, features: FeatureNetwork, phase: Phase = "rising"):
+        super().__init__()
+        self.network, self.features, self.phase = network, features.requires_grad_(False), phase
+        network.autoencoder.requires_grad_(phase != "deformer")
+
+    def train(self, mode: bool = True) -> MorphLearner:
+        """As ever, but an autoencoder that stays as it is keeps the statistics of its batch norms, too."""
+        super().train(mode)
+        if self.phase == "deformer":
+            self.network.autoencoder.eval()
+        return self
+
+    def loss(
+        self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor, progress: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The phase's loss.
+
+        Args:
+            images: (N, 1, Y, X) or (N, 1, Z, Y, X).
+            masks: Brain, the same shape.
+            positions: (N,); not used.
+            progress: How much of the training is over, 0 to 1, the same number N times.
+
+        Returns:
+            The loss, and of it ``restoration`` (L_rec), ``unlikeness`` (of x and x_morph) and ``roughness``
+            (½ mean ‖∇v‖²); ``error``: mean absolute error of x_prior per brain pixel.
+        """
+        part, log, total = float(progress[0]), {}, images.new_zeros(())
+        drawn = self.network.autoencoder(images)
+        if self.phase != "deformer":
+            total = restoration = self.restoration(images, drawn.prior)
+            log["restoration"] = restoration.detach()
+        if part >= WARM_UP or self.phase == "deformer":
+            fixed = drawn.detached() if self.phase == "apart" else drawn
+            forth, back, rough = self.morphing(images, masks, self.network.fit(fixed))
+            total = total + (forth + back) / 2 + self.smoothness(part) * rough
+            log |= {"unlikeness": forth.detach(), "roughness": rough.detach()}
+        error = ((drawn.prior - images).abs() * masks).sum() / masks.sum().clamp_min(1)
+        return total, log | {"error": error.detach()}
+
+    def smoothness(self, progress: float) -> float:
+        """β at a part of the training."""
+        if self.phase in SMOOTHNESS:
+            return SMOOTHNESS[self.phase]
+        return min(max(SMOOTHNESS_MOST * progress, SMOOTHNESS_LEAST), SMOOTHNESS_MOST)
+
+    def restoration(self, images: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+        """L_rec; the features of volumes are those of their slices."""
+        pair = prior, images
+        if images.ndim == 5:
+            pair = tuple(volumes.movedim(2, 1).flatten(0, 1) for volumes in pair)
+        with torch.autocast(images.device.type, enabled=False):
+            seen = structure(*pair, self.features).mean()
+        return (images - prior).square().mean() + PERCEPTUAL_WEIGHT * seen
+
+    @staticmethod
+    def morphing(
+        images: torch.Tensor, masks: torch.Tensor, made: Morphed
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """N(x, x_prior∘φ), N(x_prior, x∘φ⁻¹) and ½ mean ‖∇v‖², each a scalar."""
+        with torch.autocast(images.device.type, enabled=False):
+            back = warp(images, integrate(-made.velocity))
+            alike = unlikeness(images, made.morphed, masks), unlikeness(made.prior, back, masks)
+            return *alike, roughness(made.velocity)

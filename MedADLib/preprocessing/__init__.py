@@ -1,0 +1,1 @@
+"""From a scan to the space of a model and back."""

@@ -1,0 +1,275 @@
+"""Where the brain is: from the user's mask, from the outline of a skull-stripped scan, or by brain extraction."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import warnings
+from collections.abc import Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from ..masks import bounding_slices
+from ..runtime.progress import Progress
+from ..volume import Volume, orientation, upright
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+
+COARSE_MM = 3.0
+EMPTY, DARK = 1e-3, 0.1
+EMPTY_OF_DARK = 0.88
+GREY_OF_BRIGHT = 0.3
+LARGEST_BRAIN_ML = 2150.0
+SMALLEST_BRAIN_ML = 200.0
+# Along any axis. Of a body without a head, the extraction may take a slab as wide as the body for a brain.
+SHORTEST_MM, LONGEST_MM = 70.0, 220.0
+DEEPBET = "deepbet==1.0.2"
+NETWORKS = {
+    "bbox_model.pt": "39a7b2b5f799faa1391ea97bfcdc0b9299f20d84f2316a4ff8918dc4685e40aa",
+    "model.pt": "de8ee7c69654d0dd3935dc4a5d84571d8ecf4637a6bfc01df399c4c2bc86e0fd",
+}
+INSTALL = (
+    f"Run pip install --no-deps {DEEPBET} (in Slicer, MedAD offers that on the next run), "
+    "or give a brain mask with --mask (in Slicer, a segmentation)."
+)
+
+
+class NoBrainError(InputError):
+    """Brain extraction found nothing that can be a brain."""
+
+    def __init__(self, name: str):
+        super().__init__(f"no brain was found in {name}", "Is it a scan of the head? If so, give a brain mask.")
+
+
+def is_skull_stripped(volume: Volume) -> bool:
+    """Whether only the brain is left in a scan, of any contrast and orientation.
+
+    Around a stripped brain all that is dark has one and the same value. Around a head it has not: air is noisy, and
+    where it was cleaned, the bone and sinuses of the head are still dark but not empty. What is larger than any brain
+    is none.
+    """
+    background = background_of(volume.array)
+    coarse = _coarse(volume, background)
+    signal, level = _signal(coarse, background)
+    empty, dark = signal <= EMPTY * level, signal <= DARK * level
+    # Resampling surrounds a stripped brain with ripples below the background too, which no bone has.
+    grey = dark & ~empty & (coarse > background)
+    bright = int((~dark).sum())
+    return bool(
+        0 < bright * COARSE_MM**3 / 1000.0 <= LARGEST_BRAIN_ML
+        and empty.sum() >= EMPTY_OF_DARK * dark.sum()
+        and grey.sum() <= GREY_OF_BRIGHT * bright
+    )
+
+
+def holds_brain(volume: Volume, progress: Progress | None = None) -> bool:
+    """Whether a scan shows a whole brain, as far as can be told: of the size of brains, alone or found by extraction.
+
+    Any other organ of that size that was cut out is taken for a brain too.
+
+    Args:
+        volume: The scan.
+        progress: Told about each step.
+
+    Raises:
+        InputError: If the scan is not skull-stripped and the brain extraction is not installed.
+        Cancelled: If the user asked to stop.
+    """
+    if volume.array.size * volume.voxel_ml < SMALLEST_BRAIN_ML or _shortest(volume.array.shape, volume) < SHORTEST_MM:
+        return False
+    try:
+        found = _outline(volume) if is_skull_stripped(volume) else _extract(volume, progress or Progress())
+    except NoBrainError:
+        return False
+    lengths = [part.stop - part.start for part in bounding_slices(found)]
+    return bool(
+        found.sum() * volume.voxel_ml >= SMALLEST_BRAIN_ML
+        and _shortest(lengths, volume) >= SHORTEST_MM
+        and (lengths * volume.spacing[::-1]).max() <= LONGEST_MM
+    )
+
+
+def brain_mask(volume: Volume, given: Volume | None = None, progress: Progress | None = None) -> tuple[np.ndarray, str]:
+    """Find the region to examine.
+
+    Args:
+        volume: The scan.
+        given: The user's mask, non-zero in the brain, on the same grid; it is taken as it is.
+        progress: Told about each step.
+
+    Returns:
+        The mask, bool, shape (Z, Y, X), on the volume's grid, and how it came about, in words. Where no brain is found
+        it is the whole foreground, and the log warns.
+
+    Raises:
+        InputError: If the given mask is empty or on another grid, or the scan has a skull and the brain extraction
+            is not installed.
+        Cancelled: If the user asked to stop.
+    """
+    progress = progress or Progress()
+    if given is not None:
+        return given_mask(volume, given), "given mask"
+    progress.update(0.0, "is the scan skull-stripped?")
+    if is_skull_stripped(volume):
+        return _outline(volume), "outline of the skull-stripped scan"
+    progress.update(0.1, "extracting the brain")
+    try:
+        return _extract(volume, progress), f"brain extraction by {DEEPBET.replace('==', ' ')}"
+    except NoBrainError as error:
+        log.warning("%s: the whole foreground is examined, and the result means little", error.problem)
+        return _outline(volume), "whole foreground, for no brain was found"
+
+
+def given_mask(volume: Volume, given: Volume) -> np.ndarray:
+    """The voxels of a user's mask, bool; raises InputError if it is empty or on another grid."""
+    if not volume.same_grid(given):
+        shapes = " and ".join(" x ".join(map(str, v.array.shape[::-1])) for v in (given, volume))
+        raise InputError(
+            f"the mask {given.name} is not on the grid of {volume.name} ({shapes} voxels)"
+            if given.array.shape != volume.array.shape
+            else f"the mask {given.name} lies elsewhere in space than {volume.name}",
+            "Resample the mask to the scan.",
+        )
+    mask = given.array != 0
+    if not mask.any():
+        raise InputError(f"the mask {given.name} is empty", "Give a mask that is non-zero in the part to examine.")
+    return mask
+
+
+def background_of(array: np.ndarray) -> float:
+    """The most frequent value on the six faces of a volume."""
+    faces = np.concatenate([array.take(end, axis).ravel() for axis in range(3) for end in (0, -1)])
+    values, counts = np.unique(faces, return_counts=True)
+    return float(values[counts.argmax()])
+
+
+def _shortest(counts: Sequence[int], volume: Volume) -> float:
+    """The least length in mm of so many voxels along (z, y, x)."""
+    return float((np.asarray(counts) * volume.spacing[::-1]).min())
+
+
+def _coarse(volume: Volume, background: float) -> np.ndarray:
+    """The voxels nearest to a grid of `COARSE_MM`; not interpolated, which would blur the one background value."""
+    chosen, beyond = [], []
+    for count, step in zip(volume.array.shape, volume.spacing[::-1]):
+        nearest = np.floor(np.arange(max(1, round(count * step / COARSE_MM))) * COARSE_MM / step + 0.5).astype(int)
+        chosen.append(nearest[nearest < count])
+        beyond.append((0, int((nearest >= count).sum())))
+    return np.pad(volume.array[np.ix_(*chosen)], beyond, constant_values=background)
+
+
+def _signal(array: np.ndarray, background: float) -> tuple[np.ndarray, float]:
+    """How far each voxel is from the background, and how far bright tissue is."""
+    signal = np.abs(array - np.float32(background))
+    present = signal[signal > 0]
+    return signal, float(np.percentile(present, 95)) if present.size else 0.0
+
+
+def _outline(volume: Volume) -> np.ndarray:
+    """All that is not background: its largest piece, without holes."""
+    background = background_of(volume.array)
+    box = bounding_slices(volume.array != np.float32(background))
+    mask = np.zeros(volume.array.shape, bool)
+    if box is not None:
+        signal, level = _signal(volume.array[box], background)
+        # Interpolation leaves faint ripples around a brain, and dark fluid inside it is filled as a hole.
+        mask[box] = _largest_piece(signal > 0.02 * level)
+    return mask
+
+
+def _largest_piece(mask: np.ndarray) -> np.ndarray:
+    """The largest face-connected piece of a mask (Z, Y, X), its holes filled."""
+    import SimpleITK as sitk
+
+    pieces = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.view(np.uint8)))
+    labels = sitk.GetArrayViewFromImage(pieces)
+    # Slice by slice, for counting turns labels into numbers of twice their size.
+    counts = sum(np.bincount(plane.ravel(), minlength=int(labels.max()) + 1) for plane in labels)
+    largest = int(counts[1:].argmax()) + 1
+    # One voxel of padding lets the background around a brain that touches the border be one piece.
+    padded = sitk.ConstantPad(pieces == largest, [1] * 3, [1] * 3, 0)
+    del labels, pieces
+    return sitk.GetArrayFromImage(sitk.BinaryFillhole(padded))[1:-1, 1:-1, 1:-1] > 0
+
+
+def _extract(volume: Volume, progress: Progress) -> np.ndarray:
+    """Brain extraction by deepbet's two networks: where the brain roughly is, then its outline there."""
+    import torch
+
+    finder, segmenter = (_network(name) for name in NETWORKS)
+    turned = upright(volume, "RAS")
+    # deepbet knows its scans as (x, y, z).
+    scan = torch.from_numpy(np.ascontiguousarray(turned.array.transpose(2, 1, 0), np.float32))
+    with torch.inference_mode():
+        small = _resized(scan, (128,) * 3, "nearest-exact")
+        low, high = torch.quantile(small, torch.tensor([0.005, 0.995])).tolist()
+        progress.update(0.2, "finding the brain")
+        box = _box_around(_brain_probability(finder, small, low, high).numpy() > 0.5, scan.shape, volume.name)
+        progress.update(0.4, "outlining the brain")
+        detail = _resized(scan[box], (256,) * 3, "nearest-exact")
+        probability = _brain_probability(segmenter, detail, low, high)
+        progress.update(0.9, "outlining the brain")
+        inside = _resized(probability, scan[box].shape, "trilinear").numpy() > 0.5
+    if not SMALLEST_BRAIN_ML <= inside.sum() * volume.voxel_ml <= LARGEST_BRAIN_ML:
+        raise NoBrainError(volume.name)
+    mask = np.zeros(scan.shape, bool)
+    mask[box] = _largest_piece(inside)
+    found = Volume(mask.transpose(2, 1, 0), turned.affine, volume.name)
+    return np.ascontiguousarray(upright(found, orientation(volume)).array)
+
+
+def _network(name: str) -> torch.jit.ScriptModule:
+    """One of deepbet's networks, from the installed wheel.
+
+    TorchScript can run anything, so only the very bytes that were vetted are loaded.
+    """
+    import torch
+
+    try:
+        files = metadata.files("deepbet") or []
+        path = next(file.locate() for file in files if file.name == name)
+        data = path.read_bytes()
+    except (metadata.PackageNotFoundError, StopIteration, OSError) as error:
+        raise InputError("the scan has a skull, and brain extraction needs deepbet", INSTALL) from error
+    if hashlib.sha256(data).hexdigest() != NETWORKS[name]:
+        raise InputError(f"the installed deepbet is not the vetted version ({name} differs)", INSTALL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.load(io.BytesIO(data), map_location="cpu").eval()
+
+
+def _resized(image: torch.Tensor, shape: tuple[int, ...], mode: str) -> torch.Tensor:
+    from torch.nn.functional import interpolate
+
+    return interpolate(image[None, None], tuple(shape), mode=mode)[0, 0]
+
+
+def _brain_probability(network: torch.jit.ScriptModule, image: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """The network's brain probability for an image, normalised as deepbet's training images were."""
+    clipped = ((image - low) / max(high - low, 1e-6)).clamp(0, 1)
+    normalised = (clipped - clipped.mean()) / clipped.std().clamp(min=1e-6)
+    return network((0.226 * normalised + 0.449)[None, None])[0, 1]
+
+
+def _box_around(found: np.ndarray, shape: tuple[int, ...], name: str) -> tuple[slice, ...]:
+    """The box of the brain on the scan's grid, a tenth wider on each side than what was found."""
+    if not found.any():
+        raise NoBrainError(name)
+    found = _largest_piece(found)
+    box = []
+    for axis in range(3):
+        profile = found.mean(axis=tuple(other for other in range(3) if other != axis))
+        inside = np.flatnonzero(profile > 0.02)
+        if not inside.size:
+            raise NoBrainError(name)
+        scale, margin = shape[axis] / found.shape[axis], 0.1 * (inside[-1] + 1 - inside[0])
+        start, stop = (inside[0] - margin) * scale, (inside[-1] + 1 + margin) * scale
+        box.append(slice(max(0, round(start)), min(shape[axis], round(stop))))
+    return tuple(box)

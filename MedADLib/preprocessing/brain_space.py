@@ -1,0 +1,226 @@
+"""Brings a scan to a model's space and remembers the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import InputError, ModelError
+from ..masks import bounding_slices
+from ..runtime.progress import Progress
+from ..volume import Volume, is_single_slice
+from .intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks, bias_field, landmark_values
+from .registration import affine_to_native, resample
+from .space import CEILING, check_limits, resemblance, template_parts, unlike_warnings
+
+SMALLEST_BRAIN_ML = 200.0
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """The model's space: a mean healthy brain, its outline and its intensities.
+
+    Attributes:
+        kind: What tells this space from others in a model file.
+        symmetric: Whether the mirror image of a healthy scan is as healthy.
+        region: What is examined, in words.
+        image: Mean of the aligned training scans, float32, standard intensities, on the model's grid.
+        mask: Brain, bool (Z, Y, X).
+        landmarks: Standard intensities at `PERCENTILES`.
+        histogram: Mean standard histogram of the training scans.
+        limits: Largest histogram distance, smallest correlation with the mean and smallest overlap with the
+            mask that a scan like the training scans shows; keys ``histogram``, ``correlation``, ``overlap``.
+    """
+
+    kind: ClassVar[str] = "brain"
+    symmetric: ClassVar[bool] = True
+    region: ClassVar[str] = "brain mask"
+
+    image: Volume
+    mask: np.ndarray
+    landmarks: np.ndarray
+    histogram: np.ndarray
+    limits: dict[str, float]
+
+    def __post_init__(self) -> None:
+        if self.mask.shape != self.image.array.shape or self.mask.dtype != bool or not self.mask.any():
+            raise ModelError("the template's mask does not fit its image")
+        if self.landmarks.shape != (len(PERCENTILES),) or np.diff(self.landmarks).min() <= 0:
+            raise ModelError("the template's intensity landmarks are not increasing")
+        if self.histogram.shape != (len(HISTOGRAM_EDGES) - 1,) or self.histogram.min() < 0:
+            raise ModelError("the template's histogram is malformed")
+        check_limits(self.limits)
+
+    def examined(
+        self, volume: Volume, given: Volume | None = None, progress: Progress | None = None
+    ) -> tuple[np.ndarray, str]:
+        """The part of a scan to examine: its brain, see `brain_mask`.
+
+        Raises:
+            InputError: If the scan is a single slice, or there is no usable mask.
+        """
+        from .brain_extraction import brain_mask
+
+        if is_single_slice(volume):
+            problem = f"{volume.name} is a single slice, but this model knows whole volumes"
+            raise InputError(problem, "Choose a 2-D model, or give the folder of the whole series.")
+        return brain_mask(volume, given, progress)
+
+    def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> Prepared:
+        """A scan in this space, see `prepare`."""
+        return prepare(native, native_mask, self, progress)
+
+    def parameters(self) -> dict:
+        """What is not an array, for JSON."""
+        return {"affine": self.image.affine.tolist(), "limits": dict(self.limits)}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The arrays, for safetensors; the mean is kept in half precision."""
+        return {
+            "image": self.image.array.astype(np.float16),
+            "mask": self.mask.astype(np.uint8),
+            "landmarks": self.landmarks.astype(np.float64),
+            "histogram": self.histogram.astype(np.float64),
+        }
+
+    @classmethod
+    def from_tensors(cls, parameters: dict, tensors: dict[str, np.ndarray]) -> Template:
+        """The template of `parameters()` and `tensors()`.
+
+        Raises:
+            ModelError: If anything is missing or malformed.
+        """
+        image, limits = template_parts(parameters, tensors, {"image", "mask", "landmarks", "histogram"})
+        return cls(image, tensors["mask"] > 0, tensors["landmarks"], tensors["histogram"], limits)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A scan in the model's space.
+
+    Attributes:
+        image: Standard intensities, float32 (Z, Y, X), 0 outside the mask.
+        mask: Brain on the model's grid, bool.
+        native: The scan itself.
+        native_mask: Its brain, bool (Z, Y, X) of the scan.
+        template: The space.
+        to_native: 4×4, template RAS mm to scan RAS mm.
+        bias: Bias field on the model's grid.
+        landmarks: The intensity map.
+        resemblance: Histogram distance, correlation and overlap with the template, as in `Template.limits`.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    native: Volume
+    native_mask: np.ndarray
+    template: Template
+    to_native: np.ndarray
+    bias: np.ndarray
+    landmarks: Landmarks
+    resemblance: dict[str, float]
+
+    def map_to_native(self, scores: np.ndarray) -> Volume:
+        """A map of shape (Z, Y, X) on the model's grid, on the scan's own grid; 0 outside the brain."""
+        box, (back,) = self._back(scores)
+        found = np.zeros(self.native.array.shape, np.float32)
+        found[box] = np.where(self.native_mask[box], back, 0)
+        return self.native.with_array(found, f"{self.native.name}_anomaly")
+
+    def image_to_native(self, image: np.ndarray) -> Volume:
+        """Standard intensities on the model's grid as the scan's own intensities on its own grid.
+
+        Outside the examined brain the scan's voxels are kept, so that the two can be compared by swiping.
+        """
+        intensities = self.landmarks.backward(image) * self.bias
+        box, (back, inside) = self._back(intensities, self.mask.astype(np.float32))
+        restored = self.native.array.astype(np.float32)
+        np.copyto(restored[box], back, where=self.native_mask[box] & (inside > 0.5))
+        return self.native.with_array(restored, f"{self.native.name}_restored")
+
+    def _back(self, *arrays: np.ndarray) -> tuple[tuple[slice, slice, slice], list[np.ndarray]]:
+        """The box of the brain on the scan's grid, and in it arrays (Z, Y, X) of the model's grid, float32.
+
+        One by one: interpolated together, as the channels of one image, three of them take half as long again.
+        """
+        box = bounding_slices(self.native_mask)
+        grid, part, to_template = self.template.image, self.native.within(box), np.linalg.inv(self.to_native)
+        return box, [resample(grid.with_array(array), part, to_template) for array in arrays]
+
+    def warnings(self) -> list[str]:
+        """How the scan differs from the model's training scans, in words; empty if it does not."""
+        limits, seen = self.template.limits, self.resemblance
+        found = unlike_warnings(limits, seen)
+        if seen["overlap"] < limits["overlap"]:
+            found.append(
+                f"the brain overlaps the model's template by {seen['overlap']:.3f} only (training scans at least "
+                f"{limits['overlap']:.3f}): part of it may be missing or the alignment may have failed"
+            )
+        return found
+
+
+def prepare(native: Volume, native_mask: np.ndarray, template: Template, progress: Progress | None = None) -> Prepared:
+    """Align, resample, correct the bias field and normalise.
+
+    Args:
+        native: The scan, float32.
+        native_mask: Its brain, bool (Z, Y, X).
+        template: The model's space.
+        progress: Told about each step.
+
+    Returns:
+        The scan in model space with everything needed to go back.
+
+    Raises:
+        InputError: If the brain is too small or has one intensity only.
+        Cancelled: If the user asked to stop.
+    """
+    progress = progress or Progress()
+    if native_mask.sum() * native.voxel_ml < SMALLEST_BRAIN_ML:
+        raise InputError(
+            f"the brain in {native.name} has {native_mask.sum() * native.voxel_ml:.0f} ml only",
+            "Check the mask, and that the voxel spacing is in millimetres.",
+        )
+    with progress.timed("align"):
+        to_native = affine_to_native(template.image, template.mask, native, native_mask, progress)
+    progress.update(0.7, "resampling")
+    with progress.timed("resample"):
+        image, mask = _brought_over(native, native_mask, template.image, to_native)
+    if not mask.any():
+        raise InputError(f"the brain in {native.name} could not be aligned to the template", "Give a brain mask.")
+    progress.update(0.8, "correcting the bias field")
+    with progress.timed("bias field"):
+        bias = bias_field(template.image.with_array(image), mask)
+    corrected = image / bias
+    landmarks = Landmarks(landmark_values(corrected[mask]), template.landmarks)
+    standard = np.where(mask, np.clip(landmarks.forward(corrected), 0, CEILING), 0).astype(np.float32)
+    return Prepared(
+        standard,
+        mask,
+        native,
+        native_mask,
+        template,
+        to_native,
+        bias,
+        landmarks,
+        resemblance(corrected, standard, mask, template),
+    )
+
+
+def _brought_over(
+    native: Volume, native_mask: np.ndarray, grid: Volume, to_native: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The brain's intensities on a grid, float32 (Z, Y, X), 0 outside, and where it is, bool.
+
+    Only the brain's box is touched, with a rim of one voxel so that it fades as it does in the whole scan.
+    """
+    rim = zip(bounding_slices(native_mask), native_mask.shape)
+    box = tuple(slice(max(part.start - 1, 0), min(part.stop + 1, size)) for part, size in rim)
+    part, brain = native.within(box), native_mask[box]
+    inside = resample(part.with_array(brain.astype(np.float32)), grid, to_native)
+    mask = inside > 0.5
+    # Dividing by the resampled mask keeps the rim from being darkened by the zeros around the brain.
+    masked = resample(part.with_array(np.where(brain, part.array, np.float32(0))), grid, to_native)
+    return np.where(mask, masked / np.maximum(inside, 0.5), 0).astype(np.float32), mask

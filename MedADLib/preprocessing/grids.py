@@ -1,0 +1,159 @@
+"""The voxel grids of model spaces, as fine as the scans are.
+
+The grid of a model of the brain: as fine as the scans, but no finer than is worth the time.
+
+The grid of a model of volumes by their whole field of view: it holds the usual one, no finer than the scans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import InputError
+from ..volume import Volume, spacing_ras
+from .slice_space import PlaneView
+
+# Room for a large adult brain, along left to right and back to front, and from bottom to top.
+IN_PLANE_MM, UPWARDS_MM = 192.0, 150.0
+# The networks halve a slice five times.
+SIZES = (64, 96, 128, 160)
+THINNEST_MM, THICKEST_MM = 1.5, 8.0
+BRAIN_VOXELS = round(SIZES[-1] ** 2 * UPWARDS_MM / THINNEST_MM)
+# Scans of 1.5 mm may say 1.4999 in their header, and 1.45 is not worth a finer grid.
+TOLERANCE = 1.05
+
+# The networks halve a slice five times.
+VOLUME_MULTIPLE, MOST_BLOCKS = 32, 5
+FEWEST_SLICES, MOST_SLICES = 2, 160
+FIELD_VOXELS = (VOLUME_MULTIPLE * MOST_BLOCKS) ** 2 * MOST_SLICES
+# All but the largest fields of view fit; one scan of the whole body must not make a knee small.
+FITTING = 90
+
+# The networks halve a picture five times.
+SLICE_MULTIPLE = 32
+SMALLEST_SIDE, LARGEST_SIDE = 64, 160
+
+
+def brain_grid(volumes: Sequence[Volume]) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+    """Shape (Z, Y, X) and spacing (x, y, z) in mm that suit scans.
+
+    In the plane the pixels are square and the coarsest of those possible that still keep what the scans resolve in
+    their finer direction; for scans of 1.2 mm and less, 160 x 160 pixels of 1.2 mm. Slices are as thick as the scans'.
+
+    Args:
+        volumes: The scans that the model learns from.
+    """
+    usual = np.median([spacing_ras(volume) for volume in volumes], axis=0)
+    finest = float(usual[:2].min()) * TOLERANCE
+    size = next((size for size in SIZES if IN_PLANE_MM / size <= finest), SIZES[-1])
+    thickness = round(float(np.clip(usual[2], THINNEST_MM, THICKEST_MM)), 1)
+    return (int(np.ceil(UPWARDS_MM / thickness)), size, size), (IN_PLANE_MM / size, IN_PLANE_MM / size, thickness)
+
+
+def extent_ras(volume: Volume) -> np.ndarray:
+    """Field of view in mm along the axes nearest to right, anterior and superior, (3,)."""
+    counts = np.array(volume.array.shape[::-1])
+    return spacing_ras(volume) * counts[_axes(volume)]
+
+
+def field_grid(
+    spacings: Sequence[np.ndarray], extents: Sequence[np.ndarray]
+) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+    """Shape (Z, Y, X) and spacing (x, y, z) in mm that suit scans.
+
+    In the plane the pixels are square, as fine as the scans' finer direction, and coarser where more than
+    `MULTIPLE` x `MOST_BLOCKS` of them would be needed. Slices are as thick as the scans', but no thinner than the
+    pixels are wide, and no more than `MOST_SLICES`.
+
+    Args:
+        spacings: Of the scans, see `spacing_ras`.
+        extents: Of the scans, see `extent_ras`.
+    """
+    usual = np.median(spacings, axis=0)
+    # As the numbers of a header are, so that 64 pixels of 1.0000001 mm need no more than 64.
+    field = np.round(np.percentile(extents, FITTING, axis=0), 3)
+    finest, longest = float(usual[:2].min()), float(field[:2].max())
+    blocks = int(np.clip(np.ceil(longest / (finest * TOLERANCE * VOLUME_MULTIPLE)), 1, MOST_BLOCKS))
+    pixel = round(max(finest, longest / (blocks * VOLUME_MULTIPLE)), 4)
+    columns, rows = (
+        min(int(np.ceil(round(mm / (pixel * VOLUME_MULTIPLE), 3))), blocks) * VOLUME_MULTIPLE for mm in field[:2]
+    )
+    thickness = round(max(float(usual[2]), pixel, float(field[2]) / MOST_SLICES), 4)
+    slices = int(np.clip(np.ceil(round(field[2] / thickness, 3)), FEWEST_SLICES, MOST_SLICES))
+    return (slices, rows, columns), (pixel, pixel, thickness)
+
+
+def centred_on(grid: Volume, volume: Volume) -> np.ndarray:
+    """Where each place of the grid lies in a scan, so that their fields of view have the same centre.
+
+    The centres may miss each other by up to half a voxel of the grid: then voxels of the same size lie on each other,
+    and scans with an even and an odd number of slices are not blurred differently.
+
+    Returns:
+        4×4 matrix from the grid's RAS mm to the scan's RAS mm; nothing but a shift.
+    """
+    corner, middle = np.zeros((1, 3)), 0.5 * (np.array(volume.array.shape) - 1)[None]
+    centre = grid.ras_from_voxels(0.5 * (np.array(grid.array.shape) - 1)[None])[0]
+    shift = volume.ras_from_voxels(middle)[0] - centre
+    place = np.linalg.solve(grid.affine, np.append(volume.ras_from_voxels(corner)[0] - shift, 1))[:3]
+    matrix = np.eye(4)
+    matrix[:3, 3] = shift + grid.affine[:3, :3] @ (place - np.rint(place))
+    return matrix
+
+
+def averaged(volume: Volume, spacing: Sequence[float]) -> Volume:
+    """A scan whose voxels are averaged where several fit into one of the grid, so that noise does not alias.
+
+    Args:
+        volume: The scan.
+        spacing: Of the grid along right, anterior, superior, in mm.
+
+    Returns:
+        The same field of view, but for less than one voxel, at the high end of an axis, that repeats the last one.
+    """
+    wanted = np.asarray(spacing)[np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=0)]
+    factors = np.maximum((wanted * TOLERANCE / volume.spacing).astype(int), 1)
+    if (factors == 1).all():
+        return volume
+    array = volume.array
+    for axis, factor in enumerate(factors[::-1]):
+        beyond = [(0, -array.shape[axis] % factor if other == axis else 0) for other in range(3)]
+        moved = np.moveaxis(np.pad(array, beyond, mode="edge"), axis, 0)
+        moved = moved.reshape(-1, factor, *moved.shape[1:]).mean(axis=1, dtype=np.float32)
+        array = np.moveaxis(moved, 0, axis)
+    affine = volume.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ (0.5 * (factors - 1))
+    affine[:3, :3] *= factors
+    return Volume(np.ascontiguousarray(array), affine, volume.name)
+
+
+def _axes(volume: Volume) -> np.ndarray:
+    """For right, anterior and superior, which of the scan's axes (x, y, z) is nearest."""
+    return np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
+
+
+def plane_size(views: Sequence[PlaneView], longest: int | None = None) -> tuple[int, int]:
+    """Rows and columns of a grid that suits pictures: their median shape, and no more pixels than they have.
+
+    Args:
+        views: Of the pictures.
+        longest: Pixels along the longer side, a multiple of `MULTIPLE`; None takes what the pictures have, from
+            `SMALLEST_SIDE` to `LARGEST_SIDE`.
+
+    Raises:
+        InputError: If `longest` is not possible.
+    """
+    if longest is None:
+        pixels = float(np.median([max(view.extent_mm) / min(view.spacing) for view in views]))
+        longest = int(np.clip(pixels // SLICE_MULTIPLE * SLICE_MULTIPLE, SMALLEST_SIDE, LARGEST_SIDE))
+    if longest % SLICE_MULTIPLE or not SLICE_MULTIPLE <= longest <= 512:
+        raise InputError(
+            f"a size of {longest} pixels is not possible", f"Give a multiple of {SLICE_MULTIPLE} up to 512."
+        )
+    # Height by width; of the logarithm, so that upright and lying pictures count alike.
+    aspect = float(np.exp(np.median([np.log(view.extent_mm[0] / view.extent_mm[1]) for view in views])))
+    shorter = longest * min(aspect, 1 / aspect)
+    shorter = min(longest, int(np.ceil(round(shorter, 3) / SLICE_MULTIPLE)) * SLICE_MULTIPLE)
+    return (longest, shorter) if aspect > 1 else (shorter, longest)

@@ -1,0 +1,159 @@
+"""Intensity normalisation: bias field, histogram landmarks and percentile scaling.
+
+Intensities made comparable: bias field, histogram landmarks and how typical a histogram is.
+
+Intensities of whole fields of view made comparable: by robust extremes, for nothing is known of what they show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+from ..volume import Volume
+
+PERCENTILES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
+HISTOGRAM_EDGES = np.linspace(-0.25, 1.25, 61)
+BIAS_SHRINK = 4
+# Standard intensities of a healthy scan's darkest and brightest percentile.
+DARKEST, BRIGHTEST = 0.1, 0.9
+
+SPAN = (1, 99)
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """A monotone, invertible map of intensities by percentile landmarks (Nyúl and Udupa 1999).
+
+    Attributes:
+        source: The scan's own intensities at `PERCENTILES` inside the brain, strictly increasing.
+        target: The standard intensities they are sent to, strictly increasing.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+
+    def __post_init__(self) -> None:
+        if np.diff(self.source).min() <= 0 or np.diff(self.target).min() <= 0:
+            raise InputError(
+                "the brain has too few different intensities", "Check that it is an image and not a label map."
+            )
+
+    def forward(self, values: np.ndarray) -> np.ndarray:
+        """Scan intensities to standard intensities, linear between landmarks and beyond them."""
+        return _piecewise(values, self.source, self.target)
+
+    def backward(self, values: np.ndarray) -> np.ndarray:
+        """Standard intensities back to scan intensities."""
+        return _piecewise(values, self.target, self.source)
+
+
+def landmark_values(values: np.ndarray) -> np.ndarray:
+    """Intensities at `PERCENTILES`, made strictly increasing where grey levels are few.
+
+    Args:
+        values: Intensities inside the brain, any shape.
+
+    Returns:
+        float64 array of ``len(PERCENTILES)``.
+
+    Raises:
+        InputError: If all intensities are the same.
+    """
+    marks = np.percentile(values, PERCENTILES).astype(np.float64)
+    span = marks[-1] - marks[0]
+    if span <= 0:
+        raise InputError("the brain has one intensity only", "Check that the image is not empty.")
+    return marks + np.arange(len(marks)) * span * 1e-6
+
+
+def standard_histogram(values: np.ndarray) -> np.ndarray:
+    """The intensity histogram after scaling the 1st and 99th percentile to 0 and 1.
+
+    Returns:
+        float64 array of ``len(HISTOGRAM_EDGES) - 1`` fractions that sum to 1.
+    """
+    low, high = np.percentile(values, (1, 99))
+    scaled = np.clip((values - low) / max(high - low, 1e-12), HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
+    counts = np.histogram(scaled, HISTOGRAM_EDGES)[0].astype(np.float64)
+    return counts / counts.sum()
+
+
+def histogram_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Wasserstein-1 distance of two standard histograms, in units of the 1st to 99th percentile span."""
+    width = float(HISTOGRAM_EDGES[1] - HISTOGRAM_EDGES[0])
+    return float(np.abs(np.cumsum(first) - np.cumsum(second)).sum() * width)
+
+
+def bias_field(volume: Volume, mask: np.ndarray) -> np.ndarray:
+    """The slow intensity drift of coils (N4, Tustison et al. 2010), estimated on a coarse grid.
+
+    Args:
+        volume: The image; values below a small positive floor are raised to it, for N4 takes logarithms.
+        mask: Brain, bool (Z, Y, X).
+
+    Returns:
+        float32 (Z, Y, X), positive, geometric mean 1 inside the mask: divide the image by it.
+    """
+    import SimpleITK as sitk
+
+    floor = max(float(np.percentile(volume.array[mask], 1)), 1e-3 * float(volume.array[mask].max()), 1e-6)
+    image = volume.with_array(np.maximum(volume.array, floor).astype(np.float32)).to_sitk()
+    region = volume.with_array(mask.astype(np.uint8)).to_sitk()
+    shrink = [BIAS_SHRINK, BIAS_SHRINK, max(1, BIAS_SHRINK - 1)]
+    n4 = sitk.N4BiasFieldCorrectionImageFilter()
+    # Its threads add up in a fixed order: the same bits each time, and with another number of threads within 1e-6.
+    n4.SetMaximumNumberOfIterations([20, 20, 20])
+    n4.Execute(sitk.Shrink(image, shrink), sitk.Shrink(region, shrink))
+    log_field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).astype(np.float32)
+    return np.exp(log_field - log_field[mask].mean())
+
+
+def _piecewise(values: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Piecewise-linear map that goes on with the slope of the whole range beyond the ends."""
+    slope = (target[-1] - target[0]) / (source[-1] - source[0])
+    mapped = np.interp(values, source, target)
+    for end, beyond in ((source[0], values < source[0]), (source[-1], values > source[-1])):
+        mapped[beyond] += (values[beyond] - end) * slope
+    return mapped.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A linear map of intensities by robust extremes.
+
+    Attributes:
+        low: The image's own intensity that becomes `DARKEST`.
+        high: The one that becomes `BRIGHTEST`.
+    """
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: np.ndarray, name: str) -> Span:
+        """The span of an image between the percentiles `SPAN`, or of all of it where hardly a pixel differs.
+
+        Args:
+            values: Intensities, any shape.
+            name: Of the image, for the error.
+
+        Raises:
+            InputError: If all values are the same.
+        """
+        low, high = (float(value) for value in np.percentile(values, SPAN))
+        if low == high:
+            low, high = float(values.min()), float(values.max())
+        if low == high:
+            raise InputError(f"{name} has one intensity only", "Check that the image is not empty.")
+        return cls(low, high)
+
+    def forward(self, values: np.ndarray) -> np.ndarray:
+        """Own intensities to standard intensities."""
+        return DARKEST + (BRIGHTEST - DARKEST) * ((values - self.low) / (self.high - self.low))
+
+    def backward(self, values: np.ndarray) -> np.ndarray:
+        """Standard intensities to own intensities."""
+        return self.low + (self.high - self.low) * ((values - DARKEST) / (BRIGHTEST - DARKEST))

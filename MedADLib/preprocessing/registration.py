@@ -1,0 +1,289 @@
+"""Affine registration of a brain to the model's template, on coarse grids.
+
+The coarse grids on which a brain is aligned; those of a template are made once, however many scans follow.
+
+Affine alignment of a brain to the model's template.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ..masks import bounding_slices
+from ..runtime.progress import Progress
+from ..volume import LPS_RAS, Volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+# Grid spacing in mm, and whether the outlines are aligned instead of the intensities. Outlines come first, because
+# mutual information alone can be led astray when the contrast is another one than the template's.
+LEVELS = ((8.0, True), (8.0, False), (4.0, False))
+# Coordinates in units of a brain's radius: a step of the optimizer then moves the brain's rim equally far whether it
+# turns, scales or shifts, and no step can run away where one of these is already right.
+UNIT_MM = 80.0
+
+# Sums over several threads come in another order each time, and the result would not repeat bit for bit.
+WORK_UNITS = 1
+MARGIN_MM = 24.0
+# No head has a tenth or ten times the volume of another; such an alignment has gone astray and is not taken.
+SMALLEST_CHANGE, LARGEST_CHANGE = 0.1, 10.0
+LEAST_KEPT, EVERY = 0.7, 50
+DARKEST = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """A template at one resolution.
+
+    Attributes:
+        spacing: Of the grid, in mm.
+        image: Its outline or its intensities, float32.
+        near: Where intensities count; None if the outline is aligned.
+    """
+
+    spacing: float
+    image: sitk.Image
+    near: sitk.Image | None
+
+
+_known: WeakKeyDictionary[Volume, tuple[np.ndarray, tuple[Level, ...]]] = WeakKeyDictionary()
+
+
+def template_levels(template: Volume, mask: np.ndarray) -> tuple[Level, ...]:
+    """A template at each of `LEVELS`, in this order; its voxels must not change.
+
+    Args:
+        template: The mean image.
+        mask: Its brain, bool (Z, Y, X).
+    """
+    of, levels = _known.get(template, (None, ()))
+    if of is not mask:
+        levels = _levels(template, mask)
+        _known[template] = (mask, levels)
+    return levels
+
+
+def _levels(template: Volume, mask: np.ndarray) -> tuple[Level, ...]:
+    outline = template.with_array(mask.astype(np.float32))
+    brain = template.with_array(np.where(mask, template.array, 0).astype(np.float32))
+    near = template.with_array(_dilated(mask, template))
+    return tuple(
+        Level(spacing, coarse(outline, spacing), None)
+        if by_outline
+        else Level(spacing, coarse(brain, spacing), coarse(near, spacing) > 0.5)
+        for spacing, by_outline in LEVELS
+    )
+
+
+def coarse(volume: Volume, spacing_mm: float) -> sitk.Image:
+    """The volume smoothed and resampled to isotropic voxels, with coordinates in `UNIT_MM`."""
+    import SimpleITK as sitk
+
+    image = volume.to_sitk()
+    # Averaging whole voxels first costs a tenth of smoothing them all, and blurs no more than the coarse grid does.
+    image = sitk.BinShrink(image, [max(1, int(spacing_mm / 2 / s)) for s in image.GetSpacing()])
+    sigmas = [max(0.5 * np.sqrt(max(spacing_mm**2 - s**2, 1e-2)), 0.1) for s in image.GetSpacing()]
+    image = sitk.SmoothingRecursiveGaussian(image, sigmas)
+    size = [max(1, int(np.ceil(n * s / spacing_mm))) for n, s in zip(image.GetSize(), image.GetSpacing())]
+    image = sitk.Resample(
+        image, size, sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), [spacing_mm] * 3, image.GetDirection(), 0.0
+    )
+    image.SetSpacing([spacing_mm / UNIT_MM] * 3)
+    image.SetOrigin([value / UNIT_MM for value in image.GetOrigin()])
+    return image
+
+
+def _dilated(mask: np.ndarray, volume: Volume) -> np.ndarray:
+    """The mask with a rim of some 6 mm, so that the brain's outline takes part in the alignment."""
+    import SimpleITK as sitk
+
+    radius = [max(1, int(round(6.0 / s))) for s in volume.spacing]
+    grown = sitk.BinaryDilate(volume.with_array(mask.astype(np.uint8)).to_sitk(), radius)
+    return sitk.GetArrayFromImage(grown).astype(np.float32)
+
+
+def affine_to_native(
+    template: Volume,
+    template_mask: np.ndarray,
+    native: Volume,
+    native_mask: np.ndarray,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Where each place of the template lies in a scan: 12-parameter affine by mutual information.
+
+    Mutual information (Mattes et al. 2003) does not mind another contrast. All voxels of the template's mask
+    are used on coarse grids, so the result is the same in every run.
+
+    Args:
+        template: The template's mean image.
+        template_mask: Its brain, bool (Z, Y, X).
+        native: The scan.
+        native_mask: The scan's brain, bool (Z, Y, X).
+        progress: Told after each resolution level.
+
+    Returns:
+        4×4 matrix from template RAS mm to scan RAS mm.
+    """
+    import SimpleITK as sitk
+
+    progress = progress or Progress()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    native, native_mask = _cropped(native, native_mask)
+    moving = native.with_array(_standard_range(native.array, native_mask))
+    outline = native.with_array(native_mask.astype(np.float32))
+    levels = template_levels(template, template_mask)
+    transform = _start(template, template_mask, native, native_mask)
+    some = np.flatnonzero(template_mask)[::EVERY]
+    places = template.ras_from_voxels(np.stack(np.unravel_index(some, template_mask.shape), axis=1))
+
+    def covered(transform: sitk.AffineTransform) -> float:
+        return _covered(places, _matrix(transform), native, native_mask)
+
+    for number, level in enumerate(levels):
+        spacing = level.spacing
+        progress.update(number / len(levels), f"aligning at {spacing:g} mm")
+        registration = sitk.ImageRegistrationMethod()
+        registration.SetNumberOfWorkUnits(WORK_UNITS)
+        if level.near is None:
+            registration.SetMetricAsMeanSquares()
+        else:
+            registration.SetMetricAsMattesMutualInformation(32)
+            registration.SetMetricFixedMask(level.near)
+        registration.SetMetricSamplingStrategy(registration.NONE)
+        registration.SetInterpolator(sitk.sitkLinear)
+        registration.SetOptimizerAsRegularStepGradientDescent(
+            learningRate=spacing / 2 / UNIT_MM,
+            minStep=spacing * 2e-3 / UNIT_MM,
+            numberOfIterations=120,
+            relaxationFactor=0.6,
+            gradientMagnitudeTolerance=1e-6,
+        )
+        candidate = sitk.AffineTransform(transform)
+        registration.SetInitialTransform(candidate, inPlace=True)
+        try:
+            registration.Execute(level.image, coarse(outline if level.near is None else moving, spacing))
+        except RuntimeError:
+            # What is no brain may not overlap at all; the caller judges the overlap.
+            continue
+        if _is_sound(candidate, covered(transform), covered(candidate)):
+            transform = candidate
+    return _matrix(transform)
+
+
+def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray, outside: float = 0.0) -> np.ndarray:
+    """The moving volume on the reference's grid, linearly interpolated.
+
+    Args:
+        moving: What is brought over.
+        reference: The grid to bring it to.
+        reference_to_moving: 4×4 matrix from reference RAS mm to moving RAS mm.
+        outside: Value beyond the moving volume's field of view.
+
+    Returns:
+        float32 array of the reference's shape (Z, Y, X).
+    """
+    import SimpleITK as sitk
+
+    # Each voxel is found on its own, so that all threads may help: the result is the same, bit for bit.
+    result = sitk.Resample(
+        moving.to_sitk(),
+        [int(count) for count in reference.array.shape[::-1]],
+        _transform(reference_to_moving),
+        sitk.sitkLinear,
+        reference.origin,
+        reference.spacing.tolist(),
+        reference.direction,
+        outside,
+        sitk.sitkFloat32,
+    )
+    return sitk.GetArrayFromImage(result)
+
+
+def _standard_range(array: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Intensities (Z, Y, X) between robust extremes within the mask as `DARKEST` to 1, float32; 0 outside the mask.
+
+    The darkest tissue must differ from the empty background, or a brain of dark tissue has no outline.
+    """
+    low, high = (float(value) for value in np.percentile(array[mask], (0.5, 99.5), overwrite_input=True))
+    scaled = array.astype(np.float32)
+    scaled -= low
+    scaled /= max(high - low, 1e-6)
+    np.clip(scaled, 0, 1, out=scaled)
+    scaled *= 1 - DARKEST
+    scaled += DARKEST
+    scaled *= mask
+    return scaled
+
+
+def _cropped(volume: Volume, mask: np.ndarray) -> tuple[Volume, np.ndarray]:
+    """Volume and mask without most of the empty space around the brain; every voxel stays where it is."""
+    box = []
+    for found, size, spacing in zip(bounding_slices(mask), mask.shape, volume.spacing[::-1]):
+        margin = int(np.ceil(MARGIN_MM / spacing))
+        box.append(slice(max(found.start - margin, 0), min(found.stop + margin, size)))
+    return volume.within(tuple(box)), mask[tuple(box)]
+
+
+def _covered(places: np.ndarray, matrix: np.ndarray, native: Volume, native_mask: np.ndarray) -> float:
+    """The share of template places (N, 3), RAS mm, that a 4×4 matrix sends into the scan's brain."""
+    to_voxels = np.linalg.inv(native.affine) @ matrix
+    voxels = np.rint(places @ to_voxels[:3, :3].T + to_voxels[:3, 3]).astype(int)[:, ::-1]
+    inside = ((voxels >= 0) & (voxels < native_mask.shape)).all(axis=1)
+    return float(native_mask[tuple(voxels[inside].T)].sum() / len(places))
+
+
+def _is_sound(candidate: sitk.AffineTransform, before: float, after: float) -> bool:
+    """Whether an alignment keeps the brain's size within reason and does not leave the brain."""
+    change = np.linalg.det(np.reshape(candidate.GetMatrix(), (3, 3)))
+    return SMALLEST_CHANGE < change < LARGEST_CHANGE and after > LEAST_KEPT * before
+
+
+def _start(
+    template: Volume, template_mask: np.ndarray, native: Volume, native_mask: np.ndarray
+) -> sitk.AffineTransform:
+    """Centres of mass on each other, and one scale from the two brain volumes; coordinates in `UNIT_MM`."""
+    import SimpleITK as sitk
+
+    fixed_centre = template.ras_from_voxels(_centre(template_mask)[None])[0]
+    moving_centre = native.ras_from_voxels(_centre(native_mask)[None])[0]
+    ratio = native_mask.sum() * native.voxel_ml / (template_mask.sum() * template.voxel_ml)
+    scale = float(np.clip(ratio, 0.5, 2.0)) ** (1 / 3)
+    lps = LPS_RAS[:3, :3]
+    transform = sitk.AffineTransform(3)
+    transform.SetCenter((lps @ fixed_centre / UNIT_MM).tolist())
+    transform.SetMatrix((np.eye(3) * scale).ravel().tolist())
+    transform.SetTranslation((lps @ (moving_centre - fixed_centre) / UNIT_MM).tolist())
+    return transform
+
+
+def _centre(mask: np.ndarray) -> np.ndarray:
+    """The mean index (z, y, x) of a mask's voxels, from its profiles, for a list of all places may not fit."""
+    per_slice, in_plane = mask.sum(axis=(1, 2)), mask.sum(axis=0)
+    profiles = (per_slice, in_plane.sum(axis=1), in_plane.sum(axis=0))
+    return np.array([np.arange(len(profile)) @ profile for profile in profiles]) / per_slice.sum()
+
+
+def _matrix(transform: sitk.AffineTransform) -> np.ndarray:
+    """The 4×4 RAS matrix, in mm, of an ITK affine transform of `UNIT_MM` coordinates."""
+    matrix = np.array(transform.GetMatrix()).reshape(3, 3)
+    centre, translation = np.array(transform.GetCenter()), np.array(transform.GetTranslation())
+    lps = np.eye(4)
+    lps[:3, :3] = matrix
+    lps[:3, 3] = UNIT_MM * (translation + centre - matrix @ centre)
+    return LPS_RAS @ lps @ LPS_RAS
+
+
+def _transform(ras: np.ndarray) -> sitk.AffineTransform:
+    """The ITK transform of a 4×4 RAS matrix."""
+    import SimpleITK as sitk
+
+    lps = LPS_RAS @ ras @ LPS_RAS
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(lps[:3, :3].ravel().tolist())
+    transform.SetTranslation(lps[:3, 3].tolist())
+    return transform

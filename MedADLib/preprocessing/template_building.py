@@ -1,0 +1,260 @@
+"""Build the template of a model from healthy scans.
+
+Builds a template from healthy scans: an affine mean brain, mirror-symmetric, with its intensity standard.
+
+Builds the template of a model of volumes by their whole field of view: a grid chosen from them, and their mean.
+
+Builds the template of a model of single slices: its grid, chosen from the pictures, and their mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import InputError
+from ..runtime.progress import Progress
+from ..volume import Volume, spacing_ras
+from .brain_space import Prepared, Template, prepare
+from .grids import brain_grid, extent_ras, field_grid, plane_size
+from .intensity import BRIGHTEST, DARKEST, HISTOGRAM_EDGES, bias_field, landmark_values, standard_histogram
+from .registration import affine_to_native, resample
+from .slice_space import PlaneTemplate, PlaneView
+from .space import FEWEST, LOOKED_AT, Mean, limits_of, resemblance
+from .volume_space import FieldTemplate
+
+ROUNDS = 2
+
+
+def build_template(
+    scans: Sequence[tuple[Volume, np.ndarray]],
+    shape: tuple[int, int, int] | None = None,
+    spacing: tuple[float, float, float] | None = None,
+    progress: Progress | None = None,
+) -> tuple[Template, list[Prepared]]:
+    """A template of healthy scans, and the scans in its space.
+
+    The scan with the median brain volume is the first reference; the mean of all scans aligned to the
+    reference and averaged with its mirror image is the next one.
+
+    Args:
+        scans: Pairs of a volume and its brain mask, at least 3.
+        shape: Model grid (Z, Y, X); without it and `spacing`, both are chosen from the scans, see `grids`.
+        spacing: Voxel spacing along (x, y, z) in mm; the axes are those of RAS.
+        progress: Told after each scan.
+
+    Returns:
+        The template with the limits of what its own scans show, and each scan prepared in it.
+
+    Raises:
+        InputError: If there are fewer than 3 scans.
+        Cancelled: If the user asked to stop.
+    """
+    if len(scans) < 3:
+        raise InputError(f"{len(scans)} scans are too few for a template", "Give at least 3 healthy scans.")
+    progress = progress or Progress()
+    if shape is None or spacing is None:
+        shape, spacing = brain_grid([volume for volume, _ in scans])
+    reference, mask = _first_reference(scans, shape, spacing)
+    for number in range(ROUNDS):
+        images, masks, marks = [], [], []
+        for index, (volume, brain) in enumerate(scans):
+            progress.update((number + index / len(scans)) / (ROUNDS + 1), f"template round {number + 1}: {volume.name}")
+            image, inside = _aligned(reference, mask, volume, brain)
+            marks.append(_unit(landmark_values(image[inside])))
+            images.append(_standard(image, inside, marks[-1]))
+            masks.append(inside)
+        mean = np.mean([np.where(m, i, 0) for i, m in zip(images, masks)], axis=0)
+        cover = np.mean(masks, axis=0)
+        reference, mask = _symmetric(reference.with_array(mean.astype(np.float32)), cover)
+    template = Template(
+        reference,
+        mask,
+        np.mean(marks, axis=0),
+        np.full(len(HISTOGRAM_EDGES) - 1, 1 / (len(HISTOGRAM_EDGES) - 1)),
+        _no_limits(),
+    )
+    prepared = []
+    for index, (volume, brain) in enumerate(scans):
+        progress.update((ROUNDS + index / len(scans)) / (ROUNDS + 1), f"preparing {volume.name}")
+        prepared.append(prepare(volume, brain, template))
+    return _with_limits(template, prepared)
+
+
+def _with_limits(template: Template, prepared: list[Prepared]) -> tuple[Template, list[Prepared]]:
+    """The final mean, and limits that every training scan keeps with a margin."""
+    from dataclasses import replace
+
+    cover = np.mean([p.mask for p in prepared], axis=0)
+    mean = np.mean([p.image for p in prepared], axis=0)
+    mean = 0.5 * (mean + mean[:, :, ::-1])
+    mask = 0.5 * (cover + cover[:, :, ::-1]) > 0.5
+    corrected = [p.landmarks.backward(p.image) for p in prepared]
+    histogram = np.mean([standard_histogram(c[p.mask]) for c, p in zip(corrected, prepared)], axis=0)
+    final = replace(
+        template,
+        image=template.image.with_array(np.where(mask, mean, 0).astype(np.float32)),
+        mask=mask,
+        histogram=histogram,
+    )
+    seen = [resemblance(c, p.image, p.mask, final) for c, p in zip(corrected, prepared)]
+    final = replace(final, limits=limits_of(seen))
+    return final, [replace(p, template=final, resemblance=s) for p, s in zip(prepared, seen)]
+
+
+def _first_reference(
+    scans: Sequence[tuple[Volume, np.ndarray]], shape: tuple[int, int, int], spacing: tuple[float, float, float]
+) -> tuple[Volume, np.ndarray]:
+    """The scan of median brain volume, centred on the model's grid."""
+    order = np.argsort([brain.sum() * volume.voxel_ml for volume, brain in scans])
+    volume, brain = scans[int(order[len(order) // 2])]
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = -0.5 * (np.array(shape[::-1]) - 1) * spacing
+    grid = Volume(np.zeros(shape, np.float32), affine, "template")
+    points = volume.ras_from_voxels(np.argwhere(brain))
+    shift = np.eye(4)
+    shift[:3, 3] = 0.5 * (points.min(axis=0) + points.max(axis=0))
+    inside = resample(volume.with_array(brain.astype(np.float32)), grid, shift) > 0.5
+    image = resample(volume.with_array(np.where(brain, volume.array, 0)), grid, shift)
+    return grid.with_array(_standard(image, inside, _unit(landmark_values(image[inside])))), inside
+
+
+def _aligned(reference: Volume, mask: np.ndarray, volume: Volume, brain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A scan on the reference's grid, bias-corrected, and its brain there."""
+    to_native = affine_to_native(reference, mask, volume, brain)
+    inside = resample(volume.with_array(brain.astype(np.float32)), reference, to_native) > 0.5
+    image = resample(volume.with_array(np.where(brain, volume.array, 0)), reference, to_native)
+    return image / bias_field(reference.with_array(image), inside), inside
+
+
+def _unit(marks: np.ndarray) -> np.ndarray:
+    """Landmarks scaled so that the darkest and the brightest are `DARKEST` and `BRIGHTEST`."""
+    return DARKEST + (BRIGHTEST - DARKEST) * (marks - marks[0]) / (marks[-1] - marks[0])
+
+
+def _standard(image: np.ndarray, inside: np.ndarray, unit_marks: np.ndarray) -> np.ndarray:
+    """The image linearly scaled as its landmarks are, 0 outside."""
+    low, high = np.percentile(image[inside], (1, 99))
+    scaled = unit_marks[0] + (unit_marks[-1] - unit_marks[0]) * (image - low) / (high - low)
+    return np.where(inside, np.clip(scaled, 0, 1.5), 0).astype(np.float32)
+
+
+def _symmetric(reference: Volume, cover: np.ndarray) -> tuple[Volume, np.ndarray]:
+    """The mean turned upright by half of the way to its mirror image, then averaged with its mirror image."""
+    mask = cover > 0.5
+    mirrored = reference.with_array(np.ascontiguousarray(reference.array[:, :, ::-1]))
+    there = affine_to_native(mirrored, np.ascontiguousarray(mask[:, :, ::-1]), reference, mask)
+    half = _square_root(there)
+    image = resample(reference, reference, half)
+    brain = resample(reference.with_array(cover.astype(np.float32)), reference, half)
+    image = 0.5 * (image + image[:, :, ::-1])
+    brain = 0.5 * (brain + brain[:, :, ::-1])
+    return reference.with_array(image.astype(np.float32)), brain > 0.5
+
+
+def _square_root(matrix: np.ndarray) -> np.ndarray:
+    """The matrix that applied twice is `matrix`, by Denman–Beavers iteration; fine near the identity."""
+    root, inverse = matrix.copy(), np.eye(4)
+    for _ in range(20):
+        root, inverse = 0.5 * (root + np.linalg.inv(inverse)), 0.5 * (inverse + np.linalg.inv(root))
+    return root
+
+
+def _no_limits() -> dict[str, float]:
+    return {"histogram": np.inf, "correlation": -1.0, "overlap": 0.0}
+
+
+def sampled(names: Sequence[str]) -> list[str]:
+    """At most `LOOKED_AT` of the names, evenly over all.
+
+    Raises:
+        InputError: If there are too few for a template.
+    """
+    if len(names) < FEWEST:
+        raise InputError(f"{len(names)} images are too few for a template", f"Give at least {FEWEST} healthy images.")
+    return [names[n] for n in np.unique(np.linspace(0, len(names) - 1, min(LOOKED_AT, len(names))).astype(int))]
+
+
+def mean_learned(
+    template: Mean, names: Sequence[str], read: Callable[[str], Volume], progress: Progress, start: float
+) -> Mean:
+    """A template with the mean of healthy images, read one at a time because there may be thousands.
+
+    Args:
+        template: The grid; it knows no image yet.
+        names: Of the images.
+        read: Gives an image by its name.
+        progress: Told before each image; may cancel.
+        start: Progress fraction at the first.
+
+    Returns:
+        With the limits of what the images themselves show.
+    """
+    shape, images, masks = template.image.array.shape, [], []
+    total, count, histogram = np.zeros(shape), np.zeros(shape), np.zeros(template.histogram.shape)
+    grid = " x ".join(map(str, shape[::-1]))
+    for index, name in enumerate(names):
+        progress.update(start + (1 - start) * index / len(names), f"template of {grid} voxels: {name}")
+        volume = read(name)
+        prepared = template.prepared(volume, template.examined(volume)[0])
+        total, count = total + np.where(prepared.mask, prepared.image, 0), count + prepared.mask
+        histogram += standard_histogram(prepared.image[prepared.mask])
+        images.append(prepared.image.astype(np.float16))
+        masks.append(prepared.mask)
+    mean = np.where(count > 0, total / np.maximum(count, 1), 0).astype(np.float32)
+    mask = count > 0.5 * len(names)
+    template = replace(
+        template, image=template.image.with_array(mean), mask=mask, histogram=histogram / histogram.sum()
+    )
+    seen = [resemblance(i, i, m, template) for i, m in ((i.astype(np.float32), m) for i, m in zip(images, masks))]
+    return replace(template, limits=limits_of(seen))
+
+
+def build_field_template(
+    names: Sequence[str], read: Callable[[str], Volume], progress: Progress | None = None
+) -> FieldTemplate:
+    """A template of healthy volumes, read one at a time.
+
+    Args:
+        names: Of the scans, at least 3.
+        read: Gives a scan by its name.
+        progress: Told before each scan.
+
+    Raises:
+        InputError: If there are fewer than 3 scans, or one cannot be used.
+        Cancelled: If the user asked to stop.
+    """
+    progress, spacings, extents, sample = progress or Progress(), [], [], sampled(names)
+    for index, name in enumerate(sample):
+        progress.update(0.2 * index / len(sample), f"size of {name}")
+        volume = read(name)
+        spacings.append(spacing_ras(volume))
+        extents.append(extent_ras(volume))
+    return mean_learned(FieldTemplate.empty(*field_grid(spacings, extents)), names, read, progress, start=0.2)
+
+
+def build_plane_template(
+    names: Sequence[str],
+    read: Callable[[str], Volume],
+    longest: int | None = None,
+    progress: Progress | None = None,
+) -> PlaneTemplate:
+    """A template of healthy single slices, read one at a time because there may be thousands.
+
+    Args:
+        names: Of the pictures, at least 3.
+        read: Gives a picture by its name.
+        longest: Pixels along the longer side of the model's grid; None chooses.
+        progress: Told after each picture.
+
+    Raises:
+        InputError: If there are fewer than 3 pictures, or the size is not possible.
+        Cancelled: If the user asked to stop.
+    """
+    progress, views, sample = progress or Progress(), [], sampled(names)
+    for index, name in enumerate(sample):
+        progress.update(0.2 * index / len(sample), f"size of {name}")
+        views.append(PlaneView.of(read(name)))
+    return mean_learned(PlaneTemplate.empty(plane_size(views, longest)), names, read, progress, start=0.2)

@@ -1,0 +1,1 @@
+"""What a detection leaves behind: files, tables, texts and figures."""

@@ -1,0 +1,251 @@
+"""A detection through a folder from one process of this computer to another: fast, exact, and no code in it.
+
+A volume is one file: a raw ``.npy`` array, then one JSON object with its place in space and its name. A detection is
+four volumes and ``detection.json``, which is put in place last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError, MedADError, ModelError, OutputError
+from ..runtime.atomic_files import PREFIX, put_in_place, staging_folder
+from ..runtime.progress import Progress, rounded
+from ..runtime.strict_json import from_json, plain
+from ..volume import Volume
+
+if TYPE_CHECKING:
+    from ..detection import Detection
+
+FORMAT = 1
+FACTS = "detection.json"
+MAPS = {"mask": np.uint8, "anomaly": np.float32, "restored": np.float32, "labels": np.int16}
+SUFFIX = ".npy"
+FILES = (*(f"{name}{SUFFIX}" for name in MAPS), FACTS)
+AGAIN = "Run the detection again."
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """``detection.json``."""
+
+    format: int
+    regions: tuple[dict, ...]
+    threshold: float
+    expected_false_positive_ml: float
+    score: float
+    p_value: float
+    healthy_count: int
+    reference: dict
+    provenance: dict
+    warnings: tuple[str, ...]
+
+
+def write_volume(volume: Volume, path: str | os.PathLike) -> None:
+    """Write a volume as it is in memory.
+
+    Raises:
+        OutputError: If it cannot be written; no file is left.
+    """
+    try:
+        _dump(volume, Path(path))
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(path)
+        raise _unwritable(f"{volume.name} could not be written to {path}", error) from error
+
+
+def read_volume(path: str | os.PathLike) -> Volume:
+    """The volume of `write_volume`.
+
+    Raises:
+        InputError: If it is missing or damaged, or has values that are no numbers.
+    """
+    try:
+        with open(path, "rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+            place = json.loads(stream.read())
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"voxels of type {array.dtype}")
+        volume = Volume(array, np.array(place["affine"], np.float64), str(place["name"]))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}", "Try again.") from error
+    except (ValueError, EOFError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged or cut short ({error!s:.200})", "Write it again.") from error
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"{volume.name} has values that are no numbers (NaN or infinite)", "Replace them.")
+    return volume
+
+
+def check_empty(folder: Path) -> None:
+    """Refuse a folder that already holds something, so that what is removed after a failure is surely ours.
+
+    Raises:
+        OutputError: If it is a file or a folder with something in it.
+    """
+    try:
+        if os.path.lexists(folder) and os.listdir(folder):
+            raise OutputError(f"{folder} is not empty", "Give the result a folder of its own.")
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be used: {error.strerror or error}", "Choose another folder.") from error
+
+
+def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Progress | None = None) -> None:
+    """Write everything of a detection but the scan itself, or nothing.
+
+    Args:
+        detection: What was found.
+        folder: Where to; it must exist and be empty.
+        progress: Told about each file.
+
+    Raises:
+        OutputError: If it cannot be written, for example on a full disk; nothing is left behind.
+        Cancelled: If the user asked to stop; nothing is left behind.
+    """
+    profile, progress = progress and progress.seconds, progress or Progress()
+    folder = Path(folder)
+    check_empty(folder)
+    maps = {name: getattr(detection, name) for name in MAPS}
+    try:
+        with staging_folder(folder) as staging:
+            for number, (name, kind) in enumerate(MAPS.items()):
+                progress.update(number / len(MAPS), f"passing on the {name}")
+                volume = maps[name]
+                with progress.timed("write"):
+                    _dump(volume.with_array(volume.array.astype(kind, copy=False)), staging / f"{name}{SUFFIX}")
+            text = json.dumps(plain(asdict(_facts_of(detection, profile or {}))), allow_nan=False)
+            (staging / FACTS).write_text(text, encoding="ascii")
+            progress.update(1.0, "")
+            put_in_place(staging, folder, list(FILES), [])
+    except OSError as error:
+        raise _unwritable(f"the result for {detection.volume.name} could not be written to {folder}", error) from error
+
+
+def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
+    """The detection of `write_exchange`.
+
+    Args:
+        folder: Where it is.
+        volume: The scan that was examined.
+
+    Raises:
+        OutputError: If it is missing, damaged or of another scan.
+        ModelError: If what it says of the healthy scans is malformed.
+    """
+    from ..detection import Detection
+    from ..scoring.healthy_reference import HealthyReference
+
+    folder = Path(folder)
+    try:
+        document = json.loads((folder / FACTS).read_bytes(), parse_constant=_refuse)
+        facts = from_json(_Facts, document, FACTS)
+        if facts.format != FORMAT:
+            raise OutputError(f"it is of the format {facts.format} instead of {FORMAT}")
+        maps = {name: _map(folder, name, volume) for name in MAPS}
+        regions = _regions(facts, maps["labels"])
+    except (OSError, ValueError, MedADError) as error:
+        reason = error.problem if isinstance(error, MedADError) else error
+        raise OutputError(f"the result in {folder} cannot be used: {reason}", AGAIN) from error
+    reference = HealthyReference.from_json(facts.reference)
+    if reference.count != facts.healthy_count:
+        raise ModelError("the record of the healthy scans is of another number of scans", AGAIN)
+    return Detection(
+        volume=volume,
+        **maps,
+        regions=regions,
+        threshold=facts.threshold,
+        expected_false_positive_ml=facts.expected_false_positive_ml,
+        score=facts.score,
+        p_value=facts.p_value,
+        healthy_count=facts.healthy_count,
+        reference=reference,
+        provenance=facts.provenance,
+        warnings=facts.warnings,
+    )
+
+
+class Leftovers:
+    """What a writer that was ended by force may leave behind, to be removed by whoever started it.
+
+    Made before the writer starts, while the folder is empty or missing.
+
+    Args:
+        folder: Where the writer was told to write.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self._folder = Path(folder)
+        self._missing = [path for path in (self._folder, *self._folder.parents) if not os.path.lexists(path)]
+
+    def remove(self) -> None:
+        """Remove our files and the folders that were not there before; files of others stay."""
+        for name in FILES:
+            with suppress(OSError):
+                (self._folder / name).unlink()
+        for staging in self._folder.glob(f"{PREFIX}*"):
+            shutil.rmtree(staging, ignore_errors=True)
+        for path in self._missing:
+            with suppress(OSError):
+                path.rmdir()
+
+
+def _facts_of(detection: Detection, profile: Mapping[str, float]) -> _Facts:
+    """What is not a map; the seconds of the run are completed by those of a profile."""
+    seconds = {**detection.provenance.get("seconds", {}), **rounded(profile)}
+    return _Facts(
+        FORMAT,
+        tuple(asdict(region) for region in detection.regions),
+        detection.threshold,
+        detection.expected_false_positive_ml,
+        detection.score,
+        detection.p_value,
+        detection.healthy_count,
+        detection.reference.as_json(),
+        {**detection.provenance, "seconds": seconds} if seconds else detection.provenance,
+        detection.warnings,
+    )
+
+
+def _dump(volume: Volume, path: Path) -> None:
+    place = {"affine": volume.affine.tolist(), "name": volume.name}
+    with path.open("wb") as stream:
+        np.lib.format.write_array(stream, np.ascontiguousarray(volume.array), allow_pickle=False)
+        stream.write(json.dumps(place).encode("ascii"))
+
+
+def _map(folder: Path, name: str, volume: Volume) -> Volume:
+    found = read_volume(folder / f"{name}{SUFFIX}")
+    if found.array.dtype != MAPS[name]:
+        raise OutputError(f"{name}{SUFFIX} is of type {found.array.dtype}")
+    if not found.same_grid(volume):
+        raise OutputError(f"{name}{SUFFIX} is not on the grid of {volume.name}")
+    return volume.with_array(found.array, found.name)
+
+
+def _regions(facts: _Facts, labels: Volume) -> tuple:
+    from ..scoring.regions import Region
+
+    regions = tuple(from_json(Region, region, "a region") for region in facts.regions)
+    ranks = list(range(1, len(regions) + 1))
+    if [region.rank for region in regions] != ranks or [region.label for region in regions] != ranks:
+        raise OutputError("its regions are not numbered by rank")
+    if labels.array.min() < 0 or labels.array.max() != len(regions):
+        raise OutputError("its regions are not those of its labels")
+    return regions
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number")
+
+
+def _unwritable(problem: str, error: OSError) -> OutputError:
+    return OutputError(f"{problem}: {error.strerror or error}", "Free some space or choose another folder.")

@@ -1,0 +1,273 @@
+"""The figure of a result that a person can judge at a glance: scan, anomaly map and pseudo-healthy image in rows.
+
+Slices are shown in radiological convention, as the letters at their edges say: the patient's right on the left of
+the picture, and the face on the left in sagittal slices.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..masks import bounding_slices
+from ..volume import Volume, upright
+from .colours import heat_colours, region_colour
+from .text import count_of_regions, millilitres, verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..detection import Detection
+    from ..scoring.regions import Region
+
+# The arrays of what is drawn run towards superior, posterior and left.
+TOWARDS = "LPS"
+DPI = 100
+GRID_WIDTH, GRID_HEIGHT = 9.5, 12.0
+NARROWEST_COLUMN = 1.8
+SIDE, HEAD, BAR = 0.45, 1.15, 0.85
+TEXT_COLUMNS = 125
+WARNING_LINES = 8
+MARGIN_MM = 8.0
+STRIP_REGIONS = 6
+STRIP_HALF_MM = 32.0
+LABELS_IN_A_SLICE = 30
+INK = "#e8e8e8"
+ACCENT = "#ffb454"
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A slicing direction of an array (Z, Y, X) whose axes run towards left, posterior and superior.
+
+    Attributes:
+        name: What radiologists call it.
+        axis: The array axis that it cuts.
+        horizontal: Array axis shown from left to right.
+        vertical: Array axis shown upwards or downwards.
+        upwards: Whether the vertical axis runs upwards.
+        letters: Directions at the left, right, top and bottom edge.
+        ends: What lies on the positive and the negative RAS side of the plane.
+    """
+
+    name: str
+    axis: int
+    horizontal: int
+    vertical: int
+    upwards: bool
+    letters: str
+    ends: tuple[str, str]
+
+
+PLANES = (
+    Plane("axial", 0, 2, 1, False, "RLAP", ("superior", "inferior")),
+    Plane("coronal", 1, 2, 0, True, "RLSI", ("anterior", "posterior")),
+    Plane("sagittal", 2, 1, 0, True, "APSI", ("right", "left")),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A detection turned upright and cropped to what was examined; arrays run towards superior, posterior, left."""
+
+    scan: Volume
+    anomaly: np.ndarray
+    restored: np.ndarray
+    labels: np.ndarray
+    window: tuple[float, float]
+    threshold: float
+    top: float
+
+    @classmethod
+    def of(cls, detection: Detection) -> Scene:
+        """Turn and crop all volumes of a detection."""
+        mask = upright(detection.mask, TOWARDS)
+        step = mask.spacing[::-1]
+        inside = bounding_slices(mask.array > 0)
+        tight = inside or tuple(slice(0, size) for size in mask.array.shape)
+        room = [int(n) for n in np.ceil(MARGIN_MM / step)]
+        sides = zip(tight, room, mask.array.shape)
+        box = tuple(slice(max(part.start - n, 0), min(part.stop + n, size)) for part, n, size in sides)
+        scan = upright(detection.volume, TOWARDS)
+        seen = scan.array[tight][mask.array[tight] > 0] if inside else scan.array
+        window = tuple(float(value) for value in np.percentile(seen, [0.5, 99.5]))
+        floor = min(window[0], float(np.median(scan.array[box][[0, -1]])))
+        peak = max((region.peak for region in detection.regions), default=0.0)
+        unit = max(detection.threshold, 1e-6)
+        return cls(
+            scan=scan.within(box),
+            anomaly=upright(detection.anomaly, TOWARDS).array[box],
+            restored=upright(detection.restored, TOWARDS).array[box],
+            labels=upright(detection.labels, TOWARDS).array[box],
+            window=(floor, max(window[1], floor + 1e-6)),
+            threshold=unit,
+            top=min(max(peak, 2.0 * unit), 4.0 * unit),
+        )
+
+    def nearest(self, ras: np.ndarray) -> np.ndarray:
+        """The voxel (z, y, x) nearest to a point in RAS mm, within the scene."""
+        xyz = np.linalg.solve(self.scan.affine, [*ras, 1.0])[:3]
+        return np.clip(np.round(xyz[::-1]).astype(int), 0, np.array(self.scan.array.shape) - 1)
+
+    def focus(self, regions: tuple[Region, ...]) -> np.ndarray:
+        """The voxel (z, y, x) to show: the peak of the most anomalous region, or the middle of the volume."""
+        if not regions or not (self.labels == regions[0].label).any():
+            return np.array(self.scan.array.shape) // 2
+        hidden = np.where(self.labels == regions[0].label, self.anomaly, -np.inf)
+        return np.array(np.unravel_index(hidden.argmax(), hidden.shape))
+
+    def overlay(self, anomaly: np.ndarray) -> np.ndarray:
+        """Colours of anomaly values, RGBA: faint below the threshold, so that what counts stands out."""
+        palette = heat_colours(256)
+        colours = palette[np.clip(anomaly / self.top * 255, 0, 255).astype(int)]
+        share = np.clip(anomaly / self.threshold, 0, 1)
+        colours[..., 3] = np.where(anomaly >= self.threshold, 0.85, 0.4 * share**2)
+        return colours
+
+
+class Page:
+    """A black page measured in inches from its top left corner, so that text has room whatever the scan's shape."""
+
+    def __init__(self, width: float, height: float):
+        """An empty page."""
+        from matplotlib.figure import Figure
+
+        self.width, self.height = width, height
+        self.figure = Figure(figsize=(width, height), dpi=DPI, facecolor="black")
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Axes that fill a box."""
+        bottom = 1 - (top + height) / self.height
+        return self.figure.add_axes((left / self.width, bottom, width / self.width, height / self.height))
+
+    def text(self, left: float, top: float, text: str, **style: object) -> None:
+        """Text that begins at a place, by default with its upper left corner."""
+        style = {"va": "top", "color": INK, "parse_math": False, **style}
+        self.figure.text(left / self.width, 1 - top / self.height, text, **style)
+
+
+def draw(detection: Detection, path: Path) -> None:
+    """Write the picture of a detection.
+
+    Args:
+        detection: What was found.
+        path: A PNG file.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    scene = Scene.of(detection)
+    extent = np.array(scene.scan.array.shape) * scene.scan.spacing[::-1]
+    widths = np.array([extent[plane.horizontal] for plane in PLANES])
+    height = max(extent[plane.vertical] for plane in PLANES)
+    scale = min(GRID_WIDTH / widths.sum(), GRID_HEIGHT / 3 / height)
+    widths, height = np.maximum(widths * scale, NARROWEST_COLUMN), height * scale
+    shown = detection.regions[:STRIP_REGIONS]
+    tile = GRID_WIDTH / STRIP_REGIONS
+    wrapped = [line for text in detection.warnings for line in textwrap.wrap(f"Warning: {text}", TEXT_COLUMNS)]
+    notes = wrapped[:WARNING_LINES]
+    if len(wrapped) > len(notes):
+        notes[-1] += " ... (the rest is in the JSON file)"
+
+    strip_top = HEAD + 3 * height + 0.15
+    notes_top = strip_top + (tile + 0.5 if shown else 0.0)
+    page = Page(SIDE + max(GRID_WIDTH, widths.sum()) + BAR, notes_top + 0.17 * len(notes) + 0.35)
+    name = detection.volume.name
+    page.text(SIDE, 0.12, name if len(name) <= 80 else f"{name[:50]}...{name[-27:]}", fontsize=12, weight="bold")
+    page.text(SIDE, 0.38, verdict(detection), fontsize=10)
+    page.text(SIDE, 0.59, count_of_regions(detection), fontsize=10)
+    _draw_grid(page, scene, scene.focus(detection.regions), widths, height)
+    _draw_bar(page.axes(SIDE + widths.sum() + 0.2, HEAD + 1.15 * height, 0.14, 0.7 * height), scene)
+    for number, region in enumerate(shown):
+        _draw_region(page.axes(SIDE + number * tile, strip_top, 0.96 * tile, 0.96 * tile), scene, region)
+    page.text(SIDE, notes_top, "\n".join(notes), fontsize=8, color=ACCENT, linespacing=1.4)
+    model = detection.provenance.get("model", {})
+    about = f"MedAD, model {model.get('name', '?')} {model.get('version', '')}. For research only, not for diagnosis."
+    page.text(SIDE, page.height - 0.1, about, color="#9a9a9a", fontsize=8, va="bottom")
+    # Half the time of the usual level 6, for a sixteenth more bytes.
+    page.figure.savefig(path, facecolor="black", pil_kwargs={"compress_level": 4})
+
+
+def _draw_grid(page: Page, scene: Scene, focus: np.ndarray, widths: np.ndarray, height: float) -> None:
+    """Three planes through the focus beside each other: the scan, the anomaly map and the pseudo-healthy image."""
+    ras = scene.scan.ras_from_voxels(focus[None])[0]
+    rows = (("scan", scene.scan.array), ("anomaly map", scene.scan.array), ("pseudo-healthy", scene.restored))
+    for column, plane in enumerate(PLANES):
+        left = SIDE + widths[:column].sum()
+        mm = ras[2 - plane.axis]
+        title = f"{plane.name}, {abs(mm):.0f} mm {plane.ends[int(mm < 0)]}"
+        page.text(left + widths[column] / 2, HEAD - 0.05, title, ha="center", va="bottom", fontsize=9)
+        for row, (_, image) in enumerate(rows):
+            axes = page.axes(left, HEAD + row * height, widths[column], height)
+            _draw_slice(axes, scene, plane, int(focus[plane.axis]), image, overlay=row == 1)
+            _draw_letters(axes, plane)
+    for row, (title, _) in enumerate(rows):
+        page.text(SIDE - 0.15, HEAD + (row + 0.5) * height, title, rotation=90, ha="center", va="center", fontsize=10)
+
+
+def _draw_slice(axes: Axes, scene: Scene, plane: Plane, index: int, image: np.ndarray, overlay: bool) -> None:
+    """One slice, with both axes in mm, and on it the anomaly map and the outlines of regions if asked for."""
+    step = scene.scan.spacing[::-1]
+    cut = image.take(index, plane.axis)
+    rows, columns = cut.shape
+    width, height = columns * step[plane.horizontal], rows * step[plane.vertical]
+    where = {
+        "extent": (0, width, 0, height) if plane.upwards else (0, width, height, 0),
+        "origin": "lower" if plane.upwards else "upper",
+    }
+    axes.imshow(cut, cmap="gray", vmin=scene.window[0], vmax=scene.window[1], **where)
+    if overlay:
+        axes.imshow(scene.overlay(scene.anomaly.take(index, plane.axis)), interpolation="nearest", **where)
+        labels = scene.labels.take(index, plane.axis)
+        x = (np.arange(columns) + 0.5) * step[plane.horizontal]
+        y = (np.arange(rows) + 0.5) * step[plane.vertical]
+        for label in [label for label in np.unique(labels) if label > 0][:LABELS_IN_A_SLICE]:
+            if min(labels.shape) > 1:
+                axes.contour(x, y, labels == label, [0.5], colors=[region_colour(int(label))], linewidths=1.2)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+
+
+def _draw_letters(axes: Axes, plane: Plane) -> None:
+    """The directions of the body at the edges of a slice."""
+    from matplotlib.patheffects import withStroke
+
+    sides = ((0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"))
+    ends = ((0.5, 0.98, "center", "top"), (0.5, 0.02, "center", "bottom"))
+    for letter, (x, y, ha, va) in zip(plane.letters, sides + ends):
+        text = axes.text(x, y, letter, transform=axes.transAxes, ha=ha, va=va, color=ACCENT, fontsize=9, weight="bold")
+        text.set_path_effects([withStroke(linewidth=2.5, foreground="black")])
+
+
+def _draw_bar(axes: Axes, scene: Scene) -> None:
+    """The colour bar of the anomaly map, with the threshold marked."""
+    values = np.linspace(0, scene.top, 256)
+    colours = heat_colours(256)[:, None, :3]
+    axes.imshow(colours, origin="lower", extent=(0, 1, 0, scene.top), aspect="auto")
+    axes.set_ylim(0, values[-1])
+    axes.set_xticks([])
+    axes.yaxis.tick_right()
+    axes.tick_params(colors=INK, labelsize=8)
+    axes.axhline(scene.threshold, color="white", linewidth=1.5)
+    axes.set_title("z-score\n(SD above\nhealthy\nmean)", color=INK, fontsize=8)
+    axes.set_xlabel("line:\nthreshold", color=INK, fontsize=7)
+    for spine in axes.spines.values():
+        spine.set_color(INK)
+
+
+def _draw_region(axes: Axes, scene: Scene, region: Region) -> None:
+    """An axial close-up of one region with its rank, size and peak."""
+    plane = PLANES[0]
+    place = scene.nearest(np.array(region.peak_ras))
+    step = scene.scan.spacing[::-1]
+    _draw_slice(axes, scene, plane, int(place[0]), scene.scan.array, overlay=True)
+    x, y = (place[2] + 0.5) * step[2], (place[1] + 0.5) * step[1]
+    axes.set_xlim(x - STRIP_HALF_MM, x + STRIP_HALF_MM)
+    axes.set_ylim(y + STRIP_HALF_MM, y - STRIP_HALF_MM)
+    side = f" {region.side}" if region.side else ""
+    caption = f"{region.rank}:{side} {millilitres(region.volume_ml)}\npeak {region.peak:.3g}, q {region.q_value:.2g}"
+    axes.text(0.5, -0.04, caption, transform=axes.transAxes, ha="center", va="top", color=INK, fontsize=8)

@@ -1,0 +1,315 @@
+"""Read a result folder back, with the decisions of a reader.
+
+A result folder read back as the detections that were written to it, each with the scan that it was made from.
+
+A result read back with what a reader had decided on its regions before it was written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from ..detection import Detection, content_hash
+from ..errors import InputError, ModelError
+from ..io.reading import read_image
+from ..io.sources import in_file, named_scan
+from ..masks import connected_components
+from ..runtime.strict_json import finite_number
+from ..scoring.healthy_reference import HealthyReference
+from ..scoring.regions import Region, Side
+from ..volume import IMAGE_SUFFIXES, Volume
+from .decisions import Decision, default_name
+from .writing import GENERATOR
+
+if TYPE_CHECKING:
+    from ..runtime.progress import Progress
+
+AGAIN = "Run medad detect again."
+MEASURES = ("score", "p_value", "threshold", "expected_false_positive_ml")
+OWN_FACTS = {
+    "generated_by",
+    *MEASURES,
+    "healthy_count",
+    "smallest_p_value",
+    "warnings",
+    "regions",
+    "reference",
+    "rejected",
+    "names",
+}
+ADDED = {"peak_ras", "side"}
+LARGEST_FACTS = 64 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class StoredResult:
+    """One result in a folder.
+
+    Attributes:
+        folder: Where its files are.
+        stem: How their names begin.
+        facts: What ``STEM.json`` says.
+    """
+
+    folder: Path
+    stem: str
+    facts: dict[str, Any]
+
+    def file(self, suffix: str) -> Path:
+        """The file with this ending."""
+        return self.folder / f"{self.stem}{suffix}"
+
+
+def stored_results(folder: Path) -> list[StoredResult]:
+    """The results of MedAD in a folder, by name.
+
+    Raises:
+        InputError: If there is no such folder or no result in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}", "Give the OUTDIR of medad detect.")
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        facts = _facts_of(path)
+        if facts.get("generated_by") == GENERATOR and path.with_name(f"{path.stem}_anomaly.nii.gz").is_file():
+            found.append(StoredResult(folder, path.stem, facts))
+    if not found:
+        raise InputError(f"{folder} holds no result of MedAD", "Give the OUTDIR of medad detect.")
+    return found
+
+
+def of_scan(results: list[StoredResult], scan: Path) -> list[StoredResult]:
+    """Those of some results that were made from this scan.
+
+    Raises:
+        InputError: If there is none, or the scan cannot be read.
+    """
+    digest = content_hash(named_scan(scan).read())
+    found = [stored for stored in results if _scan_facts(stored).get("sha256") == digest]
+    if not found:
+        names = ", ".join(stored.stem for stored in results[:3]) + ", …" * (len(results) > 3)
+        raise InputError(f"{scan} is not the scan that was examined for {names}: its content differs", AGAIN)
+    return found
+
+
+def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | None = None) -> Detection:
+    """Read a result back.
+
+    Results of versions that did not write the examined part have it where the restoration or the map say anything;
+    that is the same but for voxels beyond the model's template. Regions that a reader rejected are not in it.
+
+    Args:
+        stored: Which one.
+        scan: Where its scan is now; None looks where it was, and beside the result.
+        progress: Told about each file.
+
+    Returns:
+        The detection as it was written; its volumes share the scan's grid exactly.
+
+    Raises:
+        InputError: If a file is missing, damaged or does not belong to the others, or the scan is another one.
+    """
+    path = scan or _find_scan(stored)
+    _report(progress, 0.0, path.name)
+    volume = named_scan(path).read()
+    _check_scan(stored, volume, path)
+    maps = {}
+    for number, role in enumerate(("anomaly", "restored", "regions"), start=1):
+        path = stored.file(f"_{role}.nii.gz")
+        _report(progress, number / 5, path.name)
+        maps[role] = _read_map(path, volume)
+    labels = maps["regions"].array.astype(np.int16)
+    path = stored.file("_examined.nii.gz")
+    if path.is_file():
+        _report(progress, 4 / 5, path.name)
+        examined = _read_map(path, volume).array > 0
+    else:
+        examined = (maps["restored"].array != volume.array) | (maps["anomaly"].array > 0) | (labels > 0)
+    facts = stored.facts
+    try:
+        regions = tuple(region_of(values, maps["anomaly"]) for values in facts["regions"])
+        # A reader may have rejected some, so ranks need not be without gaps.
+        if set(np.unique(labels).tolist()) != {0, *(region.label for region in regions)}:
+            raise ValueError("its regions do not fit its labels")
+        reference = HealthyReference.from_json(facts["reference"])
+        measures = {name: finite_number(facts[name], name) for name in MEASURES}
+        return Detection(
+            volume=volume,
+            mask=volume.with_array(examined.astype(np.uint8), f"{volume.name}_mask"),
+            anomaly=maps["anomaly"],
+            restored=maps["restored"],
+            labels=volume.with_array(labels, maps["regions"].name),
+            regions=regions,
+            **measures,
+            healthy_count=reference.count,
+            reference=reference,
+            provenance=_provenance(facts),
+            warnings=tuple(str(warning) for warning in facts["warnings"]),
+        )
+    except KeyError as error:
+        problem = f"{stored.file('.json')} says nothing of {error.args[0]}; an older MedAD wrote it"
+        raise InputError(problem, AGAIN) from error
+    except (TypeError, ValueError, AttributeError, ModelError) as error:
+        raise InputError(f"{stored.file('.json')} is damaged: {error}", AGAIN) from error
+
+
+def _read_map(path: Path, volume: Volume) -> Volume:
+    read = read_image(path, uniform=True)
+    if not read.same_grid(volume):
+        raise InputError(f"{path} is not on the grid of its scan", AGAIN)
+    return volume.with_array(read.array, read.name)
+
+
+def _facts_of(path: Path) -> dict[str, Any]:
+    """What a JSON file says; nothing if it is none of ours."""
+    try:
+        facts = json.loads(path.read_bytes()) if path.stat().st_size <= LARGEST_FACTS else None
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _find_scan(stored: StoredResult) -> Path:
+    said = _scan_facts(stored).get("path")
+    places = [Path(os.path.normpath(stored.folder / said))] if isinstance(said, str) else []
+    places += [stored.file(suffix) for suffix in IMAGE_SUFFIXES]
+    for place in places:
+        if in_file(place)[0].exists():
+            return place
+    where = f" at {places[0]}" if isinstance(said, str) else ""
+    raise InputError(f"the scan of {stored.stem} is not{where} any more", "Say where it is with --scan FILE.")
+
+
+def _check_scan(stored: StoredResult, volume: Volume, path: Path) -> None:
+    expected = _scan_facts(stored).get("sha256")
+    if not isinstance(expected, str):
+        raise InputError(f"{stored.file('.json')} does not say which scan was examined", AGAIN)
+    if content_hash(volume) != expected:
+        problem = f"{path} is not the scan that was examined for {stored.stem}: its content differs"
+        raise InputError(problem, "Give that scan with --scan FILE, or run medad detect again.")
+
+
+def _scan_facts(stored: StoredResult) -> dict[str, Any]:
+    said = stored.facts.get("input")
+    return said if isinstance(said, dict) else {}
+
+
+def region_of(values: dict[str, Any], anomaly: Volume) -> Region:
+    """A region as `dataclasses.asdict` wrote it.
+
+    Args:
+        values: By field. Earlier versions wrote neither the position of the peak, which is then looked up, nor the
+            side, which stays empty.
+        anomaly: The map that the region lies in.
+
+    Raises:
+        ValueError: If something is missing or no number, or, for some damages, TypeError or KeyError.
+    """
+    names = {field.name for field in fields(Region)}
+    if not names - ADDED <= set(values) <= names:
+        raise ValueError("a region is incomplete")
+    whole = {name: int(finite_number(values[name], name)) for name in ("rank", "label")}
+    centre = tuple(finite_number(value, "centroid_ras") for value in values["centroid_ras"])
+    box = tuple(int(finite_number(value, "bounding_box")) for value in values["bounding_box"])
+    if len(centre) != 3 or len(box) != 6:
+        raise ValueError("a region has no place")
+    numbers = {name: finite_number(values[name], name) for name in ("volume_ml", "peak", "mean", "p_value", "q_value")}
+    if "peak_ras" in values:
+        peak = tuple(finite_number(value, "peak_ras") for value in values["peak_ras"])
+    else:
+        peak = _peak_in(anomaly, box, numbers["peak"])
+    side = values.get("side", "")
+    if len(peak) != 3 or side not in get_args(Side):
+        raise ValueError("a region has no peak or no side")
+    return Region(**whole, **numbers, centroid_ras=centre, bounding_box=box, peak_ras=peak, side=side)
+
+
+def _peak_in(anomaly: Volume, box: tuple[int, ...], peak: float) -> tuple[float, ...]:
+    """The RAS mm of the voxel in a region's box that has its peak value."""
+    x0, x1, y0, y1, z0, z1 = box
+    values = anomaly.array[z0:z1, y0:y1, x0:x1]
+    if not values.size:
+        raise ValueError("a region lies outside of its map")
+    voxel = np.unravel_index(np.abs(values - peak).argmin(), values.shape) + np.array((z0, y0, x0))
+    return tuple(anomaly.ras_from_voxels(voxel[None])[0].tolist())
+
+
+def _provenance(facts: dict[str, Any]) -> dict[str, Any]:
+    """How the result was made, as the detection had it: without where its scan was when it was written."""
+    provenance = {key: value for key, value in facts.items() if key not in OWN_FACTS}
+    if isinstance(provenance.get("input"), dict):
+        provenance["input"] = {key: value for key, value in provenance["input"].items() if key != "path"}
+    return provenance
+
+
+def _report(progress: Progress | None, fraction: float, name: str) -> None:
+    if progress is not None:
+        progress.update(fraction, f"reading {name}")
+
+
+def reopen_decided(
+    stored: StoredResult, scan: Path | None = None, progress: Progress | None = None
+) -> tuple[Detection, dict[int, Decision]]:
+    """Read back a result, its rejected regions too, and the reader's decisions.
+
+    Args:
+        stored: Which one.
+        scan: Where its scan is now; None looks where it was, and beside the result.
+        progress: Told about each file.
+
+    Returns:
+        The detection as it was before anything was rejected, and the decisions by rank; there is one for each region
+        that was rejected or named.
+
+    Raises:
+        InputError: If a file is missing, damaged or does not belong to the others, or the scan is another one.
+    """
+    detection = reopen(stored, scan, progress)
+    try:
+        rejected = [region_of(values, detection.anomaly) for values in stored.facts.get("rejected", ())]
+        names = _names(stored.facts.get("names", {}))
+        detection = _with_rejected(detection, rejected)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{stored.file('.json')} is damaged: {error}", AGAIN) from error
+    refused = {region.rank for region in rejected}
+    decisions = {
+        region.rank: Decision(region.rank not in refused, names.get(region.rank) or default_name(region))
+        for region in detection.regions
+        if region.rank in refused or region.rank in names
+    }
+    return detection, decisions
+
+
+def _names(said: Any) -> dict[int, str]:
+    if not isinstance(said, dict) or not all(isinstance(name, str) for name in said.values()):
+        raise ValueError("its names are no names")
+    return {int(rank): " ".join(name.split()) for rank, name in said.items()}
+
+
+def _with_rejected(detection: Detection, rejected: list[Region]) -> Detection:
+    """Put regions back that only the facts know, with the voxels that they had."""
+    if not rejected:
+        return detection
+    labels = detection.labels.array.copy()
+    for region in rejected:
+        x0, x1, y0, y1, z0, z1 = region.bounding_box
+        if not all(0 <= low < high <= size for low, high, size in zip((z0, y0, x0), (z1, y1, x1), labels.shape)):
+            raise ValueError("its rejected regions are not in the scan")
+        box = np.s_[z0:z1, y0:y1, x0:x1]
+        values = detection.anomaly.array[box]
+        components = connected_components((values >= detection.threshold) & (values > 0) & (labels[box] == 0))
+        own = components == components[np.unravel_index(np.abs(values - region.peak).argmin(), values.shape)]
+        own &= components > 0
+        if not np.isclose(own.sum() * detection.volume.voxel_ml, region.volume_ml, rtol=1e-4):
+            raise ValueError("its rejected regions do not fit its map")
+        labels[box][own] = region.label
+    regions = tuple(sorted((*detection.regions, *rejected), key=lambda region: region.rank))
+    if len({region.rank for region in regions}) < len(regions):
+        raise ValueError("two of its regions have one rank")
+    return replace(detection, labels=detection.labels.with_array(labels), regions=regions)

@@ -1,0 +1,247 @@
+"""Write the files of one detection, all of them or none.
+
+The coded meaning of a region, as Slicer writes it into segments.
+
+The files of one detection: prepared aside, then put in place together, so that a folder never holds a part.
+
+`STEM_regions.tsv` has one row per region: rank (1 is the most anomalous), label (its value in `STEM_regions.nii.gz`),
+volume_ml, peak and mean (z-scores: SD above the healthy mean), p_value (how often a healthy scan holds such a peak),
+q_value (Benjamini-Hochberg over this scan's regions), the centroid in RAS mm, the box around it in RAS mm (voxel
+edges), the same box in voxel indices along the file's axes, first voxel inside and first one beyond, the position of
+the peak in RAS mm, and the side (R, L, bilateral; empty where no midline is known).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import OutputError
+from ..io.headers import nifti_position
+from ..io.nifti_writing import write_nifti as _write_nifti
+from ..runtime.atomic_files import put_in_place, staging_folder
+from ..runtime.progress import Progress, rounded
+from ..runtime.strict_json import plain
+from ..volume import Volume
+from .colours import region_colour
+from .decisions import accepted, default_name
+
+if TYPE_CHECKING:
+    from ..detection import Detection
+    from ..scoring.regions import Region
+    from .decisions import Decision
+
+CODE = "SCT^49755003^Morphologically Altered Structure"
+# No type narrower than the category is claimed: a detector of anomalies cannot tell a mass from a haemorrhage.
+TERMINOLOGY = (
+    f"Segmentation category and type - 3D Slicer General Anatomy list~{CODE}~{CODE}~^^"
+    "~Anatomic codes - DICOM master list~^^~^^"
+)
+
+RESULT_SUFFIXES = (
+    "_anomaly.nii.gz",
+    "_restored.nii.gz",
+    "_regions.nii.gz",
+    "_regions.seg.nrrd",
+    "_regions.tsv",
+    ".json",
+    "_examined.nii.gz",
+    ".png",
+)
+COLUMNS = (
+    *("rank", "label", "volume_ml", "peak", "mean", "p_value", "q_value", "centroid_r", "centroid_a", "centroid_s"),
+    *("box_r_min", "box_r_max", "box_a_min", "box_a_max", "box_s_min", "box_s_max"),
+    *("voxel_x_start", "voxel_x_stop", "voxel_y_start", "voxel_y_stop", "voxel_z_start", "voxel_z_stop"),
+    *("peak_r", "peak_a", "peak_s", "side"),
+)
+GENERATOR = "MedAD"
+
+
+def check_ours(folder: Path, stem: str) -> None:
+    """Refuse to replace files of somebody else, such as the BIDS sidecar of a scan by the facts of its examination.
+
+    Raises:
+        OutputError: If a file of a result's name is there without the facts that MedAD writes beside it.
+    """
+    present = [name for suffix in RESULT_SUFFIXES if (folder / (name := f"{stem}{suffix}")).exists()]
+    try:
+        facts = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
+        ours = isinstance(facts, dict) and facts.get("generated_by") == GENERATOR
+    except (OSError, ValueError):
+        ours = False
+    if present and not ours:
+        problem = f"{folder / present[0]} would be replaced, but is no result of MedAD"
+        raise OutputError(problem, "Choose another output folder.")
+
+
+def write_detection(
+    detection: Detection,
+    folder: Path,
+    stem: str,
+    picture: bool = True,
+    source: Path | None = None,
+    progress: Progress | None = None,
+    decisions: Mapping[int, Decision] | None = None,
+) -> list[Path]:
+    """Write all files of a detection, or none.
+
+    Files of an earlier run with the same stem are replaced together; other files in the folder are not touched.
+
+    Args:
+        detection: What was found.
+        folder: Where the files go; it must exist.
+        stem: How their names begin.
+        picture: Whether to draw ``STEM.png``.
+        source: The scan's file; NIfTI results then keep both positions that its header may hold.
+        progress: Told about each file; the seconds that it knows go into the facts.
+        decisions: A reader's, by rank. Rejected regions then appear nowhere but in the facts, under ``rejected``; the
+            others keep their ranks, and have their names in the segmentation and, under ``names``, in the facts.
+
+    Returns:
+        The files: anomaly, restored, regions, segmentation, table, facts, examined part, picture.
+
+    Raises:
+        OutputError: If one cannot be written, for example on a full disk; everything is as it was before.
+        Cancelled: If the user asked to stop; everything is as it was before.
+    """
+    profile, progress = progress and progress.seconds, progress or Progress()
+    read = {} if decisions is None else _reading(detection, decisions)
+    names = read.get("names", {})
+    detection = accepted(detection, decisions or {})
+    position = nifti_position(source) if source is not None and source.is_file() else None
+    writers: dict[str, Callable[[Path], None]] = {
+        "_anomaly.nii.gz": lambda path: _write_nifti(detection.anomaly, path, position),
+        "_restored.nii.gz": lambda path: _write_nifti(detection.restored, path, position),
+        "_regions.nii.gz": lambda path: _write_nifti(detection.labels, path, position),
+        "_regions.seg.nrrd": lambda path: _write_segmentation(detection, path, names),
+        "_regions.tsv": lambda path: path.write_text(_table(detection), encoding="utf-8"),
+        ".json": lambda path: path.write_text(_facts(detection, folder, source, read, profile), encoding="utf-8"),
+        "_examined.nii.gz": lambda path: _write_nifti(detection.mask, path, position),
+    }
+    if picture:
+        writers[".png"] = lambda path: _draw(detection, path)
+    try:
+        with staging_folder(folder) as staging:
+            # The facts tell how long the other files took.
+            for number, suffix in enumerate(sorted(writers, key=lambda suffix: suffix == ".json")):
+                progress.update(number / len(writers), f"writing {stem}{suffix}")
+                with progress.timed("picture" if suffix == ".png" else "write"):
+                    writers[suffix](staging / f"{stem}{suffix}")
+            progress.update(1.0, "")
+            files = [f"{stem}{suffix}" for suffix in writers]
+            return put_in_place(staging, folder, files, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
+    except MemoryError as error:
+        raise OutputError(f"too little memory to write the results of {stem}", "Close other programs.") from error
+    except OSError as error:
+        problem = f"the results of {stem} could not be written to {folder}: {error.strerror or error}"
+        raise OutputError(problem, "Free some space or choose another output folder.") from error
+
+
+def _reading(detection: Detection, decisions: Mapping[int, Decision]) -> dict:
+    """What a reader made of the regions, as facts: the rejected ones, and names other than the default."""
+    given = {region.rank: decisions[region.rank].name for region in detection.regions if region.rank in decisions}
+    defaults = {region.rank: default_name(region) for region in detection.regions}
+    return {
+        "rejected": [asdict(r) for r in detection.regions if r.rank in decisions and not decisions[r.rank].kept],
+        "names": {rank: name for rank, name in given.items() if name != defaults[rank]},
+    }
+
+
+def _write_segmentation(detection: Detection, path: Path, names: Mapping[int, str]) -> None:
+    """The regions as Slicer stores a segmentation: a label map whose header describes each label."""
+    import SimpleITK as sitk
+
+    image = detection.labels.to_sitk()
+    fields = {
+        "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
+        "Segmentation_MasterRepresentation": "Binary labelmap",
+        "Segmentation_SourceRepresentation": "Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset": "0 0 0",
+    }
+    for number, region in enumerate(detection.regions):
+        x0, x1, y0, y1, z0, z1 = region.bounding_box
+        segment = {
+            "ID": f"Region_{region.rank}",
+            "Name": names.get(region.rank, default_name(region)),
+            "NameAutoGenerated": "0",
+            "Color": " ".join(f"{part:.6g}" for part in region_colour(region.rank)),
+            "ColorAutoGenerated": "0",
+            "LabelValue": str(region.label),
+            "Layer": "0",
+            "Extent": f"{x0} {x1 - 1} {y0} {y1 - 1} {z0} {z1 - 1}",
+            "Tags": f"TerminologyEntry:{TERMINOLOGY}|",
+        }
+        fields.update({f"Segment{number}_{key}": value for key, value in segment.items()})
+    for key, value in fields.items():
+        image.SetMetaData(key, value)
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=1)
+    except RuntimeError as error:
+        raise OSError(errno.EIO, "the disk may be full") from error
+
+
+def _table(detection: Detection) -> str:
+    """The regions as tab-separated text, one line each under a line of column names."""
+    lines = ["\t".join(COLUMNS)]
+    for region in detection.regions:
+        numbers = (region.volume_ml, region.peak, region.mean, region.p_value, region.q_value, *region.centroid_ras)
+        cells = [str(region.rank), str(region.label), *(f"{number:.6g}" for number in numbers)]
+        cells += [f"{edge:.6g}" for edge in _box_ras(detection.volume, region)]
+        cells += [str(int(index)) for index in region.bounding_box]
+        cells += [*(f"{mm:.6g}" for mm in region.peak_ras), region.side]
+        lines.append("\t".join(cells))
+    return "\n".join(lines) + "\n"
+
+
+def _box_ras(volume: Volume, region: Region) -> list[float]:
+    """The RAS box around a region's voxels: right min, max, anterior min, max, superior min, max in mm."""
+    edges = np.array(region.bounding_box, dtype=float).reshape(3, 2) - 0.5
+    corners = volume.ras_from_voxels([[z, y, x] for x in edges[0] for y in edges[1] for z in edges[2]])
+    return np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1).ravel().tolist()
+
+
+def _facts(
+    detection: Detection, folder: Path, source: Path | None, read: dict, profile: Mapping[str, float] | None
+) -> str:
+    """Everything a reader or program needs to judge the result or to open it again, as strict JSON.
+
+    The seconds of the run are completed by those of a profile, such as what writing has taken so far.
+    """
+    scan = dict(detection.provenance.get("input", {}))
+    if source is not None:
+        try:
+            # A study that is moved as a whole keeps its results together with its scans.
+            scan["path"] = Path(os.path.relpath(source, folder)).as_posix()
+        except ValueError:
+            # On Windows there is no way from one drive to another.
+            scan["path"] = source.resolve().as_posix()
+    facts = {
+        "generated_by": GENERATOR,
+        "score": detection.score,
+        "p_value": detection.p_value,
+        "healthy_count": detection.healthy_count,
+        "smallest_p_value": 1.0 / (detection.healthy_count + 1),
+        "threshold": detection.threshold,
+        "expected_false_positive_ml": detection.expected_false_positive_ml,
+        "warnings": list(detection.warnings),
+        **detection.provenance,
+        "seconds": {**detection.provenance.get("seconds", {}), **rounded(profile or {})},
+        "input": scan,
+        "regions": [asdict(region) for region in detection.regions],
+        "reference": detection.reference.as_json(),
+        **read,
+    }
+    return json.dumps(plain(facts), indent=2, allow_nan=False) + "\n"
+
+
+def _draw(detection: Detection, path: Path) -> None:
+    from .figure import draw
+
+    draw(detection, path)

@@ -1,0 +1,1 @@
+"""Progress, cancellation, devices, threads and files, known to no other part."""

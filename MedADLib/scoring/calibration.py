@@ -1,0 +1,330 @@
+"""Calibration: healthy mean and SD of a model's scores, voxelwise, and the maps in their units.
+
+What healthy scans score at each place of the model's space.
+
+What makes a number mean something: how a model's scores look on healthy scans it has never seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError, ModelError
+from ..preprocessing.brain_space import Prepared, Template
+from ..preprocessing.grids import IN_PLANE_MM
+from ..runtime.progress import Progress
+from ..runtime.strict_json import finite_number
+from ..volume import Volume
+from .healthy_reference import ARRAYS, HealthyReference, Threshold
+from .pooling import pool, smooth
+from .restoration import Restoration
+
+PRIOR_SCANS = 4.0
+PLACE_FWHM_MM = 6.0
+
+CURVE_POINTS = 400
+# Of the names of what was measured in fast mode.
+FAST = "fast_"
+FAST_NUMBERS = (FAST + "brain_ml", FAST + "mean_times", FAST + "spread_times")
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Mean and spread of the pooled score of healthy scans at each place of the model's space.
+
+    Attributes:
+        mean: float32 (Z, Y, X).
+        spread: float32 (Z, Y, X), positive.
+    """
+
+    mean: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def of(
+        cls, scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], spacing: Sequence[float], mirrored: bool = True
+    ) -> Places:
+        """Estimate from pooled scores of healthy scans and, where that is a healthy scan too, of their mirror images.
+
+        A handful of scans says little about a single voxel, so mean and variance are smoothed over neighbours, and
+        the variance is pulled towards the brain's as if `PRIOR_SCANS` more scans had shown that.
+
+        Args:
+            scores: Pooled scores, each (Z, Y, X).
+            masks: Brains, each bool (Z, Y, X).
+            spacing: Voxel spacing along (x, y, z) in mm.
+            mirrored: Whether mirror images count.
+        """
+        shape = scores[0].shape
+        count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        for score, mask in zip(scores, masks):
+            for s, m in ((score, mask), (score[:, :, ::-1], mask[:, :, ::-1]))[: 1 + mirrored]:
+                values = np.where(m, s.astype(np.float64), 0.0)
+                count, total, squares = count + m, total + values, squares + values**2
+        seen = count > 0
+        safe = np.maximum(count, 1)
+        mean = (total / safe).astype(np.float32)
+        variance = np.maximum(squares / safe - (total / safe) ** 2, 0).astype(np.float32)
+        mean = smooth(mean, seen, spacing, PLACE_FWHM_MM)
+        variance = smooth(variance, seen, spacing, PLACE_FWHM_MM)
+        overall = float(variance[seen].mean())
+        weight = count / (1 + mirrored)
+        variance = (weight * variance + PRIOR_SCANS * overall) / (weight + PRIOR_SCANS)
+        mean = np.where(seen, mean, mean[seen].mean())
+        return cls(mean.astype(np.float32), np.sqrt(np.maximum(variance, 1e-20)).astype(np.float32))
+
+    def times(self, mean: float, spread: float) -> Places:
+        """The same places where scores are so many times as large."""
+        return Places(self.mean * np.float32(mean), self.spread * np.float32(spread))
+
+    def times_of(self, other: Places, mask: np.ndarray) -> tuple[float, float]:
+        """How many times as large means and spreads of other places are, within a mask.
+
+        The first in the sense of least squares, the second in the geometric mean.
+        """
+        ours, theirs = (places.mean[mask].astype(np.float64) for places in (self, other))
+        ratio = np.log(other.spread[mask].astype(np.float64) / self.spread[mask])
+        return float((ours @ theirs) / max(ours @ ours, 1e-300)), float(np.exp(ratio.mean()))
+
+    def unusual(self, pooled: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """The pooled score in units of the healthy spread above the healthy mean, 0 outside the mask."""
+        return np.where(mask, (pooled - self.mean) / self.spread, 0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How a raw score map is smoothed before it is compared: minimum over a box, then mean over a box, in mm."""
+
+    minimum_mm: float = 0.0
+    average_mm: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.minimum_mm <= 50 and 0 <= self.average_mm <= 50):
+            raise ValueError("pooling sizes must be 0 to 50 mm")
+
+    def replaced(self, minimum_mm: float | None, average_mm: float | None) -> Pooling:
+        """The same pooling but for what is given."""
+        return Pooling(
+            self.minimum_mm if minimum_mm is None else minimum_mm, self.average_mm if average_mm is None else average_mm
+        )
+
+    def shrunk(self, grid: Volume) -> Pooling:
+        """The same pooling for a smaller field of view than the brain's, smaller by as much; never a larger one."""
+        scale = min(1.0, max(grid.array.shape[1:]) * float(grid.spacing[0]) / IN_PLANE_MM)
+        return Pooling(round(scale * self.minimum_mm, 2), round(scale * self.average_mm, 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Fast:
+    """What fast mode changes: its scores of healthy scans are others, and alike everywhere, but for their spread.
+
+    Attributes:
+        mean_times: Healthy means, as a multiple of those of the full method.
+        spread_times: Healthy spreads likewise.
+        reference: What the healthy scans scored.
+    """
+
+    mean_times: float
+    spread_times: float
+    reference: HealthyReference
+
+    def __post_init__(self) -> None:
+        if not (0 < self.mean_times < 1e3 and 0 < self.spread_times < 1e3):
+            raise ModelError("the calibration of the fast mode is malformed")
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """A model's scores on held-out healthy scans.
+
+    Every number of a scan was found with places estimated from the *other* scans.
+
+    Attributes:
+        pooling: What is done to a raw score first.
+        places: Healthy mean and spread in the model's space.
+        reference: What the healthy scans scored.
+        fast: The same in fast mode; None if the method has no such, or nobody looked.
+    """
+
+    pooling: Pooling
+    places: Places
+    reference: HealthyReference
+    fast: Fast | None = None
+
+    def __post_init__(self) -> None:
+        if self.places.mean.shape != self.places.spread.shape or self.places.spread.min() <= 0:
+            raise ModelError("the calibration's places are malformed")
+
+    def read_by(self, fast: bool) -> HealthyReference:
+        """What numbers are compared with, in fast mode or not."""
+        return self.fast.reference if fast and self.fast else self.reference
+
+    def anomaly_map(
+        self,
+        score: np.ndarray,
+        mask: np.ndarray,
+        spacing: Sequence[float],
+        progress: Progress | None = None,
+        fast: bool = False,
+    ) -> np.ndarray:
+        """A raw score map (Z, Y, X) in units of healthy spread; negative where less unusual than the mean.
+
+        Args:
+            score: The raw map.
+            mask: What was examined.
+            spacing: Along (x, y, z) in mm.
+            progress: Times the steps.
+            fast: Whether the map was made in fast mode.
+        """
+        progress = progress or Progress()
+        with progress.timed("post-process"):
+            pooled = pool(score, mask, spacing, self.pooling.minimum_mm, self.pooling.average_mm)
+        with progress.timed("calibrate"):
+            known = self.fast if fast else None
+            places = self.places if known is None else self.places.times(known.mean_times, known.spread_times)
+            return places.unusual(pooled, mask)
+
+    def parameters(self) -> dict:
+        """What is not an array, for JSON."""
+        found = {
+            "minimum_mm": self.pooling.minimum_mm,
+            "average_mm": self.pooling.average_mm,
+            "brain_ml": self.reference.brain_ml,
+            "threshold": str(self.reference.threshold),
+            "scale": self._scale,
+        }
+        if self.fast is None:
+            return found
+        numbers = (self.fast.reference.brain_ml, self.fast.mean_times, self.fast.spread_times)
+        return found | dict(zip(FAST_NUMBERS, numbers))
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The arrays, for safetensors; places in half precision, in units of the mean spread."""
+        found = {
+            "mean": (self.places.mean / self._scale).astype(np.float16),
+            "spread": (self.places.spread / self._scale).astype(np.float16),
+        }
+        references = {"": self.reference} if self.fast is None else {"": self.reference, FAST: self.fast.reference}
+        for prefix, reference in references.items():
+            found |= {prefix + name: np.asarray(getattr(reference, name), np.float64) for name in ARRAYS}
+        return found
+
+    @property
+    def _scale(self) -> float:
+        return float(self.places.spread.mean())
+
+    @classmethod
+    def from_tensors(cls, parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
+        """The calibration of `parameters()` and `tensors()`.
+
+        Raises:
+            ModelError: If anything is missing or malformed.
+        """
+        wanted, names = {"minimum_mm", "average_mm", "brain_ml", "threshold", "scale"}, {"mean", "spread", *ARRAYS}
+        is_fast = FAST_NUMBERS[0] in parameters
+        if is_fast:
+            wanted, names = wanted | set(FAST_NUMBERS), names | {FAST + name for name in ARRAYS}
+        if set(parameters) != wanted or set(tensors) != names:
+            raise ModelError(
+                "the calibration is incomplete or has parts that this version does not know", "Update MedAD."
+            )
+
+        def reference(prefix: str) -> HealthyReference:
+            return HealthyReference(
+                **{name: tensors[prefix + name] for name in ARRAYS},
+                brain_ml=finite_number(parameters[prefix + "brain_ml"], "brain_ml"),
+                threshold=Threshold.parse(str(parameters["threshold"])),
+            )
+
+        try:
+            scale = finite_number(parameters["scale"], "the calibration's scale")
+            mean, spread = (tensors[name].astype(np.float32) * scale for name in ("mean", "spread"))
+            fast = None
+            if is_fast:
+                fast = Fast(*(finite_number(parameters[name], name) for name in FAST_NUMBERS[1:]), reference(FAST))
+            pooling = Pooling(*(finite_number(parameters[name], name) for name in ("minimum_mm", "average_mm")))
+            return cls(pooling, Places(mean, spread), reference(""), fast)
+        except (TypeError, ValueError, InputError) as error:
+            raise ModelError(f"the calibration is malformed ({error})") from error
+
+
+def fewest(mirrored: bool) -> int:
+    """Scans that calibration needs: without one of them, the others must still show a spread."""
+    return 2 if mirrored else 3
+
+
+def calibrate(
+    healthy: Sequence[tuple[Prepared, Restoration]],
+    pooling: Pooling,
+    threshold: Threshold,
+    quick: Sequence[Restoration] | None = None,
+) -> Calibration:
+    """Calibrate on healthy scans that took no part in training.
+
+    Args:
+        healthy: Prepared scans and what the method made of them; at least 2, see `fewest`.
+        pooling: What is done to raw scores first.
+        threshold: The default threshold.
+        quick: What the method made of the same scans in fast mode, if it has one; that is calibrated too, with the
+            places of the full method, scaled.
+
+    Returns:
+        The calibration; maxima and false positives are those of leave-one-out anomaly maps on the scans' own grids.
+
+    Raises:
+        InputError: If there are too few scans.
+    """
+    template = healthy[0][0].template if healthy else Template
+    mirrored = template.symmetric
+    if len(healthy) < fewest(mirrored):
+        remedy = f"Give at least {fewest(mirrored)} healthy scans, better 20."
+        raise InputError(f"{len(healthy)} scans are too few to calibrate", remedy)
+    spacing, prepared = template.image.spacing, [scan for scan, _ in healthy]
+    masks = [scan.mask for scan in prepared]
+
+    def pooled_scores(restorations: Sequence[Restoration]) -> list[np.ndarray]:
+        both = zip(restorations, masks)
+        return [pool(r.score, mask, spacing, pooling.minimum_mm, pooling.average_mm) for r, mask in both]
+
+    def all_places(pooled: Sequence[np.ndarray]) -> tuple[list[Places], Places]:
+        """Places without each of the scans, and of all."""
+        whole = range(len(pooled))
+        chosen = [[n for n in whole if n != left_out] for left_out in whole] + [list(whole)]
+        found = [Places.of([pooled[n] for n in few], [masks[n] for n in few], spacing, mirrored) for few in chosen]
+        return found[:-1], found[-1]
+
+    restorations = [restoration for _, restoration in healthy]
+    pooled = pooled_scores(restorations)
+    without, places = all_places(pooled)
+    reference, fast = _reference(prepared, pooled, without, restorations, threshold), None
+    if quick is not None:
+        pooled = pooled_scores(quick)
+        without_quick, places_quick = all_places(pooled)
+        some = np.any(masks, axis=0)
+        scaled = [full.times(*full.times_of(own, some)) for full, own in zip(without, without_quick)]
+        times = places.times_of(places_quick, some)
+        fast = Fast(*times, _reference(prepared, pooled, scaled, quick, threshold))
+    return Calibration(pooling, places, reference, fast)
+
+
+def _reference(
+    prepared: Sequence[Prepared],
+    pooled: Sequence[np.ndarray],
+    others: Sequence[Places],
+    restorations: Sequence[Restoration],
+    threshold: Threshold,
+) -> HealthyReference:
+    """What healthy scans score, each with the places of the other ones."""
+    values = []
+    for scan, score, places in zip(prepared, pooled, others):
+        native = scan.map_to_native(places.unusual(score, scan.mask))
+        values.append((np.sort(native.array[scan.native_mask]), native.voxel_ml))
+    maxima = np.array([v[-1] for v, _ in values], np.float64)
+    thresholds = np.linspace(0.0, max(float(maxima.max()) * 1.05, 1.0), CURVE_POINTS)
+    above = np.mean([(len(v) - np.searchsorted(v, thresholds, "right")) * ml for v, ml in values], axis=0)
+    scores = np.array([restoration.sample_score for restoration in restorations], np.float64)
+    brain_ml = float(np.mean([len(v) * ml for v, ml in values]))
+    return HealthyReference(maxima, scores, thresholds, above, brain_ml, threshold)

@@ -1,0 +1,158 @@
+"""The regions of one anomaly map at many thresholds, each within milliseconds, for a slider that is dragged.
+
+Every voxel belongs to the hill of the peak that the steepest way up from it leads to. Two neighbouring hills become
+one region at the height of the pass between them. So peaks and passes, found once, say for any threshold which hills
+are one region; only the voxels above it still have to be looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+
+from ..volume import Volume
+from .regions import Region, find_regions, number_regions
+
+MOST_VOXELS = 2_000_000
+# One of each pair of opposite steps (z, y, x) to a voxel that shares a face, an edge or a corner.
+STEPS = [step for step in product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]
+
+
+class RegionForest:
+    """What `find_regions` finds in a map, much faster from the second threshold on.
+
+    Args:
+        anomaly: Map of shape (Z, Y, X); larger is more anomalous. It must not change.
+        lowest: Smallest threshold that will be asked for; others work too, but slowly. It is raised where more than
+            `MOST_VOXELS` voxels reach it.
+    """
+
+    def __init__(self, anomaly: Volume, lowest: float):
+        self.anomaly = anomaly
+        flat = anomaly.array.ravel()
+        self._inside = np.flatnonzero((flat >= lowest) & (flat > 0))
+        self._values = flat[self._inside]
+        self.lowest = float(lowest)
+        if len(self._inside) > MOST_VOXELS:
+            self.lowest = float(np.partition(self._values, -MOST_VOXELS)[-MOST_VOXELS])
+            kept = self._values >= self.lowest
+            self._inside, self._values = self._inside[kept], self._values[kept]
+        count = len(self._inside)
+        # Number 0 is the highest voxel; of equal ones that which comes first in the array.
+        descending = np.argsort(-self._values, kind="stable")
+        number = np.empty(count, dtype=np.int32)
+        number[descending] = np.arange(count, dtype=np.int32)
+        lookup, place, strides = self._lookup(number)
+        uphill = number.copy()
+        for step in STEPS:
+            jump = int(np.dot(step, strides))
+            np.minimum(uphill, lookup[place + jump], out=uphill)
+            np.minimum(uphill, lookup[place - jump], out=uphill)
+        peak_of = np.empty(count, dtype=np.int32)
+        peak_of[number] = uphill
+        peak_of = _ends(peak_of)
+        peaks = np.flatnonzero(peak_of == np.arange(count))
+        hill_of = np.empty(count, dtype=np.int32)
+        hill_of[peaks] = np.arange(len(peaks), dtype=np.int32)
+        hill_of = hill_of[peak_of]
+        self._hill = hill_of[number]
+        passes = self._passes(number, lookup, place, strides, hill_of, len(peaks))
+        self._higher, self._joined_at = _join(len(peaks), *passes)
+
+    def find(
+        self,
+        threshold: float,
+        p_value: Callable[[float], float],
+        min_ml: float = 0.05,
+        midline: float | None = None,
+    ) -> tuple[np.ndarray, tuple[Region, ...]]:
+        """As `find_regions` of the map; the labels are a new array each time."""
+        if not threshold >= self.lowest:
+            return find_regions(self.anomaly, threshold, p_value, min_ml, midline)
+        # Untouched parts of zeros that the system hands out cost no time and no memory.
+        labels = np.zeros(self.anomaly.array.shape, dtype=np.int16)
+        above = np.flatnonzero(self._values >= threshold)
+        if not len(above):
+            return labels, ()
+        joined = self._joined_at < len(above)
+        region_of = _ends(np.where(joined, self._higher, np.arange(len(joined))))
+        component = region_of[self._hill[above]]
+        inside = self._inside[above]
+        return labels, number_regions(self.anomaly, inside, component, p_value, min_ml, labels, midline)
+
+    def _lookup(self, number: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
+        """The numbers as a flat image with a border, past the last where there is none; their places; its steps."""
+        if not len(number):
+            return np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.int64), (0, 0, 0)
+        zyx = np.stack(np.unravel_index(self._inside, self.anomaly.array.shape))
+        zyx -= zyx.min(axis=1, keepdims=True) - 1
+        depth, height, width = (zyx.max(axis=1) + 2).tolist()
+        strides = (height * width, width, 1)
+        place = np.array(strides) @ zyx
+        lookup = np.full(depth * height * width, len(number), dtype=np.int32)
+        lookup[place] = number
+        return lookup, place, strides
+
+    def _passes(
+        self,
+        number: np.ndarray,
+        lookup: np.ndarray,
+        place: np.ndarray,
+        strides: tuple[int, int, int],
+        hill_of: np.ndarray,
+        hills: int,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The highest pass between every two touching hills, highest first: both hills, the lower voxel's number."""
+        pairs, heights = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int32)]
+        for step in STEPS:
+            other = lookup[place + int(np.dot(step, strides))]
+            here = np.flatnonzero(other < len(number))
+            other = other[here]
+            first, second = self._hill[here], hill_of[other]
+            apart = first != second
+            first, second = first[apart].astype(np.int64), second[apart]
+            pairs.append(np.minimum(first, second) * hills + np.maximum(first, second))
+            heights.append(np.maximum(number[here[apart]], other[apart]))
+        pair, height = np.concatenate(pairs), np.concatenate(heights)
+        order = np.argsort(height, kind="stable")
+        pair, highest = np.unique(pair[order], return_index=True)
+        height = height[order][highest]
+        order = np.argsort(height, kind="stable")
+        return pair[order] // max(hills, 1), pair[order] % max(hills, 1), height[order]
+
+
+def _ends(pointer: np.ndarray) -> np.ndarray:
+    """Where each entry gets by following pointers until one points to itself."""
+    while True:
+        further = pointer[pointer]
+        if np.array_equal(further, pointer):
+            return pointer
+        pointer = further
+
+
+def _join(hills: int, first: np.ndarray, second: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each hill, the higher hill that it becomes part of as the threshold sinks, and at which voxel's number.
+
+    Args:
+        hills: How many there are, numbered from the highest peak on.
+        first: One side of each pass, highest pass first.
+        second: The other side.
+        height: Number of the voxel at which each pass is open.
+    """
+    higher, joined_at = list(range(hills)), [np.iinfo(np.int32).max] * hills
+    top = list(range(hills))
+
+    def top_of(hill: int) -> int:
+        while top[hill] != hill:
+            top[hill] = hill = top[top[hill]]
+        return hill
+
+    for one, other, number in zip(first.tolist(), second.tolist(), height.tolist()):
+        one, other = top_of(one), top_of(other)
+        if one != other:
+            upper, lower = min(one, other), max(one, other)
+            top[lower] = higher[lower] = upper
+            joined_at[lower] = number
+    return np.array(higher, dtype=np.int32), np.array(joined_at, dtype=np.int32)

@@ -1,0 +1,190 @@
+"""The scores of held-out healthy scans, and thresholds that follow from them.
+
+A threshold as a reader says it: a value of the map, or how much of a healthy scan may be flagged by mistake.
+
+What held-out healthy scans scored: all that is needed to read a number, without the model that it came from.
+
+A slider for thresholds in units that a reader understands: how much of a healthy scan may be flagged by mistake.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, ModelError
+from ..runtime.strict_json import finite_number
+
+ARRAYS = ("maxima", "sample_scores", "thresholds", "false_positive_ml")
+MOST_VALUES = 100_000
+
+LEAST_PART = 1e-5
+MOST_PART = 0.03
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold and its unit.
+
+    Attributes:
+        amount: The number.
+        unit: ``""`` for units of the anomaly map, ``"ml"`` for the expected false-positive volume in a healthy
+            scan, ``"%"`` for the same as a part of the brain.
+    """
+
+    amount: float
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        if self.unit not in ("", "ml", "%") or not math.isfinite(self.amount) or self.amount < 0:
+            raise InputError(
+                f"the threshold {self.amount}{self.unit} makes no sense", "Write for example 3.5, 1ml or 0.1%."
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Threshold:
+        """The threshold of a text such as ``3.5``, ``1ml`` or ``0.1%``.
+
+        Raises:
+            InputError: If the text is none of these.
+        """
+        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ml|%)?\s*", text, re.IGNORECASE)
+        if not match:
+            raise InputError(f"the threshold {text!r} is not understood", "Write for example 3.5, 1ml or 0.1%.")
+        return cls(float(match[1]), (match[2] or "").lower())
+
+    def __str__(self) -> str:
+        return f"{Decimal(repr(self.amount)).normalize():f}{self.unit}"
+
+
+@dataclass(frozen=True, eq=False)
+class HealthyReference:
+    """Scores of healthy scans that took no part in training.
+
+    Attributes:
+        maxima: Largest value of each healthy scan's anomaly map, (n,).
+        sample_scores: Sample score of each healthy scan, (n,).
+        thresholds: Increasing thresholds on the anomaly map, (T,).
+        false_positive_ml: Mean volume of a healthy scan above each threshold, (T,).
+        brain_ml: Mean volume examined in a healthy scan.
+        threshold: The one used when nobody asks for another.
+    """
+
+    maxima: np.ndarray
+    sample_scores: np.ndarray
+    thresholds: np.ndarray
+    false_positive_ml: np.ndarray
+    brain_ml: float
+    threshold: Threshold
+
+    def __post_init__(self) -> None:
+        if len(self.maxima) != len(self.sample_scores) or len(self.maxima) < 1:
+            raise ModelError("the calibration does not say the same number of scans everywhere")
+        points = len(self.thresholds)
+        if points < 2 or points != len(self.false_positive_ml) or np.diff(self.thresholds).min() <= 0:
+            raise ModelError("the calibration's thresholds are not increasing")
+        if self.brain_ml <= 0:
+            raise ModelError("the calibration's brain has no volume")
+
+    @property
+    def count(self) -> int:
+        """Number n of healthy scans."""
+        return len(self.maxima)
+
+    @property
+    def smallest_p(self) -> float:
+        """No p-value is below 1 / (n + 1)."""
+        return 1 / (self.count + 1)
+
+    def sample_p_value(self, score: float) -> float:
+        """(1 + #{healthy ≥ score}) / (n + 1)."""
+        return (1 + int((self.sample_scores >= score).sum())) / (self.count + 1)
+
+    def region_p_value(self, peak: float) -> float:
+        """Chance that a healthy scan's largest value reaches `peak`: (1 + #{healthy ≥ peak}) / (n + 1)."""
+        return (1 + int((self.maxima >= peak).sum())) / (self.count + 1)
+
+    def value_of(self, threshold: Threshold) -> float:
+        """The threshold on the anomaly map that a reader's threshold means."""
+        if threshold.unit == "":
+            return threshold.amount
+        allowed = threshold.amount if threshold.unit == "ml" else threshold.amount / 100 * self.brain_ml
+        enough = np.flatnonzero(self.false_positive_ml <= allowed)
+        return float(self.thresholds[enough[0]] if len(enough) else self.thresholds[-1])
+
+    def expected_false_positive_ml(self, value: float) -> float:
+        """Mean volume of a healthy scan above a value of the anomaly map."""
+        return float(np.interp(value, self.thresholds, self.false_positive_ml))
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as plain JSON values."""
+        arrays = {name: np.asarray(getattr(self, name), np.float64).tolist() for name in ARRAYS}
+        return {**arrays, "brain_ml": float(self.brain_ml), "threshold": str(self.threshold)}
+
+    @classmethod
+    def from_json(cls, values: Any) -> HealthyReference:
+        """The reference of `as_json()`.
+
+        Raises:
+            ModelError: If anything is missing or malformed.
+        """
+        names = {*ARRAYS, "brain_ml", "threshold"}
+        if not isinstance(values, dict) or set(values) != names:
+            raise ModelError("the record of the healthy scans is incomplete")
+        try:
+            arrays = {name: _numbers(values[name], name) for name in ARRAYS}
+            brain_ml = finite_number(values["brain_ml"], "brain_ml")
+            return cls(**arrays, brain_ml=brain_ml, threshold=Threshold.parse(str(values["threshold"])))
+        except (TypeError, ValueError, InputError) as error:
+            raise ModelError(f"the record of the healthy scans is malformed ({error})") from error
+
+
+def _numbers(values: Any, name: str) -> np.ndarray:
+    if not isinstance(values, list) or len(values) > MOST_VALUES:
+        raise ValueError(f"{name} is no list of numbers")
+    return np.array([finite_number(value, name) for value in values], np.float64)
+
+
+@dataclass(frozen=True)
+class ThresholdScale:
+    """Positions in [0, 1] for expected false-positive volumes, on a logarithmic scale but for its strict end.
+
+    Attributes:
+        least_ml: Volume just above position 0; at 0 itself nothing of any healthy scan passes.
+        most_ml: Volume at position 1.
+    """
+
+    least_ml: float
+    most_ml: float
+
+    @classmethod
+    def of(cls, reference: HealthyReference) -> ThresholdScale:
+        """The scale between what can be told apart and what nobody wants: 0.001 % to 3 % of the brain.
+
+        Args:
+            reference: What healthy scans scored.
+        """
+        curve = reference.false_positive_ml
+        positive = curve[curve > 0]
+        largest = float(positive.max()) if len(positive) else reference.brain_ml * MOST_PART
+        smallest = float(positive.min()) if len(positive) else 0.0
+        most = min(largest, reference.brain_ml * MOST_PART)
+        return cls(min(max(smallest, reference.brain_ml * LEAST_PART), most / 2.0), most)
+
+    def ml(self, position: float) -> float:
+        """The volume at a position; what is left of 0 or right of 1 counts as the end."""
+        if position <= 0.0:
+            return 0.0
+        return float(self.least_ml * (self.most_ml / self.least_ml) ** min(position, 1.0))
+
+    def position(self, ml: float) -> float:
+        """Where a volume is on the scale; volumes beyond an end are at the end."""
+        if ml <= 0.0:
+            return 0.0
+        place = math.log(ml / self.least_ml) / math.log(self.most_ml / self.least_ml)
+        return min(max(place, 0.0), 1.0)

@@ -1,0 +1,1 @@
+"""Slicer's scene and views without the application."""

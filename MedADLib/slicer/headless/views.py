@@ -1,0 +1,250 @@
+"""Real Slicer views without a screen: what Slicer's own displayable managers draw, as arrays of pixels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import slicer
+import vtk
+from vtkmodules.util.numpy_support import vtk_to_numpy
+
+from ..scene.volumes import array_from_matrix
+from .scene import StandaloneScene
+
+# Read when the first render window is made; without a display only EGL can make one.
+os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+
+
+BLACK = (0.0, 0.0, 0.0)
+TEXT = (0.86, 0.87, 0.90)
+LEGEND_MANAGER = "vtkMRMLColorLegendDisplayableManager"
+SLICE_MANAGERS = (
+    "vtkMRMLModelSliceDisplayableManager",
+    "vtkMRMLSegmentationsDisplayableManager2D",
+    "vtkMRMLCrosshairDisplayableManager",
+)
+SPACE_MANAGERS = (
+    "vtkMRMLCameraDisplayableManager",
+    "vtkMRMLViewDisplayableManager",
+    "vtkMRMLModelDisplayableManager",
+    "vtkMRMLSegmentationsDisplayableManager3D",
+    "vtkMRMLOrientationMarkerDisplayableManager",
+)
+AXES = (("L", "R"), ("P", "A"), ("I", "S"))
+
+
+class OffscreenView:
+    """A window without a screen and the displayable managers that fill it; close it when done.
+
+    Args:
+        size: Width and height in pixels.
+    """
+
+    def __init__(self, size: tuple[int, int]):
+        self.renderer = vtk.vtkRenderer()
+        self.renderer.SetBackground(*BLACK)
+        self.window = vtk.vtkRenderWindow()
+        self.window.SetOffScreenRendering(True)
+        self.window.SetMultiSamples(0)
+        self.window.SetSize(*size)
+        self.window.AddRenderer(self.renderer)
+        # Displayable managers follow the window through an interactor even if nobody interacts.
+        self._interactor = vtk.vtkRenderWindowInteractor()
+        self._interactor.SetRenderWindow(self.window)
+        self._interactor.SetInteractorStyle(vtk.vtkInteractorStyleUser())
+        self._managers = slicer.vtkMRMLDisplayableManagerGroup()
+
+    def pixels(self) -> np.ndarray:
+        """Draw the view.
+
+        Returns:
+            Shape (height, width, 3), uint8, first row on top.
+        """
+        self.window.Render()
+        grab = vtk.vtkWindowToImageFilter()
+        grab.SetInput(self.window)
+        grab.SetInputBufferTypeToRGB()
+        grab.ReadFrontBufferOff()
+        grab.Update()
+        image = grab.GetOutput()
+        width, height, _ = image.GetDimensions()
+        return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)[::-1].copy()
+
+    def write(
+        self, text: str, x: float, y: float, *, size: float = 0.028, bold: bool = False, colour: Sequence[float] = TEXT
+    ) -> None:
+        """Write on the view.
+
+        Args:
+            text: One line.
+            x: Place as a fraction of the width; text grows away from the nearer edge, or is centred in the middle.
+            y: Place as a fraction of the height, from below.
+            size: Font size as a fraction of the view's height.
+            bold: Whether to write in bold.
+            colour: Red, green, blue in [0, 1].
+        """
+        actor = vtk.vtkTextActor()
+        actor.SetInput(text)
+        style = actor.GetTextProperty()
+        style.SetFontSize(max(6, round(size * self.window.GetSize()[1])))
+        style.SetColor(*colour)
+        style.SetBold(bold)
+        style.SetShadow(True)
+        low, centred, high = (0, 1, 2)
+        style.SetJustification(low if x < 0.4 else centred if x < 0.6 else high)
+        style.SetVerticalJustification(low if y < 0.4 else centred if y < 0.6 else high)
+        actor.GetPositionCoordinate().SetCoordinateSystemToNormalizedViewport()
+        actor.SetPosition(x, y)
+        self.renderer.AddViewProp(actor)
+
+    def close(self) -> None:
+        """Free the graphics memory and leave the application's list of views."""
+        self._logics.RemoveItem(self.logic)
+        self.window.Finalize()
+
+    def _attach(
+        self, standalone: StandaloneScene, logic: slicer.vtkMRMLAbstractLogic, logics: vtk.vtkCollection
+    ) -> None:
+        self.logic = logic
+        logic.SetMRMLApplicationLogic(standalone.application)
+        logic.SetMRMLScene(standalone.scene)
+        self._logics = logics
+        logics.AddItem(logic)
+
+    def _manage(self, standalone: StandaloneScene, names: Sequence[str], node: slicer.vtkMRMLAbstractViewNode) -> None:
+        self._managers.SetRenderer(self.renderer)
+        for name in names:
+            manager = getattr(slicer, name)()
+            manager.SetMRMLApplicationLogic(standalone.application)
+            self._managers.AddDisplayableManager(manager)
+        self._managers.SetMRMLDisplayableNode(node)
+
+
+class SliceView(OffscreenView):
+    """One slice of the scene with background, foreground and outlines.
+
+    Args:
+        standalone: The scene.
+        name: Layout name of the view, as Slicer has it: Red, Yellow or Green.
+        orientation: Axial, Sagittal or Coronal.
+        size: Width and height in pixels.
+        legend: Whether to show the colour legends of its volumes.
+    """
+
+    def __init__(
+        self, standalone: StandaloneScene, name: str, orientation: str, size: tuple[int, int], legend: bool = False
+    ):
+        super().__init__(size)
+        self.renderer.GetActiveCamera().ParallelProjectionOn()
+        self._attach(standalone, slicer.vtkMRMLSliceLogic(), standalone.application.GetSliceLogics())
+        existing = standalone.scene.GetSingletonNode(name, "vtkMRMLSliceNode")
+        if existing is not None:
+            self.logic.SetSliceNode(existing)
+        self.node = existing or self.logic.AddSliceNode(name)
+        self.node.SetOrientation(orientation)
+        self.logic.ResizeSliceNode(*size)
+        self._manage(standalone, SLICE_MANAGERS + ((LEGEND_MANAGER,) if legend else ()), self.node)
+        if legend:
+            _announce_legends(standalone.scene)
+        # The logic hands over finished colours; the window must show them as they are.
+        mapper = vtk.vtkImageMapper()
+        mapper.SetColorWindow(255)
+        mapper.SetColorLevel(127.5)
+        self._image = vtk.vtkActor2D()
+        self._image.SetMapper(mapper)
+        self._image.GetProperty().SetDisplayLocationToBackground()
+        self.renderer.AddViewProp(self._image)
+
+    def mm_per_pixel(self, extent: Sequence[float]) -> float:
+        """How coarse a pixel must be for a box of these sizes along R, A and S (mm) to fit into the view."""
+        across, up = np.abs(array_from_matrix(self.node.GetSliceToRAS())[:3, :2].T) @ np.asarray(extent)
+        width, height = self.window.GetSize()
+        return float(max(across / width, up / height))
+
+    def look_at(self, centre: Sequence[float], through: Sequence[float], mm_per_pixel: float) -> None:
+        """Place the slice.
+
+        Args:
+            centre: World RAS mm shown in the middle of the view.
+            through: World RAS mm of a point that the slice goes through.
+            mm_per_pixel: Scale.
+        """
+        to_world = self.node.GetSliceToRAS()
+        normal = array_from_matrix(to_world)[:3, 2]
+        middle = np.asarray(centre) + normal * (normal @ (np.asarray(through) - np.asarray(centre)))
+        for row in range(3):
+            to_world.SetElement(row, 3, middle[row])
+        self.node.UpdateMatrices()
+        width, height = self.window.GetSize()
+        self.node.SetFieldOfView(width * mm_per_pixel, height * mm_per_pixel, self.node.GetFieldOfView()[2])
+
+    def write_orientation(self) -> None:
+        """Write the letters of the body's sides on the four edges, and which slice this is."""
+        to_world = array_from_matrix(self.node.GetSliceToRAS())
+        for axis, low, high in ((0, (0.015, 0.5), (0.985, 0.5)), (1, (0.5, 0.02), (0.5, 0.98))):
+            side = int(np.abs(to_world[:3, axis]).argmax())
+            negative, positive = AXES[side] if to_world[side, axis] > 0 else AXES[side][::-1]
+            self.write(negative, *low, size=0.034, bold=True)
+            self.write(positive, *high, size=0.034, bold=True)
+        side = int(np.abs(to_world[:3, 2]).argmax())
+        place = to_world[side, 3]
+        letter = AXES[side][int(place >= 0)]
+        self.write(f"{self.node.GetOrientation()}   {letter} {abs(place):.0f} mm", 0.015, 0.98)
+
+    def pixels(self) -> np.ndarray:
+        """Draw the slice; shape (height, width, 3), uint8, first row on top."""
+        self._image.GetMapper().SetInputConnection(self.logic.GetImageDataConnection())
+        self._image.SetVisibility(self.logic.GetImageDataConnection() is not None)
+        return super().pixels()
+
+
+class SpaceView(OffscreenView):
+    """The scene in three dimensions.
+
+    Args:
+        standalone: The scene.
+        size: Width and height in pixels.
+    """
+
+    def __init__(self, standalone: StandaloneScene, size: tuple[int, int]):
+        super().__init__(size)
+        self.renderer.SetUseDepthPeeling(True)
+        self.renderer.SetMaximumNumberOfPeels(12)
+        self.window.SetAlphaBitPlanes(True)
+        self._attach(standalone, slicer.vtkMRMLViewLogic(), standalone.application.GetViewLogics())
+        self.node = standalone.scene.GetSingletonNode("1", "vtkMRMLViewNode") or self.logic.AddViewNode("1")
+        self.node.SetBackgroundColor(*BLACK)
+        self.node.SetBackgroundColor2(*BLACK)
+        self.node.SetBoxVisible(False)
+        self.node.SetAxisLabelsVisible(False)
+        self._manage(standalone, SPACE_MANAGERS, self.node)
+
+    def look_at(self, centre: Sequence[float], direction: Sequence[float], extent: Sequence[float]) -> None:
+        """Place the camera.
+
+        Args:
+            centre: World RAS mm in the middle of the view.
+            direction: From the centre towards the camera, RAS.
+            extent: Sizes along R, A and S in mm that must fit into the view.
+        """
+        camera = self.renderer.GetActiveCamera()
+        depth = np.asarray(direction, dtype=float) / np.linalg.norm(direction)
+        right = np.cross((0.0, 0.0, 1.0), depth) / np.linalg.norm(np.cross((0.0, 0.0, 1.0), depth))
+        up = np.cross(depth, right)
+        # Half sizes of the ellipsoid in the box, as the camera sees them.
+        across, high, deep = (float(np.linalg.norm(np.asarray(extent) / 2.0 * axis)) for axis in (right, up, depth))
+        width, height = self.window.GetSize()
+        distance = max(high, across * height / width) / np.tan(np.radians(camera.GetViewAngle() / 2.0)) + 0.5 * deep
+        camera.SetFocalPoint(*centre)
+        camera.SetPosition(*(np.asarray(centre) + distance * depth))
+        camera.SetViewUp(*up)
+        self.renderer.ResetCameraClippingRange()
+
+
+def _announce_legends(scene: slicer.vtkMRMLScene) -> None:
+    """Tell a new view of the legends that are there already; their manager notices only those added after it."""
+    for node in scene.GetNodes():
+        if node.IsA("vtkMRMLColorLegendDisplayNode"):
+            scene.InvokeEvent(scene.NodeAddedEvent, node)

@@ -1,0 +1,1 @@
+"""What MedAD needs inside Slicer, and its installation."""

@@ -1,0 +1,423 @@
+"""Install the packages that MedAD lacks into Slicer's Python, when the user asks for it.
+
+What Python code prints, line by line, while it still reaches the console.
+
+Installs the packages that MedAD lacks into Slicer's Python, when the user asked for it and not before.
+
+PyTorch comes through the PyTorch extension, which picks the build for the computer's GPU; the rest through Slicer's own
+packaging functions, MONAI and deepbet without dependencies, all of which are there by then. A constraints file keeps
+Slicer's numpy and SimpleITK as they are, and afterwards it is checked that they are.
+
+Slicer's own question and progress dialog (`pip_ensure`, since 5.12) are not used: they know nothing of PyTorch, which
+is nearly all of the download, nor of sizes, the PyTorch extension and the restart. The panel asks once for everything,
+shows the log as it comes, and goes on with the run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from ..worker.process import worker_program
+from .packages import (
+    EXTENSION,
+    SLICERS_OWN,
+    Computer,
+    InstallError,
+    Package,
+    constraints,
+    explain,
+    missing,
+    needed,
+    plan_text,
+    remove,
+    satisfied,
+    trace,
+)
+
+__all__ = ["InstallError", "Installer", "Package", "SlicerInstaller", "plan_text"]
+
+# Their own dependencies are there already, or would replace what is there.
+WITHOUT_DEPENDENCIES = ("monai", "deepbet")
+# Which installation of PyTorch was loaded once without trouble, in Slicer's settings.
+LOADED_KEY = "MedAD/loadedPyTorch"
+LOADING_SECONDS, PUMP_SECONDS = 300.0, 0.05
+WITH_THE_MANAGER = "Install the extension PyTorch with Slicer's Extension Manager, restart Slicer and run again."
+
+
+@contextmanager
+def heard(hear: Callable[[str], None]) -> Iterator[None]:
+    """Tell each line that is printed in the block; of pip's download progress, only whole steps of five percent.
+
+    Slicer prints what the programs that it starts say, so this hears pip, too.
+    """
+    listener = _Listener(sys.stdout, hear)
+    console, sys.stdout = sys.stdout, listener
+    try:
+        yield
+    finally:
+        sys.stdout = console
+        listener.end()
+
+
+class _Listener:
+    """A stream in the place of the console; it passes on what it has no name for."""
+
+    def __init__(self, console: TextIO | None, hear: Callable[[str], None]):
+        self._console, self._hear = console, hear
+        self._rest, self._step = "", -1
+
+    def write(self, text: str) -> int:
+        if self._console is not None:
+            self._console.write(text)
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._tell(line.rstrip())
+        return len(text)
+
+    def flush(self) -> None:
+        if self._console is not None:
+            self._console.flush()
+
+    def end(self) -> None:
+        """Tell the last line, which nothing ended."""
+        self._tell(self._rest.rstrip())
+
+    def __getattr__(self, name: str):
+        return getattr(self._console, name)
+
+    def _tell(self, line: str) -> None:
+        progress = re.fullmatch(r"Progress (\d+) of (\d+)", line)
+        if progress is None:
+            self._step = -1
+            if line:
+                self._hear(line)
+            return
+        done, total = int(progress[1]), max(int(progress[2]), 1)
+        step = 20 * done // total
+        if step != self._step and total > 10e6:
+            self._step = step
+            self._hear(f"  {5 * step} % of {total / 1e6:.0f} MB")
+
+
+class Installer(Protocol):
+    """What the panel needs of an installer; only these are stable."""
+
+    def missing(self) -> list[Package]:
+        """What is missing, damaged or too old, without importing it; raises InstallError where MedAD can never run."""
+
+    def install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
+        """Install what the user agreed to; False if Slicer has to restart before it can be used."""
+
+
+class SlicerInstaller:
+    """Installs into the Slicer that runs.
+
+    Args:
+        pip: Called with requirements, with others to be installed without dependencies, and with the constraints file;
+            prints what it says and raises if it fails. None for Slicer's.
+        torch_logic: Gives a PyTorchUtilsLogic, or raises ImportError without the PyTorch extension. None for that.
+        extensions: Gives Slicer's extensions manager model, or None. None for that.
+        testing: Whether Slicer runs tests, in which nothing is installed. None to ask Slicer.
+        computer: What is installed where; None for this computer.
+        loaded: Whether this process has a module loaded.
+        load: Loads PyTorch in another process; what went wrong, empty if nothing. None for the worker's Python.
+        settings: With setValue and value, as QSettings has; None for Slicer's own.
+        delete: Deletes a damaged package by name. None for `packages.remove`.
+    """
+
+    def __init__(
+        self,
+        pip: Callable[[list[str], list[str], Path], None] | None = None,
+        torch_logic: Callable[[], Any] | None = None,
+        extensions: Callable[[], Any] | None = None,
+        testing: Callable[[], bool] | None = None,
+        computer: Computer | None = None,
+        loaded: Callable[[str], bool] = lambda name: name in sys.modules,
+        load: Callable[[], str] | None = None,
+        settings: Any = None,
+        delete: Callable[[str], None] = remove,
+    ):
+        self._pip = pip or _slicer_pip
+        self._torch_logic = torch_logic or _slicer_torch_logic
+        self._extensions = extensions or _slicer_extensions
+        self._testing = testing or _slicer_testing
+        self._computer = computer or Computer()
+        self._loaded = loaded
+        self._load = load or _load_torch
+        self._given_settings = settings
+        self._delete = delete
+        self._busy = False
+
+    def missing(self) -> list[Package]:
+        """What is not there, damaged or does not fit, in the order in which it is installed.
+
+        A PyTorch that looks intact is loaded once, in a process of its own, which takes some seconds.
+
+        Raises:
+            InstallError: If no PyTorch fits this computer and Slicer.
+        """
+        lacking = missing(self._computer)
+        if self._testing() or any(package.name == "torch" for package in lacking):
+            return lacking
+        problem = self._try_torch()
+        if not problem:
+            return lacking
+        return [needed(self._computer.without(["torch"]))[0]._replace(damage=f"loading it fails: {problem}"), *lacking]
+
+    def install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
+        """Install packages that the user agreed to.
+
+        Args:
+            packages: What `missing` gave.
+            log: Called with each line that the installation says.
+
+        Returns:
+            True if MedAD can run now; False if Slicer has to restart first, see `PendingRuns`.
+
+        Raises:
+            InstallError: If something could not be installed, with what to do and the end of the log.
+        """
+        if self._testing():
+            raise InstallError("nothing is installed while Slicer runs tests", "Install the packages beforehand.")
+        # Slicer handles clicks while pip runs, so this can be asked twice.
+        if self._busy:
+            raise InstallError("an installation is already running", "Wait until it is done.")
+        self._busy = True
+        try:
+            return self._install(packages, log)
+        finally:
+            self._busy = False
+
+    def _install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
+        lines: list[str] = []
+
+        def note(line: str) -> None:
+            lines.append(line)
+            log(line)
+
+        names = [package.name for package in packages]
+        if EXTENSION in names:
+            self._install_extension(note, lines)
+            return False
+        computer = self._computer
+        before = {name: computer.version(name) for name in SLICERS_OWN}
+        for package in packages:
+            if package.damage:
+                self._remove(package, note, lines)
+        restart = False
+        if "torch" in names:
+            restart = self._install_torch(note, lines)
+        if rest := [name for name in names if name != "torch"]:
+            self._install_packages(rest, note, lines)
+        self._check(before, names, lines)
+        note("All packages are installed." + (" Slicer has to restart." if restart else ""))
+        return not restart
+
+    def _remove(self, package: Package, note: Callable[[str], None], lines: list[str]) -> None:
+        note(f"Deleting {package.name} ({package.damage}).")
+        try:
+            self._delete(package.name)
+        except OSError as error:
+            lines.append(str(error))
+            problem, remedy = explain([str(error)])
+            raise InstallError(f"the damaged {package.name} could not be deleted: {problem}", remedy, lines) from error
+
+    def _install_extension(self, note: Callable[[str], None], lines: list[str]) -> None:
+        """The PyTorch extension, which is there after a restart only."""
+        model = self._extensions()
+        if not hasattr(model, "installExtensionFromServer"):
+            raise InstallError("MedAD needs the PyTorch extension, and this Slicer cannot install it", WITH_THE_MANAGER)
+        note("Installing the PyTorch extension.")
+        model.interactive = False
+        try:
+            with heard(note):
+                done = model.installExtensionFromServer("PyTorch", False)
+        finally:
+            model.interactive = True
+        if not done:
+            problem = "the PyTorch extension could not be installed"
+            raise InstallError(problem, f"Is there an internet connection? {WITH_THE_MANAGER}", lines)
+        note("The PyTorch extension is installed. Slicer has to restart.")
+
+    def _install_torch(self, note: Callable[[str], None], lines: list[str]) -> bool:
+        """PyTorch; returns whether Slicer has to restart, because it has or had another one loaded."""
+        try:
+            logic = self._torch_logic()
+        except ImportError as error:
+            raise InstallError("MedAD needs the PyTorch extension", WITH_THE_MANAGER, lines) from error
+        requirement = needed(self._computer)[0].requirement
+        loaded, start = self._loaded("torch"), len(lines)
+        note(f"Installing PyTorch ({requirement}).")
+        try:
+            with self._constrained(["torch"], note):
+                module = logic.installTorch(
+                    askConfirmation=False, torchVersionRequirement=requirement.removeprefix("torch")
+                )
+        except (ImportError, OSError, AttributeError) as error:
+            # Downloaded and put in place, but this process cannot load it; a new one can.
+            if not satisfied(requirement, self._computer):
+                raise self._failure("PyTorch", error, lines, start) from error
+            note(f"PyTorch is installed but could not be loaded ({error}).")
+            return True
+        except Exception as error:
+            raise self._failure("PyTorch", error, lines, start) from error
+        if module is None:
+            raise InstallError("PyTorch was not installed", "Run again and agree to it.", lines)
+        return loaded
+
+    def _install_packages(self, names: list[str], note: Callable[[str], None], lines: list[str]) -> None:
+        """Install all but PyTorch, in versions that fit the PyTorch that came."""
+        start, packages = len(lines), needed(self._computer)
+        # Slicer's function wants one with dependencies in any case; pip leaves it alone if it is there.
+        plain = [p.requirement for p in packages if p.name not in ("torch", *WITHOUT_DEPENDENCIES)]
+        alone = [p.requirement for p in packages if p.name in WITHOUT_DEPENDENCIES and p.name in names]
+        note(f"Installing {', '.join(names)}.")
+        try:
+            with self._constrained(names, note) as file:
+                self._pip(plain, alone, file)
+        except Exception as error:
+            raise self._failure(", ".join(names), error, lines, start) from error
+
+    @contextmanager
+    def _constrained(self, names: list[str], note: Callable[[str], None]) -> Iterator[Path]:
+        """Run with a constraints file, also for those who start pip on their own, and hear what is printed."""
+        with tempfile.TemporaryDirectory(prefix="medad-") as folder:
+            file = Path(folder) / "constraints.txt"
+            file.write_text(constraints(self._computer.without(names)), encoding="utf-8")
+            # As an address, because pip parts the value at spaces, which a user's name may have.
+            wanted = {"PIP_CONSTRAINT": file.as_uri(), "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+            if satisfied("pip>=24.1", self._computer):
+                # Lines instead of a bar, so that Slicer is not frozen while a large file comes.
+                wanted["PIP_PROGRESS_BAR"] = "raw"
+            earlier = {key: os.environ.get(key) for key in wanted}
+            os.environ.update(wanted)
+            try:
+                with heard(note):
+                    yield file
+            finally:
+                for key, value in earlier.items():
+                    if value is None:
+                        os.environ.pop(key, None)
+                    else:
+                        os.environ[key] = value
+
+    def _failure(self, what: str, error: Exception, lines: list[str], start: int) -> InstallError:
+        """What is told of a failed installation, by what was said since its start and by the exception."""
+        lines.extend(str(error).splitlines())
+        problem, remedy = explain(lines[start:])
+        return InstallError(f"{what} could not be installed: {problem}", remedy, lines)
+
+    def _check(self, before: dict[str, str | None], names: list[str], lines: list[str]) -> None:
+        """That Slicer's own packages are as they were and that what was missing is there."""
+        after = {name: self._computer.version(name) for name in before}
+        if changed := [name for name in before if after[name] != before[name]]:
+            found = ", ".join(f"{name} {before[name]} became {after[name]}" for name in changed)
+            repair = " ".join(f"{name}=={before[name]}" for name in changed)
+            remedy = f"Quit Slicer and run: PythonSlicer -m pip install --no-deps {repair}"
+            raise InstallError(f"the installation changed packages of Slicer's own: {found}", remedy, lines)
+        if lacking := [p.requirement for p in missing(self._computer) if p.name in names]:
+            problem = f"pip reported no error, but {', '.join(lacking)} is still missing"
+            raise InstallError(problem, "Restart Slicer and run again.", lines)
+        if problem := self._try_torch():
+            lines.append(problem)
+            remedy = "Restart Slicer and run again. If that does not help, update Slicer and the PyTorch extension."
+            raise InstallError(f"PyTorch is installed but cannot be loaded: {problem}", remedy, lines)
+
+    def _try_torch(self) -> str:
+        """Load PyTorch in another process, once for each installation of it; return what went wrong."""
+        present, settings = trace("torch"), self._settings
+        if settings.value(LOADED_KEY) == present:
+            return ""
+        problem = self._load()
+        if not problem:
+            settings.setValue(LOADED_KEY, present)
+        return problem
+
+    @property
+    def _settings(self) -> Any:
+        if self._given_settings is None:
+            import slicer
+
+            return slicer.app.userSettings()
+        return self._given_settings
+
+
+def _slicer_pip(requirements: list[str], without_dependencies: list[str], constraints_file: Path) -> None:
+    """Slicer's own way: its packaging module from 5.12 on, earlier pip_install."""
+    import slicer
+
+    try:
+        from slicer.packaging import pip_install
+    except ImportError:
+        constrained = ["--constraint", str(constraints_file)]
+        if without_dependencies:
+            slicer.util.pip_install([*without_dependencies, "--no-deps", *constrained])
+        slicer.util.pip_install([*requirements, *constrained])
+        return
+    pip_install(
+        requirements,
+        constraints=constraints_file,
+        no_deps_requirements=without_dependencies or None,
+        show_progress=False,
+        requester="MedAD",
+    )
+
+
+def _load_torch() -> str:
+    """Load PyTorch in a process like the worker's; return what went wrong, empty if nothing."""
+    import qt
+    import slicer
+
+    process = subprocess.Popen(
+        [worker_program(), "-c", "import torch"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+    end = time.monotonic() + LOADING_SECONDS
+    while True:
+        try:
+            said = process.communicate(timeout=PUMP_SECONDS)[1]
+            break
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > end:
+                process.kill()
+                process.communicate()
+                return f"it was not loaded after {LOADING_SECONDS:.0f} s"
+            # The panel is drawn, but takes no click.
+            slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
+    if process.returncode == 0:
+        return ""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else f"Python ended with code {process.returncode}"
+
+
+def _slicer_torch_logic() -> Any:
+    # A module of Slicer's, which no Python environment has.
+    return importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
+
+
+def _slicer_extensions() -> Any:
+    import slicer
+
+    model = getattr(slicer.app, "extensionsManagerModel", None)
+    return None if model is None else model()
+
+
+def _slicer_testing() -> bool:
+    import slicer
+
+    return bool(slicer.app.testingEnabled())

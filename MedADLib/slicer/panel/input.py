@@ -1,0 +1,188 @@
+"""The upper part of the panel: which scan, which model, and whether they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ...errors import MedADError
+from ...modelfile.store import ModelSummary, installed, titles
+from ...preprocessing.input_check import InputReport, inspect
+from ...results.text import out_of_distribution
+from ..scene.nodes import ROLE
+from ..scene.sequences import frames_of
+from ..scene.volumes import volume_from_node
+from .texts import breakable, sentence, tooltip
+
+if TYPE_CHECKING:
+    from ...detection import Detection
+
+SIGNS = {"fits": "✓", "doubtful": "⚠", "unfit": "✗"}
+
+
+class InputPanel:
+    """Shows the choice of scan and model, and at once what MedAD thinks of it.
+
+    Args:
+        ui: The panel's widgets.
+        on_model: Told the name of a model that the user chose.
+        on_card: Told the name of a model whose card the user wants to read.
+    """
+
+    def __init__(self, ui: Any, on_model: Callable[[str], None], on_card: Callable[[str], None]):
+        self._ui = ui
+        self._on_model, self._on_card = on_model, on_card
+        self._models: dict[str, ModelSummary] = {}
+        self._judged: tuple = ()
+        self._report: InputReport | str | None = None
+        # Of the last run on the scan: its model, and its warning that the scan is unlike the training data.
+        self._run: tuple[str, str] = ("", "")
+        ui.modelSelector.connect("currentIndexChanged(int)", self._chosen)
+        ui.cardButton.connect("clicked(bool)", self._card)
+        for selector in (ui.inputSelector, ui.maskSelector):
+            take_keys(selector, "QComboBox")
+        self.refresh_models("")
+
+    def refresh_models(self, name: str) -> None:
+        """List the models again, with `name` chosen."""
+        self._models = {model.name: model for model in installed() if not model.error}
+        selector = self._ui.modelSelector
+        blocked = selector.blockSignals(True)
+        selector.clear()
+        models = list(self._models.values())
+        for model, title in zip(models, titles(models)):
+            selector.addItem(title, model.name)
+            selector.setItemData(selector.count - 1, tooltip(_tip(model)), qt.Qt.ToolTipRole)
+        selector.setCurrentIndex(selector.findData(name))
+        selector.blockSignals(blocked)
+
+    def refresh(self, volume: slicer.vtkMRMLVolumeNode | None, model: str, masked: bool) -> None:
+        """Show this scan and this model.
+
+        Args:
+            volume: The chosen scan.
+            model: Name of the chosen model.
+            masked: Whether the user gives the part to examine.
+        """
+        selector = self._ui.modelSelector
+        index = selector.findData(model)
+        if index != selector.currentIndex:
+            blocked = selector.blockSignals(True)
+            selector.setCurrentIndex(index)
+            selector.blockSignals(blocked)
+        summary = self._models.get(model)
+        selector.toolTip = tooltip(_tip(summary) if summary else _("The model of healthy scans to compare with."))
+        self._ui.cardButton.enabled = summary is not None
+        frames = frames_of(volume) if volume is not None else None
+        self._ui.framesCheckBox.visible = frames is not None
+        if frames is not None:
+            text = _("Examine every frame of the sequence ({count} frames)")
+            self._ui.framesCheckBox.text = text.format(count=frames.count)
+        self._judge(volume, summary, masked)
+        self._show_report(model)
+
+    def show_run(self, detection: Detection | None) -> None:
+        """Let the finding of a run on the chosen scan take the place of the guess before it; None for no run."""
+        run = ("", "")
+        if detection is not None:
+            run = str(detection.provenance.get("model", {}).get("name", "")), out_of_distribution(detection)
+        if run != self._run:
+            self._run = run
+            selector = self._ui.modelSelector
+            self._show_report(selector.itemData(selector.currentIndex) or "")
+
+    def _show_report(self, model: str) -> None:
+        lines = self._words(model) + ([] if model in self._models else [f"{SIGNS['unfit']} {self._lacking(model)}"])
+        self._ui.reportLabel.text = breakable("\n".join(map(sentence, lines)))
+        self._ui.reportLabel.visible = bool(lines)
+        # Last, as a selector that loses its node tells the parameters, which refresh the panel once more.
+        self._hide_results()
+
+    def obstacle(self, volume: slicer.vtkMRMLVolumeNode | None, model: str) -> str:
+        """Why a detection cannot run; empty if it can."""
+        if volume is None:
+            return _("Select a scan to examine.")
+        if model not in self._models:
+            return self._lacking(model)
+        if isinstance(self._report, str):
+            return self._report
+        if self._report is not None and self._report.verdict == "unfit":
+            return self._report.reason
+        return ""
+
+    def _hide_results(self) -> None:
+        """Keep MedAD's own results out of both selectors.
+
+        A selector filters by attributes that nodes have, not by those they lack, so results are hidden by their IDs.
+        """
+        hidden = [node.GetID() for node in slicer.mrmlScene.GetNodes() if node.GetAttribute(ROLE)]
+        for selector in (self._ui.inputSelector, self._ui.maskSelector):
+            selector.sortFilterProxyModel().hiddenNodeIDs = hidden
+
+    def _lacking(self, model: str) -> str:
+        if not model:
+            return _("Choose a model.")
+        text = _("The model {name} is not installed, or its file is damaged. Choose another one, or add it to Models.")
+        return text.format(name=model)
+
+    def _judge(self, volume: slicer.vtkMRMLVolumeNode | None, model: ModelSummary | None, masked: bool) -> None:
+        image = volume.GetImageData() if volume is not None else None
+        key = (volume, image and image.GetMTime(), volume and volume.GetMTime(), model, masked)
+        if key == self._judged:
+            return
+        self._judged, self._report = key, None
+        if volume is not None and volume.GetAttribute(ROLE):
+            self._report = _("{name} is a result of MedAD, not a scan.").format(name=volume.GetName())
+        elif volume is not None:
+            try:
+                self._report = inspect(volume_from_node(volume), model, masked)
+            except MedADError as error:
+                self._report = str(error)
+
+    def _words(self, model: str) -> list[str]:
+        report = self._report
+        if report is None or isinstance(report, str):
+            return [f"{SIGNS['unfit']} {report}"] if report else []
+        if self._run[1] and self._run[0] == model:
+            text = _("the last run found this scan unlike the training data of {name}")
+            guessed = not report.reason and model in self._models
+            return [*(report.lines[:-1] if guessed else report.lines), f"{SIGNS['unfit']} {text.format(name=model)}"]
+        if not report.reason:
+            return list(report.lines)
+        # The last line gives the verdict and its reason.
+        return [*report.lines[:-1], f"{SIGNS[report.verdict]} {report.lines[-1]}"]
+
+    def _chosen(self, index: int) -> None:
+        name = self._ui.modelSelector.itemData(index)
+        if name:
+            self._on_model(name)
+
+    def _card(self, checked: bool = False) -> None:
+        name = self._ui.modelSelector.itemData(self._ui.modelSelector.currentIndex)
+        if name:
+            self._on_card(name)
+
+
+def take_keys(widget: Any, part: str) -> None:
+    """Let Tab and a label's Alt key reach a widget of Slicer's that is made of others.
+
+    A qMRMLNodeComboBox takes no keyboard focus, and as the focus proxy of its combo box keeps it from that one as well;
+    a label passes the focus to its buddy only if that one takes it.
+
+    Args:
+        widget: The widget.
+        part: Class of the widget inside it that handles keys.
+    """
+    inner = widget.findChild(part)
+    inner.setFocusProxy(None)
+    widget.setFocusProxy(inner)
+    widget.setFocusPolicy(qt.Qt.StrongFocus)
+
+
+def _tip(model: ModelSummary) -> str:
+    """Name and purpose of a model, which its title leaves out."""
+    return f"{model.name} {model.version}: {model.purpose}\n{model.description}"

@@ -1,0 +1,135 @@
+"""What has to be there before a run: the packages, installed with the user's consent, and a restart if it takes one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..install.installer import Installer
+from ..install.packages import InstallError, plan_text
+from ..install.pending_run import PendingRun, PendingRuns
+
+if TYPE_CHECKING:
+    from ..request import Request
+    from .run import RunPanel
+
+
+class InstallPanel:
+    """Asks, installs, and remembers the run that waits for a restart.
+
+    Args:
+        ui: The panel's widgets.
+        run_panel: Where it is said what happens.
+    """
+
+    def __init__(self, ui: Any, run_panel: RunPanel):
+        self._ui, self._run_panel = ui, run_panel
+        self._pending = PendingRuns()
+        self._waits_for_restart = False
+        self.busy = False
+
+    def ready(self, installer: Installer, request: Request) -> bool:
+        """Install what a run needs; False if the run must not begin, and the panel says why.
+
+        Args:
+            installer: Knows what is missing.
+            request: The run.
+
+        Raises:
+            InstallError: If MedAD cannot run in this Slicer at all.
+        """
+        self._run_panel.say(_("Checking the Python packages."))
+        packages = installer.missing()
+        if not packages:
+            return True
+        if not slicer.util.confirmOkCancelDisplay(plan_text(packages), windowTitle=_("Install what MedAD needs")):
+            self._run_panel.say(_("Nothing was installed, and nothing was run."))
+            return False
+        self._ui.logCheckBox.checked = True
+        self._run_panel.say(_("Installing. This can take some minutes the first time."))
+        self._run_panel.enable(_("Wait until everything is installed."))
+        slicer.app.processEvents()
+        self.busy = True
+        try:
+            ready = installer.install(packages, self._log)
+        except InstallError as error:
+            self._run_panel.fail(str(error))
+            return False
+        finally:
+            self.busy = False
+        if ready:
+            self._run_panel.say("")
+            return True
+        self._waits_for_restart = True
+        self._pending.remember(_pending(request))
+        self._run_panel.say(_("Slicer has to be restarted before MedAD can run; the run continues then."))
+        if slicer.util.confirmYesNoDisplay(_("Restart Slicer now? What is not saved in your scene will be lost.")):
+            slicer.app.restart()
+        return False
+
+    def continued(self) -> PendingRun | None:
+        """The run that waited for the restart, if the user wants to go on with it; asked once."""
+        if self._waits_for_restart:
+            return None
+        pending = self._pending.take()
+        if pending is None:
+            return None
+        file = Path(pending.scene or pending.volume)
+        if not file.is_file():
+            self._run_panel.say(_("Slicer has restarted. Load your scan and click Run Detection to go on."))
+            return None
+        question = _("Slicer has restarted. Open {name} and go on with the detection?")
+        return pending if slicer.util.confirmYesNoDisplay(question.format(name=file.name)) else None
+
+    def _log(self, line: str) -> None:
+        self._run_panel.log(line)
+        slicer.app.processEvents()
+
+
+def reopen(pending: PendingRun, parameters: Any) -> bool:
+    """Open the scan of a run that waited, and set the panel's parameters to those of the run.
+
+    Args:
+        pending: The run.
+        parameters: A function that gives the scene's parameters, which are others once a scene was opened.
+
+    Returns:
+        Whether the run can begin as it was asked for.
+    """
+    scan = None
+    if pending.scene:
+        slicer.util.loadScene(pending.scene)
+        scan = slicer.mrmlScene.GetFirstNodeByName(pending.settings.get("scan", ""))
+    if scan is None and pending.volume:
+        # The scan may have been loaded after the scene was saved.
+        scan = slicer.util.loadVolume(pending.volume)
+    found = parameters()
+    if scan is not None and scan.IsA("vtkMRMLScalarVolumeNode"):
+        found.inputVolume = scan
+    found.modelName = pending.model
+    found.allFrames = bool(pending.settings.get("all_frames", False))
+    found.seed = int(pending.settings.get("seed", found.seed))
+    found.smallestRegionMl = float(pending.settings.get("smallest_region_ml", found.smallestRegionMl))
+    found.fast = bool(pending.settings.get("fast", found.fast))
+    masked = bool(pending.settings.get("masked", False))
+    return found.inputVolume is not None and masked == (found.maskNode is not None)
+
+
+def _pending(request: Request) -> PendingRun:
+    storage = request.volume.GetStorageNode()
+    return PendingRun(
+        model=request.model,
+        volume=(storage.GetFileName() or "") if storage is not None else "",
+        scene=slicer.mrmlScene.GetURL() or "",
+        settings={
+            "scan": request.volume.GetName(),
+            "masked": request.mask is not None,
+            "all_frames": request.all_frames,
+            "seed": request.settings.get("seed", 0),
+            "smallest_region_ml": request.settings.get("smallest_region_ml", 0.05),
+            "fast": request.settings.get("fast", False),
+        },
+    )

@@ -1,0 +1,420 @@
+"""The whole panel: its sections, the parameters and the logic.
+
+Handing a result on: its kept regions to the Segment Editor, all of it to a folder that the user chooses.
+
+The whole panel: its parts, and what passes between them, the parameters and the logic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from ...errors import InputError, MedADError
+from ...results.text import provenance_text
+from ..request import Request, again
+from ..run import Outcome, Run
+from ..scene.decisions import ATTRIBUTE as DECISIONS
+from ..scene.export import export, send_to_segment_editor
+from ..scene.nodes import SceneResult, find_result, to_world
+from ..scene.observers import Observers
+from ..scene.reading import recall
+from ..scene.sequences import follow_frame, shows_another_frame
+from ..scene.undo import can_undo, forget, undo_detection
+from ..scene.view_guard import ViewGuard
+from ..scene.viewing import is_laid, is_scan, show_scan, shown_scan, stand_inside
+from .input import InputPanel
+from .install import InstallPanel, reopen
+from .models import ModelsPanel, show_text
+from .preferences import Preferences
+from .regions import RegionsPanel
+from .result import ResultPanel, ResultWatch
+from .run import RunPanel
+from .sample import SamplePanel
+
+if TYPE_CHECKING:
+    from ...detection import Detection
+    from ..scene.decisions import Decisions
+
+PAUSE_MS = 100
+
+
+def hand_to_segment_editor(result: SceneResult, detection: Detection, decisions: Decisions) -> None:
+    """Open the kept regions in the Segment Editor, over the scan.
+
+    Args:
+        result: Nodes of the result.
+        detection: What they hold.
+        decisions: Which regions the reader keeps.
+    """
+    with slicer.util.tryWithErrorDisplay(_("The regions could not be handed on.")):
+        node = send_to_segment_editor(detection, decisions, result, slicer.mrmlScene)
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule("SegmentEditor")
+            editor = slicer.util.getModuleWidget("SegmentEditor").editor
+            editor.setSegmentationNode(node)
+            editor.setSourceVolumeNode(result.input)
+
+
+def ask_and_export(
+    result: SceneResult, preferences: Preferences, say: Callable[[str], None], fail: Callable[[str], None]
+) -> None:
+    """Write the result's files to a folder that the user chooses.
+
+    Args:
+        result: Nodes of the result.
+        preferences: Keep the folder for the next time.
+        say: Called with where the files are.
+        fail: Called with what went wrong.
+    """
+    folder = qt.QFileDialog.getExistingDirectory(
+        slicer.util.mainWindow(), _("Where to write the result"), preferences.export_folder
+    )
+    if not folder:
+        return
+    preferences.export_folder = folder
+    try:
+        paths = export(result, Path(folder), result.input.GetName())
+        say(_("Written to {folder}: {count} files.").format(folder=folder, count=len(paths)))
+    except MedADError as error:
+        fail(str(error))
+
+
+class Panel:
+    """What the user sees and does.
+
+    Args:
+        ui: The widgets of the panel's form.
+        logic: The module's logic: ``start(request, on_progress, on_finished) -> Run``, ``cancel()``, ``installer``,
+            ``client``.
+    """
+
+    def __init__(self, ui: Any, logic: Any):
+        self._ui = ui
+        self._logic = logic
+        self._parameters: Any = None
+        self._run: Run | None = None
+        self._shown: SceneResult | None = None
+        self._volume: slicer.vtkMRMLVolumeNode | None = None
+        # The scan that the views showed last, and one that came into the scene since.
+        self._seen: slicer.vtkMRMLVolumeNode | None = None
+        self._arrived: slicer.vtkMRMLNode | None = None
+        self._stale = False
+        self._judged = False
+        self._later = qt.QTimer()
+        self._later.setSingleShot(True)
+        self._later.setInterval(PAUSE_MS)
+        self._later.connect("timeout()", self._catch_up)
+        scene = slicer.mrmlScene
+        self._observers = Observers()
+        self._observers.add(scene, scene.NodeAddedEvent, self._node_added)
+        self._guard = ViewGuard(scene, self._later.start)
+        self._preferences = Preferences()
+        self._watch = ResultWatch(self._frame_changed)
+        self.run_panel = RunPanel(ui, self.run, self.cancel)
+        self._installation = InstallPanel(ui, self.run_panel)
+        self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say, self.run_panel.fail)
+        self.input_panel = InputPanel(ui, self._choose_model, self.models_panel.show_card)
+        self.sample_panel = SamplePanel(ui, self._choose_scan, self.run_panel.fail)
+        self.result_panel = ResultPanel(ui, self._threshold_changed)
+        self.regions_panel = RegionsPanel(ui, self._edit, self._export)
+        ui.provenanceButton.connect("clicked(bool)", self._provenance)
+        ui.repeatButton.connect("clicked(bool)", self._repeat)
+        ui.undoButton.connect("clicked(bool)", self._undo)
+        self._preferences.bind(ui, logic.client)
+        logic.client.on_log = self.run_panel.log
+
+    @property
+    def running(self) -> bool:
+        """Whether a detection is running."""
+        return self._run is not None
+
+    @property
+    def result(self) -> SceneResult | None:
+        """The result that is shown; None if the chosen scan has none."""
+        return self._shown
+
+    def set_parameters(self, parameters: Any) -> None:
+        """Work on these parameters, or on none."""
+        self._parameters = parameters
+        if parameters is not None:
+            self._seen = None
+            self._follow_views()
+            if parameters.inputVolume is None:
+                parameters.inputVolume = self.first_scan()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what the parameters and the scene say now."""
+        parameters = self._parameters
+        self.sample_panel.refresh(self.first_scan())
+        if parameters is None:
+            self.run_panel.enable(_("There is no scene."))
+            self.show_result()
+            return
+        self.input_panel.refresh(parameters.inputVolume, parameters.modelName, parameters.maskNode is not None)
+        self.result_panel.compare_model(parameters.modelName)
+        obstacle = self.input_panel.obstacle(parameters.inputVolume, parameters.modelName)
+        self.run_panel.enable(_("Wait until everything is installed.") if self._installation.busy else obstacle)
+        self.show_result()
+
+    def first_scan(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The scan that the slice views show, else the first in the scene; None if there is none."""
+        shown = shown_scan(slicer.mrmlScene)
+        if shown is not None:
+            return shown
+        return next((node for node in slicer.mrmlScene.GetNodes() if is_scan(node)), None)
+
+    def show_result(self, anew: bool = False) -> None:
+        """Show the result of the chosen scan, if the scene holds one, and no other.
+
+        Args:
+            anew: Whether its nodes hold something new.
+        """
+        volume = None if self._parameters is None else self._parameters.inputVolume
+        result = None if volume is None else find_result(volume, slicer.mrmlScene)
+        # While another module is shown, nothing is chosen and the views are the user's.
+        another = self._parameters is not None and volume is not self._volume
+        if another:
+            self._volume = volume
+            self.run_panel.clear()
+        if not anew and not another and _same(result, self._shown):
+            return
+        detection = None
+        if result is not None:
+            try:
+                detection = recall(result)
+            except MedADError as error:
+                self.run_panel.fail(str(error))
+                result = None
+        self._shown = result
+        self._watch.follow(result)
+        self.result_panel.refresh(result, detection)
+        self.regions_panel.refresh(result, detection)
+        self.input_panel.show_run(detection)
+        if self._parameters is None:
+            return
+        if result is None:
+            show_scan(volume, slicer.mrmlScene)
+        else:
+            self._ui.undoButton.enabled = can_undo(result)
+            stale, before = shows_another_frame(result), self._stale
+            self._stale = stale
+            if stale:
+                self.result_panel.hide()
+                self.run_panel.say(_("The result below is of another frame. Run again to examine this one."))
+            elif another or before or not is_laid(result, slicer.mrmlScene):
+                self.result_panel.show_again()
+                if before:
+                    self.run_panel.say("")
+        if another and volume is not None:
+            self._stand_inside(volume, result, detection)
+
+    def _stand_inside(
+        self, volume: slicer.vtkMRMLVolumeNode, result: SceneResult | None, detection: Detection | None
+    ) -> None:
+        """Move the views into the chosen scan, to its first region if it has one."""
+        point = None
+        if detection is not None and detection.regions:
+            point = to_world(volume).TransformPoint(detection.regions[0].centroid_ras)
+        if stand_inside(volume, slicer.mrmlScene, point) and slicer.app.layoutManager() is not None:
+            slicer.util.resetSliceViews()
+            if point is not None:
+                stand_inside(volume, slicer.mrmlScene, point)
+
+    def _follow_views(self) -> None:
+        """Choose the scan that the views show by now, or one that arrived while none was chosen."""
+        shown, arrived = shown_scan(slicer.mrmlScene), self._arrived
+        chosen = self._parameters.inputVolume
+        if shown is not None and shown is not self._seen and shown is not chosen:
+            self._parameters.inputVolume = shown
+        elif chosen is None and is_scan(arrived) and slicer.mrmlScene.IsNodePresent(arrived):
+            self._parameters.inputVolume = arrived
+        self._seen, self._arrived = shown, None
+
+    def run(self) -> None:
+        """Examine the chosen scan."""
+        parameters = self._parameters
+        if parameters is None or parameters.inputVolume is None:
+            return
+        settings = {
+            "device": self._preferences.device,
+            "seed": parameters.seed,
+            "smallest_region_ml": parameters.smallestRegionMl,
+            "fast": parameters.fast,
+        }
+        self.start(
+            Request(parameters.inputVolume, parameters.modelName, parameters.maskNode, parameters.allFrames, settings)
+        )
+
+    def start(self, request: Request) -> None:
+        """Begin a run, after what it needs is installed."""
+        if self._busy:
+            return
+        former = None if request.volume is None else find_result(request.volume, slicer.mrmlScene)
+        self._judged = former is not None and former.table.GetAttribute(DECISIONS) is not None
+        try:
+            if self._installation.ready(self._logic.installer, request):
+                self.run_panel.begin()
+                run = self._logic.start(
+                    request, self.run_panel.progress, self._finished, lambda: self._chosen in (None, request.volume)
+                )
+                # It may have ended before it was known here.
+                self._run = None if run.ended else run
+        except MedADError as error:
+            self.run_panel.end(str(error), failed=True)
+        except BaseException:
+            self.run_panel.end(_("The detection could not begin; see Slicer's Python console."), failed=True)
+            raise
+        finally:
+            self.refresh()
+
+    def cancel(self) -> None:
+        """Stop the run."""
+        if self._run is not None:
+            self.run_panel.cancelling()
+            self._run.cancel()
+
+    def resume(self) -> None:
+        """Show what changed while another panel was shown, and offer to go on with a run that waited for a restart."""
+        self._look_for_models()
+        pending = None if self._parameters is None or self._busy else self._installation.continued()
+        if pending is None:
+            return
+        try:
+            whole = reopen(pending, lambda: self._parameters)
+        except (MedADError, RuntimeError, OSError) as error:
+            self.run_panel.fail(_("The scan could not be opened ({problem}).").format(problem=error))
+            return
+        if not whole:
+            self.run_panel.say(_("Choose scan and brain mask again, then click Run Detection."))
+            return
+        self.run()
+
+    def scene_closes(self) -> None:
+        """Stop, and let go of everything of the scene."""
+        self.cancel()
+        forget()
+        self.set_parameters(None)
+        self._volume = self._seen = self._arrived = None
+        self.run_panel.say("")
+
+    def close(self) -> None:
+        """Let go of everything; touches no widget, for they may be gone already."""
+        self._logic.client.on_log = None
+        self._later.stop()
+        self._observers.clear()
+        self._guard.close()
+        self.result_panel.close()
+        self._watch.follow(None)
+        forget()
+        self._parameters = None
+        self._shown = None
+
+    def _finished(self, outcome: Outcome) -> None:
+        self._run = None
+        self.run_panel.end(outcome.message, outcome.state == "failed")
+        if outcome.state == "failed":
+            # The model may be what is gone or damaged.
+            self._look_for_models()
+        if outcome.result is not None and self._parameters is not None:
+            if self._parameters.inputVolume is not outcome.result.input:
+                name = outcome.result.input.GetName()
+                self.run_panel.say(_("Examined {name}; choose it above to see the result.").format(name=name))
+            elif self._judged:
+                self.run_panel.say(_("Names and rejections of the former result are gone; Undo restores them."))
+            self.show_result(anew=True)
+            self.result_panel.show_again()
+        self.refresh()
+
+    @property
+    def _chosen(self) -> slicer.vtkMRMLVolumeNode | None:
+        """The scan that the panel shows, or showed before another module took its place."""
+        return self._volume if self._parameters is None else self._parameters.inputVolume
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _node_added(self, caller: Any, event: Any, node: Any) -> None:
+        # It may be a scan, or the last node of a result that a script makes.
+        if node.IsA("vtkMRMLScalarVolumeNode"):
+            self._arrived = node
+        if self._parameters is not None:
+            self._later.start()
+
+    def _catch_up(self) -> None:
+        """Show what changed in the scene."""
+        if self._parameters is not None:
+            self._follow_views()
+            self.refresh()
+
+    def _frame_changed(self) -> None:
+        """The scan's sequence shows another frame, or the result was replaced elsewhere."""
+        if self._shown is not None and find_result(self._shown.input, slicer.mrmlScene) is not None:
+            follow_frame(self._shown)
+            self.show_result(anew=True)
+
+    def _threshold_changed(self, detection: Any) -> None:
+        self.regions_panel.refresh(self._shown, detection)
+
+    @property
+    def _busy(self) -> bool:
+        return self._run is not None or self._installation.busy
+
+    def _look_for_models(self) -> None:
+        """List the models anew, which may have been changed behind the panel's back."""
+        self.models_panel.refresh()
+        self.input_panel.refresh_models("" if self._parameters is None else self._parameters.modelName)
+        self.refresh()
+
+    def _choose_scan(self, node: Any) -> None:
+        if self._parameters is not None:
+            self._parameters.inputVolume = node
+
+    def _choose_model(self, name: str) -> None:
+        if self._parameters is not None:
+            self._parameters.modelName = name
+
+    def _models_changed(self, name: str) -> None:
+        chosen = name or (self._parameters.modelName if self._parameters is not None else "")
+        self.input_panel.refresh_models(chosen)
+        if self._parameters is not None:
+            self._parameters.modelName = chosen
+            self.refresh()
+
+    def _edit(self) -> None:
+        # Another module's panel takes the place of this one, which then shows no result any more.
+        hand_to_segment_editor(self._shown, self.result_panel.detection, self.regions_panel.decisions)
+
+    def _export(self) -> None:
+        ask_and_export(self._shown, self._preferences, self.run_panel.say, self.run_panel.fail)
+
+    def _provenance(self, checked: bool = False) -> None:
+        show_text(_("How this result was made"), provenance_text(self.result_panel.detection))
+
+    def _repeat(self, checked: bool = False) -> None:
+        try:
+            request = again(self._shown, self.result_panel.detection)
+        except InputError as error:
+            self.run_panel.fail(str(error))
+            return
+        self.start(request)
+
+    def _undo(self, checked: bool = False) -> None:
+        volume = self._volume
+        with slicer.util.tryWithErrorDisplay(_("The run could not be undone.")):
+            undo_detection(self._shown)
+        self.run_panel.say(_("The last run was undone."))
+        self.show_result(anew=True)
+        if find_result(volume, slicer.mrmlScene) is None:
+            show_scan(volume, slicer.mrmlScene)
+
+
+def _same(first: SceneResult | None, second: SceneResult | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return all(getattr(first, name) is getattr(second, name) for name in ("input", "anomaly", "table", "segmentation"))

@@ -1,0 +1,273 @@
+"""The table of regions in the panel.
+
+The rows of the table of regions, which are reused: the threshold slider changes hundreds of them at once.
+
+The table of regions: look at each, keep or reject it, name it, and hand the kept ones on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ...results.colours import region_colour
+from ...results.text import location, short_place
+from ..scene.decisions import Decisions
+from ..scene.show import jump_to
+from .texts import tooltip
+
+if TYPE_CHECKING:
+    from ...detection import Detection
+    from ...results.decisions import Decision
+    from ...scoring.regions import Region
+    from ..scene.nodes import SceneResult
+
+NUMBER, NAME, VOLUME, PEAK, P_VALUE, SIDE, LOCATION = COLUMNS = range(7)
+NUMBERS = (VOLUME, PEAK, P_VALUE)
+NAME_LETTERS = 30
+
+MOST_ROWS = 200
+
+
+class RegionRows:
+    """Fills a table with one row for each region, wherever the user's sorting puts the rows.
+
+    Args:
+        table: A QTableWidget with the columns above.
+    """
+
+    def __init__(self, table: Any):
+        self._table = table
+        # The cells of each rank in turn, and what they show.
+        self._cells: list[list[Any]] = []
+        self._shown: list[list[Any]] = []
+        # Looking them up in Qt takes longer than setting a cell.
+        self._number, self._tick = qt.Qt.DisplayRole, qt.Qt.CheckStateRole
+        self._ticked, self._unticked = qt.Qt.Checked, qt.Qt.Unchecked
+        table.horizontalHeader().setSortIndicator(NUMBER, qt.Qt.AscendingOrder)
+        table.horizontalHeader().setHighlightSections(False)
+
+    def show(self, regions: tuple[Region, ...], decisions: list[Decision], smallest_p: float) -> None:
+        """Show these regions and what was decided on them.
+
+        Args:
+            regions: In the order of their ranks, which begin at 1.
+            decisions: One for each.
+            smallest_p: No p-value is below this.
+        """
+        table = self._table
+        blocked = table.blockSignals(True)
+        # Rows that sort themselves while they are filled end up with each other's cells.
+        table.setSortingEnabled(False)
+        while len(self._cells) > len(regions):
+            table.removeRow(table.row(self._cells.pop()[NUMBER]))
+            self._shown.pop()
+        table.setRowCount(len(regions))
+        for row in range(len(self._cells), len(regions)):
+            self._add(row)
+        digits = (2, 2 if max((region.peak for region in regions), default=0.0) < 10 else 1, p_digits(smallest_p))
+        measures = [[region.volume_ml, region.peak, region.p_value] for region in regions]
+        numbers = zip(*(_aligned(column, places) for column, places in zip(zip(*measures), digits)))
+        for cells, shown, region, decision, texts in zip(self._cells, self._shown, regions, decisions, numbers):
+            values = [decision.kept, decision.name, *texts, region.side, region]
+            for column in COLUMNS:
+                if values[column] != shown[column]:
+                    self._set(cells[column], column, values[column])
+            shown[:] = values
+        table.setSortingEnabled(True)
+        self.fit()
+        table.blockSignals(blocked)
+
+    def fit(self) -> None:
+        """Make the columns as wide as they need to be; by themselves they would measure again at every cell."""
+        self._table.resizeColumnsToContents()
+        widest = NAME_LETTERS * self._table.fontMetrics().averageCharWidth()
+        self._table.setColumnWidth(NAME, min(self._table.columnWidth(NAME), widest))
+
+    def rank(self, row: int) -> int | None:
+        """The rank of the region that stands in a row of the table; None if there is no such row."""
+        item = self._table.item(row, NUMBER) if row >= 0 else None
+        return None if item is None else int(item.data(self._number))
+
+    def show_one(self, region: Region, decision: Decision) -> None:
+        """Show the new decision on a region."""
+        cells, shown = self._cells[region.rank - 1], self._shown[region.rank - 1]
+        blocked = self._table.blockSignals(True)
+        for column, value in ((NUMBER, decision.kept), (NAME, decision.name)):
+            self._set(cells[column], column, value)
+            shown[column] = value
+        self.fit()
+        self._table.blockSignals(blocked)
+
+    def _add(self, row: int) -> None:
+        cells = [qt.QTableWidgetItem() for _ in COLUMNS]
+        cells[NUMBER].setData(self._number, row + 1)
+        red, green, blue = (round(255 * part) for part in region_colour(row + 1))
+        cells[NAME].setData(qt.Qt.DecorationRole, qt.QColor(red, green, blue))
+        extra = {NUMBER: qt.Qt.ItemIsUserCheckable, NAME: qt.Qt.ItemIsEditable}
+        for column, cell in zip(COLUMNS, cells):
+            flags = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
+            cell.setFlags(flags | extra[column] if column in extra else flags)
+            if column in NUMBERS:
+                cell.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+            self._table.setItem(row, column, cell)
+        self._cells.append(cells)
+        self._shown.append([None] * len(COLUMNS))
+
+    def _set(self, cell: Any, column: int, value: Any) -> None:
+        if column == NUMBER:
+            cell.setData(self._tick, self._ticked if value else self._unticked)
+        elif column == NAME:
+            cell.setText(value)
+            cell.setToolTip(tooltip(value))
+        elif column == LOCATION:
+            cell.setText(short_place(value.peak_ras))
+            cell.setToolTip(location(value))
+        else:
+            cell.setText(value)
+
+
+def p_digits(smallest_p: float) -> int:
+    """How many decimals tell the smallest p-values apart."""
+    return max(2, math.ceil(-math.log10(smallest_p)) + 1)
+
+
+def _aligned(numbers: Sequence[float], digits: int) -> list[str]:
+    """Numbers of one column as texts of one length, so that the order of the texts is that of the numbers."""
+    texts = [f"{number:.{digits}f}" for number in numbers]
+    width = max(map(len, texts))
+    return [text.rjust(width) for text in texts]
+
+
+class RegionsPanel:
+    """The table and its buttons.
+
+    Args:
+        ui: The panel's widgets.
+        on_edit: Called when the kept regions shall go to the Segment Editor.
+        on_export: Called when they shall be written to files.
+    """
+
+    def __init__(self, ui: Any, on_edit: Callable[[], None], on_export: Callable[[], None]):
+        self._ui = ui
+        self._on_edit, self._on_export = on_edit, on_export
+        self._result: SceneResult | None = None
+        self._regions: dict[int, Region] = {}
+        self._smallest_p = ""
+        self.decisions: Decisions | None = None
+        headers = [_("#"), _("Name"), _("mL"), _("Peak"), _("p"), _("Side"), _("Peak at (mm)")]
+        tips = [
+            _("Rank by peak; tick to keep, untick to reject"),
+            _("Double-click to change"),
+            _("Volume in millilitres"),
+            _("Largest z-score in the region: SD above the healthy mean"),
+            _("How often a healthy scan holds a region with such a peak"),
+            _("R or L of the middle of the examined part; bilateral if at least a fifth lies on each side"),
+            _("Position of the peak in the patient: left or right, anterior or posterior, superior or inferior"),
+        ]
+        table = ui.regionsTable
+        table.setColumnCount(len(headers))
+        for column, (header, tip) in enumerate(zip(headers, tips)):
+            item = qt.QTableWidgetItem(header)
+            item.setToolTip(tip)
+            table.setHorizontalHeaderItem(column, item)
+        table.verticalHeader().setVisible(False)
+        self._rows = RegionRows(table)
+        table.connect("itemSelectionChanged()", self._selected)
+        table.connect("cellClicked(int,int)", self._clicked)
+        table.connect("cellDoubleClicked(int,int)", self._double_clicked)
+        table.connect("itemChanged(QTableWidgetItem*)", self._changed)
+        table.connect("itemActivated(QTableWidgetItem*)", self._activated)
+        self._space = qt.QShortcut(qt.QKeySequence("Space"), table)
+        self._space.setContext(qt.Qt.WidgetShortcut)
+        self._space.connect("activated()", self._tick)
+        ui.editButton.connect("clicked(bool)", self._edit)
+        ui.exportButton.connect("clicked(bool)", self._export)
+        self.refresh(None, None)
+
+    def refresh(self, result: SceneResult | None, detection: Detection | None) -> None:
+        """Show the regions of this result, or none."""
+        another, self._result = result is not self._result, result
+        self._ui.regionsSection.visible = result is not None
+        regions = () if detection is None else detection.regions
+        self._regions = {region.rank: region for region in regions}
+        self.decisions = None if result is None else Decisions(result, detection)
+        if self.decisions is not None and another:
+            self.decisions.show_overlay()
+        listed = regions[:MOST_ROWS]
+        smallest_p = 1.0 if detection is None else detection.reference.smallest_p
+        self._smallest_p = _("; smallest possible p is {smallest:.2g}").format(smallest=smallest_p)
+        self._rows.show(listed, [self.decisions.of(region) for region in listed], smallest_p)
+        self._ui.regionsTable.visible = bool(regions)
+        self._enable()
+
+    def _region_of(self, row: int) -> Region | None:
+        return self._regions.get(self._rows.rank(row))
+
+    def _selected(self) -> None:
+        self._jump(self._ui.regionsTable.currentRow())
+
+    def _clicked(self, row: int, column: int) -> None:
+        # A click on the row that is selected already brings the views back to it; one on a tick only ticks.
+        if column != NUMBER:
+            self._jump(row)
+
+    def _jump(self, row: int) -> None:
+        region = self._region_of(row)
+        if region is not None and self._result is not None:
+            jump_to(self._result, region, slicer.mrmlScene)
+
+    def _activated(self, item: Any) -> None:
+        self._jump(item.row())
+
+    def _tick(self) -> None:
+        """Keep or reject the chosen region, whichever of its cells is chosen."""
+        item = self._ui.regionsTable.item(self._ui.regionsTable.currentRow(), NUMBER)
+        if item is not None:
+            item.setCheckState(qt.Qt.Unchecked if item.checkState() == qt.Qt.Checked else qt.Qt.Checked)
+
+    def _double_clicked(self, row: int, column: int) -> None:
+        if column > NAME:
+            table = self._ui.regionsTable
+            table.setCurrentCell(row, NAME)
+            table.editItem(table.item(row, NAME))
+
+    def _changed(self, item: Any) -> None:
+        region = self._region_of(item.row())
+        if region is None or self.decisions is None:
+            return
+        if item.column() == NUMBER:
+            self.decisions.keep(region, item.checkState() == qt.Qt.Checked)
+            self._enable()
+        elif item.column() == NAME and item.text().strip():
+            self.decisions.rename(region, item.text())
+        self._rows.show_one(region, self.decisions.of(region))
+
+    def _enable(self) -> None:
+        kept = sum(self.decisions.of(region).kept for region in self._regions.values()) if self.decisions else 0
+        count = len(self._regions)
+        text = _("{kept} of 1 region kept") if count == 1 else _("{kept} of {count} regions kept")
+        notes = [text.format(kept=kept, count=count) + self._smallest_p]
+        if count == 0:
+            notes = [_("No region lies above the threshold. Move it to the right to see less anomalous regions.")]
+        if count > MOST_ROWS:
+            text = _("{count} more regions are not listed. A stricter threshold leaves fewer.")
+            notes.append(text.format(count=count - MOST_ROWS))
+        self._ui.regionsNote.text = "\n".join(notes)
+        self._ui.editButton.enabled = kept > 0
+        self._ui.editButton.toolTip = (
+            _("Continue with the {count} kept regions as an ordinary segmentation.").format(count=kept)
+            if kept
+            else _("Keep at least one region first.")
+        )
+
+    def _edit(self, checked: bool = False) -> None:
+        self._on_edit()
+
+    def _export(self, checked: bool = False) -> None:
+        self._on_export()

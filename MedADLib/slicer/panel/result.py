@@ -1,0 +1,298 @@
+"""The result section of the panel: verdict, overlay and threshold.
+
+The result as a whole: warnings, verdict, what the views show, threshold and smallest region.
+
+Notices that a result or its scan holds other voxels, as when the user goes to another frame of a sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ...errors import InputError
+from ...results.text import millilitres, out_of_distribution, panel_verdict
+from ..scene.live_threshold import LiveThreshold
+from ..scene.viewing import cross_fade, set_opacity, show, show_3d, shown_now
+from .input import take_keys
+from .notices import NoticeBox
+from .texts import breakable, sentence
+
+if TYPE_CHECKING:
+    from ...detection import Detection
+    from ..scene.nodes import SceneResult
+
+STEPS = 1000
+REST_MS = 250
+BLEND = "blend"
+OVERLAYS = ("anomaly", "residual")
+
+PAUSE_MS = 60
+
+
+class ResultPanel:
+    """Shows a result and lets the user look at it in different ways.
+
+    Args:
+        ui: The panel's widgets.
+        on_threshold: Told the detection at a new threshold.
+    """
+
+    def __init__(self, ui: Any, on_threshold: Callable[[Detection], None]):
+        self._ui = ui
+        self._on_threshold = on_threshold
+        self._result: SceneResult | None = None
+        self._live: LiveThreshold | None = None
+        self._typed = False
+        self._warnings = NoticeBox(ui.warningsBox, ui.warningsIcon, ui.warningsLabel)
+        for what, text in (
+            ("anomaly", _("Anomaly map")),
+            ("residual", _("Residual (scan minus pseudo-healthy)")),
+            (BLEND, _("Blend of scan and pseudo-healthy")),
+            ("scan", _("Scan only")),
+        ):
+            ui.viewSelector.addItem(text, what)
+        self._rest = qt.QTimer()
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.connect("timeout()", self._finish)
+        ui.viewSelector.connect("currentIndexChanged(int)", self._view)
+        ui.opacitySlider.connect("valueChanged(double)", self._opacity)
+        ui.fadeSlider.connect("valueChanged(int)", self._fade)
+        ui.thresholdSlider.connect("valueChanged(int)", self._slid)
+        ui.thresholdBox.connect("valueChanged(double)", self._entered)
+        # Arrows change the value without editing the text.
+        ui.thresholdBox.findChild(qt.QLineEdit).connect("textEdited(QString)", self._typing)
+        ui.smallestBox.connect("valueChanged(double)", self._filter)
+        ui.surfacesCheckBox.connect("toggled(bool)", self._surfaces)
+        take_keys(ui.opacitySlider, "QSlider")
+        self._chosen_model = ""
+        self._show_controls()
+        self.refresh(None, None)
+
+    @property
+    def detection(self) -> Detection | None:
+        """The detection at the present threshold."""
+        return None if self._live is None else self._live.detection
+
+    def refresh(self, result: SceneResult | None, detection: Detection | None) -> None:
+        """Show this result, or none.
+
+        Args:
+            result: Its nodes.
+            detection: What they hold.
+        """
+        self._rest.stop()
+        self._result = result
+        self._live = None
+        self._ui.resultSection.visible = result is not None
+        if result is None:
+            return
+        live = LiveThreshold(result, detection)
+        # The parameters follow the box, and the box the result that it filters.
+        self._ui.smallestBox.setValue(live.smallest_ml)
+        self._live = live
+        self._show_threshold()
+        self._ui.surfacesCheckBox.checked = bool(result.segmentation.GetDisplayNode().GetVisibility3D())
+        self._rest.start()
+        self._show_warnings(detection)
+        self._follow_views()
+
+    def compare_model(self, chosen: str) -> None:
+        """Say which model made the result, and that it is another one than the chosen model."""
+        if chosen != self._chosen_model:
+            self._chosen_model = chosen
+            if self._live is not None:
+                self._show_verdict()
+
+    def show_again(self) -> None:
+        """Lay the result over the scan, as right after a run."""
+        self._choose("anomaly")
+
+    def hide(self) -> None:
+        """Show the scan alone, because the result does not belong to what is shown of it."""
+        self._choose("scan")
+
+    def close(self) -> None:
+        """Stop what would still happen later."""
+        self._rest.stop()
+        self._result = self._live = None
+
+    def _show_warnings(self, detection: Detection) -> None:
+        """Show the warnings above the verdict; that the scan is out of distribution comes first, as an error."""
+        unlike = out_of_distribution(detection)
+        warnings = sorted(detection.warnings, key=lambda text: text != unlike)
+        if warnings:
+            self._warnings.show("\n".join(map(sentence, warnings)), "error" if unlike else "warning")
+        else:
+            self._warnings.clear()
+
+    def _show_verdict(self) -> None:
+        detection = self._live.detection
+        model = detection.provenance.get("model", {})
+        name, version = model.get("name", ""), model.get("version", "")
+        if name == self._chosen_model:
+            made_by = _("Found by {name} {version}.")
+        else:
+            made_by = _("Found by {name} {version}, not by the model chosen above.")
+        made_by = made_by.format(name=name, version=version)
+        self._ui.verdictLabel.text = breakable(f"{panel_verdict(detection)}\n{made_by}")
+
+    def _show_threshold(self) -> None:
+        live, detection, ui = self._live, self._live.detection, self._ui
+        self._show_verdict()
+        self._set(ui.thresholdSlider, round(STEPS * live.ml_to_slider(live.false_positive_ml)))
+        reached = detection.expected_false_positive_ml
+        self._set(ui.thresholdBox, reached)
+        text = _("Threshold: z-score {value:.3g} (SD above the healthy mean), reached by {volume} per healthy scan")
+        ui.meaningLabel.text = text.format(value=detection.threshold, volume=millilitres(reached))
+
+    def _set(self, widget: Any, value: float) -> None:
+        """Show a value without answering to it."""
+        blocked = widget.blockSignals(True)
+        widget.setValue(value)
+        widget.blockSignals(blocked)
+
+    def _slid(self, position: int) -> None:
+        if self._live is not None:
+            self._change(lambda: self._live.set(self._live.slider_to_ml(position / STEPS)))
+
+    def _typing(self, text: str = "") -> None:
+        self._typed = True
+
+    def _entered(self, ml: float) -> None:
+        """Follow the box: to the volume that was typed, or by one threshold for an arrow."""
+        live, typed = self._live, self._typed
+        self._typed = False
+        if live is not None:
+            laxer = ml > live.detection.expected_false_positive_ml
+            self._change(lambda: live.set(min(ml, live.most_ml) if typed else live.next_ml(laxer)))
+
+    def _filter(self, ml: float) -> None:
+        if self._live is not None:
+            self._change(lambda: self._live.filter(ml))
+
+    def _change(self, make: Callable[[], Detection]) -> None:
+        try:
+            detection = make()
+        except InputError as error:
+            self._gone(error)
+            return
+        self._show_threshold()
+        self._on_threshold(detection)
+        self._rest.start()
+
+    def _gone(self, error: InputError) -> None:
+        """Say that the result cannot be followed any more, because the user changed or deleted parts of it."""
+        self._live = None
+        self._warnings.show(sentence(str(error)), "error")
+
+    def _finish(self) -> None:
+        """While the user looks at the result, do what the next move of the slider would wait for."""
+        if self._live is None:
+            return
+        try:
+            self._live.prepare()
+            if not self._live.finish():
+                self._rest.start()
+        except InputError as error:
+            self._gone(error)
+
+    @property
+    def _what(self) -> str:
+        """What the views show, as `viewSelector` says."""
+        return self._ui.viewSelector.itemData(self._ui.viewSelector.currentIndex)
+
+    def _choose(self, what: str) -> None:
+        """Let the controls and the views show this."""
+        self._select(what)
+        self._view()
+
+    def _select(self, what: str) -> None:
+        """Let the controls show this."""
+        selector = self._ui.viewSelector
+        blocked = selector.blockSignals(True)
+        selector.setCurrentIndex(selector.findData(what))
+        selector.blockSignals(blocked)
+        self._show_controls()
+
+    def _view(self, index: int = 0) -> None:
+        """Let the views show what the controls say."""
+        self._show_controls()
+        if self._result is None:
+            return
+        if self._what == BLEND:
+            self._fade(self._ui.fadeSlider.value)
+        else:
+            show(self._result, slicer.mrmlScene, self._what)
+            self._opacity(self._ui.opacitySlider.value)
+
+    def _follow_views(self) -> None:
+        """Let the controls say what the views show, as after a scene was opened or another scan was chosen."""
+        shown = shown_now(self._result, slicer.mrmlScene)
+        if shown is None:
+            return
+        what, part = shown
+        self._select(what)
+        if what == BLEND:
+            self._set(self._ui.fadeSlider, round(100 * part))
+        # The opacity of overlays is a parameter, which the views follow.
+        self._opacity(self._ui.opacitySlider.value)
+
+    def _show_controls(self) -> None:
+        """Show only the controls that act on what the views show."""
+        ui = self._ui
+        for widget in (ui.opacityLabel, ui.opacitySlider):
+            widget.visible = self._what in OVERLAYS
+        for widget in (ui.fadeLabel, ui.scanEndLabel, ui.fadeSlider, ui.healthyEndLabel):
+            widget.visible = self._what == BLEND
+
+    def _opacity(self, opacity: float) -> None:
+        if self._result is not None and self._what in OVERLAYS:
+            set_opacity(self._result, slicer.mrmlScene, opacity)
+
+    def _fade(self, percent: int) -> None:
+        if self._result is not None and self._what == BLEND:
+            cross_fade(self._result, slicer.mrmlScene, percent / 100.0)
+
+    def _surfaces(self, checked: bool) -> None:
+        if self._result is not None:
+            show_3d(self._result, checked)
+
+
+class ResultWatch:
+    """Follows one result at a time.
+
+    Args:
+        on_changed: Called when map or scan are other ones; once for changes in quick succession, as in playing a
+            sequence.
+    """
+
+    def __init__(self, on_changed: Callable[[], None]):
+        self._on_changed = on_changed
+        # Each node with its voxels and the tag of its observer.
+        self._followed: list[tuple[slicer.vtkMRMLVolumeNode, Any, int]] = []
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(PAUSE_MS)
+        self._timer.connect("timeout()", self._tell)
+
+    def follow(self, result: SceneResult | None) -> None:
+        """Follow this result, or none."""
+        self._timer.stop()
+        for node, _voxels, tag in self._followed:
+            node.RemoveObserver(tag)
+        nodes = () if result is None else (result.anomaly, result.input)
+        event = slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
+        self._followed = [(node, node.GetImageData(), node.AddObserver(event, self._on_event)) for node in nodes]
+
+    def _on_event(self, caller: object, event: str) -> None:
+        if any(node.GetImageData() is not voxels for node, voxels, _tag in self._followed):
+            self._timer.start()
+
+    def _tell(self) -> None:
+        self._on_changed()

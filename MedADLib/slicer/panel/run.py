@@ -1,0 +1,171 @@
+"""The run section of the panel: button, progress, time left and errors.
+
+How long a run will still take, in words a person can rely on.
+
+The middle of the panel: the one big button, how far the run is, and what went wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from .notices import NoticeBox
+from .texts import breakable, sentence, tooltip
+
+FIRST_WORD_SECONDS = 1.5
+SMOOTHING = 0.3
+
+
+class TimeLeft:
+    """Estimates the rest from what is done; nothing is said before there is something to go by.
+
+    Args:
+        clock: Seconds that only ever grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._started = clock()
+        self._first: tuple[float, float] | None = None
+        self._end = 0.0
+
+    def text(self, fraction: float) -> str:
+        """For example ``about 20 s left``; empty while nobody can tell.
+
+        Args:
+            fraction: Part of the work that is done, in [0, 1].
+        """
+        now = self._clock()
+        if self._first is None:
+            # What was done before the first report (a process that starts, a model that loads) is no pace to go by.
+            self._first = (now, fraction)
+        since, before = now - self._first[0], self._first[1]
+        if now - self._started < FIRST_WORD_SECONDS or fraction <= before or since <= 0:
+            return ""
+        end = now + since / (fraction - before) * (1.0 - fraction)
+        self._end = end if self._end == 0 else self._end + SMOOTHING * (end - self._end)
+        return _words(max(0.0, self._end - now))
+
+
+def _words(seconds: float) -> str:
+    if seconds < 3:
+        return "almost done"
+    if seconds < 60:
+        step = 1 if seconds < 10 else 5
+        return f"about {step * round(seconds / step)} s left"
+    return f"about {round(seconds / 60)} min left"
+
+
+class RunPanel:
+    """Button, progress, cancel, log, the line for news and the box for errors.
+
+    Args:
+        ui: The panel's widgets.
+        on_run: Called when the user wants a detection.
+        on_cancel: Called when the user wants it to stop.
+    """
+
+    def __init__(self, ui: Any, on_run: Callable[[], None], on_cancel: Callable[[], None]):
+        self._ui = ui
+        self._on_run, self._on_cancel = on_run, on_cancel
+        self._left: TimeLeft | None = None
+        self._stage = ""
+        ui.runButton.connect("clicked(bool)", self._run)
+        ui.cancelButton.connect("clicked(bool)", self._cancel)
+        ui.logCheckBox.connect("toggled(bool)", self._show_log)
+        ui.logText.visible = False
+        self._errors = NoticeBox(ui.errorBox, ui.errorIcon, ui.errorLabel)
+        self.clear()
+        self._show_running(False)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is shown."""
+        return self._left is not None
+
+    def enable(self, obstacle: str) -> None:
+        """Let the user run, or say why not.
+
+        Args:
+            obstacle: Why a detection cannot run; empty if it can.
+        """
+        if self.running:
+            obstacle = _("A detection is running.")
+        self._ui.runButton.enabled = not obstacle
+        self._ui.runButton.toolTip = tooltip(obstacle) or _("Find anomalous regions in the scan.")
+
+    def begin(self) -> None:
+        """Show that a run has begun."""
+        self._left, self._stage = TimeLeft(), ""
+        self.clear()
+        self._ui.cancelButton.enabled = True
+        self._show_running(True)
+        self.progress("start", 0.0, _("Starting the computation"))
+
+    def progress(self, stage: str, fraction: float, message: str) -> None:
+        """Show how far the run is."""
+        if self._left is None:
+            return
+        self._ui.progressBar.setValue(round(1000 * fraction))
+        left = self._left.text(fraction)
+        what = message or stage
+        self._ui.stageLabel.text = breakable(f"{sentence(what)}{', ' + left if left else ''}")
+        if stage != self._stage:
+            self._stage = stage
+            self.log(f"{100 * fraction:3.0f} % {stage}: {message}" if message else f"{100 * fraction:3.0f} % {stage}")
+
+    def cancelling(self) -> None:
+        """Show that the run is being stopped."""
+        self._ui.cancelButton.enabled = False
+        self._ui.stageLabel.text = _("Stopping …")
+
+    def end(self, message: str, failed: bool = False) -> None:
+        """Show that the run has ended.
+
+        Args:
+            message: What the user should read; empty if the result says it all.
+            failed: Whether the message is an error.
+        """
+        self._left = None
+        self._show_running(False)
+        if failed:
+            self.fail(message)
+        else:
+            self.say(message)
+
+    def say(self, message: str) -> None:
+        """Show news below the button, in place of those before and of an error."""
+        self._errors.clear()
+        self._ui.statusLabel.text = breakable(sentence(message))
+        self._ui.statusLabel.visible = bool(message)
+
+    def fail(self, message: str) -> None:
+        """Show an error in a box below the button, in place of news."""
+        self.say("")
+        self._errors.show(sentence(message), "error")
+
+    def clear(self) -> None:
+        """Show neither news nor errors."""
+        self.say("")
+
+    def log(self, line: str) -> None:
+        """Add a line to the log."""
+        self._ui.logText.appendPlainText(line.rstrip("\n"))
+
+    def _show_running(self, running: bool) -> None:
+        for widget in (self._ui.progressBar, self._ui.cancelButton, self._ui.stageLabel):
+            widget.visible = running
+        self._ui.runButton.visible = not running
+
+    def _run(self, checked: bool = False) -> None:
+        self._on_run()
+
+    def _cancel(self, checked: bool = False) -> None:
+        self._on_cancel()
+
+    def _show_log(self, checked: bool) -> None:
+        self._ui.logText.visible = checked

@@ -1,0 +1,106 @@
+"""Where a result comes from, as attributes of its nodes, so that a saved scene can answer for itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...runtime.strict_json import plain
+
+if TYPE_CHECKING:
+    import slicer
+
+    from ...detection import Detection
+    from ...volume import Volume
+
+PREFIX = "MedAD."
+KEPT = (PREFIX + "role",)
+PROVENANCE = PREFIX + "provenance"
+REFERENCE = PREFIX + "reference"
+SCAN = PREFIX + "scan.sha256"
+AXIS_DIGITS = 4
+# Among the facts of a run if the reader filters small regions afterwards; the setting of the run is in its settings.
+SMALLEST = "smallest_region_ml"
+
+
+def attributes_of(detection: Detection) -> dict[str, str]:
+    """Attribute values by full name.
+
+    The result's own numbers come under fixed names (`MedAD.score`, `MedAD.p_value`, `MedAD.threshold`,
+    `MedAD.expected_false_positive_ml`, `MedAD.healthy_count`, `MedAD.regions`, `MedAD.time`, `MedAD.warnings`); every
+    entry of the detection's provenance comes under its own (`MedAD.seed`, `MedAD.model.sha256`, …): text as it is,
+    all else as JSON; and the provenance as a whole, for programs, as JSON under `MedAD.provenance`.
+    """
+    facts: dict[str, object] = {}
+    for key, value in detection.provenance.items():
+        if isinstance(value, dict):
+            facts.update({f"{key}.{inner}": item for inner, item in value.items()})
+        else:
+            facts[key] = value
+    facts.update(
+        score=detection.score,
+        p_value=detection.p_value,
+        healthy_count=detection.healthy_count,
+        time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        warnings=list(detection.warnings),
+    )
+    attributes = {PREFIX + key: value if isinstance(value, str) else _json(value) for key, value in facts.items()}
+    return {**attributes, **threshold_attributes(detection), PROVENANCE: _json(detection.provenance)}
+
+
+def threshold_attributes(detection: Detection) -> dict[str, str]:
+    """The attributes that change with the threshold or the smallest region alone, by full name."""
+    facts = {
+        "threshold": detection.threshold,
+        "expected_false_positive_ml": detection.expected_false_positive_ml,
+        "regions": len(detection.regions),
+    }
+    if SMALLEST in detection.provenance:
+        facts[SMALLEST] = detection.provenance[SMALLEST]
+    return {PREFIX + key: _json(value) for key, value in facts.items()}
+
+
+def reference_attribute(detection: Detection) -> dict[str, str]:
+    """What the healthy scans scored, by full name; long, so for one node only."""
+    return {REFERENCE: _json(detection.reference.as_json())}
+
+
+def scan_attribute(volume: Volume) -> dict[str, str]:
+    """What tells the examined scan from any other one, by full name; for one node only."""
+    return {SCAN: fingerprint(volume)}
+
+
+def fingerprint(volume: Volume) -> str:
+    """sha256 of a volume's values, the same for any order of the grid's axes and any number type that holds them.
+
+    Slicer may flip or permute the axes of a grid when it opens a saved scene.
+    """
+    # Unit vectors of the array's axes in RAS, of which each points to its largest component's positive side.
+    directions = np.round((volume.affine[:3, :3] / volume.spacing).T[::-1], AXIS_DIGITS)
+    largest = np.abs(directions).argmax(axis=1)
+    backwards = directions[np.arange(3), largest] < 0
+    directions[backwards] *= -1
+    array = volume.array[tuple(slice(None, None, -1) if flip else slice(None) for flip in backwards)]
+    array = array.transpose(np.lexsort(directions.T))
+    digest = hashlib.sha256(str(array.shape).encode())
+    # A slab at a time, so that a large scan is not held twice.
+    for slab in array:
+        digest.update(np.ascontiguousarray(slab, dtype=np.float32).data)
+    return digest.hexdigest()
+
+
+def write_attributes(node: slicer.vtkMRMLNode, attributes: dict[str, str]) -> None:
+    """Replace the node's provenance; nothing of an earlier run stays."""
+    for name in node.GetAttributeNames():
+        if name.startswith(PREFIX) and name not in KEPT:
+            node.RemoveAttribute(name)
+    for name, value in attributes.items():
+        node.SetAttribute(name, value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(plain(value), allow_nan=False)

@@ -1,0 +1,183 @@
+"""The display of a result's nodes, and its colours.
+
+Our colours as nodes of a scene, one of each kind however many results there are.
+
+How the nodes of a result look when they are first shown, and what each run sets again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import slicer
+
+from ...results.colours import heat_colours, region_colour
+from .nodes import ROLE
+
+if TYPE_CHECKING:
+    from ...detection import Detection
+
+REGION_COLOURS = 256
+DARKER, BRIGHTER = (0.1, 0.35, 1.0), (1.0, 0.15, 0.1)
+PALE = 0.5
+CLEAR_BELOW = 0.15
+# The conversion from CIELAB takes longer than all else about a region.
+rank_colour = cache(region_colour)
+
+ANOMALY_TITLE = "z-score\n(SD above the\nhealthy mean)"
+RESIDUAL_TITLE = "scan minus\npseudo-healthy"
+LEGEND_SIZE = (0.035, 0.34)
+LEGEND_POSITION = (0.98, 0.05)
+LEGEND_LABELS = 5
+TITLE_SIZE, LABEL_SIZE = 12, 12
+ROUND_STEPS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+OUTLINE_PIXELS = 2
+BODY_COLOUR = (0.88, 0.84, 0.80)
+BODY_OPACITY = 0.2
+
+
+def heat_node(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
+    """The colours of anomaly maps; added if the scene has none yet."""
+    heat = [(f"{100 * n / 255:.0f} %", colour) for n, colour in enumerate(heat_colours().tolist())]
+    return _table(scene, "heat", "MedAD heat", heat)
+
+
+def difference_node(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
+    """Blue for less than expected, red for more, clear around zero; added if the scene has none yet.
+
+    Slice views know no half-transparent colours, so small differences are pale.
+    """
+    colours = []
+    for place in np.linspace(-1.0, 1.0, 256).tolist():
+        strength = abs(place)
+        full = DARKER if place < 0 else BRIGHTER
+        colour = [PALE + (part - PALE) * strength for part in full]
+        colours.append((f"{100 * place:+.0f} %", (*colour, float(strength > CLEAR_BELOW))))
+    return _table(scene, "difference colours", "MedAD difference", colours)
+
+
+def region_node(scene: slicer.vtkMRMLScene, largest: int) -> slicer.vtkMRMLColorTableNode:
+    """The colours of region labels, for labels up to at least `largest`; added or lengthened as needed."""
+    count = max(REGION_COLOURS, largest + 1)
+    colours = [("background", (0.0, 0.0, 0.0, 0.0))]
+    colours += [(f"Region {rank}", (*rank_colour(rank), 1.0)) for rank in range(1, count)]
+    return _table(scene, "region colours", "MedAD regions", colours)
+
+
+def _table(
+    scene: slicer.vtkMRMLScene, role: str, name: str, colours: list[tuple[str, Iterable[float]]]
+) -> slicer.vtkMRMLColorTableNode:
+    for node in scene.GetNodes():
+        if node.GetAttribute(ROLE) == role and node.IsA("vtkMRMLColorTableNode"):
+            break
+    else:
+        node = slicer.vtkMRMLColorTableNode()
+        node.SetName(name)
+        node.SetTypeToUser()
+        node.SetAttribute(ROLE, role)
+    if node.GetNumberOfColors() < len(colours):
+        node.SetNumberOfColors(len(colours))
+        for index, (label, rgba) in enumerate(colours):
+            node.SetColor(index, label, *rgba)
+        node.GetLookupTable().SetRange(0, len(colours) - 1)
+    return node if node.GetScene() is scene else scene.AddNode(node)
+
+
+def show_anomaly(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection, fresh: bool) -> None:
+    """Show the anomaly map from the detection's threshold on.
+
+    Colours run from 0 to about the largest anomaly, but to no less than twice and not far beyond four times the
+    threshold, so that the threshold lies where the colours are neither invisible nor all the same.
+    """
+    display = node.GetDisplayNode()
+    peak = max((region.peak for region in detection.regions), default=0.0)
+    unit = max(detection.threshold, 1e-6)
+    top = _round_top(min(max(peak, 2.0 * unit), 4.0 * unit))
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(0.0, top)
+    show_threshold(node, detection)
+    if fresh:
+        display.SetAndObserveColorNodeID(heat_node(node.GetScene()).GetID())
+        add_legend(node, ANOMALY_TITLE)
+
+
+def show_threshold(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection) -> None:
+    """Show the anomaly map from the detection's threshold on; its colours stay."""
+    display = node.GetScalarVolumeDisplayNode()
+    if display is not None:
+        _, high = node.GetImageData().GetScalarRange()
+        display.SetAutoThreshold(False)
+        display.SetThreshold(detection.threshold, max(high, detection.threshold) + 1.0)
+        display.SetApplyThreshold(True)
+
+
+def show_labels(node: slicer.vtkMRMLLabelMapVolumeNode, largest: int) -> None:
+    """Give the labels the colours of their segments."""
+    if node.GetDisplayNode() is not None:
+        node.GetDisplayNode().SetAndObserveColorNodeID(region_node(node.GetScene(), largest).GetID())
+
+
+def show_restored(node: slicer.vtkMRMLScalarVolumeNode, like: slicer.vtkMRMLVolumeNode) -> None:
+    """Show the restored volume with the grey values of the volume it is to be compared with."""
+    display, model = node.GetDisplayNode(), like.GetDisplayNode()
+    display.SetAndObserveColorNodeID(model.GetColorNodeID())
+    if model.IsA("vtkMRMLScalarVolumeDisplayNode"):
+        display.SetAutoWindowLevel(False)
+        display.SetWindowLevel(model.GetWindow(), model.GetLevel())
+
+
+def show_segments(node: slicer.vtkMRMLSegmentationNode, fresh: bool) -> None:
+    """Show regions as outlines in slices, so that the map beneath stays visible, and as surfaces in 3-D."""
+    display = node.GetDisplayNode()
+    if display is None:
+        return
+    if fresh:
+        display.SetVisibility2DFill(False)
+        display.SetVisibility2DOutline(True)
+        display.SetSliceIntersectionThickness(OUTLINE_PIXELS)
+    converter = slicer.vtkSegmentationConverter
+    surface = converter.GetClosedSurfaceRepresentationName()
+    if node.GetSegmentation().ContainsRepresentation(surface):
+        display.SetPreferredDisplayRepresentationName3D(surface)
+
+
+def show_body(node: slicer.vtkMRMLModelNode) -> None:
+    """Show the examined part as a veil that is neither cut in slices nor picked by the mouse."""
+    node.SetSelectable(False)
+    display = node.GetDisplayNode()
+    display.SetColor(*BODY_COLOUR)
+    display.SetOpacity(BODY_OPACITY)
+    display.SetBackfaceCulling(False)
+    display.SetVisibility2D(False)
+
+
+def _round_top(top: float) -> float:
+    """The least end of a scale, not below `top`, whose labels are round numbers."""
+    step = top / (LEGEND_LABELS - 1)
+    magnitude = 10.0 ** math.floor(math.log10(step))
+    rounded = next(candidate for candidate in ROUND_STEPS if candidate >= (1 - 1e-9) * step / magnitude)
+    return (LEGEND_LABELS - 1) * rounded * magnitude
+
+
+def add_legend(node: slicer.vtkMRMLScalarVolumeNode, title: str) -> None:
+    """Explain a volume's colours in the views that show it."""
+    scene = node.GetScene()
+    legend = scene.AddNewNodeByClass("vtkMRMLColorLegendDisplayNode", f"{node.GetName()} legend")
+    if legend is None:
+        # The class is registered by Slicer's Colors module; without it the map is shown without a legend.
+        return
+    legend.SetAndObservePrimaryDisplayNode(node.GetDisplayNode())
+    legend.SetTitleText(title)
+    legend.SetLabelFormat("%.3g")
+    legend.SetNumberOfLabels(LEGEND_LABELS)
+    legend.SetSize(*LEGEND_SIZE)
+    legend.SetPosition(*LEGEND_POSITION)
+    for style, size in ((legend.GetTitleTextProperty(), TITLE_SIZE), (legend.GetLabelTextProperty(), LABEL_SIZE)):
+        style.SetFontFamilyToArial()
+        style.SetFontSize(size)
+    legend.SetVisibility(True)
+    node.AddAndObserveDisplayNodeID(legend.GetID())

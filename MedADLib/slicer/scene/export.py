@@ -1,0 +1,112 @@
+"""The accepted regions handed on: to Slicer's segment tools, or to files."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import slicer
+
+from ...errors import InputError, OutputError
+from ...results.decisions import accepted
+from ...results.writing import check_ours, write_detection
+from ...runtime.atomic_files import writable_folder
+from .decisions import Decisions
+from .nodes import place_beside
+from .reading import recall
+from .segments import replace_segmentation, segment_id, segmentation_of
+
+if TYPE_CHECKING:
+    from ...detection import Detection
+    from .nodes import SceneResult
+
+NOT_IN_FILE_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
+# Windows takes such a name for a device, whatever the suffix.
+DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
+LONGEST_NAME_BYTES = 120
+
+
+def send_to_segment_editor(
+    detection: Detection, decisions: Decisions, result: SceneResult, scene: slicer.vtkMRMLScene
+) -> slicer.vtkMRMLSegmentationNode:
+    """Copy the accepted regions into an ordinary segmentation, which no run and no threshold changes any more.
+
+    Args:
+        detection: What the result shows.
+        decisions: The reader's.
+        result: Nodes of the result.
+        scene: The scene that holds them.
+
+    Returns:
+        A new node on the scan's grid and under its transform, with names and colours as the result shows them.
+
+    Raises:
+        InputError: If no region is accepted, or the scan is no longer in the scene.
+    """
+    decisions.read_back()
+    by_rank = decisions.by_rank()
+    if not scene.IsNodePresent(result.input):
+        raise InputError("the scan of this result is no longer in the scene", "Load it and run the detection again.")
+    kept = accepted(detection, by_rank)
+    if not kept.regions:
+        raise InputError("no region is accepted", "Tick at least one region first.")
+    segmentation = segmentation_of(kept, by_rank, surfaces=0)
+    shown = result.segmentation.GetSegmentation()
+    for region in kept.regions:
+        like = shown.GetSegment(segment_id(region))
+        if like is not None:
+            segmentation.GetSegment(segment_id(region)).SetColor(*like.GetColor())
+    name = scene.GenerateUniqueName(f"{result.input.GetName()} accepted regions")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetAndObserveTransformNodeID(result.input.GetTransformNodeID())
+    replace_segmentation(node, segmentation, result.input)
+    place_beside(node, result.input, scene)
+    return node
+
+
+def export(result: SceneResult, folder: Path, stem: str) -> list[Path]:
+    """Write the files that ``medad detect`` writes, with the reader's decisions; the picture where matplotlib is there.
+
+    Args:
+        result: Nodes of the result.
+        folder: Where the files go; it is made if it is missing.
+        stem: How their names begin; characters that file names cannot have are replaced.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: If the result is incomplete or was edited.
+        OutputError: If a file of somebody else or the result of another scan would be replaced, or one cannot be
+            written; the folder is as before.
+    """
+    detection = recall(result)
+    stem = _usable(stem)
+    with writable_folder(folder):
+        check_ours(folder, stem)
+        _check_same_scan(detection, folder, stem)
+        decisions = Decisions(result, detection).by_rank()
+        picture = importlib.util.find_spec("matplotlib") is not None
+        return write_detection(detection, folder, stem, picture=picture, decisions=decisions)
+
+
+def _check_same_scan(detection: Detection, folder: Path, stem: str) -> None:
+    """Refuse to replace the result of another scan of the same name."""
+    try:
+        before = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))["input"]["sha256"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    if before != detection.provenance.get("input", {}).get("sha256", before):
+        problem = f"{folder} holds the result of another scan named {stem}"
+        raise OutputError(problem, "Choose another folder, or give the scan another name.")
+
+
+def _usable(name: str) -> str:
+    """A name that files can have on every system; never empty."""
+    name = NOT_IN_FILE_NAMES.sub("_", name).encode(errors="ignore")[:LONGEST_NAME_BYTES].decode(errors="ignore")
+    name = name.strip(" .") or "scan"
+    return f"{name}_" if DEVICES.fullmatch(name) else name

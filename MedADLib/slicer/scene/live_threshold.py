@@ -1,0 +1,197 @@
+"""A result at another threshold or with another smallest region, at once: what the panel does to the scene."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ...errors import InputError
+from ...scoring.component_tree import RegionForest
+from ...scoring.healthy_reference import Threshold, ThresholdScale
+from ...scoring.regions import midline_of
+from .attributes import SMALLEST, threshold_attributes
+from .decisions import Decisions
+from .display import show_labels, show_segments, show_threshold
+from .reading import smallest_region_ml
+from .segments import LabelImage, add_surfaces, replace_segmentation, segmentation_of
+from .table import table_of
+
+if TYPE_CHECKING:
+    from ...detection import Detection
+    from .nodes import SceneResult
+
+NODES = ("anomaly", "labels", "segmentation", "table")
+
+
+class LiveThreshold:
+    """Moves the threshold and the smallest region of a result without running the model again.
+
+    Args:
+        result: Nodes of the result.
+        detection: What they hold at present.
+    """
+
+    def __init__(self, result: SceneResult, detection: Detection):
+        self._result = result
+        self._detection = detection
+        self._map = result.anomaly.GetImageData()
+        self._scale = ThresholdScale.of(detection.reference)
+        self._asked_ml = detection.expected_false_positive_ml
+        self._forest: RegionForest | None = None
+        self._labels: LabelImage | None = None
+        self._midline = midline_of(detection.mask)
+
+    @property
+    def detection(self) -> Detection:
+        """The detection at the present threshold."""
+        return self._detection
+
+    @property
+    def threshold(self) -> float:
+        """The present threshold on the map, a z-score."""
+        return self._detection.threshold
+
+    @property
+    def false_positive_ml(self) -> float:
+        """What was last asked for; the threshold is the least one that lets no more than this of a healthy scan pass.
+
+        How much it lets pass indeed is `detection.expected_false_positive_ml`.
+        """
+        return self._asked_ml
+
+    @property
+    def most_ml(self) -> float:
+        """The expected false-positive volume (mL) at the lax end of the slider."""
+        return self._scale.most_ml
+
+    @property
+    def smallest_ml(self) -> float:
+        """The volume (mL) below which regions are not listed."""
+        return smallest_region_ml(self._detection.provenance)
+
+    def next_ml(self, laxer: bool) -> float:
+        """The expected false positives (mL) of the next laxer or stricter threshold; at an end the present ones."""
+        volumes, present = self._detection.reference.false_positive_ml, self._detection.expected_false_positive_ml
+        beyond = volumes[(volumes > present) & (volumes <= self.most_ml)] if laxer else volumes[volumes < present]
+        return float(beyond.min() if laxer else beyond.max()) if len(beyond) else present
+
+    def slider_to_ml(self, position: float) -> float:
+        """The expected false-positive volume (ml) at a slider's position in [0, 1]."""
+        return self._scale.ml(position)
+
+    def ml_to_slider(self, ml: float) -> float:
+        """The slider's position in [0, 1] for an expected false-positive volume."""
+        return self._scale.position(ml)
+
+    def prepare(self) -> None:
+        """Do now what the first change of the threshold would wait for, about a second for a large scan."""
+        if self._forest is None:
+            reference = self._detection.reference
+            lowest = reference.value_of(Threshold(self._scale.most_ml, "ml"))
+            self._forest = RegionForest(self._detection.anomaly, lowest)
+
+    def set(self, false_positive_ml: float) -> Detection:
+        """Move the threshold; regions keep the reader's decisions, and get their surfaces in `finish`.
+
+        Args:
+            false_positive_ml: How much of a healthy scan may lie above the threshold on average.
+
+        Returns:
+            The detection at the new threshold.
+
+        Raises:
+            InputError: If the result's nodes were deleted, or show something else by now.
+        """
+        self._check()
+        asked = Threshold(float(false_positive_ml), "ml")
+        reference = self._detection.reference
+        threshold = reference.value_of(asked)
+        self._asked_ml = asked.amount
+        if threshold == self.threshold:
+            return self._detection
+        changes = {
+            "threshold": threshold,
+            "expected_false_positive_ml": reference.expected_false_positive_ml(threshold),
+        }
+        return self._delineate(**changes)
+
+    def filter(self, smallest_ml: float) -> Detection:
+        """Leave out regions below a volume; smaller ones than the run listed come back too.
+
+        The volume is kept with the result and takes the place of the setting of the run, see `smallest_region_ml`.
+
+        Args:
+            smallest_ml: The volume, mL.
+
+        Returns:
+            The detection with these regions.
+
+        Raises:
+            InputError: If the result's nodes were deleted, or show something else by now.
+        """
+        self._check()
+        if smallest_ml == self.smallest_ml:
+            return self._detection
+        return self._delineate(provenance={**self._detection.provenance, SMALLEST: float(smallest_ml)})
+
+    def _delineate(self, **changes: Any) -> Detection:
+        """Find the regions of the detection with these changes, and show them."""
+        decisions = Decisions(self._result, self._detection)
+        self.prepare()
+        detection = replace(self._detection, **changes)
+        labels, regions = self._forest.find(
+            detection.threshold,
+            detection.reference.region_p_value,
+            smallest_region_ml(detection.provenance),
+            self._midline,
+        )
+        self._detection = replace(detection, labels=detection.labels.with_array(labels), regions=regions)
+        decisions.follow(self._detection)
+        self._show(decisions)
+        return self._detection
+
+    def finish(self, seconds: float = 0.2) -> bool:
+        """Make surfaces of regions that have none yet, the most anomalous first.
+
+        Args:
+            seconds: When to stop; with hundreds of regions several calls are needed.
+
+        Returns:
+            Whether all have theirs.
+        """
+        self._check()
+        segmentation = self._result.segmentation.GetSegmentation()
+        until = time.monotonic() + seconds
+        while add_surfaces(segmentation, self._detection, most=1):
+            if time.monotonic() > until:
+                return False
+        show_segments(self._result.segmentation, fresh=False)
+        return True
+
+    def _check(self) -> None:
+        nodes = [getattr(self._result, role) for role in NODES]
+        if not all(node.GetScene() is not None and node.GetScene().IsNodePresent(node) for node in nodes):
+            raise InputError("parts of the result were deleted", "Run the detection again.")
+        if self._result.anomaly.GetImageData() is not self._map:
+            raise InputError("the result has changed", "Select the scan again to see its present result.")
+
+    def _show(self, decisions: Decisions) -> None:
+        result, detection = self._result, self._detection
+        by_rank = decisions.by_rank()
+        if self._labels is None:
+            # An image of its own: the one that the run made may be needed to undo a later run.
+            self._labels = LabelImage(detection)
+        else:
+            self._labels.show(detection)
+        if result.labels.GetImageData() is not self._labels.image:
+            result.labels.SetAndObserveImageData(self._labels.image)
+        show_labels(result.labels, len(detection.regions))
+        replace_segmentation(result.segmentation, segmentation_of(detection, by_rank, surfaces=0), result.anomaly)
+        result.table.SetAndObserveTable(table_of(detection.regions, by_rank))
+        show_threshold(result.anomaly, detection)
+        decisions.show_all()
+        attributes = threshold_attributes(detection)
+        for node in result.nodes().values():
+            for name, value in attributes.items():
+                node.SetAttribute(name, value)

@@ -1,0 +1,97 @@
+"""The nodes of a result: their roles and their place beside the scan.
+
+Our nodes beside the scans that they belong to.
+
+How nodes of ours are known in a scene.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import slicer
+import vtk
+
+ROLE = "MedAD.role"
+INPUT = "MedAD.input"
+# The former ID of the scan of a result whose scan is gone.
+ORPHAN = "MedAD.orphanOf"
+
+NODES = {
+    "anomaly": ("vtkMRMLScalarVolumeNode", "{} anomaly"),
+    "restored": ("vtkMRMLScalarVolumeNode", "{} restored"),
+    "labels": ("vtkMRMLLabelMapVolumeNode", "{} region labels"),
+    "segmentation": ("vtkMRMLSegmentationNode", "{} regions"),
+    "table": ("vtkMRMLTableNode", "{} findings"),
+    "body": ("vtkMRMLModelNode", "{} examined"),
+    "mask": ("vtkMRMLLabelMapVolumeNode", "{} examined voxels"),
+}
+
+
+def place_beside(node: slicer.vtkMRMLNode, sibling: slicer.vtkMRMLNode, scene: slicer.vtkMRMLScene) -> None:
+    """Put a node where another one is in the subject hierarchy.
+
+    Items are made here because only the application makes them by itself.
+
+    Args:
+        node: The node to place.
+        sibling: The node beside it.
+        scene: The scene that holds both.
+    """
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    beside = hierarchy.GetItemByDataNode(sibling) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), sibling)
+    parent = hierarchy.GetItemParent(beside)
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(parent, node), parent)
+
+
+@dataclass(frozen=True, eq=False)
+class SceneResult:
+    """The nodes of one detection.
+
+    Attributes:
+        input: The examined volume.
+        anomaly: Scalar volume of z-scores (SD above the healthy mean), made to lie over the input.
+        restored: Scalar volume, the pseudo-healthy image of the input.
+        labels: Labelmap volume; voxel values are region ranks.
+        segmentation: One segment per region.
+        table: One row per region.
+        body: Model of the surface of the examined part, context for 3-D views.
+        mask: Labelmap volume; 1 in the examined part. Not hidden from the user, because Slicer does not save hidden
+            volumes unless it packs the scene into one file.
+    """
+
+    input: slicer.vtkMRMLVolumeNode
+    anomaly: slicer.vtkMRMLScalarVolumeNode
+    restored: slicer.vtkMRMLScalarVolumeNode
+    labels: slicer.vtkMRMLLabelMapVolumeNode
+    segmentation: slicer.vtkMRMLSegmentationNode
+    table: slicer.vtkMRMLTableNode
+    body: slicer.vtkMRMLModelNode
+    mask: slicer.vtkMRMLLabelMapVolumeNode
+
+    def nodes(self) -> dict[str, slicer.vtkMRMLNode]:
+        """All nodes but the input, by role."""
+        return {role: getattr(self, role) for role in NODES}
+
+
+def find_result(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> SceneResult | None:
+    """The result that the scene holds for a volume, also after saving and loading; None if it is not complete."""
+    nodes = nodes_of(volume_node, scene)
+    return SceneResult(volume_node, **nodes) if len(nodes) == len(NODES) else None
+
+
+def to_world(volume_node: slicer.vtkMRMLVolumeNode) -> vtk.vtkGeneralTransform:
+    """From the volume's own RAS mm to world RAS mm, through all its parent transforms."""
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(volume_node.GetParentTransformNode(), None, transform)
+    return transform
+
+
+def nodes_of(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> dict[str, slicer.vtkMRMLNode]:
+    """The volume's result nodes by role; the oldest where a user made copies."""
+    found: dict[str, slicer.vtkMRMLNode] = {}
+    for node in scene.GetNodes():
+        role = node.GetAttribute(ROLE)
+        if node.GetNodeReferenceID(INPUT) == volume_node.GetID() and role in NODES and node.IsA(NODES[role][0]):
+            found.setdefault(role, node)
+    return found

@@ -1,0 +1,158 @@
+"""What lies over a scan in the colours of anomaly: the map, without the regions that the reader rejected.
+
+The map of a result stays whole, because thresholds, exports and saved scenes rely on it. Where regions are rejected,
+slice views show a copy in which their voxels are zero. The copy has the role ``kept`` and is made when it is first
+needed; without rejected regions it shares the voxels of the map, and the views show the map itself. Results of
+sequences are shown with their rejected regions: the browser replaces the map at every frame, and a copy would lag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import slicer
+
+from .display import ANOMALY_TITLE, add_legend
+from .nodes import INPUT, ROLE, place_beside
+from .transaction import remove_node
+from .volumes import image_from_array
+
+if TYPE_CHECKING:
+    from ...detection import Detection
+    from ...scoring.regions import Region
+    from .nodes import SceneResult
+    from .transaction import SceneTransaction
+
+KEPT = "kept"
+MADE_FROM = "MedAD.madeFrom"
+
+
+def overlay_node(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
+    """Return the volume to lay over the scan: the anomaly map, or its copy without rejected regions.
+
+    Args:
+        result: The nodes of a detection.
+        scene: The scene that holds them.
+    """
+    node = find_kept(result.input, scene)
+    if node is None or node.GetAttribute(MADE_FROM) != _stamp(result):
+        return result.anomaly
+    node.SetAndObserveTransformNodeID(result.input.GetTransformNodeID())
+    return node
+
+
+def hide_rejected(result: SceneResult, detection: Detection, rejected: Sequence[Region]) -> None:
+    """Let the overlay show nothing in rejected regions; views that show it follow.
+
+    Args:
+        result: The nodes of a detection.
+        detection: What they hold.
+        rejected: Some of its regions, maybe none.
+    """
+    scene = result.anomaly.GetScene()
+    if scene is None or result.anomaly.GetDisplayNode() is None or _in_sequence(result.anomaly, scene):
+        return
+    node = find_kept(result.input, scene)
+    if node is None and not rejected:
+        return
+    node = node or _add(result, scene)
+    if rejected:
+        shown = detection.anomaly.array.copy()
+        for region in rejected:
+            x0, x1, y0, y1, z0, z1 = region.bounding_box
+            box = slice(z0, z1), slice(y0, y1), slice(x0, x1)
+            shown[box][detection.labels.array[box] == region.label] = 0
+        _fill(node, result, image_from_array(shown), _stamp(result))
+    else:
+        _release(node, result)
+    display, like = node.GetDisplayNode(), result.anomaly.GetDisplayNode()
+    display.SetThreshold(like.GetLowerThreshold(), like.GetUpperThreshold())
+    overlay, both = overlay_node(result, scene).GetID(), (node.GetID(), result.anomaly.GetID())
+    for view in list(scene.GetNodes()):
+        if view.IsA("vtkMRMLSliceCompositeNode") and view.GetForegroundVolumeID() in both:
+            view.SetForegroundVolumeID(overlay)
+
+
+def renew_overlay(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction) -> None:
+    """Let the copy of an earlier run, if there is one, no longer stand for the map of this run.
+
+    Args:
+        result: The nodes of a detection.
+        scene: The scene that holds them.
+        transaction: Told about the node before it changes.
+    """
+    node = find_kept(result.input, scene)
+    if node is not None:
+        transaction.keep(node)
+        if node.GetDisplayNode() is not None:
+            transaction.keep(node.GetDisplayNode())
+        _release(node, result)
+        _look_like(node, result)
+
+
+def remove_stale_overlay(result: SceneResult, scene: slicer.vtkMRMLScene) -> None:
+    """Remove the copy of a run that was undone."""
+    node = find_kept(result.input, scene)
+    if node is None:
+        return
+    present = scene.IsNodePresent(result.anomaly)
+    if not present or node.GetAttribute(MADE_FROM) not in (None, _stamp(result)):
+        remove_node(node, scene)
+
+
+def find_kept(
+    volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene
+) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """Return the copy that the scene holds for a scan."""
+    for node in scene.GetNodes():
+        if node.GetAttribute(ROLE) == KEPT and node.GetNodeReferenceID(INPUT) == volume_node.GetID():
+            return node
+    return None
+
+
+def _add(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{result.input.GetName()} anomaly of kept regions")
+    node.SetAttribute(ROLE, KEPT)
+    node.SetNodeReferenceID(INPUT, result.input.GetID())
+    node.CreateDefaultDisplayNodes()
+    _look_like(node, result)
+    add_legend(node, ANOMALY_TITLE)
+    legends = [_legend(each) for each in (node, result.anomaly)]
+    if all(legends):
+        legends[0].SetVisibility(legends[1].GetVisibility())
+    place_beside(node, result.input, scene)
+    return node
+
+
+def _look_like(node: slicer.vtkMRMLScalarVolumeNode, result: SceneResult) -> None:
+    display, like = node.GetDisplayNode(), result.anomaly.GetDisplayNode()
+    if display is not None and like is not None:
+        display.CopyContent(like, False)
+        display.CopyReferences(like)
+
+
+def _legend(node: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLColorLegendDisplayNode | None:
+    displays = [node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes())]
+    return next((each for each in displays if each and each.IsA("vtkMRMLColorLegendDisplayNode")), None)
+
+
+def _fill(node: slicer.vtkMRMLScalarVolumeNode, result: SceneResult, image: object, stamp: str | None) -> None:
+    node.CopyOrientation(result.anomaly)
+    node.SetAndObserveTransformNodeID(result.input.GetTransformNodeID())
+    node.SetAndObserveImageData(image)
+    node.SetAttribute(MADE_FROM, stamp)
+
+
+def _release(node: slicer.vtkMRMLScalarVolumeNode, result: SceneResult) -> None:
+    """Share the voxels of the map; the views then show the map itself."""
+    _fill(node, result, result.anomaly.GetImageData(), None)
+
+
+def _stamp(result: SceneResult) -> str:
+    return f"{result.anomaly.GetAttribute('MedAD.time')} {result.anomaly.GetImageData().GetMTime()}"
+
+
+def _in_sequence(node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> bool:
+    browsers = (each for each in scene.GetNodes() if each.IsA("vtkMRMLSequenceBrowserNode"))
+    return any(browser.GetSequenceNode(node) is not None for browser in browsers)

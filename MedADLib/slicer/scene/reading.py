@@ -1,0 +1,130 @@
+"""A detection back from the nodes that it was put into, also after the scene was saved and opened again."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...detection import SMALLEST_REGION_ML, Detection
+from ...errors import InputError, ModelError
+from ...scoring.healthy_reference import HealthyReference
+from ...scoring.regions import find_regions, midline_of
+from .attributes import PREFIX, PROVENANCE, REFERENCE, SCAN, SMALLEST, fingerprint
+from .sequences import shows_another_frame
+from .volumes import volume_from_node
+
+if TYPE_CHECKING:
+    import slicer
+
+    from ...volume import Volume
+    from .nodes import SceneResult
+
+AGAIN = "Run the detection again."
+
+
+def recall(result: SceneResult) -> Detection:
+    """The detection that a result shows, at its present threshold.
+
+    Args:
+        result: Nodes of the result.
+
+    Returns:
+        The detection on the grid of the nodes. Slicer turns left-handed grids when it loads them, so that after
+        loading the order of the axes may differ from before.
+
+    Raises:
+        InputError: If something is missing or was edited.
+    """
+    nodes = {"input": result.input, **result.nodes()}
+    for role, node in nodes.items():
+        if node.GetScene() is None or not node.GetScene().IsNodePresent(node):
+            raise InputError(f"the {role} of a result of MedAD is no longer in the scene", AGAIN)
+    volume = volume_from_node(result.input)
+    anomaly, restored, mask, labels = (
+        _on_grid(nodes[role], volume) for role in ("anomaly", "restored", "mask", "labels")
+    )
+    if not shows_another_frame(result):
+        _check_same_scan(result.anomaly, volume)
+    number = {
+        name: _number(result.anomaly, name) for name in ("threshold", "expected_false_positive_ml", "score", "p_value")
+    }
+    reference, provenance = _reference(result.anomaly), _provenance(result.anomaly)
+    found, regions = find_regions(
+        anomaly, number["threshold"], reference.region_p_value, smallest_region_ml(provenance), midline_of(mask)
+    )
+    if not np.array_equal(found, labels.array):
+        raise InputError(f"the anomaly map or the region labels of {volume.name} were edited", AGAIN)
+    warnings = _json(result.anomaly, PREFIX + "warnings", list)
+    return Detection(
+        volume=volume,
+        mask=mask.with_array(mask.array.astype(np.uint8, copy=False)),
+        anomaly=anomaly,
+        restored=restored,
+        labels=labels.with_array(found),
+        regions=regions,
+        healthy_count=reference.count,
+        reference=reference,
+        provenance=provenance,
+        warnings=tuple(str(text) for text in warnings),
+        **number,
+    )
+
+
+def _check_same_scan(anomaly: slicer.vtkMRMLScalarVolumeNode, volume: Volume) -> None:
+    """Refuse a result of other voxels than the scan holds now; older scenes do not say which they were."""
+    expected = anomaly.GetAttribute(SCAN)
+    if expected and expected != fingerprint(volume):
+        raise InputError(f"{volume.name} holds other voxels than those that were examined", AGAIN)
+
+
+def smallest_region_ml(provenance: dict) -> float:
+    """Return the volume (mL) below which regions are not listed.
+
+    Args:
+        provenance: Of a detection: what the reader set afterwards if anything, else the setting of the run.
+    """
+    settings = provenance.get("settings")
+    value = provenance.get(SMALLEST, settings.get(SMALLEST) if isinstance(settings, dict) else None)
+    return float(value) if type(value) in (int, float) and 0 <= value < 1e4 else SMALLEST_REGION_ML
+
+
+def _on_grid(node: slicer.vtkMRMLVolumeNode, volume: Volume) -> Volume:
+    read = volume_from_node(node)
+    if not read.same_grid(volume):
+        raise InputError(f"{node.GetName()} does not lie on {volume.name}: one of them was moved or cropped", AGAIN)
+    return volume.with_array(read.array, read.name)
+
+
+def _reference(node: slicer.vtkMRMLNode) -> HealthyReference:
+    try:
+        return HealthyReference.from_json(_json(node, REFERENCE, dict))
+    except ModelError as error:
+        raise InputError(f"{node.GetName()}: {error.problem}", AGAIN) from error
+
+
+def _provenance(node: slicer.vtkMRMLNode) -> dict:
+    """What the run wrote, and the smallest region that the reader set since then."""
+    provenance = _json(node, PROVENANCE, dict)
+    if node.GetAttribute(PREFIX + SMALLEST) is not None:
+        provenance[SMALLEST] = _number(node, SMALLEST)
+    return provenance
+
+
+def _number(node: slicer.vtkMRMLNode, name: str) -> float:
+    value = _json(node, PREFIX + name, (int, float))
+    if not np.isfinite(value):
+        raise InputError(f"{node.GetName()} says {value} for {name}", AGAIN)
+    return float(value)
+
+
+def _json(node: slicer.vtkMRMLNode, name: str, kind: type | tuple[type, ...]) -> Any:
+    """The JSON value of an attribute."""
+    try:
+        value = json.loads(node.GetAttribute(name) or "")
+    except ValueError:
+        value = None
+    if not isinstance(value, kind):
+        raise InputError(f"{node.GetName()} does not say its {name.removeprefix(PREFIX)}", AGAIN)
+    return value

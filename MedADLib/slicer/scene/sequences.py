@@ -1,0 +1,261 @@
+"""Every frame of a sequence: its volumes, and its results as sequences that the same browser shows frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import slicer
+
+from ...errors import InputError
+from ...volume import Volume
+from .attributes import attributes_of, reference_attribute, scan_attribute, write_attributes
+from .display import show_anomaly, show_labels
+from .nodes import NODES, ROLE, SceneResult, find_result
+from .segments import segmentation_of, surface_of
+from .show import show_detection
+from .table import describe_columns, table_of
+from .undo import hand_over, remember
+from .volumes import image_from_array, matrix_from_array, volume_from_node
+
+if TYPE_CHECKING:
+    from ...detection import Detection
+    from .transaction import Snapshot
+
+# The storage of volume sequences would drop what each frame's result says of itself.
+STORAGE = "vtkMRMLSequenceStorageNode"
+AGAIN = "Run the detection again."
+FRAME = "MedAD.frame"
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """The frames of the sequence that a volume shows one of.
+
+    Attributes:
+        shown: The volume node that shows the selected frame.
+        browser: What selects it.
+        sequence: What holds all frames.
+    """
+
+    shown: slicer.vtkMRMLVolumeNode
+    browser: slicer.vtkMRMLSequenceBrowserNode
+    sequence: slicer.vtkMRMLSequenceNode
+
+    @property
+    def count(self) -> int:
+        """How many frames there are."""
+        return self.sequence.GetNumberOfDataNodes()
+
+    @property
+    def selected(self) -> int:
+        """The number of the frame that is shown."""
+        master = self.browser.GetMasterSequenceNode()
+        value = master.GetNthIndexValue(max(self.browser.GetSelectedItemNumber(), 0))
+        return max(self.sequence.GetItemNumberFromIndexValue(value, False), 0)
+
+    def volume(self, number: int) -> Volume:
+        """A frame's voxels and place, whichever frame is shown; see `volume_from_node`.
+
+        Raises:
+            InputError: If there is no such frame any more, or no usable image in it.
+        """
+        node = self.sequence.GetNthDataNode(number) if 0 <= number < self.count else None
+        if node is None:
+            problem = f"frame {number + 1} of {self.shown.GetName()} is no longer there"
+            raise InputError(problem, "Run the detection again on the frames that are left.")
+        read = volume_from_node(node)
+        return Volume(read.array, read.affine, f"{self.shown.GetName()} frame {number + 1}")
+
+
+def frames_of(volume_node: slicer.vtkMRMLVolumeNode) -> Frames | None:
+    """The frames of the sequence that a volume belongs to; None if it belongs to none."""
+    scene = volume_node.GetScene()
+    for browser in list(scene.GetNodes()) if scene is not None else []:
+        if browser.IsA("vtkMRMLSequenceBrowserNode"):
+            sequence = browser.GetSequenceNode(volume_node)
+            if sequence is not None and sequence.GetNumberOfDataNodes() and browser.GetMasterSequenceNode() is not None:
+                return Frames(volume_node, browser, sequence)
+    return None
+
+
+def show_sequence(
+    detections: Mapping[int, Detection],
+    volume_node: slicer.vtkMRMLVolumeNode,
+    browser: slicer.vtkMRMLSequenceBrowserNode,
+    scene: slicer.vtkMRMLScene,
+    lay: bool = True,
+) -> SceneResult:
+    """Put the detections of all frames into the scene, so that the browser shows each frame with its result.
+
+    The frame that is shown stays so. Results of an earlier run are replaced; `undo_detection` brings them back. What a
+    reader changes in a frame's result, such as its threshold, is kept with that frame. If anything fails, the scene is
+    as it was before.
+
+    Args:
+        detections: What was found, by the frame's number; one for every frame.
+        volume_node: The volume that shows the selected frame.
+        browser: Its sequence browser.
+        scene: The scene that holds them.
+        lay: As in `show_detection`.
+
+    Returns:
+        The nodes of the result, which show the selected frame's.
+
+    Raises:
+        InputError: If volume or frames are no longer those that were examined.
+    """
+    frames = frames_of(volume_node) if volume_node is not None else None
+    if frames is None or frames.browser is not browser:
+        raise InputError("the sequence that was examined is no longer in the scene", AGAIN)
+    _check_frames(detections, frames)
+    # Everything slow or hungry for memory comes before the scene is touched.
+    recorded = _record(detections, frames)
+    former = find_result(volume_node, scene)
+    old = {} if former is None else {role: browser.GetSequenceNode(node) for role, node in former.nodes().items()}
+    exchange = _Exchange(browser, {role: sequence for role, sequence in old.items() if sequence is not None}, former)
+    exchange.detach()
+    try:
+        result = show_detection(detections[frames.selected], volume_node, scene, lay)
+        exchange.before = hand_over(volume_node)
+        exchange.attach(recorded, result)
+        strongest = max(detections.values(), key=lambda detection: float(detection.anomaly.array.max()))
+        show_anomaly(result.anomaly, strongest, False)
+        show_labels(result.labels, max(len(detection.regions) for detection in detections.values()))
+        follow_frame(result)
+    except BaseException:
+        exchange.restore(scene)
+        exchange.forget()
+        raise
+    remember(volume_node, exchange)
+    return result
+
+
+def mark_frame(result: SceneResult) -> None:
+    """Remember which frame a result belongs to, if only one frame of its scan's sequence was examined."""
+    frames = frames_of(result.input)
+    if frames is not None and frames_of(result.anomaly) is None:
+        result.anomaly.SetAttribute(FRAME, str(frames.selected))
+
+
+def shows_another_frame(result: SceneResult) -> bool:
+    """Whether the scan shows another frame than the only one that the result belongs to."""
+    frame, frames = result.anomaly.GetAttribute(FRAME), frames_of(result.input)
+    return frame is not None and frames is not None and frame != str(frames.selected)
+
+
+def follow_frame(result: SceneResult) -> None:
+    """Let the overlay begin at the threshold of the frame that is shown, for a display is the same for all frames."""
+    display = result.anomaly.GetDisplayNode()
+    threshold = result.anomaly.GetAttribute("MedAD.threshold")
+    if display is not None and threshold is not None:
+        display.SetThreshold(float(threshold), display.GetUpperThreshold())
+
+
+class _Exchange:
+    """Result sequences put into a browser in place of others, and the way back; stands in for a `Snapshot`."""
+
+    def __init__(
+        self,
+        browser: slicer.vtkMRMLSequenceBrowserNode,
+        old: dict[str, slicer.vtkMRMLSequenceNode],
+        former: SceneResult | None,
+    ):
+        self._browser, self._old, self._former = browser, old, former
+        self._new: list[slicer.vtkMRMLSequenceNode] = []
+        self.before: Snapshot | None = None
+
+    def detach(self) -> None:
+        """Take the old sequences out, or they would record what is written into the nodes that show them."""
+        for sequence in self._old.values():
+            scene = sequence.GetScene()
+            self._browser.RemoveSynchronizedSequenceNode(sequence.GetID())
+            scene.RemoveNode(sequence)
+
+    def attach(self, recorded: dict[str, slicer.vtkMRMLSequenceNode], result: SceneResult) -> None:
+        """Put new sequences in; the result's nodes show them from now on."""
+        for role, node in result.nodes().items():
+            self._new.append(recorded[role])
+            self._put(recorded[role], node)
+
+    def restore(self, scene: slicer.vtkMRMLScene) -> None:
+        """Bring everything back; stands for `Snapshot.restore`."""
+        for sequence in self._new:
+            if scene.IsNodePresent(sequence):
+                self._browser.RemoveSynchronizedSequenceNode(sequence.GetID())
+                scene.RemoveNode(sequence)
+        if self.before is not None:
+            self.before.restore(scene)
+        for role, sequence in self._old.items():
+            node = getattr(self._former, role)
+            if scene.IsNodePresent(node) and scene.IsNodePresent(self._browser):
+                self._put(sequence, node)
+
+    def forget(self) -> None:
+        """Let go of what was replaced; stands for `Snapshot.forget`."""
+        if self.before is not None:
+            self.before.forget()
+        self._old, self._former, self._new = {}, None, []
+
+    def _put(self, sequence: slicer.vtkMRMLSequenceNode, node: slicer.vtkMRMLNode) -> None:
+        node.GetScene().AddNode(sequence)
+        # What was kept with a frame is shared with the node that showed it, and copied onto itself it would be emptied.
+        if node.IsA("vtkMRMLSegmentationNode"):
+            node.SetAndObserveSegmentation(slicer.vtkSegmentation())
+        elif node.IsA("vtkMRMLModelNode"):
+            node.SetAndObservePolyData(None)
+        # Told of a sequence that nothing shows yet, Slicer would add a node of its own.
+        modifying = self._browser.StartModify()
+        self._browser.AddSynchronizedSequenceNode(sequence)
+        self._browser.AddProxyNode(node, sequence, False)
+        self._browser.EndModify(modifying)
+        self._browser.SetSaveChanges(sequence, True)
+
+
+def _check_frames(detections: Mapping[int, Detection], frames: Frames) -> None:
+    name = frames.shown.GetName()
+    if set(detections) != set(range(frames.count)):
+        problem = f"{len(detections)} frames of {name} were examined, but it has {frames.count}"
+        raise InputError(problem, AGAIN)
+    for number, detection in detections.items():
+        if not frames.volume(number).same_grid(detection.volume):
+            raise InputError(f"frame {number + 1} of {name} was moved or cropped after it was examined", AGAIN)
+
+
+def _record(detections: Mapping[int, Detection], frames: Frames) -> dict[str, slicer.vtkMRMLSequenceNode]:
+    """A sequence for each role with the nodes of all frames, not yet in the scene."""
+    found = {}
+    for role, (_, name) in NODES.items():
+        sequence = found[role] = slicer.vtkMRMLSequenceNode()
+        sequence.SetName(f"{name.format(frames.shown.GetName())} frames")
+        sequence.SetIndexName(frames.sequence.GetIndexName())
+        sequence.SetIndexUnit(frames.sequence.GetIndexUnit())
+        sequence.SetIndexType(frames.sequence.GetIndexType())
+        sequence.SetNumericIndexValueTolerance(frames.sequence.GetNumericIndexValueTolerance())
+        sequence.SetDefaultSequenceStorageNodeClassName(STORAGE)
+    for number, detection in sorted(detections.items()):
+        for role, node in _nodes_of(detection).items():
+            node.SetName(NODES[role][1].format(frames.shown.GetName()))
+            found[role].SetDataNodeAtValue(node, frames.sequence.GetNthIndexValue(number))
+    return found
+
+
+def _nodes_of(detection: Detection) -> dict[str, slicer.vtkMRMLNode]:
+    """Nodes with all of a detection, by role, in no scene and without looks."""
+    nodes = {role: getattr(slicer, class_name)() for role, (class_name, _) in NODES.items()}
+    images = {"anomaly": np.float32, "restored": np.float32, "labels": np.int16, "mask": np.uint8}
+    for role, kind in images.items():
+        nodes[role].SetIJKToRASMatrix(matrix_from_array(detection.volume.affine))
+        nodes[role].SetAndObserveImageData(image_from_array(getattr(detection, role).array.astype(kind, copy=False)))
+    nodes["segmentation"].SetAndObserveSegmentation(segmentation_of(detection))
+    nodes["table"].SetAndObserveTable(table_of(detection.regions))
+    describe_columns(nodes["table"])
+    nodes["body"].SetAndObservePolyData(surface_of(detection.mask))
+    attributes = attributes_of(detection)
+    reference = {**reference_attribute(detection), **scan_attribute(detection.volume)}
+    for role, node in nodes.items():
+        node.SetAttribute(ROLE, role)
+        write_attributes(node, {**attributes, **reference} if role == "anomaly" else attributes)
+    return nodes

@@ -1,0 +1,149 @@
+"""A detection in a MRML scene, beside the volume it was made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import slicer
+
+from ...errors import InputError
+from .attributes import attributes_of, reference_attribute, scan_attribute, write_attributes
+from .display import show_anomaly, show_body, show_labels, show_restored, show_segments
+from .nodes import INPUT, NODES, ROLE, SceneResult, nodes_of, place_beside, to_world
+from .overlay import renew_overlay
+from .residual import renew_residual
+from .segments import replace_segmentation, segmentation_of, surface_of
+from .table import describe_columns, table_of
+from .transaction import SceneTransaction
+from .undo import remember
+from .viewing import hide_others, show_in_slices
+from .volumes import image_from_array, matrix_from_array, node_affine
+
+if TYPE_CHECKING:
+    from ...detection import Detection
+    from ...scoring.regions import Region
+
+
+def show_detection(
+    detection: Detection, volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene, lay: bool = True
+) -> SceneResult:
+    """Put a detection into the scene and lay its map over the input in all slice views.
+
+    Results of an earlier run on the same volume are replaced in the same nodes; names, colours and opacities that
+    the user gave them stay. If anything fails, the scene is as it was before; `undo_detection` undoes it later.
+
+    Args:
+        detection: What was found in the volume.
+        volume_node: The node the detection was made from.
+        scene: The scene that holds it.
+        lay: Whether to show the result; otherwise the views stay as they are, for a reader who looks at another scan.
+
+    Returns:
+        The nodes of the result.
+
+    Raises:
+        InputError: If the volume has left the scene, or has another grid than the one that was examined.
+    """
+    _check_input(detection, volume_node, scene)
+    # Everything slow or hungry for memory comes before the scene is touched.
+    images = {
+        "anomaly": image_from_array(detection.anomaly.array.astype(np.float32, copy=False)),
+        "restored": image_from_array(detection.restored.array.astype(np.float32, copy=False)),
+        "labels": image_from_array(detection.labels.array.astype(np.int16, copy=False)),
+        "mask": image_from_array(detection.mask.array.astype(np.uint8, copy=False)),
+    }
+    segmentation, table, body = segmentation_of(detection), table_of(detection.regions), surface_of(detection.mask)
+    attributes = attributes_of(detection)
+    reference = {**reference_attribute(detection), **scan_attribute(detection.volume)}
+    with SceneTransaction(scene) as transaction:
+        result, fresh = _take_nodes(volume_node, scene, transaction)
+        for role, image in images.items():
+            node = getattr(result, role)
+            node.SetIJKToRASMatrix(matrix_from_array(detection.volume.affine))
+            node.SetAndObserveImageData(image)
+        for node in result.nodes().values():
+            write_attributes(node, attributes if node is not result.anomaly else {**attributes, **reference})
+            if node.IsA("vtkMRMLTransformableNode"):
+                node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+        replace_segmentation(result.segmentation, segmentation, volume_node)
+        result.table.SetAndObserveTable(table)
+        describe_columns(result.table)
+        result.body.SetAndObservePolyData(body)
+        show_anomaly(result.anomaly, detection, "anomaly" in fresh)
+        show_labels(result.labels, len(detection.regions))
+        show_segments(result.segmentation, "segmentation" in fresh)
+        _show_every_segment(result.segmentation)
+        renew_residual(result, scene, transaction)
+        renew_overlay(result, scene, transaction)
+        if "restored" in fresh:
+            show_restored(result.restored, volume_node)
+        if "body" in fresh:
+            show_body(result.body)
+        _place_in_hierarchy(result, scene)
+        if lay:
+            show_in_slices(result, scene, transaction=transaction)
+        else:
+            hide_others(scene, transaction=transaction)
+    remember(volume_node, transaction.snapshot)
+    return result
+
+
+def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> tuple[float, float, float]:
+    """Centre all slice views on the peak of a region; its centroid may lie outside of it.
+
+    Args:
+        result: The nodes of the detection.
+        region: One of its regions.
+        scene: The scene that holds them.
+
+    Returns:
+        The region's peak in world RAS mm, that is under the input's parent transform.
+    """
+    world = to_world(result.input).TransformPoint(region.peak_ras)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+    return world
+
+
+def _check_input(detection: Detection, volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> None:
+    name = detection.volume.name
+    if volume_node is None or not scene.IsNodePresent(volume_node):
+        raise InputError(f"{name} is no longer in the scene", "Load it again and run the detection again.")
+    image = volume_node.GetImageData()
+    same = image is not None and image.GetDimensions()[::-1] == detection.volume.array.shape
+    if not same or not np.allclose(node_affine(volume_node), detection.volume.affine, atol=1e-3):
+        raise InputError(f"{name} was moved or cropped after it was examined", "Run the detection again.")
+
+
+def _take_nodes(
+    volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene, transaction: SceneTransaction
+) -> tuple[SceneResult, set[str]]:
+    """The nodes to fill, with their display nodes, and the roles of those that are new."""
+    if volume_node.GetDisplayNode() is None:
+        transaction.keep(volume_node)
+        volume_node.CreateDefaultDisplayNodes()
+    nodes = nodes_of(volume_node, scene)
+    fresh = set(NODES) - set(nodes)
+    for node in nodes.values():
+        transaction.keep(node)
+        if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is not None:
+            transaction.keep(node.GetDisplayNode())
+    for role in sorted(fresh, key=list(NODES).index):
+        class_name, name = NODES[role]
+        nodes[role] = scene.AddNewNodeByClass(class_name, name.format(volume_node.GetName()))
+        nodes[role].SetAttribute(ROLE, role)
+        nodes[role].SetNodeReferenceID(INPUT, volume_node.GetID())
+    for node in nodes.values():
+        if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is None:
+            node.CreateDefaultDisplayNodes()
+    return SceneResult(volume_node, **nodes), fresh
+
+
+def _show_every_segment(node: slicer.vtkMRMLSegmentationNode) -> None:
+    """Show what a reader had hidden by rejecting regions of an earlier run."""
+    node.GetDisplayNode().SetAllSegmentsVisibility(True)
+
+
+def _place_in_hierarchy(result: SceneResult, scene: slicer.vtkMRMLScene) -> None:
+    for node in result.nodes().values():
+        place_beside(node, result.input, scene)

@@ -1,0 +1,75 @@
+"""The table of regions as a MRML table node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import slicer
+import vtk
+
+from ...results.decisions import Decision, default_name
+
+if TYPE_CHECKING:
+    from ...scoring.regions import Region
+
+ARRAYS = {int: vtk.vtkIntArray, float: vtk.vtkDoubleArray, str: vtk.vtkStringArray}
+
+
+class Column(NamedTuple):
+    """A column: its name, the type of its cells, its unit, what it means, and its value for a region."""
+
+    name: str
+    kind: type
+    unit: str
+    meaning: str
+    value: Callable[[Region, Decision], float | str]
+
+
+COLUMNS = (
+    Column("rank", int, "", "1 is the most anomalous region", lambda region, _: region.rank),
+    Column("name", str, "", "what the region is called", lambda _, decision: decision.name),
+    Column("kept", int, "", "1 for a finding, 0 for a region that was rejected", lambda _, decision: decision.kept),
+    Column("label", int, "", "voxel value in the label volume", lambda region, _: region.label),
+    Column("volume_ml", float, "mL", "volume", lambda region, _: region.volume_ml),
+    Column("peak", float, "SD", "largest z-score: SD above the healthy mean", lambda region, _: region.peak),
+    Column("mean", float, "SD", "mean z-score", lambda region, _: region.mean),
+    Column("p_value", float, "", "how often healthy scans hold such a peak", lambda region, _: region.p_value),
+    Column("q_value", float, "", "p value after Benjamini and Hochberg", lambda region, _: region.q_value),
+    Column("R", float, "mm", "centroid, towards the right", lambda region, _: region.centroid_ras[0]),
+    Column("A", float, "mm", "centroid, towards anterior", lambda region, _: region.centroid_ras[1]),
+    Column("S", float, "mm", "centroid, towards superior", lambda region, _: region.centroid_ras[2]),
+    Column("peak_R", float, "mm", "peak, towards the right", lambda region, _: region.peak_ras[0]),
+    Column("peak_A", float, "mm", "peak, towards anterior", lambda region, _: region.peak_ras[1]),
+    Column("peak_S", float, "mm", "peak, towards superior", lambda region, _: region.peak_ras[2]),
+    Column("side", str, "", "R, L or bilateral; empty where no midline is known", lambda region, _: region.side),
+)
+
+
+def table_of(regions: Sequence[Region], decisions: Mapping[int, Decision] | None = None) -> vtk.vtkTable:
+    """One row per region, in their order.
+
+    Positions are in the scan's own RAS mm, as in files: a transform above the volume in the scene is not applied.
+
+    Args:
+        regions: What was found.
+        decisions: By rank; None where nobody has decided anything.
+    """
+    table = vtk.vtkTable()
+    decided = decisions or {region.rank: Decision(True, default_name(region)) for region in regions}
+    for column in COLUMNS:
+        cells = ARRAYS[column.kind]()
+        cells.SetName(column.name)
+        for region in regions:
+            cells.InsertNextValue(column.kind(column.value(region, decided[region.rank])))
+        table.AddColumn(cells)
+    return table
+
+
+def describe_columns(node: slicer.vtkMRMLTableNode) -> None:
+    """Give a table node the units and meanings of its columns."""
+    node.SetUseColumnTitleAsColumnHeader(True)
+    for column in COLUMNS:
+        node.SetColumnDescription(column.name, column.meaning)
+        if column.unit:
+            node.SetColumnUnitLabel(column.name, column.unit)

@@ -1,0 +1,124 @@
+"""Changes to a scene that happen whole or not at all, and that can be undone later."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import slicer
+
+from .nodes import ROLE
+from .segments import release
+
+
+class Snapshot:
+    """The former state of some nodes, and which nodes came later.
+
+    Args:
+        scene: The scene that is about to change.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene):
+        self._before = {node.GetID() for node in scene.GetNodes()}
+        self._kept: list[tuple[slicer.vtkMRMLNode, slicer.vtkMRMLNode]] = []
+        self._added: list[slicer.vtkMRMLNode] | None = None
+
+    def keep(self, node: slicer.vtkMRMLNode) -> None:
+        """Remember a node's present state."""
+        copy = type(node)()
+        # Shallow: what a node holds is replaced, never written into, so the old content stays whole.
+        copy.CopyContent(node, False)
+        copy.CopyReferences(node)
+        self._kept.append((node, copy))
+
+    def close(self, scene: slicer.vtkMRMLScene) -> None:
+        """Count no node that is added from now on among those that `restore` removes."""
+        self._added = self._new_nodes(scene)
+
+    def restore(self, scene: slicer.vtkMRMLScene) -> None:
+        """Bring the former state back; nodes that have left the scene since then are passed over."""
+        added = self._new_nodes(scene) if self._added is None else self._added
+        for node, copy in reversed(self._kept):
+            if scene.IsNodePresent(node):
+                former = node.GetSegmentation() if node.IsA("vtkMRMLSegmentationNode") else None
+                node.CopyContent(copy, False)
+                node.CopyReferences(copy)
+                release(former)
+        # Colours last, when nothing of ours shows anything with them any more.
+        for node in sorted(added, key=lambda node: node.IsA("vtkMRMLColorNode")):
+            if scene.IsNodePresent(node) and not _is_used_colour(node, scene):
+                remove_node(node, scene)
+
+    def forget(self) -> None:
+        """Let go of all that is remembered."""
+        for _, copy in self._kept:
+            if copy.IsA("vtkMRMLSegmentationNode"):
+                segmentation = copy.GetSegmentation()
+                copy.SetAndObserveSegmentation(None)
+                release(segmentation)
+        self._kept.clear()
+        self._added = []
+
+    def _new_nodes(self, scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLNode]:
+        return [node for node in scene.GetNodes() if node.GetID() not in self._before]
+
+
+class SceneTransaction:
+    """Takes back what was done to a scene if the block fails.
+
+    Nodes added inside the block are removed again, whoever added them. A node that existed before must be given to
+    `keep` before it is changed.
+
+    Args:
+        scene: The scene that the block changes.
+
+    Attributes:
+        snapshot: How the scene was before, from the beginning of the block on.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene):
+        self._scene = scene
+
+    def __enter__(self) -> SceneTransaction:
+        self.snapshot = Snapshot(self._scene)
+        return self
+
+    def keep(self, node: slicer.vtkMRMLNode) -> None:
+        """Remember a node's present state, so that a failure brings it back."""
+        self.snapshot.keep(node)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+        if kind is None:
+            self.snapshot.close(self._scene)
+        else:
+            self.snapshot.restore(self._scene)
+            self.snapshot.forget()
+
+
+def remove_node(node: slicer.vtkMRMLNode, scene: slicer.vtkMRMLScene) -> None:
+    """Remove a node with its item in the subject hierarchy and the nodes that say how it looks and where it is stored.
+
+    Colours go with the last node that is shown in them.
+    """
+    others = []
+    if node.IsA("vtkMRMLDisplayableNode"):
+        displays = [node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes())]
+        colours = [display.GetColorNode() for display in displays if display is not None]
+        others += [*displays, *(colour for colour in colours if colour and colour.GetAttribute(ROLE))]
+    if node.IsA("vtkMRMLStorableNode") and not node.IsA("vtkMRMLColorNode"):
+        others.append(node.GetStorageNode())
+    hierarchy = scene.GetSubjectHierarchyNode()
+    if hierarchy is not None and hierarchy is not node:
+        item = hierarchy.GetItemByDataNode(node)
+        if item:
+            hierarchy.RemoveItem(item, False, False)
+    scene.RemoveNode(node)
+    for other in others:
+        if other is not None and scene.IsNodePresent(other) and not _is_used_colour(other, scene):
+            scene.RemoveNode(other)
+
+
+def _is_used_colour(node: slicer.vtkMRMLNode, scene: slicer.vtkMRMLScene) -> bool:
+    """Whether something in the scene, such as another scan's result, is shown in these colours."""
+    return node.IsA("vtkMRMLColorNode") and any(
+        other.IsA("vtkMRMLDisplayNode") and other.GetColorNodeID() == node.GetID() for other in scene.GetNodes()
+    )

@@ -1,0 +1,74 @@
+"""Undo of the last run on a scan: its former result comes back, or none if it had none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...errors import InputError
+from .overlay import remove_stale_overlay
+from .residual import remove_stale_residual
+
+if TYPE_CHECKING:
+    import slicer
+
+    from .nodes import SceneResult
+    from .transaction import Snapshot
+
+# One step for each scan that was examined; the nodes themselves are the keys, which keeps them apart across scenes.
+_last: dict[slicer.vtkMRMLVolumeNode, Snapshot] = {}
+
+
+def remember(volume_node: slicer.vtkMRMLVolumeNode, snapshot: Snapshot) -> None:
+    """Make a run on a scan the one that `undo_detection` undoes.
+
+    Args:
+        volume_node: The scan.
+        snapshot: The scene before the run.
+    """
+    forget(volume_node)
+    for other in [node for node in _last if node.GetScene() is None]:
+        forget(other)
+    _last[volume_node] = snapshot
+
+
+def hand_over(volume_node: slicer.vtkMRMLVolumeNode) -> Snapshot | None:
+    """What was remembered of a scan's last run, for a caller that undoes more than that run."""
+    return _last.pop(volume_node, None)
+
+
+def forget(volume_node: slicer.vtkMRMLVolumeNode | None = None) -> None:
+    """Let go of what undo would need, which is a whole result.
+
+    Args:
+        volume_node: The scan; None for all scans, as when a scene is closed.
+    """
+    for node in list(_last) if volume_node is None else [volume_node]:
+        snapshot = _last.pop(node, None)
+        if snapshot is not None:
+            snapshot.forget()
+
+
+def can_undo(result: SceneResult) -> bool:
+    """Whether the last run on a result's scan can be undone."""
+    return result.input in _last and result.input.GetScene() is not None
+
+
+def undo_detection(result: SceneResult) -> None:
+    """Undo the last run on a result's scan.
+
+    The nodes of its former result get back what they held, with threshold, decisions and looks as they were when the
+    run ended; if there was none, the nodes are removed. Slice views show what they showed then.
+
+    Args:
+        result: Nodes of the present result.
+
+    Raises:
+        InputError: If there is nothing to undo: no run since the scene was opened, or it was undone already.
+    """
+    if not can_undo(result):
+        raise InputError("there is no run on this scan to undo", "Delete the result's nodes instead.")
+    scene = result.input.GetScene()
+    _last[result.input].restore(scene)
+    forget(result.input)
+    remove_stale_residual(result, scene)
+    remove_stale_overlay(result, scene)

@@ -1,0 +1,142 @@
+"""Convert volumes and masks between numpy, VTK and MRML nodes.
+
+Voxels and matrices between numpy, VTK and volume nodes.
+
+A brain mask that the user has in the scene, on the grid of the scan.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+from vtkmodules.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkCommonDataModel import vtkImageData
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+from ...errors import InputError
+from ...volume import Volume
+
+
+def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
+    """The voxels of a volume node and their place in the node's own coordinates (without its parent transform).
+
+    Args:
+        node: A scalar or labelmap volume node.
+
+    Returns:
+        A copy of the voxels, of their own type, with the node's IJK-to-RAS matrix as the affine.
+
+    Raises:
+        InputError: If there is no node or no image in it, if it has several components (colour, vectors), or if
+            some values are no numbers.
+    """
+    if node is None:
+        raise InputError("no volume is selected", "Select the volume to examine.")
+    name = node.GetName() or "volume"
+    image = node.GetImageData()
+    scalars = image.GetPointData().GetScalars() if image is not None else None
+    if scalars is None or image.GetNumberOfPoints() == 0:
+        raise InputError(f"{name} has no image", "Load the volume again or select another one.")
+    if scalars.GetNumberOfComponents() != 1:
+        raise InputError(
+            f"{name} has {scalars.GetNumberOfComponents()} values per voxel",
+            "Select a scalar volume; colour and vector images cannot be examined.",
+        )
+    array = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]).copy()
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"{name} has values that are no numbers (NaN or infinite)", "Replace them, then try again.")
+    return Volume(array, node_affine(node), name)
+
+
+def node_affine(node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
+    """4×4, maps the first-voxel-is-zero index (x, y, z, 1) to the node's own RAS mm."""
+    matrix = vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    affine = array_from_matrix(matrix)
+    # MRML allows an image whose first voxel is not number zero; an array always starts at zero.
+    affine[:3, 3] += affine[:3, :3] @ np.array(node.GetImageData().GetExtent()[::2], dtype=float)
+    return affine
+
+
+def array_from_matrix(matrix: vtkMatrix4x4) -> np.ndarray:
+    """The 4×4 array of a VTK matrix."""
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+
+def matrix_from_array(array: np.ndarray) -> vtkMatrix4x4:
+    """The VTK matrix of a 4×4 array."""
+    matrix = vtkMatrix4x4()
+    matrix.DeepCopy(np.asarray(array, dtype=float).ravel().tolist())
+    return matrix
+
+
+def fill_image(image: vtkImageData, array: np.ndarray, first_voxel: tuple[int, int, int] = (0, 0, 0)) -> vtkImageData:
+    """Put a copy of the voxels into an empty image and return it.
+
+    Args:
+        image: An image or oriented image without voxels; its placement in space is left alone.
+        array: Shape (Z, Y, X).
+        first_voxel: Index (x, y, z) that the first voxel gets.
+    """
+    extent = [bound for start, size in zip(first_voxel, array.shape[::-1]) for bound in (start, start + size - 1)]
+    image.SetExtent(*extent)
+    image.GetPointData().SetScalars(
+        numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True, array_type=get_vtk_array_type(array.dtype))
+    )
+    return image
+
+
+def image_from_array(array: np.ndarray) -> vtkImageData:
+    """An image without placement in space, as volume nodes hold it; array of shape (Z, Y, X)."""
+    return fill_image(vtkImageData(), array)
+
+
+def mask_from_node(mask_node: slicer.vtkMRMLNode, volume_node: slicer.vtkMRMLVolumeNode) -> Volume:
+    """The part to examine that a segmentation or a label map marks.
+
+    Args:
+        mask_node: A segmentation, whose visible segments are taken together and may lie under any transform, or a
+            volume on the scan's own grid, nonzero in the part to examine.
+        volume_node: The scan.
+
+    Returns:
+        uint8 on the scan's grid.
+
+    Raises:
+        InputError: If nothing is marked, or a label map is under another transform than the scan.
+    """
+    scan = volume_from_node(volume_node)
+    name = mask_node.GetName()
+    if mask_node.IsA("vtkMRMLSegmentationNode"):
+        inside = _visible_segments(mask_node, volume_node, scan.array.shape)
+    else:
+        if mask_node.GetTransformNodeID() != volume_node.GetTransformNodeID():
+            problem = f"the mask {name} is under another transform than {scan.name}"
+            raise InputError(problem, "Put both under the same transform.")
+        mask = volume_from_node(mask_node)
+        if not scan.same_grid(mask):
+            raise InputError(f"the mask {name} is not on the grid of {scan.name}", "Use a segmentation instead.")
+        inside = mask.array != 0
+    if not inside.any():
+        raise InputError(f"the brain mask {name} marks nothing in {scan.name}", "Choose another mask, or none.")
+    return scan.with_array(inside.astype(np.uint8), name)
+
+
+def _visible_segments(
+    node: slicer.vtkMRMLSegmentationNode, volume_node: slicer.vtkMRMLVolumeNode, shape: tuple[int, ...]
+) -> np.ndarray:
+    display = node.GetDisplayNode()
+    ids = [
+        segment
+        for segment in node.GetSegmentation().GetSegmentIDs()
+        if display is None or display.GetSegmentVisibility(segment)
+    ]
+    scene = volume_node.GetScene()
+    labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "MedAD mask")
+    try:
+        export = slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsToLabelmapNode
+        if not ids or not export(node, ids, labels, volume_node):
+            return np.zeros(shape, dtype=bool)
+        return volume_from_node(labels).array != 0
+    finally:
+        scene.RemoveNode(labels)

@@ -1,0 +1,80 @@
+"""A run as scripts want it: started without the panel, and waited for if they like."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import slicer
+
+from ..errors import Cancelled, MedADError
+from .request import Request
+from .run import Outcome, Run
+from .scene.nodes import SceneResult
+
+if TYPE_CHECKING:
+    from ..runtime.progress import ProgressCallback
+
+PAUSE_SECONDS = 0.01
+
+
+def process(
+    logic: Any,
+    volume: slicer.vtkMRMLVolumeNode,
+    model: str,
+    waitForCompletion: bool,
+    mask: slicer.vtkMRMLNode | None = None,
+    allFrames: bool = False,
+    progress: ProgressCallback | None = None,
+    finished: Callable[[Outcome], None] | None = None,
+    **settings: Any,
+) -> SceneResult | Run:
+    """Examine a scan and put what was found into its scene.
+
+    Args:
+        logic: The module's logic.
+        volume: The scan.
+        model: Name or file of a model.
+        waitForCompletion: Whether to return only when it is done; Slicer stays usable meanwhile.
+        mask: Segmentation or label map of the part to examine; None finds the brain.
+        allFrames: Whether every frame of the scan's sequence is examined.
+        progress: Called with (stage, fraction of the whole in [0, 1], message); None reports nothing.
+        finished: Called with the outcome; useful without waiting.
+        settings: Of `MedADLib.Settings`: device, seed, threshold (as text or number), smallest_region_ml, fast.
+
+    Returns:
+        The nodes of the result; without waiting the run, whose `cancel` stops it.
+
+    Raises:
+        MedADError: If it cannot be done, or if something has to be installed first.
+        Cancelled: If it was waited for and cancelled meanwhile.
+    """
+    if missing := logic.installer.missing():
+        names = ", ".join(package.name for package in missing)
+        raise MedADError(f"{names} must be installed first", "Click Run Detection in the MedAD panel once, and agree.")
+    outcomes: list[Outcome] = []
+
+    def on_finished(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        if finished is not None:
+            finished(outcome)
+
+    settings = {name: str(value) if name == "threshold" else value for name, value in settings.items()}
+    request = Request(volume, model, mask, allFrames, settings)
+    run = logic.start(request, progress or _nothing, on_finished)
+    if not waitForCompletion:
+        return run
+    while not outcomes:
+        slicer.app.processEvents()
+        time.sleep(PAUSE_SECONDS)
+    outcome = outcomes[0]
+    if outcome.state == "cancelled":
+        raise Cancelled()
+    if outcome.result is None:
+        raise MedADError(outcome.message)
+    return outcome.result
+
+
+def _nothing(stage: str, fraction: float, message: str) -> None:
+    """Nobody wants to know."""

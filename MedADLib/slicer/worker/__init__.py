@@ -1,0 +1,1 @@
+"""The worker process as Slicer sees it."""

@@ -1,0 +1,351 @@
+"""Run detections in the worker process: start, follow and cancel them.
+
+What the worker is to do, and who hears how it goes.
+
+Detections by the worker process: asked for here, followed while they run, ended when nobody wants them any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...errors import InputError
+from ...results.exchange import Leftovers, check_empty
+from ...runtime.strict_json import plain
+from .connection import Connection
+from .process import Process, QtProcess, QtTimer, Timer, Watch, worker_program
+
+IDLE_SECONDS = 600.0
+HANG_SECONDS = 300.0
+CANCEL_SECONDS = 1.0
+STOP_SECONDS = 0.5
+DEATH_SECONDS = 0.5
+LOG_LINES = 2000
+
+
+@dataclass(frozen=True)
+class Job:
+    """A detection to be done.
+
+    Attributes:
+        input: File of `exchange.write_volume`.
+        mask: The same for the brain; None finds it.
+        model: Name or file.
+        output: Folder for the result, empty or missing, and no other job's; see `exchange.read_exchange`.
+        settings: Device, seed, threshold, smallest_region_ml and fast, as far as they are not the default.
+    """
+
+    input: str
+    mask: str | None
+    model: str
+    output: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class JobListener(Protocol):
+    """Told about a job, in the main thread; after `done`, `failed` or `cancelled` nothing more is said."""
+
+    def progress(self, stage: str, fraction: float, message: str) -> None:
+        """A step was made; `fraction` of the whole job is done."""
+
+    def warning(self, message: str) -> None:
+        """There is something that the reader must know."""
+
+    def done(self, folder: str, seconds: float) -> None:
+        """The result is in the folder."""
+
+    def failed(self, kind: str, message: str) -> None:
+        """There is no result; the message says why and what to do."""
+
+    def cancelled(self) -> None:
+        """There is no result because nobody wants it any more."""
+
+
+@dataclass
+class RunningJob:
+    """A job on its way.
+
+    Attributes:
+        id: Of its events.
+        job: What is to be done.
+        listener: Who hears of it.
+        leftovers: What an end by force leaves behind.
+        reused: Whether the process was there before the job, so that it may have been about to end.
+        sent: Whether the worker was asked.
+        heard: Whether it has answered.
+        outcome: What to tell the listener once the process is dead, if we end the job.
+    """
+
+    id: str
+    job: Job
+    listener: JobListener
+    leftovers: Leftovers
+    reused: bool
+    sent: bool = False
+    heard: bool = False
+    outcome: Callable[[], None] | None = None
+
+
+@dataclass
+class _Ending:
+    """A process that nobody needs any more.
+
+    Attributes:
+        timer: For its end by force.
+        leftovers: What it may leave behind.
+    """
+
+    timer: Timer
+    leftovers: Leftovers | None
+
+    def over(self) -> None:
+        """The process has ended."""
+        self.timer.stop()
+        if self.leftovers is not None:
+            self.leftovers.remove()
+
+
+class WorkerClient:
+    """Keeps one worker process and gives it one job at a time.
+
+    Args:
+        process_factory: Makes the process.
+        timer_factory: Makes the timers.
+        command: Program and arguments; None for the worker of this library.
+        idle_seconds: When the process ends by itself for want of work.
+        hang_seconds: How long a process may say nothing before it is taken for dead.
+
+    Attributes:
+        on_log: Gets each line of the log as it comes.
+        idle_seconds: For the next process that starts.
+    """
+
+    def __init__(
+        self,
+        process_factory: Callable[[], Process] = QtProcess,
+        timer_factory: Callable[[], Timer] = QtTimer,
+        command: list[str] | None = None,
+        idle_seconds: float = IDLE_SECONDS,
+        hang_seconds: float = HANG_SECONDS,
+    ):
+        self.on_log: Callable[[str], None] | None = None
+        self._process_factory, self._timer_factory = process_factory, timer_factory
+        self.idle_seconds = idle_seconds
+        self._command, self._hang_seconds = command, hang_seconds
+        self._connection: Connection | None = None
+        self._running: RunningJob | None = None
+        self._ending: dict[Connection, _Ending] = {}
+        self._watch: Watch | None = None
+        self._timer: Timer | None = None
+        self._wanted_model: str | None = None
+        self._numbers = count(1)
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a job whose end has not been told."""
+        return self._running is not None
+
+    @property
+    def state(self) -> str:
+        """``off``, ``starting``, ``idle``, ``busy`` or ``cancelling``."""
+        if self._running is not None and self._running.outcome is not None:
+            return "cancelling"
+        if self._connection is None:
+            return "off"
+        if not self._connection.ready:
+            return "starting"
+        return "busy" if self.busy else "idle"
+
+    @property
+    def log(self) -> list[str]:
+        """The last lines of what the worker said beside its events."""
+        return list(self._log)
+
+    def detect(self, job: Job, listener: JobListener) -> None:
+        """Have a job done; the listener hears of it.
+
+        Raises:
+            InputError: If another job is running.
+            OutputError: If the output folder is not empty.
+            MedADError: If there is no Python to start.
+        """
+        if self.busy:
+            raise InputError("a detection is running", "Wait for its end or cancel it.")
+        check_empty(Path(job.output))
+        arguments = self._arguments()
+        reused = self._connection is not None
+        self._running = RunningJob(str(next(self._numbers)), job, listener, Leftovers(job.output), reused)
+        if self._watch is None:
+            self._watch = Watch(self._timer_factory(), self._hang_seconds, self._on_silence)
+            self._timer = self._timer_factory()
+        self._watch.start()
+        if self._connection is None:
+            self._open(arguments)
+        elif self._connection.ready:
+            self._submit()
+
+    def warm_up(self, model: str) -> None:
+        """Load a model in advance; if that is not possible, the log says why.
+
+        Raises:
+            MedADError: If there is no Python to start.
+        """
+        self._wanted_model = model
+        if self._connection is None:
+            self._open(self._arguments())
+        elif self._connection.ready:
+            self._load()
+
+    def cancel(self) -> None:
+        """End the job: the listener's `cancelled` follows within 2 s, when nothing is left of it; harmless without."""
+        running = self._running
+        if running is None:
+            return
+        already_ending = running.outcome is not None
+        running.outcome = running.listener.cancelled
+        if not running.sent:
+            self._conclude()
+        elif not already_ending:
+            self._connection.send("cancel", id=running.id)
+            self._timer.start(CANCEL_SECONDS, self._force)
+
+    def stop(self) -> None:
+        """End the process, and the job if there is one, because the module or Slicer ends; harmless if it is off."""
+        connection = self._connection
+        if connection is not None:
+            self._let_go().start(STOP_SECONDS, connection.kill)
+            connection.close()
+        if self._running is not None:
+            self._running.outcome = self._running.listener.cancelled
+            self._conclude()
+
+    def _arguments(self) -> list[str]:
+        if self._command is not None:
+            return self._command
+        worker = Path(__file__).resolve().parents[2] / "worker" / "main.py"
+        return [worker_program(), str(worker), "--idle-seconds", f"{self.idle_seconds:g}"]
+
+    def _open(self, arguments: list[str]) -> None:
+        self._connection = Connection(self._process_factory(), self._on_event, self._note, self._on_ended)
+        self._connection.start(arguments)
+
+    def _load(self) -> None:
+        model, self._wanted_model = self._wanted_model, None
+        if model is not None:
+            self._connection.send("load", model=model)
+
+    def _submit(self) -> None:
+        self._running.sent = True
+        self._connection.send("detect", id=self._running.id, **plain(asdict(self._running.job)))
+
+    def _on_event(self, connection: Connection, event: dict[str, Any]) -> None:
+        running = self._running
+        if connection is not self._connection:
+            return
+        if self._watch is not None:
+            self._watch.heard()
+        if event["event"] == "ready":
+            self._load()
+            if running is not None:
+                self._submit()
+        elif running is not None and event.get("id") == running.id:
+            running.heard = True
+            self._on_job_event(running, event)
+        elif event["event"] == "failed":
+            self._note(str(event.get("message")))
+
+    def _on_job_event(self, running: RunningJob, event: dict[str, Any]) -> None:
+        name, listener = event["event"], running.listener
+        if name in ("done", "failed", "cancelled"):
+            if running.outcome is None:
+                running.outcome = {
+                    "done": partial(listener.done, event.get("output"), event.get("seconds")),
+                    "failed": partial(listener.failed, event.get("kind"), event.get("message")),
+                    "cancelled": listener.cancelled,
+                }[name]
+                self._conclude(keep=name == "done")
+            else:
+                self._conclude()
+        elif running.outcome is None and name == "progress":
+            listener.progress(event["stage"], event["fraction"], event["message"])
+        elif running.outcome is None and name == "warning":
+            listener.warning(event["message"])
+
+    def _on_ended(self, connection: Connection, code: int, how: str) -> None:
+        if ending := self._ending.pop(connection, None):
+            ending.over()
+        if connection is not self._connection:
+            return
+        self._connection = None
+        running = self._running
+        # A process that had to be killed would tell of a crash that was none.
+        on_purpose = running is not None and running.outcome is not None
+        self._note(f"the computing process {'was stopped' if on_purpose else how}")
+        if running is None:
+            return
+        if running.outcome is None and running.reused and not running.heard:
+            # It ended for want of work, or for some trouble of its own, just before it was asked.
+            running.reused = running.sent = False
+            self._open(self._arguments())
+            return
+        if running.outcome is None:
+            running.outcome = partial(running.listener.failed, *connection.why(code, how))
+        self._conclude()
+
+    def _on_silence(self) -> None:
+        message = f"the computation has not moved for {self._hang_seconds:.0f} s and was ended. Run again; if it "
+        message += "happens again, choose the CPU as the device. The log says more."
+        self._running.outcome = partial(self._running.listener.failed, "WorkerHung", message)
+        self._force()
+
+    def _force(self) -> None:
+        """Kill the process and wait for its death a little, for only then its files can be removed."""
+        self._watch.stop()
+        self._timer.start(DEATH_SECONDS, self._give_up)
+        self._connection.kill()
+
+    def _give_up(self) -> None:
+        self._let_go()
+        self._conclude()
+
+    def _let_go(self) -> Timer:
+        """Forget the process, but remember it until it has ended; a timer for its end by force."""
+        timer, running = self._timer_factory(), self._running
+        self._ending[self._connection] = _Ending(timer, None if running is None else running.leftovers)
+        self._connection = None
+        return timer
+
+    def _conclude(self, keep: bool = False) -> None:
+        """Tell the end of the job, when everything is ready for the next one."""
+        running, self._running = self._running, None
+        self._watch.stop()
+        self._timer.stop()
+        if not keep:
+            running.leftovers.remove()
+        running.outcome()
+
+    def _note(self, line: str) -> None:
+        self._log.append(line)
+        if self.on_log is not None:
+            self.on_log(line)
+
+
+def wait(client: WorkerClient, pump: Callable[[], None], pause_seconds: float = 0.01) -> None:
+    """Wait for the end of the job, for scripts.
+
+    Args:
+        client: With a job.
+        pump: Lets the event loop run, as ``slicer.app.processEvents`` does.
+        pause_seconds: Between two calls of it.
+    """
+    while client.busy:
+        pump()
+        time.sleep(pause_seconds)

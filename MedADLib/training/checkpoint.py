@@ -1,0 +1,86 @@
+"""Training state on disk: safetensors, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ..errors import MedADError
+
+Optimizers = Mapping[str, torch.optim.Optimizer]
+
+
+def save_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers, state: dict) -> None:
+    """Write weights, optimizer moments and a JSON-able state; a crash leaves the previous file.
+
+    Args:
+        path: The checkpoint file.
+        network: Its parameters and buffers are kept.
+        optimizers: Their per-parameter tensors are kept, by the turn's name; the only one has the name "".
+        state: Step number and history.
+    """
+    tensors = {f"network.{key}": value.contiguous() for key, value in network.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for index, moments in optimizer.state_dict()["state"].items():
+            for key, value in moments.items():
+                tensors[f"{_prefix(name)}.{index}.{key}"] = torch.as_tensor(value).contiguous()
+    partial = path.with_name(f".partial-{path.name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, partial, metadata={"state": json.dumps(state)})
+    with open(partial, "rb+") as handle:
+        os.fsync(handle.fileno())
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers | None = None) -> dict | None:
+    """Put a checkpoint back.
+
+    Args:
+        path: The checkpoint file.
+        network: Receives the weights.
+        optimizers: Receive the moments, if given.
+
+    Returns:
+        The state, or None where there is no usable checkpoint.
+
+    Raises:
+        MedADError: If the checkpoint is of another network.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            state = json.loads(file.metadata()["state"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+    except (SafetensorError, ValueError, TypeError, KeyError):
+        return None
+    weights: dict[str, torch.Tensor] = {}
+    moments: dict[str, dict[int, dict[str, torch.Tensor]]] = {}
+    for key, value in tensors.items():
+        prefix, rest = key.split(".", 1)
+        if prefix == "network":
+            weights[rest] = value
+        else:
+            index, name = rest.split(".", 1)
+            moments.setdefault(prefix, {}).setdefault(int(index), {})[name] = value
+    try:
+        network.load_state_dict(weights)
+        if optimizers is not None:
+            if not moments.keys() <= {_prefix(name) for name in optimizers}:
+                raise ValueError("the checkpoint has turns that this network has not")
+            for name, optimizer in optimizers.items():
+                groups = optimizer.state_dict()["param_groups"]
+                optimizer.load_state_dict({"state": moments.get(_prefix(name), {}), "param_groups": groups})
+    except (RuntimeError, ValueError) as error:
+        raise MedADError(f"{path} is of another network", "Give another --work folder, or remove it.") from error
+    return state
+
+
+def _prefix(name: str) -> str:
+    return f"optimizer-{name}" if name else "optimizer"

@@ -1,0 +1,1 @@
+"""How each method learns, one module a family of methods."""

@@ -1,0 +1,272 @@
+"""Train VAE-GAN, the adversarial autoencoder and f-AnoGAN.
+
+Trains VAE-GAN and the adversarial autoencoder: five turns of the critic, then one of the autoencoder.
+
+Trains f-AnoGAN: generator against critic, then an encoder for the frozen two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ...methods.adversarial import (
+    AdversarialAutoencoder,
+    FAnoGAN,
+    FAnoGANParameters,
+    Reconstruction,
+    VAEGANReconstruction,
+    resampled,
+)
+from ...methods.settings import with_wishes
+from ...networks.adversarial import AdversarialReconstruction, IziF, WassersteinGAN, distances
+from ...runtime.progress import Progress
+from ..augmentation import GENTLE
+from ..data import HealthyData
+from ..loop import Plan, fit
+from ..slices import Slices
+
+if TYPE_CHECKING:
+    from ..config import Options
+
+BATCH, RATE = 8, 5e-4
+VALIDATION_SLICES = 256
+
+GAN_BATCH, ENCODER_BATCH = 16, 32
+GAN_STEPS, GAN_RATE = 1500, 2e-4
+ENCODER_STEPS, ENCODER_RATE = 1500, 5e-4
+LONGEST = 64
+
+
+def train_vae_gan(
+    data: HealthyData, options: Options, folder: Path, progress: Progress
+) -> tuple[VAEGANReconstruction, dict]:
+    """Train VAE-GAN: 1200 steps by default, some 12 minutes on two CPU cores at 160 × 160; see `_train`."""
+    return _train(VAEGANReconstruction, 1200, data, options, folder, progress)
+
+
+def train_adversarial_autoencoder(
+    data: HealthyData, options: Options, folder: Path, progress: Progress
+) -> tuple[AdversarialAutoencoder, dict]:
+    """Train the constrained adversarial autoencoder, or with ``constraint`` 0 the plain one: 2500 steps by default.
+
+    Some 10 minutes on two CPU cores at 160 × 160; see `_train`.
+    """
+    return _train(AdversarialAutoencoder, 2500, data, options, folder, progress)
+
+
+def _train(
+    kind: type[Reconstruction], steps: int, data: HealthyData, options: Options, folder: Path, progress: Progress
+) -> tuple[Reconstruction, dict]:
+    """Train networks on slices.
+
+    Args:
+        kind: The method.
+        steps: If the user names none.
+        data: Healthy scans.
+        options: ``latent`` and ``extra`` (the method's parameters, but for its size) are heeded.
+        folder: For checkpoint and log.
+        progress: Told throughout.
+
+    Returns:
+        The method, and the last row of its log.
+
+    Raises:
+        InputError: If a wish is unknown or makes no sense.
+        MedADError: As `fit`.
+    """
+    train, validation = data.slices()
+    wishes = options.wishes()
+    parameters = with_wishes(kind.Parameters(size=tuple(train.images.shape[1:])), wishes)
+    method = kind.untrained(parameters, options.seed)
+    progress.stage(kind.name, 0.1, 0.9)
+    plan = options.plan(options.steps or steps, RATE)
+    log = train_networks(method.network, train, validation, plan, folder / kind.name, options.device, progress)
+    method.network.to("cpu").requires_grad_(False)
+    return method, {"last": log[-1]}
+
+
+def train_networks(
+    network: AdversarialReconstruction,
+    train: Slices,
+    validation: Slices,
+    plan: Plan,
+    folder: Path,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> list[dict[str, float]]:
+    """Play the game on augmented slices; validated on unchanged ones.
+
+    Args:
+        network: Left with the trained weights.
+        train: Slices of the training subjects.
+        validation: Slices of the validation subjects.
+        plan: Steps and rates.
+        folder: For checkpoint and log.
+        device: Where to compute.
+        progress: Told after each step.
+
+    Returns:
+        The log's rows; ``validation_error`` is the mean absolute error per brain pixel, ``validation_code_mean`` and
+        ``validation_code_spread`` are root mean square of the codes' means and mean of their standard deviations over
+        slices, which for N(0, I) would be 0 and 1.
+    """
+    chosen = validation.spread(VALIDATION_SLICES)
+
+    def validate(model: AdversarialReconstruction) -> dict[str, float]:
+        absolute, brain, codes = 0.0, 0.0, []
+        for start in range(0, len(chosen), BATCH):
+            images, masks, _ = (part.to(device) for part in validation.select(chosen[start : start + BATCH]))
+            found = model.encode(images)
+            absolute += float(((model.decode(found).float() - images).abs() * masks).sum())
+            brain += float(masks.sum())
+            codes.append(found.float().cpu().numpy())
+        pool = np.concatenate(codes)
+        return {
+            "error": absolute / max(brain, 1),
+            "code_mean": float(np.sqrt(np.square(pool.mean(axis=0)).mean())),
+            "code_spread": float(pool.std(axis=0).mean()),
+        }
+
+    return fit(
+        network, lambda number: train.batch(number, BATCH, plan.seed, GENTLE), validate, plan, folder, device, progress
+    )
+
+
+def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[FAnoGAN, dict]:
+    """Train f-AnoGAN: by default 1500 steps each of the game and of the encoder, some 12 minutes on two CPU cores.
+
+    A step of the game is 5 of the critic and one of the generator, of 16 slices each; one of the encoder has 32 slices.
+
+    Args:
+        data: Healthy scans.
+        options: ``steps`` are those of the game, ``prior_steps`` those of the encoder; ``latent`` and ``extra`` (the
+            method's parameters, but for its size) are heeded.
+        folder: For checkpoints and logs.
+        progress: Told throughout.
+
+    Returns:
+        The method, and the last rows of both logs.
+
+    Raises:
+        InputError: If a wish is unknown or makes no sense.
+        MedADError: As `fit`.
+    """
+    train, validation = data.slices()
+    size = tuple(train.images.shape[1:])
+    wishes = options.wishes()
+    parameters = with_wishes(FAnoGANParameters(size=size, resolution=resolution_for(size)), wishes)
+    method = FAnoGAN.untrained(parameters, options.seed)
+    progress.stage("generator", 0.0, 0.7)
+    plan = options.plan(options.steps or GAN_STEPS, GAN_RATE)
+    game = train_gan(method, train, validation, plan, folder / "generator", options.device, progress)
+    progress.stage("encoder", 0.7, 0.9)
+    plan = options.plan(options.prior_steps or ENCODER_STEPS, ENCODER_RATE)
+    encoder = train_encoder(method, train, validation, plan, folder / "encoder", options.device, progress)
+    for network in (method.gan, method.encoder):
+        network.to("cpu").requires_grad_(False)
+    return method, {"generator": game[-1], "encoder": encoder[-1]}
+
+
+def resolution_for(size: tuple[int, ...], longest: int = LONGEST, multiple: int = 16) -> tuple[int, ...]:
+    """The networks' grid for slices of a size: the longer side `longest`, both divisible by `multiple`.
+
+    The other side is rounded, so that pictures may be stretched by a few percent, all by the same.
+    """
+    return tuple(max(round(n * longest / max(size) / multiple), 1) * multiple for n in size)
+
+
+def train_gan(
+    method: FAnoGAN,
+    train: Slices,
+    validation: Slices,
+    plan: Plan,
+    folder: Path,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> list[dict[str, float]]:
+    """Play generator against critic on resampled, augmented slices.
+
+    Args:
+        method: Its generator and critic are trained.
+        train: Slices of the training subjects.
+        validation: Slices of the validation subjects.
+        plan: Steps and rates.
+        folder: For checkpoint and log.
+        device: Where to compute.
+        progress: Told after each step.
+
+    Returns:
+        The log's rows; ``validation_error`` is how far mean and standard deviation of the generated slices are from
+        those of the validation slices, a pixel's mean of the two; ``validation_wasserstein`` is the distance of the two
+        as the critic sees it.
+    """
+    real = _held_out(method, validation, device)
+    codes = torch.from_numpy(np.random.default_rng([plan.seed, 3]).normal(size=(len(real), method.parameters.latent)))
+    codes = codes.float().to(device)
+
+    def validate(gan: WassersteinGAN) -> dict[str, float]:
+        fake = torch.cat([gan.generator(part) for part in codes.split(GAN_BATCH)]).float()
+        judged = [torch.cat([gan.critic(part) for part in pool.split(GAN_BATCH)]).mean() for pool in (real, fake)]
+        mean_gap = (real.mean(dim=0) - fake.mean(dim=0)).abs().mean()
+        spread_gap = (real.std(dim=0, correction=0) - fake.std(dim=0, correction=0)).abs().mean()
+        return {"error": float(mean_gap + spread_gap) / 2, "wasserstein": float(judged[0] - judged[1])}
+
+    return fit(method.gan, _batches(method, train, GAN_BATCH, plan), validate, plan, folder, device, progress)
+
+
+def train_encoder(
+    method: FAnoGAN,
+    train: Slices,
+    validation: Slices,
+    plan: Plan,
+    folder: Path,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> list[dict[str, float]]:
+    """Fit the encoder (izi_f) to resampled, augmented slices; generator and critic stay as they are.
+
+    Args:
+        method: Its generator and critic are trained; its encoder will be.
+        train: Slices of the training subjects.
+        validation: Slices of the validation subjects.
+        plan: Steps and rates.
+        folder: For checkpoint and log.
+        device: Where to compute.
+        progress: Told after each step.
+
+    Returns:
+        The log's rows; ``validation_error`` is the sample score on healthy slices, MSE + κ·MSE of the features.
+    """
+    real, kappa = _held_out(method, validation, device), method.parameters.kappa
+
+    def validate(izi: IziF) -> dict[str, float]:
+        squared, features = [], []
+        for part in real.split(GAN_BATCH):
+            both = distances(izi.gan.critic, part, izi.gan.generator(izi.encoder(part)))
+            squared, features = squared + both[0].tolist(), features + both[1].tolist()
+        values = {"squared_error": float(np.mean(squared)), "feature_error": float(np.mean(features))}
+        return {"error": values["squared_error"] + kappa * values["feature_error"]} | values
+
+    izi = IziF(method.gan, method.encoder, kappa)
+    return fit(izi, _batches(method, train, ENCODER_BATCH, plan), validate, plan, folder, device, progress)
+
+
+def _held_out(method: FAnoGAN, validation: Slices, device: str) -> torch.Tensor:
+    """Unchanged validation slices at the networks' resolution."""
+    chosen = validation.spread(VALIDATION_SLICES)
+    return resampled(validation.select(chosen)[0], method.parameters.resolution).to(device)
+
+
+def _batches(method: FAnoGAN, train: Slices, size: int, plan: Plan) -> Callable[[int], tuple[torch.Tensor]]:
+    """Batches by number: resampled images only, for the networks ask for nothing else."""
+
+    def batch(number: int) -> tuple[torch.Tensor]:
+        images, _, _ = train.batch(number, size, plan.seed, GENTLE)
+        return (resampled(images, method.parameters.resolution),)
+
+    return batch

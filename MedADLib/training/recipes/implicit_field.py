@@ -1,0 +1,113 @@
+"""Trains an implicit field and a latent for each training scan, on random voxels of whole brains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ...errors import InputError
+from ...methods.implicit_field import ImplicitField, ImplicitFieldParameters, places, search_latents
+from ...methods.settings import with_wishes
+from ...methods.slicewise import generator_of
+from ...networks.implicit_field import AutoDecoder
+from ...runtime.progress import Progress
+from ..data import HealthyData, Scan
+from ..loop import Batch, fit
+from .intensity_classes import class_centres
+
+if TYPE_CHECKING:
+    from ..config import Options
+
+STEPS, RATE = 3000, 2e-3
+SCANS, POINTS = 16, 512
+VALIDATION_STEPS, VALIDATION_POINTS, VALIDATION_RATE = 30, 1024, 0.02
+
+
+class BrainVoxels:
+    """Brain voxels of scans, to draw points from; mirror images are scans of their own.
+
+    Args:
+        scans: Pairs of image and mask, each (Z, Y, X).
+        mirrored: Whether mirror images of healthy brains are healthy too.
+    """
+
+    def __init__(self, scans: list[Scan], mirrored: bool):
+        self.size = scans[0][0].shape
+        self.voxels = [np.flatnonzero(mask).astype(np.int32) for _, mask in scans]
+        self.intensities = [image[mask].astype(np.float16) for image, mask in scans]
+        self.count = len(scans) * (1 + mirrored)
+
+    def draw(self, numbers: np.ndarray, points: int, key: list[int]) -> Batch:
+        """Random voxels of scans; which, depends on `key` only.
+
+        Args:
+            numbers: Of scans, (n,); those past the last scan are mirror images.
+            points: How many of each.
+            key: Numbers.
+
+        Returns:
+            Places (n, points, 3) and intensities (n, points), float32.
+        """
+        generator, where, seen = generator_of(key), [], []
+        for number in numbers:
+            mirror, scan = divmod(int(number), len(self.voxels))
+            drawn = torch.randint(len(self.voxels[scan]), (points,), generator=generator).numpy()
+            where.append(places(self.voxels[scan][drawn], self.size))
+            where[-1][:, 2] *= 1 - 2 * mirror
+            seen.append(torch.from_numpy(self.intensities[scan][drawn].astype(np.float32)))
+        return torch.stack(where), torch.stack(seen)
+
+    def batch(self, step: int, seed: int) -> Batch:
+        """Numbers of scans drawn for a training step, and voxels of theirs as in `draw`."""
+        random = np.random.default_rng([seed, 17, step])
+        numbers = random.choice(self.count, min(SCANS, self.count), replace=False)
+        return torch.from_numpy(numbers), *self.draw(numbers, POINTS, [seed, 19, step])
+
+
+def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[ImplicitField, dict]:
+    """Train the field, 3000 steps of 512 voxels of 16 scans by default; the latents of the scans are not kept.
+
+    For validation, latents of the validation scans are looked for in a few steps, and other voxels are compared.
+
+    Args:
+        data: Healthy scans.
+        options: Steps and latent size; ``extra`` may name the settings of `ImplicitFieldParameters`, but for size and
+            centres.
+        folder: For checkpoint and log.
+        progress: Told throughout.
+
+    Raises:
+        InputError: If the scans are single slices, or a setting is unknown or refused.
+    """
+    if data.template.kind == "plane":
+        problem = "implicit_field looks at whole volumes, and these scans are single slices"
+        raise InputError(problem, "Train vae on them.")
+    voxels, held = BrainVoxels(data.train, data.template.symmetric), BrainVoxels(data.validation, False)
+    base = ImplicitFieldParameters(tuple(voxels.size), class_centres(np.concatenate(voxels.intensities)))
+    parameters = with_wishes(base, options.wishes())
+    method = ImplicitField.untrained(parameters, options.seed)
+    network = AutoDecoder(method.network, voxels.count)
+    everyone = np.arange(held.count)
+
+    def drawn(step: int) -> Batch:
+        batch = held.draw(everyone, VALIDATION_POINTS, [options.seed, 23, step])
+        return tuple(part.to(options.device) for part in batch)
+
+    def validate(model: AutoDecoder) -> dict[str, float]:
+        latents = search_latents(model.field, drawn, held.count, VALIDATION_STEPS, VALIDATION_RATE)
+        points, intensities = drawn(VALIDATION_STEPS)
+        entropy, expected = model.field.errors(points, latents, intensities)
+        return {"error": float((expected - intensities).abs().mean()), "cross_entropy": float(entropy.mean())}
+
+    progress.stage(method.name, 0.1, 0.9)
+    plan = options.plan(options.steps or STEPS, RATE)
+
+    def batches(step: int) -> Batch:
+        return voxels.batch(step, plan.seed)
+
+    log = fit(network, batches, validate, plan, folder / method.name, options.device, progress)
+    method.network.to("cpu").requires_grad_(False)
+    return method, {"last": log[-1]}

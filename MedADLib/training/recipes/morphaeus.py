@@ -1,0 +1,126 @@
+"""Trains MorphAEus on healthy slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from ...errors import InputError
+from ...methods.morphaeus import MorphAEus, MorphAEusParameters, channels_for
+from ...methods.settings import with_wishes
+from ...networks.deformation import Morphing, MorphLearner, Phase
+from ...networks.features import FeatureNetwork
+from ...runtime.progress import Progress
+from ..augmentation import GENTLE
+from ..data import HealthyData
+from ..loop import Plan, fit
+from ..slices import Slices
+from .autoencoder import FEATURE_RATE, FEATURE_STEPS, train_features
+
+if TYPE_CHECKING:
+    from ..config import Options
+
+BATCH, RATE = 8, 1e-3
+STEPS = 1500
+VALIDATION_SLICES = 128
+Schedule = Literal["morphaeus", "apart", "morphade"]
+# Each phase with its share of the steps.
+PHASES: dict[Schedule, tuple[tuple[Phase, float], ...]] = {
+    "morphaeus": (("rising", 1.0),),
+    "apart": (("apart", 1.0),),
+    "morphade": (("joint", 0.7), ("deformer", 0.3)),
+}
+
+
+def train_phase(
+    network: Morphing,
+    features: FeatureNetwork,
+    phase: Phase,
+    slices: tuple[Slices, Slices],
+    plan: Plan,
+    folder: Path,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> list[dict[str, float]]:
+    """Fit autoencoder and deformer to augmented slices; validated on unchanged ones.
+
+    The paper trains up to 500 epochs at a rate of 5e-4 with early stopping, and warms up for 10; here the number of
+    steps is given, the rate is annealed, and the warm-up is three tenths of the steps.
+
+    Args:
+        network: Left with the trained weights.
+        features: What the perceptual distance sees.
+        phase: Which losses.
+        slices: Of the training subjects, and of the validation subjects.
+        plan: Steps and rates.
+        folder: For checkpoint and log.
+        device: Where to compute.
+        progress: Told after each step.
+
+    Returns:
+        The log's rows; ``validation_error`` is the mean absolute error of x_morph per brain pixel,
+        ``validation_prior_error`` that of x_prior, ``validation_displacement`` in pixels over the brain, and
+        ``validation_smallest_jacobian`` the smallest determinant there.
+    """
+    train, validation = slices
+    chosen = validation.spread(VALIDATION_SLICES)
+
+    def batch(step: int) -> tuple[torch.Tensor, ...]:
+        images, masks, positions = train.batch(step, BATCH, plan.seed, GENTLE)
+        return images, masks, positions, torch.full_like(positions, step / plan.steps)
+
+    def validate(model: MorphLearner) -> dict[str, float]:
+        morphed, prior, moved, brain, smallest = 0.0, 0.0, 0.0, 0.0, 1.0
+        for start in range(0, len(chosen), BATCH):
+            images, masks, _ = (part.to(device) for part in validation.select(chosen[start : start + BATCH]))
+            made, inside = model.network(images), masks > 0
+            morphed += float((made.morphed - images).abs()[inside].sum())
+            prior += float((made.prior - images).abs()[inside].sum())
+            moved += float(made.displacement.norm(dim=1, keepdim=True)[inside].sum())
+            smallest, brain = min(smallest, float(made.jacobian()[inside].min())), brain + float(masks.sum())
+        values = {"error": morphed, "prior_error": prior, "displacement": moved}
+        return {name: value / max(brain, 1) for name, value in values.items()} | {"smallest_jacobian": smallest}
+
+    learner = MorphLearner(network, features, phase)
+    return fit(learner, batch, validate, plan, folder, device, progress)
+
+
+def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[MorphAEus, dict]:
+    """Train MorphAEus on a folder's healthy slices.
+
+    Args:
+        data: Healthy scans.
+        options: Steps; ``latent`` is the width of the deepest levels. ``extra`` may name ``channels`` and ``score``,
+            and ``schedule``: "morphaeus", "apart" where the deformation must not teach the autoencoder, or "morphade"
+            for the two steps of MorphAEus' successor.
+        folder: For checkpoints and logs.
+        progress: Told throughout.
+
+    Returns:
+        The method, and the last row of the log.
+
+    Raises:
+        InputError: If a setting is unknown or refused.
+    """
+    train, validation = data.slices()
+    size, wishes = tuple(train.images.shape[1:]), dict(options.extra)
+    schedule = wishes.pop("schedule", "morphaeus")
+    if schedule not in tuple(PHASES):
+        raise InputError(f"{schedule!a:.80} is no schedule of morphaeus", f"Known: {', '.join(PHASES)}.")
+    widest = channels_for(size) if options.latent is None else channels_for(size, options.latent)
+    method = MorphAEus.untrained(with_wishes(MorphAEusParameters(size, widest), wishes), options.seed)
+    steps = options.steps or STEPS
+    progress.stage("features", 0.1, 0.2)
+    plan = options.plan(min(FEATURE_STEPS, steps), FEATURE_RATE)
+    features, _ = train_features(train, validation, plan, folder / "features", options.device, progress)
+    begin, log = 0.2, []
+    for phase, share in PHASES[schedule]:
+        progress.stage(phase, begin, begin + 0.7 * share)
+        plan = options.plan(max(round(steps * share), 1), RATE)
+        where = folder / phase
+        log = train_phase(method.network, features, phase, (train, validation), plan, where, options.device, progress)
+        begin += 0.7 * share
+    method.network.to("cpu").eval().requires_grad_(False)
+    return method, {"schedule": schedule, "last": log[-1]}

@@ -1,0 +1,235 @@
+"""Train variational autoencoders, context encoders, and TV restoration.
+
+Trains variational autoencoders, context encoders and ceVAE on slices.
+
+Trains the VAE or GMVAE of TV restoration, and chooses λ on healthy scans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ...methods.settings import with_wishes
+from ...methods.tv_restoration import GMVAETV, VAETV
+from ...methods.vae import ContextEncoder, ContextVAE, VariationalAutoencoder
+from ...networks.vae import VAE
+from ...runtime.device import slices_at_once
+from ...runtime.progress import Progress
+from ..augmentation import GENTLE
+from ..data import HealthyData
+from ..loop import Plan, fit
+from ..slices import Slices
+from .intensity_classes import with_classes
+
+if TYPE_CHECKING:
+    from ..config import Options
+
+BATCH, RATE = 32, 1e-3
+STEPS = {"vae": 2000, "cevae": 1200, "context_encoder": 2000}
+VALIDATION_SLICES = 256
+
+# You et al. try 0 to 3.8 where the brain's intensities have a spread of 1; it is about a quarter here, and so is λ.
+GRID = tuple(round(0.1 * number, 1) for number in range(11))
+CHOICE_SLICES = 16
+
+
+def train_energy(
+    network: VAE,
+    train: Slices,
+    validation: Slices,
+    plan: Plan,
+    folder: Path,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> list[dict[str, float]]:
+    """Fit a VAE of any kind to augmented slices; validated on unchanged ones, with z = μ.
+
+    Args:
+        network: Left with the trained weights.
+        train: Slices of the training subjects.
+        validation: Slices of the validation subjects.
+        plan: Steps and rates.
+        folder: For checkpoint and log.
+        device: Where to compute.
+        progress: Told after each step.
+
+    Returns:
+        The log's rows; ``validation_energy`` is per pixel, ``validation_divergence`` in nats a slice,
+        ``validation_error`` the mean absolute error per brain pixel.
+    """
+    chosen = validation.spread(VALIDATION_SLICES)
+
+    def validate(model: VAE) -> dict[str, float]:
+        energy, divergence, absolute, brain = 0.0, 0.0, 0.0, 0.0
+        for start in range(0, len(chosen), BATCH):
+            images, masks, _ = (part.to(device) for part in validation.select(chosen[start : start + BATCH]))
+            terms = model.terms(images)
+            energy += float((terms.error + model.divergence_weight * terms.divergence).sum())
+            divergence += float(terms.divergence.sum())
+            absolute += float(((terms.restored - images).abs() * masks).sum())
+            brain += float(masks.sum())
+        energy /= len(chosen) * model.pixels
+        return {"energy": energy, "divergence": divergence / len(chosen), "error": absolute / max(brain, 1)}
+
+    return fit(
+        network, lambda step: train.batch(step, BATCH, plan.seed, GENTLE), validate, plan, folder, device, progress
+    )
+
+
+def train_vae(
+    data: HealthyData,
+    options: Options,
+    folder: Path,
+    progress: Progress,
+    kind: type[VariationalAutoencoder] = VariationalAutoencoder,
+) -> tuple[VariationalAutoencoder, dict]:
+    """Train a VAE, and find the KL-gradient's scale on the validation scans.
+
+    By default 2000 steps of 32 slices; 1200 of ceVAE, whose steps look at each slice twice.
+
+    Args:
+        data: Healthy scans.
+        options: Steps and latent size; ``extra`` may name the settings of `kind`, but for those that are found:
+            size, gradient scale and centres.
+        folder: For checkpoint and log.
+        progress: Told throughout.
+        kind: Which of the family.
+
+    Raises:
+        InputError: If a setting is unknown or refused.
+    """
+    train, validation = data.slices()
+    wishes = options.wishes()
+    base = with_classes(kind.Parameters(size=tuple(train.images.shape[1:])), wishes, train)
+    parameters = with_wishes(base, wishes)
+    method = kind.untrained(parameters, options.seed)
+    progress.stage(kind.name, 0.1, 0.85)
+    plan = options.plan(options.steps or STEPS[kind.name], RATE)
+    log = train_energy(method.network, train, validation, plan, folder, options.device, progress)
+    method.network.requires_grad_(False)
+    if method.network.context < 1:
+        progress.stage("scale of the gradient", 0.85, 0.9)
+        method = method.with_gradient_scale(data.validation, options.device, progress)
+    method.network.to("cpu")
+    return method, {"last": log[-1]}
+
+
+def train_cevae(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[ContextVAE, dict]:
+    """Train ceVAE; see `train_vae`."""
+    return train_vae(data, options, folder, progress, ContextVAE)
+
+
+def train_context_encoder(
+    data: HealthyData, options: Options, folder: Path, progress: Progress
+) -> tuple[ContextEncoder, dict]:
+    """Train a context encoder; see `train_vae`."""
+    return train_vae(data, options, folder, progress, ContextEncoder)
+
+
+def healthy_changes(
+    method: VAETV,
+    slices: Slices,
+    grid: Sequence[float] = GRID,
+    count: int = CHOICE_SLICES,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> list[float]:
+    """Mean |X̂ − Y| per brain pixel of healthy slices, for each λ.
+
+    Args:
+        method: Trained.
+        slices: Of healthy scans that were not trained on.
+        grid: λ.
+        count: How many of the slices, spread over all.
+        seed: Of the noise, if any is drawn.
+        device: Where to compute.
+        progress: Told after each λ and a few slices.
+    """
+    chosen = slices.spread(count)
+    together = slices_at_once(device)
+    starts = range(0, len(chosen), together)
+    changes, progress = [], progress or Progress()
+    for number, weight in enumerate(grid):
+        change, brain = 0.0, 0.0
+        for batch, start in enumerate(starts):
+            part = chosen[start : start + together]
+            images, masks, _ = (tensor.to(device) for tensor in slices.select(part))
+            restored = method.restored(images, masks > 0, [(seed, int(index)) for index in part], weight)
+            change += float((restored - images).abs().double().sum())
+            brain += float(masks.sum())
+            progress.update((number + (batch + 1) / len(starts)) / len(grid), f"trying a TV weight of {weight:g}")
+        changes.append(change / max(brain, 1))
+    return changes
+
+
+def best_weight(grid: Sequence[float], changes: Sequence[float]) -> float:
+    """The λ of largest curvature: beyond it a larger λ spares healthy slices little more.
+
+    You et al. take the λ of least mean |X̂ − Y|. Their curve has a U shape, because at a fixed step size a large λ makes
+    X jump about Y. Here nothing jumps and the curve only falls, so its least value is that of the largest λ, at which
+    nothing would be restored. The curve is scaled to the unit square, and the point farthest below the line
+    between its first and its least value is taken (the discrete largest curvature).
+
+    Args:
+        grid: Increasing λ, at least 3.
+        changes: Mean |X̂ − Y| of healthy slices for each.
+
+    Raises:
+        ValueError: If there are fewer than 3 λ, or they do not increase.
+    """
+    x, y = np.asarray(grid, float), np.asarray(changes, float)
+    if len(x) < 3 or len(x) != len(y) or np.diff(x).min() <= 0:
+        raise ValueError("the choice of a TV weight needs at least 3 increasing weights and a change for each")
+    least = int(np.argmin(y))
+    x, y = (
+        (x[: least + 1] - x[0]) / max(x[least] - x[0], 1e-12),
+        (y[: least + 1] - y[least]) / max(y[0] - y[least], 1e-12),
+    )
+    return float(grid[int(np.argmax((1 - x) - y))])
+
+
+def train_vae_tv(
+    data: HealthyData, options: Options, folder: Path, progress: Progress, kind: type[VAETV] = VAETV
+) -> tuple[VAETV, dict]:
+    """Train the network, 2000 steps of 32 slices by default, and choose λ on slices of the validation scans.
+
+    Args:
+        data: Healthy scans.
+        options: Steps and latent channels; ``extra`` may name the settings of `kind`, but for the size. With a
+            ``tv_weight`` among them, λ is not chosen.
+        folder: For checkpoint and log.
+        progress: Told throughout.
+        kind: With which prior.
+
+    Raises:
+        InputError: If a setting is unknown or refused.
+    """
+    train, validation = data.slices()
+    wishes = options.wishes()
+    parameters = with_wishes(kind.Parameters(size=tuple(train.images.shape[1:])), wishes)
+    method = kind.untrained(parameters, options.seed)
+    progress.stage(kind.name, 0.1, 0.6)
+    plan = options.plan(options.steps or 2000, RATE)
+    log = train_energy(method.network, train, validation, plan, folder, options.device, progress)
+    method.network.requires_grad_(False)
+    facts: dict = {"last": log[-1]}
+    if "tv_weight" not in wishes:
+        progress.stage("choosing the TV weight", 0.6, 0.9)
+        with torch.no_grad():
+            changes = healthy_changes(method, validation, seed=options.seed, device=options.device, progress=progress)
+        method = kind(replace(parameters, tv_weight=best_weight(GRID, changes)), method.network)
+        facts["tv_weights"] = {f"{weight:g}": change for weight, change in zip(GRID, changes)}
+    method.network.to("cpu")
+    return method, facts
+
+
+def train_gmvae_tv(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[GMVAETV, dict]:
+    """Train with a mixture prior; see `train_vae_tv`."""
+    return train_vae_tv(data, options, folder, progress, GMVAETV)

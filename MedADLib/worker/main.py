@@ -1,0 +1,87 @@
+"""The process that computes for Slicer and stays warm: requests on stdin, events on stdout, one JSON object a line.
+
+Run it by its path; it needs nothing on the Python path. It ends when stdin ends, when it is told to quit, and after
+an idle time. Stderr is a log. See `protocol` for the requests; the events are
+
+- ``ready`` (pid, versions, protocol) once,
+- ``progress`` (id, stage, fraction, message), ``warning`` (id, message) and ``alive`` (id) during a detection,
+- ``done`` (id, output, seconds, warm), ``failed`` (id, kind, message) or ``cancelled`` (id) at its end,
+- ``loaded`` (model, warm) after a model was loaded in advance.
+
+What is wrong with a request is a ``failed`` event, with the id null if there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+IDLE_SECONDS = 600.0
+
+
+def main(
+    argv: list[str] | None = None,
+    detect: Callable[..., Any] | None = None,
+    load_model: Callable[..., Any] | None = None,
+) -> int:
+    """Serve requests until there is nothing more to do; ends the process itself when stdin ends.
+
+    Args:
+        argv: Arguments without the program's name; None takes the process's own.
+        detect: Used instead of `MedADLib.detect`.
+        load_model: Used instead of `MedADLib.load_model`.
+
+    Returns:
+        The exit code.
+    """
+    from MedADLib.runtime import threads
+    from MedADLib.runtime.stdio import take_pipes
+
+    threads.settle()
+    from MedADLib.worker.service import Service
+
+    parser = argparse.ArgumentParser(description="The computing process of MedAD; started by its Slicer module.")
+    parser.add_argument("--idle-seconds", type=float, default=IDLE_SECONDS, help="end after so long without work")
+    args = parser.parse_args(argv)
+    requests, events = take_pipes()
+    faulthandler.enable(sys.stderr)
+    # Ctrl-C in Slicer's terminal reaches us too, but Slicer decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _give_way()
+    Service(requests, events, args.idle_seconds, detect, load_model).serve()
+    return 0
+
+
+def _give_way() -> None:
+    """Leave the processor to whoever shows things on the screen."""
+    try:
+        if sys.platform == "win32":
+            import ctypes
+
+            kernel, below_normal = ctypes.windll.kernel32, 0x4000
+            kernel.GetCurrentProcess.restype = ctypes.c_void_p
+            kernel.SetPriorityClass(ctypes.c_void_p(kernel.GetCurrentProcess()), below_normal)
+        else:
+            os.nice(5)
+    except OSError as error:
+        print(f"the priority stays as it is: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    own = Path(__file__).resolve().parent
+    # Python put our own folder first, where our files would pass for packages of the same name.
+    sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() != own]
+    sys.path.insert(0, str(own.parent.parent))
+    import MedADLib  # noqa: F401, while it can be found
+
+    sys.path.pop(0)
+    code = main()
+    sys.stderr.flush()
+    # Not by sys.exit, for at this point the threads of some libraries hang or crash.
+    os._exit(code)
