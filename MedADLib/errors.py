@@ -1,31 +1,49 @@
-"""The errors that MedAD raises, and how to report any failure in one line.
+"""The errors that MedAD raises on purpose, and one line for any failure.
 
-The errors MedAD raises on purpose, each with a sentence that says what to do.
-
-Whatever goes wrong, as a kind for a program and one line for a person.
+Each error has a stable code and parameters; its sentences stand in `MedADLib.messages`.
 """
 
 from __future__ import annotations
 
 import errno
+from typing import Any
+
+from .messages import Message, Sentence, as_json, is_code, sentence
 
 DAMAGED = "Download or copy the file again."
 HOSTILE = "Do not use it; get the file from a source that you trust."
 
 
 class MedADError(Exception):
-    """Something a person can act on; the message is one line without a traceback."""
+    """Something a person can act on; the message is one line without a traceback.
 
-    def __init__(self, problem: str, remedy: str = ""):
-        """Join what is wrong and what to do into one line.
+    Args:
+        code: A code of `MedADLib.messages`; programs and tests rely on it.
+        remedy: Only with a text in place of a code, while texts become codes.
+        parameters: What the sentences of the code need.
 
-        Args:
-            problem: What is wrong, naming the file or value.
-            remedy: What the reader can do about it.
-        """
-        self.problem = " ".join(str(problem).split()).rstrip(". ")
-        self.remedy = " ".join(str(remedy).split())
-        super().__init__(f"{self.problem}. {self.remedy}".strip() if remedy else self.problem)
+    Attributes:
+        code: The code.
+        parameters: The parameters, as JSON holds them.
+        problem: What is wrong, naming the file or value, in English.
+        remedy: What the reader can do about it, in English; may be empty.
+        message: Problem and remedy as a `Message`, which can be translated.
+    """
+
+    def __init__(self, code: str, remedy: str = "", **parameters: Any):
+        self.parameters = {name: _plain(value) for name, value in parameters.items()}
+        if is_code(code):
+            self.code, self.message = code, Message(code, **self.parameters)
+            found = sentence(code, self.parameters)
+        else:
+            found = Sentence(" ".join(str(code).split()).rstrip(". "), " ".join(str(remedy).split()))
+            self.code, self.message = "", f"{found.problem}. {found.remedy}" if remedy else found.problem
+        self.problem, self.remedy = found
+        super().__init__(str(self.message))
+
+    def as_json(self) -> dict[str, Any] | None:
+        """Code and parameters, for events and reports."""
+        return as_json(self.message)
 
 
 class InputError(MedADError):
@@ -43,8 +61,8 @@ class OutputError(MedADError):
 class Cancelled(MedADError):
     """The user asked to stop; nothing partial is left behind."""
 
-    def __init__(self, problem: str = "cancelled"):
-        super().__init__(problem)
+    def __init__(self, code: str = "cancelled", **parameters: Any):
+        super().__init__(code, **parameters)
 
 
 def explain(error: BaseException, details: str) -> tuple[str, str]:
@@ -67,3 +85,10 @@ def explain(error: BaseException, details: str) -> tuple[str, str]:
         where = f" ({error.filename})" if error.filename else ""
         return "OSError", f"{error.strerror or error}{where}. {remedy}"
     return "InternalError", " ".join(f"{type(error).__name__}: {error}. This is a fault in MedAD; {details}.".split())
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as JSON holds it: numbers and texts stay, all else becomes its text."""
+    if isinstance(value, (str, bool, int, float)):
+        return value
+    return value.item() if hasattr(value, "item") else str(value)

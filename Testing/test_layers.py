@@ -34,6 +34,7 @@ runtime
 volume
 masks
 errors
+messages
 _version
 """
 MOST_FLAT, LONGEST = 7, 600

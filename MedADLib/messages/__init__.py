@@ -1,0 +1,150 @@
+"""What MedAD says to a user, by code: errors, warnings and verdicts, with their sentences in one package.
+
+The library raises and returns codes with parameters; the sentences stand in one file a package of the library
+(`io`, `modelfile`, …). Programs read the code, which is stable; the English sentence may be improved. Slicer
+translates sentences: each is marked by ``_("…")``, so that Slicer's tools find it, and `set_translator` gives the
+function that looks its translation up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any, NamedTuple
+
+# One file for each package of the library that has something to say.
+CATALOGUES = (
+    *("benchmark", "browser", "cli", "dataset", "detection", "evaluation", "io", "methods", "modelfile"),
+    *("preprocessing", "results", "runtime", "scoring", "slicer", "training"),
+)
+Translator = Callable[[str, str], str]
+
+
+class Sentence(NamedTuple):
+    """The sentences of one code, as templates of `str.format`.
+
+    Attributes:
+        problem: What is wrong or worth knowing, without the final full stop.
+        remedy: What the reader can do about it; empty if there is nothing to do.
+    """
+
+    problem: str
+    remedy: str = ""
+
+
+class Message(str):
+    """An English sentence that knows its code and parameters, so that it can be translated later.
+
+    Args:
+        code: A code of a catalogue.
+        parameters: What its templates need: texts and numbers, so that the message can be written as JSON.
+
+    Raises:
+        KeyError: If no catalogue has the code, or a parameter is missing.
+    """
+
+    code: str
+    parameters: dict[str, Any]
+
+    def __new__(cls, code: str, **parameters: Any) -> Message:
+        """Format the English sentence."""
+        self = super().__new__(cls, _joined(sentence(code, parameters)))
+        self.code, self.parameters = code, parameters
+        return self
+
+    def translated(self) -> str:
+        """The sentence in the language of the application."""
+        return say(self.code, **self.parameters)
+
+
+def is_code(text: str) -> bool:
+    """Whether a catalogue has this code."""
+    return text in _catalogue()
+
+
+def sentence(code: str, parameters: Mapping[str, Any]) -> Sentence:
+    """Fill the parameters into the English sentences of a code.
+
+    Raises:
+        KeyError: If no catalogue has the code, or a parameter is missing.
+    """
+    problem, remedy = _catalogue()[code][1]
+    return Sentence(_line(problem.format(**parameters)).rstrip(". "), _line(remedy.format(**parameters)))
+
+
+def say(code: str, **parameters: Any) -> str:
+    """A sentence in the language of the application."""
+    context, texts = _catalogue()[code]
+    try:
+        problem, remedy = ((_translate(context, text) if text else "").format(**parameters) for text in texts)
+    except (KeyError, IndexError, ValueError):
+        # The translation names a placeholder that does not exist.
+        return _joined(sentence(code, parameters))
+    return _joined(Sentence(_line(problem).rstrip(". "), _line(remedy)))
+
+
+def translated(message: str) -> str:
+    """A message in the language of the application; a plain text, as of an older result, stays as it is."""
+    return message.translated() if isinstance(message, Message) else message
+
+
+def as_json(message: str) -> dict[str, Any] | None:
+    """Code and parameters of a message for a JSON document; None for a plain text."""
+    return {"code": message.code, "parameters": message.parameters} if isinstance(message, Message) else None
+
+
+def from_json(text: str, document: Any) -> str:
+    """A message back from what `as_json` gave.
+
+    Args:
+        text: The English sentence, which stays where the code is not known, as of a newer MedAD.
+        document: What `as_json` gave; anything else is passed over.
+    """
+    try:
+        return Message(document["code"], **document["parameters"])
+    except (KeyError, TypeError, ValueError, IndexError):
+        return text
+
+
+def mark(text: str) -> str:
+    """Mark a sentence for Slicer's translation tools, which look for ``_("…")``; the text stays as it is."""
+    return text
+
+
+def set_translator(translate: Translator | None) -> None:
+    """Translate sentences from now on.
+
+    Args:
+        translate: Called with context and English text, as ``slicer.i18n.translate``; None for English.
+    """
+    global _translate
+    _translate = translate or _unchanged
+
+
+def _unchanged(context: str, text: str) -> str:
+    return text
+
+
+_translate: Translator = _unchanged
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _joined(found: Sentence) -> str:
+    return f"{found.problem}. {found.remedy}" if found.remedy else found.problem
+
+
+@cache
+def _catalogue() -> dict[str, tuple[str, Sentence]]:
+    """All sentences by code, each with the context of its translation."""
+    found: dict[str, tuple[str, Sentence]] = {}
+    for name in CATALOGUES:
+        for code, sentence in import_module(f"{__name__}.{name}").SENTENCES.items():
+            if code in found:
+                raise ValueError(f"the code {code} is in two catalogues")
+            # As Slicer's tools name it: folder and file.
+            found[code] = (f"messages.{name}", sentence)
+    return found

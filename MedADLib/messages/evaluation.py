@@ -1,0 +1,8 @@
+"""Sentences of the package `evaluation`, by code."""
+
+from __future__ import annotations
+
+from . import Sentence
+
+SENTENCES: dict[str, Sentence] = {
+}
