@@ -11,6 +11,7 @@ import numpy as np
 
 from ._version import __version__
 from .errors import InputError
+from .messages import Message
 from .runtime.progress import Progress, rounded
 from .scoring.healthy_reference import HealthyReference, Threshold
 from .scoring.regions import Region, find_regions, midline_of
@@ -45,8 +46,10 @@ class Settings:
     fast: bool = False
 
     def __post_init__(self) -> None:
-        if self.seed < 0 or not 0 <= self.smallest_region_ml < 1e4:
-            raise InputError("the seed must not be negative and the smallest region must be 0 to 10000 mL")
+        if self.seed < 0:
+            raise InputError("seed_negative", seed=self.seed)
+        if not 0 <= self.smallest_region_ml < 1e4:
+            raise InputError("smallest_region_out_of_range", ml=self.smallest_region_ml)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +113,7 @@ def detect(
     settings, progress = settings or Settings(), progress or Progress()
     calibration = model.calibration
     if calibration is None:
-        raise InputError(
-            f"the model {model.name} is not calibrated", "Train it with calibration scans, or take another."
-        )
+        raise InputError("not_calibrated", model=model.name)
     space = model.template
     progress.stage(space.region, 0.0, 0.05, "finding the part to examine")
     examined, how = space.examined(volume, settings.mask, progress)
@@ -183,12 +184,10 @@ def _method(model: Model, fast: bool) -> tuple[Method, bool, list[str]]:
 
     method = faster_form(model.method)
     if method is None:
-        return model.method, False, [f"the model {model.name} has no faster mode; it ran as usual"]
+        return model.method, False, [Message("no_fast_mode", model=model.name)]
     if model.calibration.fast is None:
-        note = "examined in fast mode, and compared with healthy scans that were not: expect more false alarms"
-    else:
-        note = "examined in fast mode, as were the healthy scans that it is compared with: a little less exact"
-    return method, True, [note]
+        return method, True, [Message("fast_mode_not_calibrated")]
+    return method, True, [Message("fast_mode")]
 
 
 def content_hash(volume: Volume) -> str:

@@ -8,6 +8,7 @@ A volume with its axes along those of the body as nearly as they lie; its voxels
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,16 +50,15 @@ class Volume:
         affine = np.array(self.affine, dtype=np.float64)
         object.__setattr__(self, "affine", affine)
         if self.array.ndim != 3:
-            raise InputError(f"{self.name} has {self.array.ndim} dimensions", "Give a single 3-D volume.")
+            size = size_text(self.array.shape[::-1])
+            raise InputError("not_3d", name=self.name, dimensions=self.array.ndim, size=size)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
-            raise InputError(f"{self.name} has no usable position in space", "Repair the image header.")
+            raise InputError("no_position", name=self.name)
         if (self.spacing <= 0).any():
-            raise InputError(f"{self.name} has a voxel spacing of zero", "Repair the image header.")
+            raise InputError("bad_spacing", name=self.name, spacing=size_text(self.spacing))
         cosines = affine[:3, :3] / self.spacing
         if np.abs(cosines.T @ cosines - np.eye(3)).max() > 1e-3:
-            raise InputError(
-                f"{self.name} has axes that are not at right angles", "Resample it to a regular grid first."
-            )
+            raise InputError("not_orthogonal", name=self.name)
 
     @property
     def spacing(self) -> np.ndarray:
@@ -77,7 +77,8 @@ class Volume:
             InputError: If the shape differs from this volume's.
         """
         if array.shape != self.array.shape:
-            raise InputError(f"array of shape {array.shape} is not on the grid {self.array.shape} of {self.name}")
+            shape, grid = size_text(array.shape), size_text(self.array.shape)
+            raise InputError("array_not_on_grid", shape=shape, grid=grid, name=self.name)
         return replace(self, array=array, name=name or self.name)
 
     def within(self, box: tuple[slice, slice, slice]) -> Volume:
@@ -152,9 +153,12 @@ class Volume:
             os.replace(partial, path)
         except (RuntimeError, OSError) as error:
             partial.unlink(missing_ok=True)
-            raise OutputError(
-                f"{path} could not be written", "Is the disk full or the folder write-protected?"
-            ) from error
+            raise OutputError("not_written", path=path) from error
+
+
+def size_text(numbers: Iterable[float]) -> str:
+    """Format sizes or spacings along axes for a message, such as ``160 x 256 x 256``."""
+    return " x ".join(f"{number:g}" if isinstance(number, float) else str(number) for number in numbers)
 
 
 def stem(path: str | os.PathLike) -> str:

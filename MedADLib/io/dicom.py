@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from ..messages import Message
 from ..runtime.stdio import silenced
-from ..volume import LPS_RAS, Volume
+from ..volume import LPS_RAS, Volume, size_text
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 
 SPACING_TOLERANCE_MM = 0.1
 SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
-LEAVE_OUT = "Leave only the series to examine in the folder."
 
 # Two names of one kind of picture: computed and direct radiography, and what older devices write.
 RADIOGRAPH, RADIOGRAPHS = "CR/DX", ("CR", "DX", "DR", "RG")
@@ -132,12 +132,11 @@ def _headers(folder: Path) -> list[Slice]:
         else:
             found.append(header)
     if others:
-        log.warning("%d DICOM files that are no image slices (localizer, segmentation, report) are left out", others)
+        log.warning(Message("dicom_others_left_out", count=others))
     if not found:
-        problem = f"{folder} holds no DICOM slices"
         if others:
-            problem = f"{folder} holds {others} DICOM files, but no image slice that can be read"
-        raise InputError(problem, "Give the folder that directly holds the slices.")
+            raise InputError("no_readable_slices", folder=folder, count=others)
+        raise InputError("no_slices", folder=folder)
     return found
 
 
@@ -176,7 +175,7 @@ def _choose(folder: Path, headers: list[Slice]) -> list[Slice]:
     """The slices of the only series of more than one slice, or else the only image; without duplicates."""
     copies = len(headers) - len({header.instance for header in headers})
     if copies:
-        log.warning("%d DICOM files are copies of others and are left out", copies)
+        log.warning(Message("dicom_copies_left_out", count=copies))
     series: dict[str, list[Slice]] = {}
     for header in {header.instance: header for header in headers}.values():
         series.setdefault(header.series, []).append(header)
@@ -184,20 +183,20 @@ def _choose(folder: Path, headers: list[Slice]) -> list[Slice]:
     if not volumes and len(series) == 1:
         volumes = list(series.values())
     if not volumes:
-        raise InputError(f"{folder} holds single images, no series of slices", "Give the folder with all slices.")
+        raise InputError("single_images", folder=folder)
     if len(volumes) > 1:
         shown = ", ".join(
-            f"number {members[0].series_number or '?'} ({members[0].modality}, {sum(m.frames for m in members)} slices)"
+            f"{members[0].series_number or '?'} ({members[0].modality}, {sum(m.frames for m in members)})"
             for members in volumes
         )
-        raise InputError(f"{folder} holds {len(volumes)} image series: {shown}", LEAVE_OUT)
+        raise InputError("several_series", folder=folder, count=len(volumes), series=shown)
     if len(series) > 1:
-        log.warning("%d series of a single image are left out", len(series) - 1)
+        log.warning(Message("dicom_singles_left_out", count=len(series) - 1))
     chosen = volumes[0]
     if len({member.patient for member in chosen}) > 1:
-        raise InputError(f"{folder} holds slices of different patients in one series", LEAVE_OUT)
+        raise InputError("several_patients", folder=folder)
     if len(chosen) > 1 and any(member.frames > 1 for member in chosen):
-        raise InputError(f"{folder} holds {len(chosen)} volumes in one series", LEAVE_OUT)
+        raise InputError("several_volumes", folder=folder, count=len(chosen))
     return chosen
 
 
@@ -206,33 +205,31 @@ def _arrange(folder: Path, slices: list[Slice]) -> tuple[list[Slice], np.ndarray
     if len(slices) == 1:
         return slices, _single_place(slices[0])
     if any(member.cosines is None or member.position is None for member in slices):
-        raise InputError(f"{folder} has slices that do not say where they lie", "Export the series again.")
+        raise InputError("no_slice_position", folder=folder)
     cosines = slices[0].cosines
     sizes = Counter(member.size[:2] for member in slices)
     if len(sizes) > 1:
-        shown = ", ".join(f"{count} of {x} x {y}" for (x, y), count in sizes.items())
-        raise InputError(f"{folder} has slices of different size ({shown})", LEAVE_OUT)
+        shown = ", ".join(f"{count}: {size_text(size)}" for size, count in sizes.items())
+        raise InputError("slice_sizes_differ", folder=folder, sizes=shown)
     if np.ptp([[*member.cosines, *member.spacing[:2]] for member in slices], axis=0).max() > 1e-3:
-        raise InputError(f"{folder} has slices of different angle or pixel size", LEAVE_OUT)
+        raise InputError("slice_grids_differ", folder=folder)
     normal = np.cross(cosines[:3], cosines[3:])
     slices = sorted(slices, key=lambda member: float(member.position @ normal))
     positions = np.array([member.position for member in slices])
     gaps = np.diff(positions @ normal)
     usual = float(np.median(gaps))
     if gaps.min() < SPACING_TOLERANCE_MM / 10:
-        raise InputError(f"{folder} has several images at one place (time points or echoes)", LEAVE_OUT)
+        raise InputError("several_at_one_position", folder=folder)
     missing = [(n, round(gap / usual) - 1) for n, gap in enumerate(gaps) if gap > 1.5 * usual]
     if missing:
-        shown = ", ".join(f"{count} between slices {n + 1} and {n + 2}" for n, count in missing[:5])
-        total = sum(count for _, count in missing)
-        raise InputError(f"{folder} lacks {total} slices: {shown}", "Export the whole series.")
+        gaps = ", ".join(f"{n + 1} ({count})" for n, count in missing[:5])
+        raise InputError("missing_slices", folder=folder, count=sum(count for _, count in missing), gaps=gaps)
     if np.abs(gaps - usual).max() > SPACING_TOLERANCE_MM:
-        problem = f"{folder} has unevenly spaced slices ({gaps.min():.3g} to {gaps.max():.3g} mm)"
-        raise InputError(problem, "Resample it to a regular grid first.")
+        raise InputError("uneven_slices", folder=folder, least=gaps.min(), most=gaps.max())
     sideways = positions - positions[0]
     sideways -= np.outer(sideways @ normal, normal)
     if np.abs(sideways).max() > 0.5 * min(slices[0].spacing[:2]):
-        raise InputError(f"{folder} was scanned with a tilted gantry", "Resample it to a regular grid first.")
+        raise InputError("tilted_gantry", folder=folder)
     x_spacing, y_spacing = slices[0].spacing[:2]
     lps = np.eye(4)
     lps[:3, :3] = np.column_stack([cosines[:3] * x_spacing, cosines[3:] * y_spacing, normal * gaps.mean()])
@@ -263,8 +260,7 @@ def _read_slices(folder: Path, slices: list[Slice]) -> np.ndarray:
         with silenced():
             return sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
-        problem = f"{folder} has slices that cannot be decoded"
-        raise InputError(problem, "Export the series again, uncompressed.") from error
+        raise InputError("dicom_not_decoded", folder=folder) from error
 
 
 def _read_multiframe(folder: Path, header: Slice, name: str) -> Volume:
@@ -279,7 +275,7 @@ def _read_multiframe(folder: Path, header: Slice, name: str) -> Volume:
         with silenced():
             return Volume.from_sitk(reader.Execute(), name)
     except RuntimeError as error:
-        raise InputError(f"{folder} has an image that cannot be decoded", "Export it again, uncompressed.") from error
+        raise InputError("dicom_not_decoded", folder=folder) from error
 
 
 @dataclass(frozen=True)

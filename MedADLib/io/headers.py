@@ -22,6 +22,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import InputError
+from ..volume import size_text
 
 # By the code of the voxels' type.
 VOXEL_BYTES = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8}
@@ -29,8 +30,6 @@ SEVERAL_NUMBERS = (32, 128, 1792, 2048, 2304)
 
 CHUNK = 1 << 20
 SLACK = 64 * CHUNK
-AGAIN = "Copy or export the file again."
-ONE_VOLUME = "Give a single 3-D volume of plain numbers."
 META_BYTES = {
     "MET_CHAR": 1,
     "MET_UCHAR": 1,
@@ -116,12 +115,14 @@ def check_nifti(path: Path) -> int:
         start = next(_pieces(stream, path, compressed), b"")
     header = NiftiHeader.parse(start)
     if header is None:
-        raise InputError(f"{path} is not a {'compressed ' * compressed}NIfTI image, whatever its name says", AGAIN)
+        if compressed:
+            raise InputError("not_compressed_nifti", path=path)
+        raise InputError("wrong_format", path=path, format="NIfTI")
     _check_shape(path, header.shape)
     if header.kind in SEVERAL_NUMBERS:
-        raise InputError(f"{path} has several numbers in each voxel (colour or complex)", ONE_VOLUME)
+        raise InputError("several_components", path=path)
     if header.kind not in VOXEL_BYTES or not np.isfinite(header.data_offset):
-        raise InputError(f"{path} has voxels of an unknown type", "Convert it to float32.")
+        raise InputError("unknown_voxel_type", path=path)
     if len(header.shape) >= 3:
         check_spacing(path, header.spacing)
     promised = int(np.prod(header.shape, dtype=object)) * VOXEL_BYTES[header.kind]
@@ -145,13 +146,13 @@ def check_nrrd(path: Path) -> int:
     with path.open("rb") as stream:
         text = stream.read(CHUNK)
     if not text.startswith(b"NRRD000"):
-        raise InputError(f"{path} is not a NRRD image, whatever its name says", AGAIN)
+        raise InputError("wrong_format", path=path, format="NRRD")
     end = re.search(rb"\r?\n\r?\n", text)
     lines = text[: end.start() if end else None].decode("latin-1").splitlines()
     pairs = [line.split(":", 1) for line in lines if ":" in line]
     fields = {key.strip().lower(): value.strip() for key, value in pairs}
     if not {"type", "dimension", "sizes", "encoding"} <= set(fields):
-        raise InputError(f"{path} is cut short: its header is not whole", AGAIN)
+        raise InputError("incomplete_header", path=path)
     detached = fields.get("data file", fields.get("datafile", ""))
     data = _data_file(path, detached)
     if fields["encoding"].lower() in ("gzip", "gz"):
@@ -183,14 +184,14 @@ def check_meta(path: Path) -> int:
                 break
     needed = {"NDims", "DimSize", "ElementType", "ElementDataFile"}
     if not needed & set(fields):
-        raise InputError(f"{path} is not a MetaImage, whatever its name says", AGAIN)
+        raise InputError("wrong_format", path=path, format="MetaImage")
     if not needed <= set(fields):
-        raise InputError(f"{path} is cut short: its header is not whole", AGAIN)
+        raise InputError("incomplete_header", path=path)
     local = fields["ElementDataFile"].upper() == "LOCAL"
     data = path if local else _data_file(path, fields["ElementDataFile"])
     sizes = fields["DimSize"].split()
     if not all(size.lstrip("-").isdigit() for size in sizes):
-        raise InputError(f"{path} has an impossible size {fields['DimSize']} in its header", AGAIN)
+        raise InputError("impossible_size", path=path, size=fields["DimSize"])
     shape = tuple(int(size) for size in sizes)
     _check_shape(path, shape)
     width = META_BYTES.get(fields["ElementType"])
@@ -212,8 +213,7 @@ def check_spacing(path: Path, spacing: tuple[float, ...]) -> None:
         InputError: With the spacing.
     """
     if not (np.isfinite(spacing).all() and min(spacing) > 0):
-        shown = " x ".join(f"{step:g}" for step in spacing)
-        raise InputError(f"{path} has a voxel spacing of {shown} mm", "Repair the image header.")
+        raise InputError("bad_spacing", name=path, spacing=size_text(spacing))
 
 
 def check_numbers(path: Path, nan: int, infinite: int) -> None:
@@ -223,13 +223,12 @@ def check_numbers(path: Path, nan: int, infinite: int) -> None:
         InputError: With how many there are.
     """
     if nan or infinite:
-        problem = f"{path} has {nan} voxels that are not a number and {infinite} that are infinite"
-        raise InputError(problem, "Replace them, for example by 0 outside the head.")
+        raise InputError("not_numbers", path=path, nan=nan, infinite=infinite)
 
 
 def _check_shape(path: Path, shape: tuple[int, ...]) -> None:
     if not shape or min(shape) < 1:
-        raise InputError(f"{path} has an impossible size ({' x '.join(map(str, shape))}) in its header", AGAIN)
+        raise InputError("impossible_size", path=path, size=size_text(shape))
 
 
 def _data_file(path: Path, name: str) -> Path:
@@ -237,10 +236,10 @@ def _data_file(path: Path, name: str) -> Path:
     if not name:
         return path
     if name.split()[0] == "LIST" or "%" in name:
-        raise InputError(f"{path} is spread over several data files", "Save it as one file.")
+        raise InputError("several_data_files", path=path)
     data = path.parent / name
     if not data.is_file():
-        raise InputError(f"{path} names the data file {name}, which is not there", "Copy both files.")
+        raise InputError("missing_data_file", path=path, file=name)
     return data
 
 
@@ -270,8 +269,8 @@ def _inflate(stream: BinaryIO, path: Path) -> Iterator[bytes]:
             elif not pending:
                 pending = stream.read(CHUNK)
     except zlib.error as error:
-        raise InputError(f"{path} is damaged: its compressed data fail their check", AGAIN) from error
-    raise InputError(f"{path} is cut short: its compressed data end too early", AGAIN)
+        raise InputError("bad_checksum", path=path) from error
+    raise InputError("compressed_data_cut_short", path=path)
 
 
 @dataclass
@@ -302,7 +301,6 @@ class _Survey:
 
 def _check_length(path: Path, promised: int, present: int) -> None:
     if present < promised:
-        problem = f"{path} is cut short: its header promises {promised} bytes of voxels, {max(present, 0)} are there"
-        raise InputError(problem, AGAIN)
+        raise InputError("cut_short", path=path, expected=promised, present=max(present, 0))
     if present > promised + SLACK:
-        raise InputError(f"{path} holds far more data than its header promises", AGAIN)
+        raise InputError("more_data_than_header", path=path)

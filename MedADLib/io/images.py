@@ -22,8 +22,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..runtime.stdio import silenced
-from ..volume import LPS_RAS, Volume
-from .headers import AGAIN, check_numbers
+from ..volume import LPS_RAS, Volume, size_text
+from .headers import check_numbers
 
 PICTURES = {".png": "PNGImageIO", ".jpg": "JPEGImageIO", ".jpeg": "JPEGImageIO"}
 ARRAYS = ".npz"
@@ -84,13 +84,12 @@ def read_picture(path: Path, name: str) -> Volume:
         with silenced():
             reader.ReadImageInformation()
             if np.prod(reader.GetSize(), dtype=object) > MAX_PIXELS:
-                raise InputError(f"{path} has more than {MAX_PIXELS} pixels", "Shrink it first.")
+                raise InputError("too_many_pixels", path=path, limit=MAX_PIXELS)
             image = reader.Execute()
     except RuntimeError as error:
-        raise InputError(f"{path} cannot be decoded", AGAIN) from error
+        raise InputError("not_decoded", path=path) from error
     if image.GetDimension() > 2 and image.GetSize()[2] > 1:
-        problem = f"{path} holds {image.GetSize()[2]} images"
-        raise InputError(problem, "Give single images, or each volume as a folder or file of its own.")
+        raise InputError("several_images", path=path, count=image.GetSize()[2])
     array = _grey(sitk.GetArrayFromImage(image), image.GetNumberOfComponentsPerPixel(), path)
     if image.GetDimension() == 2:
         return _slice(array, name, path)
@@ -120,8 +119,7 @@ def places_in(path: Path, healthy_label: int | None = None, healthy: bool = True
             places.append(Place(key, None))
             continue
         if array.ndim > 4 or (array.ndim == 4 and array.shape[-1] not in (1, 3, 4)):
-            shape = " x ".join(map(str, array.shape))
-            raise InputError(f"{path}: {key} of {shape} is no stack of pictures", "Give arrays (N, rows, columns).")
+            raise InputError("not_an_image_stack", path=path, array=key, size=size_text(array.shape))
         labels = arrays.get(key.replace("images", "labels")) if "images" in key else None
         if labels is not None and labels.size != len(array):
             labels = None
@@ -131,9 +129,9 @@ def places_in(path: Path, healthy_label: int | None = None, healthy: bool = True
             chosen = _abnormal(labels, len(array), healthy_label)
         places += [Place(key, index) for index in chosen]
     if not places and not healthy and healthy_label is not None:
-        raise InputError(f"{path} holds no pictures with another label than {healthy_label}", "Check --healthy-label.")
+        raise InputError("no_other_label", path=path, label=healthy_label)
     if not places:
-        raise InputError(f"{path} holds no pictures", "Give arrays (rows, columns) or (N, rows, columns) of numbers.")
+        raise InputError("no_image_arrays", path=path)
     return places
 
 
@@ -162,14 +160,13 @@ def _healthy(labels: np.ndarray | None, count: int, wanted: int | None, path: Pa
     """Indices of healthy pictures."""
     if labels is None:
         if wanted is not None:
-            raise InputError(f"{path} has no labels for {key}", "Leave out --healthy-label.")
+            raise InputError("no_labels", path=path, array=key)
         return range(count)
     values = np.unique(labels)
     if wanted is None:
         if len(values) == 1:
             return range(count)
-        shown = ", ".join(map(str, values[:10]))
-        raise InputError(f"{path} has pictures of several labels ({shown})", "Say which is healthy: --healthy-label.")
+        raise InputError("several_labels", path=path, labels=", ".join(map(str, values[:10])))
     return np.flatnonzero(labels.ravel() == wanted).tolist()
 
 
@@ -186,17 +183,17 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_ARRAY_BYTES:
-                raise InputError(f"{path} holds more than {MAX_ARRAY_BYTES >> 30} GB", "Split it into several files.")
+                raise InputError("arrays_too_large", path=path, limit=MAX_ARRAY_BYTES >> 30)
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is no sound NPZ file", "Write arrays of numbers with numpy.savez.") from error
+        raise InputError("bad_npz", path=path) from error
 
 
 def _grey(array: np.ndarray, components: int, path: Path) -> np.ndarray:
     """Grey values, float32, of a picture with that many numbers a pixel along its last axis."""
     if array.dtype.kind not in "biuf":
-        raise InputError(f"{path} has pixels that are no plain numbers", AGAIN)
+        raise InputError("pixels_not_numbers", path=path)
     values = array.astype(np.float32)
     if components == 1:
         return values
@@ -204,7 +201,7 @@ def _grey(array: np.ndarray, components: int, path: Path) -> np.ndarray:
         return np.ascontiguousarray(values[..., 0])
     if components in (3, 4):
         return values[..., :3] @ np.array(RED_GREEN_BLUE, np.float32)
-    raise InputError(f"{path} has {components} numbers in each pixel", "Give grey or colour pictures.")
+    raise InputError("odd_components", path=path, count=components)
 
 
 def _slice(picture: np.ndarray, name: str, path: Path) -> Volume:
@@ -214,11 +211,11 @@ def _slice(picture: np.ndarray, name: str, path: Path) -> Volume:
 
 def _sound(array: np.ndarray, path: Path) -> np.ndarray:
     if sorted(array.shape)[1] < 2:
-        raise InputError(f"{path} is only a line of pixels", "Give the whole image.")
+        raise InputError("single_line", path=path, size=size_text(array.shape[::-1]))
     if not np.isfinite(array).all():
         check_numbers(path, int(np.isnan(array).sum()), int(np.isinf(array).sum()))
     if array.min() == array.max():
-        raise InputError(f"{path} has the same value {float(array.min()):g} everywhere", AGAIN)
+        raise InputError("constant", path=path, value=float(array.min()))
     return array
 
 
@@ -253,9 +250,10 @@ def place_named(path: Path, wanted: str) -> tuple[Place, str]:
     names = place_names(places)
     if not wanted and len(places) == 1:
         return places[0], names[0]
-    remedy = f"Name one as {path.name}#{names[0]}, or any up to {path.name}#{names[-1]}."
     if not wanted:
-        raise InputError(f"{path} holds {len(places)} pictures", remedy)
+        raise InputError(
+            "image_not_named", path=path, count=len(places), file=path.name, first=names[0], last=names[-1]
+        )
     keys = {place.key for place in places}
     number = NUMBER.fullmatch(wanted)
     for place, name in zip(places, names):
@@ -264,4 +262,4 @@ def place_named(path: Path, wanted: str) -> tuple[Place, str]:
             return place, name
         if counted and (number["key"] == place.key or (number["key"] is None and len(keys) == 1)):
             return place, name
-    raise InputError(f"{path} holds no picture {wanted!a:.80}", remedy)
+    raise InputError("no_such_image", path=path, image=wanted, file=path.name, first=names[0], last=names[-1])

@@ -16,7 +16,6 @@ STRIPPED = (*PICTURES, ARRAYS, *DICOM_SUFFIXES)
 
 IN_ARRAYS = re.compile(r"(?P<file>.*\.npz)#(?P<picture>[^/\\#]*)", re.IGNORECASE | re.DOTALL)
 READABLE = (*IMAGE_SUFFIXES, *PICTURES, ARRAYS, *DICOM_SUFFIXES)
-KNOWN = ", ".join((*IMAGE_SUFFIXES, *PICTURES, f"{ARRAYS} (of several pictures, FILE{ARRAYS}#NUMBER)"))
 
 
 @dataclass(frozen=True)
@@ -79,16 +78,14 @@ def named_scan(given: Path) -> Source:
         path, picture = in_file(given)
         there, folder = path.exists(), path.is_dir()
     except OSError as error:
-        problem = f"{given} cannot be read: {error.strerror or error}"
-        raise InputError(problem, "Check the path and its permissions.") from error
+        raise InputError("unreadable", path=given, reason=error.strerror or error) from error
     if not there:
-        raise InputError(f"{path} does not exist", "Check the path.")
+        raise InputError("not_found", path=path)
     name = own_name(path.absolute())
     if not folder and path.suffix.lower() == ARRAYS:
         place, which = place_named(path, picture)
         name = f"{name}-{which}" if which else name
         return Source(path, name, name, place)
     if not folder and not path.name.lower().endswith(READABLE) and not is_dicom(path):
-        remedy = f"Known are {KNOWN}, a DICOM file of one image, and a folder of DICOM slices."
-        raise InputError(f"{path} is of an unknown type", remedy)
+        raise InputError("unknown_image_type", path=path, types=", ".join((*IMAGE_SUFFIXES, *PICTURES)), arrays=ARRAYS)
     return Source(path, name, name)

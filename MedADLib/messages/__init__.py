@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 # One file for each package of the library that has something to say.
 CATALOGUES = (
     *("benchmark", "browser", "cli", "dataset", "detection", "evaluation", "io", "methods", "modelfile"),
-    *("preprocessing", "results", "runtime", "scoring", "slicer", "training"),
+    *("preprocessing", "results", "runtime", "scoring", "slicer", "training", "worker"),
 )
 Translator = Callable[[str, str], str]
 

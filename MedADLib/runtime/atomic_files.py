@@ -44,9 +44,9 @@ def check_writable(folder: Path) -> list[Path]:
             probe.flush()
     except OSError as error:
         _remove_empty(missing)
-        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror or error
-        problem = f"{folder} cannot be written: {reason}"
-        raise OutputError(problem, "Choose another output folder.") from error
+        if isinstance(error, FileExistsError):
+            raise OutputError("folder_is_file", folder=folder) from error
+        raise OutputError("folder_not_writable", folder=folder, reason=error.strerror or error) from error
     return missing
 
 
@@ -159,10 +159,10 @@ def place_for_model(path: Path) -> Iterator[None]:
         OutputError: If a folder is there, its own folder cannot be written, or the disk is full.
     """
     if path.is_dir():
-        raise OutputError(f"{path} is a folder", "Give the name of a file.")
+        raise OutputError("file_is_folder", path=path)
     with writable_folder(path.parent):
         free = shutil.disk_usage(path.parent).free
         if free < ROOM_FOR_MODEL:
-            problem = f"the disk of {path.parent} has {free / 1e6:.0f} MB left, and a model takes up to "
-            raise OutputError(f"{problem}{ROOM_FOR_MODEL / 1e6:.0f} MB", "Make room, or give -o on another disk.")
+            needed = ROOM_FOR_MODEL / 1e6
+            raise OutputError("no_space_for_model", folder=path.parent, free=free / 1e6, needed=needed)
         yield

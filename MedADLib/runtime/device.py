@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from ..errors import InputError
+from ..messages import Message
 
 SLICES_ON_CPU = 4
 PLACES_ON_CPU = 1 << 15
@@ -91,13 +92,13 @@ def run_on(wanted: str, work: Callable[[str], Result]) -> tuple[Result, str, lis
     for share in SHARES:
         try:
             with with_share(share):
-                notes = [] if share == 1 else [f"{device} had little memory; computed in batches of 1/{1 / share:.0f}"]
+                notes = [] if share == 1 else [Message("smaller_batches", device=device, divisor=round(1 / share))]
                 return work(device), device, notes
         except torch.OutOfMemoryError:
             pass
         # Not before the error is gone, for its traceback holds on to the tensors.
         torch.cuda.empty_cache()
-    return work("cpu"), "cpu", [f"{device} had too little memory; computed on the CPU"]
+    return work("cpu"), "cpu", [Message("computed_on_cpu", device=device)]
 
 
 def resolve(wanted: str) -> str:
@@ -114,9 +115,9 @@ def resolve(wanted: str) -> str:
     if kind == "cpu" and not number:
         return "cpu"
     if kind != "cuda" or (number and not number.isdigit()):
-        raise InputError(f"the device {wanted!r} is unknown", "Use auto, cpu, cuda or cuda:N.")
+        raise InputError("unknown_device", device=wanted)
     if int(number or 0) >= torch.cuda.device_count():
-        raise InputError(f"there is no GPU {wanted}", "Use --device cpu, or auto to take what is there.")
+        raise InputError("no_gpu", device=wanted)
     return f"cuda:{int(number or 0)}"
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from ..errors import DAMAGED, HOSTILE, ModelError
+from ..errors import DAMAGED, ModelError
 
 UPDATE = "Update MedAD."
 UPDATE_OR_AGAIN = f"{UPDATE} If it is up to date: {DAMAGED}"
@@ -31,15 +31,15 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 def text_of(files: dict[str, bytes], name: str) -> str:
     """A text entry that is safe to show on a console."""
     if len(files[name]) > TEXT_BYTES:
-        raise ModelError(f"{name} is longer than the {TEXT_BYTES} bytes allowed", HOSTILE)
+        raise ModelError("text_too_long", name=name, limit=TEXT_BYTES)
     try:
         text = files[name].decode()
     except UnicodeDecodeError as error:
-        raise ModelError(f"{name} is not UTF-8 text") from error
+        raise ModelError("not_utf8", name=name) from error
     if not text.strip():
-        raise ModelError(f"{name} is empty")
+        raise ModelError("empty_text", name=name)
     if _CONTROL.search(text):
-        raise ModelError(f"{name} holds control characters", HOSTILE)
+        raise ModelError("control_characters", name=name)
     return text
 
 
@@ -49,7 +49,7 @@ def json_of(files: dict[str, bytes], name: str) -> Any:
         numbers = {"parse_int": _integer, "parse_float": _finite, "parse_constant": _finite}
         document = json.loads(text_of(files, name), object_pairs_hook=_once, **numbers)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{name} is no sound JSON ({error})") from error
+        raise ModelError("bad_json", name=name, reason=error) from error
     pending = [document]
     while pending:
         value = pending.pop()
@@ -59,9 +59,9 @@ def json_of(files: dict[str, bytes], name: str) -> Any:
             pending += value
         elif isinstance(value, str):
             if value == "_target_" or value.startswith("$"):
-                raise ModelError(f"{name} holds {value[:40]!a}, which bundle loaders take for code", HOSTILE)
+                raise ModelError("code_in_json", name=name, value=ascii(value[:40]))
             if _CONTROL.search(value):
-                raise ModelError(f"{name} holds control characters", HOSTILE)
+                raise ModelError("control_characters", name=name)
     return document
 
 
@@ -91,7 +91,7 @@ def json_bytes(document: dict) -> bytes:
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         return f"{text}\n".encode()
     except (TypeError, ValueError) as error:
-        raise ModelError(f"the model has what JSON cannot hold ({error})", "Use plain finite values.") from error
+        raise ModelError("not_json", reason=error) from error
 
 
 def added(default: Any) -> Any:
@@ -114,25 +114,26 @@ def from_json(cls: type, document: object, where: str) -> Any:
         ModelError: If it does not fit, or the dataclass refuses the values with ValueError.
     """
     if not isinstance(document, dict):
-        raise ModelError(f"{where} is not an object")
+        raise ModelError("not_an_object", name=where)
     hints = get_type_hints(cls)
     taken = [entry for entry in fields(cls) if entry.init]
     if unknown := sorted(set(document) - {entry.name for entry in taken}):
-        raise ModelError(f"{where} has the unknown key {unknown[0]!a:.80}", UPDATE_OR_AGAIN)
+        raise ModelError("unknown_key", name=where, key=f"{unknown[0]!a:.80}")
     if missing := [entry.name for entry in taken if entry.name not in document and ADDED not in entry.metadata]:
-        raise ModelError(f"{where} lacks {missing[0]}")
+        raise ModelError("missing_key", name=where, key=missing[0])
     values = {}
     try:
         for name in document:
             values[name] = _typed(document[name], hints[name])
     except TypeError as error:
-        raise ModelError(f"{where} has a {name} of the wrong type") from error
+        raise ModelError("wrong_type", name=where, key=name) from error
     except ValueError as error:
-        raise ModelError(f"{where} has the {name} {document[name]!a:.80}, which is {error!s:.200}") from error
+        value = f"{document[name]!a:.80}"
+        raise ModelError("wrong_value", name=where, key=name, value=value, choices=f"{error!s:.200}") from error
     try:
         return cls(**values)
     except (ValueError, TypeError) as error:
-        raise ModelError(f"{where} is malformed ({error!s:.200})") from error
+        raise ModelError("malformed", name=where, reason=f"{error!s:.200}") from error
 
 
 def _typed(value: object, kind: Any) -> Any:
@@ -147,7 +148,7 @@ def _typed(value: object, kind: Any) -> Any:
     elif origin is Literal:
         if any(type(value) is type(choice) and value == choice for choice in arguments):
             return value
-        raise ValueError(f"none of {', '.join(map(str, arguments))}")
+        raise ValueError(", ".join(map(str, arguments)))
     elif origin is tuple and type(value) is list:
         if arguments[1:] == (Ellipsis,):
             arguments = arguments[:1] * len(value)
@@ -172,7 +173,7 @@ def finite_number(value: object, name: str) -> float:
         ModelError: If it is not a finite number.
     """
     if type(value) not in (int, float) or not math.isfinite(value):
-        raise ModelError(f"{name} is {value!r} and not a finite number", "Get the model file again.")
+        raise ModelError("not_finite", name=name, value=repr(value))
     return float(value)
 
 
