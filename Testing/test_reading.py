@@ -13,6 +13,7 @@ from conftest import brain_volume
 
 from MedADLib.errors import InputError
 from MedADLib.io.reading import read_image
+from MedADLib.volume import stem
 
 CUT = (
     *("bad_checksum", "compressed_data_cut_short", "cut_short", "damaged_image", "empty_file", "header_exceeds_file"),
@@ -28,7 +29,7 @@ def refused(path, *codes):
         read_image(path)
     message = str(caught.value)
     assert caught.value.code in codes
-    assert "\n" not in message and path.name.encode("ascii", "backslashreplace").decode() in message
+    assert "\n" not in message and stem(path).encode("ascii", "backslashreplace").decode() in message
     assert caught.value.remedy
     return message
 

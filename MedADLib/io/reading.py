@@ -1,6 +1,6 @@
-"""Reading an image from disk: what is wrong with it is said in one line, before its voxels are used.
+"""Read a volume from a file or a DICOM folder, and check it before its voxels are used.
 
-What is odd but usable goes to this module's logger as a warning.
+Oddities of a usable image are logged as warnings.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..messages import Message
 from ..runtime.stdio import silenced
 from ..volume import IMAGE_SUFFIXES, Volume, is_single_slice, size_text, stem
-from .headers import check_meta, check_nifti, check_nrrd, check_numbers, check_spacing
+from .headers import check_meta, check_nifti, check_nrrd, check_numbers, check_spacing, has_dicom_magic
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -40,17 +40,17 @@ def read_image(path: str | os.PathLike, uniform: bool = False) -> Volume:
 
     Args:
         path: An image file, or a folder of DICOM slices.
-        uniform: Accept an image of one value throughout, as a mask may be.
+        uniform: Accept an image with the same value everywhere, as a mask can be.
 
     Returns:
         The volume with float32 voxels, shape (Z, Y, X), and the stem of the path as its name.
 
     Raises:
-        InputError: If it is missing, damaged, not a scalar 3-D image, or has values that are no numbers.
+        InputError: If it is missing, damaged, not a scalar 3-D image, or has values that are not finite.
     """
     path, name = Path(path), stem(os.path.abspath(path))
     try:
-        # ITK takes file names as UTF-8 only.
+        # ITK accepts file names in UTF-8 only.
         os.fspath(path).encode("utf-8")
         if path.is_dir():
             from .dicom import read_series
@@ -67,7 +67,7 @@ def read_image(path: str | os.PathLike, uniform: bool = False) -> Volume:
 
 
 def _read_file(path: Path) -> sitk.Image:
-    """The SimpleITK image of a single file, float32."""
+    """Read a single file as a float32 SimpleITK image."""
     import SimpleITK as sitk
 
     if not path.exists():
@@ -78,15 +78,14 @@ def _read_file(path: Path) -> sitk.Image:
         raise InputError("empty_file", path=path)
     suffix = next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
-        with path.open("rb") as stream:
-            if stream.read(132)[128:] == b"DICM":
-                raise InputError("single_dicom_file", path=path)
+        if has_dicom_magic(path):
+            raise InputError("single_dicom_file", path=path)
         raise InputError("unknown_volume_type", path=path, types=", ".join(FORMATS))
     check, reader_name = FORMATS[suffix]
     data_bytes = check(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    # Left to choose, ITK would read a PNG named scan.nii as the PNG that it is.
+    # Without this, ITK chooses the format by content and reads a PNG named scan.nii.
     reader.SetImageIO(reader_name)
     try:
         with silenced():
@@ -105,7 +104,7 @@ def _read_file(path: Path) -> sitk.Image:
 
 
 def _check_grid(reader: sitk.ImageFileReader, path: Path, data_bytes: int) -> None:
-    """Refuse, before anything is allocated, what is no scalar 3-D grid or cannot fit into the file."""
+    """Raise InputError for a grid that is not scalar and 3-D or does not fit the file; nothing is allocated yet."""
     import SimpleITK as sitk
 
     size = reader.GetSize()
@@ -125,9 +124,9 @@ def _check_grid(reader: sitk.ImageFileReader, path: Path, data_bytes: int) -> No
 
 
 def _check_voxels(volume: Volume, path: Path, uniform: bool) -> None:
-    """Refuse voxels that are no numbers and an image without any contrast; warn of an odd scale."""
+    """Raise InputError for voxels that are not finite or all equal; warn about an odd scale."""
     array = volume.array
-    # Finite float32 values cannot overflow a float64 sum, so one pass tells whether all is well.
+    # Finite float32 values cannot overflow a float64 sum, so one pass finds any that is not finite.
     with np.errstate(invalid="ignore"):
         total = array.sum(dtype=np.float64)
     if not np.isfinite(total):
@@ -143,7 +142,7 @@ def _check_voxels(volume: Volume, path: Path, uniform: bool) -> None:
 
 
 def _warn_of_nifti_position(reader: sitk.ImageFileReader, image: sitk.Image) -> None:
-    """Say when other programs may place this image elsewhere."""
+    """Warn if other programs may place this image elsewhere."""
     field = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
     codes = [field.get("sform_code", "0") != "0", field.get("qform_code", "0") != "0"]
     if not any(codes):
