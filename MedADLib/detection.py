@@ -1,4 +1,4 @@
-"""The one entry: a scan and a model in, its anomalies out."""
+"""Detect the anomalies of a scan: `detect`, its `Settings` and the resulting `Detection`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ._version import __version__
 from .errors import InputError
+from .messages import Message
 from .runtime.progress import Progress, rounded
 from .scoring.healthy_reference import HealthyReference, Threshold
 from .scoring.regions import Region, find_regions, midline_of
@@ -25,16 +26,19 @@ SMALLEST_REGION_ML = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """What a user may choose.
+    """Settings of a detection.
 
     Attributes:
-        mask: Brain on the scan's own grid; None finds it.
+        mask: Brain mask on the grid of the scan; None extracts the brain.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        seed: Of everything random.
-        threshold: None takes the model's own.
-        smallest_region_ml: Smaller regions are not listed.
-        fast: Fewer restorations of fewer slices, where the model's method has such a form: quicker, a little less
-            exact. Thresholds and p-values are those of healthy scans in fast mode, if the model was calibrated for it.
+        seed: Random seed, 0 or more.
+        threshold: None for the threshold of the model.
+        smallest_region_ml: Smaller regions are not listed; mL, 0 to 10000.
+        fast: Fewer restorations of fewer slices, if the method of the model has this mode: faster, slightly less
+            exact. Thresholds and p-values come from healthy scans in fast mode, if the model was calibrated in it.
+
+    Raises:
+        InputError: If the seed or the smallest region is out of range.
     """
 
     mask: Volume | None = None
@@ -45,30 +49,32 @@ class Settings:
     fast: bool = False
 
     def __post_init__(self) -> None:
-        if self.seed < 0 or not 0 <= self.smallest_region_ml < 1e4:
-            raise InputError("the seed must not be negative and the smallest region must be 0 to 10000 mL")
+        if self.seed < 0:
+            raise InputError("seed_negative", seed=self.seed)
+        if not 0 <= self.smallest_region_ml < 1e4:
+            raise InputError("smallest_region_out_of_range", ml=self.smallest_region_ml)
 
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """The anomalies of a scan; every volume is on the scan's own grid.
+    """Result of a detection; every volume is on the grid of the scan, with arrays (Z, Y, X).
 
     Attributes:
         volume: The scan.
         mask: Examined region, uint8.
-        anomaly: float32, finite, z-scores (SD above the healthy mean), 0 outside the examined region and where the
-            scan does not exceed the healthy mean.
-        restored: The pseudo-healthy image, in the scan's intensity units.
+        anomaly: Anomaly map, float32, finite: z-scores (SD above the healthy mean), 0 outside the examined region and
+            where the scan does not exceed the healthy mean.
+        restored: Pseudo-healthy image, in the intensity units of the scan.
         labels: int16, the number of the region of each voxel, 0 for none.
-        regions: By rank.
-        threshold: On the anomaly map.
-        expected_false_positive_ml: Mean volume above the threshold in a healthy scan.
+        regions: Regions above the threshold, by rank.
+        threshold: Threshold of the anomaly map, a z-score.
+        expected_false_positive_ml: Mean volume above the threshold in a healthy scan, mL.
         score: Sample score, larger = more anomalous.
         p_value: (1 + #{healthy ≥ score}) / (n + 1).
-        healthy_count: n; no p-value is below 1 / (n + 1).
-        reference: What the model's healthy scans scored; p-values and thresholds follow from it.
-        provenance: How it was made, JSON-able.
-        warnings: What the reader must know.
+        healthy_count: n, the number of healthy scans; no p-value is below 1 / (n + 1).
+        reference: Scores of the healthy scans of the model, which give p-values and thresholds.
+        provenance: Model, settings, versions and times, as JSON holds them.
+        warnings: Warnings for the user; a `Message` where it has a code.
     """
 
     volume: Volume
@@ -90,29 +96,27 @@ class Detection:
 def detect(
     volume: Volume, model: Model, settings: Settings | None = None, progress: Progress | None = None
 ) -> Detection:
-    """Find what does not look healthy.
+    """Detect the anomalies of a scan.
 
     Args:
-        volume: The scan, any orientation and spacing.
+        volume: The scan, of any orientation and spacing.
         model: A calibrated model, see `load_model`.
-        settings: Choices of the user.
-        progress: Told about each stage; may cancel.
+        settings: None for the defaults.
+        progress: Receives each stage; can cancel.
 
     Returns:
-        The detection on the scan's own grid.
+        The detection on the grid of the scan.
 
     Raises:
-        InputError: If the scan or the mask cannot be used, or the device is not there.
-        Cancelled: If the user asked to stop.
+        InputError: If the scan or the mask cannot be used, or the device does not exist.
+        Cancelled: If the user has requested cancellation.
     """
     from .runtime.device import run_on
 
     settings, progress = settings or Settings(), progress or Progress()
     calibration = model.calibration
     if calibration is None:
-        raise InputError(
-            f"the model {model.name} is not calibrated", "Train it with calibration scans, or take another."
-        )
+        raise InputError("not_calibrated", model=model.name)
     space = model.template
     progress.stage(space.region, 0.0, 0.05, "finding the part to examine")
     examined, how = space.examined(volume, settings.mask, progress)
@@ -127,9 +131,9 @@ def detect(
         ),
     )
     progress.stage("anomaly map", 0.9, 0.95, "comparing with healthy scans")
-    unusual = calibration.anomaly_map(restoration.score, prepared.mask, space.image.spacing, progress, fast)
+    z_scores = calibration.anomaly_map(restoration.score, prepared.mask, space.image.spacing, progress, fast)
     with progress.timed("back to native"):
-        anomaly = prepared.map_to_native(np.maximum(unusual, 0))
+        anomaly = prepared.map_to_native(np.maximum(z_scores, 0))
         restored = prepared.image_to_native(restoration.restored)
     progress.stage("regions", 0.95, 1.0, "delineating regions")
     reference = calibration.read_by(fast)
@@ -176,30 +180,28 @@ def detect(
 
 
 def _method(model: Model, fast: bool) -> tuple[Method, bool, list[str]]:
-    """The method to restore with, whether it is the fast form, and notes on its speed for the reader."""
+    """Choose the method to restore with; return also whether it is in fast mode, and notes for the user."""
     if not fast:
         return model.method, False, []
     from .methods.base import faster_form
 
     method = faster_form(model.method)
     if method is None:
-        return model.method, False, [f"the model {model.name} has no faster mode; it ran as usual"]
+        return model.method, False, [Message("no_fast_mode", model=model.name)]
     if model.calibration.fast is None:
-        note = "examined in fast mode, and compared with healthy scans that were not: expect more false alarms"
-    else:
-        note = "examined in fast mode, as were the healthy scans that it is compared with: a little less exact"
-    return method, True, [note]
+        return method, True, [Message("fast_mode_not_calibrated")]
+    return method, True, [Message("fast_mode")]
 
 
 def content_hash(volume: Volume) -> str:
-    """sha256 of the voxels and the affine."""
+    """Return the SHA-256 of voxels and affine, in hexadecimal digits."""
     digest = hashlib.sha256(np.ascontiguousarray(volume.array).data)
     digest.update(np.round(volume.affine, 6).tobytes())
     return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:
-    """Versions of what computed the result."""
+    """Return the versions of MedAD, Python and the packages that compute a result."""
     import SimpleITK
     import torch
 

@@ -65,26 +65,29 @@ class Cancelled(MedADError):
         super().__init__(code, **parameters)
 
 
-def explain(error: BaseException, details: str) -> tuple[str, str]:
-    """The kind of an error, and what to tell the user about it.
+def explain(error: BaseException, internal: str = "internal_error") -> tuple[str, str]:
+    """Describe any failure for the user.
 
     Args:
-        error: What was raised.
-        details: Where the traceback of a fault of ours can be found, such as ``see --debug``.
+        error: The exception.
+        internal: Code for an unexpected failure; its sentences name where the traceback is found.
+
+    Returns:
+        The kind of the error and its `Message` (a plain text for an error without a code).
     """
     if isinstance(error, MedADError):
-        return type(error).__name__, str(error)
+        return type(error).__name__, error.message
     if isinstance(error, ImportError):
-        remedy = "Install it with pip; in Slicer, click Run Detection in the MedAD panel and agree."
-        return "ImportError", f"the Python package {error.name or error} is missing or damaged. {remedy}"
-    # Torch has no class of its own for a lack of main memory.
+        return "ImportError", Message("package_missing", package=error.name or str(error))
+    # Torch has no exception class for a lack of main memory.
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
-        return "MemoryError", "too little memory. Close other programs or examine a smaller scan."
+        return "MemoryError", Message("out_of_memory")
     if isinstance(error, OSError):
-        remedy = "Free some disk space." if error.errno == errno.ENOSPC else "Check the path and its permissions."
-        where = f" ({error.filename})" if error.filename else ""
-        return "OSError", f"{error.strerror or error}{where}. {remedy}"
-    return "InternalError", " ".join(f"{type(error).__name__}: {error}. This is a fault in MedAD; {details}.".split())
+        code, reason = "disk_full" if error.errno == errno.ENOSPC else "system_error", error.strerror or str(error)
+        if error.filename:
+            return "OSError", Message(f"{code}_at", reason=reason, path=_plain(error.filename))
+        return "OSError", Message(code, reason=reason)
+    return "InternalError", Message(internal, kind=type(error).__name__, reason=str(error))
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def bounding_slices(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
-    """The smallest box that holds every True voxel of a (Z, Y, X) mask; None if there is none."""
+    """Find the smallest box (z, y, x) that holds every True voxel of a mask (Z, Y, X); None if there is none."""
     in_plane = mask.any(axis=0)
     profiles = (mask.any(axis=(1, 2)), in_plane.any(axis=1), in_plane.any(axis=0))
     if not in_plane.any():
@@ -16,7 +16,7 @@ def bounding_slices(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
 
 
 def connected_components(mask: np.ndarray) -> np.ndarray:
-    """Number the 26-connected components of a (Z, Y, X) mask from 1; 0 outside."""
+    """Label the 26-connected components of a mask (Z, Y, X) from 1; 0 outside."""
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(np.ascontiguousarray(mask, dtype=np.uint8))

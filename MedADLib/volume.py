@@ -1,13 +1,9 @@
-"""A scalar 3-D image with its position in space, and its reorientation.
-
-An image with its place in space: the one file where array and geometry conventions meet.
-
-A volume with its axes along those of the body as nearly as they lie; its voxels are not copied.
-"""
+"""A scalar 3-D image with its position in space: conventions of arrays and geometry, and reorientation."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +19,7 @@ IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
-# Axis of the body, and whether the letter lies on its negative side in RAS.
+# RAS axis of each letter, and whether the letter is on its negative side.
 LETTERS = {"R": (0, False), "L": (0, True), "A": (1, False), "P": (1, True), "S": (2, False), "I": (2, True)}
 
 
@@ -35,7 +31,7 @@ class Volume:
         array: Voxels, shape (Z, Y, X).
         affine: 4×4, maps the voxel index (x, y, z, 1) to RAS mm. Rows and columns follow NIfTI; the axes may
             be oblique, permuted, left-handed or of unequal spacing, but must be orthogonal to each other.
-        name: What to call it in files and messages; the file's stem.
+        name: Name in files and messages; the stem of the file.
 
     Raises:
         InputError: If array and affine do not describe a 3-D image in space.
@@ -49,16 +45,15 @@ class Volume:
         affine = np.array(self.affine, dtype=np.float64)
         object.__setattr__(self, "affine", affine)
         if self.array.ndim != 3:
-            raise InputError(f"{self.name} has {self.array.ndim} dimensions", "Give a single 3-D volume.")
+            size = size_text(self.array.shape[::-1])
+            raise InputError("not_3d", name=self.name, dimensions=self.array.ndim, size=size)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
-            raise InputError(f"{self.name} has no usable position in space", "Repair the image header.")
+            raise InputError("no_position", name=self.name)
         if (self.spacing <= 0).any():
-            raise InputError(f"{self.name} has a voxel spacing of zero", "Repair the image header.")
+            raise InputError("bad_spacing", name=self.name, spacing=size_text(self.spacing))
         cosines = affine[:3, :3] / self.spacing
         if np.abs(cosines.T @ cosines - np.eye(3)).max() > 1e-3:
-            raise InputError(
-                f"{self.name} has axes that are not at right angles", "Resample it to a regular grid first."
-            )
+            raise InputError("not_orthogonal", name=self.name)
 
     @property
     def spacing(self) -> np.ndarray:
@@ -71,23 +66,24 @@ class Volume:
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
     def with_array(self, array: np.ndarray, name: str | None = None) -> Volume:
-        """The same grid with other voxels of shape (Z, Y, X).
+        """Replace the voxels by others of the same shape (Z, Y, X).
 
         Raises:
             InputError: If the shape differs from this volume's.
         """
         if array.shape != self.array.shape:
-            raise InputError(f"array of shape {array.shape} is not on the grid {self.array.shape} of {self.name}")
+            shape, grid = size_text(array.shape), size_text(self.array.shape)
+            raise InputError("array_not_on_grid", shape=shape, grid=grid, name=self.name)
         return replace(self, array=array, name=name or self.name)
 
     def within(self, box: tuple[slice, slice, slice]) -> Volume:
-        """The part in a box of array indices (z, y, x), each with a start; its voxels stay in place and are shared."""
+        """Crop to a box of array indices (z, y, x), each with a start, in the same position (view, no copy)."""
         affine = self.affine.copy()
         affine[:3, 3] += affine[:3, :3] @ [part.start for part in reversed(box)]
         return Volume(self.array[box], affine, self.name)
 
     def same_grid(self, other: Volume, tolerance_mm: float = 1e-2) -> bool:
-        """Whether every voxel of `other` lies where this volume's does, to `tolerance_mm`."""
+        """Return whether both grids have the same shape and no voxel is more than `tolerance_mm` apart."""
         if self.array.shape != other.array.shape:
             return False
         corner = np.array(self.array.shape[::-1], dtype=float)
@@ -95,10 +91,10 @@ class Volume:
         return bool(np.abs(corners @ (self.affine - other.affine).T).max() <= tolerance_mm)
 
     def ras_from_voxels(self, zyx: np.ndarray) -> np.ndarray:
-        """RAS mm of voxel indices given in array order.
+        """Convert voxel indices to RAS mm.
 
         Args:
-            zyx: Shape (N, 3) in (z, y, x) order.
+            zyx: Voxel indices, shape (N, 3), in the order (z, y, x).
 
         Returns:
             Shape (N, 3), RAS mm.
@@ -107,7 +103,7 @@ class Volume:
         return xyz @ self.affine[:3, :3].T + self.affine[:3, 3]
 
     def to_sitk(self) -> sitk.Image:
-        """A SimpleITK image on the same grid (LPS inside, as ITK has it)."""
+        """Convert to a SimpleITK image on the same grid, in ITK's LPS coordinates."""
         import SimpleITK as sitk
 
         array = self.array.view(np.uint8) if self.array.dtype == bool else self.array
@@ -119,17 +115,17 @@ class Volume:
 
     @property
     def direction(self) -> list[float]:
-        """The axes' directions as ITK has them: cosines towards left, posterior, superior, row by row."""
+        """Direction cosines of the axes for ITK, a 3×3 matrix in LPS, row by row."""
         return ((LPS_RAS @ self.affine)[:3, :3] / self.spacing).ravel().tolist()
 
     @property
     def origin(self) -> list[float]:
-        """Where ITK places the first voxel: LPS mm."""
+        """Position of the first voxel for ITK, LPS mm."""
         return (LPS_RAS @ self.affine)[:3, 3].tolist()
 
     @classmethod
     def from_sitk(cls, image: sitk.Image, name: str = "volume") -> Volume:
-        """The volume of a scalar 3-D SimpleITK image; voxels keep their type."""
+        """Convert a scalar 3-D SimpleITK image; voxels keep their type."""
         import SimpleITK as sitk
 
         lps = np.eye(4)
@@ -138,10 +134,10 @@ class Volume:
         return cls(sitk.GetArrayFromImage(image), LPS_RAS @ lps, name)
 
     def write(self, path: str | os.PathLike) -> None:
-        """Write to NIfTI, NRRD or MHA by the path's suffix.
+        """Write a NIfTI, NRRD or MHA file, by the suffix of the path.
 
         Raises:
-            OutputError: If it cannot be written; no partial file is left.
+            OutputError: If it cannot be written; no partial file remains.
         """
         import SimpleITK as sitk
 
@@ -152,13 +148,16 @@ class Volume:
             os.replace(partial, path)
         except (RuntimeError, OSError) as error:
             partial.unlink(missing_ok=True)
-            raise OutputError(
-                f"{path} could not be written", "Is the disk full or the folder write-protected?"
-            ) from error
+            raise OutputError("not_written", path=path) from error
+
+
+def size_text(numbers: Iterable[float]) -> str:
+    """Format sizes or spacings along axes for a message, such as ``160 x 256 x 256``."""
+    return " x ".join(f"{number:g}" if isinstance(number, float) else str(number) for number in numbers)
 
 
 def stem(path: str | os.PathLike) -> str:
-    """The file name without its image suffix; a folder's own name."""
+    """Return the file name without its image suffix, or the name of a folder."""
     name = Path(path).name
     for suffix in (*IMAGE_SUFFIXES, *PICTURE_SUFFIXES):
         if name.lower().endswith(suffix):
@@ -167,25 +166,25 @@ def stem(path: str | os.PathLike) -> str:
 
 
 def spacing_ras(volume: Volume) -> np.ndarray:
-    """Spacing in mm along the axes nearest to right, anterior and superior, (3,)."""
+    """Return the spacing in mm along the axes nearest to right, anterior and superior, (3,)."""
     nearest = np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
     return volume.spacing[nearest]
 
 
 def is_single_slice(volume: Volume) -> bool:
-    """Whether a volume is one slice, along any of its axes."""
+    """Return whether a volume is one slice, along any of its axes."""
     return min(volume.array.shape) == 1
 
 
 def upright(volume: Volume, towards: str) -> Volume:
-    """The same voxels in the same places, in another order.
+    """Reorient a volume to the nearest anatomical axes (view, no copy).
 
     Args:
-        volume: Of any orientation.
-        towards: Where the axes (x, y, z) shall run, such as ``LPS``: towards left, posterior and superior.
+        volume: Volume of any orientation.
+        towards: Directions of the axes (x, y, z) of the result, such as ``LPS`` for left, posterior and superior.
 
     Returns:
-        The turned volume; its array is a view.
+        The reoriented volume: the same voxels at the same positions, in another order of the array.
     """
     here = [LETTERS[letter] for letter in orientation(volume)]
     axes = [next(axis for axis, (along, _) in enumerate(here) if along == LETTERS[letter][0]) for letter in towards]
@@ -201,8 +200,8 @@ def upright(volume: Volume, towards: str) -> Volume:
 
 
 def orientation(volume: Volume) -> str:
-    """Where the axes (x, y, z) run, in ITK's choice of letters, such as ``RAS``."""
+    """Return the anatomical directions nearest to the axes (x, y, z), such as ``RAS``."""
     import SimpleITK as sitk
 
-    # SimpleITK, like DICOM, names the side of the body that an axis runs towards.
+    # A letter names the side that the axis runs towards, as in DICOM.
     return sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(volume.direction)

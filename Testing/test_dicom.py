@@ -82,7 +82,8 @@ def test_a_real_oblique_series_lies_where_its_slices_do(data_dir):
 
 def test_a_missing_slice_is_named_with_its_place(series):
     file_at(series, 11).unlink()
-    message = refused(series, "lacks 1 slices: 1 between slices 2 and 3")
+    message = refused(series, "missing_slices")
+    assert "lacks 1 slices" in message and "2 (1)" in message
     assert "DOE" not in message and "4711" not in message
 
 
@@ -90,21 +91,21 @@ def test_slightly_uneven_spacing_is_accepted_and_more_is_not(series):
     write_slice(file_at(series, 11), SERIES[2], (-10, -20, 11.07))
     assert np.array_equal(read_image(series).array, SERIES)
     write_slice(file_at(series, 11.07), SERIES[2], (-10, -20, 11.6))
-    refused(series, "unevenly spaced")
+    refused(series, "uneven_slices")
 
 
 def test_a_tilted_gantry_is_refused(series):
     for number in range(6):
         write_slice(file_at(series, 5 + 3 * number), SERIES[number], (-10, -20 + number, 5 + 3 * number))
-    refused(series, "tilted gantry")
+    refused(series, "tilted_gantry")
 
 
 def test_two_series_are_refused_and_named_by_number_not_by_patient(series):
     for number in range(3):
         path = series / f"other{number}.dcm"
         write_slice(path, SERIES[number], (0, 0, number), _0020_000e="1.2.9", _0020_0011="12", _0008_0018=f"9.{number}")
-    message = refused(series, "2 image series")
-    assert "number 7 (MR, 6 slices)" in message and "number 12 (MR, 3 slices)" in message
+    message = refused(series, "several_series")
+    assert "2 image series" in message and "7 (MR, 6)" in message and "12 (MR, 3)" in message
     assert "DOE" not in message and "4711" not in message
 
 
@@ -120,27 +121,29 @@ def test_what_is_no_slice_of_the_series_is_left_out(series, caplog):
     (series / "older").mkdir()
     with caplog.at_level(logging.WARNING):
         assert np.array_equal(read_image(series).array, SERIES)
-    assert "4 DICOM files that are no image slices" in caplog.text
-    assert "1 DICOM files are copies" in caplog.text
-    assert "1 series of a single image" in caplog.text
+    assert {record.msg.code: record.msg.parameters["count"] for record in caplog.records} == {
+        "dicom_others_left_out": 4,
+        "dicom_copies_left_out": 1,
+        "dicom_singles_left_out": 1,
+    }
 
 
 def test_two_images_at_one_place_are_refused(series):
     write_slice(series / "echo.dcm", SERIES[0], (-10, -20, 5), _0008_0018="9.1")
-    refused(series, "several images at one place")
+    refused(series, "several_at_one_position")
 
 
 def test_slices_of_two_patients_are_refused_without_naming_them(series):
     write_slice(file_at(series, 8), SERIES[1], (-10, -20, 8), _0010_0020="OTHER-1", _0010_0010="ROE^RICHARD")
-    message = refused(series, "different patients")
+    message = refused(series, "several_patients")
     assert "ROE" not in message and "OTHER" not in message
 
 
 def test_slices_of_another_size_or_angle_are_refused(series):
     write_slice(file_at(series, 8), SERIES[1][:, :8], (-10, -20, 8))
-    refused(series, "different size")
+    refused(series, "slice_sizes_differ")
     write_slice(file_at(series, 8), SERIES[1], (-10, -20, 8), _0020_0037="0\\1\\0\\0\\0\\1")
-    refused(series, "different angle")
+    refused(series, "slice_grids_differ")
 
 
 def test_each_slice_keeps_its_own_rescaling(series):
@@ -165,7 +168,7 @@ def test_inverted_grey_values_are_turned_the_right_way(series):
 def test_a_cut_slice_is_refused(series):
     path = file_at(series, 8)
     path.write_bytes(path.read_bytes()[:-100])
-    refused(series, "cannot be decoded|cut short|lacks")
+    refused(series, "dicom_not_decoded", "missing_slices")
 
 
 def test_all_slices_in_one_file_are_a_volume(tmp_path):
@@ -180,12 +183,12 @@ def test_all_slices_in_one_file_are_a_volume(tmp_path):
 
 def test_folders_without_a_series_and_single_dicom_files_say_what_to_give(series, tmp_path):
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", "no DICOM slices")
-    assert "folder that holds all its slices" in refused(next(series.iterdir()), "is of an unknown type|single DICOM")
+    refused(tmp_path / "empty", "no_slices")
+    assert "folder that holds all its slices" in refused(next(series.iterdir()), "single_dicom_file")
     for path in list(series.iterdir())[1:]:
         path.unlink()
     write_slice(series / "other.dcm", SERIES[0], (0, 0, 0), _0020_000e="1.2.3.9")
-    refused(series, "single images")
+    refused(series, "single_images")
 
 
 def test_a_single_image_is_a_slice_where_its_header_says(series):

@@ -15,6 +15,7 @@ from toy_codes import random_networks, toy_parameters
 from MedADLib import detect, load_model
 from MedADLib.cli import main
 from MedADLib.detection import Settings
+from MedADLib.messages import Message
 from MedADLib.methods.base import faster_form
 from MedADLib.methods.latent_restoration import LatentRestoration
 from MedADLib.methods.registry import METHODS
@@ -109,10 +110,7 @@ def test_a_result_in_fast_mode_says_so(toy):
     assert full.provenance["settings"]["fast"] is False and fast.provenance["settings"]["fast"] is True
     assert full.provenance["facts"]["restorations_drawn"] == 5
     assert fast.provenance["facts"]["restorations_drawn"] == 3 and fast.provenance["facts"]["slice_step"] == 3
-    assert not any("fast" in warning for warning in full.warnings)
-    assert [warning for warning in fast.warnings if "fast" in warning] == [
-        "examined in fast mode, as were the healthy scans that it is compared with: a little less exact"
-    ]
+    assert [warning for warning in fast.warnings if warning not in full.warnings] == [Message("fast_mode")]
     reference = model.calibration.fast.reference
     assert fast.reference is reference and full.reference is model.calibration.reference
     assert fast.threshold == reference.value_of(reference.threshold)
@@ -126,14 +124,15 @@ def test_a_model_that_was_not_calibrated_in_fast_mode_warns_of_false_alarms(toy)
     old = replace(model, calibration=replace(model.calibration, fast=None))
     found = detect(volume, old, Settings(fast=True))
     assert found.reference is old.calibration.reference and found.provenance["facts"]["slice_step"] == 3
-    assert "expect more false alarms" in " ".join(found.warnings)
+    assert Message("fast_mode_not_calibrated") in found.warnings
 
 
 def test_a_model_without_a_faster_mode_runs_as_usual_and_says_so(toy):
     model, volume = load_model(toy.models["atlas"]), head(30)[0]
     usual, asked = detect(volume, model), detect(volume, model, Settings(fast=True))
     assert np.array_equal(usual.anomaly.array, asked.anomaly.array) and usual.regions == asked.regions
-    assert asked.warnings == (*usual.warnings, f"the model {model.name} has no faster mode; it ran as usual")
+    assert asked.warnings == (*usual.warnings, Message("no_fast_mode", model=model.name))
+    assert asked.warnings[-1].code == "no_fast_mode" and model.name in asked.warnings[-1]
 
 
 def test_medad_detect_fast_tells_the_reader_and_writes_it_down(toy, tmp_path, capsys):

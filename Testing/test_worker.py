@@ -9,6 +9,7 @@ import pytest
 from conftest import brain_volume
 from workers import WORKER, one_worker, posix_only, worker_starter  # noqa: F401
 
+from MedADLib.messages import Message, from_json
 from MedADLib.results.exchange import FILES, read_exchange, write_volume
 
 
@@ -68,7 +69,7 @@ def test_a_second_detection_meanwhile_is_refused_and_harms_nothing(worker):
     worker.begun()
     worker.detect("quickly", "2")
     refused = worker.until("failed")[-1]
-    assert (refused["id"], refused["kind"]) == ("2", "Busy") and "running" in refused["message"]
+    assert (refused["id"], refused["kind"], refused["code"]) == ("2", "Busy", "busy")
     worker.ask("cancel", id="2")
     worker.until("progress")
     worker.ask("cancel", id="1")
@@ -89,9 +90,13 @@ def test_what_libraries_print_does_not_disturb(worker):
 def test_warnings_of_the_library_are_told_once_and_kept(worker):
     worker.detect("warning")
     *events, done = worker.until("done")
-    warned = [event["message"] for event in events if event["event"] == "warning"]
-    assert warned == ["no brain was found in Zoë", "seed 0", "masked False"]
-    assert read_exchange(done["output"], brain_volume()).warnings == tuple(warned)
+    warned = [event for event in events if event["event"] == "warning"]
+    texts = [event["message"] for event in warned]
+    thick = Message("thick_slices", spacing=12.0)
+    assert texts == ["no brain was found in Zoë", thick, "seed 0", "masked False"]
+    assert [event["code"] for event in warned] == [None, "thick_slices", None, None]
+    assert from_json(warned[1]["message"], warned[1]).parameters == {"spacing": 12.0}
+    assert read_exchange(done["output"], brain_volume()).warnings == tuple(texts)
 
 
 def test_a_long_computation_shows_that_it_is_alive_and_one_that_hangs_does_not(start):
@@ -113,19 +118,21 @@ def test_a_long_computation_shows_that_it_is_alive_and_one_that_hangs_does_not(s
 
 
 @pytest.mark.parametrize(
-    ("do", "kind", "says"),
+    ("do", "kind", "code", "says"),
     [
-        ("without_memory", "MemoryError", "too little memory. Close other programs"),
-        ("without_torch", "ImportError", "torch is missing or damaged. Install it with pip"),
-        ("wrongly", "InternalError", "ZeroDivisionError: division by zero. This is a fault in MedAD; see the log"),
-        pytest.param("on_a_full_disk", "OutputError", "could not be written", marks=posix_only),
+        ("without_memory", "MemoryError", "out_of_memory", "memory"),
+        ("without_torch", "ImportError", "package_missing", "torch is missing or damaged. Install it with pip"),
+        ("wrongly", "InternalError", "internal_error", "ZeroDivisionError: division by zero. "),
+        pytest.param("on_a_full_disk", "OutputError", None, "could not be written", marks=posix_only),
     ],
 )
-def test_a_failure_is_one_line_and_the_next_detection_works(worker, do, kind, says):
+def test_a_failure_is_one_line_and_the_next_detection_works(worker, do, kind, code, says):
     worker.detect(do, "1")
     failed = worker.end()
     assert (failed["event"], failed["id"], failed["kind"]) == ("failed", "1", kind)
     assert says in failed["message"] and "\n" not in failed["message"]
+    if code is not None:
+        assert failed["code"] == code and from_json("", failed) == failed["message"]
     assert worker.outputs() == []
     assert "Traceback" in worker.log.read_text("utf-8")
     if do != "on_a_full_disk":
@@ -134,23 +141,25 @@ def test_a_failure_is_one_line_and_the_next_detection_works(worker, do, kind, sa
 
 
 @pytest.mark.parametrize(
-    ("change", "kind", "says"),
+    ("change", "kind", "code", "says"),
     [
-        ({"model": "missing"}, "ModelError", "there is no model named 'missing'"),
-        ({"model": "here/missing.medad"}, "ModelError", "does not exist. Choose another model"),
-        ({"model": "corrupt.medad"}, "ModelError", "is damaged. Get the model file again"),
-        ({"input": "missing.npy"}, "InputError", "missing.npy cannot be read"),
-        ({"mask": "corrupt.medad"}, "InputError", "corrupt.medad is damaged"),
-        ({"output": "."}, "OutputError", "not empty"),
-        ({"output": "corrupt.medad/out"}, "OutputError", "cannot be written"),
-        ({"settings": {"smallest_region_ml": -1}}, "InputError", "smallest region"),
+        ({"model": "missing"}, "ModelError", None, "there is no model named 'missing'"),
+        ({"model": "here/missing.medad"}, "ModelError", None, "does not exist. Choose another model"),
+        ({"model": "corrupt.medad"}, "ModelError", None, "is damaged. Get the model file again"),
+        ({"input": "missing.npy"}, "InputError", None, "missing.npy cannot be read"),
+        ({"mask": "corrupt.medad"}, "InputError", None, "corrupt.medad is damaged"),
+        ({"output": "."}, "OutputError", None, "not empty"),
+        ({"output": "corrupt.medad/out"}, "OutputError", "folder_not_writable", "corrupt.medad/out"),
+        ({"settings": {"smallest_region_ml": -1}}, "InputError", "smallest_region_out_of_range", "-1 mL"),
     ],
 )
-def test_what_cannot_be_used_is_said_and_the_process_stays(worker, change, kind, says):
+def test_what_cannot_be_used_is_said_and_the_process_stays(worker, change, kind, code, says):
     (worker.folder / "corrupt.medad").write_bytes(b"PK\x03\x04")
     worker.detect("quickly", **change)
     failed = worker.end()
     assert (failed["event"], failed["kind"]) == ("failed", kind) and says in failed["message"]
+    if code is not None:
+        assert failed["code"] == code and from_json("", failed) == failed["message"]
     assert worker.outputs() == []
     worker.detect("quickly", "2")
     assert worker.end()["event"] == "done"

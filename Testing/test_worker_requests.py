@@ -7,6 +7,8 @@ import json
 import pytest
 from workers import Worker
 
+from MedADLib.messages import from_json
+
 
 @pytest.mark.parametrize(
     "line",
@@ -55,7 +57,7 @@ from workers import Worker
 def test_bad_requests_are_answered_and_survived(shared_worker, line):
     shared_worker.say(line)
     failed = shared_worker.until("failed")[-1]
-    assert failed["kind"] == "RequestError" and failed["message"]
+    assert failed["kind"] == "RequestError" and from_json("", failed) == failed["message"] != ""
     shared_worker.ask("load", model=shared_worker.model("quickly"))
     for event in shared_worker.until("loaded")[:-1]:
         assert event["kind"] == "RequestError"

@@ -75,8 +75,11 @@ def noisily(progress):
 
 
 def warning(progress):
+    from MedADLib.messages import Message
+
     for _ in range(3):
         logging.getLogger("MedADLib.preprocessing.brain_extraction").warning("no brain was found in %s", "Zoë")
+    logging.getLogger("MedADLib.io.reading").warning(Message("thick_slices", spacing=12.0))
     logging.getLogger("MedADLib.preprocessing.brain_extraction").info("nobody needs to know")
 
 

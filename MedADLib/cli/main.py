@@ -153,5 +153,5 @@ def _run(args: argparse.Namespace, console: Console, interruption: Interruption)
             return EXIT_CODE
         if args.debug:
             traceback.print_exception(error)
-        console.error(*explain(error, "see --debug"))
+        console.error(*explain(error, "internal_error_in_command"))
         return 1

@@ -1,1 +1,1 @@
-"""Images on disk: reading, headers, DICOM, pictures and writing NIfTI."""
+"""Reading of volumes, DICOM series and 2-D images, checks of their headers, and writing of NIfTI."""

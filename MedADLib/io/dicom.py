@@ -1,14 +1,7 @@
-"""Read a DICOM series: headers, tags, and one volume of its slices.
+"""DICOM headers, and the volume of the one series in a folder.
 
-The header of one DICOM file, read without its pixels.
-
-One DICOM series or single image in a folder to one volume: which slices belong together, and is one missing.
-
-Nothing read from the headers that could name a patient reaches a message.
-
-What the headers of DICOM files say before an image is read: whether they are slices of a volume, whose, and of what.
-
-The patient's number is for comparing files only. It is neither shown nor kept.
+Messages hold nothing from a header that could identify a patient. The PatientID serves only to compare files; it is
+neither shown nor stored.
 """
 
 from __future__ import annotations
@@ -24,8 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from ..messages import Message
 from ..runtime.stdio import silenced
-from ..volume import LPS_RAS, Volume
+from ..volume import LPS_RAS, Volume, size_text
+from .headers import has_dicom_magic
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -34,19 +29,18 @@ log = logging.getLogger(__name__)
 
 SPACING_TOLERANCE_MM = 0.1
 SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
-LEAVE_OUT = "Leave only the series to examine in the folder."
 
-# Two names of one kind of picture: computed and direct radiography, and what older devices write.
+# One modality with several codes: computed and digital radiography, and those of older devices.
 RADIOGRAPH, RADIOGRAPHS = "CR/DX", ("CR", "DX", "DR", "RG")
-# Whatever else a header holds there must not reach a message.
+# Any other text in the tag must not reach a message.
 MODALITY = re.compile("[A-Z0-9]{2,16}")
 
 
 class DicomHeader:
-    """Tags of a DICOM image.
+    """Header of a DICOM image, read without its pixels.
 
     Attributes:
-        image: ITK's reader, which knows size, spacing and components of the image.
+        image: ITK's reader, with size, spacing and components of the image.
     """
 
     def __init__(self, image: sitk.ImageFileReader):
@@ -54,7 +48,7 @@ class DicomHeader:
 
     @classmethod
     def of(cls, path: Path) -> DicomHeader | None:
-        """The header of a file; None for what is no image."""
+        """Read the header of a file; None if the file is not an image."""
         import SimpleITK as sitk
 
         reader = sitk.ImageFileReader()
@@ -68,17 +62,22 @@ class DicomHeader:
         return cls(reader)
 
     def has(self, key: str) -> bool:
-        """Whether the header has a tag, such as ``0020|0032``."""
+        """Return whether the header has a tag, such as ``0020|0032``."""
         return self.image.HasMetaDataKey(key)
 
     def tag(self, key: str) -> str:
-        """The text of a tag without its padding; empty if the header lacks it."""
+        """Return the text of a tag without its padding; empty if the header lacks it."""
         return self.image.GetMetaData(key).strip(" \0") if self.has(key) else ""
 
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """What the header of one DICOM image file says that matters for its place in a volume."""
+    """Header fields of a DICOM image file that decide its position in a volume.
+
+    Attributes:
+        cosines: Directions of rows and columns in LPS, (6,); None if missing.
+        position: LPS mm of the first pixel, (3,); None if missing.
+    """
 
     path: Path
     series: str
@@ -93,7 +92,7 @@ class Slice:
 
     @property
     def frames(self) -> int:
-        """Slices in this file: more than one in an enhanced object."""
+        """Number of slices in the file: more than one in an enhanced object."""
         return self.size[2] if len(self.size) > 2 else 1
 
 
@@ -101,11 +100,11 @@ def read_series(folder: Path, name: str) -> Volume:
     """Read the one image series that a folder holds.
 
     Args:
-        folder: The DICOM files, in any order, possibly among others.
-        name: What to call the volume.
+        folder: The DICOM files, in any order; other files may be among them.
+        name: Name of the volume.
 
     Returns:
-        The volume with float32 voxels, shape (Z, Y, X), rescaled as the headers say.
+        The volume with float32 voxels, shape (Z, Y, X), rescaled by slope and intercept of the headers.
 
     Raises:
         InputError: If there is no series or more than one, or slices are missing, damaged or unevenly spaced.
@@ -118,31 +117,29 @@ def read_series(folder: Path, name: str) -> Volume:
 
 
 def _headers(folder: Path) -> list[Slice]:
-    """The headers of all image slices in the folder; other objects are left out and counted in a warning."""
+    """Read the headers of all image slices in the folder; a warning counts the other DICOM objects."""
     found, others = [], 0
     for path in sorted(folder.iterdir()):
         if not path.is_file() or path.name.upper() == "DICOMDIR":
             continue
-        with path.open("rb") as stream:
-            if stream.read(132)[128:] != b"DICM":
-                continue
+        if not has_dicom_magic(path):
+            continue
         header = _header(path)
         if header is None:
             others += 1
         else:
             found.append(header)
     if others:
-        log.warning("%d DICOM files that are no image slices (localizer, segmentation, report) are left out", others)
+        log.warning(Message("dicom_others_left_out", count=others))
     if not found:
-        problem = f"{folder} holds no DICOM slices"
         if others:
-            problem = f"{folder} holds {others} DICOM files, but no image slice that can be read"
-        raise InputError(problem, "Give the folder that directly holds the slices.")
+            raise InputError("no_readable_slices", folder=folder, count=others)
+        raise InputError("no_slices", folder=folder)
     return found
 
 
 def _header(path: Path) -> Slice | None:
-    """One file's header; None for what is no image slice."""
+    """Read the header of a file; None if the file is not an image slice."""
     header = DicomHeader.of(path)
     if header is None:
         return None
@@ -173,10 +170,10 @@ def _header(path: Path) -> Slice | None:
 
 
 def _choose(folder: Path, headers: list[Slice]) -> list[Slice]:
-    """The slices of the only series of more than one slice, or else the only image; without duplicates."""
+    """Select the only series of more than one slice, or else the only image, without duplicates."""
     copies = len(headers) - len({header.instance for header in headers})
     if copies:
-        log.warning("%d DICOM files are copies of others and are left out", copies)
+        log.warning(Message("dicom_copies_left_out", count=copies))
     series: dict[str, list[Slice]] = {}
     for header in {header.instance: header for header in headers}.values():
         series.setdefault(header.series, []).append(header)
@@ -184,55 +181,53 @@ def _choose(folder: Path, headers: list[Slice]) -> list[Slice]:
     if not volumes and len(series) == 1:
         volumes = list(series.values())
     if not volumes:
-        raise InputError(f"{folder} holds single images, no series of slices", "Give the folder with all slices.")
+        raise InputError("single_images", folder=folder)
     if len(volumes) > 1:
         shown = ", ".join(
-            f"number {members[0].series_number or '?'} ({members[0].modality}, {sum(m.frames for m in members)} slices)"
+            f"{members[0].series_number or '?'} ({members[0].modality}, {sum(m.frames for m in members)})"
             for members in volumes
         )
-        raise InputError(f"{folder} holds {len(volumes)} image series: {shown}", LEAVE_OUT)
+        raise InputError("several_series", folder=folder, count=len(volumes), series=shown)
     if len(series) > 1:
-        log.warning("%d series of a single image are left out", len(series) - 1)
+        log.warning(Message("dicom_singles_left_out", count=len(series) - 1))
     chosen = volumes[0]
     if len({member.patient for member in chosen}) > 1:
-        raise InputError(f"{folder} holds slices of different patients in one series", LEAVE_OUT)
+        raise InputError("several_patients", folder=folder)
     if len(chosen) > 1 and any(member.frames > 1 for member in chosen):
-        raise InputError(f"{folder} holds {len(chosen)} volumes in one series", LEAVE_OUT)
+        raise InputError("several_volumes", folder=folder, count=len(chosen))
     return chosen
 
 
 def _arrange(folder: Path, slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
-    """The slices from first to last, and their affine to RAS mm."""
+    """Sort the slices along their normal and compute their affine to RAS mm, (4, 4)."""
     if len(slices) == 1:
-        return slices, _single_place(slices[0])
+        return slices, _single_affine(slices[0])
     if any(member.cosines is None or member.position is None for member in slices):
-        raise InputError(f"{folder} has slices that do not say where they lie", "Export the series again.")
+        raise InputError("no_slice_position", folder=folder)
     cosines = slices[0].cosines
     sizes = Counter(member.size[:2] for member in slices)
     if len(sizes) > 1:
-        shown = ", ".join(f"{count} of {x} x {y}" for (x, y), count in sizes.items())
-        raise InputError(f"{folder} has slices of different size ({shown})", LEAVE_OUT)
+        shown = ", ".join(f"{count}: {size_text(size)}" for size, count in sizes.items())
+        raise InputError("slice_sizes_differ", folder=folder, sizes=shown)
     if np.ptp([[*member.cosines, *member.spacing[:2]] for member in slices], axis=0).max() > 1e-3:
-        raise InputError(f"{folder} has slices of different angle or pixel size", LEAVE_OUT)
+        raise InputError("slice_grids_differ", folder=folder)
     normal = np.cross(cosines[:3], cosines[3:])
     slices = sorted(slices, key=lambda member: float(member.position @ normal))
     positions = np.array([member.position for member in slices])
     gaps = np.diff(positions @ normal)
     usual = float(np.median(gaps))
     if gaps.min() < SPACING_TOLERANCE_MM / 10:
-        raise InputError(f"{folder} has several images at one place (time points or echoes)", LEAVE_OUT)
+        raise InputError("several_at_one_position", folder=folder)
     missing = [(n, round(gap / usual) - 1) for n, gap in enumerate(gaps) if gap > 1.5 * usual]
     if missing:
-        shown = ", ".join(f"{count} between slices {n + 1} and {n + 2}" for n, count in missing[:5])
-        total = sum(count for _, count in missing)
-        raise InputError(f"{folder} lacks {total} slices: {shown}", "Export the whole series.")
+        gaps = ", ".join(f"{n + 1} ({count})" for n, count in missing[:5])
+        raise InputError("missing_slices", folder=folder, count=sum(count for _, count in missing), gaps=gaps)
     if np.abs(gaps - usual).max() > SPACING_TOLERANCE_MM:
-        problem = f"{folder} has unevenly spaced slices ({gaps.min():.3g} to {gaps.max():.3g} mm)"
-        raise InputError(problem, "Resample it to a regular grid first.")
+        raise InputError("uneven_slices", folder=folder, least=gaps.min(), most=gaps.max())
     sideways = positions - positions[0]
     sideways -= np.outer(sideways @ normal, normal)
     if np.abs(sideways).max() > 0.5 * min(slices[0].spacing[:2]):
-        raise InputError(f"{folder} was scanned with a tilted gantry", "Resample it to a regular grid first.")
+        raise InputError("tilted_gantry", folder=folder)
     x_spacing, y_spacing = slices[0].spacing[:2]
     lps = np.eye(4)
     lps[:3, :3] = np.column_stack([cosines[:3] * x_spacing, cosines[3:] * y_spacing, normal * gaps.mean()])
@@ -240,8 +235,8 @@ def _arrange(folder: Path, slices: list[Slice]) -> tuple[list[Slice], np.ndarray
     return slices, LPS_RAS @ lps
 
 
-def _single_place(image: Slice) -> np.ndarray:
-    """The affine to RAS mm of a single image; radiographs need not say where they lie, and are laid as a slice."""
+def _single_affine(image: Slice) -> np.ndarray:
+    """Compute the affine to RAS mm of a single image; a radiograph without a position becomes an axial slice."""
     cosines = np.array([1.0, 0, 0, 0, 1, 0]) if image.cosines is None else image.cosines
     thickness = image.spacing[2] if len(image.spacing) > 2 else 1.0
     lps = np.eye(4)
@@ -252,7 +247,7 @@ def _single_place(image: Slice) -> np.ndarray:
 
 
 def _read_slices(folder: Path, slices: list[Slice]) -> np.ndarray:
-    """Voxels of the ordered slices, float32 so that each slice's own rescaling survives."""
+    """Read the voxels of sorted slices, (Z, Y, X); float32 keeps the rescaling of each slice."""
     import SimpleITK as sitk
 
     reader = sitk.ImageSeriesReader()
@@ -263,12 +258,11 @@ def _read_slices(folder: Path, slices: list[Slice]) -> np.ndarray:
         with silenced():
             return sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
-        problem = f"{folder} has slices that cannot be decoded"
-        raise InputError(problem, "Export the series again, uncompressed.") from error
+        raise InputError("dicom_not_decoded", folder=folder) from error
 
 
 def _read_multiframe(folder: Path, header: Slice, name: str) -> Volume:
-    """The volume of an enhanced object: all slices in one file."""
+    """Read the volume of an enhanced object, which holds all slices in one file."""
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
@@ -279,19 +273,19 @@ def _read_multiframe(folder: Path, header: Slice, name: str) -> Volume:
         with silenced():
             return Volume.from_sitk(reader.Execute(), name)
     except RuntimeError as error:
-        raise InputError(f"{folder} has an image that cannot be decoded", "Export it again, uncompressed.") from error
+        raise InputError("dicom_not_decoded", folder=folder) from error
 
 
 @dataclass(frozen=True)
 class DicomTags:
-    """What matters of a header; of several, what most of them say.
+    """Tags of one DICOM file, or the most frequent ones of several files.
 
     Attributes:
-        patient: The PatientID, which may be empty; None of what is no image.
-        modality: Such as MR; empty where it is unknown.
+        patient: PatientID, which may be empty; None for a file that is not an image.
+        modality: Such as MR; empty if unknown.
         series: SeriesInstanceUID.
-        frames: Slices in the file.
-        placed: Whether it says where it lies. Radiographs of one series do not.
+        frames: Number of slices in the file.
+        placed: Whether the header has a position in space. Radiographs of one series have none.
     """
 
     patient: str | None = field(default=None, repr=False)
@@ -302,7 +296,7 @@ class DicomTags:
 
 
 def tags_of(path: Path) -> DicomTags:
-    """What the header of a file says; nothing if it is no image."""
+    """Read the tags of a file; the defaults if the file is not an image."""
     header = DicomHeader.of(path)
     if header is None:
         return DicomTags()
@@ -320,7 +314,7 @@ def tags_of(path: Path) -> DicomTags:
 
 
 def is_series(headers: Sequence[DicomTags]) -> bool:
-    """Whether the files of one folder are slices of a volume and not single images."""
+    """Return whether the files of one folder are slices of a volume and not single images."""
     series = Counter()
     for header in headers:
         if header.frames > 1 or header.placed:
@@ -329,10 +323,10 @@ def is_series(headers: Sequence[DicomTags]) -> bool:
 
 
 def most_say(headers: Sequence[DicomTags]) -> DicomTags:
-    """Patient and modality of a series, from the headers of its files and of what lies beside them."""
+    """Find the most frequent patient and modality of the files of a folder."""
 
-    def usual(values: Sequence[str | None]) -> str:
+    def most_frequent(values: Sequence[str | None]) -> str:
         counted = Counter(value for value in values if value)
         return counted.most_common(1)[0][0] if counted else ""
 
-    return DicomTags(usual([one.patient for one in headers]), usual([one.modality for one in headers]))
+    return DicomTags(most_frequent([one.patient for one in headers]), most_frequent([one.modality for one in headers]))

@@ -1,11 +1,7 @@
-"""Check the header of an image file before its voxels are read.
+"""Check the header of an image file before its voxels are allocated and read.
 
-The fields of a NIfTI header that say how voxels are stored and where the image lies.
-
-What an image file says of itself, checked before anything is allocated or trusted.
-
-ITK fills the missing end of a cut NIfTI file with zeros, turns a spacing of zero into 1 and voxels that are no number
-into 0, and does not verify the checksums of compressed data; so all of that is checked here.
+ITK fills the missing end of a cut NIfTI file with zeros, turns a spacing of zero into 1 and voxels that are not a
+number into 0, and does not verify the checksums of compressed data. These checks find all of that.
 """
 
 from __future__ import annotations
@@ -22,15 +18,17 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import InputError
+from ..volume import size_text
 
-# By the code of the voxels' type.
+# Bytes of a voxel by the NIfTI code of its type.
 VOXEL_BYTES = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8}
+# Types with several numbers in a voxel.
 SEVERAL_NUMBERS = (32, 128, 1792, 2048, 2304)
 
 CHUNK = 1 << 20
+# Bytes that a file may hold beyond what its header gives.
 SLACK = 64 * CHUNK
-AGAIN = "Copy or export the file again."
-ONE_VOLUME = "Give a single 3-D volume of plain numbers."
+# Bytes of a voxel by the MetaImage name of its type.
 META_BYTES = {
     "MET_CHAR": 1,
     "MET_UCHAR": 1,
@@ -47,7 +45,15 @@ META_BYTES = {
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """The fields of a NIfTI-1 or NIfTI-2 header that decide whether the file can be trusted."""
+    """Fields of a NIfTI-1 or NIfTI-2 header that the checks need.
+
+    Attributes:
+        shape: Size along the axes (x, y, z, …).
+        kind: Code of the voxel type.
+        spacing: In mm along (x, y, z).
+        data_offset: Bytes before the voxels.
+        order: Byte order, ``<`` or ``>``.
+    """
 
     shape: tuple[int, ...]
     kind: int
@@ -57,12 +63,12 @@ class NiftiHeader:
 
     @property
     def real_type(self) -> np.dtype | None:
-        """The type of its voxels if they are real numbers, which alone can be no numbers."""
+        """Voxel type if it is a floating-point one, the only kind that can hold NaN and infinity; else None."""
         return {16: np.dtype(self.order + "f4"), 64: np.dtype(self.order + "f8")}.get(self.kind)
 
     @classmethod
     def parse(cls, start: bytes) -> NiftiHeader | None:
-        """Read the header from the first bytes of a decompressed file; None when it is no NIfTI."""
+        """Parse the first bytes of a decompressed file; None if they are not a NIfTI header."""
         for order in "<>":
             size = struct.unpack_from(order + "i", start.ljust(4, b"\0"))[0]
             if size == 348 and start[344:347] == b"n+1":
@@ -77,15 +83,25 @@ class NiftiHeader:
         return None
 
 
-def nifti_position(path: Path) -> bytes | None:
-    """The fields of a NIfTI-1 header that place the image in space, to be kept in the files that belong to it.
+def has_dicom_magic(path: Path) -> bool:
+    """Return whether a file begins as a DICOM object does.
 
-    A header holds two positions, which need not agree; programs differ in which they use. With both kept, results
-    lie on their scan in every program.
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def nifti_position(path: Path) -> bytes | None:
+    """Read the fields of a NIfTI-1 header that place the image in space, for the headers of its results.
+
+    A header holds two positions, qform and sform, which need not agree; programs differ in which they use. With both
+    copied, results lie on their scan in every program.
 
     Returns:
-        The little-endian bytes 76-80 (handedness) and 252-328 (qform and sform), or None for any other file or
-        unit than millimetres.
+        The little-endian bytes 76-80 (handedness) and 252-328 (qform and sform); None for another format, or
+        another unit than millimetres.
     """
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     try:
@@ -103,55 +119,63 @@ def nifti_position(path: Path) -> bytes | None:
 
 
 def check_nifti(path: Path) -> int:
-    """Check a NIfTI header, and that all its voxels are there and undamaged.
+    """Check a NIfTI header, and that all voxels are present and undamaged.
+
+    Args:
+        path: A file that ends in ``.nii`` or ``.nii.gz``.
 
     Returns:
-        The bytes that voxels take in the file, decompressed.
+        Bytes of the voxels, decompressed.
 
     Raises:
-        InputError: If the file cannot be trusted.
+        InputError: If the file is damaged, of another format, or not a scalar image of finite numbers.
     """
     compressed = path.name.lower().endswith(".gz")
     with path.open("rb") as stream:
         start = next(_pieces(stream, path, compressed), b"")
     header = NiftiHeader.parse(start)
     if header is None:
-        raise InputError(f"{path} is not a {'compressed ' * compressed}NIfTI image, whatever its name says", AGAIN)
+        if compressed:
+            raise InputError("not_compressed_nifti", path=path)
+        raise InputError("wrong_format", path=path, format="NIfTI")
     _check_shape(path, header.shape)
     if header.kind in SEVERAL_NUMBERS:
-        raise InputError(f"{path} has several numbers in each voxel (colour or complex)", ONE_VOLUME)
+        raise InputError("several_components", path=path)
     if header.kind not in VOXEL_BYTES or not np.isfinite(header.data_offset):
-        raise InputError(f"{path} has voxels of an unknown type", "Convert it to float32.")
+        raise InputError("unknown_voxel_type", path=path)
     if len(header.shape) >= 3:
         check_spacing(path, header.spacing)
-    promised = int(np.prod(header.shape, dtype=object)) * VOXEL_BYTES[header.kind]
+    expected = int(np.prod(header.shape, dtype=object)) * VOXEL_BYTES[header.kind]
     begin = max(int(header.data_offset), 348)
     with path.open("rb") as stream:
-        found = _Survey.of(_pieces(stream, path, compressed), begin, promised, header.real_type)
-    _check_length(path, promised, found.size)
+        found = _Survey.of(_pieces(stream, path, compressed), begin, expected, header.real_type)
+    _check_length(path, expected, found.size)
     check_numbers(path, found.nan, found.infinite)
-    return promised
+    return expected
 
 
 def check_nrrd(path: Path) -> int:
-    """Check a NRRD header, and that compressed voxels are all there and undamaged; ITK itself checks plain ones.
+    """Check a NRRD header, and that compressed voxels are present and undamaged; ITK checks uncompressed ones.
+
+    Args:
+        path: A file that ends in ``.nrrd`` or ``.nhdr``.
 
     Returns:
-        The bytes on disk that hold the voxels.
+        Bytes of the file that holds the voxels.
 
     Raises:
-        InputError: If the file cannot be trusted.
+        InputError: If the file is damaged or of another format.
     """
     with path.open("rb") as stream:
         text = stream.read(CHUNK)
     if not text.startswith(b"NRRD000"):
-        raise InputError(f"{path} is not a NRRD image, whatever its name says", AGAIN)
+        raise InputError("wrong_format", path=path, format="NRRD")
     end = re.search(rb"\r?\n\r?\n", text)
     lines = text[: end.start() if end else None].decode("latin-1").splitlines()
     pairs = [line.split(":", 1) for line in lines if ":" in line]
     fields = {key.strip().lower(): value.strip() for key, value in pairs}
     if not {"type", "dimension", "sizes", "encoding"} <= set(fields):
-        raise InputError(f"{path} is cut short: its header is not whole", AGAIN)
+        raise InputError("incomplete_header", path=path)
     detached = fields.get("data file", fields.get("datafile", ""))
     data = _data_file(path, detached)
     if fields["encoding"].lower() in ("gzip", "gz"):
@@ -163,13 +187,16 @@ def check_nrrd(path: Path) -> int:
 
 
 def check_meta(path: Path) -> int:
-    """Check a MetaImage header, and that all its voxels are there and undamaged.
+    """Check a MetaImage header, and that all voxels are present and undamaged.
+
+    Args:
+        path: A file that ends in ``.mha`` or ``.mhd``.
 
     Returns:
-        The bytes on disk that hold the voxels.
+        Bytes of the file that holds the voxels.
 
     Raises:
-        InputError: If the file cannot be trusted.
+        InputError: If the file is damaged or of another format.
     """
     fields, position = {}, 0
     with path.open("rb") as stream:
@@ -183,69 +210,70 @@ def check_meta(path: Path) -> int:
                 break
     needed = {"NDims", "DimSize", "ElementType", "ElementDataFile"}
     if not needed & set(fields):
-        raise InputError(f"{path} is not a MetaImage, whatever its name says", AGAIN)
+        raise InputError("wrong_format", path=path, format="MetaImage")
     if not needed <= set(fields):
-        raise InputError(f"{path} is cut short: its header is not whole", AGAIN)
+        raise InputError("incomplete_header", path=path)
     local = fields["ElementDataFile"].upper() == "LOCAL"
     data = path if local else _data_file(path, fields["ElementDataFile"])
     sizes = fields["DimSize"].split()
     if not all(size.lstrip("-").isdigit() for size in sizes):
-        raise InputError(f"{path} has an impossible size {fields['DimSize']} in its header", AGAIN)
+        raise InputError("impossible_size", path=path, size=fields["DimSize"])
     shape = tuple(int(size) for size in sizes)
     _check_shape(path, shape)
     width = META_BYTES.get(fields["ElementType"])
     if width and fields.get("ElementNumberOfChannels", "1") == "1":
-        promised, begin = int(np.prod(shape, dtype=object)) * width, position if local else 0
+        expected, begin = int(np.prod(shape, dtype=object)) * width, position if local else 0
         present = data.stat().st_size - begin
         if fields.get("CompressedData", "").lower() == "true":
             with data.open("rb") as stream:
                 stream.seek(begin)
-                present = _Survey.of(_inflate(stream, path), 0, promised).size
-        _check_length(path, promised, present)
+                present = _Survey.of(_inflate(stream, path), 0, expected).size
+        _check_length(path, expected, present)
     return data.stat().st_size
 
 
 def check_spacing(path: Path, spacing: tuple[float, ...]) -> None:
-    """Refuse a voxel spacing that is zero, negative or no number.
+    """Raise InputError for a voxel spacing that is zero, negative or not finite.
 
-    Raises:
-        InputError: With the spacing.
+    Args:
+        path: For the message.
+        spacing: In mm along each axis.
     """
     if not (np.isfinite(spacing).all() and min(spacing) > 0):
-        shown = " x ".join(f"{step:g}" for step in spacing)
-        raise InputError(f"{path} has a voxel spacing of {shown} mm", "Repair the image header.")
+        raise InputError("bad_spacing", name=path, spacing=size_text(spacing))
 
 
 def check_numbers(path: Path, nan: int, infinite: int) -> None:
-    """Refuse voxels that are no numbers.
+    """Raise InputError if voxels are not finite numbers.
 
-    Raises:
-        InputError: With how many there are.
+    Args:
+        path: For the message.
+        nan: Number of voxels that are NaN.
+        infinite: Number of voxels that are infinite.
     """
     if nan or infinite:
-        problem = f"{path} has {nan} voxels that are not a number and {infinite} that are infinite"
-        raise InputError(problem, "Replace them, for example by 0 outside the head.")
+        raise InputError("not_numbers", path=path, nan=nan, infinite=infinite)
 
 
 def _check_shape(path: Path, shape: tuple[int, ...]) -> None:
     if not shape or min(shape) < 1:
-        raise InputError(f"{path} has an impossible size ({' x '.join(map(str, shape))}) in its header", AGAIN)
+        raise InputError("impossible_size", path=path, size=size_text(shape))
 
 
 def _data_file(path: Path, name: str) -> Path:
-    """Where a detached header keeps its voxels; the file itself when they follow the header."""
+    """Return the file that holds the voxels, as a detached header names it; `path` if `name` is empty."""
     if not name:
         return path
     if name.split()[0] == "LIST" or "%" in name:
-        raise InputError(f"{path} is spread over several data files", "Save it as one file.")
+        raise InputError("several_data_files", path=path)
     data = path.parent / name
     if not data.is_file():
-        raise InputError(f"{path} names the data file {name}, which is not there", "Copy both files.")
+        raise InputError("missing_data_file", path=path, file=name)
     return data
 
 
 def _pieces(stream: BinaryIO, path: Path, compressed: bool) -> Iterator[bytes]:
-    """A file's content, decompressed if it should be; nothing if it is no gzip file although it should be."""
+    """Yield the content of a file, decompressed if it must be; nothing if it must be and is not a gzip file."""
     if not compressed:
         while piece := stream.read(CHUNK):
             yield piece
@@ -254,7 +282,7 @@ def _pieces(stream: BinaryIO, path: Path, compressed: bool) -> Iterator[bytes]:
 
 
 def _inflate(stream: BinaryIO, path: Path) -> Iterator[bytes]:
-    """The decompressed pieces of a gzip or zlib stream, whose checksums are verified."""
+    """Yield the decompressed pieces of a gzip or zlib stream and verify its checksums."""
     inflater = zlib.decompressobj(wbits=47)
     pending = stream.read(CHUNK)
     try:
@@ -262,7 +290,7 @@ def _inflate(stream: BinaryIO, path: Path) -> Iterator[bytes]:
             yield inflater.decompress(pending, CHUNK)
             pending = inflater.unconsumed_tail
             if inflater.eof:
-                # A gzip file may be several streams in a row; anything else behind the first is padding.
+                # A gzip file can hold several streams; anything else after the first is padding.
                 pending = inflater.unused_data + stream.read(CHUNK)
                 if not pending.startswith(b"\x1f\x8b"):
                     return
@@ -270,39 +298,44 @@ def _inflate(stream: BinaryIO, path: Path) -> Iterator[bytes]:
             elif not pending:
                 pending = stream.read(CHUNK)
     except zlib.error as error:
-        raise InputError(f"{path} is damaged: its compressed data fail their check", AGAIN) from error
-    raise InputError(f"{path} is cut short: its compressed data end too early", AGAIN)
+        raise InputError("bad_checksum", path=path) from error
+    raise InputError("compressed_data_cut_short", path=path)
 
 
 @dataclass
 class _Survey:
-    """What a stream of voxels holds: its size in bytes, and how many voxels are no numbers."""
+    """Content of a stream of voxels.
+
+    Attributes:
+        size: In bytes.
+        nan: Number of voxels that are NaN.
+        infinite: Number of voxels that are infinite.
+    """
 
     size: int = 0
     nan: int = 0
     infinite: int = 0
 
     @classmethod
-    def of(cls, pieces: Iterator[bytes], skip: int, promised: int, kind: np.dtype | None = None) -> _Survey:
-        """Go through a stream from byte `skip` on; gives up once far beyond what was promised, as with a bomb."""
+    def of(cls, pieces: Iterator[bytes], skip: int, expected: int, kind: np.dtype | None = None) -> _Survey:
+        """Read a stream from byte `skip` on; stop far beyond the expected bytes, as in a decompression bomb."""
         found, rest = cls(size=-skip), b""
         for piece in pieces:
-            if kind is not None and found.size < promised:
-                rest += piece[max(0, -found.size) : promised - found.size]
+            if kind is not None and found.size < expected:
+                rest += piece[max(0, -found.size) : expected - found.size]
                 values = np.frombuffer(rest, kind, len(rest) // kind.itemsize)
                 rest = rest[values.nbytes :]
                 if not np.isfinite(values).all():
                     found.nan += int(np.isnan(values).sum())
                     found.infinite += int(np.isinf(values).sum())
             found.size += len(piece)
-            if found.size > promised + SLACK:
+            if found.size > expected + SLACK:
                 break
         return found
 
 
-def _check_length(path: Path, promised: int, present: int) -> None:
-    if present < promised:
-        problem = f"{path} is cut short: its header promises {promised} bytes of voxels, {max(present, 0)} are there"
-        raise InputError(problem, AGAIN)
-    if present > promised + SLACK:
-        raise InputError(f"{path} holds far more data than its header promises", AGAIN)
+def _check_length(path: Path, expected: int, present: int) -> None:
+    if present < expected:
+        raise InputError("cut_short", path=path, expected=expected, present=max(present, 0))
+    if present > expected + SLACK:
+        raise InputError("more_data_than_header", path=path)

@@ -1,6 +1,6 @@
-"""Reading an image from disk: what is wrong with it is said in one line, before its voxels are used.
+"""Read a volume from a file or a DICOM folder, and check it before its voxels are used.
 
-What is odd but usable goes to this module's logger as a warning.
+Oddities of a usable image are logged as warnings.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from ..messages import Message
 from ..runtime.stdio import silenced
-from ..volume import IMAGE_SUFFIXES, Volume, is_single_slice, stem
-from .headers import AGAIN, ONE_VOLUME, check_meta, check_nifti, check_nrrd, check_numbers, check_spacing
+from ..volume import IMAGE_SUFFIXES, Volume, is_single_slice, size_text, stem
+from .headers import check_meta, check_nifti, check_nrrd, check_numbers, check_spacing, has_dicom_magic
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -39,17 +40,17 @@ def read_image(path: str | os.PathLike, uniform: bool = False) -> Volume:
 
     Args:
         path: An image file, or a folder of DICOM slices.
-        uniform: Accept an image of one value throughout, as a mask may be.
+        uniform: Accept an image with the same value everywhere, as a mask can be.
 
     Returns:
         The volume with float32 voxels, shape (Z, Y, X), and the stem of the path as its name.
 
     Raises:
-        InputError: If it is missing, damaged, not a scalar 3-D image, or has values that are no numbers.
+        InputError: If it is missing, damaged, not a scalar 3-D image, or has values that are not finite.
     """
     path, name = Path(path), stem(os.path.abspath(path))
     try:
-        # ITK takes file names as UTF-8 only.
+        # ITK accepts file names in UTF-8 only.
         os.fspath(path).encode("utf-8")
         if path.is_dir():
             from .dicom import read_series
@@ -58,36 +59,33 @@ def read_image(path: str | os.PathLike, uniform: bool = False) -> Volume:
         else:
             volume = Volume.from_sitk(_read_file(path), name)
     except UnicodeEncodeError as error:
-        raise InputError(f"the name {os.fspath(path)!a} is no valid text", "Rename the file.") from error
+        raise InputError("invalid_file_name", path=ascii(os.fspath(path))) from error
     except OSError as error:
-        problem = f"{path} cannot be read: {error.strerror or error}"
-        raise InputError(problem, "Check the path and its permissions.") from error
+        raise InputError("unreadable", path=path, reason=error.strerror or error) from error
     _check_voxels(volume, path, uniform)
     return volume
 
 
 def _read_file(path: Path) -> sitk.Image:
-    """The SimpleITK image of a single file, float32."""
+    """Read a single file as a float32 SimpleITK image."""
     import SimpleITK as sitk
 
     if not path.exists():
-        raise InputError(f"{path} does not exist", "Check the path.")
+        raise InputError("not_found", path=path)
     if not path.is_file():
-        raise InputError(f"{path} is not a file", "Give an image file or a folder of DICOM slices.")
+        raise InputError("not_a_file", path=path)
     if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty", AGAIN)
+        raise InputError("empty_file", path=path)
     suffix = next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
-        with path.open("rb") as stream:
-            if stream.read(132)[128:] == b"DICM":
-                raise InputError(f"{path} is a single DICOM file", "Give the folder that holds all its slices.")
-        remedy = f"Known are {', '.join(FORMATS)} and a folder of DICOM slices."
-        raise InputError(f"{path} is of an unknown type", remedy)
+        if has_dicom_magic(path):
+            raise InputError("single_dicom_file", path=path)
+        raise InputError("unknown_volume_type", path=path, types=", ".join(FORMATS))
     check, reader_name = FORMATS[suffix]
     data_bytes = check(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    # Left to choose, ITK would read a PNG named scan.nii as the PNG that it is.
+    # Without this, ITK chooses the format by content and reads a PNG named scan.nii.
     reader.SetImageIO(reader_name)
     try:
         with silenced():
@@ -98,61 +96,59 @@ def _read_file(path: Path) -> sitk.Image:
             image = reader.Execute()
     except RuntimeError as error:
         if "orthonormal" in str(error):
-            problem = f"{path} has axes that are not at right angles"
-            raise InputError(problem, "Resample it to a regular grid first.") from error
-        raise InputError(f"{path} is damaged or cut short", AGAIN) from error
+            raise InputError("not_orthogonal", name=path) from error
+        raise InputError("damaged_image", path=path) from error
     if reader_name == "NiftiImageIO":
         _warn_of_nifti_position(reader, image)
     return image
 
 
 def _check_grid(reader: sitk.ImageFileReader, path: Path, data_bytes: int) -> None:
-    """Refuse, before anything is allocated, what is no scalar 3-D grid or cannot fit into the file."""
+    """Raise InputError for a grid that is not scalar and 3-D or does not fit the file; nothing is allocated yet."""
     import SimpleITK as sitk
 
     size = reader.GetSize()
-    shown = " x ".join(map(str, size))
     complex_types = (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64)
     if reader.GetNumberOfComponents() != 1 or reader.GetPixelID() in complex_types:
-        raise InputError(f"{path} has several numbers in each voxel (colour, vector or complex)", ONE_VOLUME)
+        raise InputError("several_components", path=path)
     if len(size) != 3:
-        raise InputError(f"{path} has {len(size)} dimensions ({shown})", ONE_VOLUME)
+        raise InputError("not_3d", name=path, dimensions=len(size), size=size_text(size))
     if sorted(size)[1] == 1:
-        raise InputError(f"{path} has one line of voxels only ({shown})", "Give the whole image.")
+        raise InputError("single_line", path=path, size=size_text(size))
     voxels = int(np.prod(size, dtype=object))
     if voxels > data_bytes * ZLIB_GREATEST_RATIO:
-        raise InputError(f"{path} is cut short: its header promises more voxels ({shown}) than it can hold", AGAIN)
+        raise InputError("header_exceeds_file", path=path, size=size_text(size))
     if voxels > MAX_VOXELS:
-        raise InputError(f"{path} has {voxels} voxels; at most {MAX_VOXELS} are examined", "Resample or crop it.")
+        raise InputError("too_many_voxels", path=path, voxels=voxels, limit=MAX_VOXELS)
     check_spacing(path, reader.GetSpacing())
 
 
 def _check_voxels(volume: Volume, path: Path, uniform: bool) -> None:
-    """Refuse voxels that are no numbers and an image without any contrast; warn of an odd scale."""
+    """Raise InputError for voxels that are not finite or all equal; warn about an odd scale."""
     array = volume.array
-    # Finite float32 values cannot overflow a float64 sum, so one pass tells whether all is well.
+    # Finite float32 values cannot overflow a float64 sum, so one pass finds any that is not finite.
     with np.errstate(invalid="ignore"):
         total = array.sum(dtype=np.float64)
     if not np.isfinite(total):
         check_numbers(path, int(np.isnan(array).sum()), int(np.isinf(array).sum()))
     lowest, highest = float(array.min()), float(array.max())
     if lowest == highest and not uniform:
-        raise InputError(f"{path} has the same value {lowest:g} everywhere, so there is nothing to examine", AGAIN)
+        raise InputError("constant", path=path, value=lowest)
     extent = float((volume.spacing * array.shape[::-1]).max())
     if not 10.0 <= extent <= 2000.0:
-        log.warning("the image is %.3g mm across: is its unit of length right?", extent)
+        log.warning(Message("odd_extent", extent=extent))
     if volume.spacing.max() > 10.0 and not is_single_slice(volume):
-        log.warning("its slices are %.3g mm apart: small findings between them are missed", volume.spacing.max())
+        log.warning(Message("thick_slices", spacing=float(volume.spacing.max())))
 
 
 def _warn_of_nifti_position(reader: sitk.ImageFileReader, image: sitk.Image) -> None:
-    """Say when other programs may place this image elsewhere."""
+    """Warn if other programs may place this image elsewhere."""
     field = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
     codes = [field.get("sform_code", "0") != "0", field.get("qform_code", "0") != "0"]
     if not any(codes):
-        log.warning("the header does not say which way the image lies: left and right may be swapped")
+        log.warning(Message("unknown_orientation"))
     elif all(codes):
         sform = np.array([[float(v) for v in field[f"srow_{axis}"].split()] for axis in "xyz"])
         apart = np.abs((Volume.from_sitk(image).affine[:3] - sform) @ [*image.GetSize(), 1.0]).max()
         if not apart <= 1.0:
-            log.warning("its sform and qform place the image %.3g mm apart: the qform is used", apart)
+            log.warning(Message("forms_disagree", distance=float(apart)))

@@ -1,4 +1,4 @@
-"""The sources of scans: files, DICOM folders and arrays, as a user names them."""
+"""Sources of scans: files, DICOM folders, and images of NPZ files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from .reading import read_image
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 STRIPPED = (*PICTURES, ARRAYS, *DICOM_SUFFIXES)
 
-IN_ARRAYS = re.compile(r"(?P<file>.*\.npz)#(?P<picture>[^/\\#]*)", re.IGNORECASE | re.DOTALL)
+IN_ARRAYS = re.compile(r"(?P<file>.*\.npz)#(?P<image>[^/\\#]*)", re.IGNORECASE | re.DOTALL)
 READABLE = (*IMAGE_SUFFIXES, *PICTURES, ARRAYS, *DICOM_SUFFIXES)
-KNOWN = ", ".join((*IMAGE_SUFFIXES, *PICTURES, f"{ARRAYS} (of several pictures, FILE{ARRAYS}#NUMBER)"))
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,12 @@ class Source:
     """A scan that can be read.
 
     Attributes:
-        path: Its file, or the folder of a DICOM series.
-        name: What to call it; no other scan of the folder has this name.
-        subject: Whose it is. Scans of one subject never come into different parts of a split.
-        place: Where in the file, for NPZ.
-        modality: As DICOM files say, else empty.
-        patient: PatientID of DICOM files, which may be empty; None for all others.
+        path: A file, or the folder of a DICOM series.
+        name: Name of the scan, unique in its folder.
+        subject: The subject. All scans of one subject belong to the same part of a split.
+        place: Location in an NPZ file.
+        modality: Modality of DICOM files; else empty.
+        patient: PatientID of DICOM files, which may be empty; None for other files.
     """
 
     path: Path
@@ -40,7 +39,11 @@ class Source:
     patient: str | None = field(default=None, repr=False)
 
     def read(self) -> Volume:
-        """The scan; raises InputError if it cannot be read."""
+        """Read the scan.
+
+        Raises:
+            InputError: If it cannot be read.
+        """
         if self.place is not None:
             return read_place(self.path, self.place, self.name)
         if self.path.is_dir() or self.path.name.lower().endswith(IMAGE_SUFFIXES):
@@ -48,47 +51,45 @@ class Source:
         return read_picture(self.path, self.name)
 
     def fingerprint(self) -> list[int]:
-        """Bytes and time of the last change, in nanoseconds, of its file, or of all files of its folder."""
+        """Return bytes and time of the last change in nanoseconds, of the file or of all files of the folder."""
         files = sorted(self.path.glob("*")) if self.path.is_dir() else [self.path]
         facts = [file.stat() for file in files]
         return [sum(fact.st_size for fact in facts), max((fact.st_mtime_ns for fact in facts), default=0)]
 
 
 def own_name(path: Path) -> str:
-    """The name of a file or folder without its type. A name such as 1.2.840.7 has none."""
+    """Return the name of a file or folder without its suffix; a name such as 1.2.840.7 has none."""
     return path.stem if path.suffix.lower() in STRIPPED else stem(path)
 
 
 def in_file(given: Path) -> tuple[Path, str]:
-    """The file of a path that may name a picture in it, and the picture; empty where it names none."""
+    """Split ``FILE.npz#IMAGE`` into the file and the name of the image, which is empty for any other path."""
     named = None if given.exists() else IN_ARRAYS.fullmatch(str(given))
-    return (Path(named["file"]), named["picture"]) if named else (given, "")
+    return (Path(named["file"]), named["image"]) if named else (given, "")
 
 
 def named_scan(given: Path) -> Source:
-    """The scan of a path.
+    """Find the scan of a path.
 
     Args:
-        given: A volume, a picture, a DICOM file or a folder of DICOM slices; or an NPZ file, with ``#`` and the name
-            of the picture, as a training has it behind the file's own, where there are several.
+        given: A volume, a 2-D image, a DICOM file or a folder of DICOM slices; or an NPZ file, with ``#`` and the name
+            of the image if it holds several, see `place_names`.
 
     Raises:
-        InputError: If it is missing or of an unknown type, or an NPZ file without such a picture.
+        InputError: If it is missing or of an unknown type, or an NPZ file without such an image.
     """
     try:
-        path, picture = in_file(given)
-        there, folder = path.exists(), path.is_dir()
+        path, image = in_file(given)
+        exists, folder = path.exists(), path.is_dir()
     except OSError as error:
-        problem = f"{given} cannot be read: {error.strerror or error}"
-        raise InputError(problem, "Check the path and its permissions.") from error
-    if not there:
-        raise InputError(f"{path} does not exist", "Check the path.")
+        raise InputError("unreadable", path=given, reason=error.strerror or error) from error
+    if not exists:
+        raise InputError("not_found", path=path)
     name = own_name(path.absolute())
     if not folder and path.suffix.lower() == ARRAYS:
-        place, which = place_named(path, picture)
+        place, which = place_named(path, image)
         name = f"{name}-{which}" if which else name
         return Source(path, name, name, place)
     if not folder and not path.name.lower().endswith(READABLE) and not is_dicom(path):
-        remedy = f"Known are {KNOWN}, a DICOM file of one image, and a folder of DICOM slices."
-        raise InputError(f"{path} is of an unknown type", remedy)
+        raise InputError("unknown_image_type", path=path, types=", ".join((*IMAGE_SUFFIXES, *PICTURES)), arrays=ARRAYS)
     return Source(path, name, name)

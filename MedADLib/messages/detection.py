@@ -1,8 +1,26 @@
-"""Sentences of the package `detection`, by code."""
+"""Sentences of `detection`, by code."""
 
 from __future__ import annotations
 
 from . import Sentence
+from . import mark as _
 
 SENTENCES: dict[str, Sentence] = {
+    "seed_negative": Sentence(_("the random seed {seed} is negative"), _("Give 0 or more.")),
+    "smallest_region_out_of_range": Sentence(
+        _("the smallest region of {ml:g} mL is out of range"), _("Give 0 or more, and less than 10000 mL.")
+    ),
+    "not_calibrated": Sentence(
+        _("the model {model} is not calibrated"), _("Train it with calibration scans, or choose another model.")
+    ),
+    "no_fast_mode": Sentence(_("the model {model} has no faster mode; it ran as usual")),
+    "fast_mode_not_calibrated": Sentence(
+        _(
+            "examined in fast mode, but compared with healthy scans that were examined in the usual mode: expect more "
+            "false positives"
+        )
+    ),
+    "fast_mode": Sentence(
+        _("examined in fast mode, as were the healthy scans that it is compared with: slightly less exact")
+    ),
 }

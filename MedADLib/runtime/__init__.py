@@ -1,1 +1,1 @@
-"""Progress, cancellation, devices, threads and files, known to no other part."""
+"""Progress, cancellation, devices, threads, files and JSON: helpers that know nothing of images or models."""

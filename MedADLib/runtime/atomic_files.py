@@ -1,9 +1,4 @@
-"""Write files atomically: prepared aside, then put in place.
-
-Files that appear together or not at all: prepared aside, then put in place; a failed run leaves no trace.
-
-Whether the place of a trained model takes it, asked before the training, which may last for days.
-"""
+"""Write files atomically: prepare them in a staging folder and move them together; a failed run leaves nothing."""
 
 from __future__ import annotations
 
@@ -23,18 +18,18 @@ _lock = threading.RLock()
 _created: list[Path] = []
 _staged: list[Path] = []
 
-# What a model may take that ships; the write itself asks for what it needs.
+# Bytes allowed for a model that ships with MedAD.
 ROOM_FOR_MODEL = 20e6
 
 
 def check_writable(folder: Path) -> list[Path]:
-    """Create a folder if need be and write a little to it.
+    """Create a folder if it is missing, and test that it can be written.
 
     Returns:
         The folders that were created, innermost first.
 
     Raises:
-        OutputError: If it cannot be created or written; what was created is removed again.
+        OutputError: If it cannot be created or written; folders created on the way are removed again.
     """
     missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
@@ -44,17 +39,17 @@ def check_writable(folder: Path) -> list[Path]:
             probe.flush()
     except OSError as error:
         _remove_empty(missing)
-        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror or error
-        problem = f"{folder} cannot be written: {reason}"
-        raise OutputError(problem, "Choose another output folder.") from error
+        if isinstance(error, FileExistsError):
+            raise OutputError("folder_is_file", folder=folder) from error
+        raise OutputError("folder_not_writable", folder=folder, reason=error.strerror or error) from error
     return missing
 
 
 @contextmanager
 def writable_folder(folder: Path) -> Iterator[None]:
-    """Prove that a folder can be written before anything is computed.
+    """Test that a folder can be written before the block computes anything.
 
-    Folders that had to be created are removed again if the block fails and nothing was put into them.
+    Folders created for it are removed again if the block fails and they are empty.
 
     Raises:
         OutputError: If the folder cannot be created or written.
@@ -74,9 +69,9 @@ def writable_folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def staging_folder(folder: Path) -> Iterator[Path]:
-    """A hidden folder inside `folder`, removed at the end.
+    """Make a hidden folder inside `folder` and remove it at the end.
 
-    It is on the same disk, so that moving files out of it takes no space and cannot stop halfway through a file.
+    It is on the same disk, so that moving a file out of it needs no space and cannot leave half a file.
     """
     staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
     with _lock:
@@ -90,19 +85,19 @@ def staging_folder(folder: Path) -> Iterator[Path]:
 
 
 def put_in_place(staging: Path, folder: Path, names: list[str], obsolete: list[str]) -> list[Path]:
-    """Move finished files to their places; earlier ones come back if a move fails.
+    """Move finished files to their folder; if a move fails, restore the earlier files.
 
     Args:
-        staging: Where the files were prepared, see `staging_folder`.
-        folder: Where they go.
-        names: The files to move.
-        obsolete: Files of an earlier run that these replace, whether or not they come again.
+        staging: Folder of the finished files, see `staging_folder`.
+        folder: Folder to move them to.
+        names: Names of the files to move.
+        obsolete: Names of files of an earlier run to delete or replace.
 
     Returns:
-        The files in their places.
+        The moved files.
 
     Raises:
-        OSError: If a file cannot be moved; everything is as it was.
+        OSError: If a file cannot be moved; the folder is then as before.
     """
     earlier = staging / "earlier"
     saved: list[str] = []
@@ -127,9 +122,9 @@ def put_in_place(staging: Path, folder: Path, names: list[str], obsolete: list[s
 
 
 def abandon() -> None:
-    """Remove what unfinished runs of this process have on disk; for a process about to be ended from outside.
+    """Remove the staging folders and new empty folders of this process, just before it is ended.
 
-    Files already put in place are complete and stay.
+    Files already moved to their folder are complete and stay.
     """
     with _lock:
         for path in _staged:
@@ -138,7 +133,7 @@ def abandon() -> None:
 
 
 def _remove_empty(folders: list[Path]) -> None:
-    """Remove folders, innermost first, as far as they are there and empty."""
+    """Remove the folders, innermost first, that exist and are empty."""
     for path in folders:
         try:
             path.rmdir()
@@ -148,21 +143,21 @@ def _remove_empty(folders: list[Path]) -> None:
 
 @contextmanager
 def place_for_model(path: Path) -> Iterator[None]:
-    """Prove that a model can be written before the block is entered.
+    """Test that a model can be written before the block, which may train for days.
 
-    A folder that had to be created is removed again if the block fails and nothing was put into it.
+    Folders created for it are removed again if the block fails and they are empty.
 
     Args:
         path: The model file to be written.
 
     Raises:
-        OutputError: If a folder is there, its own folder cannot be written, or the disk is full.
+        OutputError: If the path is a folder, its folder cannot be written, or the disk is full.
     """
     if path.is_dir():
-        raise OutputError(f"{path} is a folder", "Give the name of a file.")
+        raise OutputError("file_is_folder", path=path)
     with writable_folder(path.parent):
         free = shutil.disk_usage(path.parent).free
         if free < ROOM_FOR_MODEL:
-            problem = f"the disk of {path.parent} has {free / 1e6:.0f} MB left, and a model takes up to "
-            raise OutputError(f"{problem}{ROOM_FOR_MODEL / 1e6:.0f} MB", "Make room, or give -o on another disk.")
+            needed = ROOM_FOR_MODEL / 1e6
+            raise OutputError("no_space_for_model", folder=path.parent, free=free / 1e6, needed=needed)
         yield

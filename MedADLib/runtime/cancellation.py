@@ -1,9 +1,4 @@
-"""Cancellation by signals, and child processes that end with their parent.
-
-Processes that must not outlive us, however we end.
-
-Ctrl-C and SIGTERM: a wish to stop that is heeded within two seconds, whatever the process is busy with.
-"""
+"""Cancel on Ctrl-C and SIGTERM within two seconds, whatever the process computes, and end child processes."""
 
 from __future__ import annotations
 
@@ -25,7 +20,7 @@ EXIT_CODE = 130
 
 @contextmanager
 def ended(process: subprocess.Popen) -> Iterator[subprocess.Popen]:
-    """After this block a process is not running any more, even if the block, or this process, is cut short."""
+    """Kill the process at the end of the block if it still runs, and in `end_all` if this process ends first."""
     _running.append(process)
     try:
         yield process
@@ -37,43 +32,42 @@ def ended(process: subprocess.Popen) -> Iterator[subprocess.Popen]:
 
 
 def end_all() -> None:
-    """Kill them; for a process about to be ended from outside."""
+    """Kill all child processes of `ended` blocks, just before this process is ended."""
     for process in list(_running):
         process.kill()
 
 
 class Interruption:
-    """Turns signals into a wish to cancel while its ``with`` block runs.
+    """Signal handler that requests cancellation while its ``with`` block runs.
 
-    Work that reports its progress sees the wish and unwinds by itself. Python runs no signal handler during a long
-    call into a C library, so a watching thread hears of the signal too; if the block has not ended after the grace
-    period, or a second signal comes, it cleans up and ends the process.
+    Work that reports its progress is cancelled at the next report. Python runs no signal handler during a long call
+    into a C library, so a thread waits for the signals too: if the block has not ended after the grace period, or a
+    second signal comes, the thread cleans up and ends the process.
 
     Args:
-        clean_up: Removes what an unfinished run has on disk; called in the watching thread before the process ends.
+        clean_up: Removes the files of an unfinished run; called in the watching thread before the process ends.
     """
 
     def __init__(self, clean_up: Callable[[], None]):
         self._clean_up = clean_up
-        self._wanted = threading.Event()
+        self._requested = threading.Event()
         self._finished = threading.Event()
         self._previous: dict[int, object] = {}
 
     def cancelled(self) -> bool:
-        """Whether the user asked to stop."""
-        return self._wanted.is_set()
+        """Return whether the user has requested cancellation."""
+        return self._requested.is_set()
 
     def __enter__(self) -> Interruption:
-        # Only the main thread may set handlers; elsewhere whoever runs that thread decides when to stop.
+        # Only the main thread can set signal handlers.
         if threading.current_thread() is not threading.main_thread():
             return self
-        self._ours, theirs = socket.socketpair()
-        theirs.setblocking(False)
-        self._theirs = theirs
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
         threading.Thread(target=self._watch, name="interruption", daemon=True).start()
         for number in SIGNALS:
             self._previous[number] = signal.signal(number, self._handle)
-        self._wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -84,19 +78,19 @@ class Interruption:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()
-        self._theirs.close()
+        self._writer.close()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._wanted.set()
+        self._requested.set()
 
     def _watch(self) -> None:
-        with self._ours:
-            if not self._heard():
+        with self._reader:
+            if not self._wait_for_signal():
                 return
-            self._wanted.set()
-            self._ours.settimeout(GRACE_SECONDS)
+            self._requested.set()
+            self._reader.settimeout(GRACE_SECONDS)
             try:
-                overdue = self._heard()
+                overdue = self._wait_for_signal()
             except TimeoutError:
                 overdue = True
         if overdue and not self._finished.is_set():
@@ -105,9 +99,9 @@ class Interruption:
                 os.write(2, b"medad: cancelled\n")
             os._exit(EXIT_CODE)
 
-    def _heard(self) -> bool:
-        """Wait for one of our signals; False once the block has ended."""
-        while number := self._ours.recv(1):
+    def _wait_for_signal(self) -> bool:
+        """Wait for one of `SIGNALS`; return False once the block has ended."""
+        while number := self._reader.recv(1):
             if number[0] in SIGNALS:
                 return True
         return False

@@ -1,9 +1,4 @@
-"""The device of the networks, its fallback, and the batch size that fits it.
-
-How much goes through the networks at once: little on a CPU, what fits into the memory on a GPU.
-
-Where the networks run, and what to do when a GPU is missing or full.
-"""
+"""Choose the device of the networks and the batch size that fits it, with a fallback from a full GPU to the CPU."""
 
 from __future__ import annotations
 
@@ -13,25 +8,26 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from ..errors import InputError
+from ..messages import Message
 
 SLICES_ON_CPU = 4
 PLACES_ON_CPU = 1 << 15
 MOST_SLICES, MOST_PLACES = 1024, 1 << 22
-# Of the free memory, for slices and for the codes of restorations; the rest is for what torch and others need besides.
+# Fractions of the free memory for slices and for the codes of restorations; torch and others need the rest.
 SLICES_PART, PLACES_PART = 0.4, 0.3
-# A slice of 160×160 with the features of one level and their copies; a place's keys and values in the prior, thrice.
+# A slice of 160×160 with the features of one level and their copies; keys and values of one code in the prior, times 3.
 BYTES_A_SLICE, BYTES_A_PLACE = 64e6, 24e3
 
 _share: ContextVar[float] = ContextVar("share", default=1.0)
 
 Result = TypeVar("Result")
-# Of what should have fitted, one after the other.
+# Fractions of the estimated batch size to try in turn.
 SHARES = (1.0, 1 / 4, 1 / 16)
 
 
 @contextmanager
 def with_share(share: float) -> Iterator[None]:
-    """Within this, only a part of what would fit goes through at once."""
+    """Reduce the batch size on a GPU to this fraction within the block."""
     token = _share.set(share)
     try:
         yield
@@ -40,7 +36,7 @@ def with_share(share: float) -> Iterator[None]:
 
 
 def slices_at_once(device: str) -> int:
-    """Slices in a batch. On a CPU a fixed number, because matrix products of other sizes round differently.
+    """Compute the batch size in slices; fixed on a CPU, because matrix products of other sizes round differently.
 
     Args:
         device: ``cpu``, ``cuda`` or ``cuda:N``.
@@ -49,7 +45,7 @@ def slices_at_once(device: str) -> int:
 
 
 def places_at_once(device: str) -> int:
-    """Codes of all restorations that are drawn together; their keys and values are kept until all are drawn.
+    """Compute how many codes of all restorations are sampled together; their keys and values stay in memory.
 
     Args:
         device: ``cpu``, ``cuda`` or ``cuda:N``.
@@ -58,30 +54,30 @@ def places_at_once(device: str) -> int:
 
 
 def _fitting(device: str, part: float, bytes_each: float, most: int) -> int:
-    """How many fit into a part of a GPU's free memory; at least one."""
+    """Compute how many fit into a fraction of the free memory of a GPU; at least one."""
     return int(min(max(_share.get() * part * _free(device) / bytes_each, 1), most))
 
 
 def _free(device: str) -> float:
-    """Bytes that are free on a GPU, with those that torch holds and does not use."""
+    """Return the free bytes of a GPU, including those that torch has reserved and does not use."""
     import torch
 
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def run_on(wanted: str, work: Callable[[str], Result]) -> tuple[Result, str, list[str]]:
-    """Run on the wanted device; if a GPU has too little memory, in smaller batches, and at last on the CPU.
+def run_on(wanted: str, work: Callable[[str], Result]) -> tuple[Result, str, list[Message]]:
+    """Run on a device; if a GPU has too little memory, in smaller batches, and finally on the CPU.
 
     Args:
         wanted: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         work: Called with the device.
 
     Returns:
-        The result, the device that gave it, and notes for the reader.
+        The result, the device that computed it, and notes for the user.
 
     Raises:
-        InputError: If the device is unknown or not there.
+        InputError: If the device is unknown or does not exist.
     """
     import torch
 
@@ -91,20 +87,20 @@ def run_on(wanted: str, work: Callable[[str], Result]) -> tuple[Result, str, lis
     for share in SHARES:
         try:
             with with_share(share):
-                notes = [] if share == 1 else [f"{device} had little memory; computed in batches of 1/{1 / share:.0f}"]
+                notes = [] if share == 1 else [Message("smaller_batches", device=device, divisor=round(1 / share))]
                 return work(device), device, notes
         except torch.OutOfMemoryError:
             pass
-        # Not before the error is gone, for its traceback holds on to the tensors.
+        # After the except block: until then the traceback keeps the tensors in memory.
         torch.cuda.empty_cache()
-    return work("cpu"), "cpu", [f"{device} had too little memory; computed on the CPU"]
+    return work("cpu"), "cpu", [Message("computed_on_cpu", device=device)]
 
 
 def resolve(wanted: str) -> str:
-    """The device that a wish means.
+    """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` to ``cpu`` or ``cuda:N``.
 
     Raises:
-        InputError: If the device is unknown or not there.
+        InputError: If the device is unknown or does not exist.
     """
     import torch
 
@@ -114,14 +110,14 @@ def resolve(wanted: str) -> str:
     if kind == "cpu" and not number:
         return "cpu"
     if kind != "cuda" or (number and not number.isdigit()):
-        raise InputError(f"the device {wanted!r} is unknown", "Use auto, cpu, cuda or cuda:N.")
+        raise InputError("unknown_device", device=wanted)
     if int(number or 0) >= torch.cuda.device_count():
-        raise InputError(f"there is no GPU {wanted}", "Use --device cpu, or auto to take what is there.")
+        raise InputError("no_gpu", device=wanted)
     return f"cuda:{int(number or 0)}"
 
 
 def wait_for(device: str) -> None:
-    """Return when a GPU has done all that it was given, for whoever reads a clock; a CPU is never behind."""
+    """Wait until a GPU has finished all its work, before a time is measured; return at once on a CPU."""
     if device != "cpu":
         import torch
 

@@ -1,7 +1,8 @@
-"""Pieces of work side by side on a CPU, each on one core, which goes further than all cores on one piece at a time.
+"""Parallel map on a CPU: several pieces of work at a time, each on one core.
 
-Networks on small pieces have too little to share among threads, and between their layers all threads but one wait. Of
-several pieces each is computed by one thread whatever the computer has, so that results do not depend on its cores.
+This is faster than all cores on one piece at a time: networks on small pieces have too little work for several
+threads, and between their layers all threads but one wait. One thread computes each piece on any computer, so that
+results do not depend on the number of cores.
 """
 
 from __future__ import annotations
@@ -17,10 +18,9 @@ from .progress import Progress
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
-# More than these would mostly fill the memory.
-MOST_LANES = 8
-# Seconds between two reports.
-EVERY = 0.05
+# More threads would mostly need more memory.
+MOST_THREADS = 8
+SECONDS_BETWEEN_REPORTS = 0.05
 
 
 def side_by_side(
@@ -31,76 +31,78 @@ def side_by_side(
     weights: Sequence[float],
     device: str,
 ) -> list[Result]:
-    """Work on all pieces, on a CPU several at a time.
+    """Map `work` over all pieces, on a CPU in several threads.
 
-    What the pieces time, see `Progress.timed`, is counted in `progress` as if the lanes had shared it evenly, so that
-    all `seconds` still add up to the whole.
+    The times that the pieces measure, see `Progress.timed`, are divided by the number of threads and credited to
+    `progress`, so that its `seconds` still add up to the whole.
 
     Args:
-        pieces: What to work on.
-        work: Called with a piece and its own progress, in some thread; must tell the progress again and again.
-        progress: Of the whole; told in this thread only.
-        describe: What is told of a part done, in [0, 1].
-        weights: How much work each piece is.
-        device: On another than ``cpu``, and for a single piece, all is done in this thread, with all cores.
+        pieces: The arguments of `work`.
+        work: Called with a piece and its own progress, in any thread; must report progress often.
+        progress: Progress of the whole; called in this thread only.
+        describe: Makes the message from the fraction done, in [0, 1].
+        weights: Relative amount of work of each piece.
+        device: On a device other than ``cpu``, and for a single piece, this thread does all work with all cores.
 
     Returns:
         The results, in the order of the pieces.
 
     Raises:
-        Cancelled: If the user asked to stop; no work goes on then. What a piece raises is raised likewise.
+        Cancelled: If the user has requested cancellation; all threads have stopped. An exception of `work` is raised
+            in the same way.
     """
     whole = sum(weights)
     parts = [weight / whole for weight in weights]
     progress.update(0.0, describe(0.0))
-    lanes = min(torch.get_num_threads(), len(pieces), MOST_LANES) if device == "cpu" else 1
-    if lanes < 2:
-        return _in_a_row(pieces, work, progress, describe, parts)
+    threads = min(torch.get_num_threads(), len(pieces), MOST_THREADS) if device == "cpu" else 1
+    if threads < 2:
+        return _sequential(pieces, work, progress, describe, parts)
     before, stop, done = torch.get_num_threads(), threading.Event(), [0.0] * len(pieces)
 
-    def one(number: int) -> tuple[Result, dict[str, float]]:
+    def run(number: int) -> tuple[Result, dict[str, float]]:
         own = Progress(lambda _, fraction, __: done.__setitem__(number, fraction), stop.is_set)
         result = work(pieces[number], own)
         done[number] = 1.0
         return result, own.seconds
 
     try:
-        with ThreadPoolExecutor(lanes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            futures = [pool.submit(one, number) for number in range(len(pieces))]
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            futures = [pool.submit(run, number) for number in range(len(pieces))]
             try:
                 waiting = set(futures)
                 while waiting:
-                    finished, waiting = wait(waiting, EVERY, FIRST_EXCEPTION)
+                    finished, waiting = wait(waiting, SECONDS_BETWEEN_REPORTS, FIRST_EXCEPTION)
                     for future in finished:
                         for part, seconds in future.result()[1].items():
-                            progress.credit(part, seconds / lanes)
-                    fraction = sum(part * told for part, told in zip(parts, done))
+                            progress.credit(part, seconds / threads)
+                    fraction = sum(part * fraction for part, fraction in zip(parts, done))
                     progress.update(fraction, describe(fraction))
             finally:
                 stop.set()
                 for future in futures:
                     future.cancel()
     finally:
-        # A thread's own number becomes that of threads that begin later.
+        # Threads that start later inherit the number of torch's threads set in the pool.
         torch.set_num_threads(before)
     return [future.result()[0] for future in futures]
 
 
-def _in_a_row(
+def _sequential(
     pieces: Sequence[Piece],
     work: Callable[[Piece, Progress], Result],
     progress: Progress,
     describe: Callable[[float], str],
     parts: Sequence[float],
 ) -> list[Result]:
+    """Work on one piece after the other in this thread."""
     results: list[Result] = []
     for number, piece in enumerate(pieces):
         start, part = sum(parts[:number]), parts[number]
 
-        def tell(_: str, fraction: float, __: str, start: float = start, part: float = part) -> None:
+        def report(_: str, fraction: float, __: str, start: float = start, part: float = part) -> None:
             progress.update(start + part * fraction, describe(start + part * fraction))
 
-        own = Progress(tell)
+        own = Progress(report)
         results.append(work(piece, own))
         for timed, seconds in own.seconds.items():
             progress.credit(timed, seconds)

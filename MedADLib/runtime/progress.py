@@ -1,9 +1,4 @@
-"""Progress of long work, its cancellation, and the time of each part.
-
-Where the time goes: every moment counts for the innermost part of the work that runs, so that parts add up.
-
-How long work tells what it is doing, and how it is asked to stop.
-"""
+"""Report progress of long work, cancel it, and time its parts."""
 
 from __future__ import annotations
 
@@ -15,18 +10,19 @@ from ..errors import Cancelled
 
 DECIMALS = 3
 
+# Called as ``callback(stage, fraction, message)`` with the fraction of the whole job in [0, 1].
 ProgressCallback = Callable[[str, float, str], None]
 
 
 class Stopwatch:
-    """Times parts of work that may hold other parts.
+    """Timer of nested parts of work; each moment counts for the innermost part that runs.
 
     Args:
-        clock: Seconds that only ever grow.
+        clock: Monotonic clock in seconds.
 
     Attributes:
-        seconds: Of each part that has begun, without the parts inside it; their sum is the time since the first began,
-            but for what lies between two parts.
+        seconds: Time of each part that has begun, without its inner parts. The sum is the time since the first part
+            began, without the gaps between parts.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter):
@@ -36,20 +32,20 @@ class Stopwatch:
         self.seconds: dict[str, float] = {}
 
     def begin(self, part: str) -> None:
-        """Begin a part within the present one."""
+        """Begin a part inside the present one."""
         self._charge()
         self._running.append(part)
         self.seconds.setdefault(part, 0.0)
 
     def end(self) -> None:
-        """End the present part; harmless without one."""
+        """End the present part, if there is one."""
         self._charge()
         if self._running:
             self._running.pop()
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
-        """The block is a part; of the same name there may be many, whose seconds add up."""
+        """Time the block as a part; the seconds of blocks of the same name add up."""
         depth = len(self._running)
         self.begin(part)
         try:
@@ -59,7 +55,7 @@ class Stopwatch:
             del self._running[depth:]
 
     def credit(self, part: str, seconds: float) -> None:
-        """Count seconds that the present part has had for another one, which was timed by somebody else."""
+        """Move seconds from the present part to another one, which was timed elsewhere."""
         self._charge()
         if self._running:
             self.seconds[self._running[-1]] -= seconds
@@ -73,19 +69,16 @@ class Stopwatch:
 
 
 def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
-    """Seconds of parts, to the millisecond, as they go into files."""
+    """Round the seconds of parts to milliseconds, for files."""
     return {part: round(value, DECIMALS) for part, value in seconds.items()}
 
 
-"""Called as ``callback(stage, fraction, message)`` with the fraction of the whole job in [0, 1]."""
-
-
 class Progress:
-    """Reports progress, times each stage and carries the wish to cancel.
+    """Progress of a job in stages: reports, times and cancellation.
 
     Args:
-        callback: Receives ``(stage, fraction, message)``; None reports nothing.
-        cancelled: Asked at every report; when it returns True, `Cancelled` is raised.
+        callback: Receives ``(stage, fraction, message)``; None for no reports.
+        cancelled: Called at every report; if it returns True, `Cancelled` is raised.
     """
 
     def __init__(self, callback: ProgressCallback | None = None, cancelled: Callable[[], bool] | None = None):
@@ -97,41 +90,41 @@ class Progress:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Seconds of each stage and of each timed part, without the parts inside it."""
+        """Seconds of each stage and each timed part, without its inner parts."""
         return self._stopwatch.seconds
 
     def timed(self, part: str) -> AbstractContextManager[None]:
-        """Time a part of the present stage, for the profile that goes into the result.
+        """Time a part of the present stage, for the profile in the result.
 
-        Every moment counts once, for the innermost part that runs: what a part takes is not counted for its stage, so
-        that all `seconds` add up to the whole. A part that begins several times, such as one of each slice, adds up.
-        Parts are of one thread, and stages must not change within them. On a GPU, whoever times must wait for the
-        device at the end of the block. Names are shared, so that profiles can be compared: ``encode``, ``nll``,
-        ``restore`` and ``decode`` of a method with codes, ``restore`` of others.
+        Each moment counts once, for the innermost part that runs: the time of a part is not counted for its stage, so
+        that all `seconds` add up to the whole. Blocks of the same name, such as one for each slice, add up. A part
+        belongs to one thread, and the stage must not change within it. On a GPU, wait for the device at the end of
+        the block. Methods share names, so that profiles can be compared: ``encode``, ``nll``, ``restore`` and
+        ``decode`` for a method with codes, ``restore`` for others.
 
             with progress.timed("encode"):
                 codes = network.encode(batch)
 
         Args:
-            part: Its name; it is the key in `seconds`.
+            part: Name of the part; the key in `seconds`.
         """
         return self._stopwatch.timed(part)
 
     def credit(self, part: str, seconds: float) -> None:
-        """Count seconds of the present stage for a part that was timed elsewhere, see `lanes`."""
+        """Move seconds from the present stage to a part that was timed elsewhere, see `parallel`."""
         self._stopwatch.credit(part, seconds)
 
     def stage(self, name: str, start: float, stop: float, message: str = "") -> None:
         """Begin a stage that covers the fractions `start` to `stop` of the whole job.
 
         Args:
-            name: Short stage name; it is the key in `seconds`.
+            name: Short name of the stage; the key in `seconds`.
             start: Fraction of the job done when the stage begins.
             stop: Fraction of the job done when the stage ends.
-            message: What a person should read.
+            message: Text for the user.
 
         Raises:
-            Cancelled: If the user asked to stop.
+            Cancelled: If the user has requested cancellation.
         """
         self.finish()
         self._stage, self._window = name, (start, stop)
@@ -139,10 +132,10 @@ class Progress:
         self.update(0.0, message)
 
     def update(self, fraction: float, message: str = "") -> None:
-        """Report `fraction` in [0, 1] of the present stage.
+        """Report the fraction of the present stage, in [0, 1].
 
         Raises:
-            Cancelled: If the user asked to stop.
+            Cancelled: If the user has requested cancellation.
         """
         if self._cancelled is not None and self._cancelled():
             raise Cancelled()

@@ -1,4 +1,4 @@
-"""Stdin, stdout and stderr: kept for a protocol, or silenced."""
+"""Redirect stdin, stdout and stderr: keep the pipes for a protocol, or silence C++ readers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from contextlib import contextmanager
 
 
 def take_pipes() -> tuple[io.FileIO, io.FileIO]:
-    """Keep the pipes of this process for ourselves, for the rest of its life.
+    """Take over stdin and stdout for a protocol, for the rest of the life of this process.
 
-    What Python or a C library prints goes to stderr. Who reads stdin finds its end. On Windows a library that is
-    loaded while a thread waits for stdin would wait too, for it asks for the type of its standard handles; they
-    are others now.
+    Output that Python or a C library prints goes to stderr, and stdin is empty. On Windows, a library that is loaded
+    while a thread waits for stdin would otherwise wait too, because it queries the type of the standard handles.
 
     Returns:
         The former stdin and stdout, unbuffered.
     """
-    ours = [io.FileIO(os.dup(number), mode) for number, mode in ((0, "rb"), (1, "wb"))]
+    pipes = [io.FileIO(os.dup(number), mode) for number, mode in ((0, "rb"), (1, "wb"))]
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
@@ -28,14 +27,14 @@ def take_pipes() -> tuple[io.FileIO, io.FileIO]:
     sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     sys.stdout = sys.stderr
     sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
-    return ours[0], ours[1]
+    return pipes[0], pipes[1]
 
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Keep what C++ readers print to stderr from the user; their errors still come as exceptions.
+    """Discard the output of C++ readers to stderr; their errors are still raised as exceptions.
 
-    The process has one stderr, so what other threads print meanwhile is lost too: wrap single calls only.
+    The process has one stderr, so the output of other threads during the block is lost too: wrap single calls only.
     """
     try:
         saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)

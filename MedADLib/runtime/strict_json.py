@@ -1,11 +1,4 @@
-"""Strict parsing of JSON and text of unknown origin into dataclasses.
-
-Entries of a model file, parsed strictly: text, JSON into dataclasses, and safetensors.
-
-Numbers from JSON of unknown origin.
-
-Values as strict JSON knows them.
-"""
+"""Parse text and JSON of unknown origin strictly, into dataclasses and finite numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from ..errors import DAMAGED, HOSTILE, ModelError
+from ..errors import DAMAGED, ModelError
 
 UPDATE = "Update MedAD."
 UPDATE_OR_AGAIN = f"{UPDATE} If it is up to date: {DAMAGED}"
@@ -29,27 +22,44 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def text_of(files: dict[str, bytes], name: str) -> str:
-    """A text entry that is safe to show on a console."""
+    """Decode an entry of a model file as text that is safe to print on a console.
+
+    Args:
+        files: Content of each entry.
+        name: Name of the entry.
+
+    Raises:
+        ModelError: If it is too long, empty, not UTF-8, or holds control characters.
+    """
     if len(files[name]) > TEXT_BYTES:
-        raise ModelError(f"{name} is longer than the {TEXT_BYTES} bytes allowed", HOSTILE)
+        raise ModelError("text_too_long", name=name, limit=TEXT_BYTES)
     try:
         text = files[name].decode()
     except UnicodeDecodeError as error:
-        raise ModelError(f"{name} is not UTF-8 text") from error
+        raise ModelError("not_utf8", name=name) from error
     if not text.strip():
-        raise ModelError(f"{name} is empty")
+        raise ModelError("empty_text", name=name)
     if _CONTROL.search(text):
-        raise ModelError(f"{name} holds control characters", HOSTILE)
+        raise ModelError("control_characters", name=name)
     return text
 
 
 def json_of(files: dict[str, bytes], name: str) -> Any:
-    """A JSON entry: no key twice, no number beyond 64 bits, nothing that a bundle loader would take for code."""
+    """Parse an entry of a model file as JSON.
+
+    Args:
+        files: Content of each entry.
+        name: Name of the entry.
+
+    Raises:
+        ModelError: If it is not valid JSON, gives a key twice, has a number beyond 64 bits, or a text that MONAI's
+            bundle loader would run as code.
+    """
     try:
         numbers = {"parse_int": _integer, "parse_float": _finite, "parse_constant": _finite}
         document = json.loads(text_of(files, name), object_pairs_hook=_once, **numbers)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{name} is no sound JSON ({error})") from error
+        raise ModelError("bad_json", name=name, reason=error) from error
     pending = [document]
     while pending:
         value = pending.pop()
@@ -59,9 +69,9 @@ def json_of(files: dict[str, bytes], name: str) -> Any:
             pending += value
         elif isinstance(value, str):
             if value == "_target_" or value.startswith("$"):
-                raise ModelError(f"{name} holds {value[:40]!a}, which bundle loaders take for code", HOSTILE)
+                raise ModelError("code_in_json", name=name, value=ascii(value[:40]))
             if _CONTROL.search(value):
-                raise ModelError(f"{name} holds control characters", HOSTILE)
+                raise ModelError("control_characters", name=name)
     return document
 
 
@@ -86,57 +96,67 @@ def _finite(text: str) -> float:
 
 
 def json_bytes(document: dict) -> bytes:
-    """The same bytes for the same content."""
+    """Serialise a document; the same content gives the same bytes.
+
+    Raises:
+        ModelError: If it has values that JSON cannot hold.
+    """
     try:
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         return f"{text}\n".encode()
     except (TypeError, ValueError) as error:
-        raise ModelError(f"the model has what JSON cannot hold ({error})", "Use plain finite values.") from error
+        raise ModelError("not_json", reason=error) from error
 
 
 def added(default: Any) -> Any:
-    """A dataclass field that files of earlier versions lack; there it has its default."""
+    """Make a dataclass field with a default for files of earlier versions, which lack it."""
     return field(default=default, metadata={ADDED: True})
 
 
 def from_json(cls: type, document: object, where: str) -> Any:
-    """Build a frozen dataclass from a JSON object, exactly: nothing missing, unknown or converted by guess.
+    """Build a frozen dataclass from a JSON object, with no key missing, unknown or of another type.
 
     Only fields made by `added` may be missing.
 
     Args:
-        cls: Dataclass whose fields are int, float, bool, str, dict, tuple, Literal, or a union of these with None.
-            An int is taken for a float, a list for a tuple; nothing else is.
-        document: What the JSON parser gave.
-        where: What to call it in errors.
+        cls: Dataclass with fields of the types int, float, bool, str, dict, tuple, Literal, or a union of these with
+            None. An int is accepted for a float and a list for a tuple; nothing else is converted.
+        document: The parsed JSON.
+        where: Name of the document for messages: a file name or key, not a phrase.
 
     Raises:
-        ModelError: If it does not fit, or the dataclass refuses the values with ValueError.
+        ModelError: If it does not fit, or the dataclass raises ValueError.
     """
     if not isinstance(document, dict):
-        raise ModelError(f"{where} is not an object")
+        raise ModelError("not_an_object", name=where)
     hints = get_type_hints(cls)
     taken = [entry for entry in fields(cls) if entry.init]
     if unknown := sorted(set(document) - {entry.name for entry in taken}):
-        raise ModelError(f"{where} has the unknown key {unknown[0]!a:.80}", UPDATE_OR_AGAIN)
+        raise ModelError("unknown_key", name=where, key=f"{unknown[0]!a:.80}")
     if missing := [entry.name for entry in taken if entry.name not in document and ADDED not in entry.metadata]:
-        raise ModelError(f"{where} lacks {missing[0]}")
+        raise ModelError("missing_key", name=where, key=missing[0])
     values = {}
     try:
         for name in document:
             values[name] = _typed(document[name], hints[name])
     except TypeError as error:
-        raise ModelError(f"{where} has a {name} of the wrong type") from error
+        raise ModelError("wrong_type", name=where, key=name) from error
     except ValueError as error:
-        raise ModelError(f"{where} has the {name} {document[name]!a:.80}, which is {error!s:.200}") from error
+        value = f"{document[name]!a:.80}"
+        raise ModelError("wrong_value", name=where, key=name, value=value, choices=f"{error!s:.200}") from error
     try:
         return cls(**values)
     except (ValueError, TypeError) as error:
-        raise ModelError(f"{where} is malformed ({error!s:.200})") from error
+        raise ModelError("malformed", name=where, reason=f"{error!s:.200}") from error
 
 
 def _typed(value: object, kind: Any) -> Any:
-    """A JSON value as the annotation `kind` has it, or TypeError."""
+    """Check a JSON value against an annotation.
+
+    Raises:
+        TypeError: If it is of another type.
+        ValueError: With the allowed values, if it is none of a Literal.
+    """
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         for option in arguments:
@@ -147,7 +167,7 @@ def _typed(value: object, kind: Any) -> Any:
     elif origin is Literal:
         if any(type(value) is type(choice) and value == choice for choice in arguments):
             return value
-        raise ValueError(f"none of {', '.join(map(str, arguments))}")
+        raise ValueError(", ".join(map(str, arguments)))
     elif origin is tuple and type(value) is list:
         if arguments[1:] == (Ellipsis,):
             arguments = arguments[:1] * len(value)
@@ -155,32 +175,32 @@ def _typed(value: object, kind: Any) -> Any:
             return tuple(_typed(item, option) for item, option in zip(value, arguments))
     elif kind is float and type(value) in (int, float):
         return float(value)
-    # `type(...) is`, for True is an int to isinstance.
+    # `type(...) is`, because True is an int for isinstance.
     elif kind in (int, bool, str, dict, NoneType) and type(value) is kind:
         return value
     raise TypeError(f"not a {kind}")
 
 
 def finite_number(value: object, name: str) -> float:
-    """A JSON number; texts such as ``"nan"``, which ``float()`` would take, are none.
+    """Check that a JSON value is a finite number; a text such as ``"nan"``, which ``float()`` accepts, is not.
 
     Args:
-        value: What the JSON holds.
-        name: What it is, for the message.
+        value: The JSON value.
+        name: Its key, for the message.
 
     Raises:
         ModelError: If it is not a finite number.
     """
     if type(value) not in (int, float) or not math.isfinite(value):
-        raise ModelError(f"{name} is {value!r} and not a finite number", "Get the model file again.")
+        raise ModelError("not_finite", name=name, value=repr(value))
     return float(value)
 
 
 def plain(value: Any) -> Any:
-    """Convert numpy numbers, arrays and paths, and turn numbers that are none into null.
+    """Convert a value for strict JSON: NumPy numbers, arrays and paths; NaN and infinity become null.
 
     Args:
-        value: Anything; dictionaries and sequences are converted throughout.
+        value: Any value; dictionaries and sequences are converted recursively.
     """
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}

@@ -1,7 +1,7 @@
-"""How the threads of torch share the processor: one to a core, and none that spins while it waits.
+"""Set the threads of torch: one for each physical core, waiting passively.
 
-Two threads of one core share its arithmetic, so that a second one only costs. A thread that spins for its next piece
-of work makes inference many times slower on a busy machine. Torch reads both once, when it is first imported.
+Two threads of one core share its arithmetic units, so that a second one only costs time. Threads that spin while they
+wait make inference many times slower on a busy machine. Torch reads both settings once, at its first import.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ CPUS = Path("/sys/devices/system/cpu")
 
 
 def settle() -> None:
-    """Set both for this process, as far as the user has not; before torch is imported."""
+    """Set number and waiting of the threads, unless the user has; call it before torch is imported."""
     wait_passively()
     os.environ.setdefault(COUNT, str(physical_cores()))
 
 
 def wait_passively() -> None:
-    """Set how threads wait, as far as the user has not; before torch is imported."""
+    """Set passive waiting of the threads, unless the user has set another; call it before torch is imported."""
     os.environ.setdefault(WAITING, "PASSIVE")
 
 
 def physical_cores(cpus: Path = CPUS) -> int:
-    """The cores that this process may use; where the system does not say which share one, its logical processors.
+    """Count the physical cores that this process may use; logical processors if the system does not tell them apart.
 
     Args:
-        cpus: Where Linux describes the processors.
+        cpus: Folder in which Linux describes the processors.
     """
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
     allowed = os.sched_getaffinity(0)
     try:
-        places = {_place(cpus / f"cpu{number}" / "topology") for number in allowed}
+        cores = {_core(cpus / f"cpu{number}" / "topology") for number in allowed}
     except (OSError, ValueError):
         return len(allowed)
-    return len(places)
+    return len(cores)
 
 
-def _place(topology: Path) -> tuple[int, int]:
-    """Which core of which package a logical processor belongs to."""
+def _core(topology: Path) -> tuple[int, int]:
+    """Read package and core of a logical processor."""
     package, core = (int((topology / name).read_text()) for name in ("physical_package_id", "core_id"))
     return package, core

@@ -1,4 +1,4 @@
-"""The versions of installed packages, without importing them."""
+"""Versions of installed packages, without importing them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from importlib import metadata
 
 
 def installed_version(name: str) -> str | None:
-    """The version of an installed package, without importing it; None where there is none."""
+    """Return the version of an installed package; None if it is not installed."""
     importlib.invalidate_caches()
-    # An interrupted installation leaves a folder for metadata without any.
+    # An interrupted installation leaves an empty folder of metadata.
     found = (each.version for each in metadata.distributions(name=name) if each.read_text("METADATA"))
     return next(found, None)

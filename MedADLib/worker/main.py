@@ -1,14 +1,7 @@
-"""The process that computes for Slicer and stays warm: requests on stdin, events on stdout, one JSON object a line.
+"""The worker process, which computes for Slicer and keeps models in memory: requests on stdin, events on stdout.
 
-Run it by its path; it needs nothing on the Python path. It ends when stdin ends, when it is told to quit, and after
-an idle time. Stderr is a log. See `protocol` for the requests; the events are
-
-- ``ready`` (pid, versions, protocol) once,
-- ``progress`` (id, stage, fraction, message), ``warning`` (id, message) and ``alive`` (id) during a detection,
-- ``done`` (id, output, seconds, warm), ``failed`` (id, kind, message) or ``cancelled`` (id) at its end,
-- ``loaded`` (model, warm) after a model was loaded in advance.
-
-What is wrong with a request is a ``failed`` event, with the id null if there is none.
+Run this file by its path; it needs nothing on the Python path. The process ends when stdin ends, on the request
+``quit``, and after an idle time. Stderr is a log. See `protocol` for requests and events.
 """
 
 from __future__ import annotations
@@ -30,10 +23,10 @@ def main(
     detect: Callable[..., Any] | None = None,
     load_model: Callable[..., Any] | None = None,
 ) -> int:
-    """Serve requests until there is nothing more to do; ends the process itself when stdin ends.
+    """Serve requests until the idle time has passed; the end of stdin ends the process.
 
     Args:
-        argv: Arguments without the program's name; None takes the process's own.
+        argv: Arguments without the name of the program; None for those of the process.
         detect: Used instead of `MedADLib.detect`.
         load_model: Used instead of `MedADLib.load_model`.
 
@@ -51,15 +44,15 @@ def main(
     args = parser.parse_args(argv)
     requests, events = take_pipes()
     faulthandler.enable(sys.stderr)
-    # Ctrl-C in Slicer's terminal reaches us too, but Slicer decides when to stop.
+    # Ctrl-C in Slicer's terminal reaches this process too, but Slicer decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _give_way()
+    _lower_priority()
     Service(requests, events, args.idle_seconds, detect, load_model).serve()
     return 0
 
 
-def _give_way() -> None:
-    """Leave the processor to whoever shows things on the screen."""
+def _lower_priority() -> None:
+    """Lower the priority of the process, so that the user interface of Slicer stays responsive."""
     try:
         if sys.platform == "win32":
             import ctypes
@@ -75,7 +68,7 @@ def _give_way() -> None:
 
 if __name__ == "__main__":
     own = Path(__file__).resolve().parent
-    # Python put our own folder first, where our files would pass for packages of the same name.
+    # Python puts the folder of this file first, where its modules would hide packages of the same name.
     sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() != own]
     sys.path.insert(0, str(own.parent.parent))
     import MedADLib  # noqa: F401, while it can be found
@@ -83,5 +76,5 @@ if __name__ == "__main__":
     sys.path.pop(0)
     code = main()
     sys.stderr.flush()
-    # Not by sys.exit, for at this point the threads of some libraries hang or crash.
+    # Not by sys.exit: at this point threads of some libraries hang or crash.
     os._exit(code)

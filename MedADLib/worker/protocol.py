@@ -1,4 +1,20 @@
-"""What the worker can be asked, one JSON object a line, checked before anything is done."""
+"""The protocol between Slicer and the worker: requests and events, one JSON object a line.
+
+Requests are the classes `Detect`, `Load`, `Cancel` and `Quit`; the key ``request`` has their name in lower case. The
+key ``event`` has the name of an event:
+
+- ``ready`` (pid, versions, protocol) once, at the start,
+- ``progress`` (id, stage, fraction, message), ``warning`` (id, message, code, parameters) and ``alive`` (id) during a
+  detection,
+- ``done`` (id, output, seconds, warm), ``failed`` (id, kind, message, code, parameters) or ``cancelled`` (id) at its
+  end,
+- ``loaded`` (model, warm) after a `Load`.
+
+``message`` is the English sentence. ``code`` and ``parameters`` are those of `MedADLib.messages`, so that
+``messages.from_json(event["message"], event)`` is a message that can be translated; the code of a text without one,
+such as another library's warning, is null. A bad request gives a ``failed`` event of the kind ``RequestError``, with
+its id or null.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +23,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputError, MedADError, ModelError
+from ..messages import as_json
 from ..runtime.strict_json import from_json
 from ..scoring.healthy_reference import Threshold
 
+PROTOCOL = 1
+# Types of the settings of a request.
 SETTINGS = {
     "device": str,
     "seed": int,
@@ -20,20 +39,23 @@ SETTINGS = {
 
 
 class RequestError(MedADError):
-    """A request that the worker does not understand."""
+    """A line that is not a valid request."""
 
 
 @dataclass(frozen=True)
 class Detect:
-    """Examine a scan.
+    """Run a detection.
 
     Attributes:
-        id: Comes back with every event.
-        input: File of `exchange.write_volume`.
-        mask: The same for the brain, or None.
+        id: Repeated in every event of the detection.
+        input: The scan, a file of `exchange.write_volume`.
+        mask: The brain mask, a file of `exchange.write_volume`, or None.
         model: Name or file.
         output: Folder for `exchange.write_exchange`, empty or missing.
-        settings: Fields of `MedADLib.Settings` but the mask; the threshold as a text or a number.
+        settings: Fields of `MedADLib.Settings` except the mask; the threshold as a text or a number.
+
+    Raises:
+        ValueError: If a setting is unknown or has a value that it cannot have.
     """
 
     id: str
@@ -44,7 +66,7 @@ class Detect:
     settings: dict
 
     def choices(self) -> dict[str, Any]:
-        """The settings as `MedADLib.Settings` takes them."""
+        """Keyword arguments for `MedADLib.Settings`."""
         chosen = {name: value for name, value in self.settings.items() if value is not None}
         if "threshold" in chosen:
             chosen["threshold"] = Threshold.parse(str(chosen["threshold"]))
@@ -54,9 +76,9 @@ class Detect:
         for name, value in self.settings.items():
             if name not in SETTINGS:
                 raise ValueError(f"there is no setting {name!a:.80}")
-            # In Python, true and false are numbers too.
-            strange = isinstance(value, bool) != (SETTINGS[name] is bool) or not isinstance(value, SETTINGS[name])
-            if value is not None and strange:
+            # In Python, bool is a subclass of int.
+            mistyped = isinstance(value, bool) != (SETTINGS[name] is bool) or not isinstance(value, SETTINGS[name])
+            if value is not None and mistyped:
                 raise ValueError(f"the setting {name} is {value!a:.80}")
         try:
             self.choices()
@@ -88,12 +110,12 @@ REQUESTS = {"detect": Detect, "load": Load, "cancel": Cancel, "quit": Quit}
 
 @dataclass(frozen=True)
 class Parsed:
-    """A line from outside.
+    """A line of the request pipe, parsed.
 
     Attributes:
-        id: As far as it could be made out, for the answer.
-        request: None if there is none in it.
-        error: What is wrong with it.
+        id: Id of the request for the answer; None if the line has none.
+        request: None if the line is not a valid request.
+        error: Why it is not; None for a request.
     """
 
     id: str | None
@@ -102,18 +124,23 @@ class Parsed:
 
 
 def parse(line: bytes) -> Parsed:
-    """The request in a line; never raises."""
+    """Parse a line into a request or an error; never raises."""
     try:
         document = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return Parsed(None, error=RequestError(f"a request is no JSON ({error!s:.100})"))
+        return Parsed(None, error=RequestError("request_not_json", reason=f"{error!s:.100}"))
     if not isinstance(document, dict):
-        return Parsed(None, error=RequestError("a request is no JSON object"))
+        return Parsed(None, error=RequestError("request_not_an_object"))
     number = document.get("id") if isinstance(document.get("id"), str) else None
     name = document.pop("request", None)
     if not isinstance(name, str) or name not in REQUESTS:
-        return Parsed(number, error=RequestError(f"there is no request {name!a:.80}"))
+        return Parsed(number, error=RequestError("unknown_request", request=f"{name!a:.80}"))
     try:
         return Parsed(number, from_json(REQUESTS[name], document, f"the request {name}"))
     except ModelError as error:
-        return Parsed(number, error=RequestError(error.problem))
+        return Parsed(number, error=RequestError("bad_request", reason=error.problem))
+
+
+def coded(message: str) -> dict[str, Any]:
+    """Keys ``message``, ``code`` and ``parameters`` of an event."""
+    return {"message": str(message), **(as_json(message) or {"code": None, "parameters": {}})}

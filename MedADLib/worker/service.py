@@ -1,11 +1,4 @@
-"""The service of the worker: requests, models in memory, and events of a job.
-
-The models that the worker holds in memory.
-
-What the worker tells during a job: progress and warnings, as events.
-
-The worker's life: it hears requests in one thread and computes in another, one job at a time.
-"""
+"""The service of the worker: read requests in one thread, compute in another, one job at a time, and send events."""
 
 from __future__ import annotations
 
@@ -31,26 +24,26 @@ import numpy as np
 
 from .._version import __version__
 from ..errors import Cancelled, explain
+from ..messages import Message
 from ..modelfile.store import find_model
 from ..results.exchange import check_empty, read_volume, write_exchange
 from ..runtime.atomic_files import abandon, writable_folder
 from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
-from .protocol import Cancel, Detect, Load, Quit, parse
+from .protocol import PROTOCOL, Cancel, Detect, Load, Quit, coded, parse
 
 MODELS_KEPT = 3
 
 SECONDS_BETWEEN_REPORTS = 0.1
-
-PROTOCOL = 1
 HEARTBEAT_SECONDS = 5.0
 LONGEST_LINE = 1 << 20
 CLEAN_UP_SECONDS = 1.0
+# Fractions of a detection that each step covers.
 SHARES = {"reading": (0.0, 0.01), "model": (0.01, 0.03), "detection": (0.03, 0.97), "writing": (0.97, 1.0)}
 
 
 class Models:
-    """The models used last, each loaded once as long as its file stays the same.
+    """Cache of the `MODELS_KEPT` models used last; a model is loaded again only after its file has changed.
 
     Args:
         load_model: None for `MedADLib.load_model`.
@@ -61,7 +54,10 @@ class Models:
         self._kept: OrderedDict[tuple, Any] = OrderedDict()
 
     def get(self, name: str) -> tuple[Any, bool]:
-        """The model, and whether it was there already.
+        """Get a model and whether it was in memory already.
+
+        Args:
+            name: Name or file.
 
         Raises:
             ModelError: If it is missing or cannot be used.
@@ -71,7 +67,7 @@ class Models:
             facts = path.stat()
             key = (str(path.resolve()), facts.st_mtime_ns, facts.st_size)
         except OSError:
-            key = None  # loading says what is wrong with it
+            key = None  # load_model raises the error
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key], True
@@ -87,11 +83,14 @@ class Models:
 
 
 class Report:
-    """Progress as events; of the whole job, and not too many.
+    """Progress callback that sends ``progress`` events, at most one in `SECONDS_BETWEEN_REPORTS` for each stage.
 
     Args:
         emit: Sends an event.
-        job: Its id.
+        job: Id of the detection.
+
+    Attributes:
+        window: Fractions of the whole job at which the present step begins and ends.
     """
 
     def __init__(self, emit: Callable[..., None], job: str):
@@ -100,7 +99,7 @@ class Report:
         self.window = (0.0, 1.0)
 
     def __call__(self, stage: str, fraction: float, message: str) -> None:
-        """Tell; `fraction` is of the present `window` of the whole."""
+        """Send an event; `fraction` in [0, 1] is that of the present step."""
         now = time.monotonic()
         if self._last[0] == stage and now - self._last[1] < SECONDS_BETWEEN_REPORTS:
             return
@@ -110,47 +109,52 @@ class Report:
         self._emit("progress", id=self._job, stage=stage, fraction=fraction, message=message)
 
 
-class Warner(logging.Handler):
-    """Passes on what the library warns of, each thing once.
+class Warnings(logging.Handler):
+    """Log handler that sends each different warning once, as a ``warning`` event.
+
+    Args:
+        emit: Sends an event.
+        job: Id of the detection.
 
     Attributes:
-        said: All of it.
+        messages: All warnings, in their order; a `Message` where it has a code.
     """
 
     def __init__(self, emit: Callable[..., None], job: str):
         super().__init__(logging.WARNING)
         self._emit, self._job = emit, job
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
-    def __call__(self, message: str) -> None:
-        """Warn of something."""
-        if message not in self.said:
-            self.said.append(message)
-            self._emit("warning", id=self._job, message=message)
+    def add(self, message: str) -> None:
+        """Send a warning unless it was sent before."""
+        if message not in self.messages:
+            self.messages.append(message)
+            self._emit("warning", id=self._job, **coded(message))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Warn of what is in the log."""
-        self(record.getMessage())
+        """Send the warning of a log record."""
+        # `getMessage` makes a plain text, which has no code.
+        self.add(record.msg if isinstance(record.msg, Message) else record.getMessage())
 
 
 @contextmanager
-def warnings_of(emit: Callable[..., None], job: str) -> Iterator[Warner]:
-    """Pass on the library's warnings while the block runs."""
-    warner, logger = Warner(emit, job), logging.getLogger("MedADLib")
-    logger.addHandler(warner)
+def library_warnings(emit: Callable[..., None], job: str) -> Iterator[Warnings]:
+    """Send what the library logs as warnings while the block runs."""
+    handler, logger = Warnings(emit, job), logging.getLogger("MedADLib")
+    logger.addHandler(handler)
     try:
-        yield warner
+        yield handler
     finally:
-        logger.removeHandler(warner)
+        logger.removeHandler(handler)
 
 
 class Service:
-    """Answers requests.
+    """Loop of the worker: requests in, events out.
 
     Args:
-        requests: Where they come from.
-        events: Where the answers go.
-        idle_seconds: How long to wait for work.
+        requests: Pipe of the requests, unbuffered.
+        events: Pipe of the events, unbuffered.
+        idle_seconds: The loop ends after so long without work.
         detect: None for `MedADLib.detect`.
         load_model: None for `MedADLib.load_model`.
     """
@@ -172,7 +176,7 @@ class Service:
         self._cancelled = threading.Event()
 
     def serve(self) -> None:
-        """Compute in this thread until there was nothing to do for the idle time."""
+        """Compute in this thread until the idle time has passed without work."""
         self._emit("ready", pid=os.getpid(), versions=_versions(), protocol=PROTOCOL)
         for target in (self._listen, self._beat):
             threading.Thread(target=target, name=target.__name__, daemon=True).start()
@@ -185,7 +189,7 @@ class Service:
                     self._examine(request)
 
     def _listen(self) -> None:
-        """Hear requests at once, whatever is being computed; the end of the pipe is the end of the process."""
+        """Read requests, also while a detection runs; end the process at the end of the pipe."""
         try:
             with io.BufferedReader(self._requests) as lines:
                 while line := lines.readline(LONGEST_LINE):
@@ -200,7 +204,7 @@ class Service:
         parsed = parse(line)
         request = parsed.request
         if parsed.error is not None:
-            self._emit("failed", id=parsed.id, kind="RequestError", message=str(parsed.error))
+            self._emit("failed", id=parsed.id, kind="RequestError", **coded(parsed.error.message))
         elif isinstance(request, Quit):
             _leave()
         elif isinstance(request, Cancel):
@@ -210,8 +214,7 @@ class Service:
         elif isinstance(request, Load) or self._begin(request.id):
             self._work.put(request)
         else:
-            problem = "a detection is running. Wait for its end or cancel it."
-            self._emit("failed", id=request.id, kind="Busy", message=problem)
+            self._emit("failed", id=request.id, kind="Busy", **coded(Message("busy")))
 
     def _begin(self, job: str) -> bool:
         with self._state:
@@ -229,9 +232,7 @@ class Service:
         try:
             _, warm = self._models.get(request.model)
         except Exception as error:
-            traceback.print_exception(error)
-            kind, message = explain(error, "see the log")
-            self._emit("failed", id=None, kind=kind, message=message)
+            self._emit_failure(None, error)
         else:
             self._emit("loaded", model=request.model, warm=warm)
 
@@ -244,26 +245,29 @@ class Service:
             if isinstance(error, Cancelled) or self._cancelled.is_set():
                 self._emit("cancelled", id=request.id)
                 return
-            traceback.print_exception(error)
-            kind, message = explain(error, "see the log")
-            self._emit("failed", id=request.id, kind=kind, message=message)
+            self._emit_failure(request.id, error)
         else:
             self._finish()
             seconds = round(time.perf_counter() - started, 3)
             self._emit("done", id=request.id, output=request.output, seconds=seconds, warm=warm)
 
+    def _emit_failure(self, job: str | None, error: BaseException) -> None:
+        traceback.print_exception(error)
+        kind, message = explain(error)
+        self._emit("failed", id=job, kind=kind, **coded(message))
+
     def _detection(self, request: Detect) -> bool:
-        """Do the job; True if the model was there already."""
+        """Detect and write the result; return whether the model was in memory already."""
         report = Report(self._emit, request.id)
         progress = Progress(report, self._cancelled.is_set)
         output = Path(request.output)
-        with warnings_of(self._emit, request.id) as warn:
+        with library_warnings(self._emit, request.id) as warnings:
             report.window = SHARES["reading"]
             progress.stage("reading", 0.0, 1.0, "taking over the scan")
             check_empty(output)
             with writable_folder(output):
                 volume = read_volume(request.input)
-                # As the command line reads it, so that both give the same result for the same scan.
+                # The command line reads float32 too; both must give the same result for the same scan.
                 volume = volume.with_array(volume.array.astype(np.float32, copy=False))
                 mask = None if request.mask is None else read_volume(request.mask)
                 report.window = SHARES["model"]
@@ -272,10 +276,10 @@ class Service:
                 report.window = SHARES["detection"]
                 detection = self._engine()(volume, model, _settings(request, mask), progress)
                 for message in detection.warnings:
-                    warn(message)
+                    warnings.add(message)
                 report.window = SHARES["writing"]
                 progress.stage("writing", 0.0, 1.0)
-                write_exchange(replace(detection, warnings=tuple(warn.said)), output, progress)
+                write_exchange(replace(detection, warnings=tuple(warnings.messages)), output, progress)
         return warm
 
     def _engine(self) -> Callable[..., Any]:
@@ -286,7 +290,7 @@ class Service:
         return self._detect
 
     def _beat(self) -> None:
-        """Say now and then that the job still uses the processor; one that hangs for good does not."""
+        """Send ``alive`` events while the detection uses the processor; a detection that hangs sends none."""
         used = time.process_time()
         while True:
             time.sleep(HEARTBEAT_SECONDS)
@@ -301,7 +305,7 @@ class Service:
                 while line:
                     line = line[self._events.write(line) :]
         except OSError:
-            # Nobody listens any more.
+            # The reader has closed the pipe.
             _leave()
 
 
@@ -312,7 +316,7 @@ def _settings(request: Detect, mask: Any) -> Any:
 
 
 def _versions() -> dict[str, str]:
-    """Versions of what computes, without importing it."""
+    """Versions of Python, MedAD and its main packages, which are not imported."""
     found = {"medad": __version__, "python": platform.python_version()}
     for package in ("numpy", "torch", "SimpleITK"):
         with suppress(metadata.PackageNotFoundError):
@@ -321,9 +325,9 @@ def _versions() -> dict[str, str]:
 
 
 def _leave() -> None:
-    """End the process now, in the middle of whatever it computes, leaving no partial result."""
+    """End the process at once, also during a computation, and remove partial results."""
     cleaning = threading.Thread(target=abandon, daemon=True)
     cleaning.start()
-    # The clean-up may have to wait for the disk; nothing is worth outliving Slicer.
+    # The clean-up may wait for the disk, but the worker must not outlive Slicer.
     cleaning.join(CLEAN_UP_SECONDS)
     os._exit(0)
