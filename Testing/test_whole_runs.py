@@ -63,8 +63,10 @@ def test_a_detection_that_fails_is_told_and_leaves_nothing(started, tmp_path, wa
     scan, _ = head(1)
     given = scan.with_array(np.zeros_like(scan.array))
     given.write(tmp_path / "empty.nii.gz")
-    with pytest.raises(MedADError, match="failed"):
+    with pytest.raises(MedADError) as caught:
         way(Path(tmp_path / "empty.nii.gz") if way is cold_command else given, "brain-t1-atlas", 1)
+    code = "benchmark_command_failed" if way is cold_command else "benchmark_worker_failed"
+    assert caught.value.code == code and "one value" in str(caught.value), "the reason"
     assert [process.poll() is None for process in started] == [False]
     assert os.listdir(tmp_path / "temporary") == []
 
@@ -85,8 +87,9 @@ def worker_that(monkeypatch, tmp_path, code: str) -> None:
 )
 def test_a_worker_that_dies_is_told_with_its_last_words(started, tmp_path, monkeypatch, code):
     worker_that(monkeypatch, tmp_path, code)
-    with pytest.raises(MedADError, match="ended before it was done: out of memory. Try medad detect alone"):
+    with pytest.raises(MedADError, match="out of memory") as caught:
         warm_worker(head(1)[0], "brain-t1", 1)
+    assert caught.value.code == "benchmark_worker_ended" and caught.value.remedy
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")

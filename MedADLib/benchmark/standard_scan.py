@@ -30,7 +30,7 @@ def mni152_brain() -> Volume:
     try:
         from nilearn.datasets import load_mni152_template
     except ImportError as error:
-        raise InputError("the demo's brain comes with nilearn, which is missing", "Run: pip install nilearn") from error
+        raise InputError("nilearn_missing") from error
     image = load_mni152_template(resolution=1)
     array = np.ascontiguousarray(np.asarray(image.dataobj, np.float32).T) * 1000
     return Volume(array, image.affine, "mni152")
@@ -71,7 +71,7 @@ def standard_scan(template: Template, path: Path | None = None) -> StandardScan:
         scan, name = read_image(path), path.name.split(".")[0]
     brain = scan.array > 0.05 * np.percentile(scan.array[scan.array > 0], 99) if path is None else scan.array > 0
     if path is not None and not is_skull_stripped(scan):
-        raise InputError(f"{name} has its skull, or no empty background", "Give a scan of the brain alone.")
+        raise InputError("not_skull_stripped", name=name)
     lesion = insert_lesion(scan, brain, LESION, SEED)
     prepared = template.prepared(lesion.volume, brain)
     inside = resample(lesion.mask.with_array(lesion.mask.array.astype(np.float32)), template.image, prepared.to_native)

@@ -27,7 +27,6 @@ Heed = Callable[[], None]
 LOOK_EVERY = 0.1
 # Seconds that a worker has to end once nothing it says is understood.
 LAST_WORDS = 2.0
-ALONE = "Try medad detect alone."
 
 
 def nothing() -> None:
@@ -85,7 +84,7 @@ def cold_command(
             walls.append(time.perf_counter() - begin)
             peak = max(peak, watch.most)
             if process.returncode:
-                raise MedADError(f"medad detect failed: {_end_of(said)}", ALONE)
+                raise MedADError("benchmark_command_failed", output=_end_of(said))
             (result,) = folder.glob("*.json")
             profiles.append(json.loads(result.read_text(encoding="utf-8"))["seconds"])
     way = "cold command, fast" if fast else "cold command"
@@ -171,11 +170,11 @@ def _await(events: queue.Queue, heed: Heed, said: Path) -> None:
             heed()
             continue
         if event is None:
-            raise MedADError(f"the worker ended before it was done: {_end_of(said)}", ALONE)
+            raise MedADError("benchmark_worker_ended", output=_end_of(said))
         if event.get("event") == "done":
             return
         if event.get("event") == "failed":
-            raise MedADError(f"the worker failed: {event.get('message')}", ALONE)
+            raise MedADError("benchmark_worker_failed", reason=event.get("message", ""))
         heed()
 
 
@@ -190,7 +189,7 @@ def _wait(process: subprocess.Popen, heed: Heed) -> None:
 
 
 def _end_of(said: Path) -> str:
-    return said.read_text(encoding="utf-8", errors="replace").strip()[-300:] or "it said nothing"
+    return said.read_text(encoding="utf-8", errors="replace").strip()[-300:]
 
 
 class PeakMemory:

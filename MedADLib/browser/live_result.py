@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..messages import say
 from ..results.colours import region_colour
 from ..results.decisions import default_name
 from ..results.text import location, millilitres, panel_verdict, short_place
@@ -103,13 +104,19 @@ class LiveResult:
     def count(self) -> str:
         """How many regions there are at this threshold."""
         regions = self.regions()
-        refused = len(self.detection.regions) - len(regions)
-        rejected = f"; {refused} rejected before" if refused else ""
-        if not regions:
-            return f"No region at this threshold{rejected}"
-        total = millilitres(sum(region.volume_ml for region in regions))
-        more = f", the first {MOST_ROWS} listed" if len(regions) > MOST_ROWS else ""
-        return f"{len(regions)} region{'s' * (len(regions) > 1)}, {total} in all{more}{rejected}"
+        rejected = len(self.detection.regions) - len(regions)
+        count, volume = len(regions), millilitres(sum(region.volume_ml for region in regions))
+        if not count:
+            text = say("page_no_region")
+        elif count == 1:
+            text = say("page_region", volume=volume)
+        elif count <= MOST_ROWS:
+            text = say("page_regions", count=count, volume=volume)
+        else:
+            text = say("page_first_regions", count=count, volume=volume, most=MOST_ROWS)
+        if not rejected:
+            return text
+        return f"{text}; {say('page_rejected_one') if rejected == 1 else say('page_rejected', count=rejected)}"
 
     def allowed(self) -> str:
         """The expected false positives that the threshold reaches."""

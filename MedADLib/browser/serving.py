@@ -33,7 +33,7 @@ def free_port(host: str, port: int | None) -> int:
         InputError: If the port is in use or cannot be used, or there is no such host here.
     """
     if port is not None and not 0 <= port < 1 << 16:
-        raise InputError(f"{port} is no port", "Give one from 1024 to 65535 with --port.")
+        raise InputError("port_out_of_range", port=port)
     for wanted in (USUAL_PORT, 0) if port is None else (port,):
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(host, wanted, type=socket.SOCK_STREAM)[0]
@@ -47,11 +47,12 @@ def free_port(host: str, port: int | None) -> int:
             failed = error
             if error.errno == errno.EADDRINUSE and port is None:
                 continue
-            if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                reason = "in use" if error.errno == errno.EADDRINUSE else "not open to you"
-                raise InputError(f"port {wanted} is {reason}", "Choose another with --port.") from error
+            if error.errno == errno.EADDRINUSE:
+                raise InputError("port_in_use", port=wanted) from error
+            if error.errno == errno.EACCES:
+                raise InputError("port_not_permitted", port=wanted) from error
             break
-    raise InputError(f"{host} cannot be listened on: {failed.strerror or failed}", "Check --host.") from failed
+    raise InputError("host_unusable", host=host, reason=failed.strerror or failed) from failed
 
 
 async def serve(start: Callable[[Any], Any], host: str, port: int, ready: Callable[[str], None]) -> None:

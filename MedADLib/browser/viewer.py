@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MedADError
+from ..messages import translated
 from ..results.reading import StoredResult
 from ..results.text import out_of_distribution
 from .live_result import LiveResult
@@ -72,8 +73,9 @@ class Viewer:
         made = live.detection.provenance.get("model", {})
         with self._state as state:
             state.chosen, state.error = name, ""
-            state.unlike = out_of_distribution(live.detection)
-            state.warnings = [text for text in live.detection.warnings if text != state.unlike]
+            unlike = out_of_distribution(live.detection)
+            state.unlike = translated(unlike)
+            state.warnings = [translated(warning) for warning in live.detection.warnings if warning != unlike]
             state.model = f"model {made.get('name', '?')} {made.get('version', '')}"
             state.facts = live.facts()
             # The slider has steps; what was found stays until it is moved.
@@ -154,7 +156,7 @@ class Viewer:
             try:
                 self.show(self._state.chosen)
             except MedADError as error:
-                self._state.error, self._state.chosen = str(error), self._shown
+                self._state.error, self._state.chosen = translated(error.message), self._shown
             self._state.busy = False
 
     def _look(self) -> None:

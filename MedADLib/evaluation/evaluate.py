@@ -114,12 +114,13 @@ def evaluate(
         Cancelled: If the user asked to stop.
     """
     if not maps:
-        raise InputError("no maps to evaluate", "Name at least one.")
-    for files, kind in ((truths, "reference masks"), (masks, "masks")):
-        if files is not None and len(files) != len(maps):
-            raise InputError(f"{len(maps)} maps but {len(files)} {kind}", "Give one for each map, in the same order.")
+        raise InputError("no_maps")
+    if len(truths) != len(maps):
+        raise InputError("reference_mask_count", maps=len(maps), masks=len(truths))
+    if masks is not None and len(masks) != len(maps):
+        raise InputError("examined_mask_count", maps=len(maps), masks=len(masks))
     if threshold is not None and not math.isfinite(threshold):
-        raise InputError(f"a threshold of {threshold}", "Give a finite number.")
+        raise InputError("evaluation_threshold", threshold=threshold)
     progress = progress or Progress()
     progress.stage("evaluate", 0.0, 1.0)
     cases = []
@@ -171,9 +172,7 @@ def _load(map_path: Path, truth_path: Path, mask_path: Path | None, threshold: f
     mask = read_image(mask_path, uniform=True) if mask_path else None
     for other, other_path in ((truth, truth_path), (mask, mask_path)):
         if other is not None and not score.same_grid(other):
-            raise InputError(
-                f"{other_path} is not on the grid of {map_path}", "Resample the mask to the grid of the map first."
-            )
+            raise InputError("mask_not_on_grid", mask=other_path, image=map_path)
     lesion = truth.array >= 0.5
     examined = np.ones(lesion.shape, bool) if mask is None else mask.array >= 0.5
     lesions = None
@@ -236,4 +235,4 @@ def _write(path: Path, text: str) -> None:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} could not be written", "Is the disk full or the folder write-protected?") from error
+        raise OutputError("table_unwritable", path=path, reason=error.strerror or error) from error

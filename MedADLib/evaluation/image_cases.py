@@ -79,7 +79,7 @@ def held_out(split: Split, part: str | None = None) -> tuple[str, tuple[str, ...
     """
     part = part or ("benchmark" if split.benchmark else "calibration")
     if not (names := getattr(split, part)):
-        raise InputError(f"the split has no {part} images", "Train with a --split that names some.")
+        raise InputError("split_part_empty", part=part)
     return part, names
 
 
@@ -88,7 +88,7 @@ def refuse_both(healthy: Mapping[str, Source], abnormal: Mapping[str, Source]) -
     places = {(source.path.resolve(), source.place) for source in healthy.values()}
     for name, source in abnormal.items():
         if (source.path.resolve(), source.place) in places:
-            raise InputError(f"{name} is among the healthy and the abnormal images", "Check --abnormal.")
+            raise InputError("healthy_and_abnormal", name=name)
 
 
 def labelled_images(

@@ -51,15 +51,14 @@ def compare_planes(
     from .figures import write_examples
 
     if args.real or args.every:
-        raise InputError("--real and --every are for brains", "Leave them out, and give --abnormal images.")
+        raise InputError("options_for_brains")
     abnormal = abnormal_scans(args.healthy, args.abnormal, args.healthy_label)
     if not abnormal:
-        raise InputError("there are no abnormal images", "Give --abnormal, or --healthy-label for NPZ files.")
+        raise InputError("no_abnormal_images")
     part, names = held_out(kept_split(models[0]), args.part)
     scans = find_scans(args.healthy, healthy_label=args.healthy_label, skip_bad=True)
     if missing := [name for name in names if name not in scans]:
-        problem = f"{len(missing)} healthy images of the split, such as {missing[0]}, are not in {args.healthy}"
-        raise InputError(problem, "Give what the models were trained from, and the same --healthy-label.")
+        raise InputError("healthy_images_missing", count=len(missing), example=missing[0], folder=args.healthy)
     refuse_both(scans, abnormal)
     args.output.mkdir(parents=True, exist_ok=True)
     progress.stage("preparing", 0.0, 0.2)

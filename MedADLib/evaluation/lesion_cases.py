@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import InputError
 from ..io.reading import read_image
 from ..io.sources import Source
+from ..messages import Message
 from ..preprocessing.brain_space import Prepared, Template, prepare
 from ..preprocessing.registration import resample
 from ..scoring.calibration import Pooling
@@ -130,7 +131,7 @@ def real_case(image: Path, truth: Path, template: Template) -> Case:
     volume, brain = read_scan(image)
     mask = read_image(truth)
     if not volume.same_grid(mask):
-        raise InputError(f"{truth} is not on the grid of {image}", "Resample the mask to the image first.")
+        raise InputError("mask_not_on_grid", mask=truth, image=image)
     return Case(CaseName(volume.name, "real"), *_prepared(volume, brain, mask.array > 0, template))
 
 
@@ -145,7 +146,7 @@ def lesion_cases(subjects: Sequence[str], scans: Mapping[str, Source], template:
     try:
         return list(cases(case_names(subjects), scans, template, SEED))
     except InputError as error:
-        log.warning("no lesions are simulated: %s", error)
+        log.warning(Message("lesions_not_simulated", reason=str(error)))
         return []
 
 

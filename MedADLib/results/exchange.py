@@ -20,8 +20,9 @@ import numpy as np
 from ..errors import InputError, MedADError, ModelError, OutputError
 from ..runtime.atomic_files import PREFIX, put_in_place, staging_folder
 from ..runtime.progress import Progress, rounded
-from ..runtime.strict_json import from_json, plain
+from ..runtime.strict_json import added, from_json, plain
 from ..volume import Volume
+from .text import restored_warnings, warning_codes
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -31,12 +32,11 @@ FACTS = "detection.json"
 MAPS = {"mask": np.uint8, "anomaly": np.float32, "restored": np.float32, "labels": np.int16}
 SUFFIX = ".npy"
 FILES = (*(f"{name}{SUFFIX}" for name in MAPS), FACTS)
-AGAIN = "Run the detection again."
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """``detection.json``."""
+    """``detection.json``; codes of the warnings are missing where an earlier version wrote it."""
 
     format: int
     regions: tuple[dict, ...]
@@ -48,6 +48,7 @@ class _Facts:
     reference: dict
     provenance: dict
     warnings: tuple[str, ...]
+    warning_codes: tuple[dict | None, ...] = added(())
 
 
 def write_volume(volume: Volume, path: str | os.PathLike) -> None:
@@ -61,7 +62,8 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> None:
     except OSError as error:
         with suppress(OSError):
             os.unlink(path)
-        raise _unwritable(f"{volume.name} could not be written to {path}", error) from error
+        reason = error.strerror or error
+        raise OutputError("exchange_unwritable", name=volume.name, path=path, reason=reason) from error
 
 
 def read_volume(path: str | os.PathLike) -> Volume:
@@ -78,11 +80,11 @@ def read_volume(path: str | os.PathLike) -> Volume:
             raise ValueError(f"voxels of type {array.dtype}")
         volume = Volume(array, np.array(place["affine"], np.float64), str(place["name"]))
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}", "Try again.") from error
+        raise InputError("exchange_unreadable", path=path, reason=error.strerror or error) from error
     except (ValueError, EOFError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged or cut short ({error!s:.200})", "Write it again.") from error
+        raise InputError("exchange_damaged", path=path, detail=f"{error!s:.200}") from error
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(f"{volume.name} has values that are no numbers (NaN or infinite)", "Replace them.")
+        raise InputError("exchange_not_finite", name=volume.name)
     return volume
 
 
@@ -94,9 +96,9 @@ def check_empty(folder: Path) -> None:
     """
     try:
         if os.path.lexists(folder) and os.listdir(folder):
-            raise OutputError(f"{folder} is not empty", "Give the result a folder of its own.")
+            raise OutputError("exchange_folder_not_empty", folder=folder)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be used: {error.strerror or error}", "Choose another folder.") from error
+        raise OutputError("exchange_folder_unusable", folder=folder, reason=error.strerror or error) from error
 
 
 def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Progress | None = None) -> None:
@@ -127,7 +129,8 @@ def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Pr
             progress.update(1.0, "")
             put_in_place(staging, folder, list(FILES), [])
     except OSError as error:
-        raise _unwritable(f"the result for {detection.volume.name} could not be written to {folder}", error) from error
+        name, reason = detection.volume.name, error.strerror or error
+        raise OutputError("exchange_result_unwritable", name=name, folder=folder, reason=reason) from error
 
 
 def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
@@ -149,15 +152,18 @@ def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
         document = json.loads((folder / FACTS).read_bytes(), parse_constant=_refuse)
         facts = from_json(_Facts, document, FACTS)
         if facts.format != FORMAT:
-            raise OutputError(f"it is of the format {facts.format} instead of {FORMAT}")
+            raise OutputError("exchange_format", folder=folder, found=facts.format, expected=FORMAT)
         maps = {name: _map(folder, name, volume) for name in MAPS}
-        regions = _regions(facts, maps["labels"])
+        regions = _regions(facts, maps["labels"], folder)
+    except OutputError:
+        raise
     except (OSError, ValueError, MedADError) as error:
         reason = error.problem if isinstance(error, MedADError) else error
-        raise OutputError(f"the result in {folder} cannot be used: {reason}", AGAIN) from error
+        raise OutputError("exchange_unusable", folder=folder, reason=reason) from error
     reference = HealthyReference.from_json(facts.reference)
     if reference.count != facts.healthy_count:
-        raise ModelError("the record of the healthy scans is of another number of scans", AGAIN)
+        count, found = facts.healthy_count, reference.count
+        raise ModelError("exchange_reference", folder=folder, count=count, found=found)
     return Detection(
         volume=volume,
         **maps,
@@ -169,7 +175,7 @@ def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
         healthy_count=facts.healthy_count,
         reference=reference,
         provenance=facts.provenance,
-        warnings=facts.warnings,
+        warnings=restored_warnings(facts.warnings, facts.warning_codes),
     )
 
 
@@ -211,7 +217,8 @@ def _facts_of(detection: Detection, profile: Mapping[str, float]) -> _Facts:
         detection.healthy_count,
         detection.reference.as_json(),
         {**detection.provenance, "seconds": seconds} if seconds else detection.provenance,
-        detection.warnings,
+        tuple(str(warning) for warning in detection.warnings),
+        tuple(warning_codes(detection.warnings)),
     )
 
 
@@ -223,29 +230,26 @@ def _dump(volume: Volume, path: Path) -> None:
 
 
 def _map(folder: Path, name: str, volume: Volume) -> Volume:
-    found = read_volume(folder / f"{name}{SUFFIX}")
+    path = folder / f"{name}{SUFFIX}"
+    found = read_volume(path)
     if found.array.dtype != MAPS[name]:
-        raise OutputError(f"{name}{SUFFIX} is of type {found.array.dtype}")
+        raise OutputError("exchange_type", path=path, type=found.array.dtype)
     if not found.same_grid(volume):
-        raise OutputError(f"{name}{SUFFIX} is not on the grid of {volume.name}")
+        raise OutputError("exchange_not_on_grid", path=path, scan=volume.name)
     return volume.with_array(found.array, found.name)
 
 
-def _regions(facts: _Facts, labels: Volume) -> tuple:
+def _regions(facts: _Facts, labels: Volume, folder: Path) -> tuple:
     from ..scoring.regions import Region
 
     regions = tuple(from_json(Region, region, "a region") for region in facts.regions)
     ranks = list(range(1, len(regions) + 1))
     if [region.rank for region in regions] != ranks or [region.label for region in regions] != ranks:
-        raise OutputError("its regions are not numbered by rank")
+        raise OutputError("exchange_ranks", folder=folder)
     if labels.array.min() < 0 or labels.array.max() != len(regions):
-        raise OutputError("its regions are not those of its labels")
+        raise OutputError("exchange_labels", folder=folder)
     return regions
 
 
 def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no number")
-
-
-def _unwritable(problem: str, error: OSError) -> OutputError:
-    return OutputError(f"{problem}: {error.strerror or error}", "Free some space or choose another folder.")
+    raise ValueError(f"{constant} is not a number")

@@ -25,12 +25,12 @@ from ..scoring.healthy_reference import HealthyReference
 from ..scoring.regions import Region, Side
 from ..volume import IMAGE_SUFFIXES, Volume
 from .decisions import Decision, default_name
+from .text import restored_warnings
 from .writing import GENERATOR
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
-AGAIN = "Run medad detect again."
 MEASURES = ("score", "p_value", "threshold", "expected_false_positive_ml")
 OWN_FACTS = {
     "generated_by",
@@ -38,6 +38,7 @@ OWN_FACTS = {
     "healthy_count",
     "smallest_p_value",
     "warnings",
+    "warning_codes",
     "regions",
     "reference",
     "rejected",
@@ -73,14 +74,14 @@ def stored_results(folder: Path) -> list[StoredResult]:
         InputError: If there is no such folder or no result in it.
     """
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}", "Give the OUTDIR of medad detect.")
+        raise InputError("result_folder_missing", folder=folder)
     found = []
     for path in sorted(folder.glob("*.json")):
         facts = _facts_of(path)
         if facts.get("generated_by") == GENERATOR and path.with_name(f"{path.stem}_anomaly.nii.gz").is_file():
             found.append(StoredResult(folder, path.stem, facts))
     if not found:
-        raise InputError(f"{folder} holds no result of MedAD", "Give the OUTDIR of medad detect.")
+        raise InputError("no_results", folder=folder)
     return found
 
 
@@ -94,7 +95,7 @@ def of_scan(results: list[StoredResult], scan: Path) -> list[StoredResult]:
     found = [stored for stored in results if _scan_facts(stored).get("sha256") == digest]
     if not found:
         names = ", ".join(stored.stem for stored in results[:3]) + ", …" * (len(results) > 3)
-        raise InputError(f"{scan} is not the scan that was examined for {names}: its content differs", AGAIN)
+        raise InputError("result_of_other_scan", path=scan, results=names)
     return found
 
 
@@ -150,19 +151,20 @@ def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | 
             healthy_count=reference.count,
             reference=reference,
             provenance=_provenance(facts),
-            warnings=tuple(str(warning) for warning in facts["warnings"]),
+            warnings=restored_warnings(tuple(facts["warnings"]), facts.get("warning_codes")),
         )
     except KeyError as error:
-        problem = f"{stored.file('.json')} says nothing of {error.args[0]}; an older MedAD wrote it"
-        raise InputError(problem, AGAIN) from error
-    except (TypeError, ValueError, AttributeError, ModelError) as error:
-        raise InputError(f"{stored.file('.json')} is damaged: {error}", AGAIN) from error
+        raise InputError("result_incomplete", path=stored.file(".json"), key=error.args[0]) from error
+    except ModelError as error:
+        raise InputError("result_damaged", path=stored.file(".json"), detail=error.problem) from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError("result_damaged", path=stored.file(".json"), detail=error) from error
 
 
 def _read_map(path: Path, volume: Volume) -> Volume:
     read = read_image(path, uniform=True)
     if not read.same_grid(volume):
-        raise InputError(f"{path} is not on the grid of its scan", AGAIN)
+        raise InputError("result_map_not_on_grid", path=path)
     return volume.with_array(read.array, read.name)
 
 
@@ -182,17 +184,17 @@ def _find_scan(stored: StoredResult) -> Path:
     for place in places:
         if in_file(place)[0].exists():
             return place
-    where = f" at {places[0]}" if isinstance(said, str) else ""
-    raise InputError(f"the scan of {stored.stem} is not{where} any more", "Say where it is with --scan FILE.")
+    if isinstance(said, str):
+        raise InputError("result_scan_moved", result=stored.stem, path=places[0])
+    raise InputError("result_scan_missing", path=stored.file(".json"))
 
 
 def _check_scan(stored: StoredResult, volume: Volume, path: Path) -> None:
     expected = _scan_facts(stored).get("sha256")
     if not isinstance(expected, str):
-        raise InputError(f"{stored.file('.json')} does not say which scan was examined", AGAIN)
+        raise InputError("result_scan_not_recorded", path=stored.file(".json"))
     if content_hash(volume) != expected:
-        problem = f"{path} is not the scan that was examined for {stored.stem}: its content differs"
-        raise InputError(problem, "Give that scan with --scan FILE, or run medad detect again.")
+        raise InputError("result_of_other_scan", path=path, results=stored.stem)
 
 
 def _scan_facts(stored: StoredResult) -> dict[str, Any]:
@@ -276,7 +278,7 @@ def reopen_decided(
         names = _names(stored.facts.get("names", {}))
         detection = _with_rejected(detection, rejected)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{stored.file('.json')} is damaged: {error}", AGAIN) from error
+        raise InputError("result_damaged", path=stored.file(".json"), detail=error) from error
     refused = {region.rank for region in rejected}
     decisions = {
         region.rank: Decision(region.rank not in refused, names.get(region.rank) or default_name(region))

@@ -32,6 +32,7 @@ from ..runtime.strict_json import plain
 from ..volume import Volume
 from .colours import region_colour
 from .decisions import accepted, default_name
+from .text import warning_codes
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -77,8 +78,7 @@ def check_ours(folder: Path, stem: str) -> None:
     except (OSError, ValueError):
         ours = False
     if present and not ours:
-        problem = f"{folder / present[0]} would be replaced, but is no result of MedAD"
-        raise OutputError(problem, "Choose another output folder.")
+        raise OutputError("not_our_file", path=folder / present[0])
 
 
 def write_detection(
@@ -138,10 +138,10 @@ def write_detection(
             files = [f"{stem}{suffix}" for suffix in writers]
             return put_in_place(staging, folder, files, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
     except MemoryError as error:
-        raise OutputError(f"too little memory to write the results of {stem}", "Close other programs.") from error
+        raise OutputError("result_memory", name=stem) from error
     except OSError as error:
-        problem = f"the results of {stem} could not be written to {folder}: {error.strerror or error}"
-        raise OutputError(problem, "Free some space or choose another output folder.") from error
+        reason = error.strerror or error
+        raise OutputError("result_unwritable", name=stem, folder=folder, reason=reason) from error
 
 
 def _reading(detection: Detection, decisions: Mapping[int, Decision]) -> dict:
@@ -230,7 +230,8 @@ def _facts(
         "smallest_p_value": 1.0 / (detection.healthy_count + 1),
         "threshold": detection.threshold,
         "expected_false_positive_ml": detection.expected_false_positive_ml,
-        "warnings": list(detection.warnings),
+        "warnings": [str(warning) for warning in detection.warnings],
+        "warning_codes": warning_codes(detection.warnings),
         **detection.provenance,
         "seconds": {**detection.provenance.get("seconds", {}), **rounded(profile or {})},
         "input": scan,

@@ -55,11 +55,11 @@ class LesionSpec:
 
     def __post_init__(self) -> None:
         if self.kind not in RADII_MM:
-            raise InputError(f"there is no lesion kind {self.kind!r}", f"Choose one of {', '.join(RADII_MM)}.")
+            raise InputError("lesion_kind_unknown", kind=self.kind, choices=", ".join(RADII_MM))
         if self.contrast not in CONTRASTS:
-            raise InputError(f"there is no contrast {self.contrast!r}", f"Choose one of {', '.join(CONTRASTS)}.")
+            raise InputError("lesion_contrast_unknown", contrast=self.contrast, choices=", ".join(CONTRASTS))
         if self.radius_mm is not None and not 0.5 <= self.radius_mm <= 60:
-            raise InputError(f"a lesion radius of {self.radius_mm} mm", "Give a radius between 0.5 and 60 mm.")
+            raise InputError("lesion_radius", radius=self.radius_mm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +98,16 @@ def insert_lesion(
         InputError: If mask or labels are not on the scan's grid, the brain has no contrast, or the lesion does not fit.
     """
     brain = np.asarray(brain_mask, dtype=bool)
-    for array, what in ((brain, "brain mask"), (tissue, "tissue labels")):
-        if array is not None and array.shape != volume.array.shape:
-            raise InputError(f"the {what} has the shape {array.shape}, {volume.name} {volume.array.shape}")
+    scan, expected = volume.name, volume.array.shape
+    if brain.shape != expected:
+        raise InputError("brain_mask_shape", shape=brain.shape, scan=scan, expected=expected)
+    if tissue is not None and tissue.shape != expected:
+        raise InputError("tissue_labels_shape", shape=tissue.shape, scan=scan, expected=expected)
     if not brain.any():
-        raise InputError(f"the brain mask of {volume.name} is empty", "Give one that covers the brain.")
+        raise InputError("lesion_brain_mask_empty", scan=scan)
     levels = Tissue.measure(volume.array[brain], None if tissue is None else tissue[brain])
     if not levels.fluid < levels.grey < levels.white:
-        problem = f"fluid, grey and white matter of {volume.name} do not get brighter in this order"
-        raise InputError(problem, "Lesions can be simulated in T1 scans of brains only.")
+        raise InputError("tissue_contrast", scan=scan)
     places = Places.survey(volume, brain, levels, tissue)
     streams = np.random.SeedSequence([seed, list(RADII_MM).index(spec.kind)]).spawn(2)
     placing, shaping = (np.random.default_rng(stream) for stream in streams)
@@ -148,10 +149,7 @@ def _sites(
         if voxel is not None:
             sites.append((voxel, radius))
     if not sites:
-        raise InputError(
-            f"there is no place in {volume.name} for {spec.kind} with a radius of {spec.radius_mm or low:g} mm",
-            "Choose a smaller radius, another kind, or a place.",
-        )
+        raise InputError("lesion_no_place", scan=volume.name, kind=spec.kind, radius=spec.radius_mm or low)
     return sites
 
 
@@ -183,10 +181,7 @@ def _given(volume: Volume, places: Places, spec: LesionSpec, radius: float) -> n
     depth = float(places.depth[here]) if on_grid else 0.0
     if depth < max(NEEDED_DEPTH[spec.kind] * radius, places.spacing.max()):
         shown = ", ".join(f"{value:.0f}" for value in spec.centre_ras)
-        raise InputError(
-            f"{spec.kind} with a radius of {radius:.1f} mm does not fit at ({shown}), {depth:.1f} mm inside the brain",
-            "Choose a smaller radius or a deeper place.",
-        )
+        raise InputError("lesion_does_not_fit", kind=spec.kind, radius=radius, position=shown, depth=depth)
     return voxel
 
 
