@@ -38,11 +38,11 @@ def started(tmp_path, monkeypatch):
 def stop_after(seconds: float):
     end = time.monotonic() + seconds
 
-    def heed() -> None:
+    def check_cancelled() -> None:
         if time.monotonic() > end:
             raise Cancelled
 
-    return heed
+    return check_cancelled
 
 
 @pytest.mark.parametrize("way", [cold_command, warm_worker])
@@ -52,7 +52,8 @@ def test_stopping_ends_the_process_and_removes_its_files(started, tmp_path, way,
     scan.write(tmp_path / "scan.nii.gz")
     begin = time.monotonic()
     with pytest.raises(Cancelled):
-        way(tmp_path / "scan.nii.gz" if way is cold_command else scan, "brain-t1", 1, heed=stop_after(seconds))
+        given = tmp_path / "scan.nii.gz" if way is cold_command else scan
+        way(given, "brain-t1", 1, check_cancelled=stop_after(seconds))
     assert time.monotonic() - begin < seconds + 5, "a detection takes longer than that"
     assert [process.poll() is None for process in started] == [False]
     assert os.listdir(tmp_path / "temporary") == []

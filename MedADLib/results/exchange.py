@@ -1,7 +1,7 @@
-"""A detection through a folder from one process of this computer to another: fast, exact, and no code in it.
+"""Exchange of volumes and detections between processes of one computer through a folder, exact and without code.
 
-A volume is one file: a raw ``.npy`` array, then one JSON object with its place in space and its name. A detection is
-four volumes and ``detection.json``, which is put in place last.
+A volume is one file: a raw ``.npy`` array, then one JSON object with its affine and its name. A detection is four
+volumes and ``detection.json``, which is put in place last.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FILES = (*(f"{name}{SUFFIX}" for name in MAPS), FACTS)
 
 @dataclass(frozen=True)
 class _Facts:
-    """``detection.json``; codes of the warnings are missing where an earlier version wrote it."""
+    """Contents of ``detection.json``; files of earlier versions lack the codes of the warnings."""
 
     format: int
     regions: tuple[dict, ...]
@@ -52,7 +52,7 @@ class _Facts:
 
 
 def write_volume(volume: Volume, path: str | os.PathLike) -> None:
-    """Write a volume as it is in memory.
+    """Write a volume with its voxel type.
 
     Raises:
         OutputError: If it cannot be written; no file is left.
@@ -67,10 +67,10 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> None:
 
 
 def read_volume(path: str | os.PathLike) -> Volume:
-    """The volume of `write_volume`.
+    """Read a volume that `write_volume` wrote.
 
     Raises:
-        InputError: If it is missing or damaged, or has values that are no numbers.
+        InputError: If it is missing or damaged, or holds values that are not finite.
     """
     try:
         with open(path, "rb") as stream:
@@ -89,7 +89,7 @@ def read_volume(path: str | os.PathLike) -> Volume:
 
 
 def check_empty(folder: Path) -> None:
-    """Refuse a folder that already holds something, so that what is removed after a failure is surely ours.
+    """Refuse a folder that holds something, so that a cleanup after a failure removes only files of MedAD.
 
     Raises:
         OutputError: If it is a file or a folder with something in it.
@@ -102,12 +102,12 @@ def check_empty(folder: Path) -> None:
 
 
 def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Progress | None = None) -> None:
-    """Write everything of a detection but the scan itself, or nothing.
+    """Write a detection without its scan, completely or not at all.
 
     Args:
-        detection: What was found.
-        folder: Where to; it must exist and be empty.
-        progress: Told about each file.
+        detection: The result.
+        folder: Destination; it must exist and be empty.
+        progress: Receives each file; may cancel.
 
     Raises:
         OutputError: If it cannot be written, for example on a full disk; nothing is left behind.
@@ -120,7 +120,7 @@ def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Pr
     try:
         with staging_folder(folder) as staging:
             for number, (name, kind) in enumerate(MAPS.items()):
-                progress.update(number / len(MAPS), f"passing on the {name}")
+                progress.update(number / len(MAPS), f"writing the {name}")
                 volume = maps[name]
                 with progress.timed("write"):
                     _dump(volume.with_array(volume.array.astype(kind, copy=False)), staging / f"{name}{SUFFIX}")
@@ -134,15 +134,15 @@ def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Pr
 
 
 def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
-    """The detection of `write_exchange`.
+    """Read a detection that `write_exchange` wrote.
 
     Args:
-        folder: Where it is.
+        folder: Folder of the result.
         volume: The scan that was examined.
 
     Raises:
         OutputError: If it is missing, damaged or of another scan.
-        ModelError: If what it says of the healthy scans is malformed.
+        ModelError: If the record of the healthy scans is malformed.
     """
     from ..detection import Detection
     from ..scoring.healthy_reference import HealthyReference
@@ -180,12 +180,12 @@ def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
 
 
 class Leftovers:
-    """What a writer that was ended by force may leave behind, to be removed by whoever started it.
+    """Files that a killed writer process may leave behind; its parent process removes them.
 
-    Made before the writer starts, while the folder is empty or missing.
+    Create it before the writer starts, while the folder is empty or missing.
 
     Args:
-        folder: Where the writer was told to write.
+        folder: Destination of the writer.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -193,7 +193,7 @@ class Leftovers:
         self._missing = [path for path in (self._folder, *self._folder.parents) if not os.path.lexists(path)]
 
     def remove(self) -> None:
-        """Remove our files and the folders that were not there before; files of others stay."""
+        """Remove files of the exchange and the folders that did not exist before; other files stay."""
         for name in FILES:
             with suppress(OSError):
                 (self._folder / name).unlink()
@@ -205,7 +205,7 @@ class Leftovers:
 
 
 def _facts_of(detection: Detection, profile: Mapping[str, float]) -> _Facts:
-    """What is not a map; the seconds of the run are completed by those of a profile."""
+    """Collect everything except the maps; the seconds of the run are merged with those of a profile."""
     seconds = {**detection.provenance.get("seconds", {}), **rounded(profile)}
     return _Facts(
         FORMAT,

@@ -1,4 +1,4 @@
-"""A result in words: verdict, regions and their positions, and how the result was made."""
+"""Texts of a result: verdict, regions and their positions, provenance."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from ..detection import Detection
     from ..scoring.regions import Region
 
-# Results of earlier versions have no codes of their warnings: there this is part of each out-of-distribution warning.
+# Part of each out-of-distribution warning in results of earlier versions, which hold no codes of warnings.
 OUT_OF_DISTRIBUTION = "unlike the model's training data"
 UNLIKE_TRAINING = "unlike_training"
 DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 
 KNOWN = ("model", "method", "seed", "settings", "device", "brain_mask", "input", "resemblance", "facts", "versions")
-# Codes of the titles of the provenance; any other key is its own title.
+# Codes of the titles of provenance entries; any other key is its own title.
 TITLES = {
     "model": "fact_model",
     "method": "fact_method",
@@ -34,12 +34,12 @@ TITLES = {
 
 
 def verdict(detection: Detection) -> Message:
-    """Score and p-value, with the number of healthy scans that they rest on.
+    """Return score and p-value with the number of healthy scans that they rest on.
 
     A reader must see that with n healthy scans no p-value can be below 1/(n+1).
 
     Returns:
-        The English sentence, as files and the console have it; `messages.translated` gives it in the language of the
+        The English sentence for files and the console; `messages.translated` gives it in the language of the
         application.
     """
     count = detection.healthy_count
@@ -50,7 +50,7 @@ def verdict(detection: Detection) -> Message:
 
 
 def panel_verdict(detection: Detection) -> str:
-    """The result in one line for a reader who does not know scores, in the language of the application.
+    """Return the result in one line without scores, in the language of the application.
 
     For example, ``More anomalous than 5 of 5 healthy scans; 3 regions; smallest possible p is 0.17``. Healthy scans
     with the same score count as no less anomalous. Without a region, the largest z-score takes the regions' place.
@@ -62,25 +62,25 @@ def panel_verdict(detection: Detection) -> str:
 def out_of_distribution(detection: Detection) -> str:
     """Return the warning that the scan is unlike the training data; empty if there is none.
 
-    Results of earlier versions hold warnings without codes, which are recognised by their words.
+    Warnings of earlier versions have no code and are recognised by their words.
     """
     return next(filter(_is_out_of_distribution, detection.warnings), "")
 
 
 def warning_codes(warnings: Sequence[str]) -> list[dict[str, Any] | None]:
-    """Codes and parameters of warnings in their order, for a JSON document; None for a warning without a code."""
+    """Return codes and parameters of warnings in order, for a JSON document; None for a warning without a code."""
     return [as_json(warning) for warning in warnings]
 
 
 def restored_warnings(texts: Sequence[str], codes: Any) -> tuple[str, ...]:
-    """Give stored warnings their codes back, so that they can be translated.
+    """Restore the codes of stored warnings, so that they can be translated.
 
     Args:
         texts: The English sentences.
-        codes: What `warning_codes` gave for them; where it is missing or does not fit, the texts stay texts.
+        codes: Result of `warning_codes` for them; if it is missing or does not fit, the texts stay plain.
 
     Returns:
-        A `Message` for each warning with a known code, else its text.
+        A `Message` for each warning with a known code, otherwise its text.
     """
     if not isinstance(codes, list | tuple) or len(codes) != len(texts):
         return tuple(str(text) for text in texts)
@@ -88,12 +88,12 @@ def restored_warnings(texts: Sequence[str], codes: Any) -> tuple[str, ...]:
 
 
 def millilitres(volume: float) -> str:
-    """A volume in mL, to three digits."""
+    """Format a volume in mL with three digits."""
     return f"{volume:.0f} mL" if volume >= 100 else f"{volume:.3g} mL"
 
 
 def place(ras: Sequence[float]) -> str:
-    """A point in RAS mm as, for example, ``23 mm right, 40 mm posterior, 5 mm superior``."""
+    """Format a point in RAS mm as, for example, ``23 mm right, 40 mm posterior, 5 mm superior``."""
     right, anterior, superior = (float(mm) for mm in ras)
     return ", ".join(
         (
@@ -105,13 +105,13 @@ def place(ras: Sequence[float]) -> str:
 
 
 def short_place(ras: Sequence[float]) -> str:
-    """A point in RAS mm as, for example, ``R 23, P 40, S 5``."""
+    """Format a point in RAS mm as, for example, ``R 23, P 40, S 5``."""
     letters = (DIRECTIONS[axis][int(mm >= 0)][0].upper() for axis, mm in enumerate(ras))
     return ", ".join(f"{letter} {abs(mm):.0f}" for letter, mm in zip(letters, ras))
 
 
 def location(region: Region) -> str:
-    """Side and peak of a region as, for example, ``R, peak at 23 mm right, 40 mm posterior, 5 mm superior``."""
+    """Format side and peak of a region: ``R, peak at 23 mm right, 40 mm posterior, 5 mm superior``."""
     peak = place(region.peak_ras)
     if region.side == "R":
         return say("peak_at_right", place=peak)
@@ -121,7 +121,7 @@ def location(region: Region) -> str:
 
 
 def count_of_regions(detection: Detection) -> Message:
-    """How many regions there are, their volume, and above which threshold.
+    """Return number and total volume of the regions, and the threshold.
 
     Returns:
         The English sentence, as for `verdict`.
@@ -137,7 +137,7 @@ def count_of_regions(detection: Detection) -> Message:
 
 
 def top_regions(detection: Detection, most: int = 5) -> list[str]:
-    """One line for each of the most anomalous regions."""
+    """Return one line for each of the most anomalous regions."""
     return [
         say(
             "region_line",
@@ -153,13 +153,13 @@ def top_regions(detection: Detection, most: int = 5) -> list[str]:
 
 
 def provenance_text(detection: Detection) -> str:
-    """Everything that is known of how a detection was made, one fact a line, in the language of the application.
+    """List the provenance of a detection, one fact a line, in the language of the application.
 
     Args:
         detection: The result.
 
     Returns:
-        Plain text; facts that the detection does not hold are left out.
+        Plain text; missing facts are left out.
     """
     known = detection.provenance
     lines = [
@@ -187,7 +187,7 @@ def _is_out_of_distribution(warning: str) -> bool:
 
 
 def _whole(detection: Detection) -> str:
-    """How many healthy scans score less."""
+    """Return how many healthy scans have a lower score."""
     scores = detection.reference.sample_scores
     below, count = int((scores < detection.score).sum()), len(scores)
     if count == 1:
@@ -198,7 +198,7 @@ def _whole(detection: Detection) -> str:
 
 
 def _regions(detection: Detection) -> str:
-    """How many regions there are; without one, the largest z-score."""
+    """Return the number of regions; without any, the largest z-score."""
     found = len(detection.regions)
     if found:
         return say("region_found") if found == 1 else say("regions_found", count=found)
@@ -209,7 +209,7 @@ def _regions(detection: Detection) -> str:
 
 
 def _block(name: str, value: Any) -> list[str]:
-    """A fact of one line, or a heading with its facts below."""
+    """Format a fact as one line, or as a heading with its facts below."""
     title = _capitalised(_title(name))
     if isinstance(value, dict):
         return [title, *(_row(_title(key), item) for key, item in value.items())]
@@ -217,7 +217,7 @@ def _block(name: str, value: Any) -> list[str]:
 
 
 def _title(name: Any) -> str:
-    """What a key of the provenance is called."""
+    """Return the title of a key of the provenance."""
     return say(TITLES[name]) if name in TITLES else str(name)
 
 
