@@ -102,7 +102,7 @@ def test_a_reference_on_another_grid_is_refused(files, tmp_path):
     for masks in ([tmp_path / "shifted.nii.gz"],), (files["truth"][:1], [tmp_path / "shifted.nii.gz"]):
         with pytest.raises(InputError, match="shifted.nii.gz .*sub0_map") as caught:
             evaluate(files["map"][:1], *masks)
-        assert caught.value.code == "mask_not_on_grid"
+        assert caught.value.code == "evaluation_mask_not_on_grid"
 
 
 def test_numbers_of_files_must_agree(files):

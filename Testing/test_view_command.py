@@ -45,7 +45,7 @@ def test_help_says_how_to_reach_a_server(capsys):
 
 def test_a_folder_without_results(tmp_path, capsys):
     assert view(tmp_path) == 1
-    assert one_line(capsys) == f"{tmp_path} holds no result of MedAD. Give the OUTDIR of medad detect."
+    assert one_line(capsys) == Message("no_results", folder=tmp_path)
 
 
 def test_the_missing_extra_is_named(out, capsys, monkeypatch):

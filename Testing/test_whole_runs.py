@@ -66,8 +66,8 @@ def test_a_detection_that_fails_is_told_and_leaves_nothing(started, tmp_path, wa
     given.write(tmp_path / "empty.nii.gz")
     with pytest.raises(MedADError) as caught:
         way(Path(tmp_path / "empty.nii.gz") if way is cold_command else given, "brain-t1-atlas", 1)
-    code = "benchmark_command_failed" if way is cold_command else "benchmark_worker_failed"
-    assert caught.value.code == code and "one value" in str(caught.value), "the reason"
+    code, named = ("command", "empty.nii.gz") if way is cold_command else ("worker", given.name)
+    assert caught.value.code == f"benchmark_{code}_failed" and named in str(caught.value), "the reason"
     assert [process.poll() is None for process in started] == [False]
     assert os.listdir(tmp_path / "temporary") == []
 

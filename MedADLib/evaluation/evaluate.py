@@ -172,7 +172,7 @@ def _load(map_path: Path, truth_path: Path, mask_path: Path | None, threshold: f
     mask = read_image(mask_path, uniform=True) if mask_path else None
     for other, other_path in ((truth, truth_path), (mask, mask_path)):
         if other is not None and not score.same_grid(other):
-            raise InputError("mask_not_on_grid", mask=other_path, image=map_path)
+            raise InputError("evaluation_mask_not_on_grid", mask=other_path, image=map_path)
     lesion = truth.array >= 0.5
     examined = np.ones(lesion.shape, bool) if mask is None else mask.array >= 0.5
     lesions = None

@@ -127,7 +127,7 @@ def real_case(image: Path, truth: Path, template: Template) -> Case:
     volume, brain = read_scan(image)
     mask = read_image(truth)
     if not volume.same_grid(mask):
-        raise InputError("mask_not_on_grid", mask=truth, image=image)
+        raise InputError("evaluation_mask_not_on_grid", mask=truth, image=image)
     return Case(CaseName(volume.name, "real"), *_prepared(volume, brain, mask.array > 0, template))
 
 

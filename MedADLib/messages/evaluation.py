@@ -17,7 +17,7 @@ SENTENCES: dict[str, Sentence] = {
         _("Give one for each map, in the same order."),
     ),
     "evaluation_threshold": Sentence(_("the threshold {threshold} is not a finite number"), _("Give a finite number.")),
-    "mask_not_on_grid": Sentence(
+    "evaluation_mask_not_on_grid": Sentence(
         _("{mask} is not on the grid of {image}"), _("Resample the mask to the grid of the image first.")
     ),
     "table_unwritable": Sentence(
