@@ -17,6 +17,7 @@ from conftest import ROOT, brain_volume, synthetic_detection
 from MedADLib.cli import main
 from MedADLib.errors import InputError, ModelError
 from MedADLib.io.reading import read_image
+from MedADLib.messages import Message
 
 
 def fake_detect(volume, model, settings, progress):
@@ -256,7 +257,7 @@ def test_the_sidecar_of_a_scan_is_not_overwritten(scan, capsys):
     sidecar = scan.with_name("scan.json")
     sidecar.write_text('{"EchoTime": 0.003}')
     assert run("detect", scan, "-o", scan.parent) == 1
-    assert "no result of MedAD" in one_line(capsys)
+    assert one_line(capsys) == Message("not_our_file", path=sidecar)
     assert sidecar.read_text() == '{"EchoTime": 0.003}'
 
 

@@ -99,25 +99,30 @@ def test_a_reference_on_another_grid_is_refused(files, tmp_path):
     shifted = AFFINE.copy()
     shifted[0, 3] = 5.0
     Volume(np.zeros(SHAPE, np.uint8), shifted).write(tmp_path / "shifted.nii.gz")
-    with pytest.raises(InputError, match="shifted.nii.gz is not on the grid of .*sub0_map"):
-        evaluate(files["map"][:1], [tmp_path / "shifted.nii.gz"])
-    with pytest.raises(InputError, match="shifted"):
-        evaluate(files["map"][:1], files["truth"][:1], [tmp_path / "shifted.nii.gz"])
+    for masks in ([tmp_path / "shifted.nii.gz"],), (files["truth"][:1], [tmp_path / "shifted.nii.gz"]):
+        with pytest.raises(InputError, match="shifted.nii.gz .*sub0_map") as caught:
+            evaluate(files["map"][:1], *masks)
+        assert caught.value.code == "evaluation_mask_not_on_grid"
 
 
 def test_numbers_of_files_must_agree(files):
-    with pytest.raises(InputError, match="3 maps but 2 reference masks"):
-        evaluate(files["map"], files["truth"][:2])
-    with pytest.raises(InputError, match="3 maps but 1 masks"):
-        evaluate(files["map"], files["truth"], files["mask"][:1])
-    with pytest.raises(InputError):
+    for masks, code, numbers in (
+        ((files["truth"][:2],), "reference_mask_count", {"maps": 3, "masks": 2}),
+        ((files["truth"], files["mask"][:1]), "examined_mask_count", {"maps": 3, "masks": 1}),
+    ):
+        with pytest.raises(InputError) as caught:
+            evaluate(files["map"], *masks)
+        assert caught.value.code == code and caught.value.parameters == numbers
+    with pytest.raises(InputError) as caught:
         evaluate([], [])
+    assert caught.value.code == "no_maps"
 
 
 def test_a_table_that_cannot_be_written_is_an_error_and_leaves_nothing(files, tmp_path):
     result = evaluate(files["map"][:1], files["truth"][:1])
-    with pytest.raises(OutputError):
+    with pytest.raises(OutputError, match="missing.out.tsv") as caught:
         write_tsv(result, tmp_path / "missing" / "out.tsv")
+    assert caught.value.code == "table_unwritable"
     (tmp_path / "taken").mkdir()
     with pytest.raises(OutputError):
         write_json(result, tmp_path / "taken")

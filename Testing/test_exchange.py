@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from conftest import ROOT, brain_volume, synthetic_detection
 
 from MedADLib.errors import Cancelled, InputError, ModelError, OutputError
+from MedADLib.messages import Message, as_json
 from MedADLib.results.exchange import FILES, Leftovers, read_exchange, read_volume, write_exchange, write_volume
 from MedADLib.runtime.progress import Progress
 
@@ -54,23 +56,27 @@ def test_a_volume_cut_short_is_refused(tmp_path, keep):
     path = tmp_path / "v.npy"
     write_volume(brain_volume(), path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(InputError, match="damaged or cut short"):
+    with pytest.raises(InputError, match="v.npy") as caught:
         read_volume(path)
+    assert caught.value.code == "exchange_damaged"
 
 
 def test_a_missing_volume_and_one_without_numbers_are_refused(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="v.npy") as caught:
         read_volume(tmp_path / "v.npy")
+    assert caught.value.code == "exchange_unreadable"
     volume = brain_volume()
     volume.array[3, 4, 5] = np.nan
     write_volume(volume, tmp_path / "v.npy")
-    with pytest.raises(InputError, match="no numbers"):
+    with pytest.raises(InputError, match=volume.name) as caught:
         read_volume(tmp_path / "v.npy")
+    assert caught.value.code == "exchange_not_finite"
 
 
 def test_a_volume_that_cannot_be_written_leaves_no_file(tmp_path):
-    with pytest.raises(OutputError, match="could not be written"):
+    with pytest.raises(OutputError, match="v.npy") as caught:
         write_volume(brain_volume(), tmp_path / "missing" / "v.npy")
+    assert caught.value.code == "exchange_unwritable"
     assert not list(tmp_path.iterdir())
 
 
@@ -106,27 +112,55 @@ def other_map(folder, name, change):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "reason"),
+    ("spoil", "code", "named"),
     [
-        (lambda folder: (folder / "detection.json").unlink(), "No such file"),
-        (lambda folder: (folder / "detection.json").write_text("{"), "cannot be used"),
-        (lambda folder: (folder / "labels.npy").unlink(), "labels.npy cannot be read"),
-        (lambda folder: (folder / "anomaly.npy").write_bytes(b"x"), "anomaly.npy is damaged"),
-        (lambda folder: damage(folder, score="high"), "score"),
-        (lambda folder: damage(folder, score=float("nan")), "NaN is no number"),
-        (lambda folder: damage(folder, format=2), "format 2"),
-        (lambda folder: damage(folder, regions=[]), "not those of its labels"),
-        (lambda folder: damage(folder, regions=[{"rank": 1}]), "a region lacks"),
-        (lambda folder: other_map(folder, "mask", lambda v: v.with_array(v.array.astype(float))), "type float64"),
-        (lambda folder: other_map(folder, "labels", lambda v: v.with_array(-v.array)), "not those of its labels"),
-        (lambda folder: other_map(folder, "restored", lambda v: replace(v, affine=np.eye(4))), "not on the grid"),
+        (lambda folder: (folder / "detection.json").unlink(), "exchange_unusable", "No such file"),
+        (lambda folder: (folder / "detection.json").write_text("{"), "exchange_unusable", "Ergebnis"),
+        (lambda folder: (folder / "labels.npy").unlink(), "exchange_unusable", "labels.npy cannot be read"),
+        (lambda folder: (folder / "anomaly.npy").write_bytes(b"x"), "exchange_unusable", "anomaly.npy is damaged"),
+        (lambda folder: damage(folder, score="high"), "exchange_unusable", "score"),
+        (lambda folder: damage(folder, score=float("nan")), "exchange_unusable", "NaN"),
+        (lambda folder: damage(folder, format=2), "exchange_format", "format 2"),
+        (lambda folder: damage(folder, regions=[]), "exchange_labels", "Ergebnis"),
+        (lambda folder: damage(folder, regions=[{"rank": 1}]), "exchange_unusable", "a region"),
+        (lambda folder: damage(folder, warning_codes="none"), "exchange_unusable", "warning_codes"),
+        (
+            lambda folder: other_map(folder, "mask", lambda v: v.with_array(v.array.astype(float))),
+            "exchange_type",
+            "mask.npy.*float64",
+        ),
+        (
+            lambda folder: other_map(folder, "labels", lambda v: v.with_array(-v.array)),
+            "exchange_labels",
+            "Ergebnis",
+        ),
+        (
+            lambda folder: other_map(folder, "restored", lambda v: replace(v, affine=np.eye(4))),
+            "exchange_not_on_grid",
+            "restored.npy.*scan Zoë",
+        ),
     ],
 )
-def test_a_spoilt_result_is_refused_with_the_reason(detection, written, spoil, reason):
+def test_a_spoilt_result_is_refused_with_the_reason(detection, written, spoil, code, named):
     spoil(written)
-    with pytest.raises(OutputError, match=reason) as caught:
+    with pytest.raises(OutputError, match=named) as caught:
         read_exchange(written, detection.volume)
-    assert "Run the detection again" in str(caught.value)
+    assert caught.value.code == code and caught.value.remedy == "Run the detection again."
+
+
+def test_warnings_keep_their_codes(tmp_path):
+    warnings = (Message("lesions_not_simulated", reason="a “reason”"), "of an older model")
+    detection = synthetic_detection(warnings=warnings)
+    write_exchange(detection, tmp_path)
+    back = read_exchange(tmp_path, detection.volume).warnings
+    assert back == warnings and [as_json(warning) for warning in back] == [as_json(warning) for warning in warnings]
+
+
+def test_a_result_without_codes_of_its_warnings_opens(detection, written):
+    facts = json.loads((written / "detection.json").read_text())
+    del facts["warning_codes"]
+    (written / "detection.json").write_text(json.dumps(facts))
+    assert read_exchange(written, detection.volume).warnings == detection.warnings
 
 
 def test_malformed_healthy_scans_are_refused(detection, written):
@@ -137,14 +171,16 @@ def test_malformed_healthy_scans_are_refused(detection, written):
 
 def test_a_count_that_is_not_that_of_the_healthy_scans_is_refused(detection, written):
     damage(written, healthy_count=detection.healthy_count + 1)
-    with pytest.raises(ModelError, match="another number of scans"):
+    with pytest.raises(ModelError, match=str(detection.healthy_count + 1)) as caught:
         read_exchange(written, detection.volume)
+    assert caught.value.code == "exchange_reference"
 
 
 def test_a_folder_with_something_in_it_is_not_written_to(tmp_path, detection):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="not empty"):
+    with pytest.raises(OutputError, match=re.escape(str(tmp_path))) as caught:
         write_exchange(detection, tmp_path)
+    assert caught.value.code == "exchange_folder_not_empty"
     assert os.listdir(tmp_path) == ["notes.txt"]
 
 

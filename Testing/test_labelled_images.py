@@ -95,14 +95,16 @@ def test_healthy_images_to_judge_are_the_benchmark_or_else_those_for_calibration
     split = Split(("a", "b", "c"), ("d",), ("e", "f"))
     assert held_out(split) == ("calibration", ("e", "f")) and held_out(split, "validation") == ("validation", ("d",))
     assert held_out(replace(split, benchmark=("g",))) == ("benchmark", ("g",))
-    with pytest.raises(InputError, match="no benchmark images"):
+    with pytest.raises(InputError, match="benchmark") as caught:
         held_out(split, "benchmark")
+    assert caught.value.code == "split_part_empty"
 
 
 def test_an_image_is_not_both(npz, model):
     healthy = find_scans(npz, healthy_label=0)
-    with pytest.raises(InputError, match="toy-test_images-00 is among the healthy and the abnormal images"):
+    with pytest.raises(InputError, match="toy-test_images-00") as caught:
         refuse_both(healthy, abnormal_scans(npz, npz, None))
+    assert caught.value.code == "healthy_and_abnormal"
     refuse_both(healthy, abnormal_scans(npz, npz, 0))
     found = labelled_images(dict(list(healthy.items())[:2]), abnormal_scans(npz, None, 0), model.template, Progress())
     assert [image.abnormal for image in found] == [False] * 2 + [True] * 6

@@ -208,8 +208,9 @@ def test_a_failure_while_writing_changes_nothing(tmp_path, monkeypatch):
                 raise OSError(28, "No space left on device")
 
             patch.setattr(writing, name, fail)
-            with pytest.raises(OutputError, match="No space left on device"):
+            with pytest.raises(OutputError, match="case.*No space left on device") as caught:
                 write_detection(synthetic_detection(spots=1), tmp_path, "case")
+            assert caught.value.code == "result_unwritable"
         assert content(tmp_path) == before
 
 
@@ -339,8 +340,9 @@ def test_a_folder_that_cannot_be_written_is_found_out_at_once(tmp_path, monkeypa
 def test_files_of_somebody_else_are_not_replaced(tmp_path, name):
     check_ours(tmp_path, "scan")
     (tmp_path / name).write_text('{"EchoTime": 0.003}')
-    with pytest.raises(OutputError, match="no result of MedAD"):
+    with pytest.raises(OutputError, match=name) as caught:
         check_ours(tmp_path, "scan")
+    assert caught.value.code == "not_our_file"
 
 
 def test_a_result_of_ours_may_be_replaced(tmp_path):

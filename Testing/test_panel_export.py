@@ -11,6 +11,7 @@ import pytest
 from panel_bench import bench, done, own_home, panel, planted_installer, run, scan, stub_client
 
 from MedADLib.io.reading import read_image
+from MedADLib.messages import Message
 from MedADLib.results.writing import RESULT_SUFFIXES
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
@@ -85,8 +86,7 @@ def test_own_results_are_replaced_and_other_files_stay(done, folder):
 def test_files_of_somebody_else_are_not_replaced(done, folder):
     (folder / "scan.json").write_text('{"RepetitionTime": 2.3}')
     export(done, folder)
-    assert "scan.json would be replaced, but is no result of MedAD" in said(done)
-    assert "Choose another output folder" in said(done)
+    assert Message("not_our_file", path=folder / "scan.json") in said(done)
     assert files(folder) == ["scan.json"] and "RepetitionTime" in (folder / "scan.json").read_text()
 
 

@@ -156,8 +156,9 @@ def test_an_export_from_an_opened_scene_equals_that_before(standalone, shown, tm
 def test_files_of_somebody_else_and_edited_results_stop_the_export(shown, tmp_path):
     _, _, result = shown
     (tmp_path / "head.json").write_text('{"EchoTime": 0.003}')
-    with pytest.raises(OutputError, match="no result of MedAD"):
+    with pytest.raises(OutputError, match="head.json") as caught:
         export(result, tmp_path, "head")
+    assert caught.value.code == "not_our_file"
     voxels(result.labels)[0, 0, 0] = 3
     with pytest.raises(InputError, match="edited"):
         export(result, tmp_path / "new", "head")

@@ -15,6 +15,7 @@ from conftest import brain_volume, synthetic_detection
 from MedADLib.detection import content_hash
 from MedADLib.errors import InputError
 from MedADLib.io.reading import read_image
+from MedADLib.messages import Message
 from MedADLib.results.reading import reopen, stored_results
 from MedADLib.results.writing import write_detection
 from MedADLib.runtime.strict_json import plain
@@ -131,8 +132,13 @@ def test_a_scan_that_has_gone_is_asked_for_and_can_be_given(tmp_path):
     moved = tmp_path / "elsewhere.nii.gz"
     shutil.move(tmp_path / "in" / "scan.nii.gz", moved)
     (stored,) = stored_results(tmp_path / "out")
-    with pytest.raises(InputError, match=r"scan\.nii\.gz any more\. Say where it is with --scan FILE"):
+    with pytest.raises(InputError, match=r"scan\.nii\.gz.*--scan FILE") as caught:
         reopen(stored)
+    assert caught.value.code == "result_scan_moved"
+    edit(stored.file(".json"), lambda facts: facts["input"].pop("path"))
+    with pytest.raises(InputError, match=r"scan\.json.*--scan FILE") as caught:
+        reopen(stored_results(tmp_path / "out")[0])
+    assert caught.value.code == "result_scan_missing"
     assert np.array_equal(reopen(stored, moved).volume.array, detection.volume.array)
 
 
@@ -140,8 +146,9 @@ def test_another_scan_is_refused(tmp_path):
     store(tmp_path)
     store(tmp_path / "other", seed=1)
     (stored,) = stored_results(tmp_path / "out")
-    with pytest.raises(InputError, match="not the scan that was examined"):
+    with pytest.raises(InputError, match=r"other.in.scan\.nii\.gz") as caught:
         reopen(stored, tmp_path / "other" / "in" / "scan.nii.gz")
+    assert caught.value.code == "result_of_other_scan"
 
 
 def test_several_results_are_listed_by_name_and_other_files_are_not(tmp_path):
@@ -152,29 +159,32 @@ def test_several_results_are_listed_by_name_and_other_files_are_not(tmp_path):
     assert [stored.stem for stored in stored_results(tmp_path / "out")] == ["first", "second"]
 
 
-@pytest.mark.parametrize("folder", [".", "nowhere"])
-def test_a_folder_without_results_is_said_in_one_line(tmp_path, folder):
-    with pytest.raises(InputError, match="Give the OUTDIR of medad detect"):
+@pytest.mark.parametrize(("folder", "code"), [("empty", "no_results"), ("nowhere", "result_folder_missing")])
+def test_a_folder_without_results_is_said_in_one_line(tmp_path, folder, code):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=folder) as caught:
         stored_results(tmp_path / folder)
+    assert caught.value.code == code
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "code", "words"),
     [
-        (lambda facts: facts.pop("reference"), "says nothing of reference; an older MedAD wrote it"),
-        (lambda facts: facts.update(threshold="nan"), "is damaged: threshold"),
-        (lambda facts: facts["regions"].pop(), "do not fit its labels"),
-        (lambda facts: facts["regions"][0].pop("peak"), "a region is incomplete"),
-        (lambda facts: facts.update(regions=[1]), "is damaged"),
-        (lambda facts: facts["input"].pop("sha256"), "does not say which scan was examined"),
+        (lambda facts: facts.pop("reference"), "result_incomplete", "reference"),
+        (lambda facts: facts.update(threshold="nan"), "result_damaged", "threshold"),
+        (lambda facts: facts["regions"].pop(), "result_damaged", "regions do not fit"),
+        (lambda facts: facts["regions"][0].pop("peak"), "result_damaged", "a region is incomplete"),
+        (lambda facts: facts.update(regions=[1]), "result_damaged", ""),
+        (lambda facts: facts["input"].pop("sha256"), "result_scan_not_recorded", ""),
     ],
 )
-def test_a_damaged_record_is_said_in_one_line(tmp_path, change, words):
+def test_a_damaged_record_is_said_in_one_line(tmp_path, change, code, words):
     store(tmp_path)
     edit(tmp_path / "out" / "scan.json", change)
     (stored,) = stored_results(tmp_path / "out")
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=rf"scan\.json.*{words}") as caught:
         reopen(stored)
+    assert caught.value.code == code
 
 
 @pytest.mark.parametrize("role", ["anomaly", "examined"])
@@ -182,5 +192,30 @@ def test_a_map_of_another_grid_is_refused(tmp_path, role):
     store(tmp_path)
     brain_volume((10, 11, 12)).write(tmp_path / "out" / f"scan_{role}.nii.gz")
     (stored,) = stored_results(tmp_path / "out")
-    with pytest.raises(InputError, match="not on the grid of its scan"):
+    with pytest.raises(InputError, match=f"scan_{role}") as caught:
         reopen(stored)
+    assert caught.value.code == "result_map_not_on_grid"
+
+
+def test_warnings_keep_their_codes_in_the_file(tmp_path):
+    warnings = (Message("lesions_not_simulated", reason="a “reason”"), "of an older model")
+    store(tmp_path, warnings=warnings)
+    (stored,) = stored_results(tmp_path / "out")
+    assert stored.facts["warnings"] == [str(warning) for warning in warnings]
+    assert stored.facts["warning_codes"] == [
+        {"code": "lesions_not_simulated", "parameters": {"reason": "a “reason”"}},
+        None,
+    ]
+    again = reopen(stored)
+    assert again.warnings == warnings and again.warnings[0].code == "lesions_not_simulated"
+    assert not isinstance(again.warnings[1], Message) and "warning_codes" not in again.provenance
+
+
+@pytest.mark.parametrize("codes", [None, "none", [], [{"code": "of a newer MedAD", "parameters": {}}], [3]])
+def test_a_result_with_texts_of_warnings_alone_opens(tmp_path, codes):
+    detection = store(tmp_path)
+    edit(tmp_path / "out" / "scan.json", lambda facts: facts.pop("warning_codes"))
+    if codes is not None:
+        edit(tmp_path / "out" / "scan.json", lambda facts: facts.update(warning_codes=codes))
+    (stored,) = stored_results(tmp_path / "out")
+    assert reopen(stored).warnings == detection.warnings

@@ -221,33 +221,37 @@ def test_labels_overrule_intensities():
 
 
 @pytest.mark.parametrize(
-    "spec",
+    ("spec", "code"),
     [
-        LesionSpec("tumour", radius_mm=12.0, centre_ras=(3.0, -12.0 + 80, 7.0)),
-        LesionSpec("spots", radius_mm=3.0, centre_ras=(300.0, 0.0, 0.0)),
-        LesionSpec("tumour", radius_mm=55.0),
+        (LesionSpec("tumour", radius_mm=12.0, centre_ras=(3.0, -12.0 + 80, 7.0)), "lesion_does_not_fit"),
+        (LesionSpec("spots", radius_mm=3.0, centre_ras=(300.0, 0.0, 0.0)), "lesion_does_not_fit"),
+        (LesionSpec("tumour", radius_mm=55.0), "lesion_no_place"),
     ],
 )
-def test_what_does_not_fit_is_refused(spec):
+def test_what_does_not_fit_is_refused(spec, code):
     volume, brain, _ = phantom()
-    with pytest.raises(InputError, match="does not fit|no place"):
+    with pytest.raises(InputError) as caught:
         insert_lesion(volume, brain, spec, 0)
+    assert caught.value.code == code
 
 
 def test_wrong_arguments_are_refused():
     volume, brain, tissue = phantom()
-    for make in (
-        lambda: LesionSpec("bruise"),
-        lambda: LesionSpec("spots", "huge"),
-        lambda: LesionSpec("spots", radius_mm=-1.0),
-        lambda: insert_lesion(volume, brain[1:], LesionSpec("spots"), 0),
-        lambda: insert_lesion(volume, brain, LesionSpec("spots"), 0, tissue[1:]),
-        lambda: insert_lesion(volume, np.zeros_like(brain), LesionSpec("spots"), 0),
-        lambda: insert_lesion(volume.with_array(brain.astype(np.float32)), brain, LesionSpec("spots"), 0),
-        lambda: insert_lesion(volume, brain, LesionSpec("spots"), 0, np.select([tissue > 0], [4 - tissue])),
+    spots, flat = LesionSpec("spots"), volume.with_array(brain.astype(np.float32))
+    swapped = np.select([tissue > 0], [4 - tissue])
+    for make, code in (
+        (lambda: LesionSpec("bruise"), "lesion_kind_unknown"),
+        (lambda: LesionSpec("spots", "huge"), "lesion_contrast_unknown"),
+        (lambda: LesionSpec("spots", radius_mm=-1.0), "lesion_radius"),
+        (lambda: insert_lesion(volume, brain[1:], spots, 0), "brain_mask_shape"),
+        (lambda: insert_lesion(volume, brain, spots, 0, tissue[1:]), "tissue_labels_shape"),
+        (lambda: insert_lesion(volume, np.zeros_like(brain), spots, 0), "lesion_brain_mask_empty"),
+        (lambda: insert_lesion(flat, brain, spots, 0), "tissue_contrast"),
+        (lambda: insert_lesion(volume, brain, spots, 0, swapped), "tissue_contrast"),
     ):
-        with pytest.raises(InputError):
+        with pytest.raises(InputError) as caught:
             make()
+        assert caught.value.code == code
 
 
 def box_patch(size: int = 40, step: float = 1.5) -> Patch:

@@ -140,8 +140,9 @@ def test_a_head_with_its_skull_is_refused(tmp_path):
     around = ndimage.binary_dilation(mask, iterations=4)
     full = np.where(mask, volume.array, np.where(around, np.abs(noise), np.abs(noise) / 10)).astype(np.float32)
     volume.with_array(full).write(tmp_path / "head.nii.gz")
-    with pytest.raises(InputError, match="has its skull"):
+    with pytest.raises(InputError, match="head") as caught:
         benchmark(tmp_path, "samplers", "--scan", tmp_path / "head.nii.gz")
+    assert caught.value.code == "not_skull_stripped"
 
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path, monkeypatch):

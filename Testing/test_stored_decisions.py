@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from test_reopening import edit, store
@@ -56,5 +58,6 @@ def test_damaged_decisions_are_said_in_one_line(decided, change):
     _, stored = decided
     edit(stored.file(".json"), change)
     (stored,) = stored_results(stored.folder)
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(InputError, match=re.escape(str(stored.file(".json")))) as caught:
         reopen_decided(stored)
+    assert caught.value.code == "result_damaged"

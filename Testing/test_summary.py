@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from conftest import synthetic_detection
 
-from MedADLib.results.text import location, panel_verdict, provenance_text
+from MedADLib import messages
+from MedADLib.messages import Message, Sentence, set_translator, translated
+from MedADLib.results.text import (
+    count_of_regions,
+    location,
+    out_of_distribution,
+    panel_verdict,
+    provenance_text,
+    top_regions,
+    verdict,
+)
 
 
 def detection(score=12.5, scores=(1.0, 2.0, 3.0, 4.0, 5.0), spots=2):
@@ -17,6 +27,14 @@ def detection(score=12.5, scores=(1.0, 2.0, 3.0, 4.0, 5.0), spots=2):
         found.reference, sample_scores=np.array(scores), maxima=np.array(scores, dtype=float)
     )
     return dataclasses.replace(found, score=score, reference=reference, healthy_count=len(scores))
+
+
+@pytest.fixture
+def shouted():
+    """A translation into capitals, which shows what went through the translator."""
+    set_translator(lambda context, text: text.upper() if "{" not in text else f"«{text}»")
+    yield
+    set_translator(None)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +92,7 @@ def test_how_a_result_was_made_names_everything():
     text = provenance_text(dataclasses.replace(found, provenance=provenance, warnings=("unlike the training data",)))
     for fact in (
         "name: brain-t1", "version: 1.0", "sha256: " + "ab" * 32, "sha256: " + "cd" * 32, "Seed: 0", "Device: cpu",
-        "Method: atlas", "threshold: 1ml", "smallest region ml: 0.05", "Examined part: found by deepbet",
+        "Method: atlas", "threshold: 1ml", "smallest region listed (mL): 0.05", "Examined part: found by deepbet",
         "overlap: 0.9321", "medad: 0.1.0", "Time: 0.1 s", "brain mask: 0.1 s", "unlike the training data", "score 12.5",
         "2 regions", "none: not known", "list: 1, 2", "Something new: as it is",
     ):  # fmt: skip
@@ -84,3 +102,38 @@ def test_how_a_result_was_made_names_everything():
 def test_a_result_that_knows_little_can_be_asked_too():
     text = provenance_text(dataclasses.replace(detection(), provenance={}, warnings=()))
     assert "Warnings: none" in text and "Model" not in text
+
+
+@pytest.mark.parametrize(("spots", "words"), [(0, "no region above"), (1, "1 region, "), (2, "2 regions, ")])
+def test_regions_are_counted_in_one_sentence(spots, words):
+    text = count_of_regions(detection(spots=spots))
+    assert text.startswith(words) and "a z-score of 3 (SD above the healthy mean; expected false positives:" in text
+
+
+def test_one_healthy_scan_is_no_plural():
+    assert "against one healthy scan;" in verdict(detection(scores=(1,)))
+    assert "against 5 healthy scans;" in verdict(detection())
+
+
+def test_every_sentence_of_a_result_can_be_translated(shouted):
+    found = detection()
+    assert panel_verdict(found) == "; ".join(
+        ("«More anomalous than 5 of 5 healthy scans»", "«2 regions»", "«smallest possible p is 0.17»")
+    )
+    assert location(found.regions[0]).count("«") == 4, "peak and its three distances"
+    assert top_regions(found)[0].startswith("«1. ")
+    text = provenance_text(dataclasses.replace(found, warnings=(Message("mm_left", mm=2),)))
+    for title in ("RESULT\n", "MODEL\n", "METHOD: atlas", "WARNINGS\n", "  «2 mm left»", "«score 12.5"):
+        assert title in text, title
+    assert verdict(found).startswith("score 12.5"), "files stay in English"
+    assert translated(verdict(found)).startswith("«score 12.5")
+
+
+def test_an_out_of_distribution_warning_is_known_by_its_code_or_in_older_results_by_its_words(monkeypatch):
+    more = {"unlike_training": ("messages.preprocessing", Sentence("another contrast, distance {distance}"))}
+    catalogue = {**messages._catalogue(), **more}
+    monkeypatch.setattr(messages, "_catalogue", lambda: catalogue)
+    coded, older = Message("unlike_training", distance=9), "this scan is unlike the model's training data. Beware"
+    other = Message("exchange_damaged", path="unlike the model's training data", detail="")
+    for warnings, expected in (((other, coded), coded), (("slow", older), older), ((other, "slow"), ""), ((), "")):
+        assert out_of_distribution(dataclasses.replace(detection(), warnings=warnings)) == expected

@@ -12,6 +12,7 @@ from test_reopening import store
 
 from MedADLib.cli import main
 from MedADLib.cli import view as cli_view
+from MedADLib.messages import Message
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_help_says_how_to_reach_a_server(capsys):
 
 def test_a_folder_without_results(tmp_path, capsys):
     assert view(tmp_path) == 1
-    assert one_line(capsys) == f"{tmp_path} holds no result of MedAD. Give the OUTDIR of medad detect."
+    assert one_line(capsys) == Message("no_results", folder=tmp_path)
 
 
 def test_the_missing_extra_is_named(out, capsys, monkeypatch):
@@ -79,11 +80,15 @@ def test_a_port_in_use_is_named(out, installed, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert view(out, "--port", port) == 1
-    assert one_line(capsys) == f"port {port} is in use. Choose another with --port."
+    assert one_line(capsys) == Message("port_in_use", port=port)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [(("--port", "99999"), "99999 is no port"), (("--host", "192.0.2.1"), "cannot be listened on")]
+    ("words", "said"),
+    [
+        (("--port", "99999"), Message("port_out_of_range", port=99999)),
+        (("--host", "192.0.2.1"), Message("host_unusable", host="192.0.2.1", reason="").partition(":")[0]),
+    ],
 )
 def test_an_impossible_address_is_named(out, installed, capsys, words, said):
     assert view(out, *words) == 1

@@ -1,1 +1,1 @@
-"""``medad benchmark``: how long things take, and how many times faster they are than without our engine."""
+"""Speed of detections and of their parts, compared with other algorithms (``medad benchmark``)."""

@@ -1,11 +1,4 @@
-"""Micro-benchmarks: GPU against CPU, forms of matrix products, and sampling of large code volumes.
-
-A GPU against the CPU: how much faster the networks are there, and how far the maps are apart.
-
-The prior's matrix products as linear layers and as 1×1 convolutions: which form this processor is faster at.
-
-The samplers on as many codes as a whole volume has in the literature, drawn from a prior that knows nothing.
-"""
+"""Micro-benchmarks: GPU against CPU, two forms of matrix products, and sampling of large code volumes."""
 
 from __future__ import annotations
 
@@ -22,33 +15,33 @@ from ..networks.code_prior import CodePrior, product
 from ..runtime.progress import Progress
 from .timing import Seconds, cores, timed
 
-# How far raw scores of a GPU may be from those of the CPU, with intensities of 0 to 1: where the encoder rounds
-# otherwise, a code is another one, and its place is restored otherwise.
+# Tolerances between raw scores of GPU and CPU, with intensities of 0 to 1: different rounding in the encoder can change
+# a code and so the restored voxels.
 LARGEST, MEAN = 0.2, 0.005
 
-# Tokens that go through at once: few rows of a short stretch, a long stretch, a likelihood pass of some slices.
+# Tokens of one pass: few rows of a short ragged batch, a long ragged batch, a likelihood pass of several slices.
 ROWS = (15, 60, 400, 1600)
 RUNS = 30
 
-# 16³ codes of a volume; the prior's size is that of the shipped one.
+# 16³ codes of a volume; the size of the prior is that of the shipped one.
 GRID, CODES = (16, 16, 16), 256
 WIDTH, LAYERS, HEADS = 128, 6, 4
-# How many codes are drawn anew, anywhere: nearly the whole volume lies between the first and the last.
+# Numbers of resampled codes at random positions: nearly the whole volume lies between the first and the last.
 DRAWN = (20, 100)
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The network part of one scan on two devices.
+    """Restoration of one scan on the CPU and on another device.
 
     Attributes:
         device: The other device.
-        seconds: There, warm.
-        cpu: On the CPU.
-        largest: Difference of two raw scores.
-        mean: Difference in the brain.
-        sample: Of the sample score, as a part of it.
+        seconds: Time on the other device after a first run.
+        cpu: Time on the CPU.
+        largest: Largest difference of the raw scores.
+        mean: Mean difference of the raw scores in the brain.
+        sample: Relative difference of the sample scores.
     """
 
     device: str
@@ -60,19 +53,19 @@ class Agreement:
 
     @property
     def close(self) -> bool:
-        """Whether the two say the same."""
+        """Whether the raw scores agree within the tolerances."""
         return self.largest <= LARGEST and self.mean <= MEAN
 
 
 def agreement(method: LatentRestoration, image: np.ndarray, mask: np.ndarray, device: str, runs: int) -> Agreement:
-    """Restore a prepared scan on both.
+    """Restore a prepared scan on the CPU and on another device.
 
     Args:
-        method: Trained.
-        image: (Z, Y, X).
-        mask: Its brain.
+        method: A trained method.
+        image: A prepared scan, (Z, Y, X).
+        mask: Its brain, (Z, Y, X).
         device: The other device.
-        runs: How often, after a first one there.
+        runs: Number of runs on that device after a first one.
     """
     found = {}
 
@@ -89,13 +82,13 @@ def agreement(method: LatentRestoration, image: np.ndarray, mask: np.ndarray, de
 
 @dataclass(frozen=True)
 class Product:
-    """One layer with so many tokens.
+    """One layer of the prior in two forms.
 
     Attributes:
-        rows: Tokens.
-        wide: Numbers of a token, before and after.
-        linear: As a linear layer.
-        convolution: As a 1×1 convolution, channels last.
+        rows: Number of tokens.
+        wide: Features of a token before and after the layer.
+        linear: Time as a linear layer.
+        convolution: Time as a 1×1 convolution, channels last.
     """
 
     rows: int
@@ -105,7 +98,7 @@ class Product:
 
     @property
     def ratio(self) -> float:
-        """How many times as long the convolution takes; of the fastest runs, for others may be busy."""
+        """Time of the convolution over that of the linear layer, of the fastest runs: other processes slow the rest."""
         return self.convolution.least / self.linear.least
 
 
@@ -113,7 +106,7 @@ def products(prior: CodePrior) -> list[Product]:
     """Time the layers of one block of a prior on one core.
 
     Args:
-        prior: On the CPU.
+        prior: A prior on the CPU.
     """
     block, found = prior.blocks[0], []
     with torch.inference_mode(), cores(1):
@@ -131,12 +124,12 @@ class VolumeRace:
     """One sampler on one volume.
 
     Attributes:
-        length: Codes of the volume.
-        drawn: Of these, drawn anew.
-        samples: Restorations.
+        length: Number of codes of the volume.
+        drawn: Number of resampled codes.
+        samples: Number of restorations.
         way: The sampler.
-        seconds: Of all restorations.
-        ratio: How many times as long as `segment`.
+        seconds: Time of all restorations.
+        ratio: Time over that of `segment`.
     """
 
     length: int
@@ -148,15 +141,15 @@ class VolumeRace:
 
 
 def volume_race(samples: int, runs: int, progress: Progress | None = None, device: str = "cpu") -> list[VolumeRace]:
-    """Time `segment` and `jacobi` on codes drawn at random, with as many cores as there are.
+    """Measure `segment` and `jacobi` on random codes with all cores.
 
-    With weights at random no restoration is likely to be the same as another one, which is the worst case.
+    The prior has random weights, so that hardly any two restorations are equal, which is the worst case.
 
     Args:
-        samples: Restorations S.
-        runs: How often.
-        progress: Told before each.
-        device: Where.
+        samples: Number of restorations S.
+        runs: Number of runs.
+        progress: Receives each sampler; may cancel.
+        device: Device of the sampling.
 
     Raises:
         AssertionError: If the two draw different codes.

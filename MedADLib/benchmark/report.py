@@ -1,4 +1,4 @@
-"""Tables, pictures and a page of what ``medad benchmark`` measured."""
+"""Report of ``medad benchmark``: tables, a figure and a page."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ DEVICE_COLUMNS = ("device", "seconds", "least", "most", "cpu_seconds", "largest_
 PRODUCT_COLUMNS = ("tokens", "from", "to", "linear_ms", "convolution_ms", "times_linear")
 VOLUME_COLUMNS = ("codes", "drawn", "samples", "way", "seconds", "least", "most", "runs", "times_segment")
 GROWTH_COLUMNS = ("what", "value", "part", "seconds", "least", "most", "runs", "codes_drawn")
-# Of the axis of seconds.
+# Ticks of the axis of seconds.
 TICKS = [digit * 10.0**power for power in range(-3, 4) for digit in (1, 2, 5)]
 NOTES = {
-    "volumes.tsv": "Of a prior with weights at random, and codes drawn all over the volume.",
+    "volumes.tsv": "A prior with random weights; resampled codes all over the volume.",
     "products.tsv": "Milliseconds of the fastest of 30 runs.",
 }
 TITLES = {
@@ -43,17 +43,17 @@ TITLES = {
 
 @dataclass
 class Measured:
-    """Everything that was measured, as far as it was.
+    """All measurements; those that were not requested are empty.
 
     Attributes:
-        scan: What it was measured on; empty if no scan was needed.
-        model: Whose weights.
+        scan: Description of the scan; empty if none was needed.
+        model: Description of the model.
         race: Samplers.
         volumes: Samplers on the codes of a volume.
         runs: Whole detections.
-        growth: Curves.
-        device: A GPU against the CPU.
-        products: The prior's layers in two forms.
+        growth: Scaling curves.
+        device: GPU against CPU.
+        products: Layers of the prior in two forms.
     """
 
     scan: str
@@ -67,7 +67,7 @@ class Measured:
 
 
 def machine() -> str:
-    """Processor, cores, system and versions, for people."""
+    """Describe processor, cores, system and versions."""
     from ..runtime.threads import physical_cores
 
     found = versions()
@@ -77,11 +77,11 @@ def machine() -> str:
 
 
 def write_report(measured: Measured, folder: Path) -> list[Path]:
-    """Write a table of each kind, ``scaling.png``, and ``report.md`` with all of them.
+    """Write a table of each kind, ``scaling.png``, and ``report.md`` with all tables.
 
     Args:
-        measured: What there is; a table of nothing is not written.
-        folder: Where to; made if it is missing.
+        measured: The measurements; empty tables are not written.
+        folder: Destination; created if it is missing.
 
     Returns:
         The files written.
@@ -114,53 +114,53 @@ def write_report(measured: Measured, folder: Path) -> list[Path]:
 
 
 def race_row(row: Race) -> tuple:
-    """A line of ``samplers.tsv``."""
+    """Return a row of ``samplers.tsv``."""
     s = row.seconds
     numbers = (f"{row.codes:.1f}", f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", s.runs, f"{row.ratio:.3g}")
     return (row.slices, row.way, *numbers, row.share)
 
 
 def volume_row(row: VolumeRace) -> tuple:
-    """A line of ``volumes.tsv``."""
+    """Return a row of ``volumes.tsv``."""
     s = row.seconds
     numbers = (f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", s.runs, f"{row.ratio:.3g}")
     return (row.length, row.drawn, row.samples, row.way, *numbers)
 
 
 def run_row(row: WholeRun) -> tuple:
-    """A line of ``runs.tsv``."""
+    """Return a row of ``runs.tsv``."""
     s, parts = row.seconds, ", ".join(f"{name} {value:.2f}" for name, value in row.parts.items())
     numbers = (f"{s.median:.2f}", f"{s.least:.2f}", f"{s.most:.2f}", s.runs, round(row.peak_bytes / 1e6))
     return (row.way, row.model, *numbers, parts)
 
 
 def growth_row(row: Growth) -> tuple:
-    """A line of ``scaling.tsv``."""
+    """Return a row of ``scaling.tsv``."""
     s = row.seconds
     seconds = (f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", s.runs)
     return (row.what, f"{row.value:.4g}", row.part, *seconds, f"{row.codes:.1f}")
 
 
 def product_row(row: Product) -> tuple:
-    """A line of ``products.tsv``."""
+    """Return a row of ``products.tsv``."""
     return (row.rows, *row.wide, *(f"{1e3 * s.least:.3g}" for s in (row.linear, row.convolution)), f"{row.ratio:.2f}")
 
 
 def device_row(row: Agreement) -> tuple:
-    """A line of ``devices.tsv``."""
+    """Return a row of ``devices.tsv``."""
     s, apart = row.seconds, (row.largest, row.mean, row.sample)
     seconds = (f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", f"{row.cpu.median:.4g}")
     return (row.device, *seconds, *(f"{value:.2g}" for value in apart), "yes" if row.close else "NO")
 
 
 def markdown(columns: Sequence[str], rows: Sequence[tuple]) -> list[str]:
-    """A table for people."""
+    """Format a table in Markdown."""
     head = [name.replace("_", " ") for name in columns]
     return [f"| {' | '.join(str(cell) for cell in row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
 def draw_growth(rows: Sequence[Growth], path: Path) -> None:
-    """One log-log plot of seconds for each thing that was varied, a line for each part."""
+    """Draw a log-log plot of seconds for each varied quantity, a line for each part."""
     names = list(dict.fromkeys(row.what for row in rows))
     figure = Figure(figsize=(4 * len(names), 3.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -189,7 +189,7 @@ def _label(axis: Axis, ticks: Sequence[float]) -> None:
 
 
 def _processor() -> str:
-    """The processor's name, where the system tells it."""
+    """Return the name of the processor; empty if it is unknown."""
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]

@@ -1,9 +1,4 @@
-"""Compare the samplers of the restoration engine with each other and with other algorithms.
-
-Other ways to draw codes from the same prior, to be compared with; they are as fast as their algorithm allows.
-
-The samplers of the restoration engine against each other and against other people's algorithms.
-"""
+"""Comparison of the samplers of latent restoration with each other and with other algorithms for the same prior."""
 
 from __future__ import annotations
 
@@ -24,25 +19,25 @@ from ..runtime.progress import Progress
 from .timing import Seconds, cores, timed
 
 TOGETHER = 8
-# Restorations S of the paper.
+# Number of restorations S in the paper.
 PUBLISHED_SAMPLES = 15
 SEED = 0
-# Of the places that a plain re-evaluation looks at; each takes as long as any other.
+# Number of measured positions of a plain re-evaluation; each takes the same time.
 PLACES = 10
 SMALLEST_LESION = 20
 DYNAMIC, WHOLE_GRID = "segment, dynamic mask", "whole grid at every place"
-# The published code judges every code again after those before it, so it is compared with our sampler that does so too.
+# The published code re-evaluates every code after its predecessors, as does the sampler that it is compared with.
 LIKE = {WHOLE_GRID: DYNAMIC}
 
 
 class MonaiTransformer(torch.nn.Module):
-    """Our prior as the transformer that MONAI's `VQVAETransformerInferer` samples from.
+    """Adapter of our prior to MONAI's `VQVAETransformerInferer`.
 
-    MONAI's sequences begin with a token of their own, and its logits have a column for it. Attention is our prior's,
-    which is faster than that of MONAI's transformer.
+    Sequences of MONAI begin with a start token, and its logits have a column for it. The attention is that of our
+    prior, which is faster than that of MONAI's transformer.
 
     Args:
-        prior: Of slices.
+        prior: A prior of slices.
         positions: Slice coordinate of each row, (N,).
     """
 
@@ -51,22 +46,22 @@ class MonaiTransformer(torch.nn.Module):
         self.prior, self.positions, self.max_seq_len = prior, positions, prior.length
 
     def forward(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
-        """Logits (N, L, K + 1) of the codes after each token x, int64 (N, L); the first is the start."""
+        """Return logits (N, L, K + 1) of the codes after each token x, int64 (N, L); the first is the start token."""
         codes = torch.cat([x[:, 1:], x.new_zeros(len(x), 1)], dim=1)
         logits = self.prior(codes, self.positions)
         return torch.cat([logits, torch.full_like(logits[..., :1], -torch.inf)], dim=-1)
 
 
 def monai_samples(prior: CodePrior, position: torch.Tensor, grid: tuple[int, int], samples: int) -> torch.Tensor:
-    """Slices sampled by MONAI's loop: every code of each, in H·W forward passes over a growing prefix.
+    """Sample slices by MONAI's loop: all codes, in H·W forward passes over a growing prefix.
 
-    It cannot start from a slice's own codes, or keep some of them.
+    The loop cannot start from the codes of a slice or keep some of them.
 
     Args:
-        prior: Of slices.
+        prior: A prior of slices.
         position: Slice coordinate, (1,).
         grid: Codes (h, w) of a slice.
-        samples: How many.
+        samples: Number of slices.
 
     Returns:
         int64 (samples, h, w).
@@ -90,19 +85,19 @@ def reevaluated(
     noise_key: tuple[int, int],
     places: range | None = None,
 ) -> torch.Tensor:
-    """Restorations as the published restoration code makes them: the whole grid again at each of its places.
+    """Restore as the published code does: evaluate the whole grid again at each position.
 
-    At every place all samples go through the prior as a whole; a code that is less likely than the limit given the
-    restored codes before it is drawn anew.
+    At every position the whole samples pass through the prior; a code that is less likely than the limit given the
+    restored codes before it is resampled.
 
     Args:
-        prior: Of slices.
-        codes: Of the slice, int64 (length,).
+        prior: A prior of slices.
+        codes: Codes of the slice, int64 (length,).
         position: Slice coordinate, (1,).
         limit: λ in nats.
-        samples: S.
-        noise_key: Seed and slice number.
-        places: Only these; every one takes as long. None takes all.
+        samples: Number of restorations S.
+        noise_key: Random seed and slice number.
+        places: Positions to evaluate, each of which takes the same time; None takes all.
 
     Returns:
         int64 (S, length).
@@ -118,15 +113,15 @@ def reevaluated(
 
 @dataclass(frozen=True, eq=False)
 class Coded:
-    """Slices of a scan in the code space, with what the prior says of them.
+    """Slices of a scan in the code space with their likelihoods.
 
     Attributes:
-        numbers: Which slices.
+        numbers: Slice numbers.
         codes: int64 (n, length).
         positions: Slice coordinates, (n,).
         logits: (n, length, K).
         cache: Keys and values of the likelihood pass.
-        unlikely: Codes to draw anew, bool (n, length).
+        unlikely: Codes to resample, bool (n, length).
     """
 
     numbers: list[int]
@@ -138,21 +133,21 @@ class Coded:
 
     @property
     def drawn(self) -> float:
-        """Codes drawn anew in a slice, on average."""
+        """Mean number of resampled codes per slice."""
         return float(self.unlikely.float().sum(1).mean())
 
 
 @dataclass(frozen=True)
 class Race:
-    """One way to draw the codes of some slices.
+    """Time of one sampler on some slices.
 
     Attributes:
         slices: "lesion" or "normal".
-        way: Which sampler, or whose algorithm.
-        codes: Codes that the static mask draws anew in a slice, on average.
-        seconds: Of a slice with all its samples.
-        ratio: How many times as long as our engine, see `LIKE`.
-        share: The part of the work that was measured; the rest takes as long.
+        way: The sampler or algorithm.
+        codes: Mean number of codes per slice that the static mask resamples.
+        seconds: Time of a slice with all its samples.
+        ratio: Time over that of our sampler, see `LIKE`.
+        share: Measured part of the work; the time is extrapolated to the rest.
     """
 
     slices: str
@@ -164,13 +159,13 @@ class Race:
 
 
 def as_published(method: LatentRestoration, **settings) -> LatentRestoration:
-    """The method with as many restorations as the paper has, and with other settings."""
+    """Return the method with the number of restorations of the paper and other changed settings."""
     parameters = replace(method.parameters, **{"samples": PUBLISHED_SAMPLES} | settings)
     return type(method)(parameters, method.vqvae, method.prior)
 
 
 def coded(method: LatentRestoration, image: np.ndarray, numbers: np.ndarray, device: str = "cpu") -> Coded:
-    """Encode slices of a prepared scan (Z, Y, X) and have the prior judge them."""
+    """Encode slices of a prepared scan (Z, Y, X) and compute their likelihoods."""
     method.vqvae.to(device)
     method.prior.to(device)
     batch, positions = slice_batch(image, numbers, device)
@@ -181,7 +176,7 @@ def coded(method: LatentRestoration, image: np.ndarray, numbers: np.ndarray, dev
 
 
 def drawn_by(method: LatentRestoration, slices: Coded, sampler: Sampler, dynamic: bool = False) -> torch.Tensor:
-    """Restorations (n·S, length) of slices by one of our samplers."""
+    """Return restorations (n·S, length) of slices by one of our samplers."""
     p = method.parameters
     places = torch.ones_like(slices.unlikely) if dynamic else slices.unlikely
     limit = p.restoration_nll if dynamic else None
@@ -201,20 +196,20 @@ def race(
     progress: Progress | None = None,
     device: str = "cpu",
 ) -> list[Race]:
-    """Time every way on slices with lesion and on slices without; on a CPU with one core, as in a restoration.
+    """Measure every sampler on slices with and without lesion; on a CPU with one core, as in a restoration.
 
     Args:
-        method: Trained; its own number of restorations is drawn.
+        method: A trained method; its number of restorations is used.
         image: A prepared scan, (Z, Y, X).
-        mask: Its brain.
-        lesion: Its lesion.
-        runs: How often; of another algorithm where it takes long, a part of the work as often.
-        monai: Whether MONAI's loop takes part.
-        progress: Told before each.
-        device: Where.
+        mask: Its brain, (Z, Y, X).
+        lesion: Its lesion, (Z, Y, X).
+        runs: Number of runs; of slow algorithms each run covers a part of the work.
+        monai: Whether to measure MONAI's loop.
+        progress: Receives each sampler; may cancel.
+        device: Device of the sampling.
 
     Returns:
-        One row for each kind of slices and way; ratios are of medians, in the same process.
+        One row for each kind of slices and sampler; ratios are of medians in the same process.
 
     Raises:
         AssertionError: If two samplers draw different codes.
@@ -239,14 +234,14 @@ def race(
 
 
 def spread(numbers: np.ndarray, count: int) -> np.ndarray:
-    """At most so many of the numbers, evenly from the first to the last."""
+    """Select at most `count` numbers, evenly spread from the first to the last."""
     return numbers[np.unique(np.linspace(0, len(numbers) - 1, min(count, len(numbers))).round().astype(int))]
 
 
 def _ways(
     method: LatentRestoration, slices: Coded, runs: int, monai: Callable[[], Seconds] | None, device: str
 ) -> dict[str, tuple[Callable[[], Seconds], str]]:
-    """What each way is called, how it is measured per slice, and which part of the work that takes."""
+    """Return the samplers by name, each with its measurement per slice and the measured part of the work."""
     p, count, reference = method.parameters, len(slices.numbers), None
 
     def own(sampler: Sampler, dynamic: bool = False) -> Callable[[], Seconds]:
@@ -285,6 +280,6 @@ def _ways(
 
 
 def _by_monai(method: LatentRestoration, runs: int, device: str) -> Seconds:
-    """Of a slice; MONAI's loop draws whole slices, whatever is in the scan."""
+    """Measure MONAI's loop on one slice; its time does not depend on the scan."""
     p, position = method.parameters, torch.zeros(1, device=device)
     return timed(lambda: monai_samples(method.prior, position, p.grid, p.samples), runs, device)

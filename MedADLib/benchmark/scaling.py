@@ -1,4 +1,4 @@
-"""How the restoration's time grows with slices, samples, λ, threads and the scan's size."""
+"""Scaling of the restoration time with slices, samples, λ, threads and the size of the scan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .timing import Seconds, cores
 
 SLICES = (10, 50, 100, 200)
 SAMPLES = (1, 5, 10, 15, 30)
-# λ as a part of the model's own.
+# λ relative to that of the model.
 LIMITS = (1.5, 1.0, 0.75, 0.5, 0.25)
 THREADS = (1, 2)
 SIDES = (128, 192, 256, 320)
@@ -33,11 +33,11 @@ class Growth:
     """One point of a curve.
 
     Attributes:
-        what: "slices", "samples", "λ", "threads" or "voxels along a side".
-        value: Where on its axis.
+        what: Varied quantity: "slices", "samples", "λ", "threads" or "voxels along a side".
+        value: Its value.
         part: "encode", "nll", "restore", "decode" or "all".
-        seconds: Wall clock; of "all", the medians of its parts need not add up to it.
-        codes: Codes drawn anew in a slice, on average.
+        seconds: Wall-clock time; the medians of the parts need not add up to that of "all".
+        codes: Mean number of resampled codes per slice.
     """
 
     what: str
@@ -53,11 +53,11 @@ def growth(
     """Measure all curves.
 
     Args:
-        model: Of latent restoration.
-        scan: With its lesion.
-        runs: How often each point is measured.
-        progress: Told before each point.
-        device: Where.
+        model: A model of latent restoration.
+        scan: The standard scan.
+        runs: Number of runs of each point.
+        progress: Receives each point; may cancel.
+        device: Device of the restoration.
     """
     progress, rows = progress or Progress(), []
     points = list(_points(model, scan, device))
@@ -76,7 +76,7 @@ Measure = Callable[[], tuple[dict[str, float], float]]
 
 
 def _points(model: Model, scan: StandardScan, device: str) -> Iterator[tuple[str, float, Measure]]:
-    """Every point of every curve, and how it is measured: seconds by part, and codes drawn in a slice."""
+    """Generate every point of every curve with its measurement: seconds by part, and resampled codes per slice."""
     method, image, mask = model.method, scan.prepared.image, scan.prepared.mask
 
     def restored(count: int | None = None, threads: int | None = None, **settings) -> Measure:
@@ -97,10 +97,10 @@ def _points(model: Model, scan: StandardScan, device: str) -> Iterator[tuple[str
 
 
 def some_slices(image: np.ndarray, mask: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Image and mask with brain in so many slices only, evenly from the lowest to the highest.
+    """Limit image and mask to a number of slices, evenly spread from the lowest to the highest.
 
-    For more than the scan has, every slice is there several times, one above the other, so that each stays at the
-    height in the brain that the prior expects it at.
+    For more slices than the scan has, every slice is repeated next to itself, so that each keeps the relative height in
+    the brain that the prior expects.
     """
     times = -(-count // len(examined_slices(mask)))
     image, mask = (np.repeat(array, times, axis=0) for array in (image, mask))
@@ -122,7 +122,7 @@ def _restored(
 
 
 def _detected(model: Model, scan: Volume, brain: Volume, side: int, device: str) -> tuple[dict[str, float], float]:
-    """The whole of `detect` on a scan of side³ voxels over the same field of view."""
+    """Run `detect` on a scan of side³ voxels over the same field of view."""
     shape = (side,) * 3
     spacing = [n * s / side for n, s in zip(scan.array.shape[::-1], scan.spacing)]
     affine = scan.affine.copy()

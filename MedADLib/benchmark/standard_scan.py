@@ -1,4 +1,4 @@
-"""The scan that speed is measured on: a T1 brain of usual size with one lesion of known place."""
+"""Standard scan of the benchmark: a T1 brain of usual size with one lesion at a known position."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ..volume import Volume
 
 LESION = LesionSpec("tumour", "strong", radius_mm=12.0)
 SEED = 4
-# As the scans of ds002748 have it, (X, Y, Z) in mm.
+# Grid of the scans of ds002748: array shape (Z, Y, X), and voxel spacing (x, y, z) in mm.
 SHAPE, SPACING = (181, 288, 288), (0.868, 0.868, 1.0)
 
 
 def mni152_brain() -> Volume:
-    """The MNI152 T1 template, 1 mm, brain only, that comes with nilearn (an average of 152 people).
+    """Load the MNI152 T1 template of nilearn, 1 mm, brain only (an average of 152 people).
 
     Raises:
         InputError: If nilearn is not installed.
@@ -30,7 +30,7 @@ def mni152_brain() -> Volume:
     try:
         from nilearn.datasets import load_mni152_template
     except ImportError as error:
-        raise InputError("the demo's brain comes with nilearn, which is missing", "Run: pip install nilearn") from error
+        raise InputError("nilearn_missing") from error
     image = load_mni152_template(resolution=1)
     array = np.ascontiguousarray(np.asarray(image.dataobj, np.float32).T) * 1000
     return Volume(array, image.affine, "mni152")
@@ -38,14 +38,14 @@ def mni152_brain() -> Volume:
 
 @dataclass(frozen=True, eq=False)
 class StandardScan:
-    """A scan with its lesion, on its own grid and in a model's space.
+    """A scan with its lesion, on its own grid and in the space of a model.
 
     Attributes:
         volume: The scan.
-        brain: uint8.
-        prepared: In the model's space.
-        lesion: There, bool (Z, Y, X).
-        name: What it is, for people.
+        brain: Its brain mask, uint8.
+        prepared: The scan in the space of the model.
+        lesion: The lesion in that space, bool (Z, Y, X).
+        name: Description of the scan.
     """
 
     volume: Volume
@@ -56,11 +56,11 @@ class StandardScan:
 
 
 def standard_scan(template: Template, path: Path | None = None) -> StandardScan:
-    """Put a lesion into a skull-stripped scan.
+    """Insert a lesion into a skull-stripped scan.
 
     Args:
-        template: Of the model.
-        path: A scan without its skull; None takes the MNI152 brain that comes with nilearn, on a grid of 288×288×181.
+        template: Template of the model.
+        path: A scan without its skull; None takes the MNI152 brain of nilearn on a grid of 288×288×181.
 
     Raises:
         InputError: If the scan cannot be read, or nilearn is missing.
@@ -71,7 +71,7 @@ def standard_scan(template: Template, path: Path | None = None) -> StandardScan:
         scan, name = read_image(path), path.name.split(".")[0]
     brain = scan.array > 0.05 * np.percentile(scan.array[scan.array > 0], 99) if path is None else scan.array > 0
     if path is not None and not is_skull_stripped(scan):
-        raise InputError(f"{name} has its skull, or no empty background", "Give a scan of the brain alone.")
+        raise InputError("not_skull_stripped", name=name)
     lesion = insert_lesion(scan, brain, LESION, SEED)
     prepared = template.prepared(lesion.volume, brain)
     inside = resample(lesion.mask.with_array(lesion.mask.array.astype(np.float32)), template.image, prepared.to_native)
@@ -81,7 +81,7 @@ def standard_scan(template: Template, path: Path | None = None) -> StandardScan:
 
 
 def on_usual_grid(scan: Volume) -> Volume:
-    """The scan on a grid of 288×288×181 about the same centre."""
+    """Resample a scan to a grid of 288×288×181 with the same centre."""
     affine = np.diag([*SPACING, 1.0])
     centre = scan.ras_from_voxels((np.array(scan.array.shape)[None] - 1) / 2)[0]
     affine[:3, 3] = centre - affine[:3, :3] @ ((np.array(SHAPE[::-1]) - 1) / 2)

@@ -1,4 +1,4 @@
-"""How long something takes, as a median of several runs with its spread."""
+"""Wall-clock times as the median of several runs with their range."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Seconds:
     """Wall-clock seconds of several runs of the same work.
 
     Attributes:
-        median: Of all runs.
-        least: Of the fastest.
-        most: Of the slowest.
-        runs: How many.
+        median: Median of all runs.
+        least: Seconds of the fastest run.
+        most: Seconds of the slowest run.
+        runs: Number of runs.
     """
 
     median: float
@@ -31,21 +31,21 @@ class Seconds:
 
     @classmethod
     def of(cls, values: list[float]) -> Seconds:
-        """Of the runs' seconds; at least one."""
+        """Summarise the seconds of at least one run."""
         return cls(statistics.median(values), min(values), max(values), len(values))
 
     def times(self, factor: float) -> Seconds:
-        """Of so many times the work."""
+        """Scale to this multiple of the work."""
         return Seconds(self.median * factor, self.least * factor, self.most * factor, self.runs)
 
 
 def timed(work: Callable[[], object], runs: int, device: str = "cpu") -> Seconds:
-    """Do some work several times.
+    """Measure the seconds of several runs.
 
     Args:
-        work: Takes as long in every run.
-        runs: How often.
-        device: Where; a GPU is waited for.
+        work: The work of one run.
+        runs: Number of runs.
+        device: Device of the work; a GPU is synchronised after each run.
     """
     found = []
     for _ in range(runs):
@@ -58,7 +58,7 @@ def timed(work: Callable[[], object], runs: int, device: str = "cpu") -> Seconds
 
 @contextmanager
 def cores(count: int | None) -> Iterator[None]:
-    """Within this, torch computes on so many cores; None leaves it as it is."""
+    """Limit torch to this number of cores within the block; None keeps the present limit."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

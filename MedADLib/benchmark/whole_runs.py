@@ -1,4 +1,4 @@
-"""Whole detections as users have them: a command that starts cold, and a worker that stays warm."""
+"""Times of whole detections: a command in a fresh process, and a worker that keeps its model loaded."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ from ..volume import Volume
 from .timing import Seconds
 
 WORKER = Path(__file__).resolve().parent.parent / "worker" / "main.py"
-Heed = Callable[[], None]
-# Seconds between two looks at whether the user wants to stop.
-LOOK_EVERY = 0.1
-# Seconds that a worker has to end once nothing it says is understood.
-LAST_WORDS = 2.0
-ALONE = "Try medad detect alone."
+CheckCancelled = Callable[[], None]
+# Seconds between two checks for cancellation.
+POLL_SECONDS = 0.1
+# Seconds for a worker to exit after the end of its valid output.
+EXIT_SECONDS = 2.0
 
 
-def nothing() -> None:
-    """Heeds nobody."""
+def _never_cancelled() -> None:
+    """Ignore cancellation."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,9 @@ class WholeRun:
     Attributes:
         way: "cold command" or "warm worker", and whether in fast mode.
         model: Name or file.
-        seconds: Wall clock: from the start of the process to its end, or from the request to the finished result.
+        seconds: Wall-clock time from the start of the process to its end, or from the request to the result.
         parts: Seconds of each part of the fastest run, from its own profile.
-        peak_bytes: Of memory, of the process; 0 where the system does not tell.
+        peak_bytes: Peak memory of the process; 0 where it is unknown.
     """
 
     way: str
@@ -54,21 +53,26 @@ class WholeRun:
 
 
 def cold_command(
-    scan: Path, model: str, runs: int, fast: bool = False, device: str = "cpu", heed: Heed = nothing
+    scan: Path,
+    model: str,
+    runs: int,
+    fast: bool = False,
+    device: str = "cpu",
+    check_cancelled: CheckCancelled = _never_cancelled,
 ) -> WholeRun:
-    """Run ``medad detect`` in a fresh process, with everything that it writes.
+    """Run ``medad detect`` in a fresh process, including all its files.
 
     Args:
-        scan: The scan's file.
+        scan: File of the scan.
         model: Name or file.
-        runs: How often.
+        runs: Number of runs.
         fast: Whether in fast mode.
-        device: Where.
-        heed: Called again and again; may raise to stop.
+        device: Device of the detection.
+        check_cancelled: Called repeatedly; may raise to stop.
 
     Raises:
         MedADError: If a detection fails.
-        Cancelled: If `heed` raises it; the process has ended then, and its files are gone.
+        Cancelled: If `check_cancelled` raises it; the process has ended then and its files are removed.
     """
     walls, profiles, peak = [], [], 0
     for _ in range(runs):
@@ -76,16 +80,16 @@ def cold_command(
             command = [sys.executable, "-m", "MedADLib", "detect", str(scan), "-o", str(folder), "--model", model,
                        "--device", device, *(["--fast"] if fast else [])]  # fmt: skip
             begin = time.perf_counter()
-            said = folder / "said.txt"
-            with said.open("wb") as errors:
+            log = folder / "stderr.txt"
+            with log.open("wb") as errors:
                 process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, cwd=WORKER.parents[2])
             watch = PeakMemory(process.pid)
             with ended(process):
-                _wait(process, heed)
+                _wait_for_exit(process, check_cancelled)
             walls.append(time.perf_counter() - begin)
             peak = max(peak, watch.most)
             if process.returncode:
-                raise MedADError(f"medad detect failed: {_end_of(said)}", ALONE)
+                raise MedADError("benchmark_command_failed", output=_tail(log))
             (result,) = folder.glob("*.json")
             profiles.append(json.loads(result.read_text(encoding="utf-8"))["seconds"])
     way = "cold command, fast" if fast else "cold command"
@@ -93,26 +97,31 @@ def cold_command(
 
 
 def warm_worker(
-    scan: Volume, model: str, runs: int, fast: bool = False, device: str = "cpu", heed: Heed = nothing
+    scan: Volume,
+    model: str,
+    runs: int,
+    fast: bool = False,
+    device: str = "cpu",
+    check_cancelled: CheckCancelled = _never_cancelled,
 ) -> WholeRun:
-    """Ask a worker process that has examined the scan once before.
+    """Run detections in a worker process that has examined the scan once before.
 
     Args:
-        scan: As Slicer hands it over: already in memory. Handing it over is part of the time.
+        scan: The scan in memory, as in Slicer; the time includes its transfer to the worker.
         model: Name or file.
-        runs: How often, after the first.
+        runs: Number of runs after the first.
         fast: Whether in fast mode.
-        device: Where.
-        heed: Called again and again; may raise to stop.
+        device: Device of the detection.
+        check_cancelled: Called repeatedly; may raise to stop.
 
     Raises:
         MedADError: If a detection fails.
-        Cancelled: If `heed` raises it; the process has ended then, and its files are gone.
+        Cancelled: If `check_cancelled` raises it; the process has ended then and its files are removed.
     """
     walls, profiles = [], []
     with staging_folder(Path(tempfile.gettempdir())) as folder:
-        said = folder / "said.txt"
-        with said.open("wb") as errors:
+        log = folder / "stderr.txt"
+        with log.open("wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
             )
@@ -121,80 +130,81 @@ def warm_worker(
             events = _events(process)
             for number in range(runs + 1):
                 begin = time.perf_counter()
-                given, output = folder / f"input-{number}.npy", folder / f"output-{number}"
-                write_volume(scan, given)
-                _ask(process, str(number), given, model, output, {"device": device, "fast": fast})
-                _await(events, heed, said)
+                scan_file, output = folder / f"input-{number}.npy", folder / f"output-{number}"
+                write_volume(scan, scan_file)
+                _send_request(process, str(number), scan_file, model, output, {"device": device, "fast": fast})
+                _wait_for_result(events, check_cancelled, log)
                 walls.append(time.perf_counter() - begin)
                 profiles.append(json.loads((output / FACTS).read_text(encoding="utf-8"))["provenance"]["seconds"])
             with suppress(OSError):
                 process.stdin.close()
-            _wait(process, heed)
+            _wait_for_exit(process, check_cancelled)
     walls, profiles = walls[1:], profiles[1:]
     way = "warm worker, fast" if fast else "warm worker"
     return WholeRun(way, model, Seconds.of(walls), profiles[walls.index(min(walls))], watch.most)
 
 
-def _ask(process: subprocess.Popen, number: str, given: Path, model: str, output: Path, settings: dict) -> None:
-    """Have the worker examine a volume."""
-    request = {"request": "detect", "id": number, "input": str(given), "mask": None, "model": model,
+def _send_request(process: subprocess.Popen, number: str, scan: Path, model: str, output: Path, settings: dict) -> None:
+    """Request the detection of a volume."""
+    request = {"request": "detect", "id": number, "input": str(scan), "mask": None, "model": model,
                "output": str(output), "settings": settings}  # fmt: skip
     with suppress(OSError):
-        # A worker that has ended is found out by what it does not say.
+        # The end of the events shows that a worker has ended.
         process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
 
 
 def _events(process: subprocess.Popen) -> queue.Queue:
-    """What the worker says, as it comes; None at its end, or if it says what is no event."""
+    """Return a queue of the events of the worker; None marks their end or invalid output."""
     events: queue.Queue = queue.Queue()
 
     def read() -> None:
         with suppress(ValueError):
             for line in process.stdout:
                 events.put(json.loads(line))
-        # Its last words may come after the end of what it says.
+        # The worker may still write to its log after its last event.
         with suppress(subprocess.TimeoutExpired):
-            process.wait(LAST_WORDS)
+            process.wait(EXIT_SECONDS)
         events.put(None)
 
     threading.Thread(target=read, daemon=True).start()
     return events
 
 
-def _await(events: queue.Queue, heed: Heed, said: Path) -> None:
-    """Return when the worker is done."""
+def _wait_for_result(events: queue.Queue, check_cancelled: CheckCancelled, log: Path) -> None:
+    """Wait until the worker has finished its job."""
     while True:
         try:
-            event = events.get(timeout=LOOK_EVERY)
+            event = events.get(timeout=POLL_SECONDS)
         except queue.Empty:
-            heed()
+            check_cancelled()
             continue
         if event is None:
-            raise MedADError(f"the worker ended before it was done: {_end_of(said)}", ALONE)
+            raise MedADError("benchmark_worker_ended", output=_tail(log))
         if event.get("event") == "done":
             return
         if event.get("event") == "failed":
-            raise MedADError(f"the worker failed: {event.get('message')}", ALONE)
-        heed()
+            raise MedADError("benchmark_worker_failed", reason=event.get("message", ""))
+        check_cancelled()
 
 
-def _wait(process: subprocess.Popen, heed: Heed) -> None:
-    """Return when a process has ended, some hundredths of a second later at most."""
+def _wait_for_exit(process: subprocess.Popen, check_cancelled: CheckCancelled) -> None:
+    """Wait until a process has ended."""
     while True:
         try:
-            process.wait(LOOK_EVERY)
+            process.wait(POLL_SECONDS)
             return
         except subprocess.TimeoutExpired:
-            heed()
+            check_cancelled()
 
 
-def _end_of(said: Path) -> str:
-    return said.read_text(encoding="utf-8", errors="replace").strip()[-300:] or "it said nothing"
+def _tail(log: Path) -> str:
+    """Return the end of a log."""
+    return log.read_text(encoding="utf-8", errors="replace").strip()[-300:]
 
 
 class PeakMemory:
-    """Watches how much memory a process uses at most, and its own alone; on Linux only."""
+    """Peak memory of a process without its children, on Linux only."""
 
     def __init__(self, pid: int):
         self.most, self._status = 0, Path(f"/proc/{pid}/status")

@@ -1,1 +1,1 @@
-"""A result in a web browser: Slicer's own views drawn on this computer, controls and a table beside them."""
+"""Browser view of a result: Slicer views rendered on this computer, with controls and a table."""

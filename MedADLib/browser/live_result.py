@@ -1,9 +1,10 @@
-"""What a page says of one result, as its reader moves the threshold; knows neither browser nor views."""
+"""Texts and tables of one result at a movable threshold, independent of browser and views."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..messages import say
 from ..results.colours import region_colour
 from ..results.decisions import default_name
 from ..results.text import location, millilitres, panel_verdict, short_place
@@ -18,15 +19,15 @@ MOST_ROWS = 100
 
 
 class LiveResult:
-    """A detection whose threshold can be moved without running the model again.
+    """A detection with a threshold that moves without running the model again.
 
     Args:
         live: Moves the threshold.
-        decisions: A reader's on the regions; they follow the threshold. Rejected regions are not listed.
+        decisions: Decisions of the reader on the regions; they follow the threshold. Rejected regions are not listed.
 
     Attributes:
-        position: Of the threshold slider, in [0, 1].
-        selected: The region that the reader looks at.
+        position: Position of the threshold slider in [0, 1].
+        selected: The selected region.
     """
 
     def __init__(self, live: LiveThreshold, decisions: Decisions):
@@ -36,11 +37,11 @@ class LiveResult:
 
     @property
     def detection(self) -> Detection:
-        """The detection at the present threshold, with rejected regions."""
+        """The detection at the present threshold, including rejected regions."""
         return self._live.detection
 
     def regions(self) -> list[Region]:
-        """Its regions but for those that were rejected."""
+        """Return the regions that are not rejected."""
         return [region for region in self.detection.regions if self._decisions.of(region).kept]
 
     def move(self, position: float) -> bool:
@@ -50,7 +51,7 @@ class LiveResult:
             position: In [0, 1].
 
         Returns:
-            Whether the regions had to be delineated anew.
+            Whether the regions changed.
         """
         # A model's own threshold need not lie on the slider; it stays until the slider is moved.
         if position == self.position:
@@ -65,12 +66,12 @@ class LiveResult:
         return True
 
     def select(self, rank: int) -> Region | None:
-        """Choose the region of this rank; None if there is none."""
+        """Select the region of this rank; None if there is none."""
         self.selected = next((region for region in self.regions() if region.rank == rank), None)
         return self.selected
 
     def rows(self) -> list[dict[str, Any]]:
-        """The table of regions: at most `MOST_ROWS`, as text, with the region's colour for a style sheet."""
+        """Return the table of regions as text, at most `MOST_ROWS`, with CSS colours of the regions."""
         return [
             {
                 "rank": region.rank,
@@ -87,7 +88,7 @@ class LiveResult:
         ]
 
     def _name(self, region: Region) -> str:
-        """What a reader called a region; empty if nothing."""
+        """Return the name that a reader gave to a region; empty without one."""
         name = self._decisions.of(region).name
         return "" if name == default_name(region) else name
 
@@ -97,31 +98,37 @@ class LiveResult:
         return f"{name}: {what}" if name else what
 
     def verdict(self) -> str:
-        """How anomalous the whole scan is, and how little a few healthy scans can tell."""
+        """Return the verdict on the whole scan, with the smallest possible p-value."""
         return f"{panel_verdict(self.detection)}."
 
     def count(self) -> str:
-        """How many regions there are at this threshold."""
+        """Return number and volume of the regions at this threshold."""
         regions = self.regions()
-        refused = len(self.detection.regions) - len(regions)
-        rejected = f"; {refused} rejected before" if refused else ""
-        if not regions:
-            return f"No region at this threshold{rejected}"
-        total = millilitres(sum(region.volume_ml for region in regions))
-        more = f", the first {MOST_ROWS} listed" if len(regions) > MOST_ROWS else ""
-        return f"{len(regions)} region{'s' * (len(regions) > 1)}, {total} in all{more}{rejected}"
+        rejected = len(self.detection.regions) - len(regions)
+        count, volume = len(regions), millilitres(sum(region.volume_ml for region in regions))
+        if not count:
+            text = say("page_no_region")
+        elif count == 1:
+            text = say("page_region", volume=volume)
+        elif count <= MOST_ROWS:
+            text = say("page_regions", count=count, volume=volume)
+        else:
+            text = say("page_first_regions", count=count, volume=volume, most=MOST_ROWS)
+        if not rejected:
+            return text
+        return f"{text}; {say('page_rejected_one') if rejected == 1 else say('page_rejected', count=rejected)}"
 
     def allowed(self) -> str:
-        """The expected false positives that the threshold reaches."""
+        """Return the expected false positives at the threshold."""
         ml = self.detection.expected_false_positive_ml
         return f"{ml:.0f} mL" if ml >= 10 else f"{ml:.2g} mL"
 
     def threshold(self) -> str:
-        """The threshold itself."""
+        """Return the threshold as text."""
         return f"z-score {self.detection.threshold:.3g}"
 
     def facts(self) -> list[tuple[str, str]]:
-        """How the result was made, as names and values to read."""
+        """Return the provenance of the result as names and values."""
         made = self.detection.provenance
         model, settings, versions = (made.get(key, {}) for key in ("model", "settings", "versions"))
         facts = {
@@ -143,5 +150,5 @@ class LiveResult:
 
 
 def css_colour(colour: tuple[float, float, float]) -> str:
-    """A colour as style sheets write it."""
+    """Format a colour for a style sheet."""
     return "#" + "".join(f"{round(255 * part):02x}" for part in colour)

@@ -1,9 +1,4 @@
-"""The page of the browser view: its layout and style.
-
-How the page looks: light, with the views in black, and nothing that has to come from elsewhere.
-
-What is on the page: four views on the left, and on the right the verdict, the sliders and the regions.
-"""
+"""Page of the browser view: four views, verdict, sliders and regions, without external resources."""
 
 from __future__ import annotations
 
@@ -98,9 +93,9 @@ def build_page(server: Any, views: tuple[str, ...], select: Callable[[int], None
     """Lay out the page.
 
     Args:
-        server: Whose state it shows.
+        server: Server with the state of the page.
         views: Names of the views in reading order.
-        select: Called with the rank of the region that was chosen.
+        select: Called with the rank of a selected region.
 
     Returns:
         The layout.
@@ -125,14 +120,14 @@ def build_page(server: Any, views: tuple[str, ...], select: Callable[[int], None
 
 
 def slice_overlay(name: str, title: str) -> None:
-    """What is written on a slice view, and its slider."""
+    """Add the texts and the slider of a slice view."""
     html.Div(f"{title} · {{{{ place_{name} }}}}", classes="over name")
     html.Div("{{ blend }} % pseudo-healthy", v_if="compare === 'fade' && blend > 0", classes="over mixture")
     with html.Template(v_if="compare === 'swipe'"):
         for text, edge, percent in (("scan", "right", "blend"), ("pseudo-healthy", "left", "100 - blend")):
             place = f"{{ {edge}: `calc(${{{percent}}}% + 7px)` }}"
             html.Div(text, v_if="blend > 0", classes="over part", style=(place,))
-        # The line comes from the right, because the pseudo-healthy image is on its right.
+        # The pseudo-healthy image is on the right of the line, so 0 % is at the right edge.
         _slider("blend", 100, BLEND_STEP, title="Drag to swipe", classes="grip", id=f"grip-{name}", tabindex="-1")
     for index, edge in enumerate(("left", "right", "low", "high")):
         html.Div(f"{{{{ letters_{name}[{index}] }}}}", classes=f"over {edge}")
@@ -147,7 +142,7 @@ def slice_overlay(name: str, title: str) -> None:
 
 
 def space_overlay() -> None:
-    """What is written on the 3-D view."""
+    """Add the text of the 3-D view."""
     html.Div("3-D · drag to turn, wheel to zoom", classes="over name")
 
 
@@ -257,6 +252,6 @@ def _slider(name: str, most: int, step: float = 1, **attributes: Any) -> None:
 
 
 def _gradient() -> str:
-    """The colours of the map as they look on black."""
+    """Return the colours of the map on black as stops of a gradient."""
     colours = heat_colours(9)
     return ", ".join(css_colour(tuple(part * alpha for part in rgb)) for *rgb, alpha in colours)

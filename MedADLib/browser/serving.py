@@ -1,4 +1,4 @@
-"""The page's server: on this computer only unless told otherwise, for those who have its address, until Ctrl-C."""
+"""Web server of the browser view, on this computer by default, with a secret in its address, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from typing import Any
 from ..errors import InputError
 
 USUAL_PORT = 8765
-SECONDS_BETWEEN_LOOKS = 0.1
-SECONDS_TO_SAY_GOODBYE = 0.4
+POLL_SECONDS = 0.1
+CLOSE_SECONDS = 0.4
 
 
 def free_port(host: str, port: int | None) -> int:
-    """A port to listen on.
+    """Choose a port to listen on.
 
     Args:
-        host: Of this computer.
-        port: The wanted one; None takes the usual one, or any if that is in use.
+        host: Host name or address of this computer.
+        port: The requested port; None takes the default port, or any free one if that is in use.
 
     Raises:
-        InputError: If the port is in use or cannot be used, or there is no such host here.
+        InputError: If the port is in use or not permitted, or the host is not this computer.
     """
     if port is not None and not 0 <= port < 1 << 16:
-        raise InputError(f"{port} is no port", "Give one from 1024 to 65535 with --port.")
+        raise InputError("port_out_of_range", port=port)
     for wanted in (USUAL_PORT, 0) if port is None else (port,):
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(host, wanted, type=socket.SOCK_STREAM)[0]
             with socket.socket(family, kind, protocol) as probe:
                 if os.name != "nt":
-                    # Else a port stays blocked for a minute after its server has ended.
+                    # Otherwise a port stays blocked for a minute after its server has ended.
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
                 return probe.getsockname()[1]
@@ -47,34 +47,35 @@ def free_port(host: str, port: int | None) -> int:
             failed = error
             if error.errno == errno.EADDRINUSE and port is None:
                 continue
-            if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                reason = "in use" if error.errno == errno.EADDRINUSE else "not open to you"
-                raise InputError(f"port {wanted} is {reason}", "Choose another with --port.") from error
+            if error.errno == errno.EADDRINUSE:
+                raise InputError("port_in_use", port=wanted) from error
+            if error.errno == errno.EACCES:
+                raise InputError("port_not_permitted", port=wanted) from error
             break
-    raise InputError(f"{host} cannot be listened on: {failed.strerror or failed}", "Check --host.") from failed
+    raise InputError("host_unusable", host=host, reason=failed.strerror or failed) from failed
 
 
 async def serve(start: Callable[[Any], Any], host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Show a page until the process is asked to stop.
+    """Serve a page until the process receives a signal to stop.
 
-    Whoever has the printed address may see the page; others on the same computer may not, nor may pages of other
-    servers in the same browser, since the address carries a secret.
+    The address carries a secret, so that other users of the computer and pages of other servers in the same browser
+    have no access.
 
     Args:
-        start: Fills a server's page; what it returns has ``close()``.
-        host: To listen on.
-        port: To listen on.
-        ready: Called with the address once it can be opened.
+        start: Builds the page of a server and returns an object with ``close()``.
+        host: Host to listen on.
+        port: Port to listen on.
+        ready: Called with the address when the page can be opened.
     """
     from trame_server import Server
 
-    # Else the web server writes a line of its own to the output.
+    # Otherwise the web server writes a line to the output.
     os.environ["WSLINK_READY_MSG"] = ""
     server = Server("medad")
     server.client_type = "vue3"
     secret = secrets.token_urlsafe(16)
     server.cli.set_defaults(authKey=secret)
-    with _asked_to_stop() as stopped:
+    with _stop_signals() as stopped:
         page = start(server)
         shown = f"[{host}]" if ":" in host else host
         server.controller.on_server_bind.add(lambda web: _guard(web.app, secret, f"medad-{port}"))
@@ -91,17 +92,17 @@ async def serve(start: Callable[[Any], Any], host: str, port: int, ready: Callab
                 exec_mode="task",
             )
         while not (stopped.is_set() or running.done()):
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            await asyncio.sleep(POLL_SECONDS)
         if running.done():
             running.result()
-        # A browser that does not answer any more must not hold us up.
+        # Do not wait for a browser that no longer answers.
         with suppress(TimeoutError, asyncio.TimeoutError):
-            await asyncio.wait_for(server.stop(), SECONDS_TO_SAY_GOODBYE)
+            await asyncio.wait_for(server.stop(), CLOSE_SECONDS)
         page.close()
 
 
 def _guard(app: Any, secret: str, cookie: str) -> None:
-    """Give the page to those who know the secret alone, and remember them so that they may load it again."""
+    """Require the secret for the page, and store it in a cookie for reloading."""
     from aiohttp import web
     from trame_client.module import vue3
 
@@ -121,7 +122,7 @@ def _guard(app: Any, secret: str, cookie: str) -> None:
 
 @contextmanager
 def _no_arguments() -> Iterator[None]:
-    """Trame reads the command line of the process, which is not meant for it."""
+    """Hide the command line of the process from trame, which would parse it."""
     given, sys.argv = sys.argv, sys.argv[:1]
     try:
         yield
@@ -130,21 +131,21 @@ def _no_arguments() -> Iterator[None]:
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    """Set on Ctrl-C or SIGTERM, after whoever listened for these before has heard of it."""
+def _stop_signals() -> Iterator[threading.Event]:
+    """Set the event on Ctrl-C or SIGTERM, and call the earlier signal handlers too."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped
         return
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def hear(number: int, frame: Any) -> None:
+    def on_signal(number: int, frame: Any) -> None:
         stopped.set()
         if callable(previous[number]) and previous[number] is not signal.default_int_handler:
             previous[number](number, frame)
 
     for number in previous:
-        signal.signal(number, hear)
+        signal.signal(number, on_signal)
     try:
         yield stopped
     finally:

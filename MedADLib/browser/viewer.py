@@ -1,4 +1,4 @@
-"""The page and the scene kept in step: every move of a control on the page changes the views, and the other way."""
+"""Synchronisation of the page with the scene: controls change the views, and views change the controls."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MedADError
+from ..messages import translated
 from ..results.reading import StoredResult
 from ..results.text import out_of_distribution
 from .live_result import LiveResult
@@ -27,12 +28,12 @@ NO_SWIPE = 1.0
 
 
 class Viewer:
-    """One page on some results. Made and used in a running event loop.
+    """One page for several results; create and use it in a running event loop.
 
     Args:
         server: A trame server that has not been started.
-        results: What can be chosen.
-        open_result: Reads one of them, with a reader's decisions by rank.
+        results: Results to choose from.
+        open_result: Reads one of them with the decisions of its reader, by rank.
     """
 
     def __init__(
@@ -46,15 +47,15 @@ class Viewer:
         self._open = open_result
         self._live: LiveResult | None = None
         self._threshold: LiveThreshold | None = None
-        self._surfaces_wanted = False
+        self._surfaces_pending = False
         self._shown = ""
-        self._wanted = asyncio.Event()
+        self._update_requested = asyncio.Event()
         self._prepare_state()
         self.stage = Stage()
         self.views = Views(self.stage, server, self._overlay, self._moved, self._go_to)
         build_page(server, LABELS, self._select)
         controls = ("threshold", "compare", "blend", "opacity", "anomaly_on", "outlines_on", "chosen")
-        self._state.change(*controls)(self._want)
+        self._state.change(*controls)(self._request_update)
         self._state.change(*(f"offset_{name}" for name in SLICES))(self._scroll)
         self._task = asyncio.get_running_loop().create_task(self._work())
 
@@ -62,7 +63,7 @@ class Viewer:
         """Open a result and show it at its most anomalous region.
 
         Raises:
-            MedADError: If it cannot be opened; the one before stays.
+            MedADError: If it cannot be opened; the previous result stays.
         """
         detection, decided = self._open(self._results[name])
         self.views.swipe(NO_SWIPE, 0.0)
@@ -72,15 +73,16 @@ class Viewer:
         made = live.detection.provenance.get("model", {})
         with self._state as state:
             state.chosen, state.error = name, ""
-            state.unlike = out_of_distribution(live.detection)
-            state.warnings = [text for text in live.detection.warnings if text != state.unlike]
+            unlike = out_of_distribution(live.detection)
+            state.unlike = translated(unlike)
+            state.warnings = [translated(warning) for warning in live.detection.warnings if warning != unlike]
             state.model = f"model {made.get('name', '?')} {made.get('version', '')}"
             state.facts = live.facts()
-            # The slider has steps; what was found stays until it is moved.
+            # The slider has steps: the threshold of the result stays until the slider moves.
             live.position = round(STEPS * live.position) / STEPS
             state.threshold = round(STEPS * live.position)
-            self._look()
-            self._say()
+            self._update_views()
+            self._update_texts()
             self.views.frame()
             for region in live.regions()[:1]:
                 self._select(region.rank)
@@ -118,31 +120,31 @@ class Viewer:
         else:
             slice_overlay(name, SLICES[name])
 
-    def _want(self, **_: Any) -> None:
-        self._wanted.set()
+    def _request_update(self, **_: Any) -> None:
+        self._update_requested.set()
 
     async def _work(self) -> None:
-        """Follow the controls, always to where they are now: what they passed meanwhile is left out."""
+        """Follow the present state of the controls; intermediate states are skipped."""
         while True:
             try:
-                await asyncio.wait_for(self._wanted.wait(), REST_SECONDS if self._surfaces_wanted else None)
+                await asyncio.wait_for(self._update_requested.wait(), REST_SECONDS if self._surfaces_pending else None)
             except (TimeoutError, asyncio.TimeoutError):
-                self._surfaces_wanted = not self._threshold.finish(SURFACE_SECONDS)
-                self.views.hold_space(self._surfaces_wanted)
+                self._surfaces_pending = not self._threshold.finish(SURFACE_SECONDS)
+                self.views.hold_space(self._surfaces_pending)
                 continue
-            self._wanted.clear()
+            self._update_requested.clear()
             if self._state.chosen != self._shown:
                 await self._change_result()
             elif self._live is not None:
                 with self._state:
-                    # Surfaces take their time: they are made when the slider rests, and a new move interrupts that.
+                    # Surfaces are slow: they are computed when the slider rests, and a new move interrupts that.
                     position = float(self._state.threshold) / STEPS
                     if position != self._live.position:
                         self.views.hold_space(True)
-                        self._surfaces_wanted = True
+                        self._surfaces_pending = True
                         self._live.move(position)
-                    self._look()
-                    self._say()
+                    self._update_views()
+                    self._update_texts()
                     self.views.draw()
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -154,17 +156,17 @@ class Viewer:
             try:
                 self.show(self._state.chosen)
             except MedADError as error:
-                self._state.error, self._state.chosen = str(error), self._shown
+                self._state.error, self._state.chosen = translated(error.message), self._shown
             self._state.busy = False
 
-    def _look(self) -> None:
+    def _update_views(self) -> None:
         state = self._state
         anomaly = float(state.opacity) / 100 if state.anomaly_on else 0.0
         swiping, blend = state.compare == "swipe", float(state.blend) / 100
         self.stage.look(0.0 if swiping else blend, anomaly, bool(state.outlines_on))
         self.views.swipe(NO_SWIPE - blend if swiping else NO_SWIPE, anomaly)
 
-    def _say(self) -> None:
+    def _update_texts(self) -> None:
         state, live = self._state, self._live
         state.verdict, state.count, state.rows = live.verdict(), live.count(), live.rows()
         state.allowed, state.threshold_value = live.allowed(), live.threshold()

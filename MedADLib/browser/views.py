@@ -1,9 +1,4 @@
-"""The four views of the page, and the result that they show.
-
-One result at a time in a MRML scene, and how its volumes lie over each other in the slice views.
-
-The four views of a page: Slicer's own, drawn here and sent to the browser as pictures.
-"""
+"""Slice and 3-D views of the page, rendered here by Slicer's libraries, and the scene of the result."""
 
 from __future__ import annotations
 
@@ -48,8 +43,8 @@ class Stage:
 
     Attributes:
         standalone: The scene with its application logic.
-        result: The nodes of the result on show; None before the first.
-        decisions: A reader's on its regions.
+        result: Nodes of the shown result; None before the first.
+        decisions: Decisions of the reader on its regions.
     """
 
     def __init__(self) -> None:
@@ -58,14 +53,14 @@ class Stage:
         self.decisions: Decisions | None = None
 
     def show(self, detection: Detection, decided: Mapping[int, Decision] | None = None) -> LiveThreshold:
-        """Put a detection on show in place of the one before.
+        """Show a detection in place of the previous one.
 
         Args:
-            detection: What was found.
-            decided: What a reader decided before, by rank.
+            detection: The result.
+            decided: Earlier decisions of the reader, by rank.
 
         Returns:
-            What moves its threshold.
+            The live threshold of the detection.
         """
         scene = self.standalone.scene
         if self.result is not None:
@@ -77,7 +72,7 @@ class Stage:
                 remove_node(node, scene)
         node = self.standalone.add_volume(detection.volume)
         self.result = show_detection(detection, node, scene)
-        # The page draws a legend of its own, in letters that any screen can show.
+        # The page has its own legend.
         for index in range(self.result.anomaly.GetNumberOfDisplayNodes()):
             display = self.result.anomaly.GetNthDisplayNode(index)
             if display.IsA("vtkMRMLColorLegendDisplayNode"):
@@ -94,10 +89,10 @@ class Stage:
         return live
 
     def look(self, restored: float, anomaly: float, outlines: bool) -> None:
-        """Choose what the slice views show.
+        """Set the layers of the slice views.
 
         Args:
-            restored: 0 shows the scan, 1 the pseudo-healthy image, between them a blend.
+            restored: 0 shows the scan, 1 the pseudo-healthy image, values between them a blend.
             anomaly: Opacity of the anomaly map, which leaves out rejected regions.
             outlines: Whether the regions are outlined.
         """
@@ -108,7 +103,7 @@ class Stage:
             node.SetBackgroundVolumeID(result.input.GetID())
             node.SetForegroundVolumeID(result.restored.GetID())
             node.SetForegroundOpacity(restored)
-            # Background, foreground and label are layers 0 to 2; further ones lie over them.
+            # Background, foreground and label are layers 0 to 2; further layers are above them.
             above = node.Layer_Last
             node.SetNthLayerVolumeID(above, overlay.GetID())
             node.SetNthLayerOpacity(above, anomaly)
@@ -122,11 +117,11 @@ class Stage:
         self._crosshair().SetCrosshairRAS(*ras)
 
     def scale_top(self) -> float:
-        """The anomaly value at the upper end of the colours."""
+        """Return the anomaly value at the upper end of the colour scale."""
         return float(self.result.anomaly.GetDisplayNode().GetWindowLevelMax())
 
     def body_box(self) -> tuple[list[float], list[float]]:
-        """Centre and sizes of what was examined, RAS mm."""
+        """Return centre and size of the examined part, RAS mm."""
         bounds = [0.0] * 6
         node = self.result.body if self.result.body.GetPolyData().GetNumberOfPoints() else self.result.input
         node.GetRASBounds(bounds)
@@ -141,13 +136,13 @@ class Stage:
 
 
 class Views:
-    """The views on a stage.
+    """The views of a stage.
 
     Args:
-        stage: What they show.
-        server: The page's server.
-        overlay: Fills each view's corner of the page; called with the view's name.
-        moved: Called with a view's name when its slice has moved.
+        stage: Scene of the views.
+        server: Server of the page.
+        overlay: Adds texts and controls to a view; called with the name of the view.
+        moved: Called with the name of a view when its slice has moved.
         clicked: Called with the RAS mm of a click into a slice.
     """
 
@@ -170,12 +165,12 @@ class Views:
         self._manager.register_factory(RemoteSliceViewFactory(server, **options))
         self._manager.register_factory(RemoteThreeDViewFactory(server, **options))
         self.slices, self._swipes = {}, {}
-        # trame-slicer observes an event that VTK 9.6 warns will be replaced.
+        # trame-slicer observes an event that VTK 9.6 marks as deprecated with a warning.
         stage.standalone.scene.GlobalWarningDisplayOff()
         for name, orientation in SLICES.items():
             definition = ViewLayoutDefinition.slice_view(orientation, label=name)
             self.slices[name] = view = self._manager.create_view(definition)
-            # Without a GPU, finer edges of lines would take six times as long as all else in a slice.
+            # Without a GPU, antialiased lines would take six times as long as the rest of a slice.
             view.render_window().SetMultiSamples(0)
             self._swipes[name] = Swipe(view.first_renderer(), view.get_view_node(), stage.standalone.application)
             view.interactor().AddObserver("WindowResizeEvent", lambda *_, name=name: self._frame_slice(name))
@@ -183,12 +178,12 @@ class Views:
             self._observe_clicks(view, clicked)
         space = ViewLayoutDefinition.threed_view(name=SPACE, label=SPACE, background_color=(BLACK, BLACK))
         self.space = self._manager.create_view(space)
-        # One veil over opaque regions needs no sorting by depth, which takes most of the time without a GPU.
+        # One translucent surface over opaque regions needs no depth peeling, which is slow without a GPU.
         self.space.renderer().SetUseDepthPeeling(False)
         stage.standalone.scene.GlobalWarningDisplayOn()
 
     def frame(self) -> None:
-        """Show all of what was examined in every view."""
+        """Fit every view to the examined part."""
         for name in self.slices:
             self._frame_slice(name)
         centre, extent = self._stage.body_box()
@@ -205,33 +200,33 @@ class Views:
         self.draw()
 
     def swipe(self, part: float, anomaly: float) -> None:
-        """Show the restoration on the right of a line across every slice.
+        """Show the pseudo-healthy image on the right of a line across every slice.
 
         Args:
-            part: Where the line is, from 0 at the left edge to 1 at the right one.
+            part: Position of the line, from 0 at the left edge to 1 at the right one.
             anomaly: Opacity of the anomaly map.
         """
         for swipe in self._swipes.values():
             swipe.look(self._stage.result, part, anomaly)
 
     def draw(self) -> None:
-        """Have the slices drawn and sent soon; the 3-D view sees to itself."""
+        """Schedule the rendering of the slices; the 3-D view renders on its own."""
         for view in self.slices.values():
             view.schedule_render()
 
     def hold_space(self, on: bool) -> None:
-        """Keep the 3-D view as it is, so that the slices can follow a slider sooner."""
+        """Block or unblock the rendering of the 3-D view, so that the slices follow a slider faster."""
         self.space.set_render_blocked(on)
 
     def place(self, name: str) -> tuple[str, float]:
-        """Where a slice is: as ``S 12 mm``, and its offset in mm."""
+        """Return the position of a slice as, for example, ``S 12 mm``, and its offset in mm."""
         to_ras = array_from_matrix(self.slices[name].get_view_node().GetSliceToRAS())
         side = int(np.abs(to_ras[:3, 2]).argmax())
         mm = float(to_ras[side, 3])
         return f"{AXES[side][int(mm >= 0)]} {abs(mm):.0f} mm", float(self.slices[name].get_slice_value())
 
     def letters(self, name: str) -> list[str]:
-        """The body's sides at the left, right, lower and upper edge of a slice view."""
+        """Return the directions of the body at the left, right, lower and upper edge of a slice view."""
         to_ras = array_from_matrix(self.slices[name].get_view_node().GetSliceToRAS())
         found = []
         for axis in (0, 1):
@@ -245,7 +240,7 @@ class Views:
             view.finalize()
 
     def _frame_slice(self, name: str) -> None:
-        """Centre a slice view on what was examined, through the same slice as before."""
+        """Centre a slice view on the examined part without changing its slice."""
         if self._stage.result is None:
             return
         view = self.slices[name]

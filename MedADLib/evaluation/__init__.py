@@ -1,1 +1,1 @@
-"""How good models are: on labelled and simulated lesions, with tables and figures."""
+"""Accuracy of models on labelled and simulated lesions, with tables and figures."""

@@ -1,4 +1,4 @@
-"""The detectors of a comparison: models, other readings of them, and plain intensity deviation."""
+"""Detectors of a comparison: models, other scores of their networks, and plain intensity deviation."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ HEALTHY_FALSE_POSITIVES = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """Something that gives a prepared scan a raw score map and a sample score.
+    """A function from a prepared scan to a raw score map and a sample score.
 
     Attributes:
-        name: For the tables.
-        key: For file names; another one for another model file.
-        score: From a prepared scan to (score map (Z, Y, X), sample score).
-        pooling: What its map is pooled with where pooling is on.
+        name: Name in the tables.
+        key: Part of file names, unique for each model file.
+        score: Maps a prepared scan to (score map (Z, Y, X), sample score).
+        pooling: Pooling of its map where pooling is on.
     """
 
     name: str
@@ -36,7 +36,16 @@ class Detector:
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """The scores of a case: what a row of the table is computed from."""
+    """The scores of a case, from which the rows of the tables are computed.
+
+    Attributes:
+        kind: Kind of lesion, "healthy", "calibration" or "real".
+        contrast: Contrast of the lesion, or the name of a real scan.
+        mask: Examined part, bool (Z, Y, X).
+        truth: Lesion, bool (Z, Y, X).
+        score: Raw score map, (Z, Y, X).
+        sample: Sample score.
+    """
 
     kind: str
     contrast: str
@@ -47,7 +56,7 @@ class Kept:
 
 
 def detectors(models: Sequence[Model], device: str) -> list[Detector]:
-    """The plain intensity deviation, each model, and the other readings of its networks."""
+    """Return plain intensity deviation, each model, and the other scores of its networks."""
     from ..methods.readings import readings
     from ..scoring.calibration import Pooling
 
@@ -66,14 +75,14 @@ def detectors(models: Sequence[Model], device: str) -> list[Detector]:
 
 
 def intensity_deviation(prepared: Prepared) -> tuple[np.ndarray, float]:
-    """No model at all: distance of each voxel from the brain's median, in its standard deviation."""
+    """Score a scan without a model: distance of each voxel from the median of the brain, in its SD."""
     inside = prepared.image[prepared.mask]
     deviation = np.abs(prepared.image - np.median(inside)) / inside.std()
     return np.where(prepared.mask, deviation, 0).astype(np.float32), float(deviation[prepared.mask].mean())
 
 
 def pooled_map(detector: Detector, kept: Kept, pooled: bool, spacing: Sequence[float]) -> np.ndarray:
-    """The case's score map, pooled or as it is."""
+    """Return the score map of a case, pooled on request."""
     from ..scoring.pooling import pool
 
     if not pooled:

@@ -1,4 +1,4 @@
-"""How well anomaly maps agree with reference masks: one row per case and one for all voxels together."""
+"""Agreement of anomaly maps with reference masks: one row per case and one for all voxels together."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ POOLED = "pooled"
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured in one case, or in all together; NaN where nothing can be measured, None where not asked.
+    """Measures of one case or of all together; NaN where a measure is undefined, None where not requested.
 
     Attributes:
         case: Stem of the map's file name, or "pooled".
-        voxels: Number of voxels that were examined.
-        lesion_ml: Volume of the reference among them.
-        unexamined_lesion_ml: Volume of the reference outside the mask, which no measure here counts.
+        voxels: Number of examined voxels.
+        lesion_ml: Volume of the reference inside the mask.
+        unexamined_lesion_ml: Volume of the reference outside the mask, which no measure counts.
         prevalence: Share of reference voxels, which is the average precision of a random map.
         average_precision: Area under precision over recall, as a sum over all thresholds.
-        auroc: Chance that a reference voxel scores above another one.
-        maximum_dice: Best Dice at any threshold; it is picked with the reference in hand, so it flatters.
-        maximum_dice_threshold: The threshold of that.
-        fpr_at_95_recall: Smallest false-positive rate that finds 95 % of the reference voxels.
-        dice: Dice at the threshold given.
+        auroc: Probability that a reference voxel scores above another voxel.
+        maximum_dice: Best Dice over all thresholds; optimistic, since the reference selects the threshold.
+        maximum_dice_threshold: Its threshold.
+        fpr_at_95_recall: Smallest false-positive rate at a recall of 95 %.
+        dice: Dice at the given threshold.
         lesions: Connected lesions of the reference.
-        lesions_hit: Those of which at least 10 % was found at the threshold given.
-        false_regions: Regions at the threshold given that touch no lesion.
-        false_ml: Volume outside the reference at or above the threshold given.
+        lesions_hit: Lesions of which at least 10 % is found at the given threshold.
+        false_regions: Regions at the given threshold that touch no lesion.
+        false_ml: Volume outside the reference at or above the given threshold.
     """
 
     case: str
@@ -65,10 +65,10 @@ class Evaluation:
     """Agreement of maps with references.
 
     Attributes:
-        rows: One per case, in the order given.
-        pooled: All examined voxels of all cases taken as one image; lesions are summed.
-        threshold: Where Dice and lesions were counted, in the units of the maps; None if they were not.
-        region: "mask" if only voxels in the masks given were examined, else "whole grid".
+        rows: One per case, in the given order.
+        pooled: All examined voxels of all cases as one image; lesions are summed.
+        threshold: Threshold of Dice and lesion counts, in the units of the maps; None if not requested.
+        region: "mask" if only voxels in the given masks were examined, else "whole grid".
     """
 
     rows: tuple[Row, ...]
@@ -79,7 +79,7 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """The examined voxels of one case, shape (N,), and what was counted on its grid."""
+    """The examined voxels of one case, shape (N,), and the lesion counts on its grid."""
 
     name: str
     score: np.ndarray
@@ -96,15 +96,15 @@ def evaluate(
     threshold: float | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Compare anomaly maps with reference masks, pairwise in the order given.
+    """Compare anomaly maps with reference masks, pairwise in the given order.
 
     Args:
-        maps: Image files with larger values where more unusual.
+        maps: Image files with larger values where more anomalous.
         truths: Image files on the same grids, 0.5 or more inside a lesion; an empty one is a healthy case.
-        masks: Image files on the same grids, 0.5 or more where to examine; None examines the whole grid, and then the
-            background counts among the voxels rightly left alone and flatters AUROC and false-positive rates.
+        masks: Image files on the same grids, 0.5 or more in the examined part; None examines the whole grid, where the
+            background adds true negatives, so that AUROC and false-positive rates are too good.
         threshold: Also measure Dice and lesions for voxels at or above this value.
-        progress: Told about each case.
+        progress: Receives each case; may cancel.
 
     Returns:
         The measures per case and pooled.
@@ -114,18 +114,19 @@ def evaluate(
         Cancelled: If the user asked to stop.
     """
     if not maps:
-        raise InputError("no maps to evaluate", "Name at least one.")
-    for files, kind in ((truths, "reference masks"), (masks, "masks")):
-        if files is not None and len(files) != len(maps):
-            raise InputError(f"{len(maps)} maps but {len(files)} {kind}", "Give one for each map, in the same order.")
+        raise InputError("no_maps")
+    if len(truths) != len(maps):
+        raise InputError("reference_mask_count", maps=len(maps), masks=len(truths))
+    if masks is not None and len(masks) != len(maps):
+        raise InputError("examined_mask_count", maps=len(maps), masks=len(masks))
     if threshold is not None and not math.isfinite(threshold):
-        raise InputError(f"a threshold of {threshold}", "Give a finite number.")
+        raise InputError("evaluation_threshold", threshold=threshold)
     progress = progress or Progress()
     progress.stage("evaluate", 0.0, 1.0)
     cases = []
-    for place, path in enumerate(maps):
-        progress.update(place / len(maps), stem(path))
-        cases.append(_load(Path(path), Path(truths[place]), Path(masks[place]) if masks else None, threshold))
+    for number, path in enumerate(maps):
+        progress.update(number / len(maps), stem(path))
+        cases.append(_load(Path(path), Path(truths[number]), Path(masks[number]) if masks else None, threshold))
     rows = tuple(_row(case.name, [case], threshold) for case in cases)
     pooled = _row(POOLED, cases, threshold)
     progress.finish()
@@ -133,7 +134,7 @@ def evaluate(
 
 
 def write_tsv(evaluation: Evaluation, path: str | os.PathLike) -> None:
-    """Write a table with one line per case and the pooled line last; n/a where there is no value.
+    """Write a table with one line per case and the pooled line last; n/a for a missing value.
 
     Raises:
         OutputError: If it cannot be written; no partial file is left.
@@ -146,7 +147,7 @@ def write_tsv(evaluation: Evaluation, path: str | os.PathLike) -> None:
 
 
 def write_json(evaluation: Evaluation, path: str | os.PathLike) -> None:
-    """Write threshold, examined region, rows and pooled row as one JSON object; null where there is no value.
+    """Write threshold, examined region, rows and pooled row as one JSON object; null for a missing value.
 
     Raises:
         OutputError: If it cannot be written; no partial file is left.
@@ -165,15 +166,13 @@ def write_json(evaluation: Evaluation, path: str | os.PathLike) -> None:
 
 
 def _load(map_path: Path, truth_path: Path, mask_path: Path | None, threshold: float | None) -> _Case:
-    """Read one case and keep the voxels to examine."""
-    # Unlike a scan, a map or mask may have one value throughout, as the reference of a healthy case has.
+    """Read one case and keep its examined voxels."""
+    # A map or mask may be uniform, such as the reference of a healthy case.
     score, truth = read_image(map_path, uniform=True), read_image(truth_path, uniform=True)
     mask = read_image(mask_path, uniform=True) if mask_path else None
     for other, other_path in ((truth, truth_path), (mask, mask_path)):
         if other is not None and not score.same_grid(other):
-            raise InputError(
-                f"{other_path} is not on the grid of {map_path}", "Resample the mask to the grid of the map first."
-            )
+            raise InputError("evaluation_mask_not_on_grid", mask=other_path, image=map_path)
     lesion = truth.array >= 0.5
     examined = np.ones(lesion.shape, bool) if mask is None else mask.array >= 0.5
     lesions = None
@@ -190,7 +189,7 @@ def _load(map_path: Path, truth_path: Path, mask_path: Path | None, threshold: f
 
 
 def _row(name: str, cases: list[_Case], threshold: float | None) -> Row:
-    """Measure the voxels of some cases together."""
+    """Measure the voxels of several cases together."""
     truth = np.concatenate([case.truth for case in cases])
     score = np.concatenate([case.score for case in cases])
     curve = Curve.of(score, truth)
@@ -229,11 +228,11 @@ def _text(value: object) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file atomically."""
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} could not be written", "Is the disk full or the folder write-protected?") from error
+        raise OutputError("table_unwritable", path=path, reason=error.strerror or error) from error

@@ -1,9 +1,4 @@
-"""Figures of a comparison: lesions and maps of each detector, 2-D examples and ROC curves.
-
-What detectors found and missed, in pictures: the slice with most of each lesion.
-
-One picture of a comparison of 2-D models: examples with what each model made of them, and the ROC curves.
-"""
+"""Figures of a comparison: lesions and maps of each detector, 2-D examples and ROC curves."""
 
 from __future__ import annotations
 
@@ -30,7 +25,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 6
 TITLE = 24
-# Of the overview: inches of a slice, and room for names in slices.
+# Of the overview: width of a slice in inches, and width of the names in slices.
 SIDE, NAMES = 1.1, 1.5
 
 SHOWN = 4
@@ -44,7 +39,7 @@ class Tile:
     Attributes:
         title: The lesion.
         values: The map, NaN outside the brain.
-        truth: The lesion.
+        truth: The lesion, bool.
     """
 
     title: str
@@ -53,7 +48,7 @@ class Tile:
 
     @classmethod
     def of(cls, case: Kept, values: np.ndarray) -> Tile:
-        """The slice with most of the lesion; of a healthy scan, that with the largest value."""
+        """Select the slice with most of the lesion, or of a healthy scan the slice with the largest value."""
         sizes = case.truth.sum(axis=(1, 2)) if case.truth.any() else np.where(case.mask, values, 0).max(axis=(1, 2))
         z = int(np.argmax(sizes))
         title = f"{case.kind} {case.contrast}"[:TITLE]
@@ -62,11 +57,11 @@ class Tile:
 
 @dataclass(frozen=True)
 class Strip:
-    """A few slices of a detector, the same of every detector.
+    """A few slices of a detector, the same for every detector.
 
     Attributes:
-        name: The detector.
-        threshold: Of the map.
+        name: Name of the detector.
+        threshold: Threshold of the map.
         tiles: The slices.
     """
 
@@ -76,7 +71,7 @@ class Strip:
 
     @classmethod
     def of(cls, name: str, variant: Variant) -> Strip:
-        """For each kind of lesion the strongest contrast there is, first come."""
+        """Select the first case with the strongest contrast for each kind of lesion."""
         chosen = []
         for kind in KINDS:
             cases = [pair for pair in variant.judged if pair[0].kind == kind]
@@ -85,17 +80,16 @@ class Strip:
 
 
 def write_picture(path: Path, name: str, variant: Variant) -> None:
-    """Draw all cases of a detector's variant: heat is the map up to four times the 1 % threshold, the true
-    outline is green, what exceeds the threshold is outlined in white.
+    """Draw all cases of a variant of a detector.
+
+    Colours show the map up to four times the 1 % threshold; the lesion is outlined in green, the part above the
+    threshold in white.
 
     Args:
         path: PNG to write.
-        name: The detector, for the title.
+        name: Name of the detector, for the title.
         variant: Its maps.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     tiles = [Tile.of(case, values) for case, values in variant.judged]
     rows = -(-len(tiles) // COLUMNS)
     figure = Figure(figsize=(COLUMNS * 2, rows * 2.2), facecolor="black")
@@ -110,15 +104,12 @@ def write_picture(path: Path, name: str, variant: Variant) -> None:
 
 
 def write_overview(path: Path, strips: Sequence[Strip]) -> None:
-    """Draw the same lesions as every detector sees them, a row a detector; colours as in `write_picture`.
+    """Draw the maps of all detectors for the same lesions, a row for each detector; colours as in `write_picture`.
 
     Args:
         path: PNG to write.
-        strips: Of each detector.
+        strips: Slices of each detector.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = max((len(strip.tiles) for strip in strips), default=0)
     if not columns:
         return
@@ -131,8 +122,8 @@ def write_overview(path: Path, strips: Sequence[Strip]) -> None:
         figure.text((left + NAMES - 0.1) / (2 * width), top + 0.5 / half, name, color="white", fontsize=7, ha="right",
                     va="center")  # fmt: skip
         for column, tile in enumerate(strip.tiles):
-            place = (left + NAMES + column) / (2 * width), top, 1 / (2 * width), 1 / half
-            axes = figure.add_axes(place)
+            box = (left + NAMES + column) / (2 * width), top, 1 / (2 * width), 1 / half
+            axes = figure.add_axes(box)
             _draw(axes, tile, strip.threshold)
             if number % half == 0:
                 axes.text(3, 3, tile.title, color="white", fontsize=6)
@@ -157,17 +148,17 @@ def write_examples(
     rows: Sequence[Mapping],
     device: str,
 ) -> None:
-    """Draw healthy and abnormal examples, restored images and anomaly maps of each model, and below them ROC curves.
+    """Draw healthy and abnormal examples with restored images and anomaly maps of each model, and ROC curves below.
 
-    Examples are spread evenly over the images, not chosen by their scores. All maps of a model have one scale.
+    Examples are spread evenly over the images and do not depend on their scores. All maps of a model have one scale.
 
     Args:
         path: PNG to write.
-        models: Whose restorations are shown.
-        images: Healthy and abnormal ones.
-        scores: By detector, one number an image, (N,).
-        rows: Of the table, for the legend.
-        device: Where to restore.
+        models: Models that restore the examples.
+        images: Healthy and abnormal images.
+        scores: By detector, one score per image, (N,).
+        rows: Rows of the table, for the legend.
+        device: Device of the restoration.
     """
     truth = np.array([image.abnormal for image in images])
     groups = [np.flatnonzero(~truth), np.flatnonzero(truth)]
@@ -182,7 +173,7 @@ def write_examples(
     for axes, image in zip(grid[0], shown):
         axes.set_title("abnormal" if image.abnormal else "healthy", fontsize=8)
     for number, model in enumerate(models):
-        restored, maps = _made(model, shown, resolve(device))
+        restored, maps = _restored(model, shown, resolve(device))
         top = float(np.percentile(np.concatenate([m[i.mask] for m, i in zip(maps, shown)]), 99.5))
         _row(grid[1 + 2 * number], f"{model.name}\nrestored", restored, "gray", 1.0)
         _row(grid[2 + 2 * number], f"{model.name}\nmap", maps, "inferno", max(top, 1e-9))
@@ -192,24 +183,24 @@ def write_examples(
     partial.replace(path)
 
 
-def _made(model: Model, shown: Sequence[LabelledImage], device: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Restored images and anomaly maps, each (1, Y, X)."""
+def _restored(model: Model, shown: Sequence[LabelledImage], device: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return restored images and anomaly maps, each (1, Y, X)."""
     results = [model.method.restore(image.image, image.mask, seed=0, device=device) for image in shown]
     spacing = model.template.image.spacing
     maps = [model.calibration.anomaly_map(r.score, i.mask, spacing) for r, i in zip(results, shown)]
     return [result.restored for result in results], maps
 
 
-def _row(line: Sequence, label: str, pictures: Sequence[np.ndarray], colours: str, white: float) -> None:
-    for axes, picture in zip(line, pictures):
-        axes.imshow(picture[0], cmap=colours, vmin=0, vmax=white, origin="lower")
+def _row(line: Sequence, label: str, images: Sequence[np.ndarray], colours: str, white: float) -> None:
+    for axes, image in zip(line, images):
+        axes.imshow(image[0], cmap=colours, vmin=0, vmax=white, origin="lower")
         axes.set_xticks([])
         axes.set_yticks([])
     line[0].set_ylabel(label, fontsize=7)
 
 
 def _curves(axes, scores: Mapping[str, np.ndarray], truth: np.ndarray, rows: Sequence[Mapping]) -> None:
-    """ROC curves; the chance of a find against that of a false alarm at each score."""
+    """Draw the ROC curve of each detector."""
     for row in rows:
         curve = Curve.of(scores[row["detector"]], truth)
         false = np.concatenate([[0.0], curve.false_positives / curve.negatives, [1.0]])

@@ -1,4 +1,4 @@
-"""Healthy and abnormal 2-D images that took no part in training, and how well one score of each image tells them."""
+"""Healthy and abnormal 2-D images that took no part in training, and the accuracy of their sample scores."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ..preprocessing.slice_space import PlaneTemplate
 
 ABNORMAL_HELP = (
-    "abnormal 2-D images: a folder or an NPZ file; else, with --healthy-label, the images with other labels in the "
-    "healthy NPZ files, only those of their arrays test_* where there are any. They are compared with healthy images "
-    "that took no part in training: the split's benchmark, which is the arrays test_* of NPZ files, or, without one, "
+    "abnormal 2-D images: a folder or an NPZ file; without it, --healthy-label selects the images with other labels in "
+    "the healthy NPZ files, only from their arrays test_* if these exist. They are compared with healthy images "
+    "that took no part in training: the benchmark of the split (the arrays test_* of NPZ files) or, without one, "
     "its calibration images"
 )
 
@@ -33,10 +33,10 @@ class LabelledImage:
     """An image in model space.
 
     Attributes:
-        name: Of the scan.
+        name: Name of the scan.
         image: Standard intensities, float32 (1, Y, X).
-        mask: What is examined, bool (1, Y, X).
-        abnormal: Whether it is.
+        mask: Examined part, bool (1, Y, X).
+        abnormal: Whether the image is abnormal.
     """
 
     name: str
@@ -46,18 +46,18 @@ class LabelledImage:
 
 
 def abnormal_scans(healthy: Path, abnormal: Path | None, healthy_label: int | None) -> dict[str, Source]:
-    """Where the abnormal images are, as `ABNORMAL_HELP` says.
+    """Find the abnormal images, as described in `ABNORMAL_HELP`.
 
     Args:
-        healthy: Folder or NPZ file of the healthy ones.
-        abnormal: Folder or NPZ file; of the latter, pictures labelled healthy are left out.
-        healthy_label: Of healthy pictures in NPZ files.
+        healthy: Folder or NPZ file of the healthy images.
+        abnormal: Folder or NPZ file; images of an NPZ file with the healthy label are left out.
+        healthy_label: Label of healthy images in NPZ files.
 
     Returns:
-        By name; nothing if there is neither a folder nor a label.
+        Sources by name; empty without `abnormal` and `healthy_label`.
 
     Raises:
-        InputError: If there should be some and there are none.
+        InputError: If no image is found.
     """
     if abnormal is not None:
         return find_scans(abnormal, healthy_label=healthy_label, healthy=False, skip_bad=True)
@@ -69,67 +69,67 @@ def abnormal_scans(healthy: Path, abnormal: Path | None, healthy_label: int | No
 
 
 def held_out(split: Split, part: str | None = None) -> tuple[str, tuple[str, ...]]:
-    """Healthy images that no weights were learned from: of a part, or of the benchmark, or else for calibration.
+    """Select healthy images that took no part in training: a part, or the benchmark, or the calibration images.
 
     Returns:
-        The part and its names.
+        Name of the part and names of its images.
 
     Raises:
         InputError: If the part is empty.
     """
     part = part or ("benchmark" if split.benchmark else "calibration")
     if not (names := getattr(split, part)):
-        raise InputError(f"the split has no {part} images", "Train with a --split that names some.")
+        raise InputError("split_part_empty", part=part)
     return part, names
 
 
 def refuse_both(healthy: Mapping[str, Source], abnormal: Mapping[str, Source]) -> None:
-    """Refuse images that are healthy and abnormal; raises InputError with the first."""
+    """Raise InputError for the first image that is among the healthy and the abnormal images."""
     places = {(source.path.resolve(), source.place) for source in healthy.values()}
     for name, source in abnormal.items():
         if (source.path.resolve(), source.place) in places:
-            raise InputError(f"{name} is among the healthy and the abnormal images", "Check --abnormal.")
+            raise InputError("healthy_and_abnormal", name=name)
 
 
 def labelled_images(
     healthy: Mapping[str, Source], abnormal: Mapping[str, Source], template: PlaneTemplate, progress: Progress
 ) -> list[LabelledImage]:
-    """Bring images to a model's space, first the healthy ones.
+    """Bring images to the space of a model, the healthy ones first.
 
     Args:
-        healthy: By name.
-        abnormal: By name.
+        healthy: Sources by name.
+        abnormal: Sources by name.
         template: The space.
-        progress: Told before each image.
+        progress: Receives each image; may cancel.
 
     Raises:
-        InputError: If an image cannot be used or is no single slice.
+        InputError: If an image cannot be used or is not a single slice.
     """
     from ..training.data import brought
 
     found, count = [], len(healthy) + len(abnormal)
-    for sick, scans in ((False, healthy), (True, abnormal)):
+    for is_abnormal, scans in ((False, healthy), (True, abnormal)):
         for name, source in scans.items():
             progress.update(len(found) / count, f"preparing {name}, {len(found) + 1} of {count}")
-            # The scan on its own grid is not needed again, and may be large.
+            # Keep the image in model space only: the scan on its own grid may be large.
             scan = brought(source, template)
-            found.append(LabelledImage(name, scan.image, scan.mask, sick))
+            found.append(LabelledImage(name, scan.image, scan.mask, is_abnormal))
     return found
 
 
 def image_level(
     method: Method, images: Sequence[LabelledImage], device: str = "cpu", progress: Progress | None = None
 ) -> dict[str, float]:
-    """How well a method's sample score tells abnormal images from healthy ones.
+    """Measure how well the sample score of a method separates abnormal from healthy images.
 
     Args:
-        method: Trained.
-        images: Of both kinds.
-        device: Where to compute.
+        method: A trained method.
+        images: Healthy and abnormal images.
+        device: Device of the computation.
         progress: May cancel.
 
     Returns:
-        ``image_auroc`` and ``image_ap``; nothing if there are no images.
+        ``image_auroc`` and ``image_ap``; empty without images.
     """
     if not images:
         return {}

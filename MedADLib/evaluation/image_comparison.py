@@ -1,6 +1,6 @@
-"""``medad compare`` for models of single slices: how well each tells abnormal images from healthy ones.
+"""Comparison of 2-D models (``medad compare``): how well each separates abnormal from healthy images.
 
-Abnormal images come with a label and no outline, so whole images are judged, by their sample scores.
+Abnormal images have a label but no outline, so the sample scores of whole images are compared.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def compare_planes(
     """Score the images and write ``comparison.tsv``, ``comparison.json``, ``scores.tsv`` and ``comparison.png``.
 
     Args:
-        args: What `compare.add_arguments` declares.
-        models: Of one template of single slices, and one split.
-        methods: Everything to judge, the models among them.
-        progress: Told after each image; may cancel, after which kept scores are used again.
+        args: Arguments that `compare.add_arguments` declares.
+        models: 2-D models of one template and one split.
+        methods: All detectors, including the models.
+        progress: Receives each image; may cancel. A later run uses the stored scores again.
 
     Returns:
         The table.
@@ -51,15 +51,14 @@ def compare_planes(
     from .figures import write_examples
 
     if args.real or args.every:
-        raise InputError("--real and --every are for brains", "Leave them out, and give --abnormal images.")
+        raise InputError("options_for_brains")
     abnormal = abnormal_scans(args.healthy, args.abnormal, args.healthy_label)
     if not abnormal:
-        raise InputError("there are no abnormal images", "Give --abnormal, or --healthy-label for NPZ files.")
+        raise InputError("no_abnormal_images")
     part, names = held_out(kept_split(models[0]), args.part)
     scans = find_scans(args.healthy, healthy_label=args.healthy_label, skip_bad=True)
     if missing := [name for name in names if name not in scans]:
-        problem = f"{len(missing)} healthy images of the split, such as {missing[0]}, are not in {args.healthy}"
-        raise InputError(problem, "Give what the models were trained from, and the same --healthy-label.")
+        raise InputError("healthy_images_missing", count=len(missing), example=missing[0], folder=args.healthy)
     refuse_both(scans, abnormal)
     args.output.mkdir(parents=True, exist_ok=True)
     progress.stage("preparing", 0.0, 0.2)
@@ -90,12 +89,12 @@ def compare_planes(
 
 
 def rows_of(scores: Mapping[str, np.ndarray], truth: np.ndarray, seed: int) -> list[Row]:
-    """A row for each detector: AUROC and average precision, each with the ends of its bootstrap interval.
+    """Return a row for each detector: AUROC and average precision with their bootstrap intervals.
 
     Args:
-        scores: By detector, one number an image, (N,).
+        scores: By detector, one score per image, (N,).
         truth: Whether each image is abnormal, bool (N,).
-        seed: Of the bootstrap.
+        seed: Random seed of the bootstrap.
     """
     rows: list[Row] = []
     for name, score in scores.items():
@@ -109,7 +108,7 @@ def rows_of(scores: Mapping[str, np.ndarray], truth: np.ndarray, seed: int) -> l
 
 
 def _scored(detector: Detector, images: Sequence[LabelledImage], folder: Path, progress: Progress) -> np.ndarray:
-    """A detector's sample score of each image, (N,); scores of an earlier run are used again."""
+    """Return the sample score of each image, (N,); scores of an earlier run are used again."""
     folder.mkdir(exist_ok=True)
     file, kept = folder / f"{detector.key}.json", {}
     with suppress(OSError, ValueError):

@@ -1,9 +1,4 @@
-"""Cases with lesions: scans of the benchmark, simulated lesions, and real scans with a mask.
-
-The development benchmark: healthy scans kept for it, untouched and with simulated lesions of known extent.
-
-Simulated lesions in scans that took no part in training, and how well a method's map tells them.
-"""
+"""Cases of the benchmark: untouched healthy scans, simulated lesions in them, and real scans with a lesion mask."""
 
 from __future__ import annotations
 
@@ -18,6 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..io.reading import read_image
 from ..io.sources import Source
+from ..messages import Message
 from ..preprocessing.brain_space import Prepared, Template, prepare
 from ..preprocessing.registration import resample
 from ..scoring.calibration import Pooling
@@ -35,18 +31,18 @@ KINDS = tuple(RADII_MM)
 log = logging.getLogger(__name__)
 
 SEED = 20260
-# A slice shows a lesion where it covers as many pixels; a sliver at its edge is neither healthy nor ill.
+# A slice counts as abnormal where the lesion covers at least this many pixels; fewer are neither healthy nor abnormal.
 LESION_PIXELS = 20
 
 
 @dataclass(frozen=True)
 class CaseName:
-    """Which case: a subject, and what was put into the scan; an untouched scan has no kind.
+    """Name of a case: a subject and the lesion inserted into the scan.
 
     Attributes:
-        subject: Scan name.
-        kind: Lesion kind, or ``healthy``.
-        contrast: Lesion contrast, or empty.
+        subject: Name of the scan.
+        kind: Kind of lesion, or ``healthy`` for an untouched scan.
+        contrast: Contrast of the lesion, or empty.
     """
 
     subject: str
@@ -59,10 +55,10 @@ class CaseName:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A prepared scan and where its lesion is in model space.
+    """A prepared scan and its lesion in model space.
 
     Attributes:
-        name: Which case.
+        name: Name of the case.
         prepared: The scan in model space.
         truth: Lesion, bool (Z, Y, X) on the model's grid; all False in an untouched scan.
     """
@@ -72,7 +68,7 @@ class Case:
     truth: np.ndarray
 
     def brightened(self, value: float) -> Case:
-        """The same with a lesion that is brighter by a standard intensity, as lesions are in T2-weighted scans."""
+        """Return the case with a lesion brighter by this standard intensity, as in T2-weighted scans."""
         if not value:
             return self
         image = (self.prepared.image + value * self.truth).astype(np.float32)
@@ -80,13 +76,13 @@ class Case:
 
 
 def case_names(subjects: Sequence[str], every: bool = False) -> list[CaseName]:
-    """The cases of some subjects: each untouched, and once with each lesion kind.
+    """List the cases of subjects: each scan untouched, and once with each kind of lesion.
 
     The contrasts rotate over subjects and kinds, so that each kind meets each contrast equally often.
 
     Args:
         subjects: Scan names.
-        every: Every kind with every contrast in every subject instead.
+        every: Combine every kind with every contrast in every subject instead.
     """
     contrasts = tuple(CONTRASTS)
     names = [CaseName(subject) for subject in subjects]
@@ -100,13 +96,13 @@ def case_names(subjects: Sequence[str], every: bool = False) -> list[CaseName]:
 def cases(
     names: Sequence[CaseName], scans: Mapping[str, Source | Path], template: Template, seed: int
 ) -> Iterator[Case]:
-    """Make the cases one after the other; the same seed gives the same lesions.
+    """Generate the cases one by one; the same seed gives the same lesions.
 
     Args:
-        names: Which cases.
+        names: Names of the cases.
         scans: Scans or their paths, by name.
-        template: The space to bring them to.
-        seed: Of places and shapes.
+        template: Space of the model.
+        seed: Random seed of positions and shapes.
     """
     read: tuple[str, Volume, np.ndarray] | None = None
     for name in names:
@@ -115,14 +111,15 @@ def cases(
         _, volume, brain = read
         truth = np.zeros(brain.shape, np.uint8)
         if name.kind != "healthy":
-            place = int(np.random.default_rng([seed, *name.subject.encode(), KINDS.index(name.kind)]).integers(2**31))
-            lesion = insert_lesion(volume, brain, LesionSpec(name.kind, name.contrast), place)
+            key = [seed, *name.subject.encode(), KINDS.index(name.kind)]
+            lesion_seed = int(np.random.default_rng(key).integers(2**31))
+            lesion = insert_lesion(volume, brain, LesionSpec(name.kind, name.contrast), lesion_seed)
             volume, truth = lesion.volume, lesion.mask.array
         yield Case(name, *_prepared(volume, brain, truth, template))
 
 
 def real_case(image: Path, truth: Path, template: Template) -> Case:
-    """A case of a real scan with a mask of its lesions, found by a person.
+    """Read a real scan with a manual mask of its lesions.
 
     Raises:
         InputError: If image and mask are not on the same grid.
@@ -130,7 +127,7 @@ def real_case(image: Path, truth: Path, template: Template) -> Case:
     volume, brain = read_scan(image)
     mask = read_image(truth)
     if not volume.same_grid(mask):
-        raise InputError(f"{truth} is not on the grid of {image}", "Resample the mask to the image first.")
+        raise InputError("evaluation_mask_not_on_grid", mask=truth, image=image)
     return Case(CaseName(volume.name, "real"), *_prepared(volume, brain, mask.array > 0, template))
 
 
@@ -141,39 +138,39 @@ def _prepared(volume: Volume, brain: np.ndarray, truth: np.ndarray, template: Te
 
 
 def lesion_cases(subjects: Sequence[str], scans: Mapping[str, Source], template: Template) -> list[Case]:
-    """Each subject's scan untouched, and with one lesion of each kind; none where they cannot be made."""
+    """Return the scan of each subject untouched and with one lesion of each kind; empty if a simulation fails."""
     try:
         return list(cases(case_names(subjects), scans, template, SEED))
     except InputError as error:
-        log.warning("no lesions are simulated: %s", error)
+        log.warning(Message("lesions_not_simulated", reason=str(error)))
         return []
 
 
 def lesion_level(
     method: Method, made: Sequence[Case], pooling: Pooling, spacing: Sequence[float], device: str = "cpu"
 ) -> dict[str, float]:
-    """How well a method's map, pooled as for detection, tells lesions: voxels from voxels, and slices from slices.
+    """Measure how well the pooled map of a method separates lesions: voxel by voxel and slice by slice.
 
     A slice with a lesion is compared with the same slice of the same subject without it, since a reconstruction is
     worse at the base of the brain than in its middle, with or without a lesion.
 
     Args:
-        method: Trained.
-        made: What `lesion_cases` gives.
-        pooling: The method's.
+        method: A trained method.
+        made: Cases of `lesion_cases`.
+        pooling: Pooling of the method.
         spacing: Voxel spacing of the model's grid along (x, y, z) in mm.
-        device: Where to compute.
+        device: Device of the computation.
 
     Returns:
-        Nothing without lesions; else ``slice_auroc`` and ``slice_ap`` of the mean of a slice, and ``pixel_auroc`` and
-        ``pixel_ap`` of all brain voxels of the scans with a lesion together.
+        ``slice_auroc`` and ``slice_ap`` of the mean of a slice, and ``pixel_auroc`` and ``pixel_ap`` of all brain
+        voxels of the scans with a lesion; empty without lesions.
     """
     untouched = {case.name.subject: case for case in made if not case.truth.any()}
     maps = {}
     for case in made:
         score = method.restore(case.prepared.image, case.prepared.mask, device=device).score
         maps[case.name] = pool(score, case.prepared.mask, spacing, pooling.minimum_mm, pooling.average_mm)
-    pixels, truths, slices, ill = [], [], [], []
+    pixels, truths, slices, abnormal = [], [], [], []
     for case in made:
         mask, own = case.prepared.mask, untouched[case.name.subject]
         if case is own:
@@ -184,10 +181,10 @@ def lesion_level(
             if own.prepared.mask[z].any():
                 for one in (case, own):
                     slices.append(float(maps[one.name][z][one.prepared.mask[z]].mean()))
-                    ill.append(one is case)
-    if not ill:
+                    abnormal.append(one is case)
+    if not abnormal:
         return {}
-    by_slice = Curve.of(np.array(slices), np.array(ill))
+    by_slice = Curve.of(np.array(slices), np.array(abnormal))
     by_pixel = Curve.of(np.concatenate(pixels), np.concatenate(truths))
     return {
         "slice_auroc": by_slice.auroc(),

@@ -1,4 +1,4 @@
-"""The rows of the comparison: one detector with pooling on or off and per-place calibration on or off."""
+"""Rows of the comparison: each detector with and without pooling and voxelwise calibration."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .lesion_cases import KINDS
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """A detector with pooling and per-place calibration on or off.
+    """A detector with or without pooling and voxelwise calibration.
 
     Attributes:
         head: First columns of its rows.
-        threshold: The value that 1 % of the calibration scans' healthy voxels exceed.
-        judged: Each case that is not for calibration, with its map (Z, Y, X).
+        threshold: The value that 1 % of the healthy voxels of the calibration scans exceed.
+        judged: Each case outside the calibration, with its map (Z, Y, X).
     """
 
     head: dict[str, str]
@@ -31,11 +31,11 @@ class Variant:
 
 
 def variants(detector: Detector, kept: Sequence[Kept], spacing: Sequence[float]) -> Iterator[Variant]:
-    """The four variants of a detector; the last has both on."""
+    """Generate the four variants of a detector; the last has both pooling and voxelwise calibration."""
     healthy = [k for k in kept if k.kind == "calibration"]
     cases = [k for k in kept if k.kind != "calibration"]
     for pooled in (False, True):
-        # Pooling is what takes time here; both variants use the same maps.
+        # Pooling takes most of the time; both variants use the same maps.
         made = [[pooled_map(detector, k, pooled, spacing) for k in part] for part in (healthy, cases)]
         for calibrated in (False, True):
             references, maps = made
@@ -53,7 +53,7 @@ def variants(detector: Detector, kept: Sequence[Kept], spacing: Sequence[float])
 def left_out_maps(
     maps: Sequence[np.ndarray], masks: Sequence[np.ndarray], spacing: Sequence[float]
 ) -> list[np.ndarray]:
-    """Each healthy map in units of the places of the others."""
+    """Return each healthy map as z-scores of the voxelwise mean and SD of the others."""
     found = []
     for n in range(len(maps)):
         others = [m for m in range(len(maps)) if m != n]
@@ -63,26 +63,26 @@ def left_out_maps(
 
 
 def rows_of(found: Sequence[Variant], voxel_ml: float) -> list[dict]:
-    """The table's rows of a detector, pooled over all lesion cases.
+    """Return the rows of a detector, pooled over all lesion cases.
 
-    Pixel AP, AUROC, best Dice and FPR at 95 % recall; Dice and lesions hit at the threshold that 1 % of healthy
-    calibration voxels exceed; the share of the benchmark's own healthy voxels above it; and the sample AUROC of scans
-    with a lesion against untouched ones.
+    Columns: pixel AP, AUROC, best Dice and FPR at 95 % recall; Dice and lesions hit at the threshold that 1 % of the
+    healthy calibration voxels exceed; the share of healthy voxels of the benchmark above it; and the sample AUROC of
+    scans with a lesion against untouched scans.
     """
     rows = []
     for variant in found:
         cases = [(k, m) for k, m in variant.judged if k.kind != "real"]
-        sick = np.array([k.kind != "healthy" for k, _ in cases])
+        abnormal = np.array([k.kind != "healthy" for k, _ in cases])
         flagged = [float((m[k.mask] > variant.threshold).mean()) for k, m in cases]
-        samples = Curve.of(np.array([k.sample for k, _ in cases]), sick).auroc()
-        measures = _measures([case for case, s in zip(cases, sick) if s], variant.threshold, voxel_ml)
-        healthy = float(np.mean([f for f, s in zip(flagged, sick) if not s]))
+        samples = Curve.of(np.array([k.sample for k, _ in cases]), abnormal).auroc()
+        measures = _measures([case for case, a in zip(cases, abnormal) if a], variant.threshold, voxel_ml)
+        healthy = float(np.mean([f for f, a in zip(flagged, abnormal) if not a]))
         rows.append(variant.head | measures | {"healthy flagged": _rounded(healthy), "sample AUROC": _rounded(samples)})
     return rows
 
 
 def kind_rows(found: Sequence[Variant], voxel_ml: float) -> list[dict]:
-    """The measures for each lesion kind and for each contrast."""
+    """Return the measures for each kind of lesion and for each contrast."""
     rows = []
     for variant in found:
         cases = [(k, m) for k, m in variant.judged if k.kind in KINDS]
@@ -94,7 +94,7 @@ def kind_rows(found: Sequence[Variant], voxel_ml: float) -> list[dict]:
 
 
 def real_rows(found: Sequence[Variant], voxel_ml: float) -> list[dict]:
-    """The measures on each real scan."""
+    """Return the measures for each real scan."""
     return [
         {"scan": kept.contrast} | variant.head | _measures([(kept, values)], variant.threshold, voxel_ml)
         for variant in found
@@ -104,7 +104,7 @@ def real_rows(found: Sequence[Variant], voxel_ml: float) -> list[dict]:
 
 
 def _measures(chosen: Sequence[tuple[Kept, np.ndarray]], threshold: float, voxel_ml: float) -> dict:
-    """The columns that describe some cases together."""
+    """Return the columns that describe several cases together."""
     curve, overlap, counts = _judged(chosen, threshold, voxel_ml)
     return {
         "AP": _rounded(curve.average_precision()),
@@ -120,7 +120,7 @@ def _measures(chosen: Sequence[tuple[Kept, np.ndarray]], threshold: float, voxel
 def _judged(
     chosen: Sequence[tuple[Kept, np.ndarray]], threshold: float, voxel_ml: float
 ) -> tuple[Curve, float, LesionCounts]:
-    """Pooled curve over brain voxels, pooled Dice at the threshold, and lesion counts."""
+    """Return the pooled curve over brain voxels, the pooled Dice at the threshold, and lesion counts."""
     scores = np.concatenate([m[k.mask] for k, m in chosen])
     truth = np.concatenate([k.truth[k.mask] for k, _ in chosen])
     counts = LesionCounts(0, 0, 0, 0.0)
@@ -138,7 +138,7 @@ def _rounded(value: float) -> float:
 
 
 def write_table(path: Path, rows: Sequence[Mapping]) -> None:
-    """Write rows as tab-separated values, the keys of the first as head."""
+    """Write rows as tab-separated values with the keys of the first row as header."""
     with open(path, "w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, list(rows[0]), delimiter="\t", lineterminator="\n")
         writer.writeheader()

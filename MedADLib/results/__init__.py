@@ -1,1 +1,1 @@
-"""What a detection leaves behind: files, tables, texts and figures."""
+"""Results of a detection: files, tables, texts and figures."""

@@ -9,8 +9,8 @@ HEAT_LIGHTNESS = np.array([25.0, 42.5, 60.0, 77.5, 95.0])
 HEAT_CHROMA = np.array([48.0, 80.0, 88.0, 82.0, 45.0])
 HEAT_HUE = np.array([5.0, 35.0, 52.0, 78.0, 98.0])
 OPAQUE_AT = 0.5
-# Found by a search over sRGB: every colour differs from the next two, around the end too, by at least 17, and from the
-# visible part of the heat scale by at least 20 (CIEDE2000), also for protanopes and deuteranopes (Machado et al. 2009).
+# Found by a search over sRGB: every colour differs from the next two (cyclically) by at least 17, and from the visible
+# part of the heat scale by at least 20 (CIEDE2000), also for protanopes and deuteranopes (Machado et al. 2009).
 REGION_COLOURS = (
     (42, 255, 234),
     (106, 128, 255),
@@ -28,7 +28,7 @@ RGB_FROM_XYZ = np.array(
 
 
 def heat_colours(count: int = 256) -> np.ndarray:
-    """Crimson through orange to pale yellow, from transparent to opaque.
+    """Return the heat scale: crimson through orange to pale yellow, from transparent to opaque.
 
     Lightness rises by equal steps, so that equal differences in the map look equal and the order survives in grey.
 
@@ -36,31 +36,31 @@ def heat_colours(count: int = 256) -> np.ndarray:
         count: Number of colours, at least 2.
 
     Returns:
-        Shape (count, 4), red, green, blue, alpha in [0, 1]; alpha is 0 first and 1 from the middle of the scale on.
+        Shape (count, 4): red, green, blue, alpha in [0, 1]; alpha rises from 0 to 1 at the middle of the scale.
     """
-    place = np.linspace(0.0, 1.0, count)
-    lightness = np.interp(place, HEAT_KNOTS, HEAT_LIGHTNESS)
-    chroma = np.interp(place, HEAT_KNOTS, HEAT_CHROMA)
-    hue = np.radians(np.interp(place, HEAT_KNOTS, HEAT_HUE))
+    position = np.linspace(0.0, 1.0, count)
+    lightness = np.interp(position, HEAT_KNOTS, HEAT_LIGHTNESS)
+    chroma = np.interp(position, HEAT_KNOTS, HEAT_CHROMA)
+    hue = np.radians(np.interp(position, HEAT_KNOTS, HEAT_HUE))
     rgb = _rgb_from_lab(np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], axis=1))
-    return np.column_stack([rgb, np.minimum(1.0, place / OPAQUE_AT)])
+    return np.column_stack([rgb, np.minimum(1.0, position / OPAQUE_AT)])
 
 
 def region_colour(rank: int) -> tuple[float, float, float]:
-    """Colour of a region by rank, clearly unlike those of the next two ranks and unlike the heat scale.
+    """Return the colour of a region, distinct from those of the next two ranks and from the heat scale.
 
     Args:
         rank: 1 is the most anomalous region.
 
     Returns:
-        Red, green, blue in [0, 1]. It depends on the rank alone, so it does not change with the number of regions.
+        Red, green, blue in [0, 1]. The colour depends on the rank only, not on the number of regions.
     """
     red, green, blue = REGION_COLOURS[(rank - 1) % len(REGION_COLOURS)]
     return red / 255, green / 255, blue / 255
 
 
 def _rgb_from_lab(lab: np.ndarray) -> np.ndarray:
-    """The sRGB values in [0, 1] of CIELAB colours, both of shape (N, 3), clipped to the gamut."""
+    """Convert CIELAB colours to sRGB values in [0, 1], both of shape (N, 3), clipped to the gamut."""
     y = (lab[:, 0] + 16.0) / 116.0
     steps = np.stack([y + lab[:, 1] / 500.0, y, y - lab[:, 2] / 200.0], axis=1)
     knee = 6.0 / 29.0

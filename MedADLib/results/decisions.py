@@ -1,4 +1,4 @@
-"""What a reader decided on the regions of a detection."""
+"""Decisions of a reader on the regions of a detection."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Decision:
-    """On one region.
+    """Decision on one region.
 
     Attributes:
-        kept: Whether the reader takes it for a finding.
-        name: What to call it.
+        kept: Whether the reader accepts it as a finding.
+        name: Its name.
     """
 
     kept: bool
@@ -27,16 +27,16 @@ class Decision:
 
 
 def default_name(region: Region) -> str:
-    """What a region is called as long as nobody renamed it."""
+    """Return the name of a region that the reader has not renamed."""
     return f"Region {region.rank}"
 
 
 def accepted(detection: Detection, decisions: Mapping[int, Decision]) -> Detection:
-    """The detection without the regions that were rejected; the others keep their ranks and labels.
+    """Remove the rejected regions from a detection; the others keep their ranks and labels.
 
     Args:
-        detection: What was found.
-        decisions: By rank; regions without one are kept.
+        detection: The result.
+        decisions: By rank; regions without a decision are kept.
     """
     rejected = [region for region in detection.regions if region.rank in decisions and not decisions[region.rank].kept]
     if not rejected:

@@ -1,7 +1,7 @@
-"""A detection through a folder from one process of this computer to another: fast, exact, and no code in it.
+"""Exchange of volumes and detections between processes of one computer through a folder, exact and without code.
 
-A volume is one file: a raw ``.npy`` array, then one JSON object with its place in space and its name. A detection is
-four volumes and ``detection.json``, which is put in place last.
+A volume is one file: a raw ``.npy`` array, then one JSON object with its affine and its name. A detection is four
+volumes and ``detection.json``, which is put in place last.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import numpy as np
 from ..errors import InputError, MedADError, ModelError, OutputError
 from ..runtime.atomic_files import PREFIX, put_in_place, staging_folder
 from ..runtime.progress import Progress, rounded
-from ..runtime.strict_json import from_json, plain
+from ..runtime.strict_json import added, from_json, plain
 from ..volume import Volume
+from .text import restored_warnings, warning_codes
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -31,12 +32,11 @@ FACTS = "detection.json"
 MAPS = {"mask": np.uint8, "anomaly": np.float32, "restored": np.float32, "labels": np.int16}
 SUFFIX = ".npy"
 FILES = (*(f"{name}{SUFFIX}" for name in MAPS), FACTS)
-AGAIN = "Run the detection again."
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """``detection.json``."""
+    """Contents of ``detection.json``; files of earlier versions lack the codes of the warnings."""
 
     format: int
     regions: tuple[dict, ...]
@@ -48,10 +48,11 @@ class _Facts:
     reference: dict
     provenance: dict
     warnings: tuple[str, ...]
+    warning_codes: tuple[dict | None, ...] = added(())
 
 
 def write_volume(volume: Volume, path: str | os.PathLike) -> None:
-    """Write a volume as it is in memory.
+    """Write a volume with its voxel type.
 
     Raises:
         OutputError: If it cannot be written; no file is left.
@@ -61,14 +62,15 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> None:
     except OSError as error:
         with suppress(OSError):
             os.unlink(path)
-        raise _unwritable(f"{volume.name} could not be written to {path}", error) from error
+        reason = error.strerror or error
+        raise OutputError("exchange_unwritable", name=volume.name, path=path, reason=reason) from error
 
 
 def read_volume(path: str | os.PathLike) -> Volume:
-    """The volume of `write_volume`.
+    """Read a volume that `write_volume` wrote.
 
     Raises:
-        InputError: If it is missing or damaged, or has values that are no numbers.
+        InputError: If it is missing or damaged, or holds values that are not finite.
     """
     try:
         with open(path, "rb") as stream:
@@ -78,34 +80,34 @@ def read_volume(path: str | os.PathLike) -> Volume:
             raise ValueError(f"voxels of type {array.dtype}")
         volume = Volume(array, np.array(place["affine"], np.float64), str(place["name"]))
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}", "Try again.") from error
+        raise InputError("exchange_unreadable", path=path, reason=error.strerror or error) from error
     except (ValueError, EOFError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged or cut short ({error!s:.200})", "Write it again.") from error
+        raise InputError("exchange_damaged", path=path, detail=f"{error!s:.200}") from error
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(f"{volume.name} has values that are no numbers (NaN or infinite)", "Replace them.")
+        raise InputError("exchange_not_finite", name=volume.name)
     return volume
 
 
 def check_empty(folder: Path) -> None:
-    """Refuse a folder that already holds something, so that what is removed after a failure is surely ours.
+    """Refuse a folder that holds something, so that a cleanup after a failure removes only files of MedAD.
 
     Raises:
         OutputError: If it is a file or a folder with something in it.
     """
     try:
         if os.path.lexists(folder) and os.listdir(folder):
-            raise OutputError(f"{folder} is not empty", "Give the result a folder of its own.")
+            raise OutputError("exchange_folder_not_empty", folder=folder)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be used: {error.strerror or error}", "Choose another folder.") from error
+        raise OutputError("exchange_folder_unusable", folder=folder, reason=error.strerror or error) from error
 
 
 def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Progress | None = None) -> None:
-    """Write everything of a detection but the scan itself, or nothing.
+    """Write a detection without its scan, completely or not at all.
 
     Args:
-        detection: What was found.
-        folder: Where to; it must exist and be empty.
-        progress: Told about each file.
+        detection: The result.
+        folder: Destination; it must exist and be empty.
+        progress: Receives each file; may cancel.
 
     Raises:
         OutputError: If it cannot be written, for example on a full disk; nothing is left behind.
@@ -118,7 +120,7 @@ def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Pr
     try:
         with staging_folder(folder) as staging:
             for number, (name, kind) in enumerate(MAPS.items()):
-                progress.update(number / len(MAPS), f"passing on the {name}")
+                progress.update(number / len(MAPS), f"writing the {name}")
                 volume = maps[name]
                 with progress.timed("write"):
                     _dump(volume.with_array(volume.array.astype(kind, copy=False)), staging / f"{name}{SUFFIX}")
@@ -127,19 +129,20 @@ def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Pr
             progress.update(1.0, "")
             put_in_place(staging, folder, list(FILES), [])
     except OSError as error:
-        raise _unwritable(f"the result for {detection.volume.name} could not be written to {folder}", error) from error
+        name, reason = detection.volume.name, error.strerror or error
+        raise OutputError("exchange_result_unwritable", name=name, folder=folder, reason=reason) from error
 
 
 def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
-    """The detection of `write_exchange`.
+    """Read a detection that `write_exchange` wrote.
 
     Args:
-        folder: Where it is.
+        folder: Folder of the result.
         volume: The scan that was examined.
 
     Raises:
         OutputError: If it is missing, damaged or of another scan.
-        ModelError: If what it says of the healthy scans is malformed.
+        ModelError: If the record of the healthy scans is malformed.
     """
     from ..detection import Detection
     from ..scoring.healthy_reference import HealthyReference
@@ -149,15 +152,18 @@ def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
         document = json.loads((folder / FACTS).read_bytes(), parse_constant=_refuse)
         facts = from_json(_Facts, document, FACTS)
         if facts.format != FORMAT:
-            raise OutputError(f"it is of the format {facts.format} instead of {FORMAT}")
+            raise OutputError("exchange_format", folder=folder, found=facts.format, expected=FORMAT)
         maps = {name: _map(folder, name, volume) for name in MAPS}
-        regions = _regions(facts, maps["labels"])
+        regions = _regions(facts, maps["labels"], folder)
+    except OutputError:
+        raise
     except (OSError, ValueError, MedADError) as error:
         reason = error.problem if isinstance(error, MedADError) else error
-        raise OutputError(f"the result in {folder} cannot be used: {reason}", AGAIN) from error
+        raise OutputError("exchange_unusable", folder=folder, reason=reason) from error
     reference = HealthyReference.from_json(facts.reference)
     if reference.count != facts.healthy_count:
-        raise ModelError("the record of the healthy scans is of another number of scans", AGAIN)
+        count, found = facts.healthy_count, reference.count
+        raise ModelError("exchange_reference", folder=folder, count=count, found=found)
     return Detection(
         volume=volume,
         **maps,
@@ -169,17 +175,17 @@ def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
         healthy_count=facts.healthy_count,
         reference=reference,
         provenance=facts.provenance,
-        warnings=facts.warnings,
+        warnings=restored_warnings(facts.warnings, facts.warning_codes),
     )
 
 
 class Leftovers:
-    """What a writer that was ended by force may leave behind, to be removed by whoever started it.
+    """Files that a killed writer process may leave behind; its parent process removes them.
 
-    Made before the writer starts, while the folder is empty or missing.
+    Create it before the writer starts, while the folder is empty or missing.
 
     Args:
-        folder: Where the writer was told to write.
+        folder: Destination of the writer.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -187,7 +193,7 @@ class Leftovers:
         self._missing = [path for path in (self._folder, *self._folder.parents) if not os.path.lexists(path)]
 
     def remove(self) -> None:
-        """Remove our files and the folders that were not there before; files of others stay."""
+        """Remove files of the exchange and the folders that did not exist before; other files stay."""
         for name in FILES:
             with suppress(OSError):
                 (self._folder / name).unlink()
@@ -199,7 +205,7 @@ class Leftovers:
 
 
 def _facts_of(detection: Detection, profile: Mapping[str, float]) -> _Facts:
-    """What is not a map; the seconds of the run are completed by those of a profile."""
+    """Collect everything except the maps; the seconds of the run are merged with those of a profile."""
     seconds = {**detection.provenance.get("seconds", {}), **rounded(profile)}
     return _Facts(
         FORMAT,
@@ -211,7 +217,8 @@ def _facts_of(detection: Detection, profile: Mapping[str, float]) -> _Facts:
         detection.healthy_count,
         detection.reference.as_json(),
         {**detection.provenance, "seconds": seconds} if seconds else detection.provenance,
-        detection.warnings,
+        tuple(str(warning) for warning in detection.warnings),
+        tuple(warning_codes(detection.warnings)),
     )
 
 
@@ -223,29 +230,26 @@ def _dump(volume: Volume, path: Path) -> None:
 
 
 def _map(folder: Path, name: str, volume: Volume) -> Volume:
-    found = read_volume(folder / f"{name}{SUFFIX}")
+    path = folder / f"{name}{SUFFIX}"
+    found = read_volume(path)
     if found.array.dtype != MAPS[name]:
-        raise OutputError(f"{name}{SUFFIX} is of type {found.array.dtype}")
+        raise OutputError("exchange_type", path=path, type=found.array.dtype)
     if not found.same_grid(volume):
-        raise OutputError(f"{name}{SUFFIX} is not on the grid of {volume.name}")
+        raise OutputError("exchange_not_on_grid", path=path, scan=volume.name)
     return volume.with_array(found.array, found.name)
 
 
-def _regions(facts: _Facts, labels: Volume) -> tuple:
+def _regions(facts: _Facts, labels: Volume, folder: Path) -> tuple:
     from ..scoring.regions import Region
 
     regions = tuple(from_json(Region, region, "a region") for region in facts.regions)
     ranks = list(range(1, len(regions) + 1))
     if [region.rank for region in regions] != ranks or [region.label for region in regions] != ranks:
-        raise OutputError("its regions are not numbered by rank")
+        raise OutputError("exchange_ranks", folder=folder)
     if labels.array.min() < 0 or labels.array.max() != len(regions):
-        raise OutputError("its regions are not those of its labels")
+        raise OutputError("exchange_labels", folder=folder)
     return regions
 
 
 def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no number")
-
-
-def _unwritable(problem: str, error: OSError) -> OutputError:
-    return OutputError(f"{problem}: {error.strerror or error}", "Free some space or choose another folder.")
+    raise ValueError(f"{constant} is not a number")

@@ -1,9 +1,4 @@
-"""Read a result folder back, with the decisions of a reader.
-
-A result folder read back as the detections that were written to it, each with the scan that it was made from.
-
-A result read back with what a reader had decided on its regions before it was written.
-"""
+"""Reading of a result folder: detections with their scans, and the decisions of a reader."""
 
 from __future__ import annotations
 
@@ -25,12 +20,12 @@ from ..scoring.healthy_reference import HealthyReference
 from ..scoring.regions import Region, Side
 from ..volume import IMAGE_SUFFIXES, Volume
 from .decisions import Decision, default_name
+from .text import restored_warnings
 from .writing import GENERATOR
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
-AGAIN = "Run medad detect again."
 MEASURES = ("score", "p_value", "threshold", "expected_false_positive_ml")
 OWN_FACTS = {
     "generated_by",
@@ -38,6 +33,7 @@ OWN_FACTS = {
     "healthy_count",
     "smallest_p_value",
     "warnings",
+    "warning_codes",
     "regions",
     "reference",
     "rejected",
@@ -52,9 +48,9 @@ class StoredResult:
     """One result in a folder.
 
     Attributes:
-        folder: Where its files are.
-        stem: How their names begin.
-        facts: What ``STEM.json`` says.
+        folder: Folder of its files.
+        stem: Beginning of their names.
+        facts: Contents of ``STEM.json``.
     """
 
     folder: Path
@@ -62,30 +58,30 @@ class StoredResult:
     facts: dict[str, Any]
 
     def file(self, suffix: str) -> Path:
-        """The file with this ending."""
+        """Return the path of the file with this suffix."""
         return self.folder / f"{self.stem}{suffix}"
 
 
 def stored_results(folder: Path) -> list[StoredResult]:
-    """The results of MedAD in a folder, by name.
+    """Find the results of MedAD in a folder, sorted by name.
 
     Raises:
-        InputError: If there is no such folder or no result in it.
+        InputError: If the folder does not exist or holds no result.
     """
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}", "Give the OUTDIR of medad detect.")
+        raise InputError("result_folder_missing", folder=folder)
     found = []
     for path in sorted(folder.glob("*.json")):
         facts = _facts_of(path)
         if facts.get("generated_by") == GENERATOR and path.with_name(f"{path.stem}_anomaly.nii.gz").is_file():
             found.append(StoredResult(folder, path.stem, facts))
     if not found:
-        raise InputError(f"{folder} holds no result of MedAD", "Give the OUTDIR of medad detect.")
+        raise InputError("no_results", folder=folder)
     return found
 
 
 def of_scan(results: list[StoredResult], scan: Path) -> list[StoredResult]:
-    """Those of some results that were made from this scan.
+    """Select the results that were made from a scan.
 
     Raises:
         InputError: If there is none, or the scan cannot be read.
@@ -94,23 +90,23 @@ def of_scan(results: list[StoredResult], scan: Path) -> list[StoredResult]:
     found = [stored for stored in results if _scan_facts(stored).get("sha256") == digest]
     if not found:
         names = ", ".join(stored.stem for stored in results[:3]) + ", …" * (len(results) > 3)
-        raise InputError(f"{scan} is not the scan that was examined for {names}: its content differs", AGAIN)
+        raise InputError("result_of_other_scan", path=scan, results=names)
     return found
 
 
 def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | None = None) -> Detection:
-    """Read a result back.
+    """Read a result without the regions that a reader rejected.
 
-    Results of versions that did not write the examined part have it where the restoration or the map say anything;
-    that is the same but for voxels beyond the model's template. Regions that a reader rejected are not in it.
+    Earlier versions did not write the examined part; it is then where the restored image differs from the scan or the
+    map is positive, which is the same except for voxels beyond the template of the model.
 
     Args:
-        stored: Which one.
-        scan: Where its scan is now; None looks where it was, and beside the result.
-        progress: Told about each file.
+        stored: The result.
+        scan: Path of its scan; None looks at the recorded path and beside the result.
+        progress: Receives each file; may cancel.
 
     Returns:
-        The detection as it was written; its volumes share the scan's grid exactly.
+        The detection as it was written; its volumes have exactly the grid of the scan.
 
     Raises:
         InputError: If a file is missing, damaged or does not belong to the others, or the scan is another one.
@@ -134,7 +130,7 @@ def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | 
     facts = stored.facts
     try:
         regions = tuple(region_of(values, maps["anomaly"]) for values in facts["regions"])
-        # A reader may have rejected some, so ranks need not be without gaps.
+        # Rejected regions leave gaps in the ranks.
         if set(np.unique(labels).tolist()) != {0, *(region.label for region in regions)}:
             raise ValueError("its regions do not fit its labels")
         reference = HealthyReference.from_json(facts["reference"])
@@ -150,24 +146,25 @@ def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | 
             healthy_count=reference.count,
             reference=reference,
             provenance=_provenance(facts),
-            warnings=tuple(str(warning) for warning in facts["warnings"]),
+            warnings=restored_warnings(tuple(facts["warnings"]), facts.get("warning_codes")),
         )
     except KeyError as error:
-        problem = f"{stored.file('.json')} says nothing of {error.args[0]}; an older MedAD wrote it"
-        raise InputError(problem, AGAIN) from error
-    except (TypeError, ValueError, AttributeError, ModelError) as error:
-        raise InputError(f"{stored.file('.json')} is damaged: {error}", AGAIN) from error
+        raise InputError("result_incomplete", path=stored.file(".json"), key=error.args[0]) from error
+    except ModelError as error:
+        raise InputError("result_damaged", path=stored.file(".json"), detail=error.problem) from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError("result_damaged", path=stored.file(".json"), detail=error) from error
 
 
 def _read_map(path: Path, volume: Volume) -> Volume:
     read = read_image(path, uniform=True)
     if not read.same_grid(volume):
-        raise InputError(f"{path} is not on the grid of its scan", AGAIN)
+        raise InputError("result_map_not_on_grid", path=path)
     return volume.with_array(read.array, read.name)
 
 
 def _facts_of(path: Path) -> dict[str, Any]:
-    """What a JSON file says; nothing if it is none of ours."""
+    """Read a JSON object; an empty one if the file holds anything else."""
     try:
         facts = json.loads(path.read_bytes()) if path.stat().st_size <= LARGEST_FACTS else None
     except (OSError, ValueError, RecursionError):
@@ -176,40 +173,42 @@ def _facts_of(path: Path) -> dict[str, Any]:
 
 
 def _find_scan(stored: StoredResult) -> Path:
-    said = _scan_facts(stored).get("path")
-    places = [Path(os.path.normpath(stored.folder / said))] if isinstance(said, str) else []
-    places += [stored.file(suffix) for suffix in IMAGE_SUFFIXES]
-    for place in places:
-        if in_file(place)[0].exists():
-            return place
-    where = f" at {places[0]}" if isinstance(said, str) else ""
-    raise InputError(f"the scan of {stored.stem} is not{where} any more", "Say where it is with --scan FILE.")
+    recorded = _scan_facts(stored).get("path")
+    paths = [Path(os.path.normpath(stored.folder / recorded))] if isinstance(recorded, str) else []
+    paths += [stored.file(suffix) for suffix in IMAGE_SUFFIXES]
+    for path in paths:
+        if in_file(path)[0].exists():
+            return path
+    if isinstance(recorded, str):
+        raise InputError("result_scan_moved", result=stored.stem, path=paths[0])
+    raise InputError("result_scan_missing", path=stored.file(".json"))
 
 
 def _check_scan(stored: StoredResult, volume: Volume, path: Path) -> None:
     expected = _scan_facts(stored).get("sha256")
     if not isinstance(expected, str):
-        raise InputError(f"{stored.file('.json')} does not say which scan was examined", AGAIN)
+        raise InputError("result_scan_not_recorded", path=stored.file(".json"))
     if content_hash(volume) != expected:
-        problem = f"{path} is not the scan that was examined for {stored.stem}: its content differs"
-        raise InputError(problem, "Give that scan with --scan FILE, or run medad detect again.")
+        raise InputError("result_of_other_scan", path=path, results=stored.stem)
 
 
 def _scan_facts(stored: StoredResult) -> dict[str, Any]:
-    said = stored.facts.get("input")
-    return said if isinstance(said, dict) else {}
+    facts = stored.facts.get("input")
+    return facts if isinstance(facts, dict) else {}
 
 
 def region_of(values: dict[str, Any], anomaly: Volume) -> Region:
-    """A region as `dataclasses.asdict` wrote it.
+    """Build a region from its fields, as `dataclasses.asdict` gives them.
 
     Args:
-        values: By field. Earlier versions wrote neither the position of the peak, which is then looked up, nor the
-            side, which stays empty.
-        anomaly: The map that the region lies in.
+        values: By field. Earlier versions wrote neither the position of the peak, which is then found in the map, nor
+            the side, which stays empty.
+        anomaly: The anomaly map.
 
     Raises:
-        ValueError: If something is missing or no number, or, for some damages, TypeError or KeyError.
+        ValueError: If a field is missing or has a wrong length.
+        ModelError: If a field is not a finite number.
+        TypeError: If a field is not a sequence.
     """
     names = {field.name for field in fields(Region)}
     if not names - ADDED <= set(values) <= names:
@@ -218,7 +217,7 @@ def region_of(values: dict[str, Any], anomaly: Volume) -> Region:
     centre = tuple(finite_number(value, "centroid_ras") for value in values["centroid_ras"])
     box = tuple(int(finite_number(value, "bounding_box")) for value in values["bounding_box"])
     if len(centre) != 3 or len(box) != 6:
-        raise ValueError("a region has no place")
+        raise ValueError("a region has no position")
     numbers = {name: finite_number(values[name], name) for name in ("volume_ml", "peak", "mean", "p_value", "q_value")}
     if "peak_ras" in values:
         peak = tuple(finite_number(value, "peak_ras") for value in values["peak_ras"])
@@ -231,17 +230,17 @@ def region_of(values: dict[str, Any], anomaly: Volume) -> Region:
 
 
 def _peak_in(anomaly: Volume, box: tuple[int, ...], peak: float) -> tuple[float, ...]:
-    """The RAS mm of the voxel in a region's box that has its peak value."""
+    """Find the voxel in the box of a region that has its peak value, RAS mm."""
     x0, x1, y0, y1, z0, z1 = box
     values = anomaly.array[z0:z1, y0:y1, x0:x1]
     if not values.size:
-        raise ValueError("a region lies outside of its map")
+        raise ValueError("a region lies outside its map")
     voxel = np.unravel_index(np.abs(values - peak).argmin(), values.shape) + np.array((z0, y0, x0))
     return tuple(anomaly.ras_from_voxels(voxel[None])[0].tolist())
 
 
 def _provenance(facts: dict[str, Any]) -> dict[str, Any]:
-    """How the result was made, as the detection had it: without where its scan was when it was written."""
+    """Return the provenance of the detection, without the path of its scan."""
     provenance = {key: value for key, value in facts.items() if key not in OWN_FACTS}
     if isinstance(provenance.get("input"), dict):
         provenance["input"] = {key: value for key, value in provenance["input"].items() if key != "path"}
@@ -256,16 +255,15 @@ def _report(progress: Progress | None, fraction: float, name: str) -> None:
 def reopen_decided(
     stored: StoredResult, scan: Path | None = None, progress: Progress | None = None
 ) -> tuple[Detection, dict[int, Decision]]:
-    """Read back a result, its rejected regions too, and the reader's decisions.
+    """Read a result with its rejected regions and the decisions of the reader.
 
     Args:
-        stored: Which one.
-        scan: Where its scan is now; None looks where it was, and beside the result.
-        progress: Told about each file.
+        stored: The result.
+        scan: Path of its scan; None looks at the recorded path and beside the result.
+        progress: Receives each file; may cancel.
 
     Returns:
-        The detection as it was before anything was rejected, and the decisions by rank; there is one for each region
-        that was rejected or named.
+        The detection with all regions, and the decisions by rank, one for each rejected or renamed region.
 
     Raises:
         InputError: If a file is missing, damaged or does not belong to the others, or the scan is another one.
@@ -276,24 +274,24 @@ def reopen_decided(
         names = _names(stored.facts.get("names", {}))
         detection = _with_rejected(detection, rejected)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{stored.file('.json')} is damaged: {error}", AGAIN) from error
-    refused = {region.rank for region in rejected}
+        raise InputError("result_damaged", path=stored.file(".json"), detail=error) from error
+    rejected_ranks = {region.rank for region in rejected}
     decisions = {
-        region.rank: Decision(region.rank not in refused, names.get(region.rank) or default_name(region))
+        region.rank: Decision(region.rank not in rejected_ranks, names.get(region.rank) or default_name(region))
         for region in detection.regions
-        if region.rank in refused or region.rank in names
+        if region.rank in rejected_ranks or region.rank in names
     }
     return detection, decisions
 
 
-def _names(said: Any) -> dict[int, str]:
-    if not isinstance(said, dict) or not all(isinstance(name, str) for name in said.values()):
-        raise ValueError("its names are no names")
-    return {int(rank): " ".join(name.split()) for rank, name in said.items()}
+def _names(document: Any) -> dict[int, str]:
+    if not isinstance(document, dict) or not all(isinstance(name, str) for name in document.values()):
+        raise ValueError("its names of regions are not texts")
+    return {int(rank): " ".join(name.split()) for rank, name in document.items()}
 
 
 def _with_rejected(detection: Detection, rejected: list[Region]) -> Detection:
-    """Put regions back that only the facts know, with the voxels that they had."""
+    """Restore rejected regions, which only the facts record, with their voxels."""
     if not rejected:
         return detection
     labels = detection.labels.array.copy()

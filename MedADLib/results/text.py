@@ -1,161 +1,240 @@
-"""A result and its provenance in words.
-
-A result in words, for the panel, the browser view, the console and the figure.
-
-How a result was made, for a person to read, print or send to a colleague.
-"""
+"""Texts of a result: verdict, regions and their positions, provenance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..messages import Message, as_json, from_json, say, translated
+
 if TYPE_CHECKING:
     from ..detection import Detection
     from ..scoring.regions import Region
 
-# Contained in every warning that a scan is out of distribution; results of earlier versions have no code for it.
+# Part of each out-of-distribution warning in results of earlier versions, which hold no codes of warnings.
 OUT_OF_DISTRIBUTION = "unlike the model's training data"
-UNIT = "SD above the healthy mean"
+UNLIKE_TRAINING = "unlike_training"
 DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 
 KNOWN = ("model", "method", "seed", "settings", "device", "brain_mask", "input", "resemblance", "facts", "versions")
+# Codes of the titles of provenance entries; any other key is its own title.
 TITLES = {
-    "brain_mask": "examined part",
-    "resemblance": "similarity to the training data",
-    "facts": "restoration",
-    "smallest_region_ml": "smallest region listed (mL)",
+    "model": "fact_model",
+    "method": "fact_method",
+    "seed": "fact_seed",
+    "settings": "fact_settings",
+    "device": "fact_device",
+    "brain_mask": "fact_examined_part",
+    "input": "fact_input",
+    "resemblance": "fact_similarity",
+    "facts": "fact_restoration",
+    "versions": "fact_versions",
+    "smallest_region_ml": "fact_smallest_region",
 }
 
 
-def verdict(detection: Detection) -> str:
-    """Score and p-value, with the number of healthy scans that they rest on.
+def verdict(detection: Detection) -> Message:
+    """Return score and p-value with the number of healthy scans that they rest on.
 
     A reader must see that with n healthy scans no p-value can be below 1/(n+1).
+
+    Returns:
+        The English sentence for files and the console; `messages.translated` gives it in the language of the
+        application.
     """
     count = detection.healthy_count
-    return (
-        f"score {detection.score:.4g}, p = {detection.p_value:.2g} "
-        f"(against {count} healthy scans; the smallest possible p is {1.0 / (count + 1):.2g})"
-    )
+    numbers = {"score": float(detection.score), "p": float(detection.p_value), "smallest": 1.0 / (count + 1)}
+    if count == 1:
+        return Message("verdict_against_one", **numbers)
+    return Message("verdict", count=count, **numbers)
 
 
 def panel_verdict(detection: Detection) -> str:
-    """The result in one line for a reader who has not heard of scores.
+    """Return the result in one line without scores, in the language of the application.
 
     For example, ``More anomalous than 5 of 5 healthy scans; 3 regions; smallest possible p is 0.17``. Healthy scans
     with the same score count as no less anomalous. Without a region, the largest z-score takes the regions' place.
     """
-    scores = detection.reference.sample_scores
-    below, count = int((scores < detection.score).sum()), len(scores)
-    healthy = f"{below} of {count} healthy scan{'' if count == 1 else 's'}"
-    whole = f"More anomalous than {healthy}" if below else f"No more anomalous than any of {count} healthy scans"
-    if count == 1 and not below:
-        whole = "No more anomalous than the one healthy scan"
-    return f"{whole}; {_regions_in_words(detection)}; smallest possible p is {detection.reference.smallest_p:.2g}"
+    parts = (_whole(detection), _regions(detection), say("smallest_p", p=detection.reference.smallest_p))
+    return "; ".join(parts)
 
 
 def out_of_distribution(detection: Detection) -> str:
-    """Return the warning that the scan is unlike the training data; empty if there is none."""
-    return next((text for text in detection.warnings if OUT_OF_DISTRIBUTION in text), "")
+    """Return the warning that the scan is unlike the training data; empty if there is none.
+
+    Warnings of earlier versions have no code and are recognised by their words.
+    """
+    return next(filter(_is_out_of_distribution, detection.warnings), "")
 
 
-def _regions_in_words(detection: Detection) -> str:
-    found = len(detection.regions)
-    if found:
-        return "1 region" if found == 1 else f"{found} regions"
-    largest = float(detection.anomaly.array.max(initial=0.0))
-    threshold = f"a z-score of {detection.threshold:.3g}"
-    if largest >= detection.threshold and largest > 0:
-        return f"only specks above {threshold}, each too small to be listed"
-    return f"no region above {threshold}, the largest z-score is {largest:.3g}"
+def warning_codes(warnings: Sequence[str]) -> list[dict[str, Any] | None]:
+    """Return codes and parameters of warnings in order, for a JSON document; None for a warning without a code."""
+    return [as_json(warning) for warning in warnings]
+
+
+def restored_warnings(texts: Sequence[str], codes: Any) -> tuple[str, ...]:
+    """Restore the codes of stored warnings, so that they can be translated.
+
+    Args:
+        texts: The English sentences.
+        codes: Result of `warning_codes` for them; if it is missing or does not fit, the texts stay plain.
+
+    Returns:
+        A `Message` for each warning with a known code, otherwise its text.
+    """
+    if not isinstance(codes, list | tuple) or len(codes) != len(texts):
+        return tuple(str(text) for text in texts)
+    return tuple(from_json(str(text), document) for text, document in zip(texts, codes))
 
 
 def millilitres(volume: float) -> str:
-    """A volume in mL, to three digits."""
+    """Format a volume in mL with three digits."""
     return f"{volume:.0f} mL" if volume >= 100 else f"{volume:.3g} mL"
 
 
 def place(ras: Sequence[float]) -> str:
-    """A point in RAS mm as, for example, ``23 mm right, 40 mm posterior, 5 mm superior``."""
-    return ", ".join(f"{abs(mm):.0f} mm {DIRECTIONS[axis][int(mm >= 0)]}" for axis, mm in enumerate(ras))
+    """Format a point in RAS mm as, for example, ``23 mm right, 40 mm posterior, 5 mm superior``."""
+    right, anterior, superior = (float(mm) for mm in ras)
+    return ", ".join(
+        (
+            say("mm_right", mm=abs(right)) if right >= 0 else say("mm_left", mm=-right),
+            say("mm_anterior", mm=abs(anterior)) if anterior >= 0 else say("mm_posterior", mm=-anterior),
+            say("mm_superior", mm=abs(superior)) if superior >= 0 else say("mm_inferior", mm=-superior),
+        )
+    )
 
 
 def short_place(ras: Sequence[float]) -> str:
-    """A point in RAS mm as, for example, ``R 23, P 40, S 5``."""
+    """Format a point in RAS mm as, for example, ``R 23, P 40, S 5``."""
     letters = (DIRECTIONS[axis][int(mm >= 0)][0].upper() for axis, mm in enumerate(ras))
     return ", ".join(f"{letter} {abs(mm):.0f}" for letter, mm in zip(letters, ras))
 
 
 def location(region: Region) -> str:
-    """Side and peak of a region as, for example, ``R, peak at 23 mm right, 40 mm posterior, 5 mm superior``."""
-    peak = f"peak at {place(region.peak_ras)}"
-    return f"{region.side}, {peak}" if region.side else peak
+    """Format side and peak of a region: ``R, peak at 23 mm right, 40 mm posterior, 5 mm superior``."""
+    peak = place(region.peak_ras)
+    if region.side == "R":
+        return say("peak_at_right", place=peak)
+    if region.side == "L":
+        return say("peak_at_left", place=peak)
+    return say("peak_at_bilateral", place=peak) if region.side else say("peak_at", place=peak)
 
 
-def count_of_regions(detection: Detection) -> str:
-    """How many regions there are, their volume, and above which threshold."""
-    expected = detection.expected_false_positive_ml
-    passed = f"{UNIT}; expected false positives: {expected:.2g} mL per healthy scan"
-    threshold = f"a z-score of {detection.threshold:.3g} ({passed})"
-    if not detection.regions:
-        return f"no region above {threshold}"
-    total = sum(region.volume_ml for region in detection.regions)
-    noun = "region" if len(detection.regions) == 1 else "regions"
-    return f"{len(detection.regions)} {noun}, {millilitres(total)} in all, above {threshold}"
+def count_of_regions(detection: Detection) -> Message:
+    """Return number and total volume of the regions, and the threshold.
+
+    Returns:
+        The English sentence, as for `verdict`.
+    """
+    count = len(detection.regions)
+    limit = {"threshold": float(detection.threshold), "ml": float(detection.expected_false_positive_ml)}
+    if not count:
+        return Message("no_region_counted", **limit)
+    volume = millilitres(sum(region.volume_ml for region in detection.regions))
+    if count == 1:
+        return Message("region_counted", volume=volume, **limit)
+    return Message("regions_counted", count=count, volume=volume, **limit)
 
 
 def top_regions(detection: Detection, most: int = 5) -> list[str]:
-    """One line for each of the most anomalous regions."""
+    """Return one line for each of the most anomalous regions."""
     return [
-        f"{region.rank}. {millilitres(region.volume_ml)}, peak z-score {region.peak:.3g}, p = {region.p_value:.2g}, "
-        f"q = {region.q_value:.2g}, {location(region)}"
+        say(
+            "region_line",
+            rank=region.rank,
+            volume=millilitres(region.volume_ml),
+            peak=region.peak,
+            p=region.p_value,
+            q=region.q_value,
+            location=location(region),
+        )
         for region in detection.regions[:most]
     ]
 
 
 def provenance_text(detection: Detection) -> str:
-    """Everything that is known of how a detection was made, one fact a line.
+    """List the provenance of a detection, one fact a line, in the language of the application.
 
     Args:
-        detection: What was found.
+        detection: The result.
 
     Returns:
-        Plain text; facts that the detection does not know are left out.
+        Plain text; missing facts are left out.
     """
     known = detection.provenance
-    lines = ["Result", _row("scan as a whole", verdict(detection)), _row("regions", count_of_regions(detection))]
-    for name in KNOWN:
+    lines = [
+        _capitalised(say("fact_result")),
+        _row(say("fact_verdict"), translated(verdict(detection))),
+        _row(say("fact_regions"), translated(count_of_regions(detection))),
+    ]
+    for name in (*KNOWN, *sorted(set(known) - {*KNOWN, "seconds"})):
         if name in known:
-            lines += ["", *_block(TITLES.get(name, name), known[name])]
-    for name in sorted(set(known) - {*KNOWN, "seconds"}):
-        lines += ["", *_block(name, known[name])]
+            lines += ["", *_block(name, known[name])]
     if isinstance(known.get("seconds"), dict):
         seconds = known["seconds"]
         total = sum(value for value in seconds.values() if isinstance(value, (int, float)))
-        lines += ["", f"Time: {total:.1f} s", *(_row(stage, f"{value} s") for stage, value in seconds.items())]
-    lines += ["", "Warnings" if detection.warnings else "Warnings: none", *(f"  {text}" for text in detection.warnings)]
+        lines += ["", _capitalised(say("fact_seconds", seconds=total))]
+        lines += [_row(stage, f"{value} s") for stage, value in seconds.items()]
+    heading = say("fact_warnings") if detection.warnings else say("fact_no_warnings")
+    lines += ["", _capitalised(heading), *(f"  {translated(warning)}" for warning in detection.warnings)]
     return "\n".join(lines) + "\n"
 
 
+def _is_out_of_distribution(warning: str) -> bool:
+    if isinstance(warning, Message):
+        return warning.code == UNLIKE_TRAINING
+    return OUT_OF_DISTRIBUTION in warning
+
+
+def _whole(detection: Detection) -> str:
+    """Return how many healthy scans have a lower score."""
+    scores = detection.reference.sample_scores
+    below, count = int((scores < detection.score).sum()), len(scores)
+    if count == 1:
+        return say("more_anomalous_than_one") if below else say("no_more_anomalous_than_one")
+    if below:
+        return say("more_anomalous_than", below=below, count=count)
+    return say("no_more_anomalous_than", count=count)
+
+
+def _regions(detection: Detection) -> str:
+    """Return the number of regions; without any, the largest z-score."""
+    found = len(detection.regions)
+    if found:
+        return say("region_found") if found == 1 else say("regions_found", count=found)
+    largest = float(detection.anomaly.array.max(initial=0.0))
+    if largest >= detection.threshold and largest > 0:
+        return say("specks_only", threshold=detection.threshold)
+    return say("no_region", threshold=detection.threshold, largest=largest)
+
+
 def _block(name: str, value: Any) -> list[str]:
-    """A fact of one line, or a heading with its facts below."""
-    title = name.replace("_", " ")
-    title = title[0].upper() + title[1:]
+    """Format a fact as one line, or as a heading with its facts below."""
+    title = _capitalised(_title(name))
     if isinstance(value, dict):
-        return [title, *(_row(key, item) for key, item in value.items())]
+        return [title, *(_row(_title(key), item) for key, item in value.items())]
     return [f"{title}: {_text(value)}"]
 
 
+def _title(name: Any) -> str:
+    """Return the title of a key of the provenance."""
+    return say(TITLES[name]) if name in TITLES else str(name)
+
+
+def _capitalised(text: str) -> str:
+    text = text.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
 def _row(name: str, value: Any) -> str:
-    return f"  {str(name).replace('_', ' ')}: {_text(value)}"
+    return f"  {name.replace('_', ' ')}: {_text(value)}"
 
 
 def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return ", ".join(_text(item) for item in value) or "none"
+        return ", ".join(_text(item) for item in value) or say("fact_none")
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(item)}" for key, item in value.items()) or "none"
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items()) or say("fact_none")
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "not known" if value is None else str(value)
+        return say("fact_yes") if value else say("fact_no")
+    return say("fact_unknown") if value is None else str(value)

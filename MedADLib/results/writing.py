@@ -1,14 +1,10 @@
-"""Write the files of one detection, all of them or none.
-
-The coded meaning of a region, as Slicer writes it into segments.
-
-The files of one detection: prepared aside, then put in place together, so that a folder never holds a part.
+"""Files of one detection: written to a staging folder, then put in place together, all of them or none.
 
 `STEM_regions.tsv` has one row per region: rank (1 is the most anomalous), label (its value in `STEM_regions.nii.gz`),
 volume_ml, peak and mean (z-scores: SD above the healthy mean), p_value (how often a healthy scan holds such a peak),
-q_value (Benjamini-Hochberg over this scan's regions), the centroid in RAS mm, the box around it in RAS mm (voxel
-edges), the same box in voxel indices along the file's axes, first voxel inside and first one beyond, the position of
-the peak in RAS mm, and the side (R, L, bilateral; empty where no midline is known).
+q_value (Benjamini-Hochberg over the regions of this scan), the centroid in RAS mm, its bounding box in RAS mm (voxel
+edges), the same box in voxel indices along the axes of the file (start inclusive, stop exclusive), the position of the
+peak in RAS mm, and the side (R, L, bilateral; empty where no midline is known).
 """
 
 from __future__ import annotations
@@ -32,14 +28,16 @@ from ..runtime.strict_json import plain
 from ..volume import Volume
 from .colours import region_colour
 from .decisions import accepted, default_name
+from .text import warning_codes
 
 if TYPE_CHECKING:
     from ..detection import Detection
     from ..scoring.regions import Region
     from .decisions import Decision
 
+# The coded meaning of a region, as Slicer writes it into segments.
 CODE = "SCT^49755003^Morphologically Altered Structure"
-# No type narrower than the category is claimed: a detector of anomalies cannot tell a mass from a haemorrhage.
+# The type is not narrower than the category: a detector of anomalies cannot tell a mass from a haemorrhage.
 TERMINOLOGY = (
     f"Segmentation category and type - 3D Slicer General Anatomy list~{CODE}~{CODE}~^^"
     "~Anatomic codes - DICOM master list~^^~^^"
@@ -65,10 +63,10 @@ GENERATOR = "MedAD"
 
 
 def check_ours(folder: Path, stem: str) -> None:
-    """Refuse to replace files of somebody else, such as the BIDS sidecar of a scan by the facts of its examination.
+    """Refuse to replace files that MedAD did not write, such as the BIDS sidecar of a scan.
 
     Raises:
-        OutputError: If a file of a result's name is there without the facts that MedAD writes beside it.
+        OutputError: If a file with the name of a result exists without the facts that MedAD writes beside it.
     """
     present = [name for suffix in RESULT_SUFFIXES if (folder / (name := f"{stem}{suffix}")).exists()]
     try:
@@ -77,8 +75,7 @@ def check_ours(folder: Path, stem: str) -> None:
     except (OSError, ValueError):
         ours = False
     if present and not ours:
-        problem = f"{folder / present[0]} would be replaced, but is no result of MedAD"
-        raise OutputError(problem, "Choose another output folder.")
+        raise OutputError("not_our_file", path=folder / present[0])
 
 
 def write_detection(
@@ -90,19 +87,19 @@ def write_detection(
     progress: Progress | None = None,
     decisions: Mapping[int, Decision] | None = None,
 ) -> list[Path]:
-    """Write all files of a detection, or none.
+    """Write all files of a detection or none.
 
     Files of an earlier run with the same stem are replaced together; other files in the folder are not touched.
 
     Args:
-        detection: What was found.
-        folder: Where the files go; it must exist.
-        stem: How their names begin.
+        detection: The result.
+        folder: Destination; it must exist.
+        stem: Beginning of the file names.
         picture: Whether to draw ``STEM.png``.
-        source: The scan's file; NIfTI results then keep both positions that its header may hold.
-        progress: Told about each file; the seconds that it knows go into the facts.
-        decisions: A reader's, by rank. Rejected regions then appear nowhere but in the facts, under ``rejected``; the
-            others keep their ranks, and have their names in the segmentation and, under ``names``, in the facts.
+        source: File of the scan; NIfTI results then keep both positions (qform, sform) of its header.
+        progress: Receives each file; may cancel. Its seconds are added to the facts.
+        decisions: Decisions of a reader, by rank. Rejected regions then appear only in the facts, under ``rejected``;
+            the others keep their ranks, and have their names in the segmentation and, under ``names``, in the facts.
 
     Returns:
         The files: anomaly, restored, regions, segmentation, table, facts, examined part, picture.
@@ -129,7 +126,7 @@ def write_detection(
         writers[".png"] = lambda path: _draw(detection, path)
     try:
         with staging_folder(folder) as staging:
-            # The facts tell how long the other files took.
+            # The facts hold the seconds of the other files, so they are written last.
             for number, suffix in enumerate(sorted(writers, key=lambda suffix: suffix == ".json")):
                 progress.update(number / len(writers), f"writing {stem}{suffix}")
                 with progress.timed("picture" if suffix == ".png" else "write"):
@@ -138,14 +135,14 @@ def write_detection(
             files = [f"{stem}{suffix}" for suffix in writers]
             return put_in_place(staging, folder, files, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
     except MemoryError as error:
-        raise OutputError(f"too little memory to write the results of {stem}", "Close other programs.") from error
+        raise OutputError("result_memory", name=stem) from error
     except OSError as error:
-        problem = f"the results of {stem} could not be written to {folder}: {error.strerror or error}"
-        raise OutputError(problem, "Free some space or choose another output folder.") from error
+        reason = error.strerror or error
+        raise OutputError("result_unwritable", name=stem, folder=folder, reason=reason) from error
 
 
 def _reading(detection: Detection, decisions: Mapping[int, Decision]) -> dict:
-    """What a reader made of the regions, as facts: the rejected ones, and names other than the default."""
+    """Return decisions as facts: the rejected regions, and names other than the default."""
     given = {region.rank: decisions[region.rank].name for region in detection.regions if region.rank in decisions}
     defaults = {region.rank: default_name(region) for region in detection.regions}
     return {
@@ -155,7 +152,7 @@ def _reading(detection: Detection, decisions: Mapping[int, Decision]) -> dict:
 
 
 def _write_segmentation(detection: Detection, path: Path, names: Mapping[int, str]) -> None:
-    """The regions as Slicer stores a segmentation: a label map whose header describes each label."""
+    """Write the regions as a Slicer segmentation: a label map with a header that describes each label."""
     import SimpleITK as sitk
 
     image = detection.labels.to_sitk()
@@ -188,7 +185,7 @@ def _write_segmentation(detection: Detection, path: Path, names: Mapping[int, st
 
 
 def _table(detection: Detection) -> str:
-    """The regions as tab-separated text, one line each under a line of column names."""
+    """Return the regions as tab-separated text, one line each below a line of column names."""
     lines = ["\t".join(COLUMNS)]
     for region in detection.regions:
         numbers = (region.volume_ml, region.peak, region.mean, region.p_value, region.q_value, *region.centroid_ras)
@@ -201,7 +198,7 @@ def _table(detection: Detection) -> str:
 
 
 def _box_ras(volume: Volume, region: Region) -> list[float]:
-    """The RAS box around a region's voxels: right min, max, anterior min, max, superior min, max in mm."""
+    """Return the RAS box around the voxels of a region: right, anterior, superior, each min and max in mm."""
     edges = np.array(region.bounding_box, dtype=float).reshape(3, 2) - 0.5
     corners = volume.ras_from_voxels([[z, y, x] for x in edges[0] for y in edges[1] for z in edges[2]])
     return np.stack([corners.min(axis=0), corners.max(axis=0)], axis=1).ravel().tolist()
@@ -210,17 +207,17 @@ def _box_ras(volume: Volume, region: Region) -> list[float]:
 def _facts(
     detection: Detection, folder: Path, source: Path | None, read: dict, profile: Mapping[str, float] | None
 ) -> str:
-    """Everything a reader or program needs to judge the result or to open it again, as strict JSON.
+    """Return everything that is needed to judge the result or to open it again, as strict JSON.
 
-    The seconds of the run are completed by those of a profile, such as what writing has taken so far.
+    The seconds of the run are merged with those of a profile, such as the seconds of writing so far.
     """
     scan = dict(detection.provenance.get("input", {}))
     if source is not None:
         try:
-            # A study that is moved as a whole keeps its results together with its scans.
+            # A relative path stays valid when a study is moved as a whole.
             scan["path"] = Path(os.path.relpath(source, folder)).as_posix()
         except ValueError:
-            # On Windows there is no way from one drive to another.
+            # Windows has no relative path from one drive to another.
             scan["path"] = source.resolve().as_posix()
     facts = {
         "generated_by": GENERATOR,
@@ -230,7 +227,8 @@ def _facts(
         "smallest_p_value": 1.0 / (detection.healthy_count + 1),
         "threshold": detection.threshold,
         "expected_false_positive_ml": detection.expected_false_positive_ml,
-        "warnings": list(detection.warnings),
+        "warnings": [str(warning) for warning in detection.warnings],
+        "warning_codes": warning_codes(detection.warnings),
         **detection.provenance,
         "seconds": {**detection.provenance.get("seconds", {}), **rounded(profile or {})},
         "input": scan,

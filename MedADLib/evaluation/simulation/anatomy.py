@@ -1,4 +1,4 @@
-"""Where a lesion of a kind can lie in a T1 brain: tissue by intensity, depth, and a seeded choice."""
+"""Anatomy of a T1 brain for simulated lesions: tissue by intensity, depth, and possible positions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ...volume import Volume
 from .shapes import depth_mm
 
 FINEST_MM = 2.0
-# In halves of the brain's extent from its middle, (right, anterior, superior). Temporal base, brain stem and cerebellum
-# lie below the base, the latter two also behind and below the two limits of the hindbrain. The deep grey nuclei, which
-# on T1 look much like white matter, lie in the ellipsoid.
+# In half extents of the brain from its centre, (right, anterior, superior). Temporal base, brain stem and cerebellum
+# lie below the base, the latter two also behind and below the two limits of the hindbrain. The deep grey nuclei,
+# similar to white matter on T1, lie in the ellipsoid.
 BASE, HINDBRAIN = -0.2, (-0.2, -0.25)
 NUCLEI_MIDDLE, NUCLEI_RADII = (0.0, 0.12, -0.3), (0.52, 0.42, 0.55)
 
@@ -25,8 +25,8 @@ class Tissue:
     """Typical intensities of a T1 brain.
 
     Attributes:
-        fluid: Mean of cerebrospinal fluid, partial volume with its surroundings included.
-        pure_fluid: What fluid alone looks like.
+        fluid: Mean of cerebrospinal fluid, including partial volume with its surroundings.
+        pure_fluid: Intensity of fluid without partial volume.
         grey: Mean of grey matter.
         white: Mean of white matter.
         spread: Standard deviation of all brain voxels.
@@ -42,7 +42,7 @@ class Tissue:
 
     @classmethod
     def measure(cls, values: np.ndarray, labels: np.ndarray | None = None) -> Tissue:
-        """From the brain's voxels, shape (N,), and their labels (1 fluid, 2 grey, 3 white) if these are known."""
+        """Measure the voxels of the brain, shape (N,), with labels (1 fluid, 2 grey, 3 white) if they are known."""
         if labels is not None and all((labels == kind).any() for kind in (1, 2, 3)):
             fluid, grey, white = (float(values[labels == kind].mean()) for kind in (1, 2, 3))
         else:
@@ -57,13 +57,13 @@ class Tissue:
         )
 
     def white_share(self, intensity: np.ndarray) -> np.ndarray:
-        """How surely an intensity is white matter's, 0 to 1, half way between grey and white at 0.5."""
+        """Return the share of white matter for an intensity, 0 to 1; 0.5 half way between grey and white."""
         share = np.clip((intensity - self.grey) / (self.white - self.grey) * 1.5 - 0.25, 0, 1)
         return share * share * (3 - 2 * share)
 
 
 def _three_means(values: np.ndarray) -> list[float]:
-    """Centres of three classes of intensities, ascending."""
+    """Return the centres of three classes of intensities by k-means on the histogram, ascending."""
     low, high = np.percentile(values, [0.5, 99.5])
     count, edges = np.histogram(values, 256, (low, high))
     centre = (edges[1:] + edges[:-1]) / 2
@@ -77,12 +77,12 @@ def _three_means(values: np.ndarray) -> list[float]:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Position relative to the brain: its middle, and half its extent, along (right, anterior, superior).
+    """Frame of reference of a brain: its centre and half its extent along (right, anterior, superior).
 
     Attributes:
-        affine: Of the grid, voxel (x, y, z) to RAS mm.
-        middle: RAS mm, shape (3,).
-        half: In mm, shape (3,).
+        affine: Affine of the grid, voxel (x, y, z) to RAS mm.
+        middle: Centre in RAS mm, shape (3,).
+        half: Half extent in mm, shape (3,).
     """
 
     affine: np.ndarray
@@ -91,49 +91,49 @@ class Frame:
 
     @classmethod
     def measure(cls, affine: np.ndarray, voxels: np.ndarray) -> Frame:
-        """From the brain's voxel indices (z, y, x), shape (N, 3)."""
+        """Measure the voxel indices (z, y, x) of a brain, shape (N, 3)."""
         ras = voxels[:, ::-1] @ affine[:3, :3].T + affine[:3, 3]
         low, high = np.percentile(ras, [0.5, 99.5], axis=0)
         return cls(affine, (low + high) / 2, np.maximum((high - low) / 2, 1e-6))
 
     def position(self, indices: Sequence[np.ndarray]) -> np.ndarray:
-        """Where the voxels of a box or coarser grid lie, in halves of the brain from its middle.
+        """Return the positions of the voxels of a box or coarser grid, in half extents of the brain from its centre.
 
         Args:
             indices: Voxel indices along (z, y, x) of the full grid.
 
         Returns:
-            Shape (3, Z', Y', X'), the first axis being (right, anterior, superior).
+            Shape (3, Z', Y', X'); the first axis is (right, anterior, superior).
         """
         z, y, x = np.ix_(*indices)
         ras = [row[3] + row[2] * z + row[1] * y + row[0] * x for row in self.affine[:3]]
         return np.stack([(part - low) / size for part, low, size in zip(ras, self.middle, self.half)])
 
     def outside_nuclei(self, position: np.ndarray) -> np.ndarray:
-        """Roughly how many mm places, as `position` gives them, lie outside the deep grey nuclei."""
+        """Return the approximate distance in mm of positions (see `position`) outside the deep grey nuclei."""
         squares = [((part - m) / r) ** 2 for part, m, r in zip(position, NUCLEI_MIDDLE, NUCLEI_RADII)]
         return (np.sqrt(sum(squares)) - 1) * float((self.half * NUCLEI_RADII).mean())
 
     def outside_hindbrain(self, position: np.ndarray) -> np.ndarray:
-        """Roughly how many mm places lie in front of or above cerebellum and brain stem."""
+        """Return the approximate distance in mm of positions in front of or above cerebellum and brain stem."""
         front, above = ((position[row] - limit) * self.half[row] for row, limit in zip((1, 2), HINDBRAIN))
         return np.maximum(front, above)
 
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """What is where in a brain, on a grid that is coarse enough to be quick.
+    """Maps of a brain for the choice of positions, on a coarse grid for speed.
 
     Attributes:
         brain: True in the brain, shape (Z', Y', X').
         depth: Distance to the brain's surface in mm.
-        fluid: 1 where the intensity is nearer to fluid than to grey matter, else 0, float32.
+        fluid: 1 where the intensity is nearer to fluid than to grey matter, otherwise 0, float32.
         white: Share of white matter, 0 to 1, float32.
-        white_depth: Distance to what is not white matter in mm.
-        cerebrum: True away from brain stem, cerebellum and deep grey nuclei, by position in the brain.
+        white_depth: Distance to the surface of the white matter in mm.
+        cerebrum: True outside brain stem, cerebellum and deep grey nuclei, by position in the brain.
         aside: Distance from the plane between the hemispheres in mm.
-        frame: Position relative to the brain.
-        spacing: Of this grid along (z, y, x) in mm.
+        frame: Frame of reference of the brain.
+        spacing: Voxel spacing of this grid along (z, y, x) in mm.
         first: Voxel index (z, y, x) of its first voxel on the full grid.
         step: Full voxels per voxel of this grid along (z, y, x).
     """
@@ -152,7 +152,7 @@ class Places:
 
     @classmethod
     def survey(cls, volume: Volume, brain: np.ndarray, tissue: Tissue, labels: np.ndarray | None) -> Places:
-        """Survey a volume within its non-empty brain mask of shape (Z, Y, X); `labels` overrule intensities."""
+        """Survey a volume within its non-empty brain mask of shape (Z, Y, X); `labels` replace intensities."""
         box = bounding_slices(brain)
         fine = volume.spacing[::-1]
         step = np.maximum(1, np.floor(FINEST_MM / fine)).astype(int)
@@ -183,11 +183,11 @@ class Places:
         )
 
     def around(self, part: np.ndarray, radius_mm: float) -> np.ndarray:
-        """Mean of a map over a cube about as large as a sphere of this radius, within the brain."""
+        """Average a map over a cube with about the volume of a sphere of this radius, within the brain."""
         return pool(part, self.brain, self.spacing[::-1], 0.0, 1.6 * radius_mm)
 
     def choose(self, allowed: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-        """One allowed place by chance, as voxel index (z, y, x) on the full grid; None if there is none."""
+        """Draw an allowed voxel index (z, y, x) on the full grid; None if there is none."""
         places = np.flatnonzero(allowed & self.brain)
         if not len(places):
             return None
@@ -195,12 +195,12 @@ class Places:
         return self.first + np.array(place) * self.step
 
     def distance_from(self, voxel: np.ndarray) -> np.ndarray:
-        """Distance of every voxel of this grid from a voxel index (z, y, x) of the full grid, in mm."""
+        """Return the distance of every voxel of this grid from a voxel index (z, y, x) of the full grid, in mm."""
         here = (voxel - self.first) / self.step
         steps = [(np.arange(n) - c) * s for n, c, s in zip(self.brain.shape, here, self.spacing)]
         return np.sqrt(steps[0][:, None, None] ** 2 + steps[1][:, None] ** 2 + steps[2] ** 2)
 
 
 def _depth(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Distance to what is outside the mask, the edge of the array included."""
+    """Return the distance to the outside of the mask, which includes the edge of the array."""
     return depth_mm(np.pad(mask, 1), spacing)[1:-1, 1:-1, 1:-1]

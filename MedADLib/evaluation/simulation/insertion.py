@@ -1,9 +1,9 @@
-"""Lesions of known extent, put into a healthy T1 brain to measure what a method finds.
+"""Insertion of lesions of known extent into a healthy T1 brain.
 
-Contrast is in units of the standard deviation of all brain voxels (weak 0.5, medium 1, strong 2). Lesions are that much
-darker, as on T1 without contrast agent, but not darker than fluid; oedema gets 0.6 of it. A change of texture keeps the
-mean: it blurs by 2.5, 4.2 or 7 mm (full width at half maximum), or adds grain with a quarter of the contrast as spread.
-One seed gives one place and one shape whatever the contrast. Places (unless given):
+Contrast is in units of the standard deviation of all brain voxels (weak 0.5, medium 1, strong 2). Lesions are darker by
+the contrast, as on T1 without contrast agent, but not darker than fluid; oedema is darker by 0.6 of it. A change of
+texture keeps the mean: it blurs by 2.5, 4.2 or 7 mm (full width at half maximum), or adds noise with a quarter of the
+contrast as SD. Position and shape depend on the seed and not on the contrast. Positions (unless given):
 
 - tumour: in white matter, deep enough for the whole core, to one side of the midline and clear of the ventricles;
 - spots: so deep in white matter that it surrounds each of them;
@@ -12,8 +12,8 @@ One seed gives one place and one shape whatever the contrast. Places (unless giv
 
 All are in the cerebrum, away from the deep grey nuclei.
 
-The mask holds the voxels where the lesion's weight exceeds one half. Tissue that a tumour pushes aside, or that a
-cavity draws in, changes around the mask but is no lesion; all other voxels keep their value bit for bit.
+The mask holds the voxels where the weight of the lesion exceeds one half. Tissue around the mask changes where a tumour
+displaces it or a cavity draws it in, but does not belong to the lesion; all other voxels keep their value bit for bit.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ SHRINK = 0.9
 
 @dataclass(frozen=True)
 class LesionSpec:
-    """What to insert.
+    """Specification of a lesion.
 
     Attributes:
         kind: "tumour", "spots", "cavity" or "texture".
         contrast: "weak", "medium" or "strong".
-        radius_mm: Of the tumour's core, of each spot, of the cavity or of the changed region; None draws it by the
-            seed, and takes a smaller one where that does not fit.
-        centre_ras: Where, in RAS mm; spots gather around it. None chooses a fitting place by the seed.
+        radius_mm: Radius of the core of a tumour, of each spot, of the cavity or of the changed region; None draws it
+            by the seed and reduces it until the lesion fits.
+        centre_ras: Position in RAS mm; spots lie around it. None chooses a fitting position by the seed.
     """
 
     kind: str
@@ -55,11 +55,11 @@ class LesionSpec:
 
     def __post_init__(self) -> None:
         if self.kind not in RADII_MM:
-            raise InputError(f"there is no lesion kind {self.kind!r}", f"Choose one of {', '.join(RADII_MM)}.")
+            raise InputError("lesion_kind_unknown", kind=self.kind, choices=", ".join(RADII_MM))
         if self.contrast not in CONTRASTS:
-            raise InputError(f"there is no contrast {self.contrast!r}", f"Choose one of {', '.join(CONTRASTS)}.")
+            raise InputError("lesion_contrast_unknown", contrast=self.contrast, choices=", ".join(CONTRASTS))
         if self.radius_mm is not None and not 0.5 <= self.radius_mm <= 60:
-            raise InputError(f"a lesion radius of {self.radius_mm} mm", "Give a radius between 0.5 and 60 mm.")
+            raise InputError("lesion_radius", radius=self.radius_mm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +69,8 @@ class SimulatedLesion:
     Attributes:
         volume: The scan with the lesion, float32, on the grid of the healthy one.
         mask: 1 in the lesion, uint8, on the same grid.
-        description: One line for people.
-        centre_ras: Centre of the lesion, of the largest one if there are several, RAS mm.
+        description: One line of text.
+        centre_ras: Centre of the lesion, or of the largest of several spots, RAS mm.
     """
 
     volume: Volume
@@ -82,31 +82,32 @@ class SimulatedLesion:
 def insert_lesion(
     volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed: int, tissue: np.ndarray | None = None
 ) -> SimulatedLesion:
-    """Put a lesion into a healthy T1 scan; the same arguments give the same lesion.
+    """Insert a lesion into a healthy T1 scan; the same arguments give the same lesion.
 
     Args:
         volume: The scan, with or without skull, in any orientation.
         brain_mask: True in the brain, shape (Z, Y, X).
-        spec: What to insert.
-        seed: Chooses place (unless given), size (unless given) and shape.
-        tissue: Labels 1 for fluid, 2 for grey and 3 for white matter, shape (Z, Y, X); None judges by intensity.
+        spec: Specification of the lesion.
+        seed: Random seed of position and size (unless given) and of the shape.
+        tissue: Labels 1 for fluid, 2 for grey and 3 for white matter, shape (Z, Y, X); None classifies by intensity.
 
     Returns:
-        The changed scan and the lesion's mask.
+        The scan with the lesion and the mask of the lesion.
 
     Raises:
         InputError: If mask or labels are not on the scan's grid, the brain has no contrast, or the lesion does not fit.
     """
     brain = np.asarray(brain_mask, dtype=bool)
-    for array, what in ((brain, "brain mask"), (tissue, "tissue labels")):
-        if array is not None and array.shape != volume.array.shape:
-            raise InputError(f"the {what} has the shape {array.shape}, {volume.name} {volume.array.shape}")
+    scan, expected = volume.name, volume.array.shape
+    if brain.shape != expected:
+        raise InputError("brain_mask_shape", shape=brain.shape, scan=scan, expected=expected)
+    if tissue is not None and tissue.shape != expected:
+        raise InputError("tissue_labels_shape", shape=tissue.shape, scan=scan, expected=expected)
     if not brain.any():
-        raise InputError(f"the brain mask of {volume.name} is empty", "Give one that covers the brain.")
+        raise InputError("lesion_brain_mask_empty", scan=scan)
     levels = Tissue.measure(volume.array[brain], None if tissue is None else tissue[brain])
     if not levels.fluid < levels.grey < levels.white:
-        problem = f"fluid, grey and white matter of {volume.name} do not get brighter in this order"
-        raise InputError(problem, "Lesions can be simulated in T1 scans of brains only.")
+        raise InputError("tissue_contrast", scan=scan)
     places = Places.survey(volume, brain, levels, tissue)
     streams = np.random.SeedSequence([seed, list(RADII_MM).index(spec.kind)]).spawn(2)
     placing, shaping = (np.random.default_rng(stream) for stream in streams)
@@ -129,7 +130,7 @@ def insert_lesion(
 def _sites(
     volume: Volume, places: Places, spec: LesionSpec, rng: np.random.Generator
 ) -> list[tuple[np.ndarray, float]]:
-    """Where to paint, as voxel indices (z, y, x), and radii in mm."""
+    """Choose the positions of the lesion as voxel indices (z, y, x), with radii in mm."""
     low, high = RADII_MM[spec.kind]
     count = int(rng.integers(SPOTS[0], SPOTS[1] + 1)) if spec.kind == "spots" else 1
     sites: list[tuple[np.ndarray, float]] = []
@@ -148,15 +149,12 @@ def _sites(
         if voxel is not None:
             sites.append((voxel, radius))
     if not sites:
-        raise InputError(
-            f"there is no place in {volume.name} for {spec.kind} with a radius of {spec.radius_mm or low:g} mm",
-            "Choose a smaller radius, another kind, or a place.",
-        )
+        raise InputError("lesion_no_place", scan=volume.name, kind=spec.kind, radius=spec.radius_mm or low)
     return sites
 
 
 def _allowed(places: Places, kind: str, radius: float, sites: list[tuple[np.ndarray, float]]) -> np.ndarray:
-    """Where a lesion of this kind may be centred, on the grid of `places`."""
+    """Mark the voxels where a lesion of this kind may be centred, on the grid of `places`."""
     depth, cerebrum = places.depth, places.cerebrum
     if kind == "spots":
         allowed = cerebrum & (places.white_depth >= radius + 1)
@@ -175,7 +173,7 @@ def _allowed(places: Places, kind: str, radius: float, sites: list[tuple[np.ndar
 
 
 def _given(volume: Volume, places: Places, spec: LesionSpec, radius: float) -> np.ndarray:
-    """The voxel index (z, y, x) of the centre asked for, if the lesion fits there."""
+    """Return the voxel index (z, y, x) of the given centre; InputError if the lesion does not fit there."""
     ras = np.array([*spec.centre_ras, 1.0])
     voxel = np.rint((np.linalg.inv(volume.affine) @ ras)[2::-1]).astype(int)
     here = tuple(np.rint((voxel - places.first) / places.step).astype(int))
@@ -183,15 +181,12 @@ def _given(volume: Volume, places: Places, spec: LesionSpec, radius: float) -> n
     depth = float(places.depth[here]) if on_grid else 0.0
     if depth < max(NEEDED_DEPTH[spec.kind] * radius, places.spacing.max()):
         shown = ", ".join(f"{value:.0f}" for value in spec.centre_ras)
-        raise InputError(
-            f"{spec.kind} with a radius of {radius:.1f} mm does not fit at ({shown}), {depth:.1f} mm inside the brain",
-            "Choose a smaller radius or a deeper place.",
-        )
+        raise InputError("lesion_does_not_fit", kind=spec.kind, radius=radius, position=shown, depth=depth)
     return voxel
 
 
 def _centre(volume: Volume, lesion: np.ndarray) -> tuple[float, float, float]:
-    """Centre of the largest connected part of a mask, RAS mm."""
+    """Return the centre of the largest connected part of a mask, RAS mm."""
     box = bounding_slices(lesion)
     part = connected_components(lesion[box])
     where = np.argwhere(part == np.bincount(part[part > 0]).argmax()) + [edge.start for edge in box]

@@ -1,4 +1,4 @@
-"""What each kind of simulated lesion does to the voxels of a T1 brain."""
+"""Painting of each kind of simulated lesion into a T1 brain."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ HELD_MM = 10.0
 
 @dataclass(eq=False)
 class Canvas:
-    """A scan that lesions are painted into.
+    """A scan with the lesions painted into it.
 
     Attributes:
         image: The scan, float32, shape (Z, Y, X); changed in place.
         brain: True in the brain, same shape.
         spacing: Voxel spacing along (z, y, x) in mm.
         tissue: Typical intensities of the scan without lesions.
-        frame: Position relative to the brain.
+        frame: Frame of reference of the brain.
         lesion: True where a lesion was painted, same shape; changed in place.
     """
 
@@ -39,17 +39,17 @@ class Canvas:
         self.lesion = np.zeros(self.brain.shape, dtype=bool)
 
     def patch(self, voxel: np.ndarray, reach_mm: float) -> Patch:
-        """The surroundings of a voxel index (z, y, x)."""
+        """Return the patch around a voxel index (z, y, x)."""
         return Patch.around(voxel, reach_mm, self.image.shape, self.spacing)
 
     def push(self, voxel: np.ndarray, ellipsoid: Ellipsoid, amount_mm: float, fades_mm: float) -> None:
-        """Displace tissue outwards (or, if negative, inwards), the less so the nearer to the surface of the brain.
+        """Displace tissue outwards, or inwards if negative, with less displacement near the surface of the brain.
 
         Args:
             voxel: Centre, index (z, y, x).
-            ellipsoid: On its surface tissue moves most.
-            amount_mm: How far there.
-            fades_mm: Distance from that surface where nothing moves any more.
+            ellipsoid: Surface of the largest displacement.
+            amount_mm: Displacement at this surface.
+            fades_mm: Distance from this surface where the displacement reaches zero.
         """
         reach = 1 + fades_mm / ellipsoid.radius_mm
         patch = self.patch(voxel, reach * ellipsoid.reach_mm())
@@ -58,9 +58,9 @@ class Canvas:
         self.image[patch.box] = displace(patch, self.image[patch.box], outward)
 
     def put(self, patch: Patch, image: np.ndarray, weight: np.ndarray) -> None:
-        """Replace a patch and note where the lesion's weight exceeds one half.
+        """Replace a patch and mark the lesion where its weight exceeds one half.
 
-        No voxel of the brain gets darker than the darkest of the scan, or it would look like background.
+        No voxel of the brain gets darker than the darkest of the scan, since it would look like background.
         """
         brain = self.brain[patch.box]
         before = self.image[patch.box]
@@ -70,17 +70,17 @@ class Canvas:
 
 
 def paint_tumour(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: float, rng: np.random.Generator) -> str:
-    """An uneven core that displaces the tissue around it, with oedema that spreads along white matter.
+    """Paint an uneven core that displaces the tissue around it, with oedema along white matter.
 
     Args:
-        canvas: Painted on.
+        canvas: The scan, changed in place.
         voxel: Centre, index (z, y, x).
-        radius: Of the core in mm.
-        contrast: How much darker the core is than what it replaces on average, in spreads of the brain.
+        radius: Radius of the core in mm.
+        contrast: Mean decrease of the intensity in the core, in SD of all brain voxels.
         rng: Source of randomness.
 
     Returns:
-        What a description should add.
+        Details to append to the description.
     """
     tissue, drop = canvas.tissue, contrast * canvas.tissue.spread
     ellipsoid = Ellipsoid.draw(radius, 0.13, rng)
@@ -110,7 +110,7 @@ def paint_tumour(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: flo
 
 
 def _oedema(canvas: Canvas, patch: Patch, inside: np.ndarray, core: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Weight of oedema: within a body, given as depth in mm, as far as white matter joins it to the core."""
+    """Return the weight of oedema: the part of a body (depth in mm) that white matter connects to the core."""
     brain = canvas.brain[patch.box]
     white = canvas.tissue.white_share(smooth(canvas.image[patch.box], brain, patch.spacing[::-1], 2.5))
     position = canvas.frame.position([np.arange(part.start, part.stop) for part in patch.box])
@@ -124,7 +124,7 @@ def _oedema(canvas: Canvas, patch: Patch, inside: np.ndarray, core: np.ndarray, 
 
 
 def paint_spot(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: float, rng: np.random.Generator) -> str:
-    """One small ovoid that is darker than the white matter around it; arguments as for `paint_tumour`."""
+    """Paint one small ovoid darker than the white matter around it; arguments as for `paint_tumour`."""
     ellipsoid, edge = Ellipsoid.draw(radius, 0.25, rng), max(1.2 * radius, 2.0)
     patch = canvas.patch(voxel, ellipsoid.reach_mm(0.12) + edge)
     weight = soft(blob(patch, ellipsoid, 0.12, rng), edge)
@@ -136,7 +136,7 @@ def paint_spot(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: float
 
 
 def paint_cavity(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: float, rng: np.random.Generator) -> str:
-    """Tissue lost to fluid, in part at low contrast, which draws its surroundings in; as for `paint_tumour`."""
+    """Paint a loss of tissue to fluid, partial at low contrast, with its surroundings drawn in; as `paint_tumour`."""
     fluid = canvas.tissue.pure_fluid
     ellipsoid = Ellipsoid.draw(radius, 0.18, rng)
     canvas.push(voxel, ellipsoid, -rng.uniform(1.0, 2.5), 14.0)
@@ -152,7 +152,7 @@ def paint_cavity(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: flo
 
 
 def paint_texture(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: float, rng: np.random.Generator) -> str:
-    """A region of blurred borders or of coarse grain, its mean unchanged; as for `paint_tumour`."""
+    """Paint a region of blurred borders or coarse grain with an unchanged mean; as for `paint_tumour`."""
     ellipsoid = Ellipsoid.draw(radius, 0.15, rng)
     patch = canvas.patch(voxel, ellipsoid.reach_mm(0.2) + 5)
     brain = canvas.brain[patch.box]
@@ -174,7 +174,7 @@ PAINTERS = {"tumour": paint_tumour, "spots": paint_spot, "cavity": paint_cavity,
 
 
 def _grain(canvas: Canvas, patch: Patch, rng: np.random.Generator) -> np.ndarray:
-    """New noise of the strength and fineness that white matter in the patch has; shape of the patch."""
+    """Draw noise with the SD and smoothness of the white matter in the patch; shape of the patch."""
     image, brain = canvas.image[patch.box], canvas.brain[patch.box]
     spacing_xyz = patch.spacing[::-1]
     white = canvas.tissue.white_share(smooth(image, brain, spacing_xyz, 2.0)) > 0.95

@@ -14,10 +14,10 @@ MOST_UNEVEN = 1.8
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """A box of a grid around a place.
+    """A box of a grid around a centre.
 
     Attributes:
-        box: Where it lies in the (Z, Y, X) array.
+        box: Its slices of the (Z, Y, X) array.
         spacing: Voxel spacing along (z, y, x) in mm.
         offsets: Distance of every voxel from the centre along the array's axes in mm, shape (3, Z', Y', X').
     """
@@ -28,12 +28,12 @@ class Patch:
 
     @classmethod
     def around(cls, centre: np.ndarray, reach_mm: float, shape: tuple[int, ...], spacing: np.ndarray) -> Patch:
-        """The box of all voxels within `reach_mm` of a voxel index (z, y, x), cut at the edge of the grid.
+        """Return the box of all voxels within `reach_mm` of a voxel index (z, y, x), clipped to the grid.
 
         Args:
-            centre: Voxel index (z, y, x), not necessarily whole.
+            centre: Voxel index (z, y, x), may be fractional.
             reach_mm: Half the edge of the box in mm.
-            shape: Of the whole grid (Z, Y, X).
+            shape: Shape of the whole grid (Z, Y, X).
             spacing: Voxel spacing along (z, y, x) in mm.
 
         Returns:
@@ -52,11 +52,11 @@ class Patch:
 
 
 def random_field(patch: Patch, sigma_mm: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian noise of mean 0 and spread 1 whose neighbours are alike.
+    """Draw smooth Gaussian noise of mean 0 and SD 1.
 
     Args:
         patch: The grid.
-        sigma_mm: Width of the Gaussian that smooths it, in mm, or one for each of (z, y, x).
+        sigma_mm: SD of the smoothing Gaussian in mm, or one for each of (z, y, x).
         rng: Source of randomness.
 
     Returns:
@@ -75,7 +75,7 @@ def random_field(patch: Patch, sigma_mm: float | np.ndarray, rng: np.random.Gene
 
 @dataclass(frozen=True, eq=False)
 class Ellipsoid:
-    """A randomly turned ellipsoid.
+    """A randomly rotated ellipsoid.
 
     Attributes:
         radius_mm: Radius of the sphere of the same volume.
@@ -87,32 +87,32 @@ class Ellipsoid:
 
     @classmethod
     def draw(cls, radius_mm: float, stretch: float, rng: np.random.Generator) -> Ellipsoid:
-        """Draw one; `stretch` is the spread of the logarithm of its three radii."""
+        """Draw an ellipsoid; `stretch` is the SD of the logarithm of its three radii."""
         turn, _ = np.linalg.qr(rng.standard_normal((3, 3)))
         log_radii = stretch * np.clip(rng.standard_normal(3), -1.5, 1.5)
         radii = radius_mm * np.exp(log_radii - log_radii.mean())
         return cls(radius_mm, (turn / radii[:, None]).astype(np.float32))
 
     def reach_mm(self, roughness: float = 0.0) -> float:
-        """How far from the centre a blob of this roughness can extend."""
+        """Return the largest distance of a blob of this roughness from the centre."""
         return float(np.exp(roughness * MOST_UNEVEN) / np.linalg.norm(self.turn, axis=1).min())
 
     def distance(self, patch: Patch) -> np.ndarray:
-        """Distance from the centre in radii, shape of the patch; 1 on the surface."""
+        """Return the distance from the centre in radii, shape of the patch; 1 on the surface."""
         return np.sqrt((np.tensordot(self.turn, patch.offsets, axes=1) ** 2).sum(axis=0))
 
 
 def blob(patch: Patch, ellipsoid: Ellipsoid, roughness: float, rng: np.random.Generator) -> np.ndarray:
-    """One connected, irregular body around the centre.
+    """Draw a connected, irregular body around the centre.
 
     Args:
         patch: The grid.
-        ellipsoid: Its rough shape.
-        roughness: Spread of the logarithm of the distance to the surface.
+        ellipsoid: Its approximate shape.
+        roughness: SD of the logarithm of the distance to the surface.
         rng: Source of randomness.
 
     Returns:
-        How deep inside the body every voxel lies, in mm, negative outside; shape of the patch.
+        Depth of every voxel inside the body in mm, negative outside; shape of the patch.
     """
     radius, distance = ellipsoid.radius_mm, ellipsoid.distance(patch)
     coarse = random_field(patch, 0.4 * radius, rng)
@@ -125,15 +125,15 @@ def blob(patch: Patch, ellipsoid: Ellipsoid, roughness: float, rng: np.random.Ge
 
 
 def soft(inside_mm: np.ndarray, edge_mm: float) -> np.ndarray:
-    """A weight that rises from 0 to 1 over `edge_mm`, 0.5 on the surface, exactly 0 and 1 beyond."""
+    """Return a weight that rises from 0 to 1 over `edge_mm`, 0.5 on the surface, exactly 0 and 1 beyond."""
     share = np.clip(0.5 + inside_mm / edge_mm, 0, 1)
     return share * share * (3 - 2 * share)
 
 
 def depth_mm(mask: np.ndarray, spacing: tuple[float, float, float] | np.ndarray) -> np.ndarray:
-    """Distance to the nearest voxel outside a mask, 0 outside; shape (Z, Y, X), spacing along (z, y, x).
+    """Return the distance to the nearest voxel outside a mask, 0 outside; shape (Z, Y, X), spacing along (z, y, x).
 
-    What lies beyond the edge of the array does not count as outside.
+    The edge of the array does not count as outside.
     """
     import SimpleITK as sitk
 
@@ -146,14 +146,14 @@ def depth_mm(mask: np.ndarray, spacing: tuple[float, float, float] | np.ndarray)
 
 
 def push(patch: Patch, ellipsoid: Ellipsoid, amount_mm: float, reach: float) -> np.ndarray:
-    """How far tissue is moved away from the centre: nothing there, most at the surface, nothing at `reach`.
+    """Return the displacement of tissue away from the centre: 0 there, largest at the surface, 0 at `reach`.
 
     Args:
         patch: The grid.
         ellipsoid: The surface.
-        amount_mm: Largest displacement; negative draws inwards. Too large an amount would fold the tissue; it is
-            limited to a quarter of the way in which it fades.
-        reach: Where it has faded, in radii, above 1.
+        amount_mm: Largest displacement, negative inwards. It is limited to a quarter of the distance over which it
+            fades, since a larger one would fold the tissue.
+        reach: Distance of zero displacement in radii, above 1.
 
     Returns:
         Displacement along the direction from the centre in mm, shape of the patch.
@@ -171,10 +171,10 @@ def displace(patch: Patch, image: np.ndarray, outward_mm: np.ndarray) -> np.ndar
     Args:
         patch: The grid.
         image: Shape of the patch.
-        outward_mm: How far the tissue that arrives at a voxel has come from nearer the centre, shape of the patch.
+        outward_mm: Outward displacement of the tissue that arrives at each voxel, shape of the patch.
 
     Returns:
-        The moved image, float32; voxels that did not move keep their value bit for bit.
+        The displaced image, float32; voxels without displacement keep their value bit for bit.
     """
     import SimpleITK as sitk
 
@@ -182,10 +182,10 @@ def displace(patch: Patch, image: np.ndarray, outward_mm: np.ndarray) -> np.ndar
     back = -patch.offsets * (outward_mm / np.maximum(length, 1e-3))
     field = sitk.GetImageFromArray(np.ascontiguousarray(np.moveaxis(back[::-1], 0, -1), np.float64), isVector=True)
     source = sitk.GetImageFromArray(np.ascontiguousarray(image, dtype=np.float32))
-    for picture in (field, source):
-        picture.SetSpacing(patch.spacing[::-1])
+    for grid in (field, source):
+        grid.SetSpacing(patch.spacing[::-1])
     transform = sitk.DisplacementFieldTransform(field)
-    # Cubic splines keep the grain of the scan, which linear interpolation would smooth away and so betray the place.
+    # Cubic splines keep the noise of the scan; linear interpolation would smooth it and so reveal the lesion.
     moved = sitk.GetArrayFromImage(sitk.Resample(source, source, transform, sitk.sitkBSpline, 0.0))
     moved = np.clip(moved, image.min(), image.max())
     return np.where(outward_mm == 0, image, moved).astype(np.float32)
