@@ -28,12 +28,20 @@ def _findLibrary():
         sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 
+def _translateMessages():
+    """Show messages of the library in Slicer's language."""
+    from MedADLib.messages import set_translator
+
+    set_translator(translate)
+
+
 class MedAD(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
         _findLibrary()
+        _translateMessages()
         from MedADLib.methods.bibliography import html
         from MedADLib.slicer.sampledata import what_to_expect
 
@@ -118,6 +126,8 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
+        # Again, because a reload of the module drops the library but does not make the module again.
+        _translateMessages()
         form = slicer.util.loadUI(self.resourcePath("UI/MedAD.ui"))
         self.layout.addWidget(form)
         self.ui = slicer.util.childWidgetVariables(form)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from ..errors import Cancelled, MedADError
+from ..messages import Message
 from .request import Request
 from .run import Outcome, Run
 from .scene.nodes import SceneResult
@@ -52,7 +53,7 @@ def process(
     """
     if missing := logic.installer.missing():
         names = ", ".join(package.name for package in missing)
-        raise MedADError(f"{names} must be installed first", "Click Run Detection in the MedAD panel once, and agree.")
+        raise MedADError("packages_missing", packages=names)
     outcomes: list[Outcome] = []
 
     def on_finished(outcome: Outcome) -> None:
@@ -72,8 +73,15 @@ def process(
     if outcome.state == "cancelled":
         raise Cancelled()
     if outcome.result is None:
-        raise MedADError(outcome.message)
+        raise _failure(outcome.message)
     return outcome.result
+
+
+def _failure(message: str) -> MedADError:
+    """The error of a run that failed."""
+    if isinstance(message, Message):
+        return MedADError(message.code, **message.parameters)
+    return MedADError("run_failed", message=message)
 
 
 def _nothing(stage: str, fraction: float, message: str) -> None:

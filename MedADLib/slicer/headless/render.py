@@ -103,8 +103,7 @@ def write_png(picture: np.ndarray, path: str | os.PathLike) -> None:
         partial.write_bytes(memoryview(writer.GetResult()))
         os.replace(partial, path)
     except OSError as error:
-        remedy = "Is the disk full or the folder write-protected?"
-        raise OutputError(f"{path} could not be written", remedy) from error
+        raise OutputError("view_file_unwritable", path=path) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -77,8 +77,7 @@ class StandaloneScene:
                     raise OSError("the scene could not be packed")
                 os.replace(Path(folder) / path.name, path)
         except OSError as error:
-            remedy = "Is the disk full or the folder write-protected?"
-            raise OutputError(f"{path} could not be written", remedy) from error
+            raise OutputError("view_file_unwritable", path=path) from error
 
     def load(self, path: str | os.PathLike) -> None:
         """Add the content of a .mrb file to the scene.
@@ -98,7 +97,7 @@ class StandaloneScene:
             files.RemoveDataIOFromScene()
             os.chdir(folder)
         if not read:
-            raise InputError(f"{path} could not be opened as a scene", "Give a .mrb file saved by Slicer or MedAD.")
+            raise InputError("scene_unreadable", path=path)
 
     def _logic(self, logic: slicer.vtkMRMLAbstractLogic) -> slicer.vtkMRMLAbstractLogic:
         # In this order: a logic that gets its scene first complains that it has no application.

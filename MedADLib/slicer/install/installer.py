@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from ...messages import Message
 from ..worker.process import worker_program
 from .packages import (
     EXTENSION,
@@ -34,8 +35,8 @@ from .packages import (
     Computer,
     InstallError,
     Package,
+    cause_of,
     constraints,
-    explain,
     missing,
     needed,
     plan_text,
@@ -51,7 +52,6 @@ WITHOUT_DEPENDENCIES = ("monai", "deepbet")
 # Which installation of PyTorch was loaded once without trouble, in Slicer's settings.
 LOADED_KEY = "MedAD/loadedPyTorch"
 LOADING_SECONDS, PUMP_SECONDS = 300.0, 0.05
-WITH_THE_MANAGER = "Install the extension PyTorch with Slicer's Extension Manager, restart Slicer and run again."
 
 
 @contextmanager
@@ -172,7 +172,8 @@ class SlicerInstaller:
         problem = self._try_torch()
         if not problem:
             return lacking
-        return [needed(self._computer.without(["torch"]))[0]._replace(damage=f"loading it fails: {problem}"), *lacking]
+        damage = Message("package_not_loadable", reason=problem)
+        return [needed(self._computer.without(["torch"]))[0]._replace(damage=damage), *lacking]
 
     def install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
         """Install packages that the user agreed to.
@@ -188,10 +189,10 @@ class SlicerInstaller:
             InstallError: If something could not be installed, with what to do and the end of the log.
         """
         if self._testing():
-            raise InstallError("nothing is installed while Slicer runs tests", "Install the packages beforehand.")
+            raise InstallError("install_in_tests")
         # Slicer handles clicks while pip runs, so this can be asked twice.
         if self._busy:
-            raise InstallError("an installation is already running", "Wait until it is done.")
+            raise InstallError("install_running")
         self._busy = True
         try:
             return self._install(packages, log)
@@ -229,14 +230,16 @@ class SlicerInstaller:
             self._delete(package.name)
         except OSError as error:
             lines.append(str(error))
-            problem, remedy = explain([str(error)])
-            raise InstallError(f"the damaged {package.name} could not be deleted: {problem}", remedy, lines) from error
+            if cause_of([str(error)]) == "install_files_in_use":
+                raise InstallError("install_damaged_in_use", name=package.name, lines=lines) from error
+            reason = error.strerror or error
+            raise InstallError("install_damaged_not_deleted", name=package.name, reason=reason, lines=lines) from error
 
     def _install_extension(self, note: Callable[[str], None], lines: list[str]) -> None:
         """The PyTorch extension, which is there after a restart only."""
         model = self._extensions()
         if not hasattr(model, "installExtensionFromServer"):
-            raise InstallError("MedAD needs the PyTorch extension, and this Slicer cannot install it", WITH_THE_MANAGER)
+            raise InstallError("install_no_extension")
         note("Installing the PyTorch extension.")
         model.interactive = False
         try:
@@ -245,8 +248,7 @@ class SlicerInstaller:
         finally:
             model.interactive = True
         if not done:
-            problem = "the PyTorch extension could not be installed"
-            raise InstallError(problem, f"Is there an internet connection? {WITH_THE_MANAGER}", lines)
+            raise InstallError("install_extension_failed", lines=lines)
         note("The PyTorch extension is installed. Slicer has to restart.")
 
     def _install_torch(self, note: Callable[[str], None], lines: list[str]) -> bool:
@@ -254,7 +256,7 @@ class SlicerInstaller:
         try:
             logic = self._torch_logic()
         except ImportError as error:
-            raise InstallError("MedAD needs the PyTorch extension", WITH_THE_MANAGER, lines) from error
+            raise InstallError("install_no_extension", lines=lines) from error
         requirement = needed(self._computer)[0].requirement
         loaded, start = self._loaded("torch"), len(lines)
         note(f"Installing PyTorch ({requirement}).")
@@ -272,7 +274,7 @@ class SlicerInstaller:
         except Exception as error:
             raise self._failure("PyTorch", error, lines, start) from error
         if module is None:
-            raise InstallError("PyTorch was not installed", "Run again and agree to it.", lines)
+            raise InstallError("install_declined", lines=lines)
         return loaded
 
     def _install_packages(self, names: list[str], note: Callable[[str], None], lines: list[str]) -> None:
@@ -314,24 +316,20 @@ class SlicerInstaller:
     def _failure(self, what: str, error: Exception, lines: list[str], start: int) -> InstallError:
         """What is told of a failed installation, by what was said since its start and by the exception."""
         lines.extend(str(error).splitlines())
-        problem, remedy = explain(lines[start:])
-        return InstallError(f"{what} could not be installed: {problem}", remedy, lines)
+        return InstallError(cause_of(lines[start:]), packages=what, lines=lines)
 
     def _check(self, before: dict[str, str | None], names: list[str], lines: list[str]) -> None:
         """That Slicer's own packages are as they were and that what was missing is there."""
         after = {name: self._computer.version(name) for name in before}
         if changed := [name for name in before if after[name] != before[name]]:
-            found = ", ".join(f"{name} {before[name]} became {after[name]}" for name in changed)
+            changes = ", ".join(f"{name} {before[name]} → {after[name]}" for name in changed)
             repair = " ".join(f"{name}=={before[name]}" for name in changed)
-            remedy = f"Quit Slicer and run: PythonSlicer -m pip install --no-deps {repair}"
-            raise InstallError(f"the installation changed packages of Slicer's own: {found}", remedy, lines)
+            raise InstallError("install_changed_slicer", changes=changes, repair=repair, lines=lines)
         if lacking := [p.requirement for p in missing(self._computer) if p.name in names]:
-            problem = f"pip reported no error, but {', '.join(lacking)} is still missing"
-            raise InstallError(problem, "Restart Slicer and run again.", lines)
+            raise InstallError("install_without_effect", packages=", ".join(lacking), lines=lines)
         if problem := self._try_torch():
             lines.append(problem)
-            remedy = "Restart Slicer and run again. If that does not help, update Slicer and the PyTorch extension."
-            raise InstallError(f"PyTorch is installed but cannot be loaded: {problem}", remedy, lines)
+            raise InstallError("install_torch_not_loadable", reason=problem, lines=lines)
 
     def _try_torch(self) -> str:
         """Load PyTorch in another process, once for each installation of it; return what went wrong."""
@@ -396,13 +394,13 @@ def _load_torch() -> str:
             if time.monotonic() > end:
                 process.kill()
                 process.communicate()
-                return f"it was not loaded after {LOADING_SECONDS:.0f} s"
+                return f"TimeoutExpired: {LOADING_SECONDS:.0f} s"
             # The panel is drawn, but takes no click.
             slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
     if process.returncode == 0:
         return ""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else f"Python ended with code {process.returncode}"
+    return lines[-1].rstrip(".") if lines else f"exit code {process.returncode}"
 
 
 def _slicer_torch_logic() -> Any:

@@ -20,9 +20,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib import metadata, util
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...errors import MedADError
+from ...messages import Message, say, translated
 from ...runtime.versions import installed_version
 
 # Slicer's own packages, which an installation must leave as they are.
@@ -40,88 +41,49 @@ _ESSENTIAL = re.compile(
     r"^([^/,\"]+/(?:__init__|version)\.py|[^,\"]+\.(?:so(?:\.\d+)*|dylib|dll|pyd)),[^,]*,(\d*)$", re.MULTILINE
 )
 
-OFFLINE = (
-    "On a computer with internet and the same system and Python version, run 'pip download --no-deps' for each package "
-    "into a folder; bring the folder here and run 'PythonSlicer -m pip install --no-index --no-deps --find-links "
-    "FOLDER' with the packages"
-)
-
 # The first that matches counts, so causes come before their consequences.
-_CAUSES: tuple[tuple[str, str, str], ...] = (
-    (
-        r"No space left on device|Errno 28\b|WinError 112\b|not enough space on the disk",
-        "the disk is full",
-        "Free some space on the disk that has Slicer and on that of temporary files, then run again.",
-    ),
-    (
-        r"CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError",
-        "the package server's certificate was not accepted, as happens behind a firewall that reads the traffic",
-        f"Ask your IT for the certificate or proxy to set (PIP_CERT, HTTPS_PROXY). Or install offline. {OFFLINE}.",
-    ),
-    (
-        r"ProxyError|Tunnel connection failed|407 Proxy",
-        "the proxy server did not let the download through",
-        f"Set HTTPS_PROXY as your IT says and start Slicer again. Or install offline. {OFFLINE}.",
-    ),
+_CAUSES: tuple[tuple[str, str], ...] = (
+    (r"No space left on device|Errno 28\b|WinError 112\b|not enough space on the disk", "install_disk_full"),
+    (r"CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError", "install_certificate"),
+    (r"ProxyError|Tunnel connection failed|407 Proxy", "install_proxy"),
     (
         r"NewConnectionError|NameResolutionError|Failed to establish a new connection|name resolution|getaddrinfo"
         r"|ConnectTimeout|ReadTimeout|Read timed out|Connection refused|Network is unreachable|Connection aborted"
         r"|Connection broken|ConnectionResetError|RemoteDisconnected|Max retries exceeded",
-        "there is no connection to the package server",
-        f"Connect to the internet and run again. Or install offline. {OFFLINE}.",
+        "install_no_connection",
     ),
-    (
-        r"WinError 5\b|WinError 32\b|being used by another process",
-        "files of a package are in use",
-        "Restart Slicer, and run MedAD before any other module.",
-    ),
-    (
-        r"WinError 206\b|[Ll]ong [Pp]ath",
-        "the path of a file is too long for Windows",
-        "Enable long paths in Windows, or install Slicer into a folder with a short path.",
-    ),
-    (
-        r"Permission denied|Errno 13\b|Read-only file system|Errno 30\b",
-        "Slicer's folder cannot be written",
-        "Install Slicer into a folder of your own, or start it once with the rights of an administrator.",
-    ),
-    (
-        r"uninstall-no-record-file|no RECORD file was found",
-        "an earlier installation of a package was interrupted, and pip cannot replace what is left of it",
-        "Delete the folders of the package that the log names from Slicer's site-packages, or install Slicer again.",
-    ),
+    (r"WinError 5\b|WinError 32\b|being used by another process", "install_files_in_use"),
+    (r"WinError 206\b|[Ll]ong [Pp]ath", "install_path_too_long"),
+    (r"Permission denied|Errno 13\b|Read-only file system|Errno 30\b", "install_folder_protected"),
+    (r"uninstall-no-record-file|no RECORD file was found", "install_remains"),
     (
         # Seen with light-the-torch 0.8.1, which knows pip 23.2 but not 24.0 and later.
         r"light_the_torch[\s\S]*(TypeError|ImportError|AttributeError)",
-        "the PyTorch extension's installer (light-the-torch) does not work with this Slicer's pip",
-        "Update the PyTorch extension in the Extension Manager. If it is up to date, install PyTorch in Slicer's "
-        "Python console by slicer.util.pip_install('torch>=2.3'), then run again.",
+        "install_light_the_torch",
     ),
-    (
-        r"ResolutionImpossible|conflicting dependencies|Cannot install .* because",
-        "the packages do not fit what Slicer has",
-        "Update Slicer and MedAD. If other extensions brought packages of their own, try in a fresh Slicer.",
-    ),
+    (r"ResolutionImpossible|conflicting dependencies|Cannot install .* because", "install_conflict"),
     (
         r"No matching distribution found|Could not find a version that satisfies|not a supported wheel",
-        "no build of a package fits this computer and Slicer's Python",
-        f"Is there an internet connection? If so, update Slicer and MedAD. Without one: {OFFLINE}.",
+        "install_no_build",
     ),
-    (
-        r"HASHES|IncompleteRead|invalid wheel|BadZipFile|CRC-32",
-        "a download was damaged",
-        "Run again.",
-    ),
+    (r"HASHES|IncompleteRead|invalid wheel|BadZipFile|CRC-32", "install_damaged_download"),
 )
 
 
 class InstallError(MedADError):
-    """Packages that could not be installed; `log` has the last lines of what the installation said."""
+    """Packages that could not be installed.
 
-    def __init__(self, problem: str, remedy: str = "", log: Iterable[str] = ()):
-        """Add the end of the log to problem and remedy."""
-        super().__init__(problem, remedy)
-        self.log = tuple(log)[-30:]
+    Args:
+        code: As in `MedADError`; remedy and parameters too.
+        lines: The output of the installation.
+
+    Attributes:
+        log: The last lines of the output.
+    """
+
+    def __init__(self, code: str, remedy: str = "", lines: Iterable[str] = (), **parameters: Any):
+        super().__init__(code, remedy, **parameters)
+        self.log = tuple(lines)[-30:]
 
 
 class Package(NamedTuple):
@@ -163,23 +125,23 @@ def damage(name: str, folder: Path | None = None) -> str:
     importlib.invalidate_caches()
     found = list(metadata.distributions(name=name, path=[str(folder)]))
     if not found:
-        return "its metadata is missing" if any((folder / each).is_dir() for each in FOLDERS[name]) else ""
+        return Message("package_without_metadata") if any((folder / each).is_dir() for each in FOLDERS[name]) else ""
     problems = [_incomplete(each) for each in found]
     return "" if "" in problems else problems[0]
 
 
 def _incomplete(found: metadata.Distribution) -> str:
     if not found.read_text("METADATA"):
-        return "its metadata is missing"
+        return Message("package_without_metadata")
     record = found.read_text("RECORD")
     if not record:
-        return "the list of its files is missing"
+        return Message("package_without_record")
     for name, size in _ESSENTIAL.findall(record):
         file = Path(found.locate_file(name))
         if not file.is_file():
-            return f"{name} is missing"
+            return Message("package_file_missing", file=name)
         if size and file.stat().st_size < int(size):
-            return f"{name} is incomplete"
+            return Message("package_file_incomplete", file=name)
     return ""
 
 
@@ -262,11 +224,11 @@ def needed(computer: Computer) -> list[Package]:
     """
     gigantic = computer.nvidia and computer.system != "Darwin"
     return [
-        Package("torch", "runs the neural networks of the models", 6000 if gigantic else 700, _torch(computer)),
-        Package("safetensors", "reads model files safely", 2, "safetensors>=0.4"),
-        Package("monai", "building blocks of the neural networks", 10, _monai(computer)),
+        Package("torch", Message("purpose_torch"), 6000 if gigantic else 700, _torch(computer)),
+        Package("safetensors", Message("purpose_safetensors"), 2, "safetensors>=0.4"),
+        Package("monai", Message("purpose_monai"), 10, _monai(computer)),
         # Only the networks of this release are known to us by their hashes.
-        Package("deepbet", "cuts the brain out of scans that show the skull", 18, "deepbet==1.0.2"),
+        Package("deepbet", Message("purpose_deepbet"), 18, "deepbet==1.0.2"),
     ]
 
 
@@ -284,7 +246,7 @@ def missing(computer: Computer) -> list[Package]:
         if not satisfied(package.requirement, computer)
     ]
     if lacking and lacking[0].name == "torch" and not computer.importable("PyTorchUtils"):
-        lacking.insert(0, Package(EXTENSION, "picks the build of PyTorch that fits this computer", 1, ""))
+        lacking.insert(0, Package(EXTENSION, Message("purpose_extension"), 1, ""))
     return lacking
 
 
@@ -307,24 +269,20 @@ def plan_text(packages: Iterable[Package]) -> str:
     """What the one dialog before an installation says: what, how large, why and where to."""
     packages = list(packages)
     # No columns: message boxes have proportional fonts.
-    rows = [f"• {each.name} ({size_text(each.size_mb)}): {each.purpose}" for each in packages]
-    damaged = [
-        f"The {each.name} that is there cannot be used ({each.damage}). It is deleted and installed again."
-        for each in packages
-        if each.damage
-    ]
+    rows = [f"• {each.name} ({size_text(each.size_mb)}): {translated(each.purpose)}" for each in packages]
+    damaged = [say("plan_damage", name=each.name, damage=translated(each.damage)) for each in packages if each.damage]
     total = size_text(sum(package.size_mb for package in packages))
-    lines = [
-        f"MedAD needs these packages, which are not in Slicer yet{' or damaged' if damaged else ''}:",
-        "",
-        *rows,
-        *(["", *damaged] if damaged else []),
-        "",
-        f"Together about {total} on disk. They are downloaded and installed into Slicer's own Python; this takes some "
-        "minutes, and Slicer may have to restart once. What else Slicer has stays as it is.",
-        "Scans and results stay on this computer; nothing is uploaded.",
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            say("plan_packages_damaged" if damaged else "plan_packages"),
+            "",
+            *rows,
+            *(["", *damaged] if damaged else []),
+            "",
+            say("plan_total", total=total),
+            f"{say('plan_privacy')}.",
+        ]
+    )
 
 
 def size_text(size_mb: float) -> str:
@@ -336,12 +294,7 @@ def _torch(computer: Computer) -> str:
     numpy_2 = not satisfied("numpy<2", computer) and computer.version("numpy") is not None
     if computer.intel_mac:
         if numpy_2:
-            raise InstallError(
-                "MedAD cannot run in this Slicer for Intel Macs: the last PyTorch for them, 2.2, cannot work with the "
-                f"numpy {computer.version('numpy')} that Slicer has",
-                "Install PyTorch in the module PyTorch Utils (extension PyTorch), which also puts numpy 1 in place of "
-                "Slicer's; then restart Slicer and run again. Or use another computer.",
-            )
+            raise InstallError("install_no_torch_for_mac", numpy=computer.version("numpy"))
         return "torch>=2.2,<2.3"
     # Earlier ones cannot exchange arrays with numpy 2.
     requirement = "torch>=2.3" if numpy_2 else "torch>=2.2"
@@ -373,14 +326,11 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.match(r"\d+(?:\.\d+)*", version).group().split("."))
 
 
-def explain(said: Iterable[str]) -> tuple[str, str]:
-    """Problem and remedy of a failed installation.
+def cause_of(output: Iterable[str]) -> str:
+    """Find the code of the message on a failed installation.
 
     Args:
-        said: The lines that pip wrote.
+        output: The lines that pip wrote.
     """
-    text = "\n".join(said)
-    for pattern, problem, remedy in _CAUSES:
-        if re.search(pattern, text):
-            return problem, remedy
-    return "pip failed", "See the log for what it said. Restart Slicer and run again."
+    text = "\n".join(output)
+    return next((code for pattern, code in _CAUSES if re.search(pattern, text)), "install_failed")

@@ -10,13 +10,14 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import MedADError
+from ...messages import translated
 from ...modelfile.store import ModelSummary, installed, titles
 from ...preprocessing.input_check import InputReport, inspect
 from ...results.text import out_of_distribution
 from ..scene.nodes import ROLE
 from ..scene.sequences import frames_of
 from ..scene.volumes import volume_from_node
-from .texts import breakable, sentence, tooltip
+from .texts import breakable, reason, sentence, tooltip
 
 if TYPE_CHECKING:
     from ...detection import Detection
@@ -111,7 +112,7 @@ class InputPanel:
         if isinstance(self._report, str):
             return self._report
         if self._report is not None and self._report.verdict == "unfit":
-            return self._report.reason
+            return translated(self._report.reason)
         return ""
 
     def _hide_results(self) -> None:
@@ -141,20 +142,19 @@ class InputPanel:
             try:
                 self._report = inspect(volume_from_node(volume), model, masked)
             except MedADError as error:
-                self._report = str(error)
+                self._report = reason(error)
 
     def _words(self, model: str) -> list[str]:
         report = self._report
         if report is None or isinstance(report, str):
             return [f"{SIGNS['unfit']} {report}"] if report else []
+        lines = [translated(line) for line in report.lines]
         if self._run[1] and self._run[0] == model:
             text = _("the last run found this scan unlike the training data of {name}")
             guessed = not report.reason and model in self._models
-            return [*(report.lines[:-1] if guessed else report.lines), f"{SIGNS['unfit']} {text.format(name=model)}"]
-        if not report.reason:
-            return list(report.lines)
+            return [*(lines[:-1] if guessed else lines), f"{SIGNS['unfit']} {text.format(name=model)}"]
         # The last line gives the verdict and its reason.
-        return [*report.lines[:-1], f"{SIGNS[report.verdict]} {report.lines[-1]}"]
+        return [*lines[:-1], f"{SIGNS[report.verdict]} {lines[-1]}"] if report.reason else lines
 
     def _chosen(self, index: int) -> None:
         name = self._ui.modelSelector.itemData(index)

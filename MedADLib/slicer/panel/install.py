@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from ..install.installer import Installer
 from ..install.packages import InstallError, plan_text
 from ..install.pending_run import PendingRun, PendingRuns
+from .texts import reason
 
 if TYPE_CHECKING:
     from ..request import Request
@@ -56,7 +57,7 @@ class InstallPanel:
         try:
             ready = installer.install(packages, self._log)
         except InstallError as error:
-            self._run_panel.fail(str(error))
+            self._run_panel.fail(reason(error))
             return False
         finally:
             self.busy = False

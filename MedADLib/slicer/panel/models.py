@@ -10,8 +10,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import MedADError
+from ...messages import translated
 from ...modelfile.store import ModelSummary, NameTakenError, add, card, installed, remove, titles
-from .texts import tooltip
+from .texts import reason, sentence, tooltip
 
 MEGABYTE = 1e6
 STATUS_MS = 5000
@@ -59,10 +60,10 @@ class ModelsPanel:
         table.setRowCount(len(models))
         for row, (model, title) in enumerate(zip(models, titles(models))):
             size = _("{size:.1f} MB").format(size=model.size_bytes / MEGABYTE)
-            cells = (title, model.error or model.purpose, size, model.created.partition("T")[0])
+            cells = (title, translated(model.error) or model.purpose, size, model.created.partition("T")[0])
             for column, text in enumerate(cells):
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(tooltip(model.error or f"{model.name}: {model.description}\n{model.path}"))
+                item.setToolTip(tooltip(translated(model.error) or f"{model.name}: {model.description}\n{model.path}"))
                 item.setData(qt.Qt.UserRole, model.name)
                 table.setItem(row, column, item)
         table.resizeColumnsToContents()
@@ -104,16 +105,16 @@ class ModelsPanel:
         except NameTakenError as error:
             if not error.replaceable:
                 raise
-            question = _("{problem}.\n\nReplace the model that is there?").format(problem=error.problem)
+            question = f"{sentence(reason(error))}\n\n{_('Replace the model that is there?')}"
             if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Add a model")):
                 return None
             return add(path, replace=True)
 
     def _problem(self, error: MedADError) -> None:
-        self._on_error(str(error))
+        self._on_error(reason(error))
         if not self._ui.inputSection.visible:
             # A file was dropped while another module's panel is shown, where nobody sees what stands here.
-            slicer.util.errorDisplay(str(error), windowTitle=_("MedAD"))
+            slicer.util.errorDisplay(reason(error), windowTitle=_("MedAD"))
 
     def _chosen(self) -> str:
         row = self._ui.modelsTable.currentRow()

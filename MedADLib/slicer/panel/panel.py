@@ -17,6 +17,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from ...errors import InputError, MedADError
+from ...messages import translated
 from ...results.text import provenance_text
 from ..request import Request, again
 from ..run import Outcome, Run
@@ -37,6 +38,7 @@ from .regions import RegionsPanel
 from .result import ResultPanel, ResultWatch
 from .run import RunPanel
 from .sample import SamplePanel
+from .texts import reason
 
 if TYPE_CHECKING:
     from ...detection import Detection
@@ -45,16 +47,23 @@ if TYPE_CHECKING:
 PAUSE_MS = 100
 
 
-def hand_to_segment_editor(result: SceneResult, detection: Detection, decisions: Decisions) -> None:
+def hand_to_segment_editor(
+    result: SceneResult, detection: Detection, decisions: Decisions, fail: Callable[[str], None]
+) -> None:
     """Open the kept regions in the Segment Editor, over the scan.
 
     Args:
         result: Nodes of the result.
         detection: What they hold.
         decisions: Which regions the reader keeps.
+        fail: Called with what went wrong.
     """
     with slicer.util.tryWithErrorDisplay(_("The regions could not be handed on.")):
-        node = send_to_segment_editor(detection, decisions, result, slicer.mrmlScene)
+        try:
+            node = send_to_segment_editor(detection, decisions, result, slicer.mrmlScene)
+        except MedADError as error:
+            fail(reason(error))
+            return
         if slicer.util.mainWindow() is not None:
             slicer.util.selectModule("SegmentEditor")
             editor = slicer.util.getModuleWidget("SegmentEditor").editor
@@ -83,7 +92,7 @@ def ask_and_export(
         paths = export(result, Path(folder), result.input.GetName())
         say(_("Written to {folder}: {count} files.").format(folder=folder, count=len(paths)))
     except MedADError as error:
-        fail(str(error))
+        fail(reason(error))
 
 
 class Panel:
@@ -191,7 +200,7 @@ class Panel:
             try:
                 detection = recall(result)
             except MedADError as error:
-                self.run_panel.fail(str(error))
+                self.run_panel.fail(reason(error))
                 result = None
         self._shown = result
         self._watch.follow(result)
@@ -268,7 +277,7 @@ class Panel:
                 # It may have ended before it was known here.
                 self._run = None if run.ended else run
         except MedADError as error:
-            self.run_panel.end(str(error), failed=True)
+            self.run_panel.end(reason(error), failed=True)
         except BaseException:
             self.run_panel.end(_("The detection could not begin; see Slicer's Python console."), failed=True)
             raise
@@ -290,7 +299,7 @@ class Panel:
         try:
             whole = reopen(pending, lambda: self._parameters)
         except (MedADError, RuntimeError, OSError) as error:
-            self.run_panel.fail(_("The scan could not be opened ({problem}).").format(problem=error))
+            self.run_panel.fail(_("The scan could not be opened ({problem}).").format(problem=reason(error)))
             return
         if not whole:
             self.run_panel.say(_("Choose scan and brain mask again, then click Run Detection."))
@@ -319,7 +328,7 @@ class Panel:
 
     def _finished(self, outcome: Outcome) -> None:
         self._run = None
-        self.run_panel.end(outcome.message, outcome.state == "failed")
+        self.run_panel.end(translated(outcome.message), outcome.state == "failed")
         if outcome.state == "failed":
             # The model may be what is gone or damaged.
             self._look_for_models()
@@ -388,7 +397,8 @@ class Panel:
 
     def _edit(self) -> None:
         # Another module's panel takes the place of this one, which then shows no result any more.
-        hand_to_segment_editor(self._shown, self.result_panel.detection, self.regions_panel.decisions)
+        detection, decisions = self.result_panel.detection, self.regions_panel.decisions
+        hand_to_segment_editor(self._shown, detection, decisions, self.run_panel.fail)
 
     def _export(self) -> None:
         ask_and_export(self._shown, self._preferences, self.run_panel.say, self.run_panel.fail)
@@ -400,14 +410,18 @@ class Panel:
         try:
             request = again(self._shown, self.result_panel.detection)
         except InputError as error:
-            self.run_panel.fail(str(error))
+            self.run_panel.fail(reason(error))
             return
         self.start(request)
 
     def _undo(self, checked: bool = False) -> None:
         volume = self._volume
         with slicer.util.tryWithErrorDisplay(_("The run could not be undone.")):
-            undo_detection(self._shown)
+            try:
+                undo_detection(self._shown)
+            except MedADError as error:
+                self.run_panel.fail(reason(error))
+                return
         self.run_panel.say(_("The last run was undone."))
         self.show_result(anew=True)
         if find_result(volume, slicer.mrmlScene) is None:

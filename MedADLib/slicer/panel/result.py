@@ -15,12 +15,13 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import InputError
+from ...messages import translated
 from ...results.text import millilitres, out_of_distribution, panel_verdict
 from ..scene.live_threshold import LiveThreshold
 from ..scene.viewing import cross_fade, set_opacity, show, show_3d, shown_now
 from .input import take_keys
 from .notices import NoticeBox
-from .texts import breakable, sentence
+from .texts import breakable, reason, sentence
 
 if TYPE_CHECKING:
     from ...detection import Detection
@@ -127,7 +128,8 @@ class ResultPanel:
         unlike = out_of_distribution(detection)
         warnings = sorted(detection.warnings, key=lambda text: text != unlike)
         if warnings:
-            self._warnings.show("\n".join(map(sentence, warnings)), "error" if unlike else "warning")
+            lines = [sentence(translated(text)) for text in warnings]
+            self._warnings.show("\n".join(lines), "error" if unlike else "warning")
         else:
             self._warnings.clear()
 
@@ -189,7 +191,7 @@ class ResultPanel:
     def _gone(self, error: InputError) -> None:
         """Say that the result cannot be followed any more, because the user changed or deleted parts of it."""
         self._live = None
-        self._warnings.show(sentence(str(error)), "error")
+        self._warnings.show(sentence(reason(error)), "error")
 
     def _finish(self) -> None:
         """While the user looks at the result, do what the next move of the slider would wait for."""

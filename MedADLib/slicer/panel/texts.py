@@ -5,10 +5,18 @@ from __future__ import annotations
 import re
 from html import escape
 
+from ...errors import MedADError
+from ...messages import translated
+
 LONGEST_LINE = 80
 LONG_WORD = re.compile(r"\S{24,}")
 PLACES = re.compile(r"[/\\_.-]+|\w{12}(?=\w)")
 BREAK = "\u200b"
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, in the language of the application."""
+    return translated(error.message) if isinstance(error, MedADError) else str(error)
 
 
 def sentence(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...messages import as_json
 from ...runtime.strict_json import plain
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ KEPT = (PREFIX + "role",)
 PROVENANCE = PREFIX + "provenance"
 REFERENCE = PREFIX + "reference"
 SCAN = PREFIX + "scan.sha256"
+# Codes and parameters of the warnings, in their order; null for one without a code.
+WARNING_CODES = PREFIX + "warning_codes"
 AXIS_DIGITS = 4
 # Among the facts of a run if the reader filters small regions afterwards; the setting of the run is in its settings.
 SMALLEST = "smallest_region_ml"
@@ -31,9 +34,10 @@ def attributes_of(detection: Detection) -> dict[str, str]:
     """Attribute values by full name.
 
     The result's own numbers come under fixed names (`MedAD.score`, `MedAD.p_value`, `MedAD.threshold`,
-    `MedAD.expected_false_positive_ml`, `MedAD.healthy_count`, `MedAD.regions`, `MedAD.time`, `MedAD.warnings`); every
-    entry of the detection's provenance comes under its own (`MedAD.seed`, `MedAD.model.sha256`, …): text as it is,
-    all else as JSON; and the provenance as a whole, for programs, as JSON under `MedAD.provenance`.
+    `MedAD.expected_false_positive_ml`, `MedAD.healthy_count`, `MedAD.regions`, `MedAD.time`, `MedAD.warnings` in
+    English, `MedAD.warning_codes`); every entry of the detection's provenance comes under its own (`MedAD.seed`,
+    `MedAD.model.sha256`, …): text as it is, all else as JSON; and the provenance as a whole, for programs, as JSON
+    under `MedAD.provenance`.
     """
     facts: dict[str, object] = {}
     for key, value in detection.provenance.items():
@@ -49,7 +53,8 @@ def attributes_of(detection: Detection) -> dict[str, str]:
         warnings=list(detection.warnings),
     )
     attributes = {PREFIX + key: value if isinstance(value, str) else _json(value) for key, value in facts.items()}
-    return {**attributes, **threshold_attributes(detection), PROVENANCE: _json(detection.provenance)}
+    codes = {WARNING_CODES: _json([as_json(message) for message in detection.warnings])}
+    return {**attributes, **codes, **threshold_attributes(detection), PROVENANCE: _json(detection.provenance)}
 
 
 def threshold_attributes(detection: Detection) -> dict[str, str]:

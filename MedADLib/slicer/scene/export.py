@@ -49,10 +49,10 @@ def send_to_segment_editor(
     decisions.read_back()
     by_rank = decisions.by_rank()
     if not scene.IsNodePresent(result.input):
-        raise InputError("the scan of this result is no longer in the scene", "Load it and run the detection again.")
+        raise InputError("scan_gone", name=result.input.GetName())
     kept = accepted(detection, by_rank)
     if not kept.regions:
-        raise InputError("no region is accepted", "Tick at least one region first.")
+        raise InputError("no_region_kept")
     segmentation = segmentation_of(kept, by_rank, surfaces=0)
     shown = result.segmentation.GetSegmentation()
     for region in kept.regions:
@@ -101,8 +101,7 @@ def _check_same_scan(detection: Detection, folder: Path, stem: str) -> None:
     except (OSError, ValueError, LookupError, TypeError):
         return
     if before != detection.provenance.get("input", {}).get("sha256", before):
-        problem = f"{folder} holds the result of another scan named {stem}"
-        raise OutputError(problem, "Choose another folder, or give the scan another name.")
+        raise OutputError("folder_of_another_scan", folder=folder, name=stem)
 
 
 def _usable(name: str) -> str:

@@ -172,9 +172,9 @@ class LiveThreshold:
     def _check(self) -> None:
         nodes = [getattr(self._result, role) for role in NODES]
         if not all(node.GetScene() is not None and node.GetScene().IsNodePresent(node) for node in nodes):
-            raise InputError("parts of the result were deleted", "Run the detection again.")
+            raise InputError("result_parts_deleted")
         if self._result.anomaly.GetImageData() is not self._map:
-            raise InputError("the result has changed", "Select the scan again to see its present result.")
+            raise InputError("result_changed")
 
     def _show(self, decisions: Decisions) -> None:
         result, detection = self._result, self._detection

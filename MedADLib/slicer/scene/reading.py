@@ -9,9 +9,10 @@ import numpy as np
 
 from ...detection import SMALLEST_REGION_ML, Detection
 from ...errors import InputError, ModelError
+from ...messages import from_json
 from ...scoring.healthy_reference import HealthyReference
 from ...scoring.regions import find_regions, midline_of
-from .attributes import PREFIX, PROVENANCE, REFERENCE, SCAN, SMALLEST, fingerprint
+from .attributes import PREFIX, PROVENANCE, REFERENCE, SCAN, SMALLEST, WARNING_CODES, fingerprint
 from .sequences import shows_another_frame
 from .volumes import volume_from_node
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from ...volume import Volume
     from .nodes import SceneResult
-
-AGAIN = "Run the detection again."
 
 
 def recall(result: SceneResult) -> Detection:
@@ -40,7 +39,7 @@ def recall(result: SceneResult) -> Detection:
     nodes = {"input": result.input, **result.nodes()}
     for role, node in nodes.items():
         if node.GetScene() is None or not node.GetScene().IsNodePresent(node):
-            raise InputError(f"the {role} of a result of MedAD is no longer in the scene", AGAIN)
+            raise InputError("result_node_gone", role=role)
     volume = volume_from_node(result.input)
     anomaly, restored, mask, labels = (
         _on_grid(nodes[role], volume) for role in ("anomaly", "restored", "mask", "labels")
@@ -55,8 +54,7 @@ def recall(result: SceneResult) -> Detection:
         anomaly, number["threshold"], reference.region_p_value, smallest_region_ml(provenance), midline_of(mask)
     )
     if not np.array_equal(found, labels.array):
-        raise InputError(f"the anomaly map or the region labels of {volume.name} were edited", AGAIN)
-    warnings = _json(result.anomaly, PREFIX + "warnings", list)
+        raise InputError("result_edited", name=volume.name)
     return Detection(
         volume=volume,
         mask=mask.with_array(mask.array.astype(np.uint8, copy=False)),
@@ -67,7 +65,7 @@ def recall(result: SceneResult) -> Detection:
         healthy_count=reference.count,
         reference=reference,
         provenance=provenance,
-        warnings=tuple(str(text) for text in warnings),
+        warnings=_warnings(result.anomaly),
         **number,
     )
 
@@ -76,7 +74,7 @@ def _check_same_scan(anomaly: slicer.vtkMRMLScalarVolumeNode, volume: Volume) ->
     """Refuse a result of other voxels than the scan holds now; older scenes do not say which they were."""
     expected = anomaly.GetAttribute(SCAN)
     if expected and expected != fingerprint(volume):
-        raise InputError(f"{volume.name} holds other voxels than those that were examined", AGAIN)
+        raise InputError("scan_replaced", name=volume.name)
 
 
 def smallest_region_ml(provenance: dict) -> float:
@@ -93,7 +91,7 @@ def smallest_region_ml(provenance: dict) -> float:
 def _on_grid(node: slicer.vtkMRMLVolumeNode, volume: Volume) -> Volume:
     read = volume_from_node(node)
     if not read.same_grid(volume):
-        raise InputError(f"{node.GetName()} does not lie on {volume.name}: one of them was moved or cropped", AGAIN)
+        raise InputError("result_off_grid", name=node.GetName(), scan=volume.name)
     return volume.with_array(read.array, read.name)
 
 
@@ -101,7 +99,7 @@ def _reference(node: slicer.vtkMRMLNode) -> HealthyReference:
     try:
         return HealthyReference.from_json(_json(node, REFERENCE, dict))
     except ModelError as error:
-        raise InputError(f"{node.GetName()}: {error.problem}", AGAIN) from error
+        raise InputError("result_without_reference", name=node.GetName()) from error
 
 
 def _provenance(node: slicer.vtkMRMLNode) -> dict:
@@ -112,10 +110,22 @@ def _provenance(node: slicer.vtkMRMLNode) -> dict:
     return provenance
 
 
+def _warnings(node: slicer.vtkMRMLNode) -> tuple[str, ...]:
+    """The warnings, each as a `Message` where its code is known; scenes of earlier versions have texts only."""
+    texts = [str(text) for text in _json(node, PREFIX + "warnings", list)]
+    try:
+        codes = json.loads(node.GetAttribute(WARNING_CODES) or "[]")
+    except ValueError:
+        codes = []
+    if not isinstance(codes, list) or len(codes) != len(texts):
+        return tuple(texts)
+    return tuple(from_json(text, code) for text, code in zip(texts, codes))
+
+
 def _number(node: slicer.vtkMRMLNode, name: str) -> float:
     value = _json(node, PREFIX + name, (int, float))
     if not np.isfinite(value):
-        raise InputError(f"{node.GetName()} says {value} for {name}", AGAIN)
+        raise InputError("result_fact_not_finite", name=node.GetName(), value=str(value), entry=name)
     return float(value)
 
 
@@ -126,5 +136,5 @@ def _json(node: slicer.vtkMRMLNode, name: str, kind: type | tuple[type, ...]) ->
     except ValueError:
         value = None
     if not isinstance(value, kind):
-        raise InputError(f"{node.GetName()} does not say its {name.removeprefix(PREFIX)}", AGAIN)
+        raise InputError("result_without_fact", name=node.GetName(), entry=name)
     return value

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 # The storage of volume sequences would drop what each frame's result says of itself.
 STORAGE = "vtkMRMLSequenceStorageNode"
-AGAIN = "Run the detection again."
 FRAME = "MedAD.frame"
 
 
@@ -64,8 +63,7 @@ class Frames:
         """
         node = self.sequence.GetNthDataNode(number) if 0 <= number < self.count else None
         if node is None:
-            problem = f"frame {number + 1} of {self.shown.GetName()} is no longer there"
-            raise InputError(problem, "Run the detection again on the frames that are left.")
+            raise InputError("frame_gone", number=number + 1, name=self.shown.GetName())
         read = volume_from_node(node)
         return Volume(read.array, read.affine, f"{self.shown.GetName()} frame {number + 1}")
 
@@ -109,7 +107,7 @@ def show_sequence(
     """
     frames = frames_of(volume_node) if volume_node is not None else None
     if frames is None or frames.browser is not browser:
-        raise InputError("the sequence that was examined is no longer in the scene", AGAIN)
+        raise InputError("sequence_gone")
     _check_frames(detections, frames)
     # Everything slow or hungry for memory comes before the scene is touched.
     recorded = _record(detections, frames)
@@ -217,11 +215,10 @@ class _Exchange:
 def _check_frames(detections: Mapping[int, Detection], frames: Frames) -> None:
     name = frames.shown.GetName()
     if set(detections) != set(range(frames.count)):
-        problem = f"{len(detections)} frames of {name} were examined, but it has {frames.count}"
-        raise InputError(problem, AGAIN)
+        raise InputError("frames_changed", examined=len(detections), name=name, count=frames.count)
     for number, detection in detections.items():
         if not frames.volume(number).same_grid(detection.volume):
-            raise InputError(f"frame {number + 1} of {name} was moved or cropped after it was examined", AGAIN)
+            raise InputError("frame_moved", number=number + 1, name=name)
 
 
 def _record(detections: Mapping[int, Detection], frames: Frames) -> dict[str, slicer.vtkMRMLSequenceNode]:

@@ -108,11 +108,11 @@ def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> 
 def _check_input(detection: Detection, volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> None:
     name = detection.volume.name
     if volume_node is None or not scene.IsNodePresent(volume_node):
-        raise InputError(f"{name} is no longer in the scene", "Load it again and run the detection again.")
+        raise InputError("scan_gone", name=name)
     image = volume_node.GetImageData()
     same = image is not None and image.GetDimensions()[::-1] == detection.volume.array.shape
     if not same or not np.allclose(node_affine(volume_node), detection.volume.affine, atol=1e-3):
-        raise InputError(f"{name} was moved or cropped after it was examined", "Run the detection again.")
+        raise InputError("scan_moved", name=name)
 
 
 def _take_nodes(

@@ -66,7 +66,7 @@ def undo_detection(result: SceneResult) -> None:
         InputError: If there is nothing to undo: no run since the scene was opened, or it was undone already.
     """
     if not can_undo(result):
-        raise InputError("there is no run on this scan to undo", "Delete the result's nodes instead.")
+        raise InputError("nothing_to_undo")
     scene = result.input.GetScene()
     _last[result.input].restore(scene)
     forget(result.input)

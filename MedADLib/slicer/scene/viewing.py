@@ -45,7 +45,7 @@ def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
         InputError: If it is none of these.
     """
     if what not in WHATS:
-        raise InputError(f"a result has no {what}", f"Choose one of {', '.join(WHATS)}.")
+        raise InputError("no_such_view", what=what, choices=", ".join(WHATS))
     if not all(scene.IsNodePresent(node) for node in (result.input, *result.nodes().values())):
         return
     follow_input(result)

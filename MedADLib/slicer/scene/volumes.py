@@ -31,20 +31,17 @@ def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
             some values are no numbers.
     """
     if node is None:
-        raise InputError("no volume is selected", "Select the volume to examine.")
+        raise InputError("no_volume")
     name = node.GetName() or "volume"
     image = node.GetImageData()
     scalars = image.GetPointData().GetScalars() if image is not None else None
     if scalars is None or image.GetNumberOfPoints() == 0:
-        raise InputError(f"{name} has no image", "Load the volume again or select another one.")
+        raise InputError("volume_without_image", name=name)
     if scalars.GetNumberOfComponents() != 1:
-        raise InputError(
-            f"{name} has {scalars.GetNumberOfComponents()} values per voxel",
-            "Select a scalar volume; colour and vector images cannot be examined.",
-        )
+        raise InputError("volume_with_components", name=name, count=scalars.GetNumberOfComponents())
     array = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]).copy()
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(f"{name} has values that are no numbers (NaN or infinite)", "Replace them, then try again.")
+        raise InputError("volume_not_finite", name=name)
     return Volume(array, node_affine(node), name)
 
 
@@ -111,14 +108,13 @@ def mask_from_node(mask_node: slicer.vtkMRMLNode, volume_node: slicer.vtkMRMLVol
         inside = _visible_segments(mask_node, volume_node, scan.array.shape)
     else:
         if mask_node.GetTransformNodeID() != volume_node.GetTransformNodeID():
-            problem = f"the mask {name} is under another transform than {scan.name}"
-            raise InputError(problem, "Put both under the same transform.")
+            raise InputError("mask_node_transform", name=name, scan=scan.name)
         mask = volume_from_node(mask_node)
         if not scan.same_grid(mask):
-            raise InputError(f"the mask {name} is not on the grid of {scan.name}", "Use a segmentation instead.")
+            raise InputError("mask_node_grid", name=name, scan=scan.name)
         inside = mask.array != 0
     if not inside.any():
-        raise InputError(f"the brain mask {name} marks nothing in {scan.name}", "Choose another mask, or none.")
+        raise InputError("mask_node_empty", name=name, scan=scan.name)
     return scan.with_array(inside.astype(np.uint8), name)
 
 

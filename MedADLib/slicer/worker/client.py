@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...errors import InputError
+from ...messages import Message, from_json
 from ...results.exchange import Leftovers, check_empty
 from ...runtime.strict_json import plain
 from .connection import Connection
@@ -178,7 +179,7 @@ class WorkerClient:
             MedADError: If there is no Python to start.
         """
         if self.busy:
-            raise InputError("a detection is running", "Wait for its end or cancel it.")
+            raise InputError("already_examining")
         check_empty(Path(job.output))
         arguments = self._arguments()
         reused = self._connection is not None
@@ -268,7 +269,7 @@ class WorkerClient:
             if running.outcome is None:
                 running.outcome = {
                     "done": partial(listener.done, event.get("output"), event.get("seconds")),
-                    "failed": partial(listener.failed, event.get("kind"), event.get("message")),
+                    "failed": partial(listener.failed, event.get("kind"), _message(event)),
                     "cancelled": listener.cancelled,
                 }[name]
                 self._conclude(keep=name == "done")
@@ -277,7 +278,7 @@ class WorkerClient:
         elif running.outcome is None and name == "progress":
             listener.progress(event["stage"], event["fraction"], event["message"])
         elif running.outcome is None and name == "warning":
-            listener.warning(event["message"])
+            listener.warning(_message(event))
 
     def _on_ended(self, connection: Connection, code: int, how: str) -> None:
         if ending := self._ending.pop(connection, None):
@@ -301,8 +302,7 @@ class WorkerClient:
         self._conclude()
 
     def _on_silence(self) -> None:
-        message = f"the computation has not moved for {self._hang_seconds:.0f} s and was ended. Run again; if it "
-        message += "happens again, choose the CPU as the device. The log says more."
+        message = Message("worker_hung", seconds=self._hang_seconds)
         self._running.outcome = partial(self._running.listener.failed, "WorkerHung", message)
         self._force()
 
@@ -336,6 +336,11 @@ class WorkerClient:
         self._log.append(line)
         if self.on_log is not None:
             self.on_log(line)
+
+
+def _message(event: dict[str, Any]) -> str:
+    """The message of an event, which can be translated if the event has a known code."""
+    return from_json(str(event.get("message")), event)
 
 
 def wait(client: WorkerClient, pump: Callable[[], None], pause_seconds: float = 0.01) -> None:

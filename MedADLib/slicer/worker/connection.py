@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ...messages import Message
 from .process import NOT_STARTED, Process
 
 LONGEST_LINE = 1 << 20
@@ -38,7 +39,7 @@ class Connection:
         self._on_event, self._on_log, self._on_ended = on_event, on_log, on_ended
         self._output, self._errors = _Lines(), _Lines()
         self._waiting: deque[str] = deque()
-        self._last_line = "it said nothing"
+        self._last_line = ""
         self.ready = False
 
     def start(self, arguments: list[str]) -> None:
@@ -60,16 +61,12 @@ class Connection:
     def why(self, code: int, how: str) -> tuple[str, str]:
         """What to tell the user about an end that nobody asked for: a kind and a message."""
         if self.ready:
-            return "WorkerDied", (
-                f"the computation ended unexpectedly ({how}), probably because the computer has too little memory. "
-                "Close other programs and run again, or examine a smaller scan; the log says more."
-            )
+            return "WorkerDied", Message("worker_died", exit_code=code)
         if code == NOT_STARTED:
-            return "WorkerNotStarted", f"the computing process could not be started ({how}). Install MedAD again."
-        return "WorkerNotStarted", (
-            f"the computing process {how} before it was ready: {self._last_line}. Restart Slicer and run again; "
-            "the log says more."
-        )
+            return "WorkerNotStarted", Message("worker_not_started", reason=how)
+        if self._last_line:
+            return "WorkerNotStarted", Message("worker_not_ready", exit_code=code, line=self._last_line)
+        return "WorkerNotStarted", Message("worker_not_ready_silent", exit_code=code)
 
     def _hear(self, data: bytes) -> None:
         # A handler may run the event loop and so bring us here again; the lines stay in their order.

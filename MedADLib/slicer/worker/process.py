@@ -192,7 +192,7 @@ def worker_program() -> str:
     program = shutil.which("PythonSlicer", path=str(Path(home) / "bin")) or shutil.which("PythonSlicer")
     if program is None:
         # sys.executable may be Slicer itself here, and starting that again helps nobody.
-        raise MedADError(f"PythonSlicer is missing in {Path(home) / 'bin'}", "Install Slicer again.")
+        raise MedADError("python_slicer_missing", folder=Path(home) / "bin")
     return program
 
 
