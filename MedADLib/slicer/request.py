@@ -1,4 +1,4 @@
-"""What to examine and how, checked as far as that needs no voxels."""
+"""The request of a run: what to examine and how, checked as far as possible without the voxels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SETTINGS = ("device", "seed", "threshold", "smallest_region_ml", "fast")
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What to examine and how.
+    """What to examine and how to do it.
 
     Attributes:
         volume: The scan.
@@ -32,7 +32,7 @@ class Request:
         settings: Of `MedADLib.Settings`, as JSON: device, seed, threshold, smallest_region_ml, fast.
 
     Raises:
-        InputError: If something is not what it should be.
+        InputError: If a node is of the wrong kind, or a setting is unknown or out of range.
     """
 
     volume: slicer.vtkMRMLVolumeNode
@@ -64,11 +64,11 @@ class Request:
 
 
 def again(result: SceneResult, detection: Detection) -> Request:
-    """The request that a result was made by.
+    """Rebuild the request of a result, to repeat its run.
 
     Args:
         result: The nodes of the result.
-        detection: What they hold.
+        detection: Their content.
 
     Raises:
         InputError: If it was limited by a mask that is no longer in the scene.
@@ -88,12 +88,12 @@ def again(result: SceneResult, detection: Detection) -> Request:
             "device": str(provenance.get("device", "auto")).partition(":")[0],
             "threshold": settings.get("threshold"),
             "smallest_region_ml": settings.get("smallest_region_ml"),
-            # Results of before there was a fast mode do not say.
+            # Results made before the fast mode existed lack it.
             "fast": settings.get("fast", False),
         },
     )
 
 
 def _called(thing: object) -> str:
-    """A node's name, or what else was given."""
+    """Return the name of a node, or the representation of anything else."""
     return thing.GetName() if isinstance(thing, slicer.vtkMRMLNode) else repr(thing)

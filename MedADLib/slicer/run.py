@@ -1,4 +1,4 @@
-"""One run: a scan out of the scene, through the worker process, and what was found back into the scene."""
+"""A run: export the scan from the scene, compute in the worker process, and show the result in the scene."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        state: What happened.
-        message: What the user should read if it is not done, in English; a `Message` can be translated.
-        result: The nodes, if it is done.
+        state: How the run ended.
+        message: What the user should read if the run is not done, in English; a `Message` can be translated.
+        result: The nodes, if the run is done.
     """
 
     state: Literal["done", "failed", "cancelled"]
@@ -44,15 +44,15 @@ class Outcome:
 
 
 class Run:
-    """One run; whatever happens, exactly one outcome is reported, and nothing but a whole result reaches the scene.
+    """One run: reports exactly one outcome, and only a complete result reaches the scene.
 
     Args:
         request: What to examine and how.
         client: The worker that computes.
-        on_progress: Told (stage, fraction of the whole in [0, 1], message).
-        on_finished: Told the outcome.
+        on_progress: Called with (stage, fraction of the whole in [0, 1], message).
+        on_finished: Called with the outcome.
         folder: Where the temporary folder is made; None for the system's.
-        is_chosen: Asked at the end whether the reader still looks at this scan; views show no result of another one.
+        is_chosen: Whether the reader still looks at this scan at the end; views show no result of another one.
 
     Attributes:
         ended: Whether the outcome was reported.
@@ -80,7 +80,7 @@ class Run:
         self.ended = False
 
     def start(self) -> None:
-        """Begin; returns at once.
+        """Begin, without waiting for the end.
 
         Raises:
             MedADError: If it cannot begin; then no outcome is reported.
@@ -104,12 +104,12 @@ class Run:
             raise
 
     def cancel(self) -> None:
-        """Stop; the outcome follows within two seconds."""
+        """Stop the run; the outcome follows within two seconds."""
         if not self.ended:
             self._client.cancel()
 
     def progress(self, stage: str, fraction: float, message: str) -> None:
-        """What the worker says of the present frame."""
+        """Report the progress of the present frame."""
         if not self._scene.IsNodePresent(self.request.volume):
             self._removed = True
             self._client.cancel()
@@ -120,11 +120,11 @@ class Run:
         self._on_progress(stage, (number + fraction) / count, text)
 
     def warning(self, message: str) -> None:
-        """What the reader must know; the detection carries its own."""
+        """Note a warning of the worker, in case that the result lacks it."""
         self._warnings.append(message)
 
     def done(self, folder: str, seconds: float) -> None:
-        """The worker has finished the present frame."""
+        """Read the result of the present frame; go on with the next one, or end."""
         try:
             detection = read_exchange(Path(folder), self._volume)
             self._found[len(self._found)] = replace(detection, warnings=_joined(detection.warnings, self._warnings))
@@ -143,11 +143,11 @@ class Run:
             raise
 
     def failed(self, kind: str, message: str) -> None:
-        """The worker could not do it."""
+        """End the run: the worker reports a failure."""
         self._end(Outcome("failed", Message("scan_removed") if self._removed else message))
 
     def cancelled(self) -> None:
-        """The worker has stopped."""
+        """End the run: the worker has stopped it."""
         if self._removed:
             self._end(Outcome("failed", Message("scan_removed")))
         else:
@@ -210,7 +210,7 @@ class Run:
             self._work = None
 
 
-def _joined(carried: Sequence[str], heard: Sequence[str]) -> tuple[str, ...]:
-    """Warnings that a result carries and those of the worker, each once, with its code if one of them has it."""
-    coded = {text: text for text in heard if isinstance(text, Message)}
-    return tuple(dict.fromkeys(coded.get(text, text) for text in (*carried, *heard)))
+def _joined(carried: Sequence[str], reported: Sequence[str]) -> tuple[str, ...]:
+    """Warnings of a result and those that the worker reported, each once, with its code if one of them has it."""
+    coded = {text: text for text in reported if isinstance(text, Message)}
+    return tuple(dict.fromkeys(coded.get(text, text) for text in (*carried, *reported)))

@@ -1,12 +1,8 @@
-"""The Python packages that MedAD needs inside Slicer, and why an installation failed.
+"""Python packages that MedAD needs inside Slicer: which are missing or damaged, and why an installation failed.
 
-Which Python packages MedAD needs inside Slicer, what for, how large they are, and which of them are missing.
-
-Nothing is imported to find out: the metadata of what is installed says it in milliseconds, and so does a package that
-an interrupted installation left incomplete. Slicer's own numpy and SimpleITK are taken as they are; whatever is
-installed must fit them, never the other way round.
-
-What went wrong in an installation, told from what pip said, and what to do about it.
+Nothing is imported to find out: reading the metadata of installed packages takes milliseconds, also for a package that
+an interrupted installation left incomplete. Slicer's own numpy and SimpleITK stay as they are; packages to install
+must fit them.
 """
 
 from __future__ import annotations
@@ -36,7 +32,7 @@ FOLDERS = {
     "monai": ("monai",),
     "deepbet": ("deepbet",),
 }
-# What no import can do without, in the list of a package's files, with its size there.
+# Files that every import needs, in a package's list of files, with the size there.
 _ESSENTIAL = re.compile(
     r"^([^/,\"]+/(?:__init__|version)\.py|[^,\"]+\.(?:so(?:\.\d+)*|dylib|dll|pyd)),[^,]*,(\d*)$", re.MULTILINE
 )
@@ -57,7 +53,7 @@ _CAUSES: tuple[tuple[str, str], ...] = (
     (r"Permission denied|Errno 13\b|Read-only file system|Errno 30\b", "install_folder_protected"),
     (r"uninstall-no-record-file|no RECORD file was found", "install_remains"),
     (
-        # Seen with light-the-torch 0.8.1, which knows pip 23.2 but not 24.0 and later.
+        # Seen with light-the-torch 0.8.1, which supports pip 23.2 but not 24.0 and later.
         r"light_the_torch[\s\S]*(TypeError|ImportError|AttributeError)",
         "install_light_the_torch",
     ),
@@ -90,11 +86,11 @@ class Package(NamedTuple):
     """Something to install.
 
     Attributes:
-        name: As pip knows it; `EXTENSION` is an extension of Slicer.
-        purpose: What MedAD does with it, in words.
-        size_mb: About how much it takes on disk.
+        name: Name for pip; `EXTENSION` is an extension of Slicer.
+        purpose: What MedAD uses it for, a `Message`.
+        size_mb: Approximate size on disk.
         requirement: For pip; empty for the extension.
-        damage: What is wrong with the one that is there and has to be replaced, in words; empty if there is none.
+        damage: What is wrong with the installed one, which has to be replaced, a `Message`; empty if nothing is.
     """
 
     name: str
@@ -105,12 +101,12 @@ class Package(NamedTuple):
 
 
 def site_packages() -> Path:
-    """The folder into which pip installs."""
+    """Return the folder into which pip installs."""
     return Path(sysconfig.get_path("purelib"))
 
 
 def damage(name: str, folder: Path | None = None) -> str:
-    """Find out what a package lacks after an installation that was interrupted, without importing it.
+    """Find what a package lacks after an interrupted installation, without importing it.
 
     pip writes the files in the order of the wheel, most often metadata last, and removes nothing when it fails.
 
@@ -119,7 +115,7 @@ def damage(name: str, folder: Path | None = None) -> str:
         folder: Where packages are installed; None for that of this Python.
 
     Returns:
-        What is missing, in words; empty if the package is intact or not there at all.
+        What is missing, a `Message`; empty if the package is intact or not installed at all.
     """
     folder = folder or site_packages()
     importlib.invalidate_caches()
@@ -146,7 +142,7 @@ def _incomplete(found: metadata.Distribution) -> str:
 
 
 def trace(name: str) -> str:
-    """Tell one installation of a package from every other: its version, and time and place of its first file."""
+    """Identify one installation of a package: its version, and time and path of its first file."""
     importlib.invalidate_caches()
     for found in metadata.distributions(name=name):
         if found.read_text("METADATA"):
@@ -158,7 +154,7 @@ def trace(name: str) -> str:
 def remove(name: str, folder: Path | None = None) -> None:
     """Delete a damaged package, because pip does not replace it.
 
-    pip takes a package with metadata for installed, and refuses to uninstall one without the list of its files.
+    pip regards a package with metadata as installed, and refuses to uninstall one without the list of its files.
 
     Args:
         name: One of `FOLDERS`.
@@ -184,15 +180,15 @@ def _remains(name: str, folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Computer:
-    """What decides which packages fit.
+    """Properties of a computer that decide which packages fit.
 
     Attributes:
         version: Version of an installed package by name, None where it is missing.
         importable: Whether a module can be found, without importing it.
-        system: As `platform.system` says.
-        machine: As `platform.machine` says.
+        system: Result of `platform.system`.
+        machine: Result of `platform.machine`.
         nvidia: Whether there is an NVIDIA driver; then PyTorch comes with CUDA.
-        damage: What a package lacks after an installation that was interrupted, in words; empty if nothing.
+        damage: The function `damage`, for another computer.
     """
 
     version: Callable[[str], str | None] = installed_version
@@ -208,16 +204,16 @@ class Computer:
         return self.system == "Darwin" and self.machine == "x86_64"
 
     def damaged(self) -> dict[str, str]:
-        """What is wrong with each package of ours that is there but incomplete, in words."""
+        """Return what is wrong with each incomplete package of ours, by name."""
         return {name: problem for name in FOLDERS if (problem := self.damage(name))}
 
     def without(self, names: Collection[str]) -> Computer:
-        """The same computer without some packages."""
+        """Return the same computer without some packages."""
         return replace(self, version=lambda name: None if name in names else self.version(name))
 
 
 def needed(computer: Computer) -> list[Package]:
-    """All that MedAD needs on this computer, in the order in which it has to be installed.
+    """List all packages that MedAD needs on this computer, in the order of installation.
 
     Raises:
         InstallError: If no PyTorch fits this computer and Slicer.
@@ -227,13 +223,13 @@ def needed(computer: Computer) -> list[Package]:
         Package("torch", Message("purpose_torch"), 6000 if gigantic else 700, _torch(computer)),
         Package("safetensors", Message("purpose_safetensors"), 2, "safetensors>=0.4"),
         Package("monai", Message("purpose_monai"), 10, _monai(computer)),
-        # Only the networks of this release are known to us by their hashes.
+        # The hashes of the networks that MedAD checks are those of this release.
         Package("deepbet", Message("purpose_deepbet"), 18, "deepbet==1.0.2"),
     ]
 
 
 def missing(computer: Computer) -> list[Package]:
-    """What is not there, damaged or of a version that does not fit; the PyTorch extension first if PyTorch needs it.
+    """List what is missing, damaged or of an unfit version; the PyTorch extension first if PyTorch needs it.
 
     Raises:
         InstallError: If no PyTorch fits this computer and Slicer.
@@ -260,13 +256,13 @@ def satisfied(requirement: str, computer: Computer) -> bool:
 
 
 def constraints(computer: Computer) -> str:
-    """A constraints file for pip that keeps Slicer's own packages, and PyTorch once it is there, as they are."""
+    """Make a constraints file for pip that keeps Slicer's own packages, and an installed PyTorch, as they are."""
     kept = {name: computer.version(name) for name in (*SLICERS_OWN, "torch")}
     return "".join(f"{name}=={version}\n" for name, version in kept.items() if version)
 
 
 def plan_text(packages: Iterable[Package]) -> str:
-    """What the one dialog before an installation says: what, how large, why and where to."""
+    """Text of the question before an installation: what, how large, why and where to."""
     packages = list(packages)
     # No columns: message boxes have proportional fonts.
     rows = [f"• {each.name} ({size_text(each.size_mb)}): {translated(each.purpose)}" for each in packages]
@@ -286,7 +282,7 @@ def plan_text(packages: Iterable[Package]) -> str:
 
 
 def size_text(size_mb: float) -> str:
-    """A size in MB or GB, for people."""
+    """Format a size in MB or GB."""
     return f"{size_mb / 1000:.1f} GB" if size_mb >= 1000 else f"{size_mb:.0f} MB"
 
 
@@ -296,19 +292,19 @@ def _torch(computer: Computer) -> str:
         if numpy_2:
             raise InstallError("install_no_torch_for_mac", numpy=computer.version("numpy"))
         return "torch>=2.2,<2.3"
-    # Earlier ones cannot exchange arrays with numpy 2.
+    # Earlier versions cannot exchange arrays with numpy 2.
     requirement = "torch>=2.3" if numpy_2 else "torch>=2.2"
     if computer.system == "Windows" and not satisfied("torch>=2.13", computer):
         # The wheel of torch 2.13 has licence files so deep in folders (167 letters) that in Slicer's site-packages
         # their paths exceed the 260 letters of Windows, and pip stops half-way (issue 176 of light-the-torch, where
-        # 2.12 was installed instead). One that is there already has fitted. Those of 2.14.1 have 121 letters: lift
-        # this once that was tried in Slicer.
+        # 2.12 was installed instead). A version that is installed already has fitted. Those of 2.14.1 have 121
+        # letters: remove this bound once they were tried in Slicer.
         requirement += ",<2.13"
     return requirement
 
 
 def _monai(computer: Computer) -> str:
-    """The MONAI that fits PyTorch: it is installed without its dependencies, so nobody else looks."""
+    """Choose the MONAI that fits PyTorch; pip does not, because MONAI is installed without dependencies."""
     if satisfied("torch<2.4.1", computer) or (computer.intel_mac and computer.version("torch") is None):
         return "monai>=1.4,<1.5"
     return "monai>=1.4,<1.6" if satisfied("torch<2.8", computer) else "monai>=1.4"
@@ -322,7 +318,7 @@ def _compares(version: str, operator: str, other: str) -> bool:
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """The numbers of a version: (2, 13, 0) of ``2.13.0+cu130``; a release candidate counts as its release."""
+    """Parse the numbers of a version: (2, 13, 0) of ``2.13.0+cu130``; a release candidate counts as its release."""
     return tuple(int(number) for number in re.match(r"\d+(?:\.\d+)*", version).group().split("."))
 
 

@@ -1,4 +1,4 @@
-"""The upper part of the panel: which scan, which model, and whether they fit."""
+"""The input section of the panel: scan, model, and whether they fit."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ SIGNS = {"fits": "✓", "doubtful": "⚠", "unfit": "✗"}
 
 
 class InputPanel:
-    """Shows the choice of scan and model, and at once what MedAD thinks of it.
+    """Shows the choice of scan and model, and the check of the scan.
 
     Args:
         ui: The panel's widgets.
-        on_model: Told the name of a model that the user chose.
-        on_card: Told the name of a model whose card the user wants to read.
+        on_model: Called with the name of a model that the user chose.
+        on_card: Called with the name of a model to show the card of.
     """
 
     def __init__(self, ui: Any, on_model: Callable[[str], None], on_card: Callable[[str], None]):
@@ -40,7 +40,7 @@ class InputPanel:
         self._models: dict[str, ModelSummary] = {}
         self._judged: tuple = ()
         self._report: InputReport | str | None = None
-        # Of the last run on the scan: its model, and its warning that the scan is unlike the training data.
+        # Model of the last run on the scan, and its warning that the scan is unlike the training data.
         self._run: tuple[str, str] = ("", "")
         ui.modelSelector.connect("currentIndexChanged(int)", self._chosen)
         ui.cardButton.connect("clicked(bool)", self._card)
@@ -62,12 +62,12 @@ class InputPanel:
         selector.blockSignals(blocked)
 
     def refresh(self, volume: slicer.vtkMRMLVolumeNode | None, model: str, masked: bool) -> None:
-        """Show this scan and this model.
+        """Show a scan and a model.
 
         Args:
             volume: The chosen scan.
             model: Name of the chosen model.
-            masked: Whether the user gives the part to examine.
+            masked: Whether the user gives a mask of the part to examine.
         """
         selector = self._ui.modelSelector
         index = selector.findData(model)
@@ -87,7 +87,7 @@ class InputPanel:
         self._show_report(model)
 
     def show_run(self, detection: Detection | None) -> None:
-        """Let the finding of a run on the chosen scan take the place of the guess before it; None for no run."""
+        """Replace the check of the chosen scan by the finding of a run on it; None for no run."""
         run = ("", "")
         if detection is not None:
             run = str(detection.provenance.get("model", {}).get("name", "")), out_of_distribution(detection)
@@ -100,11 +100,11 @@ class InputPanel:
         lines = self._words(model) + ([] if model in self._models else [f"{SIGNS['unfit']} {self._lacking(model)}"])
         self._ui.reportLabel.text = breakable("\n".join(map(sentence, lines)))
         self._ui.reportLabel.visible = bool(lines)
-        # Last, as a selector that loses its node tells the parameters, which refresh the panel once more.
+        # Last, because a selector that loses its node changes the parameters, which refresh the panel once more.
         self._hide_results()
 
     def obstacle(self, volume: slicer.vtkMRMLVolumeNode | None, model: str) -> str:
-        """Why a detection cannot run; empty if it can."""
+        """Return why a detection cannot run; empty if it can."""
         if volume is None:
             return _("Select a scan to examine.")
         if model not in self._models:
@@ -118,7 +118,7 @@ class InputPanel:
     def _hide_results(self) -> None:
         """Keep MedAD's own results out of both selectors.
 
-        A selector filters by attributes that nodes have, not by those they lack, so results are hidden by their IDs.
+        A selector can only require attributes, not exclude them, so results are hidden by their IDs.
         """
         hidden = [node.GetID() for node in slicer.mrmlScene.GetNodes() if node.GetAttribute(ROLE)]
         for selector in (self._ui.inputSelector, self._ui.maskSelector):
@@ -168,7 +168,7 @@ class InputPanel:
 
 
 def take_keys(widget: Any, part: str) -> None:
-    """Let Tab and a label's Alt key reach a widget of Slicer's that is made of others.
+    """Give keyboard focus by Tab and by a label's Alt key to a composite widget of Slicer.
 
     A qMRMLNodeComboBox takes no keyboard focus, and as the focus proxy of its combo box keeps it from that one as well;
     a label passes the focus to its buddy only if that one takes it.

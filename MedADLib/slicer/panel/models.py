@@ -1,4 +1,4 @@
-"""The list of models: what each is for, adding one from a file, removing it, reading its card."""
+"""The models section of the panel: list, add, remove and describe models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ModelsPanel:
 
     Args:
         ui: The panel's widgets.
-        on_changed: Told the name of a model that was added, or an empty text after one was removed.
+        on_changed: Called with the name of an added model, or an empty text after one was removed.
         on_said: Called with news for the user to read.
         on_error: Called with what went wrong, for the user to read.
     """
@@ -74,7 +74,7 @@ class ModelsPanel:
         self._enable()
 
     def add(self, path: str) -> bool:
-        """Add a model from a file, as the button and a file dropped onto Slicer do; False if it cannot be used."""
+        """Add a model from a file, by the button or a file dropped onto Slicer; False if it cannot be used."""
         try:
             model = self._added(path)
         except MedADError as error:
@@ -99,7 +99,7 @@ class ModelsPanel:
         show_text(_("About {name}").format(name=name), text, markdown=True)
 
     def _added(self, path: str) -> ModelSummary | None:
-        """The model that was added; None if it would replace another one and the user wants to keep that."""
+        """Add a model; None if it would replace another one and the user keeps that one."""
         try:
             return add(path)
         except NameTakenError as error:
@@ -113,7 +113,7 @@ class ModelsPanel:
     def _problem(self, error: MedADError) -> None:
         self._on_error(reason(error))
         if not self._ui.inputSection.visible:
-            # A file was dropped while another module's panel is shown, where nobody sees what stands here.
+            # A file was dropped while another module's panel hides this one.
             slicer.util.errorDisplay(reason(error), windowTitle=_("MedAD"))
 
     def _chosen(self) -> str:

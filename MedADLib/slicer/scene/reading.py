@@ -1,4 +1,4 @@
-"""A detection back from the nodes that it was put into, also after the scene was saved and opened again."""
+"""Reading of a detection from its nodes, also after the scene was saved and opened again."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 def recall(result: SceneResult) -> Detection:
-    """The detection that a result shows, at its present threshold.
+    """Read the detection of a result, at its present threshold.
 
     Args:
         result: Nodes of the result.
 
     Returns:
-        The detection on the grid of the nodes. Slicer turns left-handed grids when it loads them, so that after
-        loading the order of the axes may differ from before.
+        The detection on the grid of the nodes, with a `Message` for each warning with a known code. Slicer makes
+        left-handed grids right-handed when it loads them, so that the order of the axes may differ afterwards.
 
     Raises:
         InputError: If something is missing or was edited.
@@ -71,7 +71,7 @@ def recall(result: SceneResult) -> Detection:
 
 
 def _check_same_scan(anomaly: slicer.vtkMRMLScalarVolumeNode, volume: Volume) -> None:
-    """Refuse a result of other voxels than the scan holds now; older scenes do not say which they were."""
+    """Refuse a result of other voxels than the scan holds now; scenes of early versions lack the fingerprint."""
     expected = anomaly.GetAttribute(SCAN)
     if expected and expected != fingerprint(volume):
         raise InputError("scan_replaced", name=volume.name)
@@ -81,7 +81,7 @@ def smallest_region_ml(provenance: dict) -> float:
     """Return the volume (mL) below which regions are not listed.
 
     Args:
-        provenance: Of a detection: what the reader set afterwards if anything, else the setting of the run.
+        provenance: Of a detection; a value that the reader set afterwards comes before the setting of the run.
     """
     settings = provenance.get("settings")
     value = provenance.get(SMALLEST, settings.get(SMALLEST) if isinstance(settings, dict) else None)
@@ -103,7 +103,7 @@ def _reference(node: slicer.vtkMRMLNode) -> HealthyReference:
 
 
 def _provenance(node: slicer.vtkMRMLNode) -> dict:
-    """What the run wrote, and the smallest region that the reader set since then."""
+    """Provenance of the run, with the smallest region that the reader has set since."""
     provenance = _json(node, PROVENANCE, dict)
     if node.GetAttribute(PREFIX + SMALLEST) is not None:
         provenance[SMALLEST] = _number(node, SMALLEST)
@@ -111,7 +111,7 @@ def _provenance(node: slicer.vtkMRMLNode) -> dict:
 
 
 def _warnings(node: slicer.vtkMRMLNode) -> tuple[str, ...]:
-    """The warnings, each as a `Message` where its code is known; scenes of earlier versions have texts only."""
+    """Read the warnings, each a `Message` if its code is known; scenes of earlier versions have texts only."""
     texts = [str(text) for text in _json(node, PREFIX + "warnings", list)]
     try:
         codes = json.loads(node.GetAttribute(WARNING_CODES) or "[]")
@@ -130,7 +130,7 @@ def _number(node: slicer.vtkMRMLNode, name: str) -> float:
 
 
 def _json(node: slicer.vtkMRMLNode, name: str, kind: type | tuple[type, ...]) -> Any:
-    """The JSON value of an attribute."""
+    """Parse the JSON value of an attribute."""
     try:
         value = json.loads(node.GetAttribute(name) or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""One worker process as a stream of events, from its start to its end."""
+"""Connection to one worker process: requests, events and log lines, from its start to its end."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ LONGEST_LINE = 1 << 20
 
 
 class Connection:
-    """Starts a worker and talks to it.
+    """One worker process: sends requests and receives events.
 
     Args:
         process: Not started yet.
-        on_event: Gets this connection and each event.
-        on_log: Gets each line of the log, and whatever on stdout is no event.
-        on_ended: Called once with this connection, the exit code and how it ended in words.
+        on_event: Called with this connection and each event.
+        on_log: Called with each line of the log, and each line on stdout that is not an event.
+        on_ended: Called once with this connection, the exit code and the kind of end in words.
 
     Attributes:
-        ready: Whether the worker has said that it is.
+        ready: Whether the event ``ready`` has come.
     """
 
     def __init__(
@@ -44,22 +44,22 @@ class Connection:
 
     def start(self, arguments: list[str]) -> None:
         """Start the worker; `on_ended` may be called before this returns."""
-        self._process.start(arguments, self._hear, self._note, self._end)
+        self._process.start(arguments, self._receive, self._note, self._end)
 
     def send(self, request: str, **fields: Any) -> None:
-        """Ask for something."""
+        """Send a request."""
         self._process.write(json.dumps({"request": request, **fields}).encode("ascii") + b"\n")
 
     def close(self) -> None:
-        """Tell the worker to end."""
+        """Close the worker's stdin, which ends it."""
         self._process.close_input()
 
     def kill(self) -> None:
-        """End the worker by force."""
+        """Kill the worker."""
         self._process.kill()
 
     def why(self, code: int, how: str) -> tuple[str, str]:
-        """What to tell the user about an end that nobody asked for: a kind and a message."""
+        """Kind and message of an unexpected end."""
         if self.ready:
             return "WorkerDied", Message("worker_died", exit_code=code)
         if code == NOT_STARTED:
@@ -68,15 +68,15 @@ class Connection:
             return "WorkerNotStarted", Message("worker_not_ready", exit_code=code, line=self._last_line)
         return "WorkerNotStarted", Message("worker_not_ready_silent", exit_code=code)
 
-    def _hear(self, data: bytes) -> None:
-        # A handler may run the event loop and so bring us here again; the lines stay in their order.
+    def _receive(self, data: bytes) -> None:
+        # A handler may run the event loop and so call this method again; the lines stay in their order.
         self._waiting.extend(self._output.feed(data))
         problems: list[Exception] = []
         while self._waiting:
             try:
                 self._handle(self._waiting.popleft())
             except Exception as error:
-                # One handler's fault must not swallow the events behind it, among which may be the end of the job.
+                # An error in one handler must not drop the events behind it, which may include the end of the job.
                 problems.append(error)
         if problems:
             raise problems[0]
@@ -107,14 +107,14 @@ class Connection:
 
 
 class _Lines:
-    """Lines of text from bytes that are cut anywhere, also inside a character."""
+    """Splitter of a byte stream into lines of text; chunks may end anywhere, also inside a character."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._part = ""
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that are complete now, without empty ones."""
+        """Add bytes and return the lines that are complete now, without empty ones."""
         # Progress bars go back to the start of their line instead of beginning another one.
         *lines, self._part = re.split(r"[\r\n]", self._part + self._decoder.decode(data))
         if len(self._part) > LONGEST_LINE:
@@ -122,6 +122,6 @@ class _Lines:
         return [line for line in lines if line.strip()]
 
     def rest(self) -> list[str]:
-        """What came after the last end of a line."""
+        """Return the text after the last line end."""
         part, self._part = self._part + self._decoder.decode(b"", True), ""
         return [part] if part.strip() else []
