@@ -28,12 +28,20 @@ def _findLibrary():
         sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 
+def _translateMessages():
+    """Show messages of the library in Slicer's language."""
+    from MedADLib.messages import set_translator
+
+    set_translator(translate)
+
+
 class MedAD(ScriptedLoadableModule):
-    """What Slicer shows of the module before it is opened."""
+    """Title, help text and acknowledgement of the module, which Slicer shows before it is opened."""
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
         _findLibrary()
+        _translateMessages()
         from MedADLib.methods.bibliography import html
         from MedADLib.slicer.sampledata import what_to_expect
 
@@ -78,17 +86,17 @@ class MedADFileReader:
 
 @parameterNodeWrapper
 class MedADParameterNode:
-    """What a scene remembers of the panel.
+    """Parameters of the panel, which a scene stores.
 
     Attributes:
         inputVolume: The scan to examine.
-        maskNode: Segmentation or label map of the part to examine; none finds the brain.
-        modelName: The model to examine it with.
+        maskNode: Segmentation or label map of the part to examine; None finds the brain.
+        modelName: The model of the detection.
         allFrames: Whether every frame of the scan's sequence is examined.
-        opacity: Of the overlay.
-        seed: Of everything random.
-        smallestRegionMl: Smaller regions are not listed.
-        fast: Whether fewer restorations of fewer slices are made.
+        opacity: Opacity of the overlay.
+        seed: Random seed.
+        smallestRegionMl: Volume (mL) below which regions are not listed.
+        fast: Whether to make fewer restorations of fewer slices.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -103,7 +111,7 @@ class MedADParameterNode:
 
 
 class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """Connects the panel with the scene; what the panel does is in `MedADLib.slicer.panel.panel`."""
+    """Connects the panel of `MedADLib.slicer.panel.panel` with the scene."""
 
     def __init__(self, parent=None):
         VTKObservationMixin.__init__(self)
@@ -118,6 +126,8 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
+        # Again, because a reload of the module drops the library but does not make the module again.
+        _translateMessages()
         form = slicer.util.loadUI(self.resourcePath("UI/MedAD.ui"))
         self.layout.addWidget(form)
         self.ui = slicer.util.childWidgetVariables(form)
@@ -128,7 +138,7 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.panel = Panel(self.ui, self.logic)
         self.height = PanelHeight(form)
-        # A panel that is deleted without cleanup, as tests and scripts do, must not leave observers behind. Qt says so
+        # A panel deleted without cleanup, as by tests and scripts, must not leave observers behind. Qt emits the signal
         # while the panel's widgets still exist.
         form.connect("destroyed(QObject*)", self.cleanup)
         scene = slicer.mrmlScene
@@ -140,7 +150,7 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def cleanup(self, form=None):
-        """Let go of everything before the panel is destroyed; the worker process ends. A second call does nothing."""
+        """Release everything before the panel is destroyed; the worker process ends. A second call does nothing."""
         if self.panel is None:
             return
         panel, self.panel = self.panel, None
@@ -204,11 +214,11 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class MedADLogic(ScriptedLoadableModuleLogic):
-    """Detection for the panel and for scripts; the computing is done in a process of its own, which stays warm.
+    """Detection for the panel and for scripts, computed in a separate process, which keeps models loaded.
 
     Args:
-        client: Does the computing, as `MedADLib.slicer.worker.client.WorkerClient`; None for that one.
-        installer: Installs what is missing, as `MedADLib.slicer.install.installer.Installer`; None for Slicer's own.
+        client: Client of the computing process; None for a `MedADLib.slicer.worker.client.WorkerClient`.
+        installer: A `MedADLib.slicer.install.installer.Installer`; None for that of Slicer.
     """
 
     def __init__(self, client=None, installer=None):
@@ -224,7 +234,7 @@ class MedADLogic(ScriptedLoadableModuleLogic):
         return MedADParameterNode(super().getParameterNode())
 
     def start(self, request, on_progress, on_finished, is_chosen=lambda: True):
-        """Begin to examine a scan; returns at once with the `MedADLib.slicer.run.Run`."""
+        """Begin a run; returns the `MedADLib.slicer.run.Run` without waiting for its end."""
         from MedADLib.slicer.run import Run
 
         run = Run(request, self.client, on_progress, on_finished, slicer.app.temporaryPath, is_chosen)
@@ -232,7 +242,7 @@ class MedADLogic(ScriptedLoadableModuleLogic):
         return run
 
     def process(self, volume, model=DEFAULT_MODEL, waitForCompletion=True, **options):
-        """Examine a scan and put what was found into its scene, without the panel.
+        """Examine a scan and show the result in its scene, without the panel.
 
         Example:
             >>> logic = slicer.util.getModuleLogic("MedAD")
@@ -241,22 +251,22 @@ class MedADLogic(ScriptedLoadableModuleLogic):
         Args:
             volume: The scan, a volume node.
             model: Name or file of a model.
-            waitForCompletion: Whether to return only when it is done; Slicer stays usable meanwhile.
+            waitForCompletion: Whether to return at the end of the run; Slicer stays usable meanwhile.
             options: See `MedADLib.slicer.scripting.process`.
 
         Returns:
-            The nodes, a `MedADLib.slicer.scene.nodes.SceneResult`; without waiting the run, whose `cancel` stops it.
+            The nodes, a `MedADLib.slicer.scene.nodes.SceneResult`; without waiting, the run, with a `cancel` method.
 
         Raises:
-            MedADLib.errors.MedADError: If it cannot be done; the message says what is wrong and what to do, and the
-                scene is as before.
+            MedADLib.errors.MedADError: If the run fails; the message describes cause and remedy, and the scene is
+                unchanged.
         """
         from MedADLib.slicer.scripting import process
 
         return process(self, volume, model, waitForCompletion, **options)
 
     def stop(self):
-        """End the worker process; a run that is going on is cancelled."""
+        """End the worker process; a running detection is cancelled."""
         self.client.stop()
 
 
@@ -271,7 +281,7 @@ class MedADTest(ScriptedLoadableModuleTest):
         slicer.util.updateVolumeFromArray(self.scan, np.arange(990.0).reshape(9, 10, 11))
 
     def logic(self, failure=""):
-        """A logic whose worker finds a cube of 27 voxels in every scan, or fails."""
+        """Make a logic with a worker that finds a cube of 27 voxels in every scan, or fails."""
         from MedADLib.slicer.selftest import CubeClient, NothingMissing
 
         return MedADLogic(CubeClient(failure), NothingMissing())

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from MedADLib.slicer.install.installer import heard
+from MedADLib.slicer.install.installer import printed_lines
 
 
 def test_lines_are_heard_as_they_come_and_download_progress_in_steps(capsys):
     lines = []
-    with heard(lines.append):
+    with printed_lines(lines.append):
         print("Collecting torch\nDownloading", end="")
         print(" torch.whl")
         for done in range(0, 2_000_000_001, 10_000_000):
@@ -26,6 +26,6 @@ def test_lines_are_heard_as_they_come_and_download_progress_in_steps(capsys):
 
 def test_the_console_comes_back_after_an_error():
     console = sys.stdout
-    with pytest.raises(ValueError), heard(print):
+    with pytest.raises(ValueError), printed_lines(print):
         raise ValueError
     assert sys.stdout is console

@@ -39,7 +39,7 @@ def test_a_damaged_package_that_cannot_be_deleted_is_told_and_nothing_is_install
     def delete(name):
         raise PermissionError(13, "[WinError 5] Access is denied: 'torch_cpu.dll'")
 
-    with pytest.raises(InstallError, match="torch could not be deleted: files of a package are in use. Restart"):
+    with pytest.raises(InstallError, match="torch could not be deleted: its files are in use. Restart"):
         world.run(delete=delete)
     assert world.calls == []
 
@@ -81,7 +81,7 @@ def test_what_goes_wrong_in_the_other_process_is_its_last_line(slicer, monkeypat
     programs = {
         "import sys, time; time.sleep(0.2)": "",
         "raise ModuleNotFoundError('no torchgen')": "ModuleNotFoundError: no torchgen",
-        "import os; os._exit(3)": "Python ended with code 3",
+        "import os; os._exit(3)": "exit code 3",
     }
     start = subprocess.Popen
     for program, problem in programs.items():

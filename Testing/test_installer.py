@@ -190,31 +190,34 @@ OFFLINE = [
 
 
 @pytest.mark.parametrize(
-    ("said", "problem", "remedy"),
+    ("said", "code", "remedy"),
     [
-        (OFFLINE, "no connection to the package server", "--no-index --no-deps --find-links"),
-        (["[Errno -3] Temporary failure in name resolution"], "no connection", "Connect to the internet"),
-        (["socket.gaierror: [Errno 11001] getaddrinfo failed"], "no connection", "Connect to the internet"),
+        (OFFLINE, "no_connection", "--no-index --no-deps --find-links"),
+        (["[Errno -3] Temporary failure in name resolution"], "no_connection", "Connect to the internet"),
+        (["socket.gaierror: [Errno 11001] getaddrinfo failed"], "no_connection", "Connect to the internet"),
         (["SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]"], "certificate", "PIP_CERT"),
         (["ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed: 407"], "proxy", "HTTPS_PROXY"),
-        (["ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"], "full", "Free"),
-        (["OSError: [WinError 112] There is not enough space on the disk"], "the disk is full", "Free some space"),
-        (["PermissionError: [WinError 5] Access is denied: '...\\\\torch_cpu.dll'"], "in use", "Restart Slicer"),
-        (["[Errno 13] Permission denied: 'Slicer/lib/Python'"], "cannot be written", "administrator"),
-        (["File 'light_the_torch/_patch.py'", "TypeError: build_source()"], "light-the-torch", "Python console by"),
-        (["ERROR: ResolutionImpossible: for help visit"], "do not fit what Slicer has", "Update Slicer"),
-        (["ERROR: No matching distribution found for torch>=2.3"], "no build of a package fits", "update Slicer"),
-        (["error: something new"], "pip failed", "See the log"),
+        (["ERROR: Could not install due to an OSError: [Errno 28] No space left on device"], "disk_full", "Free"),
+        (["OSError: [WinError 112] There is not enough space on the disk"], "disk_full", "Free some space"),
+        (["PermissionError: [WinError 5] Access is denied: '...\\\\torch_cpu.dll'"], "files_in_use", "Restart Slicer"),
+        (["OSError: [WinError 206] The filename or extension is too long"], "path_too_long", "short path"),
+        (["[Errno 13] Permission denied: 'Slicer/lib/Python'"], "folder_protected", "administrator"),
+        (["error: uninstall-no-record-file"], "remains", "Delete the folders"),
+        (["File 'light_the_torch/_patch.py'", "TypeError: build_source()"], "light_the_torch", "Python console by"),
+        (["ERROR: ResolutionImpossible: for help visit"], "conflict", "Update Slicer"),
+        (["ERROR: No matching distribution found for torch>=2.3"], "no_build", "update Slicer"),
+        (["zipfile.BadZipFile: File is not a zip file"], "damaged_download", "Run again"),
+        (["error: something new"], "failed", "Read the log"),
     ],
 )
-def test_a_failure_is_explained_with_what_to_do_and_the_log(said, problem, remedy):
+def test_a_failure_is_explained_with_what_to_do_and_the_log(said, code, remedy):
     world = World()
     world.says["monai"] = said
     world.fails["monai"] = subprocess.CalledProcessError(1, ["PythonSlicer", "-m", "pip", "install", "monai"])
     with pytest.raises(InstallError) as caught:
         world.run()
     assert caught.value.problem.startswith("safetensors, monai, deepbet could not be installed: ")
-    assert problem in caught.value.problem
+    assert caught.value.code == f"install_{code}"
     assert remedy in caught.value.remedy
     assert said[-1] in caught.value.log and said[-1] in world.log
     assert "deepbet" not in world.installed
@@ -244,7 +247,7 @@ def test_trouble_with_an_earlier_package_does_not_explain_a_later_one():
 def test_a_changed_package_of_slicers_own_is_noticed():
     world = World()
     world.changes = {"numpy": "1.26.4"}
-    with pytest.raises(InstallError, match=r"numpy 2\.4\.6 became 1\.26\.4.*pip install --no-deps numpy==2\.4\.6"):
+    with pytest.raises(InstallError, match=r"numpy 2\.4\.6 → 1\.26\.4.*pip install --no-deps numpy==2\.4\.6"):
         world.run()
 
 

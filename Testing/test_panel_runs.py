@@ -103,7 +103,7 @@ def test_cancelled_before_the_process_is_ready(panel):
     panel.click("runButton")
     assert cancel(panel) < 2.0
     assert_untouched(panel, before)
-    assert panel.ui.statusLabel.text == "Cancelled."
+    assert panel.ui.statusLabel.text == "Cancelled"
 
 
 def test_cancelled_in_the_middle_the_process_stays_warm(panel):
@@ -330,7 +330,7 @@ def test_scripts_get_clear_errors(panel, planted_installer):
         logic.process(None)
     with pytest.raises(MedADError, match="no setting colour"):
         logic.process(panel.scan, colour="red")
-    with pytest.raises(MedADError, match="'MRHead' is no scalar volume. Give a node"):
+    with pytest.raises(MedADError, match="'MRHead' is not a scalar volume. Give a node"):
         logic.process("MRHead")
     with pytest.raises(MedADError, match="neither a segmentation nor a label map"):
         logic.process(panel.scan, mask=panel.scene.AddNewNodeByClass("vtkMRMLTableNode", "a table"))

@@ -231,7 +231,7 @@ def test_cancelled_in_the_second_frame_the_scene_is_as_before(bench, monkeypatch
     scrub(bench, 1)
     bench.click("cancelButton")
     wait_for_end(bench)
-    assert bench.ui.statusLabel.text == "Cancelled." and not results(bench)
+    assert bench.ui.statusLabel.text == "Cancelled" and not results(bench)
     assert snapshot(bench) == before and bench.browser.GetNumberOfSynchronizedSequenceNodes(True) == items
     assert not list(bench.folder.rglob("MedAD-*"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from mrml import (
 )
 
 from MedADLib.errors import InputError
+from MedADLib.messages import Message
 from MedADLib.slicer.scene.decisions import Decisions
 from MedADLib.slicer.scene.export import send_to_segment_editor
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
@@ -140,6 +142,26 @@ def test_attributes_that_are_gone_or_garbled_are_reported(standalone, name, valu
     result.anomaly.SetAttribute(f"MedAD.{name}", value)
     with pytest.raises(InputError, match="Run the detection again"):
         recall(result)
+
+
+def test_warnings_come_back_with_their_codes(standalone, tmp_path):
+    known = Message("scan_moved", name="head")
+    detection = dataclasses.replace(make_detection(), warnings=("a text", known))
+    _, result = shown(standalone, detection)
+    assert result.anomaly.GetAttribute("MedAD.warnings") == json.dumps(["a text", str(known)])
+    stored = [None, {"code": "scan_moved", "parameters": {"name": "head"}}]
+    assert json.loads(result.anomaly.GetAttribute("MedAD.warning_codes")) == stored
+    _, result = reopened(standalone, tmp_path)
+    text, message = recall(result).warnings
+    assert (text, message) == ("a text", known) and message.code == "scan_moved" and not isinstance(text, Message)
+
+
+@pytest.mark.parametrize("codes", [None, "", "nonsense", "{}", "[]", "[null]", '[{"code": "of a newer MedAD"}]'])
+def test_scenes_without_codes_of_warnings_give_the_texts(standalone, codes):
+    """As those of earlier and of later versions."""
+    _, result = shown(standalone, dataclasses.replace(make_detection(), warnings=("of another version",)))
+    result.anomaly.SetAttribute("MedAD.warning_codes", codes)
+    assert recall(result).warnings == ("of another version",)
 
 
 def test_two_scans_come_back_each_with_its_own(standalone, tmp_path):

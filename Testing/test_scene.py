@@ -86,7 +86,7 @@ def test_reading_refuses_what_is_no_scalar_image(standalone):
         volume_from_node(add("vtkMRMLScalarVolumeNode", "empty"))
     array = np.zeros((3, 4, 5), dtype=np.float32)
     array[1, 2, 3] = np.nan
-    with pytest.raises(InputError, match="hole has values that are no numbers"):
+    with pytest.raises(InputError, match="hole has values that are not finite"):
         volume_from_node(standalone.add_volume(Volume(array, np.eye(4), "hole")))
 
 

@@ -8,6 +8,7 @@ import pytest
 from fake_worker import Listener, desk_of_a_client  # noqa: F401
 
 from MedADLib.errors import InputError, OutputError
+from MedADLib.messages import Message
 from MedADLib.slicer.worker.client import LOG_LINES, Job, wait
 
 
@@ -72,6 +73,17 @@ def test_a_failure_of_the_worker_is_passed_on_and_the_process_kept(desk):
     desk.say("failed", kind="ModelError", message="it is damaged. Get it again.")
     assert desk.told[-1] == ("failed", "ModelError", "it is damaged. Get it again.")
     assert desk.client.state == "idle" and desk.process.running
+
+
+def test_messages_with_a_known_code_can_be_translated(desk):
+    desk.computing()
+    message = Message("scan_moved", name="head")
+    desk.say("warning", message=str(message), code=message.code, parameters=message.parameters)
+    desk.say("warning", message="of a newer worker", code="unheard_of", parameters={})
+    desk.say("failed", kind="InputError", message=str(message), code=message.code, parameters=message.parameters)
+    (_, first), (_, second), (_, _, last) = desk.told[-3:]
+    assert first.code == last.code == "scan_moved" and first == last == message
+    assert second == "of a newer worker" and not isinstance(second, Message)
 
 
 def test_output_that_is_in_use_is_refused_before_anything_starts(desk):

@@ -102,8 +102,8 @@ def test_a_death_in_the_middle_is_explained_and_leaves_nothing(desk):
     desk.computing()
     desk.process.end(9, "crashed with code 9")
     kind, message = desk.told[-1][1:]
-    assert kind == "WorkerDied" and "crashed with code 9" in message and "too little memory" in message
-    assert "Close other programs and run again" in message
+    assert kind == "WorkerDied" and message.code == "worker_died" and "code 9" in message
+    assert "too little memory" in message and "Close other programs and run again" in message
     assert desk.client.state == "off" and not (desk.folder / "out").exists()
     desk.detect()
     assert len(desk.processes) == 2

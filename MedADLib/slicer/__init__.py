@@ -1,1 +1,1 @@
-"""Detections in 3D Slicer: the only folder of the library that knows MRML."""
+"""Detections in 3D Slicer: the only package of the library that uses MRML."""

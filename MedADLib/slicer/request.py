@@ -1,4 +1,4 @@
-"""What to examine and how, checked as far as that needs no voxels."""
+"""The request of a run: what to examine and how, checked as far as possible without the voxels."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
 MASK_SOURCE = "MedAD.maskSource"
 SETTINGS = ("device", "seed", "threshold", "smallest_region_ml", "fast")
-FIND = "Give a node, such as slicer.util.getNode('MRHead')."
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What to examine and how.
+    """What to examine and how to do it.
 
     Attributes:
         volume: The scan.
@@ -33,7 +32,7 @@ class Request:
         settings: Of `MedADLib.Settings`, as JSON: device, seed, threshold, smallest_region_ml, fast.
 
     Raises:
-        InputError: If something is not what it should be.
+        InputError: If a node is of the wrong kind, or a setting is unknown or out of range.
     """
 
     volume: slicer.vtkMRMLVolumeNode
@@ -44,32 +43,32 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.volume is None:
-            raise InputError("no volume is selected", "Select the volume to examine.")
+            raise InputError("no_volume")
         if not isinstance(self.volume, slicer.vtkMRMLScalarVolumeNode):
-            raise InputError(f"{_called(self.volume)} is no scalar volume", FIND)
+            raise InputError("not_scalar_volume", name=_called(self.volume))
         if self.mask is not None and not isinstance(
             self.mask, (slicer.vtkMRMLSegmentationNode, slicer.vtkMRMLScalarVolumeNode)
         ):
-            raise InputError(f"the mask {_called(self.mask)} is neither a segmentation nor a label map", FIND)
+            raise InputError("mask_node_kind", name=_called(self.mask))
         if unknown := sorted(set(self.settings) - set(SETTINGS)):
-            raise InputError(f"there is no setting {unknown[0]}", f"Use {', '.join(SETTINGS)}.")
+            raise InputError("request_setting", name=unknown[0], known=", ".join(SETTINGS))
         seed, smallest = self.settings.get("seed"), self.settings.get("smallest_region_ml")
         if seed is not None and (not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0):
-            raise InputError(f"the seed {seed!r} is no whole number from 0 on", "For example seed=0.")
+            raise InputError("request_seed", value=repr(seed))
         if smallest is not None and (not isinstance(smallest, Real) or not 0 <= smallest < 1e4):
-            raise InputError(f"a smallest region of {smallest!r} mL makes no sense", "Give 0 to 10000.")
+            raise InputError("request_smallest_region", value=repr(smallest))
         if type(fast := self.settings.get("fast", False)) is not bool:
-            raise InputError(f"the fast mode cannot be {fast!r}", "Give fast=True or fast=False.")
+            raise InputError("request_fast", value=repr(fast))
         if self.settings.get("threshold") is not None:
             Threshold.parse(str(self.settings["threshold"]))
 
 
 def again(result: SceneResult, detection: Detection) -> Request:
-    """The request that a result was made by.
+    """Rebuild the request of a result, to repeat its run.
 
     Args:
         result: The nodes of the result.
-        detection: What they hold.
+        detection: Their content.
 
     Raises:
         InputError: If it was limited by a mask that is no longer in the scene.
@@ -78,7 +77,7 @@ def again(result: SceneResult, detection: Detection) -> Request:
     settings = provenance.get("settings", {})
     mask = result.anomaly.GetNodeReference(MASK_SOURCE)
     if mask is None and result.anomaly.GetNodeReferenceID(MASK_SOURCE):
-        raise InputError("the brain mask of this result is no longer in the scene", "Choose a mask and run again.")
+        raise InputError("mask_node_gone")
     return Request(
         volume=result.input,
         model=provenance["model"]["name"],
@@ -89,12 +88,12 @@ def again(result: SceneResult, detection: Detection) -> Request:
             "device": str(provenance.get("device", "auto")).partition(":")[0],
             "threshold": settings.get("threshold"),
             "smallest_region_ml": settings.get("smallest_region_ml"),
-            # Results of before there was a fast mode do not say.
+            # Results made before the fast mode existed lack it.
             "fast": settings.get("fast", False),
         },
     )
 
 
 def _called(thing: object) -> str:
-    """A node's name, or what else was given."""
+    """Return the name of a node, or the representation of anything else."""
     return thing.GetName() if isinstance(thing, slicer.vtkMRMLNode) else repr(thing)

@@ -1,10 +1,10 @@
-"""One run: a scan out of the scene, through the worker process, and what was found back into the scene."""
+"""A run: export the scan from the scene, compute in the worker process, and show the result in the scene."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import InputError, MedADError, OutputError
+from ..messages import Message
 from ..preprocessing.input_check import values_unfit
 from ..results.exchange import read_exchange, write_volume
 from ..volume import Volume
@@ -26,17 +27,15 @@ if TYPE_CHECKING:
     from ..detection import Detection
     from .scene.sequences import Frames
 
-REMOVED = "The scan was removed from the scene, so the run was stopped."
-
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """How a run ended.
 
     Attributes:
-        state: What happened.
-        message: What the user should read if it is not done.
-        result: The nodes, if it is done.
+        state: How the run ended.
+        message: What the user should read if the run is not done, in English; a `Message` can be translated.
+        result: The nodes, if the run is done.
     """
 
     state: Literal["done", "failed", "cancelled"]
@@ -45,15 +44,15 @@ class Outcome:
 
 
 class Run:
-    """One run; whatever happens, exactly one outcome is reported, and nothing but a whole result reaches the scene.
+    """One run: reports exactly one outcome, and only a complete result reaches the scene.
 
     Args:
         request: What to examine and how.
         client: The worker that computes.
-        on_progress: Told (stage, fraction of the whole in [0, 1], message).
-        on_finished: Told the outcome.
+        on_progress: Called with (stage, fraction of the whole in [0, 1], message).
+        on_finished: Called with the outcome.
         folder: Where the temporary folder is made; None for the system's.
-        is_chosen: Asked at the end whether the reader still looks at this scan; views show no result of another one.
+        is_chosen: Whether the reader still looks at this scan at the end; views show no result of another one.
 
     Attributes:
         ended: Whether the outcome was reported.
@@ -81,7 +80,7 @@ class Run:
         self.ended = False
 
     def start(self) -> None:
-        """Begin; returns at once.
+        """Begin, without waiting for the end.
 
         Raises:
             MedADError: If it cannot begin; then no outcome is reported.
@@ -89,9 +88,9 @@ class Run:
         request = self.request
         self._scene = request.volume.GetScene()
         if self._scene is None:
-            raise InputError(f"{request.volume.GetName()} is in no scene", "Add it to the scene first.")
+            raise InputError("volume_without_scene", name=request.volume.GetName())
         if self._client.busy:
-            raise InputError("another scan is being examined", "Wait until it is done, or cancel it.")
+            raise InputError("already_examining")
         self._frames = frames_of(request.volume) if request.all_frames else None
         self._stamp = request.volume.GetImageData().GetMTime() if request.volume.GetImageData() else 0
         try:
@@ -99,19 +98,18 @@ class Run:
             self._next()
         except OSError as error:
             self._clean_up()
-            problem = f"the scan could not be handed to the computation ({error.strerror or error})"
-            raise OutputError(problem, "Free some disk space.") from error
+            raise OutputError("scan_not_handed_over", reason=error.strerror or error) from error
         except BaseException:
             self._clean_up()
             raise
 
     def cancel(self) -> None:
-        """Stop; the outcome follows within two seconds."""
+        """Stop the run; the outcome follows within two seconds."""
         if not self.ended:
             self._client.cancel()
 
     def progress(self, stage: str, fraction: float, message: str) -> None:
-        """What the worker says of the present frame."""
+        """Report the progress of the present frame."""
         if not self._scene.IsNodePresent(self.request.volume):
             self._removed = True
             self._client.cancel()
@@ -122,15 +120,14 @@ class Run:
         self._on_progress(stage, (number + fraction) / count, text)
 
     def warning(self, message: str) -> None:
-        """What the reader must know; the detection carries its own."""
+        """Note a warning of the worker, in case that the result lacks it."""
         self._warnings.append(message)
 
     def done(self, folder: str, seconds: float) -> None:
-        """The worker has finished the present frame."""
+        """Read the result of the present frame; go on with the next one, or end."""
         try:
             detection = read_exchange(Path(folder), self._volume)
-            missing = tuple(text for text in self._warnings if text not in detection.warnings)
-            self._found[len(self._found)] = replace(detection, warnings=(*detection.warnings, *missing))
+            self._found[len(self._found)] = replace(detection, warnings=_joined(detection.warnings, self._warnings))
             self._warnings.clear()
             shutil.rmtree(folder, ignore_errors=True)
             if len(self._found) < self._count:
@@ -138,20 +135,23 @@ class Run:
                 return
             self._end(Outcome("done", result=self._show()))
         except MedADError as error:
-            self._end(Outcome("failed", str(error)))
+            self._end(Outcome("failed", error.message))
         except OSError as error:
-            self._end(Outcome("failed", f"The result could not be read ({error.strerror or error}). Run again."))
+            self._end(Outcome("failed", Message("run_result_unreadable", reason=str(error.strerror or error))))
         except Exception as error:
-            self._end(Outcome("failed", f"The result could not be shown ({type(error).__name__}: {error})."))
+            self._end(Outcome("failed", Message("run_result_not_shown", error=f"{type(error).__name__}: {error}")))
             raise
 
     def failed(self, kind: str, message: str) -> None:
-        """The worker could not do it."""
-        self._end(Outcome("failed", REMOVED if self._removed else message))
+        """End the run: the worker reports a failure."""
+        self._end(Outcome("failed", Message("scan_removed") if self._removed else message))
 
     def cancelled(self) -> None:
-        """The worker has stopped."""
-        self._end(Outcome("failed", REMOVED) if self._removed else Outcome("cancelled", "Cancelled."))
+        """End the run: the worker has stopped it."""
+        if self._removed:
+            self._end(Outcome("failed", Message("scan_removed")))
+        else:
+            self._end(Outcome("cancelled", Message("cancelled")))
 
     @property
     def _count(self) -> int:
@@ -161,7 +161,7 @@ class Run:
         number = len(self._found)
         volume = volume_from_node(self.request.volume) if self._frames is None else self._frames.volume(number)
         if reason := values_unfit(volume.array):
-            raise InputError(f"{volume.name} cannot be examined: {reason}", "Choose another scan.")
+            raise InputError("volume_unfit", name=volume.name, reason=reason)
         # As the command line reads it, so that both give the same result for the same scan.
         self._volume: Volume = volume.with_array(volume.array.astype(np.float32))
         work = self._work / f"frame-{number}"
@@ -186,8 +186,7 @@ class Run:
         detection = self._found[0]
         image = request.volume.GetImageData()
         if image is not None and image.GetMTime() != self._stamp:
-            note = "the scan's voxels changed while it was examined; run again to examine them as they are now"
-            detection = replace(detection, warnings=(*detection.warnings, note))
+            detection = replace(detection, warnings=(*detection.warnings, Message("scan_changed")))
         result = self._remember_mask(show_detection(detection, request.volume, self._scene, lay))
         mark_frame(result)
         if detection.regions and lay:
@@ -209,3 +208,9 @@ class Run:
         if self._work is not None:
             shutil.rmtree(self._work, ignore_errors=True)
             self._work = None
+
+
+def _joined(carried: Sequence[str], reported: Sequence[str]) -> tuple[str, ...]:
+    """Warnings of a result and those that the worker reported, each once, with its code if one of them has it."""
+    coded = {text: text for text in reported if isinstance(text, Message)}
+    return tuple(dict.fromkeys(coded.get(text, text) for text in (*carried, *reported)))

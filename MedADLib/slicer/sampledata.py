@@ -1,8 +1,8 @@
-"""Scans to try MedAD with: a sample of Slicer's own, offered once more under MedAD in the Sample Data module.
+"""Sample scans: a sample of Slicer, registered once more under MedAD in the Sample Data module.
 
-Only scans that the shipped models are for are offered: T1-weighted heads of adults without contrast agent. Slicer's
-MRBrainTumor1 and MRBrainTumor2 are contrast-enhanced, so they are left out. None of Slicer's samples is known to be
-such a scan with a lesion; `make demo` makes one.
+Only scans that fit the shipped models are registered: T1-weighted heads of adults without contrast agent. Slicer's
+MRBrainTumor1 and MRBrainTumor2 are contrast-enhanced, so they are left out. Slicer has no such scan with a known
+lesion; `make demo` makes one.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class Sample(NamedTuple):
     Attributes:
         title: On its button, with what to expect, because Slicer gives the button no tooltip. Also its name for
             scripts, so it differs from Slicer's own names.
-        expect: What MedAD can and cannot show in it, in full.
+        expect: What MedAD can and cannot show in the scan, in full.
         node_name: Of the volume in the scene.
         file_name: In Slicer's cache.
         sha256: Of the file.
-        thumbnail: File name of its picture, drawn by Resources/draw_thumbnails.py.
+        thumbnail: File name of its image, drawn by Resources/draw_thumbnails.py.
     """
 
     title: str
@@ -61,13 +61,13 @@ def samples() -> tuple[Sample, ...]:
 
 
 def register(icon_folder: str | Path) -> bool:
-    """Offer the scans in the Sample Data module. Call it when Slicer has started; calling it again does no harm.
+    """Register the scans in the Sample Data module, after Slicer has started; a second call has no effect.
 
     Args:
         icon_folder: Where the thumbnails are.
 
     Returns:
-        Whether there is a Sample Data module; a Slicer without one is fine too.
+        Whether there is a Sample Data module.
     """
     try:
         from SampleData import SampleDataLogic

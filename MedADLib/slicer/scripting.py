@@ -1,4 +1,4 @@
-"""A run as scripts want it: started without the panel, and waited for if they like."""
+"""Runs for scripts: started without the panel, with or without waiting for the end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from ..errors import Cancelled, MedADError
+from ..messages import Message
 from .request import Request
 from .run import Outcome, Run
 from .scene.nodes import SceneResult
@@ -30,13 +31,13 @@ def process(
     finished: Callable[[Outcome], None] | None = None,
     **settings: Any,
 ) -> SceneResult | Run:
-    """Examine a scan and put what was found into its scene.
+    """Examine a scan and show the result in its scene.
 
     Args:
         logic: The module's logic.
         volume: The scan.
         model: Name or file of a model.
-        waitForCompletion: Whether to return only when it is done; Slicer stays usable meanwhile.
+        waitForCompletion: Whether to return at the end of the run; Slicer stays usable meanwhile.
         mask: Segmentation or label map of the part to examine; None finds the brain.
         allFrames: Whether every frame of the scan's sequence is examined.
         progress: Called with (stage, fraction of the whole in [0, 1], message); None reports nothing.
@@ -44,15 +45,15 @@ def process(
         settings: Of `MedADLib.Settings`: device, seed, threshold (as text or number), smallest_region_ml, fast.
 
     Returns:
-        The nodes of the result; without waiting the run, whose `cancel` stops it.
+        The nodes of the result; without waiting, the run, with a `cancel` method.
 
     Raises:
-        MedADError: If it cannot be done, or if something has to be installed first.
-        Cancelled: If it was waited for and cancelled meanwhile.
+        MedADError: If the run fails, or if something has to be installed first.
+        Cancelled: If the run is cancelled while this function waits.
     """
     if missing := logic.installer.missing():
         names = ", ".join(package.name for package in missing)
-        raise MedADError(f"{names} must be installed first", "Click Run Detection in the MedAD panel once, and agree.")
+        raise MedADError("packages_missing", packages=names)
     outcomes: list[Outcome] = []
 
     def on_finished(outcome: Outcome) -> None:
@@ -72,9 +73,16 @@ def process(
     if outcome.state == "cancelled":
         raise Cancelled()
     if outcome.result is None:
-        raise MedADError(outcome.message)
+        raise _failure(outcome.message)
     return outcome.result
 
 
+def _failure(message: str) -> MedADError:
+    """Make the error of a failed run."""
+    if isinstance(message, Message):
+        return MedADError(message.code, **message.parameters)
+    return MedADError("run_failed", message=message)
+
+
 def _nothing(stage: str, fraction: float, message: str) -> None:
-    """Nobody wants to know."""
+    """Report nothing."""

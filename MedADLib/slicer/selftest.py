@@ -1,4 +1,4 @@
-"""What the module's self test uses: a stand-in for the worker that finds a cube in any scan, and a tiny head."""
+"""Parts of the module's self test: a worker that finds a cube in any scan, and a tiny head."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ HEAD_SIZE, HEAD_SPACING = 50, 4.0
 
 
 class NothingMissing:
-    """An installer that has nothing to do."""
+    """An installer for a Slicer that has all packages."""
 
     def missing(self) -> list:
-        """Nothing."""
+        """Return no package."""
         return []
 
 
 class CubeClient:
-    """Offers what `WorkerClient` does.
+    """Stand-in for `WorkerClient`.
 
     Args:
-        failure: What every run fails with; empty if it shall work.
+        failure: Message with which every run fails; empty for runs that work.
     """
 
     def __init__(self, failure: str = ""):
@@ -47,7 +47,7 @@ class CubeClient:
         self.idle_seconds = 60
 
     def detect(self, job: Job, listener: JobListener) -> None:
-        """Find the cube, as if a worker had."""
+        """Find the cube at once, in this process."""
         listener.progress("restoration", 0.5, "restoring")
         if self._failure:
             listener.failed("InputError", self._failure)
@@ -57,22 +57,22 @@ class CubeClient:
         listener.done(job.output, 0.1)
 
     def cancel(self) -> None:
-        """There is nothing to stop."""
+        """Do nothing: no run is going on."""
 
     def stop(self) -> None:
-        """There is nothing to end."""
+        """Do nothing: there is no process."""
 
 
 @contextmanager
 def panel_for_test(widget: Any, resources: Path) -> Iterator[bool]:
-    """Let the module's panel offer the tiny model while the block runs, and compute without the worker if it must.
+    """List the tiny model in the panel while the block runs; compute without the worker if packages are missing.
 
     Args:
         widget: The module's widget object.
         resources: The folder of the module that holds the tiny model.
 
     Yields:
-        Whether the real worker computes; otherwise a stand-in finds a cube.
+        Whether the real worker computes; otherwise `CubeClient` does.
     """
     logic, models = widget.logic, os.environ.get("MEDAD_MODELS")
     client, installer = logic.client, logic.installer
@@ -98,7 +98,7 @@ def panel_for_test(widget: Any, resources: Path) -> Iterator[bool]:
 
 
 def find_cube(volume: Volume) -> Detection:
-    """A detection with one cube of 27 voxels in it, whatever the scan."""
+    """Make a detection with one cube of 27 voxels for any scan."""
     anomaly = np.zeros(volume.array.shape, dtype=np.float32)
     anomaly[3:6, 4:7, 5:8] = HEIGHT
     anomaly = volume.with_array(anomaly)
@@ -136,7 +136,7 @@ def find_cube(volume: Volume) -> Detection:
 
 
 def add_tiny_head(scene: slicer.vtkMRMLScene) -> tuple[slicer.vtkMRMLScalarVolumeNode, np.ndarray]:
-    """A made-up head without a skull, with a dark ball in its white matter.
+    """Add a synthetic head without skull, with a dark ball in its white matter, to a scene.
 
     Args:
         scene: Where the head is added.

@@ -1,1 +1,1 @@
-"""Slicer's scene and views without the application."""
+"""Scene and views of Slicer without the application."""

@@ -1,4 +1,4 @@
-"""A picture of a result in Slicer's four views, made without a screen."""
+"""Image of a result in Slicer's four views, rendered off-screen."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def render_views(
     path: str | os.PathLike,
     size: tuple[int, int] = (1600, 1200),
 ) -> None:
-    """Draw axial, 3-D, coronal and sagittal views through a point and write them as one PNG.
+    """Render axial, 3-D, coronal and sagittal views through a point and write them as one PNG.
 
-    The views' nodes (Red, Green, Yellow, 1) stay in the scene with what they show, so a scene saved afterwards opens
+    The views' nodes (Red, Green, Yellow, 1) stay in the scene with their content, so a scene saved afterwards opens
     in Slicer at the same place.
 
     Args:
@@ -44,10 +44,10 @@ def render_views(
         result: The nodes of a detection in it.
         centre_ras: Point to show, in the input's own RAS mm; usually the peak of the top region.
         path: The PNG to write.
-        size: Width and height of the picture in pixels.
+        size: Width and height of the image in pixels.
 
     Raises:
-        OutputError: If the picture cannot be written.
+        OutputError: If the image cannot be written.
     """
     write_png(draw_views(standalone, result, centre_ras, size), path)
 
@@ -55,7 +55,7 @@ def render_views(
 def draw_views(
     standalone: StandaloneScene, result: SceneResult, centre_ras: Sequence[float], size: tuple[int, int]
 ) -> np.ndarray:
-    """As `render_views`, but return the picture.
+    """As `render_views`, but return the image.
 
     Returns:
         Shape (height, width, 3), uint8, first row on top.
@@ -85,17 +85,17 @@ def draw_views(
         return _compose([[axial, space.pixels()], [coronal, sagittal]], size)
 
 
-def write_png(picture: np.ndarray, path: str | os.PathLike) -> None:
-    """Write a picture of shape (height, width, 3), uint8, first row on top.
+def write_png(image: np.ndarray, path: str | os.PathLike) -> None:
+    """Write an image of shape (height, width, 3), uint8, first row on top.
 
     Raises:
         OutputError: If it cannot be written; no partial file is left.
     """
     path = Path(path)
-    image = image_from_array(np.zeros((1, *picture.shape[:2]), dtype=np.uint8))
-    image.GetPointData().SetScalars(numpy_to_vtk(picture[::-1].reshape(-1, 3), deep=True))
+    data = image_from_array(np.zeros((1, *image.shape[:2]), dtype=np.uint8))
+    data.GetPointData().SetScalars(numpy_to_vtk(image[::-1].reshape(-1, 3), deep=True))
     writer = vtk.vtkPNGWriter()
-    writer.SetInputData(image)
+    writer.SetInputData(data)
     writer.WriteToMemoryOn()
     writer.Write()
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
@@ -103,19 +103,18 @@ def write_png(picture: np.ndarray, path: str | os.PathLike) -> None:
         partial.write_bytes(memoryview(writer.GetResult()))
         os.replace(partial, path)
     except OSError as error:
-        remedy = "Is the disk full or the folder write-protected?"
-        raise OutputError(f"{path} could not be written", remedy) from error
+        raise OutputError("view_file_unwritable", path=path) from error
     finally:
         partial.unlink(missing_ok=True)
 
 
 def _body_box(result: SceneResult) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and sizes with a margin, both (3,) in world RAS mm, of what was examined."""
+    """Centre and sizes with a margin of the examined part, both (3,) in world RAS mm."""
     bounds = np.zeros(6)
     if result.body.GetPolyData().GetNumberOfPoints() == 0:
         result.input.GetRASBounds(bounds)
     else:
-        # A node's own bounds are those of its box after the transform, wider than the body.
+        # A node's own bounds are those of its transformed box, which is larger than the body.
         transformed = vtk.vtkTransformPolyDataFilter()
         transformed.SetTransform(to_world(result.input))
         transformed.SetInputData(result.body.GetPolyData())
@@ -137,11 +136,11 @@ def _write_regions(view: SpaceView, result: SceneResult) -> None:
 
 
 def _compose(views: list[list[np.ndarray]], size: tuple[int, int]) -> np.ndarray:
-    """Four pictures in a picture of `size`, parted by a thin line."""
-    picture = np.full((size[1], size[0], 3), GAP_GREY, dtype=np.uint8)
+    """Arrange four images in an image of `size`, separated by a thin line."""
+    image = np.full((size[1], size[0], 3), GAP_GREY, dtype=np.uint8)
     for row, line in enumerate(views):
         for column, view in enumerate(line):
             height, width = view.shape[:2]
             top, left = row * (size[1] - height), column * (size[0] - width)
-            picture[top : top + height, left : left + width] = view
-    return picture
+            image[top : top + height, left : left + width] = view
+    return image

@@ -1,4 +1,4 @@
-"""A MRML scene without the Slicer application: made, saved and loaded from plain Python with slicer-core."""
+"""MRML scene without the Slicer application: made, saved and loaded from plain Python with slicer-core."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..scene.volumes import image_from_array, matrix_from_array
 
 
 class StandaloneScene:
-    """A scene with what the application would have prepared for it: colours, node types, conversions, view presets.
+    """A scene with the preparations of the application: colours, node types, conversions, view presets.
 
     Attributes:
         scene: The MRML scene.
@@ -29,11 +29,11 @@ class StandaloneScene:
         self.application.SetMRMLScene(self.scene)
         self.application.GetColorLogic().SetMRMLScene(self.scene)
         self.application.GetColorLogic().AddDefaultColorNodes()
-        # Other modules look it up by the module's name.
+        # Other modules find it by the module's name.
         self.application.SetModuleLogic("Colors", self.application.GetColorLogic())
         self.application.SetSliceLogics(vtkCollection())
         self.application.SetViewLogics(vtkCollection())
-        # The logic of Slicer's Colors module registers this class; all else it does needs the application's files.
+        # The logic of Slicer's Colors module registers this class; its other parts need the application's files.
         self.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
         self._logics = [
             self._logic(slicer.vtkSlicerSubjectHierarchyModuleLogic()),
@@ -71,22 +71,21 @@ class StandaloneScene:
         """
         path = Path(path).resolve()
         try:
-            # The bundle carries its file's name inside, so only the folder around it can be provisional.
+            # The bundle contains its file's name, so only the folder around it can be temporary.
             with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as folder:
                 if not _quietly(lambda: self.scene.WriteToMRB(str(Path(folder) / path.name), None)):
                     raise OSError("the scene could not be packed")
                 os.replace(Path(folder) / path.name, path)
         except OSError as error:
-            remedy = "Is the disk full or the folder write-protected?"
-            raise OutputError(f"{path} could not be written", remedy) from error
+            raise OutputError("view_file_unwritable", path=path) from error
 
     def load(self, path: str | os.PathLike) -> None:
         """Add the content of a .mrb file to the scene.
 
         Raises:
-            InputError: If the file is missing or no scene.
+            InputError: If the file is missing or not a scene.
         """
-        # MRML refuses relative paths, and leaves the process in a folder of its own if it cannot read the scene.
+        # MRML refuses relative paths, and changes the working folder of the process if it cannot read the scene.
         path, folder = Path(path).resolve(), Path.cwd()
         with tempfile.TemporaryDirectory() as cache:
             files = self._logic(slicer.vtkMRMLRemoteIOLogic())
@@ -98,17 +97,17 @@ class StandaloneScene:
             files.RemoveDataIOFromScene()
             os.chdir(folder)
         if not read:
-            raise InputError(f"{path} could not be opened as a scene", "Give a .mrb file saved by Slicer or MedAD.")
+            raise InputError("scene_unreadable", path=path)
 
     def _logic(self, logic: slicer.vtkMRMLAbstractLogic) -> slicer.vtkMRMLAbstractLogic:
-        # In this order: a logic that gets its scene first complains that it has no application.
+        # In this order: a logic with a scene but without an application prints an error.
         logic.SetMRMLApplicationLogic(self.application)
         logic.SetMRMLScene(self.scene)
         return logic
 
 
 def _quietly(work: Callable[[], bool]) -> bool:
-    """Do work without VTK's chat about each file it packs or unpacks; errors still reach stderr through VTK's log."""
+    """Run work without VTK's message for each packed file; errors still reach stderr through VTK's log."""
     window = vtkOutputWindow.GetInstance()
     vtkOutputWindow.SetInstance(vtkStringOutputWindow())
     try:

@@ -1,4 +1,4 @@
-"""A line across a slice view: the scan on its left, its pseudo-healthy image on its right, the map over both."""
+"""Swipe line across a slice view: scan on the left, pseudo-healthy image on the right, anomaly map over both."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ LINE_COLOUR = (1.0, 1.0, 1.0)
 class Swipe:
     """The right part of a slice view, drawn by layers of Slicer's own over what the view shows anyway.
 
-    The layers follow the view's slice node as the view itself does, so both sides fit together at any zoom, in any
-    direction and for any volume.
+    The layers follow the view's slice node as the view itself does, so both sides match at any zoom, in any direction
+    and for any volume.
 
     Args:
         renderer: Of the view.
@@ -36,13 +36,13 @@ class Swipe:
         self._part = 1.0
         self._blend = vtk.vtkImageBlend()
         mapper = vtk.vtkImageMapper()
-        # The layers hand over finished colours, to be shown as they are.
+        # The layers give final colours, which are shown unchanged.
         mapper.SetColorWindow(255)
         mapper.SetColorLevel(127.5)
         mapper.UseCustomExtentsOn()
         self._image = vtk.vtkActor2D()
         self._image.SetMapper(mapper)
-        # In the background, as the view's own picture is, so that outlines stay above.
+        # In the background, as the view's own image, so that outlines stay above.
         self._image.GetProperty().SetDisplayLocationToBackground()
         self._ends = vtk.vtkLineSource()
         self._line = vtk.vtkActor2D()
@@ -54,8 +54,8 @@ class Swipe:
         """Place the line.
 
         Args:
-            result: What the view shows; its scan must be the view's background.
-            part: Where the line is, from 0 at the left edge to 1 at the right one, where there is none.
+            result: The shown result; its scan must be the view's background.
+            part: Position of the line, from 0 at the left edge to 1 at the right edge, where the line is hidden.
             anomaly: Opacity of the anomaly map.
         """
         self._part = min(max(part, 0.0), 1.0)
@@ -75,13 +75,13 @@ class Swipe:
         shown = bool(self._layers) and column < width
         for actor in (self._image, self._line):
             actor.SetVisibility(shown)
-            # Of what lies in the background, that which was added last is on top.
+            # In the background, the actor added last is on top.
             if shown and not self._renderer.HasViewProp(actor):
                 self._renderer.AddViewProp(actor)
         if shown:
             self._image.GetMapper().SetCustomDisplayExtents((column, width - 1, 0, height - 1))
             self._image.SetPosition(column, 0)
-            # Through the middle of pixels: on their edge it would waver between two columns.
+            # Through the middle of pixels: on their edge it would jump between two columns.
             self._ends.SetPoint1(column + 0.5, 0, 0)
             self._ends.SetPoint2(column + 0.5, height, 0)
 
@@ -98,7 +98,7 @@ class Swipe:
         self._image.GetMapper().SetInputConnection(self._blend.GetOutputPort())
 
     def _drop_layers(self) -> None:
-        """Without layers, slices that move cost nothing more, and a result that goes is not kept."""
+        """Remove the layers, so that moving slices costs nothing more and a deleted result is released."""
         self._image.GetMapper().RemoveAllInputConnections(0)
         self._blend.RemoveAllInputs()
         for layer in self._layers:

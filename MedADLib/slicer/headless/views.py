@@ -1,4 +1,4 @@
-"""Real Slicer views without a screen: what Slicer's own displayable managers draw, as arrays of pixels."""
+"""Off-screen views of Slicer: what its displayable managers draw, as arrays of pixels."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from ..scene.volumes import array_from_matrix
 from .scene import StandaloneScene
 
-# Read when the first render window is made; without a display only EGL can make one.
+# VTK reads it for the first render window; without a display only EGL works.
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
-
 
 BLACK = (0.0, 0.0, 0.0)
 TEXT = (0.86, 0.87, 0.90)
@@ -50,7 +49,7 @@ class OffscreenView:
         self.window.SetMultiSamples(0)
         self.window.SetSize(*size)
         self.window.AddRenderer(self.renderer)
-        # Displayable managers follow the window through an interactor even if nobody interacts.
+        # Displayable managers need an interactor to follow the window.
         self._interactor = vtk.vtkRenderWindowInteractor()
         self._interactor.SetRenderWindow(self.window)
         self._interactor.SetInteractorStyle(vtk.vtkInteractorStyleUser())
@@ -79,8 +78,8 @@ class OffscreenView:
 
         Args:
             text: One line.
-            x: Place as a fraction of the width; text grows away from the nearer edge, or is centred in the middle.
-            y: Place as a fraction of the height, from below.
+            x: Position as a fraction of the width; text is aligned to the nearer edge, or centred in the middle.
+            y: Position as a fraction of the height, from below.
             size: Font size as a fraction of the view's height.
             bold: Whether to write in bold.
             colour: Red, green, blue in [0, 1].
@@ -148,7 +147,7 @@ class SliceView(OffscreenView):
         self._manage(standalone, SLICE_MANAGERS + ((LEGEND_MANAGER,) if legend else ()), self.node)
         if legend:
             _announce_legends(standalone.scene)
-        # The logic hands over finished colours; the window must show them as they are.
+        # The logic gives final colours, which the window must show unchanged.
         mapper = vtk.vtkImageMapper()
         mapper.SetColorWindow(255)
         mapper.SetColorLevel(127.5)
@@ -158,7 +157,7 @@ class SliceView(OffscreenView):
         self.renderer.AddViewProp(self._image)
 
     def mm_per_pixel(self, extent: Sequence[float]) -> float:
-        """How coarse a pixel must be for a box of these sizes along R, A and S (mm) to fit into the view."""
+        """Pixel size (mm) at which a box of these sizes along R, A and S (mm) fits into the view."""
         across, up = np.abs(array_from_matrix(self.node.GetSliceToRAS())[:3, :2].T) @ np.asarray(extent)
         width, height = self.window.GetSize()
         return float(max(across / width, up / height))
@@ -181,7 +180,7 @@ class SliceView(OffscreenView):
         self.node.SetFieldOfView(width * mm_per_pixel, height * mm_per_pixel, self.node.GetFieldOfView()[2])
 
     def write_orientation(self) -> None:
-        """Write the letters of the body's sides on the four edges, and which slice this is."""
+        """Write the letters of the body's sides on the four edges, and orientation and position of the slice."""
         to_world = array_from_matrix(self.node.GetSliceToRAS())
         for axis, low, high in ((0, (0.015, 0.5), (0.985, 0.5)), (1, (0.5, 0.02), (0.5, 0.98))):
             side = int(np.abs(to_world[:3, axis]).argmax())
@@ -244,7 +243,7 @@ class SpaceView(OffscreenView):
 
 
 def _announce_legends(scene: slicer.vtkMRMLScene) -> None:
-    """Tell a new view of the legends that are there already; their manager notices only those added after it."""
+    """Announce existing legends to a new view, because their manager detects only those added after it."""
     for node in scene.GetNodes():
         if node.IsA("vtkMRMLColorLegendDisplayNode"):
             scene.InvokeEvent(scene.NodeAddedEvent, node)

@@ -1,15 +1,11 @@
-"""Install the packages that MedAD lacks into Slicer's Python, when the user asks for it.
-
-What Python code prints, line by line, while it still reaches the console.
-
-Installs the packages that MedAD lacks into Slicer's Python, when the user asked for it and not before.
+"""Installation of the packages that MedAD lacks into Slicer's Python, after the user has agreed.
 
 PyTorch comes through the PyTorch extension, which picks the build for the computer's GPU; the rest through Slicer's own
-packaging functions, MONAI and deepbet without dependencies, all of which are there by then. A constraints file keeps
-Slicer's numpy and SimpleITK as they are, and afterwards it is checked that they are.
+packaging functions, MONAI and deepbet without dependencies, which are all installed by then. A constraints file keeps
+Slicer's numpy and SimpleITK as they are, and a check afterwards confirms it.
 
-Slicer's own question and progress dialog (`pip_ensure`, since 5.12) are not used: they know nothing of PyTorch, which
-is nearly all of the download, nor of sizes, the PyTorch extension and the restart. The panel asks once for everything,
+Slicer's own question and progress dialog (`pip_ensure`, since 5.12) are not used: they cover neither PyTorch, which
+is nearly all of the download, nor sizes, the PyTorch extension and the restart. The panel asks once for everything,
 shows the log as it comes, and goes on with the run.
 """
 
@@ -27,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from ...messages import Message
 from ..worker.process import worker_program
 from .packages import (
     EXTENSION,
@@ -34,8 +31,8 @@ from .packages import (
     Computer,
     InstallError,
     Package,
+    cause_of,
     constraints,
-    explain,
     missing,
     needed,
     plan_text,
@@ -51,16 +48,15 @@ WITHOUT_DEPENDENCIES = ("monai", "deepbet")
 # Which installation of PyTorch was loaded once without trouble, in Slicer's settings.
 LOADED_KEY = "MedAD/loadedPyTorch"
 LOADING_SECONDS, PUMP_SECONDS = 300.0, 0.05
-WITH_THE_MANAGER = "Install the extension PyTorch with Slicer's Extension Manager, restart Slicer and run again."
 
 
 @contextmanager
-def heard(hear: Callable[[str], None]) -> Iterator[None]:
-    """Tell each line that is printed in the block; of pip's download progress, only whole steps of five percent.
+def printed_lines(on_line: Callable[[str], None]) -> Iterator[None]:
+    """Call back for each line printed in the block; for pip's download progress, in whole steps of five percent.
 
-    Slicer prints what the programs that it starts say, so this hears pip, too.
+    Slicer prints the output of programs that it starts, so pip is included.
     """
-    listener = _Listener(sys.stdout, hear)
+    listener = _LineStream(sys.stdout, on_line)
     console, sys.stdout = sys.stdout, listener
     try:
         yield
@@ -69,11 +65,11 @@ def heard(hear: Callable[[str], None]) -> Iterator[None]:
         listener.end()
 
 
-class _Listener:
-    """A stream in the place of the console; it passes on what it has no name for."""
+class _LineStream:
+    """A stream in place of the console; other attributes are those of the console."""
 
-    def __init__(self, console: TextIO | None, hear: Callable[[str], None]):
-        self._console, self._hear = console, hear
+    def __init__(self, console: TextIO | None, on_line: Callable[[str], None]):
+        self._console, self._on_line = console, on_line
         self._rest, self._step = "", -1
 
     def write(self, text: str) -> int:
@@ -81,7 +77,7 @@ class _Listener:
             self._console.write(text)
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            self._tell(line.rstrip())
+            self._pass_on(line.rstrip())
         return len(text)
 
     def flush(self) -> None:
@@ -89,48 +85,48 @@ class _Listener:
             self._console.flush()
 
     def end(self) -> None:
-        """Tell the last line, which nothing ended."""
-        self._tell(self._rest.rstrip())
+        """Pass on the last line, which has no line end."""
+        self._pass_on(self._rest.rstrip())
 
     def __getattr__(self, name: str):
         return getattr(self._console, name)
 
-    def _tell(self, line: str) -> None:
+    def _pass_on(self, line: str) -> None:
         progress = re.fullmatch(r"Progress (\d+) of (\d+)", line)
         if progress is None:
             self._step = -1
             if line:
-                self._hear(line)
+                self._on_line(line)
             return
         done, total = int(progress[1]), max(int(progress[2]), 1)
         step = 20 * done // total
         if step != self._step and total > 10e6:
             self._step = step
-            self._hear(f"  {5 * step} % of {total / 1e6:.0f} MB")
+            self._on_line(f"  {5 * step} % of {total / 1e6:.0f} MB")
 
 
 class Installer(Protocol):
-    """What the panel needs of an installer; only these are stable."""
+    """Interface of an installer for the panel."""
 
     def missing(self) -> list[Package]:
-        """What is missing, damaged or too old, without importing it; raises InstallError where MedAD can never run."""
+        """List what is missing, damaged or too old, without imports; raises InstallError where MedAD cannot run."""
 
     def install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
-        """Install what the user agreed to; False if Slicer has to restart before it can be used."""
+        """Install packages that the user agreed to; False if Slicer has to restart before they can be used."""
 
 
 class SlicerInstaller:
-    """Installs into the Slicer that runs.
+    """Installer for the running Slicer.
 
     Args:
         pip: Called with requirements, with others to be installed without dependencies, and with the constraints file;
-            prints what it says and raises if it fails. None for Slicer's.
-        torch_logic: Gives a PyTorchUtilsLogic, or raises ImportError without the PyTorch extension. None for that.
-        extensions: Gives Slicer's extensions manager model, or None. None for that.
+            prints its output and raises if it fails. None for Slicer's.
+        torch_logic: Returns PyTorchUtilsLogic, or raises ImportError without the PyTorch extension. None for Slicer's.
+        extensions: Returns the model of Slicer's extensions manager, or None. None for Slicer's.
         testing: Whether Slicer runs tests, in which nothing is installed. None to ask Slicer.
         computer: What is installed where; None for this computer.
         loaded: Whether this process has a module loaded.
-        load: Loads PyTorch in another process; what went wrong, empty if nothing. None for the worker's Python.
+        load: Loads PyTorch in another process and returns the error, empty if it worked. None for the worker's Python.
         settings: With setValue and value, as QSettings has; None for Slicer's own.
         delete: Deletes a damaged package by name. None for `packages.remove`.
     """
@@ -159,7 +155,7 @@ class SlicerInstaller:
         self._busy = False
 
     def missing(self) -> list[Package]:
-        """What is not there, damaged or does not fit, in the order in which it is installed.
+        """List what is missing, damaged or does not fit, in the order of installation.
 
         A PyTorch that looks intact is loaded once, in a process of its own, which takes some seconds.
 
@@ -172,26 +168,27 @@ class SlicerInstaller:
         problem = self._try_torch()
         if not problem:
             return lacking
-        return [needed(self._computer.without(["torch"]))[0]._replace(damage=f"loading it fails: {problem}"), *lacking]
+        damage = Message("package_not_loadable", reason=problem)
+        return [needed(self._computer.without(["torch"]))[0]._replace(damage=damage), *lacking]
 
     def install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
         """Install packages that the user agreed to.
 
         Args:
-            packages: What `missing` gave.
-            log: Called with each line that the installation says.
+            packages: The result of `missing`.
+            log: Called with each line of the output.
 
         Returns:
             True if MedAD can run now; False if Slicer has to restart first, see `PendingRuns`.
 
         Raises:
-            InstallError: If something could not be installed, with what to do and the end of the log.
+            InstallError: If something could not be installed; it has the end of the log.
         """
         if self._testing():
-            raise InstallError("nothing is installed while Slicer runs tests", "Install the packages beforehand.")
-        # Slicer handles clicks while pip runs, so this can be asked twice.
+            raise InstallError("install_in_tests")
+        # Slicer handles clicks while pip runs, so this can be called twice.
         if self._busy:
-            raise InstallError("an installation is already running", "Wait until it is done.")
+            raise InstallError("install_running")
         self._busy = True
         try:
             return self._install(packages, log)
@@ -229,32 +226,33 @@ class SlicerInstaller:
             self._delete(package.name)
         except OSError as error:
             lines.append(str(error))
-            problem, remedy = explain([str(error)])
-            raise InstallError(f"the damaged {package.name} could not be deleted: {problem}", remedy, lines) from error
+            if cause_of([str(error)]) == "install_files_in_use":
+                raise InstallError("install_damaged_in_use", name=package.name, lines=lines) from error
+            reason = error.strerror or error
+            raise InstallError("install_damaged_not_deleted", name=package.name, reason=reason, lines=lines) from error
 
     def _install_extension(self, note: Callable[[str], None], lines: list[str]) -> None:
-        """The PyTorch extension, which is there after a restart only."""
+        """Install the PyTorch extension, which is available only after a restart."""
         model = self._extensions()
         if not hasattr(model, "installExtensionFromServer"):
-            raise InstallError("MedAD needs the PyTorch extension, and this Slicer cannot install it", WITH_THE_MANAGER)
+            raise InstallError("install_no_extension")
         note("Installing the PyTorch extension.")
         model.interactive = False
         try:
-            with heard(note):
+            with printed_lines(note):
                 done = model.installExtensionFromServer("PyTorch", False)
         finally:
             model.interactive = True
         if not done:
-            problem = "the PyTorch extension could not be installed"
-            raise InstallError(problem, f"Is there an internet connection? {WITH_THE_MANAGER}", lines)
+            raise InstallError("install_extension_failed", lines=lines)
         note("The PyTorch extension is installed. Slicer has to restart.")
 
     def _install_torch(self, note: Callable[[str], None], lines: list[str]) -> bool:
-        """PyTorch; returns whether Slicer has to restart, because it has or had another one loaded."""
+        """Install PyTorch; return whether Slicer has to restart, because it has another one loaded."""
         try:
             logic = self._torch_logic()
         except ImportError as error:
-            raise InstallError("MedAD needs the PyTorch extension", WITH_THE_MANAGER, lines) from error
+            raise InstallError("install_no_extension", lines=lines) from error
         requirement = needed(self._computer)[0].requirement
         loaded, start = self._loaded("torch"), len(lines)
         note(f"Installing PyTorch ({requirement}).")
@@ -272,13 +270,13 @@ class SlicerInstaller:
         except Exception as error:
             raise self._failure("PyTorch", error, lines, start) from error
         if module is None:
-            raise InstallError("PyTorch was not installed", "Run again and agree to it.", lines)
+            raise InstallError("install_declined", lines=lines)
         return loaded
 
     def _install_packages(self, names: list[str], note: Callable[[str], None], lines: list[str]) -> None:
-        """Install all but PyTorch, in versions that fit the PyTorch that came."""
+        """Install all packages but PyTorch, in versions that fit the installed PyTorch."""
         start, packages = len(lines), needed(self._computer)
-        # Slicer's function wants one with dependencies in any case; pip leaves it alone if it is there.
+        # Slicer's function needs one with dependencies in any case; pip skips it if it is installed.
         plain = [p.requirement for p in packages if p.name not in ("torch", *WITHOUT_DEPENDENCIES)]
         alone = [p.requirement for p in packages if p.name in WITHOUT_DEPENDENCIES and p.name in names]
         note(f"Installing {', '.join(names)}.")
@@ -290,11 +288,11 @@ class SlicerInstaller:
 
     @contextmanager
     def _constrained(self, names: list[str], note: Callable[[str], None]) -> Iterator[Path]:
-        """Run with a constraints file, also for those who start pip on their own, and hear what is printed."""
+        """Run with a constraints file, also for code that starts pip itself, and log what is printed."""
         with tempfile.TemporaryDirectory(prefix="medad-") as folder:
             file = Path(folder) / "constraints.txt"
             file.write_text(constraints(self._computer.without(names)), encoding="utf-8")
-            # As an address, because pip parts the value at spaces, which a user's name may have.
+            # As a URI, because pip splits the value at spaces, which a user's name may have.
             wanted = {"PIP_CONSTRAINT": file.as_uri(), "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
             if satisfied("pip>=24.1", self._computer):
                 # Lines instead of a bar, so that Slicer is not frozen while a large file comes.
@@ -302,7 +300,7 @@ class SlicerInstaller:
             earlier = {key: os.environ.get(key) for key in wanted}
             os.environ.update(wanted)
             try:
-                with heard(note):
+                with printed_lines(note):
                     yield file
             finally:
                 for key, value in earlier.items():
@@ -312,29 +310,25 @@ class SlicerInstaller:
                         os.environ[key] = value
 
     def _failure(self, what: str, error: Exception, lines: list[str], start: int) -> InstallError:
-        """What is told of a failed installation, by what was said since its start and by the exception."""
+        """Make the error of a failed installation, from its output since `start` and its exception."""
         lines.extend(str(error).splitlines())
-        problem, remedy = explain(lines[start:])
-        return InstallError(f"{what} could not be installed: {problem}", remedy, lines)
+        return InstallError(cause_of(lines[start:]), packages=what, lines=lines)
 
     def _check(self, before: dict[str, str | None], names: list[str], lines: list[str]) -> None:
-        """That Slicer's own packages are as they were and that what was missing is there."""
+        """Check that Slicer's own packages are unchanged and that the missing ones are installed."""
         after = {name: self._computer.version(name) for name in before}
         if changed := [name for name in before if after[name] != before[name]]:
-            found = ", ".join(f"{name} {before[name]} became {after[name]}" for name in changed)
+            changes = ", ".join(f"{name} {before[name]} → {after[name]}" for name in changed)
             repair = " ".join(f"{name}=={before[name]}" for name in changed)
-            remedy = f"Quit Slicer and run: PythonSlicer -m pip install --no-deps {repair}"
-            raise InstallError(f"the installation changed packages of Slicer's own: {found}", remedy, lines)
+            raise InstallError("install_changed_slicer", changes=changes, repair=repair, lines=lines)
         if lacking := [p.requirement for p in missing(self._computer) if p.name in names]:
-            problem = f"pip reported no error, but {', '.join(lacking)} is still missing"
-            raise InstallError(problem, "Restart Slicer and run again.", lines)
+            raise InstallError("install_without_effect", packages=", ".join(lacking), lines=lines)
         if problem := self._try_torch():
             lines.append(problem)
-            remedy = "Restart Slicer and run again. If that does not help, update Slicer and the PyTorch extension."
-            raise InstallError(f"PyTorch is installed but cannot be loaded: {problem}", remedy, lines)
+            raise InstallError("install_torch_not_loadable", reason=problem, lines=lines)
 
     def _try_torch(self) -> str:
-        """Load PyTorch in another process, once for each installation of it; return what went wrong."""
+        """Load PyTorch in another process, once for each installation of it; return the error, empty if it worked."""
         present, settings = trace("torch"), self._settings
         if settings.value(LOADED_KEY) == present:
             return ""
@@ -353,7 +347,7 @@ class SlicerInstaller:
 
 
 def _slicer_pip(requirements: list[str], without_dependencies: list[str], constraints_file: Path) -> None:
-    """Slicer's own way: its packaging module from 5.12 on, earlier pip_install."""
+    """Install by Slicer: by its packaging module from 5.12 on, earlier by pip_install."""
     import slicer
 
     try:
@@ -374,7 +368,7 @@ def _slicer_pip(requirements: list[str], without_dependencies: list[str], constr
 
 
 def _load_torch() -> str:
-    """Load PyTorch in a process like the worker's; return what went wrong, empty if nothing."""
+    """Load PyTorch in a process like the worker's; return the error, empty if it worked."""
     import qt
     import slicer
 
@@ -390,23 +384,23 @@ def _load_torch() -> str:
     end = time.monotonic() + LOADING_SECONDS
     while True:
         try:
-            said = process.communicate(timeout=PUMP_SECONDS)[1]
+            output = process.communicate(timeout=PUMP_SECONDS)[1]
             break
         except subprocess.TimeoutExpired:
             if time.monotonic() > end:
                 process.kill()
                 process.communicate()
-                return f"it was not loaded after {LOADING_SECONDS:.0f} s"
-            # The panel is drawn, but takes no click.
+                return f"TimeoutExpired: {LOADING_SECONDS:.0f} s"
+            # The panel is drawn, but ignores clicks.
             slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
     if process.returncode == 0:
         return ""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else f"Python ended with code {process.returncode}"
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else f"exit code {process.returncode}"
 
 
 def _slicer_torch_logic() -> Any:
-    # A module of Slicer's, which no Python environment has.
+    # By name, because this module of Slicer is not in any Python environment.
     return importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
 
 

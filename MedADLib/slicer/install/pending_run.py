@@ -1,4 +1,4 @@
-"""A run that waits for Slicer to restart, because PyTorch or its extension was installed for it."""
+"""Pending run: a run that continues after Slicer has restarted with PyTorch or its extension."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 KEY = "MedAD/pendingRun"
-# Who comes back after a week has forgotten the question.
+# After a week the user no longer expects the question.
 FORGOTTEN_AFTER_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
 class PendingRun:
-    """What to do once the installation is finished.
+    """The run that continues after the restart.
 
     Attributes:
         model: Name or file of the model.
         volume: File of the scan; empty if it was never saved.
         scene: File of the scene; empty if it was never saved.
-        settings: Other settings of the run, JSON-able.
+        settings: Other settings of the run, values of JSON.
     """
 
     model: str
@@ -31,11 +31,11 @@ class PendingRun:
 
 
 class PendingRuns:
-    """Remembers one run in Slicer's settings.
+    """Storage of one run in Slicer's settings.
 
     Args:
         settings: With setValue, value and remove, as QSettings has; None for Slicer's own.
-        now: Seconds since 1970.
+        now: Returns the seconds since 1970.
     """
 
     def __init__(self, settings: Any = None, now: Callable[[], float] = time.time):
@@ -50,12 +50,12 @@ class PendingRuns:
         return self._given
 
     def remember(self, run: PendingRun) -> None:
-        """Keep a run over the restart, in place of any other."""
+        """Store a run, in place of any other."""
         self._settings.setValue(KEY, json.dumps({"when": self._now(), **asdict(run)}))
         self._settings.sync()
 
     def take(self) -> PendingRun | None:
-        """The run that was remembered, once; None if there is none, or it is too old to be wanted."""
+        """Remove and return the stored run; None if there is none, or it is too old."""
         text = self._settings.value(KEY)
         self.forget()
         try:
@@ -66,5 +66,5 @@ class PendingRuns:
             return None
 
     def forget(self) -> None:
-        """Remember none."""
+        """Remove the stored run."""
         self._settings.remove(KEY)

@@ -1,1 +1,1 @@
-"""The panel of the Slicer module, one module a section."""
+"""The panel of the Slicer module, one module for each section."""

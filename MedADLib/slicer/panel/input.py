@@ -1,4 +1,4 @@
-"""The upper part of the panel: which scan, which model, and whether they fit."""
+"""The input section of the panel: scan, model, and whether they fit."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import MedADError
+from ...messages import translated
 from ...modelfile.store import ModelSummary, installed, titles
 from ...preprocessing.input_check import InputReport, inspect
 from ...results.text import out_of_distribution
 from ..scene.nodes import ROLE
 from ..scene.sequences import frames_of
 from ..scene.volumes import volume_from_node
-from .texts import breakable, sentence, tooltip
+from .texts import breakable, reason, sentence, tooltip
 
 if TYPE_CHECKING:
     from ...detection import Detection
@@ -25,12 +26,12 @@ SIGNS = {"fits": "✓", "doubtful": "⚠", "unfit": "✗"}
 
 
 class InputPanel:
-    """Shows the choice of scan and model, and at once what MedAD thinks of it.
+    """Shows the choice of scan and model, and the check of the scan.
 
     Args:
         ui: The panel's widgets.
-        on_model: Told the name of a model that the user chose.
-        on_card: Told the name of a model whose card the user wants to read.
+        on_model: Called with the name of a model that the user chose.
+        on_card: Called with the name of a model to show the card of.
     """
 
     def __init__(self, ui: Any, on_model: Callable[[str], None], on_card: Callable[[str], None]):
@@ -39,7 +40,7 @@ class InputPanel:
         self._models: dict[str, ModelSummary] = {}
         self._judged: tuple = ()
         self._report: InputReport | str | None = None
-        # Of the last run on the scan: its model, and its warning that the scan is unlike the training data.
+        # Model of the last run on the scan, and its warning that the scan is unlike the training data.
         self._run: tuple[str, str] = ("", "")
         ui.modelSelector.connect("currentIndexChanged(int)", self._chosen)
         ui.cardButton.connect("clicked(bool)", self._card)
@@ -61,12 +62,12 @@ class InputPanel:
         selector.blockSignals(blocked)
 
     def refresh(self, volume: slicer.vtkMRMLVolumeNode | None, model: str, masked: bool) -> None:
-        """Show this scan and this model.
+        """Show a scan and a model.
 
         Args:
             volume: The chosen scan.
             model: Name of the chosen model.
-            masked: Whether the user gives the part to examine.
+            masked: Whether the user gives a mask of the part to examine.
         """
         selector = self._ui.modelSelector
         index = selector.findData(model)
@@ -86,7 +87,7 @@ class InputPanel:
         self._show_report(model)
 
     def show_run(self, detection: Detection | None) -> None:
-        """Let the finding of a run on the chosen scan take the place of the guess before it; None for no run."""
+        """Replace the check of the chosen scan by the finding of a run on it; None for no run."""
         run = ("", "")
         if detection is not None:
             run = str(detection.provenance.get("model", {}).get("name", "")), out_of_distribution(detection)
@@ -99,11 +100,11 @@ class InputPanel:
         lines = self._words(model) + ([] if model in self._models else [f"{SIGNS['unfit']} {self._lacking(model)}"])
         self._ui.reportLabel.text = breakable("\n".join(map(sentence, lines)))
         self._ui.reportLabel.visible = bool(lines)
-        # Last, as a selector that loses its node tells the parameters, which refresh the panel once more.
+        # Last, because a selector that loses its node changes the parameters, which refresh the panel once more.
         self._hide_results()
 
     def obstacle(self, volume: slicer.vtkMRMLVolumeNode | None, model: str) -> str:
-        """Why a detection cannot run; empty if it can."""
+        """Return why a detection cannot run; empty if it can."""
         if volume is None:
             return _("Select a scan to examine.")
         if model not in self._models:
@@ -111,13 +112,13 @@ class InputPanel:
         if isinstance(self._report, str):
             return self._report
         if self._report is not None and self._report.verdict == "unfit":
-            return self._report.reason
+            return translated(self._report.reason)
         return ""
 
     def _hide_results(self) -> None:
         """Keep MedAD's own results out of both selectors.
 
-        A selector filters by attributes that nodes have, not by those they lack, so results are hidden by their IDs.
+        A selector can only require attributes, not exclude them, so results are hidden by their IDs.
         """
         hidden = [node.GetID() for node in slicer.mrmlScene.GetNodes() if node.GetAttribute(ROLE)]
         for selector in (self._ui.inputSelector, self._ui.maskSelector):
@@ -141,20 +142,19 @@ class InputPanel:
             try:
                 self._report = inspect(volume_from_node(volume), model, masked)
             except MedADError as error:
-                self._report = str(error)
+                self._report = reason(error)
 
     def _words(self, model: str) -> list[str]:
         report = self._report
         if report is None or isinstance(report, str):
             return [f"{SIGNS['unfit']} {report}"] if report else []
+        lines = [translated(line) for line in report.lines]
         if self._run[1] and self._run[0] == model:
             text = _("the last run found this scan unlike the training data of {name}")
             guessed = not report.reason and model in self._models
-            return [*(report.lines[:-1] if guessed else report.lines), f"{SIGNS['unfit']} {text.format(name=model)}"]
-        if not report.reason:
-            return list(report.lines)
+            return [*(lines[:-1] if guessed else lines), f"{SIGNS['unfit']} {text.format(name=model)}"]
         # The last line gives the verdict and its reason.
-        return [*report.lines[:-1], f"{SIGNS[report.verdict]} {report.lines[-1]}"]
+        return [*lines[:-1], f"{SIGNS[report.verdict]} {lines[-1]}"] if report.reason else lines
 
     def _chosen(self, index: int) -> None:
         name = self._ui.modelSelector.itemData(index)
@@ -168,7 +168,7 @@ class InputPanel:
 
 
 def take_keys(widget: Any, part: str) -> None:
-    """Let Tab and a label's Alt key reach a widget of Slicer's that is made of others.
+    """Give keyboard focus by Tab and by a label's Alt key to a composite widget of Slicer.
 
     A qMRMLNodeComboBox takes no keyboard focus, and as the focus proxy of its combo box keeps it from that one as well;
     a label passes the focus to its buddy only if that one takes it.

@@ -1,4 +1,4 @@
-"""What has to be there before a run: the packages, installed with the user's consent, and a restart if it takes one."""
+"""Preparation of a run: packages installed with the user's consent, and a restart if it is needed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from ..install.installer import Installer
 from ..install.packages import InstallError, plan_text
 from ..install.pending_run import PendingRun, PendingRuns
+from .texts import reason
 
 if TYPE_CHECKING:
     from ..request import Request
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class InstallPanel:
-    """Asks, installs, and remembers the run that waits for a restart.
+    """Asks, installs, and stores the run that waits for a restart.
 
     Args:
         ui: The panel's widgets.
-        run_panel: Where it is said what happens.
+        run_panel: Shows the progress.
     """
 
     def __init__(self, ui: Any, run_panel: RunPanel):
@@ -32,10 +33,10 @@ class InstallPanel:
         self.busy = False
 
     def ready(self, installer: Installer, request: Request) -> bool:
-        """Install what a run needs; False if the run must not begin, and the panel says why.
+        """Install what a run needs; False if the run must not begin, and the panel shows why.
 
         Args:
-            installer: Knows what is missing.
+            installer: Lists and installs what is missing.
             request: The run.
 
         Raises:
@@ -56,7 +57,7 @@ class InstallPanel:
         try:
             ready = installer.install(packages, self._log)
         except InstallError as error:
-            self._run_panel.fail(str(error))
+            self._run_panel.fail(reason(error))
             return False
         finally:
             self.busy = False
@@ -71,7 +72,7 @@ class InstallPanel:
         return False
 
     def continued(self) -> PendingRun | None:
-        """The run that waited for the restart, if the user wants to go on with it; asked once."""
+        """Return the run that waited for the restart, if the user agrees to go on with it; asks only once."""
         if self._waits_for_restart:
             return None
         pending = self._pending.take()
@@ -94,17 +95,17 @@ def reopen(pending: PendingRun, parameters: Any) -> bool:
 
     Args:
         pending: The run.
-        parameters: A function that gives the scene's parameters, which are others once a scene was opened.
+        parameters: Returns the scene's parameters, which change when a scene is opened.
 
     Returns:
-        Whether the run can begin as it was asked for.
+        Whether the run can begin as it was requested.
     """
     scan = None
     if pending.scene:
         slicer.util.loadScene(pending.scene)
         scan = slicer.mrmlScene.GetFirstNodeByName(pending.settings.get("scan", ""))
     if scan is None and pending.volume:
-        # The scan may have been loaded after the scene was saved.
+        # The user may have loaded the scan after saving the scene.
         scan = slicer.util.loadVolume(pending.volume)
     found = parameters()
     if scan is not None and scan.IsA("vtkMRMLScalarVolumeNode"):

@@ -1,4 +1,4 @@
-"""The list of models: what each is for, adding one from a file, removing it, reading its card."""
+"""The models section of the panel: list, add, remove and describe models."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import MedADError
+from ...messages import translated
 from ...modelfile.store import ModelSummary, NameTakenError, add, card, installed, remove, titles
-from .texts import tooltip
+from .texts import reason, sentence, tooltip
 
 MEGABYTE = 1e6
 STATUS_MS = 5000
@@ -24,7 +25,7 @@ class ModelsPanel:
 
     Args:
         ui: The panel's widgets.
-        on_changed: Told the name of a model that was added, or an empty text after one was removed.
+        on_changed: Called with the name of an added model, or an empty text after one was removed.
         on_said: Called with news for the user to read.
         on_error: Called with what went wrong, for the user to read.
     """
@@ -59,10 +60,10 @@ class ModelsPanel:
         table.setRowCount(len(models))
         for row, (model, title) in enumerate(zip(models, titles(models))):
             size = _("{size:.1f} MB").format(size=model.size_bytes / MEGABYTE)
-            cells = (title, model.error or model.purpose, size, model.created.partition("T")[0])
+            cells = (title, translated(model.error) or model.purpose, size, model.created.partition("T")[0])
             for column, text in enumerate(cells):
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(tooltip(model.error or f"{model.name}: {model.description}\n{model.path}"))
+                item.setToolTip(tooltip(translated(model.error) or f"{model.name}: {model.description}\n{model.path}"))
                 item.setData(qt.Qt.UserRole, model.name)
                 table.setItem(row, column, item)
         table.resizeColumnsToContents()
@@ -73,7 +74,7 @@ class ModelsPanel:
         self._enable()
 
     def add(self, path: str) -> bool:
-        """Add a model from a file, as the button and a file dropped onto Slicer do; False if it cannot be used."""
+        """Add a model from a file, by the button or a file dropped onto Slicer; False if it cannot be used."""
         try:
             model = self._added(path)
         except MedADError as error:
@@ -98,22 +99,22 @@ class ModelsPanel:
         show_text(_("About {name}").format(name=name), text, markdown=True)
 
     def _added(self, path: str) -> ModelSummary | None:
-        """The model that was added; None if it would replace another one and the user wants to keep that."""
+        """Add a model; None if it would replace another one and the user keeps that one."""
         try:
             return add(path)
         except NameTakenError as error:
             if not error.replaceable:
                 raise
-            question = _("{problem}.\n\nReplace the model that is there?").format(problem=error.problem)
+            question = f"{sentence(reason(error))}\n\n{_('Replace the model that is there?')}"
             if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Add a model")):
                 return None
             return add(path, replace=True)
 
     def _problem(self, error: MedADError) -> None:
-        self._on_error(str(error))
+        self._on_error(reason(error))
         if not self._ui.inputSection.visible:
-            # A file was dropped while another module's panel is shown, where nobody sees what stands here.
-            slicer.util.errorDisplay(str(error), windowTitle=_("MedAD"))
+            # A file was dropped while another module's panel hides this one.
+            slicer.util.errorDisplay(reason(error), windowTitle=_("MedAD"))
 
     def _chosen(self) -> str:
         row = self._ui.modelsTable.currentRow()

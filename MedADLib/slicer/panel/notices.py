@@ -1,4 +1,4 @@
-"""slicer.panel_notices"""
+"""Box with an icon and a coloured background for errors and warnings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOOKS = {
 
 
 class NoticeBox:
-    """One box; hidden as long as it has nothing to say.
+    """One box, hidden while it is empty.
 
     Args:
         box: Its frame.

@@ -1,9 +1,4 @@
-"""The whole panel: its sections, the parameters and the logic.
-
-Handing a result on: its kept regions to the Segment Editor, all of it to a folder that the user chooses.
-
-The whole panel: its parts, and what passes between them, the parameters and the logic.
-"""
+"""The panel: connects its sections with the parameters, the scene and the logic."""
 
 from __future__ import annotations
 
@@ -17,6 +12,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from ...errors import InputError, MedADError
+from ...messages import translated
 from ...results.text import provenance_text
 from ..request import Request, again
 from ..run import Outcome, Run
@@ -37,6 +33,7 @@ from .regions import RegionsPanel
 from .result import ResultPanel, ResultWatch
 from .run import RunPanel
 from .sample import SamplePanel
+from .texts import reason
 
 if TYPE_CHECKING:
     from ...detection import Detection
@@ -45,16 +42,23 @@ if TYPE_CHECKING:
 PAUSE_MS = 100
 
 
-def hand_to_segment_editor(result: SceneResult, detection: Detection, decisions: Decisions) -> None:
+def hand_to_segment_editor(
+    result: SceneResult, detection: Detection, decisions: Decisions, fail: Callable[[str], None]
+) -> None:
     """Open the kept regions in the Segment Editor, over the scan.
 
     Args:
         result: Nodes of the result.
-        detection: What they hold.
-        decisions: Which regions the reader keeps.
+        detection: Their content.
+        decisions: Those of the reader.
+        fail: Called with what went wrong.
     """
     with slicer.util.tryWithErrorDisplay(_("The regions could not be handed on.")):
-        node = send_to_segment_editor(detection, decisions, result, slicer.mrmlScene)
+        try:
+            node = send_to_segment_editor(detection, decisions, result, slicer.mrmlScene)
+        except MedADError as error:
+            fail(reason(error))
+            return
         if slicer.util.mainWindow() is not None:
             slicer.util.selectModule("SegmentEditor")
             editor = slicer.util.getModuleWidget("SegmentEditor").editor
@@ -69,8 +73,8 @@ def ask_and_export(
 
     Args:
         result: Nodes of the result.
-        preferences: Keep the folder for the next time.
-        say: Called with where the files are.
+        preferences: Store the folder for the next time.
+        say: Called with the place of the files.
         fail: Called with what went wrong.
     """
     folder = qt.QFileDialog.getExistingDirectory(
@@ -83,11 +87,11 @@ def ask_and_export(
         paths = export(result, Path(folder), result.input.GetName())
         say(_("Written to {folder}: {count} files.").format(folder=folder, count=len(paths)))
     except MedADError as error:
-        fail(str(error))
+        fail(reason(error))
 
 
 class Panel:
-    """What the user sees and does.
+    """The whole panel.
 
     Args:
         ui: The widgets of the panel's form.
@@ -102,7 +106,7 @@ class Panel:
         self._run: Run | None = None
         self._shown: SceneResult | None = None
         self._volume: slicer.vtkMRMLVolumeNode | None = None
-        # The scan that the views showed last, and one that came into the scene since.
+        # The scan that the views showed last, and one added to the scene since.
         self._seen: slicer.vtkMRMLVolumeNode | None = None
         self._arrived: slicer.vtkMRMLNode | None = None
         self._stale = False
@@ -151,7 +155,7 @@ class Panel:
         self.refresh()
 
     def refresh(self) -> None:
-        """Show what the parameters and the scene say now."""
+        """Show the present parameters and scene."""
         parameters = self._parameters
         self.sample_panel.refresh(self.first_scan())
         if parameters is None:
@@ -171,27 +175,27 @@ class Panel:
             return shown
         return next((node for node in slicer.mrmlScene.GetNodes() if is_scan(node)), None)
 
-    def show_result(self, anew: bool = False) -> None:
+    def show_result(self, reload: bool = False) -> None:
         """Show the result of the chosen scan, if the scene holds one, and no other.
 
         Args:
-            anew: Whether its nodes hold something new.
+            reload: Whether the content of its nodes has changed.
         """
         volume = None if self._parameters is None else self._parameters.inputVolume
         result = None if volume is None else find_result(volume, slicer.mrmlScene)
-        # While another module is shown, nothing is chosen and the views are the user's.
+        # While another module is shown, no scan is chosen and the views stay.
         another = self._parameters is not None and volume is not self._volume
         if another:
             self._volume = volume
             self.run_panel.clear()
-        if not anew and not another and _same(result, self._shown):
+        if not reload and not another and _same(result, self._shown):
             return
         detection = None
         if result is not None:
             try:
                 detection = recall(result)
             except MedADError as error:
-                self.run_panel.fail(str(error))
+                self.run_panel.fail(reason(error))
                 result = None
         self._shown = result
         self._watch.follow(result)
@@ -229,7 +233,7 @@ class Panel:
                 stand_inside(volume, slicer.mrmlScene, point)
 
     def _follow_views(self) -> None:
-        """Choose the scan that the views show by now, or one that arrived while none was chosen."""
+        """Choose the scan that the views show, or one that was added while none was chosen."""
         shown, arrived = shown_scan(slicer.mrmlScene), self._arrived
         chosen = self._parameters.inputVolume
         if shown is not None and shown is not self._seen and shown is not chosen:
@@ -254,7 +258,7 @@ class Panel:
         )
 
     def start(self, request: Request) -> None:
-        """Begin a run, after what it needs is installed."""
+        """Begin a run, after installing what it needs."""
         if self._busy:
             return
         former = None if request.volume is None else find_result(request.volume, slicer.mrmlScene)
@@ -265,10 +269,10 @@ class Panel:
                 run = self._logic.start(
                     request, self.run_panel.progress, self._finished, lambda: self._chosen in (None, request.volume)
                 )
-                # It may have ended before it was known here.
+                # It may have ended already.
                 self._run = None if run.ended else run
         except MedADError as error:
-            self.run_panel.end(str(error), failed=True)
+            self.run_panel.end(reason(error), failed=True)
         except BaseException:
             self.run_panel.end(_("The detection could not begin; see Slicer's Python console."), failed=True)
             raise
@@ -282,7 +286,7 @@ class Panel:
             self._run.cancel()
 
     def resume(self) -> None:
-        """Show what changed while another panel was shown, and offer to go on with a run that waited for a restart."""
+        """Show changes made while another panel was shown, and offer to go on with a run that waited for a restart."""
         self._look_for_models()
         pending = None if self._parameters is None or self._busy else self._installation.continued()
         if pending is None:
@@ -290,7 +294,7 @@ class Panel:
         try:
             whole = reopen(pending, lambda: self._parameters)
         except (MedADError, RuntimeError, OSError) as error:
-            self.run_panel.fail(_("The scan could not be opened ({problem}).").format(problem=error))
+            self.run_panel.fail(_("The scan could not be opened ({problem}).").format(problem=reason(error)))
             return
         if not whole:
             self.run_panel.say(_("Choose scan and brain mask again, then click Run Detection."))
@@ -298,7 +302,7 @@ class Panel:
         self.run()
 
     def scene_closes(self) -> None:
-        """Stop, and let go of everything of the scene."""
+        """Cancel the run, and release all references to the scene."""
         self.cancel()
         forget()
         self.set_parameters(None)
@@ -306,7 +310,7 @@ class Panel:
         self.run_panel.say("")
 
     def close(self) -> None:
-        """Let go of everything; touches no widget, for they may be gone already."""
+        """Release all references, without access to widgets, which may be destroyed already."""
         self._logic.client.on_log = None
         self._later.stop()
         self._observers.clear()
@@ -319,7 +323,7 @@ class Panel:
 
     def _finished(self, outcome: Outcome) -> None:
         self._run = None
-        self.run_panel.end(outcome.message, outcome.state == "failed")
+        self.run_panel.end(translated(outcome.message), outcome.state == "failed")
         if outcome.state == "failed":
             # The model may be what is gone or damaged.
             self._look_for_models()
@@ -329,34 +333,34 @@ class Panel:
                 self.run_panel.say(_("Examined {name}; choose it above to see the result.").format(name=name))
             elif self._judged:
                 self.run_panel.say(_("Names and rejections of the former result are gone; Undo restores them."))
-            self.show_result(anew=True)
+            self.show_result(reload=True)
             self.result_panel.show_again()
         self.refresh()
 
     @property
     def _chosen(self) -> slicer.vtkMRMLVolumeNode | None:
-        """The scan that the panel shows, or showed before another module took its place."""
+        """The scan that the panel shows, or showed before another module was selected."""
         return self._volume if self._parameters is None else self._parameters.inputVolume
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _node_added(self, caller: Any, event: Any, node: Any) -> None:
-        # It may be a scan, or the last node of a result that a script makes.
+        # A scan, or the last node of a result that a script makes.
         if node.IsA("vtkMRMLScalarVolumeNode"):
             self._arrived = node
         if self._parameters is not None:
             self._later.start()
 
     def _catch_up(self) -> None:
-        """Show what changed in the scene."""
+        """Show changes of the scene."""
         if self._parameters is not None:
             self._follow_views()
             self.refresh()
 
     def _frame_changed(self) -> None:
-        """The scan's sequence shows another frame, or the result was replaced elsewhere."""
+        """Show the result of another frame of the sequence, or one that was replaced elsewhere."""
         if self._shown is not None and find_result(self._shown.input, slicer.mrmlScene) is not None:
             follow_frame(self._shown)
-            self.show_result(anew=True)
+            self.show_result(reload=True)
 
     def _threshold_changed(self, detection: Any) -> None:
         self.regions_panel.refresh(self._shown, detection)
@@ -366,7 +370,7 @@ class Panel:
         return self._run is not None or self._installation.busy
 
     def _look_for_models(self) -> None:
-        """List the models anew, which may have been changed behind the panel's back."""
+        """List the models again, which may have changed on disk."""
         self.models_panel.refresh()
         self.input_panel.refresh_models("" if self._parameters is None else self._parameters.modelName)
         self.refresh()
@@ -387,8 +391,9 @@ class Panel:
             self.refresh()
 
     def _edit(self) -> None:
-        # Another module's panel takes the place of this one, which then shows no result any more.
-        hand_to_segment_editor(self._shown, self.result_panel.detection, self.regions_panel.decisions)
+        # The panel shows no result any more once another module is selected.
+        detection, decisions = self.result_panel.detection, self.regions_panel.decisions
+        hand_to_segment_editor(self._shown, detection, decisions, self.run_panel.fail)
 
     def _export(self) -> None:
         ask_and_export(self._shown, self._preferences, self.run_panel.say, self.run_panel.fail)
@@ -400,16 +405,20 @@ class Panel:
         try:
             request = again(self._shown, self.result_panel.detection)
         except InputError as error:
-            self.run_panel.fail(str(error))
+            self.run_panel.fail(reason(error))
             return
         self.start(request)
 
     def _undo(self, checked: bool = False) -> None:
         volume = self._volume
         with slicer.util.tryWithErrorDisplay(_("The run could not be undone.")):
-            undo_detection(self._shown)
+            try:
+                undo_detection(self._shown)
+            except MedADError as error:
+                self.run_panel.fail(reason(error))
+                return
         self.run_panel.say(_("The last run was undone."))
-        self.show_result(anew=True)
+        self.show_result(reload=True)
         if find_result(volume, slicer.mrmlScene) is None:
             show_scan(volume, slicer.mrmlScene)
 

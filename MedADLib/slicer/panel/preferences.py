@@ -1,4 +1,4 @@
-"""What this computer remembers for all scenes, in Slicer's settings."""
+"""Preferences of the user, kept in Slicer's settings for all scenes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Preferences:
         self._client: Any = None
 
     def bind(self, ui: Any, client: Any) -> None:
-        """Show the preferences in the panel and keep what the user chooses.
+        """Show the preferences in the panel and store the choices of the user.
 
         Args:
             ui: The panel's widgets.
-            client: The worker's client, told how long to keep the model loaded.
+            client: The worker's client, which gets the time to keep the model loaded.
         """
         self._ui, self._client = ui, client
         for device, text in zip(DEVICES, (_("Automatic"), _("CPU"), _("GPU (CUDA)"))):
@@ -37,23 +37,23 @@ class Preferences:
 
     @property
     def device(self) -> str:
-        """Where models run: auto, cpu or cuda."""
+        """Device for models: auto, cpu or cuda."""
         device = str(self._get("device", "auto"))
         return device if device in DEVICES else "auto"
 
     @property
     def idle_minutes(self) -> int:
-        """How long a model stays loaded."""
+        """Time (minutes) for which a model stays loaded."""
         try:
             minutes = int(self._get("idleMinutes", DEFAULT_IDLE_MINUTES))
         except ValueError:
-            # The file of settings can be edited by hand.
+            # Users can edit the file of settings.
             minutes = DEFAULT_IDLE_MINUTES
         return min(max(minutes, 1), MOST_IDLE_MINUTES)
 
     @property
     def export_folder(self) -> str:
-        """Where results were written last."""
+        """Folder of the last export."""
         return str(self._get("exportFolder", ""))
 
     @export_folder.setter

@@ -1,9 +1,4 @@
-"""The table of regions in the panel.
-
-The rows of the table of regions, which are reused: the threshold slider changes hundreds of them at once.
-
-The table of regions: look at each, keep or reject it, name it, and hand the kept ones on.
-"""
+"""The regions section of the panel: a table to inspect, keep, reject and rename regions."""
 
 from __future__ import annotations
 
@@ -35,7 +30,7 @@ MOST_ROWS = 200
 
 
 class RegionRows:
-    """Fills a table with one row for each region, wherever the user's sorting puts the rows.
+    """Rows of the table, one for each region in any order; reused, because the slider changes hundreds at once.
 
     Args:
         table: A QTableWidget with the columns above.
@@ -43,17 +38,17 @@ class RegionRows:
 
     def __init__(self, table: Any):
         self._table = table
-        # The cells of each rank in turn, and what they show.
+        # The cells of each rank in turn, and their values.
         self._cells: list[list[Any]] = []
         self._shown: list[list[Any]] = []
-        # Looking them up in Qt takes longer than setting a cell.
+        # A lookup in Qt takes longer than setting a cell.
         self._number, self._tick = qt.Qt.DisplayRole, qt.Qt.CheckStateRole
         self._ticked, self._unticked = qt.Qt.Checked, qt.Qt.Unchecked
         table.horizontalHeader().setSortIndicator(NUMBER, qt.Qt.AscendingOrder)
         table.horizontalHeader().setHighlightSections(False)
 
     def show(self, regions: tuple[Region, ...], decisions: list[Decision], smallest_p: float) -> None:
-        """Show these regions and what was decided on them.
+        """Show regions and the decisions on them.
 
         Args:
             regions: In the order of their ranks, which begin at 1.
@@ -62,7 +57,7 @@ class RegionRows:
         """
         table = self._table
         blocked = table.blockSignals(True)
-        # Rows that sort themselves while they are filled end up with each other's cells.
+        # Sorting while rows are filled would mix up their cells.
         table.setSortingEnabled(False)
         while len(self._cells) > len(regions):
             table.removeRow(table.row(self._cells.pop()[NUMBER]))
@@ -84,13 +79,13 @@ class RegionRows:
         table.blockSignals(blocked)
 
     def fit(self) -> None:
-        """Make the columns as wide as they need to be; by themselves they would measure again at every cell."""
+        """Fit the column widths to the content; automatic resizing would measure at every cell."""
         self._table.resizeColumnsToContents()
         widest = NAME_LETTERS * self._table.fontMetrics().averageCharWidth()
         self._table.setColumnWidth(NAME, min(self._table.columnWidth(NAME), widest))
 
     def rank(self, row: int) -> int | None:
-        """The rank of the region that stands in a row of the table; None if there is no such row."""
+        """Return the rank of the region in a row of the table; None if the row does not exist."""
         item = self._table.item(row, NUMBER) if row >= 0 else None
         return None if item is None else int(item.data(self._number))
 
@@ -133,12 +128,12 @@ class RegionRows:
 
 
 def p_digits(smallest_p: float) -> int:
-    """How many decimals tell the smallest p-values apart."""
+    """Return the number of decimals that distinguishes the smallest p-values."""
     return max(2, math.ceil(-math.log10(smallest_p)) + 1)
 
 
 def _aligned(numbers: Sequence[float], digits: int) -> list[str]:
-    """Numbers of one column as texts of one length, so that the order of the texts is that of the numbers."""
+    """Format the numbers of a column as texts of one length, so that the texts sort like the numbers."""
     texts = [f"{number:.{digits}f}" for number in numbers]
     width = max(map(len, texts))
     return [text.rjust(width) for text in texts]
@@ -149,8 +144,8 @@ class RegionsPanel:
 
     Args:
         ui: The panel's widgets.
-        on_edit: Called when the kept regions shall go to the Segment Editor.
-        on_export: Called when they shall be written to files.
+        on_edit: Called to open the kept regions in the Segment Editor.
+        on_export: Called to write them to files.
     """
 
     def __init__(self, ui: Any, on_edit: Callable[[], None], on_export: Callable[[], None]):
@@ -191,7 +186,7 @@ class RegionsPanel:
         self.refresh(None, None)
 
     def refresh(self, result: SceneResult | None, detection: Detection | None) -> None:
-        """Show the regions of this result, or none."""
+        """Show the regions of a result, or none."""
         another, self._result = result is not self._result, result
         self._ui.regionsSection.visible = result is not None
         regions = () if detection is None else detection.regions
@@ -213,7 +208,7 @@ class RegionsPanel:
         self._jump(self._ui.regionsTable.currentRow())
 
     def _clicked(self, row: int, column: int) -> None:
-        # A click on the row that is selected already brings the views back to it; one on a tick only ticks.
+        # A click on the selected row moves the views to it again; a click on a tick only ticks.
         if column != NUMBER:
             self._jump(row)
 
@@ -226,7 +221,7 @@ class RegionsPanel:
         self._jump(item.row())
 
     def _tick(self) -> None:
-        """Keep or reject the chosen region, whichever of its cells is chosen."""
+        """Keep or reject the selected region, whichever of its cells is selected."""
         item = self._ui.regionsTable.item(self._ui.regionsTable.currentRow(), NUMBER)
         if item is not None:
             item.setCheckState(qt.Qt.Unchecked if item.checkState() == qt.Qt.Checked else qt.Qt.Checked)

@@ -1,9 +1,4 @@
-"""The result section of the panel: verdict, overlay and threshold.
-
-The result as a whole: warnings, verdict, what the views show, threshold and smallest region.
-
-Notices that a result or its scan holds other voxels, as when the user goes to another frame of a sequence.
-"""
+"""The result section of the panel: warnings, verdict, view controls, threshold and smallest region."""
 
 from __future__ import annotations
 
@@ -15,12 +10,13 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import InputError
+from ...messages import translated
 from ...results.text import millilitres, out_of_distribution, panel_verdict
 from ..scene.live_threshold import LiveThreshold
 from ..scene.viewing import cross_fade, set_opacity, show, show_3d, shown_now
 from .input import take_keys
 from .notices import NoticeBox
-from .texts import breakable, sentence
+from .texts import breakable, reason, sentence
 
 if TYPE_CHECKING:
     from ...detection import Detection
@@ -35,11 +31,11 @@ PAUSE_MS = 60
 
 
 class ResultPanel:
-    """Shows a result and lets the user look at it in different ways.
+    """Shows a result, with controls of the views, the threshold and the smallest region.
 
     Args:
         ui: The panel's widgets.
-        on_threshold: Told the detection at a new threshold.
+        on_threshold: Called with the detection at a new threshold.
     """
 
     def __init__(self, ui: Any, on_threshold: Callable[[Detection], None]):
@@ -80,11 +76,11 @@ class ResultPanel:
         return None if self._live is None else self._live.detection
 
     def refresh(self, result: SceneResult | None, detection: Detection | None) -> None:
-        """Show this result, or none.
+        """Show a result, or none.
 
         Args:
             result: Its nodes.
-            detection: What they hold.
+            detection: Their content.
         """
         self._rest.stop()
         self._result = result
@@ -103,31 +99,32 @@ class ResultPanel:
         self._follow_views()
 
     def compare_model(self, chosen: str) -> None:
-        """Say which model made the result, and that it is another one than the chosen model."""
+        """Show which model made the result, and whether it differs from the chosen one."""
         if chosen != self._chosen_model:
             self._chosen_model = chosen
             if self._live is not None:
                 self._show_verdict()
 
     def show_again(self) -> None:
-        """Lay the result over the scan, as right after a run."""
+        """Lay the result over the scan, as after a run."""
         self._choose("anomaly")
 
     def hide(self) -> None:
-        """Show the scan alone, because the result does not belong to what is shown of it."""
+        """Show the scan alone, because the result belongs to another frame."""
         self._choose("scan")
 
     def close(self) -> None:
-        """Stop what would still happen later."""
+        """Stop the timer and release the result."""
         self._rest.stop()
         self._result = self._live = None
 
     def _show_warnings(self, detection: Detection) -> None:
-        """Show the warnings above the verdict; that the scan is out of distribution comes first, as an error."""
+        """Show the warnings above the verdict; an out-of-distribution warning comes first, as an error."""
         unlike = out_of_distribution(detection)
         warnings = sorted(detection.warnings, key=lambda text: text != unlike)
         if warnings:
-            self._warnings.show("\n".join(map(sentence, warnings)), "error" if unlike else "warning")
+            lines = [sentence(translated(text)) for text in warnings]
+            self._warnings.show("\n".join(lines), "error" if unlike else "warning")
         else:
             self._warnings.clear()
 
@@ -152,7 +149,7 @@ class ResultPanel:
         ui.meaningLabel.text = text.format(value=detection.threshold, volume=millilitres(reached))
 
     def _set(self, widget: Any, value: float) -> None:
-        """Show a value without answering to it."""
+        """Set the value of a widget without its signals."""
         blocked = widget.blockSignals(True)
         widget.setValue(value)
         widget.blockSignals(blocked)
@@ -165,7 +162,7 @@ class ResultPanel:
         self._typed = True
 
     def _entered(self, ml: float) -> None:
-        """Follow the box: to the volume that was typed, or by one threshold for an arrow."""
+        """Apply the box: the typed volume, or the next threshold for an arrow."""
         live, typed = self._live, self._typed
         self._typed = False
         if live is not None:
@@ -187,12 +184,12 @@ class ResultPanel:
         self._rest.start()
 
     def _gone(self, error: InputError) -> None:
-        """Say that the result cannot be followed any more, because the user changed or deleted parts of it."""
+        """Show that the result cannot be changed any more, because parts of it were changed or deleted."""
         self._live = None
-        self._warnings.show(sentence(str(error)), "error")
+        self._warnings.show(sentence(reason(error)), "error")
 
     def _finish(self) -> None:
-        """While the user looks at the result, do what the next move of the slider would wait for."""
+        """Prepare the next move of the slider and make surfaces, while the user looks at the result."""
         if self._live is None:
             return
         try:
@@ -204,16 +201,16 @@ class ResultPanel:
 
     @property
     def _what(self) -> str:
-        """What the views show, as `viewSelector` says."""
+        """Content of the views, as chosen in `viewSelector`."""
         return self._ui.viewSelector.itemData(self._ui.viewSelector.currentIndex)
 
     def _choose(self, what: str) -> None:
-        """Let the controls and the views show this."""
+        """Set the controls and the views."""
         self._select(what)
         self._view()
 
     def _select(self, what: str) -> None:
-        """Let the controls show this."""
+        """Set the controls."""
         selector = self._ui.viewSelector
         blocked = selector.blockSignals(True)
         selector.setCurrentIndex(selector.findData(what))
@@ -221,7 +218,7 @@ class ResultPanel:
         self._show_controls()
 
     def _view(self, index: int = 0) -> None:
-        """Let the views show what the controls say."""
+        """Set the views by the controls."""
         self._show_controls()
         if self._result is None:
             return
@@ -232,7 +229,7 @@ class ResultPanel:
             self._opacity(self._ui.opacitySlider.value)
 
     def _follow_views(self) -> None:
-        """Let the controls say what the views show, as after a scene was opened or another scan was chosen."""
+        """Set the controls by the views, as after a scene was opened or another scan was chosen."""
         shown = shown_now(self._result, slicer.mrmlScene)
         if shown is None:
             return
@@ -240,11 +237,11 @@ class ResultPanel:
         self._select(what)
         if what == BLEND:
             self._set(self._ui.fadeSlider, round(100 * part))
-        # The opacity of overlays is a parameter, which the views follow.
+        # The opacity of overlays is a parameter, so it is set by the control.
         self._opacity(self._ui.opacitySlider.value)
 
     def _show_controls(self) -> None:
-        """Show only the controls that act on what the views show."""
+        """Show only the controls that apply to the content of the views."""
         ui = self._ui
         for widget in (ui.opacityLabel, ui.opacitySlider):
             widget.visible = self._what in OVERLAYS
@@ -265,11 +262,10 @@ class ResultPanel:
 
 
 class ResultWatch:
-    """Follows one result at a time.
+    """Observer of one result: detects other voxels in its map or scan, as those of another frame of a sequence.
 
     Args:
-        on_changed: Called when map or scan are other ones; once for changes in quick succession, as in playing a
-            sequence.
+        on_changed: Called after a change; once for changes in quick succession, as in playing a sequence.
     """
 
     def __init__(self, on_changed: Callable[[], None]):
@@ -279,10 +275,10 @@ class ResultWatch:
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(PAUSE_MS)
-        self._timer.connect("timeout()", self._tell)
+        self._timer.connect("timeout()", self._notify)
 
     def follow(self, result: SceneResult | None) -> None:
-        """Follow this result, or none."""
+        """Observe a result, or none."""
         self._timer.stop()
         for node, _voxels, tag in self._followed:
             node.RemoveObserver(tag)
@@ -294,5 +290,5 @@ class ResultWatch:
         if any(node.GetImageData() is not voxels for node, voxels, _tag in self._followed):
             self._timer.start()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._on_changed()

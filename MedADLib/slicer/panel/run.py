@@ -1,9 +1,4 @@
-"""The run section of the panel: button, progress, time left and errors.
-
-How long a run will still take, in words a person can rely on.
-
-The middle of the panel: the one big button, how far the run is, and what went wrong.
-"""
+"""The run section of the panel: button, progress, time left, news and errors."""
 
 from __future__ import annotations
 
@@ -21,10 +16,10 @@ SMOOTHING = 0.3
 
 
 class TimeLeft:
-    """Estimates the rest from what is done; nothing is said before there is something to go by.
+    """Estimates the remaining time from the progress so far.
 
     Args:
-        clock: Seconds that only ever grow.
+        clock: Monotonic clock in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
@@ -34,14 +29,14 @@ class TimeLeft:
         self._end = 0.0
 
     def text(self, fraction: float) -> str:
-        """For example ``about 20 s left``; empty while nobody can tell.
+        """Describe the remaining time, for example ``about 20 s left``; empty while it is unknown.
 
         Args:
             fraction: Part of the work that is done, in [0, 1].
         """
         now = self._clock()
         if self._first is None:
-            # What was done before the first report (a process that starts, a model that loads) is no pace to go by.
+            # Progress before the first report (a process that starts, a model that loads) does not show the pace.
             self._first = (now, fraction)
         since, before = now - self._first[0], self._first[1]
         if now - self._started < FIRST_WORD_SECONDS or fraction <= before or since <= 0:
@@ -53,11 +48,11 @@ class TimeLeft:
 
 def _words(seconds: float) -> str:
     if seconds < 3:
-        return "almost done"
+        return _("almost done")
     if seconds < 60:
         step = 1 if seconds < 10 else 5
-        return f"about {step * round(seconds / step)} s left"
-    return f"about {round(seconds / 60)} min left"
+        return _("about {seconds} s left").format(seconds=step * round(seconds / step))
+    return _("about {minutes} min left").format(minutes=round(seconds / 60))
 
 
 class RunPanel:
@@ -65,8 +60,8 @@ class RunPanel:
 
     Args:
         ui: The panel's widgets.
-        on_run: Called when the user wants a detection.
-        on_cancel: Called when the user wants it to stop.
+        on_run: Called to start a detection.
+        on_cancel: Called to stop it.
     """
 
     def __init__(self, ui: Any, on_run: Callable[[], None], on_cancel: Callable[[], None]):
@@ -88,7 +83,7 @@ class RunPanel:
         return self._left is not None
 
     def enable(self, obstacle: str) -> None:
-        """Let the user run, or say why not.
+        """Enable the button, or show why it is disabled.
 
         Args:
             obstacle: Why a detection cannot run; empty if it can.
@@ -127,7 +122,7 @@ class RunPanel:
         """Show that the run has ended.
 
         Args:
-            message: What the user should read; empty if the result says it all.
+            message: What the user should read; empty if the result is enough.
             failed: Whether the message is an error.
         """
         self._left = None

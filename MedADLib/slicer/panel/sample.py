@@ -1,4 +1,4 @@
-"""slicer.panel_sample"""
+"""Button of the panel that loads a sample scan."""
 
 from __future__ import annotations
 

@@ -1,9 +1,12 @@
-"""slicer.panel_words"""
+"""Texts as the panel shows them: errors in words, sentences, line breaks and tooltips."""
 
 from __future__ import annotations
 
 import re
 from html import escape
+
+from ...errors import MedADError
+from ...messages import translated
 
 LONGEST_LINE = 80
 LONG_WORD = re.compile(r"\S{24,}")
@@ -11,18 +14,23 @@ PLACES = re.compile(r"[/\\_.-]+|\w{12}(?=\w)")
 BREAK = "\u200b"
 
 
+def reason(error: BaseException) -> str:
+    """Describe an error in the language of the application."""
+    return translated(error.message) if isinstance(error, MedADError) else str(error)
+
+
 def sentence(text: str) -> str:
-    """The text with its first letter as a sentence has it."""
+    """Capitalise the first letter of a text."""
     return f"{text[:1].upper()}{text[1:]}"
 
 
 def breakable(text: str) -> str:
-    """The text with invisible places to break at in words that no narrow panel can hold, such as paths."""
+    """Add invisible line-break opportunities to words too long for a narrow panel, such as paths."""
     return LONG_WORD.sub(lambda word: PLACES.sub(rf"\g<0>{BREAK}", word.group()), text)
 
 
 def tooltip(text: str) -> str:
-    """A text for a tooltip; Qt breaks the lines of rich text only, and takes whatever has a tag in it for that."""
+    """Make the text of a tooltip; Qt wraps rich text only, and treats any text with a tag as such."""
     if len(text) <= LONGEST_LINE and "<" not in text:
         return text
     return f"<p>{escape(text, quote=False)}</p>".replace("\n", "<br>")

@@ -1,4 +1,4 @@
-"""Where a result comes from, as attributes of its nodes, so that a saved scene can answer for itself."""
+"""Attributes of a result's nodes: how the result was made, kept with a saved scene."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...messages import as_json
 from ...runtime.strict_json import plain
 
 if TYPE_CHECKING:
@@ -22,18 +23,21 @@ KEPT = (PREFIX + "role",)
 PROVENANCE = PREFIX + "provenance"
 REFERENCE = PREFIX + "reference"
 SCAN = PREFIX + "scan.sha256"
+# Codes and parameters of the warnings, in their order; null for one without a code.
+WARNING_CODES = PREFIX + "warning_codes"
 AXIS_DIGITS = 4
-# Among the facts of a run if the reader filters small regions afterwards; the setting of the run is in its settings.
+# Set if the reader filters small regions afterwards; the setting of the run is in its settings.
 SMALLEST = "smallest_region_ml"
 
 
 def attributes_of(detection: Detection) -> dict[str, str]:
-    """Attribute values by full name.
+    """Make the attributes of a detection, by full name.
 
     The result's own numbers come under fixed names (`MedAD.score`, `MedAD.p_value`, `MedAD.threshold`,
-    `MedAD.expected_false_positive_ml`, `MedAD.healthy_count`, `MedAD.regions`, `MedAD.time`, `MedAD.warnings`); every
-    entry of the detection's provenance comes under its own (`MedAD.seed`, `MedAD.model.sha256`, …): text as it is,
-    all else as JSON; and the provenance as a whole, for programs, as JSON under `MedAD.provenance`.
+    `MedAD.expected_false_positive_ml`, `MedAD.healthy_count`, `MedAD.regions`, `MedAD.time`, `MedAD.warnings` in
+    English, `MedAD.warning_codes`); every entry of the detection's provenance comes under its own (`MedAD.seed`,
+    `MedAD.model.sha256`, …): text as it is, all else as JSON; and the provenance as a whole, for programs, as JSON
+    under `MedAD.provenance`.
     """
     facts: dict[str, object] = {}
     for key, value in detection.provenance.items():
@@ -49,11 +53,12 @@ def attributes_of(detection: Detection) -> dict[str, str]:
         warnings=list(detection.warnings),
     )
     attributes = {PREFIX + key: value if isinstance(value, str) else _json(value) for key, value in facts.items()}
-    return {**attributes, **threshold_attributes(detection), PROVENANCE: _json(detection.provenance)}
+    codes = {WARNING_CODES: _json([as_json(message) for message in detection.warnings])}
+    return {**attributes, **codes, **threshold_attributes(detection), PROVENANCE: _json(detection.provenance)}
 
 
 def threshold_attributes(detection: Detection) -> dict[str, str]:
-    """The attributes that change with the threshold or the smallest region alone, by full name."""
+    """Make the attributes that change with threshold or smallest region, by full name."""
     facts = {
         "threshold": detection.threshold,
         "expected_false_positive_ml": detection.expected_false_positive_ml,
@@ -65,17 +70,17 @@ def threshold_attributes(detection: Detection) -> dict[str, str]:
 
 
 def reference_attribute(detection: Detection) -> dict[str, str]:
-    """What the healthy scans scored, by full name; long, so for one node only."""
+    """Make the attribute with the scores of the healthy scans; long, so for one node only."""
     return {REFERENCE: _json(detection.reference.as_json())}
 
 
 def scan_attribute(volume: Volume) -> dict[str, str]:
-    """What tells the examined scan from any other one, by full name; for one node only."""
+    """Make the attribute that identifies the examined scan; for one node only."""
     return {SCAN: fingerprint(volume)}
 
 
 def fingerprint(volume: Volume) -> str:
-    """sha256 of a volume's values, the same for any order of the grid's axes and any number type that holds them.
+    """Compute the sha256 of a volume's values, independent of the order of the grid's axes and of the number type.
 
     Slicer may flip or permute the axes of a grid when it opens a saved scene.
     """
@@ -87,14 +92,14 @@ def fingerprint(volume: Volume) -> str:
     array = volume.array[tuple(slice(None, None, -1) if flip else slice(None) for flip in backwards)]
     array = array.transpose(np.lexsort(directions.T))
     digest = hashlib.sha256(str(array.shape).encode())
-    # A slab at a time, so that a large scan is not held twice.
+    # Slab by slab, so that a large scan is not in memory twice.
     for slab in array:
         digest.update(np.ascontiguousarray(slab, dtype=np.float32).data)
     return digest.hexdigest()
 
 
 def write_attributes(node: slicer.vtkMRMLNode, attributes: dict[str, str]) -> None:
-    """Replace the node's provenance; nothing of an earlier run stays."""
+    """Replace the node's attributes of `attributes_of`; those of an earlier run are removed."""
     for name in node.GetAttributeNames():
         if name.startswith(PREFIX) and name not in KEPT:
             node.RemoveAttribute(name)

@@ -1,8 +1,8 @@
-"""What the reader decided on each region of a result, kept in its table node and shown in segmentation and overlay.
+"""Decisions of the reader on regions, kept in the table node and shown in segmentation and overlay.
 
-A decision belongs to a place in the scan, the peak of the region that it was made on. So it finds its region again
-when the threshold moves and when the scene is saved and opened: the region that holds the place, if any, and of
-several places in one region that of the largest anomaly.
+A decision belongs to a place in the scan: the peak of its region. So it finds the region again after a change of the
+threshold and after the scene is saved and opened: it applies to the region that contains the place. Of several places
+in one region, the one with the largest anomaly counts.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class Anchor:
 
 
 class Decisions:
-    """The decisions on the regions of a result.
+    """Decisions on the regions of a result.
 
-    Names that the user gave to segments elsewhere, such as in Slicer's Segment Editor, are taken over.
+    Names that the user gave to segments elsewhere, such as in Slicer's Segment Editor, are adopted.
 
     Args:
         result: Nodes of the result.
-        detection: What they hold at present.
+        detection: Their present content.
     """
 
     def __init__(self, result: SceneResult, detection: Detection):
@@ -59,7 +59,7 @@ class Decisions:
         self.read_back()
 
     def follow(self, detection: Detection) -> None:
-        """Find the regions of the decisions among those of another threshold."""
+        """Assign the decisions to the regions of another threshold."""
         self._detection = detection
         self._of_region: dict[int, Anchor] = {}
         highest: dict[int, float] = {}
@@ -72,14 +72,14 @@ class Decisions:
                 highest[label], self._of_region[label] = value, anchor
 
     def of(self, region: Region) -> Decision:
-        """The decision on a region; regions that nobody decided on are kept under their default name."""
+        """Return the decision on a region; a region without one is kept under its default name."""
         anchor = self._of_region.get(region.label)
         if anchor is None:
             return Decision(True, default_name(region))
         return Decision(anchor.kept, anchor.name or default_name(region))
 
     def by_rank(self) -> dict[int, Decision]:
-        """The decisions on all regions."""
+        """Return the decisions on all regions, by rank."""
         return {region.rank: self.of(region) for region in self._detection.regions}
 
     def keep(self, region: Region, kept: bool) -> None:
@@ -87,11 +87,11 @@ class Decisions:
         self._decide(region, kept=kept)
 
     def rename(self, region: Region, name: str) -> None:
-        """Give a region a name; an empty one brings its default back."""
+        """Give a region a name; an empty one restores its default."""
         self._decide(region, name=_given(region, name))
 
     def read_back(self) -> bool:
-        """Take over names that segments got elsewhere; whether there were any."""
+        """Adopt names that segments got elsewhere; return whether there were any."""
         segmentation = self._result.segmentation.GetSegmentation()
         changed = False
         for region in self._detection.regions:
@@ -114,7 +114,7 @@ class Decisions:
         display.EndModify(modifying)
 
     def show_overlay(self) -> None:
-        """Let the overlay show nothing in rejected regions."""
+        """Hide rejected regions in the overlay."""
         rejected = [region for region in self._detection.regions if not self.of(region).kept]
         hide_rejected(self._result, self._detection, rejected)
 
@@ -124,7 +124,7 @@ class Decisions:
         anchor = replace(present, ras=ras, **changes)
         if anchor == present:
             return
-        # A decision made at another threshold on a smaller region within this one stays for when that comes back.
+        # A decision on a smaller region within this one, made at another threshold, stays for that threshold.
         self._anchors = [other for other in self._anchors if math.dist(other.ras, ras) > self._tolerance] + [anchor]
         self._of_region[region.label] = anchor
         self._result.table.SetAttribute(ATTRIBUTE, json.dumps([vars(other) for other in self._anchors]))
@@ -151,7 +151,7 @@ class Decisions:
             table.Modified()
 
     def _voxel(self, anchor: Anchor) -> tuple[int, int, int] | None:
-        """Index (z, y, x) of an anchor's voxel; None if it is outside of the scan."""
+        """Index (z, y, x) of an anchor's voxel; None if it is outside the scan."""
         volume = self._detection.volume
         index = np.linalg.solve(volume.affine, [*anchor.ras, 1.0])[2::-1].round().astype(int)
         inside = (index >= 0).all() and (index < volume.array.shape).all()
@@ -163,13 +163,13 @@ class Decisions:
 
 
 def _given(region: Region, name: str) -> str:
-    """What to remember of a name: nothing if it is the default."""
+    """Normalise a name; empty if it is the default."""
     name = " ".join(name.split())
     return "" if name == default_name(region) else name
 
 
 def _read(text: str | None) -> list[Anchor]:
-    """The anchors of an attribute; those that make no sense, which only an edited scene has, are passed over."""
+    """Parse the anchors of an attribute; invalid ones, which only an edited scene has, are skipped."""
     try:
         found = json.loads(text or "[]")
         return [

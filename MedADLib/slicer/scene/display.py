@@ -1,9 +1,4 @@
-"""The display of a result's nodes, and its colours.
-
-Our colours as nodes of a scene, one of each kind however many results there are.
-
-How the nodes of a result look when they are first shown, and what each run sets again.
-"""
+"""Display of a result's nodes, with the colour nodes that all results of a scene share."""
 
 from __future__ import annotations
 
@@ -25,7 +20,7 @@ REGION_COLOURS = 256
 DARKER, BRIGHTER = (0.1, 0.35, 1.0), (1.0, 0.15, 0.1)
 PALE = 0.5
 CLEAR_BELOW = 0.15
-# The conversion from CIELAB takes longer than all else about a region.
+# The conversion from CIELAB takes most of the time for a region.
 rank_colour = cache(region_colour)
 
 ANOMALY_TITLE = "z-score\n(SD above the\nhealthy mean)"
@@ -41,15 +36,15 @@ BODY_OPACITY = 0.2
 
 
 def heat_node(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
-    """The colours of anomaly maps; added if the scene has none yet."""
+    """Return the colour node of anomaly maps; added if the scene has none yet."""
     heat = [(f"{100 * n / 255:.0f} %", colour) for n, colour in enumerate(heat_colours().tolist())]
     return _table(scene, "heat", "MedAD heat", heat)
 
 
 def difference_node(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
-    """Blue for less than expected, red for more, clear around zero; added if the scene has none yet.
+    """Return the colour node of residuals: blue below zero, red above, clear around zero; added if the scene has none.
 
-    Slice views know no half-transparent colours, so small differences are pale.
+    Slice views do not support half-transparent colours, so small differences are pale.
     """
     colours = []
     for place in np.linspace(-1.0, 1.0, 256).tolist():
@@ -61,7 +56,7 @@ def difference_node(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
 
 
 def region_node(scene: slicer.vtkMRMLScene, largest: int) -> slicer.vtkMRMLColorTableNode:
-    """The colours of region labels, for labels up to at least `largest`; added or lengthened as needed."""
+    """Return the colour node of region labels up to at least `largest`; added or extended as needed."""
     count = max(REGION_COLOURS, largest + 1)
     colours = [("background", (0.0, 0.0, 0.0, 0.0))]
     colours += [(f"Region {rank}", (*rank_colour(rank), 1.0)) for rank in range(1, count)]
@@ -116,13 +111,13 @@ def show_threshold(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection) -
 
 
 def show_labels(node: slicer.vtkMRMLLabelMapVolumeNode, largest: int) -> None:
-    """Give the labels the colours of their segments."""
+    """Show the labels in the colours of their segments."""
     if node.GetDisplayNode() is not None:
         node.GetDisplayNode().SetAndObserveColorNodeID(region_node(node.GetScene(), largest).GetID())
 
 
 def show_restored(node: slicer.vtkMRMLScalarVolumeNode, like: slicer.vtkMRMLVolumeNode) -> None:
-    """Show the restored volume with the grey values of the volume it is to be compared with."""
+    """Show the restored volume with colours, window and level of the volume to compare it with."""
     display, model = node.GetDisplayNode(), like.GetDisplayNode()
     display.SetAndObserveColorNodeID(model.GetColorNodeID())
     if model.IsA("vtkMRMLScalarVolumeDisplayNode"):
@@ -146,7 +141,7 @@ def show_segments(node: slicer.vtkMRMLSegmentationNode, fresh: bool) -> None:
 
 
 def show_body(node: slicer.vtkMRMLModelNode) -> None:
-    """Show the examined part as a veil that is neither cut in slices nor picked by the mouse."""
+    """Show the examined part as a transparent surface in 3-D only, which the mouse does not pick."""
     node.SetSelectable(False)
     display = node.GetDisplayNode()
     display.SetColor(*BODY_COLOUR)
@@ -156,7 +151,7 @@ def show_body(node: slicer.vtkMRMLModelNode) -> None:
 
 
 def _round_top(top: float) -> float:
-    """The least end of a scale, not below `top`, whose labels are round numbers."""
+    """Return the smallest end of a scale, at least `top`, that gives round labels."""
     step = top / (LEGEND_LABELS - 1)
     magnitude = 10.0 ** math.floor(math.log10(step))
     rounded = next(candidate for candidate in ROUND_STEPS if candidate >= (1 - 1e-9) * step / magnitude)
@@ -164,11 +159,11 @@ def _round_top(top: float) -> float:
 
 
 def add_legend(node: slicer.vtkMRMLScalarVolumeNode, title: str) -> None:
-    """Explain a volume's colours in the views that show it."""
+    """Add a legend of a volume's colours to the views that show it."""
     scene = node.GetScene()
     legend = scene.AddNewNodeByClass("vtkMRMLColorLegendDisplayNode", f"{node.GetName()} legend")
     if legend is None:
-        # The class is registered by Slicer's Colors module; without it the map is shown without a legend.
+        # Slicer's Colors module registers the class; without it the map has no legend.
         return
     legend.SetAndObservePrimaryDisplayNode(node.GetDisplayNode())
     legend.SetTitleText(title)

@@ -1,4 +1,4 @@
-"""The accepted regions handed on: to Slicer's segment tools, or to files."""
+"""Export of the accepted regions: to Slicer's segment tools, or to files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .nodes import SceneResult
 
 NOT_IN_FILE_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
-# Windows takes such a name for a device, whatever the suffix.
+# Windows treats such a name as a device, with any suffix.
 DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
 LONGEST_NAME_BYTES = 120
 
@@ -32,11 +32,11 @@ LONGEST_NAME_BYTES = 120
 def send_to_segment_editor(
     detection: Detection, decisions: Decisions, result: SceneResult, scene: slicer.vtkMRMLScene
 ) -> slicer.vtkMRMLSegmentationNode:
-    """Copy the accepted regions into an ordinary segmentation, which no run and no threshold changes any more.
+    """Copy the accepted regions into an ordinary segmentation, which runs and thresholds do not change.
 
     Args:
-        detection: What the result shows.
-        decisions: The reader's.
+        detection: Content of the result.
+        decisions: Those of the reader.
         result: Nodes of the result.
         scene: The scene that holds them.
 
@@ -49,10 +49,10 @@ def send_to_segment_editor(
     decisions.read_back()
     by_rank = decisions.by_rank()
     if not scene.IsNodePresent(result.input):
-        raise InputError("the scan of this result is no longer in the scene", "Load it and run the detection again.")
+        raise InputError("scan_gone", name=result.input.GetName())
     kept = accepted(detection, by_rank)
     if not kept.regions:
-        raise InputError("no region is accepted", "Tick at least one region first.")
+        raise InputError("no_region_kept")
     segmentation = segmentation_of(kept, by_rank, surfaces=0)
     shown = result.segmentation.GetSegmentation()
     for region in kept.regions:
@@ -69,20 +69,20 @@ def send_to_segment_editor(
 
 
 def export(result: SceneResult, folder: Path, stem: str) -> list[Path]:
-    """Write the files that ``medad detect`` writes, with the reader's decisions; the picture where matplotlib is there.
+    """Write the files of ``medad detect``, with the reader's decisions; the figure only if matplotlib is installed.
 
     Args:
         result: Nodes of the result.
-        folder: Where the files go; it is made if it is missing.
-        stem: How their names begin; characters that file names cannot have are replaced.
+        folder: Folder of the files; made if it is missing.
+        stem: Start of their names; characters that file names cannot have are replaced.
 
     Returns:
         The files.
 
     Raises:
         InputError: If the result is incomplete or was edited.
-        OutputError: If a file of somebody else or the result of another scan would be replaced, or one cannot be
-            written; the folder is as before.
+        OutputError: If a foreign file or the result of another scan would be replaced, or a file cannot be
+            written; the folder is unchanged.
     """
     detection = recall(result)
     stem = _usable(stem)
@@ -101,12 +101,11 @@ def _check_same_scan(detection: Detection, folder: Path, stem: str) -> None:
     except (OSError, ValueError, LookupError, TypeError):
         return
     if before != detection.provenance.get("input", {}).get("sha256", before):
-        problem = f"{folder} holds the result of another scan named {stem}"
-        raise OutputError(problem, "Choose another folder, or give the scan another name.")
+        raise OutputError("folder_of_another_scan", folder=folder, name=stem)
 
 
 def _usable(name: str) -> str:
-    """A name that files can have on every system; never empty."""
+    """Make a name that is valid for files on every system; never empty."""
     name = NOT_IN_FILE_NAMES.sub("_", name).encode(errors="ignore")[:LONGEST_NAME_BYTES].decode(errors="ignore")
     name = name.strip(" .") or "scan"
     return f"{name}_" if DEVICES.fullmatch(name) else name

@@ -1,4 +1,4 @@
-"""A result at another threshold or with another smallest region, at once: what the panel does to the scene."""
+"""Threshold and smallest region of a result, changed in the scene without a new run."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ NODES = ("anomaly", "labels", "segmentation", "table")
 
 
 class LiveThreshold:
-    """Moves the threshold and the smallest region of a result without running the model again.
+    """Changes threshold and smallest region of a result without running the model again.
 
     Args:
         result: Nodes of the result.
-        detection: What they hold at present.
+        detection: Their present content.
     """
 
     def __init__(self, result: SceneResult, detection: Detection):
@@ -54,15 +54,15 @@ class LiveThreshold:
 
     @property
     def false_positive_ml(self) -> float:
-        """What was last asked for; the threshold is the least one that lets no more than this of a healthy scan pass.
+        """The expected false positives (mL) that were set; the threshold is the smallest one with no more than this.
 
-        How much it lets pass indeed is `detection.expected_false_positive_ml`.
+        The value that the threshold reaches is `detection.expected_false_positive_ml`.
         """
         return self._asked_ml
 
     @property
     def most_ml(self) -> float:
-        """The expected false-positive volume (mL) at the lax end of the slider."""
+        """The expected false positives (mL) at the lax end of the slider."""
         return self._scale.most_ml
 
     @property
@@ -77,31 +77,31 @@ class LiveThreshold:
         return float(beyond.min() if laxer else beyond.max()) if len(beyond) else present
 
     def slider_to_ml(self, position: float) -> float:
-        """The expected false-positive volume (ml) at a slider's position in [0, 1]."""
+        """The expected false positives (mL) at a slider's position in [0, 1]."""
         return self._scale.ml(position)
 
     def ml_to_slider(self, ml: float) -> float:
-        """The slider's position in [0, 1] for an expected false-positive volume."""
+        """The slider's position in [0, 1] for expected false positives (mL)."""
         return self._scale.position(ml)
 
     def prepare(self) -> None:
-        """Do now what the first change of the threshold would wait for, about a second for a large scan."""
+        """Prepare the first change of the threshold, which takes about a second for a large scan."""
         if self._forest is None:
             reference = self._detection.reference
             lowest = reference.value_of(Threshold(self._scale.most_ml, "ml"))
             self._forest = RegionForest(self._detection.anomaly, lowest)
 
     def set(self, false_positive_ml: float) -> Detection:
-        """Move the threshold; regions keep the reader's decisions, and get their surfaces in `finish`.
+        """Change the threshold; regions keep the reader's decisions, and get their surfaces in `finish`.
 
         Args:
-            false_positive_ml: How much of a healthy scan may lie above the threshold on average.
+            false_positive_ml: Volume (mL) of a healthy scan that may lie above the threshold on average.
 
         Returns:
             The detection at the new threshold.
 
         Raises:
-            InputError: If the result's nodes were deleted, or show something else by now.
+            InputError: If the result's nodes were deleted or have changed.
         """
         self._check()
         asked = Threshold(float(false_positive_ml), "ml")
@@ -117,9 +117,9 @@ class LiveThreshold:
         return self._delineate(**changes)
 
     def filter(self, smallest_ml: float) -> Detection:
-        """Leave out regions below a volume; smaller ones than the run listed come back too.
+        """Leave out regions below a volume, which may be smaller than that of the run.
 
-        The volume is kept with the result and takes the place of the setting of the run, see `smallest_region_ml`.
+        The volume is kept with the result and replaces the setting of the run, see `smallest_region_ml`.
 
         Args:
             smallest_ml: The volume, mL.
@@ -128,7 +128,7 @@ class LiveThreshold:
             The detection with these regions.
 
         Raises:
-            InputError: If the result's nodes were deleted, or show something else by now.
+            InputError: If the result's nodes were deleted or have changed.
         """
         self._check()
         if smallest_ml == self.smallest_ml:
@@ -155,10 +155,10 @@ class LiveThreshold:
         """Make surfaces of regions that have none yet, the most anomalous first.
 
         Args:
-            seconds: When to stop; with hundreds of regions several calls are needed.
+            seconds: Time limit; hundreds of regions need several calls.
 
         Returns:
-            Whether all have theirs.
+            Whether all regions have surfaces.
         """
         self._check()
         segmentation = self._result.segmentation.GetSegmentation()
@@ -172,15 +172,15 @@ class LiveThreshold:
     def _check(self) -> None:
         nodes = [getattr(self._result, role) for role in NODES]
         if not all(node.GetScene() is not None and node.GetScene().IsNodePresent(node) for node in nodes):
-            raise InputError("parts of the result were deleted", "Run the detection again.")
+            raise InputError("result_parts_deleted")
         if self._result.anomaly.GetImageData() is not self._map:
-            raise InputError("the result has changed", "Select the scan again to see its present result.")
+            raise InputError("result_changed")
 
     def _show(self, decisions: Decisions) -> None:
         result, detection = self._result, self._detection
         by_rank = decisions.by_rank()
         if self._labels is None:
-            # An image of its own: the one that the run made may be needed to undo a later run.
+            # A separate image, because undo of a later run may need the image of the run.
             self._labels = LabelImage(detection)
         else:
             self._labels.show(detection)

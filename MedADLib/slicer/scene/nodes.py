@@ -1,9 +1,4 @@
-"""The nodes of a result: their roles and their place beside the scan.
-
-Our nodes beside the scans that they belong to.
-
-How nodes of ours are known in a scene.
-"""
+"""Nodes of a result: their roles, how to find them, and their place beside the scan."""
 
 from __future__ import annotations
 
@@ -31,7 +26,7 @@ NODES = {
 def place_beside(node: slicer.vtkMRMLNode, sibling: slicer.vtkMRMLNode, scene: slicer.vtkMRMLScene) -> None:
     """Put a node where another one is in the subject hierarchy.
 
-    Items are made here because only the application makes them by itself.
+    Items are made here because only the application makes them automatically.
 
     Args:
         node: The node to place.
@@ -75,20 +70,20 @@ class SceneResult:
 
 
 def find_result(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> SceneResult | None:
-    """The result that the scene holds for a volume, also after saving and loading; None if it is not complete."""
+    """Find the result of a volume in the scene, also after saving and loading; None if it is incomplete."""
     nodes = nodes_of(volume_node, scene)
     return SceneResult(volume_node, **nodes) if len(nodes) == len(NODES) else None
 
 
 def to_world(volume_node: slicer.vtkMRMLVolumeNode) -> vtk.vtkGeneralTransform:
-    """From the volume's own RAS mm to world RAS mm, through all its parent transforms."""
+    """Return the transform from the volume's own RAS mm to world RAS mm, through all its parent transforms."""
     transform = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(volume_node.GetParentTransformNode(), None, transform)
     return transform
 
 
 def nodes_of(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> dict[str, slicer.vtkMRMLNode]:
-    """The volume's result nodes by role; the oldest where a user made copies."""
+    """Find the volume's result nodes by role; the oldest one if a user made copies."""
     found: dict[str, slicer.vtkMRMLNode] = {}
     for node in scene.GetNodes():
         role = node.GetAttribute(ROLE)

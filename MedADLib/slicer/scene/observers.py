@@ -12,7 +12,7 @@ import vtk
 class Observers:
     """Observers that are removed together.
 
-    A method is held weakly: an owner that is gone without `clear` is not called any more and not kept alive.
+    Methods are referenced weakly: an owner deleted without `clear` is neither called nor kept alive.
     """
 
     def __init__(self) -> None:

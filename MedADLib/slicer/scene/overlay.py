@@ -1,4 +1,4 @@
-"""What lies over a scan in the colours of anomaly: the map, without the regions that the reader rejected.
+"""Overlay on a scan: the anomaly map without the regions that the reader rejected.
 
 The map of a result stays whole, because thresholds, exports and saved scenes rely on it. Where regions are rejected,
 slice views show a copy in which their voxels are zero. The copy has the role ``kept`` and is made when it is first
@@ -43,12 +43,12 @@ def overlay_node(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkM
 
 
 def hide_rejected(result: SceneResult, detection: Detection, rejected: Sequence[Region]) -> None:
-    """Let the overlay show nothing in rejected regions; views that show it follow.
+    """Hide rejected regions in the overlay, and update the views that show it.
 
     Args:
         result: The nodes of a detection.
-        detection: What they hold.
-        rejected: Some of its regions, maybe none.
+        detection: Their content.
+        rejected: Some of its regions, or none.
     """
     scene = result.anomaly.GetScene()
     if scene is None or result.anomaly.GetDisplayNode() is None or _in_sequence(result.anomaly, scene):
@@ -75,12 +75,12 @@ def hide_rejected(result: SceneResult, detection: Detection, rejected: Sequence[
 
 
 def renew_overlay(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction) -> None:
-    """Let the copy of an earlier run, if there is one, no longer stand for the map of this run.
+    """Make the copy of an earlier run, if there is one, share the map of this run.
 
     Args:
         result: The nodes of a detection.
         scene: The scene that holds them.
-        transaction: Told about the node before it changes.
+        transaction: Keeps the node before it changes.
     """
     node = find_kept(result.input, scene)
     if node is not None:

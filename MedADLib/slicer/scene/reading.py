@@ -1,4 +1,4 @@
-"""A detection back from the nodes that it was put into, also after the scene was saved and opened again."""
+"""Reading of a detection from its nodes, also after the scene was saved and opened again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 
 from ...detection import SMALLEST_REGION_ML, Detection
 from ...errors import InputError, ModelError
+from ...messages import from_json
 from ...scoring.healthy_reference import HealthyReference
 from ...scoring.regions import find_regions, midline_of
-from .attributes import PREFIX, PROVENANCE, REFERENCE, SCAN, SMALLEST, fingerprint
+from .attributes import PREFIX, PROVENANCE, REFERENCE, SCAN, SMALLEST, WARNING_CODES, fingerprint
 from .sequences import shows_another_frame
 from .volumes import volume_from_node
 
@@ -21,18 +22,16 @@ if TYPE_CHECKING:
     from ...volume import Volume
     from .nodes import SceneResult
 
-AGAIN = "Run the detection again."
-
 
 def recall(result: SceneResult) -> Detection:
-    """The detection that a result shows, at its present threshold.
+    """Read the detection of a result, at its present threshold.
 
     Args:
         result: Nodes of the result.
 
     Returns:
-        The detection on the grid of the nodes. Slicer turns left-handed grids when it loads them, so that after
-        loading the order of the axes may differ from before.
+        The detection on the grid of the nodes, with a `Message` for each warning with a known code. Slicer makes
+        left-handed grids right-handed when it loads them, so that the order of the axes may differ afterwards.
 
     Raises:
         InputError: If something is missing or was edited.
@@ -40,7 +39,7 @@ def recall(result: SceneResult) -> Detection:
     nodes = {"input": result.input, **result.nodes()}
     for role, node in nodes.items():
         if node.GetScene() is None or not node.GetScene().IsNodePresent(node):
-            raise InputError(f"the {role} of a result of MedAD is no longer in the scene", AGAIN)
+            raise InputError("result_node_gone", role=role)
     volume = volume_from_node(result.input)
     anomaly, restored, mask, labels = (
         _on_grid(nodes[role], volume) for role in ("anomaly", "restored", "mask", "labels")
@@ -55,8 +54,7 @@ def recall(result: SceneResult) -> Detection:
         anomaly, number["threshold"], reference.region_p_value, smallest_region_ml(provenance), midline_of(mask)
     )
     if not np.array_equal(found, labels.array):
-        raise InputError(f"the anomaly map or the region labels of {volume.name} were edited", AGAIN)
-    warnings = _json(result.anomaly, PREFIX + "warnings", list)
+        raise InputError("result_edited", name=volume.name)
     return Detection(
         volume=volume,
         mask=mask.with_array(mask.array.astype(np.uint8, copy=False)),
@@ -67,23 +65,23 @@ def recall(result: SceneResult) -> Detection:
         healthy_count=reference.count,
         reference=reference,
         provenance=provenance,
-        warnings=tuple(str(text) for text in warnings),
+        warnings=_warnings(result.anomaly),
         **number,
     )
 
 
 def _check_same_scan(anomaly: slicer.vtkMRMLScalarVolumeNode, volume: Volume) -> None:
-    """Refuse a result of other voxels than the scan holds now; older scenes do not say which they were."""
+    """Refuse a result of other voxels than the scan holds now; scenes of early versions lack the fingerprint."""
     expected = anomaly.GetAttribute(SCAN)
     if expected and expected != fingerprint(volume):
-        raise InputError(f"{volume.name} holds other voxels than those that were examined", AGAIN)
+        raise InputError("scan_replaced", name=volume.name)
 
 
 def smallest_region_ml(provenance: dict) -> float:
     """Return the volume (mL) below which regions are not listed.
 
     Args:
-        provenance: Of a detection: what the reader set afterwards if anything, else the setting of the run.
+        provenance: Of a detection; a value that the reader set afterwards comes before the setting of the run.
     """
     settings = provenance.get("settings")
     value = provenance.get(SMALLEST, settings.get(SMALLEST) if isinstance(settings, dict) else None)
@@ -93,7 +91,7 @@ def smallest_region_ml(provenance: dict) -> float:
 def _on_grid(node: slicer.vtkMRMLVolumeNode, volume: Volume) -> Volume:
     read = volume_from_node(node)
     if not read.same_grid(volume):
-        raise InputError(f"{node.GetName()} does not lie on {volume.name}: one of them was moved or cropped", AGAIN)
+        raise InputError("result_off_grid", name=node.GetName(), scan=volume.name)
     return volume.with_array(read.array, read.name)
 
 
@@ -101,30 +99,42 @@ def _reference(node: slicer.vtkMRMLNode) -> HealthyReference:
     try:
         return HealthyReference.from_json(_json(node, REFERENCE, dict))
     except ModelError as error:
-        raise InputError(f"{node.GetName()}: {error.problem}", AGAIN) from error
+        raise InputError("result_without_reference", name=node.GetName()) from error
 
 
 def _provenance(node: slicer.vtkMRMLNode) -> dict:
-    """What the run wrote, and the smallest region that the reader set since then."""
+    """Provenance of the run, with the smallest region that the reader has set since."""
     provenance = _json(node, PROVENANCE, dict)
     if node.GetAttribute(PREFIX + SMALLEST) is not None:
         provenance[SMALLEST] = _number(node, SMALLEST)
     return provenance
 
 
+def _warnings(node: slicer.vtkMRMLNode) -> tuple[str, ...]:
+    """Read the warnings, each a `Message` if its code is known; scenes of earlier versions have texts only."""
+    texts = [str(text) for text in _json(node, PREFIX + "warnings", list)]
+    try:
+        codes = json.loads(node.GetAttribute(WARNING_CODES) or "[]")
+    except ValueError:
+        codes = []
+    if not isinstance(codes, list) or len(codes) != len(texts):
+        return tuple(texts)
+    return tuple(from_json(text, code) for text, code in zip(texts, codes))
+
+
 def _number(node: slicer.vtkMRMLNode, name: str) -> float:
     value = _json(node, PREFIX + name, (int, float))
     if not np.isfinite(value):
-        raise InputError(f"{node.GetName()} says {value} for {name}", AGAIN)
+        raise InputError("result_fact_not_finite", name=node.GetName(), value=str(value), entry=name)
     return float(value)
 
 
 def _json(node: slicer.vtkMRMLNode, name: str, kind: type | tuple[type, ...]) -> Any:
-    """The JSON value of an attribute."""
+    """Parse the JSON value of an attribute."""
     try:
         value = json.loads(node.GetAttribute(name) or "")
     except ValueError:
         value = None
     if not isinstance(value, kind):
-        raise InputError(f"{node.GetName()} does not say its {name.removeprefix(PREFIX)}", AGAIN)
+        raise InputError("result_without_fact", name=node.GetName(), entry=name)
     return value

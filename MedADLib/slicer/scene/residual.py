@@ -1,4 +1,4 @@
-"""Where a scan is brighter or darker than its pseudo-healthy image."""
+"""Residual volume: scan minus pseudo-healthy image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGE_PERCENTILE = 99.5
 
 
 def residual_node(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
-    """The scan less its restoration within the examined part, made when first asked for and after each run.
+    """Return the scan minus its restoration within the examined part; computed on first use and after each run.
 
     Args:
         result: The nodes of a detection.
@@ -44,12 +44,12 @@ def residual_node(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtk
 
 
 def renew_residual(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction) -> None:
-    """Make the residual of an earlier run, if there is one, that of this run.
+    """Recompute the residual of an earlier run, if there is one, for this run.
 
     Args:
         result: The nodes of a detection.
         scene: The scene that holds them.
-        transaction: Told about the node before it changes.
+        transaction: Keeps the node before it changes.
     """
     node = find_residual(result.input, scene)
     if node is not None:
@@ -69,7 +69,7 @@ def remove_stale_residual(result: SceneResult, scene: slicer.vtkMRMLScene) -> No
 def find_residual(
     volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene
 ) -> slicer.vtkMRMLScalarVolumeNode | None:
-    """The residual that the scene holds for a scan."""
+    """Find the residual of a scan in the scene."""
     for node in scene.GetNodes():
         if node.GetAttribute(ROLE) == "residual" and node.GetNodeReferenceID(INPUT) == volume_node.GetID():
             return node

@@ -1,11 +1,4 @@
-"""The regions of a detection as segments, label image and closed surface.
-
-An image of region labels that follows a threshold: rewritten in place, where regions are or were, and only there.
-
-The regions of a detection as a segmentation: one segment each, with surface, colour and a coded meaning.
-
-The examined part of the body as a closed surface, so that regions in a 3-D view have something to lie in.
-"""
+"""Regions as segments and label image, and the surface of the examined part."""
 
 from __future__ import annotations
 
@@ -43,10 +36,10 @@ PASS_BAND = 0.05
 
 
 class LabelImage:
-    """The labels of a detection as an image of its own.
+    """Image of region labels that follows a threshold: rewritten in place, and only where regions are or were.
 
     Args:
-        detection: Whose labels it shows first.
+        detection: Its labels are shown first.
 
     Attributes:
         image: Without placement in space, as volume nodes hold it.
@@ -69,12 +62,12 @@ class LabelImage:
 
 
 def voxels_of(image: vtkImageData) -> np.ndarray:
-    """The voxels of an image, shape (Z, Y, X); not a copy."""
+    """View the voxels of an image as an array of shape (Z, Y, X); not a copy."""
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
 
 
 def box_of(detection: Detection) -> Box | None:
-    """The smallest box, along (z, y, x), that holds all regions; None without regions."""
+    """Find the smallest box, along (z, y, x), around all regions; None without regions."""
     if not detection.regions:
         return None
     boxes = np.array([region.bounding_box for region in detection.regions])
@@ -92,13 +85,13 @@ def segmentation_of(
     are made from each region's own bounding box, so the work grows with the regions and not with the image.
 
     Args:
-        detection: What was found; label values equal ranks.
+        detection: The detection; label values equal ranks.
         decisions: By rank, for the segments' names.
-        surfaces: For how many regions to make surfaces, the most anomalous first; `add_surfaces` makes more later.
+        surfaces: Number of regions to make surfaces of, the most anomalous first; `add_surfaces` makes more later.
 
     Returns:
-        Segments in the order of rank, with the identifiers `segment_id` gives. Surfaces are missing if the scene's
-        application offers no conversion to them.
+        Segments in the order of rank, with the identifiers of `segment_id`. Surfaces are missing if the scene's
+        application has no conversion to them.
     """
     segmentation = _empty_segmentation()
     if not detection.regions:
@@ -121,12 +114,12 @@ def add_surfaces(segmentation: slicer.vtkSegmentation, detection: Detection, mos
     """Make the surfaces of segments that have none yet.
 
     Args:
-        segmentation: As `segmentation_of` the detection gives it; segments that are no longer there are passed over.
-        detection: What was found.
-        most: How many to make.
+        segmentation: Result of `segmentation_of` the detection; deleted segments are skipped.
+        detection: The detection.
+        most: Largest number of surfaces to make.
 
     Returns:
-        How many were made.
+        Number of surfaces made.
     """
     surface_name = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
     segments = {region.rank: segmentation.GetSegment(segment_id(region)) for region in detection.regions}
@@ -145,7 +138,7 @@ def replace_segmentation(
     Args:
         node: In the scene, under its transform already: saved voxels are resampled, and some lost, if the reference
             geometry is set before the parent transform.
-        segmentation: What it shall hold.
+        segmentation: Its new content.
         like: The volume.
     """
     former = node.GetSegmentation()
@@ -155,10 +148,10 @@ def replace_segmentation(
 
 
 def release(segmentation: slicer.vtkSegmentation | None) -> None:
-    """Empty a segmentation that the caller alone still holds.
+    """Empty a segmentation to which only the caller has a reference.
 
-    A segmentation that ends takes each segment out of the labelmap that they share, voxel by voxel: seconds, where
-    there are many. Without their labelmap there is nothing to take out.
+    The destructor of a segmentation removes each segment from the shared labelmap, voxel by voxel, which takes seconds
+    for many segments. Without the labelmap there is nothing to remove.
     """
     if segmentation is not None and segmentation.GetReferenceCount() == 1:
         for number in range(segmentation.GetNumberOfSegments()):
@@ -166,7 +159,7 @@ def release(segmentation: slicer.vtkSegmentation | None) -> None:
 
 
 def segment_id(region: Region) -> str:
-    """The identifier of a region's segment."""
+    """Return the identifier of a region's segment."""
     return f"Region_{region.rank}"
 
 
@@ -189,7 +182,7 @@ def _shared_labelmap(detection: Detection) -> slicer.vtkOrientedImageData:
 
 
 def _surfaces(detection: Detection, regions: Sequence[Region], surface_name: str) -> dict[int, vtkPolyData]:
-    """The surface of each region by rank, made by the conversion that Slicer itself would use."""
+    """Make the surface of each region by Slicer's own conversion; returned by rank."""
     labelmap_name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
     separate = _empty_segmentation()
     for region in regions:
@@ -212,13 +205,13 @@ def _oriented(
 
 
 def surface_of(mask: Volume) -> vtkPolyData:
-    """A smooth closed surface around a mask, coarse on purpose: it is context, not a measurement.
+    """Make a smooth closed surface around a mask; coarse, because it is context and not a measurement.
 
     Args:
         mask: Nonzero inside; any grid.
 
     Returns:
-        Triangles with normals in the mask's RAS mm; empty if the mask is.
+        Triangles with normals in the mask's RAS mm; empty for an empty mask.
     """
     block = np.maximum(1, np.round(COARSE_MM / mask.spacing)).astype(int)
     coarse = _block_mean(mask.array != 0, tuple(int(size) for size in block[::-1]))
@@ -252,7 +245,7 @@ def surface_of(mask: Volume) -> vtkPolyData:
 
 
 def _block_mean(array: np.ndarray, block: tuple[int, int, int]) -> np.ndarray:
-    """float32 mean of each block of `block` voxels; the last blocks are filled up with zeros."""
+    """Compute the float32 mean of each block of `block` voxels; the last blocks are padded with zeros."""
     padded = np.pad(array, [(0, -size % step) for size, step in zip(array.shape, block)])
     (z, y, x), (bz, by, bx) = padded.shape, block
     return padded.reshape(z // bz, bz, y // by, by, x // bx, bx).mean(axis=(1, 3, 5), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Every frame of a sequence: its volumes, and its results as sequences that the same browser shows frame by frame."""
+"""Sequences: the volumes of all frames, and their results as sequences of the same browser."""
 
 from __future__ import annotations
 
@@ -24,20 +24,19 @@ if TYPE_CHECKING:
     from ...detection import Detection
     from .transaction import Snapshot
 
-# The storage of volume sequences would drop what each frame's result says of itself.
+# The storage of volume sequences would drop the attributes of each frame's result.
 STORAGE = "vtkMRMLSequenceStorageNode"
-AGAIN = "Run the detection again."
 FRAME = "MedAD.frame"
 
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """The frames of the sequence that a volume shows one of.
+    """Frames of the sequence that a volume belongs to.
 
     Attributes:
         shown: The volume node that shows the selected frame.
-        browser: What selects it.
-        sequence: What holds all frames.
+        browser: Its sequence browser.
+        sequence: The sequence of all frames.
     """
 
     shown: slicer.vtkMRMLVolumeNode
@@ -46,32 +45,31 @@ class Frames:
 
     @property
     def count(self) -> int:
-        """How many frames there are."""
+        """Number of frames."""
         return self.sequence.GetNumberOfDataNodes()
 
     @property
     def selected(self) -> int:
-        """The number of the frame that is shown."""
+        """Number of the shown frame, from 0."""
         master = self.browser.GetMasterSequenceNode()
         value = master.GetNthIndexValue(max(self.browser.GetSelectedItemNumber(), 0))
         return max(self.sequence.GetItemNumberFromIndexValue(value, False), 0)
 
     def volume(self, number: int) -> Volume:
-        """A frame's voxels and place, whichever frame is shown; see `volume_from_node`.
+        """Read a frame, shown or not; see `volume_from_node`.
 
         Raises:
-            InputError: If there is no such frame any more, or no usable image in it.
+            InputError: If the frame does not exist any more, or has no usable image.
         """
         node = self.sequence.GetNthDataNode(number) if 0 <= number < self.count else None
         if node is None:
-            problem = f"frame {number + 1} of {self.shown.GetName()} is no longer there"
-            raise InputError(problem, "Run the detection again on the frames that are left.")
+            raise InputError("frame_gone", number=number + 1, name=self.shown.GetName())
         read = volume_from_node(node)
         return Volume(read.array, read.affine, f"{self.shown.GetName()} frame {number + 1}")
 
 
 def frames_of(volume_node: slicer.vtkMRMLVolumeNode) -> Frames | None:
-    """The frames of the sequence that a volume belongs to; None if it belongs to none."""
+    """Find the frames of the sequence that a volume belongs to; None if it belongs to none."""
     scene = volume_node.GetScene()
     for browser in list(scene.GetNodes()) if scene is not None else []:
         if browser.IsA("vtkMRMLSequenceBrowserNode"):
@@ -90,28 +88,27 @@ def show_sequence(
 ) -> SceneResult:
     """Put the detections of all frames into the scene, so that the browser shows each frame with its result.
 
-    The frame that is shown stays so. Results of an earlier run are replaced; `undo_detection` brings them back. What a
-    reader changes in a frame's result, such as its threshold, is kept with that frame. If anything fails, the scene is
-    as it was before.
+    The shown frame stays. Results of an earlier run are replaced; `undo_detection` restores them. Changes of a reader
+    to a frame's result, such as its threshold, are kept with that frame. If anything fails, the scene is unchanged.
 
     Args:
-        detections: What was found, by the frame's number; one for every frame.
+        detections: The detections by the frame's number; one for every frame.
         volume_node: The volume that shows the selected frame.
         browser: Its sequence browser.
         scene: The scene that holds them.
         lay: As in `show_detection`.
 
     Returns:
-        The nodes of the result, which show the selected frame's.
+        The nodes of the result, which show that of the selected frame.
 
     Raises:
         InputError: If volume or frames are no longer those that were examined.
     """
     frames = frames_of(volume_node) if volume_node is not None else None
     if frames is None or frames.browser is not browser:
-        raise InputError("the sequence that was examined is no longer in the scene", AGAIN)
+        raise InputError("sequence_gone")
     _check_frames(detections, frames)
-    # Everything slow or hungry for memory comes before the scene is touched.
+    # Slow and memory-consuming steps come before the first change of the scene.
     recorded = _record(detections, frames)
     former = find_result(volume_node, scene)
     old = {} if former is None else {role: browser.GetSequenceNode(node) for role, node in former.nodes().items()}
@@ -134,7 +131,7 @@ def show_sequence(
 
 
 def mark_frame(result: SceneResult) -> None:
-    """Remember which frame a result belongs to, if only one frame of its scan's sequence was examined."""
+    """Store which frame a result belongs to, if only one frame of its scan's sequence was examined."""
     frames = frames_of(result.input)
     if frames is not None and frames_of(result.anomaly) is None:
         result.anomaly.SetAttribute(FRAME, str(frames.selected))
@@ -147,7 +144,7 @@ def shows_another_frame(result: SceneResult) -> bool:
 
 
 def follow_frame(result: SceneResult) -> None:
-    """Let the overlay begin at the threshold of the frame that is shown, for a display is the same for all frames."""
+    """Set the overlay to the threshold of the shown frame, because all frames share one display."""
     display = result.anomaly.GetDisplayNode()
     threshold = result.anomaly.GetAttribute("MedAD.threshold")
     if display is not None and threshold is not None:
@@ -155,7 +152,7 @@ def follow_frame(result: SceneResult) -> None:
 
 
 class _Exchange:
-    """Result sequences put into a browser in place of others, and the way back; stands in for a `Snapshot`."""
+    """Exchange of result sequences in a browser that can be reverted; has the interface of a `Snapshot`."""
 
     def __init__(
         self,
@@ -168,20 +165,20 @@ class _Exchange:
         self.before: Snapshot | None = None
 
     def detach(self) -> None:
-        """Take the old sequences out, or they would record what is written into the nodes that show them."""
+        """Remove the old sequences; otherwise they would record changes of the nodes that show them."""
         for sequence in self._old.values():
             scene = sequence.GetScene()
             self._browser.RemoveSynchronizedSequenceNode(sequence.GetID())
             scene.RemoveNode(sequence)
 
     def attach(self, recorded: dict[str, slicer.vtkMRMLSequenceNode], result: SceneResult) -> None:
-        """Put new sequences in; the result's nodes show them from now on."""
+        """Add new sequences, which the result's nodes show."""
         for role, node in result.nodes().items():
             self._new.append(recorded[role])
             self._put(recorded[role], node)
 
     def restore(self, scene: slicer.vtkMRMLScene) -> None:
-        """Bring everything back; stands for `Snapshot.restore`."""
+        """Restore the former sequences and nodes."""
         for sequence in self._new:
             if scene.IsNodePresent(sequence):
                 self._browser.RemoveSynchronizedSequenceNode(sequence.GetID())
@@ -194,19 +191,19 @@ class _Exchange:
                 self._put(sequence, node)
 
     def forget(self) -> None:
-        """Let go of what was replaced; stands for `Snapshot.forget`."""
+        """Release the replaced sequences and nodes."""
         if self.before is not None:
             self.before.forget()
         self._old, self._former, self._new = {}, None, []
 
     def _put(self, sequence: slicer.vtkMRMLSequenceNode, node: slicer.vtkMRMLNode) -> None:
         node.GetScene().AddNode(sequence)
-        # What was kept with a frame is shared with the node that showed it, and copied onto itself it would be emptied.
+        # A frame shares its content with the node that showed it; copied onto itself, it would be emptied.
         if node.IsA("vtkMRMLSegmentationNode"):
             node.SetAndObserveSegmentation(slicer.vtkSegmentation())
         elif node.IsA("vtkMRMLModelNode"):
             node.SetAndObservePolyData(None)
-        # Told of a sequence that nothing shows yet, Slicer would add a node of its own.
+        # For a sequence without a proxy node, Slicer would add a node of its own.
         modifying = self._browser.StartModify()
         self._browser.AddSynchronizedSequenceNode(sequence)
         self._browser.AddProxyNode(node, sequence, False)
@@ -217,15 +214,14 @@ class _Exchange:
 def _check_frames(detections: Mapping[int, Detection], frames: Frames) -> None:
     name = frames.shown.GetName()
     if set(detections) != set(range(frames.count)):
-        problem = f"{len(detections)} frames of {name} were examined, but it has {frames.count}"
-        raise InputError(problem, AGAIN)
+        raise InputError("frames_changed", examined=len(detections), name=name, count=frames.count)
     for number, detection in detections.items():
         if not frames.volume(number).same_grid(detection.volume):
-            raise InputError(f"frame {number + 1} of {name} was moved or cropped after it was examined", AGAIN)
+            raise InputError("frame_moved", number=number + 1, name=name)
 
 
 def _record(detections: Mapping[int, Detection], frames: Frames) -> dict[str, slicer.vtkMRMLSequenceNode]:
-    """A sequence for each role with the nodes of all frames, not yet in the scene."""
+    """Make a sequence of all frames for each role, not yet in the scene."""
     found = {}
     for role, (_, name) in NODES.items():
         sequence = found[role] = slicer.vtkMRMLSequenceNode()
@@ -243,7 +239,7 @@ def _record(detections: Mapping[int, Detection], frames: Frames) -> dict[str, sl
 
 
 def _nodes_of(detection: Detection) -> dict[str, slicer.vtkMRMLNode]:
-    """Nodes with all of a detection, by role, in no scene and without looks."""
+    """Make the nodes of a detection by role, outside any scene and without display."""
     nodes = {role: getattr(slicer, class_name)() for role, (class_name, _) in NODES.items()}
     images = {"anomaly": np.float32, "restored": np.float32, "labels": np.int16, "mask": np.uint8}
     for role, kind in images.items():

@@ -1,4 +1,4 @@
-"""A detection in a MRML scene, beside the volume it was made from."""
+"""Put a detection into a MRML scene, beside the volume it was made from."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def show_detection(
     """Put a detection into the scene and lay its map over the input in all slice views.
 
     Results of an earlier run on the same volume are replaced in the same nodes; names, colours and opacities that
-    the user gave them stay. If anything fails, the scene is as it was before; `undo_detection` undoes it later.
+    the user gave them stay. If anything fails, the scene is unchanged; `undo_detection` can undo the run later.
 
     Args:
-        detection: What was found in the volume.
-        volume_node: The node the detection was made from.
+        detection: The detection of the volume.
+        volume_node: The examined volume.
         scene: The scene that holds it.
-        lay: Whether to show the result; otherwise the views stay as they are, for a reader who looks at another scan.
+        lay: Whether to show the result; otherwise the views stay, as when the reader looks at another scan.
 
     Returns:
         The nodes of the result.
@@ -46,7 +46,7 @@ def show_detection(
         InputError: If the volume has left the scene, or has another grid than the one that was examined.
     """
     _check_input(detection, volume_node, scene)
-    # Everything slow or hungry for memory comes before the scene is touched.
+    # Slow and memory-consuming steps come before the first change of the scene.
     images = {
         "anomaly": image_from_array(detection.anomaly.array.astype(np.float32, copy=False)),
         "restored": image_from_array(detection.restored.array.astype(np.float32, copy=False)),
@@ -90,7 +90,7 @@ def show_detection(
 
 
 def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> tuple[float, float, float]:
-    """Centre all slice views on the peak of a region; its centroid may lie outside of it.
+    """Centre all slice views on the peak of a region; its centroid may lie outside the region.
 
     Args:
         result: The nodes of the detection.
@@ -98,7 +98,7 @@ def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> 
         scene: The scene that holds them.
 
     Returns:
-        The region's peak in world RAS mm, that is under the input's parent transform.
+        The region's peak in world RAS mm, which includes the input's parent transform.
     """
     world = to_world(result.input).TransformPoint(region.peak_ras)
     slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
@@ -108,17 +108,17 @@ def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> 
 def _check_input(detection: Detection, volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> None:
     name = detection.volume.name
     if volume_node is None or not scene.IsNodePresent(volume_node):
-        raise InputError(f"{name} is no longer in the scene", "Load it again and run the detection again.")
+        raise InputError("scan_gone", name=name)
     image = volume_node.GetImageData()
     same = image is not None and image.GetDimensions()[::-1] == detection.volume.array.shape
     if not same or not np.allclose(node_affine(volume_node), detection.volume.affine, atol=1e-3):
-        raise InputError(f"{name} was moved or cropped after it was examined", "Run the detection again.")
+        raise InputError("scan_moved", name=name)
 
 
 def _take_nodes(
     volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene, transaction: SceneTransaction
 ) -> tuple[SceneResult, set[str]]:
-    """The nodes to fill, with their display nodes, and the roles of those that are new."""
+    """Find or add the nodes with their display nodes; return them and the roles of the new ones."""
     if volume_node.GetDisplayNode() is None:
         transaction.keep(volume_node)
         volume_node.CreateDefaultDisplayNodes()
@@ -140,7 +140,7 @@ def _take_nodes(
 
 
 def _show_every_segment(node: slicer.vtkMRMLSegmentationNode) -> None:
-    """Show what a reader had hidden by rejecting regions of an earlier run."""
+    """Show segments that were hidden because regions of an earlier run were rejected."""
     node.GetDisplayNode().SetAllSegmentsVisibility(True)
 
 

@@ -17,7 +17,7 @@ ARRAYS = {int: vtk.vtkIntArray, float: vtk.vtkDoubleArray, str: vtk.vtkStringArr
 
 
 class Column(NamedTuple):
-    """A column: its name, the type of its cells, its unit, what it means, and its value for a region."""
+    """A column: name, type of the cells, unit, meaning, and value for a region."""
 
     name: str
     kind: type
@@ -47,13 +47,13 @@ COLUMNS = (
 
 
 def table_of(regions: Sequence[Region], decisions: Mapping[int, Decision] | None = None) -> vtk.vtkTable:
-    """One row per region, in their order.
+    """Make a table with one row per region, in their order.
 
     Positions are in the scan's own RAS mm, as in files: a transform above the volume in the scene is not applied.
 
     Args:
-        regions: What was found.
-        decisions: By rank; None where nobody has decided anything.
+        regions: The regions.
+        decisions: By rank; None for the defaults.
     """
     table = vtk.vtkTable()
     decided = decisions or {region.rank: Decision(True, default_name(region)) for region in regions}
@@ -67,7 +67,7 @@ def table_of(regions: Sequence[Region], decisions: Mapping[int, Decision] | None
 
 
 def describe_columns(node: slicer.vtkMRMLTableNode) -> None:
-    """Give a table node the units and meanings of its columns."""
+    """Set units and meanings of the columns of a table node."""
     node.SetUseColumnTitleAsColumnHeader(True)
     for column in COLUMNS:
         node.SetColumnDescription(column.name, column.meaning)

@@ -1,4 +1,4 @@
-"""Changes to a scene that happen whole or not at all, and that can be undone later."""
+"""Transactions on a scene: changes that are complete or undone, and can be undone later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .segments import release
 
 
 class Snapshot:
-    """The former state of some nodes, and which nodes came later.
+    """Former state of some nodes, and the nodes that were added later.
 
     Args:
         scene: The scene that is about to change.
@@ -23,19 +23,19 @@ class Snapshot:
         self._added: list[slicer.vtkMRMLNode] | None = None
 
     def keep(self, node: slicer.vtkMRMLNode) -> None:
-        """Remember a node's present state."""
+        """Store a node's present state."""
         copy = type(node)()
-        # Shallow: what a node holds is replaced, never written into, so the old content stays whole.
+        # Shallow: the content of nodes is replaced, never modified, so the old content stays valid.
         copy.CopyContent(node, False)
         copy.CopyReferences(node)
         self._kept.append((node, copy))
 
     def close(self, scene: slicer.vtkMRMLScene) -> None:
-        """Count no node that is added from now on among those that `restore` removes."""
+        """End the list of added nodes that `restore` removes."""
         self._added = self._new_nodes(scene)
 
     def restore(self, scene: slicer.vtkMRMLScene) -> None:
-        """Bring the former state back; nodes that have left the scene since then are passed over."""
+        """Restore the former state; nodes that have left the scene are skipped."""
         added = self._new_nodes(scene) if self._added is None else self._added
         for node, copy in reversed(self._kept):
             if scene.IsNodePresent(node):
@@ -43,13 +43,13 @@ class Snapshot:
                 node.CopyContent(copy, False)
                 node.CopyReferences(copy)
                 release(former)
-        # Colours last, when nothing of ours shows anything with them any more.
+        # Colours last, when no node of a result uses them any more.
         for node in sorted(added, key=lambda node: node.IsA("vtkMRMLColorNode")):
             if scene.IsNodePresent(node) and not _is_used_colour(node, scene):
                 remove_node(node, scene)
 
     def forget(self) -> None:
-        """Let go of all that is remembered."""
+        """Release the stored states."""
         for _, copy in self._kept:
             if copy.IsA("vtkMRMLSegmentationNode"):
                 segmentation = copy.GetSegmentation()
@@ -63,16 +63,15 @@ class Snapshot:
 
 
 class SceneTransaction:
-    """Takes back what was done to a scene if the block fails.
+    """Context manager that undoes changes to a scene if its block fails.
 
-    Nodes added inside the block are removed again, whoever added them. A node that existed before must be given to
-    `keep` before it is changed.
+    Nodes added inside the block are removed. An existing node must be given to `keep` before it is changed.
 
     Args:
         scene: The scene that the block changes.
 
     Attributes:
-        snapshot: How the scene was before, from the beginning of the block on.
+        snapshot: The scene at the beginning of the block.
     """
 
     def __init__(self, scene: slicer.vtkMRMLScene):
@@ -83,7 +82,7 @@ class SceneTransaction:
         return self
 
     def keep(self, node: slicer.vtkMRMLNode) -> None:
-        """Remember a node's present state, so that a failure brings it back."""
+        """Store a node's present state, which a failure restores."""
         self.snapshot.keep(node)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
@@ -95,9 +94,9 @@ class SceneTransaction:
 
 
 def remove_node(node: slicer.vtkMRMLNode, scene: slicer.vtkMRMLScene) -> None:
-    """Remove a node with its item in the subject hierarchy and the nodes that say how it looks and where it is stored.
+    """Remove a node with its item in the subject hierarchy and its display and storage nodes.
 
-    Colours go with the last node that is shown in them.
+    Colour nodes of ours are removed with the last node that uses them.
     """
     others = []
     if node.IsA("vtkMRMLDisplayableNode"):
@@ -118,7 +117,7 @@ def remove_node(node: slicer.vtkMRMLNode, scene: slicer.vtkMRMLScene) -> None:
 
 
 def _is_used_colour(node: slicer.vtkMRMLNode, scene: slicer.vtkMRMLScene) -> bool:
-    """Whether something in the scene, such as another scan's result, is shown in these colours."""
+    """Whether a display in the scene, such as that of another result, uses these colours."""
     return node.IsA("vtkMRMLColorNode") and any(
         other.IsA("vtkMRMLDisplayNode") and other.GetColorNodeID() == node.GetID() for other in scene.GetNodes()
     )

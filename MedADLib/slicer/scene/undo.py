@@ -1,4 +1,4 @@
-"""Undo of the last run on a scan: its former result comes back, or none if it had none."""
+"""Undo of the last run on a scan: restores its former result, or removes the result if there was none."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from .nodes import SceneResult
     from .transaction import Snapshot
 
-# One step for each scan that was examined; the nodes themselves are the keys, which keeps them apart across scenes.
+# One step for each examined scan, with the node as the key, which distinguishes nodes of different scenes.
 _last: dict[slicer.vtkMRMLVolumeNode, Snapshot] = {}
 
 
 def remember(volume_node: slicer.vtkMRMLVolumeNode, snapshot: Snapshot) -> None:
-    """Make a run on a scan the one that `undo_detection` undoes.
+    """Store the last run on a scan for `undo_detection`.
 
     Args:
         volume_node: The scan.
@@ -32,15 +32,15 @@ def remember(volume_node: slicer.vtkMRMLVolumeNode, snapshot: Snapshot) -> None:
 
 
 def hand_over(volume_node: slicer.vtkMRMLVolumeNode) -> Snapshot | None:
-    """What was remembered of a scan's last run, for a caller that undoes more than that run."""
+    """Remove and return the snapshot of a scan's last run, for a caller that undoes more than that run."""
     return _last.pop(volume_node, None)
 
 
 def forget(volume_node: slicer.vtkMRMLVolumeNode | None = None) -> None:
-    """Let go of what undo would need, which is a whole result.
+    """Release what undo needs, which is a whole result.
 
     Args:
-        volume_node: The scan; None for all scans, as when a scene is closed.
+        volume_node: The scan; None for all scans, as when the scene is closed.
     """
     for node in list(_last) if volume_node is None else [volume_node]:
         snapshot = _last.pop(node, None)
@@ -56,17 +56,17 @@ def can_undo(result: SceneResult) -> bool:
 def undo_detection(result: SceneResult) -> None:
     """Undo the last run on a result's scan.
 
-    The nodes of its former result get back what they held, with threshold, decisions and looks as they were when the
-    run ended; if there was none, the nodes are removed. Slice views show what they showed then.
+    The nodes of its former result get their content back, with threshold, decisions and display of that time; if there
+    was none, the nodes are removed. Slice views are restored as well.
 
     Args:
         result: Nodes of the present result.
 
     Raises:
-        InputError: If there is nothing to undo: no run since the scene was opened, or it was undone already.
+        InputError: If there is nothing to undo: no run since the scene was opened, or it is undone already.
     """
     if not can_undo(result):
-        raise InputError("there is no run on this scan to undo", "Delete the result's nodes instead.")
+        raise InputError("nothing_to_undo")
     scene = result.input.GetScene()
     _last[result.input].restore(scene)
     forget(result.input)

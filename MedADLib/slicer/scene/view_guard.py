@@ -1,4 +1,4 @@
-"""Keeps the views to the rule of `viewing`: they show no result of another scan, whatever the user does."""
+"""Guard of the rule of `viewing`: no view shows the result of another scan, whatever the user does."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .viewing import detach_orphans, drop_foreign_layers, hide_others
 
 
 class ViewGuard:
-    """Follows the slice views, and scans that leave the scene.
+    """Observer of the slice views and of scans that leave the scene.
 
     When the background of a view changes, layers of other scans' results leave the view and their regions are hidden.
     A layer that the user lays over another scan on purpose, after that, stays.
 
     Args:
         scene: The scene.
-        on_changed: Called after the background of a view changed or scans were deleted; None for nobody.
+        on_changed: Called after the background of a view changed or scans were deleted; None for no callback.
     """
 
     def __init__(self, scene: slicer.vtkMRMLScene, on_changed: Callable[[], None] | None = None):
@@ -39,18 +39,18 @@ class ViewGuard:
         self.check()
 
     def check(self) -> None:
-        """Bring the views to the rule now."""
+        """Apply the rule to all views now."""
         detach_orphans(self._scene)
         hide_others(self._scene)
 
     def close(self) -> None:
-        """Follow nothing any more."""
+        """Remove all observers."""
         self._observers.clear()
         self._backgrounds.clear()
 
     @property
     def _unsettled(self) -> bool:
-        """Whether the scene is being opened or closed, so that references lead nowhere for a while."""
+        """Whether the scene is being opened or closed, so that references are temporarily invalid."""
         return self._scene.IsImporting() or self._scene.IsClosing() or self._scene.IsBatchProcessing()
 
     def _follow_views(self) -> None:
@@ -78,7 +78,7 @@ class ViewGuard:
             hide_others(self._scene)
         finally:
             self._busy = False
-        self._tell()
+        self._notify()
 
     def _node_removed(self, caller: Any, event: str) -> None:
         if self._unsettled:
@@ -86,7 +86,7 @@ class ViewGuard:
         self._follow_views()
         if detach_orphans(self._scene):
             hide_others(self._scene)
-            self._tell()
+            self._notify()
 
     def _imported(self, caller: Any, event: str) -> None:
         if self._unsettled:
@@ -95,8 +95,8 @@ class ViewGuard:
         for view in self._backgrounds:
             self._backgrounds[view] = view.GetBackgroundVolumeID()
         self.check()
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         if self._on_changed is not None:
             self._on_changed()

@@ -1,4 +1,4 @@
-"""What slice and 3-D views show of a result; by nodes of the scene alone, so it works without any view.
+"""Content of slice and 3-D views, set by nodes of the scene alone, so that it works without any view.
 
 One rule protects the reader from the overlay of another patient: a slice view shows of MedAD's results only those of
 the scan in its background, and a 3-D view only those of scans that some slice view shows. `view_guard` keeps the rule
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WHATS = ("anomaly", "restored", "residual", "scan")
 OVERLAY_OPACITY = 0.5
 ASIDE = "MedAD.aside"
-# A display that the rule limits to some views carries this mark; limits that the user set stay.
+# Mark of a display that the rule limits to some views; limits that the user set stay.
 LIMITED = "MedAD.limitedToViews"
 REGIONS_AND_BODY = ("segmentation", "body")
 
@@ -45,7 +45,7 @@ def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
         InputError: If it is none of these.
     """
     if what not in WHATS:
-        raise InputError(f"a result has no {what}", f"Choose one of {', '.join(WHATS)}.")
+        raise InputError("no_such_view", what=what, choices=", ".join(WHATS))
     if not all(scene.IsNodePresent(node) for node in (result.input, *result.nodes().values())):
         return
     follow_input(result)
@@ -74,7 +74,7 @@ def show_in_slices(
         result: The nodes of a detection.
         scene: The scene that holds them.
         opacity: Of the overlay, on top of the transparency of its colours.
-        transaction: Told about what exists before it changes.
+        transaction: Keeps the views before they change.
     """
     _lay(result, scene, overlay_node(result, scene), opacity, transaction)
 
@@ -137,7 +137,7 @@ def show_3d(result: SceneResult, on: bool) -> None:
 
 
 def follow_input(result: SceneResult) -> None:
-    """Put all parts of a result under the transform that its scan is under now."""
+    """Put all nodes of a result under the present transform of its scan."""
     for node in result.nodes().values():
         if node.IsA("vtkMRMLTransformableNode") and node.GetTransformNodeID() != result.input.GetTransformNodeID():
             node.SetAndObserveTransformNodeID(result.input.GetTransformNodeID())
@@ -157,7 +157,7 @@ def _lay(
         view.SetForegroundVolumeID(overlay.GetID())
         view.SetForegroundOpacity(opacity)
     hide_others(scene, result.input, transaction)
-    # A legend looks for views with its volume only when it changes itself.
+    # A legend updates its list of views only when it is modified.
     for node in list(scene.GetNodes()):
         if node.IsA("vtkMRMLColorLegendDisplayNode"):
             node.Modified()
@@ -183,7 +183,7 @@ def show_scan(volume_node: slicer.vtkMRMLVolumeNode | None, scene: slicer.vtkMRM
 
 
 def shown_scan(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode | None:
-    """The scan in the background of all slice views that have one; None if they differ or show no plain scan."""
+    """Return the scan in the background of all slice views that have one; None if they differ or show no scan."""
     shown = {view.GetBackgroundVolumeID() for view in _slice_views(scene) if view.GetBackgroundVolumeID()}
     node = scene.GetNodeByID(shown.pop()) if len(shown) == 1 else None
     return node if is_scan(node) else None
@@ -199,14 +199,14 @@ def is_laid(result: SceneResult, scene: slicer.vtkMRMLScene) -> bool:
 
 
 def is_scan(node: slicer.vtkMRMLNode | None) -> bool:
-    """Whether a node is a scalar volume with an image and no result of MedAD."""
+    """Whether a node is a scalar volume with an image and not a result of MedAD."""
     if node is None or node.GetClassName() != "vtkMRMLScalarVolumeNode" or node.GetAttribute(ROLE) is not None:
         return False
     return node.GetImageData() is not None
 
 
 def owner_of(node: slicer.vtkMRMLNode | None) -> str | None:
-    """The ID of the scan that a node of a result belongs to, empty if that scan is gone; None for any other node."""
+    """Return the ID of the scan of a result's node, empty if that scan is removed; None for any other node."""
     if node is None or node.GetAttribute(ROLE) is None:
         return None
     if node.GetAttribute(ORPHAN) is not None:
@@ -219,12 +219,12 @@ def hide_others(
     chosen: slicer.vtkMRMLVolumeNode | None = None,
     transaction: SceneTransaction | None = None,
 ) -> None:
-    """Hide regions and bodies of scans that no slice view shows; bring back those hidden so whose scan is shown.
+    """Hide regions and bodies of scans that no slice view shows; show again those of shown scans that it had hidden.
 
     Args:
         scene: The scene.
         chosen: The scan whose result is shown where the scene holds no slice view.
-        transaction: Told about each display before it changes.
+        transaction: Keeps each display before it changes.
     """
     backgrounds = {view.GetLayoutName(): _scan_in(view, scene) for view in _slice_views(scene)}
     shown = set(backgrounds.values()) or ({chosen.GetID()} if chosen is not None else set())
@@ -244,12 +244,12 @@ def hide_others(
 def stand_inside(
     volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene, point: tuple[float, float, float] | None = None
 ) -> bool:
-    """Move slice views into a scan if one of them lies outside of it.
+    """Move slice views into a scan if one of them lies outside.
 
     Args:
         volume_node: The scan.
         scene: The scene that holds it.
-        point: Where to go, in world RAS mm; None for the middle of the scan.
+        point: Target in world RAS mm; None for the middle of the scan.
 
     Returns:
         Whether the views were moved.
@@ -271,10 +271,10 @@ def stand_inside(
 
 
 def detach_orphans(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLNode]:
-    """Hide results whose scan is no longer in the scene, and take away their reference to it; their nodes stay.
+    """Hide results of scans that are no longer in the scene, and remove their reference to it; their nodes stay.
 
-    A reference to a node that is gone would later point to any volume that gets the same ID, as after saving and
-    opening the scene: to another patient.
+    A reference to a removed node would later point to any volume that gets the same ID, as after saving and opening
+    the scene: to another patient.
 
     Returns:
         The nodes that were detached.
@@ -301,7 +301,7 @@ def detach_orphans(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLNode]:
 
 
 def drop_foreign_layers(view: slicer.vtkMRMLSliceCompositeNode, scene: slicer.vtkMRMLScene) -> None:
-    """Take layers out of a slice view that are results of another scan than the one in its background."""
+    """Remove layers of a slice view that are results of another scan than the one in its background."""
     background = _scan_in(view, scene)
     for identifier, drop in (
         (view.GetForegroundVolumeID(), view.SetForegroundVolumeID),
@@ -313,7 +313,7 @@ def drop_foreign_layers(view: slicer.vtkMRMLSliceCompositeNode, scene: slicer.vt
 
 
 def _scan_in(view: slicer.vtkMRMLSliceCompositeNode, scene: slicer.vtkMRMLScene) -> str | None:
-    """The ID of the scan that a view's background is or belongs to."""
+    """Return the ID of the scan in a view's background, or of the scan that the background belongs to."""
     node = _node(scene, view.GetBackgroundVolumeID())
     if node is None:
         return None
@@ -326,7 +326,7 @@ def _node(scene: slicer.vtkMRMLScene, identifier: str | None) -> slicer.vtkMRMLN
 
 
 def _displays(scene: slicer.vtkMRMLScene) -> Iterator[tuple[slicer.vtkMRMLNode, slicer.vtkMRMLDisplayNode]]:
-    """The regions and bodies of all results, each with its display."""
+    """Iterate over the regions and bodies of all results, each with its display."""
     for node in list(scene.GetNodes()):
         if node.GetAttribute(ROLE) in REGIONS_AND_BODY and node.IsA("vtkMRMLDisplayableNode"):
             display = node.GetDisplayNode()
@@ -342,7 +342,7 @@ def _hide_regions(scene: slicer.vtkMRMLScene, which: Callable[[slicer.vtkMRMLNod
 
 
 def _limit(display: slicer.vtkMRMLDisplayNode, scene: slicer.vtkMRMLScene, names: set[str] | None) -> None:
-    """Show something in the slice views of these names and in all 3-D views only; None lifts the limit."""
+    """Limit a display to the slice views of these names and all 3-D views; None removes the limit."""
     if names is None:
         if display.GetAttribute(LIMITED) is not None:
             display.SetAttribute(LIMITED, None)

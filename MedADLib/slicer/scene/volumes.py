@@ -1,9 +1,4 @@
-"""Convert volumes and masks between numpy, VTK and MRML nodes.
-
-Voxels and matrices between numpy, VTK and volume nodes.
-
-A brain mask that the user has in the scene, on the grid of the scan.
-"""
+"""Conversion of volumes, matrices and masks between numpy, VTK and MRML nodes."""
 
 from __future__ import annotations
 
@@ -18,7 +13,7 @@ from ...volume import Volume
 
 
 def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
-    """The voxels of a volume node and their place in the node's own coordinates (without its parent transform).
+    """Read the voxels of a volume node and their place in the node's own coordinates (without its parent transform).
 
     Args:
         node: A scalar or labelmap volume node.
@@ -27,56 +22,53 @@ def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
         A copy of the voxels, of their own type, with the node's IJK-to-RAS matrix as the affine.
 
     Raises:
-        InputError: If there is no node or no image in it, if it has several components (colour, vectors), or if
-            some values are no numbers.
+        InputError: If the node is missing or has no image, if it has several components (colour, vectors), or if
+            some values are not finite.
     """
     if node is None:
-        raise InputError("no volume is selected", "Select the volume to examine.")
+        raise InputError("no_volume")
     name = node.GetName() or "volume"
     image = node.GetImageData()
     scalars = image.GetPointData().GetScalars() if image is not None else None
     if scalars is None or image.GetNumberOfPoints() == 0:
-        raise InputError(f"{name} has no image", "Load the volume again or select another one.")
+        raise InputError("volume_without_image", name=name)
     if scalars.GetNumberOfComponents() != 1:
-        raise InputError(
-            f"{name} has {scalars.GetNumberOfComponents()} values per voxel",
-            "Select a scalar volume; colour and vector images cannot be examined.",
-        )
+        raise InputError("volume_with_components", name=name, count=scalars.GetNumberOfComponents())
     array = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]).copy()
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(f"{name} has values that are no numbers (NaN or infinite)", "Replace them, then try again.")
+        raise InputError("volume_not_finite", name=name)
     return Volume(array, node_affine(node), name)
 
 
 def node_affine(node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
-    """4×4, maps the first-voxel-is-zero index (x, y, z, 1) to the node's own RAS mm."""
+    """Return the 4×4 matrix from index (x, y, z, 1), with 0 for the first voxel, to the node's own RAS mm."""
     matrix = vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     affine = array_from_matrix(matrix)
-    # MRML allows an image whose first voxel is not number zero; an array always starts at zero.
+    # In MRML the index of the first voxel may differ from zero; an array always starts at zero.
     affine[:3, 3] += affine[:3, :3] @ np.array(node.GetImageData().GetExtent()[::2], dtype=float)
     return affine
 
 
 def array_from_matrix(matrix: vtkMatrix4x4) -> np.ndarray:
-    """The 4×4 array of a VTK matrix."""
+    """Convert a VTK matrix to a 4×4 array."""
     return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
 
 
 def matrix_from_array(array: np.ndarray) -> vtkMatrix4x4:
-    """The VTK matrix of a 4×4 array."""
+    """Convert a 4×4 array to a VTK matrix."""
     matrix = vtkMatrix4x4()
     matrix.DeepCopy(np.asarray(array, dtype=float).ravel().tolist())
     return matrix
 
 
 def fill_image(image: vtkImageData, array: np.ndarray, first_voxel: tuple[int, int, int] = (0, 0, 0)) -> vtkImageData:
-    """Put a copy of the voxels into an empty image and return it.
+    """Copy voxels into an empty image and return it.
 
     Args:
-        image: An image or oriented image without voxels; its placement in space is left alone.
+        image: An image or oriented image without voxels; its placement in space stays.
         array: Shape (Z, Y, X).
-        first_voxel: Index (x, y, z) that the first voxel gets.
+        first_voxel: Index (x, y, z) of the first voxel.
     """
     extent = [bound for start, size in zip(first_voxel, array.shape[::-1]) for bound in (start, start + size - 1)]
     image.SetExtent(*extent)
@@ -87,20 +79,20 @@ def fill_image(image: vtkImageData, array: np.ndarray, first_voxel: tuple[int, i
 
 
 def image_from_array(array: np.ndarray) -> vtkImageData:
-    """An image without placement in space, as volume nodes hold it; array of shape (Z, Y, X)."""
+    """Make an image without placement in space, as volume nodes hold it, from an array of shape (Z, Y, X)."""
     return fill_image(vtkImageData(), array)
 
 
 def mask_from_node(mask_node: slicer.vtkMRMLNode, volume_node: slicer.vtkMRMLVolumeNode) -> Volume:
-    """The part to examine that a segmentation or a label map marks.
+    """Read the part to examine from a segmentation or a label map.
 
     Args:
-        mask_node: A segmentation, whose visible segments are taken together and may lie under any transform, or a
-            volume on the scan's own grid, nonzero in the part to examine.
+        mask_node: A segmentation under any transform, of which the visible segments are merged, or a volume on the
+            scan's own grid, nonzero in the part to examine.
         volume_node: The scan.
 
     Returns:
-        uint8 on the scan's grid.
+        Mask (uint8, 1 in the part to examine) on the scan's grid.
 
     Raises:
         InputError: If nothing is marked, or a label map is under another transform than the scan.
@@ -111,14 +103,13 @@ def mask_from_node(mask_node: slicer.vtkMRMLNode, volume_node: slicer.vtkMRMLVol
         inside = _visible_segments(mask_node, volume_node, scan.array.shape)
     else:
         if mask_node.GetTransformNodeID() != volume_node.GetTransformNodeID():
-            problem = f"the mask {name} is under another transform than {scan.name}"
-            raise InputError(problem, "Put both under the same transform.")
+            raise InputError("mask_node_transform", name=name, scan=scan.name)
         mask = volume_from_node(mask_node)
         if not scan.same_grid(mask):
-            raise InputError(f"the mask {name} is not on the grid of {scan.name}", "Use a segmentation instead.")
+            raise InputError("mask_node_grid", name=name, scan=scan.name)
         inside = mask.array != 0
     if not inside.any():
-        raise InputError(f"the brain mask {name} marks nothing in {scan.name}", "Choose another mask, or none.")
+        raise InputError("mask_node_empty", name=name, scan=scan.name)
     return scan.with_array(inside.astype(np.uint8), name)
 
 

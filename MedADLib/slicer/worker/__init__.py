@@ -1,1 +1,1 @@
-"""The worker process as Slicer sees it."""
+"""The worker process, seen from Slicer."""

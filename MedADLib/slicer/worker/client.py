@@ -1,9 +1,4 @@
-"""Run detections in the worker process: start, follow and cancel them.
-
-What the worker is to do, and who hears how it goes.
-
-Detections by the worker process: asked for here, followed while they run, ended when nobody wants them any more.
-"""
+"""Client of the worker process: starts it, runs one job at a time, cancels jobs and ends the process."""
 
 from __future__ import annotations
 
@@ -17,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...errors import InputError
+from ...messages import Message, from_json
 from ...results.exchange import Leftovers, check_empty
 from ...runtime.strict_json import plain
 from .connection import Connection
@@ -32,7 +28,7 @@ LOG_LINES = 2000
 
 @dataclass(frozen=True)
 class Job:
-    """A detection to be done.
+    """A detection for the worker.
 
     Attributes:
         input: File of `exchange.write_volume`.
@@ -50,37 +46,37 @@ class Job:
 
 
 class JobListener(Protocol):
-    """Told about a job, in the main thread; after `done`, `failed` or `cancelled` nothing more is said."""
+    """Callbacks of a job, in the main thread; `done`, `failed` or `cancelled` is the last one."""
 
     def progress(self, stage: str, fraction: float, message: str) -> None:
-        """A step was made; `fraction` of the whole job is done."""
+        """Report progress; `fraction` of the whole job in [0, 1] is done."""
 
     def warning(self, message: str) -> None:
-        """There is something that the reader must know."""
+        """Report a warning for the reader; a `Message` if it has a code."""
 
     def done(self, folder: str, seconds: float) -> None:
-        """The result is in the folder."""
+        """Report success: the result is in the folder."""
 
     def failed(self, kind: str, message: str) -> None:
-        """There is no result; the message says why and what to do."""
+        """Report a failure, with its kind and a message on cause and remedy; a `Message` if it has a code."""
 
     def cancelled(self) -> None:
-        """There is no result because nobody wants it any more."""
+        """Report that the job was cancelled."""
 
 
 @dataclass
 class RunningJob:
-    """A job on its way.
+    """A job in progress.
 
     Attributes:
-        id: Of its events.
-        job: What is to be done.
-        listener: Who hears of it.
-        leftovers: What an end by force leaves behind.
-        reused: Whether the process was there before the job, so that it may have been about to end.
-        sent: Whether the worker was asked.
-        heard: Whether it has answered.
-        outcome: What to tell the listener once the process is dead, if we end the job.
+        id: Identifier in its events.
+        job: The detection.
+        listener: Its callbacks.
+        leftovers: Files that a killed process leaves behind.
+        reused: Whether the process was started before the job, so that it may have been about to end.
+        sent: Whether the request was sent.
+        answered: Whether the worker has sent an event of the job.
+        outcome: The last callback, once the job is being ended.
     """
 
     id: str
@@ -89,24 +85,24 @@ class RunningJob:
     leftovers: Leftovers
     reused: bool
     sent: bool = False
-    heard: bool = False
+    answered: bool = False
     outcome: Callable[[], None] | None = None
 
 
 @dataclass
 class _Ending:
-    """A process that nobody needs any more.
+    """A process that is being ended.
 
     Attributes:
-        timer: For its end by force.
-        leftovers: What it may leave behind.
+        timer: Kills it if it does not end by itself.
+        leftovers: Files that it may leave behind.
     """
 
     timer: Timer
     leftovers: Leftovers | None
 
     def over(self) -> None:
-        """The process has ended."""
+        """Clean up after the end of the process."""
         self.timer.stop()
         if self.leftovers is not None:
             self.leftovers.remove()
@@ -119,11 +115,11 @@ class WorkerClient:
         process_factory: Makes the process.
         timer_factory: Makes the timers.
         command: Program and arguments; None for the worker of this library.
-        idle_seconds: When the process ends by itself for want of work.
-        hang_seconds: How long a process may say nothing before it is taken for dead.
+        idle_seconds: Time without work after which the process ends by itself.
+        hang_seconds: Time without an event after which the process is killed.
 
     Attributes:
-        on_log: Gets each line of the log as it comes.
+        on_log: Called with each line of the log.
         idle_seconds: For the next process that starts.
     """
 
@@ -150,7 +146,7 @@ class WorkerClient:
 
     @property
     def busy(self) -> bool:
-        """Whether there is a job whose end has not been told."""
+        """Whether a job is in progress."""
         return self._running is not None
 
     @property
@@ -166,11 +162,11 @@ class WorkerClient:
 
     @property
     def log(self) -> list[str]:
-        """The last lines of what the worker said beside its events."""
+        """The last lines of the worker's output other than events."""
         return list(self._log)
 
     def detect(self, job: Job, listener: JobListener) -> None:
-        """Have a job done; the listener hears of it.
+        """Start a job; the listener gets its events.
 
         Raises:
             InputError: If another job is running.
@@ -178,7 +174,7 @@ class WorkerClient:
             MedADError: If there is no Python to start.
         """
         if self.busy:
-            raise InputError("a detection is running", "Wait for its end or cancel it.")
+            raise InputError("already_examining")
         check_empty(Path(job.output))
         arguments = self._arguments()
         reused = self._connection is not None
@@ -193,7 +189,7 @@ class WorkerClient:
             self._submit()
 
     def warm_up(self, model: str) -> None:
-        """Load a model in advance; if that is not possible, the log says why.
+        """Load a model in advance; a failure is written to the log.
 
         Raises:
             MedADError: If there is no Python to start.
@@ -205,7 +201,7 @@ class WorkerClient:
             self._load()
 
     def cancel(self) -> None:
-        """End the job: the listener's `cancelled` follows within 2 s, when nothing is left of it; harmless without."""
+        """Cancel the job, if there is one: the listener's `cancelled` follows within 2 s, after the clean-up."""
         running = self._running
         if running is None:
             return
@@ -218,7 +214,7 @@ class WorkerClient:
             self._timer.start(CANCEL_SECONDS, self._force)
 
     def stop(self) -> None:
-        """End the process, and the job if there is one, because the module or Slicer ends; harmless if it is off."""
+        """End the process, and the job if there is one, as when the module or Slicer ends."""
         connection = self._connection
         if connection is not None:
             self._let_go().start(STOP_SECONDS, connection.kill)
@@ -251,13 +247,13 @@ class WorkerClient:
         if connection is not self._connection:
             return
         if self._watch is not None:
-            self._watch.heard()
+            self._watch.reset()
         if event["event"] == "ready":
             self._load()
             if running is not None:
                 self._submit()
         elif running is not None and event.get("id") == running.id:
-            running.heard = True
+            running.answered = True
             self._on_job_event(running, event)
         elif event["event"] == "failed":
             self._note(str(event.get("message")))
@@ -268,7 +264,7 @@ class WorkerClient:
             if running.outcome is None:
                 running.outcome = {
                     "done": partial(listener.done, event.get("output"), event.get("seconds")),
-                    "failed": partial(listener.failed, event.get("kind"), event.get("message")),
+                    "failed": partial(listener.failed, event.get("kind"), _message(event)),
                     "cancelled": listener.cancelled,
                 }[name]
                 self._conclude(keep=name == "done")
@@ -277,7 +273,7 @@ class WorkerClient:
         elif running.outcome is None and name == "progress":
             listener.progress(event["stage"], event["fraction"], event["message"])
         elif running.outcome is None and name == "warning":
-            listener.warning(event["message"])
+            listener.warning(_message(event))
 
     def _on_ended(self, connection: Connection, code: int, how: str) -> None:
         if ending := self._ending.pop(connection, None):
@@ -286,13 +282,13 @@ class WorkerClient:
             return
         self._connection = None
         running = self._running
-        # A process that had to be killed would tell of a crash that was none.
+        # The exit code of a killed process looks like a crash.
         on_purpose = running is not None and running.outcome is not None
         self._note(f"the computing process {'was stopped' if on_purpose else how}")
         if running is None:
             return
-        if running.outcome is None and running.reused and not running.heard:
-            # It ended for want of work, or for some trouble of its own, just before it was asked.
+        if running.outcome is None and running.reused and not running.answered:
+            # It ended just before the request, as after the idle time.
             running.reused = running.sent = False
             self._open(self._arguments())
             return
@@ -301,13 +297,12 @@ class WorkerClient:
         self._conclude()
 
     def _on_silence(self) -> None:
-        message = f"the computation has not moved for {self._hang_seconds:.0f} s and was ended. Run again; if it "
-        message += "happens again, choose the CPU as the device. The log says more."
+        message = Message("worker_hung", seconds=self._hang_seconds)
         self._running.outcome = partial(self._running.listener.failed, "WorkerHung", message)
         self._force()
 
     def _force(self) -> None:
-        """Kill the process and wait for its death a little, for only then its files can be removed."""
+        """Kill the process and wait briefly for its end, because its files can be removed only then."""
         self._watch.stop()
         self._timer.start(DEATH_SECONDS, self._give_up)
         self._connection.kill()
@@ -317,14 +312,14 @@ class WorkerClient:
         self._conclude()
 
     def _let_go(self) -> Timer:
-        """Forget the process, but remember it until it has ended; a timer for its end by force."""
+        """Detach the process and track it until its end; return a timer to kill it by."""
         timer, running = self._timer_factory(), self._running
         self._ending[self._connection] = _Ending(timer, None if running is None else running.leftovers)
         self._connection = None
         return timer
 
     def _conclude(self, keep: bool = False) -> None:
-        """Tell the end of the job, when everything is ready for the next one."""
+        """Report the end of the job, after the client is ready for the next one."""
         running, self._running = self._running, None
         self._watch.stop()
         self._timer.stop()
@@ -338,13 +333,18 @@ class WorkerClient:
             self.on_log(line)
 
 
+def _message(event: dict[str, Any]) -> str:
+    """Make the message of an event, a `Message` if the event has a known code."""
+    return from_json(str(event.get("message")), event)
+
+
 def wait(client: WorkerClient, pump: Callable[[], None], pause_seconds: float = 0.01) -> None:
-    """Wait for the end of the job, for scripts.
+    """Wait for the end of a client's job, in scripts.
 
     Args:
-        client: With a job.
-        pump: Lets the event loop run, as ``slicer.app.processEvents`` does.
-        pause_seconds: Between two calls of it.
+        client: The client.
+        pump: Runs the event loop, as ``slicer.app.processEvents``.
+        pause_seconds: Pause between two calls of `pump`.
     """
     while client.busy:
         pump()

@@ -1,4 +1,4 @@
-"""One worker process as a stream of events, from its start to its end."""
+"""Connection to one worker process: requests, events and log lines, from its start to its end."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ...messages import Message
 from .process import NOT_STARTED, Process
 
 LONGEST_LINE = 1 << 20
 
 
 class Connection:
-    """Starts a worker and talks to it.
+    """One worker process: sends requests and receives events.
 
     Args:
         process: Not started yet.
-        on_event: Gets this connection and each event.
-        on_log: Gets each line of the log, and whatever on stdout is no event.
-        on_ended: Called once with this connection, the exit code and how it ended in words.
+        on_event: Called with this connection and each event.
+        on_log: Called with each line of the log, and each line on stdout that is not an event.
+        on_ended: Called once with this connection, the exit code and the kind of end in words.
 
     Attributes:
-        ready: Whether the worker has said that it is.
+        ready: Whether the event ``ready`` has come.
     """
 
     def __init__(
@@ -38,48 +39,44 @@ class Connection:
         self._on_event, self._on_log, self._on_ended = on_event, on_log, on_ended
         self._output, self._errors = _Lines(), _Lines()
         self._waiting: deque[str] = deque()
-        self._last_line = "it said nothing"
+        self._last_line = ""
         self.ready = False
 
     def start(self, arguments: list[str]) -> None:
         """Start the worker; `on_ended` may be called before this returns."""
-        self._process.start(arguments, self._hear, self._note, self._end)
+        self._process.start(arguments, self._receive, self._note, self._end)
 
     def send(self, request: str, **fields: Any) -> None:
-        """Ask for something."""
+        """Send a request."""
         self._process.write(json.dumps({"request": request, **fields}).encode("ascii") + b"\n")
 
     def close(self) -> None:
-        """Tell the worker to end."""
+        """Close the worker's stdin, which ends it."""
         self._process.close_input()
 
     def kill(self) -> None:
-        """End the worker by force."""
+        """Kill the worker."""
         self._process.kill()
 
     def why(self, code: int, how: str) -> tuple[str, str]:
-        """What to tell the user about an end that nobody asked for: a kind and a message."""
+        """Kind and message of an unexpected end."""
         if self.ready:
-            return "WorkerDied", (
-                f"the computation ended unexpectedly ({how}), probably because the computer has too little memory. "
-                "Close other programs and run again, or examine a smaller scan; the log says more."
-            )
+            return "WorkerDied", Message("worker_died", exit_code=code)
         if code == NOT_STARTED:
-            return "WorkerNotStarted", f"the computing process could not be started ({how}). Install MedAD again."
-        return "WorkerNotStarted", (
-            f"the computing process {how} before it was ready: {self._last_line}. Restart Slicer and run again; "
-            "the log says more."
-        )
+            return "WorkerNotStarted", Message("worker_not_started", reason=how)
+        if self._last_line:
+            return "WorkerNotStarted", Message("worker_not_ready", exit_code=code, line=self._last_line)
+        return "WorkerNotStarted", Message("worker_not_ready_silent", exit_code=code)
 
-    def _hear(self, data: bytes) -> None:
-        # A handler may run the event loop and so bring us here again; the lines stay in their order.
+    def _receive(self, data: bytes) -> None:
+        # A handler may run the event loop and so call this method again; the lines stay in their order.
         self._waiting.extend(self._output.feed(data))
         problems: list[Exception] = []
         while self._waiting:
             try:
                 self._handle(self._waiting.popleft())
             except Exception as error:
-                # One handler's fault must not swallow the events behind it, among which may be the end of the job.
+                # An error in one handler must not drop the events behind it, which may include the end of the job.
                 problems.append(error)
         if problems:
             raise problems[0]
@@ -110,14 +107,14 @@ class Connection:
 
 
 class _Lines:
-    """Lines of text from bytes that are cut anywhere, also inside a character."""
+    """Splitter of a byte stream into lines of text; chunks may end anywhere, also inside a character."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._part = ""
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that are complete now, without empty ones."""
+        """Add bytes and return the lines that are complete now, without empty ones."""
         # Progress bars go back to the start of their line instead of beginning another one.
         *lines, self._part = re.split(r"[\r\n]", self._part + self._decoder.decode(data))
         if len(self._part) > LONGEST_LINE:
@@ -125,6 +122,6 @@ class _Lines:
         return [line for line in lines if line.strip()]
 
     def rest(self) -> list[str]:
-        """What came after the last end of a line."""
+        """Return the text after the last line end."""
         part, self._part = self._part + self._decoder.decode(b"", True), ""
         return [part] if part.strip() else []

@@ -1,9 +1,4 @@
-"""A child process and a timer by Qt, and the watch for a silent worker.
-
-A child process and a timer, as little of them as the worker's client needs, and both by Qt.
-
-Notices when the worker has been silent for too long.
-"""
+"""Child process and timer by Qt, and a watchdog for a worker without events."""
 
 from __future__ import annotations
 
@@ -30,8 +25,8 @@ class Process(Protocol):
     """A child process whose output arrives in the main thread while the event loop runs.
 
     Attributes:
-        pid: Of the process that computes, once it is known. Slicer's Python is started by a launcher, which does not
-            end its child when it is killed itself; `kill` ends this one too.
+        pid: Of the process that computes, once it is known. A launcher starts Slicer's Python and does not end its
+            child when it is killed; `kill` ends this one too.
     """
 
     pid: int | None
@@ -47,10 +42,10 @@ class Process(Protocol):
 
         Args:
             arguments: Program and arguments.
-            on_output: Gets what it writes to stdout, cut anywhere.
-            on_log: The same for stderr.
-            on_finished: Called once with the exit code and how it ended in words; the code is `NOT_STARTED` if it
-                could not be started.
+            on_output: Called with chunks of stdout, which may end anywhere.
+            on_log: Called with chunks of stderr.
+            on_finished: Called once with the exit code and the kind of end in words; the code is `NOT_STARTED` if
+                the program could not be started.
         """
 
     def write(self, data: bytes) -> None:
@@ -64,7 +59,7 @@ class Process(Protocol):
 
 
 class Timer(Protocol):
-    """Calls back once after a while, in the main thread."""
+    """Timer with one callback, in the main thread."""
 
     def start(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call back after so long; an earlier call is forgotten."""
@@ -117,10 +112,10 @@ class QtProcess:
         """End it and its children at once; without effect once it has finished."""
         if not self.running:
             return
-        # A child that never said its pid ends by itself when its stdin does.
+        # A child with an unknown pid ends by itself when its stdin is closed.
         self._process.closeWriteChannel()
         if self.pid is not None:
-            # On Windows there is no SIGKILL, and every signal but the console's ends a process at once.
+            # Windows lacks SIGKILL; there SIGTERM ends a process at once.
             with suppress(OSError):
                 os.kill(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         self._process.kill()
@@ -140,7 +135,7 @@ class QtProcess:
         self._end(int(code), f"{'crashed' if crashed else 'ended'} with code {int(code)}")
 
     def _on_error(self, error: object) -> None:
-        # Qt says finished() after every other error.
+        # After every other error, Qt emits finished().
         if error == self._qt.QProcess.FailedToStart:
             self._end(NOT_STARTED, str(self._process.errorString()))
 
@@ -148,7 +143,7 @@ class QtProcess:
         finished, self._finished = self._finished, None
         self._output = self._log = None
         if finished is not None:
-            # Not now: we are in a signal of the object that is to be deleted, and our owner may let go of us.
+            # Later, because this runs in a signal of the object to delete, and the owner may drop its last reference.
             self._qt.QTimer.singleShot(0, self._process.deleteLater)
             finished(code, how)
 
@@ -181,56 +176,56 @@ class QtTimer:
 
 
 def worker_program() -> str:
-    """The Python to compute with: Slicer's own inside Slicer, elsewhere the one that runs this.
+    """Return the Python program for the worker: Slicer's own inside Slicer, elsewhere the running one.
 
     Raises:
-        MedADError: If Slicer has lost its Python.
+        MedADError: If Slicer's Python is missing.
     """
     home = os.environ.get("SLICER_HOME")
     if home is None:
         return sys.executable
     program = shutil.which("PythonSlicer", path=str(Path(home) / "bin")) or shutil.which("PythonSlicer")
     if program is None:
-        # sys.executable may be Slicer itself here, and starting that again helps nobody.
-        raise MedADError(f"PythonSlicer is missing in {Path(home) / 'bin'}", "Install Slicer again.")
+        # sys.executable may be Slicer itself here, which must not be started again.
+        raise MedADError("python_slicer_missing", folder=Path(home) / "bin")
     return program
 
 
 class Watch:
-    """Waits for a silence, in several short waits and not a long one.
+    """Watchdog for a worker without events; counts several short intervals instead of a long one.
 
-    Timers go on while a computer sleeps, and then only one of the waits has passed unheard.
+    Timers go on while a computer sleeps; then only one of the intervals has passed without an event.
 
     Args:
-        timer: For the waits.
-        seconds: How long a silence is too long.
-        on_silence: Called then, once.
+        timer: For the intervals.
+        seconds: Time without an event after which `on_silence` is called.
+        on_silence: Called once.
     """
 
     def __init__(self, timer: Timer, seconds: float, on_silence: Callable[[], None]):
         self._timer, self._on_silence = timer, on_silence
         self.seconds = seconds
-        self._unheard = 0
+        self._passed = 0
 
     def start(self) -> None:
-        """Listen from now on."""
-        self._unheard = 0
+        """Start to watch."""
+        self._passed = 0
         self._wait()
 
-    def heard(self) -> None:
-        """It said something."""
-        self._unheard = 0
+    def reset(self) -> None:
+        """Start again, because an event has come."""
+        self._passed = 0
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop to watch."""
         self._timer.stop()
 
     def _wait(self) -> None:
         self._timer.start(self.seconds / CHECKS, self._check)
 
     def _check(self) -> None:
-        self._unheard += 1
-        if self._unheard < CHECKS:
+        self._passed += 1
+        if self._passed < CHECKS:
             self._wait()
         else:
             self._on_silence()
