@@ -154,8 +154,9 @@ def test_settings_that_a_method_does_not_have_are_refused_before_any_scan_is_rea
     toy, tmp_path, monkeypatch, method, more, words
 ):
     refuse_to_read(monkeypatch)
-    with pytest.raises(InputError, match=f"unknown setting {words}"):
+    with pytest.raises(InputError, match=words) as caught:
         toy.train(method, tmp_path / "m.medad", *more)
+    assert caught.value.code == "method_setting_unknown"
 
 
 def test_a_model_that_could_not_be_written_is_refused_before_any_scan_is_read(toy, tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ class Atlas:
             ModelError: If there are fewer than 3 scans.
         """
         if len(scans) < FEWEST:
-            raise ModelError(f"an atlas of {len(scans)} scans has no spread", "Give at least 3 healthy scans.")
+            raise ModelError("atlas_too_few_scans", count=len(scans), minimum=FEWEST)
         shape = scans[0][0].shape
         count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for image, mask in scans:
@@ -99,7 +99,7 @@ class Atlas:
         require_tensors(cls.name, tensors, {"mean": parameters.shape, "spread": parameters.shape})
         mean, spread = (tensors[key].astype(np.float32) for key in ("mean", "spread"))
         if spread.min() < 0 or spread.max() <= 0:
-            raise ModelError("the spread of the atlas model is not positive", "Get the model file again.")
+            raise ModelError("atlas_sd_not_positive")
         return cls(parameters, mean, spread)
 
     def fits(self, shape: tuple[int, ...]) -> bool:

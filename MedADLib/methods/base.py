@@ -65,12 +65,13 @@ def require_tensors(name: str, tensors: dict[str, np.ndarray], shapes: dict[str,
         ModelError: Naming the first tensor that is missing, extra or of another shape.
     """
     for key in shapes.keys() - tensors.keys():
-        raise ModelError(f"the {name} model lacks the tensor {key}", "Get the model file again.")
+        raise ModelError("tensor_missing", method=name, tensor=key)
     for key in tensors.keys() - shapes.keys():
-        raise ModelError(f"the {name} model has an unknown tensor {key}", "Get the model file again, or update MedAD.")
+        raise ModelError("tensor_unknown", method=name, tensor=key)
     for key, shape in shapes.items():
         if tuple(tensors[key].shape) != tuple(shape):
-            raise ModelError(f"the tensor {key} of the {name} model has shape {tensors[key].shape}, not {shape}")
+            found = tensors[key].shape
+            raise ModelError("tensor_shape", method=name, tensor=key, shape=found, expected=tuple(shape))
 
 
 @runtime_checkable
@@ -105,7 +106,8 @@ def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndar
     require_tensors(name, tensors, {key: tuple(value.shape) for key, value in state.items()})
     for key, value in state.items():
         if torch.from_numpy(np.zeros(0, tensors[key].dtype)).dtype != value.dtype:
-            raise ModelError(f"the tensor {key} of the {name} model has type {tensors[key].dtype}, not {value.dtype}")
+            found = tensors[key].dtype
+            raise ModelError("tensor_type", method=name, tensor=key, dtype=found, expected=value.dtype)
     network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in tensors.items()})
     network.eval().requires_grad_(False)
 

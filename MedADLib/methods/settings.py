@@ -27,8 +27,7 @@ def check_names(kind: type, names: Iterable[str], more: Iterable[str] = (), refu
     """
     allowed = [*(field.name for field in fields(kind) if field.name not in refused), *more]
     if unknown := sorted(set(names) - set(allowed)):
-        problem = f"the configuration has the unknown setting {unknown[0]!a:.80}"
-        raise InputError(problem, f"Known: {', '.join(allowed)}.")
+        raise InputError("method_setting_unknown", setting=f"{unknown[0]!a:.80}", known=", ".join(allowed))
 
 
 def with_wishes(parameters: Any, wishes: Mapping[str, object], refused: Collection[str] = FOUND) -> Any:
@@ -51,4 +50,4 @@ def with_wishes(parameters: Any, wishes: Mapping[str, object], refused: Collecti
     try:
         return from_json(type(parameters), document, "the configuration")
     except ModelError as error:
-        raise InputError(error.problem, "Correct it after --set or in the configuration file.") from error
+        raise InputError("method_setting_invalid", problem=error.problem) from error
