@@ -30,6 +30,10 @@ SENTENCES: dict[str, Sentence] = {
         _("the standard deviation of the atlas model is not positive"),
         _("Download or copy the model file again."),
     ),
+    "method_without_settings": Sentence(
+        _("the configuration has the setting {setting}, but the method has no settings"),
+        _("Leave it out."),
+    ),
     "method_setting_unknown": Sentence(
         _("the configuration has the unknown setting {setting}"),
         _("Known settings: {known}."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class AtlasParameters:
     spacing: tuple[float, ...]
     fwhm_mm: float = 8.0
     floor: float = 0.5
+
+    found: ClassVar[tuple[str, ...]] = ("shape", "spacing", "fwhm_mm", "floor")
 
     def __post_init__(self) -> None:
         if len(self.shape) != 3 or len(self.spacing) != 3 or min(self.shape) < 1 or min(self.spacing) <= 0:
