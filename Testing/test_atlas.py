@@ -84,20 +84,22 @@ def test_a_saved_atlas_says_the_same_and_a_damaged_one_is_refused(scans):
     tensors = atlas.tensors()
     again = Atlas.from_tensors(atlas.parameters, tensors)
     assert np.allclose(again.restore(image, mask).score, atlas.restore(image, mask).score, atol=0.05)
-    for bad in (
-        {"mean": tensors["mean"]},
-        tensors | {"more": tensors["mean"]},
-        tensors | {"spread": tensors["spread"][1:]},
-        tensors | {"spread": -tensors["spread"]},
-        tensors | {"spread": np.zeros_like(tensors["spread"])},
+    for bad, code in (
+        ({"mean": tensors["mean"]}, "tensor_missing"),
+        (tensors | {"more": tensors["mean"]}, "tensor_unknown"),
+        (tensors | {"spread": tensors["spread"][1:]}, "tensor_shape"),
+        (tensors | {"spread": -tensors["spread"]}, "atlas_sd_not_positive"),
+        (tensors | {"spread": np.zeros_like(tensors["spread"])}, "atlas_sd_not_positive"),
     ):
-        with pytest.raises(ModelError):
+        with pytest.raises(ModelError) as caught:
             Atlas.from_tensors(atlas.parameters, bad)
+        assert caught.value.code == code
 
 
 def test_two_scans_have_no_spread(scans):
-    with pytest.raises(ModelError, match="at least 3"):
+    with pytest.raises(ModelError) as caught:
         Atlas.train(scans[:2], SPACING)
+    assert caught.value.code == "atlas_too_few_scans" and caught.value.parameters == {"count": 2, "minimum": 3}
 
 
 @pytest.mark.parametrize("settings", [{"shape": (2, 2)}, {"spacing": (1, 0, 1)}, {"fwhm_mm": -1}, {"floor": 0}])

@@ -99,14 +99,15 @@ def test_a_saved_autoencoder_restores_the_same_and_a_damaged_one_is_refused(trai
     again = Autoencoder.from_tensors(SMALL, tensors)
     assert np.array_equal(again.restore(image, mask).score, method.restore(image, mask).score)
     key = "encoder.0.weight"
-    for bad in (
-        {k: v for k, v in tensors.items() if k != key},
-        tensors | {"more": np.zeros(3, np.float32)},
-        tensors | {key: tensors[key][:1]},
-        tensors | {key: tensors[key].astype(np.float16)},
+    for bad, code, culprit in (
+        ({k: v for k, v in tensors.items() if k != key}, "tensor_missing", key),
+        (tensors | {"more": np.zeros(3, np.float32)}, "tensor_unknown", "more"),
+        (tensors | {key: tensors[key][:1]}, "tensor_shape", key),
+        (tensors | {key: tensors[key].astype(np.float16)}, "tensor_type", key),
     ):
-        with pytest.raises(ModelError):
+        with pytest.raises(ModelError, match=f"{culprit}.*autoencoder|autoencoder.*{culprit}") as caught:
             Autoencoder.from_tensors(SMALL, bad)
+        assert caught.value.code == code
 
 
 def test_the_latent_size_is_the_bottleneck():

@@ -21,7 +21,7 @@ MOST_BYTES_A_VOXEL = 20
 PEAK = """
 import resource, sys
 import matplotlib.figure, torch, SimpleITK
-import MedADLib.detection, MedADLib.methods.registry, MedADLib.results.writing
+import MedADLib.detection, MedADLib.methods.latent_restoration, MedADLib.results.writing
 from MedADLib.cli.main import main
 
 scale = 1 if sys.platform == "darwin" else 1024

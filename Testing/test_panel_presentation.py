@@ -292,13 +292,13 @@ def test_the_device_is_a_gpu_or_a_cpu(panel):
 
 
 def test_titles_of_models_differ_in_their_first_words():
-    from MedADLib.modelfile.store import METHODS, installed, titles
+    from MedADLib.methods.registry import ENTRIES
+    from MedADLib.modelfile.store import installed, titles
 
     models = installed()
     shipped = titles(models)
     assert shipped == ["Restoration (recommended)", "Autoencoder", "Atlas (fastest)"]
-    firsts = [title for title, _ in METHODS.values()]
-    assert len(set(firsts)) == len(METHODS)
+    assert len({entry.title for entry in ENTRIES.values()}) == len(ENTRIES)
     own = replace(models[0], name="knee", own=True)
     assert own.title == "knee (Restoration)", "a user's own model has its name first"
     assert titles([models[0], replace(models[0], name="brain-t2")]) == [

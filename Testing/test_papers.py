@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from conftest import ROOT
 
-from MedADLib.methods.bibliography import OF_METHOD, OF_SETTING, PAPERS, papers_of
-from MedADLib.methods.registry import METHODS
+from MedADLib.methods.bibliography import PAPERS, papers_of
+from MedADLib.methods.registry import ENTRIES, METHODS
 
 PAGE = (ROOT / "docs" / "METHODS.md").read_text(encoding="utf-8")
 LISTED = {int(n): text for n, text in re.findall(r"^(\d+)\. (.*)$", PAGE.partition("## Papers")[2], re.M)}
@@ -32,9 +32,8 @@ def test_the_page_and_the_cards_name_the_same_papers():
 def test_every_method_names_the_papers_that_its_row_of_the_table_names(name):
     row = re.search(rf"^\| (?:`\w+`, )*`{name}` \|.*\| ([\d, ]*)\|$", PAGE, re.M)
     numbers = {int(n) for n in re.findall(r"\d+", row.group(1))}
-    assert set(OF_METHOD[name]) <= numbers
-    allowed = set(OF_METHOD[name]) | set(OF_SETTING.values()) | ({14} if name == "f_anogan" else set())
-    assert numbers <= allowed
+    own = set(ENTRIES[name].papers)
+    assert own <= numbers <= own | set(ENTRIES[name].setting_papers.values())
 
 
 def test_settings_add_the_papers_that_they_are_from():
@@ -53,9 +52,9 @@ def test_a_schedule_adds_the_paper_that_it_is_from_and_no_paper_comes_twice():
     assert of("morphaeus", {"schedule": "morphade"}, score="jacobian") == both
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if OF_METHOD[name]])
+@pytest.mark.parametrize("name", [name for name in METHODS if ENTRIES[name].papers])
 def test_who_opens_a_method_reads_whose_it_is(name):
     kind = METHODS[name]
     texts = f"{kind.__doc__} {sys.modules[kind.__module__].__doc__}"
-    years = {year for number in OF_METHOD[name] for year in re.findall(r"\b(?:19|20)\d\d\b", PAPERS[number])}
+    years = {year for number in ENTRIES[name].papers for year in re.findall(r"\b(?:19|20)\d\d\b", PAPERS[number])}
     assert kind.__doc__ and any(year in texts for year in years)

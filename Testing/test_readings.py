@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from MedADLib.methods.atlas import Atlas
+from MedADLib.methods.base import readings
 from MedADLib.methods.latent_restoration import LatentRestoration, LatentRestorationParameters
-from MedADLib.methods.readings import readings
 from MedADLib.methods.vae import ContextEncoder, ContextEncoderParameters, VAEParameters, VariationalAutoencoder
 
 SIZE, CHANNELS = (32, 32), (8, 8, 8)

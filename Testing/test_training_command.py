@@ -154,8 +154,9 @@ def test_settings_that_a_method_does_not_have_are_refused_before_any_scan_is_rea
     toy, tmp_path, monkeypatch, method, more, words
 ):
     refuse_to_read(monkeypatch)
-    with pytest.raises(InputError, match=f"unknown setting {words}"):
+    with pytest.raises(InputError, match=words) as caught:
         toy.train(method, tmp_path / "m.medad", *more)
+    assert caught.value.code == "method_setting_unknown"
 
 
 def test_a_model_that_could_not_be_written_is_refused_before_any_scan_is_read(toy, tmp_path, monkeypatch):
@@ -180,9 +181,10 @@ def test_each_network_says_how_it_did_at_the_end(toy):
     assert at_the_end({}) == []
 
 
-def test_every_method_of_the_registry_can_be_trained_and_is_said_in_words():
-    from MedADLib.methods.registry import METHODS
-    from MedADLib.modelfile.store import METHODS as IN_WORDS
+def test_every_entry_of_the_registry_names_a_method_and_its_training():
+    from MedADLib.methods.registry import ENTRIES, METHODS
     from MedADLib.training.trainers import TRAINERS
 
-    assert set(METHODS) == set(TRAINERS) == set(IN_WORDS)
+    assert {name: METHODS[name].name for name in METHODS} == {name: name for name in ENTRIES}
+    assert all(callable(TRAINERS[name]) for name in ENTRIES)
+    assert all(entry.title and entry.purpose for entry in ENTRIES.values())

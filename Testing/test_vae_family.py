@@ -133,15 +133,16 @@ def test_wishes_replace_defaults_and_are_checked():
     base = ContextVAE.Parameters(size=(32, 32), channels=(8, 8))
     asked = with_wishes(base, {"channels": [4, 4], "context": 1, "score": "reconstruction"})
     assert asked == replace(base, channels=(4, 4), context=1.0, score="reconstruction")
-    for wishes, problem in (
-        ({"contxt": 0.5}, "contxt"),
-        ({"size": [64, 64]}, "size"),
-        ({"context": "half"}, "context"),
-        ({"score": "best"}, "score"),
-        ({"context": 2.0}, "share"),
+    for wishes, problem, code in (
+        ({"contxt": 0.5}, "contxt", "method_setting_unknown"),
+        ({"size": [64, 64]}, "size", "method_setting_unknown"),
+        ({"context": "half"}, "context", "method_setting_invalid"),
+        ({"score": "best"}, "score", "method_setting_invalid"),
+        ({"context": 2.0}, "share", "method_setting_invalid"),
     ):
-        with pytest.raises(InputError, match=problem):
+        with pytest.raises(InputError, match=problem) as caught:
             with_wishes(base, wishes)
+        assert caught.value.code == code
 
 
 def test_training_mode_is_left_before_scans_are_scored():

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
                 from ..modelfile.model import load_model
 
                 # Torch comes with the methods, and takes longer than the model itself.
-                importlib.import_module("MedADLib.methods.registry")
+                importlib.import_module("MedADLib.methods.base")
         model = load_model(args.model)
         console.window = (0.03, 0.95)
         settings = Settings(mask=mask, device=args.device, seed=args.seed, threshold=args.threshold, fast=args.fast)

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InputError
+from ..methods.registry import ENTRIES
 from ..modelfile.manifest import NAME
-from ..modelfile.store import METHODS
 from ..preprocessing.spaces import describe
 from ..runtime.atomic_files import place_for_model, writable_folder
 from ..scoring.healthy_reference import Threshold
@@ -48,7 +48,7 @@ MEASURED = "validation_"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad train``."""
-    parser.add_argument("method", choices=tuple(METHODS), help="what to train")
+    parser.add_argument("method", choices=tuple(ENTRIES), help="what to train")
     add_choices(parser)
 
 

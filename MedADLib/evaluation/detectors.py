@@ -57,7 +57,7 @@ class Kept:
 
 def detectors(models: Sequence[Model], device: str) -> list[Detector]:
     """Return plain intensity deviation, each model, and the other scores of its networks."""
-    from ..methods.readings import readings
+    from ..methods.base import readings
     from ..scoring.calibration import Pooling
 
     template = hashlib.sha256(models[0].template.image.array.tobytes()).hexdigest()[:12]

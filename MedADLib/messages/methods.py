@@ -3,6 +3,43 @@
 from __future__ import annotations
 
 from . import Sentence
+from . import mark as _
 
 SENTENCES: dict[str, Sentence] = {
+    "tensor_missing": Sentence(
+        _("the {method} model lacks the tensor {tensor}"),
+        _("Download or copy the model file again."),
+    ),
+    "tensor_unknown": Sentence(
+        _("the {method} model has an unknown tensor {tensor}"),
+        _("Update MedAD. If it is up to date, download or copy the model file again."),
+    ),
+    "tensor_shape": Sentence(
+        _("the tensor {tensor} of the {method} model has shape {shape}, not {expected}"),
+        _("Download or copy the model file again."),
+    ),
+    "tensor_type": Sentence(
+        _("the tensor {tensor} of the {method} model has type {dtype}, not {expected}"),
+        _("Download or copy the model file again."),
+    ),
+    "atlas_too_few_scans": Sentence(
+        _("an atlas of {count} scans has no standard deviation"),
+        _("Give at least {minimum} healthy scans."),
+    ),
+    "atlas_sd_not_positive": Sentence(
+        _("the standard deviation of the atlas model is not positive"),
+        _("Download or copy the model file again."),
+    ),
+    "method_without_settings": Sentence(
+        _("the configuration has the setting {setting}, but the method has no settings"),
+        _("Leave it out."),
+    ),
+    "method_setting_unknown": Sentence(
+        _("the configuration has the unknown setting {setting}"),
+        _("Known settings: {known}."),
+    ),
+    "method_setting_invalid": Sentence(
+        _("{problem}"),
+        _("Correct it after --set or in the configuration file."),
+    ),
 }

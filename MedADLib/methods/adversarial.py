@@ -32,7 +32,7 @@ from ..networks.adversarial import (
 from ..networks.conv_autoencoder import check_sizes
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
-from .base import SliceNetwork, load_network, network_tensors, with_prefix
+from .base import SliceNetwork, generated_slices, load_network, network_tensors, with_prefix
 from .slicewise import slice_batches
 
 PREFIXES = ("gan.", "encoder.")
@@ -62,6 +62,10 @@ class Reconstruction(SliceNetwork):
         restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
         score = np.where(mask, np.abs(image - restored), 0).astype(np.float32)
         return Restoration(score, restored, float(score[mask].mean()) if mask.any() else 0.0)
+
+    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
+        """Sample slices from the prior; see `WithPrior`."""
+        return generated_slices(self.network, count, columns, seed)
 
 
 @dataclass(frozen=True)
@@ -244,6 +248,10 @@ class FAnoGAN:
         facts = {"code_distance": float(np.mean(code_distances or [0.0]))}
         score = np.where(mask, score, 0).astype(np.float32)
         return Restoration(score, restored, float(np.mean(samples or [0.0])), facts)
+
+    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
+        """Sample slices from the prior; see `WithPrior`."""
+        return generated_slices(self.gan, count, columns, seed)
 
     def _codes(self, images: torch.Tensor, own: torch.Tensor, chosen: np.ndarray, seed: int) -> torch.Tensor:
         """The codes to generate from: the encoder's, or what the search finds; noise by seed and slice."""

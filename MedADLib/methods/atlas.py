@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class AtlasParameters:
     spacing: tuple[float, ...]
     fwhm_mm: float = 8.0
     floor: float = 0.5
+
+    found: ClassVar[tuple[str, ...]] = ("shape", "spacing", "fwhm_mm", "floor")
 
     def __post_init__(self) -> None:
         if len(self.shape) != 3 or len(self.spacing) != 3 or min(self.shape) < 1 or min(self.spacing) <= 0:
@@ -69,7 +72,7 @@ class Atlas:
             ModelError: If there are fewer than 3 scans.
         """
         if len(scans) < FEWEST:
-            raise ModelError(f"an atlas of {len(scans)} scans has no spread", "Give at least 3 healthy scans.")
+            raise ModelError("atlas_too_few_scans", count=len(scans), minimum=FEWEST)
         shape = scans[0][0].shape
         count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for image, mask in scans:
@@ -99,7 +102,7 @@ class Atlas:
         require_tensors(cls.name, tensors, {"mean": parameters.shape, "spread": parameters.shape})
         mean, spread = (tensors[key].astype(np.float32) for key in ("mean", "spread"))
         if spread.min() < 0 or spread.max() <= 0:
-            raise ModelError("the spread of the atlas model is not positive", "Get the model file again.")
+            raise ModelError("atlas_sd_not_positive")
         return cls(parameters, mean, spread)
 
     def fits(self, shape: tuple[int, ...]) -> bool:

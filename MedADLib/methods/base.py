@@ -65,12 +65,13 @@ def require_tensors(name: str, tensors: dict[str, np.ndarray], shapes: dict[str,
         ModelError: Naming the first tensor that is missing, extra or of another shape.
     """
     for key in shapes.keys() - tensors.keys():
-        raise ModelError(f"the {name} model lacks the tensor {key}", "Get the model file again.")
+        raise ModelError("tensor_missing", method=name, tensor=key)
     for key in tensors.keys() - shapes.keys():
-        raise ModelError(f"the {name} model has an unknown tensor {key}", "Get the model file again, or update MedAD.")
+        raise ModelError("tensor_unknown", method=name, tensor=key)
     for key, shape in shapes.items():
         if tuple(tensors[key].shape) != tuple(shape):
-            raise ModelError(f"the tensor {key} of the {name} model has shape {tensors[key].shape}, not {shape}")
+            found = tensors[key].shape
+            raise ModelError("tensor_shape", method=name, tensor=key, shape=found, expected=tuple(shape))
 
 
 @runtime_checkable
@@ -90,6 +91,49 @@ def faster_form(method: Method) -> Method | None:
     return method.faster() if isinstance(method, Hastened) else None
 
 
+@runtime_checkable
+class WithReadings(Protocol):
+    """A method with networks that also give other scores than its own."""
+
+    def readings(self) -> dict[str, Method]:
+        """Return the same networks with each of the other scores, by a short name."""
+
+
+def readings(method: Method) -> dict[str, Method]:
+    """Return the same networks with other scores, by a short name; nothing for methods of one score."""
+    return method.readings() if isinstance(method, WithReadings) else {}
+
+
+@runtime_checkable
+class WithPrior(Protocol):
+    """A generative method: slices can be sampled from what it learned, without any scan."""
+
+    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
+        """Sample slices of healthy anatomy.
+
+        Args:
+            count: Slices in each column.
+            columns: Heights in the brain, from low to high; more samples if the prior does not depend on the height.
+            flat: Whether the method was trained on single slices, which have no height.
+            seed: Random seed.
+
+        Returns:
+            (count, Y, X) for each column; of volumes, slices of the same volumes. Empty if there is no prior.
+        """
+
+
+def prior_slices(method: Method, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
+    """Sample slices from the prior of a method, see `WithPrior`; nothing for methods without one."""
+    return method.prior_slices(count, columns, flat, seed) if isinstance(method, WithPrior) else []
+
+
+def generated_slices(network: torch.nn.Module, count: int, columns: int, seed: int) -> list[np.ndarray]:
+    """Sample slices of a network with ``imagined(count, noise)``, (count, Y, X) for each column."""
+    with torch.inference_mode():
+        images = network.cpu().eval().imagined(count * columns, torch.Generator().manual_seed(seed))
+    return list(images[:, 0].float().numpy().reshape(columns, count, *images.shape[2:]))
+
+
 def network_tensors(network: torch.nn.Module, prefix: str = "") -> dict[str, np.ndarray]:
     """A network's weights and buffers as numpy arrays, float32 where they are floats."""
     return {prefix + key: value.detach().cpu().numpy() for key, value in network.state_dict().items()}
@@ -105,7 +149,8 @@ def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndar
     require_tensors(name, tensors, {key: tuple(value.shape) for key, value in state.items()})
     for key, value in state.items():
         if torch.from_numpy(np.zeros(0, tensors[key].dtype)).dtype != value.dtype:
-            raise ModelError(f"the tensor {key} of the {name} model has type {tensors[key].dtype}, not {value.dtype}")
+            found = tensors[key].dtype
+            raise ModelError("tensor_type", method=name, tensor=key, dtype=found, expected=value.dtype)
     network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in tensors.items()})
     network.eval().requires_grad_(False)
 

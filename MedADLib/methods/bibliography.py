@@ -1,9 +1,4 @@
-"""The papers that MedAD and its methods stand on.
-
-What MedAD stands on and asks to be cited, for the module's help, the README and papers that use it.
-
-The papers that each method is from, for the card of a trained model; numbered as in docs/METHODS.md.
-"""
+"""References of MedAD and of its methods, for the help, the README and model cards."""
 
 from __future__ import annotations
 
@@ -11,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
+
+from .registry import ENTRIES
 
 if TYPE_CHECKING:
     from .base import Method
@@ -20,6 +17,7 @@ THANKS = (
     "unsupervised anomaly detection in medical images."
 )
 
+# Papers of the methods, numbered as in docs/METHODS.md; `registry.ENTRIES` refers to these numbers.
 PAPERS = {
     1: "Cai, Chen, Cheng 2024, doi:10.1007/978-3-031-72120-5_51",
     2: "Bergmann et al. 2019, arXiv:1807.02011; Shvetsova et al. 2021, arXiv:2006.13265",
@@ -43,38 +41,6 @@ PAPERS = {
     20: "Tan et al. 2020, arXiv:2011.04197",
     21: "Tan et al. 2021, doi:10.1007/978-3-030-87240-3_56",
     22: "Kascenas, Pugeault, O'Neil 2022, PMLR 172:653–664",
-}
-OF_METHOD = {
-    "atlas": (),
-    "autoencoder": (1,),
-    "latent_restoration": (15,),
-    "vae": (7,),
-    "context_encoder": (9,),
-    "cevae": (10,),
-    "vae_tv": (8,),
-    "gmvae_tv": (8,),
-    "vae_gan": (5, 11),
-    "adversarial_autoencoder": (6, 12),
-    "f_anogan": (13,),
-    "fpi": (20,),
-    "denoising": (22,),
-    "implicit_field": (17,),
-    "morphaeus": (18,),
-    "volume_restoration": (15, 16),
-}
-# What a setting adds, of the method or of its training.
-OF_SETTING = {
-    ("loss", "ssim"): 2,
-    ("loss", "perceptual"): 2,
-    ("variant", "uncertain"): 3,
-    ("variant", "memory"): 4,
-    ("variant", "spatial"): 5,
-    ("variant", "constrained"): 6,
-    ("error", "categorical"): 17,
-    ("blending", "poisson"): 21,
-    ("score", "gradient"): 7,
-    ("score", "jacobian"): 19,
-    ("schedule", "morphade"): 19,
 }
 
 
@@ -230,18 +196,17 @@ def html() -> str:
 
 
 def papers_of(method: Method, facts: Mapping[str, object]) -> list[str]:
-    """The papers of a method with its settings, each as authors, year and where it is found.
+    """Return the papers of a method and of its settings, each as authors, year and identifier.
 
     Args:
         method: The method.
-        facts: What its training kept; among it a schedule, where there is a choice.
+        facts: Record of its training; a ``schedule`` in it counts as a setting.
     """
-    settings = [*vars(method.parameters).items(), ("schedule", facts.get("schedule"))]
-    numbers = [*OF_METHOD[method.name], *(OF_SETTING[entry] for entry in settings if _is_added(entry))]
-    if method.name == "f_anogan" and method.parameters.search_steps:
-        numbers.append(14)
-    return [PAPERS[number] for number in dict.fromkeys(numbers)]
+    entry, settings = ENTRIES[method.name], vars(method.parameters) | {"schedule": facts.get("schedule")}
+    added = (paper for (name, value), paper in entry.setting_papers.items() if _is_set(settings.get(name), value))
+    found = dict.fromkeys((*entry.papers, *added))
+    return [PAPERS[paper] if isinstance(paper, int) else paper for paper in found]
 
 
-def _is_added(entry: tuple[str, object]) -> bool:
-    return isinstance(entry[1], str) and entry in OF_SETTING
+def _is_set(value: object, wanted: object) -> bool:
+    return bool(value) if wanted is True else value == wanted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -46,6 +47,8 @@ class ImplicitFieldParameters:
     steps: int = 120
     points: int = 2048
     rate: float = 0.01
+
+    found: ClassVar[tuple[str, ...]] = ("size", "centres")
 
     def __post_init__(self) -> None:
         if not all(1 <= n <= 1024 for n in self.size):

@@ -77,6 +77,7 @@ class LatentRestorationParameters:
     slice_step: int = added(1)
 
     dimensions: ClassVar[int] = 2
+    found: ClassVar[tuple[str, ...]] = ("size", "centres", "restoration_nll", "sample_nll")
 
     def __post_init__(self) -> None:
         levels = len(self.channels)
@@ -331,6 +332,17 @@ class LatentRestoration:
             for row, of_slice in zip(some, decoded.split(found.sizes[here])):
                 compared.append(self._compare(of_slice, counts[row], batch[row], unit))
         return compared
+
+    def readings(self) -> dict[str, LatentRestoration]:
+        """Return the plain reconstruction: no code is resampled, so one restoration is enough."""
+        plain = replace(self.parameters, restoration_nll=1e9, samples=1)
+        return {"plain reconstruction": type(self)(plain, self.vqvae, self.prior)}
+
+    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
+        """Sample slices from the autoregressive prior, at heights from low to high; see `WithPrior`."""
+        positions = np.zeros(columns) if flat else np.linspace(-0.4, 0.4, columns, dtype=np.float32)
+        seeds = range(seed, seed + columns) if flat else [seed] * columns
+        return [codes_from_prior(self, float(place), count, key) for place, key in zip(positions, seeds)]
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
         """Negative log-likelihood of the codes that hold brain, in nats, (n,); λ is a percentile of these."""

@@ -1,55 +1,221 @@
-"""The registry of detection methods and of the pooling that suits their scores.
+"""The registry of detection methods: one entry for each, made of names, so that reading it imports no method.
 
-Detection methods of the literature, one file each; this is the only list of them.
-
-The pooling that suits each method's raw score, chosen on validation scans with simulated lesions.
+A method has three parts of one name and one entry here: ``methods/x.py`` computes the score, ``networks/x.py`` holds
+the networks, ``training/recipes/x.py`` trains them. Everything else reads the entry or calls the method.
 """
 
 from __future__ import annotations
 
-from ..scoring.calibration import Pooling
-from ..scoring.restoration import Restoration
-from .adversarial import AdversarialAutoencoder, FAnoGAN, VAEGANReconstruction
-from .atlas import Atlas
-from .autoencoder import Autoencoder
-from .base import Method
-from .implicit_field import ImplicitField
-from .latent_restoration import LatentRestoration
-from .morphaeus import MorphAEus
-from .synthetic_anomalies import FPI, Denoising
-from .tv_restoration import GMVAETV, VAETV
-from .vae import ContextEncoder, ContextVAE, VariationalAutoencoder
-from .volume_restoration import VolumeRestoration
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-METHODS: dict[str, type] = {
-    method.name: method
-    for method in (
-        Atlas,
-        Autoencoder,
-        LatentRestoration,
-        VariationalAutoencoder,
-        ContextEncoder,
-        ContextVAE,
-        VAETV,
-        GMVAETV,
-        VAEGANReconstruction,
-        AdversarialAutoencoder,
-        FAnoGAN,
-        FPI,
-        Denoising,
-        ImplicitField,
-        MorphAEus,
-        VolumeRestoration,
-    )
+if TYPE_CHECKING:
+    from ..scoring.calibration import Pooling
+
+# Chosen on validation scans with simulated lesions for the autoencoder and latent restoration; others are not tuned.
+POOLING_MM = (6.0, 14.0)
+# Options of `medad train` that only some methods use, and that others pass over with a warning.
+PRIOR, SWEEP, STEPS, LATENT = OPTIONS = ("prior_steps", "sweep_steps", "steps", "latent")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What MedAD needs to find, train and describe a method.
+
+    Attributes:
+        method: Class that computes the score, as ``module:class`` in `MedADLib.methods`.
+        recipe: Function that trains it, as ``module:function`` in `MedADLib.training.recipes`. A recipe module may
+            have ``check_settings(options)`` where it takes other settings than the method's parameters.
+        title: Short title; its first words differ from those of all other methods.
+        purpose: What the method does with a scan, as a verb phrase.
+        papers: Its sources: numbers of `bibliography.PAPERS`, or citations as text.
+        setting_papers: Sources that a setting adds, by (name, value); the value True stands for any that is not 0.
+        options: Which of `OPTIONS` it uses.
+        pooling_mm: Minimum and average pooling that suit its raw score, in mm.
+    """
+
+    method: str
+    recipe: str
+    title: str
+    purpose: str
+    papers: tuple[int | str, ...] = ()
+    setting_papers: Mapping[tuple[str, object], int] = field(default_factory=dict)
+    options: tuple[str, ...] = (STEPS, LATENT)
+    pooling_mm: tuple[float, float] = POOLING_MM
+
+
+ENTRIES: dict[str, Entry] = {
+    "atlas": Entry(
+        "atlas:Atlas",
+        "atlas:train",
+        "Atlas",
+        "compares each voxel with the mean and SD of healthy scans",
+        options=(),
+        pooling_mm=(0.0, 6.0),
+    ),
+    "autoencoder": Entry(
+        "autoencoder:Autoencoder",
+        "autoencoder:train",
+        "Autoencoder",
+        "reconstructs the scan from a compressed code",
+        (1,),
+        {
+            ("loss", "ssim"): 2,
+            ("loss", "perceptual"): 2,
+            ("variant", "uncertain"): 3,
+            ("variant", "memory"): 4,
+            ("variant", "spatial"): 5,
+            ("variant", "constrained"): 6,
+            ("score", "gradient"): 7,
+        },
+        options=(STEPS, LATENT, SWEEP),
+    ),
+    "latent_restoration": Entry(
+        "latent_restoration:LatentRestoration",
+        "latent_restoration:train",
+        "Restoration",
+        "resamples what is improbable in healthy scans, slice by slice",
+        (15,),
+        {("error", "categorical"): 17},
+        options=(STEPS, LATENT, PRIOR),
+    ),
+    "vae": Entry(
+        "vae:VariationalAutoencoder",
+        "vae:train_vae",
+        "Variational autoencoder",
+        "reconstructs the scan from a probabilistic code",
+        (7,),
+        {("error", "categorical"): 17},
+    ),
+    "context_encoder": Entry(
+        "vae:ContextEncoder",
+        "vae:train_context_encoder",
+        "Context encoder",
+        "reconstructs each part from its surroundings",
+        (9,),
+        {("error", "categorical"): 17},
+    ),
+    "cevae": Entry(
+        "vae:ContextVAE",
+        "vae:train_cevae",
+        "Context-encoding VAE",
+        "reconstructs the scan, trained to fill masked parts",
+        (10,),
+        {("error", "categorical"): 17},
+    ),
+    "vae_tv": Entry(
+        "tv_restoration:VAETV",
+        "vae:train_vae_tv",
+        "VAE restoration",
+        "changes the scan until it is probable, with total variation as a penalty",
+        (8,),
+    ),
+    "gmvae_tv": Entry(
+        "tv_restoration:GMVAETV",
+        "vae:train_gmvae_tv",
+        "Mixture VAE restoration",
+        "changes the scan until it is probable in one of several classes",
+        (8,),
+    ),
+    "vae_gan": Entry(
+        "adversarial:VAEGANReconstruction",
+        "adversarial:train_vae_gan",
+        "VAE-GAN",
+        "reconstructs the scan, trained against a discriminator",
+        (5, 11),
+    ),
+    "adversarial_autoencoder": Entry(
+        "adversarial:AdversarialAutoencoder",
+        "adversarial:train_adversarial_autoencoder",
+        "Adversarial autoencoder",
+        "reconstructs the scan from a code as of healthy scans",
+        (6, 12),
+    ),
+    "f_anogan": Entry(
+        "adversarial:FAnoGAN",
+        "adversarial:train",
+        "f-AnoGAN",
+        "generates the healthy scan most similar to it",
+        (13,),
+        {("search_steps", True): 14},
+        options=(STEPS, LATENT, PRIOR),
+    ),
+    "fpi": Entry(
+        "synthetic_anomalies:FPI",
+        "synthetic_anomalies:train_fpi",
+        "Foreign patch interpolation",
+        "segments what looks pasted in",
+        (20,),
+        {("blending", "poisson"): 21},
+    ),
+    "denoising": Entry(
+        "synthetic_anomalies:Denoising",
+        "synthetic_anomalies:train_denoising",
+        "Denoising",
+        "removes what looks like noise",
+        (22,),
+    ),
+    "implicit_field": Entry(
+        "implicit_field:ImplicitField",
+        "implicit_field:train",
+        "Implicit field",
+        "fits the healthy brain most similar to it",
+        (17,),
+    ),
+    "morphaeus": Entry(
+        "morphaeus:MorphAEus",
+        "morphaeus:train",
+        "MorphAEus",
+        "deforms a reconstruction until it fits",
+        (18,),
+        {("score", "jacobian"): 19, ("schedule", "morphade"): 19},
+    ),
+    "volume_restoration": Entry(
+        "volume_restoration:VolumeRestoration",
+        "latent_restoration:train_volumes",
+        "Whole-brain restoration",
+        "resamples what is improbable in healthy scans, in 3-D",
+        (15, 16),
+        {("error", "categorical"): 17},
+        options=(STEPS, LATENT, PRIOR),
+    ),
 }
 
-__all__ = ["METHODS", "Method", "Restoration"]
 
-# Chosen for the autoencoder and latent restoration; the others were not tuned yet.
-USUAL = Pooling(6.0, 14.0)
-TUNED: dict[str, Pooling] = {"atlas": Pooling(0.0, 6.0)}
+class Loaded(Mapping[str, Any]):
+    """Objects that entries name, by method; each is imported on first use.
+
+    Args:
+        package: Package of the modules that `place` names.
+        place: Maps an entry to ``module:object``.
+    """
+
+    def __init__(self, package: str, place: Callable[[Entry], str]):
+        self._package, self._place = package, place
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, attribute = self._place(ENTRIES[name]).partition(":")
+        return getattr(import_module(f"{self._package}.{module}"), attribute)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a method has this name; imports nothing."""
+        return name in ENTRIES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ENTRIES)
+
+    def __len__(self) -> int:
+        return len(ENTRIES)
+
+
+# The class of each method.
+METHODS: Mapping[str, type] = Loaded(__package__, lambda entry: entry.method)
 
 
 def pooling_of(method: str) -> Pooling:
-    """The pooling of a method by its name."""
-    return TUNED.get(method, USUAL)
+    """Return the pooling that suits the raw score of a method, by its name."""
+    from ..scoring.calibration import Pooling
+
+    return Pooling(*ENTRIES[method].pooling_mm)

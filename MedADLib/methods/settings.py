@@ -1,4 +1,4 @@
-"""Settings of a method that a user asks for in a configuration file."""
+"""Settings of a method that a user chooses on the command line or in a configuration file."""
 
 from __future__ import annotations
 
@@ -9,41 +9,43 @@ from typing import Any
 from ..errors import InputError, ModelError
 from ..runtime.strict_json import from_json
 
-# No user's choice, whichever method has them: the training finds them.
-FOUND = ("size", "centres", "gradient_scale", "restoration_nll", "sample_nll")
 
-
-def check_names(kind: type, names: Iterable[str], more: Iterable[str] = (), refused: Collection[str] = FOUND) -> None:
+def check_names(
+    kind: type, names: Iterable[str], more: Iterable[str] = (), refused: Collection[str] | None = None
+) -> None:
     """Refuse settings that a method does not have or that its training finds.
 
     Args:
-        kind: The method's parameters, a dataclass.
-        names: What is asked for.
-        more: What may be asked for besides.
-        refused: What may not be asked for.
+        kind: The method's parameters, a dataclass. Its class attribute ``found`` names the fields that the training
+            finds; without it, that is ``size`` alone.
+        names: Names of the chosen settings.
+        more: Further names that are allowed.
+        refused: Fields that a user may not set; None takes those that the training finds.
 
     Raises:
-        InputError: Naming the first that is unknown.
+        InputError: If a name is not allowed; the message has the first such name.
     """
+    refused = getattr(kind, "found", ("size",)) if refused is None else refused
     allowed = [*(field.name for field in fields(kind) if field.name not in refused), *more]
     if unknown := sorted(set(names) - set(allowed)):
-        problem = f"the configuration has the unknown setting {unknown[0]!a:.80}"
-        raise InputError(problem, f"Known: {', '.join(allowed)}.")
+        if not allowed:
+            raise InputError("method_without_settings", setting=f"{unknown[0]!a:.80}")
+        raise InputError("method_setting_unknown", setting=f"{unknown[0]!a:.80}", known=", ".join(allowed))
 
 
-def with_wishes(parameters: Any, wishes: Mapping[str, object], refused: Collection[str] = FOUND) -> Any:
-    """Parameters with what a user chose in place of the defaults.
+def with_wishes(parameters: Any, wishes: Mapping[str, object], refused: Collection[str] | None = None) -> Any:
+    """Replace default parameters by those that a user chose.
 
     Args:
         parameters: A frozen dataclass of plain values.
         wishes: Value by name, as JSON has them: lists for tuples.
-        refused: What may not be asked for.
+        refused: As in `check_names`.
 
     Returns:
         New parameters of the same class.
 
     Raises:
-        InputError: Naming what is unknown, of the wrong type or refused.
+        InputError: If a setting is unknown, of the wrong type, out of range or refused.
     """
     check_names(type(parameters), wishes, refused=refused)
     document = {field.name: getattr(parameters, field.name) for field in fields(parameters)} | dict(wishes)
@@ -51,4 +53,4 @@ def with_wishes(parameters: Any, wishes: Mapping[str, object], refused: Collecti
     try:
         return from_json(type(parameters), document, "the configuration")
     except ModelError as error:
-        raise InputError(error.problem, "Correct it after --set or in the configuration file.") from error
+        raise InputError("method_setting_invalid", problem=error.problem) from error

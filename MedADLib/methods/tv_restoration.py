@@ -18,7 +18,7 @@ from ..networks.conv_autoencoder import Bottleneck, check_sizes, grid_of
 from ..networks.vae import GMVAE, VAE, Draw
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
-from .base import SliceNetwork
+from .base import SliceNetwork, generated_slices
 from .slicewise import examined_slices, generator_of, slice_batches
 
 INNER = 5
@@ -249,6 +249,10 @@ class VAETV(SliceNetwork):
         weight = p.tv_weight if weight is None else weight
         draw = noise_of(keys) if p.draw else None
         return most_probable(network, images, inside, weight, p.steps, p.rate, p.clip, draw, after_step)
+
+    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
+        """Sample slices from the prior; see `WithPrior`."""
+        return generated_slices(self.network, count, columns, seed)
 
 
 class GMVAETV(VAETV):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from ..networks.vae import VAE, Holes
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
-from .base import SliceNetwork
+from .base import SliceNetwork, generated_slices
 from .slicewise import slice_batches
 
 WINDOW, SIGMA = 7, 3.0
@@ -101,6 +101,8 @@ class VAEParameters:
     gradient_scale: float = 1.0
     centres: tuple[float, ...] = added(())
 
+    found: ClassVar[tuple[str, ...]] = ("size", "centres", "gradient_scale")
+
     def __post_init__(self) -> None:
         check_sizes(self.size, self.channels, self.latent)
         check_centres(self.error, self.centres)
@@ -154,6 +156,24 @@ class VariationalAutoencoder(SliceNetwork):
         pool = np.mean if p.over_slices == "mean" else np.max
         found = {name: float(pool(values)) if values else 0.0 for name, values in samples.items()}
         return Restoration(np.where(mask, score, 0).astype(np.float32), restored, found[p.sample_score], found)
+
+    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
+        """Sample slices from the prior; see `WithPrior`."""
+        return generated_slices(self.network, count, columns, seed)
+
+    def readings(self) -> dict[str, VariationalAutoencoder]:
+        """Return each other pixel score with the sample score that belongs to it; needs a trained KL term."""
+        if self.network.context >= 1:
+            return {}
+        p = self.parameters
+        pairs = (("reconstruction", "reconstruction"), ("kl_gradient", "kl"), ("product", "elbo"))
+        return {
+            f"{score}, sample {sample}".replace("kl_gradient", "KL gradient").replace(" kl", " KL"): type(self)(
+                replace(p, score=score, sample_score=sample), self.network
+            )
+            for score, sample in pairs
+            if (score, sample) != (p.score, p.sample_score)
+        }
 
     def with_gradient_scale(
         self, scans: Sequence[tuple[np.ndarray, np.ndarray]], device: str = "cpu", progress: Progress | None = None
@@ -267,3 +287,7 @@ class ContextEncoder(VariationalAutoencoder):
 
     name = "context_encoder"
     Parameters = ContextEncoderParameters
+
+    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
+        """Return nothing: the latents have no prior."""
+        return []

@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
-from .latent_restoration import LatentRestoration, LatentRestorationParameters
+from .latent_restoration import LatentRestoration, LatentRestorationParameters, codes_from_prior
 
 
 def resized(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -113,6 +113,12 @@ class VolumeRestoration(LatentRestoration):
             for array in (found.score, found.restored)
         )
         return Restoration(score, restored, found.sample_score, found.facts)
+
+    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
+        """Sample volumes from the autoregressive prior, and take slices from low to high; see `WithPrior`."""
+        volumes = codes_from_prior(self, 0.0, count, seed)
+        heights = np.linspace(0.1, 0.9, columns) * (volumes.shape[1] - 1)
+        return [volumes[:, int(height)] for height in heights]
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
         """Negative log-likelihood of the codes that hold brain, in nats, (n,); λ is a percentile of these."""

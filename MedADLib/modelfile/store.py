@@ -21,30 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError, OutputError
+from ..methods.registry import ENTRIES
 from ..runtime.strict_json import TEXT_BYTES, from_json, text_of
 from . import archive
 from .disclosure import disclosed, found_by
 from .manifest import CARD, MANIFEST, NAME, SUFFIX, Manifest, MethodEntry, check_files, manifest_of, naming
 
-# Of each method: a short title that differs in its first word, and what it does with a scan.
-METHODS = {
-    "atlas": ("Atlas", "compares each voxel with the mean and SD of healthy scans"),
-    "autoencoder": ("Autoencoder", "reconstructs the scan from a compressed code"),
-    "latent_restoration": ("Restoration", "resamples what is improbable in healthy scans, slice by slice"),
-    "vae": ("Variational autoencoder", "reconstructs the scan from a probabilistic code"),
-    "context_encoder": ("Context encoder", "reconstructs each part from its surroundings"),
-    "cevae": ("Context-encoding VAE", "reconstructs the scan, trained to fill masked parts"),
-    "vae_tv": ("VAE restoration", "changes the scan until it is probable, with total variation as a penalty"),
-    "gmvae_tv": ("Mixture VAE restoration", "changes the scan until it is probable in one of several classes"),
-    "vae_gan": ("VAE-GAN", "reconstructs the scan, trained against a discriminator"),
-    "adversarial_autoencoder": ("Adversarial autoencoder", "reconstructs the scan from a code as of healthy scans"),
-    "f_anogan": ("f-AnoGAN", "generates the healthy scan most similar to it"),
-    "fpi": ("Foreign patch interpolation", "segments what looks pasted in"),
-    "denoising": ("Denoising", "removes what looks like noise"),
-    "implicit_field": ("Implicit field", "fits the healthy brain most similar to it"),
-    "morphaeus": ("MorphAEus", "deforms a reconstruction until it fits"),
-    "volume_restoration": ("Whole-brain restoration", "resamples what is improbable in healthy scans, in 3-D"),
-}
 # Of the models that ship with MedAD, by method.
 NOTES = {"latent_restoration": "recommended", "atlas": "fastest"}
 
@@ -85,7 +67,7 @@ class ModelSummary:
     @property
     def title(self) -> str:
         """A short name for lists: ``Restoration (recommended)``; of the user's own models, their name first."""
-        method = METHODS.get(self.method, ("",))[0]
+        method = ENTRIES[self.method].title if self.method in ENTRIES else ""
         if self.own or not method:
             return f"{self.name} ({method})" if method else self.name
         note = NOTES.get(self.method)
@@ -97,7 +79,7 @@ class ModelSummary:
         if not self.modality:
             return self.description
         shown = {"2-D": ", single slices", "3-D field": ", whole field of view"}.get(self.kind, "")
-        how = METHODS.get(self.method, ("", ""))[1]
+        how = ENTRIES[self.method].purpose if self.method in ENTRIES else ""
         return f"{self.modality}{shown}{f' ({how})' if how else ''}"
 
     @property

@@ -17,18 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InputError
+from ..methods.registry import ENTRIES, OPTIONS
 
 if TYPE_CHECKING:
     from .loop import Plan
 
 EXTRA, METHOD = "extra", "method"
-
-# What only some methods have. One file of options may serve several methods, so this is no reason to refuse it.
-ONLY_OF = {
-    "prior_steps": ("latent_restoration", "volume_restoration", "f_anogan"),
-    "sweep_steps": ("autoencoder",),
-}
-NOT_OF = {"steps": ("atlas",), "latent": ("atlas",)}
 
 
 @dataclass(frozen=True)
@@ -145,8 +139,8 @@ def useless(args: argparse.Namespace) -> list[str]:
     Args:
         args: What `settled` gives, with ``method``.
     """
-    found = [key for key, methods in ONLY_OF.items() if args.method not in methods]
-    found += [key for key, methods in NOT_OF.items() if args.method in methods]
+    # One file of options may serve several methods, so these are passed over and not refused.
+    found = [key for key in OPTIONS if key not in ENTRIES[args.method].options]
     if args.latent is not None and "sweep_steps" not in found:
         # A latent size that is given is not looked for.
         found.append("sweep_steps")

@@ -13,60 +13,17 @@ import csv
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..methods.adversarial import FAnoGAN, Reconstruction
-from ..methods.base import Method
-from ..methods.latent_restoration import LatentRestoration, codes_from_prior
+from ..methods.base import Method, prior_slices
 from ..methods.slicewise import examined_slices
-from ..methods.tv_restoration import VAETV
-from ..methods.vae import ContextEncoder, VariationalAutoencoder
-from ..methods.volume_restoration import VolumeRestoration
 from .data import HealthyData
 
 CURVE_COLUMNS = 3
 NOT_DRAWN = ("step", "seconds")
 
 IMAGE_COLUMNS, DRAWS = 8, 3
-
-
-def slices_from_prior(method: Method, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-    """Slices that a method imagines.
-
-    Args:
-        method: Trained.
-        count: How many for each column.
-        columns: Heights in the brain, from low to high; where the prior does not know of heights, more draws.
-        flat: Whether the method knows single slices, which have no height.
-        seed: Of everything drawn.
-
-    Returns:
-        (count, Y, X) for each column: of volumes, slices of the same volumes. Nothing of a method without a prior.
-    """
-    if isinstance(method, VolumeRestoration):
-        volumes = codes_from_prior(method, 0.0, count, seed)
-        heights = np.linspace(0.1, 0.9, columns) * (volumes.shape[1] - 1)
-        return [volumes[:, int(height)] for height in heights]
-    if isinstance(method, LatentRestoration):
-        positions = np.zeros(columns) if flat else np.linspace(-0.4, 0.4, columns, dtype=np.float32)
-        seeds = range(seed, seed + columns) if flat else [seed] * columns
-        return [codes_from_prior(method, float(place), count, key) for place, key in zip(positions, seeds)]
-    network = _imagining(method)
-    if network is None:
-        return []
-    with torch.inference_mode():
-        pictures = network.cpu().eval().imagined(count * columns, torch.Generator().manual_seed(seed))
-    return list(pictures[:, 0].float().numpy().reshape(columns, count, *pictures.shape[2:]))
-
-
-def _imagining(method: Method) -> torch.nn.Module | None:
-    """The network that turns draws from a normal prior into slices; a context encoder's latents have no prior."""
-    if isinstance(method, FAnoGAN):
-        return method.gan
-    has_prior = isinstance(method, (VariationalAutoencoder, VAETV, Reconstruction))
-    return method.network if has_prior and not isinstance(method, ContextEncoder) else None
 
 
 def draw_all_curves(folder: Path) -> list[Path]:
@@ -138,7 +95,7 @@ def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -
         shown = used if flat else used[np.linspace(len(used) * 0.08, len(used) * 0.92, IMAGE_COLUMNS).astype(int)]
         only = np.zeros_like(mask)
         only[shown] = mask[shown]
-        result = method.restore(image, mask if isinstance(method, VolumeRestoration) else only, seed=0)
+        result = method.restore(image, mask if getattr(method, "unit", "slice") == "volume" else only, seed=0)
         for kept, volume in ((images, image), (restored, result.restored), (scores, result.score)):
             kept += [volume[z] for z in shown]
         examined.append(result.score[only])
@@ -146,7 +103,7 @@ def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -
     written = [folder / f"{name}-reconstructions.png"]
     rows = [("unseen healthy scan", images, 1.0), ("restored", restored, 1.0), ("raw score", scores, top)]
     _montage(rows, written[0])
-    if drawn := slices_from_prior(method, DRAWS, IMAGE_COLUMNS, flat):
+    if drawn := prior_slices(method, DRAWS, IMAGE_COLUMNS, flat):
         written.append(folder / f"{name}-samples.png")
         _montage([(f"drawn from the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(DRAWS)], written[1])
     return written

@@ -1,65 +1,34 @@
-"""How each method of the registry is trained; one line a method."""
+"""The training function of each method of the registry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 
-from ..errors import InputError
-from ..methods.atlas import Atlas
-from ..methods.registry import METHODS
+from ..methods.registry import ENTRIES, METHODS, Loaded
 from ..methods.settings import check_names
 from ..runtime.progress import Progress
 from .config import Options
 from .data import HealthyData
-from .recipes import adversarial, autoencoder, implicit_field, latent_restoration, morphaeus, synthetic_anomalies, vae
 
-# What may be set for a training, and is no setting of the method that comes out.
-OF_TRAINING = {"morphaeus": ("schedule",)}
+RECIPES = f"{__package__}.recipes"
+Trainer = Callable[[HealthyData, Options, Path, Progress], tuple[object, dict]]
+TRAINERS: Mapping[str, Trainer] = Loaded(RECIPES, lambda entry: entry.recipe)
 
 
 def check_settings(method: str, options: Options) -> None:
-    """Refuse the names of settings that a method does not know, which needs no scans; their values may.
+    """Refuse settings with a name that a method does not have; their values are checked with the scans.
 
     Args:
-        method: Its name.
-        options: What the user chose.
+        method: Name of the method.
+        options: Options of the training.
 
     Raises:
-        InputError: Naming the first that is unknown.
+        InputError: If a name is unknown; the message has the first such name.
     """
-    if method == Atlas.name:
-        if unknown := sorted(options.extra):
-            raise InputError(f"the atlas has no setting {unknown[0]!a:.80}", "It has none at all: leave it out.")
-        return
-    # The width of morphaeus is no setting of its own.
-    names = options.extra if method == "morphaeus" else options.wishes()
-    check_names(METHODS[method].Parameters, names, OF_TRAINING.get(method, ()))
-
-
-Trainer = Callable[[HealthyData, Options, Path, Progress], tuple[object, dict]]
-
-
-def _atlas(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Atlas, dict]:
-    check_settings(Atlas.name, options)
-    return Atlas.train(data.train, tuple(data.template.image.spacing), data.template.symmetric), {}
-
-
-TRAINERS: dict[str, Trainer] = {
-    "atlas": _atlas,
-    "autoencoder": autoencoder.train,
-    "latent_restoration": latent_restoration.train,
-    "vae": vae.train_vae,
-    "context_encoder": vae.train_context_encoder,
-    "cevae": vae.train_cevae,
-    "vae_tv": vae.train_vae_tv,
-    "gmvae_tv": vae.train_gmvae_tv,
-    "vae_gan": adversarial.train_vae_gan,
-    "adversarial_autoencoder": adversarial.train_adversarial_autoencoder,
-    "f_anogan": adversarial.train,
-    "fpi": synthetic_anomalies.train_fpi,
-    "denoising": synthetic_anomalies.train_denoising,
-    "implicit_field": implicit_field.train,
-    "morphaeus": morphaeus.train,
-    "volume_restoration": latent_restoration.train_volumes,
-}
+    recipe = import_module(f"{RECIPES}.{ENTRIES[method].recipe.partition(':')[0]}")
+    if hasattr(recipe, "check_settings"):
+        recipe.check_settings(options)
+    else:
+        check_names(METHODS[method].Parameters, options.wishes())

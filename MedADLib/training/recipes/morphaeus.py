@@ -9,7 +9,7 @@ import torch
 
 from ...errors import InputError
 from ...methods.morphaeus import MorphAEus, MorphAEusParameters, channels_for
-from ...methods.settings import with_wishes
+from ...methods.settings import check_names, with_wishes
 from ...networks.deformation import Morphing, MorphLearner, Phase
 from ...networks.features import FeatureNetwork
 from ...runtime.progress import Progress
@@ -32,6 +32,15 @@ PHASES: dict[Schedule, tuple[tuple[Phase, float], ...]] = {
     "apart": (("apart", 1.0),),
     "morphade": (("joint", 0.7), ("deformer", 0.3)),
 }
+
+
+def check_settings(options: Options) -> None:
+    """Refuse settings with unknown names; ``schedule`` is one of the training, and ``latent`` is an option only.
+
+    Raises:
+        InputError: If a name is unknown.
+    """
+    check_names(MorphAEusParameters, options.extra, ("schedule",))
 
 
 def train_phase(
