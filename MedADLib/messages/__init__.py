@@ -9,7 +9,7 @@ function that looks its translation up.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -52,6 +52,10 @@ class Message(str):
         self = super().__new__(cls, _joined(sentence(code, parameters)))
         self.code, self.parameters = code, parameters
         return self
+
+    def __reduce__(self) -> tuple:
+        """Copy and pickle by code and parameters, because the constructor does not take the sentence."""
+        return partial(type(self), self.code, **self.parameters), ()
 
     def translated(self) -> str:
         """The sentence in the language of the application."""
