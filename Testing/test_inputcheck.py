@@ -11,6 +11,7 @@ from test_brainmask import head
 
 from MedADLib.errors import InputError
 from MedADLib.io.reading import read_image
+from MedADLib.messages import set_translator
 from MedADLib.modelfile.store import ModelSummary
 from MedADLib.preprocessing import input_check
 from MedADLib.preprocessing.input_check import inspect
@@ -19,7 +20,13 @@ from MedADLib.volume import Volume
 T1 = ModelSummary("brain-t1", Path("brain-t1.medad"), modality="T1-weighted MR of the brain")
 FLAT = ModelSummary("chest", Path("chest.medad"), modality="chest X-ray", kind="2-D")
 FITS = "fits brain-t1, if it is T1-weighted MR of the brain"
-STRIPPED, SKULL = "skull-stripped", "with skull: the brain will be cut out first (about 10 s without a GPU"
+STRIPPED = "skull-stripped"
+
+
+@pytest.fixture
+def translator():
+    yield set_translator
+    set_translator(None)
 
 
 def stripped(spacing=3.0):
@@ -46,12 +53,18 @@ def test_voxels_may_be_of_any_number_type(kind):
     assert inspect(volume.with_array(volume.array.astype(kind)), T1).lines[1:] == (STRIPPED, FITS)
 
 
-def test_a_head_says_that_the_brain_will_be_cut_out_and_whether_that_needs_a_package(monkeypatch):
+def codes(report):
+    return [fact.code for fact in report.facts]
+
+
+def test_a_head_says_that_the_brain_will_be_extracted_and_whether_that_needs_a_package(monkeypatch):
     monkeypatch.setattr(input_check, "installed_version", lambda name: "1.0.2")
-    assert inspect(head()[0], T1).lines[1:] == (f"{SKULL})", FITS)
+    assert codes(inspect(head()[0], T1)) == ["scan_size", "scan_skull", "scan_fits_if"]
+    assert "with skull" in inspect(head()[0], T1).lines[1]
     monkeypatch.setattr(input_check, "installed_version", lambda name: None)
-    assert inspect(head()[0], T1).lines[1] == f"{SKULL}, which needs deepbet)"
-    assert inspect(head()[0], T1, masked=True).lines[1] == "examined inside the given mask"
+    report = inspect(head()[0], T1)
+    assert codes(report)[1] == "scan_skull_no_deepbet" and "deepbet" in report.lines[1]
+    assert codes(inspect(head()[0], T1, masked=True))[1] == "scan_masked"
 
 
 def test_without_a_model_nothing_is_said_to_fit():
@@ -60,31 +73,45 @@ def test_without_a_model_nothing_is_said_to_fit():
 
 
 def unfit(volume, model=T1):
+    """The one reason why a scan is unfit, which the last line shows."""
     report = inspect(volume, model)
     assert report.verdict == "unfit" and report.lines[-1] == f"unfit: {report.reason}"
-    return report.reason
+    (reason,) = report.reasons
+    assert reason == report.reason
+    return reason
 
 
 def doubt(volume, model=T1):
+    """The first doubt about a scan, which the last line shows."""
     report = inspect(volume, model)
     assert report.verdict == "doubtful" and report.lines[-1] == f"doubtful: {report.reason}"
-    return report.reason
+    assert all(reason in report.reason for reason in report.reasons)
+    return report.reasons[0]
+
+
+def test_a_report_is_shown_in_the_language_of_the_application(translator):
+    volume = stripped()
+    report = inspect(volume.with_array(np.full_like(volume.array, 7)), T1)
+    translator(lambda context, text: text.upper().replace("{VALUE:G}", "{value:g}").replace("{REASONS}", "{reasons}"))
+    assert report.lines[-1] == "UNFIT: ALL ITS VALUES ARE 7" and report.reasons == ("all its values are 7",)
+    assert inspect(volume).lines[1] == "SKULL-STRIPPED"
 
 
 def test_what_a_run_would_refuse_is_unfit():
     volume = stripped()
-    assert unfit(volume.with_array(np.full_like(volume.array, 7))) == "all its values are 7"
+    flat = unfit(volume.with_array(np.full_like(volume.array, 7)))
+    assert flat.code == "scan_one_value" and flat.parameters == {"value": 7}
     for value in (np.nan, np.inf, -np.inf):
         array = volume.array.copy()
         array[5, 5, 5] = value
-        assert "no numbers" in unfit(volume.with_array(array))
-    assert unfit(Volume(np.zeros((0, 5, 5), np.float32), np.eye(4))) == "it has no voxels"
-    assert "27 mL, less than a brain. Is the voxel spacing in mill" in unfit(
-        Volume(np.random.default_rng(0).random((30, 30, 30)), np.eye(4))
-    )
+        assert unfit(volume.with_array(array)).code == "scan_not_finite"
+    assert unfit(Volume(np.zeros((0, 5, 5), np.float32), np.eye(4))).code == "scan_no_voxels"
+    cube = unfit(Volume(np.random.default_rng(0).random((30, 30, 30)), np.eye(4)))
+    assert cube.code == "scan_too_small" and "27 mL" in cube
     small = np.zeros((80, 80, 80), np.float32)
     small[30:50, 30:50, 30:50] = np.random.default_rng(0).random((20, 20, 20)) + 1
-    assert "only 27 mL, too little for a brain" in unfit(Volume(small, np.diag([1.5, 1.5, 1.5, 1.0])))
+    speck = unfit(Volume(small, np.diag([1.5, 1.5, 1.5, 1.0])))
+    assert speck.code == "scan_little_tissue" and "27 mL" in speck
 
 
 def test_a_time_series_is_no_volume_at_all():
@@ -95,13 +122,11 @@ def test_a_time_series_is_no_volume_at_all():
 def test_slices_and_volumes_need_models_of_their_kind():
     volume = stripped()
     single = Volume(volume.array[38:39], volume.affine)
-    assert unfit(single) == "a single slice, and brain-t1 knows volumes; choose a 2-D model"
-    assert unfit(volume, FLAT) == "chest knows single slices; choose a 3-D model, or give one slice"
+    assert unfit(single).code == "scan_needs_volume" and "brain-t1" in unfit(single)
+    assert unfit(volume, FLAT).code == "scan_needs_slice" and "chest" in unfit(volume, FLAT)
     report = inspect(single, FLAT)
-    assert report.lines[1:] == (
-        "a single slice, examined in its whole field of view",
-        "fits chest, if it is chest X-ray",
-    )
+    assert codes(report) == ["scan_size", "scan_single_slice", "scan_fits_if"]
+    assert report.lines[-1] == "fits chest, if it is chest X-ray"
     sagittal = Volume(volume.array[:, :, 38:39], volume.affine)
     assert inspect(sagittal, FLAT).verdict == "fits" and unfit(sagittal)
 
@@ -111,7 +136,8 @@ def test_a_ct_is_told_by_its_hounsfield_units_unless_the_model_knows_ct():
     noise = np.random.default_rng(0).normal(0, 15, volume.array.shape)
     ct = np.select([brain, volume.array > 100, volume.array > 0], [35, 60, 900], -1000) + noise
     ct = volume.with_array(ct.astype(np.int16))
-    assert doubt(ct).startswith("its values are those of a CT (Hounsfield units), and brain-t1 knows T1-weighted MR")
+    assert doubt(ct).code == "scan_ct_not_modality" and "T1-weighted MR" in doubt(ct)
+    assert doubt(ct, None).code == "scan_ct"
     assert "CT" not in inspect(ct, ModelSummary("head-ct", Path("x"), modality="CT of the head")).reason
     signed = volume.with_array((volume.array - 300).astype(np.float32))
     assert "CT" not in inspect(signed, T1).reason
@@ -122,10 +148,9 @@ def test_a_label_map_is_told_from_a_scan_of_few_grey_levels():
     regions = (np.add.outer(np.add.outer(np.arange(77) // 8, np.arange(77) // 8), np.arange(77) // 8) + 1) * (
         volume.array > 0
     )
-    assert "looks like a label map, with" in doubt(volume.with_array(regions.astype(np.int16)))
-    assert "looks like a label map, with 2 different values" in doubt(
-        volume.with_array((volume.array > 0).astype(np.uint8))
-    )
+    assert doubt(volume.with_array(regions.astype(np.int16))).code == "scan_label_map"
+    binary = doubt(volume.with_array((volume.array > 0).astype(np.uint8)))
+    assert binary.code == "scan_label_map" and "2 different values" in binary
     noise = np.random.default_rng(0).normal(0, 8, volume.array.shape)
     coarse = volume.with_array(np.where(volume.array > 0, np.round((volume.array + noise) / 4), 0).astype(np.uint8))
     assert len(np.unique(coarse.array)) < 50 and inspect(coarse, T1).verdict == "fits"
@@ -133,22 +158,24 @@ def test_a_label_map_is_told_from_a_scan_of_few_grey_levels():
 
 def test_parts_of_a_brain_thick_slices_and_too_much_memory_are_doubtful(monkeypatch):
     volume = stripped()
-    assert "covers only 60 mm along one axis" in doubt(Volume(volume.array[30:50], volume.affine))
+    slab = doubt(Volume(volume.array[30:50], volume.affine))
+    assert slab.code == "scan_part_missing" and "60 mm" in slab
     thick = Volume(volume.array[::3], volume.affine @ np.diag([1, 1, 3, 1]))
-    assert doubt(thick) == "its slices are 9.0 mm thick, and what is thinner may be missed"
+    assert doubt(thick).code == "scan_thick_slices" and "9.0 mm" in doubt(thick)
     tiny = Volume(volume.array, np.diag([2.0, 2.0, 2.0, 1.0]))
-    assert "shows only" in doubt(tiny) and "whole brain has 900 to 1700 mL" in doubt(tiny)
+    assert doubt(tiny).code == "scan_small_brain"
     large = Volume(head()[0].array, np.diag([6.0, 6.0, 6.0, 1.0]))
-    assert "more than a head" in doubt(large) and inspect(large, T1).lines[1] == "not skull-stripped"
+    assert doubt(large).code == "scan_larger_than_head" and codes(inspect(large, T1))[1] == "scan_not_stripped"
     monkeypatch.setattr(input_check, "_installed_memory_gb", lambda: 1.1)
-    assert doubt(volume) == "it needs about 1 GB of memory, and this computer has 1 GB"
+    assert doubt(volume).code == "scan_much_memory" and "1 GB" in doubt(volume)
 
 
 def test_a_huge_volume_says_what_memory_it_needs(monkeypatch):
     volume = stripped()
-    assert "memory" not in inspect(volume, T1).lines[0]
+    assert codes(inspect(volume, T1))[0] == "scan_size"
     monkeypatch.setattr(input_check, "MEMORY_GB_PER_VOXEL", 25e-9 * 280e6 / volume.array.size)
-    assert inspect(volume, T1).lines[0].endswith("; needs about 8 GB of memory")
+    report = inspect(volume, T1)
+    assert codes(report)[0] == "scan_size_memory" and report.lines[0].endswith("; needs about 8 GB of memory")
 
 
 EXPECTED = {

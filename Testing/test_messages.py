@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import copy
+import pickle
 import string
 from collections.abc import Iterator
 
@@ -57,6 +59,13 @@ def test_a_message_is_its_english_sentence_and_comes_back_from_json():
     assert message == "cancelled" and from_json(str(message), as_json(message)).code == "cancelled"
     assert from_json("of a newer MedAD", {"code": "unheard_of", "parameters": {}}) == "of a newer MedAD"
     assert from_json("old", None) == "old" and as_json("plain") is None and translated("plain") == "plain"
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_a_message_can_be_copied_and_pickled(again):
+    message = Message("bad_threshold", threshold="x")
+    assert again(message) == message and again(message).parameters == {"threshold": "x"}
+    assert again(InputError("bad_threshold", threshold="x")).message.code == "bad_threshold"
 
 
 def test_errors_carry_code_and_sentence():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ from MedADLib.modelfile import archive
 from MedADLib.modelfile import store as modelfile_store
 from MedADLib.modelfile.archive import read_archive, write_archive
 from MedADLib.modelfile.model import save_model
-from MedADLib.modelfile.store import find_model, own_folder, summary_of
+from MedADLib.modelfile.store import NameTakenError, find_model, own_folder, summary_of
 
 METHOD = "models/method.safetensors"
 
@@ -70,10 +71,11 @@ def test_the_same_model_again_is_no_error_and_changes_nothing(store):
 def test_another_model_of_the_same_name_replaces_only_when_asked(store):
     first = modelfile_store.add(downloaded(store))
     newer = downloaded(store, version="3.0.0", created="2032-05-06")
-    said = r"version 3\.0\.0 of 2032-05-06.*another model \(version 1\.2\.0 of 2031"
-    with pytest.raises(ModelError, match=said) as caught:
+    with pytest.raises(NameTakenError) as caught:
         modelfile_store.add(newer)
-    assert "Remove that one first" in caught.value.remedy
+    assert caught.value.code == "name_taken_by_own" and caught.value.replaceable
+    assert re.search(r"3\.0\.0 of 2032-05-06.*1\.2\.0 of 2031-02-03", caught.value.problem)
+    assert "new-2.medad" in caught.value.remedy
     assert summary_of(first.path) == first
     assert modelfile_store.add(newer, replace=True).version == "3.0.0"
     assert own_files() == ["new.medad"]
@@ -82,13 +84,30 @@ def test_another_model_of_the_same_name_replaces_only_when_asked(store):
 def test_a_model_named_like_a_shipped_one_does_not_hide_it(store):
     path = downloaded(store, "brain-t1.medad", name="brain-t1", version="9.0.0")
     for replace in (False, True):
-        with pytest.raises(ModelError, match="a model that ships with MedAD") as caught:
+        with pytest.raises(NameTakenError) as caught:
             modelfile_store.add(path, replace)
-        assert "rename the file" in caught.value.remedy
+        assert caught.value.code == "name_taken_by_shipped" and not caught.value.replaceable
+        assert "brain-t1-2.medad" in caught.value.remedy
     upper = downloaded(store, "Brain-T1.medad", name="Brain-T1", version="9.0.0")
-    with pytest.raises(ModelError, match="ships with MedAD"):
+    with pytest.raises(NameTakenError) as caught:
         modelfile_store.add(upper)
-    assert own_files() == []
+    assert caught.value.code == "name_taken_by_shipped" and own_files() == []
+
+
+def test_a_name_taken_in_another_folder_or_by_a_damaged_model_is_told(store, folders):  # noqa: F811
+    path = downloaded(store)
+    other = downloaded(folders[0], "new.medad", version="2.0.0")
+    with pytest.raises(NameTakenError) as caught:
+        modelfile_store.add(path)
+    assert caught.value.code == "name_taken_elsewhere" and str(folders[0]) in caught.value.problem
+    other.write_bytes(b"PK")
+    with pytest.raises(NameTakenError) as caught:
+        modelfile_store.add(path)
+    assert caught.value.code == "name_taken_by_damaged" and str(other) in caught.value.problem
+    with pytest.raises(ModelError) as refused:
+        modelfile_store.remove("new")
+    assert refused.value.code == "model_elsewhere" and str(folders[0]) in refused.value.problem
+    assert other.exists() and not caught.value.replaceable
 
 
 def test_a_renamed_file_gets_its_own_name_beside_the_shipped_model(store):
@@ -98,21 +117,22 @@ def test_a_renamed_file_gets_its_own_name_beside_the_shipped_model(store):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "code"),
     [
-        (lambda path: path.write_bytes(b"<html>"), "is not a MedAD model file"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-50]), "cut short"),
-        (lambda path: write_archive(path, read_archive(path) | {METHOD: b"other"}), "sha256 differs"),
-        (lambda path: write_archive(path, read_archive(path) | {"models/model.pt": b"x"}), "does not belong there"),
-        (lambda path: forge(path, format_version=9), "newer than this program"),
-        (lambda path: path.unlink(), "does not exist"),
+        (lambda path: path.write_bytes(b"<html>"), "model_not_zip"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-50]), "model_cut_short"),
+        (lambda path: write_archive(path, read_archive(path) | {METHOD: b"other"}), "entry_changed"),
+        (lambda path: write_archive(path, read_archive(path) | {"models/model.pt": b"x"}), "archive_extra"),
+        (lambda path: forge(path, format_version=9), "format_too_new"),
+        (lambda path: path.unlink(), "model_missing"),
     ],
 )
-def test_what_is_not_a_sound_model_is_refused_and_leaves_nothing(store, spoil, said):
+def test_what_is_not_a_sound_model_is_refused_and_leaves_nothing(store, spoil, code):
     path = downloaded(store)
     spoil(path)
-    with pytest.raises(ModelError, match=said) as caught:
+    with pytest.raises(ModelError) as caught:
         modelfile_store.add(path)
+    assert caught.value.parameters.get("reason", caught.value.code) == code
     assert str(path) in caught.value.problem and caught.value.remedy
     assert own_files() == []
 
@@ -121,8 +141,9 @@ def test_a_file_over_the_size_cap_is_refused(store, monkeypatch):
     path = downloaded(store)
     monkeypatch.setattr(archive, "CAPS", archive.Caps(total_bytes=100))
     monkeypatch.setattr(archive.unpack, "__defaults__", (archive.CAPS, None))
-    with pytest.raises(ModelError, match="more than the 100 allowed"):
+    with pytest.raises(ModelError) as caught:
         modelfile_store.add(path)
+    assert caught.value.code == "model_too_large" and "100" in caught.value.problem
     assert own_files() == []
 
 
@@ -133,8 +154,9 @@ def test_a_full_disk_is_told_and_leaves_nothing(store, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutputError, match=r"No space left on device.*Is the disk full"):
+    with pytest.raises(OutputError) as caught:
         modelfile_store.add(path)
+    assert caught.value.code == "model_not_copied" and "No space left on device" in caught.value.problem
     assert own_files() == []
 
 
@@ -142,10 +164,12 @@ def test_only_own_models_are_removed(store):
     modelfile_store.add(downloaded(store))
     modelfile_store.remove("new")
     assert own_files() == [] and [summary.name for summary in modelfile_store.installed()] == ["brain-t1"]
-    with pytest.raises(ModelError, match="brain-t1 ships with MedAD"):
+    with pytest.raises(ModelError) as caught:
         modelfile_store.remove("brain-t1")
-    with pytest.raises(ModelError, match="there is no model named 'new'"):
+    assert caught.value.code == "model_ships" and "brain-t1" in caught.value.problem
+    with pytest.raises(ModelError) as caught:
         modelfile_store.remove("new")
+    assert caught.value.code == "model_unknown" and "'new'" in caught.value.problem
     assert find_model("brain-t1").is_file()
 
 
@@ -163,8 +187,9 @@ def test_the_card_is_shown(store):
     text, _, data = modelfile_store.card("new").partition("\n## Data\n")
     assert text == "# New\n\nFor knees.\n" and data.startswith("- Scans: given as healthy by its author")
     write_archive(own_folder() / "new.medad", {"configs/medad.json": b"{}"})
-    with pytest.raises(ModelError, match="has no docs/README.md"):
+    with pytest.raises(ModelError) as caught:
         modelfile_store.card("new")
+    assert caught.value.parameters["reason"] == "card_missing" and "docs/README.md" in caught.value.problem
 
 
 def test_integrity_is_remembered_until_the_file_changes(store, monkeypatch):
@@ -177,8 +202,9 @@ def test_integrity_is_remembered_until_the_file_changes(store, monkeypatch):
     write_archive(path, read_archive(path) | {METHOD: b"evil"})
     read.clear()
     for _ in range(2):
-        with pytest.raises(ModelError, match="sha256 differs"):
+        with pytest.raises(ModelError) as caught:
             modelfile_store.check_integrity(path)
+        assert caught.value.parameters["reason"] == "entry_changed" and METHOD in caught.value.problem
     assert len(read) == 2
 
 

@@ -3,6 +3,52 @@
 from __future__ import annotations
 
 from . import Sentence
+from . import mark as _
 
 SENTENCES: dict[str, Sentence] = {
+    "bad_threshold": Sentence(
+        _("the threshold {threshold!r:.80} is not valid"), _("Write for example 3.5, 1ml or 0.1%.")
+    ),
+    "region_limits_not_finite": Sentence(
+        _("the threshold is {threshold} and the smallest region {min_ml} mL"), _("Give finite numbers.")
+    ),
+    "map_not_on_mask": Sentence(
+        _("a map of shape {shape} does not fit a mask of shape {mask}"), _("Give both on the same grid.")
+    ),
+    "score_not_a_number": Sentence(_("a score is not a number"), _("Repair the map.")),
+    "pooling_spacing": Sentence(
+        _("the voxel spacing {spacing} cannot be used"), _("Give three positive numbers in mm.")
+    ),
+    "pooling_sizes": Sentence(_("pooling sizes of {sizes} mm cannot be used"), _("Give sizes of 0 or more.")),
+    # Calibration, as it is made and as model files and results hold it.
+    "calibration_few_scans": Sentence(
+        _("{count} scans are too few to calibrate"), _("Give at least {fewest} healthy scans, better 20.")
+    ),
+    "calibration_incomplete": Sentence(
+        _("the calibration is incomplete or has parts that this version does not support"), _("Update MedAD.")
+    ),
+    "calibration_malformed": Sentence(
+        _("the calibration is malformed ({detail})"), _("Download or copy the file again.")
+    ),
+    "calibration_places": Sentence(
+        _("the voxelwise mean and SD of the calibration are malformed"), _("Download or copy the file again.")
+    ),
+    "calibration_fast": Sentence(
+        _("the calibration of the fast mode is malformed"), _("Download or copy the file again.")
+    ),
+    "calibration_counts": Sentence(
+        _("the scores of the calibration differ in their number of scans"), _("Download or copy the file again.")
+    ),
+    "calibration_thresholds": Sentence(
+        _("the thresholds of the calibration do not increase"), _("Download or copy the file again.")
+    ),
+    "calibration_no_volume": Sentence(
+        _("the examined volume of the calibration is not positive"), _("Download or copy the file again.")
+    ),
+    "reference_incomplete": Sentence(
+        _("the record of the healthy scans is incomplete"), _("Download or copy the file again.")
+    ),
+    "reference_malformed": Sentence(
+        _("the record of the healthy scans is malformed ({detail})"), _("Download or copy the file again.")
+    ),
 }

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import DAMAGED, HOSTILE, ModelError, OutputError
+from ..errors import ModelError, OutputError
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _END = struct.Struct("<4sHHHHIIH")
@@ -82,12 +82,12 @@ def open_archive(path: str | os.PathLike) -> BinaryIO:
     try:
         # Asked before opening: to open a pipe would wait for a writer forever.
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ModelError(f"{path} is not a file", "Give the path of a single file.")
+            raise ModelError("model_not_a_file", path=path)
         return open(path, "rb")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ModelError(f"{path} does not exist", "Check the path.") from error
+        raise ModelError("model_missing", path=path) from error
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read ({error})", "Check the path and who may read it.") from error
+        raise ModelError("model_unreadable", path=path, detail=error) from error
 
 
 def unpack(
@@ -97,12 +97,12 @@ def unpack(
     try:
         size = stream.seek(0, os.SEEK_END)
         if size > caps.total_bytes:
-            raise ModelError(f"{path} has {size} bytes, more than the {caps.total_bytes} allowed", HOSTILE)
+            raise ModelError("model_too_large", path=path, size=size, most=caps.total_bytes)
         count = _check_end(stream, size, path, caps)
         with zipfile.ZipFile(stream) as archive:
             entries = archive.infolist()
             if len(entries) != count:
-                raise ModelError(f"{path} holds {len(entries)} entries but promises {count}", DAMAGED)
+                raise ModelError("model_entry_count", path=path, count=len(entries), declared=count)
             _check_entries(entries, size, path)
             files: dict[str, bytes] = {}
             allowed = caps.total_bytes
@@ -112,7 +112,7 @@ def unpack(
                     allowed -= len(files[entry.filename])
             return files
     except _UNREADABLE as error:
-        raise ModelError(f"{path} is cut short or damaged ({error})", DAMAGED) from error
+        raise ModelError("model_damaged", path=path, detail=error) from error
 
 
 def _check_end(stream: BinaryIO, size: int, path: str | os.PathLike, caps: Caps) -> int:
@@ -127,15 +127,14 @@ def _check_end(stream: BinaryIO, size: int, path: str | os.PathLike, caps: Caps)
     tail = stream.read()
     if len(tail) < _END.size or tail[-_END.size :][:4] != b"PK\x05\x06":
         if begins_as_zip:
-            raise ModelError(f"{path} is cut short", DAMAGED)
-        what = "is empty" if size == 0 else "is not a MedAD model file (no zip archive)"
-        raise ModelError(f"{path} {what}", DAMAGED)
+            raise ModelError("model_cut_short", path=path)
+        raise ModelError("model_empty" if size == 0 else "model_not_zip", path=path)
     _, disk, first_disk, here, count, length, offset, comment = _END.unpack(tail[-_END.size :])
     if count > caps.entries or length > caps.entries * 1024:
-        raise ModelError(f"{path} holds more than the {caps.entries} entries allowed", HOSTILE)
+        raise ModelError("model_many_entries", path=path, most=caps.entries)
     zip64 = tail[: -_END.size].startswith(b"PK\x06\x07")
     if disk or first_disk or here != count or comment or zip64 or offset + length + _END.size != size:
-        raise ModelError(f"{path} is damaged, or not packed by MedAD", DAMAGED)
+        raise ModelError("model_not_packed_by_medad", path=path)
     return count
 
 
@@ -147,19 +146,19 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int, path: str | os.Pat
         # field; `orig_filename` is what the directory says.
         name = entry.orig_filename
         if not _PLAIN_NAME.fullmatch(name) or entry.filename != name:
-            raise ModelError(f"{path} holds an entry with the unsafe name {name[:80]!a}", HOSTILE)
+            raise ModelError("entry_unsafe_name", path=path, entry=name[:80])
         if name.lower() in seen:
-            raise ModelError(f"{path} holds two entries named {name}", HOSTILE)
+            raise ModelError("entry_twice", path=path, entry=name)
         seen.add(name.lower())
         if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
-            raise ModelError(f"{path} holds {name}, which is a link or a device", HOSTILE)
+            raise ModelError("entry_not_a_file", path=path, entry=name)
         if entry.flag_bits & _ENCRYPTED:
-            raise ModelError(f"{path} holds {name}, which is encrypted", HOSTILE)
+            raise ModelError("entry_encrypted", path=path, entry=name)
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ModelError(f"{path} holds {name}, which is packed in a way that MedAD does not use", HOSTILE)
+            raise ModelError("entry_compression", path=path, entry=name)
     # Entries that share their packed bytes are how a small file unpacks to a huge one within any ratio.
     if sum(entry.compress_size for entry in entries) > size:
-        raise ModelError(f"{path} holds entries that overlap", HOSTILE)
+        raise ModelError("model_entries_overlap", path=path)
 
 
 def _inflate(
@@ -171,12 +170,12 @@ def _inflate(
         while chunk := stream.read(_CHUNK):
             count += len(chunk)
             if count > min(caps.entry_bytes, allowed):
-                raise ModelError(f"{path} unpacks to more bytes than allowed ({entry.filename})", HOSTILE)
+                raise ModelError("entry_too_large", path=path, entry=entry.filename)
             if count > max(entry.compress_size * caps.ratio, _CHUNK):
-                raise ModelError(f"{path} unpacks to over {caps.ratio} times its size ({entry.filename})", HOSTILE)
+                raise ModelError("entry_ratio", path=path, entry=entry.filename, ratio=caps.ratio)
             chunks.append(chunk)
     if count != entry.file_size:
-        raise ModelError(f"{path} holds {entry.filename}, which has not the size it declares", DAMAGED)
+        raise ModelError("entry_size", path=path, entry=entry.filename)
     return b"".join(chunks)
 
 
@@ -202,8 +201,7 @@ def write_archive(path: str | os.PathLike, files: Mapping[str, bytes]) -> None:
             os.fsync(stream.fileno())
         os.replace(partial, path)
     except OSError as error:
-        remedy = "Is the disk full, the folder missing or write-protected?"
-        raise OutputError(f"{path} could not be written ({error.strerror})", remedy) from error
+        raise OutputError("model_not_written", path=path, detail=error.strerror) from error
     finally:
         with suppress(OSError):
             partial.unlink()

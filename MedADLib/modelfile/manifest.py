@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from .. import errors
-from ..errors import ModelError
+from ..errors import MedADError, ModelError
 from ..preprocessing.spaces import kind_of
-from ..runtime.strict_json import UPDATE, UPDATE_OR_AGAIN, from_json, json_of
+from ..runtime.strict_json import from_json, json_of
 
 METADATA, LICENCE = "configs/metadata.json", "LICENSE"
 _METADATA_KEYS = {
@@ -45,7 +44,7 @@ def authors_of(files: dict[str, bytes]) -> str:
     """
     metadata = json_of(files, METADATA)
     if not isinstance(metadata, dict) or _METADATA_KEYS - set(metadata) or type(metadata["authors"]) is not str:
-        raise ModelError(f"{METADATA} is not a bundle's metadata")
+        raise ModelError("metadata_malformed", entry=METADATA)
     return metadata["authors"]
 
 
@@ -99,14 +98,14 @@ def manifest_of(files: dict[str, bytes]) -> Manifest:
         ModelError: If there is none, or it is malformed or newer than the program.
     """
     if MANIFEST not in files:
-        raise ModelError(f"this is not a MedAD model (it holds no {MANIFEST})", f"Give a {SUFFIX} file.")
+        raise ModelError("not_a_model")
     document = json_of(files, MANIFEST)
     version = document.get("format_version") if isinstance(document, dict) else None
     if type(version) is int and version > FORMAT_VERSION:
-        raise ModelError(f"its format {version} is newer than this program's {FORMAT_VERSION}", UPDATE)
+        raise ModelError("format_too_new", version=version, supported=FORMAT_VERSION)
     manifest = from_json(Manifest, document, MANIFEST)
     if manifest.format_version != FORMAT_VERSION:
-        raise ModelError(f"its format {manifest.format_version} does not exist")
+        raise ModelError("format_unknown", version=manifest.format_version)
     return manifest
 
 
@@ -119,20 +118,41 @@ def check_files(files: dict[str, bytes], manifest: Manifest) -> None:
     layout = {METADATA, METHOD, TEMPLATE, LICENCE, CARD}
     if manifest.calibration is not None:
         layout.add(CALIBRATION)
-    for what, names in (("archive", set(files) - {MANIFEST}), ("manifest", set(manifest.files))):
+    parts = (
+        (set(files) - {MANIFEST}, "archive_lacks", "archive_extra"),
+        (set(manifest.files), "manifest_lacks", "manifest_extra"),
+    )
+    for names, lacks, has_extra in parts:
         if lacking := sorted(layout - names):
-            raise ModelError(f"its {what} lacks {lacking[0]}")
+            raise ModelError(lacks, entry=lacking[0])
         if extra := sorted(names - layout):
-            raise ModelError(f"its {what} has {extra[0]!a:.80}, which does not belong there", UPDATE_OR_AGAIN)
+            raise ModelError(has_extra, entry=extra[0][:80])
     for name in sorted(layout):
         if hashlib.sha256(files[name]).hexdigest() != manifest.files[name]:
-            raise ModelError(f"{name} was changed after the model was made (its sha256 differs)")
+            raise ModelError("entry_changed", entry=name)
+
+
+def problem_of(error: MedADError) -> dict[str, str]:
+    """Describe an error by parameters of the error that is raised in its place.
+
+    Args:
+        error: The cause.
+
+    Returns:
+        Its code as ``reason``, and in English its ``problem`` and, as ``advice``, its remedy.
+    """
+    return {"reason": error.code, "problem": error.problem, "advice": error.remedy}
 
 
 @contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Errors from inside name the file and always say what to do."""
+    """Add the path of the file to each ModelError raised inside, and a remedy if it has none.
+
+    Raises:
+        ModelError: ``model_problem`` or ``model_problem_damaged``; its parameter ``reason`` is the code of the cause.
+    """
     try:
         yield
     except ModelError as error:
-        raise ModelError(f"{path}: {error.problem}", error.remedy or errors.DAMAGED) from error
+        code = "model_problem" if error.remedy else "model_problem_damaged"
+        raise ModelError(code, path=path, **problem_of(error)) from error

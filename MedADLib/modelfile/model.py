@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import HOSTILE, MedADError, ModelError
+from ..errors import MedADError, ModelError
 from ..runtime import threads
-from ..runtime.strict_json import UPDATE, from_json, json_bytes, text_of
+from ..runtime.strict_json import from_json, json_bytes, text_of
 from . import archive
 from .manifest import (
     CALIBRATION,
@@ -35,6 +35,7 @@ from .manifest import (
     check_files,
     manifest_of,
     naming,
+    problem_of,
 )
 from .store import ModelSummary, find_model, summary_of
 
@@ -49,18 +50,18 @@ def tensors_of(files: dict[str, bytes], name: str) -> dict[str, np.ndarray]:
     content = files[name]
     # The parser accepts headers of 100 MB; ours describe some hundred tensors.
     if len(content) < 8 or int.from_bytes(content[:8], "little") > min(len(content) - 8, _TENSOR_HEADER_BYTES):
-        raise ModelError(f"{name} is not a safetensors file", HOSTILE)
+        raise ModelError("tensors_not_safetensors", entry=name)
     try:
         tensors = load(content)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"{name} is not a sound safetensors file ({error})") from error
+        raise ModelError("tensors_unsound", entry=name, detail=error) from error
     for key, array in tensors.items():
         if array.dtype == bool and array.view(np.uint8).max(initial=0) > 1:
-            raise ModelError(f"{name} holds {key[:80]!a}, with truth values that are neither true nor false")
+            raise ModelError("tensors_booleans", entry=name, key=key[:80])
         if array.dtype.kind not in "biuf":
-            raise ModelError(f"{name} holds {key[:80]!a}, of a number type that MedAD does not use")
+            raise ModelError("tensors_type", entry=name, key=key[:80])
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ModelError(f"{name} holds {key[:80]!a}, with values that are not finite")
+            raise ModelError("tensors_not_finite", entry=name, key=key[:80])
     return tensors
 
 
@@ -176,7 +177,7 @@ def save_model(model: Model, path: str | os.PathLike, registry: dict[str, type] 
         files[MANIFEST] = json_bytes({field.name: manifest[field.name] for field in fields(Manifest)})
         _assemble(files, registry)
     except ModelError as error:
-        raise ModelError(f"{path} would be refused: {error.problem}", "Correct what is to be saved.") from error
+        raise ModelError("model_would_be_refused", path=path, **problem_of(error)) from error
     archive.write_archive(path, files)
 
 
@@ -199,23 +200,21 @@ def _assemble(files: dict[str, bytes], registry: dict[str, type] | None) -> Mode
     manifest = manifest_of(files)
     entry = from_json(MethodEntry, manifest.method, "method")
     if entry.name not in registry:
-        raise ModelError(f"it uses the method {entry.name!a:.80}, which this version does not know", UPDATE)
+        raise ModelError("method_unknown", method=entry.name[:80])
     check_files(files, manifest)
     method = registry[entry.name]
     parameters = from_json(method.Parameters, entry.parameters, f"the parameters of {entry.name}")
-    template = _built(
-        "its template cannot be used", template_from_tensors, manifest.preparation, tensors_of(files, TEMPLATE)
-    )
+    template = _built("template_unusable", template_from_tensors, manifest.preparation, tensors_of(files, TEMPLATE))
     shape = template.image.array.shape
-    built = _built("its method cannot be used", method.from_tensors, parameters, tensors_of(files, METHOD))
+    built = _built("method_unusable", method.from_tensors, parameters, tensors_of(files, METHOD))
     if not built.fits(shape):
-        raise ModelError("its method is not on the grid of its template")
+        raise ModelError("method_not_on_grid")
     calibration = None
     if manifest.calibration is not None:
         tensors = tensors_of(files, CALIBRATION)
-        calibration = _built("its calibration cannot be used", Calibration.from_tensors, manifest.calibration, tensors)
+        calibration = _built("calibration_unusable", Calibration.from_tensors, manifest.calibration, tensors)
         if calibration.places.mean.shape != shape:
-            raise ModelError("its calibration is not on the grid of its template")
+            raise ModelError("calibration_not_on_grid")
     return Model(
         name=manifest.name,
         version=manifest.version,
@@ -232,14 +231,14 @@ def _assemble(files: dict[str, bytes], registry: dict[str, type] | None) -> Mode
     )
 
 
-def _built(problem: str, factory: Callable, *arguments: Any, **fields: Any) -> Any:
-    """What `factory` makes of a stranger's values; whatever they make it raise is the file's fault."""
+def _built(code: str, factory: Callable, *arguments: Any) -> Any:
+    """Call `factory` with values of unknown origin, and turn every error into a ModelError of `code`."""
     try:
-        return factory(*arguments, **fields)
+        return factory(*arguments)
     except MedADError as error:
-        raise ModelError(f"{problem}: {error.problem}", error.remedy) from error
+        raise ModelError(code, **problem_of(error)) from error
     except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, MemoryError) as error:
-        raise ModelError(f"{problem} ({error!s:.200})") from error
+        raise ModelError(code, reason="", problem=f"{error!s:.200}", advice="") from error
 
 
 def bundle_metadata(model: Model) -> dict:

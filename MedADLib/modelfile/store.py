@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import ModelError, OutputError
 from ..methods.registry import ENTRIES
@@ -152,8 +153,9 @@ def find_model(name_or_path: str | os.PathLike) -> Path:
         return path
     available = _available()
     if name not in available:
-        remedy = f"Available: {', '.join(available) or 'none'}. Or give the path of a {SUFFIX} file."
-        raise ModelError(f"there is no model named {text!a}", remedy)
+        if not available:
+            raise ModelError("models_none", name=text)
+        raise ModelError("model_unknown", name=text, available=", ".join(available))
     return available[name]
 
 
@@ -180,9 +182,9 @@ def _available() -> dict[str, Path]:
 class NameTakenError(ModelError):
     """Another model has the name; `replaceable` if it is the user's own, which `add` may replace."""
 
-    def __init__(self, problem: str, remedy: str, replaceable: bool):
+    def __init__(self, code: str, replaceable: bool = False, **parameters: Any):
         """Note whether the other one may be replaced."""
-        super().__init__(problem, remedy)
+        super().__init__(code, **parameters)
         self.replaceable = replaceable
 
 
@@ -237,13 +239,13 @@ def remove(name: str) -> None:
     """
     path = find_model(name)
     if path.parent != own_folder():
-        where = "ships with MedAD" if _ships(path) else f"lies in {path.parent}"
-        raise ModelError(f"the model {name} {where}", f"Only models in {own_folder()} are removed here.")
+        if _ships(path):
+            raise ModelError("model_ships", name=name, own_folder=own_folder())
+        raise ModelError("model_elsewhere", name=name, folder=path.parent, own_folder=own_folder())
     try:
         path.unlink()
     except OSError as error:
-        problem = f"{path} could not be removed ({error.strerror})"
-        raise OutputError(problem, "Is it in use, or its folder write-protected?") from error
+        raise OutputError("model_not_removed", path=path, detail=error.strerror) from error
 
 
 def card(name: str | os.PathLike) -> str:
@@ -259,7 +261,7 @@ def card(name: str | os.PathLike) -> str:
     files = archive.read_archive(path, only=(CARD, MANIFEST))
     with naming(path):
         if CARD not in files:
-            raise ModelError(f"it has no {CARD}", "Get the model file again.")
+            raise ModelError("card_missing", entry=CARD)
         manifest, text = manifest_of(files), text_of(files, CARD)
     found = found_by(manifest.name, manifest.version) if _ships(path) else ""
     return disclosed(text, manifest.training, found)
@@ -294,18 +296,17 @@ def _of_name(name: str) -> Path | None:
 
 
 def _name_clash(path: Path, manifest: Manifest, existing: Path) -> NameTakenError:
-    other = summary_of(existing)
-    which = "damaged" if other.error else f"version {other.version} of {other.created[:10]}"
-    rename = f"rename the file, such as to {manifest.name}-2{SUFFIX}, and add it again"
-    if existing.parent == own_folder():
-        whose, remedy = "another model", f"Remove that one first, have it replaced, or {rename}."
-    elif _ships(existing):
-        whose, remedy = "a model that ships with MedAD", f"To have both, {rename}."
-    else:
-        whose, remedy = f"a model in {existing.parent}", f"To have both, {rename}."
-    mine = f"version {manifest.version} of {manifest.created[:10]}"
-    problem = f"{path} is named {manifest.name} ({mine}), as is {whose} ({which})"
-    return NameTakenError(problem, remedy, existing.parent == own_folder())
+    """The error that another model has the name of the file at `path`."""
+    other, own = summary_of(existing), existing.parent == own_folder()
+    given = {"path": path, "name": manifest.name, "version": manifest.version, "created": manifest.created[:10]}
+    if other.error:
+        return NameTakenError("name_taken_by_damaged", replaceable=own, other=existing, **given)
+    given |= {"other_version": other.version, "other_created": other.created[:10]}
+    if own:
+        return NameTakenError("name_taken_by_own", replaceable=True, **given)
+    if _ships(existing):
+        return NameTakenError("name_taken_by_shipped", **given)
+    return NameTakenError("name_taken_elsewhere", folder=existing.parent, **given)
 
 
 def _ships(path: Path) -> bool:
@@ -332,9 +333,8 @@ def _write(target: Path, content: bytes) -> None:
             os.fsync(stream.fileno())
         os.replace(partial, target)
     except OSError as error:
-        problem = f"the model could not be copied to {target} ({error.strerror})"
-        remedy = f"It takes {len(content) / 1e6:.0f} MB. Is the disk full, or the folder write-protected?"
-        raise OutputError(problem, remedy) from error
+        megabytes = len(content) / 1e6
+        raise OutputError("model_not_copied", path=target, detail=error.strerror, megabytes=megabytes) from error
     finally:
         with suppress(OSError):
             partial.unlink()

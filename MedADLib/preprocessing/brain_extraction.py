@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..masks import bounding_slices
+from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume, orientation, upright
 
@@ -35,17 +36,13 @@ NETWORKS = {
     "bbox_model.pt": "39a7b2b5f799faa1391ea97bfcdc0b9299f20d84f2316a4ff8918dc4685e40aa",
     "model.pt": "de8ee7c69654d0dd3935dc4a5d84571d8ecf4637a6bfc01df399c4c2bc86e0fd",
 }
-INSTALL = (
-    f"Run pip install --no-deps {DEEPBET} (in Slicer, MedAD offers that on the next run), "
-    "or give a brain mask with --mask (in Slicer, a segmentation)."
-)
 
 
 class NoBrainError(InputError):
     """Brain extraction found nothing that can be a brain."""
 
     def __init__(self, name: str):
-        super().__init__(f"no brain was found in {name}", "Is it a scan of the head? If so, give a brain mask.")
+        super().__init__("no_brain", name=name)
 
 
 def is_skull_stripped(volume: Volume) -> bool:
@@ -115,31 +112,28 @@ def brain_mask(volume: Volume, given: Volume | None = None, progress: Progress |
     """
     progress = progress or Progress()
     if given is not None:
-        return given_mask(volume, given), "given mask"
+        return given_mask(volume, given), Message("part_given_mask")
     progress.update(0.0, "is the scan skull-stripped?")
     if is_skull_stripped(volume):
-        return _outline(volume), "outline of the skull-stripped scan"
+        return _outline(volume), Message("part_outline")
     progress.update(0.1, "extracting the brain")
     try:
-        return _extract(volume, progress), f"brain extraction by {DEEPBET.replace('==', ' ')}"
-    except NoBrainError as error:
-        log.warning("%s: the whole foreground is examined, and the result means little", error.problem)
-        return _outline(volume), "whole foreground, for no brain was found"
+        return _extract(volume, progress), Message("part_extraction", package=DEEPBET.replace("==", " "))
+    except NoBrainError:
+        log.warning(Message("whole_foreground_examined", name=volume.name))
+        return _outline(volume), Message("part_foreground")
 
 
 def given_mask(volume: Volume, given: Volume) -> np.ndarray:
     """The voxels of a user's mask, bool; raises InputError if it is empty or on another grid."""
+    if given.array.shape != volume.array.shape:
+        mask_shape, shape = (" x ".join(map(str, v.array.shape[::-1])) for v in (given, volume))
+        raise InputError("mask_not_on_grid", mask=given.name, name=volume.name, mask_shape=mask_shape, shape=shape)
     if not volume.same_grid(given):
-        shapes = " and ".join(" x ".join(map(str, v.array.shape[::-1])) for v in (given, volume))
-        raise InputError(
-            f"the mask {given.name} is not on the grid of {volume.name} ({shapes} voxels)"
-            if given.array.shape != volume.array.shape
-            else f"the mask {given.name} lies elsewhere in space than {volume.name}",
-            "Resample the mask to the scan.",
-        )
+        raise InputError("mask_elsewhere", mask=given.name, name=volume.name)
     mask = given.array != 0
     if not mask.any():
-        raise InputError(f"the mask {given.name} is empty", "Give a mask that is non-zero in the part to examine.")
+        raise InputError("mask_empty", mask=given.name)
     return mask
 
 
@@ -237,9 +231,9 @@ def _network(name: str) -> torch.jit.ScriptModule:
         path = next(file.locate() for file in files if file.name == name)
         data = path.read_bytes()
     except (metadata.PackageNotFoundError, StopIteration, OSError) as error:
-        raise InputError("the scan has a skull, and brain extraction needs deepbet", INSTALL) from error
+        raise InputError("deepbet_missing", package=DEEPBET) from error
     if hashlib.sha256(data).hexdigest() != NETWORKS[name]:
-        raise InputError(f"the installed deepbet is not the vetted version ({name} differs)", INSTALL)
+        raise InputError("deepbet_not_vetted", file=name, package=DEEPBET)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return torch.jit.load(io.BytesIO(data), map_location="cpu").eval()

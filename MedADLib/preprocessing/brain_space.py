@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError, ModelError
 from ..masks import bounding_slices
+from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume, is_single_slice
 from .intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks, bias_field, landmark_values
@@ -46,11 +47,11 @@ class Template:
 
     def __post_init__(self) -> None:
         if self.mask.shape != self.image.array.shape or self.mask.dtype != bool or not self.mask.any():
-            raise ModelError("the template's mask does not fit its image")
+            raise ModelError("template_mask")
         if self.landmarks.shape != (len(PERCENTILES),) or np.diff(self.landmarks).min() <= 0:
-            raise ModelError("the template's intensity landmarks are not increasing")
+            raise ModelError("template_landmarks")
         if self.histogram.shape != (len(HISTOGRAM_EDGES) - 1,) or self.histogram.min() < 0:
-            raise ModelError("the template's histogram is malformed")
+            raise ModelError("template_histogram")
         check_limits(self.limits)
 
     def examined(
@@ -64,8 +65,7 @@ class Template:
         from .brain_extraction import brain_mask
 
         if is_single_slice(volume):
-            problem = f"{volume.name} is a single slice, but this model knows whole volumes"
-            raise InputError(problem, "Choose a 2-D model, or give the folder of the whole series.")
+            raise InputError("scan_single_slice_for_volumes", name=volume.name)
         return brain_mask(volume, given, progress)
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> Prepared:
@@ -149,15 +149,12 @@ class Prepared:
         grid, part, to_template = self.template.image, self.native.within(box), np.linalg.inv(self.to_native)
         return box, [resample(grid.with_array(array), part, to_template) for array in arrays]
 
-    def warnings(self) -> list[str]:
-        """How the scan differs from the model's training scans, in words; empty if it does not."""
+    def warnings(self) -> list[Message]:
+        """Return how the scan differs from the model's training scans; empty if it does not."""
         limits, seen = self.template.limits, self.resemblance
         found = unlike_warnings(limits, seen)
         if seen["overlap"] < limits["overlap"]:
-            found.append(
-                f"the brain overlaps the model's template by {seen['overlap']:.3f} only (training scans at least "
-                f"{limits['overlap']:.3f}): part of it may be missing or the alignment may have failed"
-            )
+            found.append(Message("brain_overlap_low", overlap=seen["overlap"], limit=limits["overlap"]))
         return found
 
 
@@ -179,17 +176,14 @@ def prepare(native: Volume, native_mask: np.ndarray, template: Template, progres
     """
     progress = progress or Progress()
     if native_mask.sum() * native.voxel_ml < SMALLEST_BRAIN_ML:
-        raise InputError(
-            f"the brain in {native.name} has {native_mask.sum() * native.voxel_ml:.0f} ml only",
-            "Check the mask, and that the voxel spacing is in millimetres.",
-        )
+        raise InputError("brain_too_small", name=native.name, ml=native_mask.sum() * native.voxel_ml)
     with progress.timed("align"):
         to_native = affine_to_native(template.image, template.mask, native, native_mask, progress)
     progress.update(0.7, "resampling")
     with progress.timed("resample"):
         image, mask = _brought_over(native, native_mask, template.image, to_native)
     if not mask.any():
-        raise InputError(f"the brain in {native.name} could not be aligned to the template", "Give a brain mask.")
+        raise InputError("brain_not_aligned", name=native.name)
     progress.update(0.8, "correcting the bias field")
     with progress.timed("bias field"):
         bias = bias_field(template.image.with_array(image), mask)

@@ -34,6 +34,7 @@ FITTING = 90
 # The networks halve a picture five times.
 SLICE_MULTIPLE = 32
 SMALLEST_SIDE, LARGEST_SIDE = 64, 160
+LARGEST_GIVEN_SIDE = 512
 
 
 def brain_grid(volumes: Sequence[Volume]) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
@@ -148,10 +149,8 @@ def plane_size(views: Sequence[PlaneView], longest: int | None = None) -> tuple[
     if longest is None:
         pixels = float(np.median([max(view.extent_mm) / min(view.spacing) for view in views]))
         longest = int(np.clip(pixels // SLICE_MULTIPLE * SLICE_MULTIPLE, SMALLEST_SIDE, LARGEST_SIDE))
-    if longest % SLICE_MULTIPLE or not SLICE_MULTIPLE <= longest <= 512:
-        raise InputError(
-            f"a size of {longest} pixels is not possible", f"Give a multiple of {SLICE_MULTIPLE} up to 512."
-        )
+    if longest % SLICE_MULTIPLE or not SLICE_MULTIPLE <= longest <= LARGEST_GIVEN_SIDE:
+        raise InputError("template_size", size=longest, multiple=SLICE_MULTIPLE, largest=LARGEST_GIVEN_SIDE)
     # Height by width; of the logarithm, so that upright and lying pictures count alike.
     aspect = float(np.exp(np.median([np.log(view.extent_mm[0] / view.extent_mm[1]) for view in views])))
     shorter = longest * min(aspect, 1 / aspect)

@@ -37,9 +37,7 @@ class Landmarks:
 
     def __post_init__(self) -> None:
         if np.diff(self.source).min() <= 0 or np.diff(self.target).min() <= 0:
-            raise InputError(
-                "the brain has too few different intensities", "Check that it is an image and not a label map."
-            )
+            raise InputError("brain_few_intensities")
 
     def forward(self, values: np.ndarray) -> np.ndarray:
         """Scan intensities to standard intensities, linear between landmarks and beyond them."""
@@ -65,7 +63,7 @@ def landmark_values(values: np.ndarray) -> np.ndarray:
     marks = np.percentile(values, PERCENTILES).astype(np.float64)
     span = marks[-1] - marks[0]
     if span <= 0:
-        raise InputError("the brain has one intensity only", "Check that the image is not empty.")
+        raise InputError("brain_one_intensity")
     return marks + np.arange(len(marks)) * span * 1e-6
 
 
@@ -147,7 +145,7 @@ class Span:
         if low == high:
             low, high = float(values.min()), float(values.max())
         if low == high:
-            raise InputError(f"{name} has one intensity only", "Check that the image is not empty.")
+            raise InputError("scan_one_intensity", name=name)
         return cls(low, high)
 
     def forward(self, values: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import InputError, ModelError
+from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume, is_single_slice
 from .intensity import Span
@@ -56,7 +57,7 @@ class PlaneView:
         shape = volume.array.shape
         if sorted(shape)[0] > 1 or sorted(shape)[1] == 1:
             shown = " x ".join(map(str, shape[::-1]))
-            raise InputError(f"{volume.name} ({shown} voxels) is no single slice", "Give an image of one slice.")
+            raise InputError("scan_not_single_slice", name=volume.name, shape=shown)
         across = shape.index(1)
         first, second = (axis for axis in range(3) if axis != across)
         directions = {axis: volume.affine[:3, 2 - axis] / volume.spacing[2 - axis] for axis in (first, second)}
@@ -151,7 +152,7 @@ class PlaneTemplate(MeanTemplate):
 
     def __post_init__(self) -> None:
         if len(self.image.array) != 1:
-            raise ModelError("the template of a 2-D model is no single slice")
+            raise ModelError("template_not_single_slice")
         super().__post_init__()
 
     @classmethod
@@ -180,10 +181,7 @@ class PlaneTemplate(MeanTemplate):
         (progress or Progress()).update(0.0, "")
         if not is_single_slice(volume):
             shown = " x ".join(map(str, volume.array.shape[::-1]))
-            raise InputError(
-                f"{volume.name} has more than one slice ({shown} voxels), but this model knows single slices",
-                "Choose a model for volumes, or give one slice.",
-            )
+            raise InputError("scan_several_slices", name=volume.name, shape=shown)
         return whole_or_given(volume, given)
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedPlane:
@@ -208,7 +206,7 @@ class PlaneTemplate(MeanTemplate):
         image[0][box] = np.clip(span.forward(picture), 0, CEILING)
         mask[0][box] = resized(view.picture(native_mask), size) > 0.5
         if mask.mean() < SMALLEST_SHARE:
-            raise InputError(f"too little of {native.name} is examined", "Give a larger mask, or none.")
+            raise InputError("slice_little_examined", name=native.name)
         seen = resemblance(image, image, mask, self)
         return PreparedPlane(image, mask, native, native_mask, self, view, box, span, seen)
 
@@ -252,8 +250,8 @@ class PreparedPlane:
         restored = np.where(self.native_mask & inside, self.span.backward(back), self.native.array)
         return self.native.with_array(restored.astype(np.float32), f"{self.native.name}_restored")
 
-    def warnings(self) -> list[str]:
-        """How the scan differs from the model's training images, in words; empty if it does not."""
+    def warnings(self) -> list[Message]:
+        """Return how the scan differs from the model's training images; empty if it does not."""
         return self.template.unlike(self.resemblance)
 
     def _back(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

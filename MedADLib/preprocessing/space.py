@@ -17,6 +17,7 @@ from typing import ClassVar, Protocol, TypeVar
 import numpy as np
 
 from ..errors import InputError, ModelError
+from ..messages import Message
 from ..runtime.strict_json import finite_number
 from ..volume import Volume
 from .intensity import HISTOGRAM_EDGES, histogram_distance, standard_histogram
@@ -46,12 +47,12 @@ def template_parts(
         ModelError: If parameters or tensors are not exactly those expected, or malformed.
     """
     if set(parameters) != {"affine", "limits"} or set(tensors) != names:
-        raise ModelError("the template is incomplete or has parts that this version does not know", "Update MedAD.")
+        raise ModelError("template_incomplete")
     try:
         image = Volume(tensors["image"].astype(np.float32), _affine(parameters["affine"]), "template")
         return image, {key: finite_number(value, key) for key, value in parameters["limits"].items()}
     except (InputError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"the template is malformed ({error})") from error
+        raise ModelError("template_malformed", detail=error) from error
 
 
 def _affine(rows: object) -> np.ndarray:
@@ -97,22 +98,33 @@ def resemblance(corrected: np.ndarray, standard: np.ndarray, mask: np.ndarray, t
     }
 
 
-def unlike_warnings(limits: dict[str, float], seen: dict[str, float]) -> list[str]:
-    """A warning, in words, if a scan's intensities are not those of the training scans; else nothing."""
+def unlike_warnings(limits: dict[str, float], seen: dict[str, float]) -> list[Message]:
+    """Return the out-of-distribution warning `unlike_training` if the scan differs too much from the training scans.
+
+    Args:
+        limits: Limits of the template, see `Template.limits`.
+        seen: Similarity of the scan to the training scans, see `resemblance`.
+
+    Returns:
+        At most one warning.
+    """
     if seen["histogram"] <= FAR * limits["histogram"] and seen["correlation"] >= limits["correlation"]:
         return []
     return [
-        "this scan is unlike the model's training data: intensity histogram distance "
-        f"{seen['histogram']:.3f} (training scans up to {limits['histogram']:.3f}), correlation with the "
-        f"healthy mean {seen['correlation']:.2f} (at least {limits['correlation']:.2f}). Is it another "
-        "contrast or modality? Do not rely on the result"
+        Message(
+            "unlike_training",
+            histogram=seen["histogram"],
+            histogram_limit=limits["histogram"],
+            correlation=seen["correlation"],
+            correlation_limit=limits["correlation"],
+        )
     ]
 
 
 def check_limits(limits: dict[str, float]) -> None:
     """Refuse limits that are not those of a template; raises ModelError."""
     if set(limits) != {"histogram", "correlation", "overlap"}:
-        raise ModelError("the template's limits are incomplete")
+        raise ModelError("template_limits")
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,9 +149,9 @@ class MeanTemplate:
 
     def __post_init__(self) -> None:
         if self.mask.shape != self.image.array.shape or self.mask.dtype != bool or not self.mask.any():
-            raise ModelError("the template's mask does not fit its image")
+            raise ModelError("template_mask")
         if self.histogram.shape != (len(HISTOGRAM_EDGES) - 1,) or self.histogram.min() < 0:
-            raise ModelError("the template's histogram is malformed")
+            raise ModelError("template_histogram")
         check_limits(self.limits)
 
     @classmethod
@@ -150,18 +162,15 @@ class MeanTemplate:
         image = Volume(np.zeros(shape, np.float32), affine, "template")
         return cls(image, np.ones(shape, bool), np.full(bins, 1 / bins), limits)
 
-    def unlike(self, seen: dict[str, float]) -> list[str]:
-        """How an image differs from the training images, in words; empty if it does not.
+    def unlike(self, seen: dict[str, float]) -> list[Message]:
+        """Return how an image differs from the training images; empty if it does not.
 
         Args:
-            seen: Its resemblance, as `resemblance` gives it.
+            seen: Similarity of the image to the training images, see `resemblance`.
         """
         found = unlike_warnings(self.limits, seen)
         if seen["overlap"] < self.limits["overlap"]:
-            found.append(
-                "what is examined has another shape than the field of view of the model's training images: they "
-                f"overlap by {seen['overlap']:.3f} (training images at least {self.limits['overlap']:.3f})"
-            )
+            found.append(Message("field_other_shape", overlap=seen["overlap"], limit=self.limits["overlap"]))
         return found
 
     def parameters(self) -> dict:
@@ -200,8 +209,8 @@ def whole_or_given(volume: Volume, given: Volume | None) -> tuple[np.ndarray, st
     from .brain_extraction import given_mask
 
     if given is not None:
-        return given_mask(volume, given), "given mask"
-    return np.ones(volume.array.shape, bool), "whole field of view"
+        return given_mask(volume, given), Message("part_given_mask")
+    return np.ones(volume.array.shape, bool), Message("part_field_of_view")
 
 
 def limits_of(seen: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -22,7 +22,7 @@ def kind_of(parameters: dict) -> str:
     """
     kind = parameters.get("kind", Template.kind)
     if type(kind) is not str or kind not in SPACES:
-        raise ModelError(f"it prepares scans in a way, {kind!a:.80}, that this version does not know", "Update MedAD.")
+        raise ModelError("space_unknown", kind=kind)
     return kind
 
 

@@ -52,8 +52,8 @@ def build_template(
         InputError: If there are fewer than 3 scans.
         Cancelled: If the user asked to stop.
     """
-    if len(scans) < 3:
-        raise InputError(f"{len(scans)} scans are too few for a template", "Give at least 3 healthy scans.")
+    if len(scans) < FEWEST:
+        raise InputError("template_few_scans", count=len(scans), fewest=FEWEST)
     progress = progress or Progress()
     if shape is None or spacing is None:
         shape, spacing = brain_grid([volume for volume, _ in scans])
@@ -85,8 +85,6 @@ def build_template(
 
 def _with_limits(template: Template, prepared: list[Prepared]) -> tuple[Template, list[Prepared]]:
     """The final mean, and limits that every training scan keeps with a margin."""
-    from dataclasses import replace
-
     cover = np.mean([p.mask for p in prepared], axis=0)
     mean = np.mean([p.image for p in prepared], axis=0)
     mean = 0.5 * (mean + mean[:, :, ::-1])
@@ -173,7 +171,7 @@ def sampled(names: Sequence[str]) -> list[str]:
         InputError: If there are too few for a template.
     """
     if len(names) < FEWEST:
-        raise InputError(f"{len(names)} images are too few for a template", f"Give at least {FEWEST} healthy images.")
+        raise InputError("template_few_scans", count=len(names), fewest=FEWEST)
     return [names[n] for n in np.unique(np.linspace(0, len(names) - 1, min(LOOKED_AT, len(names))).astype(int))]
 
 

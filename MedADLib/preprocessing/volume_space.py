@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import InputError, ModelError
+from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume, is_single_slice
 from .grids import FEWEST_SLICES, averaged, centred_on
@@ -33,9 +34,9 @@ class FieldTemplate(MeanTemplate):
 
     def __post_init__(self) -> None:
         if len(self.image.array) < FEWEST_SLICES:
-            raise ModelError("the template of a model of volumes is a single slice")
+            raise ModelError("template_single_slice")
         if not np.allclose(self.image.affine[:3, :3], np.diag(self.image.spacing), atol=1e-9):
-            raise ModelError("the template does not lie upright")
+            raise ModelError("template_oblique")
         super().__post_init__()
 
     @classmethod
@@ -63,8 +64,7 @@ class FieldTemplate(MeanTemplate):
         """
         (progress or Progress()).update(0.0, "")
         if is_single_slice(volume):
-            problem = f"{volume.name} is a single slice, but this model knows whole volumes"
-            raise InputError(problem, "Choose a 2-D model, or give the folder of the whole series.")
+            raise InputError("scan_single_slice_for_volumes", name=volume.name)
         return whole_or_given(volume, given)
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedField:
@@ -86,8 +86,7 @@ class FieldTemplate(MeanTemplate):
         inside = resample(share, self.image, to_native)
         mask = inside > 0.5
         if not ((mask & self.mask).mean(axis=(1, 2)) >= SMALLEST_SHARE).any():
-            problem = f"too little of {native.name} is examined on the model's grid"
-            raise InputError(problem, "Give a larger mask, or none. Is the voxel spacing in millimetres?")
+            raise InputError("scan_little_examined", name=native.name)
         # Dividing by the share keeps the rim from being darkened by the zeros around what is examined.
         values = resample(shown, self.image, to_native) / np.maximum(inside, 0.5)
         span = Span.of(values[mask], native.name)
@@ -140,14 +139,11 @@ class PreparedField:
         restored = np.where(self.native_mask & inside, self.span.backward(back), self.native.array)
         return self.native.with_array(restored.astype(np.float32), f"{self.native.name}_restored")
 
-    def warnings(self) -> list[str]:
-        """How the scan differs from the model's training images, in words; empty if it does not."""
+    def warnings(self) -> list[Message]:
+        """Return how the scan differs from the model's training images; empty if it does not."""
         found = self.template.unlike(self.resemblance)
         if self.beyond > MUCH_BEYOND:
-            found.append(
-                f"{self.beyond:.0%} of what was to be examined lies beyond the field of view of most training images "
-                "and was not judged"
-            )
+            found.append(Message("field_beyond_training", share=self.beyond))
         return found
 
     def _back(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -133,7 +133,7 @@ class Fast:
 
     def __post_init__(self) -> None:
         if not (0 < self.mean_times < 1e3 and 0 < self.spread_times < 1e3):
-            raise ModelError("the calibration of the fast mode is malformed")
+            raise ModelError("calibration_fast")
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +156,7 @@ class Calibration:
 
     def __post_init__(self) -> None:
         if self.places.mean.shape != self.places.spread.shape or self.places.spread.min() <= 0:
-            raise ModelError("the calibration's places are malformed")
+            raise ModelError("calibration_places")
 
     def read_by(self, fast: bool) -> HealthyReference:
         """What numbers are compared with, in fast mode or not."""
@@ -228,9 +228,7 @@ class Calibration:
         if is_fast:
             wanted, names = wanted | set(FAST_NUMBERS), names | {FAST + name for name in ARRAYS}
         if set(parameters) != wanted or set(tensors) != names:
-            raise ModelError(
-                "the calibration is incomplete or has parts that this version does not know", "Update MedAD."
-            )
+            raise ModelError("calibration_incomplete")
 
         def reference(prefix: str) -> HealthyReference:
             return HealthyReference(
@@ -248,7 +246,7 @@ class Calibration:
             pooling = Pooling(*(finite_number(parameters[name], name) for name in ("minimum_mm", "average_mm")))
             return cls(pooling, Places(mean, spread), reference(""), fast)
         except (TypeError, ValueError, InputError) as error:
-            raise ModelError(f"the calibration is malformed ({error})") from error
+            raise ModelError("calibration_malformed", detail=error) from error
 
 
 def fewest(mirrored: bool) -> int:
@@ -280,8 +278,7 @@ def calibrate(
     template = healthy[0][0].template if healthy else Template
     mirrored = template.symmetric
     if len(healthy) < fewest(mirrored):
-        remedy = f"Give at least {fewest(mirrored)} healthy scans, better 20."
-        raise InputError(f"{len(healthy)} scans are too few to calibrate", remedy)
+        raise InputError("calibration_few_scans", count=len(healthy), fewest=fewest(mirrored))
     spacing, prepared = template.image.spacing, [scan for scan, _ in healthy]
     masks = [scan.mask for scan in prepared]
 

@@ -42,9 +42,7 @@ class Threshold:
 
     def __post_init__(self) -> None:
         if self.unit not in ("", "ml", "%") or not math.isfinite(self.amount) or self.amount < 0:
-            raise InputError(
-                f"the threshold {self.amount}{self.unit} makes no sense", "Write for example 3.5, 1ml or 0.1%."
-            )
+            raise InputError("bad_threshold", threshold=f"{self.amount}{self.unit}")
 
     @classmethod
     def parse(cls, text: str) -> Threshold:
@@ -55,7 +53,7 @@ class Threshold:
         """
         match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ml|%)?\s*", text, re.IGNORECASE)
         if not match:
-            raise InputError(f"the threshold {text!r} is not understood", "Write for example 3.5, 1ml or 0.1%.")
+            raise InputError("bad_threshold", threshold=text)
         return cls(float(match[1]), (match[2] or "").lower())
 
     def __str__(self) -> str:
@@ -84,12 +82,12 @@ class HealthyReference:
 
     def __post_init__(self) -> None:
         if len(self.maxima) != len(self.sample_scores) or len(self.maxima) < 1:
-            raise ModelError("the calibration does not say the same number of scans everywhere")
+            raise ModelError("calibration_counts")
         points = len(self.thresholds)
         if points < 2 or points != len(self.false_positive_ml) or np.diff(self.thresholds).min() <= 0:
-            raise ModelError("the calibration's thresholds are not increasing")
+            raise ModelError("calibration_thresholds")
         if self.brain_ml <= 0:
-            raise ModelError("the calibration's brain has no volume")
+            raise ModelError("calibration_no_volume")
 
     @property
     def count(self) -> int:
@@ -135,18 +133,18 @@ class HealthyReference:
         """
         names = {*ARRAYS, "brain_ml", "threshold"}
         if not isinstance(values, dict) or set(values) != names:
-            raise ModelError("the record of the healthy scans is incomplete")
+            raise ModelError("reference_incomplete")
         try:
             arrays = {name: _numbers(values[name], name) for name in ARRAYS}
             brain_ml = finite_number(values["brain_ml"], "brain_ml")
             return cls(**arrays, brain_ml=brain_ml, threshold=Threshold.parse(str(values["threshold"])))
         except (TypeError, ValueError, InputError) as error:
-            raise ModelError(f"the record of the healthy scans is malformed ({error})") from error
+            raise ModelError("reference_malformed", detail=error) from error
 
 
 def _numbers(values: Any, name: str) -> np.ndarray:
     if not isinstance(values, list) or len(values) > MOST_VALUES:
-        raise ValueError(f"{name} is no list of numbers")
+        raise ValueError(f"{name} is not a list of numbers")
     return np.array([finite_number(value, name) for value in values], np.float64)
 
 

@@ -63,11 +63,11 @@ class Curve:
         """
         score, truth = np.asarray(score), np.asarray(truth).astype(bool)
         if score.shape != truth.shape:
-            raise InputError(f"scores of shape {score.shape} do not fit a reference of shape {truth.shape}")
+            raise InputError("map_not_on_mask", shape=score.shape, mask=truth.shape)
         if score.dtype != np.float32:
             score = score.astype(np.float64)
         if np.isnan(score).any():
-            raise InputError("a score is not a number", "Repair the map.")
+            raise InputError("score_not_a_number")
         negative = np.sort(score[~truth])
         thresholds, count = np.unique(score[truth], return_counts=True)
         at_or_above = len(negative) - np.searchsorted(negative, thresholds, side="left")
@@ -173,7 +173,7 @@ def count_lesions(found: np.ndarray, truth: np.ndarray, voxel_ml: float, overlap
     """
     found, truth = np.asarray(found, dtype=bool), np.asarray(truth, dtype=bool)
     if found.shape != truth.shape:
-        raise InputError(f"a finding of shape {found.shape} does not fit a reference of shape {truth.shape}")
+        raise InputError("map_not_on_mask", shape=found.shape, mask=truth.shape)
     lesion, region = connected_components(truth), connected_components(found)
     size = np.bincount(lesion.ravel())[1:]
     covered = np.bincount(lesion[found], minlength=len(size) + 1)[1:]

@@ -74,12 +74,12 @@ def smooth(score: np.ndarray, mask: np.ndarray, spacing_xyz: Sequence[float], fw
 def _checked(score: np.ndarray, mask: np.ndarray, spacing_xyz: Sequence[float], *sizes: float) -> list[float]:
     """The spacing in array order (z, y, x), after refusing what cannot be pooled."""
     if score.ndim != 3 or score.shape != mask.shape:
-        raise InputError(f"a score of shape {score.shape} does not fit a mask of shape {mask.shape}")
+        raise InputError("map_not_on_mask", shape=score.shape, mask=mask.shape)
     spacing = [float(step) for step in spacing_xyz][::-1]
     if len(spacing) != 3 or not all(math.isfinite(step) and step > 0 for step in spacing):
-        raise InputError(f"a spacing of {spacing_xyz}", "Give three positive numbers in mm.")
+        raise InputError("pooling_spacing", spacing=spacing_xyz)
     if not all(math.isfinite(size) and size >= 0 for size in sizes):
-        raise InputError(f"pooling sizes of {sizes} mm", "Give sizes of 0 or more.")
+        raise InputError("pooling_sizes", sizes=sizes)
     return spacing
 
 

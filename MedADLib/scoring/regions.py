@@ -117,7 +117,7 @@ def find_regions(
         InputError: If the threshold or the smallest volume is not a number.
     """
     if not (np.isfinite(threshold) and np.isfinite(min_ml)):
-        raise InputError(f"a threshold of {threshold} and a smallest region of {min_ml} ml", "Give finite numbers.")
+        raise InputError("region_limits_not_finite", threshold=threshold, min_ml=min_ml)
     labels = np.zeros(anomaly.array.shape, dtype=np.int16)
     above = (anomaly.array >= threshold) & (anomaly.array > 0)
     box = bounding_slices(above)
