@@ -322,17 +322,18 @@ def test_a_folder_that_was_there_or_holds_results_stays(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_found_out_at_once(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="it is a file"):
-        check_writable(tmp_path / "file")
-    with pytest.raises(OutputError, match="cannot be written"):
-        check_writable(tmp_path / "file" / "below")
+    for folder, code in ((tmp_path / "file", "folder_is_file"), (tmp_path / "file" / "below", "folder_not_writable")):
+        with pytest.raises(OutputError, match=str(folder)) as refused:
+            check_writable(folder)
+        assert refused.value.code == code
 
     def read_only(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(atomic_files.tempfile, "TemporaryFile", read_only)
-    with pytest.raises(OutputError, match="Permission denied"):
+    with pytest.raises(OutputError, match="Permission denied") as refused:
         check_writable(tmp_path / "new" / "er")
+    assert refused.value.code == "folder_not_writable"
     assert os.listdir(tmp_path) == ["file"]
 
 

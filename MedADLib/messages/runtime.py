@@ -46,7 +46,7 @@ SENTENCES: dict[str, Sentence] = {
     ),
     "bad_json": Sentence(_("{name} is not valid JSON ({reason})")),
     "code_in_json": Sentence(
-        _("{name} holds {value}, which bundle loaders run as code"),
+        _("{name} holds {value}, which bundle loaders take for code"),
         _("Do not use it; get the file from a source that you trust."),
     ),
     "not_json": Sentence(_("the model has values that JSON cannot hold ({reason})"), _("Use plain finite values.")),
