@@ -19,7 +19,9 @@ REQUEST: dict[str, Sentence] = {
     "volume_not_finite": Sentence(
         _("{name} has values that are not finite (NaN or infinite)"), _("Replace them, then try again.")
     ),
-    "volume_unfit": Sentence(_("{name} cannot be examined: {reason}"), _("Choose another scan.")),
+    "volume_constant": Sentence(
+        _("{name} cannot be examined: all its values are {value:g}"), _("Choose another scan.")
+    ),
     "volume_without_scene": Sentence(_("{name} is not in a scene"), _("Add it to the scene first.")),
     "mask_node_kind": Sentence(
         _("the mask {name} is neither a segmentation nor a label map"),

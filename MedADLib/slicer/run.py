@@ -160,8 +160,9 @@ class Run:
     def _next(self) -> None:
         number = len(self._found)
         volume = volume_from_node(self.request.volume) if self._frames is None else self._frames.volume(number)
-        if reason := values_unfit(volume.array):
-            raise InputError("volume_unfit", name=volume.name, reason=reason)
+        if values_unfit(volume.array):
+            # Volumes without voxels or with values that are not finite are refused when they are read.
+            raise InputError("volume_constant", name=volume.name, value=volume.array.flat[0])
         # As the command line reads it, so that both give the same result for the same scan.
         self._volume: Volume = volume.with_array(volume.array.astype(np.float32))
         work = self._work / f"frame-{number}"
