@@ -9,7 +9,7 @@ from phantoms import one_thread  # noqa: F401
 
 from MedADLib.corruption.blending import blend_by_gradients, blend_linearly, matched, paste_foreign
 from MedADLib.corruption.disentangled import corrupt
-from MedADLib.corruption.poisson import smoothed_over
+from MedADLib.corruption.poisson import inpaint
 from MedADLib.corruption.shapes import add_coarse_noise, band_edges, blobs, shift_bands, squares
 
 COUNT, SIDE = 24, 48
@@ -236,13 +236,13 @@ def test_an_unusual_part_is_smoothed_over_and_the_rest_is_left():
     images, masks = slices(0)
     share = (blobs(masks, seeded()) > 0.1).float()
     sick = torch.where(share > 0, 1.5, images)
-    healed = smoothed_over(sick, masks, share)
+    healed = inpaint(sick, masks, share)
     assert torch.equal(healed[share == 0], sick[share == 0])
     before, after = ((part - images)[share == 1].abs().mean() for part in (sick, healed))
     assert after < 0.25 * before
-    doubted = (smoothed_over(sick, masks, 0.5 * share) - images)[share == 1].abs().mean()
+    doubted = (inpaint(sick, masks, 0.5 * share) - images)[share == 1].abs().mean()
     assert after < doubted < before
-    assert torch.equal(smoothed_over(sick, masks, torch.zeros_like(share)), sick)
+    assert torch.equal(inpaint(sick, masks, torch.zeros_like(share)), sick)
 
 
 def test_degrees_must_be_one_for_each_slice():

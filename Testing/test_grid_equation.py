@@ -10,7 +10,7 @@ import torch
 from phantoms import one_thread  # noqa: F401
 
 from MedADLib.corruption.blending import blend_by_gradients
-from MedADLib.corruption.poisson import differences, gathered, solve
+from MedADLib.corruption.poisson import differences, negative_divergence, solve
 from MedADLib.corruption.shapes import blobs, squares
 
 SHAPE = (30, 37)
@@ -92,7 +92,7 @@ def test_a_picture_solves_the_equation_of_its_own_gradients():
 
 def test_the_gathered_differences_are_the_laplacian():
     values, _, tissue, _ = scene(3, 1)
-    found = gathered(*differences(values, torch.ones_like(tissue)))[0, 0, 1:-1, 1:-1]
+    found = negative_divergence(*differences(values, torch.ones_like(tissue)))[0, 0, 1:-1, 1:-1]
     v = values[0, 0]
     expected = 4 * v[1:-1, 1:-1] - v[:-2, 1:-1] - v[2:, 1:-1] - v[1:-1, :-2] - v[1:-1, 2:]
     assert torch.allclose(found, expected, atol=1e-6)

@@ -6,7 +6,7 @@ import torch
 from monai.losses import LocalNormalizedCrossCorrelationLoss
 from phantoms import one_thread  # noqa: F401
 
-from MedADLib.networks.losses import CORRELATION_WINDOW, squared_correlation, unlikeness
+from MedADLib.networks.losses import CORRELATION_WINDOW, dissimilarity, squared_correlation
 
 
 def pair(*size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -30,7 +30,7 @@ def test_the_correlation_is_that_of_monai(size):
     theirs = LocalNormalizedCrossCorrelationLoss(len(size), CORRELATION_WINDOW, reduction="none")(second, first)
     assert torch.allclose(squared_correlation(first, second), -theirs, atol=1e-4)
     everywhere = torch.ones_like(first)
-    assert unlikeness(first, second, everywhere).item() == pytest.approx(1 + theirs.mean().item(), abs=1e-5)
+    assert dissimilarity(first, second, everywhere).item() == pytest.approx(1 + theirs.mean().item(), abs=1e-5)
 
 
 def test_brightness_and_contrast_do_not_count_and_structure_does():
@@ -38,8 +38,8 @@ def test_brightness_and_contrast_do_not_count_and_structure_does():
     everywhere = torch.ones_like(first)
     inner = squared_correlation(first, 0.3 - 0.2 * first)[..., 4:-4, 4:-4]
     assert torch.allclose(inner, torch.ones_like(inner), atol=1e-3)
-    assert unlikeness(first, first, everywhere) < 1e-4
-    assert unlikeness(first, first.flip(0), everywhere) > 0.8
+    assert dissimilarity(first, first, everywhere) < 1e-4
+    assert dissimilarity(first, first.flip(0), everywhere) > 0.8
 
 
 def test_background_does_not_count():
@@ -47,7 +47,7 @@ def test_background_does_not_count():
     masks = torch.ones_like(first)
     wide = [torch.nn.functional.pad(values, (20, 20, 20, 20)) for values in (first, second, masks)]
     wider = [torch.nn.functional.pad(values, (50, 50, 50, 50)) for values in (first, second, masks)]
-    assert unlikeness(*wide).item() == pytest.approx(unlikeness(*wider).item(), abs=1e-6)
+    assert dissimilarity(*wide).item() == pytest.approx(dissimilarity(*wider).item(), abs=1e-6)
     # Over the whole slice, the value would be that of the background.
     assert 1 - squared_correlation(*wide[:2]).mean() < 1 - squared_correlation(*wider[:2]).mean() - 0.05
 
@@ -55,7 +55,7 @@ def test_background_does_not_count():
 def test_a_flat_picture_is_like_nothing_and_gives_finite_gradients():
     first, _ = pair(16, 16)
     flat = torch.full_like(first, 0.7).requires_grad_()
-    found = unlikeness(first, flat, torch.ones_like(first))
+    found = dissimilarity(first, flat, torch.ones_like(first))
     found.backward()
     assert squared_correlation(first, flat.detach())[..., 4:-4, 4:-4].max() < 1e-3
     assert torch.isfinite(flat.grad).all()

@@ -23,7 +23,7 @@ from MedADLib.networks.deformation import (
     warp,
 )
 from MedADLib.networks.features import FeatureNetwork
-from MedADLib.networks.losses import structure, unlikeness
+from MedADLib.networks.losses import dissimilarity, structure
 from MedADLib.runtime.progress import Progress
 from MedADLib.training.config import Options
 from MedADLib.training.recipes.morphaeus import train
@@ -114,7 +114,7 @@ def test_the_loss_is_that_of_the_paper():
     back = warp(images, integrate(-made.velocity))
     restoration = (images - made.prior).square().mean()
     restoration = restoration + PERCEPTUAL_WEIGHT * structure(made.prior, images, learner.features).mean()
-    alike = (unlikeness(images, made.morphed, masks) + unlikeness(made.prior, back, masks)) / 2
+    alike = (dissimilarity(images, made.morphed, masks) + dissimilarity(made.prior, back, masks)) / 2
     for progress, smoothness in ((0.4, 1.2), (0.999, 2.997)):
         loss, log = learner.loss(images, masks, torch.zeros(3), torch.full((3,), progress))
         by_hand = restoration + alike + smoothness * roughness(made.velocity)

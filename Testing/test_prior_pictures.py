@@ -60,6 +60,6 @@ def test_latents_of_a_mixture_are_those_of_its_components():
         network.mixture[2].bias.copy_(torch.tensor([-5.0, 5.0, 10.0, 10.0]))
     seen = []
     network.decode = lambda latents: seen.append(latents) or torch.zeros(len(latents), 1, *SIZE)
-    network.imagined(50, torch.Generator().manual_seed(0))
+    network.sample_prior(50, torch.Generator().manual_seed(0))
     near = torch.stack([(seen[0] + 5).abs() < 0.1, (seen[0] - 5).abs() < 0.1])
     assert near.any(0).all() and 0.4 < near[0].float().mean() < 0.6

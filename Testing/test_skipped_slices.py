@@ -11,7 +11,7 @@ from scipy.interpolate import interp1d
 from toy_codes import random_networks, toy_parameters
 
 from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.methods.slicewise import fill_in, looked_at
+from MedADLib.methods.slicewise import every_nth, interpolate_slices
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SLICES = 9
@@ -43,16 +43,16 @@ def scan(method: LatentRestoration, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     ],
 )
 def test_the_first_and_the_last_slice_are_always_looked_at(examined, step, expected):
-    assert looked_at(np.array(list(examined), int), step).tolist() == list(expected)
+    assert every_nth(np.array(list(examined), int), step).tolist() == list(expected)
 
 
 def test_between_two_slices_values_are_interpolated_as_scipy_does():
     examined = np.array([2, 3, 4, 5, 8, 9, 10])
-    used = looked_at(examined, 3)
+    used = every_nth(examined, 3)
     values = np.random.default_rng(1).random((12, 3, 4)).astype(np.float32)
     expected = interp1d(used, values[used], axis=0)(examined)
     before = values.copy()
-    fill_in(values, used, examined)
+    interpolate_slices(values, used, examined)
     assert np.allclose(values[examined], expected, atol=1e-6)
     others = np.setdiff1d(np.arange(12), examined)
     assert np.array_equal(values[others], before[others])

@@ -1,11 +1,12 @@
-"""Synthetic anomalies for healthy slices: what the segmenter, the denoiser and restoration by corruption learn from.
+"""Synthetic anomalies in healthy slices, the training data of segmenter, denoiser and restoration by corruption.
 
-Every corruption takes healthy slices (N, 1, Y, X), their masks, how strong it is to be in each slice (N,), and a
-generator; it changes nothing outside the masks. **Where and what** an anomaly is comes from the generator, **how
-strong** it is from the degrees, and no draw depends on a degree. So the same seed with other degrees gives the same
-anomaly at another strength, from nothing (degree 0, the slice bit for bit) to all of it. FPI draws one degree a slice;
-restoration by cold diffusion (DISYRE) asks for the degrees of its time steps, several of one seed where it needs them,
-and finds the step that a slice has really reached in `Corrupted.level`.
+Every corruption has as arguments healthy slices (N, 1, Y, X), their masks, the degree of corruption of each slice (N,),
+and a random generator; pixels outside the masks do not change. The generator determines **position and kind** of an
+anomaly, the degree its **strength**, and no random number depends on a degree. The same seed with other degrees
+therefore gives the same anomaly at another strength, from none (degree 0, bit-equal slices) to full strength. FPI uses
+one random degree for each slice. Restoration by cold diffusion (DISYRE,
+Naval Marimont et al. 2024) uses the degrees of its time steps, several of
+one seed where needed, and finds the actual step of a slice from `Corrupted.level`.
 """
 
 from .blending import Corrupted

@@ -1,11 +1,4 @@
-"""Blend patches of other scans into healthy slices (FPI, PII).
-
-What a corruption makes of healthy slices.
-
-Two ways to blend a foreign picture into a healthy slice: linear (FPI) and by gradients (PII).
-
-A patch of another healthy scan, blended into a slice: FPI, PII, and the first half of DISYRE's corruption.
-"""
+"""Blend patches of other scans into healthy slices, linearly (FPI) or by gradients (PII)."""
 
 from __future__ import annotations
 
@@ -17,10 +10,10 @@ import torch
 
 from .poisson import differences, solve
 
-# Standard intensities lie between these.
+# Range of standard intensities.
 LOWEST, HIGHEST = 0.0, 1.5
 
-# Pixels closer than this are the same: nobody could say that they were replaced.
+# Pixels with a smaller difference count as equal: their replacement cannot be detected.
 SAME = 1e-3
 
 
@@ -30,7 +23,7 @@ class Corrupted:
 
     Attributes:
         images: (N, 1, Y, X); where the target is 0, the healthy slices bit for bit.
-        target: How strongly each pixel was corrupted, (N, 1, Y, X), 0 to 1.
+        target: Degree of corruption of each pixel, (N, 1, Y, X), 0 to 1.
     """
 
     images: torch.Tensor
@@ -38,20 +31,20 @@ class Corrupted:
 
     @property
     def level(self) -> torch.Tensor:
-        """How strongly each slice was corrupted at its worst pixel, (N,); 0 where nothing came of it."""
+        """Return the largest degree of corruption in each slice, (N,); 0 if the slice did not change."""
         return self.target.amax(dim=(1, 2, 3))
 
 
 def uniform(count: int, generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
-    """Random numbers (count, 1, 1, 1) between `low` and `high`, one a slice."""
+    """Sample uniform numbers (count, 1, 1, 1) between `low` and `high`, one for each slice."""
     return low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator)
 
 
 def for_each(degrees: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Degrees (N,) in the shape (N, 1, 1, 1), which slices can be multiplied with.
+    """Reshape degrees (N,) to (N, 1, 1, 1), to multiply slices with them.
 
     Raises:
-        ValueError: If there is not one for each slice.
+        ValueError: If there is not one degree for each slice.
     """
     if degrees.shape != (len(images),):
         raise ValueError(f"{len(images)} slices need as many degrees, not {tuple(degrees.shape)}")
@@ -61,12 +54,12 @@ def for_each(degrees: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
 def blend_linearly(
     images: torch.Tensor, foreign: torch.Tensor, degree: torch.Tensor, tissue: torch.Tensor
 ) -> Corrupted:
-    """x̃ = (1 − α) x + α y; foreign patch interpolation (FPI; Tan, Hou, Batten, Qiu and Kainz 2020).
+    """Blend x̃ = (1 − α) x + α y: foreign patch interpolation (FPI; Tan, Hou, Batten, Qiu and Kainz 2020).
 
     Args:
         images: x, (N, 1, Y, X).
         foreign: y, (N, 1, Y, X).
-        degree: α of each pixel, 0 where nothing is to be blended in, (N, 1, Y, X).
+        degree: α of each pixel, (N, 1, Y, X); 0 outside the patch.
         tissue: Pixels that may change, (N, 1, Y, X), 0 or 1.
 
     Returns:
@@ -80,20 +73,20 @@ def blend_linearly(
 def blend_by_gradients(
     images: torch.Tensor, foreign: torch.Tensor, degree: torch.Tensor, tissue: torch.Tensor
 ) -> Corrupted:
-    """Poisson image interpolation (PII; Tan, Hou, Day, Simpson, Rueckert and Kainz 2021).
+    """Blend by gradients: Poisson image interpolation (PII; Tan, Hou, Day, Simpson, Rueckert and Kainz 2021).
 
-    Δx̃ = div v inside the patch, x̃ = x on its boundary, and v between two neighbours is the larger in size of
-    (1 − α)∇x and α∇y. Without the seam of linear blending, what is left to see is the foreign structure itself.
+    Δx̃ = div v inside the patch, x̃ = x on its boundary, and v between two neighbours is (1 − α)∇x or α∇y, whichever
+    has the larger magnitude. There is no seam as in linear blending, so only the foreign structure is visible.
 
     Args:
         images: x, (N, 1, Y, X).
         foreign: y, (N, 1, Y, X).
-        degree: α of each pixel, (N, 1, Y, X); between two pixels, the larger of theirs counts.
-        tissue: Pixels that may change and whose values may be a boundary, (N, 1, Y, X), 0 or 1. The step to other
-            pixels, such as the background's, is no tissue's gradient and is left out.
+        degree: α of each pixel, (N, 1, Y, X); between two pixels, the larger of the two is used.
+        tissue: Pixels that may change or be part of the boundary, (N, 1, Y, X), 0 or 1. Differences to other pixels,
+            such as background, are not gradients of tissue and are excluded.
 
     Returns:
-        The blend, within the standard intensities, and α as target; 0 in slices whose patch is the same in both.
+        The blend, within the standard intensities, and α as target; 0 in slices with equal patches in x and y.
     """
     differs = ((foreign - images).abs() > SAME) & (degree > 0)
     degree = degree * tissue * differs.any(dim=(1, 2, 3), keepdim=True)
@@ -124,17 +117,17 @@ def paste_foreign(
 ) -> Corrupted:
     """Blend foreign tissue into healthy slices.
 
-    Only where both slices hold brain: a patch of the other's background would be a black hole that needs no learning
-    to be found.
+    Pixels change only where both slices contain brain: a patch of background would be a hole that is trivial to
+    detect.
 
     Args:
         images: Healthy slices, (N, 1, Y, X).
         masks: Their brains, (N, 1, Y, X), 0 or 1.
         foreign: Slices of other scans at the same height, (N, 1, Y, X).
         foreign_masks: Their brains, (N, 1, Y, X), 0 or 1.
-        shapes: Where, (N, 1, Y, X), 0 to 1, as from `shapes`.
+        shapes: Patches, (N, 1, Y, X), 0 to 1, from `shapes.squares` or `shapes.blobs`.
         degrees: α, (N,), 0 to 1.
-        blend: How.
+        blend: Blending function.
 
     Returns:
         The corrupted slices, with α times the shape as target where the slices differ.
@@ -143,15 +136,15 @@ def paste_foreign(
 
 
 def matched(foreign: torch.Tensor, images: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    """The foreign slices with the darkest and the brightest pixel inside brought to those of the images.
+    """Rescale foreign slices so that minimum and maximum inside the mask equal those of the images.
 
     Args:
         foreign: (N, 1, Y, X).
         images: (N, 1, Y, X).
-        inside: Pixels that count, (N, 1, Y, X), 0 where they do not.
+        inside: Mask of the pixels to compare, (N, 1, Y, X), 0 outside.
 
     Returns:
-        Of the same shape; unchanged where nothing is inside or all foreign pixels there are the same.
+        The same shape; slices with an empty mask or constant foreign intensities in it do not change.
     """
     (low, high), (least, most) = _range(foreign, inside), _range(images, inside)
     usable = (high > low) & (low < math.inf)

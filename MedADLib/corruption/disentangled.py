@@ -1,4 +1,4 @@
-"""DISYRE's corruption (DAG; Naval Marimont, Siomos and Tarroni 2024): foreign structure, and a bias of intensities."""
+"""Disentangled anomaly generation (DAG) of DISYRE v2 (Naval Marimont et al. 2024, arXiv:2407.06635)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def corrupt(
     biases: torch.Tensor,
     generator: torch.Generator,
 ) -> Corrupted:
-    """Inside one smooth random shape a slice, blend in foreign tissue of matched range, then shift intensity bands.
+    """Blend in foreign tissue of matched range and shift intensity bands, inside one smooth random shape per slice.
 
-    The two act on structure and on brightness, each with its own strength. For restoration in time steps, the step of
-    a slice is the one whose noise level is nearest to `Corrupted.level`.
+    The two change structure and brightness, each with its own strength. For restoration in time steps, the step of
+    a slice is the one with the noise level nearest to `Corrupted.level`.
 
     Args:
         images: Healthy slices, (N, 1, Y, X).
@@ -30,14 +30,14 @@ def corrupt(
         foreign_masks: Their brains, (N, 1, Y, X), 0 or 1.
         edges: Borders between intensity bands, as from `band_edges`.
         degrees: α of the foreign tissue, (N,), 0 to 1.
-        biases: Size of the bias, (N,), 0 to 1.
-        generator: Source of randomness; draws the same whatever the strengths.
+        biases: Magnitude of the intensity shift, (N,), 0 to 1.
+        generator: Random generator; the numbers do not depend on the strengths.
 
     Returns:
-        The corrupted slices; the target is the larger of α and the bias that came about.
+        The corrupted slices; the target is the larger of α and the actual intensity shift.
     """
     shapes = blobs(masks, generator)
-    alike = matched(foreign, images, shapes * masks * foreign_masks)
-    first = paste_foreign(images, masks, alike, foreign_masks, shapes, degrees)
+    rescaled = matched(foreign, images, shapes * masks * foreign_masks)
+    first = paste_foreign(images, masks, rescaled, foreign_masks, shapes, degrees)
     second = shift_bands(first.images, masks, shapes, edges, biases, generator)
     return Corrupted(second.images, torch.maximum(first.target, second.target))

@@ -1,9 +1,4 @@
-"""Solve Poisson's equation on any set of pixels, for many slices at once.
-
-Poisson's equation on any set of pixels, many slices at once.
-
-What is left of a slice when its unusual part is replaced by a smooth continuation of its surroundings.
-"""
+"""Solve Poisson's equation on any set of pixels, for a batch of slices, and inpaint with it."""
 
 from __future__ import annotations
 
@@ -16,13 +11,13 @@ TOLERANCE = 1e-5
 MOST_ROUNDS = 2000
 LOOK_EVERY = 10
 
-# The smallest degree that a segmenter is trained with; what it says below is no finding.
+# The smallest degree in the training of the segmenter; smaller predictions are not findings.
 UNTOUCHED = 0.05
 LARGEST = 0.999
 
 
 def differences(values: torch.Tensor, tissue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Steps from each pixel to the next below and to the right, 0 where one of the two is no tissue.
+    """Compute differences of each pixel to the next below and to the right, 0 where one of the two is not tissue.
 
     Args:
         values: (N, 1, Y, X).
@@ -36,8 +31,8 @@ def differences(values: torch.Tensor, tissue: torch.Tensor) -> tuple[torch.Tenso
     return down, across
 
 
-def gathered(down: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
-    """Σ over a pixel p's neighbours q of the step from q to p: minus the divergence, (N, 1, Y, X)."""
+def negative_divergence(down: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
+    """Sum the differences from all neighbours q to a pixel p: minus the divergence, (N, 1, Y, X)."""
     return pad(down, (0, 0, 1, 0)) - pad(down, (0, 0, 0, 1)) + pad(across, (1, 0)) - pad(across, (0, 1))
 
 
@@ -48,22 +43,22 @@ def solve(
     guidance: tuple[torch.Tensor, torch.Tensor] | None = None,
     hold: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Values whose steps are as near as possible to the wanted ones: the discrete Poisson equation.
+    """Solve the discrete (screened) Poisson equation on the unknown pixels.
 
-    For each unknown pixel p, with its neighbours q in the tissue (four at most; those that are not unknown keep their
-    value and are the boundary): Σ_q (u_p − u_q) + h_p (u_p − x_p) = Σ_q v_qp, with x the given values, v the guidance,
-    h the hold. Solved by conjugate gradients with Jacobi's preconditioner in the box around the unknown pixels,
-    beginning with the given values, so that a piece of tissue without any boundary keeps its level.
+    For each unknown pixel p, with its at most four neighbours q in the tissue (known neighbours are the boundary):
+    Σ_q (u_p − u_q) + h_p (u_p − x_p) = Σ_q v_qp, with the given values x, the guidance v and the screening h. The
+    solver is conjugate gradients with Jacobi preconditioning in the box around the unknown pixels. It starts from the
+    given values, so that the solution is determined in a component of tissue without a boundary, too.
 
     Args:
         values: x, (N, 1, Y, X).
-        unknown: Pixels to find, (N, 1, Y, X), 0 or 1; those outside the tissue stay as they are.
-        tissue: Pixels that count as neighbours, (N, 1, Y, X), 0 or 1.
-        guidance: v, wanted steps down and across as from `differences`; None for 0, which makes a membrane.
-        hold: h, how strongly a pixel is held at its given value, (N, 1, Y, X); None for 0.
+        unknown: Pixels to compute, (N, 1, Y, X), 0 or 1; those outside the tissue do not change.
+        tissue: Pixels that are neighbours, (N, 1, Y, X), 0 or 1.
+        guidance: v, target differences down and across as from `differences`; None for 0, a membrane.
+        hold: h, screening weight towards the given value, (N, 1, Y, X); None for 0.
 
     Returns:
-        u, (N, 1, Y, X): the given values bit for bit where nothing was unknown.
+        u, (N, 1, Y, X), bit-equal to the given values at known pixels.
     """
     unknown = unknown * tissue
     box = _Box.around(unknown)
@@ -71,15 +66,15 @@ def solve(
         return values
     x, free, inside = (box.cut(part) for part in (values, unknown, tissue))
     held = torch.zeros_like(x) if hold is None else box.cut(hold)
-    wanted = torch.zeros_like(x) if guidance is None else box.cut(gathered(*guidance))
-    found = x + _conjugate_gradients(free * (wanted - gathered(*differences(x, inside))), free, inside, held)
+    wanted = torch.zeros_like(x) if guidance is None else box.cut(negative_divergence(*guidance))
+    found = x + _conjugate_gradients(free * (wanted - negative_divergence(*differences(x, inside))), free, inside, held)
     return box.put(values, torch.where(free > 0, found, x))
 
 
 def _conjugate_gradients(
     residual: torch.Tensor, free: torch.Tensor, inside: torch.Tensor, held: torch.Tensor
 ) -> torch.Tensor:
-    """The change d, 0 but at the free pixels, with Σ_q (d_p − d_q) + h_p d_p = residual_p there."""
+    """Solve Σ_q (d_p − d_q) + h_p d_p = residual_p at the free pixels for the change d, which is 0 elsewhere."""
 
     def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         return (a * b).sum(dim=(1, 2, 3), keepdim=True)
@@ -91,8 +86,8 @@ def _conjugate_gradients(
     for number in range(MOST_ROUNDS):
         if number % LOOK_EVERY == 0 and bool((size <= enough).all()):
             break
-        pushed = free * (gathered(*differences(direction, inside)) + held * direction)
-        # A slice that has arrived stands still while the others go on.
+        pushed = free * (negative_divergence(*differences(direction, inside)) + held * direction)
+        # A converged slice does not change while the others continue.
         step = torch.where(size > enough, size / product(direction, pushed).clamp_min(1e-30), 0)
         change, residual = change + step * direction, residual - step * pushed
         preconditioned = scale * residual
@@ -102,14 +97,14 @@ def _conjugate_gradients(
 
 
 def _neighbours(inside: torch.Tensor) -> torch.Tensor:
-    """How many neighbours in the tissue each pixel of the tissue has."""
+    """Count the neighbours in the tissue of each pixel of the tissue."""
     down, across = inside[:, :, 1:] * inside[:, :, :-1], inside[..., 1:] * inside[..., :-1]
     return pad(down, (0, 0, 1, 0)) + pad(down, (0, 0, 0, 1)) + pad(across, (1, 0)) + pad(across, (0, 1))
 
 
 @dataclass(frozen=True, eq=False)
 class _Box:
-    """Boxes of one size around the unknown pixels of each slice and their neighbours.
+    """Bounding boxes of equal size around the unknown pixels of each slice and their neighbours.
 
     Attributes:
         rows: (N, h, 1).
@@ -121,7 +116,7 @@ class _Box:
 
     @classmethod
     def around(cls, unknown: torch.Tensor) -> _Box | None:
-        """The boxes of (N, 1, Y, X); None if nothing is unknown."""
+        """Find the boxes of (N, 1, Y, X); None if no pixel is unknown."""
         found = []
         for axis in (1, 2):
             occupied = unknown[:, 0].amax(dim=3 - axis) > 0
@@ -137,11 +132,11 @@ class _Box:
         return cls(found[0][:, :, None], found[1][:, None, :])
 
     def cut(self, values: torch.Tensor) -> torch.Tensor:
-        """The boxes' part of (N, 1, Y, X), as (N, 1, h, w)."""
+        """Crop (N, 1, Y, X) to the boxes, (N, 1, h, w)."""
         return values[self._samples, 0, self.rows, self.columns][:, None]
 
     def put(self, values: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
-        """Copies of `values` with the boxes' part replaced."""
+        """Return a copy of `values` with the boxes replaced by `part`."""
         values = values.clone()
         values[self._samples, 0, self.rows, self.columns] = part[:, 0]
         return values
@@ -151,20 +146,20 @@ class _Box:
         return torch.arange(len(self.rows), device=self.rows.device)[:, None, None]
 
 
-def smoothed_over(images: torch.Tensor, masks: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Minimise Σ_p h_p (u_p − x_p)² + Σ_pq (u_p − u_q)² with h = (1 − α)/α: a membrane held by what is healthy.
+def inpaint(images: torch.Tensor, masks: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Minimise Σ_p h_p (u_p − x_p)² + Σ_pq (u_p − u_q)² with h = (1 − α)/α: membrane inpainting of anomalous pixels.
 
-    Where α is below 0.05 the slice stays as it is; where α is 1 it is the harmonic continuation of its surroundings.
+    Pixels with α below 0.05 do not change; with α = 1 they are the harmonic continuation of their surroundings.
 
     Args:
         images: x, (N, 1, Y, X).
         masks: Brain, (N, 1, Y, X), 0 or 1; the membrane ends at its edge.
-        share: α, how much of each pixel is not to be trusted, (N, 1, Y, X), 0 to 1.
+        share: α, degree of corruption of each pixel, (N, 1, Y, X), 0 to 1.
 
     Returns:
         u, (N, 1, Y, X).
     """
-    # A whole slice that nothing holds would have no level.
+    # Without any screening, the mean of a whole slice would be undetermined.
     share = share.clamp(max=LARGEST)
     hold = (1 - share) / share.clamp_min(UNTOUCHED)
     return solve(images, (share > UNTOUCHED).to(images.dtype), masks, None, hold)

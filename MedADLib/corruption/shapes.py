@@ -1,11 +1,4 @@
-"""Shapes, intensity bands and noise of synthetic anomalies.
-
-Bands of intensity that become darker or brighter, as tissue classes do in disease (of DISYRE's corruption).
-
-Coarse noise, which a denoising autoencoder learns to take away (Kascenas, Pugeault and O'Neil 2022).
-
-Where a synthetic anomaly is: squares, or smooth random shapes.
-"""
+"""Random shapes, intensity shifts and coarse noise for synthetic anomalies."""
 
 from __future__ import annotations
 
@@ -24,10 +17,10 @@ BLUR = 1.0
 
 GRID = 16
 
-# The middle part of the brain's box that holds all centres. The recipe's 50 % of the picture is about this much of
-# the brain that it shows.
+# Central fraction of the brain's bounding box that contains all centres. FPI's recipe uses 50 % of the image, which is
+# about this fraction of the brain in it.
 CENTRAL = 0.8
-# Radii as parts of the brain's box. For the same reason, the squares' are the recipe's 5 to 20 % of the picture.
+# Radii as fractions of the brain's bounding box. Likewise, those of squares are the recipe's 5 to 20 % of the image.
 SQUARES, BLOBS = (0.08, 0.32), (0.05, 0.2)
 EDGE = 2.0
 WAVES = 8
@@ -35,14 +28,14 @@ STRETCH, ROUGHNESS = 0.35, 0.35
 
 
 def band_edges(values: torch.Tensor, count: int = BANDS) -> torch.Tensor:
-    """Borders between the intensity classes that k-means finds.
+    """Find the borders between intensity classes with k-means.
 
     Args:
         values: Intensities of healthy tissue, any shape.
-        count: Classes.
+        count: Number of classes.
 
     Returns:
-        Increasing, (count - 1,).
+        (count - 1,), increasing.
     """
     ordered = values.flatten().sort().values
     ordered = ordered[torch.linspace(0, len(ordered) - 1, min(LOOKED_AT, len(ordered))).long()]
@@ -64,19 +57,19 @@ def shift_bands(
     degrees: torch.Tensor,
     generator: torch.Generator,
 ) -> Corrupted:
-    """Make a random half of the intensity bands inside a shape darker, or brighter.
+    """Darken or brighten a random half of the intensity bands inside a shape (DAG; Naval Marimont et al. 2024).
 
     Args:
         images: Healthy slices, (N, 1, Y, X).
         masks: Their brains, (N, 1, Y, X), 0 or 1.
-        shapes: Where, (N, 1, Y, X), 0 to 1.
-        edges: Borders between the bands, increasing, (K - 1,).
-        degrees: The bias in standard intensities, (N,), not negative; its sign is drawn.
-        generator: Source of randomness.
+        shapes: Shapes, (N, 1, Y, X), 0 to 1.
+        edges: Borders between the K bands, increasing, (K - 1,).
+        degrees: Intensity shift in standard intensities, (N,), not negative; its sign is random.
+        generator: Random generator.
 
     Returns:
-        The corrupted slices; the target is the bias that came about, which is less where a value would have left the
-        standard intensities, and where the soft border of a band is.
+        The corrupted slices; the target is the actual shift, which is smaller at the range limits of standard
+        intensities and at the soft border of a band.
     """
     count = len(images)
     taken = torch.rand(count, len(edges) + 1, generator=generator) < CHANCE
@@ -100,16 +93,16 @@ def _blurred(values: torch.Tensor) -> torch.Tensor:
 def add_coarse_noise(
     images: torch.Tensor, masks: torch.Tensor, degrees: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
-    """Add Gaussian noise of a 16 × 16 grid, bilinearly enlarged and rolled by a random offset.
+    """Add Gaussian noise of a 16 × 16 grid, bilinearly upsampled and rolled by a random offset (Kascenas et al. 2022).
 
-    Fine noise would teach a network to smooth; noise as coarse as lesions are teaches it what tissue looks like.
-    The result is not clipped, so that dark and bright tissue get the same noise.
+    From fine noise a network would learn to smooth; with noise as coarse as lesions it must learn the appearance of
+    healthy tissue. The result is not clipped, so that the noise is the same in dark and bright tissue.
 
     Args:
         images: Healthy slices, (N, 1, Y, X).
-        masks: Their brains, (N, 1, Y, X), 0 or 1; nothing else changes.
-        degrees: Standard deviation at the grid's nodes, (N,).
-        generator: Source of randomness; draws the same whatever the degrees.
+        masks: Their brains, (N, 1, Y, X), 0 or 1; pixels outside do not change.
+        degrees: Standard deviation at the nodes of the grid, (N,).
+        generator: Random generator; the numbers do not depend on the degrees.
 
     Returns:
         Noisy slices, (N, 1, Y, X).
@@ -125,28 +118,28 @@ def add_coarse_noise(
 
 
 def squares(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """One square a slice, as in FPI (Tan et al. 2020): its half-width is 8 to 32 % of the brain's box.
+    """Sample one square for each slice, as in FPI (Tan et al. 2020): half-width 8 to 32 % of the brain's bounding box.
 
     Args:
         masks: Brain, (N, 1, Y, X), 0 or 1.
-        generator: Source of randomness.
+        generator: Random generator.
 
     Returns:
-        1 inside the square and the brain, else 0; (N, 1, Y, X).
+        (N, 1, Y, X), 1 inside the square and the brain, 0 elsewhere.
     """
     down, across, radius = _places(masks, generator, SQUARES)
     return ((down.abs() <= radius.round()) & (across.abs() <= radius.round())).to(masks.dtype) * masks
 
 
 def blobs(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """One smooth random shape a slice: an ellipse at any angle whose outline a random field bends.
+    """Sample one smooth shape for each slice: a rotated ellipse with a radius modulated by a random field.
 
     Args:
         masks: Brain, (N, 1, Y, X), 0 or 1.
-        generator: Source of randomness.
+        generator: Random generator.
 
     Returns:
-        1 inside the shape, falling to 0 over two pixels at its outline, 0 outside the brain; (N, 1, Y, X).
+        (N, 1, Y, X), 1 inside the shape, decreasing to 0 over two pixels at its outline, 0 outside the brain.
     """
     down, across, radius = _places(masks, generator, BLOBS)
     count, _, height, width = masks.shape
@@ -164,7 +157,7 @@ def blobs(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 def _places(
     masks: torch.Tensor, generator: torch.Generator, radii: tuple[float, float]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Distances of all pixels from a random centre, down and across, and a random radius, in pixels."""
+    """Compute the offsets of all pixels from a random centre, down and across, and a random radius, in pixels."""
     count = len(masks)
     offsets, sides = [], []
     for axis in (2, 3):
@@ -173,7 +166,7 @@ def _places(
         pixels = pixels.view([-1 if axis == other else 1 for other in range(4)])
         first = torch.where(occupied, pixels, math.inf).amin(dim=axis, keepdim=True)
         last = torch.where(occupied, pixels, -math.inf).amax(dim=axis, keepdim=True)
-        # A slice without brain gets a place all the same; the mask leaves nothing of it.
+        # A slice without brain gets a centre too; the mask then removes the shape.
         side = (last - first + 1).clamp_min(1).nan_to_num(posinf=1)
         first = first.nan_to_num(posinf=0)
         part = 0.5 + CENTRAL * (uniform(count, generator) - 0.5)

@@ -31,8 +31,8 @@ SENTENCES: dict[str, Sentence] = {
         _("Download or copy the model file again."),
     ),
     "method_without_settings": Sentence(
-        _("the configuration has the setting {setting}, but the method has no settings"),
-        _("Leave it out."),
+        _("the method has no setting {setting}"),
+        _("It has no settings at all. Leave it out."),
     ),
     "method_setting_unknown": Sentence(
         _("the configuration has the unknown setting {setting}"),

@@ -1,1 +1,1 @@
-"""Detection methods of the literature; `registry` lists them."""
+"""Detection methods from the literature; `registry` lists them."""

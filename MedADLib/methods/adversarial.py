@@ -1,15 +1,4 @@
-"""Methods with adversarial training: VAE-GAN, adversarial autoencoder and f-AnoGAN.
-
-What VAE-GAN and the adversarial autoencoder do with a scan: they differ in networks and training only.
-
-Adversarial autoencoder (Makhzani et al. 2015), by default the constrained one (Chen and Konukoglu 2018).
-
-AnoGAN's search (Schlegl et al. 2017) for the code whose generated picture is nearest to a slice.
-
-f-AnoGAN (Schlegl et al. 2019): the nearest picture that a generator of healthy slices can make.
-
-VAE-GAN (Baur et al. 2018): a variational autoencoder whose reconstructions must pass for slices.
-"""
+"""Methods with adversarial training: VAE-GAN, adversarial autoencoder and f-AnoGAN."""
 
 from __future__ import annotations
 
@@ -39,9 +28,9 @@ PREFIXES = ("gan.", "encoder.")
 
 
 class Reconstruction(SliceNetwork):
-    """Absolute reconstruction error |x − x̂|; the sample score is its mean.
+    """Absolute reconstruction error |x − x̂|; the sample score is its mean over the brain.
 
-    The critic is kept in the model file, but not asked when a scan is examined.
+    The model file contains the critic, but the score does not use it.
     """
 
     def restore(
@@ -53,7 +42,7 @@ class Reconstruction(SliceNetwork):
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Restoration:
-        """Score |x − x̂|, nothing of it random; see `Method.restore`."""
+        """Score |x − x̂|, without randomness; see `Method.restore`."""
         restored = image.astype(np.float32)
         network = self.network.to(device).eval()
         with torch.inference_mode():
@@ -90,14 +79,14 @@ class AdversarialAutoencoderParameters:
             raise ValueError("the constraint must be 0 to 1000000")
 
     def network(self) -> AdversarialAutoEncoder:
-        """Fresh networks."""
+        """Build the networks with random weights from torch's current seed."""
         return AdversarialAutoEncoder(self.size, self.channels, self.latent, self.constraint)
 
 
 class AdversarialAutoencoder(Reconstruction):
-    """Reconstruction error |x − x̂| of an autoencoder whose codes fill N(0, I); its mean is the sample score.
+    """Reconstruction error |x − x̂| of an autoencoder with codes distributed as N(0, I); its mean is the sample score.
 
-    Makhzani et al. 2015, with the constraint of Chen and Konukoglu 2018.
+    Adversarial autoencoder (Makhzani et al. 2015), by default with the constraint of Chen and Konukoglu 2018.
     """
 
     name = "adversarial_autoencoder"
@@ -105,30 +94,41 @@ class AdversarialAutoencoder(Reconstruction):
 
 
 def objective(gan: WassersteinGAN, images: torch.Tensor, codes: torch.Tensor, gamma: float) -> torch.Tensor:
-    """(1 − γ)·Σ|x − G(z)| + γ·Σ|f(x) − f(G(z))| of each slice, (N,), with f the features of the critic."""
-    pictures = gan.generator(codes)
-    apart = (images - pictures).abs().flatten(1).sum(dim=1)
-    features = (gan.critic.features(images) - gan.critic.features(pictures)).abs().sum(dim=1)
-    return (1 - gamma) * apart + gamma * features
+    """Compute AnoGAN's objective (1 − γ)·Σ|x − G(z)| + γ·Σ|f(x) − f(G(z))| (Schlegl et al. 2017).
+
+    Args:
+        gan: Generator G and critic with the features f.
+        images: x, (N, 1, Y, X).
+        codes: z, (N, latent).
+        gamma: γ.
+
+    Returns:
+        (N,), one value for each slice.
+    """
+    generated = gan.generator(codes)
+    residual = (images - generated).abs().flatten(1).sum(dim=1)
+    features = (gan.critic.features(images) - gan.critic.features(generated)).abs().sum(dim=1)
+    return (1 - gamma) * residual + gamma * features
 
 
 def search_codes(
     gan: WassersteinGAN, images: torch.Tensor, start: torch.Tensor, steps: int, rate: float, gamma: float
 ) -> torch.Tensor:
-    """The best code that Adam passes on its way down the objective; generator and critic stay as they are.
+    """Minimise AnoGAN's objective over the codes with Adam (Schlegl et al. 2017); return the best code of all steps.
 
-    Adam scales every number of a code by itself, so slices searched together do not influence each other.
+    Generator and critic do not change. Adam scales each component of a code separately, so slices in one batch do not
+    influence each other.
 
     Args:
-        gan: Trained.
+        gan: Trained generator and critic.
         images: (N, 1, Y, X) on the generator's grid.
-        start: Codes (N, latent).
-        steps: Of Adam.
-        rate: Its learning rate.
+        start: Initial codes (N, latent).
+        steps: Adam steps.
+        rate: Learning rate.
         gamma: γ.
 
     Returns:
-        (N, latent), never worse than `start`.
+        (N, latent); their objective is at most that of `start`.
     """
     with torch.enable_grad():
         codes = start.detach().clone().requires_grad_(True)
@@ -150,12 +150,12 @@ class FAnoGANParameters:
 
     Attributes:
         size: Slice size (Y, X) of the model's space.
-        resolution: Slice size (Y, X) that the networks work at; slices are resampled to it and the score back.
+        resolution: Slice size (Y, X) of the networks; slices are resampled to it and the score back.
         channels: Channels of each level of encoder and critic, in reverse of the generator.
         latent: Latent size.
-        kappa: κ, weight of the critic's features beside the picture, in the encoder's loss and in the sample score.
-        search_steps: Steps of AnoGAN's search for the code; 0 takes the encoder's.
-        search_from: Where the search begins: a draw from N(0, I), which is AnoGAN, or the encoder's code.
+        kappa: κ, weight of the critic's features relative to the image, in the encoder's loss and in the sample score.
+        search_steps: Steps of AnoGAN's search for the code; 0 uses the code of the encoder.
+        search_from: Start of the search: a sample of N(0, I), as in AnoGAN, or the code of the encoder.
         search_rate: Learning rate of the search.
         gamma: γ, weight of the critic's features in the search.
     """
@@ -181,7 +181,11 @@ class FAnoGANParameters:
 
 
 class FAnoGAN:
-    """Score |x − G(E(x))|, at the networks' resolution: detail that resampling loses is no anomaly."""
+    """Residual |x − G(E(x))| of f-AnoGAN (Schlegl et al. 2019): encoder E, generator G of healthy slices.
+
+    The residual is computed at the resolution of the networks, so detail that resampling loses is not an anomaly.
+    Sample score: mean over slices of MSE(x, G(z)) + κ·MSE(f(x), f(G(z))), with the features f of the critic.
+    """
 
     name = "f_anogan"
     Parameters = FAnoGANParameters
@@ -191,7 +195,7 @@ class FAnoGAN:
 
     @classmethod
     def untrained(cls, parameters: FAnoGANParameters, seed: int = 0) -> FAnoGAN:
-        """Fresh weights from a seed."""
+        """Build the method with random weights from a seed."""
         p = parameters
         torch.manual_seed(seed)
         generator = Generator(p.resolution, p.channels, p.latent)
@@ -199,12 +203,16 @@ class FAnoGAN:
         return cls(parameters, gan, CodeEncoder(p.resolution, p.channels, p.latent))
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The weights of generator, critic and encoder."""
+        """Return the weights of generator, critic and encoder."""
         return network_tensors(self.gan, PREFIXES[0]) | network_tensors(self.encoder, PREFIXES[1])
 
     @classmethod
     def from_tensors(cls, parameters: FAnoGANParameters, tensors: dict[str, np.ndarray]) -> FAnoGAN:
-        """The method of saved weights; raises ModelError where they do not fit."""
+        """Build the method from saved weights.
+
+        Raises:
+            ModelError: If they do not fit.
+        """
         method = cls.untrained(parameters)
         strays = {key: value for key, value in tensors.items() if not key.startswith(PREFIXES)}
         load_network(cls.name, method.gan, with_prefix(tensors, PREFIXES[0]) | strays)
@@ -212,7 +220,7 @@ class FAnoGAN:
         return method
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether scans of this shape (Z, Y, X) can be restored."""
+        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
         return tuple(shape[1:]) == tuple(self.parameters.size)
 
     def restore(
@@ -226,8 +234,7 @@ class FAnoGAN:
     ) -> Restoration:
         """Score |x − G(z)|; see `Method.restore`.
 
-        The sample score is the mean over slices of MSE(x, G(z)) + κ·MSE(f(x), f(G(z))). ``code_distance`` among the
-        facts is the mean of ‖E(x) − E(G(z))‖².
+        The fact ``code_distance`` is the mean of ‖E(x) − E(G(z))‖² over slices.
         """
         p = self.parameters
         self.gan.to(device).eval()
@@ -238,12 +245,12 @@ class FAnoGAN:
             for chosen, batch, _ in slice_batches(image, mask, device, progress):
                 small = resampled(batch, p.resolution)
                 own = self.encoder(small)
-                pictures = self.gan.generator(self._codes(small, own, chosen, seed))
-                score[chosen] = resampled((small - pictures).abs(), p.size)[:, 0].float().cpu().numpy()
-                restored[chosen] = resampled(pictures, p.size)[:, 0].float().cpu().numpy()
-                squared, features = distances(self.gan.critic, small, pictures)
+                generated = self.gan.generator(self._codes(small, own, chosen, seed))
+                score[chosen] = resampled((small - generated).abs(), p.size)[:, 0].float().cpu().numpy()
+                restored[chosen] = resampled(generated, p.size)[:, 0].float().cpu().numpy()
+                squared, features = distances(self.gan.critic, small, generated)
                 samples += (squared + p.kappa * features).tolist()
-                code_distances += (own - self.encoder(pictures)).square().sum(dim=1).tolist()
+                code_distances += (own - self.encoder(generated)).square().sum(dim=1).tolist()
         restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
         facts = {"code_distance": float(np.mean(code_distances or [0.0]))}
         score = np.where(mask, score, 0).astype(np.float32)
@@ -254,7 +261,7 @@ class FAnoGAN:
         return generated_slices(self.gan, count, columns, seed)
 
     def _codes(self, images: torch.Tensor, own: torch.Tensor, chosen: np.ndarray, seed: int) -> torch.Tensor:
-        """The codes to generate from: the encoder's, or what the search finds; noise by seed and slice."""
+        """Return the codes for the generator: the encoder's or those of the search; noise depends on seed and slice."""
         p = self.parameters
         if not p.search_steps:
             return own
@@ -266,7 +273,7 @@ class FAnoGAN:
 
 
 def resampled(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
-    """Slices (N, 1, Y, X) on another grid over the same field of view; bilinear, and smoothed where it is coarser."""
+    """Resample slices (N, 1, Y, X) to another grid of the same field of view; bilinear, antialiased if coarser."""
     if tuple(images.shape[2:]) == tuple(size):
         return images
     return interpolate(images, tuple(size), mode="bilinear", align_corners=False, antialias=True)
@@ -281,7 +288,7 @@ class VAEGANParameters:
         channels: Channels of each level.
         latent: Latent size.
         critic_channels: Channels of each level of the critic.
-        adversarial: w, weight of the critic's judgement against a sum over all pixels.
+        adversarial: w, weight of the critic's output relative to a sum over all pixels.
     """
 
     size: tuple[int, ...] = (160, 160)
@@ -297,12 +304,15 @@ class VAEGANParameters:
             raise ValueError("the weight of the critic must be 0 to 1000000")
 
     def network(self) -> VAEGAN:
-        """Fresh networks."""
+        """Build the networks with random weights from torch's current seed."""
         return VAEGAN(self.size, self.channels, self.latent, self.critic_channels, self.adversarial)
 
 
 class VAEGANReconstruction(Reconstruction):
-    """Reconstruction error |x − x̂| of a VAE that a critic keeps from blurring (Baur et al. 2018, 2021); its mean."""
+    """Reconstruction error |x − x̂| of VAE-GAN, a VAE trained against a critic of slices (Baur et al. 2018, 2021).
+
+    The critic penalises blurred reconstructions. Sample score: the mean error over the brain.
+    """
 
     name = "vae_gan"
     Parameters = VAEGANParameters

@@ -1,4 +1,4 @@
-"""No network at all: how far each place is from the mean of healthy scans, in their spread."""
+"""Voxelwise z-score against the mean and SD of aligned healthy scans; no network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class AtlasParameters:
         shape: Model grid (Z, Y, X).
         spacing: Voxel spacing along (x, y, z) in mm.
         fwhm_mm: Smoothing of the signed z-score, full width at half maximum.
-        floor: Smallest spread, as a part of its mean over the brain; keeps quiet places from shouting.
+        floor: Smallest SD, as a fraction of the mean SD over the brain; it limits z where the healthy SD is small.
     """
 
     shape: tuple[int, ...]
@@ -43,13 +43,17 @@ class AtlasParameters:
 
 
 class Atlas:
-    """Voxelwise z-score against aligned, histogram-matched healthy scans; the baseline every network must beat."""
+    """Voxelwise z-score against aligned, histogram-matched healthy scans: a baseline without a network.
+
+    Voxel score: |G ∗ (x − μ) / max(σ, floor·mean σ)| with a Gaussian G inside the brain. Sample score: its mean over
+    the brain. The pseudo-healthy image is μ.
+    """
 
     name = "atlas"
     Parameters = AtlasParameters
 
     def __init__(self, parameters: AtlasParameters, mean: np.ndarray, spread: np.ndarray):
-        """Take mean and spread of healthy scans, float32 (Z, Y, X) in standard intensities."""
+        """Store mean and SD of healthy scans, float32 (Z, Y, X) in standard intensities."""
         self.parameters, self.mean, self.spread = parameters, mean, spread
 
     @classmethod
@@ -60,12 +64,12 @@ class Atlas:
         mirrored: bool = True,
         **settings,
     ) -> Atlas:
-        """Mean and standard deviation over scans and, where those are healthy too, their mirror images.
+        """Compute voxelwise mean and SD over scans and, where those are healthy too, their mirror images.
 
         Args:
             scans: Pairs of prepared image and mask, each (Z, Y, X).
             spacing: Voxel spacing along (x, y, z) in mm.
-            mirrored: Whether mirror images count.
+            mirrored: Whether mirror images are used.
             **settings: Other fields of `AtlasParameters`.
 
         Raises:
@@ -89,12 +93,12 @@ class Atlas:
         return cls(parameters, mean.astype(np.float32), spread.astype(np.float32))
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Mean and spread in half precision."""
+        """Return mean and SD in half precision."""
         return {"mean": self.mean.astype(np.float16), "spread": self.spread.astype(np.float16)}
 
     @classmethod
     def from_tensors(cls, parameters: AtlasParameters, tensors: dict[str, np.ndarray]) -> Atlas:
-        """The atlas of saved tensors.
+        """Build the atlas from saved tensors.
 
         Raises:
             ModelError: If they do not fit the parameters.
@@ -106,7 +110,7 @@ class Atlas:
         return cls(parameters, mean, spread)
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether scans of this shape (Z, Y, X) can be compared."""
+        """Return whether the atlas accepts prepared scans of this shape (Z, Y, X)."""
         return tuple(shape) == tuple(self.parameters.shape)
 
     def restore(
@@ -118,7 +122,7 @@ class Atlas:
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Restoration:
-        """Score |smoothed z|; the restored scan is the healthy mean. See `Method.restore`."""
+        """Score |smoothed z|; the pseudo-healthy image is the healthy mean. See `Method.restore`."""
         floor = self.parameters.floor * float(self.spread[mask].mean())
         z = np.where(mask, (image - self.mean) / np.maximum(self.spread, floor), 0).astype(np.float32)
         if self.parameters.fwhm_mm > 0:

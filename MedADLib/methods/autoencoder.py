@@ -1,4 +1,4 @@
-"""Slice-wise autoencoders (AE4AD, Cai et al. 2024): what a small latent cannot hold is unusual."""
+"""Slice-wise autoencoders (AE4AD, Cai et al. 2024): the reconstruction error of a small latent."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class AutoencoderParameters:
     Attributes:
         size: Slice size (Y, X).
         channels: Channels of each level.
-        latent: Latent size d; of each grid place if spatial.
-        loss: What the error is: "l2", "l1", "ssim" or "perceptual".
+        latent: Latent size d; of each grid position if spatial.
+        loss: Error e: "l2", "l1", "ssim" or "perceptual"; see `losses.error_map`.
         variant: "plain", "uncertain" (AE-U), "memory" (MemAE), "spatial" or "constrained"; see `AutoEncoder`.
-        score: Of pixels: the error itself, or the absolute gradient of its sum with respect to the slice (AE-grad).
-        slots: Of the memory.
+        score: Pixel score: the error itself, or the absolute gradient of its sum with respect to the slice (AE-grad).
+        slots: Number of memory slots N.
     """
 
     size: tuple[int, ...] = (160, 160)
@@ -55,7 +55,7 @@ class AutoencoderParameters:
             raise ValueError("the memory must have 2 to 4096 slots")
 
     def network(self) -> AutoEncoder:
-        """Fresh weights, of torch's present seed."""
+        """Build the network with random weights from torch's current seed."""
         return AutoEncoder(self.size, self.channels, self.latent, self.variant, self.loss, self.slots)
 
 
@@ -79,10 +79,10 @@ class Autoencoder(SliceNetwork):
     ) -> Restoration:
         """Score e(x, x̂), exp(−s)·e(x, x̂) of AE-U, or |∂ Σ score / ∂x|; see `Method.restore`."""
         p, network = self.parameters, self.network.to(device).eval()
-        # Slices with too little brain to be examined stay as they are.
+        # Slices with too little brain are not examined and stay unchanged.
         restored, score = np.where(mask, image, 0).astype(np.float32), np.zeros(image.shape, np.float32)
         if (p.loss, p.score) == ("l2", "error"):
-            # But here they are restored to nothing, as the shipped model's calibration has it.
+            # Here they become 0, as in the calibration of the shipped model.
             restored, score = np.zeros(image.shape, np.float32), np.square(image)
         for chosen, batch, _ in slice_batches(image, mask, device, progress):
             with torch.set_grad_enabled(p.score == "gradient"):
@@ -90,7 +90,7 @@ class Autoencoder(SliceNetwork):
                 made = network.reconstruct(batch)
                 if p.score == "error":
                     inside = torch.from_numpy(mask[chosen])[:, None].to(device)
-                    # The score is of what is shown: no negative intensity, nothing outside the brain.
+                    # Score the image that is shown: no negative intensity, nothing outside the brain.
                     made = made._replace(restored=made.restored.clamp_min(0) * inside)
                 pixels = network.score(batch, made)
                 if p.score == "gradient":

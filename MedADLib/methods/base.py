@@ -1,11 +1,4 @@
-"""The interface of detection methods, their fast mode, and the base class for one slice-wise network.
-
-What every detection method offers: a restored scan and how far the scan is from it.
-
-Fast mode: a method in a form that is quicker and a little less exact, for those that have one.
-
-What methods of one slice-wise network share: made from a seed, saved and loaded.
-"""
+"""The interface of detection methods: what all have, what some have, and a base class for one slice-wise network."""
 
 from __future__ import annotations
 
@@ -22,21 +15,25 @@ Self = TypeVar("Self", bound="SliceNetwork")
 
 
 class Method(Protocol):
-    """A detection method; built from validated parameters and tensors, never from code in a file."""
+    """A detection method, built from validated parameters and tensors, never from code in a file."""
 
     name: ClassVar[str]
     Parameters: ClassVar[type]
     parameters: object
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """All that was learned, for safetensors."""
+        """Return everything that was learned, as arrays for safetensors."""
 
     @classmethod
     def from_tensors(cls, parameters, tensors: dict[str, np.ndarray]) -> Method:
-        """The method of saved parameters and tensors; raises ModelError where they do not fit."""
+        """Build the method from saved parameters and tensors.
+
+        Raises:
+            ModelError: If they do not fit.
+        """
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether prepared scans of this shape (Z, Y, X) can be restored."""
+        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
 
     def restore(
         self,
@@ -47,22 +44,28 @@ class Method(Protocol):
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Restoration:
-        """Restore a prepared scan.
+        """Restore a prepared scan: compute its pseudo-healthy image and the score of each voxel.
 
         Args:
             image: Standard intensities, float32 (Z, Y, X), 0 outside the brain.
             mask: Brain, bool (Z, Y, X).
-            seed: Of everything random.
+            seed: Random seed.
             device: ``cpu``, ``cuda`` or ``cuda:N``.
-            progress: Told now and then; may cancel. Its `timed` parts are the profile that goes into the result.
+            progress: Receives the progress and may cancel; its `timed` parts are the profile in the result.
+
+        Returns:
+            Score and pseudo-healthy image, each float32 (Z, Y, X), and the sample score.
+
+        Raises:
+            Cancelled: If the user stops the run.
         """
 
 
 def require_tensors(name: str, tensors: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]) -> None:
-    """Refuse tensors that are not exactly those expected.
+    """Check that the tensors are exactly those expected.
 
     Raises:
-        ModelError: Naming the first tensor that is missing, extra or of another shape.
+        ModelError: If a tensor is missing, unknown or of another shape; the message names the first.
     """
     for key in shapes.keys() - tensors.keys():
         raise ModelError("tensor_missing", method=name, tensor=key)
@@ -76,17 +79,17 @@ def require_tensors(name: str, tensors: dict[str, np.ndarray], shapes: dict[str,
 
 @runtime_checkable
 class Hastened(Protocol):
-    """A method that can be quicker than it was calibrated."""
+    """A method with a fast mode."""
 
     def faster(self) -> Method | None:
-        """The quicker form, with the same networks; None if this is as quick as it gets."""
+        """Return the fast form, with the same networks; None if this form is already as fast."""
 
 
 def faster_form(method: Method) -> Method | None:
-    """The quicker form of a method; None if it has none.
+    """Return the fast form of a method; None if it has none.
 
-    Its maps are read with the healthy places of the full method, so that both must estimate the same score. Thresholds
-    and p-values are measured for it apart, see `Calibration.fast`.
+    Its maps use the voxelwise healthy mean and SD of the full method, so both forms must estimate the same score.
+    Thresholds and p-values are calibrated separately, see `Calibration.fast`.
     """
     return method.faster() if isinstance(method, Hastened) else None
 
@@ -128,22 +131,22 @@ def prior_slices(method: Method, count: int, columns: int, flat: bool, seed: int
 
 
 def generated_slices(network: torch.nn.Module, count: int, columns: int, seed: int) -> list[np.ndarray]:
-    """Sample slices of a network with ``imagined(count, noise)``, (count, Y, X) for each column."""
+    """Sample slices of a network with ``sample_prior(count, noise)``, (count, Y, X) for each column."""
     with torch.inference_mode():
-        images = network.cpu().eval().imagined(count * columns, torch.Generator().manual_seed(seed))
+        images = network.cpu().eval().sample_prior(count * columns, torch.Generator().manual_seed(seed))
     return list(images[:, 0].float().numpy().reshape(columns, count, *images.shape[2:]))
 
 
 def network_tensors(network: torch.nn.Module, prefix: str = "") -> dict[str, np.ndarray]:
-    """A network's weights and buffers as numpy arrays, float32 where they are floats."""
+    """Return the weights and buffers of a network as numpy arrays, each key with the prefix."""
     return {prefix + key: value.detach().cpu().numpy() for key, value in network.state_dict().items()}
 
 
 def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndarray]) -> None:
-    """Put weights into a network and make it ready to infer.
+    """Load weights into a network, in eval mode and without gradients.
 
     Raises:
-        ModelError: If a tensor is missing, extra, or of another shape or type.
+        ModelError: If a tensor is missing, unknown, or of another shape or type.
     """
     state = network.state_dict()
     require_tensors(name, tensors, {key: tuple(value.shape) for key, value in state.items()})
@@ -156,12 +159,12 @@ def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndar
 
 
 def with_prefix(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The tensors of one of several networks, without its prefix."""
+    """Return the tensors of one of several networks, without its prefix."""
     return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 class SliceNetwork:
-    """A method whose parameters have a `size` and make its `network()`."""
+    """Base class of a method with one network; its parameters have a `size` (Y, X) and build the `network()`."""
 
     name: ClassVar[str]
     Parameters: ClassVar[type]
@@ -171,21 +174,25 @@ class SliceNetwork:
 
     @classmethod
     def untrained(cls: type[Self], parameters, seed: int = 0) -> Self:
-        """Fresh weights from a seed."""
+        """Build the method with random weights from a seed."""
         torch.manual_seed(seed)
         return cls(parameters, parameters.network())
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The network's weights."""
+        """Return the weights of the network."""
         return network_tensors(self.network)
 
     @classmethod
     def from_tensors(cls: type[Self], parameters, tensors: dict[str, np.ndarray]) -> Self:
-        """The method of saved weights; raises ModelError where they do not fit."""
+        """Build the method from saved weights.
+
+        Raises:
+            ModelError: If they do not fit.
+        """
         method = cls.untrained(parameters)
         load_network(cls.name, method.network, tensors)
         return method
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether scans of this shape (Z, Y, X) can be restored."""
+        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
         return tuple(shape[1:]) == tuple(self.parameters.size)

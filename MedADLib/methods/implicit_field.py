@@ -1,4 +1,4 @@
-"""Auto-decoder of an implicit field (Naval Marimont and Tarroni 2021): the healthy brain nearest to a scan."""
+"""Auto-decoder of an implicit field (Naval Marimont and Tarroni 2021): fit a healthy brain to a scan."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ CHUNK = 8192
 class ImplicitFieldParameters:
     """Settings of network and search.
 
-    Naval Marimont and Tarroni 2021 take 8 layers of 512, a latent of 256 and 602 steps. The defaults here let one CPU
-    core examine a brain in some seconds.
+    Naval Marimont and Tarroni 2021 use 8 layers of 512, a latent of 256 and 602 steps. With the defaults here, one CPU
+    core examines a brain in a few seconds.
 
     Attributes:
-        size: Grid (Z, Y, X) that coordinates refer to.
-        centres: Intensities of the classes. The background has none: the field knows the brain only.
+        size: Grid (Z, Y, X) of the coordinates.
+        centres: Intensities of the classes. The background has no class: the field models the brain only.
         latent: Length of a scan's latent.
-        width: Of each hidden layer.
+        width: Width of each hidden layer.
         layers: Linear layers.
-        bands: Of the Fourier features.
+        bands: Frequency bands of the Fourier features.
         steps: Adam steps of the search for a scan's latent.
-        points: Random brain voxels that a step looks at.
-        rate: First step size; the steps shrink linearly to 0.
+        points: Random brain voxels in each step.
+        rate: First learning rate; it decreases linearly to 0.
     """
 
     size: tuple[int, int, int]
@@ -63,22 +63,22 @@ class ImplicitFieldParameters:
             raise ValueError("1 to 10000 steps of 1 to 131072 points and a step size above 0, at most 1, are allowed")
 
     def network(self) -> IntensityField:
-        """A fresh network."""
+        """Build the network with random weights from torch's current seed."""
         return IntensityField(self.centres, self.latent, self.width, self.layers, self.bands)
 
 
 class ImplicitField(SliceNetwork):
-    """Intensity classes that no healthy brain near to the scan would have at that place are unusual.
+    """Cross-entropy of intensity classes under the fitted healthy brain (Naval Marimont and Tarroni 2021).
 
-    Naval Marimont and Tarroni 2021: −log p(class of x | place, z) at each voxel, with z = argmin of its mean over the
-    brain, found by search among ‖z‖ ≤ 1. The sample score is that mean.
+    Voxel score: −log p(class of x | position, z) in nats, with z the latent of ‖z‖ ≤ 1 that minimises the mean over
+    the brain. Sample score: that mean.
     """
 
     name = "implicit_field"
     Parameters = ImplicitFieldParameters
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether scans of this shape (Z, Y, X) can be restored."""
+        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
         return tuple(shape) == tuple(self.parameters.size)
 
     def restore(
@@ -92,7 +92,7 @@ class ImplicitField(SliceNetwork):
     ) -> Restoration:
         """Score the cross-entropy of each voxel, and its mean over the brain; see `Method.restore`.
 
-        The sample score is not the length of the latent, which is at most 1 and is so for many a healthy scan too.
+        The length of the latent is not the sample score: it reaches its limit of 1 for many healthy scans.
         """
         p, progress = self.parameters, progress or Progress()
         restored, score = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
@@ -120,9 +120,9 @@ class ImplicitField(SliceNetwork):
 
 
 def places(voxels: np.ndarray, size: tuple[int, int, int]) -> torch.Tensor:
-    """Coordinates (n, 3), along (z, y, x), of voxels by their flat index; the longest side reaches from -1 to 1.
+    """Compute coordinates (n, 3), along (z, y, x), of voxels with a flat index; the longest side is from -1 to 1.
 
-    They are centred, so that a change of sign of the last is the mirror image.
+    The origin is the centre of the grid, so a change of sign of x gives the mirror image.
     """
     indices = np.stack(np.unravel_index(voxels, size), axis=1)
     return torch.from_numpy(((2 * indices + 1 - np.array(size)) / max(size)).astype(np.float32))
@@ -135,21 +135,21 @@ def search_latents(
     steps: int,
     rate: float,
 ) -> torch.Tensor:
-    """Latents of scans, by Adam from 0 down the mean cross-entropy; the network stays as it is.
+    """Find the latents of scans: Adam on the mean cross-entropy, from 0; the network does not change.
 
-    Adam scales every number of a latent by itself, so scans searched together do not influence each other.
+    Adam scales each component of a latent separately, so scans in one batch do not influence each other.
 
     Args:
-        network: Trained.
-        batch: Gives the points (N, P, 3) and intensities (N, P) of a step by its number.
-        count: N, how many scans.
-        steps: Of Adam.
-        rate: Size of the first; they shrink linearly to 0.
+        network: Trained field.
+        batch: Returns the points (N, P, 3) and intensities (N, P) of a step by its number.
+        count: Number of scans N.
+        steps: Adam steps.
+        rate: First learning rate; it decreases linearly to 0.
 
     Returns:
-        (N, latent), none longer than 1.
+        (N, latent), each of length at most 1.
     """
-    # Training looks at validation scans in inference mode, where nothing has a gradient.
+    # Training validates in inference mode, where tensors have no gradient.
     with torch.inference_mode(False), torch.enable_grad():
         latents = torch.zeros(count, network.latent, device=network.head.weight.device, requires_grad=True)
         optimizer = torch.optim.Adam([latents], lr=rate)

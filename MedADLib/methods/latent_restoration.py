@@ -1,9 +1,4 @@
-"""Restoration in the code space of a VQ-VAE under an autoregressive prior (Naval Marimont and Tarroni 2021).
-
-Settings of a VQ-VAE, of the prior over its codes and of how codes are drawn anew, and which of them are refused.
-
-Restoration in the code space of a VQ-VAE under an autoregressive prior (Naval Marimont and Tarroni 2021).
-"""
+"""Restoration in the code space of a VQ-VAE under an autoregressive prior (Naval Marimont and Tarroni 2021)."""
 
 from __future__ import annotations
 
@@ -27,11 +22,11 @@ from ..scoring.restoration import Restoration
 from .base import load_network, network_tensors, with_prefix
 from .sampling.draws import Distinct, together
 from .sampling.resample import Sampler, resample_codes, sampler_for
-from .slicewise import examined_slices, fill_in, looked_at, slice_batch, slice_batches, slice_groups
+from .slicewise import every_nth, examined_slices, interpolate_slices, slice_batch, slice_batches, slice_groups
 
-# Of the time that a few slices take.
+# Share of sampling in the time of a batch of slices.
 DRAWING = 0.4
-# Restorations S in fast mode, and of how many slices one is restored.
+# In fast mode: restorations S of each slice, and the step between restored slices.
 FAST_SAMPLES, FAST_STEP = 3, 3
 
 
@@ -46,17 +41,17 @@ class LatentRestorationParameters:
         codes: Codebook size K.
         width: Length of a code vector.
         prior_width: Token width of the prior.
-        prior_layers: Its blocks.
-        prior_heads: Its attention heads.
-        restoration_nll: λ of restoration in nats; codes less likely than this are drawn anew.
+        prior_layers: Blocks of the prior.
+        prior_heads: Attention heads of the prior.
+        restoration_nll: λ of restoration in nats; codes with a larger negative log-likelihood are resampled.
         sample_nll: λ of the sample score in nats.
         samples: Restorations S of each slice.
         sharpness: k of the weights softmax(k / mean residual).
-        error: Of a pixel: "l1", or "categorical", the cross-entropy of intensity classes, see `PixelError`.
+        error: Pixel error: "l1", or "categorical", the cross-entropy of intensity classes, see `PixelError`.
         centres: Intensities of the classes of a categorical error; the first is 0, the class of the background.
-        mask: Which codes are unlikely: "static", judged once, given the scan's own codes; "dynamic", judged again
-            given the restored codes before them.
-        slice_step: Of so many slices one is restored; what lies between is interpolated.
+        mask: How improbable codes are found: "static", once, given the scan's own codes; "dynamic", in each
+            restoration, given the restored codes before them.
+        slice_step: Step between restored slices; those in between are interpolated.
     """
 
     size: tuple[int, ...] = (160, 160)
@@ -104,7 +99,7 @@ class LatentRestorationParameters:
 
     @property
     def coded(self) -> tuple[int, ...]:
-        """Shape of what is turned into codes."""
+        """Shape of the input of the VQ-VAE."""
         return self.size
 
     @property
@@ -114,44 +109,47 @@ class LatentRestorationParameters:
 
     @property
     def further(self) -> tuple[int, ...]:
-        """How many places back the codes lie that the prior is shown besides the one before."""
+        """Distances in raster order to further codes in the prior's input, besides the one before."""
         return ()
 
 
 @dataclass(frozen=True, eq=False)
 class _Restored:
-    """What was made of a few slices.
+    """Restoration of a batch of slices.
 
     Attributes:
         score: (n, Y, X).
-        picture: The weighted mean of the restorations, (n, Y, X).
-        sample_scores: Their parts of the scan's score, (n,).
-        redrawn: Codes that were drawn anew.
-        changed: Of the codes of a restoration, how many are others than the scan's, in the mean of the restorations.
-        different: Different restorations.
+        image: Weighted mean of the restorations, (n, Y, X).
+        sample_scores: Contributions to the scan's sample score, (n,).
+        resampled: Number of resampled codes.
+        changed: Number of codes that differ from the scan's, as a mean over the restorations.
+        different: Number of different restorations.
     """
 
     score: np.ndarray
-    picture: np.ndarray
+    image: np.ndarray
     sample_scores: np.ndarray
-    redrawn: int
+    resampled: int
     changed: float
     different: int
 
 
 class LatentRestoration:
-    """Codes that the prior finds unlikely are drawn anew; what changes in the picture is unusual.
+    """Latent restoration of slices: improbable codes are resampled, and the change is the anomaly.
+
+    Naval Marimont and Tarroni 2021. Codes with NLL > λ under the prior are sampled S times; pixel score:
+    Σ_s ω_s·e(x, x_s) with ω = softmax(k / mean e(x, x_s)). Sample score: Σ NLL·1[NLL > λ_s] over the codes.
 
     Attributes:
-        sampler: How they are drawn; all samplers draw the same codes, see `resample_codes`.
-        reduced: Whether pictures are decoded in bfloat16; None finds out whether that is faster. The codes are the same
-            either way.
+        sampler: Sampling algorithm; all give the same codes, see `resample_codes`.
+        reduced: Whether images are decoded in bfloat16; None measures whether that is faster. The codes are the same
+            in both cases.
     """
 
     name = "latent_restoration"
     Parameters: ClassVar[type] = LatentRestorationParameters
     unit: ClassVar[str] = "slice"
-    # What `medad calibrate` may change: no network depends on it.
+    # Settings that `medad calibrate` may change, since no network depends on them.
     adjustable: ClassVar[tuple[str, ...]] = (
         "samples", "restoration_nll", "sample_nll", "sharpness", "mask", "slice_step",
     )  # fmt: skip
@@ -163,7 +161,7 @@ class LatentRestoration:
 
     @classmethod
     def untrained(cls, parameters: LatentRestorationParameters, seed: int = 0) -> LatentRestoration:
-        """Fresh weights from a seed."""
+        """Build the method with random weights from a seed."""
         p = parameters
         torch.manual_seed(seed)
         vqvae = VQVAE(tuple(p.channels), p.residual_layers, p.codes, p.width, p.error, p.centres, p.dimensions)
@@ -172,12 +170,16 @@ class LatentRestoration:
         return cls(parameters, vqvae, prior)
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The weights of both networks."""
+        """Return the weights of both networks."""
         return network_tensors(self.vqvae, "vqvae.") | network_tensors(self.prior, "prior.")
 
     @classmethod
     def from_tensors(cls, parameters: LatentRestorationParameters, tensors: dict[str, np.ndarray]) -> LatentRestoration:
-        """The method of saved weights; raises ModelError where they do not fit."""
+        """Build the method from saved weights.
+
+        Raises:
+            ModelError: If they do not fit.
+        """
         method = cls.untrained(parameters)
         vqvae, prior = with_prefix(tensors, "vqvae."), with_prefix(tensors, "prior.")
         strays = {key: value for key, value in tensors.items() if not key.startswith(("vqvae.", "prior."))}
@@ -186,15 +188,15 @@ class LatentRestoration:
         return method
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether scans of this shape (Z, Y, X) can be restored."""
+        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
         return tuple(shape[1:]) == tuple(self.parameters.size)
 
     def faster(self) -> LatentRestoration | None:
-        """The same with fewer restorations, of fewer slices; None if it has so few already.
+        """Return the method with fewer restorations of fewer slices; None if it has as few already.
 
-        The restorations are the first of the full method's. The pixel score is a weighted mean over restorations in
-        which the closest ones count most: of fewer, the closest are a little further from the scan. Pooling takes in
-        more slices than are left out between two, and the sample score is interpolated as the map is.
+        The restorations are the first ones of the full method. The pixel score is a weighted mean in which the
+        restorations closest to the scan have the largest weights; with fewer restorations, the closest are slightly
+        farther away. Pooling covers more slices than are skipped, and the sample score is interpolated like the map.
         """
         p = self.parameters
         step = max(p.slice_step, FAST_STEP) if self.unit == "slice" else p.slice_step
@@ -223,31 +225,31 @@ class LatentRestoration:
         convolve(self.prior, convolved)
         unit = 1.0 if p.error == "categorical" or not mask.any() else float(image[mask].std()) + 1e-6
         examined = examined_slices(mask)
-        used = looked_at(examined, p.slice_step)
+        used = every_nth(examined, p.slice_step)
         groups, total = slice_groups(used, device), len(used)
 
-        def described(done: float) -> str:
+        def message(done: float) -> str:
             return f"restoring {self.unit} {min(int(done * total) + 1, total)} of {total}"
 
         parts = side_by_side(
             groups,
-            lambda chosen, told: self._restored(image, mask, chosen, unit, reduced, seed, device, told),
+            lambda chosen, own: self._restored(image, mask, chosen, unit, reduced, seed, device, own),
             progress,
-            described,
+            message,
             [len(chosen) for chosen in groups],
             device,
         )
         score, change = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
         sample_scores = np.zeros(len(image))
         for chosen, part in zip(groups, parts):
-            score[chosen], change[chosen] = part.score, part.picture - image[chosen]
+            score[chosen], change[chosen] = part.score, part.image - image[chosen]
             sample_scores[chosen] = part.sample_scores
-        # The change is smoother across slices than the picture, whose own edges stay where they are.
+        # Interpolate the change, not the image: it is smoother across slices, and edges of the scan stay in place.
         for values in (score, change, sample_scores):
-            fill_in(values, used, examined)
-        redrawn = sum(part.redrawn for part in parts)
-        facts = {f"codes_redrawn_per_{self.unit}": redrawn / max(total, 1), f"{self.unit}s": total}
-        if redrawn:
+            interpolate_slices(values, used, examined)
+        resampled = sum(part.resampled for part in parts)
+        facts = {f"codes_redrawn_per_{self.unit}": resampled / max(total, 1), f"{self.unit}s": total}
+        if resampled:
             facts |= {
                 "restorations_drawn": p.samples,
                 f"codes_changed_per_{self.unit}": sum(part.changed for part in parts) / total,
@@ -274,7 +276,7 @@ class LatentRestoration:
         device: str,
         progress: Progress,
     ) -> _Restored:
-        """A few slices of a scan."""
+        """Restore a batch of slices of a scan."""
         p, (batch, positions) = self.parameters, slice_batch(image, chosen, device)
         dynamic = p.mask == "dynamic"
         with progress.timed("encode"):
@@ -301,13 +303,13 @@ class LatentRestoration:
                 p.restoration_nll if dynamic else None,
                 self.sampler,
             ).view(len(chosen), -1, codes.shape[1])
-            redrawn = int(unlikely.sum())
+            resampled = int(unlikely.sum())
             changed = float((copies != codes[:, None]).sum(-1).float().mean(1).sum())
         with progress.timed("decode"):
             found = Distinct.of(copies)
             compared = self._compared(found, batch, positions, unit, reduced, progress)
-            pictures, scores = (torch.stack(parts).cpu().numpy() for parts in zip(*compared))
-        return _Restored(scores, pictures, sample_scores.cpu().numpy(), redrawn, changed, sum(found.sizes))
+            images, scores = (torch.stack(parts).cpu().numpy() for parts in zip(*compared))
+        return _Restored(scores, images, sample_scores.cpu().numpy(), resampled, changed, sum(found.sizes))
 
     def _compared(
         self,
@@ -318,17 +320,17 @@ class LatentRestoration:
         reduced: bool,
         progress: Progress,
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Picture and score of each slice, on the device; nothing in between waits for it."""
+        """Compute image and score of each slice on the device, without synchronisation in between."""
         compared, where = [], positions[found.owners]
         codes, counts, where = (part.split(found.sizes) for part in (found.codes, found.counts, where))
         for some in together(found.sizes, str(batch.device)):
 
-            def told(done: float, some: range = some) -> None:
+            def on_progress(done: float, some: range = some) -> None:
                 part = (some.start + done * len(some)) / len(found.sizes)
                 progress.update(DRAWING + (1 - DRAWING) * part)
 
             here = slice(some.start, some.stop)
-            decoded = self._decoded(torch.cat(codes[here]), torch.cat(where[here]), reduced, told)
+            decoded = self._decoded(torch.cat(codes[here]), torch.cat(where[here]), reduced, on_progress)
             for row, of_slice in zip(some, decoded.split(found.sizes[here])):
                 compared.append(self._compare(of_slice, counts[row], batch[row], unit))
         return compared
@@ -345,7 +347,13 @@ class LatentRestoration:
         return [codes_from_prior(self, float(place), count, key) for place, key in zip(positions, seeds)]
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
-        """Negative log-likelihood of the codes that hold brain, in nats, (n,); λ is a percentile of these."""
+        """Compute the negative log-likelihood in nats of the codes that contain brain, (n,); λ is a percentile of it.
+
+        Args:
+            image: Standard intensities, float32 (Z, Y, X).
+            mask: Brain, bool (Z, Y, X).
+            device: ``cpu``, ``cuda`` or ``cuda:N``.
+        """
         found = []
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()
@@ -356,50 +364,52 @@ class LatentRestoration:
         return np.concatenate(found)
 
     def _with_brain(self, masks: np.ndarray) -> np.ndarray:
-        """Codes whose patches hold brain, bool (n, length), of masks (n, Y, X)."""
+        """Find the codes with brain in their patch, bool (n, length), of masks (n, Y, X)."""
         grid, size = self.parameters.grid, self.parameters.coded
         patches = masks.reshape(len(masks), *(n for g, s in zip(grid, size) for n in (g, s // g)))
         return patches.any(axis=tuple(range(2, patches.ndim, 2))).reshape(len(masks), -1)
 
     def _counted(self, masks: np.ndarray) -> np.ndarray:
-        """Codes that may be drawn anew and add to the sample score, bool (n, length): those of whole slices."""
+        """Select the codes that may be resampled and add to the sample score, bool (n, length): all of a slice."""
         return np.ones((len(masks), self.prior.length), bool)
 
     def _decoded(
-        self, codes: torch.Tensor, positions: torch.Tensor, reduced: bool, told: Callable[[float], None]
+        self, codes: torch.Tensor, positions: torch.Tensor, reduced: bool, on_progress: Callable[[float], None]
     ) -> torch.Tensor:
-        """What the decoder, in bfloat16 if reduced, makes of codes (n, length), (n, channels, Y, X)."""
+        """Decode codes (n, length) to (n, channels, Y, X), in bfloat16 if reduced."""
         grids = codes.view(-1, *self.parameters.grid)
         with torch.autocast(codes.device.type, torch.bfloat16, enabled=reduced):
             decoded = self.vqvae.decode(grids, positions).float()
-        told(1.0)
+        on_progress(1.0)
         return decoded
 
     def _compare(
         self, decoded: torch.Tensor, counts: torch.Tensor, image: torch.Tensor, unit: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weighted restoration and residual of one slice, from the different restorations and how many are such.
+        """Compute the weighted restoration and residual of one slice from its different restorations.
 
-        The weights divide by the *mean* residual of a restoration, in units of the scan's spread, or in nats if it is
-        a cross-entropy; with the sum over all pixels, as the formula is sometimes printed, all weights would be the
-        same.
+        The weights use the *mean* residual of a restoration, in units of the scan's SD, or in nats if it is a
+        cross-entropy. With the sum over all pixels, as the formula is sometimes printed, all weights would be equal.
         """
-        pictures = self.vqvae.compare.picture(decoded)[:, 0]
+        images = self.vqvae.compare.picture(decoded)[:, 0]
         residuals = self.vqvae.compare(decoded, image.expand(len(decoded), *image.shape))[:, 0]
         closeness = self.parameters.sharpness / (residuals.flatten(1).mean(dim=1) / unit).clamp_min(1e-6)
         weights = torch.softmax(closeness + counts.to(closeness.dtype).log(), dim=0)
         weights = weights.view(-1, *[1] * image[0].ndim)
-        return (weights * pictures).sum(0), (weights * residuals).sum(0)
+        return (weights * images).sum(0), (weights * residuals).sum(0)
 
 
 def codes_from_prior(method: LatentRestoration, position: float, count: int, seed: int = 0) -> np.ndarray:
-    """Slices drawn from an autoregressive prior, (count, Y, X), or volumes, (count, Z, Y, X).
+    """Sample images from the autoregressive prior.
 
     Args:
-        method: Trained.
+        method: Trained method.
         position: Slice coordinate in [-0.5, 0.5]; 0 for volumes.
-        count: How many.
-        seed: Of the noise.
+        count: Number of samples.
+        seed: Random seed.
+
+    Returns:
+        Slices (count, Y, X), or volumes (count, Z, Y, X).
     """
     grid, length = method.parameters.grid, method.prior.length
     with torch.inference_mode():

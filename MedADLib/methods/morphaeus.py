@@ -1,4 +1,4 @@
-"""MorphAEus (Bercea, Rueckert and Schnabel 2023): healthy anatomy is deformed to fit, and what still differs counts."""
+"""MorphAEus (Bercea, Rueckert and Schnabel 2023): the residual after a pseudo-healthy image is deformed to the scan."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ FIRST, LARGEST_WIDTH = 16, 256
 
 
 def channels_for(size: tuple[int, ...], widest: int = 128) -> tuple[int, ...]:
-    """16, 32, 64, ... up to the widest, as many as lead from slices of a size to a single place.
+    """Return the channels 16, 32, 64, ... up to the widest, one for each level down to a 1 × 1 grid.
 
-    The paper goes up to 256, for 8000 radiographs; trained on tens of scans, the latent of 128 is ample.
+    The paper uses up to 256 for 8000 radiographs; for tens of scans, a latent of 128 is enough.
     """
     return tuple(min(FIRST << level, widest) for level in range(levels_of(size)))
 
@@ -33,9 +33,9 @@ class MorphAEusParameters:
 
     Attributes:
         size: Slice size (Y, X).
-        channels: Of each level; the last is the latent size.
-        score: Of pixels: "morphed" |x − x_morph|; "prior" |x − x_prior|, without the deformer; "jacobian"
-            |det ∂φ/∂p|·|x − x_morph|, as MORPHADE has it (Avci et al. 2024).
+        channels: Channels of each level; the last is the latent size.
+        score: Pixel score: "morphed" |x − x_morph|; "prior" |x − x_prior|, without the deformer; "jacobian"
+            |det ∂φ/∂p|·|x − x_morph|, the score of MORPHADE (Avci et al. 2024).
     """
 
     size: tuple[int, ...] = (160, 160)
@@ -53,15 +53,15 @@ class MorphAEusParameters:
             raise ValueError(f"{self.score!r} is none of {', '.join(get_args(Score))}")
 
     def network(self) -> Morphing:
-        """Fresh weights, of torch's present seed."""
+        """Build the network with random weights from torch's current seed."""
         return Morphing(self.size, self.channels)
 
 
 class MorphAEus(SliceNetwork):
-    """A coarse healthy picture x̂, deformed by φ to the patient's own anatomy (Bercea, Rueckert and Schnabel 2023).
+    """Residual of a coarse pseudo-healthy image x̂ that φ deforms to the patient's anatomy (Bercea et al. 2023).
 
-    Pixel score: |x − x̂∘φ|; |x − x̂| without the deformer; or |det ∂φ/∂p|·|x − x̂∘φ| (MORPHADE, Avci et al. 2024). The
-    sample score is its mean over the brain.
+    Pixel score: |x − x̂∘φ|; |x − x̂| without the deformer; or |det ∂φ/∂p|·|x − x̂∘φ| (MORPHADE, Avci et al. 2024).
+    Sample score: its mean over the brain.
     """
 
     name = "morphaeus"
@@ -76,10 +76,10 @@ class MorphAEus(SliceNetwork):
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Restoration:
-        """Score what is left of the difference; see `Method.restore`. Nothing here is random.
+        """Score the residual after deformation, without randomness; see `Method.restore`.
 
-        The facts have the mean displacement over the brain in pixels of the model's grid, and the smallest determinant
-        of the deformation's Jacobian there: at 0 or below, the deformation folds.
+        The facts contain the mean displacement over the brain in pixels of the model's grid, and the smallest Jacobian
+        determinant of the deformation there: at 0 or below, the deformation folds.
         """
         network, kind = self.network.to(device).eval(), self.parameters.score
         restored, score = np.where(mask, image, 0).astype(np.float32), np.zeros(image.shape, np.float32)
@@ -88,7 +88,7 @@ class MorphAEus(SliceNetwork):
             inside = torch.from_numpy(mask[chosen])[:, None].to(device)
             with torch.inference_mode():
                 made = network(batch)
-                # The score is of what is shown: no negative intensity, nothing outside the brain.
+                # Score the image that is shown: no negative intensity, nothing outside the brain.
                 healthy = (made.prior if kind == "prior" else made.morphed).clamp_min(0) * inside
                 determinant = made.jacobian()
                 pixels = (batch - healthy).abs() * inside

@@ -1,9 +1,4 @@
-"""What slice-wise methods share: which slices are examined, their batches, and skipped slices.
-
-Slices that a quick look leaves out: what lies between two examined slices is interpolated.
-
-What the slice-wise networks share: weights to and from numpy, and batches of a volume's slices.
-"""
+"""Slices of a prepared scan: which are examined, their batches, and interpolation of skipped ones."""
 
 from __future__ import annotations
 
@@ -18,38 +13,38 @@ from ..runtime.progress import Progress
 SMALLEST_BRAIN_FRACTION = 0.01
 
 
-def looked_at(examined: np.ndarray, step: int) -> np.ndarray:
-    """Every `step`-th of some slice indices (n,), and the last, so that nothing lies beyond them."""
+def every_nth(examined: np.ndarray, step: int) -> np.ndarray:
+    """Return every `step`-th of some slice indices (n,), and the last one, so that no slice needs extrapolation."""
     return np.union1d(examined[::step], examined[-1:])
 
 
-def fill_in(values: np.ndarray, looked_at: np.ndarray, examined: np.ndarray) -> None:
-    """Put into slices that were left out what lies between their neighbours, linearly.
+def interpolate_slices(values: np.ndarray, known: np.ndarray, examined: np.ndarray) -> None:
+    """Interpolate skipped slices linearly between their neighbours, in place.
 
     Args:
-        values: Of all slices, (Z, …); changed in place.
-        looked_at: Indices of slices whose values are there, in order.
-        examined: Indices of all slices whose values are wanted, between the first and the last of them.
+        values: Values of all slices, (Z, …).
+        known: Indices of the slices that have values, increasing.
+        examined: Indices of all slices that need values, between the first and the last of `known`.
     """
-    for index in np.setdiff1d(examined, looked_at):
-        above = int(np.searchsorted(looked_at, index))
-        low, high = looked_at[above - 1], looked_at[above]
+    for index in np.setdiff1d(examined, known):
+        above = int(np.searchsorted(known, index))
+        low, high = known[above - 1], known[above]
         part = values.dtype.type((index - low) / (high - low))
         values[index] = (1 - part) * values[low] + part * values[high]
 
 
 def slice_positions(count: int) -> np.ndarray:
-    """Coordinates of `count` slices, evenly from -0.5 (lowest) to 0.5 (highest)."""
+    """Return the coordinates of `count` slices, evenly spaced from -0.5 (lowest) to 0.5 (highest)."""
     return np.linspace(-0.5, 0.5, count, dtype=np.float32) if count > 1 else np.zeros(1, np.float32)
 
 
 def examined_slices(mask: np.ndarray) -> np.ndarray:
-    """Indices of the slices of a mask (Z, Y, X) that hold enough brain to be looked at."""
+    """Return the indices of the slices of a mask (Z, Y, X) that contain enough brain to be examined."""
     return np.flatnonzero(mask.reshape(len(mask), -1).mean(axis=1) >= SMALLEST_BRAIN_FRACTION)
 
 
 def generator_of(key: Sequence[int]) -> torch.Generator:
-    """Randomness that depends on a few numbers, such as seed and step, only."""
+    """Return a random generator that depends on a few numbers only, such as seed and step."""
     return torch.Generator().manual_seed(int(np.random.default_rng(list(key)).integers(2**62)))
 
 
@@ -62,16 +57,16 @@ def slice_batches(
     stop: float = 1.0,
     unit: str = "slice",
 ) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor]]:
-    """The slices of a prepared scan that hold brain, a few at a time.
+    """Yield the slices of a prepared scan that contain brain, in batches.
 
     Args:
         image: Standard intensities, (Z, Y, X).
         mask: Brain, (Z, Y, X).
-        device: Where the tensors go.
-        progress: Told before each batch.
+        device: Device of the tensors.
+        progress: Updated before each batch.
         start: Progress fraction at the first batch.
         stop: Progress fraction after the last.
-        unit: What a slice is called in messages.
+        unit: Name of a slice in messages.
 
     Yields:
         Slice indices (n,), images (n, 1, Y, X), positions (n,).
@@ -86,17 +81,17 @@ def slice_batches(
 
 
 def slice_groups(used: np.ndarray, device: str) -> list[np.ndarray]:
-    """Slice indices (n,) a few at a time, as many as go through a device together."""
+    """Split slice indices (n,) into the batches that suit a device."""
     together = slices_at_once(device)
     return [used[first : first + together] for first in range(0, len(used), together)]
 
 
 def slice_batch(image: np.ndarray, chosen: np.ndarray, device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Slices (n, 1, Y, X) of a prepared scan (Z, Y, X) on a device, and their positions (n,)."""
+    """Return slices (n, 1, Y, X) of a prepared scan (Z, Y, X) on a device, and their positions (n,)."""
     batch = torch.from_numpy(image[chosen].astype(np.float32))[:, None]
-    return brought(batch, device), brought(torch.from_numpy(slice_positions(len(image))[chosen]), device)
+    return to_device(batch, device), to_device(torch.from_numpy(slice_positions(len(image))[chosen]), device)
 
 
-def brought(tensor: torch.Tensor, device: str) -> torch.Tensor:
-    """A tensor on a device; to a GPU through pinned memory, so that nobody waits for the copy."""
+def to_device(tensor: torch.Tensor, device: str) -> torch.Tensor:
+    """Copy a tensor to a device; to a GPU from pinned memory, without waiting for the copy."""
     return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)

@@ -1,13 +1,4 @@
-"""Methods that learn from synthetic anomalies: DAE, FPI and PII, on a U-Net for slices.
-
-One number for a scan from the scores of its slices, as FPI's submission to MOOD 2020 has it (Tan et al. 2020).
-
-What the methods with a U-Net for slices share: settings, weights, and a pass over the slices of a scan.
-
-Denoising autoencoder (DAE; Kascenas, Pugeault and O'Neil 2022): lesions are taken away like coarse noise.
-
-Foreign patch interpolation (FPI; Tan et al. 2020) and Poisson image interpolation (PII; Tan et al. 2021).
-"""
+"""Methods that learn from synthetic anomalies: DAE, FPI and PII, with a U-Net for slices."""
 
 from __future__ import annotations
 
@@ -19,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d
 
-from ..corruption.poisson import smoothed_over
+from ..corruption.poisson import inpaint
 from ..networks.unet import GROUPS, CorruptionSegmenter, Denoiser, UNet
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
@@ -35,27 +26,27 @@ WHOLE = 0.95
 
 
 def volume_score(profile: np.ndarray) -> float:
-    """Mean of the highest quarter of a smoothed profile.
+    """Compute the mean of the highest quarter of a smoothed profile: FPI's sample score in MOOD 2020 (Tan et al. 2020).
 
     Args:
         profile: Score of each slice, in order, (Z,), at least one.
 
     Returns:
-        The score; of a single slice, its own.
+        The sample score; for a single slice, its score.
     """
     smooth = np.sort(smoothed(profile, window_of(len(profile))))
     return float(smooth[-max(round(TOP_SHARE * len(smooth)), 1) :].mean())
 
 
 def window_of(count: int) -> int:
-    """The odd window nearest to a tenth of `count` slices, at least one more than the polynomial needs."""
+    """Return the odd window nearest to a tenth of `count` slices, at least two longer than the polynomial order."""
     return max(2 * round((WINDOW_SHARE * count - 1) / 2) + 1, ORDER + 2)
 
 
 def smoothed(profile: np.ndarray, window: int) -> np.ndarray:
-    """Savitzky–Golay filter: each value becomes that of the cubic that fits its window best.
+    """Apply a Savitzky–Golay filter: each value becomes that of the least-squares cubic of its window.
 
-    At the ends, the values of the outermost whole window's cubic are taken.
+    At the ends, the values come from the cubic of the outermost complete window.
 
     Args:
         profile: (Z,).
@@ -80,7 +71,7 @@ class SliceUNetParameters:
 
     Attributes:
         size: Slice size (Y, X).
-        channels: Channels of each level; all levels but the first halve the grid.
+        channels: Channels of each level; all levels except the first halve the grid.
     """
 
     size: tuple[int, ...] = (160, 160)
@@ -91,32 +82,32 @@ class SliceUNetParameters:
             raise ValueError("the U-Net needs a 2-D size and 1 to 8 levels")
         if any(n % (1 << len(self.channels) - 1) or not 0 < n <= 1024 for n in self.size):
             raise ValueError("the slice size must be divisible by 2 to the number of levels less one")
-        # A model file names these sizes: networks must not take more memory than the file could ever fill.
+        # These sizes come from a model file: a network must not need more memory than the file could fill.
         if any(n % GROUPS or not 0 < n <= 512 for n in self.channels):
             raise ValueError(f"channels must be multiples of {GROUPS} up to 512")
 
 
 class SliceUNet(SliceNetwork):
-    """A method whose one network is a U-Net with a `predict`; its subclasses say what that predicts."""
+    """Base class of methods with one U-Net; a subclass defines the network and the meaning of its `predict`."""
 
     Network: ClassVar[type[UNet]]
 
     @classmethod
     def untrained(cls, parameters: SliceUNetParameters, seed: int = 0) -> SliceUNet:
-        """Fresh weights from a seed."""
+        """Build the method with random weights from a seed."""
         torch.manual_seed(seed)
         return cls(parameters, cls.Network(tuple(parameters.channels)))
 
     def predictions(
         self, image: np.ndarray, mask: np.ndarray, device: str, progress: Progress | None
     ) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Pass the slices of a prepared scan through the network.
+        """Apply the network to the slices of a prepared scan.
 
         Args:
             image: Standard intensities, (Z, Y, X).
             mask: Brain, bool (Z, Y, X).
-            device: Where to compute.
-            progress: Told before each batch.
+            device: ``cpu``, ``cuda`` or ``cuda:N``.
+            progress: Updated before each batch.
 
         Yields:
             Slice indices (n,), images, masks (0 or 1) and predictions, each (n, 1, Y, X).
@@ -129,10 +120,10 @@ class SliceUNet(SliceNetwork):
 
 
 class Denoising(SliceUNet):
-    """A U-Net that gives slices back without the coarse noise that was added to them in training.
+    """Denoising autoencoder (DAE; Kascenas, Pugeault and O'Neil 2022): a U-Net that removes coarse noise from slices.
 
-    Pixel score: |x − x̂| where more than 95 % of the 5 × 5 pixels around are brain, because the edge of the brain is
-    where a residual is large in health too. Sample score: its mean over the brain.
+    Pixel score: |x − x̂| where more than 95 % of the surrounding 5 × 5 pixels are brain, because the residual at the
+    edge of the brain is large in healthy scans too. Sample score: its mean over the brain.
     """
 
     name = "denoising"
@@ -148,7 +139,7 @@ class Denoising(SliceUNet):
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Restoration:
-        """Score |x − x̂|; see `Method.restore`. Nothing here is random: no noise is added to the scan."""
+        """Score |x − x̂|, without randomness: no noise is added to the scan; see `Method.restore`."""
         score, restored = np.zeros(image.shape, np.float32), np.where(mask, image, 0).astype(np.float32)
         for chosen, images, masks, healthy in self.predictions(image, mask, device, progress):
             healthy = healthy.clamp_min(0) * masks
@@ -158,10 +149,10 @@ class Denoising(SliceUNet):
 
 
 def well_inside(masks: torch.Tensor) -> torch.Tensor:
-    """Pixels with brain almost all around them.
+    """Find the pixels with more than 95 % brain in their 5 × 5 neighbourhood.
 
     Args:
-        masks: Brain, (N, 1, Y, X), 0 or 1; beyond the edge of the slice, the brain is taken to go on.
+        masks: Brain, (N, 1, Y, X), 0 or 1; pixels outside the slice do not count.
 
     Returns:
         (N, 1, Y, X), 0 or 1.
@@ -172,12 +163,12 @@ def well_inside(masks: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class FPIParameters(SliceUNetParameters):
-    """Settings of the segmenter, and what it was trained on.
+    """Settings of the segmenter and of its training data.
 
     Attributes:
-        blending: How foreign patches were blended in: ``linear`` (FPI), x̃ = (1 − α) x + α y; or ``poisson`` (PII),
-            by gradients.
-        shape: What they were cut out with: ``square`` (FPI and PII) or ``blob``, a smooth random shape.
+        blending: Blending of foreign patches in training: ``linear`` (FPI), x̃ = (1 − α) x + α y; or ``poisson``
+            (PII), by gradients.
+        shape: Shape of the patches: ``square`` (FPI and PII) or ``blob``, a smooth random shape.
     """
 
     blending: Literal["linear", "poisson"] = "linear"
@@ -185,14 +176,14 @@ class FPIParameters(SliceUNetParameters):
 
 
 class FPI(SliceUNet):
-    """A segmenter of foreign patches in healthy slices; lesions, too, do not belong where they are.
+    """Segmenter of foreign patches: FPI (Tan et al. 2020), or PII with Poisson blending (Tan et al. 2021).
 
-    Pixel score: the predicted degree α̂. Sample score: mean of α̂ over each whole slice, the profile smoothed with a
-    Savitzky–Golay filter, mean of its highest quarter.
+    Pixel score: the predicted degree α̂ of corruption. Sample score: mean of α̂ over each slice, this profile smoothed
+    with a Savitzky–Golay filter, and the mean of its highest quarter.
 
-    A segmenter restores nothing. What is given as restored is the scan with its unusual part replaced by a smooth
-    continuation of its surroundings: a membrane that is held at each pixel the more firmly the lower α̂ is (see
-    `smoothed_over`). It shows what was found; it does not know what healthy tissue looks like.
+    A segmenter has no model of healthy tissue. The pseudo-healthy image is the scan with its anomalous part replaced by
+    a smooth continuation of its surroundings, a membrane with weights that decrease with α̂ (see `inpaint`). It
+    shows the finding only.
     """
 
     name = "fpi"
@@ -208,11 +199,11 @@ class FPI(SliceUNet):
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Restoration:
-        """Score α̂; see `Method.restore`. Nothing here is random."""
+        """Score α̂, without randomness; see `Method.restore`."""
         score = np.zeros(image.shape, np.float32)
         restored = np.where(mask, image, 0).astype(np.float32)
         for chosen, images, masks, degree in self.predictions(image, mask, device, progress):
             degree = degree * masks
             score[chosen] = degree[:, 0].cpu().numpy()
-            restored[chosen] = (smoothed_over(images, masks, degree) * masks)[:, 0].cpu().numpy()
+            restored[chosen] = (inpaint(images, masks, degree) * masks)[:, 0].cpu().numpy()
         return Restoration(score, restored, volume_score(score.mean(axis=(1, 2))))

@@ -1,9 +1,4 @@
-"""Restoration by gradient ascent of the ELBO of a VAE or GMVAE with total variation (You et al. 2019).
-
-Restoration by ascent: the most probable healthy slice near to what was seen.
-
-Restoration by gradient ascent of the ELBO of a VAE or GMVAE, held back by total variation (You et al. 2019).
-"""
+"""Restoration by gradient ascent on the ELBO of a VAE or GMVAE with a total-variation penalty (You et al. 2019)."""
 
 from __future__ import annotations
 
@@ -25,7 +20,7 @@ INNER = 5
 
 
 def total_variation(difference: torch.Tensor) -> torch.Tensor:
-    """Σ √(d_y² + d_x²) of each picture's forward differences, (N,).
+    """Compute the total variation Σ √(d_y² + d_x²) of each image from its forward differences, (N,).
 
     Args:
         difference: (N, 1, Y, X).
@@ -44,27 +39,28 @@ def most_probable(
     draw: Draw | None = None,
     after_step: Callable[[int], None] = lambda steps: None,
 ) -> torch.Tensor:
-    """X̂ = argmin E(X) + λ·‖X − Y‖_TV by gradient steps from X = Y on (You et al. 2019).
+    """Minimise E(X) + λ·‖X − Y‖_TV by gradient steps from X = Y (You et al. 2019).
 
-    E is −2σ²·ELBO with the sum of squared errors, not a mean over pixels or batch, so that a λ holds for any number of
-    slices at once. The steps shrink linearly to 0. The gradient of TV is a sign, which lets X jump about Y, the more
-    the larger λ is; so TV takes a proximal step after each gradient step of E instead: the change U = X − Y becomes
-    argmin_V ½‖V − U‖² + size·λ·‖V‖_TV, by projected steps in its dual (Chambolle 2004) that go on where those of the
-    step before stopped. The bounds of each pixel's gradient therefore hold for E alone.
+    E is −2σ²·ELBO with the sum of squared errors, not a mean over pixels or batch, so that the meaning of λ does not
+    depend on the number of slices. The step size decreases linearly to 0. The subgradient of TV has constant magnitude,
+    which makes X oscillate about Y, the more the larger λ is. Therefore each gradient step of E is followed by a
+    proximal step of TV: the change U = X − Y becomes argmin_V ½‖V − U‖² + size·λ·‖V‖_TV, by projected gradient
+    steps in its dual (Chambolle 2004) that start from the dual of the step before. The clipping of each pixel's
+    gradient applies to E alone.
 
     Args:
         network: In eval mode.
         images: Y, (N, 1, Y, X).
         masks: bool, (N, 1, Y, X); X is Y where they are false.
         weight: λ.
-        steps: How many.
+        steps: Number of steps.
         rate: First step size.
         clip: Largest gradient of a pixel.
-        draw: Noise of the latents, drawn anew in each step; None takes their means.
-        after_step: Told the number of steps done.
+        draw: Noise of the latents, sampled in each step; None uses their means.
+        after_step: Called with the number of completed steps.
 
     Returns:
-        (N, 1, Y, X).
+        The minimiser X̂, (N, 1, Y, X).
     """
     change = torch.zeros_like(images)
     dual = _differences(change)
@@ -83,7 +79,7 @@ def most_probable(
 def _less_varied(
     change: torch.Tensor, masks: torch.Tensor, weight: float, dual: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """argmin_V ½‖V − change‖² + weight·‖V‖_TV with V = 0 outside the masks, and the dual (N, 2, Y, X) that gives it."""
+    """Minimise ½‖V − change‖² + weight·‖V‖_TV with V = 0 outside the masks; return V and its dual (N, 2, Y, X)."""
     for _ in range(INNER):
         varied = torch.where(masks, change + weight * _divergence(dual), 0)
         dual = dual + _differences(varied) / (8 * weight)
@@ -91,21 +87,21 @@ def _less_varied(
     return torch.where(masks, change + weight * _divergence(dual), 0), dual
 
 
-def _differences(picture: torch.Tensor) -> torch.Tensor:
-    """Forward differences (N, 2, Y, X) along Y and X, 0 at the far edges."""
-    return torch.cat([pad(picture.diff(dim=2), (0, 0, 0, 1)), pad(picture.diff(dim=3), (0, 1))], dim=1)
+def _differences(image: torch.Tensor) -> torch.Tensor:
+    """Compute forward differences (N, 2, Y, X) along Y and X, 0 at the far edges."""
+    return torch.cat([pad(image.diff(dim=2), (0, 0, 0, 1)), pad(image.diff(dim=3), (0, 1))], dim=1)
 
 
 def _divergence(field: torch.Tensor) -> torch.Tensor:
-    """Minus the adjoint of `_differences` of a field (N, 2, Y, X) that is 0 at the far edges: (N, 1, Y, X)."""
+    """Apply the negative adjoint of `_differences` to a field (N, 2, Y, X), 0 at the far edges; (N, 1, Y, X)."""
     down, right = field[:, :1], field[:, 1:]
     return down - pad(down, (0, 0, 1, 0))[:, :, :-1] + right - pad(right, (1, 0))[:, :, :, :-1]
 
 
 def noise_of(keys: Sequence[tuple[int, int]]) -> Draw:
-    """Standard normal numbers for a batch of slices, each from a stream of its own.
+    """Return a source of standard normal noise for a batch, with one random stream for each slice.
 
-    A slice then has the same noise whatever slices it is with.
+    The noise of a slice does not depend on the other slices of the batch.
 
     Args:
         keys: Seed and slice number of each slice.
@@ -122,21 +118,21 @@ def noise_of(keys: Sequence[tuple[int, int]]) -> Draw:
 class VAETVParameters:
     """Settings of network and restoration.
 
-    You et al. 2019 take six convolutions of 64 channels to latents on a quarter of the grid, 500 steps, the first fifth
-    of 5e-3 and then 2e-3, λ = 2.2 (VAE) or 1.8 (GMVAE). Here 40 larger steps shrink linearly to 0, which move a pixel
-    almost as far, and the latents are dense: those of a grid know which intensities are healthy, but not where, so that
-    a lesion that is no brighter or darker than all tissue is as likely as any brain (docs/RESULTS.md).
+    You et al. 2019 use six convolutions of 64 channels to latents on a quarter of the grid, 500 steps, the first fifth
+    of 5e-3 and then 2e-3, λ = 2.2 (VAE) or 1.8 (GMVAE). Here, 40 larger steps decrease linearly to 0 and move a pixel
+    almost as far, and the latents are dense. Latents on a grid model which intensities are healthy but not where, so
+    a lesion within the intensity range of healthy tissue is as probable as any brain (docs/RESULTS.md).
 
     Attributes:
         size: Slice size (Y, X).
         channels: Channels of each level.
-        latent: Latent size; of each grid place if spatial.
-        kl_weight: β; weighs the mean KL of a latent against the mean squared error of a pixel, see `VAE`.
+        latent: Latent size; of each grid position if spatial.
+        kl_weight: β, weight of the mean KL of a latent relative to the mean squared error of a pixel; see `VAE`.
         tv_weight: λ.
         steps: Gradient steps.
         rate: Size of the first step.
         clip: Largest gradient of a pixel.
-        draw: Whether latents are drawn anew in each step, from the seed; else their means are taken.
+        draw: Whether latents are sampled in each step, from the seed; otherwise their means are used.
         bottleneck: "dense", or "spatial" as in the paper.
     """
 
@@ -161,7 +157,7 @@ class VAETVParameters:
             raise ValueError("the step size must be above 0, at most 1, and the largest gradient above 0")
 
     def network(self) -> VAE:
-        """A fresh network."""
+        """Build the network with random weights from torch's current seed."""
         return VAE(self.size, self.channels, self.latent, self.kl_weight, bottleneck=self.bottleneck)
 
 
@@ -171,9 +167,9 @@ class GMVAETVParameters(VAETVParameters):
 
     Attributes:
         clip: Largest gradient of a pixel.
-        components: Gaussians C of the prior.
-        mixing: Channels of w, on which the Gaussians depend.
-        floor: λ_c; how far a place may prefer a component for free, in nats.
+        components: Number C of Gaussians in the prior.
+        mixing: Channels of w, the latent that the Gaussians depend on.
+        floor: λ_c, smallest KL of the component posterior at a position that is penalised, in nats.
     """
 
     clip: float = 100.0
@@ -190,13 +186,16 @@ class GMVAETVParameters(VAETVParameters):
             raise ValueError("the mixture is too large; take fewer components or more levels")
 
     def network(self) -> GMVAE:
-        """A fresh network."""
+        """Build the network with random weights from torch's current seed."""
         sizes = self.size, self.channels, self.latent, self.components, self.mixing
         return GMVAE(*sizes, self.floor, self.kl_weight, bottleneck=self.bottleneck)
 
 
 class VAETV(SliceNetwork):
-    """|X̂ − Y| with X̂ the most probable slice near to Y under a VAE (You et al. 2019); its mean is the sample score."""
+    """Restoration |X̂ − Y| with X̂ the most probable slice near Y under a VAE (You et al. 2019).
+
+    X̂ minimises E(X) + λ·‖X − Y‖_TV, see `most_probable`. Sample score: the mean of |X̂ − Y| over the brain.
+    """
 
     name = "vae_tv"
     Parameters = VAETVParameters
@@ -215,13 +214,13 @@ class VAETV(SliceNetwork):
         restored = np.where(mask, image, 0).astype(np.float32)
         for chosen, batch, _ in slice_batches(image, mask, device, None):
 
-            def tell(steps: int, done: int = done, count: int = len(chosen)) -> None:
+            def on_step(steps: int, done: int = done, count: int = len(chosen)) -> None:
                 part = (done + count * steps / self.parameters.steps) / total
                 progress.update(part, f"slice {done + 1} of {total}, step {steps}")
 
             inside = torch.from_numpy(mask[chosen])[:, None].to(device)
             keys = [(seed, int(index)) for index in chosen]
-            restored[chosen] = self.restored(batch, inside, keys, after_step=tell)[:, 0].cpu().numpy()
+            restored[chosen] = self.restored(batch, inside, keys, after_step=on_step)[:, 0].cpu().numpy()
             done += len(chosen)
         restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
         score = np.where(mask, np.abs(image - restored), 0).astype(np.float32)
@@ -235,14 +234,17 @@ class VAETV(SliceNetwork):
         weight: float | None = None,
         after_step: Callable[[int], None] = lambda steps: None,
     ) -> torch.Tensor:
-        """X̂ of slices.
+        """Compute X̂ of slices.
 
         Args:
             images: Y, (N, 1, Y, X).
-            inside: bool, (N, 1, Y, X).
-            keys: Seed and slice number of each, for the noise.
-            weight: λ; None takes that of the parameters.
-            after_step: Told the number of steps done.
+            inside: Brain, bool, (N, 1, Y, X).
+            keys: Seed and slice number of each slice, for the noise.
+            weight: λ; None uses that of the parameters.
+            after_step: Called with the number of completed steps.
+
+        Returns:
+            (N, 1, Y, X).
         """
         p = self.parameters
         network = self.network.to(images.device).eval()
@@ -256,7 +258,7 @@ class VAETV(SliceNetwork):
 
 
 class GMVAETV(VAETV):
-    """The same under a GMVAE, whose prior is a mixture of Gaussians (You et al. 2019)."""
+    """TV restoration under a GMVAE, a VAE with a Gaussian mixture prior (You et al. 2019)."""
 
     name = "gmvae_tv"
     Parameters = GMVAETVParameters

@@ -1,11 +1,4 @@
-"""Variational autoencoder, context encoder and ceVAE with the scores of Zimmerer et al. 2019.
-
-The KL-gradient score: how fast a pixel takes a slice away from what a variational autoencoder expects.
-
-Slice-wise variational autoencoder with the scores of Zimmerer et al. 2019: reconstruction, KL and its gradient.
-
-Networks that learn to fill holes: the context encoder (Pathak et al. 2016), and ceVAE, which is a VAE besides.
-"""
+"""Variational autoencoder, context encoder and ceVAE with the scores of Zimmerer et al. 2019."""
 
 from __future__ import annotations
 
@@ -32,10 +25,10 @@ SCALE_PERCENTILE = 99
 
 
 def kl_gradient(network: VAE, images: torch.Tensor) -> torch.Tensor:
-    """|∂KL(q(z|x) ‖ p(z))/∂x| (Zimmerer et al. 2019), of each slice by itself.
+    """Compute |∂KL(q(z|x) ‖ p(z))/∂x| of each slice (Zimmerer et al. 2019).
 
     Args:
-        network: In eval mode, so that slices of a batch do not touch each other; nothing is drawn.
+        network: In eval mode, so that slices of a batch are independent; the latents are the posterior means.
         images: (N, 1, Y, X).
 
     Returns:
@@ -48,14 +41,14 @@ def kl_gradient(network: VAE, images: torch.Tensor) -> torch.Tensor:
 
 
 def smoothed(values: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Gaussian of 7×7 pixels and σ = 3 within the masks; a constant stays that constant up to the edge.
+    """Smooth with a Gaussian of 7×7 pixels and σ = 3, normalised within the masks so that a constant stays constant.
 
-    Zimmerer et al. smooth slices of 64×64. The window is in pixels of whatever size here too; the calibration's
-    pooling, in mm, does the rest.
+    Zimmerer et al. 2019 smooth slices of 64×64. Here too, the window is in pixels, whatever their size; the pooling of
+    the calibration is in mm.
 
     Args:
         values: (N, 1, Y, X).
-        masks: Where values count, bool or 0 and 1, (N, 1, Y, X).
+        masks: Valid pixels, bool or 0 and 1, (N, 1, Y, X).
 
     Returns:
         (N, 1, Y, X), 0 outside the masks.
@@ -76,18 +69,18 @@ class VAEParameters:
         size: Slice size (Y, X).
         channels: Channels of each level.
         latent: Latent size.
-        kl_weight: β; weighs the mean KL of a latent against the mean error of a pixel, see `VAE`. At the .005 of
-            MedIAnomaly's VAE brains of 160×160 keep 20 nats and are blurred; at .0005 they keep 70. With a categorical
-            error and 128 latents, .005 is the ELBO itself.
+        kl_weight: β, weight of the mean KL of a latent relative to the mean error of a pixel; see `VAE`. At the .005
+            of MedIAnomaly's VAE, brains of 160×160 keep 20 nats and are blurred; at .0005 they keep 70 nats. With a
+            categorical error and 128 latents, .005 gives the ELBO itself.
         error: "l2", "l1", or "categorical": the cross-entropy of intensity classes, see `PixelError`.
-        score: Of pixels: the reconstruction's error, the KL-gradient, or their product.
-        sample_score: Of scans: the error, the KL, or the energy (error and β·KL, which is −ELBO but for scale and
-            offset); per slice, as means of a pixel, a latent, and a pixel.
-        over_slices: Whether the sample score is the mean over slices or the largest.
-        gradient_scale: What the smoothed KL-gradient is divided by: a high percentile on healthy scans. It is a fixed
-            number, since the usual scaling by minimum and maximum of a batch makes maps incomparable.
+        score: Pixel score: the reconstruction error, the KL-gradient, or their product.
+        sample_score: Sample score: the error, the KL, or the energy (error and β·KL, which is −ELBO up to scale and
+            offset); of each slice, as the mean per pixel, per latent, and per pixel.
+        over_slices: Whether the sample score is the mean over slices or their maximum.
+        gradient_scale: Divisor of the smoothed KL-gradient: a high percentile on healthy scans. It is fixed, because
+            the usual scaling by minimum and maximum of a batch makes maps incomparable.
         centres: Intensities of the classes of a categorical error. The first is 0, the class of the background, so
-            that a hole in a brain is unusual too; the others are of healthy brains.
+            that a hole in a brain is anomalous too; the others are of healthy brains.
     """
 
     size: tuple[int, ...] = (160, 160)
@@ -110,15 +103,15 @@ class VAEParameters:
             raise ValueError("the KL weight must be above 0, at most 1000, and the gradient's scale positive")
 
     def network(self) -> VAE:
-        """A fresh network."""
+        """Build the network with random weights from torch's current seed."""
         return VAE(self.size, self.channels, self.latent, self.kl_weight, self.error, centres=self.centres)
 
 
 class VariationalAutoencoder(SliceNetwork):
-    """What healthy latents cannot draw, or what pulls a slice's latents away from those of healthy ones, is unusual.
+    """VAE (Kingma and Welling 2014) with the scores of Zimmerer et al. 2019: error, KL-gradient or their product.
 
-    Zimmerer et al. 2019, on the VAE of Kingma and Welling 2014. Pixel score: e(x, x̂), |∂ KL(q(z|x) ‖ N(0, I)) / ∂x|
-    smoothed, or their product. Sample score: mean e, mean KL, or mean e + β·mean KL, which is −ELBO but for scale.
+    Pixel score: e(x, x̂), the smoothed |∂ KL(q(z|x) ‖ N(0, I)) / ∂x|, or their product. Sample score: mean e, mean KL,
+    or mean e + β·mean KL, which is −ELBO up to scale.
     """
 
     name = "vae"
@@ -133,7 +126,7 @@ class VariationalAutoencoder(SliceNetwork):
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Restoration:
-        """Score the error e, the smoothed |∂KL/∂x|, or their product, always with z = μ; see `Method.restore`."""
+        """Score the error e, the smoothed |∂KL/∂x|, or their product, with z = μ; see `Method.restore`."""
         p = self.parameters
         network = self.network.to(device).eval()
         restored, score = image.astype(np.float32), np.zeros(image.shape, np.float32)
@@ -178,7 +171,13 @@ class VariationalAutoencoder(SliceNetwork):
     def with_gradient_scale(
         self, scans: Sequence[tuple[np.ndarray, np.ndarray]], device: str = "cpu", progress: Progress | None = None
     ) -> VariationalAutoencoder:
-        """The method with the scale of the KL-gradient from pairs of image and mask of healthy scans."""
+        """Return the method with the scale of the KL-gradient found on healthy scans.
+
+        Args:
+            scans: Pairs of prepared image and mask, each (Z, Y, X).
+            device: ``cpu``, ``cuda`` or ``cuda:N``.
+            progress: Updated for each batch of slices.
+        """
         unscaled = type(self)(replace(self.parameters, score="kl_gradient", gradient_scale=1.0), self.network)
         values = [unscaled.restore(image, mask, device=device, progress=progress).score[mask] for image, mask in scans]
         scale = float(np.percentile(np.concatenate(values), SCALE_PERCENTILE))
@@ -194,12 +193,12 @@ class ContextVAEParameters(VAEParameters):
         error: L1.
         score: The product of error and KL-gradient.
         sample_score: Error and β·KL of a slice.
-        over_slices: The largest of the slices.
+        over_slices: The maximum over slices.
         context: c, the share of the loss on slices with holes; 0 is the VAE.
-        fewest_holes: Holes in a slice, at least.
-        most_holes: Holes in a slice, at most.
-        smallest_hole: Smallest side, as a part of the slice's.
-        largest_hole: Largest side.
+        fewest_holes: Smallest number of holes in a slice.
+        most_holes: Largest number of holes in a slice.
+        smallest_hole: Smallest side, as a fraction of the slice's shorter side.
+        largest_hole: Largest side, as a fraction of the slice's shorter side.
     """
 
     kl_weight: float = 0.01
@@ -220,11 +219,11 @@ class ContextVAEParameters(VAEParameters):
         self.holes()
 
     def holes(self) -> Holes:
-        """What is cut out of a slice."""
+        """Return the distribution of the holes."""
         return Holes(self.fewest_holes, self.most_holes, self.smallest_hole, self.largest_hole)
 
     def network(self) -> VAE:
-        """A fresh network."""
+        """Build the network with random weights from torch's current seed."""
         return VAE(
             self.size,
             self.channels,
@@ -241,14 +240,14 @@ class ContextVAEParameters(VAEParameters):
 class ContextEncoderParameters(ContextVAEParameters):
     """Settings of the context encoder: 1 to 3 squares of 20 pixels in 128 (Pathak et al. 2016; Baur et al. 2021).
 
-    The loss compares the whole slice, so that what lies outside of a hole is restored too when a scan is examined.
+    The loss covers the whole slice, so that the network also learns to reconstruct pixels outside the holes.
 
     Attributes:
         error: L2.
-        score: The error; the latents have no prior, so there is no KL to speak of.
+        score: The error; the latents have no prior and therefore no KL.
         sample_score: The mean error.
         over_slices: The mean over slices.
-        context: 1; only slices with holes are learned from.
+        context: 1; the loss is on slices with holes only.
         fewest_holes: 1.
         smallest_hole: 20/128.
         largest_hole: 20/128.
@@ -270,9 +269,9 @@ class ContextEncoderParameters(ContextVAEParameters):
 
 
 class ContextVAE(VariationalAutoencoder):
-    """ceVAE: the error of what a VAE with context restores, weighed by its KL-gradient (Zimmerer et al. 2018).
+    """ceVAE (Zimmerer et al. 2018): a VAE that also learns to fill holes; error weighted by the KL-gradient.
 
-    Pixel score: |x − x̂| ⊙ |∂ KL(q(z|x) ‖ N(0, I)) / ∂x|. Sample score: the largest of the slices' mean |x − x̂| + β·KL.
+    Pixel score: |x − x̂| ⊙ |∂ KL(q(z|x) ‖ N(0, I)) / ∂x|. Sample score: the maximum over slices of mean |x − x̂| + β·KL.
     """
 
     name = "cevae"
@@ -280,9 +279,9 @@ class ContextVAE(VariationalAutoencoder):
 
 
 class ContextEncoder(VariationalAutoencoder):
-    """The error e(x, x̂) of a network that learned to fill holes from what surrounds them (Pathak et al. 2016).
+    """Reconstruction error e(x, x̂) of a context encoder, a network that learns to fill holes (Pathak et al. 2016).
 
-    The sample score is its mean over the slices.
+    Sample score: its mean over the slices.
     """
 
     name = "context_encoder"

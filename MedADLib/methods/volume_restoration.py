@@ -1,6 +1,6 @@
-"""Latent restoration of whole volumes: a 3-D VQ-VAE at about 2 mm, and a prior over all codes (Pinaya et al. 2022).
+"""Latent restoration of whole volumes: a 3-D VQ-VAE at about 2 mm and a prior over all codes (Pinaya et al. 2022).
 
-What `latent_restoration` does with slices, with one more dimension: a scan is one volume in the place of many slices.
+The algorithm of `latent_restoration` with one more dimension: one volume takes the place of the slices of a scan.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from .latent_restoration import LatentRestoration, LatentRestorationParameters, 
 
 
 def resized(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """A volume on another grid of the same field of view: linear, averaged over what a coarser voxel covers.
+    """Resample a volume to another grid of the same field of view: linear, antialiased if the grid is coarser.
 
     Args:
         array: (Z, Y, X).
-        shape: The other grid's (Z, Y, X).
+        shape: Shape of the other grid, (Z, Y, X).
 
     Returns:
         float32 of that shape.
     """
     volume = torch.from_numpy(np.ascontiguousarray(array, np.float32))
-    # The averaging interpolation knows planes only: (Y, X) first, then (Z, X), where X stays as it is.
+    # Antialiased interpolation exists in 2-D only: (Y, X) first, then (Z, X) with unchanged X.
     for sides in ((shape[1], shape[2]), (shape[0], shape[2])):
         volume = interpolate(volume[:, None], sides, mode="bilinear", antialias=True)[:, 0].transpose(0, 1)
     return volume.contiguous().numpy()
 
 
 def coarse_scan(image: np.ndarray, mask: np.ndarray, shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Image and mask (Z, Y, X) on another grid; there the mask holds all that the brain's voxels are made of."""
+    """Resample image and mask (Z, Y, X) to another grid; its mask contains every voxel that overlaps the brain."""
     return resized(image, shape), resized(mask, shape) > 0
 
 
 @dataclass(frozen=True)
 class VolumeRestorationParameters(LatentRestorationParameters):
-    """Settings of networks and restoration; those of slices, but for these.
+    """Settings of networks and restoration: those of slices, with the following differences.
 
     Attributes:
         size: Shape of prepared scans (Z, Y, X).
-        working: Shape (Z, Y, X) that they are brought to; the networks know this grid only.
+        working: Shape (Z, Y, X) of the networks' grid, to which scans are resampled.
     """
 
     size: tuple[int, ...] = (100, 160, 160)
@@ -76,15 +76,16 @@ class VolumeRestorationParameters(LatentRestorationParameters):
 
     @property
     def further(self) -> tuple[int, ...]:
-        """The code one row back, and the one one plane back."""
+        """Distance to the code one row back, and to the code one plane back."""
         return self.grid[2], self.grid[1] * self.grid[2]
 
 
 class VolumeRestoration(LatentRestoration):
-    """Codes of the volume that the prior finds unlikely are drawn anew; what changes in the picture is unusual.
+    """Latent restoration of a whole volume (Naval Marimont and Tarroni 2021; Pinaya et al. 2022).
 
-    Only codes that hold brain are drawn anew and count in the sample score; the prior sees all the others too.
-    Restorations are compared with the scan on the working grid, for what a scan has beyond it they cannot have.
+    Improbable codes of the volume are resampled, and the change is the anomaly; see `LatentRestoration`. Only codes
+    that contain brain are resampled and count in the sample score; the prior sees all codes. Restorations are compared
+    with the scan on the working grid, because they cannot have finer detail.
     """
 
     name = "volume_restoration"
@@ -93,7 +94,7 @@ class VolumeRestoration(LatentRestoration):
     adjustable = tuple(name for name in LatentRestoration.adjustable if name != "slice_step")
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether scans of this shape (Z, Y, X) can be restored."""
+        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
         return tuple(shape) == tuple(self.parameters.size)
 
     def restore(
@@ -105,7 +106,7 @@ class VolumeRestoration(LatentRestoration):
         device: str = "cpu",
         progress: Progress | None = None,
     ) -> Restoration:
-        """Restore on the working grid and come back; see `LatentRestoration.restore`."""
+        """Restore on the working grid and resample the result to the scan's; see `LatentRestoration.restore`."""
         coarse = self._as_one_slice(image, mask)
         found = super().restore(*coarse, seed=seed, device=device, progress=progress)
         score, restored = (
@@ -121,11 +122,11 @@ class VolumeRestoration(LatentRestoration):
         return [volumes[:, int(height)] for height in heights]
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
-        """Negative log-likelihood of the codes that hold brain, in nats, (n,); λ is a percentile of these."""
+        """Compute the negative log-likelihood of the codes that contain brain; see `LatentRestoration.code_nll`."""
         return super().code_nll(*self._as_one_slice(image, mask), device)
 
     def _as_one_slice(self, image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The scan on the working grid, (1, Z, Y, X): a stack of one slice that has a dimension more."""
+        """Resample the scan to the working grid, (1, Z, Y, X): a stack of one slice with three dimensions."""
         image, mask = coarse_scan(image, mask, self.parameters.working)
         return image[None], mask[None]
 
@@ -133,11 +134,11 @@ class VolumeRestoration(LatentRestoration):
         return self._with_brain(masks)
 
     def _decoded(
-        self, codes: torch.Tensor, positions: torch.Tensor, reduced: bool, told: Callable[[float], None]
+        self, codes: torch.Tensor, positions: torch.Tensor, reduced: bool, on_progress: Callable[[float], None]
     ) -> torch.Tensor:
-        """What the decoder makes of codes (n, length), (n, channels, Z, Y, X); one at a time for the sake of memory."""
+        """Decode codes (n, length) to (n, channels, Z, Y, X), one sample at a time to save memory."""
         decoded = []
         for single, position in zip(codes.split(1), positions.split(1)):
             decoded.append(super()._decoded(single, position, reduced, lambda done: None))
-            told(len(decoded) / len(codes))
+            on_progress(len(decoded) / len(codes))
         return torch.cat(decoded)

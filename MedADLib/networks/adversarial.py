@@ -1,18 +1,8 @@
-"""Networks of adversarial training: generators, critics, and their losses (WGAN-GP).
+"""Networks of adversarial training with WGAN-GP: critics, generator, f-AnoGAN's encoder, VAE-GAN and AAE.
 
-The Wasserstein game with a gradient penalty (WGAN-GP): what a critic and its opponent are told.
-
-Arjovsky et al. 2017 and Gulrajani et al. 2017: the critic D, of slope 1 almost everywhere, makes E[D(real)] −
-E[D(fake)] as large as it can, which then is the Wasserstein distance of the two distributions; the opponent makes it
-small. The penalty looks at the slope of every sample by itself, so a critic must not mix samples: no batch norm.
-
-The two trainings of f-AnoGAN: a generator against a critic, then an encoder for the frozen two (izi_f).
-
-Critics for the Wasserstein game: one number a sample, each sample by itself.
-
-Autoencoders with a critic: of pictures (VAE-GAN, Baur et al. 2018), or of codes (AAE, Makhzani et al. 2015).
-
-Generator: pictures out of Gaussian noise.
+WGAN-GP (Arjovsky et al. 2017; Gulrajani et al. 2017): the critic D, with gradient norm 1 almost everywhere, maximises
+E[D(real)] − E[D(fake)], whose maximum is the Wasserstein distance of the two distributions; the generator minimises it.
+The penalty uses the gradient of each sample separately, so a critic must not mix samples: no batch norm.
 """
 
 from __future__ import annotations
@@ -36,34 +26,37 @@ Loss = tuple[torch.Tensor, dict[str, torch.Tensor]]
 
 
 def gradient_penalty(critic: Critic, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """10 · E[(‖∇D(x̃)‖₂ − 1)²] at x̃ = εx + (1 − ε)x̂, ε ~ U(0, 1) for each sample.
+    """Compute 10 · E[(‖∇D(x̃)‖₂ − 1)²] at x̃ = εx + (1 − ε)x̂, ε ~ U(0, 1) for each sample (Gulrajani et al. 2017).
 
-    Computed in full precision, because the gradient of a gradient does not survive half of it.
+    Computed in float32, because second derivatives are too inaccurate in half precision.
 
     Args:
-        critic: Gives one number a sample, (N,).
-        real: (N, ...).
-        fake: As `real`.
+        critic: Returns one number for each sample, (N,).
+        real: x, (N, ...).
+        fake: x̂, the same shape.
+
+    Returns:
+        A scalar.
     """
     with torch.autocast(real.device.type, enabled=False), torch.enable_grad():
         part = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
         between = torch.lerp(fake.detach().float(), real.detach().float(), part).requires_grad_(True)
         (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-        # The root has no slope of its own at 0.
+        # The square root has no finite derivative at 0.
         steepness = slope.flatten(1).square().sum(dim=1).add(1e-12).sqrt()
         return PENALTY * (steepness - 1).square().mean()
 
 
 def critic_loss(critic: Critic, real: torch.Tensor, fake: torch.Tensor) -> Loss:
-    """E[D(fake)] − E[D(real)] + gradient penalty; nothing of it reaches what made `fake`.
+    """Compute the critic's loss E[D(fake)] − E[D(real)] + gradient penalty, without gradients to the generator.
 
     Args:
-        critic: Gives one number a sample, (N,).
+        critic: Returns one number for each sample, (N,).
         real: (N, ...).
-        fake: As `real`.
+        fake: The same shape.
 
     Returns:
-        The loss, and ``wasserstein`` (the distance as the critic sees it) and ``penalty``.
+        The loss, and ``wasserstein`` (the critic's estimate of the distance) and ``penalty``.
     """
     distance = critic(real.detach()).float().mean() - critic(fake.detach()).float().mean()
     penalty = gradient_penalty(critic, real, fake)
@@ -71,18 +64,18 @@ def critic_loss(critic: Critic, real: torch.Tensor, fake: torch.Tensor) -> Loss:
 
 
 def opponent_loss(critic: Critic, fake: torch.Tensor) -> torch.Tensor:
-    """−E[D(fake)], for what made `fake`."""
+    """Compute −E[D(fake)], the loss of the network that made `fake`."""
     return -critic(fake).float().mean()
 
 
 class WassersteinGAN(nn.Module):
-    """A generator that learns to make samples which a critic cannot tell from the real ones (WGAN-GP).
+    """Generator and critic, trained alternately with WGAN-GP (Gulrajani et al. 2017).
 
     Args:
-        generator: Codes (N, latent) to samples.
-        critic: Samples to judgements (N,); no batch norm.
+        generator: Maps codes (N, latent) to samples.
+        critic: Maps samples to (N,); no batch norm.
         latent: Length of a code; codes are N(0, I).
-        critic_steps: Turns of the critic before one of the generator.
+        critic_steps: Optimizer steps of the critic before one of the generator.
     """
 
     def __init__(self, generator: nn.Module, critic: nn.Module, latent: int, critic_steps: int = CRITIC_STEPS):
@@ -91,37 +84,37 @@ class WassersteinGAN(nn.Module):
         self.latent, self.critic_steps = latent, critic_steps
 
     def turns(self) -> tuple[Turn, Turn]:
-        """The critic several times, then the generator; Adam with betas (0, 0.9)."""
+        """Alternate between several steps of the critic and one of the generator; Adam with betas (0, 0.9)."""
         return (
             Turn("critic", self.critic.parameters(), self.critic_turn, repeat=self.critic_steps, betas=BETAS),
             Turn("generator", self.generator.parameters(), self.generator_turn, betas=BETAS),
         )
 
     def draw(self, like: torch.Tensor) -> torch.Tensor:
-        """Generated samples, as many as `like` and on its device."""
+        """Generate samples of random codes, as many as `like` and on its device."""
         return self.generator(torch.randn(len(like), self.latent, device=like.device))
 
-    def imagined(self, count: int, noise: torch.Generator) -> torch.Tensor:
-        """Generated samples of codes drawn from N(0, I), as many as asked for."""
+    def sample_prior(self, count: int, noise: torch.Generator) -> torch.Tensor:
+        """Generate (count, 1, Y, X) from codes sampled from N(0, I)."""
         return self.generator(torch.randn(count, self.latent, generator=noise))
 
     def critic_turn(self, real: torch.Tensor, *_: torch.Tensor) -> Loss:
-        """E[D(G(z))] − E[D(x)] + penalty."""
+        """Compute E[D(G(z))] − E[D(x)] + penalty."""
         with torch.no_grad():
             fake = self.draw(real)
         return critic_loss(self.critic, real, fake)
 
     def generator_turn(self, real: torch.Tensor, *_: torch.Tensor) -> Loss:
-        """−E[D(G(z))]."""
+        """Compute −E[D(G(z))]."""
         loss = opponent_loss(self.critic, self.draw(real))
         return loss, {"judgement": -loss.detach()}
 
 
 class CodeEncoder(nn.Sequential):
-    """E(x): slices (N, 1, Y, X) to codes (N, latent) in [−1, 1].
+    """Encoder E(x) of f-AnoGAN: slices (N, 1, Y, X) to codes (N, latent) in [−1, 1].
 
-    The tanh is f-AnoGAN's own: the generator is asked for codes from the middle of N(0, I) only, where pictures are
-    most usual.
+    The tanh is that of f-AnoGAN (Schlegl et al. 2019): codes come from the centre of N(0, I) only, where generated
+    images are most typical.
 
     Args:
         size: Slice size (Y, X).
@@ -134,14 +127,14 @@ class CodeEncoder(nn.Sequential):
 
 
 class IziF(nn.Module):
-    """Trains f-AnoGAN's encoder (Schlegl et al. 2019) on the mapping image → z → image.
+    """Training objective izi_f of f-AnoGAN's encoder, for the mapping image → z → image (Schlegl et al. 2019).
 
     L = mean (x − G(E(x)))² + κ · mean (f(x) − f(G(E(x))))², with f the features of the critic. Generator and critic
-    are frozen: gradients pass through them, and they stay as they are.
+    are frozen; gradients pass through them.
 
     Args:
-        gan: Trained; its parameters will ask for no gradients any more.
-        encoder: To be trained.
+        gan: Trained generator and critic; requires_grad is set to False.
+        encoder: Encoder to train.
         kappa: κ.
     """
 
@@ -150,7 +143,7 @@ class IziF(nn.Module):
         self.gan, self.encoder, self.kappa = gan.requires_grad_(False), encoder, kappa
 
     def loss(self, images: torch.Tensor, *_: torch.Tensor) -> Loss:
-        """The loss L, and its parts ``squared_error`` and ``feature_error``."""
+        """Compute the loss L, and its parts ``squared_error`` and ``feature_error``."""
         restored = self.gan.generator(self.encoder(images))
         squared, features = (part.mean() for part in distances(self.gan.critic, images, restored))
         log = {"squared_error": squared.detach(), "feature_error": features.detach()}
@@ -158,17 +151,17 @@ class IziF(nn.Module):
 
 
 def distances(critic: nn.Module, images: torch.Tensor, restored: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean squared error of each slice (N,), in the picture and in the critic's features."""
+    """Compute the mean squared errors of each slice, (N,) each: of the image, and of the critic's features."""
     squared = (images - restored.float()).square().flatten(1).mean(dim=1)
     features = (critic.features(images) - critic.features(restored)).float().square().mean(dim=1)
     return squared, features
 
 
 class ImageCritic(nn.Module):
-    """Judges slices, and lends f-AnoGAN the features that it judges by.
+    """Critic of slices, which also provides the features f for f-AnoGAN.
 
     Strided convolutions (kernel 4) with leaky ReLU and layer norm, then one dense layer. The first convolution has no
-    norm, or a slice's brightness would be lost before it is seen.
+    norm, because normalisation there would remove the brightness of a slice.
 
     Args:
         size: Slice size (Y, X), both divisible by 2 to the number of levels.
@@ -188,20 +181,20 @@ class ImageCritic(nn.Module):
         self.head = nn.Linear(channel * rows * columns, 1)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """f(x), the last activations before the judgement, (N, features)."""
+        """Compute f(x), the activations before the last layer, (N, features)."""
         return self.body(images)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Judgement of slices (N, 1, Y, X), as (N,)."""
+        """Compute D(x) of slices (N, 1, Y, X), as (N,)."""
         return self.head(self.features(images))[:, 0]
 
 
 class CodeCritic(nn.Sequential):
-    """Judges codes (N, latent), as (N,): two hidden layers with leaky ReLU.
+    """Critic of codes (N, latent), with result (N,): two hidden layers with leaky ReLU.
 
     Args:
         latent: Length of a code.
-        width: Of the hidden layers.
+        width: Width of the hidden layers.
     """
 
     def __init__(self, latent: int, width: int = 256):
@@ -210,16 +203,16 @@ class CodeCritic(nn.Sequential):
 
 
 class AdversarialReconstruction(nn.Module):
-    """What the two have in common: encoder, decoder, a critic, and their turns.
+    """Base class of VAE-GAN and the adversarial autoencoder: encoder, decoder, critic, and their alternating steps.
 
-    No batch norm anywhere: Baur et al. 2021 report results without it, and the critic's turn, which looks at codes or
-    pictures, must not change the autoencoder.
+    Without batch norm: Baur et al. 2021 report results without it, and a step of the critic, which needs codes or
+    reconstructions, must not change the autoencoder's statistics.
 
     Args:
         size: Slice size (Y, X), both divisible by 2 to the number of levels.
         channels: Channels of each level; every level halves the grid.
         latent: Length of a code.
-        out: What the encoder gives for a slice; twice the length of a code for a mean and a variance.
+        out: Outputs of the encoder; twice the length of a code for a mean and a variance.
         critic: The critic.
     """
 
@@ -232,39 +225,39 @@ class AdversarialReconstruction(nn.Module):
         self.critic = critic
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """The code of slices (N, 1, Y, X) that they are reconstructed from, (N, latent)."""
+        """Encode slices (N, 1, Y, X) to the codes (N, latent) of their reconstruction."""
         return self.encoder(images)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Slices (N, 1, Y, X) of codes (N, latent)."""
+        """Decode codes (N, latent) to slices (N, 1, Y, X)."""
         return self.decoder(self.expansion(codes))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Reconstruct slices (N, 1, Y, X)."""
         return self.decode(self.encode(images))
 
-    def imagined(self, count: int, noise: torch.Generator) -> torch.Tensor:
-        """Slices (count, 1, Y, X) of codes drawn from N(0, I)."""
+    def sample_prior(self, count: int, noise: torch.Generator) -> torch.Tensor:
+        """Decode codes sampled from N(0, I), to (count, 1, Y, X)."""
         return self.decode(torch.randn(count, self.latent, generator=noise))
 
     def turns(self) -> tuple[Turn, ...]:
-        """The critic five times, by Adam with betas (0, 0.9), then encoder and decoder together."""
+        """Alternate between five steps of the critic, Adam with betas (0, 0.9), and one of encoder and decoder."""
         return (
             Turn("critic", self.critic.parameters(), self.critic_turn, repeat=CRITIC_STEPS, betas=BETAS),
             Turn("autoencoder", self.own_parameters(), self.autoencoder_turn),
         )
 
     def own_parameters(self) -> Iterator[nn.Parameter]:
-        """Those of encoder and decoder."""
+        """Iterate over the parameters of encoder and decoder."""
         return chain(*(part.parameters() for part in (self.encoder, self.expansion, self.decoder)))
 
 
 class VAEGAN(AdversarialReconstruction):
-    """VAE whose reconstructions a critic cannot tell from slices (Baur et al. 2018, WGAN-GP form).
+    """VAE-GAN (Baur et al. 2018, in WGAN-GP form): a VAE with a critic of its reconstructions.
 
-    L = E[Σ|x − x̂| + KL(q(z|x) ‖ N(0, I)) − w · D(x̂)], divided by the number of pixels so that a slice's size does
-    not matter to the learning rate. At the weight w = 1 of the recipe a critic of slope 1 pulls gently beside a sum
-    over all pixels.
+    L = E[Σ|x − x̂| + KL(q(z|x) ‖ N(0, I)) − w · D(x̂)], divided by the number of pixels so that the learning rate does
+    not depend on the slice size. At the weight w = 1 of the recipe, a critic with gradient norm 1 contributes little
+    compared with a sum over all pixels.
 
     Args:
         size: Slice size (Y, X).
@@ -286,22 +279,22 @@ class VAEGAN(AdversarialReconstruction):
         self.adversarial = adversarial
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """The mean of q(z|x)."""
+        """Return the mean of q(z|x), (N, latent)."""
         return Normal.of(self.encoder(images)).mean
 
     def sample(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Reconstructions x̂ of drawn codes z ~ q(z|x), and KL(q(z|x) ‖ N(0, I)) of each slice, (N,)."""
+        """Reconstruct x̂ (N, 1, Y, X) from codes z ~ q(z|x); also return KL(q(z|x) ‖ N(0, I)) of each slice, (N,)."""
         posterior = Normal.of(self.encoder(images))
         return self.decode(posterior.at(torch.randn_like)), per_image(posterior.divergence_from_standard())
 
     def critic_turn(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
-        """Slices against reconstructions."""
+        """Compute the critic's loss with slices as real and reconstructions as fake samples."""
         with torch.no_grad():
             restored, _ = self.sample(images)
         return critic_loss(self.critic, images, restored)
 
     def autoencoder_turn(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
-        """The loss L, and ``error`` (mean absolute error per brain pixel), ``kl`` and ``judgement``."""
+        """Compute L, and ``error`` (mean absolute error per brain pixel), ``kl`` and ``judgement`` (E[D(x̂)])."""
         restored, kl = self.sample(images)
         difference = (restored.float() - images).abs()
         judged = opponent_loss(self.critic, restored)
@@ -311,12 +304,12 @@ class VAEGAN(AdversarialReconstruction):
 
 
 class AdversarialAutoEncoder(AdversarialReconstruction):
-    """Autoencoder whose codes a critic cannot tell from N(0, I) (Makhzani et al. 2015; constrained, Chen et al. 2018).
+    """Adversarial autoencoder (Makhzani et al. 2015), by default constrained (Chen and Konukoglu 2018).
 
-    Encoder and decoder learn E[‖x − x̂‖² + ρ‖z − E(x̂)‖²], z = E(x), divided by the number of pixels; the constraint
-    keeps a reconstruction near its slice in the code space, so that a lesion's code is near that of the healthy slice.
-    Then the encoder alone learns −E[D(z)]. The two are apart, each with its own Adam, as in Makhzani's paper, so that
-    neither has to be weighed against the other.
+    A critic compares codes with samples of N(0, I). Encoder and decoder minimise E[‖x − x̂‖² + ρ‖z − E(x̂)‖²], z = E(x),
+    divided by the number of pixels; the constraint keeps a reconstruction near its slice in the code space, so that the
+    code of a slice with a lesion is near that of the healthy slice. Then the encoder alone minimises −E[D(z)]. The two
+    steps have separate optimisers, as in Makhzani et al. 2015, so that no weight between the losses is needed.
 
     Args:
         size: Slice size (Y, X).
@@ -330,17 +323,17 @@ class AdversarialAutoEncoder(AdversarialReconstruction):
         self.constraint = constraint
 
     def turns(self) -> tuple[Turn, ...]:
-        """The critic five times, encoder and decoder together, then the encoder against the critic."""
+        """Alternate between five steps of the critic, one of encoder and decoder, and one of the encoder."""
         return (*super().turns(), Turn("encoder", self.encoder.parameters(), self.encoder_turn, betas=BETAS))
 
     def critic_turn(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
-        """Draws from N(0, I) against codes."""
+        """Compute the critic's loss with samples of N(0, I) as real and codes as fake samples."""
         with torch.no_grad():
             codes = self.encode(images).float()
         return critic_loss(self.critic, torch.randn_like(codes), codes)
 
     def autoencoder_turn(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
-        """The loss, and ``error`` (mean absolute error per brain pixel) and ``constraint``, ‖z − E(x̂)‖²."""
+        """Compute the loss, and ``error`` (mean absolute error per brain pixel) and ``constraint``, ‖z − E(x̂)‖²."""
         codes = self.encode(images)
         restored = self.decode(codes)
         difference = restored.float() - images
@@ -352,20 +345,20 @@ class AdversarialAutoEncoder(AdversarialReconstruction):
         return loss, log | {"error": error.detach()}
 
     def encoder_turn(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
-        """−E[D(E(x))]."""
+        """Compute −E[D(E(x))]."""
         loss = opponent_loss(self.critic, self.encode(images))
         return loss, {"judgement": -loss.detach()}
 
 
 class Generator(nn.Sequential):
-    """G(z): codes (N, latent) to slices (N, 1, Y, X).
+    """Generator G(z): codes (N, latent) to slices (N, 1, Y, X).
 
-    The decoder of the autoencoders, without batch norm: a picture depends on its own code only, and the critic's turn,
-    which looks at generated pictures, leaves nothing behind in the generator.
+    The decoder of the autoencoders, without batch norm: an image depends on its own code only, and a step of the
+    critic, which needs generated images, does not change the generator's statistics.
 
     Args:
         size: Slice size (Y, X), both divisible by 2 to the number of levels.
-        channels: Of a critic's levels, in the critic's order.
+        channels: Channels of the critic's levels, in the critic's order.
         latent: Length of a code.
     """
 

@@ -1,4 +1,4 @@
-"""Whose turn it is in a training step: what learns, from which loss, and how often."""
+"""Alternating optimisation: which parameters each optimizer step updates, on which loss, and how often."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ NAME = r"[a-z][a-z0-9_]*"
 
 @dataclass(frozen=True, eq=False)
 class Turn:
-    """One player of a game: its parameters make their own optimizer steps on their own loss.
+    """One group of parameters with its own loss and optimizer.
 
-    A network with a game, such as generator against critic, has ``turns() -> Sequence[Turn]``. In each training step
-    the turns come in that order, and each makes `repeat` optimizer steps. Every optimizer step draws a fresh batch:
-    the n-th one of the whole training, counted from 0 over all turns, is made on ``batches(n)``.
+    A network with several losses, such as generator and critic, has ``turns() -> Sequence[Turn]``. Each training step
+    runs the turns in that order, and each turn runs `repeat` optimizer steps. Every optimizer step has its own batch:
+    the n-th of the whole training, counted from 0 over all turns, uses ``batches(n)``.
 
     Attributes:
         name: Small letters, digits and underscores; its logged values are called ``NAME_KEY``. Empty for the only
             turn of a network with one loss.
-        parameters: What learns; those that need no gradient are left out. Other parameters get no gradient from
-            `loss`, so nothing has to be detached for their sake.
-        loss: Called with the batch's parts; gives the loss and values to log.
-        rate: Largest learning rate, scheduled as the plan's; None takes the plan's.
+        parameters: Parameters to update; those without requires_grad are left out. Other parameters get no gradient
+            from `loss`, so the loss need not detach them.
+        loss: Called with the parts of the batch; returns the loss and the values to log.
+        rate: Largest learning rate, with the schedule of the plan; None uses that of the plan.
         repeat: Optimizer steps in each training step.
-        betas: Of AdamW; None takes its own, (0.9, 0.999).
+        betas: Betas of AdamW; None uses its defaults, (0.9, 0.999).
 
     Raises:
-        ValueError: If any of this makes no sense.
+        ValueError: If the name is malformed, no parameter is trainable, or rate or repeat is not positive.
     """
 
     name: str
@@ -48,15 +48,15 @@ class Turn:
             raise ValueError(f"the turn {self.name!r} needs parameters that learn, a positive rate and repeat")
 
     def optimizer(self, rate: float, decay: float) -> torch.optim.AdamW:
-        """Its optimizer, new."""
+        """Create the optimizer."""
         return torch.optim.AdamW(self.parameters, lr=rate, weight_decay=decay, betas=self.betas or (0.9, 0.999))
 
 
 def turns_of(network: torch.nn.Module) -> Sequence[Turn]:
-    """The turns of a network: its `turns()`, or one for all of it with its `loss`.
+    """Return the turns of a network: its `turns()`, or one for all its parameters with its `loss`.
 
     Raises:
-        ValueError: If two turns have one name, or one of several has none.
+        ValueError: If two turns have the same name, or one of several has no name.
     """
     if not hasattr(network, "turns"):
         return (Turn("", network.parameters(), network.loss),)

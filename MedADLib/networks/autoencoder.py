@@ -1,9 +1,4 @@
-"""The autoencoders of AE4AD (Cai et al. 2024) and the memory of MemAE (Gong et al. 2019).
-
-A memory of healthy codes: what is not in it cannot be put together from it (MemAE, Gong et al. 2019).
-
-Autoencoders of AE4AD (Cai et al. 2024): one backbone, and variants that differ in bottleneck, output or loss.
-"""
+"""Autoencoders of AE4AD (Cai et al. 2024): one backbone, and variants that differ in bottleneck, output or loss."""
 
 from __future__ import annotations
 
@@ -21,16 +16,16 @@ from .losses import Loss, error_map
 Variant = Literal["plain", "uncertain", "memory", "spatial", "constrained"]
 ENTROPY_WEIGHT = 2e-4
 RHO = 1.0
-# exp(±7) is 1100 either way: an uncertainty beyond it says nothing, and exact background would drive it without end.
+# exp(±7) is a factor of 1100. Without a limit, the log-variance of exact background would decrease without bound.
 LARGEST_LOG_VARIANCE = 7.0
 
 
 class Memory(nn.Module):
-    """Replaces a code by a sparse average of learned ones.
+    """Memory of healthy codes (MemAE, Gong et al. 2019): replaces a code by a sparse average of learned codes.
 
-    The weights of a code z over the slots m_i are w = softmax(cos(z, m_i)); those below λ are cut, in a form that has a
-    gradient, ŵ_i = max(w_i − λ, 0)·w_i / (|w_i − λ| + ε), and the rest is divided by its sum. The paper recommends λ
-    between 1 and 3 times 1/slots; 1/slots is taken, which always leaves something.
+    The weights of a code z over the slots m_i are w = softmax(cos(z, m_i)). Weights below λ become 0 by a
+    differentiable hard shrinkage, ŵ_i = max(w_i − λ, 0)·w_i / (|w_i − λ| + ε), and the others are divided by their sum.
+    Gong et al. recommend λ of 1 to 3 times 1/slots; 1/slots is used, with which at least one weight remains.
 
     Args:
         slots: Number of slots N.
@@ -43,15 +38,15 @@ class Memory(nn.Module):
         self.items = nn.Parameter(torch.randn(slots, latent))
 
     def forward(self, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the memory makes of codes.
+        """Replace codes by averages of the slots.
 
         Args:
             codes: (N, latent).
 
         Returns:
-            Codes (N, latent), and the weights that made them (N, slots), which are positive or 0 and add up to 1.
+            Codes (N, latent), and their weights (N, slots), which are at least 0 and sum to 1.
         """
-        # In half precision, weights that are nearly λ would be cut at random.
+        # In half precision, rounding would decide whether weights near λ become 0.
         with torch.autocast(codes.device.type, enabled=False):
             weights = torch.softmax(normalize(codes.float(), dim=1) @ normalize(self.items, dim=1).T, dim=1)
             above = weights - self.threshold
@@ -61,18 +56,18 @@ class Memory(nn.Module):
 
 
 def entropy(weights: torch.Tensor) -> torch.Tensor:
-    """Mean of −Σ_i w_i log w_i in nats, of weights (N, slots)."""
+    """Compute the mean of −Σ_i w_i log w_i in nats, of weights (N, slots)."""
     return -(weights * weights.clamp_min(1e-12).log()).sum(dim=1).mean()
 
 
 class Reconstruction(NamedTuple):
-    """What an autoencoder makes of slices (N, 1, Y, X).
+    """Output of an autoencoder for slices (N, 1, Y, X).
 
     Attributes:
-        code: As it came from the encoder.
+        code: Output of the encoder.
         restored: x̂, float32 (N, 1, Y, X).
-        log_variance: s of each pixel, float32 (N, 1, Y, X); None but for AE-U.
-        weights: Of the memory's slots, (N, slots); None but for MemAE.
+        log_variance: s of each pixel, float32 (N, 1, Y, X); None except for AE-U.
+        weights: Weights of the memory's slots, (N, slots); None except for MemAE.
     """
 
     code: torch.Tensor
@@ -82,23 +77,23 @@ class Reconstruction(NamedTuple):
 
 
 class AutoEncoder(nn.Module):
-    """An autoencoder whose latent size alone limits what can be reconstructed.
+    """Autoencoder with a bottleneck: the latent size limits what can be reconstructed (AE4AD, Cai et al. 2024).
 
     With e the error map of `losses.error_map` and z = E(x), the loss of each variant is
 
     - plain: mean e(x, x̂);
     - uncertain, AE-U (Mao et al. 2020): mean[exp(−s) e(x, x̂) + s] with a second output s, the log-variance;
-    - memory, MemAE (Gong et al. 2019): mean e(x, x̂) + 2e-4·H(ŵ), where x̂ is decoded from the memory's answer to z;
+    - memory, MemAE (Gong et al. 2019): mean e(x, x̂) + 2e-4·H(ŵ), where x̂ is decoded from the memory's output for z;
     - spatial: as plain, but z is a grid of 1×1 convolutions instead of one dense vector;
     - constrained (Chen and Konukoglu 2018): mean e(x, x̂) + ρ·mean (z − E(x̂))², ρ = 1.
 
     Args:
         size: Slice size (Y, X); both divisible by 2 to the number of levels.
         channels: Channels of each level; every level halves the grid.
-        latent: Latent size d; of each grid place if spatial.
-        variant: Which of them.
-        error: Kind of e.
-        slots: Of the memory.
+        latent: Latent size d; of each grid position if spatial.
+        variant: Variant, see above.
+        error: Error e.
+        slots: Number of memory slots N.
     """
 
     def __init__(
@@ -117,7 +112,7 @@ class AutoEncoder(nn.Module):
         self.expand = Expansion(size, channels, latent, bottleneck)
         self.decoder = ConvDecoder(channels, 2 if variant == "uncertain" else 1)
         self.memory = Memory(slots, latent) if variant == "memory" else None
-        # Learned before, and left as they are: the yardstick must not move.
+        # Trained before and frozen, so that the error measure does not change during training.
         self.features = FeatureNetwork().requires_grad_(False) if error == "perceptual" else None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -125,7 +120,7 @@ class AutoEncoder(nn.Module):
         return self.reconstruct(images).restored
 
     def reconstruct(self, images: torch.Tensor) -> Reconstruction:
-        """Reconstruct slices (N, 1, Y, X), with what led to it."""
+        """Reconstruct slices (N, 1, Y, X); return codes, log-variance and memory weights too."""
         code, weights = self.encoder(images), None
         used = code
         if self.memory is not None:
@@ -135,14 +130,14 @@ class AutoEncoder(nn.Module):
         return Reconstruction(code, output[:, :1], spread, weights)
 
     def score(self, images: torch.Tensor, made: Reconstruction) -> torch.Tensor:
-        """e(x, x̂) of each pixel, for AE-U exp(−s)·e(x, x̂); float32 (N, 1, Y, X)."""
+        """Compute e(x, x̂) of each pixel, for AE-U exp(−s)·e(x, x̂); float32 (N, 1, Y, X)."""
         error = error_map(self.error, made.restored, images, self.features)
         return error if made.log_variance is None else torch.exp(-made.log_variance) * error
 
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The variant's loss, see the class, over whole slices.
+        """Compute the loss of the variant over whole slices; see the class.
 
         Args:
             images: (N, 1, Y, X).

@@ -1,4 +1,4 @@
-"""What a stopwatch decides: whether a training or a decoder runs in bfloat16, and products as convolutions."""
+"""Measure which arithmetic is faster here: bfloat16 or float32, convolutions or matrix products."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ TRIALS = 16
 
 
 def bfloat16_suits(device: str, record: Path) -> bool:
-    """Whether bfloat16 is clearly faster than float32, or was when the training began.
+    """Return whether bfloat16 is clearly faster than float32, measured once for each training.
 
-    A busy computer may tell otherwise the next time, and a training cannot go on in another precision.
+    The measurement may differ when the computer is busy, and a training must resume in the same precision.
 
     Args:
-        device: Where to train.
-        record: JSON file that keeps the answer.
+        device: Device of the training.
+        record: JSON file that stores the result.
     """
     try:
         kept = json.loads(record.read_text(encoding="utf-8"))["bfloat16"]
@@ -39,13 +39,13 @@ def bfloat16_suits(device: str, record: Path) -> bool:
 
 @cache
 def decodes_faster(device: str) -> bool:
-    """Whether convolutions are clearly faster in bfloat16 here; asked once a process, and at once on old processors.
+    """Return whether convolutions are clearly faster in bfloat16; measured once in a process.
 
-    Where the processor knows bfloat16 it is about twice as fast, so that the answer is the same every time; elsewhere
-    it is many times slower.
+    On a processor with bfloat16 instructions it is about twice as fast, so the result is reproducible. On others it is
+    many times slower, and nothing is measured.
 
     Args:
-        device: Where to decode.
+        device: Device of the decoder.
     """
     if torch.device(device).type == "cpu" and not _known_to_processor():
         return False
@@ -54,12 +54,12 @@ def decodes_faster(device: str) -> bool:
 
 @cache
 def convolves_faster(device: str) -> bool:
-    """Whether matrix products are clearly faster as 1×1 convolutions here; asked once a process.
+    """Return whether matrix products are clearly faster as 1×1 convolutions; measured once in a process.
 
-    Which library a processor is better served by differs: products go to one, convolutions to another.
+    Matrix products and convolutions use different libraries, and the faster one depends on the processor.
 
     Args:
-        device: Where to compute; on a GPU never.
+        device: Device of the products; False for a GPU.
     """
     if torch.device(device).type != "cpu":
         return False
@@ -68,7 +68,7 @@ def convolves_faster(device: str) -> bool:
 
 
 def _known_to_processor() -> bool:
-    """Whether the processor multiplies bfloat16 itself (AVX-512 BF16 or AMX); what torch cannot tell it has not."""
+    """Return whether the processor has bfloat16 instructions (AVX-512 BF16 or AMX); False if torch cannot report it."""
     try:
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     except AttributeError:
@@ -76,7 +76,7 @@ def _known_to_processor() -> bool:
 
 
 def _faster(device: str) -> bool:
-    """A short trial of a convolution in both precisions, by turns; of each the quickest time, as others may be busy."""
+    """Compare the shortest times of a convolution in both precisions, run alternately; other processes may be busy."""
     image = torch.randn(4, 32, 80, 80, device=device).to(memory_format=torch.channels_last)
     layer = torch.nn.Conv2d(32, 32, 3, padding=1, device=device).to(memory_format=torch.channels_last)
 
@@ -88,7 +88,7 @@ def _faster(device: str) -> bool:
 
 
 def _second_is_faster(first: Callable[[], object], second: Callable[[], object]) -> bool:
-    """Whether its quickest run is clearly quicker; on one core, which others leave alone for long enough."""
+    """Return whether the shortest run of the second is clearly shorter; on one core, where interruptions are rare."""
     seconds, before = [math.inf, math.inf], torch.get_num_threads()
     torch.set_num_threads(1)
     try:

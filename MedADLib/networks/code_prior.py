@@ -1,12 +1,4 @@
-"""Causal transformer over the codes of a slice or volume: the likelihood of each code.
-
-A linear layer that can compute as a 1×1 convolution, where the processor's library is faster at those.
-
-The two add up in another order, so that results differ in the last bits; whoever draws codes from them settles near
-ties, see `Draws`.
-
-Causal transformer over the codes of a slice or volume: how likely each code is, given those before it.
-"""
+"""Causal transformer over the codes of a slice or volume: the likelihood of each code given those before it."""
 
 from __future__ import annotations
 
@@ -19,47 +11,51 @@ from torch.nn.functional import conv2d, cross_entropy, gelu, linear, scaled_dot_
 
 
 def product(tokens: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, convolved: bool = False) -> torch.Tensor:
-    """Tokens (…, before) times a weight (after, before), plus a bias (after,); (…, after)."""
+    """Multiply tokens (…, before) by a weight (after, before) and add a bias (after,); (…, after).
+
+    A 1×1 convolution is faster with some processors' libraries. It sums in another order, so results differ in the last
+    bits; samplers resolve near ties of the resulting logits in float64, see `Draws`.
+    """
     if not convolved:
         return linear(tokens, weight, bias)
-    picture = tokens.reshape(1, -1, 1, tokens.shape[-1]).permute(0, 3, 1, 2)
-    found = conv2d(picture, weight[:, :, None, None], bias)
+    image = tokens.reshape(1, -1, 1, tokens.shape[-1]).permute(0, 3, 1, 2)
+    found = conv2d(image, weight[:, :, None, None], bias)
     return found.permute(0, 2, 3, 1).reshape(*tokens.shape[:-1], len(weight))
 
 
 class Product(nn.Linear):
-    """A linear layer of tokens.
+    """Linear layer of tokens, computed as a matrix product or a 1×1 convolution.
 
     Attributes:
-        convolved: Whether it computes as a convolution.
+        convolved: Whether it is computed as a convolution.
     """
 
     convolved = False
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Tokens (…, before) to (…, after)."""
+        """Map tokens (…, before) to (…, after)."""
         return product(tokens, self.weight, self.bias, self.convolved)
 
 
 def convolve(network: nn.Module, convolved: bool) -> None:
-    """Have all such layers of a network compute as convolutions, or as linear layers again."""
+    """Set whether all `Product` layers of a network are computed as convolutions."""
     for module in network.modules():
         if isinstance(module, Product):
             module.convolved = convolved
 
 
 class Cache(NamedTuple):
-    """Keys and values of the tokens seen so far; each (layers, N, heads, capacity, head width)."""
+    """Keys and values of processed tokens; each (layers, N, heads, capacity, head width)."""
 
     keys: torch.Tensor
     values: torch.Tensor
 
     def rows(self, chosen: slice) -> Cache:
-        """The cache of some samples, in the same memory."""
+        """Return the cache of some samples, in the same memory."""
         return Cache(self.keys[:, chosen], self.values[:, chosen])
 
     def copies(self, sample: int, count: int) -> Cache:
-        """The cache of one sample, copied `count` times to be gone on from in different ways."""
+        """Return `count` copies of the cache of one sample, for continuations that differ."""
         return Cache(
             self.keys[:, sample : sample + 1].repeat(1, count, 1, 1, 1),
             self.values[:, sample : sample + 1].repeat(1, count, 1, 1, 1),
@@ -67,7 +63,7 @@ class Cache(NamedTuple):
 
 
 class Block(nn.Module):
-    """Pre-norm attention and feed-forward block."""
+    """Transformer block with pre-norm attention and feed-forward layers."""
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
@@ -81,13 +77,13 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def split(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Queries, keys and values (N, heads, L, head width) of tokens (N, L, width)."""
+        """Compute queries, keys and values (N, heads, L, head width) of tokens (N, L, width)."""
         parts = self.project(self.attention_norm(tokens))
         parts = parts.view(*tokens.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         return parts[0], parts[1], parts[2]
 
     def finish(self, tokens: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-        """Tokens after the attention's output, heads side by side as the tokens are, and the feed-forward part."""
+        """Add the output (…, width) of the attention, with concatenated heads, and the feed-forward part to tokens."""
         tokens = tokens + self.dropout(self.merge(attended))
         return tokens + self.dropout(self.narrow(gelu(self.widen(self.feed_norm(tokens)))))
 
@@ -95,18 +91,19 @@ class Block(nn.Module):
 class CodePrior(nn.Module):
     """Autoregressive prior p(code | codes before it in raster order, slice position).
 
-    The input at place i is the code at i - 1; at place 0 it is a start vector. Every place adds its own learned
-    embedding and a Fourier embedding of the slice position. In a volume the code below lies hundreds of places back,
-    too far for a short training to find it by attention; with `further` it is in the input too.
+    The input at index i is the code at i - 1; at index 0 it is a start vector. Each index has its own learned
+    embedding, and a Fourier embedding of the slice position is added. In a volume, the neighbour in the plane below is
+    hundreds of indices back, too far for attention to learn it in a short training; with `further` it is part of the
+    input.
 
     Args:
         codes: Codebook size K.
-        length: Codes of a slice, h·w, or of a volume, d·h·w.
+        length: Number of codes of a slice, h·w, or of a volume, d·h·w.
         width: Token width.
-        layers: Blocks.
+        layers: Number of blocks.
         heads: Attention heads.
-        dropout: In training only.
-        further: How many places back the other codes lie that the input holds: a row, a plane.
+        dropout: Dropout rate in training.
+        further: Distances in raster order to further codes of the input: one row, one plane.
     """
 
     def __init__(
@@ -137,7 +134,7 @@ class CodePrior(nn.Module):
                 nn.init.normal_(layer.weight, std=0.02 / (2 * layers) ** 0.5)
 
     def forward(self, codes: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Logits of every code given those before it.
+        """Compute the logits of every code given those before it.
 
         Args:
             codes: int64 (N, length), raster order.
@@ -154,7 +151,7 @@ class CodePrior(nn.Module):
         return self.head(self.norm(tokens))
 
     def fill(self, codes: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, Cache]:
-        """As `forward`, and the keys and values of all places for going on from any of them."""
+        """Compute the logits of `forward`, and the keys and values of all indices, to continue from any of them."""
         tokens = self.tokens(codes, positions, 0, codes.shape[1])
         all_keys, all_values = [], []
         for block in self.blocks:
@@ -166,20 +163,20 @@ class CodePrior(nn.Module):
         return self.head(self.norm(tokens)), Cache(torch.stack(all_keys), torch.stack(all_values))
 
     def extend(self, codes: torch.Tensor, positions: torch.Tensor, first: int, last: int, cache: Cache) -> torch.Tensor:
-        """Logits at the last of several places in a row, (N, K); see `extend_all`."""
+        """Compute the logits at the last of several consecutive indices, (N, K); see `extend_all`."""
         return self.extend_all(codes, positions, first, last, cache)[:, -1]
 
     def extend_all(
         self, codes: torch.Tensor, positions: torch.Tensor, first: int, last: int, cache: Cache
     ) -> torch.Tensor:
-        """Logits at several places in a row, going on from a cache.
+        """Compute the logits at several consecutive indices, from a cache of those before.
 
         Args:
-            codes: int64 (N, length); those at `last` - 1 and later are not looked at.
+            codes: int64 (N, length); those at `last` - 1 and later are not used.
             positions: Slice coordinate, (N,).
-            first: The first place.
-            last: One more than the last place.
-            cache: Of the same N samples, valid before `first`; its entries from there to `last` are written.
+            first: First index.
+            last: Last index plus one.
+            cache: Cache of the same N samples, valid before `first`; entries from `first` to `last` are written.
 
         Returns:
             (N, last - first, K).
@@ -197,17 +194,17 @@ class CodePrior(nn.Module):
         return self.head(self.norm(tokens))
 
     def loss(self, codes: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Mean negative log-likelihood in nats per code; codes (N, length), positions (N,)."""
+        """Compute the mean negative log-likelihood in nats per code; codes (N, length), positions (N,)."""
         logits = self(codes, positions).float()
         likelihood = cross_entropy(logits.flatten(0, 1), codes.flatten())
         return likelihood, {"nll": likelihood.detach()}
 
     def nll(self, codes: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Negative log-likelihood of each code in nats, (N, length)."""
+        """Compute the negative log-likelihood of each code in nats, (N, length)."""
         return likelihood_of(self(codes, positions), codes)
 
     def tokens(self, codes: torch.Tensor, positions: torch.Tensor, first: int, last: int) -> torch.Tensor:
-        """Token vectors of the places from `first` to before `last`, from the codes before each."""
+        """Compute the token vectors at the indices from `first` to before `last`, from the codes before each."""
         longest = max((1, *self.further))
         started = torch.cat([codes.new_full((len(codes), longest), self.codes), codes[:, : last - 1]], dim=1)
         tokens = self.code_embedding(started[:, longest - 1 :][:, first:last])
@@ -220,5 +217,5 @@ class CodePrior(nn.Module):
 
 
 def likelihood_of(logits: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-    """Negative log-likelihood in nats of codes (..., L) under logits (..., L, K)."""
+    """Compute the negative log-likelihood in nats of codes (..., L) under logits (..., L, K)."""
     return -logits.float().log_softmax(-1).gather(-1, codes[..., None])[..., 0]

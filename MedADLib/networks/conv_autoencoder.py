@@ -1,14 +1,14 @@
-"""Encoder and decoder that the slice-wise autoencoders share: strided convolutions around a bottleneck.
+"""Convolutional encoder and decoder of the slice-wise autoencoders (AE4AD, Cai et al. 2024).
 
-Every network of the family is an encoder, an expansion and a decoder, so that they differ in loss and score only:
+Every network of the family consists of an encoder, an expansion and a decoder; they differ in loss and score:
 
     code = ConvEncoder(size, channels, out)(images)         (N, 1, Y, X) to (N, out), or (N, out, h, w) if spatial
     features = Expansion(size, channels, latent)(code)      back to (N, channels[-1], h, w)
     restored = ConvDecoder(channels, out)(features)         to (N, out, Y, X)
 
-The recipe is AE4AD's (Cai et al. 2024): kernel 4, stride 2, batch norm and ReLU on every level, a dense bottleneck
-with one hidden layer of 1024 each way. It is for 64×64 there; here a slice of any size gets as many levels as halve it
-to a grid of a few pixels.
+The architecture is that of AE4AD: kernel 4, stride 2, batch norm and ReLU on every level, a dense bottleneck with one
+hidden layer of 1024 on each side. AE4AD uses it for 64×64 pixels; here, larger slices have more levels, so that the
+last grid has a few pixels.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Act = Literal["relu", "leaky", "silu"]
 
 
 def grid_of(size: Sequence[int], channels: Sequence[int]) -> tuple[int, int, int]:
-    """Channels, rows and columns of the features after the last level."""
+    """Return channels, rows and columns of the features after the last level."""
     return channels[-1], size[0] >> len(channels), size[1] >> len(channels)
 
 
 def check_sizes(size: Sequence[int], channels: Sequence[int], latent: int) -> None:
-    """Refuse sizes that no network can have, or that only a hostile model file would name.
+    """Check that a network can have these sizes, and that they are not excessive, as in a hostile model file.
 
     Raises:
-        ValueError: Saying what is allowed.
+        ValueError: If a size is not allowed; the message contains the limits.
     """
     if len(size) != 2 or not 1 <= len(channels) <= 8:
         raise ValueError("the network needs a 2-D size and 1 to 8 levels")
@@ -41,22 +41,22 @@ def check_sizes(size: Sequence[int], channels: Sequence[int], latent: int) -> No
         raise ValueError("the slice size must be divisible by 2 to the number of levels, and at most 1024")
     if min(channels) < 1 or max(channels) > 512 or not 1 <= latent <= 4096:
         raise ValueError("channels must be 1 to 512, latent 1 to 4096")
-    # A model file names these sizes: the dense layer must not take more memory than the file could ever fill.
+    # These sizes come from a model file: the dense layer must not need more memory than the file could fill.
     channel, rows, columns = grid_of(size, channels)
     if channel * rows * columns > 1 << 15:
         raise ValueError("the grid before the latent is too large; take more levels")
 
 
 class ConvEncoder(nn.Sequential):
-    """Slices to a code.
+    """Encoder of slices (N, inputs, Y, X) to codes.
 
     Args:
         size: Slice size (Y, X), both divisible by 2 to the number of levels.
         channels: Channels of each level; every level halves the grid.
-        out: Numbers of a code (of each grid place if spatial); twice the latent size for a mean and a variance.
+        out: Length of a code (at each grid position if spatial); twice the latent size for a mean and a variance.
         bottleneck: "dense", code (N, out), or "spatial", a 1×1 convolution that keeps the grid, code (N, out, h, w).
         inputs: Channels of a slice.
-        norm: After each convolution, and, if "batch", in the hidden layer; WGAN-GP critics must not take "batch".
+        norm: Norm after each convolution, and, if "batch", in the hidden layer; WGAN-GP critics must not use "batch".
         act: Nonlinearity.
     """
 
@@ -84,7 +84,7 @@ class ConvEncoder(nn.Sequential):
 
 
 class Expansion(nn.Sequential):
-    """A code back to the features (N, channels[-1], h, w) that the decoder starts from; arguments as the encoder's."""
+    """Map of a code to the features (N, channels[-1], h, w) of the decoder; arguments as in `ConvEncoder`."""
 
     def __init__(
         self,
@@ -104,13 +104,13 @@ class Expansion(nn.Sequential):
 
 
 class ConvDecoder(nn.Sequential):
-    """Features (N, channels[-1], h, w) to pictures (N, out, Y, X); the last layer is linear.
+    """Decoder of features (N, channels[-1], h, w) to images (N, out, Y, X); the last layer is linear.
 
     Args:
-        channels: Of the encoder's levels, in the encoder's order.
-        out: Channels of a picture.
-        norm: As the encoder's.
-        act: As the encoder's.
+        channels: Channels of the encoder's levels, in the encoder's order.
+        out: Channels of an image.
+        norm: As in `ConvEncoder`.
+        act: As in `ConvEncoder`.
     """
 
     def __init__(self, channels: Sequence[int], out: int = 1, norm: Norm = "batch", act: Act = "relu"):

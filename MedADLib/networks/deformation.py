@@ -1,13 +1,8 @@
-"""Deformation networks and warping by velocity fields (MorphAEus; Bercea et al. 2023).
+"""Networks, warping and losses of MorphAEus (Bercea et al. 2023) and MORPHADE (Avci et al. 2024).
 
-Smooth, invertible deformations of slices and volumes from velocity fields.
-
-MONAI's `Warp` and `DVF2DDF` compute the same, and the tests hold these functions to them. Here no grid is kept from
-call to call, and scaling and squaring takes 40 % of the time on a CPU, which is much of a training step.
-
-MorphAEus (Bercea, Rueckert and Schnabel 2023): an autoencoder's picture, and how to deform it to fit the scan.
-
-What MorphAEus and MORPHADE learn from: a picture that is right in intensity, and a warp that is right in shape.
+An autoencoder computes a coarse pseudo-healthy image, and a deformer the velocity field that warps it to the scan.
+MONAI's `Warp` and `DVF2DDF` compute the same deformations, and tests compare the results. The functions here store no
+grid between calls, and scaling and squaring takes 40 % of MONAI's time on a CPU, a large part of a training step.
 """
 
 from __future__ import annotations
@@ -21,7 +16,7 @@ from torch import nn
 from torch.nn.functional import grid_sample, interpolate
 
 from .features import FeatureNetwork
-from .losses import structure, unlikeness
+from .losses import dissimilarity, structure
 
 STEPS = 7
 
@@ -43,7 +38,7 @@ SMOOTHNESS = {"joint": 1.0, "deformer": 0.01}
 
 
 def warp(images: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
-    """Images of elsewhere: x∘φ with φ(p) = p + u(p), linear between pixels, the border going on beyond the edge.
+    """Warp images: x∘φ with φ(p) = p + u(p), linear interpolation, border values outside the image.
 
     Args:
         images: x, (N, C, Y, X) or (N, C, Z, Y, X).
@@ -56,13 +51,13 @@ def warp(images: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
 
 
 def integrate(velocity: torch.Tensor, steps: int = STEPS) -> torch.Tensor:
-    """Displacement of the flow of a stationary velocity after time 1, by scaling and squaring (Arsigny et al. 2006).
+    """Integrate a stationary velocity to the displacement at time 1 by scaling and squaring (Arsigny et al. 2006).
 
     With φ the flow of v, that of −v is φ⁻¹.
 
     Args:
-        velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), components as of `warp`.
-        steps: Squarings.
+        velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), components as in `warp`.
+        steps: Number of squarings.
 
     Returns:
         u in pixels, the velocity's shape.
@@ -74,7 +69,7 @@ def integrate(velocity: torch.Tensor, steps: int = STEPS) -> torch.Tensor:
 
 
 def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
-    """det(∂φ/∂p) of φ(p) = p + u(p): how many times larger a place is before the warp; at 0 or below, φ folds.
+    """Compute det(∂φ/∂p) of φ(p) = p + u(p): the ratio of volume before to after the warp; at 0 or below, φ folds.
 
     Central differences, one-sided at the edges.
 
@@ -91,12 +86,12 @@ def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
 
 
 def roughness(velocity: torch.Tensor) -> torch.Tensor:
-    """½·mean ‖∇v‖²: central differences in all directions, the mean over pixels off the edges and over components.
+    """Compute ½·mean ‖∇v‖²: central differences in all directions, mean over components and over interior pixels.
 
-    Half of MONAI's `DiffusionLoss`, whose way of indexing PyTorch is about to read in another way.
+    Half of MONAI's `DiffusionLoss`, whose indexing will change its meaning in a future PyTorch.
 
     Args:
-        velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), 3 pixels or more each way.
+        velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), at least 3 pixels along each axis.
 
     Returns:
         A scalar.
@@ -113,13 +108,13 @@ def _sample(images: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
 
 
 def _turned(displacement: torch.Tensor) -> torch.Tensor:
-    """As PyTorch wants it: X first, in halves of the grid's width."""
+    """Convert pixels to PyTorch's `grid_sample` units: X first, in halves of the grid's width."""
     flipped = displacement.flip(1)
     return flipped / _pixels(flipped)
 
 
 def _pixels(field: torch.Tensor) -> torch.Tensor:
-    """Pixels in half of the grid's width, X first, to multiply a field with."""
+    """Return the factor from `grid_sample` units to pixels, X first: half of the grid's width."""
     halves = [max(n - 1, 1) / 2 for n in reversed(field.shape[2:])]
     return torch.tensor(halves, device=field.device).view(1, -1, *(1,) * len(halves))
 
@@ -130,12 +125,12 @@ def _identity(size: Sequence[int], device: torch.device) -> torch.Tensor:
 
 
 def levels_of(size: Sequence[int]) -> int:
-    """How many halvings, rounded up, lead from a grid to a single place."""
+    """Return the number of halvings, rounded up, from a grid to 1 × 1."""
     return math.ceil(math.log2(max(size)))
 
 
 class Drawn(NamedTuple):
-    """What the autoencoder makes of images.
+    """Output of the autoencoder.
 
     Attributes:
         prior: x_prior, (N, 1, Y, X).
@@ -148,18 +143,18 @@ class Drawn(NamedTuple):
     decoded: list[torch.Tensor]
 
     def detached(self) -> Drawn:
-        """The same values, through which nothing teaches the autoencoder."""
+        """Return the same values without gradients to the autoencoder."""
         return Drawn(self.prior.detach(), *([part.detach() for part in parts] for parts in self[1:]))
 
 
 class Morphed(NamedTuple):
-    """A prior that was made to fit, all float32.
+    """A deformed prior, all float32.
 
     Attributes:
         prior: x_prior, (N, 1, Y, X).
         velocity: v in pixels, (N, 2, Y, X) along Y, X; of volumes (N, 3, Z, Y, X).
         displacement: u in pixels, the same shape.
-        morphed: x_morph = x_prior∘φ, φ(p) = p + u(p).
+        morphed: x_morph = x_prior∘φ with φ(p) = p + u(p).
     """
 
     prior: torch.Tensor
@@ -168,28 +163,28 @@ class Morphed(NamedTuple):
     morphed: torch.Tensor
 
     def jacobian(self) -> torch.Tensor:
-        """det(∂φ/∂p) of each pixel, (N, 1, Y, X)."""
+        """Compute det(∂φ/∂p) of each pixel, (N, 1, Y, X)."""
         return jacobian_determinant(self.displacement)
 
 
 class PriorAutoencoder(nn.Module):
-    """Halves an image to a single place, whose channels are the latent, and draws x_prior from it.
+    """Autoencoder of MorphAEus (Bercea et al. 2023): encodes an image to a 1 × 1 grid and decodes x_prior.
 
     Down: 3×3 convolution with stride 2, batch norm, swish. Up: linear interpolation to the next grid, 3×3 convolution,
-    batch norm, swish; last a 1×1 convolution. Grids of odd size halve upwards (5 to 3), so that any size goes down to
+    batch norm, swish; last a 1×1 convolution. Odd sizes are halved and rounded up (5 to 3), so that any size ends at
     1 × 1.
 
-    Two things are not as in the paper. It ends in a sigmoid, for intensities from 0 to 1; standard intensities go
-    beyond 1, and where to is what tells many a lesion, so here the end is linear. And its latent is normalised over
-    batches of 64; in batches that a CPU has time for, a single place is too few numbers for that, so the last level
-    down has no batch norm.
+    Two differences from the paper: its last layer is a sigmoid, for intensities from 0 to 1; standard intensities
+    exceed 1, and these values distinguish many lesions, so here the last layer is linear. Its latent is normalised
+    over batches of 64; in the smaller batches of a CPU, a 1 × 1 grid has too few values for that, so the last level of
+    the encoder has no batch norm.
 
     Args:
-        size: Of images (Y, X) or volumes (Z, Y, X).
-        channels: Of each level, as many as `levels_of` says.
+        size: Size of images (Y, X) or volumes (Z, Y, X).
+        channels: Channels of each level, `levels_of(size)` in number.
 
     Raises:
-        ValueError: If the levels are too few or too many.
+        ValueError: If the number of levels is wrong.
     """
 
     def __init__(self, size: Sequence[int], channels: Sequence[int]):
@@ -207,7 +202,7 @@ class PriorAutoencoder(nn.Module):
         self.last = CONV[dims](channels[0], 1, 1)
 
     def forward(self, images: torch.Tensor) -> Drawn:
-        """Draw x_prior of images (N, 1, Y, X), with the features on the way."""
+        """Compute x_prior of images (N, 1, Y, X), and the features of all levels."""
         encoded = []
         for layer in self.down:
             encoded.append(layer(encoded[-1] if encoded else images))
@@ -220,15 +215,15 @@ class PriorAutoencoder(nn.Module):
 
 
 class Deformer(nn.Module):
-    """A velocity field out of the features of encoder and decoder on the grids halved 3, 2 and 1 times.
+    """Deformer: a velocity field from the features of encoder and decoder on the grids halved 3, 2 and 1 times.
 
-    On each grid: the features of both, and what came from the coarser grid, through a transposed 3×3 convolution with
-    stride 2 to 32 channels, batch norm and swish; last a 3×3 convolution to the velocity, whose weights begin at
-    N(0, 1e-5²) and so with almost no deformation.
+    On each grid, the features of both and the output of the coarser grid pass through a transposed 3×3 convolution
+    with stride 2 to 32 channels, batch norm and swish; last a 3×3 convolution to the velocity, with weights initialised
+    from N(0, 1e-5²), so that there is almost no deformation at first.
 
     Args:
         dims: 2 or 3.
-        channels: Of the autoencoder's levels; at least 4.
+        channels: Channels of the autoencoder's levels; at least 4.
     """
 
     def __init__(self, dims: int, channels: Sequence[int]):
@@ -244,7 +239,7 @@ class Deformer(nn.Module):
         nn.init.zeros_(self.flow.bias)
 
     def forward(self, drawn: Drawn) -> torch.Tensor:
-        """The velocity in pixels, float32 (N, 2, Y, X) along Y, X; of volumes (N, 3, Z, Y, X)."""
+        """Compute the velocity in pixels, float32 (N, 2, Y, X) along Y, X; of volumes (N, 3, Z, Y, X)."""
         carried: list[torch.Tensor] = []
         for level, stage, after in zip(range(LEVELS, 0, -1), self.stages, self.after):
             given = torch.cat([drawn.encoded[level - 1], drawn.decoded[level], *carried], dim=1)
@@ -253,11 +248,11 @@ class Deformer(nn.Module):
 
 
 class Morphing(nn.Module):
-    """The autoencoder and its deformer.
+    """Autoencoder and deformer of MorphAEus.
 
     Args:
-        size: Of images (Y, X) or volumes (Z, Y, X).
-        channels: Of the autoencoder's levels.
+        size: Size of images (Y, X) or volumes (Z, Y, X).
+        channels: Channels of the autoencoder's levels.
     """
 
     def __init__(self, size: Sequence[int], channels: Sequence[int]):
@@ -266,11 +261,11 @@ class Morphing(nn.Module):
         self.deformer = Deformer(len(size), channels)
 
     def forward(self, images: torch.Tensor) -> Morphed:
-        """x_prior of images (N, 1, Y, X) or (N, 1, Z, Y, X), and x_morph."""
+        """Compute x_prior and x_morph of images (N, 1, Y, X) or (N, 1, Z, Y, X)."""
         return self.fit(self.autoencoder(images))
 
     def fit(self, drawn: Drawn) -> Morphed:
-        """Deform what the autoencoder drew; the fields are float32 also where the features are not."""
+        """Deform the output of the autoencoder; the fields are float32 even if the features are not."""
         velocity = self.deformer(drawn)
         with torch.autocast(velocity.device.type, enabled=False):
             displacement = integrate(velocity)
@@ -282,30 +277,30 @@ def _layer(dims: int, before: int, after: int, stride: int) -> nn.Sequential:
 
 
 class MorphLearner(nn.Module):
-    """An autoencoder with its deformer, and the losses of a phase of their training.
+    """Losses of one phase of the training of MorphAEus (Bercea et al. 2023) or MORPHADE (Avci et al. 2024).
 
-    L_rec = mean (x − x_prior)² + α·P(x, x_prior). In the paper P is the squared difference of features of VGG19, whose
-    weights cannot be had here: `losses.structure`, of features learned from the same healthy slices, takes its place.
-    With the paper's α = .05 it was too weak: N, which has no eye for brightness, then shaped the prior alone. After 250
-    steps on brains that was a ramp from dark to bright, out of which the deformer made folds of any kind. So α = .5,
-    which is enough for radiographs; on brains the ramp was weaker after 250 steps, and not gone.
+    L_rec = mean (x − x_prior)² + α·P(x, x_prior). In the paper, P is the squared difference of features of VGG19, whose
+    weights are not available here; `losses.structure`, on features learned from the same healthy slices, replaces it.
+    With the paper's α = .05 it was too weak: N, which is invariant to brightness, then dominated the prior. After 250
+    steps on brains, the prior was a ramp from dark to bright, which the deformer folded arbitrarily. Hence α = .5,
+    which suffices for radiographs; on brains, a weaker ramp remained after 250 steps.
 
-    L_morph = ½ [N(x, x_prior∘φ) + N(x_prior, x∘φ⁻¹)] + β·½·mean ‖∇v‖², N = `unlikeness`. Brightness is not seen by N:
-    it is left to L_rec and so to the autoencoder, and the warp cannot make up for it. Both warps also teach the
-    autoencoder, but for the phase "apart".
+    L_morph = ½ [N(x, x_prior∘φ) + N(x_prior, x∘φ⁻¹)] + β·½·mean ‖∇v‖², N = `dissimilarity`. N is invariant to
+    brightness: L_rec alone determines it, through the autoencoder, and the warp cannot compensate for it. Both warps
+    have gradients to the autoencoder, except in the phase "apart".
 
     - "rising" (MorphAEus): L_rec alone in the warm-up, then L_rec + L_morph; β rises with the training's progress t as
-      clip(3 t, .001, 3). The warm-up is longer than the paper's 10 of 500 epochs, for trainings of hours are rare here
-      and a prior that is no brain yet teaches the deformer nothing.
-    - "apart": as "rising", but L_morph teaches the deformer alone, so that the prior cannot become what is easy to fold
-      instead of what is like a brain.
-    - "joint" (MORPHADE, first): L_rec + L_morph, β = 1, after the same warm-up.
-    - "deformer" (MORPHADE, second): L_morph, β = .01; the autoencoder stays as it is.
+      clip(3 t, .001, 3). The warm-up is longer than the paper's 10 of 500 epochs, because trainings here are shorter
+      and the deformer cannot learn from a prior that does not yet resemble a brain.
+    - "apart": as "rising", but L_morph trains the deformer only, so that the prior does not become an image that is
+      easy to fold instead of an image of a brain.
+    - "joint" (MORPHADE, first step): L_rec + L_morph, β = 1, after the same warm-up.
+    - "deformer" (MORPHADE, second step): L_morph, β = .01; the autoencoder is frozen.
 
     Args:
-        network: What learns.
-        features: The learned features of P; they stay as they are.
-        phase: Which of the four.
+        network: Network to train.
+        features: Learned features of P, frozen.
+        phase: One of the four phases.
     """
 
     def __init__(self, network: Morphing, features: FeatureNetwork, phase: Phase = "rising"):
@@ -314,7 +309,7 @@ class MorphLearner(nn.Module):
         network.autoencoder.requires_grad_(phase != "deformer")
 
     def train(self, mode: bool = True) -> MorphLearner:
-        """As ever, but an autoencoder that stays as it is keeps the statistics of its batch norms, too."""
+        """Set the mode; a frozen autoencoder stays in eval mode, so that its batch norm statistics do not change."""
         super().train(mode)
         if self.phase == "deformer":
             self.network.autoencoder.eval()
@@ -323,16 +318,16 @@ class MorphLearner(nn.Module):
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor, progress: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The phase's loss.
+        """Compute the loss of the phase.
 
         Args:
             images: (N, 1, Y, X) or (N, 1, Z, Y, X).
             masks: Brain, the same shape.
             positions: (N,); not used.
-            progress: How much of the training is over, 0 to 1, the same number N times.
+            progress: Completed share of the training, 0 to 1, the same number N times.
 
         Returns:
-            The loss, and of it ``restoration`` (L_rec), ``unlikeness`` (of x and x_morph) and ``roughness``
+            The loss, and its parts ``restoration`` (L_rec), ``unlikeness`` (N of x and x_morph) and ``roughness``
             (½ mean ‖∇v‖²); ``error``: mean absolute error of x_prior per brain pixel.
         """
         part, log, total = float(progress[0]), {}, images.new_zeros(())
@@ -349,13 +344,13 @@ class MorphLearner(nn.Module):
         return total, log | {"error": error.detach()}
 
     def smoothness(self, progress: float) -> float:
-        """β at a part of the training."""
+        """Return β at a completed share of the training."""
         if self.phase in SMOOTHNESS:
             return SMOOTHNESS[self.phase]
         return min(max(SMOOTHNESS_MOST * progress, SMOOTHNESS_LEAST), SMOOTHNESS_MOST)
 
     def restoration(self, images: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
-        """L_rec; the features of volumes are those of their slices."""
+        """Compute L_rec; the features of volumes are those of their slices."""
         pair = prior, images
         if images.ndim == 5:
             pair = tuple(volumes.movedim(2, 1).flatten(0, 1) for volumes in pair)
@@ -367,8 +362,8 @@ class MorphLearner(nn.Module):
     def morphing(
         images: torch.Tensor, masks: torch.Tensor, made: Morphed
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """N(x, x_prior∘φ), N(x_prior, x∘φ⁻¹) and ½ mean ‖∇v‖², each a scalar."""
+        """Compute N(x, x_prior∘φ), N(x_prior, x∘φ⁻¹) and ½ mean ‖∇v‖², each a scalar."""
         with torch.autocast(images.device.type, enabled=False):
             back = warp(images, integrate(-made.velocity))
-            alike = unlikeness(images, made.morphed, masks), unlikeness(made.prior, back, masks)
-            return *alike, roughness(made.velocity)
+            both = dissimilarity(images, made.morphed, masks), dissimilarity(made.prior, back, masks)
+            return *both, roughness(made.velocity)

@@ -1,12 +1,11 @@
-"""Features for perceptual losses, learned from the healthy slices themselves instead of from ImageNet.
+"""Features for perceptual losses, learned from healthy slices instead of ImageNet.
 
-Weights of VGG cannot be downloaded at run time, and no package that we may build on ships them. So a small network of
-VGG's shape learns from the user's own scans, of whatever modality, what makes one place look different from another:
-two copies of a slice, changed in brightness, sharpness and noise, must agree at each place and differ from all other
-places (dense contrastive learning, Wang et al. 2021, with the InfoNCE loss of van den Oord et al. 2018). The features
-then tell structure rather than brightness, and travel in the model file.
-
-What that is worth stands in docs/RESULTS.md: the same autoencoder with the squared error and with the perceptual one.
+Weights of VGG cannot be downloaded at run time, and no package that MedAD may depend on contains them. Therefore a
+small network with the architecture of VGG learns features from the user's own scans, of any modality: two copies of a
+slice, changed in brightness, sharpness and noise, must have similar features at each position and different ones at
+all other positions (dense contrastive learning, Wang et al. 2021, with the InfoNCE loss of van den Oord et al. 2018).
+The features then describe structure rather than brightness, and the model file contains them. docs/RESULTS.md compares
+the same autoencoder with the squared and the perceptual error.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ PLACES = 512
 
 
 class FeatureNetwork(nn.Module):
-    """Four levels of two 3×3 convolutions, as VGG's; without normalisation, so that slices do not depend on others."""
+    """Four levels of two 3×3 convolutions, as in VGG; without normalisation, so that slices are independent."""
 
     def __init__(self):
         super().__init__()
@@ -37,7 +36,7 @@ class FeatureNetwork(nn.Module):
         self.levels = nn.ModuleList(levels)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Features of slices (N, 1, Y, X): (N, C, Y / 2^l, X / 2^l) of each level l."""
+        """Compute features of slices (N, 1, Y, X): (N, C, Y / 2^l, X / 2^l) of each level l."""
         found, current = [], images
         for number, level in enumerate(self.levels):
             current = level(current if number == 0 else max_pool2d(current, 2))
@@ -46,7 +45,7 @@ class FeatureNetwork(nn.Module):
 
 
 class FeatureLearner(nn.Module):
-    """A feature network with what it needs only to learn: one projection a level."""
+    """Feature network with one projection for each level, which only the training needs."""
 
     def __init__(self):
         super().__init__()
@@ -56,9 +55,9 @@ class FeatureLearner(nn.Module):
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """InfoNCE between places of two changed copies, the mean over the levels.
+        """Compute InfoNCE between positions of two augmented copies, the mean over the levels.
 
-        For places p drawn inside the brain, with unit vectors u_p of one copy and v_p of the other:
+        For positions p sampled inside the brain, with unit vectors u_p of one copy and v_p of the other:
         −log exp(u_p·v_p / τ) / Σ_q exp(u_p·v_q / τ), τ = 0.1.
 
         Args:
@@ -67,7 +66,7 @@ class FeatureLearner(nn.Module):
             positions: (N,); not used.
 
         Returns:
-            The loss, and ``matched``: share of places at the last level whose most similar place is the right one.
+            The loss, and ``matched``: share of positions at the last level with the right one as most similar position.
         """
         first, second = self.features(changed(images, masks)), self.features(changed(images, masks))
         losses, matched = [], images.new_zeros(())
@@ -76,17 +75,17 @@ class FeatureLearner(nn.Module):
             places = inside.nonzero()[:, 0]
             places = places[torch.randperm(len(places))[:PLACES].to(places.device)]
             u, v = (normalize(head(f[level]).float().movedim(1, -1).flatten(0, 2)[places]) for f in (first, second))
-            likeness = u @ v.T / TEMPERATURE
+            similarity = u @ v.T / TEMPERATURE
             wanted = torch.arange(len(places), device=images.device)
-            losses.append(cross_entropy(likeness, wanted))
-            matched = (likeness.argmax(1) == wanted).float().mean()
+            losses.append(cross_entropy(similarity, wanted))
+            matched = (similarity.argmax(1) == wanted).float().mean()
         return torch.stack(losses).mean(), {"matched": matched}
 
 
 def changed(images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """A copy with other brightness, contrast, sharpness and noise; nothing moves."""
+    """Change brightness, contrast, sharpness and noise of images (N, 1, Y, X) at random, without displacement."""
     shape = (len(images), 1, 1, 1)
-    # Drawn on the CPU, so that every device sees the same changes.
+    # Sampled on the CPU, so that the changes are the same on every device.
     gain, offset, soft, level = (torch.rand(shape).to(images.device) for _ in range(4))
     copy = (images - 0.5) * (0.7 + 0.6 * gain) + 0.5 + 0.3 * (offset - 0.5)
     copy = torch.where(soft < 0.5, avg_pool2d(copy, 3, 1, 1), copy)

@@ -1,4 +1,4 @@
-"""Implicit field (Naval Marimont and Tarroni 2021): which intensity class any place of a brain has, given a code."""
+"""Implicit field of intensity classes: an MLP of position and latent (Naval Marimont and Tarroni 2021)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .pixel_error import PixelError
 
 
 def fourier_features(points: torch.Tensor, bands: int) -> torch.Tensor:
-    """Coordinates, and their sine and cosine at frequencies that double from band to band (Mildenhall et al. 2020).
+    """Concatenate coordinates with their sines and cosines at doubling frequencies (Mildenhall et al. 2020).
 
     Args:
         points: (…, 3), each coordinate in [-1, 1].
-        bands: How many frequencies, from half a wave over the cube on.
+        bands: Number of frequencies; the first has one wave across the cube [-1, 1].
 
     Returns:
         (…, 3 + 6·bands).
@@ -27,23 +27,22 @@ def fourier_features(points: torch.Tensor, bands: int) -> torch.Tensor:
 
 
 def within_ball(latents: torch.Tensor) -> torch.Tensor:
-    """Latents (N, latent) as they are, or shortened to length 1."""
+    """Project latents (N, latent) to the unit ball: those longer than 1 get length 1."""
     return latents / latents.norm(dim=1, keepdim=True).clamp_min(1)
 
 
 class IntensityField(nn.Module):
-    """An MLP from place and latent to the logits of K intensity classes (Naval Marimont and Tarroni 2021).
+    """MLP from position and latent to the logits of K intensity classes (Naval Marimont and Tarroni 2021).
 
-    Every layer is given the latent besides the output of the layer before. Since it is the same for all points of a
-    scan, its share of a layer is computed once: it shifts the layer's output. A latent longer than 1 counts as if it
-    had length 1.
+    The latent is an additional input of every layer. It is the same for all points of a scan, so its contribution is
+    computed once for each layer, as a shift of the layer's output. Latents are projected to the unit ball.
 
     Args:
         centres: Class centres.
         latent: Length of a latent.
-        width: Of each hidden layer.
-        layers: Linear layers, the last among them.
-        bands: Of the Fourier features.
+        width: Width of each hidden layer.
+        layers: Number of linear layers, including the last.
+        bands: Frequency bands of the Fourier features.
     """
 
     def __init__(self, centres: Sequence[float], latent: int, width: int, layers: int, bands: int):
@@ -54,11 +53,11 @@ class IntensityField(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(inputs, width) for inputs in before)
         self.head = nn.Linear(width, self.compare.channels)
         self.shifts = nn.Linear(latent, width * len(self.layers), bias=False)
-        # Latents are at most 1 long and begin much shorter: with the usual start they would hardly be heard.
+        # Latents have length at most 1 and start much shorter: with the default initialisation they have little effect.
         nn.init.normal_(self.shifts.weight)
 
     def forward(self, points: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """Logits (N, P, K) at points (N, P, 3) of scans with latents (N, latent)."""
+        """Compute the logits (N, P, K) at points (N, P, 3) of scans with latents (N, latent)."""
         shifts = self.shifts(within_ball(latents)).unflatten(1, (len(self.layers), 1, self.width))
         features = fourier_features(points, self.bands)
         for number, layer in enumerate(self.layers):
@@ -68,12 +67,12 @@ class IntensityField(nn.Module):
     def errors(
         self, points: torch.Tensor, latents: torch.Tensor, intensities: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cross-entropy in nats between classes and field, and the field's expected intensities.
+        """Compute the cross-entropy in nats of the scans' classes under the field, and the expected intensities.
 
         Args:
             points: (N, P, 3).
             latents: (N, latent).
-            intensities: Of the scans there, (N, P).
+            intensities: Intensities of the scans at these points, (N, P).
 
         Returns:
             Two tensors (N, P), float32.
@@ -84,11 +83,11 @@ class IntensityField(nn.Module):
 
 
 class AutoDecoder(nn.Module):
-    """A field that is learned together with a latent for each training scan; there is no encoder (Park et al. 2019).
+    """Auto-decoder (Park et al. 2019): a field and one latent for each training scan, trained together; no encoder.
 
     Args:
-        field: Left with the trained weights.
-        scans: Training scans.
+        field: Field to train.
+        scans: Number of training scans.
     """
 
     def __init__(self, field: IntensityField, scans: int):
@@ -99,15 +98,15 @@ class AutoDecoder(nn.Module):
     def loss(
         self, scans: torch.Tensor, points: torch.Tensor, intensities: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Mean cross-entropy.
+        """Compute the mean cross-entropy.
 
         Args:
-            scans: Numbers of training scans, (N,).
-            points: Places in each, (N, P, 3).
-            intensities: There, (N, P).
+            scans: Indices of training scans, (N,).
+            points: Positions in each, (N, P, 3).
+            intensities: Intensities there, (N, P).
 
         Returns:
-            The loss, and of it ``error``, the mean absolute error of the expected intensity, and ``latent_length``.
+            The loss, and ``error`` (mean absolute error of the expected intensity) and ``latent_length``.
         """
         latents = self.latents[scans]
         entropy, expected = self.field.errors(points, latents, intensities)

@@ -1,8 +1,6 @@
-"""Reconstruction losses: each is the mean of a map that is also a pixel score.
+"""Reconstruction losses as error maps, and the local correlation of two images.
 
-Local correlation: whether two pictures have the same structure, whatever their brightness and contrast.
-
-How far a reconstruction is from its slice: every loss is the mean of the map that is also the pixel score.
+Each reconstruction loss is the mean of a map that is also the pixel score.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from torch.nn.functional import (
 )
 
 CORRELATION_WINDOW = 9
-# Of a window's sum of squares: what is flatter than this has no structure but rounding.
+# Smallest sum of squares of a window: below it, the window contains rounding errors only.
 FLAT = 1e-5
 
 Loss = Literal["l2", "l1", "ssim", "perceptual"]
@@ -35,9 +33,10 @@ C1, C2 = 1e-4, 9e-4
 
 
 def squared_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """cc² of the 9 × 9 (× 9) pixels around each pixel; 0 where either picture is flat, and beyond the edge all is 0.
+    """Compute the squared correlation cc² in a window of 9 × 9 (× 9) pixels around each pixel.
 
-    The same as MONAI's `LocalNormalizedCrossCorrelationLoss` but for the sign, in half the time on a CPU.
+    It is 0 where either image is flat; outside the image, intensities are 0. MONAI's
+    `LocalNormalizedCrossCorrelationLoss` has the same values with the opposite sign, and takes twice the time on a CPU.
 
     Args:
         first: (N, 1, Y, X) or (N, 1, Z, Y, X), float32.
@@ -54,17 +53,17 @@ def squared_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tens
     return shared * shared / (spread_a * spread_b)
 
 
-def unlikeness(first: torch.Tensor, second: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """N = 1 − mean cc² over the windows that hold some of what is examined.
+def dissimilarity(first: torch.Tensor, second: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Compute N = 1 − mean cc² over the windows that overlap the mask.
 
-    cc² is 0 in flat background, however well two pictures agree there. Its mean over a whole slice would mostly tell
-    how much background the slice has, so windows without any brain do not count; those at the brain's edge do, as its
-    outline is structure too. Of a picture that is examined everywhere, all windows count.
+    cc² is 0 in flat background even where two images agree, so its mean over a whole slice would mostly measure the
+    amount of background. Therefore windows without brain are excluded. Windows at the edge of the brain are included,
+    because its outline is structure too.
 
     Args:
         first: (N, 1, Y, X) or (N, 1, Z, Y, X), float32.
         second: The same shape.
-        masks: What is examined, 0 or 1, the same shape.
+        masks: Examined pixels, 0 or 1, the same shape.
 
     Returns:
         A scalar.
@@ -75,7 +74,7 @@ def unlikeness(first: torch.Tensor, second: torch.Tensor, masks: torch.Tensor) -
 
 
 def _window_sum(values: torch.Tensor) -> torch.Tensor:
-    """Sums over windows, one axis after the other."""
+    """Sum over windows, one axis after the other."""
     dims = values.ndim - 2
     pool = avg_pool2d if dims == 2 else avg_pool3d
     for axis in range(dims):
@@ -85,14 +84,14 @@ def _window_sum(values: torch.Tensor) -> torch.Tensor:
 
 
 def error_map(loss: Loss, restored: torch.Tensor, images: torch.Tensor, features: nn.Module | None) -> torch.Tensor:
-    """The error of each pixel, 0 where nothing differs.
+    """Compute the error e(x, x̂) of each pixel; it is 0 for equal images.
 
     Args:
         loss: "l2" (x − x̂)²; "l1" |x − x̂|; "ssim" 1 − SSIM(x, max(x̂, 0)) + max(−x̂, 0) (Bergmann et al. 2019);
-            "perceptual", see `perceptual` (the idea for medical scans: Shvetsova et al. 2021).
+            "perceptual", see `perceptual` (proposed for medical images by Shvetsova et al. 2021).
         restored: x̂, float32 (N, 1, Y, X).
         images: x, float32 (N, 1, Y, X).
-        features: The feature network of a perceptual loss.
+        features: Feature network of a perceptual loss; None for the others.
 
     Returns:
         float32 (N, 1, Y, X); the loss is its mean.
@@ -104,19 +103,19 @@ def error_map(loss: Loss, restored: torch.Tensor, images: torch.Tensor, features
     with torch.autocast(images.device.type, enabled=False):
         if loss == "perceptual":
             return perceptual(restored, images, features)
-        # Of a negative picture, SSIM's two factors are both negative and their product is as good as of the right one:
-        # intensities below 0 count as 0, and cost what they are below it.
+        # For a negated image, both factors of SSIM change their sign and the product does not. Negative intensities
+        # therefore count as 0 and add their magnitude to the error.
         return 1 - ssim(relu(restored), images) + relu(-restored)
 
 
 def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Structural similarity of each pixel's surroundings (Wang et al. 2004), 1 where they are the same.
+    """Compute the structural similarity (SSIM) around each pixel (Wang et al. 2004); 1 for equal images.
 
-    (2 μ₁μ₂ + C₁)(2 σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² + C₂)) in an 11×11 Gaussian window with σ = 1.5; the border
-    is mirrored.
+    (2 μ₁μ₂ + C₁)(2 σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² + C₂)) in an 11×11 Gaussian window with σ = 1.5, with
+    reflection at the border.
 
     Args:
-        first: (N, 1, Y, X), 6 pixels or more each way.
+        first: (N, 1, Y, X), at least 6 pixels along each axis.
         second: The same shape.
 
     Returns:
@@ -131,34 +130,34 @@ def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         return conv2d(conv2d(padded, line.view(1, 1, 1, -1)), line.view(1, 1, -1, 1))
 
     mean1, mean2 = mean(first), mean(second)
-    # Rounding may leave a flat neighbourhood with a variance below 0.
+    # Rounding may give a flat neighbourhood a variance below 0.
     variance1 = (mean(first.square()) - mean1.square()).clamp_min(0)
     variance2 = (mean(second.square()) - mean2.square()).clamp_min(0)
     covariance = mean(first * second) - mean1 * mean2
-    likeness = (2 * mean1 * mean2 + C1) * (2 * covariance + C2)
-    return likeness / ((mean1.square() + mean2.square() + C1) * (variance1 + variance2 + C2))
+    similarity = (2 * mean1 * mean2 + C1) * (2 * covariance + C2)
+    return similarity / ((mean1.square() + mean2.square() + C1) * (variance1 + variance2 + C2))
 
 
 def perceptual(restored: torch.Tensor, images: torch.Tensor, features: nn.Module) -> torch.Tensor:
-    """Difference in structure, and a little in brightness: (x − x̂)² + `structure`.
+    """Compute the perceptual error (x − x̂)² + `structure`.
 
-    The squared error keeps the picture from drifting where the features do not look. Arguments and result are those of
-    `structure`.
+    The squared error determines what the features are insensitive to, such as brightness. Arguments and result are
+    those of `structure`.
     """
     return (restored - images).square() + structure(restored, images, features)
 
 
 def structure(restored: torch.Tensor, images: torch.Tensor, features: nn.Module) -> torch.Tensor:
-    """Difference in structure: the mean over l of ‖u_l(x) − u_l(x̂)‖².
+    """Compute the structural error: the mean over levels l of ‖u_l(x) − u_l(x̂)‖², upsampled.
 
-    u_l is the feature vector of a place divided by its length, as in LPIPS (Zhang et al. 2018), of the two deepest
-    levels; upsampled. The length of a feature mostly tells how bright a place is, which a small latent gets wrong in
-    healthy tissue too.
+    u_l is the normalised feature vector at a position, as in LPIPS (Zhang et al. 2018); l are the two deepest levels.
+    The norm of a feature vector mostly depends on brightness, which a small latent reproduces poorly in healthy tissue
+    too.
 
     Args:
-        restored: (N, 1, Y, X).
-        images: (N, 1, Y, X).
-        features: Gives a list of (N, C, Y', X'), the deepest last.
+        restored: x̂, (N, 1, Y, X).
+        images: x, (N, 1, Y, X).
+        features: Returns a list of (N, C, Y', X'), the deepest last.
 
     Returns:
         (N, 1, Y, X).

@@ -1,4 +1,4 @@
-"""A VQ-VAE's encoder and decoder as MONAI's own classes, to compare with MONAI or to go on with its tools."""
+"""Encoder and decoder of the VQ-VAE as MONAI classes, for comparison and for MONAI's own tools."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 
 def monai_encoder(dimensions: int, given: int, channels: Sequence[int], residual_layers: int, width: int) -> nn.Module:
-    """MONAI's twin of `vqvae.Encoder`, which takes the same weights; importing MONAI takes seconds."""
+    """Build the MONAI equivalent of `vqvae.Encoder`, with the same weight names; importing MONAI takes seconds."""
     from monai.networks.nets.vqvae import Encoder
 
     return Encoder(
@@ -20,7 +20,7 @@ def monai_encoder(dimensions: int, given: int, channels: Sequence[int], residual
 
 
 def monai_decoder(dimensions: int, given: int, channels: Sequence[int], residual_layers: int, wanted: int) -> nn.Module:
-    """MONAI's twin of `vqvae.Decoder`."""
+    """Build the MONAI equivalent of `vqvae.Decoder`, with the same weight names."""
     from monai.networks.nets.vqvae import Decoder
 
     return Decoder(

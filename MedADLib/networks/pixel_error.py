@@ -1,4 +1,4 @@
-"""What a decoder says of a pixel, and how far that is from the scan: an intensity, or a distribution over classes."""
+"""Pixel errors of decoders that predict an intensity or a distribution over intensity classes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FEWEST, MOST = 2, 64
 
 
 def check_centres(error: str, centres: Sequence[float]) -> None:
-    """Refuse class centres that do not go with the error, or that only a hostile model file would name.
+    """Check that class centres suit the error, and that they are not excessive, as in a hostile model file.
 
     Raises:
-        ValueError: Saying what is allowed.
+        ValueError: If they are not allowed; the message contains the limits.
     """
     if error != "categorical":
         if len(centres):
@@ -26,19 +26,18 @@ def check_centres(error: str, centres: Sequence[float]) -> None:
         return
     if not FEWEST <= len(centres) <= MOST:
         raise ValueError(f"a categorical error needs {FEWEST} to {MOST} class centres")
-    # Written so that what is not a number is refused too.
+    # These comparisons are false for NaN, which is refused too.
     if not all(abs(centre) < 1e6 for centre in centres) or not all(a < b for a, b in pairwise(centres)):
         raise ValueError("class centres must be finite and increase")
 
 
 class PixelError(nn.Module):
-    """The error e of each pixel, and the picture that a decoder's output stands for.
+    """Error e of each pixel, and the image that a decoder's output represents.
 
-    "l2" is (x − x̂)² and "l1" is |x − x̂|, of a decoder that gives x̂. "categorical" (Naval Marimont and Tarroni 2021,
-    implicit field learning) is −log p_k in nats, with k the class whose centre c_k is nearest to x, of a decoder that
-    gives the logits of p; its picture is the expected intensity Σ_k p_k·c_k. The most likely centre would be a
-    cartoon of as many greys as there are classes, with contours where two classes are equally likely; the expected
-    intensity is the guess of least squared error, as that of a decoder trained with it.
+    "l2" is (x − x̂)² and "l1" is |x − x̂|, for a decoder of x̂. "categorical" (Naval Marimont and Tarroni 2021, implicit
+    field learning) is −log p_k in nats, with k the class with centre c_k nearest to x, for a decoder of the logits of
+    p; its image is the expected intensity Σ_k p_k·c_k. The expected intensity minimises the squared error. The most
+    probable centre would have as many grey levels as classes, and contours where two classes are equally probable.
 
     Args:
         error: e.
@@ -50,15 +49,15 @@ class PixelError(nn.Module):
         self.error = error
         self.channels = len(centres) if error == "categorical" else 1
         centres = torch.tensor(tuple(centres), dtype=torch.float32)
-        # Model files have the centres among their parameters.
+        # Model files store the centres as parameters.
         self.register_buffer("centres", centres, persistent=False)
         self.register_buffer("bounds", (centres[1:] + centres[:-1]) / 2, persistent=False)
 
     def forward(self, decoded: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        """e of each pixel, float32.
+        """Compute e of each pixel, float32.
 
         Args:
-            decoded: The decoder's output, (N, channels, …).
+            decoded: Output of the decoder, (N, channels, …).
             images: x, (N, 1, …).
 
         Returns:
@@ -70,11 +69,11 @@ class PixelError(nn.Module):
         return difference.square() if self.error == "l2" else difference.abs()
 
     def classes(self, images: torch.Tensor) -> torch.Tensor:
-        """The nearest centre of each intensity, int64 of any shape."""
+        """Return the index of the nearest centre of each intensity, int64 of any shape."""
         return torch.bucketize(images.detach().contiguous(), self.bounds)
 
     def picture(self, decoded: torch.Tensor) -> torch.Tensor:
-        """Standard intensities (N, 1, …), float32, of a decoder's output (N, channels, …)."""
+        """Convert a decoder's output (N, channels, …) to standard intensities (N, 1, …), float32."""
         if self.error != "categorical":
             return decoded.float()
         return torch.einsum("nk...,k->n...", decoded.float().softmax(1), self.centres)[:, None]

@@ -1,9 +1,4 @@
-"""A small U-Net for slices, and what it learns from corrupted slices.
-
-A small U-Net for slices that may be told a few numbers about each slice.
-
-What a U-Net can learn from corrupted slices: where they were corrupted, or what they were before.
-"""
+"""Small conditional U-Nets for slices: a segmenter of corruptions and a denoiser."""
 
 from __future__ import annotations
 
@@ -18,23 +13,23 @@ GROUPS = 8
 WAVES = 4
 HIDDEN = 64
 
-# Most pixels are healthy: a network that begins by saying so need not spend its first steps on that.
+# Most pixels are healthy: with this initial bias the training need not learn that first.
 USUAL_LOGIT = -3.0
 
 
 class UNet(nn.Module):
-    """Encoder and decoder with skip connections (Ronneberger et al. 2015), two convolutions a level.
+    """U-Net (Ronneberger et al. 2015), two convolutions per level, with optional conditions (FiLM, Perez et al. 2018).
 
-    MONAI has U-Nets, but none that is both this small and conditioned: its `UNet` and `BasicUNet` take no condition,
-    its `DiffusionModelUNet` has several times the work a level. Group norm, because it does the same in training and
-    in use and does not look at the other slices of a batch.
+    MONAI has U-Nets, but none that is both this small and conditional: its `UNet` and `BasicUNet` have no condition,
+    its `DiffusionModelUNet` has several times the operations per level. Group norm is the same in training and
+    inference and independent of the other slices of a batch.
 
     The conditions are numbers such as a slice's position in [-0.5, 0.5] or the degree of a corruption in [0, 1]. Sines
-    of them scale and shift the features of every level (Perez et al. 2018); before training they do nothing.
+    and cosines of them scale and shift the features of every level; before training the scale is 1 and the shift 0.
 
     Args:
-        channels: Channels of each level, multiples of 8; all levels but the first halve the grid.
-        conditions: Numbers told with each slice; 0 for none.
+        channels: Channels of each level, multiples of 8; all levels except the first halve the grid.
+        conditions: Number of conditions of each slice; 0 for none.
         inputs: Channels of a slice.
         outputs: Channels of the result.
     """
@@ -47,33 +42,33 @@ class UNet(nn.Module):
         self.last = nn.Conv2d(channels[0], outputs, 1)
         self.tell = None
         if conditions:
-            told = conditions * (2 * WAVES + 1)
-            self.tell = nn.Sequential(nn.Linear(told, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, HIDDEN), nn.SiLU())
-        # With channels last a CPU needs about two thirds of the time.
+            width = conditions * (2 * WAVES + 1)
+            self.tell = nn.Sequential(nn.Linear(width, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, HIDDEN), nn.SiLU())
+        # On a CPU, channels last takes about two thirds of the time.
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: torch.Tensor, conditions: torch.Tensor | None = None) -> torch.Tensor:
-        """The result for slices.
+        """Apply the network to slices.
 
         Args:
             images: (N, inputs, Y, X), sides divisible by 2 to the number of levels less one.
-            conditions: (N, conditions); None if the network takes none.
+            conditions: (N, conditions); None if the network has none.
 
         Returns:
             (N, outputs, Y, X).
         """
-        told = None if self.tell is None else self.tell(_waves(conditions))
+        embedded = None if self.tell is None else self.tell(_waves(conditions))
         features, skips = images.contiguous(memory_format=torch.channels_last), []
         for number, level in enumerate(self.down):
-            features = level(avg_pool2d(features, 2) if number else features, told)
+            features = level(avg_pool2d(features, 2) if number else features, embedded)
             skips.append(features)
         for level, skip in zip(self.up, reversed(skips[:-1])):
-            features = level(torch.cat([interpolate(features, scale_factor=2, mode="nearest"), skip], 1), told)
+            features = level(torch.cat([interpolate(features, scale_factor=2, mode="nearest"), skip], 1), embedded)
         return self.last(features)
 
 
 class _Level(nn.Module):
-    """Two 3×3 convolutions; the condition acts between the second and its activation."""
+    """Two 3×3 convolutions; the condition scales and shifts the second before its activation."""
 
     def __init__(self, before: int, after: int, conditioned: bool):
         super().__init__()
@@ -87,23 +82,23 @@ class _Level(nn.Module):
             nn.init.zeros_(self.change.weight)
             nn.init.zeros_(self.change.bias)
 
-    def forward(self, features: torch.Tensor, told: torch.Tensor | None) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, embedded: torch.Tensor | None) -> torch.Tensor:
         features = self.second(self.first(features))
         if self.change is not None:
-            scale, shift = self.change(told)[:, :, None, None].chunk(2, dim=1)
+            scale, shift = self.change(embedded)[:, :, None, None].chunk(2, dim=1)
             features = features * (1 + scale) + shift
         return nn.functional.silu(features)
 
 
 def _waves(conditions: torch.Tensor) -> torch.Tensor:
-    """Numbers (N, C) with their sines and cosines of growing frequency, (N, C * (2 * WAVES + 1))."""
+    """Concatenate numbers (N, C) with sines and cosines of doubling frequency, (N, C * (2 * WAVES + 1))."""
     frequency = math.pi * 2.0 ** torch.arange(WAVES, device=conditions.device, dtype=conditions.dtype)
     angles = (conditions[:, :, None] * frequency).flatten(1)
     return torch.cat([conditions, torch.sin(angles), torch.cos(angles)], dim=1)
 
 
 class CorruptionSegmenter(UNet):
-    """Says how strongly each pixel was corrupted; told the slice's position (FPI, Tan et al. 2020).
+    """U-Net that predicts the degree of corruption of each pixel, given the slice's position (FPI, Tan et al. 2020).
 
     Args:
         channels: See `UNet`.
@@ -114,13 +109,13 @@ class CorruptionSegmenter(UNet):
         torch.nn.init.constant_(self.last.bias, USUAL_LOGIT)
 
     def predict(self, images: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """The degree α̂ of slices (N, 1, Y, X) at positions (N,): (N, 1, Y, X), 0 to 1."""
+        """Predict the degree α̂ of slices (N, 1, Y, X) at positions (N,): (N, 1, Y, X), 0 to 1."""
         return torch.sigmoid(self(images, positions[:, None]).float())
 
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor, target: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Binary cross-entropy with the degree as soft target, mean over the brain's pixels.
+        """Compute the binary cross-entropy with the degree as soft target, mean over the brain's pixels.
 
         Args:
             images: Corrupted slices, (N, 1, Y, X).
@@ -129,7 +124,7 @@ class CorruptionSegmenter(UNet):
             target: Degree α, (N, 1, Y, X).
 
         Returns:
-            The loss; logged is its ``error``, the mean of |α̂ − α| over the brain.
+            The loss, and ``error``, the mean of |α̂ − α| over the brain.
         """
         logits = self(images, positions[:, None]).float()
         brain = masks.sum().clamp_min(1)
@@ -139,11 +134,11 @@ class CorruptionSegmenter(UNet):
 
 
 class Denoiser(UNet):
-    """Gives the healthy slice back; told the slice's position (DAE, Kascenas et al. 2022).
+    """U-Net that predicts the healthy slice from a noisy one, given the slice's position (DAE, Kascenas et al. 2022).
 
-    The network's last layer says what to add to the slice, and before training that is nothing. The paper's predicts
-    the slice itself, and has to learn first to copy what is healthy: on toy scans, after the same 300 steps, it leaves
-    twice the error in healthy tissue.
+    The network predicts the difference to its input, which is 0 before training. The paper's network predicts the slice
+    itself and must first learn the identity: on toy scans, after the same 300 steps, its error in healthy tissue is
+    twice as large.
 
     Args:
         channels: See `UNet`.
@@ -155,13 +150,13 @@ class Denoiser(UNet):
         torch.nn.init.zeros_(self.last.bias)
 
     def predict(self, images: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """The healthy version of slices (N, 1, Y, X) at positions (N,): (N, 1, Y, X)."""
+        """Predict the pseudo-healthy image of slices (N, 1, Y, X) at positions (N,): (N, 1, Y, X)."""
         return images + self(images, positions[:, None]).float()
 
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor, target: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Squared error, mean over the brain's pixels.
+        """Compute the squared error, mean over the brain's pixels.
 
         Args:
             images: Noisy slices, (N, 1, Y, X).
@@ -170,7 +165,7 @@ class Denoiser(UNet):
             target: Healthy slices, (N, 1, Y, X).
 
         Returns:
-            The loss; logged is ``error``, the mean absolute error over the brain.
+            The loss, and ``error``, the mean absolute error over the brain.
         """
         difference = (self.predict(images, positions) - target) * masks
         brain = masks.sum().clamp_min(1)

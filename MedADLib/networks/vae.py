@@ -1,12 +1,6 @@
-"""Variational autoencoders with a normal or a Gaussian mixture prior, and holes for them to fill.
+"""Variational autoencoders with a normal or a Gaussian mixture prior, and their training on slices with holes.
 
-Squares that are cut out of slices and filled with a random value, for networks that learn to fill them in.
-
-Normal distributions that encoders give, and how far they are from each other.
-
-Variational autoencoder; with holes to fill also the context encoder and ceVAE, which differ in the loss only.
-
-Variational autoencoder whose prior is a mixture of Gaussians.
+With holes in its input, the VAE is also the context encoder or ceVAE: these differ in the loss only.
 """
 
 from __future__ import annotations
@@ -22,9 +16,9 @@ from torch import nn
 from .conv_autoencoder import Bottleneck, ConvDecoder, ConvEncoder, Expansion, grid_of
 from .pixel_error import Error, PixelError
 
-# Beyond e⁻¹⁰…e¹⁰ a variance says no more, and its square would leave half precision.
+# Variances outside e⁻¹⁰…e¹⁰ have no practical meaning, and their squares overflow in half precision.
 LIMIT = 10.0
-# Standard normal numbers of a tensor's shape and device.
+# Returns standard normal numbers of a tensor's shape and device.
 Draw = Callable[[torch.Tensor], torch.Tensor]
 
 HIDDEN = 64
@@ -32,15 +26,15 @@ HIDDEN = 64
 
 @dataclass(frozen=True)
 class Holes:
-    """How many squares, and how large; ceVAE's (Zimmerer et al. 2018) by default.
+    """Random squares cut out of images, by default as in ceVAE (Zimmerer et al. 2018).
 
-    Every image has squares of its own, and all of them are cut, also where they overlap.
+    Each image has different squares; they may overlap.
 
     Attributes:
-        fewest: Squares in an image, at least.
-        most: Squares in an image, at most.
-        smallest: Smallest side as a part of the shorter side of the image.
-        largest: Largest side, the same.
+        fewest: Smallest number of squares in an image.
+        most: Largest number of squares in an image.
+        smallest: Smallest side as a fraction of the shorter side of the image.
+        largest: Largest side as a fraction of the shorter side of the image.
     """
 
     fewest: int = 0
@@ -53,11 +47,11 @@ class Holes:
             raise ValueError("an image can have 0 to 16 holes, with sides from 0 to 1 of its own")
 
     def __call__(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        """Cut holes; the random numbers are drawn from PyTorch's own generator.
+        """Cut holes at random, with PyTorch's global generator.
 
         Args:
             images: (N, 1, Y, X).
-            masks: (N, 1, Y, X); nothing changes where they are 0, for there a filled square would give itself away.
+            masks: (N, 1, Y, X); pixels with 0 do not change, because a filled square would be obvious there.
 
         Returns:
             The images with holes; each hole has one value from U(0, 1) (standard intensities).
@@ -85,40 +79,40 @@ class Normal(NamedTuple):
 
     @classmethod
     def of(cls, both: torch.Tensor) -> Normal:
-        """Of a network's output with means and log variances one after the other along axis 1, in float32."""
+        """Split a network's output into means and log variances, concatenated along axis 1; float32."""
         mean, log_variance = both.float().chunk(2, dim=1)
         return cls(mean, log_variance.clamp(-LIMIT, LIMIT))
 
     def at(self, draw: Draw | None) -> torch.Tensor:
-        """A sample μ + σ·ε; the mean if nothing is drawn."""
+        """Return a sample μ + σ·ε with the noise ε of `draw`; the mean if it is None."""
         return self.mean if draw is None else self.mean + (0.5 * self.log_variance).exp() * draw(self.mean)
 
     def log_density(self, values: torch.Tensor) -> torch.Tensor:
-        """log N(values; μ, σ²) = −½·log 2π − ½·log σ² − ½·(values − μ)²/σ², elementwise."""
+        """Compute log N(values; μ, σ²) = −½·log 2π − ½·log σ² − ½·(values − μ)²/σ², elementwise."""
         distance = (values - self.mean).square() * (-self.log_variance).exp()
         return -0.5 * (math.log(2 * math.pi) + self.log_variance + distance)
 
     def divergence(self, other: Normal) -> torch.Tensor:
-        """KL(self ‖ other) = ½·[log σ₂²/σ₁² + (σ₁² + (μ₁ − μ₂)²)/σ₂² − 1], elementwise."""
+        """Compute KL(self ‖ other) = ½·[log σ₂²/σ₁² + (σ₁² + (μ₁ − μ₂)²)/σ₂² − 1], elementwise."""
         ratio = self.log_variance - other.log_variance
         distance = (self.mean - other.mean).square() * (-other.log_variance).exp()
         return 0.5 * (ratio.exp() + distance - 1 - ratio)
 
     def divergence_from_standard(self) -> torch.Tensor:
-        """KL(self ‖ N(0, 1)), elementwise."""
+        """Compute KL(self ‖ N(0, 1)), elementwise."""
         return 0.5 * (self.log_variance.exp() + self.mean.square() - 1 - self.log_variance)
 
 
 def per_image(values: torch.Tensor) -> torch.Tensor:
-    """Sums over all but the first axis, (N,)."""
+    """Sum over all axes except the first, (N,)."""
     return values.flatten(1).sum(1)
 
 
 class Terms(NamedTuple):
-    """What an energy is made of.
+    """Terms of an energy.
 
     Attributes:
-        restored: Pictures (N, 1, Y, X), float32.
+        restored: Reconstructions x̂, (N, 1, Y, X), float32.
         errors: e of each pixel, (N, 1, Y, X), float32.
         divergence: KL of each image in nats, (N,).
     """
@@ -129,32 +123,32 @@ class Terms(NamedTuple):
 
     @property
     def error(self) -> torch.Tensor:
-        """Σ_pixels e of each image, (N,)."""
+        """Compute Σ_pixels e of each image, (N,)."""
         return per_image(self.errors)
 
 
 class VAE(nn.Module):
-    """q(z|x) = N(μ(x), σ²(x)), p(z) = N(0, I) and a decoder x̂(z) (Kingma and Welling 2014).
+    """Variational autoencoder (Kingma and Welling 2014): q(z|x) = N(μ(x), σ²(x)), p(z) = N(0, I) and a decoder x̂(z).
 
     The energy of an image is E(x) = Σ_pixels e(x − x̂) + κ·KL(q(z|x) ‖ p(z)), κ = β·pixels/latents. Divided by the
-    number of pixels this is the mean error plus β times the mean KL of a latent, the form in which recipes give β
-    (ceVAE .01, the VAE of MedIAnomaly .005), so that one β suits all sizes. For e = square, E = −κ·ELBO + constant with
-    the Gaussian likelihood of variance κ/2; for e = absolute value, with the Laplace likelihood of scale κ. The
-    categorical error is a likelihood of its own, so that E = −ELBO for κ = 1, as with β = 128/160² = .005.
+    number of pixels, this is the mean error plus β times the mean KL of a latent, the convention of published recipes
+    (ceVAE .01, the VAE of MedIAnomaly .005), so that β does not depend on the sizes. For e = square, E = −κ·ELBO +
+    constant with the Gaussian likelihood of variance κ/2; for e = absolute value, with the Laplace likelihood of scale
+    κ. The categorical error is a negative log-likelihood, so that E = −ELBO for κ = 1, as with β = 128/160² = .005.
 
     With a context share c, the loss is that of ceVAE (Zimmerer et al. 2018): (1 − c)·E(x) + c·Σ e(x − x̂(μ(x̃)))
-    with x̃ the image with holes, compared with the *whole* image. c = 0 is the VAE, c = 1 the context encoder of
-    Pathak et al. 2016 without its adversary.
+    with x̃ the image with holes; the error covers the *whole* image. c = 0 is the VAE, c = 1 the context encoder of
+    Pathak et al. 2016 without its adversarial loss.
 
     Args:
         size: Slice size (Y, X).
-        channels: Of the backbone's levels.
-        latent: Latent size; of each grid place if spatial.
+        channels: Channels of the backbone's levels.
+        latent: Latent size; of each grid position if spatial.
         kl_weight: β.
         error: e.
         bottleneck: Dense or spatial latents.
         context: c.
-        holes: What x̃ lacks.
+        holes: Holes of x̃.
         centres: Class centres of a categorical error.
     """
 
@@ -182,36 +176,36 @@ class VAE(nn.Module):
         self.divergence_weight = kl_weight * self.pixels / self.latents
 
     def posteriors(self, images: torch.Tensor) -> tuple[Normal, ...]:
-        """q(z|x) of slices (N, 1, Y, X): (N, latent), or (N, latent, h, w) if spatial."""
+        """Compute q(z|x) of slices (N, 1, Y, X): (N, latent), or (N, latent, h, w) if spatial."""
         return (Normal.of(self.encoder(images)),)
 
     def divergence_of(self, posteriors: tuple[Normal, ...], values: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        """KL of each image in nats, (N,), of the posteriors and what was drawn from them."""
+        """Compute the KL of each image in nats, (N,), from the posteriors and the values sampled from them."""
         return per_image(posteriors[0].divergence_from_standard())
 
     def divergence(self, images: torch.Tensor) -> torch.Tensor:
-        """KL(q(z|x) ‖ p(z)) of each image in nats, (N,), at the means."""
+        """Compute KL(q(z|x) ‖ p(z)) of each image in nats, (N,), at the means."""
         posteriors = self.posteriors(images)
         return self.divergence_of(posteriors, tuple(posterior.mean for posterior in posteriors))
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """What the decoder makes of latents z, (N, channels, Y, X); see `PixelError`."""
+        """Decode latents z to (N, channels, Y, X); see `PixelError`."""
         return self.decoder(self.expand(latents))
 
-    def imagined(self, count: int, noise: torch.Generator) -> torch.Tensor:
-        """Pictures of latents drawn from the prior p(z), (count, 1, Y, X)."""
+    def sample_prior(self, count: int, noise: torch.Generator) -> torch.Tensor:
+        """Decode latents sampled from the prior p(z), to (count, 1, Y, X)."""
         return self.compare.picture(self.decode(torch.randn(count, *self.shape, generator=noise)))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Reconstruction with z = μ, (N, 1, Y, X)."""
+        """Reconstruct slices (N, 1, Y, X) with z = μ."""
         return self.compare.picture(self.decode(self.posteriors(images)[0].mean))
 
     def terms(self, images: torch.Tensor, draw: Draw | None = None) -> Terms:
-        """Error and KL of each image.
+        """Compute reconstruction, error and KL of each image.
 
         Args:
             images: (N, 1, Y, X).
-            draw: Gives the noise of the latents; None takes their means.
+            draw: Returns the noise of the latents; None uses their means.
         """
         posteriors = self.posteriors(images)
         values = tuple(posterior.at(draw) for posterior in posteriors)
@@ -220,22 +214,22 @@ class VAE(nn.Module):
         return Terms(self.compare.picture(decoded), self.compare(decoded, images), divergence)
 
     def energy(self, images: torch.Tensor, draw: Draw | None = None) -> torch.Tensor:
-        """E(x) of each image, (N,); see the class. Sums, so that an image's energy is its own business."""
+        """Compute E(x) of each image, (N,); see the class. It is a sum, so it does not depend on the other images."""
         terms = self.terms(images, draw)
         return terms.error + self.divergence_weight * terms.divergence
 
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Mean energy per pixel, with the holes' share.
+        """Compute the mean energy per pixel, and the error on images with holes with its share c.
 
         Args:
             images: (N, 1, Y, X).
-            masks: Brain, (N, 1, Y, X); holes are made in it.
+            masks: Brain, (N, 1, Y, X); holes are inside it.
             positions: (N,); not used.
 
         Returns:
-            The loss, and of it ``divergence`` in nats an image, ``context_error`` a pixel, and ``error``: mean absolute
+            The loss, and ``divergence`` in nats per image, ``context_error`` per pixel, and ``error``: mean absolute
             error per brain pixel.
         """
         total, log = images.new_zeros(()), {}
@@ -254,21 +248,21 @@ class VAE(nn.Module):
 
 
 class GMVAE(VAE):
-    """Latents x ← z ← (w, c) with c uniform over C components and w ~ N(0, I) (Dilokthanakul et al. 2016).
+    """VAE with a Gaussian mixture prior (GMVAE, Dilokthanakul et al. 2016).
 
-    At every place of the latents' grid, which is a single one where they are dense, p(z|w,c) = N(μ_c(w), σ_c²(w)) by
-    1×1 convolutions, and p(c|z,w) is the softmax over c of log N(z; μ_c, σ_c²).
-    As in You et al. 2019 the energy of an image is::
+    x ← z ← (w, c), with c uniform over C components and w ~ N(0, I). At every position of the latents' grid, which is
+    1 × 1 if they are dense, p(z|w,c) = N(μ_c(w), σ_c²(w)) by 1×1 convolutions, and p(c|z,w) is the softmax over c of
+    log N(z; μ_c, σ_c²). As in You et al. 2019, the energy of an image is::
 
         E(x) = Σ_pixels e(x − x̂) + κ·KL,
         KL   = Σ_places Σ_c p(c|z,w)·KL(q(z|x) ‖ p(z|w,c))  +  KL(q(w|x) ‖ N(0, I))
              + Σ_places max(floor, KL(p(c|z,w) ‖ U))
 
-    with the floor λ_c below which a place may prefer a component for free, and κ = β·pixels/latents as in `VAE`.
+    with κ = β·pixels/latents as in `VAE`, and a floor λ_c below which the KL of p(c|z,w) is not penalised.
 
     Args:
         size: Slice size (Y, X).
-        channels: Of the backbone's levels.
+        channels: Channels of the backbone's levels.
         latent: Channels of z.
         components: C.
         mixing: Channels of w.
@@ -300,21 +294,21 @@ class GMVAE(VAE):
         )
 
     def posteriors(self, images: torch.Tensor) -> tuple[Normal, ...]:
-        """q(z|x), (N, latent, h, w), and q(w|x), (N, mixing, h, w); h and w are 1 where latents are dense."""
+        """Compute q(z|x), (N, latent, h, w), and q(w|x), (N, mixing, h, w); h and w are 1 if latents are dense."""
         both = self.encoder(images).view(len(images), -1, *self.places)
         return Normal.of(both[:, : 2 * self.latent]), Normal.of(both[:, 2 * self.latent :])
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """What the decoder makes of latents z, (N, latent, h, w); see `VAE.decode`."""
+        """Decode latents z, (N, latent, h, w); see `VAE.decode`."""
         return super().decode(latents.view(len(latents), *self.shape))
 
     def prior(self, w: torch.Tensor) -> Normal:
-        """p(z|w,c) of all components, (N, C, latent, h, w)."""
+        """Compute p(z|w,c) of all components, (N, C, latent, h, w)."""
         mean, log_precision = self.mixture(w).float().unflatten(1, (2, self.components, self.latent)).unbind(1)
         return Normal(mean, -log_precision.clamp(-LIMIT, LIMIT))
 
-    def imagined(self, count: int, noise: torch.Generator) -> torch.Tensor:
-        """Pictures of w ~ N(0, I), c uniform at every place and z ~ p(z|w,c), (count, 1, Y, X)."""
+    def sample_prior(self, count: int, noise: torch.Generator) -> torch.Tensor:
+        """Decode samples w ~ N(0, I), c uniform at every position and z ~ p(z|w,c), to (count, 1, Y, X)."""
         prior = self.prior(torch.randn(count, self.mixing, *self.places, generator=noise))
         component = torch.randint(self.components, (count, 1, 1, *self.places), generator=noise)
         component = component.expand(count, 1, self.latent, *self.places)
@@ -323,7 +317,7 @@ class GMVAE(VAE):
         return self.compare.picture(self.decode(latents))
 
     def divergence_of(self, posteriors: tuple[Normal, ...], values: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        """KL of each image in nats, (N,); see the class."""
+        """Compute the KL of each image in nats, (N,); see the class."""
         (z, w), (of_z, of_w) = values, posteriors
         prior = self.prior(w)
         log_share = prior.log_density(z[:, None]).sum(2).log_softmax(1)

@@ -1,13 +1,7 @@
-"""VQ-VAE for slices or volumes: encoder, quantiser and decoder.
+"""VQ-VAE for slices or volumes: convolutional encoder, vector quantiser and decoder.
 
-Convolutional encoder and decoder of a VQ-VAE: strided convolutions with residual units after or before each.
-
-Layers, their order and the names of their weights are those of MONAI's VQ-VAE (Apache-2.0), of which a test makes sure:
-models trained with either serve both. Importing MONAI itself would take longer than importing torch.
-
-Vector quantiser with a moving-average codebook that does not collapse.
-
-VQ-VAE for slices or volumes: a convolutional encoder and decoder around our quantiser.
+Layers of encoder and decoder, their order and the names of their weights are those of MONAI's VQ-VAE (Apache-2.0), and
+a test compares them: weights trained with one load into the other. Importing MONAI takes longer than importing torch.
 """
 
 from __future__ import annotations
@@ -28,11 +22,11 @@ COMMITMENT = 0.25
 
 
 class Convolution(nn.Sequential):
-    """A convolution under the name ``conv``, with a ReLU behind it unless it is bare.
+    """Convolution with the name ``conv``, followed by a ReLU unless it is bare.
 
     Args:
         convolution: The layer.
-        bare: Whether nothing follows.
+        bare: Whether there is no ReLU.
     """
 
     def __init__(self, convolution: nn.Module, bare: bool = False):
@@ -43,7 +37,7 @@ class Convolution(nn.Sequential):
 
 
 class ResidualUnit(nn.Module):
-    """Two 3-wide convolutions whose result is added to what they are given."""
+    """Residual unit: two convolutions of width 3, added to their input, and a ReLU."""
 
     def __init__(self, dimensions: int, channels: int):
         super().__init__()
@@ -52,18 +46,18 @@ class ResidualUnit(nn.Module):
         self.conv2 = Convolution(plain(channels, channels, 3, padding=1), bare=True)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Features (N, channels, …) to features of the same shape."""
+        """Map features (N, channels, …) to features of the same shape."""
         return torch.relu_(features + self.conv2(self.conv1(features)))
 
 
 class Encoder(nn.Module):
-    """Images to a grid of vectors; every level halves the grid.
+    """Encoder of images to a grid of vectors; every level halves the grid.
 
     Args:
         dimensions: 2 or 3.
         given: Channels of the images.
-        channels: Of each level.
-        residual_layers: Residual units of each level.
+        channels: Channels of each level.
+        residual_layers: Residual units after each level.
         width: Channels of the result.
     """
 
@@ -78,20 +72,20 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (N, given, …) to vectors (N, width, …)."""
+        """Map images (N, given, …) to vectors (N, width, …)."""
         for block in self.blocks:
             images = block(images)
         return images
 
 
 class Decoder(nn.Module):
-    """A grid of vectors to images; every level doubles the grid.
+    """Decoder of a grid of vectors to images; every level doubles the grid.
 
     Args:
         dimensions: 2 or 3.
         given: Channels of the vectors.
-        channels: Of each level of the encoder, in its order.
-        residual_layers: Residual units of each level.
+        channels: Channels of each level of the encoder, in its order.
+        residual_layers: Residual units before each level.
         wanted: Channels of the images.
     """
 
@@ -107,18 +101,18 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Vectors (N, given, …) to images (N, wanted, …)."""
+        """Map vectors (N, given, …) to images (N, wanted, …)."""
         for block in self.blocks:
             vectors = block(vectors)
         return vectors
 
 
 class Quantiser(nn.Module):
-    """Nearest-code quantiser (van den Oord et al. 2017), codebook by exponential moving averages.
+    """Vector quantiser (van den Oord et al. 2017) with a codebook of exponential moving averages.
 
-    Codes start on encoder outputs of the first batch, and a code that is hardly used moves to an encoder output
-    that its present code serves badly; otherwise most of a small codebook dies in the first steps.
-    Distances and codebook stay in float32 under autocast, for bfloat16 changes which code is nearest.
+    The codes are initialised with encoder outputs of the first batch, and a rarely used code is replaced by an encoder
+    output with a large quantisation error; otherwise most of a small codebook is unused after the first steps.
+    Distances and codebook stay in float32 under autocast, because bfloat16 changes the nearest code.
 
     Args:
         codes: Codebook size K.
@@ -132,10 +126,10 @@ class Quantiser(nn.Module):
         self.register_buffer("sums", torch.zeros(codes, width))
 
     def indices(self, latent: torch.Tensor) -> torch.Tensor:
-        """The nearest code of each place.
+        """Find the nearest code at each position.
 
         Args:
-            latent: Encoder output, (N, d, H, W); of volumes (N, d, D, H, W), and so on below.
+            latent: Encoder output, (N, d, H, W); of volumes (N, d, D, H, W), here and in the other methods.
 
         Returns:
             int64 (N, H, W).
@@ -145,11 +139,11 @@ class Quantiser(nn.Module):
             return self._distances(flat.reshape(-1, flat.shape[-1])).argmin(dim=1).view(flat.shape[:-1])
 
     def embed(self, indices: torch.Tensor) -> torch.Tensor:
-        """Code vectors of indices (N, H, W) as (N, d, H, W) in float32."""
+        """Look up the code vectors of indices (N, H, W), as (N, d, H, W) in float32."""
         return nn.functional.embedding(indices, self.codebook).movedim(-1, 1).contiguous()
 
     def forward(self, latent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Quantise, straight-through; in training mode the codebook follows.
+        """Quantise with straight-through gradients; in training mode, update the codebook.
 
         Args:
             latent: Encoder output, (N, d, H, W).
@@ -169,7 +163,7 @@ class Quantiser(nn.Module):
             return latent + (quantised - latent).detach(), indices, commitment
 
     def _distances(self, flat: torch.Tensor) -> torch.Tensor:
-        """Squared distances up to a constant of each row, (rows, K)."""
+        """Compute squared distances, up to a constant for each row, (rows, K)."""
         return self.codebook.square().sum(1) - 2 * flat @ self.codebook.T
 
     @torch.no_grad()
@@ -201,9 +195,9 @@ class Quantiser(nn.Module):
 
 
 class VQVAE(nn.Module):
-    """Slices to a grid of discrete codes and back (van den Oord et al. 2017; conditioning after Naval Marimont 2021).
+    """VQ-VAE (van den Oord et al. 2017), conditioned on the slice position (Naval Marimont and Tarroni 2021).
 
-    A constant channel with the slice's position is given to the encoder and to the decoder. With three dimensions,
+    Encoder and decoder have a constant channel with the slice's position as additional input. With three dimensions,
     volumes (N, 1, Z, Y, X) take the place of slices, their codes are (N, d, h, w), and their position is 0.
 
     Args:
@@ -211,7 +205,7 @@ class VQVAE(nn.Module):
         residual_layers: Residual units of each level.
         codes: Codebook size K.
         width: Length of a code vector.
-        error: Of a pixel, "l1" or "categorical".
+        error: Pixel error, "l1" or "categorical".
         centres: Class centres of a categorical error.
         dimensions: 2 for slices, 3 for volumes.
     """
@@ -234,7 +228,7 @@ class VQVAE(nn.Module):
         self.to(memory_format=torch.channels_last if dimensions == 2 else torch.channels_last_3d)
 
     def encode(self, images: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Code indices of slices.
+        """Encode slices to code indices.
 
         Args:
             images: Standard intensities, (N, 1, Y, X).
@@ -246,17 +240,17 @@ class VQVAE(nn.Module):
         return self.quantiser.indices(self.encoder(_with_position(images, positions)))
 
     def decode(self, indices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """What the decoder makes of code indices (N, h, w), as (N, channels, Y, X); see `PixelError`."""
+        """Decode code indices (N, h, w) to (N, channels, Y, X); see `PixelError`."""
         return self.decoder(_with_position(self.quantiser.embed(indices), positions))
 
     def pictures(self, indices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Slices of code indices (N, h, w), as (N, 1, Y, X), float32."""
+        """Decode code indices (N, h, w) to images (N, 1, Y, X), float32."""
         return self.compare.picture(self.decode(indices, positions))
 
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The error plus commitment.
+        """Compute the error plus the commitment loss.
 
         Args:
             images: (N, 1, Y, X).
@@ -264,8 +258,8 @@ class VQVAE(nn.Module):
             positions: (N,).
 
         Returns:
-            The loss, and what to log: ``error`` (mean absolute error per brain pixel), ``commitment``,
-            ``codes_used`` in this batch.
+            The loss, and ``error`` (mean absolute error per brain pixel), ``commitment`` and ``codes_used`` (different
+            codes of this batch).
         """
         quantised, indices, commitment = self.quantiser(self.encoder(_with_position(images, positions)))
         decoded, brain = self.decoder(_with_position(quantised, positions)), masks.sum().clamp_min(1)
@@ -275,6 +269,6 @@ class VQVAE(nn.Module):
 
 
 def _with_position(tensor: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """The tensor with one more channel that holds each sample's position everywhere."""
+    """Append a constant channel with the position of each sample."""
     constant = positions.to(tensor.dtype).view(-1, *[1] * (tensor.ndim - 1)).expand(-1, 1, *tensor.shape[2:])
     return torch.cat([tensor, constant], dim=1)

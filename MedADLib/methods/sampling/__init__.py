@@ -1,1 +1,1 @@
-"""Draws of codes from an autoregressive prior, on processors and GPUs."""
+"""Sampling of codes from an autoregressive prior, on CPUs and GPUs."""

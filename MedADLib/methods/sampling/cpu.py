@@ -1,10 +1,8 @@
-"""Samplers for CPUs: ragged batches of codes with a key-value cache.
+"""Samplers for CPUs: ragged batches with a key-value cache, for static and dynamic masks.
 
-The prior on stretches of different length in one pass: rows of several slices, each going on from its cache.
-
-Static masks on a CPU: kept codes between two drawn ones go through the prior in one piece, and no row twice.
-
-Dynamic masks on a CPU: the kept codes are taken for granted a few at a time, and judged when they are read.
+One pass of the prior processes segments of different lengths from several slices, each with its own cache. With a
+static mask, the kept codes between two sampled ones form one segment, and equal histories are processed once. With a
+dynamic mask, segments are speculative: the kept codes are assumed, and checked after the pass.
 """
 
 from __future__ import annotations
@@ -19,21 +17,21 @@ from torch.nn.functional import scaled_dot_product_attention
 from ...networks.code_prior import Block, Cache, CodePrior, product
 from .draws import Draws
 
-AS_IT_WAS = -1
+UNCHANGED = -1
 
-# Most places that are read at once; about as many as there are between two drawn codes.
+# Longest speculative segment: about the distance between two sampled codes.
 AHEAD = 24
 
 
-class Stretch(NamedTuple):
-    """Places in a row that are the same for all rows of one slice.
+class Segment(NamedTuple):
+    """Consecutive indices, the same for all rows of one slice.
 
     Attributes:
-        codes: int64 (R, length); those at `last` - 1 and later are not looked at.
+        codes: int64 (R, length); those at `last` - 1 and later are not used.
         position: Slice coordinate, (1,).
-        first: The first place.
-        last: One more than the last place.
-        cache: Of R or more rows, valid before `first`; R rows of it are written from there to `last`.
+        first: First index.
+        last: Last index plus one.
+        cache: Cache of R or more rows, valid before `first`; R rows of it are written from `first` to `last`.
     """
 
     codes: torch.Tensor
@@ -44,94 +42,94 @@ class Stretch(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and places."""
+        """Number of rows and indices."""
         return len(self.codes), self.last - self.first
 
 
-def read_last(prior: CodePrior, stretches: Sequence[Stretch]) -> list[torch.Tensor]:
-    """Logits (R, K) at the last place of each stretch.
+def read_last(prior: CodePrior, segments: Sequence[Segment]) -> list[torch.Tensor]:
+    """Compute the logits (R, K) at the last index of each segment.
 
-    Of the places before it the last block gives keys and values only, for nothing else of it is asked for.
+    For the indices before it, the last block computes keys and values only.
     """
-    tokens = _through(prior, stretches, prior.blocks[:-1])
+    tokens = _through(prior, segments, prior.blocks[:-1])
     block, number, width = prior.blocks[-1], len(prior.blocks) - 1, tokens.shape[-1]
     normed = block.attention_norm(tokens)
     weight, bias, convolved = block.project.weight, block.project.bias, block.project.convolved
     parts = product(normed, weight[width:], bias[width:], convolved)
     numbers = torch.arange(len(tokens), device=tokens.device)
-    ends = torch.cat([part.view(stretch.shape)[:, -1] for stretch, part in _portions(stretches, numbers)])
+    ends = torch.cat([part.view(segment.shape)[:, -1] for segment, part in _portions(segments, numbers)])
     queries = product(normed[ends], weight[:width], bias[:width], convolved)
-    asked, attended = queries.split([len(stretch.codes) for stretch in stretches]), []
-    for (stretch, part), query in zip(_portions(stretches, parts), asked):
-        rows, places = stretch.shape
+    asked, attended = queries.split([len(segment.codes) for segment in segments]), []
+    for (segment, part), query in zip(_portions(segments, parts), asked):
+        rows, places = segment.shape
         keys, values = part.view(rows, places, 2, block.heads, -1).permute(2, 0, 3, 1, 4)
         query = query.view(rows, 1, block.heads, -1).transpose(1, 2)
-        attended.append(_attend(stretch, number, query, keys, values)[:, 0])
+        attended.append(_attend(segment, number, query, keys, values)[:, 0])
     attended = torch.cat(attended)
     logits = prior.head(prior.norm(block.finish(tokens[ends], attended)))
-    return list(logits.split([len(stretch.codes) for stretch in stretches]))
+    return list(logits.split([len(segment.codes) for segment in segments]))
 
 
-def read_all(prior: CodePrior, stretches: Sequence[Stretch]) -> list[torch.Tensor]:
-    """Logits (R, last - first, K) at every place of each stretch."""
-    logits = prior.head(prior.norm(_through(prior, stretches, prior.blocks)))
-    return [part.view(*stretch.shape, -1) for stretch, part in _portions(stretches, logits)]
+def read_all(prior: CodePrior, segments: Sequence[Segment]) -> list[torch.Tensor]:
+    """Compute the logits (R, last - first, K) at every index of each segment."""
+    logits = prior.head(prior.norm(_through(prior, segments, prior.blocks)))
+    return [part.view(*segment.shape, -1) for segment, part in _portions(segments, logits)]
 
 
-def _through(prior: CodePrior, stretches: Sequence[Stretch], blocks: Sequence[Block]) -> torch.Tensor:
-    """All tokens, one after the other, (Σ R·places, width), after some blocks; their keys and values are written."""
+def _through(prior: CodePrior, segments: Sequence[Segment], blocks: Sequence[Block]) -> torch.Tensor:
+    """Apply blocks to the concatenated tokens, (Σ R·indices, width), and write their keys and values."""
     tokens = torch.cat(
-        [prior.tokens(s.codes, s.position.expand(len(s.codes)), s.first, s.last).flatten(0, 1) for s in stretches]
+        [prior.tokens(s.codes, s.position.expand(len(s.codes)), s.first, s.last).flatten(0, 1) for s in segments]
     )
     seen = [
-        torch.ones(s.last - s.first, s.last, dtype=torch.bool, device=tokens.device).tril(s.first) for s in stretches
+        torch.ones(s.last - s.first, s.last, dtype=torch.bool, device=tokens.device).tril(s.first) for s in segments
     ]
     for number, block in enumerate(blocks):
         parts, attended = block.project(block.attention_norm(tokens)), []
-        for (stretch, part), mask in zip(_portions(stretches, parts), seen):
-            queries, keys, values = part.view(*stretch.shape, 3, block.heads, -1).permute(2, 0, 3, 1, 4)
-            attended.append(_attend(stretch, number, queries, keys, values, mask).flatten(0, 1))
+        for (segment, part), mask in zip(_portions(segments, parts), seen):
+            queries, keys, values = part.view(*segment.shape, 3, block.heads, -1).permute(2, 0, 3, 1, 4)
+            attended.append(_attend(segment, number, queries, keys, values, mask).flatten(0, 1))
         tokens = block.finish(tokens, torch.cat(attended))
     return tokens
 
 
-def _portions(stretches: Sequence[Stretch], together: torch.Tensor) -> list[tuple[Stretch, torch.Tensor]]:
-    """Each stretch with its part of what lies one after the other."""
-    sizes = [len(stretch.codes) * (stretch.last - stretch.first) for stretch in stretches]
-    return list(zip(stretches, together.split(sizes)))
+def _portions(segments: Sequence[Segment], concatenated: torch.Tensor) -> list[tuple[Segment, torch.Tensor]]:
+    """Split a concatenated tensor into the parts of the segments."""
+    sizes = [len(segment.codes) * (segment.last - segment.first) for segment in segments]
+    return list(zip(segments, concatenated.split(sizes)))
 
 
 def _attend(
-    stretch: Stretch,
+    segment: Segment,
     number: int,
     queries: torch.Tensor,
     keys: torch.Tensor,
     values: torch.Tensor,
     seen: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Attention of the last places of a stretch to themselves and all before; keys and values are kept in the cache.
+    """Compute the attention of a segment to itself and all indices before; store keys and values in the cache.
 
     Args:
-        stretch: Which rows and places.
-        number: Of the block.
-        queries: (R, heads, places, head width); of all places, or of the last one.
-        keys: Of all places.
-        values: Of all places.
-        seen: What each place sees, bool (places, last); None for the last one, which sees all.
+        segment: Rows and indices.
+        number: Index of the block.
+        queries: (R, heads, indices, head width); of all indices, or of the last one.
+        keys: Keys of all indices.
+        values: Values of all indices.
+        seen: Attention mask, bool (indices, last); None for the last index, which attends to all.
 
     Returns:
-        (R, places, width), heads side by side.
+        (R, indices, width), with concatenated heads.
     """
-    rows, first, last = len(keys), stretch.first, stretch.last
-    for kept, new in zip((stretch.cache.keys, stretch.cache.values), (keys, values)):
+    rows, first, last = len(keys), segment.first, segment.last
+    for kept, new in zip((segment.cache.keys, segment.cache.values), (keys, values)):
         kept[number, :rows, :, first:last] = new
     attended = scaled_dot_product_attention(
-        queries, stretch.cache.keys[number, :rows, :, :last], stretch.cache.values[number, :rows, :, :last], seen
+        queries, segment.cache.keys[number, :rows, :, :last], segment.cache.values[number, :rows, :, :last], seen
     )
     return attended.transpose(1, 2).flatten(2)
 
 
-def sample_by_segments(draws: Draws, told: Callable[[float], None]) -> torch.Tensor:
+def sample_by_segments(draws: Draws, on_progress: Callable[[float], None]) -> torch.Tensor:
     """Restorations of some slices whose places to draw are known beforehand.
 
     The likelihood pass holds all there is to know before the first drawn code, and nothing is computed after the
@@ -139,8 +137,8 @@ def sample_by_segments(draws: Draws, told: Callable[[float], None]) -> torch.Ten
     prior together, for few rows make poor use of a processor.
 
     Args:
-        draws: What to draw.
-        told: Called with the part done, in [0, 1], after each drawn place; may raise to stop.
+        draws: What to sample.
+        on_progress: Called with the completed share, in [0, 1], after each sampled index; may raise to stop.
 
     Returns:
         int64 (n, samples, length).
@@ -150,25 +148,25 @@ def sample_by_segments(draws: Draws, told: Callable[[float], None]) -> torch.Ten
     steps = max((len(rows.places) for rows in growing), default=0)
     for step in range(steps):
         growing = [rows for rows in growing if step < len(rows.places)]
-        stretches = [rows.stretch(step) for rows in growing]
-        started = [stretch for stretch in stretches if stretch is not None]
+        segments = [rows.segment(step) for rows in growing]
+        started = [segment for segment in segments if segment is not None]
         logits = iter(read_last(draws.prior, started) if started else ())
-        for rows, stretch in zip(growing, stretches):
-            rows.draw(step, None if stretch is None else next(logits))
+        for rows, segment in zip(growing, segments):
+            rows.draw(step, None if segment is None else next(logits))
             if step + 1 == len(rows.places):
                 restored[rows.number] = rows.restored()
-        told((step + 1) / steps)
+        on_progress((step + 1) / steps)
     return restored
 
 
 class _Rows:
     """The different histories of one slice's samples, and their keys and values.
 
-    Samples that have drawn nothing but the slice's own codes have no row: the likelihood pass is theirs.
+    Samples equal to the slice's own codes have no row: they use the cache of the likelihood pass.
 
     Args:
-        draws: What to draw.
-        number: Which slice.
+        draws: What to sample.
+        number: Index of the slice.
     """
 
     def __init__(self, draws: Draws, number: int):
@@ -177,21 +175,21 @@ class _Rows:
         self.own_codes, self.position = draws.codes[number], draws.positions[number : number + 1]
         self.prefix = draws.cache.rows(slice(number, number + 1))
         layers, _, heads, _, width = self.prefix.keys.shape
-        # What is not written takes no memory yet.
+        # Uninitialised memory is not allocated before it is written.
         shape = (layers, len(draws.samples), heads, self.places[-1] + 1, width)
         self.cache = Cache(self.prefix.keys.new_empty(shape), self.prefix.values.new_empty(shape))
         self.codes = self.own_codes.repeat(len(draws.samples), 1)
-        self.row_of, self.count = [AS_IT_WAS] * len(draws.samples), 0
+        self.row_of, self.count = [UNCHANGED] * len(draws.samples), 0
 
-    def stretch(self, step: int) -> Stretch | None:
-        """What leads to a drawn place from the one before it; None if there are no rows yet."""
+    def segment(self, step: int) -> Segment | None:
+        """Return the segment from one sampled index to the next; None if there are no rows yet."""
         if not self.count:
             return None
         first, last = self.places[step - 1] + 1, self.places[step] + 1
-        return Stretch(self.codes[: self.count], self.position, first, last, self.cache)
+        return Segment(self.codes[: self.count], self.position, first, last, self.cache)
 
     def draw(self, step: int, logits: torch.Tensor | None) -> None:
-        """Draw the code of every sample at a place from the logits (R, K) of the rows, and split rows that differ."""
+        """Sample the code of every sample at an index from the logits (R, K) of the rows; split rows that differ."""
         place = self.places[step]
         unchanged = self.draws.logits[self.number, place][None]
         logits = unchanged if logits is None else torch.cat([logits, unchanged])
@@ -201,46 +199,46 @@ class _Rows:
             lambda sample: (self._history(self.row_of[sample]), self.position, place),
         )
         taken: set[int] = set()
-        row_of: dict[tuple[int, int], int] = {(AS_IT_WAS, int(self.own_codes[place])): AS_IT_WAS}
+        row_of: dict[tuple[int, int], int] = {(UNCHANGED, int(self.own_codes[place])): UNCHANGED}
         pairs = list(zip(self.row_of, chosen.tolist()))
-        # Rows are filled in only after all were split: who splits off later must still find the codes before.
+        # Write the codes after all splits: a later split copies the codes of its source row.
         for row, code in pairs:
             if (row, code) not in row_of:
-                row_of[row, code] = row if row not in taken and row != AS_IT_WAS else self._split(row, place)
+                row_of[row, code] = row if row not in taken and row != UNCHANGED else self._split(row, place)
                 taken.add(row)
         for (_, code), row in row_of.items():
-            if row != AS_IT_WAS:
+            if row != UNCHANGED:
                 self.codes[row, place] = code
         self.row_of = [row_of[pair] for pair in pairs]
 
     def restored(self) -> torch.Tensor:
-        """Codes of the samples, int64 (S, length)."""
+        """Return the codes of the samples, int64 (S, length)."""
         return torch.stack([self._history(row) for row in self.row_of])
 
     def _history(self, row: int) -> torch.Tensor:
-        return self.own_codes if row == AS_IT_WAS else self.codes[row]
+        return self.own_codes if row == UNCHANGED else self.codes[row]
 
     def _split(self, row: int, place: int) -> int:
-        """A new row that is the same as another one up to a place."""
+        """Copy a row up to an index into a new row, and return its number."""
         new = self.count
         self.count += 1
         self.codes[new] = self._history(row)
-        for kept, source in zip(self.cache, self.prefix if row == AS_IT_WAS else self.cache):
-            kept[:, new, :, : place + 1] = source[:, 0 if row == AS_IT_WAS else row, :, : place + 1]
+        for kept, source in zip(self.cache, self.prefix if row == UNCHANGED else self.cache):
+            kept[:, new, :, : place + 1] = source[:, 0 if row == UNCHANGED else row, :, : place + 1]
         return new
 
 
 @dataclass(eq=False)
 class _Branch:
-    """A history that some samples of a slice share.
+    """A history that some samples of a slice have in common.
 
     Attributes:
-        number: Which slice.
-        codes: Restored before `place`, the slice's own after; int64 (length,).
-        samples: Which samples.
-        place: The first one that is not judged yet.
-        ahead: How many are read next: twice as many as the last draw was away, for draws come in crowds.
-        cache: Keys and values, of one row.
+        number: Index of the slice.
+        codes: Restored codes before `place`, the slice's own after it; int64 (length,).
+        samples: Indices of the samples.
+        place: First index that is not checked yet.
+        ahead: Length of the next segment: twice the distance to the last resampled code, because they form clusters.
+        cache: Keys and values of one row.
     """
 
     number: int
@@ -251,15 +249,16 @@ class _Branch:
     cache: Cache
 
 
-def sample_speculatively(draws: Draws, told: Callable[[float], None]) -> torch.Tensor:
-    """Restorations of some slices whose codes are judged given the restored ones before them.
+def sample_speculatively(draws: Draws, on_progress: Callable[[float], None]) -> torch.Tensor:
+    """Sample restorations of slices with a dynamic mask, in speculative segments.
 
-    Where a sample leaves the slice's own codes, or those of the samples with it, a branch with its own keys and
-    values begins. Branches of all slices are read together. The likelihood pass is the first branch, read already.
+    Each code is checked given the restored codes before it. Where a sample differs from its branch, a new branch with
+    its own keys and values starts. One pass processes the branches of all slices. The likelihood pass is the first
+    segment of all.
 
     Args:
-        draws: What to draw, with a limit.
-        told: Called with the part done, in [0, 1]; may raise to stop.
+        draws: What to sample, with a limit.
+        on_progress: Called with the completed share, in [0, 1]; may raise to stop.
 
     Returns:
         int64 (n, samples, length).
@@ -277,30 +276,30 @@ def sample_speculatively(draws: Draws, told: Callable[[float], None]) -> torch.T
         for branch in [branch for branch in open_branches if branch.place >= ends[branch.number]]:
             restored[branch.number, branch.samples] = branch.codes
             open_branches.remove(branch)
-        stretches = [_stretch(draws, branch, ends[branch.number]) for branch in open_branches]
-        if stretches:
-            found = zip(list(open_branches), read_all(draws.prior, stretches))
+        segments = [_segment(draws, branch, ends[branch.number]) for branch in open_branches]
+        if segments:
+            found = zip(list(open_branches), read_all(draws.prior, segments))
             open_branches += [new for branch, logits in found for new in _scan(draws, branch, logits[0])]
         left = sum(len(b.samples) * (ends[b.number] - b.place) / ends[b.number] for b in open_branches)
         open_branches = [branch for branch in open_branches if branch.samples]
-        told(1 - min(left / todo, 1))
+        on_progress(1 - min(left / todo, 1))
     return restored
 
 
-def _stretch(draws: Draws, branch: _Branch, end: int) -> Stretch:
-    """The next places of a branch."""
+def _segment(draws: Draws, branch: _Branch, end: int) -> Segment:
+    """Return the next segment of a branch."""
     last = min(branch.place + branch.ahead, end)
     position = draws.positions[branch.number : branch.number + 1]
-    return Stretch(branch.codes[None], position, branch.place, last, branch.cache)
+    return Segment(branch.codes[None], position, branch.place, last, branch.cache)
 
 
 def _scan(draws: Draws, branch: _Branch, logits: torch.Tensor) -> list[_Branch]:
-    """Judge places that were read; what draws another code leaves the branch.
+    """Check the codes of a segment; samples that get another code leave the branch.
 
     Args:
-        draws: What to draw.
-        branch: Left with the samples that stay, and after the places.
-        logits: (L, K) of the branch from its next place on.
+        draws: What to sample.
+        branch: Branch; it keeps the other samples and moves to the end of the segment.
+        logits: (L, K) of the branch from its next index on.
 
     Returns:
         The new branches.
@@ -330,7 +329,7 @@ def _scan(draws: Draws, branch: _Branch, logits: torch.Tensor) -> list[_Branch]:
 
 
 def _copy(cache: Cache, seen: int) -> Cache:
-    """Room for keys and values of all places; those before `seen` are copied, and the others take no memory yet."""
+    """Copy a cache up to the index `seen`; the remaining memory is not initialised."""
     copied = Cache(torch.empty_like(cache.keys), torch.empty_like(cache.values))
     for target, source in zip(copied, cache):
         target[:, :, :, :seen] = source[:, :, :, :seen]

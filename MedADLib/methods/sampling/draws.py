@@ -1,9 +1,4 @@
-"""The noise of each draw of a code, and restorations without duplicates.
-
-Restorations of several slices without those that occur twice, and which of them are decoded together.
-
-Which code is drawn: one definition of the noise, and of what is unlikely, that no batching can change.
-"""
+"""Reproducible sampling of codes, independent of batching, and restorations without duplicates."""
 
 from __future__ import annotations
 
@@ -17,13 +12,14 @@ import torch
 
 from ...networks.code_prior import Cache, CodePrior, likelihood_of
 from ...runtime.device import slices_at_once
-from ..slicewise import brought
+from ..slicewise import to_device
 
-# Of the largest logit: some ten times what float32 loses in a pass, with whatever batch.
+# Relative to the largest logit: about ten times the float32 rounding error of a pass, with any batch.
 CLOSE = 2e-5
 
+# Codes (length,), slice position (1,) and index of some logits.
 Origin = tuple[torch.Tensor, torch.Tensor, int]
-
+# Returns the origin of a row of logits.
 History = Callable[[int], Origin]
 
 
@@ -33,9 +29,9 @@ class Distinct:
 
     Attributes:
         codes: int64 (m, length).
-        counts: How many restorations are such, (m,).
-        owners: Which slice each is of, (m,).
-        sizes: How many each slice has.
+        counts: Multiplicity of each restoration, (m,).
+        owners: Index of the slice of each, (m,).
+        sizes: Number of different restorations of each slice.
     """
 
     codes: torch.Tensor
@@ -45,7 +41,7 @@ class Distinct:
 
     @classmethod
     def of(cls, copies: torch.Tensor) -> Distinct:
-        """Those among the restorations (n, S, length) of n slices; a GPU is waited for."""
+        """Find the different restorations of n slices among all, (n, S, length); synchronises with a GPU."""
         owners = torch.arange(len(copies), device=copies.device).repeat_interleave(copies.shape[1])
         rows, counts = torch.unique(torch.cat([owners[:, None], copies.flatten(0, 1)], 1), dim=0, return_counts=True)
         sizes = torch.bincount(rows[:, 0], minlength=len(copies)).tolist()
@@ -53,10 +49,10 @@ class Distinct:
 
 
 def together(sizes: Sequence[int], device: str) -> Iterator[range]:
-    """Slices whose restorations go through the decoder in one batch: on a CPU one, on a GPU as many as fit.
+    """Group slices for decoding in one batch: one slice on a CPU, as many as fit on a GPU.
 
     Args:
-        sizes: How many restorations each slice has.
+        sizes: Number of restorations of each slice.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
     """
     most = 1 if device == "cpu" else slices_at_once(device)
@@ -69,39 +65,33 @@ def together(sizes: Sequence[int], device: str) -> Iterator[range]:
     yield range(first, len(sizes))
 
 
-"""Codes (length,), slice position (1,) and place that logits belong to."""
-
-
-"""What some row of logits belongs to."""
-
-
 def gumbel(key: tuple[int, int], place: int, samples: int, codes: int) -> torch.Tensor:
-    """Standard Gumbel noise (samples, codes) of a place; the first samples are the same however many are drawn."""
+    """Sample standard Gumbel noise (samples, codes) at an index; more samples do not change the first rows."""
     generator = np.random.default_rng([*key, place])
     return torch.from_numpy(generator.gumbel(size=(samples, codes)).astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """What is asked of a sampler.
+    """A sampling task, and the definition of its result.
 
-    A code is drawn as the largest of its logits plus Gumbel noise. Where two codes are so close that another batch
-    size, or another computer, might have rounded them the other way, the logits are computed again in float64 from
-    the codes before alone; so it is where a code is just about as likely as the limit. All samplers then draw the
-    same codes for certain, not only mostly.
+    A code is the argmax of its logits plus Gumbel noise. If the two largest values are so close that rounding, which
+    depends on batch size and computer, could exchange them, the logits are recomputed in float64 from the codes before
+    alone. The same holds for codes with a likelihood near the limit. Therefore all samplers give exactly the same
+    codes.
 
     Attributes:
         prior: The prior.
-        codes: Of the slices or volumes, int64 (n, length).
+        codes: Codes of the slices or volumes, int64 (n, length).
         positions: Slice coordinates, (n,).
-        places: Places to draw anew, bool (n, length); with a limit, places that may be.
-        logits: Of these codes, (n, length, K).
-        cache: Of these codes, n rows.
-        samples: Which restorations to make, a range within 0 … `drawn`.
-        drawn: All restorations of a slice S.
+        places: Indices to resample, bool (n, length); with a limit, candidates.
+        logits: Logits of these codes, (n, length, K).
+        cache: Cache of these codes, n rows.
+        samples: Restorations to compute, a range within 0 … `drawn`.
+        drawn: Number S of all restorations of a slice.
         keys: Seed and number of each slice.
-        limit: λ in nats of a dynamic mask: a code is drawn anew if, given the restored codes before it, it is less
-            likely than that. None is a static mask: just the `places`.
+        limit: λ in nats of a dynamic mask: a code is resampled if its negative log-likelihood, given the restored codes
+            before it, is larger. None for a static mask: all `places`.
     """
 
     prior: CodePrior
@@ -116,42 +106,42 @@ class Draws:
     limit: float | None = None
 
     def noise(self, number: int, place: int) -> torch.Tensor:
-        """Noise (S, K) of the samples at a place of a slice."""
+        """Return the noise (S, K) of the samples at an index of a slice."""
         return self.noise_at([(number, place)])
 
     def noise_at(self, spots: Sequence[tuple[int, int]]) -> torch.Tensor:
-        """Noise (n·S, K) of the samples at spots (slice, place), brought to the device in one piece."""
+        """Return the noise (n·S, K) of the samples at spots (slice, index), copied to the device at once."""
         samples = slice(self.samples.start, self.samples.stop)
         found = [gumbel(self.keys[number], place, self.drawn, self.prior.codes)[samples] for number, place in spots]
         noise = torch.cat(found) if found else torch.zeros(0, self.prior.codes)
-        return brought(noise, str(self.codes.device))
+        return to_device(noise, str(self.codes.device))
 
     def choose(self, logits: torch.Tensor, noise: torch.Tensor, history: History) -> torch.Tensor:
-        """Draw from logits (m, K) with noise (m, K); int64 (m,)."""
+        """Sample codes from logits (m, K) with noise (m, K); int64 (m,)."""
         chosen, close = self.largest(logits, noise)
         return self.settle_largest(chosen, close.nonzero()[:, 0].tolist(), noise, history)
 
     def unlikely(self, logits: torch.Tensor, codes: torch.Tensor, history: History) -> torch.Tensor:
-        """Whether codes (m,) are less likely than the limit under logits (m, K); bool (m,)."""
+        """Find the codes (m,) with a negative log-likelihood above the limit under logits (m, K); bool (m,)."""
         found, close = self.beyond(logits, codes)
         return self.settle_beyond(found, close.nonzero()[:, 0].tolist(), codes, history)
 
     def largest(self, logits: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `choose`, in float32 alone, and whether the second largest is too close to tell; int64, bool (m,)."""
+        """Sample as `choose` does, in float32 only; also return whether the decision is too close; int64, bool (m,)."""
         logits = logits.float()
         leaders, chosen = (logits + noise).topk(min(2, logits.shape[1]), dim=1)
         close = (leaders[:, 0] - leaders[:, -1] < self._margin(logits)) & (logits.shape[1] > 1)
         return chosen[:, 0].clone(), close
 
     def beyond(self, logits: torch.Tensor, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `unlikely`, in float32 alone, and whether the limit is too close to tell; bool (m,)."""
+        """Compare as `unlikely` does, in float32 only; also return whether the decision is too close; bool (m,)."""
         nll = likelihood_of(logits, codes)
         return nll > self.limit, (nll - self.limit).abs() < self._margin(logits.float())
 
     def settle_largest(
         self, chosen: torch.Tensor, close: Sequence[int], noise: torch.Tensor, history: History
     ) -> torch.Tensor:
-        """Chosen codes with those of some rows chosen again in float64."""
+        """Sample the codes of some rows again in float64."""
         for row in close:
             chosen[row] = (self._exact(*history(row)) + noise[row].double()).argmax()
         return chosen
@@ -159,7 +149,7 @@ class Draws:
     def settle_beyond(
         self, found: torch.Tensor, close: Sequence[int], codes: torch.Tensor, history: History
     ) -> torch.Tensor:
-        """Judgements with those of some rows made again in float64."""
+        """Compare the codes of some rows with the limit again in float64."""
         for row in close:
             found[row] = -self._exact(*history(row)).log_softmax(0)[codes[row]] > self.limit
         return found
@@ -169,7 +159,7 @@ class Draws:
         return CLOSE * (1 + logits.abs().amax(1))
 
     def _exact(self, codes: torch.Tensor, position: torch.Tensor, place: int) -> torch.Tensor:
-        """Logits (K,) at a place in float64."""
+        """Compute the logits (K,) at an index in float64."""
         return self._double(codes[None, : place + 1], position.double())[0, place]
 
     @cached_property

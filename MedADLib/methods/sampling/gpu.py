@@ -1,8 +1,8 @@
-"""Fixed-point sampling for GPUs: all places of all restorations at once, again until nothing changes.
+"""Fixed-point sampling for GPUs: all indices of all restorations at once, repeated until nothing changes.
 
-With its noise held fixed, a restoration is the fixed point of "draw every place given the codes before it" (Wiggers
-and Hoogeboom 2020). What a pass finds up to and including the first place that it changes is final, so that as many
-passes as there are drawn places are enough; a few are.
+With fixed noise, a restoration is the fixed point of "sample every code given the codes before it" (Jacobi iteration;
+Wiggers and Hoogeboom 2020). The result of a pass is final up to and including the first index that changes, so at most
+as many passes are needed as there are sampled indices; in practice, a few are.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import torch
 from ...networks.code_prior import Cache
 from .draws import Draws, Origin
 
-# Lengths are rounded up to a multiple of it, so that there are few different shapes.
+# Lengths are rounded up to a multiple of this number, so that there are few different shapes.
 BUCKET = 16
-# Rows that are done stay in the batch until they are a quarter of it, for leaving copies the caches of the others.
+# Completed rows stay in the batch until they are a quarter of it, because removal copies the caches of the others.
 CROWDED = 0.75
 
 
-def sample_by_fixed_point(draws: Draws, told: Callable[[float], None]) -> torch.Tensor:
-    """Restorations of some slices, with a static or dynamic mask.
+def sample_by_fixed_point(draws: Draws, on_progress: Callable[[float], None]) -> torch.Tensor:
+    """Sample restorations of slices with a static or dynamic mask.
 
-    The likelihood pass is the first pass of all samples. Each later one begins after the first place that the one
-    before it changed in any row, ends with the last place that can be drawn, and has only rows that still changed.
+    The likelihood pass is the first pass of all samples. Each later pass starts after the first index that the previous
+    one changed in any row, ends with the last index that may be resampled, and contains only rows that changed.
 
     Args:
-        draws: What to draw.
-        told: Called with the part done, in [0, 1], after each pass; may raise to stop.
+        draws: What to sample.
+        on_progress: Called with the completed share, in [0, 1], after each pass; may raise to stop.
 
     Returns:
         int64 (n, samples, length).
@@ -43,7 +43,7 @@ def sample_by_fixed_point(draws: Draws, told: Callable[[float], None]) -> torch.
     while True:
         active = active[changed[active] + 1 < ends[active]]
         done = max(done, 1 - len(active) / len(ends))
-        told(done if len(active) else 1.0)
+        on_progress(done if len(active) else 1.0)
         if not len(active):
             return passes.guess.view(len(draws.codes), samples, -1)
         last = int(ends[active].max())
@@ -63,18 +63,18 @@ def sample_by_fixed_point(draws: Draws, told: Callable[[float], None]) -> torch.
 
 
 def _rows(cache: Cache, chosen: np.ndarray, last: int) -> Cache:
-    """Copies of some rows of a cache, up to a place."""
+    """Copy some rows of a cache, up to an index."""
     indices = torch.from_numpy(chosen).to(cache.keys.device)
     return Cache(*(part[:, :, :, :last].index_select(1, indices) for part in cache))
 
 
 class _Passes:
-    """The present guess of all restorations, and how a pass draws it anew.
+    """Current iterate of all restorations, and its update in a pass.
 
-    What decides about shapes lies on the host, so that a pass waits for the device once.
+    Everything that determines shapes is on the host, so that a pass synchronises with the device once.
 
     Args:
-        draws: What to draw.
+        draws: What to sample.
     """
 
     def __init__(self, draws: Draws):
@@ -82,7 +82,7 @@ class _Passes:
         self.guess = draws.codes.repeat_interleave(samples, 0)
         self.positions = draws.positions.repeat_interleave(samples)
         numbers, places = (part.cpu().numpy() for part in draws.places.nonzero(as_tuple=True))
-        # Each (row, place) that may be drawn, with its noise.
+        # Each (row, index) that may be resampled, with its noise.
         self.spot_rows = (numbers[:, None] * samples + np.arange(samples)).ravel()
         self.spot_places = np.repeat(places, samples)
         self.noise = draws.noise_at(list(zip(numbers.tolist(), places.tolist())))
@@ -91,21 +91,21 @@ class _Passes:
         np.maximum.at(self.ends, self.spot_rows, self.spot_places + 1)
 
     def tensor(self, array: np.ndarray) -> torch.Tensor:
-        """Indices on the device."""
+        """Copy indices to the device."""
         return torch.from_numpy(array).to(self.guess.device)
 
     def draw(self, logits: torch.Tensor, slot: np.ndarray, active: np.ndarray, first: int, last: int) -> np.ndarray:
-        """Draw the codes of some rows and places anew.
+        """Sample the codes of some rows and indices again.
 
         Args:
             logits: (slots, last - first, K).
-            slot: Where in `logits` each row is, (rows,).
-            active: Rows to draw.
-            first: The first place.
-            last: One more than the last place.
+            slot: Position of each row in `logits`, (rows,).
+            active: Rows to sample.
+            first: First index.
+            last: Last index plus one.
 
         Returns:
-            The first place of each row that changed, (rows,); a large number where none did.
+            The first index that changed in each row, (rows,); a large number if none did.
         """
         allowed = np.zeros(len(self.guess), bool)
         allowed[active] = True
@@ -119,7 +119,7 @@ class _Passes:
             unlikely, unsure = self.draws.beyond(logits, kept)
         before = self.guess[where]
         different = torch.where(unlikely, found, kept) != before
-        # The one wait of a pass.
+        # The only synchronisation of a pass.
         different, close, unsure = torch.stack([different, close, unsure]).cpu().numpy()
         if close.any() or unsure.any():
             samples = len(self.draws.samples)

@@ -1,9 +1,4 @@
-"""Resample unlikely codes from the prior, and the sequential reference sampler.
-
-The reference sampler: every place of every restoration, one after the other, with a key-value cache.
-
-Draws the unlikely codes of slices or volumes anew from the prior, several times, by one of several samplers.
-"""
+"""Resample improbable codes from the prior, with the sampler that suits the device."""
 
 from __future__ import annotations
 
@@ -23,12 +18,12 @@ __all__ = ["Sampler", "gumbel", "resample_codes", "sampler_for"]
 Sampler = Literal["auto", "segment", "jacobi", "sequential"]
 
 
-def sample_sequentially(draws: Draws, told: Callable[[float], None]) -> torch.Tensor:
-    """Restorations of some slices, all together; nothing of the likelihood pass is used, and nothing is skipped.
+def sample_sequentially(draws: Draws, on_progress: Callable[[float], None]) -> torch.Tensor:
+    """Sample restorations of slices index by index: the reference sampler, without results of the likelihood pass.
 
     Args:
-        draws: What to draw.
-        told: Called with the part done, in [0, 1], after each place; may raise to stop.
+        draws: What to sample.
+        on_progress: Called with the completed share, in [0, 1], after each index; may raise to stop.
 
     Returns:
         int64 (n, samples, length).
@@ -52,7 +47,7 @@ def sample_sequentially(draws: Draws, told: Callable[[float], None]) -> torch.Te
                 unlikely = draws.unlikely(logits[mine], kept, history)
                 chosen = torch.where(unlikely, chosen, kept)
             restored[mine, place] = chosen
-        told((place + 1) / length)
+        on_progress((place + 1) / length)
     return restored.view(count, rows, length)
 
 
@@ -65,28 +60,28 @@ def resample_codes(
     cache: Cache,
     samples: int,
     noise_key: tuple[int, int | Sequence[int]],
-    told: Callable[[float], None] = lambda done: None,
+    on_progress: Callable[[float], None] = lambda done: None,
     limit: float | None = None,
     sampler: Sampler = "auto",
 ) -> torch.Tensor:
-    """Restorations of slices or volumes: unlikely codes are sampled, the others kept, in raster order.
+    """Restore slices or volumes: sample improbable codes in raster order and keep the others.
 
-    Sampling adds Gumbel noise to the logits and takes the largest; the noise depends on `noise_key`, place and sample
-    number only. Every sampler gives the same codes, see `Draws`.
+    Sampling is the argmax of logits plus Gumbel noise; the noise depends on `noise_key`, index and sample number only.
+    All samplers give the same codes, see `Draws`.
 
     Args:
         prior: The prior.
-        codes: Codes of the slice, int64 (length,); or of several, (n, length), and so on.
+        codes: Codes of one slice, int64 (length,), or of several, (n, length); likewise below.
         position: Slice coordinates, (n,).
-        places: Places to sample, bool (length,) or (n, length); with a limit, places that may be.
-        logits: Of the slices' own codes, (length, K) or (n, length, K).
-        cache: Of the slices' own codes, with n samples.
-        samples: How many restorations S of each.
+        places: Indices to resample, bool (length,) or (n, length); with a limit, candidates.
+        logits: Logits of the slices' own codes, (length, K) or (n, length, K).
+        cache: Cache of the slices' own codes, with n samples.
+        samples: Number of restorations S of each slice.
         noise_key: Seed, and slice number or numbers.
-        told: Called with the part done, in [0, 1], again and again; may raise to stop.
-        limit: None for a static mask; λ in nats for a dynamic one, where a code of `places` is sampled if it is less
-            likely than that given the restored codes before it.
-        sampler: See `sampler_for`.
+        on_progress: Called with the completed share, in [0, 1]; may raise to stop.
+        limit: None for a static mask; λ in nats for a dynamic one: a code of `places` is resampled if its negative
+            log-likelihood, given the restored codes before it, is larger.
+        sampler: Sampling algorithm, see `sampler_for`.
 
     Returns:
         int64 (n·S, length), slice after slice.
@@ -95,10 +90,10 @@ def resample_codes(
     codes, places, logits = codes.view(-1, length), places.view(-1, length), logits.view(-1, length, prior.codes)
     numbers = [noise_key[1]] if isinstance(noise_key[1], int) else list(noise_key[1])
     sample = _function(sampler_for(sampler, codes.device), limit)
-    # Samples of a volume would fill the memory with their caches if all were drawn at once.
-    room = places_at_once(str(codes.device))
-    together = max(room // (length * samples), 1)
-    at_once = min(max(room // length, 1), samples)
+    # The caches of all samples of a volume may not fit into memory.
+    capacity = places_at_once(str(codes.device))
+    together = max(capacity // (length * samples), 1)
+    at_once = min(max(capacity // length, 1), samples)
     slices = [range(start, min(start + together, len(codes))) for start in range(0, len(codes), together)]
     parts = [range(start, min(start + at_once, samples)) for start in range(0, samples, at_once)]
     restored, done, whole = [], 0, len(codes) * samples
@@ -120,7 +115,7 @@ def resample_codes(
                         [(seed, numbers[number]) for number in some],
                         limit,
                     ),
-                    lambda fraction, done=done, share=share: told(done + share * fraction),
+                    lambda fraction, done=done, share=share: on_progress(done + share * fraction),
                 )
             )
             done += share
@@ -129,7 +124,7 @@ def resample_codes(
 
 
 def sampler_for(sampler: Sampler, device: torch.device | str) -> Sampler:
-    """The sampler that is meant: "auto" is "segment" on a CPU, and "jacobi" where many rows cost as much as one."""
+    """Resolve "auto": "segment" on a CPU, "jacobi" on a GPU, where many rows take as long as one."""
     if sampler != "auto":
         return sampler
     return "segment" if torch.device(device).type == "cpu" else "jacobi"

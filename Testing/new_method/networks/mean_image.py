@@ -21,7 +21,7 @@ class MeanImage(nn.Module):
         """The learned slice for each slice (N, 1, Y, X)."""
         return self.image.expand_as(images)
 
-    def imagined(self, count: int, noise: torch.Generator) -> torch.Tensor:
+    def sample_prior(self, count: int, noise: torch.Generator) -> torch.Tensor:
         """Sample slices (count, 1, Y, X): the learned one with some noise."""
         return self.image + 0.1 * torch.randn(count, *self.image.shape[1:], generator=noise)
 
