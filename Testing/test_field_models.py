@@ -125,7 +125,8 @@ def test_the_panel_asks_a_field_model_for_no_brain(joints, atlas):
     assert report.lines[1:] == ("examined in its whole field of view", "fits joint-atlas, if it is 3-D scans")
     hounsfield = np.where(joint(2).array > 1500, 40, -1000) + joint(2).array / 99
     assert inspect(joint(2).with_array(hounsfield.astype(np.float32)), summary).verdict == "fits"
-    assert "knows volumes" in inspect(joint(0, (1, *SHAPE[1:])), summary).reason
+    (reason,) = inspect(joint(0, (1, *SHAPE[1:])), summary).reasons
+    assert reason.code == "scan_needs_volume"
     assert inspect(joint(2), replace(summary, kind="3-D")).verdict == "unfit"
 
 
