@@ -219,9 +219,14 @@ def test_debug_shows_the_traceback(scan, out, capsys):
 
 
 def test_a_failure_is_an_event_too(scan, out, capsys):
-    assert run("detect", scan, "-o", out, "--json-log", detect=failing(InputError("no brain", "Give a mask."))) == 1
+    error = InputError("negative_seed", seed=-1)
+    assert run("detect", scan, "-o", out, "--json-log", detect=failing(error)) == 1
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert last == {"event": "error", "kind": "InputError", "message": "no brain. Give a mask."}
+    assert last.pop("code") == "negative_seed" and last.pop("parameters") == {"seed": -1}
+    assert last == {"event": "error", "kind": "InputError", "message": str(error)}
+    assert run("detect", scan, "-o", out, "--json-log", detect=failing(MemoryError())) == 1
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["kind"], last["code"], last["parameters"]) == ("MemoryError", None, {})
 
 
 def test_a_bad_input_is_named_before_the_model_is_loaded(out, capsys, tmp_path):

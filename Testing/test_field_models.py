@@ -133,8 +133,9 @@ def test_models_of_no_brains_are_not_compared_on_simulated_lesions(joints, atlas
 
     args = Namespace(models=[str(joints / "joint-atlas.medad")], healthy=joints / "healthy", output=tmp_path / "out",
                      part="validation", every=False, seed=0, device="cpu", real=[])  # fmt: skip
-    with pytest.raises(InputError, match="joint-atlas knows no brains"):
+    with pytest.raises(InputError) as caught:
         compare(args)
+    assert (caught.value.code, caught.value.parameters) == ("brain_model_needed", {"model": "joint-atlas"})
 
 
 @pytest.mark.parametrize("method", ["vae", "denoising"])

@@ -89,8 +89,10 @@ def test_shares_are_all_of_a_batch_without_overlap(count):
 
 
 def test_a_batch_smaller_than_the_number_of_processes_is_refused():
-    with pytest.raises(MedADError, match="2 cannot be shared by 3"):
+    with pytest.raises(MedADError) as caught:
         Ranks(0, 3).share((torch.zeros(2, 4),))
+    assert caught.value.code == "batch_below_processes"
+    assert caught.value.parameters == {"samples": 2, "processes": 3}
 
 
 def test_alone_nothing_is_joined(monkeypatch):
@@ -103,5 +105,6 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     for key, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
         monkeypatch.setenv(key, value)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(InputError, match="1 GPUs"), joined("cuda:0"):
+    with pytest.raises(InputError) as caught, joined("cuda:0"):
         pass
+    assert (caught.value.code, caught.value.parameters) == ("too_few_gpus", {"gpus": 1})

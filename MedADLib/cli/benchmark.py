@@ -56,9 +56,9 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     what, progress, device = list(args.what or WHAT), progress or Progress(), resolve(args.device)
     model = load_model(args.model)
     if not isinstance(model.method, LatentRestoration) or isinstance(model.method, VolumeRestoration):
-        raise InputError(f"{model.name} is no latent restoration of slices", "Name another --model, such as brain-t1.")
+        raise InputError("slice_restoration_needed", model=model.name)
     if model.template.kind != "brain":
-        raise InputError(f"{model.name} knows no brains", "Name another --model, such as brain-t1.")
+        raise InputError("brain_model_needed", model=model.name)
     for name in args.also:
         load_model(name)
     with writable_folder(args.output):

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..modelfile.manifest import NAME, VERSION
+from ..messages import Message
+from ..modelfile.manifest import VERSION
 from ..runtime.atomic_files import place_for_model
 from ..scoring.healthy_reference import Threshold
-from ..training.config import settings_of
+from ..training.config import check_model_name, pooling_with, settings_of
 
 if TYPE_CHECKING:
     from ..methods.base import Method
@@ -76,26 +77,22 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..training.data import brought
 
     progress = progress or Progress()
-    if args.output.suffix != ".medad" or not re.fullmatch(NAME, args.output.stem, re.ASCII):
-        raise InputError(f"{args.output} cannot be a model's name", "For example -o brain-t1-here.medad.")
+    check_model_name(args.output)
     # A device that is not there is refused before any scan is read.
     resolve(args.device)
     model = (args.load_model or load_model)(args.model)
     threshold = Threshold.parse(args.threshold) if args.threshold else model.calibration.reference.threshold
-    try:
-        pooling = model.calibration.pooling.replaced(args.minimum_mm, args.average_mm)
-    except ValueError as error:
-        raise InputError(str(error), "Correct --minimum-mm or --average-mm.") from error
+    pooling = pooling_with(model.calibration.pooling, args.minimum_mm, args.average_mm)
     if args.model_version and not re.fullmatch(VERSION, args.model_version, re.ASCII):
-        raise InputError(f"{args.model_version!a:.80} is no version of a model", "For example --model-version 1.2.0.")
+        raise InputError("bad_model_version", version=args.model_version)
     if args.seed < 0:
-        raise InputError(f"the seed is {args.seed}", "Give 0 or more.")
+        raise InputError("negative_seed", seed=args.seed)
     method = with_settings(model.method, settings_of(args.set))
     with place_for_model(args.output):
         scans = _usable(args, model, fewest(model.template.symmetric), progress)
         if len(scans) < ADVISED:
             least = 1 / (len(scans) + 1)
-            log.warning("with %d healthy scans no p-value can be below %.2g; add more", len(scans), least)
+            log.warning(Message("few_healthy_scans", count=len(scans), least=least))
         progress.stage("calibration", 0.1, 0.98)
         healthy, fast, quick = [], [], faster_form(method)
         for number, (name, source) in enumerate(scans.items()):
@@ -133,7 +130,7 @@ def _restored(method: Method, scan: Prepared, args: argparse.Namespace) -> Resto
         args.device, lambda device: method.restore(scan.image, scan.mask, seed=args.seed, device=device)
     )
     for note in notes:
-        log.warning("%s", note)
+        log.warning(note)
     return found
 
 
@@ -153,13 +150,11 @@ def with_settings(method: Method, wishes: dict[str, object]) -> Method:
         return method
     free = getattr(type(method), "adjustable", ())
     if fixed := [name for name in wishes if name not in free]:
-        problem = f"{fixed[0]!a:.80} of the {type(method).name} model cannot be changed without another training"
-        remedy = f"What can be changed: {', '.join(free) or 'nothing'}. Else train a model: medad train."
-        raise InputError(problem, remedy)
-    try:
-        parameters = with_wishes(method.parameters, wishes, refused=())
-    except InputError as error:
-        raise InputError(error.problem, "Correct it after --set.") from error
+        setting, name = fixed[0], type(method).name
+        if free:
+            raise InputError("setting_not_adjustable", setting=setting, method=name, adjustable=", ".join(free))
+        raise InputError("no_adjustable_settings", setting=setting, method=name)
+    parameters = with_wishes(method.parameters, wishes, refused=())
     return type(method).from_tensors(parameters, method.tensors())
 
 
@@ -170,10 +165,7 @@ def _usable(args: argparse.Namespace, model: Model, needed: int, progress: Progr
     from ..training.reference_model import check_kind, kept_split
 
     scans = find_scans(args.healthy, args.only, skip_bad=args.skip_bad)
-    try:
-        check_kind(model, scans.values(), None, "auto")
-    except InputError as error:
-        raise InputError(error.problem, "Give healthy scans of the kind that the model knows.") from error
+    check_kind(model, scans.values(), None, "auto")
     split = None
     with suppress(InputError):
         split = kept_split(model)
@@ -188,5 +180,5 @@ def _usable(args: argparse.Namespace, model: Model, needed: int, progress: Progr
 def _without(scans: dict, other: Collection[str], name: str) -> dict:
     left = {key: source for key, source in scans.items() if key not in other}
     if passed := len(scans) - len(left):
-        log.warning("%d scans are passed over: %s was trained or is judged on scans of these names", passed, name)
+        log.warning(Message("training_scans_left_out", count=passed, model=name))
     return left

@@ -84,8 +84,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     template, split = models[0].template, models[0].training.get("split")
     for model in models:
         if not np.array_equal(model.template.image.array, template.image.array) or model.training.get("split") != split:
-            problem = f"{model.name} has another template or split than {models[0].name}"
-            raise InputError(problem, f"Train it --like {models[0].name}, or both from one --work.")
+            raise InputError("models_differ", model=model.name, first=models[0].name)
     methods = detectors(models, resolve(args.device))
     if template.kind == "plane":
         table = compare_planes(args, models, methods, progress)
@@ -93,12 +92,12 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         print(table.read_text(encoding="utf-8"))
         return 0
     if template.kind != "brain":
-        raise InputError(f"{models[0].name} knows no brains", "Lesions are simulated in brains only.")
+        raise InputError("brain_model_needed", model=models[0].name)
     if args.abnormal is not None or args.healthy_label is not None or args.part == "calibration":
-        raise InputError("--abnormal, --healthy-label and the part calibration are for 2-D images", "Leave them out.")
+        raise InputError("image_options_for_volumes")
     args.part = args.part or "benchmark"
     if not (split or {}).get(args.part):
-        raise InputError(f"{models[0].name} keeps no {args.part} scans", "Train with a --split that names some.")
+        raise InputError("part_without_scans", model=models[0].name, part=args.part)
     scans = find_scans(args.healthy, skip_bad=True)
     args.output.mkdir(parents=True, exist_ok=True)
     names = [CaseName(subject, "calibration") for subject in split["calibration"]]

@@ -13,6 +13,8 @@ import warnings
 from contextlib import ExitStack, redirect_stdout
 from typing import Any, TextIO
 
+from ..messages import Message, as_json
+
 SECONDS_BETWEEN_REPORTS = 0.1
 # In a log file, where no line can be drawn over.
 SECONDS_BETWEEN_LINES = 60.0
@@ -80,17 +82,26 @@ class Console:
             self._drawn = True
 
     def warning(self, message: str) -> None:
-        """Something the reader must know; repeated ones are said once."""
+        """Print a warning, and write an event; a repeated warning is left out.
+
+        Args:
+            message: A `Message` adds its code and parameters to the event.
+        """
         if message not in self.warnings:
             self.warnings.append(message)
-            self._emit("warning", message=message)
+            self._emit("warning", message=message, **(as_json(message) or {}))
             self._print(f"medad: warning: {message}", sys.stderr)
 
     def error(self, kind: str, message: str) -> None:
-        """Why the command failed, in one line."""
-        message = " ".join(message.split())
-        self._emit("error", kind=kind, message=message)
-        self._print(f"medad: {message}" if kind == "Cancelled" else f"medad: error: {message}", sys.stderr)
+        """Print in one line why the command failed, and write an event.
+
+        Args:
+            kind: Class of the error.
+            message: A `Message` adds its code and parameters to the event; for other texts the code is null.
+        """
+        text = " ".join(message.split())
+        self._emit("error", kind=kind, message=text, **(as_json(message) or {"code": None, "parameters": {}}))
+        self._print(f"medad: {text}" if kind == "Cancelled" else f"medad: error: {text}", sys.stderr)
 
     def result(self, lines: list[str], **facts: Any) -> None:
         """What came out: lines for a person, facts for a program."""
@@ -148,4 +159,5 @@ class _Listener(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.warning(record.getMessage())
+        found = record.args[0] if record.msg == "%s" and record.args else record.msg
+        self._console.warning(found if isinstance(found, Message) else record.getMessage())

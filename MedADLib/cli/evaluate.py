@@ -19,7 +19,7 @@ def run_evaluate(args: argparse.Namespace, console: Console, progress: Progress)
     from ..evaluation.evaluate import Row, evaluate, write_json, write_tsv
 
     if args.output is not None and args.output.suffix not in (".tsv", ".json"):
-        raise InputError(f"{args.output} must end in .tsv or .json", "For example -o evaluation.tsv.")
+        raise InputError("bad_table_name", path=args.output)
     found = evaluate(args.maps, args.truth, args.mask, args.threshold, progress)
     if args.output is not None:
         (write_json if args.output.suffix == ".json" else write_tsv)(found, args.output)

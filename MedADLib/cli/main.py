@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from .._version import __version__
-from ..errors import Cancelled, explain
+from ..errors import Cancelled, MedADError, explain
+from ..messages import Message
 from ..runtime import cancellation, threads
 from ..runtime.atomic_files import abandon
 from ..runtime.cancellation import EXIT_CODE, Interruption
@@ -149,9 +150,10 @@ def _run(args: argparse.Namespace, console: Console, interruption: Interruption)
         return 1
     except Exception as error:
         if isinstance(error, Cancelled) or interruption.cancelled():
-            console.error("Cancelled", "cancelled")
+            console.error("Cancelled", Message("cancelled"))
             return EXIT_CODE
         if args.debug:
             traceback.print_exception(error)
-        console.error(*explain(error, "see --debug"))
+        kind, message = explain(error, "see --debug")
+        console.error(kind, error.message if isinstance(error, MedADError) else message)
         return 1

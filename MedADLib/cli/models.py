@@ -27,7 +27,7 @@ def run_models(args: argparse.Namespace, console: Console, progress: Progress) -
         return 0
     names = args.names or [model.name for model in list_models()]
     if not names:
-        raise InputError("no models are installed", "Name a .medad file.")
+        raise InputError("no_models_installed")
     failed = 0
     for name in names:
         try:
@@ -41,6 +41,6 @@ def run_models(args: argparse.Namespace, console: Console, progress: Progress) -
                 summary = verify_model(name)
                 console.result([f"{name}: intact, {summary.method} {summary.version}"], name=name, intact=True)
         except MedADError as error:
-            console.error(type(error).__name__, str(error))
+            console.error(type(error).__name__, error.message)
             failed += 1
     return 1 if failed else 0

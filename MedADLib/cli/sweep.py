@@ -23,6 +23,7 @@ from ..evaluation.image_cases import (
     labelled_images,
     refuse_both,
 )
+from ..messages import Message
 from ..training.config import add_choices, settled, training_folder
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     data = replace(data, varied=args.augmentation)
     slices, parameters, given = slices_and_parameters(data, options)
     if given:
-        raise InputError("a latent size is given", "Leave it out; --sizes says what to try.")
+        raise InputError("latent_size_given")
     measure = _measure(abnormal, scans, split, data.template, options.device, progress)
     folder = training_folder(args.output, "sizes", args.extra, augmentation=args.augmentation)
     features = features_for(parameters, slices, options, folder, progress)
@@ -103,11 +104,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     print((args.output / "sweep.tsv").read_text(encoding="utf-8"), end="")
     print(f"chosen without labels: {chosen}")
     if rising := worse_with_more(rows):
-        log.warning(
-            "the error rises from latent size %d to %d, so that the trainings were too short to compare sizes; give "
-            "more --sweep-steps",
-            *rising,
-        )
+        smaller, larger = rising
+        log.warning(Message("sweep_too_short", smaller=smaller, larger=larger))
     for name in (name for name in rows[0] if name.endswith(("auroc", "ap"))):
         print(f"best by {name}: {max(rows, key=lambda row: row[name])['latent']}")
     return 0
@@ -127,7 +125,7 @@ def _measure(
 
     if template.kind == "brain":
         if abnormal:
-            raise InputError("--abnormal is for 2-D images", "Leave it out: lesions are simulated in brains.")
+            raise InputError("abnormal_of_volumes")
         progress.stage("simulating lesions", 0.1, 0.2)
         made, pooling = lesion_cases(split.validation, scans, template), pooling_of(METHOD)
         return lambda method: lesion_level(method, made, pooling, template.image.spacing, device)
@@ -146,4 +144,4 @@ def _sizes(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
-        raise InputError(f"{text!r} are no latent sizes", "For example 1,2,4,8,16,32,64,128.") from error
+        raise InputError("bad_latent_sizes", sizes=text) from error

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import logging
-import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,12 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InputError
-from ..modelfile.manifest import NAME
+from ..messages import Message
 from ..modelfile.store import METHODS
 from ..preprocessing.spaces import describe
 from ..runtime.atomic_files import place_for_model, writable_folder
 from ..scoring.healthy_reference import Threshold
-from ..training.config import add_choices, settled, training_folder, useless
+from ..training.config import (
+    add_choices,
+    check_model_name,
+    pooling_with,
+    settled,
+    training_folder,
+    useless,
+)
 
 if TYPE_CHECKING:
     from ..dataset.split import Split
@@ -72,15 +78,12 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
 
     args = settled(args)
     for option in useless(args):
-        log.warning("%s has no use for %s: it is passed over", args.method, option)
-    if args.output.suffix != ".medad":
-        raise InputError(f"{args.output} must end in .medad", "For example -o brain-t1.medad.")
-    if not re.fullmatch(NAME, args.output.stem, re.ASCII):
-        raise InputError(f"{args.output.stem!r} cannot be a model's name", "Use letters, digits, dots, dashes.")
+        log.warning(Message("unused_option", method=args.method, option=option))
+    check_model_name(args.output)
     args.threshold = Threshold.parse(args.threshold) if args.threshold else None
     args.licence = _licence(args.licence)
     args.work = args.work or args.output.with_suffix(".work")
-    pooling = pooling_of(args.method).replaced(args.minimum_mm, args.average_mm)
+    pooling = pooling_with(pooling_of(args.method), args.minimum_mm, args.average_mm)
     progress = progress or Progress()
     with ExitStack() as until_written:
         with joined(resolve(args.device)) as (ranks, device):
@@ -164,7 +167,7 @@ def usable_scans(
 
     scans = find_scans(args.healthy, args.only, args.subjects, args.healthy_label, skip_bad=args.skip_bad)
     for doubt in doubts_about_subjects(scans, args.subjects):
-        log.warning("%s", doubt)
+        log.warning(doubt)
     subjects = {name: source.subject for name, source in scans.items()}
     split, longest = Split.read(args.split) if args.split else None, args.size
     if like is not None:
@@ -258,7 +261,7 @@ def _licence(path: Path | None) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no readable licence text", "Give a text file.") from error
+        raise InputError("unreadable_licence", path=path) from error
 
 
 def plan_of(data: HealthyData, scans: Mapping[str, Source], split: Split) -> list[str]:

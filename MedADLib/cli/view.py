@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     if args.scan is not None:
         results = of_scan(results, args.scan)
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        raise InputError("the browser view needs packages that are missing", "Run: pip install 'medad[view]'")
+        raise InputError("view_packages_missing")
 
     import asyncio
 

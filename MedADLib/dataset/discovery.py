@@ -23,6 +23,7 @@ from ..errors import InputError
 from ..io.dicom import DicomTags, is_series, most_say, tags_of
 from ..io.images import ARRAYS, PICTURES, is_dicom, place_names, places_in
 from ..io.sources import Source, own_name
+from ..messages import Message
 from ..volume import IMAGE_SUFFIXES
 
 NAMED = "sub-[A-Za-z0-9]+"
@@ -88,28 +89,24 @@ def joined_by_patient(scans: Mapping[str, Source]) -> dict[str, Source]:
     return {name: replace(source, subject=shown[subjects[name]]) for name, source in scans.items()}
 
 
-def doubts_about_subjects(scans: Mapping[str, Source], rule: str) -> list[str]:
-    """What the user should know of how subjects were told apart, in sentences without a full stop.
+def doubts_about_subjects(scans: Mapping[str, Source], rule: str) -> list[Message]:
+    """List what a user should check about the subjects that `find_scans` identified.
 
     Args:
-        scans: By name, as `find_scans` gives them.
-        rule: That it was told.
+        scans: By name, as `find_scans` returns them.
+        rule: The rule that it was called with.
     """
     if rule != "auto":
         return []
-    told = []
+    doubts = []
     patients = _patients(scans)
     if len(patients) == 1 and sum(source.patient is not None for source in scans.values()) > 1:
-        which = "the same PatientID" if patients.pop() else "no PatientID"
-        told.append(f"all DICOM files have {which}: subjects are told apart by sub-XX in the path, folders and files")
+        doubts.append(Message("same_patient_id") if patients.pop() else Message("no_patient_id"))
     alone = Counter(one.path for name, one in scans.items() if one.place is not None and one.subject == name)
     several = [path for path, count in alone.items() if count > 1]
     if len(several) > 1:
-        told.append(
-            f"{len(several)} NPZ files, such as {several[0].name}, hold several images each, and every image is taken "
-            "for another subject: if all images of a file are of one subject, say --subjects file"
-        )
-    return told
+        doubts.append(Message("images_as_subjects", files=len(several), name=several[0].name))
+    return doubts
 
 
 def _patients(scans: Mapping[str, Source]) -> set[str]:
@@ -145,18 +142,19 @@ def find_scans(
     folder = Path(folder)
     single = folder.suffix.lower() == ARRAYS and folder.is_file()
     if not single and not folder.is_dir():
-        raise InputError(f"{folder} is not a folder", "Give the folder with the scans, or one NPZ file.")
+        raise InputError("scan_folder_missing", path=folder)
     files: dict[Path, DicomTags | None] = {folder: None} if single else _files(folder, only)
     chosen = _of_one_kind(folder, list(files), skip_bad)
     if not chosen:
-        named = f" named {only}" if only else ""
-        raise InputError(f"{folder} holds no images{named}", f"Expected files ending in {', '.join(KNOWN)}.")
+        if only:
+            raise InputError("no_scans_named", folder=folder, pattern=only, endings=", ".join(KNOWN))
+        raise InputError("no_scans", folder=folder, endings=", ".join(KNOWN))
     root = Path(os.path.commonpath([path.parent for path in chosen]))
     found: dict[str, Source] = {}
     for path in chosen:
         for source in _sources(path, root, subjects, healthy_label, healthy, files[path]):
             if source.name in found:
-                raise InputError(f"{folder} has two images named {source.name}", "Keep one of them.")
+                raise InputError("scan_name_twice", folder=folder, name=source.name)
             found[source.name] = source
     return joined_by_patient(found) if subjects == "auto" else found
 
@@ -164,14 +162,15 @@ def find_scans(
 def _of_one_kind(folder: Path, files: list[Path], skip_bad: bool) -> list[Path]:
     """The volumes, or the pictures where there are none."""
     volumes = [path for path in files if path.is_dir() or path.name.lower().endswith(IMAGE_SUFFIXES)]
-    pictures = sorted(set(files) - set(volumes))
-    if not volumes or not pictures:
+    images = sorted(set(files) - set(volumes))
+    if not volumes or not images:
         return files
     if not skip_bad:
-        shown = f"{len(pictures)} pictures (such as {pictures[0].name}) beside {len(volumes)} volumes"
-        remedy = "Pick one kind with --only, such as '*.nii.gz' or '*.png', or leave the pictures out with --skip-bad."
-        raise InputError(f"{folder} holds {shown} (such as {volumes[0].name})", remedy)
-    log.warning("%d pictures beside the volumes in %s are left out", len(pictures), folder.name)
+        counts = {"images": len(images), "volumes": len(volumes)}
+        raise InputError(
+            "images_beside_volumes", folder=folder, image=images[0].name, volume=volumes[0].name, **counts
+        )
+    log.warning(Message("images_left_out", folder=folder.name, images=len(images)))
     return volumes
 
 

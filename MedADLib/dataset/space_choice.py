@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..io.sources import Source
+from ..messages import Message
 from ..preprocessing.brain_extraction import holds_brain
 from ..preprocessing.brain_space import Template
 from ..preprocessing.slice_space import PlaneTemplate
@@ -57,17 +58,21 @@ def chosen_space(scans: Mapping[str, Source], prepare: str, work: Path, progress
     progress, record = progress or Progress(), work / "space.json"
     if is_single_slice(next(iter(scans.values())).read()):
         if prepare != "auto":
-            raise InputError(f"--prepare {prepare} is for volumes, and these are single slices", "Leave it out.")
-        return Chosen(PLANE, "they are single slices")
+            raise InputError("prepare_for_volumes", prepare=prepare)
+        return Chosen(PLANE, Message("space_of_slices"))
     prepared, kept = _prepared(work), _kept(record)
     if prepared is not None:
         if prepare not in ("auto", prepared):
-            problem = f"{work} holds scans that were prepared as --prepare {prepared} does, not as --prepare {prepare}"
-            raise InputError(problem, "Give another --work folder, or empty this one.")
-        return kept if kept is not None and kept.kind == prepared else Chosen(prepared, f"as {work.name} was made")
+            raise InputError("work_of_other_preparation", work=work, found=prepared, asked=prepare)
+        if kept is not None and kept.kind == prepared:
+            return kept
+        return Chosen(prepared, Message("space_of_work", work=work.name))
     if kept is not None and prepare in ("auto", kept.kind):
         return kept
-    found = _majority(scans, progress) if prepare == "auto" else Chosen(prepare, f"as --prepare {prepare} says")
+    if prepare == "auto":
+        found = _majority(scans, progress)
+    else:
+        found = Chosen(prepare, Message("space_as_given", prepare=prepare))
     work.mkdir(parents=True, exist_ok=True)
     record.write_text(json.dumps(found._asdict()), encoding="utf-8")
     return found
@@ -101,12 +106,13 @@ def _majority(scans: Mapping[str, Source], progress: Progress) -> Chosen:
         (holding if _shows_brain(scans[name]) else lacking).append(name)
         if 2 * max(len(holding), len(lacking)) > len(names):
             break
-    looked = len(holding) + len(lacking)
+    examined = len(holding) + len(lacking)
     if holding and lacking:
-        log.warning("of %d scans looked at, %s hold a brain and %s do not", looked, holding, lacking)
+        brains, others = ", ".join(holding), ", ".join(lacking)
+        log.warning(Message("brains_and_others", examined=examined, brains=brains, others=others))
     if len(holding) > len(lacking):
-        return Chosen(BRAIN, f"{len(holding)} of {looked} scans looked at hold a brain")
-    return Chosen(FIELD, f"{len(lacking)} of {looked} scans looked at hold no whole brain")
+        return Chosen(BRAIN, Message("space_of_brains", count=len(holding), examined=examined))
+    return Chosen(FIELD, Message("space_without_brains", count=len(lacking), examined=examined))
 
 
 def _shows_brain(source: Source) -> bool:
@@ -114,5 +120,6 @@ def _shows_brain(source: Source) -> bool:
     try:
         return holds_brain(volume)
     except InputError as error:
-        remedy = f"{error.remedy} If these scans are no brains, say --prepare field."
-        raise InputError(f"{volume.name}: {error.problem}", remedy) from error
+        raise InputError(
+            "brain_undecided", name=volume.name, reason=error.problem, advice=error.remedy
+        ) from error

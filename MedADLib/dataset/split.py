@@ -23,18 +23,6 @@ TO_TRAIN, TO_VALIDATE, TO_CALIBRATE = 3, 1, 2
 FEWEST_BY_HAND = TO_TRAIN + TO_VALIDATE + TO_CALIBRATE
 
 
-def too_few(found: str, fewest: int = FEWEST, more: str = "") -> InputError:
-    """The one thing that is said of too few scans.
-
-    Args:
-        found: How many there are, in words.
-        fewest: As many are needed.
-        more: What else could help.
-    """
-    problem = f"{found} are too few to train and calibrate"
-    return InputError(problem, f"Give at least {fewest} healthy ones; 30 are better. {more}")
-
-
 @dataclass(frozen=True)
 class Split:
     """Names of scans; no scan is in two parts.
@@ -59,11 +47,10 @@ class Split:
         names = [name for part in parts for name in part]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise InputError(f"{twice[0]} is in two parts of the split", "Every subject belongs to one part.")
-        parts, needed = (self.train, self.validation, self.calibration), (TO_TRAIN, TO_VALIDATE, TO_CALIBRATE)
-        if any(len(part) < count for part, count in zip(parts, needed)):
-            shown = "at least {} scans to train, {} to validate and {} to calibrate".format(*needed)
-            raise InputError(f"the split needs {shown}", "Add healthy scans.")
+            raise InputError("scan_in_two_parts", name=twice[0])
+        needed = {"train": TO_TRAIN, "validation": TO_VALIDATE, "calibration": TO_CALIBRATE}
+        if any(len(getattr(self, part)) < count for part, count in needed.items()):
+            raise InputError("split_too_small", **needed)
 
     def names(self) -> tuple[str, ...]:
         """All scans of the split."""
@@ -90,9 +77,7 @@ class Split:
         try:
             return cls.of(json.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{path} is not a split", "It must be JSON with lists train, validation, calibration, benchmark."
-            ) from error
+            raise InputError("not_a_split", path=path) from error
 
     def without(self, names: Collection[str]) -> Split:
         """The same split but for some scans.
@@ -105,7 +90,7 @@ class Split:
     def check_found(self, names: Collection[str]) -> None:
         """Refuse a split of other scans; raises InputError with the first that is not among `names`."""
         if missing := sorted(set(self.names()) - set(names)):
-            raise InputError(f"the split names {missing[0]}, which is not in the folder", "Check the split file.")
+            raise InputError("split_scan_missing", name=missing[0])
 
     def check_subjects(self, subjects: Mapping[str, str]) -> None:
         """Refuse a subject with scans in two parts.
@@ -121,9 +106,14 @@ class Split:
         for name, part in parts.items():
             other = first.setdefault(subjects[name], name)
             if parts[other] != part:
-                where = f"{other} ({parts[other]}), {name} ({part})"
-                problem = f"{subjects[name]} has scans in two parts of the split: {where}"
-                raise InputError(problem, "Every subject belongs to one part. Say with --subjects whose a scan is.")
+                raise InputError(
+                    "subject_in_two_parts",
+                    subject=subjects[name],
+                    first=other,
+                    first_part=parts[other],
+                    second=name,
+                    second_part=part,
+                )
 
     @classmethod
     def automatic(
@@ -146,9 +136,8 @@ class Split:
             groups.setdefault(subjects[name] if subjects else name, []).append(name)
         if len(groups) < FEWEST:
             if len(groups) < len(names):
-                more = "Where each file is of another subject, say --subjects file; else see --subjects."
-                raise too_few(f"{len(names)} scans of {len(groups)} subjects", FEWEST, more)
-            raise too_few(f"{len(names)} scans")
+                raise InputError("too_few_subjects", scans=len(names), subjects=len(groups), fewest=FEWEST)
+            raise InputError("too_few_scans", count=len(names), fewest=FEWEST)
         ordered = list(groups.values())
         order = [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))]
         validation, calibration = max(1, len(order) // 10), max(to_calibrate, len(order) // 7)

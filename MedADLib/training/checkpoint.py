@@ -78,7 +78,7 @@ def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers
                 groups = optimizer.state_dict()["param_groups"]
                 optimizer.load_state_dict({"state": moments.get(_prefix(name), {}), "param_groups": groups})
     except (RuntimeError, ValueError) as error:
-        raise MedADError(f"{path} is of another network", "Give another --work folder, or remove it.") from error
+        raise MedADError("checkpoint_of_other_network", path=path) from error
     return state
 
 

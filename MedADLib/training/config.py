@@ -11,14 +11,17 @@ import argparse
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InputError
+from ..modelfile.manifest import NAME
 
 if TYPE_CHECKING:
+    from ..scoring.calibration import Pooling
     from .loop import Plan
 
 EXTRA, METHOD = "extra", "method"
@@ -29,6 +32,9 @@ ONLY_OF = {
     "sweep_steps": ("autoencoder",),
 }
 NOT_OF = {"steps": ("atlas",), "latent": ("atlas",)}
+
+# What a value of each kind is called in TOML and JSON.
+FILE_TYPES = {Path: "string", str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class Options:
     def __post_init__(self) -> None:
         for value in (self.steps, self.prior_steps, self.latent, self.sweep_steps):
             if value is not None and value < 1:
-                raise InputError("steps and latent size must be at least 1")
+                raise InputError("steps_not_positive")
 
     def wishes(self) -> dict[str, object]:
         """What is asked of the method's own parameters."""
@@ -193,13 +199,12 @@ def settled(args: argparse.Namespace) -> argparse.Namespace:
     content = {} if args.config is None else _read(args.config)
     extra = content.pop(EXTRA, {})
     if not isinstance(extra, dict):
-        raise InputError(f"{args.config}: {EXTRA} is no table", "Write [extra], and the method's settings below it.")
+        raise InputError("extra_not_a_table", file=args.config)
     method = content.pop(METHOD, None)
     if method is not None and method != args.method:
-        remedy = "Name the same method in both, or leave it out of the file."
-        raise InputError(f"{args.config} is for the method {method!a:.80}, not for {args.method}", remedy)
+        raise InputError("options_of_other_method", file=args.config, found=method, method=args.method)
     given = {key.replace("-", "_"): value for key, value in content.items()}
-    refuse_unknown(given, [choice.key for choice in CHOICES] + [EXTRA], str(args.config))
+    refuse_unknown(given, [choice.key for choice in CHOICES] + [EXTRA], args.config)
     found = vars(args) | {EXTRA: dict(extra) | settings_of(args.set)}
     for choice in CHOICES:
         filed = _value(choice, given[choice.key], args.config) if choice.key in given else choice.default
@@ -207,11 +212,11 @@ def settled(args: argparse.Namespace) -> argparse.Namespace:
             found[choice.key] = filed
     for key, example in (("healthy", "--healthy DIR"), ("output", "-o NAME.medad")):
         if found[key] is None:
-            raise InputError(f"the training needs {key}", f"Give {example}, or write it into the --config file.")
+            raise InputError("missing_option", option=key, example=example)
     return argparse.Namespace(**found)
 
 
-def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+def refuse_unknown(given: Iterable[str], known: Iterable[str], file: Path | None) -> None:
     """Refuse names that nobody knows, with the nearest known one.
 
     Raises:
@@ -221,8 +226,9 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> No
     for key in given:
         if key not in known:
             nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            remedy = f"Did you mean {nearest[0]!r}?" if nearest else f"Known are {', '.join(known)}."
-            raise InputError(f"{where} has the unknown option {key!a:.80}", remedy)
+            if nearest:
+                raise InputError("misspelled_option", file=file, option=key, nearest=nearest[0])
+            raise InputError("unknown_option", file=file, option=key, known=", ".join(known))
 
 
 def _read(path: Path) -> dict:
@@ -233,16 +239,16 @@ def _read(path: Path) -> dict:
             try:
                 import tomllib
             except ImportError as error:
-                raise InputError("TOML needs Python 3.11 or newer", "Write the same as JSON.") from error
+                raise InputError("toml_unavailable") from error
             content = tomllib.loads(text)
         else:
             content = json.loads(text)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}", "Check the path.") from error
+        raise InputError("unreadable_options", file=path, reason=error.strerror or error) from error
     except ValueError as error:
-        raise InputError(f"{path} is no sound TOML or JSON ({error})", "It must end in .toml or .json.") from error
+        raise InputError("bad_options_file", file=path, reason=error) from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds no options", "Write names and values.")
+        raise InputError("no_options_in_file", file=path)
     return content
 
 
@@ -251,10 +257,13 @@ def _value(choice: Choice, value: object, file: Path) -> object:
     kinds: Mapping[type, tuple[type, ...]] = {float: (int, float), Path: (str,)}
     right = isinstance(value, kinds.get(choice.kind, (choice.kind,)))
     if not right or (isinstance(value, bool) and choice.kind is not bool):
-        wanted = {Path: "a path", str: "text", bool: "true or false", int: "a whole number", float: "a number"}
-        raise InputError(f"{file}: {choice.key} is {value!a:.80}", f"It must be {wanted[choice.kind]}.")
+        # An integer instead of a text must not look like one.
+        raise InputError(
+            "option_of_wrong_type", file=file, option=choice.key, value=ascii(value), type=FILE_TYPES[choice.kind]
+        )
     if choice.allowed and value not in choice.allowed:
-        raise InputError(f"{file}: {choice.key} is {value!a:.80}", f"It must be {', '.join(choice.allowed)}.")
+        allowed = ", ".join(choice.allowed)
+        raise InputError("option_not_allowed", file=file, option=choice.key, value=value, allowed=allowed)
     if choice.kind is Path:
         return file.parent / Path(value).expanduser()
     return float(value) if choice.kind is float else value
@@ -266,12 +275,42 @@ def settings_of(written: Iterable[str]) -> dict[str, object]:
     for text in written:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise InputError(f"--set {text!a:.80} is no NAME=VALUE", "For example --set loss=ssim.")
+            raise InputError("not_name_value", text=text)
         try:
             found[name.replace("-", "_")] = json.loads(value)
         except ValueError:
             found[name.replace("-", "_")] = value
     return found
+
+
+def check_model_name(path: Path) -> None:
+    """Refuse a path that cannot be a model file.
+
+    Args:
+        path: Of the model file to write.
+
+    Raises:
+        InputError: If it does not end in ``.medad``, or its stem is not a name for a model.
+    """
+    if path.suffix != ".medad" or not re.fullmatch(NAME, path.stem, re.ASCII):
+        raise InputError("bad_model_file_name", path=path)
+
+
+def pooling_with(pooling: Pooling, minimum_mm: float | None, average_mm: float | None) -> Pooling:
+    """Replace the pooling sizes that a user gives.
+
+    Args:
+        pooling: Of the method or model.
+        minimum_mm: Edge of the box of the minimum in mm; None keeps the present one.
+        average_mm: Edge of the box of the average in mm; None keeps the present one.
+
+    Raises:
+        InputError: If a size is out of range.
+    """
+    try:
+        return pooling.replaced(minimum_mm, average_mm)
+    except ValueError as error:
+        raise InputError("bad_pooling_size") from error
 
 
 def training_folder(

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from ..modelfile.model import Model
 
 Scan = tuple[np.ndarray, np.ndarray]
-MIXED = "Train on single slices or on volumes, not on both."
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +95,7 @@ def healthy_data(
     work.mkdir(parents=True, exist_ok=True)
     record = work / "split.json"
     if record.is_file() and Split.read(record) != split:
-        raise InputError(f"{work} was made with another split", "Give another --work folder, or empty this one.")
+        raise InputError("work_of_other_split", work=work)
     if not record.is_file():
         record.write_text(json.dumps(split.to_json(), indent=1), encoding="utf-8")
     if like is not None and like.template.kind != PLANE:
@@ -147,17 +146,16 @@ def _template(
     if tensors.is_file() and parameters.is_file():
         kept = template_from_tensors(json.loads(parameters.read_text(encoding="utf-8")), load_file(tensors))
         if longest is not None and max(kept.image.array.shape[1:]) != longest:
-            raise InputError(f"{work} was made with another size", "Give another --work folder, or empty this one.")
+            raise InputError("work_of_other_size", work=work)
         if like is not None and not same_space(kept, like.template):
-            problem = f"{work} was made with another template than that of {like.name}"
-            raise InputError(problem, "Give another --work folder, or empty this one.")
+            raise InputError("work_of_other_template", work=work, model=like.name)
         return kept
     if like is not None:
         built = like.template
     elif kind == PLANE:
         built = build_plane_template(split.train, lambda name: _single_slice(scans[name]), longest, progress)
     elif longest is not None:
-        raise InputError("--size is for single slices, and these scans are volumes", "Leave it out.")
+        raise InputError("size_for_slices")
     elif kind == FIELD:
         built = build_field_template(split.train, lambda name: _whole_volume(scans[name]), progress)
     else:
@@ -174,9 +172,7 @@ def _refuse_changed(scans: dict[str, Source], split: Split, work: Path) -> None:
     kept = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
     changed = [name for name, value in found.items() if kept.get(name, value) != value]
     if changed:
-        more = f" and {len(changed) - 1} more have" if len(changed) > 1 else " has"
-        problem = f"{changed[0]}{more} changed since {work} was made"
-        raise InputError(problem, "Give another --work folder, or empty this one.")
+        raise InputError("work_of_changed_scans", count=len(changed), work=work, example=changed[0])
     record.write_text(json.dumps(found), encoding="utf-8")
 
 
@@ -184,7 +180,7 @@ def _single_slice(source: Source) -> Volume:
     """A scan among single slices."""
     volume = source.read()
     if not is_single_slice(volume):
-        raise InputError(f"{source.path} has more than one slice, others of its folder have one", MIXED)
+        raise InputError("volume_among_slices", path=source.path)
     return volume
 
 
@@ -192,7 +188,7 @@ def _whole_volume(source: Source, volume: Volume | None = None) -> Volume:
     """A scan among volumes, read unless it was."""
     volume = volume or source.read()
     if is_single_slice(volume):
-        raise InputError(f"{source.path} is a single slice, others of its folder are volumes", MIXED)
+        raise InputError("slice_among_volumes", path=source.path)
     return volume
 
 

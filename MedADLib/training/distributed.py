@@ -49,7 +49,7 @@ class Ranks:
             return tuple(batch), 1.0
         samples = next(len(part) for part in batch if part.ndim)
         if samples < self.count:
-            raise MedADError(f"a batch of {samples} cannot be shared by {self.count} processes", "Start fewer.")
+            raise MedADError("batch_below_processes", samples=samples, processes=self.count)
         start, stop = (samples * n // self.count for n in (self.rank, self.rank + 1))
         return tuple(part[start:stop] if part.ndim else part for part in batch), (stop - start) / samples
 
@@ -118,8 +118,7 @@ def joined(device: str) -> Iterator[tuple[Ranks, str]]:
     if device.startswith("cuda"):
         number = int(os.environ.get("LOCAL_RANK", "0"))
         if number >= torch.cuda.device_count():
-            problem = f"there are {torch.cuda.device_count()} GPUs for more processes"
-            raise InputError(problem, "Start torchrun with --nproc-per-node no larger than the number of GPUs.")
+            raise InputError("too_few_gpus", gpus=torch.cuda.device_count())
         device = f"cuda:{number}"
         torch.cuda.set_device(number)
     dist.init_process_group("cpu:gloo,cuda:nccl" if device != "cpu" else "gloo", timeout=PATIENCE)

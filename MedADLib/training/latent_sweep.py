@@ -58,7 +58,7 @@ def sweep(sizes: Sequence[int], measured: Callable[[int], Row], folder: Path) ->
 def check_sizes(sizes: Sequence[int]) -> None:
     """Raise InputError if there are fewer than 3 sizes, or they do not increase."""
     if len(sizes) < FEWEST or min(sizes) < 1 or np.diff(sizes).min() <= 0:
-        raise InputError("a sweep needs at least 3 increasing latent sizes", "For example 1,2,4,8,16,32,64,128.")
+        raise InputError("bad_latent_sizes", sizes=",".join(map(str, sizes)))
 
 
 def elbow(sizes: Sequence[int], errors: Sequence[float]) -> int:

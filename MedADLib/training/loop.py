@@ -48,7 +48,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.every < 1 or self.rate <= 0 or self.clip <= 0 or self.decay < 0:
-            raise MedADError("a training plan needs positive steps, rate and clip")
+            raise MedADError("bad_training_plan")
 
     def rate_at(self, step: int, rate: float | None = None) -> float:
         """Learning rate of a step; of a turn with a largest rate of its own, if given."""
@@ -98,13 +98,12 @@ def fit(
     optimizers = {turn.name: turn.optimizer(plan.rate, plan.decay) for turn in turns}
     order = [turn for turn in turns for _ in range(turn.repeat)]
     checkpoint = Path(folder) / "checkpoint.safetensors"
-    remedy = "Train with --full-precision, with another --seed, or check that the scans are sound."
     fresh = {"step": 0, "history": [], "seconds": 0.0, "plan": asdict(plan)}
     state = load_checkpoint(checkpoint, network, optimizers) or fresh
     if state["plan"] != fresh["plan"]:
-        raise MedADError(f"{checkpoint} was made with another plan", "Give another --work folder, or remove it.")
+        raise MedADError("checkpoint_of_other_plan", path=checkpoint)
     if ranks.told(state["step"]) != state["step"]:
-        raise MedADError(f"not all processes see {checkpoint}", "Give a --work folder that all computers share.")
+        raise MedADError("checkpoint_not_shared", path=checkpoint)
     ranks.follow(list(network.state_dict().values()))
     started, logs = time.perf_counter() - state["seconds"], state.pop("logs", {})
     for step in range(state["step"], plan.steps):
@@ -115,15 +114,15 @@ def fit(
             batch = tuple(part.to(device, non_blocking=True) for part in batch)
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=plan.reduced):
                 loss, log = turn.loss(*batch)
-            optimizer, of = optimizers[turn.name], f" of {turn.name}" if turn.name else ""
+            optimizer, name = optimizers[turn.name], turn.name or type(network).__name__
             optimizer.zero_grad(set_to_none=True)
             loss.backward(inputs=turn.parameters)
             value = ranks.average(turn.parameters, loss, fraction)
             if not math.isfinite(value):
-                raise MedADError(f"the loss{of} became {value} at step {step}", remedy)
+                raise MedADError("loss_not_finite", network=name, value=value, step=step)
             norm = float(torch.nn.utils.clip_grad_norm_(turn.parameters, plan.clip))
             if not math.isfinite(norm):
-                raise MedADError(f"the gradient{of} became {norm} at step {step}", remedy)
+                raise MedADError("gradient_not_finite", network=name, value=norm, step=step)
             for group in optimizer.param_groups:
                 group["lr"] = plan.rate_at(step, turn.rate)
             optimizer.step()

@@ -31,8 +31,10 @@ def split_of(like: Model, names: Collection[str]) -> Split:
     """
     split = kept_split(like)
     if missing := sorted(set(split.names()) - set(names)):
-        problem = f"{like.name} was trained with {len(split.names())} scans, and {_shown(missing)} not in the folder"
-        raise InputError(problem, f"Give the folder that {like.name} was trained from, or a --split of your scans.")
+        count = len(split.names())
+        raise InputError(
+            "reference_scans_missing", model=like.name, count=count, missing=len(missing), example=missing[0]
+        )
     return split
 
 
@@ -45,7 +47,7 @@ def kept_split(model: Model) -> Split:
     try:
         return Split.of(model.training.get("split"))
     except (ValueError, TypeError, AttributeError, InputError) as error:
-        raise InputError(f"{model.name} does not say which scans were for what", "Give a --split.") from error
+        raise InputError("model_without_split", model=model.name) from error
 
 
 def check_kind(like: Model, scans: Iterable[Source], longest: int | None, prepare: str) -> str:
@@ -67,15 +69,14 @@ def check_kind(like: Model, scans: Iterable[Source], longest: int | None, prepar
     kind, flat = like.template.kind, like.template.kind == PlaneTemplate.kind
     single = next(_single(scans), flat)
     if single != flat:
-        knows, these = ("single slices", "volumes") if flat else ("volumes", "single slices")
-        problem = f"{like.name} knows {knows}, and these scans are {these}"
-        raise InputError(problem, "Train like a model of the same kind of scans, or leave out --like.")
+        if flat:
+            raise InputError("model_for_slices", model=like.name)
+        raise InputError("model_for_volumes", model=like.name)
     own = max(like.template.image.array.shape[1:])
     if longest is not None and longest != own:
-        problem = f"{like.name} has {own} pixels along the longer side, and --size is {longest}"
-        raise InputError(problem, "Leave out --size, or --like.")
+        raise InputError("model_of_other_size", model=like.name, own=own, asked=longest)
     if prepare not in ("auto", kind):
-        raise InputError(f"{like.name} prepares scans as {kind}, and --prepare is {prepare}", "Leave out one of them.")
+        raise InputError("model_of_other_preparation", model=like.name, own=kind, asked=prepare)
     return "auto" if flat else kind
 
 
@@ -84,7 +85,3 @@ def _single(scans: Iterable[Source]) -> Iterator[bool]:
         # Scans that cannot be read are told of when all are checked.
         with suppress(InputError):
             yield is_single_slice(source.read())
-
-
-def _shown(missing: list[str]) -> str:
-    return f"{missing[0]} is" if len(missing) == 1 else f"{missing[0]} and {len(missing) - 1} more are"

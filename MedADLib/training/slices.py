@@ -86,7 +86,7 @@ class Slices:
         for index, position in enumerate(positions):
             allowed = numbers if without is None else numbers[numbers != without[index]]
             if not len(allowed):
-                raise InputError("slices of other scans are needed, and there is one scan", "Give more healthy scans.")
+                raise InputError("only_one_scan")
             theirs = np.flatnonzero(self.scans == random.choice(allowed))
             found.append(theirs[np.argmin(np.abs(self.positions[theirs] - position))])
         return np.array(found, dtype=np.int64)

@@ -30,7 +30,7 @@ def check_settings(method: str, options: Options) -> None:
     """
     if method == Atlas.name:
         if unknown := sorted(options.extra):
-            raise InputError(f"the atlas has no setting {unknown[0]!a:.80}", "It has none at all: leave it out.")
+            raise InputError("atlas_without_settings", setting=unknown[0])
         return
     # The width of morphaeus is no setting of its own.
     names = options.extra if method == "morphaeus" else options.wishes()

@@ -83,8 +83,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
         InputError: If the scans are single slices, or a setting is unknown or refused.
     """
     if data.template.kind == "plane":
-        problem = "implicit_field looks at whole volumes, and these scans are single slices"
-        raise InputError(problem, "Train vae on them.")
+        raise InputError("method_needs_volumes", method="implicit_field", other="vae")
     voxels, held = BrainVoxels(data.train, data.template.symmetric), BrainVoxels(data.validation, False)
     base = ImplicitFieldParameters(tuple(voxels.size), class_centres(np.concatenate(voxels.intensities)))
     parameters = with_wishes(base, options.wishes())

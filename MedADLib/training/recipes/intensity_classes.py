@@ -47,10 +47,7 @@ def k_means(values: np.ndarray, count: int) -> np.ndarray:
     squares = np.bincount(inside, values**2, BINS)[number > 0]
     number = number[number > 0]
     if len(number) < count:
-        raise InputError(
-            f"the healthy scans have too few different intensities for {count} classes",
-            "Check that they are images and not label maps.",
-        )
+        raise InputError("too_few_intensities", classes=count)
     number, sums, squares = (np.concatenate([[0], np.cumsum(part)]) for part in (number, sums, squares))
     with np.errstate(divide="ignore", invalid="ignore"):
         cost = squares - squares[:, None] - (sums - sums[:, None]) ** 2 / (number - number[:, None])
@@ -84,7 +81,7 @@ def class_centres(intensities: np.ndarray, count: int = CLASSES) -> tuple[float,
     """
     intensities = intensities[intensities > 0].astype(np.float32)
     if not intensities.size:
-        raise InputError("the healthy scans have no brain", "Check them.")
+        raise InputError("scans_without_brain")
     centres = k_means(np.clip(intensities, *np.percentile(intensities, CLIP)), count)
     return tuple(float(f"{centre:.6g}") for centre in centres)
 

@@ -303,8 +303,7 @@ def train_volumes(
         InputError: If the scans are single slices, or a setting is unknown or refused.
     """
     if data.template.kind == "plane":
-        problem = "volume_restoration looks at whole volumes, and these scans are single slices"
-        raise InputError(problem, "Train latent_restoration on them.")
+        raise InputError("method_needs_volumes", method="volume_restoration", other="latent_restoration")
     # On the CPU, gradients of 3-D convolutions in bfloat16 come out infinite.
     options = replace(options, reduced=options.reduced and options.device != "cpu")
     image, wishes = data.template.image, options.wishes()

@@ -108,7 +108,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     size, wishes = tuple(train.images.shape[1:]), dict(options.extra)
     schedule = wishes.pop("schedule", "morphaeus")
     if schedule not in tuple(PHASES):
-        raise InputError(f"{schedule!a:.80} is no schedule of morphaeus", f"Known: {', '.join(PHASES)}.")
+        raise InputError("unknown_schedule", schedule=schedule, known=", ".join(PHASES))
     widest = channels_for(size) if options.latent is None else channels_for(size, options.latent)
     method = MorphAEus.untrained(with_wishes(MorphAEusParameters(size, widest), wishes), options.seed)
     steps = options.steps or STEPS
