@@ -143,9 +143,9 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_written(trained, 
     for words, told in (
         ((atlas, "--healthy", healthy), "no abnormal images.*--abnormal"),
         ((atlas, *labelled, "--real", npz, npz), "are for brains"),
-        ((atlas, "brain-t1-atlas", *labelled), "brain-t1-atlas .* than a.*--like a"),
+        ((atlas, "brain-t1-atlas", *labelled), "brain-t1-atlas has another template or split than a.*--like a"),
         ((atlas, "--healthy", healthy, *sick), "6 healthy images of the split, such as toy-test_images-00, are not in"),
-        ((tmp_path / "old.medad", *labelled), "old .*--split"),
+        ((tmp_path / "old.medad", *labelled), "valid split.*--split"),
         (("brain-t1-atlas", "--healthy", healthy, *sick), "are for 2-D images"),
     ):
         with pytest.raises(InputError, match=told):

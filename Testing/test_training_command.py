@@ -158,7 +158,7 @@ def test_settings_that_a_method_does_not_have_are_refused_before_any_scan_is_rea
     toy, tmp_path, monkeypatch, method, more, words
 ):
     refuse_to_read(monkeypatch)
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=f"unknown setting {words}"):
         toy.train(method, tmp_path / "m.medad", *more)
 
 

@@ -1,7 +1,7 @@
-"""``medad sweep``: one autoencoder of each latent size, and the curve of AE4AD's paper.
+"""``medad sweep``: train an autoencoder of each latent size, and draw the curve of the AE4AD paper.
 
-The choice looks at healthy scans only. To see whether it was a good one, models of the brain are also measured on
-simulated lesions in the validation scans, and models of 2-D images on abnormal images.
+Only healthy scans determine the choice. To check it, models of the brain are also measured on simulated lesions in the
+validation scans, and models of 2-D images on abnormal images.
 """
 
 from __future__ import annotations
@@ -36,24 +36,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A file of options that names another one is not meant for this command.
+# A file of options for another method is not for this command.
 METHOD = "autoencoder"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad sweep``: those of ``medad train``, with a folder as output, and the sizes."""
+    parser.description = "Train an autoencoder of each latent size, and choose a size from healthy scans."
     add_choices(parser)
     parser.set_defaults(method=METHOD)
     parser.add_argument("--sizes", default="1,2,4,8,16,32,64,128", help="latent sizes to try (default %(default)s)")
-    parser.add_argument("--abnormal", type=Path, metavar="PATH", help=f"{ABNORMAL_HELP}. The choice ignores them")
+    parser.add_argument("--abnormal", type=Path, metavar="PATH", help=f"{ABNORMAL_HELP}. The choice does not use them")
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     """Train, measure and draw.
 
     Args:
-        args: What `add_arguments` declares.
-        progress: Told throughout; may cancel, after which the same command goes on from the last checkpoint.
+        args: The arguments that `add_arguments` declares.
+        progress: Receives the stages and steps; may cancel, after which the same command continues from the last
+            checkpoint.
 
     Returns:
         0.
@@ -119,7 +121,7 @@ def _measure(
     device: str,
     progress: Progress,
 ) -> Callable[[Method], dict[str, float]]:
-    """What labels say of a method, of simulated lesions or of abnormal images; nothing without any."""
+    """Return the function that measures a method on labelled lesions or images; without any, its result is empty."""
     from ..evaluation.lesion_cases import lesion_cases, lesion_level
     from ..methods.registry import pooling_of
 

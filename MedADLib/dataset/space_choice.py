@@ -1,4 +1,4 @@
-"""Which kind of space suits a folder of healthy scans: of single slices, of brains, or of whole fields of view."""
+"""Choose the kind of space for healthy scans: single slices, brains, or whole fields of view."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from ..errors import InputError
 from ..io.sources import Source
@@ -20,11 +18,12 @@ from ..preprocessing.spaces import kind_of
 from ..preprocessing.volume_space import FieldTemplate
 from ..runtime.progress import Progress
 from ..volume import is_single_slice
+from .scan_statistics import evenly_spread
 
 log = logging.getLogger(__name__)
 
-# An odd number, so that there is always a majority.
-LOOKED_AT = 5
+# An odd number always has a majority.
+MOST_EXAMINED = 5
 BRAIN, FIELD, PLANE = (space.kind for space in (Template, FieldTemplate, PlaneTemplate))
 
 
@@ -32,8 +31,8 @@ class Chosen(NamedTuple):
     """A kind of space.
 
     Attributes:
-        kind: As in `SPACES`.
-        why: In words.
+        kind: Key of `SPACES`.
+        why: Reason, for display.
     """
 
     kind: str
@@ -41,19 +40,19 @@ class Chosen(NamedTuple):
 
 
 def chosen_space(scans: Mapping[str, Source], prepare: str, work: Path, progress: Progress | None = None) -> Chosen:
-    """What the user says, else what most of a few scans show.
+    """Choose the space that the user gives, else the one that suits most of a few scans.
 
-    What was chosen is kept in ``space.json``, because looking for brains takes some 10 s a scan.
+    The file ``space.json`` stores the choice, because brain extraction takes about 10 s per scan.
 
     Args:
-        scans: By name; all of one kind.
+        scans: Scans by name, all of one kind.
         prepare: ``auto``, ``brain`` or ``field``.
         work: Folder of the prepared scans.
-        progress: Told before each scan; may cancel.
+        progress: Receives each scan; may cancel.
 
     Raises:
-        InputError: If volumes are asked for and the scans are single slices, if the scans in `work` were prepared
-            otherwise, or if a scan has a skull and the brain extraction is not installed.
+        InputError: If `prepare` is for volumes and the scans are single slices, if `work` contains scans that were
+            prepared in another way, or if a scan has a skull and the brain extraction is not installed.
     """
     progress, record = progress or Progress(), work / "space.json"
     if is_single_slice(next(iter(scans.values())).read()):
@@ -79,7 +78,7 @@ def chosen_space(scans: Mapping[str, Source], prepare: str, work: Path, progress
 
 
 def _prepared(work: Path) -> str | None:
-    """The kind of the template in a work folder; None if there is none."""
+    """Read the kind of the template in a work folder; None without a template."""
     try:
         return kind_of(json.loads((work / "template.json").read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -87,7 +86,7 @@ def _prepared(work: Path) -> str | None:
 
 
 def _kept(record: Path) -> Chosen | None:
-    """What an earlier run chose; None if there was none."""
+    """Read the choice of an earlier run; None without one."""
     try:
         kept = Chosen(**json.loads(record.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -96,9 +95,8 @@ def _kept(record: Path) -> Chosen | None:
 
 
 def _majority(scans: Mapping[str, Source], progress: Progress) -> Chosen:
-    """Brains if most of a few scans hold one; no more scans are looked at than decide it."""
-    names = sorted(scans)
-    names = [names[n] for n in np.unique(np.linspace(0, len(names) - 1, min(LOOKED_AT, len(names))).astype(int))]
+    """Choose brains if most of a few scans contain one; examine only as many scans as decide it."""
+    names = evenly_spread(sorted(scans), MOST_EXAMINED)
     names = names[: len(names) - (len(names) + 1) % 2]
     holding, lacking = [], []
     for number, name in enumerate(names):
@@ -120,6 +118,4 @@ def _shows_brain(source: Source) -> bool:
     try:
         return holds_brain(volume)
     except InputError as error:
-        raise InputError(
-            "brain_undecided", name=volume.name, reason=error.problem, advice=error.remedy
-        ) from error
+        raise InputError("brain_undecided", name=volume.name, reason=error.problem, advice=error.remedy) from error

@@ -25,9 +25,7 @@ SENTENCES: dict[str, Sentence] = {
     ),
     "images_beside_volumes": Sentence(
         _("{folder} contains 2-D images ({images}, such as {image}) beside volumes ({volumes}, such as {volume})"),
-        _(
-            "Select one kind with --only, such as '*.nii.gz' or '*.png', or leave the 2-D images out with --skip-bad."
-        ),
+        _("Select one kind with --only, such as '*.nii.gz' or '*.png', or leave the 2-D images out with --skip-bad."),
     ),
     "images_left_out": Sentence(
         _("{folder} contains volumes: its {images} 2-D images are left out"),
@@ -63,9 +61,7 @@ SENTENCES: dict[str, Sentence] = {
         _("Keep each scan in one part."),
     ),
     "split_too_small": Sentence(
-        _(
-            "the split needs at least {train} scans to train, {validation} to validate and {calibration} to calibrate"
-        ),
+        _("the split needs at least {train} scans to train, {validation} to validate and {calibration} to calibrate"),
         _("Add scans of healthy subjects."),
     ),
     "not_a_split": Sentence(

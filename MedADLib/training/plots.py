@@ -1,11 +1,4 @@
-"""Figures of a training: curves, reconstructions, and samples of the prior.
-
-Pictures drawn from what a method has learned alone, of no scan: whether its prior knows healthy anatomy.
-
-Draws a training's log: one picture of all that was measured, against the steps.
-
-Pictures that show whether a model has learned: reconstructions of unseen scans, and samples of its prior.
-"""
+"""Figures of a training: curves of its log, reconstructions of validation scans, and samples of the prior."""
 
 from __future__ import annotations
 
@@ -33,17 +26,17 @@ IMAGE_COLUMNS, DRAWS = 8, 3
 
 
 def slices_from_prior(method: Method, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-    """Slices that a method imagines.
+    """Sample slices from the prior of a method.
 
     Args:
-        method: Trained.
-        count: How many for each column.
-        columns: Heights in the brain, from low to high; where the prior does not know of heights, more draws.
-        flat: Whether the method knows single slices, which have no height.
-        seed: Of everything drawn.
+        method: Trained method.
+        count: Slices per column.
+        columns: Number of columns: heights in the brain, from low to high; for a prior without heights, more samples.
+        flat: Whether the method is for single slices, which have no height.
+        seed: Random seed.
 
     Returns:
-        (count, Y, X) for each column: of volumes, slices of the same volumes. Nothing of a method without a prior.
+        (count, Y, X) for each column; of volumes, slices of the same volumes. Empty for a method without a prior.
     """
     if isinstance(method, VolumeRestoration):
         volumes = codes_from_prior(method, 0.0, count, seed)
@@ -53,16 +46,16 @@ def slices_from_prior(method: Method, count: int, columns: int, flat: bool, seed
         positions = np.zeros(columns) if flat else np.linspace(-0.4, 0.4, columns, dtype=np.float32)
         seeds = range(seed, seed + columns) if flat else [seed] * columns
         return [codes_from_prior(method, float(place), count, key) for place, key in zip(positions, seeds)]
-    network = _imagining(method)
+    network = _generator(method)
     if network is None:
         return []
     with torch.inference_mode():
-        pictures = network.cpu().eval().imagined(count * columns, torch.Generator().manual_seed(seed))
-    return list(pictures[:, 0].float().numpy().reshape(columns, count, *pictures.shape[2:]))
+        images = network.cpu().eval().imagined(count * columns, torch.Generator().manual_seed(seed))
+    return list(images[:, 0].float().numpy().reshape(columns, count, *images.shape[2:]))
 
 
-def _imagining(method: Method) -> torch.nn.Module | None:
-    """The network that turns draws from a normal prior into slices; a context encoder's latents have no prior."""
+def _generator(method: Method) -> torch.nn.Module | None:
+    """Return the network that maps samples of a normal prior to slices; a context encoder has no prior."""
     if isinstance(method, FAnoGAN):
         return method.gan
     has_prior = isinstance(method, (VariationalAutoencoder, VAETV, Reconstruction))
@@ -70,29 +63,29 @@ def _imagining(method: Method) -> torch.nn.Module | None:
 
 
 def draw_all_curves(folder: Path) -> list[Path]:
-    """Draw ``curves.png`` beside every ``log.csv`` of a folder that is newer.
+    """Draw ``curves.png`` beside every newer ``log.csv`` in a folder.
 
     Args:
-        folder: Searched with its subfolders.
+        folder: Folder to search, with its subfolders.
 
     Returns:
-        The pictures drawn.
+        The figures drawn.
     """
     drawn = []
     for log in sorted(folder.rglob("log.csv")):
-        picture = log.with_name("curves.png")
-        if not picture.is_file() or picture.stat().st_mtime_ns < log.stat().st_mtime_ns:
-            draw_curves(log, picture)
-            drawn.append(picture)
+        target = log.with_name("curves.png")
+        if not target.is_file() or target.stat().st_mtime_ns < log.stat().st_mtime_ns:
+            draw_curves(log, target)
+            drawn.append(target)
     return drawn
 
 
-def draw_curves(log: Path, picture: Path) -> None:
-    """Draw the columns of a log; what is measured in training and validation shares its axes.
+def draw_curves(log: Path, target: Path) -> None:
+    """Draw the columns of a log; values of both training and validation share axes.
 
     Args:
-        log: As `loop.fit` writes it.
-        picture: PNG to write.
+        log: Log file of `loop.fit`.
+        target: PNG file to write.
     """
     with open(log, newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
@@ -113,19 +106,19 @@ def draw_curves(log: Path, picture: Path) -> None:
         axes.tick_params(labelsize=7)
         if any(column != name for column in columns):
             axes.legend(fontsize=7)
-    partial = picture.with_name(f".partial-{picture.name}")
+    partial = target.with_name(f".partial-{target.name}")
     figure.savefig(partial, dpi=80, format="png")
-    partial.replace(picture)
+    partial.replace(target)
 
 
-def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -> list[Path]:
-    """Write ``NAME-reconstructions.png`` and, for a method whose latents have a prior, ``NAME-samples.png``.
+def write_figures(method: Method, data: HealthyData, folder: Path, name: str) -> list[Path]:
+    """Write ``NAME-reconstructions.png`` and, for a method with a prior, ``NAME-samples.png``.
 
     Args:
-        method: Trained.
-        data: Slices of the first validation scan are reconstructed, or, of single slices, the first scans.
-        folder: Where to write.
-        name: The model's name.
+        method: Trained method.
+        data: Data with the validation scans to reconstruct: slices of the first volume, or the first single slices.
+        folder: Folder to write to.
+        name: Name of the model.
 
     Returns:
         The files written.
@@ -144,24 +137,24 @@ def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -
         examined.append(result.score[only])
     top = float(np.percentile(np.concatenate(examined), 99.5))
     written = [folder / f"{name}-reconstructions.png"]
-    rows = [("unseen healthy scan", images, 1.0), ("restored", restored, 1.0), ("raw score", scores, top)]
+    rows = [("validation scan", images, 1.0), ("restored", restored, 1.0), ("raw score", scores, top)]
     _montage(rows, written[0])
     if drawn := slices_from_prior(method, DRAWS, IMAGE_COLUMNS, flat):
         written.append(folder / f"{name}-samples.png")
-        _montage([(f"drawn from the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(DRAWS)], written[1])
+        _montage([(f"sample of the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(DRAWS)], written[1])
     return written
 
 
 def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> None:
-    """Rows of slices with a label each; the last number is the white of the row."""
+    """Draw labelled rows of slices; the last number of a row is the value drawn white."""
     figure = Figure(figsize=(IMAGE_COLUMNS * 1.5, len(rows) * 1.5 + 0.1), facecolor="black")
     FigureCanvasAgg(figure)
-    for number, (label, pictures, white) in enumerate(rows):
-        for column, picture in enumerate(pictures):
+    for number, (label, images, white) in enumerate(rows):
+        for column, image in enumerate(images):
             axes = figure.add_axes(
                 (column / IMAGE_COLUMNS, 1 - (number + 1) / len(rows), 1 / IMAGE_COLUMNS, 1 / len(rows))
             )
-            axes.imshow(picture, cmap="gray", vmin=0, vmax=white, origin="lower")
+            axes.imshow(image, cmap="gray", vmin=0, vmax=white, origin="lower")
             axes.axis("off")
             if column == 0:
                 axes.text(3, 3, label, color="white", fontsize=8)

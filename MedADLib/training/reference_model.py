@@ -1,7 +1,4 @@
-"""Training like a model there is: in its space and, unless told otherwise, with its split.
-
-`medad compare` takes only models that share both.
-"""
+"""Training in the space and with the split of an existing model, so that ``medad compare`` can compare both."""
 
 from __future__ import annotations
 
@@ -20,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def split_of(like: Model, names: Collection[str]) -> Split:
-    """The split that a model was trained with.
+    """Return the split that a model was trained with.
 
     Args:
         like: The model.
-        names: Of the scans there are.
+        names: Names of the existing scans.
 
     Raises:
-        InputError: If the model keeps no split, or one of its scans is not there.
+        InputError: If the model contains no split, or a scan of its split is missing.
     """
     split = kept_split(like)
     if missing := sorted(set(split.names()) - set(names)):
@@ -39,10 +36,10 @@ def split_of(like: Model, names: Collection[str]) -> Split:
 
 
 def kept_split(model: Model) -> Split:
-    """The split that a model file keeps.
+    """Read the split that a model file contains.
 
     Raises:
-        InputError: If it keeps none.
+        InputError: If it contains no valid split.
     """
     try:
         return Split.of(model.training.get("split"))
@@ -51,20 +48,20 @@ def kept_split(model: Model) -> Split:
 
 
 def check_kind(like: Model, scans: Iterable[Source], longest: int | None, prepare: str) -> str:
-    """Refuse to train like a model of another kind or size.
+    """Check that scans and options fit a model.
 
     Args:
         like: The model.
-        scans: The first that can be read is looked at.
-        longest: Pixels along the longer side that were asked for; None takes the model's.
-        prepare: What was asked for, as `space_choice.chosen_space` has it.
+        scans: The scans; only the first readable one is checked.
+        longest: Requested pixels along the longer side; None takes those of the model.
+        prepare: Requested preparation, see `space_choice.chosen_space`.
 
     Returns:
-        What to ask `chosen_space` for instead.
+        The preparation of the model, for `chosen_space`.
 
     Raises:
-        InputError: If it knows volumes and the scans are single slices, or the other way round; or if another size or
-            kind is asked for.
+        InputError: If the model is for volumes and the scans are single slices, or the reverse; or if another size or
+            preparation is requested.
     """
     kind, flat = like.template.kind, like.template.kind == PlaneTemplate.kind
     single = next(_single(scans), flat)
@@ -82,6 +79,6 @@ def check_kind(like: Model, scans: Iterable[Source], longest: int | None, prepar
 
 def _single(scans: Iterable[Source]) -> Iterator[bool]:
     for source in scans:
-        # Scans that cannot be read are told of when all are checked.
+        # The check of all scans reports unreadable ones.
         with suppress(InputError):
             yield is_single_slice(source.read())

@@ -1,4 +1,4 @@
-"""How each method of the registry is trained; one line a method."""
+"""The training function of each method, by name."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from .config import Options
 from .data import HealthyData
 from .recipes import adversarial, autoencoder, implicit_field, latent_restoration, morphaeus, synthetic_anomalies, vae
 
-# What may be set for a training, and is no setting of the method that comes out.
+# Settings of a training that are not settings of the trained method.
 OF_TRAINING = {"morphaeus": ("schedule",)}
 
 
 def check_settings(method: str, options: Options) -> None:
-    """Refuse the names of settings that a method does not know, which needs no scans; their values may.
+    """Check the names of settings before any scan is read; the training itself checks their values.
 
     Args:
-        method: Its name.
-        options: What the user chose.
+        method: Name of the method.
+        options: Options of the training.
 
     Raises:
-        InputError: Naming the first that is unknown.
+        InputError: For the first unknown name.
     """
     if method == Atlas.name:
         if unknown := sorted(options.extra):
             raise InputError("atlas_without_settings", setting=unknown[0])
         return
-    # The width of morphaeus is no setting of its own.
-    names = options.extra if method == "morphaeus" else options.wishes()
+    # The latent size of morphaeus is not one of its settings.
+    names = options.extra if method == "morphaeus" else options.overrides()
     check_names(METHODS[method].Parameters, names, OF_TRAINING.get(method, ()))
 
 
