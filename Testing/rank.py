@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from MedADLib.networks.alternating_optimisation import Turn
-from MedADLib.training.distributed import joined
+from MedADLib.training.distributed import process_group
 from MedADLib.training.loop import Plan, fit
 
 PLAN = Plan(8, 1e-2, every=4, seed=2)
@@ -40,7 +40,7 @@ def batches(number: int):
 
 def train(folder: Path, names: list[str]) -> None:
     """Train one network after the other, each in its own folder, and keep the weights that this process ends with."""
-    with joined("cpu") as (ranks, device):
+    with process_group("cpu") as (group, device):
         for name in names:
             network, seen = Pair(), []
 
@@ -48,14 +48,14 @@ def train(folder: Path, names: list[str]) -> None:
                 seen.append(1)
                 return {"error": float(model.second.bias.detach())}
 
-            if ranks.rank:
+            if group.rank:
                 # What a process starts with must not matter: rank 0 leads.
                 with torch.no_grad():
                     network.first.weight.add_(1.0)
             history = fit(network, batches, validate, PLAN, folder / name, device)
             assert len(history) == 2 and history[-1]["validation_error"] == float(network.second.bias.detach())
-            assert bool(seen) == (ranks.rank == 0)
-            torch.save(dict(network.state_dict()), folder / f"{name}-{ranks.rank}.pt")
+            assert bool(seen) == (group.rank == 0)
+            torch.save(dict(network.state_dict()), folder / f"{name}-{group.rank}.pt")
 
 
 if __name__ == "__main__":

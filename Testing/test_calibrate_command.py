@@ -66,7 +66,7 @@ def test_on_its_own_folder_a_model_uses_the_calibration_scans_only(toy, tmp_path
     assert "calibrated on " in said.out
     before, after = load_model(toy.models["latent_restoration"]), load_model(tmp_path / "again.medad")
     assert after.training["calibrated_on"]["scans"] == sorted(before.training["split"]["calibration"])
-    assert "passed over" in said.err
+    assert "left out" in said.err
     for ours, theirs in zip(before.calibration.tensors().values(), after.calibration.tensors().values()):
         assert np.allclose(ours, theirs, rtol=1e-3, atol=1e-5), "the same scans and settings give the same numbers"
 
@@ -78,7 +78,8 @@ def test_settings_threshold_pooling_and_words_can_be_changed(toy, own_scans, tmp
     assert calibrated(toy, tmp_path / "other.medad", own_scans, *more, *words) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert events[-1] == {"event": "result", "output": str(tmp_path / "other.medad")}
-    assert any("no p-value can be below 0.33" in event.get("message", "") for event in events)
+    (few,) = [event for event in events if event.get("code") == "few_healthy_scans"]
+    assert few["event"] == "warning" and few["parameters"]["count"] == 2 and "0.33" in few["message"]
     model = load_model(tmp_path / "other.medad")
     assert (model.method.parameters.samples, model.method.parameters.restoration_nll) == (2, 1.5)
     assert str(model.calibration.reference.threshold) == "0.5ml" and model.calibration.pooling.average_mm == 20
@@ -90,14 +91,14 @@ def test_settings_threshold_pooling_and_words_can_be_changed(toy, own_scans, tmp
     ("more", "said"),
     [
         (["--set", "prior_width=64"], "'prior_width' of the latent_restoration model cannot be changed"),
-        (["--set", "size=[80,80]"], "What can be changed: samples, restoration_nll"),
+        (["--set", "size=[80,80]"], "Adjustable settings: samples, restoration_nll"),
         (["--set", "sample=3"], "'sample' of the latent_restoration model cannot be changed"),
         (["--set", "samples=0"], "samples must be 1 to 1000"),
-        (["--set", "samples=many"], "Correct it after --set."),
-        (["--set", "samples"], "is no NAME=VALUE"),
+        (["--set", "samples=many"], "after --set"),
+        (["--set", "samples"], "--set 'samples' is not NAME=VALUE"),
         (["--threshold", "a lot"], "a lot"),
         (["--minimum-mm", "99"], "pooling sizes must be 0 to 50 mm"),
-        (["--model-version", "new"], "'new' is no version"),
+        (["--model-version", "new"], "'new' is not a version"),
         (["--seed", "-1"], "the seed is -1"),
         (["--device", "gpu"], "the device 'gpu' is unknown"),
     ],
@@ -111,7 +112,7 @@ def test_what_cannot_be_is_refused_before_scans_are_examined(toy, own_scans, tmp
 def test_what_was_learned_with_other_settings_stays_as_it_was(toy, own_scans, tmp_path, capsys):
     for method, setting in (("atlas", "fwhm_mm=2"), ("autoencoder", "loss=l1")):
         assert calibrated(toy, tmp_path / "new.medad", own_scans, "--set", setting, method=method) != 0
-        assert "What can be changed: nothing" in capsys.readouterr().err
+        assert "has no adjustable settings" in capsys.readouterr().err
 
 
 def test_pictures_are_no_scans_of_a_model_of_volumes(toy, tmp_path, capsys):
@@ -121,7 +122,7 @@ def test_pictures_are_no_scans_of_a_model_of_volumes(toy, tmp_path, capsys):
         Volume(volume.array[20:21], volume.affine, f"flat-{number}").write(tmp_path / "flat" / f"flat-{number}.nii.gz")
     assert calibrated(toy, tmp_path / "new.medad", tmp_path / "flat") != 0
     told = capsys.readouterr().err
-    assert "Give healthy scans of the kind that the model knows." in told and "--like" not in told
+    assert "is for volumes, and these scans are single slices" in told and "--like" not in told
 
 
 def test_the_seed_decides_what_is_drawn(toy, own_scans, tmp_path):
@@ -139,5 +140,5 @@ def test_too_few_scans_and_a_bad_name_are_refused(toy, own_scans, tmp_path, caps
     assert calibrated(toy, tmp_path / "model.medad", tmp_path / "few") != 0
     assert "1 usable scans are too few" in capsys.readouterr().err
     assert calibrated(toy, tmp_path / "model.zip", own_scans) != 0
-    assert "cannot be a model's name" in capsys.readouterr().err
+    assert "model.zip is not a name for a model file" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.medad"))

@@ -172,7 +172,7 @@ def test_restorations_are_weighed_by_their_mean_cross_entropy(networks, monkeypa
     assert np.allclose(result.score[0], np.einsum("j,jyx->yx", weights, entropy), atol=1e-4)
 
 
-def test_latent_restoration_is_trained_with_wishes(tmp_path):
+def test_latent_restoration_is_trained_with_overrides(tmp_path):
     extra = {"channels": [4, 8], "residual_layers": 1, "codes": 300, "prior_width": 16, "prior_layers": 1}
     options = Options(steps=3, prior_steps=2, seed=2, extra=extra | {"error": "categorical", "samples": 2})
     data = toy_data(2, plain_scan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import SimpleITK as sitk
 from conftest import ROOT, brain_volume, synthetic_detection
 
 from MedADLib.cli import main
-from MedADLib.errors import InputError, ModelError
+from MedADLib.errors import InputError, MedADError, ModelError
 from MedADLib.io.reading import read_image
 from MedADLib.messages import Message
 
@@ -176,10 +177,18 @@ def test_wrong_usage_is_one_line_and_exit_code_2(words, capsys, tmp_path, monkey
     assert not os.listdir(tmp_path)
 
 
-@pytest.mark.parametrize("words", [("--help",), ("detect", "--help"), ("models", "--help"), ("evaluate", "--help")])
-def test_help_is_no_failure(words, capsys):
-    assert run(*words) == 0
-    assert "usage: medad" in capsys.readouterr().out
+def test_help_is_no_failure_and_lists_the_commands(capsys):
+    assert run("--help") == 0
+    out = capsys.readouterr().out
+    assert "usage: medad" in out and all(f"    {name}" in out for name in main.COMMANDS)
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_the_help_of_each_command_begins_with_its_purpose_in_one_sentence(name, capsys):
+    assert run(name, "--help") == 0
+    usage, purpose, *_ = capsys.readouterr().out.split("\n\n")
+    assert usage.startswith(f"usage: medad {name} ")
+    assert re.fullmatch(r"[A-Z][^.]*\.", " ".join(purpose.split()))
 
 
 def test_the_version_is_told(capsys):
@@ -220,9 +229,17 @@ def test_debug_shows_the_traceback(scan, out, capsys):
 
 
 def test_a_failure_is_an_event_too(scan, out, capsys):
-    assert run("detect", scan, "-o", out, "--json-log", detect=failing(InputError("no brain", "Give a mask."))) == 1
+    error = InputError("negative_seed", seed=-1)
+    assert run("detect", scan, "-o", out, "--json-log", detect=failing(error)) == 1
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert last == {"event": "error", "kind": "InputError", "message": "no brain. Give a mask."}
+    assert last.pop("code") == "negative_seed" and last.pop("parameters") == {"seed": -1}
+    assert last == {"event": "error", "kind": "InputError", "message": str(error)}
+    bad = MedADError("loss_not_finite", network="prior", value=float("nan"), step=3)
+    assert run("detect", scan, "-o", out, "--json-log", detect=failing(bad)) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["parameters"]["value"] is None
+    assert run("detect", scan, "-o", out, "--json-log", detect=failing(MemoryError())) == 1
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["kind"] == "MemoryError" and {"code", "parameters"} <= last.keys()
 
 
 def test_a_bad_input_is_named_before_the_model_is_loaded(out, capsys, tmp_path):

@@ -172,11 +172,13 @@ def test_models_that_do_not_belong_together_are_refused(toy, tmp_path):
     stranger = tmp_path / "stranger.medad"
     split = model.training["split"] | {"train": ["head-8"], "benchmark": ["head-0"]}
     save_model(replace(model, training=model.training | {"split": split}), stranger)
-    with pytest.raises(InputError, match="another template or split"):
+    with pytest.raises(InputError) as caught:
         compare(toy, tmp_path / "out", [toy.models["atlas"], stranger])
+    assert caught.value.code == "models_differ"
     save_model(replace(model, training=model.training | {"split": split | {"benchmark": []}}), stranger)
-    with pytest.raises(InputError, match="keeps no benchmark scans"):
+    with pytest.raises(InputError) as caught:
         compare(toy, tmp_path / "out", [stranger])
+    assert caught.value.code == "part_without_scans" and caught.value.parameters["part"] == "benchmark"
 
 
 def test_cases_are_each_subject_untouched_and_with_every_kind():

@@ -17,6 +17,7 @@ from MedADLib.detection import Settings
 from MedADLib.errors import InputError
 from MedADLib.io.reading import read_image
 from MedADLib.masks import bounding_slices
+from MedADLib.messages import Message
 from MedADLib.methods.registry import pooling_of
 from MedADLib.modelfile.model import verify_model
 from MedADLib.modelfile.store import summary_of
@@ -50,7 +51,7 @@ def test_medad_says_what_it_chose_and_why(joints, tmp_path, capsys):
     assert train("atlas", joints / "healthy", tmp_path / "a.medad", "--work", joints / "work") == 0
     said = capsys.readouterr().out
     assert "prepared as volumes of 32 x 32 x 22 voxels of 2 x 2 x 2.5 mm, examined in the whole field of view" in said
-    assert "3 of 3 scans looked at hold no whole brain" in said
+    assert Message("space_without_brains", count=3, examined=3) in said
 
 
 def test_the_model_says_what_it_knows(model, joints):
@@ -135,8 +136,9 @@ def test_models_of_no_brains_are_not_compared_on_simulated_lesions(joints, atlas
 
     args = Namespace(models=[str(joints / "joint-atlas.medad")], healthy=joints / "healthy", output=tmp_path / "out",
                      part="validation", every=False, seed=0, device="cpu", real=[])  # fmt: skip
-    with pytest.raises(InputError, match="joint-atlas knows no brains"):
+    with pytest.raises(InputError) as caught:
         compare(args)
+    assert (caught.value.code, caught.value.parameters) == ("brain_model_needed", {"model": "joint-atlas"})
 
 
 @pytest.mark.parametrize("method", ["vae", "denoising"])

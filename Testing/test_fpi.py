@@ -87,5 +87,6 @@ def test_unknown_and_impossible_wishes_are_refused(extra, tmp_path):
 
 
 def test_one_scan_has_no_foreign_patches(tmp_path):
-    with pytest.raises(InputError, match="more healthy scans"):
+    with pytest.raises(InputError) as caught:
         train_fpi(toy_data(1), Options(steps=1, extra={"channels": [8]}), tmp_path, Progress())
+    assert caught.value.code == "only_one_scan"

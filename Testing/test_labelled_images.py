@@ -160,6 +160,7 @@ def test_a_sweep_like_a_model_takes_abnormal_images_from_elsewhere(model, tmp_pa
     assert Split.read(tmp_path / "out" / "work" / "split.json").to_json() == model.training["split"]
     shutil.rmtree(tmp_path / "out")
     assert sweep(tmp_path / "out", *places)[0] == ["latent", "validation_error"]
-    with pytest.raises(InputError, match="not a folder"):
+    with pytest.raises(InputError, match="nowhere") as caught:
         sweep(tmp_path / "other", *places, "--abnormal", tmp_path / "nowhere")
+    assert caught.value.code == "scan_folder_missing"
     assert not (tmp_path / "other").exists()

@@ -78,5 +78,6 @@ def test_the_command_draws_the_curve_of_a_folder(tmp_path, capsys, monkeypatch):
     told = capsys.readouterr().out
     assert (tmp_path / "out" / "sweep.png").is_file() and "chosen without labels" in told and "best by pixel_ap" in told
     args.latent = 4
-    with pytest.raises(InputError, match="latent"):
+    with pytest.raises(InputError) as caught:
         cli_sweep.run(args)
+    assert caught.value.code == "latent_size_given"

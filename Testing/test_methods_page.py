@@ -14,7 +14,7 @@ from conftest import ROOT
 
 from MedADLib.cli import train
 from MedADLib.methods.registry import METHODS
-from MedADLib.methods.settings import with_wishes
+from MedADLib.methods.settings import with_overrides
 from MedADLib.training.config import Options, settled, useless
 from MedADLib.training.trainers import check_settings
 
@@ -52,5 +52,5 @@ def test_the_example_of_a_file_of_options_can_be_used(tmp_path, monkeypatch):
         args = settled(parser.parse_args(shlex.split(command)))
         assert useless(args) == [] and args.output.suffix == ".medad"
         check_settings(args.method, Options(latent=args.latent, extra=args.extra))
-        chosen = with_wishes(METHODS[args.method].Parameters(), args.extra)
+        chosen = with_overrides(METHODS[args.method].Parameters(), args.extra)
         assert chosen.variant == "memory" and chosen.slots in (50, 100)

@@ -146,7 +146,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_written(trained, 
         ((atlas, *labelled, "--real", npz, npz), "options_for_brains"),
         ((atlas, "brain-t1-atlas", *labelled), "brain-t1-atlas has another template or split than a.*--like a"),
         ((atlas, "--healthy", healthy, *sick), "healthy_images_missing"),
-        ((tmp_path / "old.medad", *labelled), "does not say which scans"),
+        ((tmp_path / "old.medad", *labelled), "valid split.*--split"),
         (("brain-t1-atlas", "--healthy", healthy, *sick), "are for 2-D images"),
     ):
         with pytest.raises(InputError) as caught:

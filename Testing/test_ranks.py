@@ -15,7 +15,7 @@ from rank import PLAN, Pair, batches, train
 from test_training import stopping_after
 
 from MedADLib.errors import Cancelled, InputError, MedADError
-from MedADLib.training.distributed import Ranks, joined
+from MedADLib.training.distributed import ProcessGroup, process_group
 from MedADLib.training.loop import fit
 
 HERE = Path(__file__).parent
@@ -44,7 +44,7 @@ def start(folder: Path, names: list[str], count: int) -> None:
 @pytest.fixture(scope="module")
 def together(tmp_path_factory) -> Path:
     """Weights of one process, of two on the same batches, and of two that go on where one was stopped."""
-    folder = tmp_path_factory.mktemp("ranks")
+    folder = tmp_path_factory.mktemp("group")
     train(folder, ["one"])
     with pytest.raises(Cancelled):
         fit(Pair(), batches, lambda network: {"error": 0.0}, PLAN, folder / "resumed", progress=stopping_after(6))
@@ -81,7 +81,7 @@ def test_rank_0_alone_writes(together):
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_shares_are_all_of_a_batch_without_overlap(count):
     batch = (torch.arange(7), torch.arange(14).view(7, 2), torch.tensor(5))
-    shares = [Ranks(rank, count).share(batch) for rank in range(count)]
+    shares = [ProcessGroup(rank, count).share(batch) for rank in range(count)]
     assert torch.equal(torch.cat([share[0] for share, _ in shares]), batch[0])
     assert torch.equal(torch.cat([share[1] for share, _ in shares]), batch[1])
     assert all(int(share[2]) == 5 for share, _ in shares)
@@ -89,19 +89,22 @@ def test_shares_are_all_of_a_batch_without_overlap(count):
 
 
 def test_a_batch_smaller_than_the_number_of_processes_is_refused():
-    with pytest.raises(MedADError, match="2 cannot be shared by 3"):
-        Ranks(0, 3).share((torch.zeros(2, 4),))
+    with pytest.raises(MedADError) as caught:
+        ProcessGroup(0, 3).share((torch.zeros(2, 4),))
+    assert caught.value.code == "batch_below_processes"
+    assert caught.value.parameters == {"samples": 2, "processes": 3}
 
 
 def test_alone_nothing_is_joined(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "1")
-    with joined("cpu") as (ranks, device):
-        assert ranks == Ranks() and device == "cpu" and not torch.distributed.is_initialized()
+    with process_group("cpu") as (group, device):
+        assert group == ProcessGroup() and device == "cpu" and not torch.distributed.is_initialized()
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
     for key, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
         monkeypatch.setenv(key, value)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(InputError, match="1 GPUs"), joined("cuda:0"):
+    with pytest.raises(InputError) as caught, process_group("cuda:0"):
         pass
+    assert (caught.value.code, caught.value.parameters) == ("too_few_gpus", {"gpus": 1})

@@ -57,19 +57,24 @@ def test_pictures_are_scans_unless_there_are_volumes(tmp_path, caplog):
     touch(tmp_path, "b.png", "a.JPEG", "c.jpg", "notes.txt")
     assert list(find_scans(tmp_path)) == ["a", "b", "c"]
     touch(tmp_path, "scan.nii.gz")
-    with pytest.raises(InputError, match=r"3 pictures \(such as a\.JPEG\) beside 1 volumes.*--only.*--skip-bad"):
+    with pytest.raises(InputError, match="--only.*--skip-bad") as caught:
         find_scans(tmp_path)
+    assert caught.value.code == "images_beside_volumes"
+    found = caught.value.parameters
+    assert (found["images"], found["image"], found["volumes"]) == (3, "a.JPEG", 1)
     assert list(find_scans(tmp_path, only="*.nii.gz")) == ["scan"] and list(find_scans(tmp_path, only="*.png")) == ["b"]
     with caplog.at_level(logging.WARNING):
         assert list(find_scans(tmp_path, skip_bad=True)) == ["scan"]
-    assert "3 pictures beside the volumes" in caplog.text
+    (warning,) = [record.msg for record in caplog.records]
+    assert warning.code == "images_left_out" and warning.parameters["images"] == 3
 
 
 def test_a_pattern_chooses_files(tmp_path):
     touch(tmp_path, "sub-01_T1w.nii.gz", "sub-01_FLAIR.nii.gz")
     assert list(find_scans(tmp_path, only="*_T1w.nii.gz")) == ["sub-01_T1w"]
-    with pytest.raises(InputError, match=r"named \*\.nrrd"):
+    with pytest.raises(InputError) as caught:
         find_scans(tmp_path, only="*.nrrd")
+    assert caught.value.code == "no_scans_named" and caught.value.parameters["pattern"] == "*.nrrd"
 
 
 def test_what_an_earlier_training_wrote_is_no_scan(tmp_path):

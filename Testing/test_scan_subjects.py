@@ -52,8 +52,9 @@ def test_several_data_sets_are_asked_about_and_one_is_not(tmp_path):
     arrays(tmp_path / "single.npz", 1)
     assert not doubts_about_subjects(find_scans(tmp_path), "auto")
     arrays(tmp_path / "b.npz")
-    (told,) = doubts_about_subjects(find_scans(tmp_path), "auto")
-    assert told.startswith("2 NPZ files, such as a.npz") and told.endswith("--subjects file")
+    (doubt,) = doubts_about_subjects(find_scans(tmp_path), "auto")
+    assert (doubt.code, doubt.parameters) == ("images_as_subjects", {"files": 2, "name": "a.npz"})
+    assert "--subjects file" in doubt
     assert not doubts_about_subjects(find_scans(tmp_path, subjects="file"), "file")
 
 
@@ -61,8 +62,9 @@ def test_a_subject_in_two_parts_of_an_npz_file_s_own_split_is_refused(tmp_path):
     parts = {f"{part}_images": np.stack([GREY] * count) for part, count in (("train", 9), ("val", 6), ("test", 3))}
     arrays(tmp_path / "set.npz", **parts)
     assert len(split_of_arrays(find_scans(tmp_path), 0, 2).train) == 9
-    with pytest.raises(InputError, match="set has scans in two parts"):
+    with pytest.raises(InputError) as caught:
         split_of_arrays(find_scans(tmp_path, subjects="file"), 0, 2)
+    assert caught.value.code == "subject_in_two_parts" and caught.value.parameters["subject"] == "set"
 
 
 def test_dicom_images_of_one_patient_stay_together_whatever_their_names(tmp_path):
@@ -97,14 +99,14 @@ def test_patients_join_subjects_of_bids_names(tmp_path):
     assert whose["sub-03"] == "sub-03" != whose["loose"]
 
 
-@pytest.mark.parametrize(("patient", "words"), [("ANONYMOUS", "the same PatientID"), ("", "no PatientID")])
-def test_a_number_that_was_taken_out_tells_nobody_apart_and_this_is_said(tmp_path, patient, words):
+@pytest.mark.parametrize(("patient", "code"), [("ANONYMOUS", "same_patient_id"), ("", "no_patient_id")])
+def test_a_number_that_was_taken_out_tells_nobody_apart_and_this_is_said(tmp_path, patient, code):
     for number in range(9):
         image(tmp_path / f"im{number}.dcm", patient)
     scans = find_scans(tmp_path)
     assert len({source.subject for source in scans.values()}) == 9
-    (told,) = doubts_about_subjects(scans, "auto")
-    assert words in told and "ANONYMOUS" not in told
+    (doubt,) = doubts_about_subjects(scans, "auto")
+    assert doubt.code == code and "ANONYMOUS" not in doubt
 
 
 def test_an_empty_number_is_nobody_s(tmp_path):

@@ -160,5 +160,6 @@ def test_a_neighbour_in_another_scan_is_at_the_same_height_and_never_of_the_same
 def test_one_scan_has_no_neighbours():
     slices = numbered(scans=1)
     assert len(slices.near(slices.positions, [0])) == 10
-    with pytest.raises(InputError, match="more healthy scans"):
+    with pytest.raises(InputError) as caught:
         slices.near(slices.positions, [0], slices.scans)
+    assert caught.value.code == "only_one_scan"

@@ -16,6 +16,7 @@ from MedADLib.dataset.discovery import find_scans
 from MedADLib.dataset.space_choice import chosen_space
 from MedADLib.dataset.split import Split
 from MedADLib.errors import InputError
+from MedADLib.messages import Message
 from MedADLib.preprocessing import brain_extraction
 from MedADLib.preprocessing.brain_extraction import NoBrainError, holds_brain
 from MedADLib.training.data import healthy_data
@@ -40,27 +41,32 @@ def test_each_kind_is_told_from_a_few_scans_and_why_is_said(tmp_path):
     slices = folder_of(tmp_path / "slices", [radiograph(n) for n in range(3)])
     heads = folder_of(tmp_path / "heads", [head(n)[0] for n in range(4)])
     joints = folder_of(tmp_path / "joints", [joint(n) for n in range(9)])
-    assert chosen_space(slices, "auto", tmp_path / "1") == ("plane", "they are single slices")
-    assert chosen_space(heads, "auto", tmp_path / "2") == ("brain", "2 of 2 scans looked at hold a brain")
-    assert chosen_space(joints, "auto", tmp_path / "3") == ("field", "3 of 3 scans looked at hold no whole brain")
+    assert chosen_space(slices, "auto", tmp_path / "1") == ("plane", Message("space_of_slices"))
+    brains = Message("space_of_brains", count=2, examined=2)
+    assert chosen_space(heads, "auto", tmp_path / "2") == ("brain", brains)
+    others = Message("space_without_brains", count=3, examined=3)
+    assert chosen_space(joints, "auto", tmp_path / "3") == ("field", others)
 
 
 def test_the_user_is_believed(tmp_path):
     heads = folder_of(tmp_path / "heads", [head(n)[0] for n in range(3)])
-    assert chosen_space(heads, "field", tmp_path / "work") == ("field", "as --prepare field says")
+    assert chosen_space(heads, "field", tmp_path / "work") == ("field", Message("space_as_given", prepare="field"))
     # And stays so where the same command is given again without it.
     assert chosen_space(heads, "auto", tmp_path / "work").kind == "field"
-    assert chosen_space(heads, "brain", tmp_path / "work") == ("brain", "as --prepare brain says")
+    assert chosen_space(heads, "brain", tmp_path / "work") == ("brain", Message("space_as_given", prepare="brain"))
     slices = folder_of(tmp_path / "slices", [radiograph(n) for n in range(3)])
-    with pytest.raises(InputError, match="--prepare brain is for volumes, and these are single slices"):
+    with pytest.raises(InputError) as caught:
         chosen_space(slices, "brain", tmp_path / "other")
+    assert (caught.value.code, caught.value.parameters) == ("prepare_for_volumes", {"prepare": "brain"})
 
 
 def test_most_scans_decide_and_the_others_are_named(tmp_path, caplog):
     scans = folder_of(tmp_path / "mixed", [joint(0), head(1)[0], joint(2), joint(3), head(4)[0]])
     with caplog.at_level(logging.WARNING):
-        assert chosen_space(scans, "auto", tmp_path / "work") == ("field", "3 of 4 scans looked at hold no whole brain")
-    assert "['scan-1'] hold a brain" in caplog.text
+        why = Message("space_without_brains", count=3, examined=4)
+        assert chosen_space(scans, "auto", tmp_path / "work") == ("field", why)
+    (warning,) = [record.msg for record in caplog.records]
+    assert warning.code == "brains_and_others" and warning.parameters["brains"] == "scan-1"
 
 
 def test_what_was_found_is_not_looked_for_again(tmp_path, monkeypatch):
@@ -96,8 +102,9 @@ def test_a_brain_is_told_by_its_size_and_by_extraction(monkeypatch):
 def test_without_brain_extraction_a_head_is_not_guessed(tmp_path, monkeypatch):
     scans = folder_of(tmp_path / "heads", [with_skull()] * 3)
     monkeypatch.setattr(brain_extraction.metadata, "files", lambda name: [])
-    with pytest.raises(InputError, match="needs deepbet.*pip install.*--prepare field"):
+    with pytest.raises(InputError, match="deepbet.*pip install.*--prepare field") as caught:
         chosen_space(scans, "auto", tmp_path / "work")
+    assert caught.value.code == "brain_undecided"
     assert not (tmp_path / "work" / "space.json").exists()
     assert chosen_space(scans, "field", tmp_path / "work").kind == "field"
 
@@ -113,32 +120,40 @@ def test_small_volumes_are_no_fault_unless_most_are_brains(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert check_scans(joints, tmp_path / "1.json").keys() == joints.keys()
     assert caplog.text == ""
-    with pytest.raises(InputError, match="10 of 10 scans cannot be used.*less than a brain"):
+    with pytest.raises(InputError) as caught:
         check_scans(joints, tmp_path / "1.json", prepare="brain")
+    assert caught.value.code == "unusable_scans" and caught.value.parameters["count"] == 10
     heads = folder_of(tmp_path / "heads", [*(head(n)[0] for n in range(5)), joint(1)])
-    with pytest.raises(InputError, match="scan-5: its whole field of view has 79 mL, less than a brain"):
+    with pytest.raises(InputError, match="scan-5: .* 79 mL") as caught:
         check_scans(heads, tmp_path / "2.json", mixed=True)
+    assert caught.value.code == "unusable_scans" and caught.value.parameters["count"] == 1
     assert len(check_scans(heads, tmp_path / "2.json", mixed=True, prepare="field")) == 6
 
 
 def test_slices_among_volumes_are_refused(tmp_path):
     scans = folder_of(tmp_path / "mixed", [*(joint(n) for n in range(7)), joint(7, (1, 22, 18))])
-    with pytest.raises(InputError, match="mixes single slices .1, such as scan-7. and volumes"):
+    with pytest.raises(InputError) as caught:
         check_scans(scans, tmp_path / "checks.json", mixed=True)
+    assert caught.value.code == "slices_and_volumes"
+    assert (caught.value.parameters["slices"], caught.value.parameters["slice"]) == (1, "scan-7")
     split = Split(("scan-0", "scan-1", "scan-7"), ("scan-2",), ("scan-3", "scan-4", "scan-5"))
-    with pytest.raises(InputError, match="is a single slice, others of its folder are volumes"):
+    with pytest.raises(InputError, match="scan-7") as caught:
         healthy_data(scans, split, tmp_path / "work")
+    assert caught.value.code == "slice_among_volumes"
 
 
 def test_a_work_folder_of_another_kind_is_refused(tmp_path):
     scans = folder_of(tmp_path / "joints", [joint(n) for n in range(7)])
     split = Split(("scan-0", "scan-1", "scan-2"), ("scan-3",), ("scan-4", "scan-5", "scan-6"))
     data = healthy_data(scans, split, tmp_path / "work")
-    assert data.template.kind == "field" and data.why == "2 of 2 scans looked at hold no whole brain"
-    with pytest.raises(InputError, match="prepared as --prepare field does, not as --prepare brain.*--work"):
+    assert data.template.kind == "field" and data.why.code == "space_without_brains"
+    with pytest.raises(InputError, match="--work") as caught:
         healthy_data(scans, split, tmp_path / "work", prepare="brain")
+    assert caught.value.code == "work_of_other_preparation"
+    assert (caught.value.parameters["found"], caught.value.parameters["asked"]) == ("field", "brain")
     (tmp_path / "work" / "space.json").unlink()
     again = healthy_data(scans, split, tmp_path / "work", prepare="field")
     assert np.array_equal(again.train[0][0], data.train[0][0])
-    with pytest.raises(InputError, match="--size is for single slices"):
+    with pytest.raises(InputError) as caught:
         healthy_data(scans, split, tmp_path / "other", longest=64)
+    assert caught.value.code == "size_for_slices"

@@ -83,15 +83,18 @@ def test_real_scans_of_two_contrasts_are_refused(data_dir, tmp_path):
     t2 = [data_dir / "stroke_cstar" / "T2.nii.gz", *(data_dir / "ms_open_ms_data").glob("*/T2_*.nii.gz")]
     for number, path in enumerate([*t1, *t2]):
         (tmp_path / "mixed" / f"{number}.nii.gz").symlink_to(path)
-    with pytest.raises(InputError, match="7, 8 are unlike 0 and the others"):
+    with pytest.raises(InputError) as caught:
         check(tmp_path / "mixed")
+    assert caught.value.code == "two_kinds_by_intensity"
+    assert (caught.value.parameters["fewer"], caught.value.parameters["typical"]) == ("7, 8", "0")
 
 
 def test_two_contrasts_are_refused_unless_the_user_insists(folder):
     for seed in (30, 31, 32):
         other_contrast(head(seed)[0]).write(folder / f"t2-{seed}.nii.gz")
-    with pytest.raises(InputError, match="two kinds.*t2-30, t2-31, t2-32 are unlike head-0.*--mixed"):
+    with pytest.raises(InputError, match="t2-30, t2-31, t2-32 .*head-0.*--mixed") as caught:
         check(folder)
+    assert caught.value.code == "two_kinds_by_intensity"
     assert len(check(folder, mixed=True)) == 11
 
 
@@ -99,24 +102,30 @@ def test_one_scan_of_another_contrast_is_listed(folder, caplog):
     other_contrast(head(30)[0]).write(folder / "t2.nii.gz")
     with caplog.at_level(logging.WARNING):
         assert len(check(folder)) == 9
-    assert "odd intensities" in caplog.text and "1 of 9: t2 " in caplog.text
+    (warning,) = [record.msg for record in caplog.records]
+    counts = warning.parameters["count"], warning.parameters["total"]
+    assert warning.code == "atypical_intensities" and counts == (1, 9)
+    assert warning.parameters["scans"].startswith("t2 (")
 
 
 def test_contrasts_are_told_by_their_names_too(folder):
     for seed in (0, 1):
         (folder / f"head-{seed}.nii.gz").rename(folder / f"sub-{seed}_T1w.nii.gz")
     (folder / "head-2.nii.gz").rename(folder / "sub-2_FLAIR.nii.gz")
-    with pytest.raises(InputError, match="2 of T1w, 1 of FLAIR.*--only"):
+    with pytest.raises(InputError, match="2 T1w, 1 FLAIR.*--only") as caught:
         check(folder)
+    assert caught.value.code == "mixed_contrasts"
 
 
 def test_a_copy_in_another_file_type_is_found(folder, caplog):
     head(3)[0].write(folder / "twin.mha")
-    with pytest.raises(InputError, match="1 of 9 scans cannot be used: twin: a copy of head-3.*--skip-bad"):
+    with pytest.raises(InputError, match="1 of 9 .*twin: a copy of head-3.*--skip-bad") as caught:
         check(folder)
+    assert caught.value.code == "unusable_scans"
     with caplog.at_level(logging.WARNING):
         assert list(check(folder, skip_bad=True)) == [f"head-{n}" for n in range(8)]
-    assert "twin: a copy of head-3. They are left out" in caplog.text
+    (warning,) = [record.msg for record in caplog.records]
+    assert warning.code == "copies_left_out" and warning.parameters["scans"] == "twin: a copy of head-3"
 
 
 def test_the_original_is_kept_and_not_its_copy(folder, caplog):
@@ -127,7 +136,7 @@ def test_the_original_is_kept_and_not_its_copy(folder, caplog):
     with caplog.at_level(logging.WARNING):
         kept = check(folder, skip_bad=True)
     assert "original" in kept and "copy" not in kept
-    assert "They are left out; of copies, original stay" in caplog.text
+    assert [record.msg.parameters["kept"] for record in caplog.records] == ["original"]
     scans = find_scans(folder)
     record = folder.parent / "work" / "checks.json"
     assert check_scans({name: scans[name] for name in sorted(scans, reverse=True)}, record, True).keys() == kept.keys()
@@ -150,20 +159,26 @@ def test_odd_geometry_is_listed(folder, caplog):
     volume.write(folder / "coarse.nii.gz")
     with caplog.at_level(logging.WARNING):
         check(folder)
-    assert "odd geometry (usual voxels 4 x 4 x 4 mm), 1 of 9: coarse (8 x 8 x 8 mm voxels" in caplog.text
+    (warning,) = [record.msg for record in caplog.records if record.msg.code == "atypical_geometry"]
+    counts = warning.parameters["count"], warning.parameters["total"]
+    assert warning.parameters["usual"] == "4 x 4 x 4" and counts == (1, 9)
+    assert warning.parameters["scans"].startswith("coarse (8 x 8 x 8 mm; ")
 
 
 def test_slices_among_volumes_are_refused(folder):
     radiograph(1).write(folder / "slice.nii.gz")
-    with pytest.raises(InputError, match=r"single slices \(1, such as slice\)"):
+    with pytest.raises(InputError) as caught:
         check(folder)
+    assert caught.value.code == "slices_and_volumes"
+    assert (caught.value.parameters["slices"], caught.value.parameters["slice"]) == (1, "slice")
 
 
 def test_fewer_than_three_scans_are_refused(folder):
     for number in range(2, 8):
         (folder / f"head-{number}.nii.gz").unlink()
-    with pytest.raises(InputError, match="2 usable scans are too few"):
+    with pytest.raises(InputError) as caught:
         check(folder)
+    assert caught.value.code == "too_few_usable_scans" and caught.value.parameters["count"] == 2
 
 
 @pytest.mark.parametrize("count", [2, 5, 7])
@@ -174,8 +189,8 @@ def test_too_few_scans_are_refused_in_the_same_words_before_and_after_they_are_l
     for refuse in (lambda: check(folder, fewest=FEWEST), lambda: Split.automatic(list(find_scans(folder)))):
         with pytest.raises(InputError, match=f"{count} .*scans are too few to train and calibrate") as refused:
             refuse()
-        said.append(refused.value.remedy)
-    assert said[0] == said[1] == "Give at least 8 healthy ones; 30 are better."
+        said.append((refused.value.remedy, refused.value.parameters))
+    assert said[0] == said[1] and said[0][1] == {"count": count, "fewest": 8} and "at least 8" in said[0][0]
 
 
 def test_files_of_other_modalities_are_refused_unless_the_user_insists(tmp_path):
@@ -186,8 +201,9 @@ def test_files_of_other_modalities_are_refused_unless_the_user_insists(tmp_path)
         pixels = np.random.default_rng(number).integers(0, 1000, (20, 24)).astype(np.int16)
         modality = "MR" if number < 6 else "CT"
         write_slice(folder / f"{number}.dcm", pixels, (0, 0, 0), _0008_0060=modality, **numbers)
-    with pytest.raises(InputError, match="several modalities.*6 of MR, 3 of CT.*--mixed"):
+    with pytest.raises(InputError, match="6 MR, 3 CT.*--mixed") as caught:
         check(folder)
+    assert caught.value.code == "mixed_modalities"
     assert len(check(folder, mixed=True)) == 9
 
 

@@ -59,24 +59,25 @@ def test_toml_with_the_method_s_own_settings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "code", "words"),
     [
-        ({"stepz": 5}, "unknown option 'stepz'.*Did you mean 'steps'"),
-        ({"prior_step": 5}, "Did you mean 'prior_steps'"),
-        ({"qqqqq": 5}, "Known are healthy"),
-        ({"steps": "5"}, "steps is '5'.*whole number"),
-        ({"steps": 5.5}, "whole number"),
-        ({"steps": True}, "whole number"),
-        ({"skip_bad": 1}, "true or false"),
-        ({"average_mm": "x"}, "a number"),
-        ({"healthy": ["a"]}, "a path"),
-        ({"subjects": "nobody"}, "auto, folder, file"),
-        ({"extra": 5}, "no table"),
+        ({"stepz": 5}, "misspelled_option", "'stepz'.*'steps'"),
+        ({"prior_step": 5}, "misspelled_option", "'prior_step'.*'prior_steps'"),
+        ({"qqqqq": 5}, "unknown_option", "'qqqqq'.*healthy, output"),
+        ({"steps": "5"}, "option_of_wrong_type", "steps is '5'.*integer"),
+        ({"steps": 5.5}, "option_of_wrong_type", "steps is 5.5.*integer"),
+        ({"steps": True}, "option_of_wrong_type", "steps is True.*integer"),
+        ({"skip_bad": 1}, "option_of_wrong_type", "skip_bad is 1.*boolean"),
+        ({"average_mm": "x"}, "option_of_wrong_type", "average_mm is 'x'.*number"),
+        ({"healthy": ["a"]}, "option_of_wrong_type", r"healthy is \['a'\].*string"),
+        ({"subjects": "nobody"}, "option_not_allowed", "'nobody'.*auto, folder, file"),
+        ({"extra": 5}, "extra_not_a_table", "config.json"),
     ],
 )
-def test_options_that_nobody_knows_and_values_of_another_kind_are_refused(tmp_path, options, words):
-    with pytest.raises(InputError, match=words):
+def test_options_that_nobody_knows_and_values_of_another_kind_are_refused(tmp_path, options, code, words):
+    with pytest.raises(InputError, match=words) as caught:
         given("--config", config(tmp_path, **options), *PLACES)
+    assert caught.value.code == code
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.json", "{"), ("a.toml", "= 5"), ("a.json", "[1]"), ("a.txt", "x")])
@@ -84,8 +85,9 @@ def test_a_file_that_is_none_is_refused(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=name):
         given("--config", tmp_path / name, *PLACES)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="missing.json") as caught:
         given("--config", tmp_path / "missing.json", *PLACES)
+    assert caught.value.code == "unreadable_options"
 
 
 def test_a_file_may_name_the_method_that_it_is_for(tmp_path):
@@ -96,11 +98,13 @@ def test_a_file_may_name_the_method_that_it_is_for(tmp_path):
     train, sweep = cli_train.add_arguments, cli_sweep.add_arguments
     args = given("vae", "--config", vae / "config.json", *PLACES, declare=train)
     assert (args.method, args.steps) == ("vae", 7)
-    with pytest.raises(InputError, match="is for the method 'vae', not for atlas.*Name the same method in both"):
+    with pytest.raises(InputError, match="'vae'.*atlas") as caught:
         given("atlas", "--config", vae / "config.json", *PLACES, declare=train)
+    assert caught.value.code == "options_of_other_method"
     assert given("--config", autoencoder / "config.json", *PLACES, declare=sweep).steps == 7
-    with pytest.raises(InputError, match="is for the method 'vae', not for autoencoder"):
+    with pytest.raises(InputError, match="'vae'.*autoencoder") as caught:
         given("--config", vae / "config.json", *PLACES, declare=sweep)
+    assert caught.value.code == "options_of_other_method"
 
 
 def test_what_is_needed_must_be_somewhere():

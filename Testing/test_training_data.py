@@ -38,14 +38,17 @@ def test_files_that_macos_and_unfinished_writes_leave_are_no_scans(tmp_path):
 
 
 def test_folders_that_cannot_be_used_are_refused(tmp_path):
-    with pytest.raises(InputError, match="not a folder"):
+    with pytest.raises(InputError, match="missing") as caught:
         find_scans(tmp_path / "missing")
-    with pytest.raises(InputError, match="holds no images"):
+    assert caught.value.code == "scan_folder_missing"
+    with pytest.raises(InputError, match=tmp_path.name) as caught:
         find_scans(tmp_path)
+    assert caught.value.code == "no_scans"
     (tmp_path / "a.nii").write_bytes(b"")
     (tmp_path / "a.nii.gz").write_bytes(b"")
-    with pytest.raises(InputError, match="two images named a"):
+    with pytest.raises(InputError) as caught:
         find_scans(tmp_path)
+    assert caught.value.code == "scan_name_twice" and caught.value.parameters["name"] == "a"
 
 
 def test_prepared_scans_are_used_again(toy, monkeypatch):
@@ -76,16 +79,18 @@ def test_a_work_folder_belongs_to_one_split(toy):
     split = Split.read(toy.split)
     other = replace(split, train=split.train[:3], benchmark=(*split.benchmark, split.train[3]))
     before = (toy.work / "split.json").read_text()
-    with pytest.raises(InputError, match="another split"):
+    with pytest.raises(InputError) as caught:
         healthy_data(find_scans(toy.healthy), other, toy.work)
+    assert (caught.value.code, caught.value.parameters) == ("work_of_other_split", {"work": str(toy.work)})
     assert (toy.work / "split.json").read_text() == before
 
 
 def test_a_scan_of_the_split_that_is_missing_is_named(toy, tmp_path):
     scans = find_scans(toy.healthy)
     del scans["head-6"]
-    with pytest.raises(InputError, match="head-6"):
+    with pytest.raises(InputError) as caught:
         healthy_data(scans, Split.read(toy.split), tmp_path)
+    assert (caught.value.code, caught.value.parameters) == ("split_scan_missing", {"name": "head-6"})
 
 
 def test_the_template_knows_training_scans_only(toy, tmp_path, monkeypatch):

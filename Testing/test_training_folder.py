@@ -43,5 +43,7 @@ def test_scans_that_changed_since_they_were_prepared_are_refused(tmp_path):
         refuse_changed(scans, split, tmp_path)
     file.write_bytes(b"another")
     os.utime(file, ns=(1, 1))
-    with pytest.raises(InputError, match="a has changed since"):
+    with pytest.raises(InputError) as caught:
         refuse_changed(scans, split, tmp_path)
+    assert caught.value.code == "work_of_changed_scans"
+    assert (caught.value.parameters["count"], caught.value.parameters["example"]) == (1, "a")

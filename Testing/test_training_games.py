@@ -119,8 +119,9 @@ def test_gradients_are_clipped_turn_by_turn(tmp_path):
 
 def test_a_turn_that_is_no_number_is_named_and_the_last_state_stays(tmp_path):
     fit(Game(), batches, validate, Plan(2, 1e-2, every=2), tmp_path / "good")
-    with pytest.raises(MedADError, match="loss of critic became nan at step 0"):
+    with pytest.raises(MedADError, match="critic became nan at step 0") as caught:
         fit(Game(bad=True), batches, validate, PLAN, tmp_path)
+    assert caught.value.code == "loss_not_finite" and caught.value.parameters["network"] == "critic"
     assert load_checkpoint(tmp_path / "good" / "checkpoint.safetensors", Game())["step"] == 2
 
 
@@ -130,8 +131,9 @@ def test_a_checkpoint_of_other_turns_is_refused(tmp_path):
             return (Turn("everything", self.parameters(), self.critic_loss),)
 
     fit(Game(), batches, validate, PLAN, tmp_path)
-    with pytest.raises(MedADError, match="another network"):
+    with pytest.raises(MedADError, match="checkpoint.safetensors") as caught:
         fit(Other(), batches, validate, PLAN, tmp_path)
+    assert caught.value.code == "checkpoint_of_other_network"
 
 
 def test_parameters_that_are_frozen_stay_and_a_turn_without_any_is_refused(tmp_path):

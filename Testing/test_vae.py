@@ -174,7 +174,7 @@ def test_sample_scores_are_what_they_are_called(training):
             assert found.sample_score == pytest.approx(float(value), rel=1e-4)
 
 
-def test_a_user_trains_it_with_wishes(tmp_path):
+def test_a_user_trains_it_with_overrides(tmp_path):
     options = Options(steps=3, latent=4, seed=2, extra={"channels": [4, 8], "score": "product"})
     method, facts = train_vae(toy_data(2, plain_scan), options, tmp_path / "a", Progress())
     assert method.parameters.latent == 4 and method.parameters.channels == (4, 8)

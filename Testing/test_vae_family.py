@@ -12,7 +12,7 @@ from test_modelfile import model
 from toy_slices import toy_scan
 
 from MedADLib.errors import Cancelled, InputError, ModelError
-from MedADLib.methods.settings import with_wishes
+from MedADLib.methods.settings import with_overrides
 from MedADLib.methods.tv_restoration import GMVAETV, VAETV
 from MedADLib.methods.vae import ContextEncoder, ContextVAE, VariationalAutoencoder
 from MedADLib.modelfile.model import load_model, save_model
@@ -131,7 +131,7 @@ def test_a_restoration_can_be_cancelled_between_its_steps(kind):
 
 def test_wishes_replace_defaults_and_are_checked():
     base = ContextVAE.Parameters(size=(32, 32), channels=(8, 8))
-    asked = with_wishes(base, {"channels": [4, 4], "context": 1, "score": "reconstruction"})
+    asked = with_overrides(base, {"channels": [4, 4], "context": 1, "score": "reconstruction"})
     assert asked == replace(base, channels=(4, 4), context=1.0, score="reconstruction")
     for wishes, problem, code in (
         ({"contxt": 0.5}, "contxt", "method_setting_unknown"),
@@ -141,7 +141,7 @@ def test_wishes_replace_defaults_and_are_checked():
         ({"context": 2.0}, "share", "method_setting_invalid"),
     ):
         with pytest.raises(InputError, match=problem) as caught:
-            with_wishes(base, wishes)
+            with_overrides(base, wishes)
         assert caught.value.code == code
 
 

@@ -1,4 +1,4 @@
-"""``medad benchmark``: the restoration engine against others, whole detections, and how times grow."""
+"""``medad benchmark``: measure sampling, whole detections and how times grow with the size of the scan."""
 
 from __future__ import annotations
 
@@ -20,26 +20,54 @@ WHAT = ("samplers", "volumes", "runs", "scaling", "products")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad benchmark``."""
-    parser.add_argument("what", nargs="*", type=_known, default=[], metavar="WHAT", help=f"{', '.join(WHAT)}; default "
-                        "all")  # fmt: skip
-    parser.add_argument("-o", "--output", type=Path, default=Path("benchmark"), metavar="DIR",
-                        help="folder for tables, pictures and report.md (default %(default)s)")  # fmt: skip
-    parser.add_argument("--scan", type=Path, help="a T1 scan of a brain without its skull; else the MNI152 brain")
-    parser.add_argument("--model", default="brain-t1", metavar="NAME|FILE",
-                        help="of latent restoration (default %(default)s)")  # fmt: skip
-    parser.add_argument("--also", action="append", default=[], metavar="NAME|FILE",
-                        help="other models for whole detections; may be repeated")  # fmt: skip
-    parser.add_argument("--runs", type=_runs, default=3, help="of all but products; medians are told (default 3)")
+    parser.description = "Measure the speed of MedAD on this computer, and compare it with other implementations."
+    parser.add_argument(
+        "what",
+        nargs="*",
+        type=_known,
+        default=[],
+        metavar="WHAT",
+        help=f"what to measure: {', '.join(WHAT)} (default all)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("benchmark"),
+        metavar="DIR",
+        help="folder for tables, figures and report.md (default %(default)s)",
+    )
+    parser.add_argument(
+        "--scan", type=Path, help="skull-stripped T1-weighted scan of a brain (default: the MNI152 brain)"
+    )
+    parser.add_argument(
+        "--model", default="brain-t1", metavar="NAME|FILE", help="model of latent restoration (default %(default)s)"
+    )
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="NAME|FILE",
+        help="another model for whole detections; may be repeated",
+    )
+    parser.add_argument(
+        "--runs",
+        type=_runs,
+        default=3,
+        help="runs of each measurement but products; the tables show medians (default 3)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
-    parser.add_argument("--no-monai", action="store_true", help="leave MONAI's sampling out: a minute a run")
+    parser.add_argument(
+        "--no-monai", action="store_true", help="do not measure the sampling of MONAI, which takes a minute per run"
+    )
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
-    """Measure and write.
+    """Measure, write the report and print it.
 
     Args:
-        args: What `add_arguments` declares.
-        progress: Told throughout; may cancel.
+        args: The arguments that `add_arguments` declares.
+        progress: Receives the stages and steps; may cancel.
 
     Returns:
         0.
@@ -56,9 +84,9 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     what, progress, device = list(args.what or WHAT), progress or Progress(), resolve(args.device)
     model = load_model(args.model)
     if not isinstance(model.method, LatentRestoration) or isinstance(model.method, VolumeRestoration):
-        raise InputError(f"{model.name} is no latent restoration of slices", "Name another --model, such as brain-t1.")
+        raise InputError("slice_restoration_needed", model=model.name)
     if model.template.kind != "brain":
-        raise InputError(f"{model.name} knows no brains", "Name another --model, such as brain-t1.")
+        raise InputError("brain_model_needed", model=model.name)
     for name in args.also:
         load_model(name)
     with writable_folder(args.output):
@@ -97,11 +125,11 @@ def _measure(args: argparse.Namespace, what: list[str], model: Model, device: st
             ways = [(args.model, False), (args.model, True), *((name, False) for name in args.also)]
             for number, (name, fast) in enumerate(ways):
 
-                def heed(half: float = 0.0, number: int = number, name: str = name) -> None:
+                def report(half: float = 0.0, number: int = number, name: str = name) -> None:
                     progress.update((number + half) / len(ways), f"{name}, {'warm' if half else 'cold'}")
 
-                measured.runs.append(cold_command(path, name, args.runs, fast, device, heed))
-                measured.runs.append(warm_worker(scan.volume, name, args.runs, fast, device, partial(heed, 0.5)))
+                measured.runs.append(cold_command(path, name, args.runs, fast, device, report))
+                measured.runs.append(warm_worker(scan.volume, name, args.runs, fast, device, partial(report, 0.5)))
     if "scaling" in what:
         progress.stage("scaling", 0.7, 1.0)
         measured.growth = growth(model, scan, args.runs, progress, device)
@@ -116,7 +144,7 @@ def _measure(args: argparse.Namespace, what: list[str], model: Model, device: st
 
 def _known(name: str) -> str:
     if name not in WHAT:
-        raise argparse.ArgumentTypeError(f"there is nothing called {name!a:.80} to measure; known: {', '.join(WHAT)}")
+        raise argparse.ArgumentTypeError(f"{name!a:.80} is not a measurement; known: {', '.join(WHAT)}")
     return name
 
 

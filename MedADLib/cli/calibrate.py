@@ -1,4 +1,4 @@
-"""``medad calibrate``: a model's numbers measured anew, on healthy scans of one's own or with other settings."""
+"""``medad calibrate``: recalibrate a model on other healthy scans or with other settings."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..modelfile.manifest import NAME, VERSION
+from ..messages import Message
+from ..modelfile.manifest import VERSION
 from ..runtime.atomic_files import place_for_model
 from ..scoring.healthy_reference import Threshold
-from ..training.config import settings_of
+from ..training.config import check_model_name, pooling_with, settings_of
 
 if TYPE_CHECKING:
     from ..methods.base import Method
@@ -28,28 +29,43 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Scans from which on a p-value can be below 0.05.
+# With this many scans a p-value can be below 0.05.
 ADVISED = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad calibrate``."""
-    parser.add_argument("model", help="model name or file; its networks stay as they are")
-    parser.add_argument("--healthy", type=Path, required=True, metavar="DIR", help="folder of healthy scans, "
-                        f"{ADVISED} or more if there are; those of the model's training are passed over")  # fmt: skip
+    parser.description = "Recalibrate a model on your own healthy scans, and write it as a new model file."
+    parser.add_argument("model", help="installed model or model file; its networks do not change")
+    parser.add_argument(
+        "--healthy",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help=f"folder of healthy scans, {ADVISED} or more if possible; scans of the training of the model are left out",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.medad", help="the new model file")
-    parser.add_argument("--only", metavar="PATTERN", help="pattern of the file names to take")
+    parser.add_argument("--only", metavar="PATTERN", help="use only files with names like this, such as '*_T1w.nii.gz'")
     parser.add_argument("--skip-bad", action="store_true", help="leave out scans that cannot be used, and copies")
-    parser.add_argument("--mixed", action="store_true", help="go on although the scans seem to be of different kinds")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the method that "
-                        "changes no network, such as samples=5; may be repeated")  # fmt: skip
-    parser.add_argument("--threshold", help="the model's own threshold, such as 1ml; else as before")
-    parser.add_argument("--minimum-mm", type=float, metavar="MM", help="box of the minimum pooling; else as before")
-    parser.add_argument("--average-mm", type=float, metavar="MM", help="box of the average pooling; else as before")
-    parser.add_argument("--description", help="one line on what the model is for; else as before")
-    parser.add_argument("--model-version", metavar="X.Y.Z", help="version of the new model; else as before")
-    parser.add_argument("--data-note", default="", help="source and licence of the scans, for the model card")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+    parser.add_argument("--mixed", action="store_true", help="accept scans that seem to be of different kinds")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting of the method that does not concern the networks, such as samples=5; may be repeated",
+    )
+    parser.add_argument("--threshold", help="default threshold of the model, such as 1ml (default: unchanged)")
+    parser.add_argument(
+        "--minimum-mm", type=float, metavar="MM", help="box of the minimum pooling (default: unchanged)"
+    )
+    parser.add_argument(
+        "--average-mm", type=float, metavar="MM", help="box of the average pooling (default: unchanged)"
+    )
+    parser.add_argument("--description", help="purpose of the model in one line (default: unchanged)")
+    parser.add_argument("--model-version", metavar="X.Y.Z", help="version of the new model (default: unchanged)")
+    parser.add_argument("--data-note", default="", help="source and licence of the scans for the model card")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
 
 
@@ -57,14 +73,15 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     """Restore the healthy scans, calibrate on them and write the model.
 
     Args:
-        args: What `add_arguments` declares.
-        progress: Told throughout; may cancel.
+        args: The arguments that `add_arguments` declares, and ``load_model``, which replaces that of the library unless
+            None.
+        progress: Receives the stages and steps; may cancel.
 
     Returns:
         0.
 
     Raises:
-        MedADError: If scans, settings or the place of the model cannot be used.
+        MedADError: If scans, settings or the path of the new model cannot be used.
     """
     from ..methods.base import faster_form
     from ..modelfile.card import model_card
@@ -76,26 +93,22 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..training.data import brought
 
     progress = progress or Progress()
-    if args.output.suffix != ".medad" or not re.fullmatch(NAME, args.output.stem, re.ASCII):
-        raise InputError(f"{args.output} cannot be a model's name", "For example -o brain-t1-here.medad.")
-    # A device that is not there is refused before any scan is read.
+    check_model_name(args.output)
+    # Refuse an unknown device before any scan is read.
     resolve(args.device)
     model = (args.load_model or load_model)(args.model)
     threshold = Threshold.parse(args.threshold) if args.threshold else model.calibration.reference.threshold
-    try:
-        pooling = model.calibration.pooling.replaced(args.minimum_mm, args.average_mm)
-    except ValueError as error:
-        raise InputError(str(error), "Correct --minimum-mm or --average-mm.") from error
+    pooling = pooling_with(model.calibration.pooling, args.minimum_mm, args.average_mm)
     if args.model_version and not re.fullmatch(VERSION, args.model_version, re.ASCII):
-        raise InputError(f"{args.model_version!a:.80} is no version of a model", "For example --model-version 1.2.0.")
+        raise InputError("bad_model_version", version=args.model_version)
     if args.seed < 0:
-        raise InputError(f"the seed is {args.seed}", "Give 0 or more.")
+        raise InputError("negative_seed", seed=args.seed)
     method = with_settings(model.method, settings_of(args.set))
     with place_for_model(args.output):
         scans = _usable(args, model, fewest(model.template.symmetric), progress)
         if len(scans) < ADVISED:
             least = 1 / (len(scans) + 1)
-            log.warning("with %d healthy scans no p-value can be below %.2g; add more", len(scans), least)
+            log.warning(Message("few_healthy_scans", count=len(scans), least=least))
         progress.stage("calibration", 0.1, 0.98)
         healthy, fast, quick = [], [], faster_form(method)
         for number, (name, source) in enumerate(scans.items()):
@@ -121,7 +134,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     progress.finish()
     if not args.quiet:
         was, now = (c.reference.value_of(threshold) for c in (model.calibration, calibration))
-        found = f"{threshold} is {now:.2f} healthy spreads (was {was:.2f})"
+        found = f"{threshold} is a z-score of {now:.2f} (was {was:.2f})"
         print(f"{args.output}: calibrated on {len(scans)} scans; {found}")
     return 0
 
@@ -133,47 +146,42 @@ def _restored(method: Method, scan: Prepared, args: argparse.Namespace) -> Resto
         args.device, lambda device: method.restore(scan.image, scan.mask, seed=args.seed, device=device)
     )
     for note in notes:
-        log.warning("%s", note)
+        log.warning(note)
     return found
 
 
-def with_settings(method: Method, wishes: dict[str, object]) -> Method:
-    """A method with other settings and the same networks.
+def with_settings(method: Method, overrides: dict[str, object]) -> Method:
+    """Replace settings of a method, and keep its networks.
 
     Args:
-        method: As it was trained.
-        wishes: Value by name, as JSON has them.
+        method: The trained method.
+        overrides: JSON values by name.
 
     Raises:
-        InputError: If a setting is unknown, of the wrong type, refused, or not the method's to change afterwards.
+        InputError: If a setting is unknown, has a wrong value, or cannot be changed after the training.
     """
-    from ..methods.settings import with_wishes
+    from ..methods.settings import with_overrides
 
-    if not wishes:
+    if not overrides:
         return method
     free = getattr(type(method), "adjustable", ())
-    if fixed := [name for name in wishes if name not in free]:
-        problem = f"{fixed[0]!a:.80} of the {type(method).name} model cannot be changed without another training"
-        remedy = f"What can be changed: {', '.join(free) or 'nothing'}. Else train a model: medad train."
-        raise InputError(problem, remedy)
-    try:
-        parameters = with_wishes(method.parameters, wishes, refused=())
-    except InputError as error:
-        raise InputError(error.problem, "Correct it after --set.") from error
+    if fixed := [name for name in overrides if name not in free]:
+        setting, name = fixed[0], type(method).name
+        if free:
+            raise InputError("setting_not_adjustable", setting=setting, method=name, adjustable=", ".join(free))
+        raise InputError("no_adjustable_settings", setting=setting, method=name)
+    parameters = with_overrides(method.parameters, overrides, refused=())
     return type(method).from_tensors(parameters, method.tensors())
 
 
 def _usable(args: argparse.Namespace, model: Model, needed: int, progress: Progress) -> dict:
-    """The scans of the folder that can be used and that the model has not been trained, validated or judged on."""
+    """Find the usable scans that are in no other part of the split of the model."""
     from ..dataset.checks import check_scans
     from ..dataset.discovery import find_scans
     from ..training.reference_model import check_kind, kept_split
 
     scans = find_scans(args.healthy, args.only, skip_bad=args.skip_bad)
-    try:
-        check_kind(model, scans.values(), None, "auto")
-    except InputError as error:
-        raise InputError(error.problem, "Give healthy scans of the kind that the model knows.") from error
+    check_kind(model, scans.values(), None, "auto")
     split = None
     with suppress(InputError):
         split = kept_split(model)
@@ -186,7 +194,7 @@ def _usable(args: argparse.Namespace, model: Model, needed: int, progress: Progr
 
 
 def _without(scans: dict, other: Collection[str], name: str) -> dict:
-    left = {key: source for key, source in scans.items() if key not in other}
-    if passed := len(scans) - len(left):
-        log.warning("%d scans are passed over: %s was trained or is judged on scans of these names", passed, name)
-    return left
+    kept = {key: source for key, source in scans.items() if key not in other}
+    if count := len(scans) - len(kept):
+        log.warning(Message("training_scans_left_out", count=count, model=name))
+    return kept

@@ -1,6 +1,6 @@
-"""``medad compare``: every model on the same healthy scans and the same lesions, with and without what surrounds it.
+"""``medad compare``: compare models on the same healthy scans and the same lesions.
 
-Models of single slices are compared in `image_comparison`.
+`evaluation.image_comparison` compares models of single slices.
 """
 
 from __future__ import annotations
@@ -28,47 +28,71 @@ SEED = 20260
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad compare``."""
-    parser.add_argument("models", nargs="+", help="model names or files; all with the same template and split")
-    parser.add_argument("--healthy", type=Path, required=True, metavar="DIR",
-                        help="folder or NPZ file that the models were trained from")  # fmt: skip
+    parser.description = "Compare models on simulated lesions in healthy scans, or on abnormal 2-D images."
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="tables, pictures and kept scores"
+        "models", nargs="+", help="installed models or model files; all with the same template and split"
+    )
+    parser.add_argument(
+        "--healthy",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder or NPZ file that the models were trained from",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for tables, figures and scores"
     )
     parser.add_argument(
         "--part",
         choices=("benchmark", "validation", "calibration"),
-        help="healthy scans of the split (default benchmark; of 2-D models without one, calibration)",
+        help="part of the split with the healthy scans (default benchmark; for 2-D models without one, calibration)",
     )
     parser.add_argument("--healthy-label", type=int, help="label of the healthy images in NPZ files with labels")
     parser.add_argument("--abnormal", type=Path, metavar="PATH", help=ABNORMAL_HELP)
-    parser.add_argument("--every", action="store_true", help="every kind with every contrast in every subject")
-    parser.add_argument("--seed", type=int, default=SEED, help="of the lesions, or of the bootstrap")
-    parser.add_argument("--brighten", type=float, default=0.0, metavar="VALUE",
-                        help="added to the standard intensity of simulated lesions, as if T2-weighted")  # fmt: skip
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--real", nargs=2, type=Path, action="append", default=[], metavar=("IMAGE", "TRUTH"),
-                        help="a real scan with a lesion mask; reported apart; may be repeated")  # fmt: skip
+    parser.add_argument(
+        "--every", action="store_true", help="simulate every kind of lesion with every contrast in every subject"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help="random seed of the lesions or of the bootstrap (default %(default)s)"
+    )
+    parser.add_argument(
+        "--brighten",
+        type=float,
+        default=0.0,
+        metavar="VALUE",
+        help="add this to the standard intensity of simulated lesions, as in T2-weighted images",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
+    parser.add_argument(
+        "--real",
+        nargs=2,
+        type=Path,
+        action="append",
+        default=[],
+        metavar=("IMAGE", "TRUTH"),
+        help="a real scan and its lesion mask, reported separately; may be repeated",
+    )
 
 
 def file_name(name: str) -> str:
-    """A detector's name with nothing that a file system refuses."""
+    """Convert the name of a detector to a valid file name."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-")
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
-    """Compare models and write ``comparison.tsv``, ``kinds.tsv``, ``real.tsv``, ``comparison.json`` and pictures.
+    """Compare models, and write ``comparison.tsv``, ``kinds.tsv``, ``real.tsv``, ``comparison.json`` and figures.
 
     For models of single slices, see `image_comparison.compare_planes`.
 
     Args:
-        args: What `add_arguments` declares.
-        progress: Told after each case; may cancel, after which kept scores are used again.
+        args: The arguments that `add_arguments` declares.
+        progress: Receives each case; may cancel, after which the same command uses the stored scores.
 
     Returns:
         0.
 
     Raises:
-        MedADError: If models do not belong together or scans are missing.
+        MedADError: If the models differ in template or split, or scans are missing.
     """
     from ..dataset.discovery import find_scans
     from ..evaluation.figures import Strip, write_overview, write_picture
@@ -84,8 +108,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     template, split = models[0].template, models[0].training.get("split")
     for model in models:
         if not np.array_equal(model.template.image.array, template.image.array) or model.training.get("split") != split:
-            problem = f"{model.name} has another template or split than {models[0].name}"
-            raise InputError(problem, f"Train it --like {models[0].name}, or both from one --work.")
+            raise InputError("models_differ", model=model.name, first=models[0].name)
     methods = detectors(models, resolve(args.device))
     if template.kind == "plane":
         table = compare_planes(args, models, methods, progress)
@@ -93,12 +116,12 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         print(table.read_text(encoding="utf-8"))
         return 0
     if template.kind != "brain":
-        raise InputError(f"{models[0].name} knows no brains", "Lesions are simulated in brains only.")
+        raise InputError("brain_model_needed", model=models[0].name)
     if args.abnormal is not None or args.healthy_label is not None or args.part == "calibration":
-        raise InputError("--abnormal, --healthy-label and the part calibration are for 2-D images", "Leave them out.")
+        raise InputError("image_options_for_volumes")
     args.part = args.part or "benchmark"
     if not (split or {}).get(args.part):
-        raise InputError(f"{models[0].name} keeps no {args.part} scans", "Train with a --split that names some.")
+        raise InputError("part_without_scans", model=models[0].name, part=args.part)
     scans = find_scans(args.healthy, skip_bad=True)
     args.output.mkdir(parents=True, exist_ok=True)
     names = [CaseName(subject, "calibration") for subject in split["calibration"]]
@@ -120,7 +143,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     rows, by_kind, real, strips = [], [], [], []
     for number, detector in enumerate(methods):
         progress.update(number / len(methods), detector.name)
-        # One detector after the other: together their maps take gigabytes.
+        # Process one detector at a time: the maps of all take gigabytes.
         kept = [_kept(detector, args, *what) for what in todo]
         found = list(variants(detector, kept, spacing))
         rows += rows_of(found, voxel_ml)
@@ -141,12 +164,12 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
 
 
 def _untouched(name):
-    """Calibration scans are made like untouched ones."""
+    """Create calibration scans in the same way as scans without a lesion."""
     return replace(name, kind="healthy") if name.kind == "calibration" else name
 
 
 def _score(make: Callable[[], Case], label: str, methods: Sequence[Detector], args: argparse.Namespace) -> None:
-    """Have every detector score a case, unless an earlier run kept what it said."""
+    """Score a case with every detector, and store the scores; stored scores of an earlier run remain."""
     case: Case | None = None
     for detector in methods:
         file = _file(detector, label, args)
@@ -160,7 +183,7 @@ def _score(make: Callable[[], Case], label: str, methods: Sequence[Detector], ar
 
 
 def _kept(detector: Detector, args: argparse.Namespace, label: str, kind: str, contrast: str) -> Kept:
-    """What a detector said of a case."""
+    """Read the stored scores of a case."""
     with np.load(_file(detector, label, args), allow_pickle=False) as content:
         return Kept(kind, contrast, content["mask"], content["truth"], content["score"], float(content["sample"]))
 

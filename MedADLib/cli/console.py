@@ -1,4 +1,4 @@
-"""What the command line says: to a person on the console, or to a program as one JSON object a line."""
+"""The output of the command line: text on the console, or events as one JSON object per line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import warnings
 from contextlib import ExitStack, redirect_stdout
 from typing import Any, TextIO
 
+from ..messages import Message, as_json
+
 SECONDS_BETWEEN_REPORTS = 0.1
-# In a log file, where no line can be drawn over.
+# Without a terminal, such as in a log file, there is no progress bar.
 SECONDS_BETWEEN_LINES = 60.0
 
 
@@ -22,9 +24,15 @@ class Console:
     """Progress, warnings, errors and results of one command; used as a context manager.
 
     Args:
-        json_log: Write events to stdout, one JSON object a line, and nothing else.
-        quiet: Say nothing but warnings and errors.
-        debug: Keep the warnings of other libraries.
+        json_log: Write only events to stdout, one JSON object per line: ``progress`` (stage, fraction, message),
+            ``warning`` (message), ``error`` (kind, message) and ``result``. Warnings and errors also have ``code`` and
+            ``parameters``, see `MedADLib.messages`.
+        quiet: Print only warnings and errors.
+        debug: Show the warnings of other libraries.
+
+    Attributes:
+        warnings: All different warnings so far.
+        window: Range of the whole command that `progress` fills.
     """
 
     def __init__(self, json_log: bool = False, quiet: bool = False, debug: bool = False):
@@ -41,7 +49,7 @@ class Console:
         self._stack = ExitStack()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                # A file name may hold what the terminal cannot show; that is no reason to fail.
+                # A file name may contain characters that the terminal cannot show.
                 stream.reconfigure(errors="backslashreplace")
         if self._json_log:
             self._events = self._private_stdout()
@@ -61,7 +69,7 @@ class Console:
         self._stack.close()
 
     def progress(self, stage: str, fraction: float, message: str) -> None:
-        """A step of the work; `fraction` is of the present `window` of the whole."""
+        """Report a step; `fraction` is the done part of the present `window`."""
         start, stop = self.window
         fraction = start + (stop - start) * fraction
         now = time.monotonic()
@@ -80,26 +88,35 @@ class Console:
             self._drawn = True
 
     def warning(self, message: str) -> None:
-        """Something the reader must know; repeated ones are said once."""
+        """Print a warning, and write an event; a repeated warning is left out.
+
+        Args:
+            message: A `Message` adds its code and parameters to the event.
+        """
         if message not in self.warnings:
             self.warnings.append(message)
-            self._emit("warning", message=message)
+            self._emit("warning", message=message, **(as_json(message) or {}))
             self._print(f"medad: warning: {message}", sys.stderr)
 
     def error(self, kind: str, message: str) -> None:
-        """Why the command failed, in one line."""
-        message = " ".join(message.split())
-        self._emit("error", kind=kind, message=message)
-        self._print(f"medad: {message}" if kind == "Cancelled" else f"medad: error: {message}", sys.stderr)
+        """Print in one line why the command failed, and write an event.
+
+        Args:
+            kind: Class of the error.
+            message: A `Message` adds its code and parameters to the event; for other texts the code is null.
+        """
+        text = " ".join(message.split())
+        self._emit("error", kind=kind, message=text, **(as_json(message) or {"code": None, "parameters": {}}))
+        self._print(f"medad: {text}" if kind == "Cancelled" else f"medad: error: {text}", sys.stderr)
 
     def result(self, lines: list[str], **facts: Any) -> None:
-        """What came out: lines for a person, facts for a program."""
-        self.tell_programs(**facts)
+        """Print the result as lines, and write it as an event with facts."""
+        self.result_event(**facts)
         if not self._json_log and not self._quiet:
             self._print("\n".join(lines), sys.stdout)
 
-    def tell_programs(self, **facts: Any) -> None:
-        """What came out, where people know it already."""
+    def result_event(self, **facts: Any) -> None:
+        """Write the result as an event only."""
         self._emit("result", **facts)
 
     def _emit(self, event: str, **fields: Any) -> None:
@@ -120,7 +137,7 @@ class Console:
             self._drawn = False
 
     def _private_stdout(self) -> TextIO:
-        """Stdout for events alone: what Python or a C library prints goes to stderr meanwhile."""
+        """Reserve stdout for events; other output of Python and of C libraries goes to stderr."""
         stdout = sys.stdout
         stdout.flush()
         self._stack.enter_context(redirect_stdout(sys.stderr))
@@ -141,11 +158,12 @@ class Console:
 
 
 class _Listener(logging.Handler):
-    """Passes the library's log on to the console."""
+    """A log handler that forwards the warnings of the library to the console."""
 
     def __init__(self, console: Console):
         super().__init__(logging.WARNING)
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.warning(record.getMessage())
+        found = record.args[0] if record.msg == "%s" and record.args else record.msg
+        self._console.warning(found if isinstance(found, Message) else record.getMessage())

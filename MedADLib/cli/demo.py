@@ -1,4 +1,4 @@
-"""The main job from beginning to end: a scan with a known lesion, or your own scan, into files and a scene."""
+"""Detect anomalies in a scan with a known lesion, or in your own scan, and write files and a scene."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ def main(argv: list[str] | None = None) -> int:
     """Run the demo.
 
     Args:
-        argv: Command line; None takes the process's.
+        argv: Arguments without the name of the program; None takes those of the process.
 
     Returns:
         Exit status: 0 done, 1 failed, 130 cancelled.
     """
     parser = argparse.ArgumentParser(prog="python -m MedADLib.cli.demo", description=__doc__)
-    parser.add_argument("input", nargs="?", type=Path, help="your scan; else the MNI152 brain with a simulated lesion")
+    parser.add_argument(
+        "input", nargs="?", type=Path, help="your scan (default: the MNI152 brain with a simulated lesion)"
+    )
     parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for the results (default demo)")
-    parser.add_argument("--model", default="brain-t1", help="model name or file (default brain-t1)")
+    parser.add_argument("--model", default="brain-t1", help="installed model or model file (default brain-t1)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
     args = parser.parse_args(argv)
     try:
@@ -54,10 +56,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def demo_scan(template: Volume) -> SimulatedLesion:
-    """The demo's scan: one lesion of known place and extent in the MNI152 brain.
+    """Simulate one lesion of known place and extent in the MNI152 brain.
 
     Args:
-        template: The MNI152 T1 brain.
+        template: The MNI152 T1 brain without skull.
     """
     return insert_lesion(template, template.array > 0.05, LESION, SEED)
 
@@ -77,7 +79,7 @@ def _run(args: argparse.Namespace) -> None:
         for volume, file in ((scan, f"{name}.nii.gz"), (truth, f"{name}_lesion.nii.gz")):
             volume.write(args.output / file)
             files.append(args.output / file)
-        _judge(detection, truth)
+        _print_overlap(detection, truth)
     print(verdict(detection))
     print(count_of_regions(detection))
     for line in top_regions(detection):
@@ -88,8 +90,8 @@ def _run(args: argparse.Namespace) -> None:
     print("written: " + ", ".join(str(file) for file in files))
 
 
-def _judge(detection: Detection, truth: Volume) -> None:
-    """Say where the lesion is, where it was found, and how well the two overlap."""
+def _print_overlap(detection: Detection, truth: Volume) -> None:
+    """Print the place of the lesion, the region that contains it, and their overlap."""
     lesion = truth.array > 0
     centre = truth.ras_from_voxels(np.argwhere(lesion)).mean(axis=0)
     print(f"the lesion is at {place(centre)}: {lesion.sum() * truth.voxel_ml:.1f} mL")
@@ -106,7 +108,7 @@ def _judge(detection: Detection, truth: Volume) -> None:
 
 
 def _scene(detection: Detection, folder: Path) -> list[Path]:
-    """The result as a Slicer scene and as a picture of Slicer's views."""
+    """Write the result as a Slicer scene and as an image of its views."""
     try:
         from ..slicer.headless.render import render_views
         from ..slicer.headless.scene import StandaloneScene

@@ -1,4 +1,4 @@
-"""``medad detect``: one scan in, a folder with what is unusual in it out."""
+"""``medad detect``: detect anomalies in one scan, and write the results to a folder."""
 
 from __future__ import annotations
 
@@ -22,34 +22,45 @@ DEFAULT_MODEL = "brain-t1"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad detect``."""
-    types = "NIfTI, NRRD, MHA, PNG, JPEG, DICOM file or folder, NPZ (one of several pictures: FILE.npz#NUMBER)"
+    parser.description = "Detect anomalies in one scan, and write anomaly map, regions and figure to a folder."
+    types = "scan: NIfTI, NRRD, MHA, PNG, JPEG, DICOM file or folder, NPZ (one of several images: FILE.npz#NUMBER)"
     parser.add_argument("input", type=Path, metavar="INPUT", help=types)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")
-    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=f"default {DEFAULT_MODEL}")
-    parser.add_argument("--mask", type=Path, help="image on the scan's grid, non-zero in the part to examine")
-    parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--seed", type=_seed, default=0, help="of everything random (default 0)")
     parser.add_argument(
-        "--threshold", type=_threshold, help="3.5 (z-score), or 1ml or 0.1%% of a healthy scan, expected on average"
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help=f"installed model or model file (default {DEFAULT_MODEL})",
     )
-    parser.add_argument("--fast", action="store_true", help="fewer restorations, of fewer slices: quicker, less exact")
-    parser.add_argument("--no-picture", action="store_true", help="do not draw STEM.png")
+    parser.add_argument(
+        "--mask", type=Path, help="brain mask: image on the grid of the scan, non-zero in the voxels to examine"
+    )
+    parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
+    parser.add_argument("--seed", type=_seed, default=0, help="random seed (default 0)")
+    parser.add_argument(
+        "--threshold",
+        type=_threshold,
+        help="a z-score such as 3.5, or the expected false positives per healthy scan, such as 1ml or 0.1%% "
+        "(default: threshold of the model)",
+    )
+    parser.add_argument("--fast", action="store_true", help="restore fewer slices fewer times: faster, less exact")
+    parser.add_argument("--no-picture", action="store_true", help="do not draw the figure STEM.png")
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
-    """Examine the scan, write the result and say what was found.
+    """Detect anomalies, write the results and print a summary.
 
     Args:
-        args: What `add_arguments` declares, and ``detect`` and ``load_model``, used instead of the library's own unless
-            None.
-        console: Where it is said.
-        progress: Told about each stage; may cancel.
+        args: The arguments that `add_arguments` declares, and ``detect`` and ``load_model``, which replace those of the
+            library unless None.
+        console: Receives warnings and the summary.
+        progress: Receives each stage; may cancel.
 
     Returns:
         0.
 
     Raises:
-        MedADError: If it cannot be done.
+        MedADError: If scan, mask, model or output folder cannot be used.
     """
     from dataclasses import replace
 
@@ -78,7 +89,7 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
             with progress.timed("import"):
                 from ..modelfile.model import load_model
 
-                # Torch comes with the methods, and takes longer than the model itself.
+                # The methods import torch, which takes longer than the model itself.
                 importlib.import_module("MedADLib.methods.base")
         model = load_model(args.model)
         console.window = (0.03, 0.95)
@@ -131,11 +142,11 @@ def _threshold(text: str) -> Threshold:
 
 def _device(text: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no device; write auto, cpu, cuda or cuda:N")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a device; write auto, cpu, cuda or cuda:N")
     return text
 
 
 def _seed(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of 0 or more")
     return int(text)

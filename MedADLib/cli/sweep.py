@@ -1,7 +1,7 @@
-"""``medad sweep``: one autoencoder of each latent size, and the curve of AE4AD's paper.
+"""``medad sweep``: train an autoencoder of each latent size, and draw the curve of the AE4AD paper.
 
-The choice looks at healthy scans only. To see whether it was a good one, models of the brain are also measured on
-simulated lesions in the validation scans, and models of 2-D images on abnormal images.
+Only healthy scans determine the choice. To check it, models of the brain are also measured on simulated lesions in the
+validation scans, and models of 2-D images on abnormal images.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ..evaluation.image_cases import (
     labelled_images,
     refuse_both,
 )
+from ..messages import Message
 from ..training.config import add_choices, settled, training_folder
 
 if TYPE_CHECKING:
@@ -35,24 +36,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A file of options that names another one is not meant for this command.
+# A file of options for another method is not for this command.
 METHOD = "autoencoder"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad sweep``: those of ``medad train``, with a folder as output, and the sizes."""
+    parser.description = "Train an autoencoder of each latent size, and choose a size from healthy scans."
     add_choices(parser)
     parser.set_defaults(method=METHOD)
     parser.add_argument("--sizes", default="1,2,4,8,16,32,64,128", help="latent sizes to try (default %(default)s)")
-    parser.add_argument("--abnormal", type=Path, metavar="PATH", help=f"{ABNORMAL_HELP}. The choice ignores them")
+    parser.add_argument("--abnormal", type=Path, metavar="PATH", help=f"{ABNORMAL_HELP}. The choice does not use them")
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     """Train, measure and draw.
 
     Args:
-        args: What `add_arguments` declares.
-        progress: Told throughout; may cancel, after which the same command goes on from the last checkpoint.
+        args: The arguments that `add_arguments` declares.
+        progress: Receives the stages and steps; may cancel, after which the same command continues from the last
+            checkpoint.
 
     Returns:
         0.
@@ -85,7 +88,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     data = replace(data, varied=args.augmentation)
     slices, parameters, given = slices_and_parameters(data, options)
     if given:
-        raise InputError("a latent size is given", "Leave it out; --sizes says what to try.")
+        raise InputError("latent_size_given")
     measure = _measure(abnormal, scans, split, data.template, options.device, progress)
     folder = training_folder(args.output, "sizes", args.extra, augmentation=args.augmentation)
     features = features_for(parameters, slices, options, folder, progress)
@@ -103,11 +106,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     print((args.output / "sweep.tsv").read_text(encoding="utf-8"), end="")
     print(f"chosen without labels: {chosen}")
     if rising := worse_with_more(rows):
-        log.warning(
-            "the error rises from latent size %d to %d, so that the trainings were too short to compare sizes; give "
-            "more --sweep-steps",
-            *rising,
-        )
+        smaller, larger = rising
+        log.warning(Message("sweep_too_short", smaller=smaller, larger=larger))
     for name in (name for name in rows[0] if name.endswith(("auroc", "ap"))):
         print(f"best by {name}: {max(rows, key=lambda row: row[name])['latent']}")
     return 0
@@ -121,13 +121,13 @@ def _measure(
     device: str,
     progress: Progress,
 ) -> Callable[[Method], dict[str, float]]:
-    """What labels say of a method, of simulated lesions or of abnormal images; nothing without any."""
+    """Return the function that measures a method on labelled lesions or images; without any, its result is empty."""
     from ..evaluation.lesion_cases import lesion_cases, lesion_level
     from ..methods.registry import pooling_of
 
     if template.kind == "brain":
         if abnormal:
-            raise InputError("--abnormal is for 2-D images", "Leave it out: lesions are simulated in brains.")
+            raise InputError("abnormal_of_volumes")
         progress.stage("simulating lesions", 0.1, 0.2)
         made, pooling = lesion_cases(split.validation, scans, template), pooling_of(METHOD)
         return lambda method: lesion_level(method, made, pooling, template.image.spacing, device)
@@ -146,4 +146,4 @@ def _sizes(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
-        raise InputError(f"{text!r} are no latent sizes", "For example 1,2,4,8,16,32,64,128.") from error
+        raise InputError("bad_latent_sizes", sizes=text) from error

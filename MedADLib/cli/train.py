@@ -1,16 +1,10 @@
-"""``medad train``: a folder of healthy scans in, a calibrated model file out.
-
-``medad train``: a folder of healthy scans in, a calibrated model file out.
-
-What a training tells people: its plan before it begins, and what came of it.
-"""
+"""``medad train``: train and calibrate a model on a folder of healthy scans."""
 
 from __future__ import annotations
 
 import argparse
 import datetime
 import logging
-import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,12 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InputError
+from ..messages import Message
 from ..methods.registry import ENTRIES
-from ..modelfile.manifest import NAME
 from ..preprocessing.spaces import describe
 from ..runtime.atomic_files import place_for_model, writable_folder
 from ..scoring.healthy_reference import Threshold
-from ..training.config import add_choices, settled, training_folder, useless
+from ..training.config import (
+    add_choices,
+    check_model_name,
+    pooling_with,
+    settled,
+    training_folder,
+    useless,
+)
 
 if TYPE_CHECKING:
     from ..dataset.split import Split
@@ -33,14 +34,14 @@ if TYPE_CHECKING:
     from ..runtime.progress import Progress
     from ..scoring.calibration import Pooling
     from ..training.data import HealthyData
-    from ..training.distributed import Ranks
+    from ..training.distributed import ProcessGroup
 
 log = logging.getLogger(__name__)
 
-# A slice has no volume to speak of, and a field of view may have any, so what a healthy one may show is a share of it.
+# Slices and fields of view differ in size, so their threshold is a share; that of brains is a volume.
 THRESHOLDS = {"brain": "1ml", "plane": "0.1%", "field": "0.1%"}
 MODALITIES = {"brain": "T1-weighted MR of the brain", "plane": "2-D images", "field": "3-D scans"}
-# For checkpoints, each with its copy while it is written, and the model. The sweep of autoencoders takes 0.4 GB.
+# Bytes for checkpoints, each with a copy during writing, and the model. The sweep of autoencoders takes 0.4 GB.
 ROOM_FOR_WEIGHTS = 1e9
 
 MEASURED = "validation_"
@@ -48,16 +49,18 @@ MEASURED = "validation_"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad train``."""
-    parser.add_argument("method", choices=tuple(ENTRIES), help="what to train")
+    parser.description = "Train a model on healthy scans, calibrate it, and write it as a model file."
+    parser.add_argument("method", choices=tuple(ENTRIES), help="method to train")
     add_choices(parser)
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
-    """Train, calibrate and write the model; as one of several processes where ``torchrun`` started them.
+    """Train, calibrate and write the model; ``torchrun`` may start several processes of this command.
 
     Args:
-        args: What `add_arguments` declares.
-        progress: Told throughout; may cancel, after which the same command goes on from the last checkpoint.
+        args: The arguments that `add_arguments` declares.
+        progress: Receives the stages and steps; may cancel, after which the same command continues from the last
+            checkpoint.
 
     Returns:
         0.
@@ -68,45 +71,42 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..methods.registry import pooling_of
     from ..runtime.device import resolve
     from ..runtime.progress import Progress
-    from ..training.distributed import joined
+    from ..training.distributed import process_group
 
     args = settled(args)
     for option in useless(args):
-        log.warning("%s has no use for %s: it is passed over", args.method, option)
-    if args.output.suffix != ".medad":
-        raise InputError(f"{args.output} must end in .medad", "For example -o brain-t1.medad.")
-    if not re.fullmatch(NAME, args.output.stem, re.ASCII):
-        raise InputError(f"{args.output.stem!r} cannot be a model's name", "Use letters, digits, dots, dashes.")
+        log.warning(Message("unused_option", method=args.method, option=option))
+    check_model_name(args.output)
     args.threshold = Threshold.parse(args.threshold) if args.threshold else None
     args.licence = _licence(args.licence)
     args.work = args.work or args.output.with_suffix(".work")
-    pooling = pooling_of(args.method).replaced(args.minimum_mm, args.average_mm)
+    pooling = pooling_with(pooling_of(args.method), args.minimum_mm, args.average_mm)
     progress = progress or Progress()
     with ExitStack() as until_written:
-        with joined(resolve(args.device)) as (ranks, device):
-            if ranks.rank == 0:
+        with process_group(resolve(args.device)) as (group, device):
+            if group.rank == 0:
                 until_written.enter_context(place_for_model(args.output))
                 if args.pictures:
                     until_written.enter_context(writable_folder(args.pictures))
             else:
-                # One voice is enough.
+                # Only the first process prints warnings.
                 logging.getLogger("MedADLib").setLevel(logging.ERROR)
-            trained = _train(args, ranks, device, progress if ranks.rank == 0 else Progress())
-        if ranks.rank == 0:
+            trained = _train(args, group, device, progress if group.rank == 0 else Progress())
+        if group.rank == 0:
             _finish(args, trained, pooling, progress)
     return 0
 
 
 class Trained(NamedTuple):
-    """What there is before calibration.
+    """The result of a training before calibration.
 
     Attributes:
         method: The trained method.
-        facts: What its training wants to be kept.
-        data: What it learned from.
-        scans: The usable ones, by name.
-        split: Which was for what.
-        device: Where it was trained.
+        facts: Facts of the training for the model file.
+        data: Training and validation scans.
+        scans: The usable scans, by name.
+        split: Names of scans of each part.
+        device: Device of the training.
     """
 
     method: Method
@@ -117,7 +117,7 @@ class Trained(NamedTuple):
     device: str
 
 
-def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progress) -> Trained:
+def _train(args: argparse.Namespace, group: ProcessGroup, device: str, progress: Progress) -> Trained:
     """Find, check, split and prepare the scans, and train on them."""
     from ..modelfile.model import load_model
     from ..networks.autotune import bfloat16_suits
@@ -129,22 +129,22 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
     steps = (args.steps, args.prior_steps, args.latent, args.sweep_steps)
     options = Options(*steps, args.seed, device, extra=args.extra)
     check_settings(args.method, options)
-    with ranks.first():
+    with group.first():
         like = load_model(args.like) if args.like else None
         scans, split = usable_scans(args, progress, like)
         progress.stage("preparing scans", 0.03, 0.1)
         data = healthy_data(scans, split, args.work, progress, args.size, like, args.prepare)
         data = replace(data, varied=args.augmentation)
-    if ranks.rank == 0:
-        _say(args, plan_of(data, scans, split))
+    if group.rank == 0:
+        _print(args, plan_of(data, scans, split))
     folder = training_folder(args.work, args.method, args.extra, args.latent, args.augmentation)
     if not args.full_precision:
-        decided = bfloat16_suits(device, folder / "precision.json") if ranks.rank == 0 else None
-        options = replace(options, reduced=bool(ranks.told(decided)))
+        decided = bfloat16_suits(device, folder / "precision.json") if group.rank == 0 else None
+        options = replace(options, reduced=bool(group.broadcast(decided)))
     try:
         method, facts = TRAINERS[args.method](data, options, folder, progress)
     finally:
-        if ranks.rank == 0:
+        if group.rank == 0:
             draw_all_curves(folder)
     return Trained(method, facts, data, scans, split, device)
 
@@ -152,7 +152,7 @@ def _train(args: argparse.Namespace, ranks: Ranks, device: str, progress: Progre
 def usable_scans(
     args: argparse.Namespace, progress: Progress, like: Model | None = None
 ) -> tuple[dict[str, Source], Split]:
-    """The usable scans and which is for what; as for the model `like`, if one is given."""
+    """Find the usable scans and their split; with the split and space of the model `like`, if one is given."""
     from ..dataset.checks import check_disk, check_scans
     from ..dataset.discovery import doubts_about_subjects, find_scans
     from ..dataset.space_choice import chosen_space
@@ -164,7 +164,7 @@ def usable_scans(
 
     scans = find_scans(args.healthy, args.only, args.subjects, args.healthy_label, skip_bad=args.skip_bad)
     for doubt in doubts_about_subjects(scans, args.subjects):
-        log.warning("%s", doubt)
+        log.warning(doubt)
     subjects = {name: source.subject for name, source in scans.items()}
     split, longest = Split.read(args.split) if args.split else None, args.size
     if like is not None:
@@ -191,21 +191,21 @@ def usable_scans(
 
 
 def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progress: Progress) -> None:
-    """Draw what the method makes of scans that it has not seen, calibrate, and write the model."""
+    """Draw restorations of validation scans, calibrate, and write the model."""
     from ..methods.base import faster_form
     from ..modelfile.card import model_card
     from ..modelfile.model import Model, save_model
     from ..scoring.calibration import calibrate
     from ..training.data import prepared_scans
-    from ..training.plots import write_pictures
+    from ..training.plots import write_figures
 
     method, facts, data, scans, split, device = trained
     kind = data.template.kind
     folder = training_folder(args.work, args.method, args.extra, args.latent, args.augmentation)
     pictures = args.pictures or folder
-    # Before the calibration, which may take long and be cancelled: they show whether it is worth waiting for.
-    progress.stage("pictures", 0.88, 0.9)
-    write_pictures(method, data, pictures, args.output.stem)
+    # Draw before the calibration, which may take long: the figures show whether the training succeeded.
+    progress.stage("figures", 0.88, 0.9)
+    write_figures(method, data, pictures, args.output.stem)
     progress.stage("calibration", 0.9, 0.98)
     healthy = [
         (scan, method.restore(scan.image, scan.mask, seed=args.seed, device=device, progress=progress))
@@ -243,26 +243,26 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
     )
     save_model(replace(model, card=model_card(model)), args.output)
     progress.finish()
-    _say(args, [*outcome_of(trained, args.output), f"checkpoints and curves in {folder}, pictures in {pictures}"])
+    _print(args, [*outcome_of(trained, args.output), f"checkpoints and curves in {folder}, figures in {pictures}"])
 
 
-def _say(args: argparse.Namespace, lines: list[str]) -> None:
+def _print(args: argparse.Namespace, lines: list[str]) -> None:
     if not getattr(args, "quiet", False):
         print("\n".join(lines), flush=True)
 
 
 def _licence(path: Path | None) -> str:
-    """The licence text that goes into the model file."""
+    """Read the licence text for the model file."""
     if path is None:
         return "No licence has been granted. Whoever trained this model may give one.\n"
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no readable licence text", "Give a text file.") from error
+        raise InputError("unreadable_licence", path=path) from error
 
 
 def plan_of(data: HealthyData, scans: Mapping[str, Source], split: Split) -> list[str]:
-    """What will be done with the scans."""
+    """Describe in lines how the scans are divided and prepared."""
     subjects = len({scans[name].subject for name in split.names()})
     parts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.calibration)} to calibrate"
     return [
@@ -272,7 +272,7 @@ def plan_of(data: HealthyData, scans: Mapping[str, Source], split: Split) -> lis
 
 
 def outcome_of(trained: Trained, output: Path) -> list[str]:
-    """Which model came out, with its settings, and how its networks did on the validation scans."""
+    """Describe in lines the trained model, its settings, and its errors on the validation scans."""
     method, split, template = trained.method, trained.split, trained.data.template
     what = method.name if template.kind == "brain" else f"{method.name} for {describe(template)}"
     settings = ", ".join(f"{key} = {value}" for key, value in vars(method.parameters).items())
@@ -285,15 +285,15 @@ def outcome_of(trained: Trained, output: Path) -> list[str]:
 
 
 def at_the_end(facts: Mapping[str, object]) -> list[str]:
-    """What was measured on the validation scans when a training ended.
+    """List the last values on the validation scans, such as ``validation_error = 0.031``.
 
     Args:
-        facts: What the training wants to be kept. The last row of a log is under ``last`` or, where several networks
-            were trained, under the name of its network, which is then said too.
+        facts: Facts of the training. The last row of a log is under ``last`` or, for several networks, under the name
+            of the network, which then precedes its values.
     """
     found = []
     for name, row in facts.items():
         if isinstance(row, Mapping):
-            whose = "" if name == "last" else f"{name} "
-            found += [f"{whose}{key} = {value:.4g}" for key, value in row.items() if key.startswith(MEASURED)]
+            network = "" if name == "last" else f"{name} "
+            found += [f"{network}{key} = {value:.4g}" for key, value in row.items() if key.startswith(MEASURED)]
     return found

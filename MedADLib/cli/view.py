@@ -1,4 +1,4 @@
-"""``medad view``: the results of ``medad detect`` in a web browser, for people without Slicer or on a server."""
+"""``medad view``: show the results of ``medad detect`` in a web browser, without Slicer or from a server."""
 
 from __future__ import annotations
 
@@ -19,33 +19,36 @@ REMOTE = """
 On a server without a screen, run `medad view OUTDIR --no-open --port 8765` there, and on your own computer
 `ssh -L 8765:127.0.0.1:8765 YOU@SERVER`; then open the printed address in your own browser.
 
-All browsers on one address look at the same views: what one of them moves, moves in all. For a view of your own, run
-`medad view` once more; it takes another port.
+All browsers on one address show the same views: a change in one changes all. For separate views, run `medad view`
+again; it uses another port.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad view``."""
+    parser.description = "Show the results of medad detect in a web browser."
     parser.epilog = REMOTE
-    parser.add_argument("folder", type=Path, metavar="OUTDIR", help="folder that medad detect wrote to")
-    parser.add_argument("--scan", type=Path, metavar="FILE", help="the scan, if it is not where it was")
-    parser.add_argument("--port", type=int, metavar="N", help="to listen on (default 8765, or any free one)")
-    parser.add_argument("--host", default="127.0.0.1", help="to listen on; default 127.0.0.1, this computer only")
-    parser.add_argument("--no-open", action="store_true", help="only print the address, open no browser")
+    parser.add_argument("folder", type=Path, metavar="OUTDIR", help="output folder of medad detect")
+    parser.add_argument("--scan", type=Path, metavar="FILE", help="the scan, if its file has moved")
+    parser.add_argument("--port", type=int, metavar="N", help="port to listen on (default 8765, or any free port)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1, this computer only)"
+    )
+    parser.add_argument("--no-open", action="store_true", help="print the address only, and do not open a browser")
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     """Show results until Ctrl-C.
 
     Args:
-        args: What `add_arguments` declares.
-        progress: Told while the first result is read.
+        args: The arguments that `add_arguments` declares.
+        progress: Receives the stages until the first result is shown.
 
     Returns:
         0.
 
     Raises:
-        MedADError: If there is no result, its scan is missing or another one, the port is in use, or a package is
+        MedADError: If there is no result, its scan is missing or another scan, the port is in use, or a package is
             missing.
     """
     from ..results.reading import of_scan, reopen_decided, stored_results
@@ -56,7 +59,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     if args.scan is not None:
         results = of_scan(results, args.scan)
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        raise InputError("the browser view needs packages that are missing", "Run: pip install 'medad[view]'")
+        raise InputError("view_packages_missing")
 
     import asyncio
 
@@ -64,7 +67,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
 
     port = free_port(args.host, args.port)
     progress.stage("reading", 0.0, 0.5)
-    # Read before the page is there, so that what is wrong is said where the user looks.
+    # Read before the page opens, so that an error is printed where the user looks.
     first = {results[0].stem: reopen_decided(results[0], args.scan, progress)}
     progress.stage("preparing the views", 0.5, 1.0)
 
@@ -82,7 +85,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
 
     def ready(address: str) -> None:
         print(f"{len(results)} result{'s' * (len(results) > 1)} at {address}", flush=True)
-        print("Ctrl-C ends it.", flush=True)
+        print("Press Ctrl-C to stop.", flush=True)
         if not args.no_open and _has_screen():
             import webbrowser
 
@@ -93,7 +96,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
 
 
 def _has_screen() -> bool:
-    """Whether a browser could show itself here; where not, Python would start one in the terminal."""
+    """Check for a screen; without one, Python starts a browser in the terminal."""
     if sys.platform in ("win32", "darwin"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,1 +1,1 @@
-"""Healthy scans for training: found, checked, compared and split."""
+"""Data sets of healthy scans for training: discovery, checks, statistics, split and choice of the space."""

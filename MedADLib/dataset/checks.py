@@ -1,11 +1,7 @@
-"""Check a folder of healthy scans before training, and find copies of scans.
+"""Check healthy scans before a training, which may take hours.
 
-Which of several equal scans is kept: the same one on every computer, and never the one that is called a copy.
-
-What is wrong with a folder of healthy scans, found before hours are spent on it.
-
-Refused are files that cannot be used, copies, scans of clearly different kinds, and a full disk. What is merely odd is
-listed: a healthy scan may be odd, and only a person can tell.
+Errors are unusable files, copies, scans of clearly different kinds, and a full disk. Atypical scans only give warnings:
+a healthy scan may be atypical, and only a person can decide.
 """
 
 from __future__ import annotations
@@ -22,43 +18,49 @@ import numpy as np
 
 from ..errors import InputError
 from ..io.sources import Source
+from ..messages import Message
 from ..preprocessing.intensity import HISTOGRAM_EDGES
 from ..runtime.progress import Progress
-from .scan_statistics import Facts, seen, two_kinds
-from .split import FEWEST_BY_HAND, too_few
+from .scan_statistics import Facts, evenly_spread, seen, two_kinds
+from .split import FEWEST_BY_HAND
 
-# What systems put into the name of a file that is copied: "a - Copy", "Copy of a", "a copy 2", "a (1)", "Kopie von a".
+# Names of copied files on different systems: "a - Copy", "Copy of a", "a copy 2", "a (1)", "Kopie von a".
 COPY = re.compile(r"(?:^|[\W_])(?:copy|copie|copia|kopie|duplicate)(?:$|[\W_\d])|\(\d+\)", re.IGNORECASE)
 DIGITS = re.compile(r"(\d+)")
 
 log = logging.getLogger(__name__)
 
+# Names in a message.
 SHOWN = 6
 # Gaps between groups of scans, as `_gap` measures them. One kind: 42 T1 scans of one scanner 0.01, with those of two
 # others, with and without skull, 0.03; 464 T1 slices 0.03, 1214 radiographs 0.03. Two kinds: T1 and FLAIR 0.06 to 0.08,
 # T1 and T2 0.11 to 0.19. A radiograph and its negative have no gap.
 DOUBTFUL, DIFFERENT = 0.05, 0.1
 SMALLEST_KIND = 0.1
-# How far, and how tidily, two groups of pictures are apart in outline. Brains and radiographs: 0.42 or more, mainly
+# How far apart, and how separable, two groups of images are by outline. Brains and radiographs: 0.42 or more, mainly
 # 0.6 to 0.9. One kind: 8 radiographs below 0.4 in 98 of 100 draws and below 0.5 in 998 of 1000, 400 of them below 0.2;
-# slices of brains below 0.4, whatever their height and direction.
-DOUBTFUL_PICTURES, DIFFERENT_PICTURES = 0.4, 0.5
-# From the middle histogram; healthy T1 slices reach 0.09, radiographs 0.17, a T2 scan among T1 scans 0.2.
-UNUSUAL, UNUSUAL_TIMES = 0.1, 4.0
-# A grid that is this much coarser, finer, larger or smaller than usual is told.
+# slices of brains below 0.4 at any height and direction.
+DOUBTFUL_IMAGES, DIFFERENT_IMAGES = 0.4, 0.5
+# Distance from the median histogram. Healthy T1 slices reach 0.09, radiographs 0.17, a T2 scan among T1 scans 0.2.
+ATYPICAL, ATYPICAL_TIMES = 0.1, 4.0
+# Factor between the voxel size or field of view of a scan and the median from which on it is atypical.
 OTHER_SIZE = 1.6
+# Most scans for comparing all pairs.
 COMPARED = 400
 BIDS_SUFFIX = re.compile(r"_([A-Za-z0-9]+)$")
 CONTRASTS = ("T1w", "T2w", "FLAIR", "PDw", "T2starw", "inplaneT2", "bold", "dwi", "T1map", "T2map", "angio", "ct")
 
 
 def kept_first(names: Iterable[str]) -> list[str]:
-    """Names of equal scans, the one to be kept first: names of copies come last, and numbers count as numbers."""
+    """Sort the names of equal scans, the one to keep first.
+
+    Names of copies come last, and numbers are compared as numbers. The order is the same on every computer.
+    """
     return sorted(names, key=lambda name: (COPY.search(name) is not None, _natural(name), name))
 
 
 def _natural(name: str) -> list[str | int]:
-    # Text and numbers alternate, so that like is compared with like.
+    # Texts and numbers alternate, so that each is compared with its own kind.
     return [int(part) if n % 2 else part.lower() for n, part in enumerate(DIGITS.split(name))]
 
 
@@ -71,78 +73,82 @@ def check_scans(
     prepare: str = "auto",
     fewest: int = FEWEST_BY_HAND,
 ) -> dict[str, Source]:
-    """The usable scans of a folder; what is odd is logged as a warning.
+    """Select the usable scans of a folder, and log warnings about atypical ones.
 
     Args:
-        scans: By name.
-        record: File in which what was seen is kept, so that the next training need not look again.
-        skip_bad: Leave out what cannot be used, and copies.
-        mixed: Take scans of different kinds for one, because the user says so.
-        progress: Told after each scan.
-        prepare: As ``medad train`` has it: scans of brains must show enough for a brain, others need not.
-        fewest: As many usable scans are needed.
+        scans: Scans by name.
+        record: JSON file with the statistics of the scans, so that the next training does not compute them again.
+        skip_bad: Leave out unusable scans and copies.
+        mixed: Accept scans of different kinds.
+        progress: Receives each scan; may cancel.
+        prepare: As in ``medad train``; only scans of brains must be large enough for a brain.
+        fewest: Smallest number of usable scans.
+
+    Returns:
+        The usable scans by name.
 
     Raises:
         InputError: If scans cannot be used or are copies and `skip_bad` is not set, if they are of clearly different
-            kinds, or if there are fewer usable ones than needed.
+            kinds, or if there are too few usable ones.
     """
     facts = seen(scans, record, progress or Progress())
     if prepare == "brain" or (prepare == "auto" and _can_be_brains(facts)):
         facts = {name: replace(f, unfit=f.unfit_brain or f.unfit, doubt=f.doubt_brain) for name, f in facts.items()}
     copies = _copies(facts)
     bad = {name: fact.unfit for name, fact in facts.items() if fact.unfit}
-    bad |= {name: f"a copy of {kept}" for name, kept in copies.items()}
+    bad |= {name: Message("copy_of_scan", name=kept) for name, kept in copies.items()}
     if bad:
         reasons: dict[str, list[str]] = {}
         for name, reason in bad.items():
             reasons.setdefault(reason, []).append(name)
         listed = _listed([f"{_listed(names)}: {reason}" for reason, names in reasons.items()], "; ")
-        problem = f"{len(bad)} of {len(scans)} scans cannot be used: {listed}"
         if not skip_bad:
-            raise InputError(problem, "Mend or remove them, or leave them out with --skip-bad.")
-        kept = f"; of copies, {_listed(sorted(set(copies.values())))} stay" if copies else ""
-        log.warning("%s. They are left out%s", problem, kept)
+            raise InputError("unusable_scans", count=len(bad), total=len(scans), scans=listed)
+        if copies:
+            kept = _listed(sorted(set(copies.values())))
+            log.warning(Message("copies_left_out", count=len(bad), total=len(scans), scans=listed, kept=kept))
+        else:
+            log.warning(Message("unusable_scans_left_out", count=len(bad), total=len(scans), scans=listed))
     usable = {name: source for name, source in scans.items() if name not in bad}
     if len(usable) < fewest:
-        raise too_few(f"{len(usable)} usable scans", fewest)
+        raise InputError("too_few_usable_scans", count=len(usable), fewest=fewest)
     facts = {name: facts[name] for name in usable}
     _refuse_slices_among_volumes(facts)
     if not mixed:
         _refuse_modalities(usable)
         _refuse_mixture(facts)
-        _refuse_kinds_of_pictures(facts)
-    for told in (_doubts(facts), _odd_geometry(facts), _odd_intensities(facts)):
-        if told:
-            log.warning("%s", told)
+        _refuse_kinds_of_images(facts)
+    for warning in (_atypical_scans(facts), _atypical_geometry(facts), _atypical_intensities(facts)):
+        if warning:
+            log.warning(warning)
     return usable
 
 
 def _can_be_brains(facts: Mapping[str, Facts]) -> bool:
-    """Whether most of the usable scans are large enough for brains; what they show is looked at later."""
+    """Check whether most of the usable scans are large enough for brains; later steps examine their content."""
     usable = [fact for fact in facts.values() if not fact.unfit]
     return 2 * sum(not fact.unfit_brain for fact in usable) > len(usable)
 
 
 def check_disk(folder: Path, needed: float, kept: float = 0.0) -> None:
-    """Refuse to begin what the disk has no room for.
+    """Check the free space of a disk.
 
     Args:
-        folder: Where it will be written; it need not exist yet.
-        needed: Bytes.
-        kept: Bytes of it that are there already.
+        folder: Folder to write; it need not exist yet.
+        needed: Bytes to write.
+        kept: Bytes of these that exist already.
 
     Raises:
-        InputError: If there is less.
+        InputError: If the disk has too little space.
     """
-    there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
-    free, missing = shutil.disk_usage(there).free, needed - kept
+    existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    free, missing = shutil.disk_usage(existing).free, needed - kept
     if free < missing:
-        problem = f"{folder} needs about {missing / 1e9:.1f} GB, and its disk has {free / 1e9:.1f} GB left"
-        raise InputError(problem, "Make room, or give a --work folder on another disk.")
+        raise InputError("disk_too_small", folder=folder, needed=missing / 1e9, free=free / 1e9)
 
 
 def _copies(facts: Mapping[str, Facts]) -> dict[str, str]:
-    """Scans whose voxels another one has too, and which that is; it is no copy itself."""
+    """Find copies: scans with the voxels of another scan, and the name of that scan."""
     equal: dict[str, list[str]] = {}
     for name, fact in facts.items():
         if not fact.unfit:
@@ -155,72 +161,62 @@ def _refuse_slices_among_volumes(facts: Mapping[str, Facts]) -> None:
     flat = [name for name, fact in facts.items() if fact.single]
     if flat and len(flat) < len(facts):
         deep = next(name for name in facts if name not in flat)
-        problem = f"the folder mixes single slices ({len(flat)}, such as {flat[0]}) and volumes (such as {deep})"
-        raise InputError(problem, "Train on single slices or on volumes, not on both.")
+        raise InputError("slices_and_volumes", slices=len(flat), slice=flat[0], volume=deep)
 
 
 def _refuse_modalities(scans: Mapping[str, Source]) -> None:
-    """Refuse DICOM files that say themselves that they are of different modalities."""
+    """Refuse DICOM files with different modalities in their headers."""
     modalities = Counter(source.modality for source in scans.values() if source.modality)
     if len(modalities) > 1:
-        counts = ", ".join(f"{count} of {modality}" for modality, count in modalities.most_common())
-        problem = f"the folder mixes several modalities by its DICOM headers: {counts}"
-        raise InputError(problem, "Train on one, or say --mixed if they belong together.")
+        raise InputError("mixed_modalities", modalities=_counted(modalities))
 
 
 def _refuse_mixture(facts: Mapping[str, Facts]) -> None:
-    """Refuse several contrasts by BIDS names, and two groups of intensities with a wide gap between them."""
+    """Refuse different contrasts by BIDS names, and two groups of scans with a wide gap between their intensities."""
     suffixes = Counter(match[1] for name in facts if (match := BIDS_SUFFIX.search(name)) and match[1] in CONTRASTS)
     if len(suffixes) > 1:
-        counts = ", ".join(f"{count} of {suffix}" for suffix, count in suffixes.most_common())
-        remedy = "Train on one, for example with --only '*_T1w.nii.gz'."
-        raise InputError(f"the folder mixes several contrasts by its file names: {counts}", remedy)
-    chosen = _compared(facts)
+        raise InputError("mixed_contrasts", contrasts=_counted(suffixes))
+    chosen = evenly_spread(sorted(facts), COMPARED)
     gap, group = _gap(np.array([facts[name].histogram for name in chosen]))
-    if min(group.sum(), len(chosen) - group.sum()) >= SMALLEST_KIND * len(chosen):
-        _tell_kinds(chosen, group, "intensities differ", gap, (DOUBTFUL, DIFFERENT))
+    smaller = min(group.sum(), len(chosen) - group.sum())
+    if smaller >= SMALLEST_KIND * len(chosen) and (found := _kinds(chosen, group, gap, DOUBTFUL)):
+        if gap >= DIFFERENT:
+            raise InputError("two_kinds_by_intensity", **found)
+        log.warning(Message("perhaps_two_kinds_by_intensity", **found))
 
 
-def _refuse_kinds_of_pictures(facts: Mapping[str, Facts]) -> None:
-    """Refuse pictures of different things; those of one thing in two contrasts have other intensities."""
-    chosen = _compared({name: fact for name, fact in facts.items() if fact.single})
+def _refuse_kinds_of_images(facts: Mapping[str, Facts]) -> None:
+    """Refuse 2-D images of different objects by their outlines."""
+    chosen = evenly_spread(sorted(name for name, fact in facts.items() if fact.single), COMPARED)
     if chosen:
         kinds = two_kinds(np.array([facts[name].thumbnail for name in chosen]))
-        limits = DOUBTFUL_PICTURES, DIFFERENT_PICTURES
-        _tell_kinds(chosen, kinds.group, "outlines differ", min(kinds.apart, kinds.tidy), limits)
+        distance = min(kinds.apart, kinds.tidy)
+        if found := _kinds(chosen, kinds.group, distance, DOUBTFUL_IMAGES):
+            if distance >= DIFFERENT_IMAGES:
+                raise InputError("two_kinds_by_outline", **found)
+            log.warning(Message("perhaps_two_kinds_by_outline", **found))
 
 
-def _compared(facts: Mapping[str, Facts]) -> list[str]:
-    """Names spread over all, as many as can be compared with each other quickly."""
-    names = sorted(facts)
-    return [names[n] for n in np.unique(np.linspace(0, len(names) - 1, min(COMPARED, len(names))).astype(int))]
-
-
-def _tell_kinds(names: list[str], group: np.ndarray, how: str, far: float, limits: tuple[float, float]) -> None:
-    """Warn of two kinds of scans or refuse them, by how far apart they are."""
-    if far < limits[0]:
-        return
+def _kinds(names: list[str], group: np.ndarray, distance: float, least: float) -> dict[str, str | float]:
+    """Name the two groups of scans for a message; empty if their distance is below the least."""
+    if distance < least:
+        return {}
     one, other = ([name for name, member in zip(names, group) if member == side] for side in (True, False))
-    problem = (
-        f"the folder seems to mix two kinds of scans, whose {how} (by {far:.2f}): "
-        f"{_listed(min(one, other, key=len))} are unlike {max(one, other, key=len)[0]} and the others"
-    )
-    if far >= limits[1]:
-        raise InputError(problem, "Train on one kind (--only), or say --mixed if they belong together.")
-    log.warning("%s. Are they of one kind and contrast?", problem)
+    fewer, more = min(one, other, key=len), max(one, other, key=len)
+    return {"fewer": _listed(fewer), "typical": more[0], "distance": distance}
 
 
 def _gap(histograms: np.ndarray) -> tuple[float, np.ndarray]:
-    """The widest gap in a set of histograms, and which are on one side of it.
+    """Find the widest gap in a set of histograms.
 
     The gap is the longest edge of their minimum spanning tree under the Wasserstein-1 distance that leaves at least
-    two on either side: a scan alone is an outlier and no kind of its own.
+    two histograms on either side: a single scan is an outlier and not a kind.
 
     Args:
-        histograms: (n, bins).
+        histograms: Shape (n, bins).
 
     Returns:
-        The length, and bool (n,).
+        The length of the edge, and which histograms are on one side, bool (n,).
     """
     sums = np.cumsum(histograms, axis=1) * float(HISTOGRAM_EDGES[1] - HISTOGRAM_EDGES[0])
     distance = np.array([np.abs(sums - one).sum(axis=1) for one in sums])
@@ -244,38 +240,48 @@ def _gap(histograms: np.ndarray) -> tuple[float, np.ndarray]:
     return 0.0, np.zeros(count, bool)
 
 
-def _doubts(facts: Mapping[str, Facts]) -> str:
-    told = [f"{name}: {fact.doubt}" for name, fact in facts.items() if fact.doubt]
-    return f"odd scans, {len(told)} of {len(facts)}: {_listed(told)}" if told else ""
+def _atypical_scans(facts: Mapping[str, Facts]) -> Message | None:
+    """Name the scans with a doubt of their own."""
+    found = [f"{name}: {fact.doubt}" for name, fact in facts.items() if fact.doubt]
+    return Message("atypical_scans", count=len(found), total=len(facts), scans=_listed(found)) if found else None
 
 
-def _odd_geometry(facts: Mapping[str, Facts]) -> str:
-    """Scans whose voxels or fields of view are far from the usual."""
+def _atypical_geometry(facts: Mapping[str, Facts]) -> Message | None:
+    """Name the scans with a voxel size or field of view far from the median."""
     sizes = np.array([[*fact.spacing, *fact.extent] for fact in facts.values()])
     usual = np.median(sizes, axis=0)
     apart = np.abs(np.log(np.maximum(sizes, 1e-3) / np.maximum(usual, 1e-3))).max(axis=1)
-    told = [
-        f"{name} ({' x '.join(f'{step:.3g}' for step in fact.spacing)} mm voxels, "
+    found = [
+        f"{name} ({' x '.join(f'{step:.3g}' for step in fact.spacing)} mm; "
         f"{' x '.join(f'{mm:.0f}' for mm in fact.extent)} mm)"
         for (name, fact), far in zip(facts.items(), apart)
         if far > np.log(OTHER_SIZE)
     ]
-    usually = " x ".join(f"{step:.3g}" for step in usual[:3])
-    return f"odd geometry (usual voxels {usually} mm), {len(told)} of {len(facts)}: {_listed(told)}" if told else ""
+    if not found:
+        return None
+    voxels = " x ".join(f"{step:.3g}" for step in usual[:3])
+    return Message("atypical_geometry", count=len(found), total=len(facts), usual=voxels, scans=_listed(found))
 
 
-def _odd_intensities(facts: Mapping[str, Facts]) -> str:
-    """Scans whose histograms are far from the middle one."""
+def _atypical_intensities(facts: Mapping[str, Facts]) -> Message | None:
+    """Name the scans with a histogram far from the median histogram."""
     sums = np.cumsum([fact.histogram for fact in facts.values()], axis=1)
     apart = np.abs(sums - np.median(sums, axis=0)).sum(axis=1) * float(HISTOGRAM_EDGES[1] - HISTOGRAM_EDGES[0])
-    limit = max(UNUSUAL, UNUSUAL_TIMES * float(np.median(apart)))
+    usual = float(np.median(apart))
+    limit = max(ATYPICAL, ATYPICAL_TIMES * usual)
     order = np.argsort(-apart)
     names = list(facts)
-    told = [f"{names[n]} ({apart[n]:.2f})" for n in order if apart[n] > limit]
-    usually = f"usually {np.median(apart):.2f} from the middle one"
-    return f"odd intensities ({usually}), {len(told)} of {len(facts)}: {_listed(told)}" if told else ""
+    found = [f"{names[n]} ({apart[n]:.2f})" for n in order if apart[n] > limit]
+    if not found:
+        return None
+    return Message("atypical_intensities", count=len(found), total=len(facts), usual=usual, scans=_listed(found))
 
 
-def _listed(told: list[str], between: str = ", ") -> str:
-    more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    return between.join(told[:SHOWN]) + more
+def _listed(names: list[str], between: str = ", ") -> str:
+    """Join the first few names, and count the rest, such as ``a, b, … (+5)``."""
+    return between.join(names[:SHOWN]) + (f"{between}… (+{len(names) - SHOWN})" if len(names) > SHOWN else "")
+
+
+def _counted(found: Counter[str]) -> str:
+    """Write counts such as ``6 MR, 3 CT``."""
+    return ", ".join(f"{count} {name}" for name, count in found.most_common())

@@ -1,18 +1,10 @@
-"""Statistics of each healthy scan, kept in a file, and the two kinds of 2-D images.
-
-Whether pictures are of two clearly different kinds, such as brains and chests, by what they show in outline.
-
-Pictures of one kind differ too, but between their two most different groups lies no gap, and the means of the groups
-are still alike.
-
-A look at each healthy scan: enough to compare it with the others, and kept so that it is taken once.
-"""
+"""Statistics of healthy scans for comparing them, stored in a file, and the division of 2-D images into two kinds."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +20,7 @@ from ..runtime.progress import Progress
 from ..volume import Volume, is_single_slice
 
 SIDE = 8
-# Two or three odd pictures are no kind of their own.
+# Fewer images are outliers and not a kind.
 SMALLEST_KIND, SMALLEST_SHARE = 3, 0.1
 ROUNDS = 20
 
@@ -37,12 +29,15 @@ SPAN, DARK = (0.5, 99.5), 0.1
 
 
 class TwoKinds(NamedTuple):
-    """The most different two groups of pictures.
+    """The division of images into the two most different groups.
+
+    Images of one kind differ too, but there is no gap between their groups (`tidy` is small), and the means of the
+    groups are similar (`apart` is small).
 
     Attributes:
-        apart: 1 less the correlation of the groups' means.
-        tidy: The mean silhouette: 1 if every picture is like its own group alone, 0 if like both.
-        group: Which pictures are in the first, bool (n,).
+        apart: 1 minus the correlation of the means of the groups.
+        tidy: Mean silhouette: 1 if every image resembles only its own group, 0 if it resembles both.
+        group: Members of the first group, bool (n,).
     """
 
     apart: float
@@ -50,21 +45,26 @@ class TwoKinds(NamedTuple):
     group: np.ndarray
 
 
-def thumbnail(picture: np.ndarray) -> tuple[float, ...]:
-    """A picture (rows, columns) in few numbers of mean 0 and length 1, the same for any gain and offset."""
-    small = resized(picture.astype(np.float32), (SIDE, SIDE)).astype(np.float64).ravel()
+def evenly_spread(names: Sequence[str], most: int) -> list[str]:
+    """Select at most `most` names, evenly spread over all."""
+    return [names[n] for n in np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).astype(int))]
+
+
+def thumbnail(image: np.ndarray) -> tuple[float, ...]:
+    """Reduce an image (rows, columns) to a vector of mean 0 and length 1, which is invariant to gain and offset."""
+    small = resized(image.astype(np.float32), (SIDE, SIDE)).astype(np.float64).ravel()
     small -= small.mean()
     return tuple(np.round(small / max(float(np.linalg.norm(small)), 1e-12), 4).tolist())
 
 
 def two_kinds(thumbnails: np.ndarray) -> TwoKinds:
-    """Divide pictures into two groups by 2-means, begun along the direction in which they differ most.
+    """Divide images into two groups by k-means, started along their first principal component.
 
     Args:
-        thumbnails: (n, numbers), as `thumbnail` gives them.
+        thumbnails: Results of `thumbnail`, shape (n, numbers).
 
     Returns:
-        The groups; 0 apart if one of them is too small to be a kind.
+        The groups; `apart` and `tidy` are 0 if a group is too small to be a kind.
     """
     count = len(thumbnails)
     if count < 2 * SMALLEST_KIND:
@@ -85,11 +85,11 @@ def two_kinds(thumbnails: np.ndarray) -> TwoKinds:
 
 
 def _silhouette(distance: np.ndarray, group: np.ndarray) -> float:
-    """The mean silhouette (Rousseeuw 1987) of two groups of at least two.
+    """Compute the mean silhouette (Rousseeuw 1987) of two groups of at least two members.
 
     Args:
-        distance: (n, n), 0 on the diagonal.
-        group: bool (n,).
+        distance: Shape (n, n), 0 on the diagonal.
+        group: Members of the first group, bool (n,).
     """
     sums = np.stack([distance[:, group].sum(axis=1), distance[:, ~group].sum(axis=1)])
     counts = np.array([group.sum(), (~group).sum()])
@@ -100,21 +100,21 @@ def _silhouette(distance: np.ndarray, group: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a look at one scan finds.
+    """Statistics of one scan; a scan that cannot be read has only `unfit`.
 
     Attributes:
-        digest: SHA-256 of shape and values, the same for copies in other files.
-        single: Whether it is one slice.
-        spacing: Along right, anterior, superior, in mm.
-        extent: The same way, in mm.
-        histogram: Of the values that are not dark, as fractions.
-        thumbnail: Of a single slice, as `scan_statistics` has it; else empty.
-        unfit: Why it cannot be used; empty if it can.
-        doubt: What is odd about it; empty if nothing.
+        digest: SHA-256 of shape and values, which copies in other files share.
+        single: Whether the scan is a single slice.
+        spacing: Voxel size along right, anterior, superior in mm.
+        extent: Field of view along right, anterior, superior in mm.
+        histogram: Histogram of the values above the dark background, as fractions.
+        thumbnail: Result of `thumbnail` for a single slice; else empty.
+        unfit: Why the scan cannot be used; empty if it can.
+        doubt: What is atypical about it; empty if nothing.
         unfit_brain: Why it cannot be used as a scan of a brain; empty if it can.
-        doubt_brain: What is odd about it as a scan of a brain.
-        size: Of the file, and
-        changed: when it was changed, so that a look need not be repeated.
+        doubt_brain: What is atypical about it as a scan of a brain.
+        size: Size of the file in bytes.
+        changed: Time of its last change in ns.
     """
 
     digest: str = ""
@@ -132,16 +132,16 @@ class Facts:
 
 
 def seen(scans: Mapping[str, Source], record: Path, progress: Progress) -> dict[str, Facts]:
-    """A look at every scan, or what an earlier look at the unchanged file found.
+    """Compute the statistics of every scan; unchanged files use those of an earlier run.
 
     Args:
-        scans: By name.
-        record: JSON file of earlier looks; written anew.
-        progress: Told before each scan; may cancel.
+        scans: Scans by name.
+        record: JSON file with the statistics of an earlier run; it is replaced.
+        progress: Receives each scan; may cancel.
     """
     try:
         read = json.loads(record.read_text(encoding="utf-8"))
-        # An older version did not look for all of them.
+        # Statistics of an older version lack some fields.
         kept = {name: Facts(**fact) for name, fact in read.items() if fact.keys() == asdict(Facts()).keys()}
     except (OSError, ValueError, TypeError, AttributeError):
         kept = {}
@@ -161,7 +161,7 @@ def seen(scans: Mapping[str, Source], record: Path, progress: Progress) -> dict[
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """Size and time of change of a file, or of all files of a folder."""
+    """Size in bytes and time of the last change in ns of a file, or of all files of a folder."""
     try:
         states = [entry.stat() for entry in (path.iterdir() if path.is_dir() else (path,))]
     except OSError:
@@ -188,21 +188,21 @@ def _look(source: Source) -> Facts:
 
 
 def _against(report: InputReport) -> tuple[str, str]:
-    """Why a scan cannot be used, and what is odd about it."""
-    # A run may look at a label map, but there is nothing to learn from one.
+    """Why a scan cannot be used, and what is atypical about it."""
+    # A detection accepts a label map, but a training must not learn from one.
     if report.verdict == "unfit" or "label map" in report.reason:
         return report.reason, ""
     return "", report.reason
 
 
 def _histogram(volume: Volume) -> tuple[float, ...]:
-    """Intensities without the dark background, which is cut off the same way in every scan.
+    """Compute the histogram of the intensities above a dark background, which has the same definition in every scan.
 
-    Looking for each scan's own background value instead would tell scans apart by their edges: whether air is noisy,
-    or a body reaches the border.
+    An estimate of the background of each scan would separate scans by noise in the air, or by a body that reaches the
+    border.
     """
     step = max(1, round((volume.array.size / SAMPLE_VOXELS) ** (1 / 3)))
-    # A slice has one axis that must not be thinned out.
+    # A single slice keeps its axis of one voxel.
     sample = volume.array[tuple(slice(None, None, step if count > 1 else 1) for count in volume.array.shape)]
     low, high = np.percentile(sample, SPAN)
     bright = sample[sample > low + DARK * (high - low)]

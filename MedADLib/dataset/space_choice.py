@@ -1,4 +1,4 @@
-"""Which kind of space suits a folder of healthy scans: of single slices, of brains, or of whole fields of view."""
+"""Choose the kind of space for healthy scans: single slices, brains, or whole fields of view."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from ..errors import InputError
 from ..io.sources import Source
+from ..messages import Message
 from ..preprocessing.brain_extraction import holds_brain
 from ..preprocessing.brain_space import Template
 from ..preprocessing.slice_space import PlaneTemplate
@@ -19,11 +18,12 @@ from ..preprocessing.spaces import kind_of
 from ..preprocessing.volume_space import FieldTemplate
 from ..runtime.progress import Progress
 from ..volume import is_single_slice
+from .scan_statistics import evenly_spread
 
 log = logging.getLogger(__name__)
 
-# An odd number, so that there is always a majority.
-LOOKED_AT = 5
+# An odd number always has a majority.
+MOST_EXAMINED = 5
 BRAIN, FIELD, PLANE = (space.kind for space in (Template, FieldTemplate, PlaneTemplate))
 
 
@@ -31,8 +31,8 @@ class Chosen(NamedTuple):
     """A kind of space.
 
     Attributes:
-        kind: As in `SPACES`.
-        why: In words.
+        kind: Key of `SPACES`.
+        why: Reason, for display.
     """
 
     kind: str
@@ -40,41 +40,45 @@ class Chosen(NamedTuple):
 
 
 def chosen_space(scans: Mapping[str, Source], prepare: str, work: Path, progress: Progress | None = None) -> Chosen:
-    """What the user says, else what most of a few scans show.
+    """Choose the space that the user gives, else the one that suits most of a few scans.
 
-    What was chosen is kept in ``space.json``, because looking for brains takes some 10 s a scan.
+    The file ``space.json`` stores the choice, because brain extraction takes about 10 s per scan.
 
     Args:
-        scans: By name; all of one kind.
+        scans: Scans by name, all of one kind.
         prepare: ``auto``, ``brain`` or ``field``.
         work: Folder of the prepared scans.
-        progress: Told before each scan; may cancel.
+        progress: Receives each scan; may cancel.
 
     Raises:
-        InputError: If volumes are asked for and the scans are single slices, if the scans in `work` were prepared
-            otherwise, or if a scan has a skull and the brain extraction is not installed.
+        InputError: If `prepare` is for volumes and the scans are single slices, if `work` contains scans that were
+            prepared in another way, or if a scan has a skull and the brain extraction is not installed.
     """
     progress, record = progress or Progress(), work / "space.json"
     if is_single_slice(next(iter(scans.values())).read()):
         if prepare != "auto":
-            raise InputError(f"--prepare {prepare} is for volumes, and these are single slices", "Leave it out.")
-        return Chosen(PLANE, "they are single slices")
+            raise InputError("prepare_for_volumes", prepare=prepare)
+        return Chosen(PLANE, Message("space_of_slices"))
     prepared, kept = _prepared(work), _kept(record)
     if prepared is not None:
         if prepare not in ("auto", prepared):
-            problem = f"{work} holds scans that were prepared as --prepare {prepared} does, not as --prepare {prepare}"
-            raise InputError(problem, "Give another --work folder, or empty this one.")
-        return kept if kept is not None and kept.kind == prepared else Chosen(prepared, f"as {work.name} was made")
+            raise InputError("work_of_other_preparation", work=work, found=prepared, asked=prepare)
+        if kept is not None and kept.kind == prepared:
+            return kept
+        return Chosen(prepared, Message("space_of_work", work=work.name))
     if kept is not None and prepare in ("auto", kept.kind):
         return kept
-    found = _majority(scans, progress) if prepare == "auto" else Chosen(prepare, f"as --prepare {prepare} says")
+    if prepare == "auto":
+        found = _majority(scans, progress)
+    else:
+        found = Chosen(prepare, Message("space_as_given", prepare=prepare))
     work.mkdir(parents=True, exist_ok=True)
     record.write_text(json.dumps(found._asdict()), encoding="utf-8")
     return found
 
 
 def _prepared(work: Path) -> str | None:
-    """The kind of the template in a work folder; None if there is none."""
+    """Read the kind of the template in a work folder; None without a template."""
     try:
         return kind_of(json.loads((work / "template.json").read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -82,7 +86,7 @@ def _prepared(work: Path) -> str | None:
 
 
 def _kept(record: Path) -> Chosen | None:
-    """What an earlier run chose; None if there was none."""
+    """Read the choice of an earlier run; None without one."""
     try:
         kept = Chosen(**json.loads(record.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -91,9 +95,8 @@ def _kept(record: Path) -> Chosen | None:
 
 
 def _majority(scans: Mapping[str, Source], progress: Progress) -> Chosen:
-    """Brains if most of a few scans hold one; no more scans are looked at than decide it."""
-    names = sorted(scans)
-    names = [names[n] for n in np.unique(np.linspace(0, len(names) - 1, min(LOOKED_AT, len(names))).astype(int))]
+    """Choose brains if most of a few scans contain one; examine only as many scans as decide it."""
+    names = evenly_spread(sorted(scans), MOST_EXAMINED)
     names = names[: len(names) - (len(names) + 1) % 2]
     holding, lacking = [], []
     for number, name in enumerate(names):
@@ -101,12 +104,13 @@ def _majority(scans: Mapping[str, Source], progress: Progress) -> Chosen:
         (holding if _shows_brain(scans[name]) else lacking).append(name)
         if 2 * max(len(holding), len(lacking)) > len(names):
             break
-    looked = len(holding) + len(lacking)
+    examined = len(holding) + len(lacking)
     if holding and lacking:
-        log.warning("of %d scans looked at, %s hold a brain and %s do not", looked, holding, lacking)
+        brains, others = ", ".join(holding), ", ".join(lacking)
+        log.warning(Message("brains_and_others", examined=examined, brains=brains, others=others))
     if len(holding) > len(lacking):
-        return Chosen(BRAIN, f"{len(holding)} of {looked} scans looked at hold a brain")
-    return Chosen(FIELD, f"{len(lacking)} of {looked} scans looked at hold no whole brain")
+        return Chosen(BRAIN, Message("space_of_brains", count=len(holding), examined=examined))
+    return Chosen(FIELD, Message("space_without_brains", count=len(lacking), examined=examined))
 
 
 def _shows_brain(source: Source) -> bool:
@@ -114,5 +118,4 @@ def _shows_brain(source: Source) -> bool:
     try:
         return holds_brain(volume)
     except InputError as error:
-        remedy = f"{error.remedy} If these scans are no brains, say --prepare field."
-        raise InputError(f"{volume.name}: {error.problem}", remedy) from error
+        raise InputError("brain_undecided", name=volume.name, reason=error.problem, advice=error.remedy) from error

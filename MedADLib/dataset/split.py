@@ -1,9 +1,4 @@
-"""The split of healthy subjects into training, validation, calibration and benchmark.
-
-Which healthy subjects a model learns from, is checked on, is calibrated on and is judged on.
-
-The split that NPZ files bring along, such as those of MedMNIST: arrays ``train_…``, ``val_…`` and ``test_…``.
-"""
+"""The split of healthy subjects into training, validation, calibration and benchmark."""
 
 from __future__ import annotations
 
@@ -17,36 +12,24 @@ import numpy as np
 from ..errors import InputError
 from ..io.sources import Source
 
-# Subjects that can be divided by chance, and scans that a split written by hand must have.
+# Fewest subjects for a random split, and fewest scans of each part of any split.
 FEWEST = 8
 TO_TRAIN, TO_VALIDATE, TO_CALIBRATE = 3, 1, 2
 FEWEST_BY_HAND = TO_TRAIN + TO_VALIDATE + TO_CALIBRATE
 
 
-def too_few(found: str, fewest: int = FEWEST, more: str = "") -> InputError:
-    """The one thing that is said of too few scans.
-
-    Args:
-        found: How many there are, in words.
-        fewest: As many are needed.
-        more: What else could help.
-    """
-    problem = f"{found} are too few to train and calibrate"
-    return InputError(problem, f"Give at least {fewest} healthy ones; 30 are better. {more}")
-
-
 @dataclass(frozen=True)
 class Split:
-    """Names of scans; no scan is in two parts.
+    """Names of the scans of each part; no scan is in two parts.
 
     Attributes:
-        train: The weights and the template are learned from these.
-        validation: Training is watched, and thresholds and settings are chosen, on these.
-        calibration: Healthy scores are measured on these.
-        benchmark: Only `medad compare` looks at these.
+        train: Scans for weights and template.
+        validation: Scans for monitoring the training, and for choosing thresholds and settings.
+        calibration: Scans for the distribution of healthy scores.
+        benchmark: Scans that only ``medad compare`` uses.
 
     Raises:
-        InputError: If a scan is in two parts, or there are too few of them.
+        InputError: If a scan is in two parts, or a part has too few scans.
     """
 
     train: tuple[str, ...]
@@ -59,84 +42,98 @@ class Split:
         names = [name for part in parts for name in part]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise InputError(f"{twice[0]} is in two parts of the split", "Every subject belongs to one part.")
-        parts, needed = (self.train, self.validation, self.calibration), (TO_TRAIN, TO_VALIDATE, TO_CALIBRATE)
-        if any(len(part) < count for part, count in zip(parts, needed)):
-            shown = "at least {} scans to train, {} to validate and {} to calibrate".format(*needed)
-            raise InputError(f"the split needs {shown}", "Add healthy scans.")
+            raise InputError("scan_in_two_parts", name=twice[0])
+        needed = {"train": TO_TRAIN, "validation": TO_VALIDATE, "calibration": TO_CALIBRATE}
+        if any(len(getattr(self, part)) < count for part, count in needed.items()):
+            raise InputError("split_too_small", **needed)
 
     def names(self) -> tuple[str, ...]:
-        """All scans of the split."""
+        """Names of all scans."""
         return self.train + self.validation + self.calibration + self.benchmark
 
     def to_json(self) -> dict[str, list[str]]:
-        """Lists of names, JSON-able."""
+        """Convert to lists of names, as JSON."""
         return {key: list(value) for key, value in asdict(self).items()}
 
     @classmethod
     def of(cls, content: dict[str, list[str]]) -> Split:
-        """The split of `to_json()`; raises ValueError, TypeError or AttributeError if it is none."""
+        """Create a split from the result of `to_json`.
+
+        Raises:
+            ValueError, TypeError, AttributeError: If the content has another form.
+            InputError: If a scan is in two parts, or a part has too few scans.
+        """
         if not all(isinstance(value, list) for value in content.values()):
             raise ValueError("a part is not a list")
         return cls(**{str(key): tuple(str(name) for name in value) for key, value in content.items()})
 
     @classmethod
     def read(cls, path: Path) -> Split:
-        """A split from a JSON file with the lists ``train``, ``validation``, ``calibration`` and ``benchmark``.
+        """Read a JSON file with the lists ``train``, ``validation``, ``calibration`` and ``benchmark``.
 
         Raises:
-            InputError: If the file is not such a split.
+            InputError: If the file is not a split.
         """
         try:
             return cls.of(json.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{path} is not a split", "It must be JSON with lists train, validation, calibration, benchmark."
-            ) from error
+            raise InputError("not_a_split", path=path) from error
 
     def without(self, names: Collection[str]) -> Split:
-        """The same split but for some scans.
+        """Return the split without some scans.
 
         Raises:
-            InputError: If too few are left.
+            InputError: If a part has too few scans left.
         """
         return Split(**{part: tuple(n for n in own if n not in names) for part, own in asdict(self).items()})
 
     def check_found(self, names: Collection[str]) -> None:
-        """Refuse a split of other scans; raises InputError with the first that is not among `names`."""
-        if missing := sorted(set(self.names()) - set(names)):
-            raise InputError(f"the split names {missing[0]}, which is not in the folder", "Check the split file.")
-
-    def check_subjects(self, subjects: Mapping[str, str]) -> None:
-        """Refuse a subject with scans in two parts.
+        """Check that all scans of the split exist.
 
         Args:
-            subjects: Whose each scan is, by name; scans that are not in it are passed over.
+            names: Names of the existing scans.
 
         Raises:
-            InputError: Naming the subject and both scans.
+            InputError: For the first missing scan.
+        """
+        if missing := sorted(set(self.names()) - set(names)):
+            raise InputError("split_scan_missing", name=missing[0])
+
+    def check_subjects(self, subjects: Mapping[str, str]) -> None:
+        """Check that all scans of each subject are in one part.
+
+        Args:
+            subjects: Subjects by name of scan; other scans are not checked.
+
+        Raises:
+            InputError: For the first subject with scans in two parts.
         """
         parts = {name: part for part, names in asdict(self).items() for name in names if name in subjects}
         first: dict[str, str] = {}
         for name, part in parts.items():
             other = first.setdefault(subjects[name], name)
             if parts[other] != part:
-                where = f"{other} ({parts[other]}), {name} ({part})"
-                problem = f"{subjects[name]} has scans in two parts of the split: {where}"
-                raise InputError(problem, "Every subject belongs to one part. Say with --subjects whose a scan is.")
+                raise InputError(
+                    "subject_in_two_parts",
+                    subject=subjects[name],
+                    first=other,
+                    first_part=parts[other],
+                    second=name,
+                    second_part=part,
+                )
 
     @classmethod
     def automatic(
         cls, names: Sequence[str], seed: int = 0, to_calibrate: int = 2, subjects: Mapping[str, str] | None = None
     ) -> Split:
-        """A random split: about a tenth to validate, a seventh to calibrate, the rest to train.
+        """Split scans at random: about a tenth for validation, a seventh for calibration, the rest for training.
 
         Args:
-            names: Of the scans.
-            seed: Of the shuffle.
-            to_calibrate: No fewer than these.
-            subjects: Whose each scan is, by name; without it each is of another. All scans of a subject come into the
-                same part, and the parts' sizes are counted in subjects.
+            names: Names of the scans.
+            seed: Random seed.
+            to_calibrate: Smallest number of subjects for calibration.
+            subjects: Subjects by name of scan; without it each scan is of another subject. All scans of a subject are
+                in the same part, and the sizes of the parts count subjects.
 
         Raises:
             InputError: If there are fewer than 8 subjects.
@@ -146,9 +143,8 @@ class Split:
             groups.setdefault(subjects[name] if subjects else name, []).append(name)
         if len(groups) < FEWEST:
             if len(groups) < len(names):
-                more = "Where each file is of another subject, say --subjects file; else see --subjects."
-                raise too_few(f"{len(names)} scans of {len(groups)} subjects", FEWEST, more)
-            raise too_few(f"{len(names)} scans")
+                raise InputError("too_few_subjects", scans=len(names), subjects=len(groups), fewest=FEWEST)
+            raise InputError("too_few_scans", count=len(names), fewest=FEWEST)
         ordered = list(groups.values())
         order = [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))]
         validation, calibration = max(1, len(order) // 10), max(to_calibrate, len(order) // 7)
@@ -158,21 +154,21 @@ class Split:
 
 
 def split_of_arrays(scans: Mapping[str, Source], seed: int, to_calibrate: int) -> Split | None:
-    """The files' own split: what is for testing is the benchmark, and half of what is for validation calibrates.
+    """Read the split of NPZ files with arrays ``train_…``, ``val_…`` and ``test_…``, such as those of MedMNIST.
 
-    Where there is too little for validation to be halved, it is pooled with what is for training and divided by chance,
-    see `Split.automatic`.
+    The test images are the benchmark. Half of the validation images are for calibration; if they are too few for that,
+    validation and training images are united and split at random, see `Split.automatic`.
 
     Args:
-        scans: Healthy ones, by name.
-        seed: Of the division.
-        to_calibrate: No fewer than these.
+        scans: Healthy scans by name.
+        seed: Random seed.
+        to_calibrate: Smallest number of scans for calibration.
 
     Returns:
-        None unless every scan is of such an array, and some are for training and some for testing.
+        The split; None unless all scans are of such arrays, with some for training and some for testing.
 
     Raises:
-        InputError: If there are too few scans, or a subject has scans in two of its parts.
+        InputError: If there are too few scans, or a subject has scans in two parts.
     """
     parts: dict[str | None, list[str]] = {"train": [], "val": [], "test": []}
     for name in sorted(scans):

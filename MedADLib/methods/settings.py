@@ -33,7 +33,7 @@ def check_names(
         raise InputError("method_setting_unknown", setting=f"{unknown[0]!a:.80}", known=", ".join(allowed))
 
 
-def with_wishes(parameters: Any, wishes: Mapping[str, object], refused: Collection[str] | None = None) -> Any:
+def with_overrides(parameters: Any, wishes: Mapping[str, object], refused: Collection[str] | None = None) -> Any:
     """Replace default parameters by those that a user chose.
 
     Args:

@@ -1,1 +1,1 @@
-"""Training of models on healthy scans."""
+"""Training of methods on healthy scans: options, data, augmentation, loop, checkpoints and recipes."""

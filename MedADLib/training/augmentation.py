@@ -1,4 +1,4 @@
-"""Random changes of healthy slices or volumes that leave them healthy: shape, brightness, sharpness, noise."""
+"""Augmentation of healthy slices and volumes: random shape, brightness, sharpness and noise."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Augmentation:
     """Ranges of elastic, scale, flip, rotation, brightness, contrast, blur and noise (Naval Marimont and Tarroni 2021).
 
     Attributes:
-        rotation: Largest turn in degrees; of a volume, about each axis.
+        rotation: Largest rotation in degrees; for a volume, about each axis.
         shrink: Largest relative shrinking.
         grow: Largest relative growth.
         elastic: Standard deviation of the elastic displacement in pixels.
         shift: Largest shift in pixels.
-        contrast: Largest relative change of contrast, and of brightness as a part of the intensity range.
-        blur: Chance of a slight blur.
+        contrast: Largest relative change of contrast; half of it is the largest change of brightness.
+        blur: Probability of a slight blur.
         noise: Largest standard deviation of added noise.
     """
 
@@ -36,13 +36,13 @@ class Augmentation:
     def __call__(
         self, images: torch.Tensor, masks: torch.Tensor, generator: torch.Generator, mirrored: bool = True
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Change a batch.
+        """Augment a batch.
 
         Args:
-            images: (N, 1, Y, X) or (N, 1, Z, Y, X), 0 outside the brain.
-            masks: Of the same shape, 0 or 1.
-            generator: Source of all randomness.
-            mirrored: Whether every other one is flipped, left to right.
+            images: Standard intensities, 0 outside the brain, shape (N, 1, Y, X) or (N, 1, Z, Y, X).
+            masks: 0 or 1, of the same shape.
+            generator: Source of all random numbers.
+            mirrored: Whether to flip a random half of the images, left to right.
 
         Returns:
             Images and masks of the same shapes.
@@ -65,19 +65,19 @@ class Augmentation:
         return (images * masks).clamp(0, 1.5), masks
 
     def _grid(self, images: torch.Tensor, generator: torch.Generator, mirrored: bool) -> torch.Tensor:
-        """Sampling grid (N, Y, X, 2) or (N, Z, Y, X, 3) of a random affine change plus a smooth random displacement."""
+        """Create the sampling grid (N, Y, X, 2) or (N, Z, Y, X, 3) of random affine maps and smooth displacements."""
         count, _, *size = images.shape
         axes = len(size)
         sides = torch.tensor(size[::-1])
         rows = torch.eye(axes).expand(count, -1, -1)
         for first, second in combinations(range(axes), 2):
-            rows = rows @ _turns(axes, first, second, torch.deg2rad(self.rotation * _signed((count,), generator)))
+            rows = rows @ _rotations(axes, first, second, torch.deg2rad(self.rotation * _signed((count,), generator)))
         scale = 1 / (1 - self.shrink + (self.shrink + self.grow) * _uniform((count,), generator))
         mirror = torch.where(_uniform((count,), generator) < 0.5 * mirrored, -1.0, 1.0)
         rows = rows * scale[:, None, None]
         rows[:, :, 0] *= mirror[:, None]
         shift = self.shift * torch.stack([_signed((count,), generator) for _ in range(axes)], -1)
-        # The grid goes from -1 to 1 along every axis, however long: without the ratio, turns would shear.
+        # The grid extends from -1 to 1 along every axis: without the ratio of lengths, rotations would shear.
         rows = rows * (sides[None, :] / sides[:, None])
         affine = torch.cat([rows, (shift * 2 / sides)[:, :, None]], 2)
         grid = affine_grid(affine, list(images.shape), align_corners=False)
@@ -86,17 +86,17 @@ class Augmentation:
         return grid + interpolate(waves, size=size, mode=mode, align_corners=True).movedim(1, -1)
 
 
-# For networks that reconstruct: what is healthy must stay easy to tell from what is not.
+# For networks that reconstruct: healthy slices must stay easy to distinguish from anomalous ones.
 GENTLE = Augmentation(rotation=3, shrink=0.05, grow=0.05, elastic=1.0, shift=2, contrast=0.05, blur=0.05, noise=0.01)
 
 
-def _turns(axes: int, first: int, second: int, angle: torch.Tensor) -> torch.Tensor:
-    """Matrices (N, axes, axes) that turn by angles (N,) from one axis to another."""
-    turns = torch.eye(axes).repeat(len(angle), 1, 1)
-    turns[:, first, first] = turns[:, second, second] = torch.cos(angle)
-    turns[:, second, first] = torch.sin(angle)
-    turns[:, first, second] = -turns[:, second, first]
-    return turns
+def _rotations(axes: int, first: int, second: int, angle: torch.Tensor) -> torch.Tensor:
+    """Create matrices (N, axes, axes) that rotate by angles (N,) from one axis to another."""
+    matrices = torch.eye(axes).repeat(len(angle), 1, 1)
+    matrices[:, first, first] = matrices[:, second, second] = torch.cos(angle)
+    matrices[:, second, first] = torch.sin(angle)
+    matrices[:, first, second] = -matrices[:, second, first]
+    return matrices
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Training state on disk: safetensors, written whole or not at all."""
+"""Checkpoints: the state of a training as safetensors, written atomically."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Optimizers = Mapping[str, torch.optim.Optimizer]
 
 
 def save_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers, state: dict) -> None:
-    """Write weights, optimizer moments and a JSON-able state; a crash leaves the previous file.
+    """Write weights, optimizer moments and a state; a crash leaves the previous file.
 
     Args:
         path: The checkpoint file.
-        network: Its parameters and buffers are kept.
-        optimizers: Their per-parameter tensors are kept, by the turn's name; the only one has the name "".
-        state: Step number and history.
+        network: Network with the parameters and buffers to store.
+        optimizers: Optimizers by the name of their turn, with the moments to store; a single one has the name "".
+        state: Step number and history, as JSON.
     """
     tensors = {f"network.{key}": value.contiguous() for key, value in network.state_dict().items()}
     for name, optimizer in optimizers.items():
@@ -39,18 +39,18 @@ def save_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers
 
 
 def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers | None = None) -> dict | None:
-    """Put a checkpoint back.
+    """Restore a checkpoint.
 
     Args:
         path: The checkpoint file.
         network: Receives the weights.
-        optimizers: Receive the moments, if given.
+        optimizers: Receive the moments; None restores the weights only.
 
     Returns:
-        The state, or None where there is no usable checkpoint.
+        The state; None without a readable checkpoint.
 
     Raises:
-        MedADError: If the checkpoint is of another network.
+        MedADError: If the checkpoint belongs to another network.
     """
     if not path.is_file():
         return None
@@ -73,12 +73,12 @@ def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers
         network.load_state_dict(weights)
         if optimizers is not None:
             if not moments.keys() <= {_prefix(name) for name in optimizers}:
-                raise ValueError("the checkpoint has turns that this network has not")
+                raise ValueError("the checkpoint has turns that the network does not have")
             for name, optimizer in optimizers.items():
                 groups = optimizer.state_dict()["param_groups"]
                 optimizer.load_state_dict({"state": moments.get(_prefix(name), {}), "param_groups": groups})
     except (RuntimeError, ValueError) as error:
-        raise MedADError(f"{path} is of another network", "Give another --work folder, or remove it.") from error
+        raise MedADError("checkpoint_of_other_network", path=path) from error
     return state
 
 

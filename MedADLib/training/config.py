@@ -1,9 +1,4 @@
-"""The options of a training, from the command line or a file, and its checkpoint folder.
-
-What can be chosen for a training, on the command line or in a file; the command line wins.
-
-Where a training keeps its checkpoints: a folder for each set of settings, so that none takes another's weights.
-"""
+"""Options of a training, from the command line or a file; options on the command line take precedence."""
 
 from __future__ import annotations
 
@@ -11,6 +6,7 @@ import argparse
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,26 +14,34 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InputError
 from ..methods.registry import ENTRIES, OPTIONS
+from ..modelfile.manifest import NAME
 
 if TYPE_CHECKING:
+    from ..scoring.calibration import Pooling
     from .loop import Plan
 
 EXTRA, METHOD = "extra", "method"
 
+# What a value of each kind is called in TOML and JSON.
+FILE_TYPES = {Path: "string", str: "string", bool: "boolean", int: "integer", float: "number"}
+
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose; None takes the method's own.
+    """Options of a training; None takes the default of the method.
 
     Attributes:
         steps: Optimizer steps of the main network.
-        prior_steps: Optimizer steps of the prior.
-        latent: Latent size of an autoencoder; None chooses it on the validation scans.
-        sweep_steps: Steps for each latent size tried.
-        seed: Of everything random.
-        device: Where to train.
-        reduced: bfloat16 autocast.
-        extra: What this method alone knows, by name; each method refuses names that it does not know.
+        prior_steps: Optimizer steps of the second network, such as the prior.
+        latent: Latent size; an autoencoder without one chooses it on the validation scans.
+        sweep_steps: Optimizer steps for each latent size tried.
+        seed: Random seed.
+        device: Device of the training.
+        reduced: Whether to train with bfloat16 autocast.
+        extra: Settings of the method by name; each method refuses unknown names.
+
+    Raises:
+        InputError: If a number of steps or the latent size is below 1.
     """
 
     steps: int | None = None
@@ -52,30 +56,30 @@ class Options:
     def __post_init__(self) -> None:
         for value in (self.steps, self.prior_steps, self.latent, self.sweep_steps):
             if value is not None and value < 1:
-                raise InputError("steps and latent size must be at least 1")
+                raise InputError("steps_not_positive")
 
-    def wishes(self) -> dict[str, object]:
-        """What is asked of the method's own parameters."""
+    def overrides(self) -> dict[str, object]:
+        """Collect the values that replace parameters of the method, by name."""
         return dict(self.extra) | ({} if self.latent is None else {"latent": self.latent})
 
     def plan(self, steps: int, rate: float) -> Plan:
-        """The training plan of a network."""
+        """Create the training plan of a network from its steps and its largest learning rate."""
         from .loop import Plan
 
         return Plan(steps, rate, every=min(250, steps), seed=self.seed, reduced=self.reduced)
 
 
 class Choice(NamedTuple):
-    """One option.
+    """One option of the command line and of files.
 
     Attributes:
-        name: As on the command line, without dashes; in a file, ``-`` may be written ``_``.
+        name: Name on the command line without dashes; in a file, ``_`` may replace ``-``.
         kind: bool, int, float, str or Path.
-        help: What it means.
-        default: What is taken where it is not given.
-        metavar: What stands for its value in the help.
+        help: Help text; ``%`` is written ``%%``.
+        default: Value if the option is not given.
+        metavar: Placeholder of the value in the help.
         short: Short form on the command line.
-        allowed: The only values possible; empty allows all.
+        allowed: Possible values; empty allows all.
     """
 
     name: str
@@ -88,61 +92,63 @@ class Choice(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Its name among parsed arguments and in files."""
+        """Name among parsed arguments and in files."""
         return self.name.replace("-", "_")
 
 
 CHOICES = (
-    Choice("healthy", Path, "folder of healthy scans or 2-D images, with or without subfolders; or one NPZ file",
+    Choice("healthy", Path, "folder of healthy scans or 2-D images, with or without subfolders, or one NPZ file",
            metavar="DIR"),
-    Choice("output", Path, "the model file to write", metavar="NAME.medad", short="-o"),
-    Choice("only", str, "pattern of the file names to take, such as '*_T1w.nii.gz'", metavar="PATTERN"),
-    Choice("subjects", str, "whose a scan is: sub-XX in its path or the PatientID of DICOM files, else folder, else "
-           "file or each image of an NPZ file (auto); folder; or file", "auto", allowed=("auto", "folder", "file")),
+    Choice("output", Path, "model file to write; for medad sweep, folder to write", metavar="NAME.medad", short="-o"),
+    Choice("only", str, "use only files with names like this, such as '*_T1w.nii.gz'", metavar="PATTERN"),
+    Choice("subjects", str, "how to identify the subject of a scan: by sub-XX in its path or the PatientID of DICOM "
+           "files, else by folder, else by file or image of an NPZ file (auto, the default); by folder; or by file",
+           "auto", allowed=("auto", "folder", "file")),
     Choice("healthy-label", int, "label of the healthy images in NPZ files with labels"),
-    Choice("skip-bad", bool, "leave out scans that cannot be used, copies, and pictures beside volumes, instead of "
-           "refusing"),
-    Choice("mixed", bool, "train although the scans seem to be of different kinds"),
-    Choice("split", Path, "JSON that says which scan is for what; else by chance, by subject, but NPZ files with "
-           "arrays train_* and test_* keep their own split: the test images are only for medad compare and medad sweep",
-           metavar="FILE"),
-    Choice("like", str, "take the template and, without --split, the split of this model, by name or file, so that "
-           "medad compare can judge both", metavar="MODEL"),
-    Choice("work", Path, "prepared scans, checkpoints and logs; else NAME.work", metavar="DIR"),
-    Choice("seed", int, "of everything random (default 0)", 0),
+    Choice("skip-bad", bool, "leave out unusable scans, copies, and 2-D images beside volumes, instead of stopping"),
+    Choice("mixed", bool, "accept scans that seem to be of different kinds"),
+    Choice("split", Path, "JSON file with the lists train, validation, calibration and benchmark of scans (default: a "
+           "random split by subject; NPZ files with arrays train_* and test_* keep their own split, and only medad "
+           "compare and medad sweep use the test images)", metavar="FILE"),
+    Choice("like", str, "use the template and, without --split, the split of this installed model or model file, so "
+           "that medad compare can compare both", metavar="MODEL"),
+    Choice("work", Path, "folder for prepared scans, checkpoints and logs (default NAME.work)", metavar="DIR"),
+    Choice("seed", int, "random seed (default 0)", 0),
     Choice("device", str, "auto, cpu, cuda or cuda:N (default auto)", "auto"),
-    Choice("steps", int, "training steps of the main network"),
-    Choice("prior-steps", int, "training steps of the second network, such as the prior (..._restoration)"),
-    Choice("latent", int, "latent size; else chosen on the validation scans (autoencoder) or the method's own"),
-    Choice("sweep-steps", int, "steps for each latent size tried (autoencoder)"),
-    Choice("augmentation", bool, "change training slices a little at random (default); the paper of the autoencoder "
-           "does not, and learns faster for it", True),
+    Choice("steps", int, "training steps of the main network (default: of the method)"),
+    Choice("prior-steps", int, "training steps of the second network, such as the prior of latent_restoration "
+           "(default: of the method)"),
+    Choice("latent", int, "latent size (default: of the method; autoencoder chooses it on the validation scans)"),
+    Choice("sweep-steps", int, "training steps for each latent size that autoencoder tries (default: of the method)"),
+    Choice("augmentation", bool, "augment the training slices (default); the paper of the autoencoder does not, and "
+           "learns faster without it", True),
     Choice("full-precision", bool, "never train in bfloat16"),
-    Choice("size", int, "pixels along the longer side of a 2-D model; else chosen from the images"),
-    Choice("prepare", str, "what volumes are: brains, cut out and aligned (brain); anything else, by its whole field "
-           "of view (field); or look whether they hold brains (auto)", "auto", allowed=("auto", "brain", "field")),
-    Choice("threshold", str, "the model's own threshold, such as 1ml, 0.1%% or 3.5 (default 1ml; 0.1%% of the slice "
-           "for a 2-D model, of the field of view for volumes that are no brains)"),
-    Choice("minimum-mm", float, "box of the minimum pooling; else the method's own"),
-    Choice("average-mm", float, "box of the average pooling; else the method's own"),
-    Choice("data-note", str, "source and licence of the scans, for the model card", ""),
-    Choice("authors", str, "who trained the model, for the model card", ""),
-    Choice("licence", Path, "text of the licence; else none is granted", metavar="FILE"),
-    Choice("modality", str, "what the scans are (default T1-weighted MR of the brain; else 2-D images or 3-D scans)"),
-    Choice("pictures", Path, "where the training pictures go; else the work folder", metavar="DIR"),
+    Choice("size", int, "pixels along the longer side of a 2-D model (default: from the images)"),
+    Choice("prepare", str, "how to prepare volumes: extract the brain and align it (brain); use the whole field of "
+           "view (field); or brain if most of a few scans contain one, else field (auto, the default)", "auto",
+           allowed=("auto", "brain", "field")),
+    Choice("threshold", str, "default threshold of the model: a z-score such as 3.5, or the expected false positives "
+           "per healthy scan, such as 1ml or 0.1%% (default 1ml; 0.1%% for 2-D models and for --prepare field)"),
+    Choice("minimum-mm", float, "box of the minimum pooling in mm (default: of the method)"),
+    Choice("average-mm", float, "box of the average pooling in mm (default: of the method)"),
+    Choice("data-note", str, "source and licence of the scans for the model card", ""),
+    Choice("authors", str, "authors of the model for the model card", ""),
+    Choice("licence", Path, "text file with the licence of the model (default: none is granted)", metavar="FILE"),
+    Choice("modality", str, "modality of the scans (default: T1-weighted MR of the brain, 2-D images or 3-D scans)"),
+    Choice("pictures", Path, "folder for the training figures (default: the work folder)", metavar="DIR"),
 )  # fmt: skip
 
 
 def useless(args: argparse.Namespace) -> list[str]:
-    """Options that were given and that the method to be trained has no use for, as on the command line.
+    """List the given options that the method does not use, as they are written on the command line.
 
     Args:
-        args: What `settled` gives, with ``method``.
+        args: The result of `settled`, with ``method``.
     """
     # One file of options may serve several methods, so these are passed over and not refused.
     found = [key for key in OPTIONS if key not in ENTRIES[args.method].options]
     if args.latent is not None and "sweep_steps" not in found:
-        # A latent size that is given is not looked for.
+        # With a given latent size there is no sweep.
         found.append("sweep_steps")
     return ["--" + key.replace("_", "-") for key in found if getattr(args, key) is not None]
 
@@ -150,7 +156,10 @@ def useless(args: argparse.Namespace) -> list[str]:
 def add_choices(parser: argparse.ArgumentParser) -> None:
     """Declare all options, ``--config`` and ``--set``."""
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="TOML or JSON with any of these options; the command line wins"
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="TOML or JSON file with any of these options; options on the command line take precedence",
     )
     for choice in CHOICES:
         names = [*([choice.short] if choice.short else []), f"--{choice.name}"]
@@ -164,36 +173,35 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"a setting of the method alone, as under '{EXTRA}' in the file; may be repeated",
+        help=f"set a setting of the method, as under '{EXTRA}' in the file; may be repeated",
     )
 
 
 def settled(args: argparse.Namespace) -> argparse.Namespace:
-    """Arguments with what the file says where the command line is silent, and else the defaults.
+    """Complete the arguments with the options of the file, and then with defaults.
 
-    In the file, paths are meant from the file's own folder. The settings of the method alone stand in a table
-    ``extra`` and are checked by the method. The file may name the ``method`` that it is for.
+    Paths in the file are relative to the folder of the file. Its table ``extra`` contains the settings of the method,
+    which the method checks. The file may name its ``method``.
 
     Args:
-        args: What the parser of `add_choices` gives, with ``method``.
+        args: The result of the parser of `add_choices`, with ``method``.
 
     Returns:
-        A copy that has ``extra`` too: a dictionary.
+        A copy with the dictionary ``extra``.
 
     Raises:
         InputError: If the file cannot be read, is for another method, or has an unknown option or a value of the wrong
-            kind.
+            type; or if a required option is missing.
     """
     content = {} if args.config is None else _read(args.config)
     extra = content.pop(EXTRA, {})
     if not isinstance(extra, dict):
-        raise InputError(f"{args.config}: {EXTRA} is no table", "Write [extra], and the method's settings below it.")
+        raise InputError("extra_not_a_table", file=args.config)
     method = content.pop(METHOD, None)
     if method is not None and method != args.method:
-        remedy = "Name the same method in both, or leave it out of the file."
-        raise InputError(f"{args.config} is for the method {method!a:.80}, not for {args.method}", remedy)
+        raise InputError("options_of_other_method", file=args.config, found=method, method=args.method)
     given = {key.replace("-", "_"): value for key, value in content.items()}
-    refuse_unknown(given, [choice.key for choice in CHOICES] + [EXTRA], str(args.config))
+    refuse_unknown(given, [choice.key for choice in CHOICES] + [EXTRA], args.config)
     found = vars(args) | {EXTRA: dict(extra) | settings_of(args.set)}
     for choice in CHOICES:
         filed = _value(choice, given[choice.key], args.config) if choice.key in given else choice.default
@@ -201,66 +209,79 @@ def settled(args: argparse.Namespace) -> argparse.Namespace:
             found[choice.key] = filed
     for key, example in (("healthy", "--healthy DIR"), ("output", "-o NAME.medad")):
         if found[key] is None:
-            raise InputError(f"the training needs {key}", f"Give {example}, or write it into the --config file.")
+            raise InputError("missing_option", option=key, example=example)
     return argparse.Namespace(**found)
 
 
-def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Refuse names that nobody knows, with the nearest known one.
+def refuse_unknown(given: Iterable[str], known: Iterable[str], file: Path | None) -> None:
+    """Refuse unknown option names.
+
+    Args:
+        given: Names in the file.
+        known: Known names.
+        file: The file, for the message.
 
     Raises:
-        InputError: Naming the first.
+        InputError: For the first unknown name; the remedy names a similar known one.
     """
     known = list(known)
     for key in given:
         if key not in known:
             nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            remedy = f"Did you mean {nearest[0]!r}?" if nearest else f"Known are {', '.join(known)}."
-            raise InputError(f"{where} has the unknown option {key!a:.80}", remedy)
+            if nearest:
+                raise InputError("misspelled_option", file=file, option=key, nearest=nearest[0])
+            raise InputError("unknown_option", file=file, option=key, known=", ".join(known))
 
 
 def _read(path: Path) -> dict:
-    """The content of a TOML or JSON file."""
+    """Read a TOML or JSON file."""
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix.lower() == ".toml":
             try:
                 import tomllib
             except ImportError as error:
-                raise InputError("TOML needs Python 3.11 or newer", "Write the same as JSON.") from error
+                raise InputError("toml_unavailable") from error
             content = tomllib.loads(text)
         else:
             content = json.loads(text)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}", "Check the path.") from error
+        raise InputError("unreadable_options", file=path, reason=error.strerror or error) from error
     except ValueError as error:
-        raise InputError(f"{path} is no sound TOML or JSON ({error})", "It must end in .toml or .json.") from error
+        raise InputError("bad_options_file", file=path, reason=error) from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds no options", "Write names and values.")
+        raise InputError("no_options_in_file", file=path)
     return content
 
 
 def _value(choice: Choice, value: object, file: Path) -> object:
-    """A value of the file as the command line would give it."""
+    """Check a value of the file, and convert it as the command line does."""
     kinds: Mapping[type, tuple[type, ...]] = {float: (int, float), Path: (str,)}
     right = isinstance(value, kinds.get(choice.kind, (choice.kind,)))
     if not right or (isinstance(value, bool) and choice.kind is not bool):
-        wanted = {Path: "a path", str: "text", bool: "true or false", int: "a whole number", float: "a number"}
-        raise InputError(f"{file}: {choice.key} is {value!a:.80}", f"It must be {wanted[choice.kind]}.")
+        # Quotes in the message distinguish a text such as '5' from a number.
+        raise InputError(
+            "option_of_wrong_type", file=file, option=choice.key, value=ascii(value), type=FILE_TYPES[choice.kind]
+        )
     if choice.allowed and value not in choice.allowed:
-        raise InputError(f"{file}: {choice.key} is {value!a:.80}", f"It must be {', '.join(choice.allowed)}.")
+        allowed = ", ".join(choice.allowed)
+        raise InputError("option_not_allowed", file=file, option=choice.key, value=value, allowed=allowed)
     if choice.kind is Path:
         return file.parent / Path(value).expanduser()
     return float(value) if choice.kind is float else value
 
 
 def settings_of(written: Iterable[str]) -> dict[str, object]:
-    """Settings written as NAME=VALUE; the value is JSON, or else text."""
+    """Parse settings such as ``loss=ssim``; a value that is not JSON is a text.
+
+    Raises:
+        InputError: If a text is not NAME=VALUE.
+    """
     found = {}
     for text in written:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise InputError(f"--set {text!a:.80} is no NAME=VALUE", "For example --set loss=ssim.")
+            raise InputError("not_name_value", text=text)
         try:
             found[name.replace("-", "_")] = json.loads(value)
         except ValueError:
@@ -268,19 +289,50 @@ def settings_of(written: Iterable[str]) -> dict[str, object]:
     return found
 
 
+def check_model_name(path: Path) -> None:
+    """Refuse a path that cannot be a model file.
+
+    Args:
+        path: Path of the model file to write.
+
+    Raises:
+        InputError: If it does not end in ``.medad``, or its stem is not a name for a model.
+    """
+    if path.suffix != ".medad" or not re.fullmatch(NAME, path.stem, re.ASCII):
+        raise InputError("bad_model_file_name", path=path)
+
+
+def pooling_with(pooling: Pooling, minimum_mm: float | None, average_mm: float | None) -> Pooling:
+    """Replace the pooling sizes that a user gives.
+
+    Args:
+        pooling: Pooling of the method or model.
+        minimum_mm: Edge of the box of the minimum in mm; None keeps the present one.
+        average_mm: Edge of the box of the average in mm; None keeps the present one.
+
+    Raises:
+        InputError: If a size is out of range.
+    """
+    try:
+        return pooling.replaced(minimum_mm, average_mm)
+    except ValueError as error:
+        raise InputError("bad_pooling_size") from error
+
+
 def training_folder(
     work: Path, name: str, extra: Mapping[str, object], latent: int | None = None, augmentation: bool = True
 ) -> Path:
-    """``NAME`` for the settings that a method has by itself, ``NAME-1a2b3c4d`` for others.
+    """Return the folder of the checkpoints: ``NAME`` for default settings, ``NAME-1a2b3c4d`` for others.
 
-    What only ends a training sooner or later, such as its steps, is no setting: a checkpoint knows its plan.
+    Each set of settings has its own folder, so that no training continues from the weights of another. The number of
+    steps does not count as a setting, because a checkpoint contains its plan.
 
     Args:
         work: The work folder.
-        name: Of the method.
-        extra: The method's own settings, as the user gave them.
+        name: Name of the method.
+        extra: Settings of the method that the user gave.
         latent: Latent size, if the user gave one.
-        augmentation: Whether slices are changed at random.
+        augmentation: Whether the training augments its slices.
     """
     chosen = {"extra": dict(extra), "latent": latent, "augmentation": augmentation}
     if chosen == {"extra": {}, "latent": None, "augmentation": True}:

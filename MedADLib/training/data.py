@@ -1,7 +1,7 @@
-"""Healthy scans of a folder, brought to a common template once and kept for all methods that train on them.
+"""Prepare healthy scans for training: build a template, map the scans to it, and store them for all methods.
 
-Scans of one slice each make a template of single slices; volumes that hold brains, a template of the brain; all others,
-a template of the whole field of view.
+Single slices give a 2-D template, volumes with brains a template of the brain, and other volumes a template of the
+whole field of view.
 """
 
 from __future__ import annotations
@@ -34,19 +34,18 @@ if TYPE_CHECKING:
     from ..modelfile.model import Model
 
 Scan = tuple[np.ndarray, np.ndarray]
-MIXED = "Train on single slices or on volumes, not on both."
 
 
 @dataclass(frozen=True, eq=False)
 class HealthyData:
-    """Healthy scans in model space.
+    """Healthy scans in the space of the model.
 
     Attributes:
-        template: The model's space.
-        train: Pairs of image (standard intensities) and mask, each (Z, Y, X).
-        validation: The same, for watching the training.
-        why: Why this kind of space was chosen, in words.
-        varied: Whether the training may change its slices at random.
+        template: Space of the model.
+        train: Training scans: pairs of image (standard intensities) and mask, each (Z, Y, X).
+        validation: Validation scans of the same form.
+        why: Why this kind of space was chosen, for display.
+        varied: Whether the training may augment its slices.
     """
 
     template: Space
@@ -56,13 +55,13 @@ class HealthyData:
     varied: bool = True
 
     def slices(self) -> tuple[Slices, Slices]:
-        """The slices for training, and those for watching it."""
+        """Collect the training slices and the validation slices."""
         train, validation = (Slices.of(scans, self.template.symmetric) for scans in (self.train, self.validation))
         return replace(train, varied=self.varied), validation
 
 
 def read_scan(scan: Source | Path, progress: Progress | None = None) -> tuple[Volume, np.ndarray]:
-    """A scan and its brain."""
+    """Read a scan and extract its brain mask (Z, Y, X)."""
     volume = scan.read() if isinstance(scan, Source) else read_image(scan)
     return volume, brain_mask(volume, None, progress)[0]
 
@@ -76,27 +75,27 @@ def healthy_data(
     like: Model | None = None,
     prepare: str = "auto",
 ) -> HealthyData:
-    """Template and prepared scans of a split; what an earlier run left in `work` is used again.
+    """Build the template and prepare the scans of a split; files of an earlier run in `work` are used again.
 
     Args:
-        scans: By name.
-        split: Which scans to use for what.
-        work: Folder for the prepared scans.
-        progress: Told before each scan.
-        longest: Pixels along the longer side of the grid, for single slices; None chooses.
-        like: A model whose template is taken instead of a new one.
+        scans: Scans by name.
+        split: The split of the scans.
+        work: Folder for template and prepared scans.
+        progress: Receives each scan; may cancel.
+        longest: Pixels along the longer side of the grid of single slices; None chooses.
+        like: Model that provides the template; None builds a new one.
         prepare: See `chosen_space`.
 
     Raises:
-        InputError: If a scan of the split is missing or has changed since it was prepared, `work` belongs to another
-            split, size, template or kind of space, or only some of the scans are single slices.
+        InputError: If a scan of the split is missing or has changed since it was prepared, if `work` belongs to another
+            split, size, template or kind of space, or if only some of the scans are single slices.
     """
     progress = progress or Progress()
     split.check_found(scans)
     work.mkdir(parents=True, exist_ok=True)
     record = work / "split.json"
     if record.is_file() and Split.read(record) != split:
-        raise InputError(f"{work} was made with another split", "Give another --work folder, or empty this one.")
+        raise InputError("work_of_other_split", work=work)
     if not record.is_file():
         record.write_text(json.dumps(split.to_json(), indent=1), encoding="utf-8")
     if like is not None and like.template.kind != PLANE:
@@ -112,12 +111,12 @@ def healthy_data(
 
 
 def bytes_to_prepare(count: int, kind: str, longest: int | None = None) -> int:
-    """At most how much room that many prepared scans take on the disk.
+    """Estimate the largest size of prepared scans on the disk in bytes.
 
     Args:
-        count: Of scans to train and validate on.
-        kind: Of their space.
-        longest: Pixels along the longer side of single slices, if chosen.
+        count: Number of training and validation scans.
+        kind: Kind of their space.
+        longest: Pixels along the longer side of single slices; None for the largest possible.
     """
     voxels = {PLANE: (longest or LARGEST_SIDE) ** 2, FIELD: FIELD_VOXELS}.get(kind, BRAIN_VOXELS)
     return count * voxels * (np.dtype(np.float16).itemsize + np.dtype(np.uint8).itemsize)
@@ -126,7 +125,14 @@ def bytes_to_prepare(count: int, kind: str, longest: int | None = None) -> int:
 def prepared_scans(
     scans: dict[str, Source], names: Sequence[str], template: Space, progress: Progress
 ) -> list[PreparedScan]:
-    """Scans with everything needed to go back to their own grids."""
+    """Prepare scans, and keep what maps them back to their own grids.
+
+    Args:
+        scans: Scans by name.
+        names: Names of the scans to prepare.
+        template: Space of the model.
+        progress: Receives each scan; may cancel.
+    """
     found = []
     for name in names:
         progress.update(len(found) / max(len(names), 1), f"preparing {name}")
@@ -147,63 +153,64 @@ def _template(
     if tensors.is_file() and parameters.is_file():
         kept = template_from_tensors(json.loads(parameters.read_text(encoding="utf-8")), load_file(tensors))
         if longest is not None and max(kept.image.array.shape[1:]) != longest:
-            raise InputError(f"{work} was made with another size", "Give another --work folder, or empty this one.")
+            raise InputError("work_of_other_size", work=work)
         if like is not None and not same_space(kept, like.template):
-            problem = f"{work} was made with another template than that of {like.name}"
-            raise InputError(problem, "Give another --work folder, or empty this one.")
+            raise InputError("work_of_other_template", work=work, model=like.name)
         return kept
     if like is not None:
         built = like.template
     elif kind == PLANE:
         built = build_plane_template(split.train, lambda name: _single_slice(scans[name]), longest, progress)
     elif longest is not None:
-        raise InputError("--size is for single slices, and these scans are volumes", "Leave it out.")
+        raise InputError("size_for_slices")
     elif kind == FIELD:
         built = build_field_template(split.train, lambda name: _whole_volume(scans[name]), progress)
     else:
         built, _ = build_template([_whole_brain(scans[name]) for name in split.train], progress=progress)
     save_file(built.tensors(), tensors)
     parameters.write_text(json.dumps(built.parameters()), encoding="utf-8")
-    # The saved template is half precision: everybody, also the first run, works with the same one.
+    # The stored template has half precision: read it back, so that the first run uses the same one as later runs.
     return template_from_tensors(built.parameters(), load_file(tensors))
 
 
 def _refuse_changed(scans: dict[str, Source], split: Split, work: Path) -> None:
-    """Refuse to go on with scans that are not those that `work` keeps in prepared form."""
+    """Refuse scans with files that have changed since `work` stored them in prepared form."""
     record, found = work / "sources.json", {name: scans[name].fingerprint() for name in split.train + split.validation}
     kept = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
     changed = [name for name, value in found.items() if kept.get(name, value) != value]
     if changed:
-        more = f" and {len(changed) - 1} more have" if len(changed) > 1 else " has"
-        problem = f"{changed[0]}{more} changed since {work} was made"
-        raise InputError(problem, "Give another --work folder, or empty this one.")
+        raise InputError("work_of_changed_scans", count=len(changed), work=work, example=changed[0])
     record.write_text(json.dumps(found), encoding="utf-8")
 
 
 def _single_slice(source: Source) -> Volume:
-    """A scan among single slices."""
+    """Read a single slice."""
     volume = source.read()
     if not is_single_slice(volume):
-        raise InputError(f"{source.path} has more than one slice, others of its folder have one", MIXED)
+        raise InputError("volume_among_slices", path=source.path)
     return volume
 
 
 def _whole_volume(source: Source, volume: Volume | None = None) -> Volume:
-    """A scan among volumes, read unless it was."""
+    """Read a volume, or check the given one."""
     volume = volume or source.read()
     if is_single_slice(volume):
-        raise InputError(f"{source.path} is a single slice, others of its folder are volumes", MIXED)
+        raise InputError("slice_among_volumes", path=source.path)
     return volume
 
 
 def _whole_brain(source: Source) -> tuple[Volume, np.ndarray]:
-    """A scan among volumes, and its brain."""
+    """Read a volume and its brain mask."""
     volume, brain = read_scan(source)
     return _whole_volume(source, volume), brain
 
 
 def brought(source: Source, template: Space) -> PreparedScan:
-    """A scan in the template's space; raises InputError if it is of another kind."""
+    """Map a scan to the space of the template.
+
+    Raises:
+        InputError: If the scan is a single slice and the template is not, or the reverse.
+    """
     if isinstance(template, Template):
         return template.prepared(*_whole_brain(source))
     volume = _single_slice(source) if template.kind == PLANE else _whole_volume(source)

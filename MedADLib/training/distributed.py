@@ -1,4 +1,4 @@
-"""Several processes that train one network, each on its share of every batch, as ``torchrun`` starts them."""
+"""Distributed training: several processes of ``torchrun`` train one network, each on its share of every batch."""
 
 from __future__ import annotations
 
@@ -15,32 +15,35 @@ import torch.distributed as dist
 from ..errors import InputError, MedADError
 
 # One process prepares and validates while the others wait, which may take hours.
-PATIENCE = timedelta(days=2)
+TIMEOUT = timedelta(days=2)
 
 
 @dataclass(frozen=True)
-class Ranks:
-    """This process among all.
+class ProcessGroup:
+    """This process and the number of all processes.
 
     Attributes:
-        rank: Its number; 0 validates, writes and speaks.
-        count: How many there are.
+        rank: Number of this process; process 0 validates, and writes files and messages.
+        count: Number of processes.
     """
 
     rank: int = 0
     count: int = 1
 
     @classmethod
-    def current(cls) -> Ranks:
-        """Those that `joined` brought together; alone where it did not."""
-        joined = dist.is_available() and dist.is_initialized()
-        return cls(dist.get_rank(), dist.get_world_size()) if joined else cls()
+    def current(cls) -> ProcessGroup:
+        """Return the group that `process_group` started, or a group of this process alone."""
+        started = dist.is_available() and dist.is_initialized()
+        return cls(dist.get_rank(), dist.get_world_size()) if started else cls()
 
     def share(self, batch: Sequence[torch.Tensor]) -> tuple[tuple[torch.Tensor, ...], float]:
-        """This process's samples of a batch, and which fraction of all they are.
+        """Select the samples of this process from a batch.
 
         Args:
-            batch: Tensors whose first axis counts the samples; those without axes go to everybody.
+            batch: Tensors with samples along the first axis; tensors without axes go to every process.
+
+        Returns:
+            The samples of this process, and their fraction of all.
 
         Raises:
             MedADError: If there are fewer samples than processes.
@@ -49,13 +52,13 @@ class Ranks:
             return tuple(batch), 1.0
         samples = next(len(part) for part in batch if part.ndim)
         if samples < self.count:
-            raise MedADError(f"a batch of {samples} cannot be shared by {self.count} processes", "Start fewer.")
+            raise MedADError("batch_below_processes", samples=samples, processes=self.count)
         start, stop = (samples * n // self.count for n in (self.rank, self.rank + 1))
         return tuple(part[start:stop] if part.ndim else part for part in batch), (stop - start) / samples
 
     @torch.no_grad()
     def average(self, parameters: Sequence[torch.nn.Parameter], loss: torch.Tensor, fraction: float) -> float:
-        """Gradients in place, and the loss, as of the whole batch: the mean over all shares by their sizes."""
+        """Average gradients, in place, and the loss over all processes, weighted by their fractions of the batch."""
         value = loss.detach().float().reshape(1)
         if self.count > 1:
             given = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
@@ -67,17 +70,17 @@ class Ranks:
         return float(value)
 
     @torch.no_grad()
-    def follow(self, tensors: Sequence[torch.Tensor]) -> None:
-        """Take over the values of rank 0, in place."""
+    def synchronise(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Replace tensors by those of process 0, in place."""
         if self.count > 1:
             for tensor in tensors:
-                # A parameter may be laid out in memory in another order, which a broadcast does not take.
+                # A broadcast needs contiguous tensors, and parameters may have another memory format.
                 plain = tensor.detach().contiguous()
                 dist.broadcast(plain, 0)
                 tensor.copy_(plain)
 
-    def told(self, value: object) -> object:
-        """What rank 0 gives, JSON-able; what the others give is not looked at."""
+    def broadcast(self, value: object) -> object:
+        """Return the value of process 0, which JSON can represent; values of other processes are ignored."""
         if self.count == 1:
             return value
         text = json.dumps(value if self.rank == 0 else None).encode()
@@ -91,7 +94,7 @@ class Ranks:
 
     @contextmanager
     def first(self) -> Iterator[None]:
-        """Rank 0 goes through the block before the others do."""
+        """Run a block in process 0 before the other processes run it."""
         if self.rank:
             dist.barrier()
         yield
@@ -100,30 +103,29 @@ class Ranks:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[tuple[Ranks, str]]:
-    """The processes that ``torchrun`` started, together until the block ends.
+def process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
+    """Join the processes that ``torchrun`` started until the block ends.
 
     Args:
-        device: Where to compute; of GPUs, each process takes its own.
+        device: Device of the training; each process uses its own GPU.
 
     Yields:
-        This process among all, and its device.
+        The group, and the device of this process.
 
     Raises:
         InputError: If there are fewer GPUs than processes.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or "RANK" not in os.environ:
-        yield Ranks(), device
+        yield ProcessGroup(), device
         return
     if device.startswith("cuda"):
         number = int(os.environ.get("LOCAL_RANK", "0"))
         if number >= torch.cuda.device_count():
-            problem = f"there are {torch.cuda.device_count()} GPUs for more processes"
-            raise InputError(problem, "Start torchrun with --nproc-per-node no larger than the number of GPUs.")
+            raise InputError("too_few_gpus", gpus=torch.cuda.device_count())
         device = f"cuda:{number}"
         torch.cuda.set_device(number)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device != "cpu" else "gloo", timeout=PATIENCE)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device != "cpu" else "gloo", timeout=TIMEOUT)
     try:
-        yield Ranks.current(), device
+        yield ProcessGroup.current(), device
     finally:
         dist.destroy_process_group()

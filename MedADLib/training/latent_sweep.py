@@ -1,7 +1,7 @@
-"""The latent size of an autoencoder: one training a size, the curve as the paper draws it, and a choice without labels.
+"""Choice of the latent size of an autoencoder without labels, from one training per size.
 
-AE4AD (Cai et al. 2024) sweeps d over 1, 2, 4, ..., 128 and reports the size that is best on the test data. Here the
-size comes from healthy validation scans alone; where labelled lesions exist they are drawn beside it, to be looked at.
+AE4AD (Cai et al. 2024) tries d = 1, 2, 4, ..., 128 and reports the best size on the test data. Here only healthy
+validation scans determine the size; the figure also shows measurements on labelled lesions, if there are any.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .distributed import Ranks
+from .distributed import ProcessGroup
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 ERROR = "validation_error"
 FEWEST = 3
-# The noise of a training; errors of converged ones fall.
+# Factor above the noise of a training; the errors of converged trainings fall with the latent size.
 CLEARLY = 1.1
 
 Row = dict[str, float]
@@ -29,43 +29,47 @@ def sweep(sizes: Sequence[int], measured: Callable[[int], Row], folder: Path) ->
 
     Args:
         sizes: Increasing latent sizes, at least 3.
-        measured: Trains with a size, and gives what was measured: ``validation_error``, which chooses, and whatever
-            else is worth a column, such as ``slice_auroc`` or ``image_auroc``.
-        folder: Where table and picture go; written anew after each size, the picture from the third on.
+        measured: Trains with a size and returns measurements: ``validation_error``, which determines the choice, and
+            further columns such as ``slice_auroc`` or ``image_auroc``.
+        folder: Folder for table and figure; each size replaces the table, and from the third size on the figure.
 
     Returns:
-        The chosen size, and a row for each size with its ``latent``.
+        The chosen size, and a row for each size with its ``latent`` and its measurements.
 
     Raises:
         InputError: If there are fewer than 3 sizes, or they do not increase.
     """
     check_sizes(sizes)
     rows: list[Row] = []
-    speaks = Ranks.current().rank == 0
+    writes = ProcessGroup.current().rank == 0
     for size in sizes:
         rows.append({"latent": size} | measured(size))
-        if speaks:
+        if writes:
             _write_table(folder / "sweep.tsv", rows)
         if len(rows) < FEWEST:
             continue
-        # Of an interrupted sweep, the curve of the sizes so far is there to be looked at.
+        # An interrupted sweep leaves the curve of the sizes so far.
         chosen = elbow(sizes[: len(rows)], [row[ERROR] for row in rows])
-        if speaks:
+        if writes:
             draw(rows, chosen, folder / "sweep.png")
     return chosen, rows
 
 
 def check_sizes(sizes: Sequence[int]) -> None:
-    """Raise InputError if there are fewer than 3 sizes, or they do not increase."""
+    """Check latent sizes.
+
+    Raises:
+        InputError: If there are fewer than 3 sizes, or they do not increase.
+    """
     if len(sizes) < FEWEST or min(sizes) < 1 or np.diff(sizes).min() <= 0:
-        raise InputError("a sweep needs at least 3 increasing latent sizes", "For example 1,2,4,8,16,32,64,128.")
+        raise InputError("bad_latent_sizes", sizes=",".join(map(str, sizes)))
 
 
 def elbow(sizes: Sequence[int], errors: Sequence[float]) -> int:
-    """The latent size of largest curvature of healthy validation error against log size.
+    """Find the latent size of largest curvature of healthy validation error over log size.
 
-    The curve is scaled to the unit square, and the point farthest below the line between its ends is taken (the
-    discrete largest curvature).
+    The curve is scaled to the unit square; the result is the point farthest below the line between its ends, which
+    approximates the largest curvature.
 
     Args:
         sizes: Increasing latent sizes, at least 3.
@@ -82,16 +86,16 @@ def elbow(sizes: Sequence[int], errors: Sequence[float]) -> int:
 
 
 def worse_with_more(rows: Sequence[Row]) -> tuple[int, int] | None:
-    """Two latent sizes of which the larger has clearly the larger error, although it could do all that the smaller can.
+    """Find two latent sizes of which the larger has a clearly larger error.
 
-    Then the networks were not trained for long enough to be compared, and neither the choice nor the curve of what
-    labels say means much.
+    A larger latent can represent all that a smaller one can. Such a pair shows that the trainings were too short to
+    compare the sizes, so that neither the choice nor the measurements on labels are reliable.
 
     Args:
-        rows: As `sweep` gives them.
+        rows: Rows of `sweep`.
 
     Returns:
-        The pair farthest apart; None if error does not rise by `CLEARLY`.
+        The smaller and the larger size of the pair with the largest ratio; None if no error rises by `CLEARLY`.
     """
     pairs = [(one, other) for n, one in enumerate(rows) for other in rows[n + 1 :]]
     smaller, larger = max(pairs, key=lambda pair: pair[1][ERROR] / pair[0][ERROR])
@@ -100,12 +104,12 @@ def worse_with_more(rows: Sequence[Row]) -> tuple[int, int] | None:
 
 
 def draw(rows: Sequence[Row], chosen: int, path: Path) -> None:
-    """Draw validation error, and below it what labels say where there are any, against the latent size.
+    """Draw the validation error, and below it measurements on labels if there are any, over the latent size.
 
     Args:
-        rows: As `sweep` gives them.
-        chosen: Marked by a dashed line.
-        path: PNG to write.
+        rows: Rows of `sweep`.
+        chosen: Chosen size, which a dashed line marks.
+        path: PNG file to write.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -124,7 +128,7 @@ def draw(rows: Sequence[Row], chosen: int, path: Path) -> None:
         panels[1].set_ylabel("labelled images" if labelled[0].startswith("image") else "simulated lesions")
     for axes in panels:
         axes.axvline(chosen, linestyle="--", color="grey", label=f"chosen without labels: {chosen}")
-        # Above the axes, where it covers no curve.
+        # Place the legend above the axes, where it covers no curve.
         axes.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=5, frameon=False, borderaxespad=0)
     panels[-1].set_xscale("log", base=2)
     panels[-1].set_xticks(sizes, [str(size) for size in sizes])

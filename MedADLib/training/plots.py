@@ -1,11 +1,4 @@
-"""Figures of a training: curves, reconstructions, and samples of the prior.
-
-Pictures drawn from what a method has learned alone, of no scan: whether its prior knows healthy anatomy.
-
-Draws a training's log: one picture of all that was measured, against the steps.
-
-Pictures that show whether a model has learned: reconstructions of unseen scans, and samples of its prior.
-"""
+"""Figures of a training: curves of its log, reconstructions of validation scans, and samples of the prior."""
 
 from __future__ import annotations
 
@@ -27,29 +20,29 @@ IMAGE_COLUMNS, DRAWS = 8, 3
 
 
 def draw_all_curves(folder: Path) -> list[Path]:
-    """Draw ``curves.png`` beside every ``log.csv`` of a folder that is newer.
+    """Draw ``curves.png`` beside every newer ``log.csv`` in a folder.
 
     Args:
-        folder: Searched with its subfolders.
+        folder: Folder to search, with its subfolders.
 
     Returns:
-        The pictures drawn.
+        The figures drawn.
     """
     drawn = []
     for log in sorted(folder.rglob("log.csv")):
-        picture = log.with_name("curves.png")
-        if not picture.is_file() or picture.stat().st_mtime_ns < log.stat().st_mtime_ns:
-            draw_curves(log, picture)
-            drawn.append(picture)
+        target = log.with_name("curves.png")
+        if not target.is_file() or target.stat().st_mtime_ns < log.stat().st_mtime_ns:
+            draw_curves(log, target)
+            drawn.append(target)
     return drawn
 
 
-def draw_curves(log: Path, picture: Path) -> None:
-    """Draw the columns of a log; what is measured in training and validation shares its axes.
+def draw_curves(log: Path, target: Path) -> None:
+    """Draw the columns of a log; values of both training and validation share axes.
 
     Args:
-        log: As `loop.fit` writes it.
-        picture: PNG to write.
+        log: Log file of `loop.fit`.
+        target: PNG file to write.
     """
     with open(log, newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
@@ -70,19 +63,19 @@ def draw_curves(log: Path, picture: Path) -> None:
         axes.tick_params(labelsize=7)
         if any(column != name for column in columns):
             axes.legend(fontsize=7)
-    partial = picture.with_name(f".partial-{picture.name}")
+    partial = target.with_name(f".partial-{target.name}")
     figure.savefig(partial, dpi=80, format="png")
-    partial.replace(picture)
+    partial.replace(target)
 
 
-def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -> list[Path]:
-    """Write ``NAME-reconstructions.png`` and, for a method whose latents have a prior, ``NAME-samples.png``.
+def write_figures(method: Method, data: HealthyData, folder: Path, name: str) -> list[Path]:
+    """Write ``NAME-reconstructions.png`` and, for a method with a prior, ``NAME-samples.png``.
 
     Args:
-        method: Trained.
-        data: Slices of the first validation scan are reconstructed, or, of single slices, the first scans.
-        folder: Where to write.
-        name: The model's name.
+        method: Trained method.
+        data: Data with the validation scans to reconstruct: slices of the first volume, or the first single slices.
+        folder: Folder to write to.
+        name: Name of the model.
 
     Returns:
         The files written.
@@ -101,24 +94,24 @@ def write_pictures(method: Method, data: HealthyData, folder: Path, name: str) -
         examined.append(result.score[only])
     top = float(np.percentile(np.concatenate(examined), 99.5))
     written = [folder / f"{name}-reconstructions.png"]
-    rows = [("unseen healthy scan", images, 1.0), ("restored", restored, 1.0), ("raw score", scores, top)]
+    rows = [("validation scan", images, 1.0), ("restored", restored, 1.0), ("raw score", scores, top)]
     _montage(rows, written[0])
     if drawn := prior_slices(method, DRAWS, IMAGE_COLUMNS, flat):
         written.append(folder / f"{name}-samples.png")
-        _montage([(f"drawn from the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(DRAWS)], written[1])
+        _montage([(f"sample of the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(DRAWS)], written[1])
     return written
 
 
 def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> None:
-    """Rows of slices with a label each; the last number is the white of the row."""
+    """Draw labelled rows of slices; the last number of a row is the value drawn white."""
     figure = Figure(figsize=(IMAGE_COLUMNS * 1.5, len(rows) * 1.5 + 0.1), facecolor="black")
     FigureCanvasAgg(figure)
-    for number, (label, pictures, white) in enumerate(rows):
-        for column, picture in enumerate(pictures):
+    for number, (label, images, white) in enumerate(rows):
+        for column, image in enumerate(images):
             axes = figure.add_axes(
                 (column / IMAGE_COLUMNS, 1 - (number + 1) / len(rows), 1 / IMAGE_COLUMNS, 1 / len(rows))
             )
-            axes.imshow(picture, cmap="gray", vmin=0, vmax=white, origin="lower")
+            axes.imshow(image, cmap="gray", vmin=0, vmax=white, origin="lower")
             axes.axis("off")
             if column == 0:
                 axes.text(3, 3, label, color="white", fontsize=8)

@@ -1,7 +1,4 @@
-"""Training like a model there is: in its space and, unless told otherwise, with its split.
-
-`medad compare` takes only models that share both.
-"""
+"""Training in the space and with the split of an existing model, so that ``medad compare`` can compare both."""
 
 from __future__ import annotations
 
@@ -20,71 +17,68 @@ if TYPE_CHECKING:
 
 
 def split_of(like: Model, names: Collection[str]) -> Split:
-    """The split that a model was trained with.
+    """Return the split that a model was trained with.
 
     Args:
         like: The model.
-        names: Of the scans there are.
+        names: Names of the existing scans.
 
     Raises:
-        InputError: If the model keeps no split, or one of its scans is not there.
+        InputError: If the model contains no split, or a scan of its split is missing.
     """
     split = kept_split(like)
     if missing := sorted(set(split.names()) - set(names)):
-        problem = f"{like.name} was trained with {len(split.names())} scans, and {_shown(missing)} not in the folder"
-        raise InputError(problem, f"Give the folder that {like.name} was trained from, or a --split of your scans.")
+        count = len(split.names())
+        raise InputError(
+            "reference_scans_missing", model=like.name, count=count, missing=len(missing), example=missing[0]
+        )
     return split
 
 
 def kept_split(model: Model) -> Split:
-    """The split that a model file keeps.
+    """Read the split that a model file contains.
 
     Raises:
-        InputError: If it keeps none.
+        InputError: If it contains no valid split.
     """
     try:
         return Split.of(model.training.get("split"))
     except (ValueError, TypeError, AttributeError, InputError) as error:
-        raise InputError(f"{model.name} does not say which scans were for what", "Give a --split.") from error
+        raise InputError("model_without_split", model=model.name) from error
 
 
 def check_kind(like: Model, scans: Iterable[Source], longest: int | None, prepare: str) -> str:
-    """Refuse to train like a model of another kind or size.
+    """Check that scans and options fit a model.
 
     Args:
         like: The model.
-        scans: The first that can be read is looked at.
-        longest: Pixels along the longer side that were asked for; None takes the model's.
-        prepare: What was asked for, as `space_choice.chosen_space` has it.
+        scans: The scans; only the first readable one is checked.
+        longest: Requested pixels along the longer side; None takes those of the model.
+        prepare: Requested preparation, see `space_choice.chosen_space`.
 
     Returns:
-        What to ask `chosen_space` for instead.
+        The preparation of the model, for `chosen_space`.
 
     Raises:
-        InputError: If it knows volumes and the scans are single slices, or the other way round; or if another size or
-            kind is asked for.
+        InputError: If the model is for volumes and the scans are single slices, or the reverse; or if another size or
+            preparation is requested.
     """
     kind, flat = like.template.kind, like.template.kind == PlaneTemplate.kind
     single = next(_single(scans), flat)
     if single != flat:
-        knows, these = ("single slices", "volumes") if flat else ("volumes", "single slices")
-        problem = f"{like.name} knows {knows}, and these scans are {these}"
-        raise InputError(problem, "Train like a model of the same kind of scans, or leave out --like.")
+        if flat:
+            raise InputError("model_for_slices", model=like.name)
+        raise InputError("model_for_volumes", model=like.name)
     own = max(like.template.image.array.shape[1:])
     if longest is not None and longest != own:
-        problem = f"{like.name} has {own} pixels along the longer side, and --size is {longest}"
-        raise InputError(problem, "Leave out --size, or --like.")
+        raise InputError("model_of_other_size", model=like.name, own=own, asked=longest)
     if prepare not in ("auto", kind):
-        raise InputError(f"{like.name} prepares scans as {kind}, and --prepare is {prepare}", "Leave out one of them.")
+        raise InputError("model_of_other_preparation", model=like.name, own=kind, asked=prepare)
     return "auto" if flat else kind
 
 
 def _single(scans: Iterable[Source]) -> Iterator[bool]:
     for source in scans:
-        # Scans that cannot be read are told of when all are checked.
+        # The check of all scans reports unreadable ones.
         with suppress(InputError):
             yield is_single_slice(source.read())
-
-
-def _shown(missing: list[str]) -> str:
-    return f"{missing[0]} is" if len(missing) == 1 else f"{missing[0]} and {len(missing) - 1} more are"

@@ -1,8 +1,6 @@
 """Training batches of slices, or of whole volumes on a coarser grid.
 
-Slices of prepared scans as training batches, drawn by step number so that a resumed run sees the same ones.
-
-Whole scans on a coarser grid as training batches, and the way to that grid and back.
+The number of a step determines its batch, so that a resumed training uses the same batches.
 """
 
 from __future__ import annotations
@@ -24,12 +22,12 @@ class Slices:
     """All usable slices of several scans.
 
     Attributes:
-        images: (N, Y, X), standard intensities, float16 to save memory.
-        masks: (N, Y, X), bool.
-        positions: (N,), slice coordinates.
-        scans: (N,), which scan each slice is of: 0, 1, ...
-        mirrored: Whether mirror images of them are healthy too.
-        varied: Whether batches may be changed at random; else augmentations are passed over.
+        images: Standard intensities (N, Y, X), float16 to save memory.
+        masks: Brain masks (N, Y, X), bool.
+        positions: Slice coordinates (N,).
+        scans: Number of the scan of each slice (N,): 0, 1, ...
+        mirrored: Whether mirror images of healthy slices are healthy too.
+        varied: Whether to augment batches; False ignores augmentations.
     """
 
     images: np.ndarray
@@ -41,7 +39,7 @@ class Slices:
 
     @classmethod
     def of(cls, scans: Sequence[tuple[np.ndarray, np.ndarray]], mirrored: bool = True) -> Slices:
-        """The slices of pairs of image and mask, each (Z, Y, X)."""
+        """Collect the slices of pairs of image and mask, each (Z, Y, X)."""
         images, masks, positions, numbers = [], [], [], []
         for number, (image, mask) in enumerate(scans):
             used = examined_slices(mask)
@@ -54,7 +52,13 @@ class Slices:
     def batch(
         self, step: int, size: int, seed: int, augmentation: Augmentation | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The batch of a training step: every slice once an epoch, in an order that depends on seed and epoch only.
+        """Create the batch of a training step; each epoch uses every slice once, in an order set by seed and epoch.
+
+        Args:
+            step: Number of the step.
+            size: Number of slices.
+            seed: Random seed.
+            augmentation: Augmentation of the slices; None leaves them unchanged.
 
         Returns:
             Images (size, 1, Y, X), masks (size, 1, Y, X), positions (size,), float32.
@@ -68,25 +72,25 @@ class Slices:
         return order[(step % per_epoch) * size :][:size]
 
     def near(self, positions: np.ndarray, key: Sequence[int], without: np.ndarray | None = None) -> np.ndarray:
-        """For each position, a slice of some scan at about that height.
+        """Select, for each position, a slice at about that position from a random scan.
 
         Args:
             positions: Slice coordinates (n,).
-            key: Which scans are drawn depends on these numbers only.
-            without: For each position, the scan that must not be drawn, (n,); None allows all.
+            key: Numbers that determine the random scans.
+            without: For each position, the scan to exclude (n,); None allows all.
 
         Returns:
-            Indices (n,): the slice with the nearest position in a scan drawn at random.
+            Indices (n,) of the slices with the nearest positions.
 
         Raises:
-            InputError: If there is no other scan.
+            InputError: If no other scan exists.
         """
         numbers, random = np.unique(self.scans), np.random.default_rng(list(key))
         found = []
         for index, position in enumerate(positions):
             allowed = numbers if without is None else numbers[numbers != without[index]]
             if not len(allowed):
-                raise InputError("slices of other scans are needed, and there is one scan", "Give more healthy scans.")
+                raise InputError("only_one_scan")
             theirs = np.flatnonzero(self.scans == random.choice(allowed))
             found.append(theirs[np.argmin(np.abs(self.positions[theirs] - position))])
         return np.array(found, dtype=np.int64)
@@ -94,18 +98,18 @@ class Slices:
     def changed(
         self, chosen: np.ndarray, key: Sequence[int], augmentation: Augmentation | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Slices by index, as in `batch`; how they are augmented depends on `key` only."""
+        """Select and augment slices by index, as in `batch`; only `key` determines the augmentation."""
         images, masks, positions = self.select(chosen)
         if augmentation is not None and self.varied:
             images, masks = augmentation(images, masks, generator_of(key), self.mirrored)
         return images, masks, positions
 
     def spread(self, count: int) -> np.ndarray:
-        """Indices of at most `count` slices, evenly over all."""
+        """Select indices of at most `count` slices, evenly spread over all."""
         return np.linspace(0, len(self.images) - 1, min(count, len(self.images))).astype(int)
 
     def select(self, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Unchanged slices by index, as in `batch`."""
+        """Select slices by index without augmentation, as in `batch`."""
         return (
             torch.from_numpy(self.images[chosen].astype(np.float32))[:, None],
             torch.from_numpy(self.masks[chosen].astype(np.float32))[:, None],
@@ -114,11 +118,11 @@ class Slices:
 
 
 class Volumes(Slices):
-    """Whole scans in the place of slices: images and masks (N, Z, Y, X), all at position 0."""
+    """Whole scans in place of slices: images and masks (N, Z, Y, X), all at position 0."""
 
     @classmethod
     def of(cls, scans: Sequence[tuple[np.ndarray, np.ndarray]], shape: Sequence[int], mirrored: bool = True) -> Volumes:
-        """Pairs of image and mask, each (Z, Y, X), on a grid of this shape."""
+        """Resample pairs of image and mask, each (Z, Y, X), to a grid of this shape."""
         images, masks = zip(*(coarse_scan(image, mask, shape) for image, mask in scans))
         count = len(scans)
         positions, numbers = np.zeros(count, np.float32), np.arange(count)

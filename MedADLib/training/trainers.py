@@ -1,4 +1,4 @@
-"""The training function of each method of the registry."""
+"""The training function of each method, by name."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def check_settings(method: str, options: Options) -> None:
         options: Options of the training.
 
     Raises:
-        InputError: If a name is unknown; the message has the first such name.
+        InputError: For the first unknown name.
     """
     recipe = import_module(f"{RECIPES}.{ENTRIES[method].recipe.partition(':')[0]}")
     if hasattr(recipe, "check_settings"):
         recipe.check_settings(options)
     else:
-        check_names(METHODS[method].Parameters, options.wishes())
+        check_names(METHODS[method].Parameters, options.overrides())

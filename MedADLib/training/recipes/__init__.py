@@ -1,1 +1,1 @@
-"""How each method learns, one module a family of methods."""
+"""Training recipes: one module for each family of methods."""

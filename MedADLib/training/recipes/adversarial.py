@@ -1,8 +1,7 @@
 """Train VAE-GAN, the adversarial autoencoder and f-AnoGAN.
 
-Trains VAE-GAN and the adversarial autoencoder: five turns of the critic, then one of the autoencoder.
-
-Trains f-AnoGAN: generator against critic, then an encoder for the frozen two.
+VAE-GAN and the adversarial autoencoder alternate five steps of the critic with one of the autoencoder. f-AnoGAN trains
+generator against critic, and then an encoder for the frozen two.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from ...methods.adversarial import (
     VAEGANReconstruction,
     resampled,
 )
-from ...methods.settings import with_wishes
+from ...methods.settings import with_overrides
 from ...networks.adversarial import AdversarialReconstruction, IziF, WassersteinGAN, distances
 from ...runtime.progress import Progress
 from ..augmentation import GENTLE
@@ -45,16 +44,16 @@ LONGEST = 64
 def train_vae_gan(
     data: HealthyData, options: Options, folder: Path, progress: Progress
 ) -> tuple[VAEGANReconstruction, dict]:
-    """Train VAE-GAN: 1200 steps by default, some 12 minutes on two CPU cores at 160 × 160; see `_train`."""
+    """Train VAE-GAN: by default 1200 steps, about 12 minutes on two CPU cores at 160 × 160; see `_train`."""
     return _train(VAEGANReconstruction, 1200, data, options, folder, progress)
 
 
 def train_adversarial_autoencoder(
     data: HealthyData, options: Options, folder: Path, progress: Progress
 ) -> tuple[AdversarialAutoencoder, dict]:
-    """Train the constrained adversarial autoencoder, or with ``constraint`` 0 the plain one: 2500 steps by default.
+    """Train the constrained adversarial autoencoder, or with ``constraint`` 0 the plain one; see `_train`.
 
-    Some 10 minutes on two CPU cores at 160 × 160; see `_train`.
+    By default 2500 steps, about 10 minutes on two CPU cores at 160 × 160.
     """
     return _train(AdversarialAutoencoder, 2500, data, options, folder, progress)
 
@@ -65,23 +64,23 @@ def _train(
     """Train networks on slices.
 
     Args:
-        kind: The method.
-        steps: If the user names none.
+        kind: Class of the method.
+        steps: Default number of steps.
         data: Healthy scans.
-        options: ``latent`` and ``extra`` (the method's parameters, but for its size) are heeded.
-        folder: For checkpoint and log.
-        progress: Told throughout.
+        options: Steps; ``latent`` and ``extra`` override parameters of the method, except its size.
+        folder: Folder for checkpoint and log.
+        progress: Receives the stages and steps; may cancel.
 
     Returns:
         The method, and the last row of its log.
 
     Raises:
-        InputError: If a wish is unknown or makes no sense.
-        MedADError: As `fit`.
+        InputError: If a setting is unknown or has a wrong value.
+        MedADError: See `fit`.
     """
     train, validation = data.slices()
-    wishes = options.wishes()
-    parameters = with_wishes(kind.Parameters(size=tuple(train.images.shape[1:])), wishes)
+    overrides = options.overrides()
+    parameters = with_overrides(kind.Parameters(size=tuple(train.images.shape[1:])), overrides)
     method = kind.untrained(parameters, options.seed)
     progress.stage(kind.name, 0.1, 0.9)
     plan = options.plan(options.steps or steps, RATE)
@@ -99,16 +98,16 @@ def train_networks(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Play the game on augmented slices; validated on unchanged ones.
+    """Train autoencoder against critic on augmented slices; validation uses unchanged ones.
 
     Args:
-        network: Left with the trained weights.
+        network: Receives the trained weights.
         train: Slices of the training subjects.
         validation: Slices of the validation subjects.
-        plan: Steps and rates.
-        folder: For checkpoint and log.
-        device: Where to compute.
-        progress: Told after each step.
+        plan: Steps and learning rate.
+        folder: Folder for checkpoint and log.
+        device: Device of the training.
+        progress: Receives each step; may cancel.
 
     Returns:
         The log's rows; ``validation_error`` is the mean absolute error per brain pixel, ``validation_code_mean`` and
@@ -138,28 +137,29 @@ def train_networks(
 
 
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[FAnoGAN, dict]:
-    """Train f-AnoGAN: by default 1500 steps each of the game and of the encoder, some 12 minutes on two CPU cores.
+    """Train f-AnoGAN: by default 1500 steps each of the GAN and of the encoder, about 12 minutes on two CPU cores.
 
-    A step of the game is 5 of the critic and one of the generator, of 16 slices each; one of the encoder has 32 slices.
+    A step of the GAN is 5 steps of the critic and one of the generator, with 16 slices each; a step of the encoder has
+    32 slices.
 
     Args:
         data: Healthy scans.
-        options: ``steps`` are those of the game, ``prior_steps`` those of the encoder; ``latent`` and ``extra`` (the
-            method's parameters, but for its size) are heeded.
-        folder: For checkpoints and logs.
-        progress: Told throughout.
+        options: ``steps`` of the GAN, ``prior_steps`` of the encoder; ``latent`` and ``extra`` override parameters of
+            the method, except its size.
+        folder: Folder for checkpoints and logs.
+        progress: Receives the stages and steps; may cancel.
 
     Returns:
         The method, and the last rows of both logs.
 
     Raises:
-        InputError: If a wish is unknown or makes no sense.
-        MedADError: As `fit`.
+        InputError: If a setting is unknown or has a wrong value.
+        MedADError: See `fit`.
     """
     train, validation = data.slices()
     size = tuple(train.images.shape[1:])
-    wishes = options.wishes()
-    parameters = with_wishes(FAnoGANParameters(size=size, resolution=resolution_for(size)), wishes)
+    overrides = options.overrides()
+    parameters = with_overrides(FAnoGANParameters(size=size, resolution=resolution_for(size)), overrides)
     method = FAnoGAN.untrained(parameters, options.seed)
     progress.stage("generator", 0.0, 0.7)
     plan = options.plan(options.steps or GAN_STEPS, GAN_RATE)
@@ -173,9 +173,9 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
 
 
 def resolution_for(size: tuple[int, ...], longest: int = LONGEST, multiple: int = 16) -> tuple[int, ...]:
-    """The networks' grid for slices of a size: the longer side `longest`, both divisible by `multiple`.
+    """Choose the grid of the networks for slices of a size: longer side `longest`, both sides multiples of `multiple`.
 
-    The other side is rounded, so that pictures may be stretched by a few percent, all by the same.
+    The shorter side is rounded, which stretches all images by the same few percent.
     """
     return tuple(max(round(n * longest / max(size) / multiple), 1) * multiple for n in size)
 
@@ -189,21 +189,20 @@ def train_gan(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Play generator against critic on resampled, augmented slices.
+    """Train generator against critic on resampled, augmented slices.
 
     Args:
-        method: Its generator and critic are trained.
+        method: Method with the generator and critic to train.
         train: Slices of the training subjects.
         validation: Slices of the validation subjects.
-        plan: Steps and rates.
-        folder: For checkpoint and log.
-        device: Where to compute.
-        progress: Told after each step.
+        plan: Steps and learning rate.
+        folder: Folder for checkpoint and log.
+        device: Device of the training.
+        progress: Receives each step; may cancel.
 
     Returns:
-        The log's rows; ``validation_error`` is how far mean and standard deviation of the generated slices are from
-        those of the validation slices, a pixel's mean of the two; ``validation_wasserstein`` is the distance of the two
-        as the critic sees it.
+        The log's rows; ``validation_error`` is the difference of generated and validation slices in mean and standard
+        deviation, averaged over both and over pixels; ``validation_wasserstein`` is the critic's distance of the two.
     """
     real = _held_out(method, validation, device)
     codes = torch.from_numpy(np.random.default_rng([plan.seed, 3]).normal(size=(len(real), method.parameters.latent)))
@@ -228,16 +227,16 @@ def train_encoder(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Fit the encoder (izi_f) to resampled, augmented slices; generator and critic stay as they are.
+    """Train the encoder (izi_f) on resampled, augmented slices; generator and critic do not change.
 
     Args:
-        method: Its generator and critic are trained; its encoder will be.
+        method: Method with a trained generator and critic, and the encoder to train.
         train: Slices of the training subjects.
         validation: Slices of the validation subjects.
-        plan: Steps and rates.
-        folder: For checkpoint and log.
-        device: Where to compute.
-        progress: Told after each step.
+        plan: Steps and learning rate.
+        folder: Folder for checkpoint and log.
+        device: Device of the training.
+        progress: Receives each step; may cancel.
 
     Returns:
         The log's rows; ``validation_error`` is the sample score on healthy slices, MSE + κ·MSE of the features.
@@ -257,13 +256,13 @@ def train_encoder(
 
 
 def _held_out(method: FAnoGAN, validation: Slices, device: str) -> torch.Tensor:
-    """Unchanged validation slices at the networks' resolution."""
+    """Select unchanged validation slices at the resolution of the networks."""
     chosen = validation.spread(VALIDATION_SLICES)
     return resampled(validation.select(chosen)[0], method.parameters.resolution).to(device)
 
 
 def _batches(method: FAnoGAN, train: Slices, size: int, plan: Plan) -> Callable[[int], tuple[torch.Tensor]]:
-    """Batches by number: resampled images only, for the networks ask for nothing else."""
+    """Return batches of resampled images by number; the networks use neither masks nor positions."""
 
     def batch(number: int) -> tuple[torch.Tensor]:
         images, _, _ = train.batch(number, size, plan.seed, GENTLE)

@@ -1,9 +1,4 @@
-"""Train autoencoders, and the features of their perceptual losses.
-
-Learns the features of perceptual losses from healthy slices.
-
-Trains autoencoders, of a latent size that is given or chosen without labels.
-"""
+"""Train autoencoders with a given latent size or one chosen without labels, and features for perceptual losses."""
 
 from __future__ import annotations
 
@@ -15,7 +10,7 @@ import numpy as np
 import torch
 
 from ...methods.autoencoder import Autoencoder, AutoencoderParameters
-from ...methods.settings import with_wishes
+from ...methods.settings import with_overrides
 from ...networks.autoencoder import AutoEncoder
 from ...networks.features import FeatureLearner, FeatureNetwork
 from ...runtime.progress import Progress
@@ -33,7 +28,7 @@ FEATURE_SLICES = 32
 FEATURE_STEPS, FEATURE_RATE = 200, 1e-3
 
 BATCH, RATE = 32, 1e-3
-# Of the final training, and of each latent size tried.
+# Steps of the final training, and of each latent size tried.
 STEPS, SWEEP_STEPS = 2000, 250
 VALIDATION_SLICES = 256
 
@@ -46,24 +41,24 @@ def train_features(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> tuple[FeatureNetwork, list[dict[str, float]]]:
-    """Fit a feature network; `STEPS` steps at the rate `RATE` are enough.
+    """Train a feature network; `FEATURE_STEPS` steps at the rate `FEATURE_RATE` are enough.
 
     Args:
         train: Slices of the training subjects.
         validation: Slices of the validation subjects.
-        plan: Steps, rate and seed.
-        folder: For checkpoint and log.
-        device: Where to compute.
-        progress: Told after each step.
+        plan: Steps, learning rate and seed.
+        folder: Folder for checkpoint and log.
+        device: Device of the training.
+        progress: Receives each step; may cancel.
 
     Returns:
-        The network, on the CPU and ready to use, and the log's rows; ``validation_error`` is the share of places whose
-        own changed copy is not the most similar one, at the last level.
+        The network, on the CPU and in evaluation mode, and the log's rows; ``validation_error`` is the share of
+        positions at the last level for which their own augmented copy is not the most similar one.
     """
     chosen = validation.spread(FEATURE_SLICES)
 
     def validate(model: FeatureLearner) -> dict[str, float]:
-        # The same changes at every validation, without taking from the training's random numbers.
+        # Use the same augmentation at every validation, and leave the random numbers of the training unchanged.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.seed)
             parts = [
@@ -96,12 +91,21 @@ def train_autoencoder(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Fit an autoencoder of any variant to augmented slices; validated on unchanged ones.
+    """Train an autoencoder of any variant on augmented slices; validation uses unchanged ones.
+
+    Args:
+        network: Receives the trained weights.
+        train: Slices of the training subjects.
+        validation: Slices of the validation subjects.
+        plan: Steps and learning rate.
+        folder: Folder for checkpoint and log.
+        device: Device of the training.
+        progress: Receives each step; may cancel.
 
     Returns:
         The log's rows; ``validation_squared_error`` is the mean over whole slices, ``validation_error`` the mean
-        absolute error per brain pixel, ``validation_score`` the mean pixel score, which is the loss where a variant
-        adds nothing to it.
+        absolute error per brain pixel, ``validation_score`` the mean pixel score, which is the loss of a variant
+        without further terms.
     """
     chosen = validation.spread(VALIDATION_SLICES)
 
@@ -124,21 +128,21 @@ def train_autoencoder(
 def slices_and_parameters(
     data: HealthyData, options: Options
 ) -> tuple[tuple[Slices, Slices], AutoencoderParameters, bool]:
-    """Training and validation slices, the parameters asked for, and whether a latent size is among them.
+    """Return training and validation slices, the parameters, and whether the options contain a latent size.
 
     Raises:
         InputError: If a setting of ``options.extra`` is unknown or refused.
     """
     train, validation = data.slices()
-    wishes = options.wishes()
+    overrides = options.overrides()
     base = AutoencoderParameters(size=tuple(train.images.shape[1:]))
-    return (train, validation), with_wishes(base, wishes), "latent" in wishes
+    return (train, validation), with_overrides(base, overrides), "latent" in overrides
 
 
 def features_for(
     parameters: AutoencoderParameters, slices: tuple[Slices, Slices], options: Options, folder: Path, progress: Progress
 ) -> FeatureNetwork | None:
-    """The feature network of a perceptual loss, learned from the training slices; None for another loss."""
+    """Train the feature network of a perceptual loss on the training slices; None for another loss."""
     if parameters.loss != "perceptual":
         return None
     plan = options.plan(min(FEATURE_STEPS, options.steps or FEATURE_STEPS), FEATURE_RATE)
@@ -154,7 +158,7 @@ def fitted(
     device: str,
     progress: Progress,
 ) -> tuple[Autoencoder, dict[str, float]]:
-    """A trained autoencoder, on the CPU, and the last row of its log."""
+    """Train an autoencoder; return it on the CPU, with the last row of its log."""
     method = Autoencoder.untrained(parameters, plan.seed)
     if features is not None:
         method.network.features.load_state_dict(features.state_dict())
@@ -164,22 +168,22 @@ def fitted(
 
 
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Autoencoder, dict]:
-    """Train an autoencoder: 2000 steps of 32 slices, and before, if no latent size is given, 250 of each size tried.
+    """Train an autoencoder: 2000 steps of 32 slices, after 250 steps for each latent size tried if none is given.
 
-    On 160×160 a step takes 0.4 s of one CPU core, 1.3 s with a perceptual and 1.6 s with an SSIM loss. Perceptual
-    features are learned first, 200 steps of 8 slices.
+    At 160 × 160 a step takes 0.4 s of one CPU core, 1.3 s with a perceptual and 1.6 s with an SSIM loss. Training of
+    perceptual features comes first, with 200 steps of 8 slices.
 
     Args:
         data: Healthy scans.
-        options: Steps and latent size; ``extra`` may name any of `AutoencoderParameters` but the size.
-        folder: For checkpoints, logs, ``sweep.tsv`` and ``sweep.png``.
-        progress: Told throughout.
+        options: Steps and latent size; ``extra`` may set all `AutoencoderParameters` except the size.
+        folder: Folder for checkpoints, logs, ``sweep.tsv`` and ``sweep.png``.
+        progress: Receives the stages and steps; may cancel.
 
     Returns:
-        The method, and what is worth recording.
+        The method, and facts of the training for the model file.
 
     Raises:
-        InputError: If a setting is unknown or refused.
+        InputError: If a setting is unknown or has a wrong value.
     """
     slices, parameters, given = slices_and_parameters(data, options)
     progress.stage("features", 0.1, 0.15)

@@ -1,4 +1,4 @@
-"""Trains an implicit field and a latent for each training scan, on random voxels of whole brains."""
+"""Train an implicit field, with a latent for each training scan, on random voxels of whole brains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from ...errors import InputError
 from ...methods.implicit_field import ImplicitField, ImplicitFieldParameters, places, search_latents
-from ...methods.settings import with_wishes
+from ...methods.settings import with_overrides
 from ...methods.slicewise import generator_of
 from ...networks.implicit_field import AutoDecoder
 from ...runtime.progress import Progress
@@ -27,7 +27,7 @@ VALIDATION_STEPS, VALIDATION_POINTS, VALIDATION_RATE = 30, 1024, 0.02
 
 
 class BrainVoxels:
-    """Brain voxels of scans, to draw points from; mirror images are scans of their own.
+    """Brain voxels of scans for random sampling; mirror images count as further scans.
 
     Args:
         scans: Pairs of image and mask, each (Z, Y, X).
@@ -41,15 +41,15 @@ class BrainVoxels:
         self.count = len(scans) * (1 + mirrored)
 
     def draw(self, numbers: np.ndarray, points: int, key: list[int]) -> Batch:
-        """Random voxels of scans; which, depends on `key` only.
+        """Sample random voxels of scans; only `key` determines the voxels.
 
         Args:
-            numbers: Of scans, (n,); those past the last scan are mirror images.
-            points: How many of each.
-            key: Numbers.
+            numbers: Numbers of scans (n,); those beyond the last scan are mirror images.
+            points: Number of voxels per scan.
+            key: Seed, as a list of numbers.
 
         Returns:
-            Places (n, points, 3) and intensities (n, points), float32.
+            Coordinates (n, points, 3) and intensities (n, points), float32.
         """
         generator, where, seen = generator_of(key), [], []
         for number in numbers:
@@ -61,33 +61,31 @@ class BrainVoxels:
         return torch.stack(where), torch.stack(seen)
 
     def batch(self, step: int, seed: int) -> Batch:
-        """Numbers of scans drawn for a training step, and voxels of theirs as in `draw`."""
+        """Sample the scans of a training step, and voxels of them as in `draw`."""
         random = np.random.default_rng([seed, 17, step])
         numbers = random.choice(self.count, min(SCANS, self.count), replace=False)
         return torch.from_numpy(numbers), *self.draw(numbers, POINTS, [seed, 19, step])
 
 
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[ImplicitField, dict]:
-    """Train the field, 3000 steps of 512 voxels of 16 scans by default; the latents of the scans are not kept.
+    """Train the field: by default 3000 steps of 512 voxels of 16 scans; the latents of the scans are not stored.
 
-    For validation, latents of the validation scans are looked for in a few steps, and other voxels are compared.
+    Validation fits latents of the validation scans in a few steps, and then compares other voxels.
 
     Args:
         data: Healthy scans.
-        options: Steps and latent size; ``extra`` may name the settings of `ImplicitFieldParameters`, but for size and
-            centres.
-        folder: For checkpoint and log.
-        progress: Told throughout.
+        options: Steps and latent size; ``extra`` may set all `ImplicitFieldParameters` except size and centres.
+        folder: Folder for checkpoint and log.
+        progress: Receives the stages and steps; may cancel.
 
     Raises:
-        InputError: If the scans are single slices, or a setting is unknown or refused.
+        InputError: If the scans are single slices, or a setting is unknown or has a wrong value.
     """
     if data.template.kind == "plane":
-        problem = "implicit_field looks at whole volumes, and these scans are single slices"
-        raise InputError(problem, "Train vae on them.")
+        raise InputError("method_needs_volumes", method="implicit_field", other="vae")
     voxels, held = BrainVoxels(data.train, data.template.symmetric), BrainVoxels(data.validation, False)
     base = ImplicitFieldParameters(tuple(voxels.size), class_centres(np.concatenate(voxels.intensities)))
-    parameters = with_wishes(base, options.wishes())
+    parameters = with_overrides(base, options.overrides())
     method = ImplicitField.untrained(parameters, options.seed)
     network = AutoDecoder(method.network, voxels.count)
     everyone = np.arange(held.count)

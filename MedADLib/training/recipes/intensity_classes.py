@@ -1,9 +1,4 @@
-"""Intensity classes of healthy scans, for networks that classify each voxel.
-
-Classes of healthy intensities, for networks that classify each voxel instead of guessing its intensity.
-
-Finds the intensity classes of a network that is to learn with the categorical error.
-"""
+"""Intensity classes of healthy scans, for networks that classify each voxel instead of predicting its intensity."""
 
 from __future__ import annotations
 
@@ -25,17 +20,17 @@ CATEGORICAL = "categorical"
 
 
 def k_means(values: np.ndarray, count: int) -> np.ndarray:
-    """The centres with the least sum of squared distances to the nearest, exact but for the width of a bin.
+    """Find the optimal centres of one-dimensional k-means, exact to the width of a histogram bin.
 
     In one dimension a class is an interval, so that dynamic programming over a histogram finds the best intervals
-    (Wang and Song 2011): no start is drawn, and there is nothing to get stuck in.
+    (Wang and Song 2011), without a random start and without local minima.
 
     Args:
-        values: Any shape, finite.
-        count: How many centres.
+        values: Finite values of any shape.
+        count: Number of centres.
 
     Returns:
-        float64 (count,), increasing; each is the mean of its values.
+        Increasing centres (count,), float64; each is the mean of its values.
 
     Raises:
         InputError: If there are fewer different values than centres.
@@ -47,14 +42,11 @@ def k_means(values: np.ndarray, count: int) -> np.ndarray:
     squares = np.bincount(inside, values**2, BINS)[number > 0]
     number = number[number > 0]
     if len(number) < count:
-        raise InputError(
-            f"the healthy scans have too few different intensities for {count} classes",
-            "Check that they are images and not label maps.",
-        )
+        raise InputError("too_few_intensities", classes=count)
     number, sums, squares = (np.concatenate([[0], np.cumsum(part)]) for part in (number, sums, squares))
     with np.errstate(divide="ignore", invalid="ignore"):
         cost = squares - squares[:, None] - (sums - sums[:, None]) ** 2 / (number - number[:, None])
-    # cost[i, j] is what one class of the bins i to j - 1 costs.
+    # cost[i, j] is the cost of one class with the bins i to j - 1.
     cost = np.where(np.triu(np.ones_like(cost, bool), 1), np.maximum(cost, 0), np.inf)
     best, starts = cost[0], []
     for _ in range(count - 1):
@@ -69,12 +61,12 @@ def k_means(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def class_centres(intensities: np.ndarray, count: int = CLASSES) -> tuple[float, ...]:
-    """Class centres of healthy brains (Naval Marimont and Tarroni 2021, implicit field learning).
+    """Find class centres of healthy brains (Naval Marimont and Tarroni 2021, implicit field learning).
 
     Args:
-        intensities: Standard intensities of brain voxels, any shape; those beyond the 2nd and 98th percentile count as
-            the percentile, so that no class is spent on outliers. Voxels of 0 are background and left out.
-        count: How many.
+        intensities: Standard intensities of brain voxels, any shape. They are clipped to the 2nd and 98th percentile,
+            so that no class represents outliers. Values of 0 are background and left out.
+        count: Number of classes.
 
     Returns:
         Increasing positive centres, to six digits.
@@ -84,26 +76,25 @@ def class_centres(intensities: np.ndarray, count: int = CLASSES) -> tuple[float,
     """
     intensities = intensities[intensities > 0].astype(np.float32)
     if not intensities.size:
-        raise InputError("the healthy scans have no brain", "Check them.")
+        raise InputError("scans_without_brain")
     centres = k_means(np.clip(intensities, *np.percentile(intensities, CLIP)), count)
     return tuple(float(f"{centre:.6g}") for centre in centres)
 
 
-def with_classes(parameters: Any, wishes: Mapping[str, object], train: Slices) -> Any:
-    """Parameters with the classes of the training scans if the categorical error is asked for.
+def with_classes(parameters: Any, overrides: Mapping[str, object], train: Slices) -> Any:
+    """Add the intensity classes of the training scans to parameters with the categorical error.
 
-    The background, which is 0 in prepared scans, gets a class of its own besides those of the brain: the network is
-    then told where there is no brain, without masks in its loss, and what it finds missing in a brain costs as much as
-    what is too bright.
+    The background, which is 0 in prepared scans, has its own class besides those of the brain: the network then learns
+    where there is no brain without masks in its loss, and missing tissue costs as much as bright tissue.
 
     Args:
         parameters: A frozen dataclass with `error` and `centres`.
-        wishes: What the user asks for.
+        overrides: Settings of the user by name.
         train: Slices of the training subjects.
 
     Raises:
         InputError: If the scans have too few different intensities.
     """
-    if wishes.get("error", parameters.error) != CATEGORICAL:
+    if overrides.get("error", parameters.error) != CATEGORICAL:
         return parameters
     return replace(parameters, error=CATEGORICAL, centres=(BACKGROUND, *class_centres(train.images[train.masks])))

@@ -1,9 +1,4 @@
-"""Train latent restoration of slices and volumes: a VQ-VAE, then the prior over its codes.
-
-Trains the two networks of latent restoration, one after the other: VQ-VAE, then the prior over its codes.
-
-Trains restoration of whole volumes: the networks and recipe of slices with one more dimension.
-"""
+"""Train latent restoration of slices and of whole volumes: a VQ-VAE, and then the prior over its codes."""
 
 from __future__ import annotations
 
@@ -18,7 +13,7 @@ import torch
 
 from ...errors import InputError
 from ...methods.latent_restoration import LatentRestoration, LatentRestorationParameters
-from ...methods.settings import with_wishes
+from ...methods.settings import with_overrides
 from ...methods.volume_restoration import VolumeRestoration, VolumeRestorationParameters
 from ...networks.code_prior import CodePrior
 from ...networks.vqvae import VQVAE
@@ -40,16 +35,16 @@ WORKING_MM, MOST_CODES = 2.0, 16
 
 
 class Recipe(NamedTuple):
-    """How the two networks are trained.
+    """Hyperparameters of the training of both networks.
 
     Attributes:
-        steps: Of the VQ-VAE.
+        steps: Training steps of the VQ-VAE.
         rate: Largest learning rate of the VQ-VAE.
-        prior_steps: Of the prior.
-        batch: Samples in a step of either.
-        rounds: Augmented passes over the training samples that codes are taken from.
-        augmentation: What the VQ-VAE is made robust with.
-        aligned: Smaller changes, for the prior must find healthy scans likely that are aligned and normalised.
+        prior_steps: Training steps of the prior.
+        batch: Samples in a step of either network.
+        rounds: Augmented passes over the training samples, for the codes of the prior.
+        augmentation: Augmentation for the VQ-VAE.
+        aligned: Weaker augmentation for the prior, because scans are aligned and normalised before detection.
     """
 
     steps: int
@@ -65,7 +60,7 @@ SLICES = Recipe(4000, 3e-4, 2500, 16, 10, Augmentation(), ALIGNED)
 
 
 class Codes(NamedTuple):
-    """Code grids in raster order, (N, length), and their slice coordinates, (N,)."""
+    """Code grids in raster order (N, length), and their slice coordinates (N,)."""
 
     codes: torch.Tensor
     positions: torch.Tensor
@@ -81,21 +76,21 @@ def train_vqvae(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Fit the VQ-VAE to augmented slices; validated on unchanged ones.
+    """Train the VQ-VAE on augmented slices; validation uses unchanged ones.
 
     Args:
-        network: Left with the trained weights.
+        network: Receives the trained weights.
         train: Slices of the training subjects.
         validation: Slices of the validation subjects.
-        plan: Steps and rates.
+        plan: Steps and learning rate.
         recipe: Batch and augmentation.
-        folder: For checkpoint and log.
-        device: Where to compute.
-        progress: Told after each step.
+        folder: Folder for checkpoint and log.
+        device: Device of the training.
+        progress: Receives each step; may cancel.
 
     Returns:
-        The log's rows; ``validation_error`` is the mean absolute error per brain pixel,
-        ``validation_codes_used`` counts the codes that the validation slices use.
+        The log's rows; ``validation_error`` is the mean absolute error per brain pixel, ``validation_codes_used`` the
+        number of different codes of the validation slices.
     """
     chosen = validation.spread(VALIDATION_SLICES)
 
@@ -121,7 +116,7 @@ def train_vqvae(
 
 
 def code_pool(network: VQVAE, train: Slices, recipe: Recipe, seed: int, device: str, progress: Progress) -> Codes:
-    """Codes of the training samples under gentle augmentation, several rounds of all."""
+    """Encode the training samples in several rounds of weak augmentation."""
     per_round, rounds = max(len(train.images) // recipe.batch, 1), recipe.rounds
     found, where = [], []
     with torch.inference_mode():
@@ -144,25 +139,25 @@ def train_prior(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Fit the prior to the codes of a trained VQ-VAE, which stays as it is.
+    """Train the prior on the codes of a trained VQ-VAE, which does not change.
 
     Args:
-        network: Left with the weights of the last step.
-        vqvae: Trained.
+        network: Receives the weights of the last step.
+        vqvae: Trained VQ-VAE.
         train: Slices of the training subjects.
         validation: Slices of the validation subjects.
-        plan: Steps and rates.
+        plan: Steps and learning rate.
         recipe: Batch and augmentation.
-        folder: For checkpoint and log.
-        device: Where to compute.
-        progress: Told after each step.
+        folder: Folder for checkpoint and log.
+        device: Device of the training.
+        progress: Receives each step; may cancel.
 
     Returns:
         The log's rows; ``validation_nll`` is in nats per code.
     """
     progress = progress or Progress()
     vqvae.to(device).eval()
-    # Only a training that has steps left needs the codes.
+    # A finished training does not need the codes.
     pool = cache(lambda: code_pool(vqvae, train, recipe, plan.seed, device, progress))
     chosen = validation.spread(VALIDATION_SLICES)
     with torch.inference_mode():
@@ -184,12 +179,12 @@ def train_prior(
 def with_thresholds(
     method: LatentRestoration, scans: Sequence[tuple[np.ndarray, np.ndarray]], device: str = "cpu"
 ) -> LatentRestoration:
-    """The method with λ for restoration and for the sample score from percentiles of healthy scans' codes.
+    """Set the thresholds λ for restoration and for the sample score to percentiles over codes of healthy scans.
 
     Args:
-        method: Trained.
-        scans: Prepared image and mask of healthy scans that were not trained on.
-        device: Where to compute.
+        method: Trained method.
+        scans: Prepared image and mask, each (Z, Y, X), of healthy scans outside the training.
+        device: Device of the training.
     """
     nll = np.concatenate([method.code_nll(image, mask, device) for image, mask in scans])
     parameters = replace(
@@ -210,17 +205,17 @@ def train_networks(
     folder: Path,
     progress: Progress,
 ) -> tuple[LatentRestoration, dict]:
-    """Train both networks of a method, and find its thresholds on the validation scans.
+    """Train both networks of a method, and set its thresholds from the validation scans.
 
     Args:
-        method: Untrained.
+        method: Untrained method.
         train: Samples of the training subjects.
         validation: Samples of the validation subjects.
         scans: Prepared image and mask of each validation scan.
-        recipe: What the options leave open.
+        recipe: Hyperparameters that the options do not set.
         options: Steps, seed, device.
-        folder: For checkpoints and logs.
-        progress: Told throughout.
+        folder: Folder for checkpoints and logs.
+        progress: Receives the stages and steps; may cancel.
 
     Returns:
         The trained method, and the last row of each log.
@@ -246,21 +241,21 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
 
     Args:
         data: Healthy scans.
-        options: Steps of both networks; ``extra`` may name the method's settings, but for those that are found: size,
-            thresholds and class centres.
-        folder: For checkpoints and logs.
-        progress: Told throughout.
+        options: Steps of both networks; ``extra`` may set the settings of the method, except size, thresholds and class
+            centres, which the training determines.
+        folder: Folder for checkpoints and logs.
+        progress: Receives the stages and steps; may cancel.
 
     Raises:
-        InputError: If a setting is unknown or refused.
+        InputError: If a setting is unknown or has a wrong value.
     """
-    (train_slices, validation), wishes = data.slices(), options.wishes()
-    base = with_classes(LatentRestorationParameters(size=tuple(train_slices.images.shape[1:])), wishes, train_slices)
-    method = LatentRestoration.untrained(with_wishes(base, wishes), options.seed)
+    (train_slices, validation), overrides = data.slices(), options.overrides()
+    base = with_classes(LatentRestorationParameters(size=tuple(train_slices.images.shape[1:])), overrides, train_slices)
+    method = LatentRestoration.untrained(with_overrides(base, overrides), options.seed)
     return train_networks(method, train_slices, validation, data.validation, SLICES, options, folder, progress)
 
 
-# Voxels are larger than a slice's pixels, so displacements count fewer of them.
+# Voxels are larger than the pixels of slices, so displacements are smaller in voxels.
 VOLUMES = Recipe(
     steps=1800,
     rate=1e-3,
@@ -275,12 +270,15 @@ VOLUMES = Recipe(
 
 
 def working_shape(shape: Sequence[int], spacing: Sequence[float], levels: int) -> tuple[int, ...]:
-    """Shape (Z, Y, X) of about 2 mm, no finer than the scans', that can be halved and has at most 16 codes an axis.
+    """Choose the grid of the networks: about 2 mm, not finer than the scans, and at most 16 codes along each axis.
 
     Args:
-        shape: Of prepared scans, (Z, Y, X).
-        spacing: Theirs along (x, y, z) in mm.
-        levels: How often the VQ-VAE halves it.
+        shape: Shape (Z, Y, X) of prepared scans.
+        spacing: Spacing of prepared scans along (x, y, z) in mm.
+        levels: Number of times that the VQ-VAE halves the grid.
+
+    Returns:
+        Shape (Z, Y, X), which the VQ-VAE can halve.
     """
     halved = 1 << levels
     wanted = (n * min(step / WORKING_MM, 1.0) / halved for n, step in zip(shape, reversed(spacing)))
@@ -294,26 +292,25 @@ def train_volumes(
 
     Args:
         data: Healthy scans.
-        options: Steps of both networks; ``extra`` may name the method's settings, but for those that are
-            found: size, thresholds and class centres.
-        folder: For checkpoints and logs.
-        progress: Told throughout.
+        options: Steps of both networks; ``extra`` may set the settings of the method, except size, thresholds and class
+            centres, which the training determines.
+        folder: Folder for checkpoints and logs.
+        progress: Receives the stages and steps; may cancel.
 
     Raises:
-        InputError: If the scans are single slices, or a setting is unknown or refused.
+        InputError: If the scans are single slices, or a setting is unknown or has a wrong value.
     """
     if data.template.kind == "plane":
-        problem = "volume_restoration looks at whole volumes, and these scans are single slices"
-        raise InputError(problem, "Train latent_restoration on them.")
-    # On the CPU, gradients of 3-D convolutions in bfloat16 come out infinite.
+        raise InputError("method_needs_volumes", method="volume_restoration", other="latent_restoration")
+    # On the CPU, gradients of 3-D convolutions in bfloat16 become infinite.
     options = replace(options, reduced=options.reduced and options.device != "cpu")
-    image, wishes = data.template.image, options.wishes()
+    image, overrides = data.template.image, options.overrides()
     shape = tuple(image.array.shape)
-    channels = wishes.get("channels", VolumeRestorationParameters.channels)
+    channels = overrides.get("channels", VolumeRestorationParameters.channels)
     levels = len(channels) if isinstance(channels, (list, tuple)) else 1
-    base = with_classes(VolumeRestorationParameters(size=shape), wishes, data.slices()[0])
-    found = {"working": list(working_shape(shape, image.spacing, levels))} | wishes
-    method = VolumeRestoration.untrained(with_wishes(base, found), options.seed)
+    base = with_classes(VolumeRestorationParameters(size=shape), overrides, data.slices()[0])
+    found = {"working": list(working_shape(shape, image.spacing, levels))} | overrides
+    method = VolumeRestoration.untrained(with_overrides(base, found), options.seed)
     train_volumes, validation = (
         Volumes.of(scans, method.parameters.working, data.template.symmetric) for scans in (data.train, data.validation)
     )

@@ -1,4 +1,4 @@
-"""Trains MorphAEus on healthy slices."""
+"""Train MorphAEus on healthy slices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from ...errors import InputError
 from ...methods.morphaeus import MorphAEus, MorphAEusParameters, channels_for
-from ...methods.settings import check_names, with_wishes
+from ...methods.settings import check_names, with_overrides
 from ...networks.deformation import Morphing, MorphLearner, Phase
 from ...networks.features import FeatureNetwork
 from ...runtime.progress import Progress
@@ -26,7 +26,7 @@ BATCH, RATE = 8, 1e-3
 STEPS = 1500
 VALIDATION_SLICES = 128
 Schedule = Literal["morphaeus", "apart", "morphade"]
-# Each phase with its share of the steps.
+# The phases of each schedule with their shares of the steps.
 PHASES: dict[Schedule, tuple[tuple[Phase, float], ...]] = {
     "morphaeus": (("rising", 1.0),),
     "apart": (("apart", 1.0),),
@@ -53,20 +53,20 @@ def train_phase(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Fit autoencoder and deformer to augmented slices; validated on unchanged ones.
+    """Train autoencoder and deformer on augmented slices; validation uses unchanged ones.
 
-    The paper trains up to 500 epochs at a rate of 5e-4 with early stopping, and warms up for 10; here the number of
-    steps is given, the rate is annealed, and the warm-up is three tenths of the steps.
+    The paper trains up to 500 epochs at a rate of 5e-4 with early stopping and a warm-up of 10 epochs. Here the number
+    of steps is fixed, the rate is annealed, and the warm-up is 30 % of the steps.
 
     Args:
-        network: Left with the trained weights.
-        features: What the perceptual distance sees.
-        phase: Which losses.
-        slices: Of the training subjects, and of the validation subjects.
-        plan: Steps and rates.
-        folder: For checkpoint and log.
-        device: Where to compute.
-        progress: Told after each step.
+        network: Receives the trained weights.
+        features: Feature network of the perceptual distance.
+        phase: Phase of the training, which sets the losses.
+        slices: Slices of the training subjects, and of the validation subjects.
+        plan: Steps and learning rate.
+        folder: Folder for checkpoint and log.
+        device: Device of the training.
+        progress: Receives each step; may cancel.
 
     Returns:
         The log's rows; ``validation_error`` is the mean absolute error of x_morph per brain pixel,
@@ -101,25 +101,25 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
 
     Args:
         data: Healthy scans.
-        options: Steps; ``latent`` is the width of the deepest levels. ``extra`` may name ``channels`` and ``score``,
-            and ``schedule``: "morphaeus", "apart" where the deformation must not teach the autoencoder, or "morphade"
-            for the two steps of MorphAEus' successor.
-        folder: For checkpoints and logs.
-        progress: Told throughout.
+        options: Steps; ``latent`` is the width of the deepest levels. ``extra`` may set ``channels``, ``score`` and
+            ``schedule``: "morphaeus", "apart" without gradients from the deformation to the autoencoder, or "morphade"
+            for the two steps of the successor of MorphAEus.
+        folder: Folder for checkpoints and logs.
+        progress: Receives the stages and steps; may cancel.
 
     Returns:
         The method, and the last row of the log.
 
     Raises:
-        InputError: If a setting is unknown or refused.
+        InputError: If a setting is unknown or has a wrong value.
     """
     train, validation = data.slices()
-    size, wishes = tuple(train.images.shape[1:]), dict(options.extra)
-    schedule = wishes.pop("schedule", "morphaeus")
+    size, overrides = tuple(train.images.shape[1:]), dict(options.extra)
+    schedule = overrides.pop("schedule", "morphaeus")
     if schedule not in tuple(PHASES):
-        raise InputError(f"{schedule!a:.80} is no schedule of morphaeus", f"Known: {', '.join(PHASES)}.")
+        raise InputError("unknown_schedule", schedule=schedule, known=", ".join(PHASES))
     widest = channels_for(size) if options.latent is None else channels_for(size, options.latent)
-    method = MorphAEus.untrained(with_wishes(MorphAEusParameters(size, widest), wishes), options.seed)
+    method = MorphAEus.untrained(with_overrides(MorphAEusParameters(size, widest), overrides), options.seed)
     steps = options.steps or STEPS
     progress.stage("features", 0.1, 0.2)
     plan = options.plan(min(FEATURE_STEPS, steps), FEATURE_RATE)

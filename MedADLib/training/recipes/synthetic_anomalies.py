@@ -1,9 +1,4 @@
-"""Train the denoising autoencoder, FPI and PII.
-
-Trains the denoising autoencoder on healthy slices with coarse noise.
-
-Trains the segmenter of FPI and PII on foreign patches, and tests it on anomalies of another kind.
-"""
+"""Train the denoising autoencoder on coarse noise, and the segmenter of FPI and PII on foreign patches."""
 
 from __future__ import annotations
 
@@ -14,7 +9,7 @@ import torch
 
 from ...corruption.blending import BLENDINGS, paste_foreign, uniform
 from ...corruption.shapes import add_coarse_noise, band_edges, blobs, shift_bands, squares
-from ...methods.settings import with_wishes
+from ...methods.settings import with_overrides
 from ...methods.slicewise import generator_of
 from ...methods.synthetic_anomalies import FPI, Denoising, FPIParameters
 from ...networks.unet import CorruptionSegmenter, Denoiser
@@ -32,34 +27,33 @@ STEPS, RATE = 1400, 2e-3
 BATCH = 8
 VALIDATION_SLICES = 64
 SPREAD = 0.2
-# The numbers that keep the streams of randomness of one seed apart.
+# Numbers that separate the streams of random numbers of one seed.
 NOISE, HELD_OUT = 41, 42
 
 DEGREES = (0.05, 0.95)
-# The least degree at the beginning, and the share of the steps after which all degrees come.
+# The least degree at the start, and the share of the steps after which all degrees occur.
 EASY, EASY_UNTIL = 0.7, 0.5
 BIASES = (0.1, 0.4)
 SHAPES = {"square": squares, "blob": blobs}
-# The numbers that keep the streams of randomness of one seed apart.
+# Numbers that separate the streams of random numbers of one seed.
 PARTNER, FOREIGN, PATCH, HELD_OUT_PARTNER, OTHER_KIND = 31, 32, 33, 34, 35
 
 
 def train_denoising(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Denoising, dict]:
-    """Train on a folder's healthy slices: 1400 steps of 8 slices, about 13 minutes at 160 × 160 on two CPU cores.
+    """Train the denoising autoencoder: 1400 steps of 8 slices, about 13 minutes at 160 × 160 on two CPU cores.
 
-    The noise is N(0, 0.2²) on a 16 × 16 grid, in standard intensities. The only further wish (``options.extra``) is
-    ``channels``.
+    The noise is N(0, 0.2²) on a 16 × 16 grid, in standard intensities. ``options.extra`` may set ``channels``.
 
     Returns:
         The method, and the last row of its log.
 
     Raises:
-        InputError: If a wish is unknown.
-        MedADError: As `fit`.
+        InputError: If a setting is unknown.
+        MedADError: See `fit`.
     """
     train, validation = data.slices()
     base = Denoising.Parameters(size=tuple(train.images.shape[1:]))
-    method = Denoising.untrained(with_wishes(base, options.wishes()), options.seed)
+    method = Denoising.untrained(with_overrides(base, options.overrides()), options.seed)
     progress.stage("denoising autoencoder", 0.0, 0.9)
     plan = options.plan(options.steps or STEPS, RATE)
     log = fit(
@@ -76,7 +70,7 @@ def train_denoising(data: HealthyData, options: Options, folder: Path, progress:
 
 
 def noisy_batch(slices: Slices, step: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The batch of a step: augmented slices with noise, masks, positions, and the slices without it."""
+    """Create the batch of a step: augmented slices with noise, masks, positions, and the slices without noise."""
     images, masks, positions = slices.batch(step, BATCH, seed, GENTLE)
     return _noisy(images, masks, generator_of([seed, NOISE, step])), masks, positions, images
 
@@ -86,12 +80,12 @@ def _noisy(images: torch.Tensor, masks: torch.Tensor, generator: torch.Generator
 
 
 class DenoisingCheck:
-    """Errors on the validation scans: with the same noise each time, and without any.
+    """Errors on the validation scans: with the same noise at each validation, and without noise.
 
     Args:
         validation: Slices of the validation subjects.
-        seed: Of the noise.
-        device: Where to compute.
+        seed: Random seed of the noise.
+        device: Device of the training.
     """
 
     def __init__(self, validation: Slices, seed: int, device: str):
@@ -103,7 +97,7 @@ class DenoisingCheck:
         )
 
     def __call__(self, network: Denoiser) -> dict[str, float]:
-        """Mean absolute error over the brain: ``error`` of what the noise was taken from, ``plain_error`` without."""
+        """Compute mean absolute errors over the brain: ``error`` after denoising, ``plain_error`` without noise."""
         return {"error": self._error(network, self._noisy), "plain_error": self._error(network, self._images)}
 
     def _error(self, network: Denoiser, given: torch.Tensor) -> float:
@@ -122,30 +116,30 @@ class Learned(NamedTuple):
 
 
 def train_fpi(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[FPI, dict]:
-    """Train on a folder's healthy slices: 1400 steps of 8 slices, about 13 minutes at 160 × 160 on two CPU cores.
+    """Train the segmenter of FPI or PII: 1400 steps of 8 slices, about 13 minutes at 160 × 160 on two CPU cores.
 
-    Further wishes (``options.extra``): ``blending`` (``linear`` for FPI, ``poisson`` for PII), ``shape`` (``square`` or
-    ``blob``), ``channels``.
+    ``options.extra`` may set ``blending`` (``linear`` for FPI, ``poisson`` for PII), ``shape`` (``square`` or ``blob``)
+    and ``channels``.
 
-    The first patches are strong ones, and weaker ones come by and by until, from half of the training on, α is uniform
-    in [0.05, 0.95], as it is in the paper all the time. On brains at 1.2 mm most patches are hardly to be seen: with
-    all of them from the start the network did no better, for 750 steps, than to say everywhere how usual patches are.
+    The training starts with strong patches and adds weaker ones until, in its second half, α is uniform in
+    [0.05, 0.95]; in the paper it always is. On brains at 1.2 mm most patches are hardly visible: with all of them from
+    the start, the network predicted only the overall frequency of patches for 750 steps.
 
-    The loss on the own kind of anomaly does not say how well lesions are found, and falls long after that has become
-    worse. So beside ``validation_precision``, the average precision over pixels on foreign patches, the log has
-    ``validation_other_precision``: that on intensity bands shifted inside smooth shapes, which the network never trains
-    on. Nothing is chosen by it.
+    The loss on foreign patches is not a measure of lesion detection: it still falls when detection becomes worse. The
+    log therefore has ``validation_precision``, the average precision over pixels on foreign patches, and
+    ``validation_other_precision``, the same on intensity bands shifted inside smooth shapes, which are not in the
+    training. No choice depends on them.
 
     Returns:
         The method, and the last row of its log.
 
     Raises:
-        InputError: If a wish is unknown, or there is one training scan only.
-        MedADError: As `fit`.
+        InputError: If a setting is unknown, or there is only one training scan.
+        MedADError: See `fit`.
     """
     train, validation = data.slices()
     base = FPIParameters(size=tuple(train.images.shape[1:]))
-    method = FPI.untrained(with_wishes(base, options.wishes()), options.seed)
+    method = FPI.untrained(with_overrides(base, options.overrides()), options.seed)
     kind = f"{method.parameters.blending}-{method.parameters.shape}"
     progress.stage("segmenter of foreign patches", 0.0, 0.9)
     plan = options.plan(options.steps or STEPS, RATE)
@@ -163,16 +157,16 @@ def train_fpi(data: HealthyData, options: Options, folder: Path, progress: Progr
 
 
 def least_degree(step: int, steps: int) -> float:
-    """The smallest α of a step's patches."""
+    """Return the smallest α of the patches in a step."""
     return max(DEGREES[0], EASY + (DEGREES[0] - EASY) * step / (EASY_UNTIL * steps))
 
 
 def foreign_batch(
     slices: Slices, step: int, seed: int, parameters: FPIParameters, least: float = DEGREES[0]
 ) -> Learned:
-    """The batch of a step: augmented slices with patches of other scans, which are augmented on their own.
+    """Create the batch of a step: augmented slices with patches of other, separately augmented scans.
 
-    Both are, because a patch that is sharper than what surrounds it would betray itself.
+    Both are augmented, because a difference in sharpness would reveal the patch.
     """
     chosen = slices.chosen(step, BATCH, seed)
     others = slices.near(slices.positions[chosen], [seed, PARTNER, step], slices.scans[chosen])
@@ -192,7 +186,7 @@ def pasted(
     generator: torch.Generator,
     least: float = DEGREES[0],
 ) -> Learned:
-    """Slices with one foreign patch each; α is uniform between the least and 0.95."""
+    """Paste one foreign patch into each slice, with α uniform between the least and 0.95."""
     shapes = SHAPES[parameters.shape](masks, generator)
     degrees = uniform(len(images), generator, least, DEGREES[1]).view(-1)
     blend = BLENDINGS[parameters.blending]
@@ -201,14 +195,14 @@ def pasted(
 
 
 class FPICheck:
-    """Values on the validation scans, which are corrupted once, with patches of the training scans.
+    """Values on the validation scans, corrupted once with patches of the training scans.
 
     Args:
         train: Slices of the training subjects.
         validation: Slices of the validation subjects.
-        parameters: Of the method.
-        seed: Of the anomalies.
-        device: Where to compute.
+        parameters: Parameters of the method.
+        seed: Random seed of the anomalies.
+        device: Device of the training.
     """
 
     def __init__(self, train: Slices, validation: Slices, parameters: FPIParameters, seed: int, device: str):
@@ -226,7 +220,7 @@ class FPICheck:
         self._smallest = 0.5 * BIASES[0]
 
     def __call__(self, network: CorruptionSegmenter) -> dict[str, float]:
-        """``error``: mean of |α̂ − α| over the brain; ``precision`` and ``other_precision``: see `train`."""
+        """Compute ``error``, the mean |α̂ − α| over the brain, and the precisions that `train_fpi` describes."""
         brain = self._own.masks > 0
         own = _degrees(network, self._own)
         error = (own - self._own.target).abs()[brain].mean()
@@ -237,6 +231,6 @@ class FPICheck:
 
 
 def _degrees(network: CorruptionSegmenter, batch: Learned) -> torch.Tensor:
-    """α̂ of all slices of a batch, a few at a time."""
+    """Predict α̂ for all slices of a batch, a few at a time."""
     parts = zip(batch.images.split(BATCH), batch.positions.split(BATCH))
     return torch.cat([network.predict(images, positions) for images, positions in parts])

@@ -1,9 +1,4 @@
-"""Train variational autoencoders, context encoders, and TV restoration.
-
-Trains variational autoencoders, context encoders and ceVAE on slices.
-
-Trains the VAE or GMVAE of TV restoration, and chooses λ on healthy scans.
-"""
+"""Train variational autoencoders, context encoders, ceVAE, and the VAE or GMVAE of TV restoration."""
 
 from __future__ import annotations
 
@@ -15,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ...methods.settings import with_wishes
+from ...methods.settings import with_overrides
 from ...methods.tv_restoration import GMVAETV, VAETV
 from ...methods.vae import ContextEncoder, ContextVAE, VariationalAutoencoder
 from ...networks.vae import VAE
@@ -34,7 +29,7 @@ BATCH, RATE = 32, 1e-3
 STEPS = {"vae": 2000, "cevae": 1200, "context_encoder": 2000}
 VALIDATION_SLICES = 256
 
-# You et al. try 0 to 3.8 where the brain's intensities have a spread of 1; it is about a quarter here, and so is λ.
+# You et al. try 0 to 3.8 for brain intensities with a standard deviation of 1; here it is about 0.25, which scales λ.
 GRID = tuple(round(0.1 * number, 1) for number in range(11))
 CHOICE_SLICES = 16
 
@@ -48,16 +43,16 @@ def train_energy(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Fit a VAE of any kind to augmented slices; validated on unchanged ones, with z = μ.
+    """Train a VAE of any kind on augmented slices; validation uses unchanged ones, with z = μ.
 
     Args:
-        network: Left with the trained weights.
+        network: Receives the trained weights.
         train: Slices of the training subjects.
         validation: Slices of the validation subjects.
-        plan: Steps and rates.
-        folder: For checkpoint and log.
-        device: Where to compute.
-        progress: Told after each step.
+        plan: Steps and learning rate.
+        folder: Folder for checkpoint and log.
+        device: Device of the training.
+        progress: Receives each step; may cancel.
 
     Returns:
         The log's rows; ``validation_energy`` is per pixel, ``validation_divergence`` in nats a slice,
@@ -89,25 +84,25 @@ def train_vae(
     progress: Progress,
     kind: type[VariationalAutoencoder] = VariationalAutoencoder,
 ) -> tuple[VariationalAutoencoder, dict]:
-    """Train a VAE, and find the KL-gradient's scale on the validation scans.
+    """Train a VAE, and measure the scale of the KL gradient on the validation scans.
 
-    By default 2000 steps of 32 slices; 1200 of ceVAE, whose steps look at each slice twice.
+    By default 2000 steps of 32 slices; 1200 for ceVAE, which uses each slice twice per step.
 
     Args:
         data: Healthy scans.
-        options: Steps and latent size; ``extra`` may name the settings of `kind`, but for those that are found:
-            size, gradient scale and centres.
-        folder: For checkpoint and log.
-        progress: Told throughout.
-        kind: Which of the family.
+        options: Steps and latent size; ``extra`` may set the settings of `kind`, except size, gradient scale and
+            centres, which the training determines.
+        folder: Folder for checkpoint and log.
+        progress: Receives the stages and steps; may cancel.
+        kind: Class of the method.
 
     Raises:
-        InputError: If a setting is unknown or refused.
+        InputError: If a setting is unknown or has a wrong value.
     """
     train, validation = data.slices()
-    wishes = options.wishes()
-    base = with_classes(kind.Parameters(size=tuple(train.images.shape[1:])), wishes, train)
-    parameters = with_wishes(base, wishes)
+    overrides = options.overrides()
+    base = with_classes(kind.Parameters(size=tuple(train.images.shape[1:])), overrides, train)
+    parameters = with_overrides(base, overrides)
     method = kind.untrained(parameters, options.seed)
     progress.stage(kind.name, 0.1, 0.85)
     plan = options.plan(options.steps or STEPS[kind.name], RATE)
@@ -141,16 +136,16 @@ def healthy_changes(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[float]:
-    """Mean |X̂ − Y| per brain pixel of healthy slices, for each λ.
+    """Compute the mean |X̂ − Y| per brain pixel of healthy slices for each λ.
 
     Args:
-        method: Trained.
-        slices: Of healthy scans that were not trained on.
-        grid: λ.
-        count: How many of the slices, spread over all.
-        seed: Of the noise, if any is drawn.
-        device: Where to compute.
-        progress: Told after each λ and a few slices.
+        method: Trained method.
+        slices: Slices of healthy scans outside the training.
+        grid: Values of λ.
+        count: Number of slices, evenly spread over all.
+        seed: Random seed of the noise of a method with noise.
+        device: Device of the restoration.
+        progress: Receives each λ and batch of slices; may cancel.
     """
     chosen = slices.spread(count)
     together = slices_at_once(device)
@@ -170,16 +165,16 @@ def healthy_changes(
 
 
 def best_weight(grid: Sequence[float], changes: Sequence[float]) -> float:
-    """The λ of largest curvature: beyond it a larger λ spares healthy slices little more.
+    """Choose the λ of largest curvature; a larger λ reduces changes of healthy slices only slightly.
 
-    You et al. take the λ of least mean |X̂ − Y|. Their curve has a U shape, because at a fixed step size a large λ makes
-    X jump about Y. Here nothing jumps and the curve only falls, so its least value is that of the largest λ, at which
-    nothing would be restored. The curve is scaled to the unit square, and the point farthest below the line
-    between its first and its least value is taken (the discrete largest curvature).
+    You et al. take the λ of the smallest mean |X̂ − Y|. Their curve has a U shape, because with a fixed step size a
+    large λ makes X oscillate about Y. Here there are no oscillations and the curve only falls, so its minimum is at the
+    largest λ, which restores nothing. The curve is scaled to the unit square; the result is the point farthest below
+    the line between its first and its least value, which approximates the largest curvature.
 
     Args:
         grid: Increasing λ, at least 3.
-        changes: Mean |X̂ − Y| of healthy slices for each.
+        changes: Mean |X̂ − Y| of healthy slices for each λ.
 
     Raises:
         ValueError: If there are fewer than 3 λ, or they do not increase.
@@ -198,29 +193,29 @@ def best_weight(grid: Sequence[float], changes: Sequence[float]) -> float:
 def train_vae_tv(
     data: HealthyData, options: Options, folder: Path, progress: Progress, kind: type[VAETV] = VAETV
 ) -> tuple[VAETV, dict]:
-    """Train the network, 2000 steps of 32 slices by default, and choose λ on slices of the validation scans.
+    """Train the network, by default 2000 steps of 32 slices, and choose λ on slices of the validation scans.
 
     Args:
         data: Healthy scans.
-        options: Steps and latent channels; ``extra`` may name the settings of `kind`, but for the size. With a
-            ``tv_weight`` among them, λ is not chosen.
-        folder: For checkpoint and log.
-        progress: Told throughout.
-        kind: With which prior.
+        options: Steps and latent channels; ``extra`` may set the settings of `kind` except the size. A ``tv_weight``
+            replaces the choice of λ.
+        folder: Folder for checkpoint and log.
+        progress: Receives the stages and steps; may cancel.
+        kind: Class of the method, which sets the prior.
 
     Raises:
-        InputError: If a setting is unknown or refused.
+        InputError: If a setting is unknown or has a wrong value.
     """
     train, validation = data.slices()
-    wishes = options.wishes()
-    parameters = with_wishes(kind.Parameters(size=tuple(train.images.shape[1:])), wishes)
+    overrides = options.overrides()
+    parameters = with_overrides(kind.Parameters(size=tuple(train.images.shape[1:])), overrides)
     method = kind.untrained(parameters, options.seed)
     progress.stage(kind.name, 0.1, 0.6)
     plan = options.plan(options.steps or 2000, RATE)
     log = train_energy(method.network, train, validation, plan, folder, options.device, progress)
     method.network.requires_grad_(False)
     facts: dict = {"last": log[-1]}
-    if "tv_weight" not in wishes:
+    if "tv_weight" not in overrides:
         progress.stage("choosing the TV weight", 0.6, 0.9)
         with torch.no_grad():
             changes = healthy_changes(method, validation, seed=options.seed, device=options.device, progress=progress)
@@ -231,5 +226,5 @@ def train_vae_tv(
 
 
 def train_gmvae_tv(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[GMVAETV, dict]:
-    """Train with a mixture prior; see `train_vae_tv`."""
+    """Train the GMVAE of TV restoration; see `train_vae_tv`."""
     return train_vae_tv(data, options, folder, progress, GMVAETV)

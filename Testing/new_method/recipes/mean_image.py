@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...methods.mean_image import MeanImageDistance, MeanImageParameters
-from ...methods.settings import with_wishes
+from ...methods.settings import with_overrides
 from ...networks.mean_image import MeanImage
 from ...runtime.progress import Progress
 from ..augmentation import GENTLE
@@ -26,7 +26,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
         The method, and the last row of its log.
     """
     train, validation = data.slices()
-    parameters = with_wishes(MeanImageParameters(size=tuple(train.images.shape[1:])), options.wishes())
+    parameters = with_overrides(MeanImageParameters(size=tuple(train.images.shape[1:])), options.wishes())
     method = MeanImageDistance.untrained(parameters, options.seed)
     held_out = validation.select(validation.spread(16))
 
