@@ -8,18 +8,13 @@ from __future__ import annotations
 import errno
 from typing import Any
 
-from .messages import Message, Sentence, as_json, is_code, sentence
-
-DAMAGED = "Download or copy the file again."
-HOSTILE = "Do not use it; get the file from a source that you trust."
-
+from .messages import Message, as_json, sentence
 
 class MedADError(Exception):
     """Something a person can act on; the message is one line without a traceback.
 
     Args:
         code: A code of `MedADLib.messages`; programs and tests rely on it.
-        remedy: Only with a text in place of a code, while texts become codes.
         parameters: What the sentences of the code need.
 
     Attributes:
@@ -30,18 +25,14 @@ class MedADError(Exception):
         message: Problem and remedy as a `Message`, which can be translated.
     """
 
-    def __init__(self, code: str, remedy: str = "", **parameters: Any):
+    def __init__(self, code: str, **parameters: Any):
+        self.code = code
         self.parameters = {name: _plain(value) for name, value in parameters.items()}
-        if is_code(code):
-            self.code, self.message = code, Message(code, **self.parameters)
-            found = sentence(code, self.parameters)
-        else:
-            found = Sentence(" ".join(str(code).split()).rstrip(". "), " ".join(str(remedy).split()))
-            self.code, self.message = "", f"{found.problem}. {found.remedy}" if remedy else found.problem
-        self.problem, self.remedy = found
+        self.message = Message(code, **self.parameters)
+        self.problem, self.remedy = sentence(code, self.parameters)
         super().__init__(str(self.message))
 
-    def as_json(self) -> dict[str, Any] | None:
+    def as_json(self) -> dict[str, Any]:
         """Code and parameters, for events and reports."""
         return as_json(self.message)
 

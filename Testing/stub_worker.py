@@ -30,7 +30,7 @@ def detect(volume, model, settings, progress):
     print(f"examining {volume.name} with {model}", file=sys.stderr, flush=True)
     progress.stage("preparation", 0.0, 0.2, "aligning to the model's template")
     if behaviour == "fail":
-        raise InputError("the scan has a skull, and brain extraction needs deepbet", "Give a brain mask.")
+        raise InputError("deepbet_missing", package="deepbet==1.0.2")
     progress.stage("restoration", 0.2, 0.9, "restoring the pseudo-healthy image")
     for step in range(STEPS if behaviour == "slow" else 4):
         progress.update(step / STEPS, f"slice {step + 1} of {STEPS}")

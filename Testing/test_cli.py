@@ -208,8 +208,8 @@ def failing(error):
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (InputError("no brain was found", "Give a mask."), "no brain was found. Give a mask."),
-        (ModelError("the model is cut", "Download it again."), "the model is cut. Download it again."),
+        (InputError("no_brain", name="scan"), "no brain was found in scan."),
+        (ModelError("model_cut_short", path="a.medad"), "a.medad is cut short. Download"),
         (MemoryError(), "too little memory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "too little memory"),
         (OSError(28, "No space left on device"), "No space left on device. Free some disk space."),
@@ -266,7 +266,7 @@ def test_a_folder_that_cannot_be_written_is_found_out_before_anything_is_read(sc
 def test_a_failed_rerun_keeps_the_result_that_was_there(scan, out, capsys):
     assert run("detect", scan, "-o", out) == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert run("detect", scan, "-o", out, detect=failing(InputError("no brain"))) == 1
+    assert run("detect", scan, "-o", out, detect=failing(InputError("no_brain", name="scan"))) == 1
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 

@@ -62,7 +62,7 @@ def test_the_map_is_pooled_as_for_detection():
 
 def test_scans_that_cannot_be_given_lesions_are_done_without(monkeypatch):
     def impossible(*arguments):
-        raise InputError("no place")
+        raise InputError("no_brain", name="scan")
 
     monkeypatch.setattr(evaluation_lesion_cases, "cases", impossible)
     assert lesion_cases(("a",), {}, None) == []

@@ -89,7 +89,7 @@ def prepare(bench, state, monkeypatch, planted_installer, folder):
     bench.open_module("MedAD")
     if state == "install":
         planted_installer.packages = [Package("torch", "runs the neural networks", 700, "torch>=2.3")]
-        planted_installer.answer = InstallError("torch could not be installed: no connection", "Connect. " * 8)
+        planted_installer.answer = InstallError("install_no_connection", packages="torch")
         planted_installer.said = ["Collecting torch from a place with a very long address " * 4] * 30
         bench.answers.append(True)
     if state == "long names":

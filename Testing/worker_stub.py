@@ -27,9 +27,9 @@ def load_model(path):
     try:
         model = json.loads(Path(path).read_text("utf-8"))
     except OSError as error:
-        raise ModelError(f"{path} does not exist", "Choose another model.") from error
+        raise ModelError("model_missing", path=path) from error
     except ValueError as error:
-        raise ModelError(f"{path} is damaged", "Get the model file again.") from error
+        raise ModelError("model_cut_short", path=path) from error
     time.sleep(model.get("loading", 0))
     print("loaded", path)
     return model

@@ -62,11 +62,6 @@ class Message(str):
         return say(self.code, **self.parameters)
 
 
-def is_code(text: str) -> bool:
-    """Whether a catalogue has this code."""
-    return text in _catalogue()
-
-
 def sentence(code: str, parameters: Mapping[str, Any]) -> Sentence:
     """Fill the parameters into the English sentences of a code.
 

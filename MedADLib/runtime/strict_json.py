@@ -11,10 +11,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from ..errors import DAMAGED, ModelError
+from ..errors import ModelError
 
-UPDATE = "Update MedAD."
-UPDATE_OR_AGAIN = f"{UPDATE} If it is up to date: {DAMAGED}"
 TEXT_BYTES = 1 << 20
 ADDED = "added"
 

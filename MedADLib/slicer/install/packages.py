@@ -70,15 +70,15 @@ class InstallError(MedADError):
     """Packages that could not be installed.
 
     Args:
-        code: As in `MedADError`; remedy and parameters too.
+        code: As in `MedADError`; parameters too.
         lines: The output of the installation.
 
     Attributes:
         log: The last lines of the output.
     """
 
-    def __init__(self, code: str, remedy: str = "", lines: Iterable[str] = (), **parameters: Any):
-        super().__init__(code, remedy, **parameters)
+    def __init__(self, code: str, lines: Iterable[str] = (), **parameters: Any):
+        super().__init__(code, **parameters)
         self.log = tuple(lines)[-30:]
 
 
