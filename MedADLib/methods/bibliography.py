@@ -46,15 +46,15 @@ PAPERS = {
 
 @dataclass(frozen=True)
 class Reference:
-    """A work to cite.
+    """A reference.
 
     Attributes:
-        authors: As "Family A. B., Family C."; three of many and "et al.".
-        year: Of publication.
-        title: In full.
-        venue: Journal or proceedings with volume and pages, or the archive it is in.
-        link: Where it is found; a DOI where there is one.
-        why: What of it is in MedAD.
+        authors: "Family A. B., Family C."; for many authors, the first three and "et al.".
+        year: Year of publication.
+        title: Full title.
+        venue: Journal or proceedings with volume and pages, or the archive.
+        link: Address; the DOI if there is one.
+        why: Use of the work in MedAD.
     """
 
     authors: str
@@ -66,12 +66,12 @@ class Reference:
 
     @property
     def doi(self) -> str:
-        """The DOI; empty if it has none."""
+        """Return the DOI; empty if there is none."""
         return self.link.removeprefix("https://doi.org/") if self.link.startswith("https://doi.org/") else ""
 
     @property
     def label(self) -> str:
-        """The link as readers know it: doi:… or the address."""
+        """Return the text of the link: doi:… or the address."""
         return f"doi:{self.doi}" if self.doi else self.link.removeprefix("https://")
 
 
@@ -177,7 +177,7 @@ REFERENCES = (
 
 
 def markdown() -> str:
-    """The references as a list for the README, and the thanks after it."""
+    """Format the references and the acknowledgement as Markdown, for the README."""
     lines = [
         f"- {entry.authors} ({entry.year}). {entry.title}. *{entry.venue}*. [{entry.label}]({entry.link}): {entry.why}."
         for entry in REFERENCES
@@ -186,7 +186,7 @@ def markdown() -> str:
 
 
 def html() -> str:
-    """The same for the module's help in Slicer."""
+    """Format the references and the acknowledgement as HTML, for the module's help in Slicer."""
     items = "".join(
         f"<li>{escape(entry.authors)} ({entry.year}). {escape(entry.title)}. <i>{escape(entry.venue)}</i>. "
         f'<a href="{escape(entry.link)}">{escape(entry.label)}</a>: {escape(entry.why)}.</li>'

@@ -1,1 +1,1 @@
-"""Networks: torch modules that know tensors only, no files, geometry or scores of a whole scan."""
+"""Networks: torch modules that operate on tensors, without files, geometry or scores of whole scans."""

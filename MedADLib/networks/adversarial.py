@@ -1,8 +1,8 @@
 """Networks of adversarial training with WGAN-GP: critics, generator, f-AnoGAN's encoder, VAE-GAN and AAE.
 
 WGAN-GP (Arjovsky et al. 2017; Gulrajani et al. 2017): the critic D, with gradient norm 1 almost everywhere, maximises
-E[D(real)] − E[D(fake)], whose maximum is the Wasserstein distance of the two distributions; the generator minimises it.
-The penalty uses the gradient of each sample separately, so a critic must not mix samples: no batch norm.
+E[D(real)] − E[D(fake)]. The maximum is the Wasserstein distance of the two distributions, and the generator minimises
+it. The penalty uses the gradient of each sample separately, so a critic must not mix samples: no batch norm.
 """
 
 from __future__ import annotations

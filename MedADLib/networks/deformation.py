@@ -88,7 +88,7 @@ def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
 def roughness(velocity: torch.Tensor) -> torch.Tensor:
     """Compute ½·mean ‖∇v‖²: central differences in all directions, mean over components and over interior pixels.
 
-    Half of MONAI's `DiffusionLoss`, whose indexing will change its meaning in a future PyTorch.
+    Half of MONAI's `DiffusionLoss`; the indexing in MONAI's version will change its meaning in a future PyTorch.
 
     Args:
         velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), at least 3 pixels along each axis.
@@ -279,7 +279,7 @@ def _layer(dims: int, before: int, after: int, stride: int) -> nn.Sequential:
 class MorphLearner(nn.Module):
     """Losses of one phase of the training of MorphAEus (Bercea et al. 2023) or MORPHADE (Avci et al. 2024).
 
-    L_rec = mean (x − x_prior)² + α·P(x, x_prior). In the paper, P is the squared difference of features of VGG19, whose
+    L_rec = mean (x − x_prior)² + α·P(x, x_prior). In the paper, P is the squared difference of features of VGG19. Those
     weights are not available here; `losses.structure`, on features learned from the same healthy slices, replaces it.
     With the paper's α = .05 it was too weak: N, which is invariant to brightness, then dominated the prior. After 250
     steps on brains, the prior was a ramp from dark to bright, which the deformer folded arbitrarily. Hence α = .5,

@@ -28,7 +28,7 @@ FLAT = 1e-5
 Loss = Literal["l2", "l1", "ssim", "perceptual"]
 SSIM_WINDOW, SIGMA = 11, 1.5
 DEPTH = 2
-# (0.01 L)² and (0.03 L)² of Wang et al. 2004, for intensities whose range L is 1.
+# (0.01 L)² and (0.03 L)² of Wang et al. 2004, for intensities of range L = 1.
 C1, C2 = 1e-4, 9e-4
 
 

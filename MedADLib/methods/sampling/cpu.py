@@ -59,8 +59,8 @@ def read_last(prior: CodePrior, segments: Sequence[Segment]) -> list[torch.Tenso
     numbers = torch.arange(len(tokens), device=tokens.device)
     ends = torch.cat([part.view(segment.shape)[:, -1] for segment, part in _portions(segments, numbers)])
     queries = product(normed[ends], weight[:width], bias[:width], convolved)
-    asked, attended = queries.split([len(segment.codes) for segment in segments]), []
-    for (segment, part), query in zip(_portions(segments, parts), asked):
+    split, attended = queries.split([len(segment.codes) for segment in segments]), []
+    for (segment, part), query in zip(_portions(segments, parts), split):
         rows, places = segment.shape
         keys, values = part.view(rows, places, 2, block.heads, -1).permute(2, 0, 3, 1, 4)
         query = query.view(rows, 1, block.heads, -1).transpose(1, 2)
