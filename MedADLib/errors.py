@@ -10,6 +10,7 @@ from typing import Any
 
 from .messages import Message, as_json, sentence
 
+
 class MedADError(Exception):
     """Something a person can act on; the message is one line without a traceback.
 
@@ -31,6 +32,10 @@ class MedADError(Exception):
         self.message = Message(code, **self.parameters)
         self.problem, self.remedy = sentence(code, self.parameters)
         super().__init__(str(self.message))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy by code and parameters, as between processes; constructors of subclasses differ."""
+        return _rebuild, (type(self), vars(self).copy())
 
     def as_json(self) -> dict[str, Any]:
         """Code and parameters, for events and reports."""
@@ -79,6 +84,13 @@ def explain(error: BaseException, internal: str = "internal_error") -> tuple[str
             return "OSError", Message(f"{code}_at", reason=reason, path=_plain(error.filename))
         return "OSError", Message(code, reason=reason)
     return "InternalError", Message(internal, kind=type(error).__name__, reason=str(error))
+
+
+def _rebuild(kind: type[MedADError], state: dict[str, Any]) -> MedADError:
+    """Make an error of the attributes of another one."""
+    error = kind.__new__(kind, str(state["message"]))
+    vars(error).update(state)
+    return error
 
 
 def _plain(value: Any) -> Any:
