@@ -334,7 +334,7 @@ def test_scripts_get_clear_errors(panel, planted_installer):
         logic.process("MRHead")
     with pytest.raises(MedADError, match="neither a segmentation nor a label map"):
         logic.process(panel.scan, mask=panel.scene.AddNewNodeByClass("vtkMRMLTableNode", "a table"))
-    with pytest.raises(MedADError, match="'5 potatoes' is not understood"):
+    with pytest.raises(MedADError, match="'5 potatoes'"):
         logic.process(panel.scan, threshold="5 potatoes")
     with pytest.raises(MedADError, match="seed 'abc'"):
         logic.process(panel.scan, seed="abc")
