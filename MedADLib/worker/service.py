@@ -134,7 +134,8 @@ class Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send the warning of a log record."""
         # `getMessage` makes a plain text, which has no code.
-        self.add(record.msg if isinstance(record.msg, Message) else record.getMessage())
+        found = record.args[0] if record.msg == "%s" and record.args else record.msg
+        self.add(found if isinstance(found, Message) else record.getMessage())
 
 
 @contextmanager
