@@ -56,6 +56,23 @@ class MedAD(ScriptedLoadableModule):
         ) + what_to_expect()
         self.parent.acknowledgementText = _("Licensed under the Apache License 2.0. Please cite:") + html()
         slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", guardViews)
+
+
+# Until the panel has a guard of its own: also a scene with results that is opened before the module is safe.
+_guards = []
+
+
+def guardViews():
+    """Keep results of one scan away from views of another one; see `MedADLib.slicer.scene.ownership`."""
+    from MedADLib.slicer.scene.view_guard import ViewGuard
+
+    _guards.append(ViewGuard(slicer.mrmlScene))
+
+
+def _stopGuard():
+    while _guards:
+        _guards.pop().close()
 
 
 def registerSampleData():
@@ -136,6 +153,7 @@ class MedADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from MedADLib.slicer.panel.height import PanelHeight
         from MedADLib.slicer.panel.panel import Panel
 
+        _stopGuard()
         self.panel = Panel(self.ui, self.logic)
         self.height = PanelHeight(form)
         # A panel deleted without cleanup, as by tests and scripts, must not leave observers behind. Qt emits the signal

@@ -10,6 +10,7 @@ from mrml import slicer, voxels
 from panel_bench import bench, own_home, planted_installer, run, scan, slice_centre, stub_client
 from stub_detection import two_blobs
 
+from MedADLib.slicer.run import Outcome
 from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.scene.transaction import remove_node
 from MedADLib.slicer.worker import client as worker_client
@@ -244,3 +245,151 @@ def test_the_verdict_names_the_model_that_made_the_result(desk):
     other = next(row for row in range(ui.modelSelector.count) if ui.modelSelector.itemData(row) != made_by["name"])
     desk.bench.choose("modelSelector", ui.modelSelector.itemText(other))
     assert named in ui.verdictLabel.text and "not by the model" in ui.verdictLabel.text
+
+
+def both(desk):
+    """A is examined and chosen; B is loaded; returns A's result."""
+    for step in ("load A", "load B", "choose A", "run"):
+        desk.do(step)
+    return desk.bench.widget.panel.result
+
+
+def shown_layers(desk):
+    views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    return {(view.GetBackgroundVolumeID(), view.GetForegroundVolumeID(), view.GetLabelVolumeID()) for view in views}
+
+
+def settle(desk):
+    desk.bench.run_events(0.3)
+
+
+def test_regions_in_the_segment_editor_belong_to_their_scan(desk):
+    both(desk)
+    desk.bench.click("editButton")
+    (handed,) = [n for n in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if n.GetAttribute("MedAD.handedOn")]
+    assert handed.GetDisplayNode().GetVisibility()
+    desk.bench.select_module("MedAD")
+    desk.do("choose B")
+    assert not handed.GetDisplayNode().GetVisibility()
+    desk.do("choose A")
+    assert handed.GetDisplayNode().GetVisibility()
+    desk.do("delete A")
+    settle(desk)
+    assert not handed.GetDisplayNode().GetVisibility()
+
+
+def test_whatever_is_made_visible_of_another_scan_is_hidden_again(desk):
+    result = both(desk)
+    desk.do("choose B")
+    for node in (result.segmentation, result.body):
+        node.GetDisplayNode().SetVisibility(True)
+        assert not node.GetDisplayNode().GetVisibility()
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        view.SetForegroundVolumeID(result.anomaly.GetID())
+        view.SetLabelVolumeID(result.labels.GetID())
+        assert not view.GetForegroundVolumeID() and not view.GetLabelVolumeID()
+    desk.check()
+
+
+def test_a_map_as_background_chooses_its_scan(desk):
+    result = both(desk)
+    desk.do("choose B")
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        view.SetBackgroundVolumeID(result.anomaly.GetID())
+    settle(desk)
+    assert desk.bench.widget._parameterNode.inputVolume is desk.node("A")
+    desk.check()
+
+
+def test_the_result_follows_a_scan_that_moves(desk):
+    result = both(desk)
+    transform = desk.bench.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    desk.node("A").SetAndObserveTransformNodeID(transform.GetID())
+    settle(desk)
+    for role in ("anomaly", "segmentation", "body"):
+        assert getattr(result, role).GetTransformNodeID() == transform.GetID()
+
+
+@pytest.mark.parametrize("change", ["place", "voxels", "part"])
+def test_a_result_that_does_not_fit_any_more_is_hidden_and_said_so(desk, change):
+    result, scan_node = both(desk), desk.node("A")
+    if change == "place":
+        scan_node.SetOrigin(100.0, 50.0, 25.0)
+    elif change == "voxels":
+        voxels(scan_node)[:] = voxels(scan_node)[::-1].copy()
+        slicer.util.arrayFromVolumeModified(scan_node)
+    else:
+        desk.bench.scene.RemoveNode(result.table)
+    settle(desk)
+    assert desk.bench.ui.resultSection.isHidden() and desk.bench.ui.errorLabel.text
+    assert not result.segmentation.GetDisplayNode().GetVisibility()
+    assert not result.body.GetDisplayNode().GetVisibility()
+    assert all(not foreground for _, foreground, _ in shown_layers(desk))
+    desk.do("choose B")
+    desk.do("choose A")
+    assert not result.segmentation.GetDisplayNode().GetVisibility()
+
+
+def test_two_scans_in_different_views_share_no_3d_view(desk):
+    result = both(desk)
+    view_3d = desk.bench.scene.AddNewNodeByClass("vtkMRMLViewNode")
+    desk.do("choose B")
+    red = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0]
+    red.SetBackgroundVolumeID(desk.node("A").GetID())
+    settle(desk)
+    limited = result.segmentation.GetDisplayNode().GetViewNodeIDs()
+    assert limited and view_3d.GetID() not in limited
+
+
+def test_the_table_view_shows_the_regions_of_the_chosen_scan(desk):
+    result = both(desk)
+    view = desk.bench.scene.AddNewNodeByClass("vtkMRMLTableViewNode")
+    view.SetTableNodeID(result.table.GetID())
+    desk.do("choose B")
+    assert not view.GetTableNodeID()
+    desk.do("run")
+    view.SetTableNodeID(desk.bench.widget.panel.result.table.GetID())
+    desk.do("choose A")
+    assert view.GetTableNodeID() == result.table.GetID()
+
+
+def test_result_nodes_bear_the_present_name_of_their_scan(desk):
+    result = both(desk)
+    desk.node("A").SetName("renamed")
+    settle(desk)
+    assert result.anomaly.GetName() == "renamed anomaly" and result.segmentation.GetName() == "renamed regions"
+
+
+def test_the_guard_is_there_before_the_module_is_opened(bench):
+    import sys
+
+    bench.open_module("MedAD")
+    guards = list(sys.modules["MedAD"]._guards)
+    assert not guards, "the panel has its own"
+    sys.modules["MedAD"].guardViews()
+    assert len(sys.modules["MedAD"]._guards) == 1
+    sys.modules["MedAD"]._stopGuard()
+
+
+def test_a_scene_closed_during_a_run_leaves_no_word(desk, monkeypatch):
+    desk.do("load A")
+    panel = desk.bench.widget.panel
+
+    class Started:
+        ended = False
+
+        def cancel(self):
+            self.finish(Outcome("cancelled", "Cancelled."))
+
+    started = Started()
+
+    def start(request, on_progress, on_finished, is_chosen):
+        started.finish = on_finished
+        return started
+
+    monkeypatch.setattr(panel._logic, "start", start)
+    desk.bench.click("runButton")
+    monkeypatch.setattr(started, "cancel", lambda: None, raising=False)
+    desk.do("close")
+    started.finish(Outcome("cancelled", "Cancelled."))
+    assert desk.bench.ui.statusLabel.text == ""

@@ -14,7 +14,7 @@ from ...messages import translated
 from ...modelfile.store import ModelSummary, installed, titles
 from ...preprocessing.input_check import InputReport, inspect
 from ...results.text import out_of_distribution
-from ..scene.nodes import ROLE
+from ..scene.ownership import ROLE
 from ..scene.sequences import frames_of
 from ..scene.volumes import volume_from_node
 from .texts import breakable, reason, sentence, tooltip

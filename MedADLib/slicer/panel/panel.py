@@ -18,13 +18,14 @@ from ..request import Request, again
 from ..run import Outcome, Run
 from ..scene.decisions import ATTRIBUTE as DECISIONS
 from ..scene.export import export, send_to_segment_editor
-from ..scene.nodes import SceneResult, find_result, to_world
+from ..scene.nodes import SceneResult, find_result, nodes_of, rename_after_scan, to_world
 from ..scene.observers import Observers
+from ..scene.ownership import is_scan, show_scan, shown_scan, shows_nothing
 from ..scene.reading import recall
 from ..scene.sequences import follow_frame, shows_another_frame
 from ..scene.undo import can_undo, forget, undo_detection
 from ..scene.view_guard import ViewGuard
-from ..scene.viewing import is_laid, is_scan, show_scan, shown_scan, stand_inside
+from ..scene.viewing import follow_input, is_laid, stand_inside
 from .input import InputPanel
 from .install import InstallPanel, reopen
 from .models import ModelsPanel, show_text
@@ -118,7 +119,7 @@ class Panel:
         scene = slicer.mrmlScene
         self._observers = Observers()
         self._observers.add(scene, scene.NodeAddedEvent, self._node_added)
-        self._guard = ViewGuard(scene, self._later.start)
+        self._guard = ViewGuard(scene, self._later.start, lambda: self._chosen)
         self._preferences = Preferences()
         self._watch = ResultWatch(self._frame_changed)
         self.run_panel = RunPanel(ui, self.run, self.cancel)
@@ -197,6 +198,8 @@ class Panel:
             except MedADError as error:
                 self.run_panel.fail(reason(error))
                 result = None
+        elif volume is not None and nodes_of(volume, slicer.mrmlScene):
+            self.run_panel.fail(_("A part of the result of this scan was deleted. Run the detection again."))
         self._shown = result
         self._watch.follow(result)
         self.result_panel.refresh(result, detection)
@@ -323,7 +326,9 @@ class Panel:
 
     def _finished(self, outcome: Outcome) -> None:
         self._run = None
-        self.run_panel.end(translated(outcome.message), outcome.state == "failed")
+        # The end of a run that ended with its scene needs no word.
+        closed = outcome.state == "cancelled" and self._volume is None
+        self.run_panel.end("" if closed else translated(outcome.message), outcome.state == "failed")
         if outcome.state == "failed":
             # The model may be what is gone or damaged.
             self._look_for_models()
@@ -355,10 +360,14 @@ class Panel:
         if self._parameters is not None:
             self._follow_views()
             self.refresh()
+            if self._volume is not None and shows_nothing(slicer.mrmlScene):
+                self.show_result(reload=True)
 
     def _frame_changed(self) -> None:
-        """Show the result of another frame of the sequence, or one that was replaced elsewhere."""
+        """Show the result of another frame of the sequence, or of a scan or result that was changed elsewhere."""
         if self._shown is not None and find_result(self._shown.input, slicer.mrmlScene) is not None:
+            follow_input(self._shown)
+            rename_after_scan(self._shown)
             follow_frame(self._shown)
             self.show_result(reload=True)
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from ...errors import InputError
 from ...messages import translated
 from ...results.text import millilitres, out_of_distribution, panel_verdict
 from ..scene.live_threshold import LiveThreshold
+from ..scene.observers import Observers
 from ..scene.viewing import cross_fade, set_opacity, show, show_3d, shown_now
 from .input import take_keys
 from .notices import NoticeBox
@@ -262,7 +264,9 @@ class ResultPanel:
 
 
 class ResultWatch:
-    """Observer of one result: detects other voxels in its map or scan, as those of another frame of a sequence.
+    """Observer of one result: detects that its map or its scan has other voxels, another place or another name.
+
+    Another frame of a sequence gives other voxels, and so does a script that writes into them.
 
     Args:
         on_changed: Called after a change; once for changes in quick succession, as in playing a sequence.
@@ -270,8 +274,8 @@ class ResultWatch:
 
     def __init__(self, on_changed: Callable[[], None]):
         self._on_changed = on_changed
-        # Each node with its voxels and the tag of its observer.
-        self._followed: list[tuple[slicer.vtkMRMLVolumeNode, Any, int]] = []
+        self._observers = Observers()
+        self._followed: dict[slicer.vtkMRMLVolumeNode, tuple] = {}
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(PAUSE_MS)
@@ -280,15 +284,25 @@ class ResultWatch:
     def follow(self, result: SceneResult | None) -> None:
         """Observe a result, or none."""
         self._timer.stop()
-        for node, _voxels, tag in self._followed:
-            node.RemoveObserver(tag)
+        self._observers.clear()
         nodes = () if result is None else (result.anomaly, result.input)
-        event = slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
-        self._followed = [(node, node.GetImageData(), node.AddObserver(event, self._on_event)) for node in nodes]
+        self._followed = {node: _state(node) for node in nodes}
+        for node in nodes:
+            for event in (node.ImageDataModifiedEvent, node.TransformModifiedEvent, "ModifiedEvent"):
+                self._observers.add(node, event, self._on_event)
 
     def _on_event(self, caller: object, event: str) -> None:
-        if any(node.GetImageData() is not voxels for node, voxels, _tag in self._followed):
+        if any(_state(node) != state for node, state in self._followed.items()):
             self._timer.start()
 
     def _notify(self) -> None:
         self._on_changed()
+
+
+def _state(node: slicer.vtkMRMLVolumeNode) -> tuple:
+    """Return what changes with the voxels, the place and the name of a volume."""
+    image, matrix = node.GetImageData(), vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    place = tuple(matrix.GetElement(row, column) for row in range(3) for column in range(4))
+    scalars = None if image is None else image.GetPointData().GetScalars()
+    return image, scalars and scalars.GetMTime(), place, node.GetTransformNodeID(), node.GetName()

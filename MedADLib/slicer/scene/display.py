@@ -11,7 +11,7 @@ import numpy as np
 import slicer
 
 from ...results.colours import heat_colours, region_colour
-from .nodes import ROLE
+from .ownership import ROLE
 
 if TYPE_CHECKING:
     from ...detection import Detection

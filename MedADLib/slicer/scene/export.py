@@ -16,6 +16,7 @@ from ...results.writing import check_ours, write_detection
 from ...runtime.atomic_files import writable_folder
 from .decisions import Decisions
 from .nodes import place_beside
+from .ownership import HANDED_ON, INPUT
 from .reading import recall
 from .segments import replace_segmentation, segment_id, segmentation_of
 
@@ -59,8 +60,10 @@ def send_to_segment_editor(
         like = shown.GetSegment(segment_id(region))
         if like is not None:
             segmentation.GetSegment(segment_id(region)).SetColor(*like.GetColor())
-    name = scene.GenerateUniqueName(f"{result.input.GetName()} accepted regions")
+    name = scene.GenerateUniqueName(f"{result.input.GetName()} kept regions")
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.SetAttribute(HANDED_ON, "1")
+    node.SetNodeReferenceID(INPUT, result.input.GetID())
     node.CreateDefaultDisplayNodes()
     node.SetAndObserveTransformNodeID(result.input.GetTransformNodeID())
     replace_segmentation(node, segmentation, result.input)

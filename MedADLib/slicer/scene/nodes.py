@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import slicer
 import vtk
 
-ROLE = "MedAD.role"
-INPUT = "MedAD.input"
-# The former ID of the scan of a result whose scan is gone.
-ORPHAN = "MedAD.orphanOf"
+from .ownership import INPUT, ROLE
 
 NODES = {
     "anomaly": ("vtkMRMLScalarVolumeNode", "{} anomaly"),
@@ -73,6 +70,22 @@ def find_result(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScen
     """Find the result of a volume in the scene, also after saving and loading; None if it is incomplete."""
     nodes = nodes_of(volume_node, scene)
     return SceneResult(volume_node, **nodes) if len(nodes) == len(NODES) else None
+
+
+def rename_after_scan(result: SceneResult) -> None:
+    """Let nodes of a result that are still named after the former name of its scan bear the present one."""
+    name = result.input.GetName()
+    former: dict[str, list[tuple[slicer.vtkMRMLNode, str]]] = {}
+    for role, node in result.nodes().items():
+        pattern = NODES[role][1]
+        ending = pattern.format("")
+        if node.GetName() and node.GetName().endswith(ending):
+            former.setdefault(node.GetName().removesuffix(ending), []).append((node, pattern))
+    for prefix, named in former.items():
+        # A single node may have got its name from the user.
+        if prefix != name and len(named) > 1:
+            for node, pattern in named:
+                node.SetName(pattern.format(name))
 
 
 def to_world(volume_node: slicer.vtkMRMLVolumeNode) -> vtk.vtkGeneralTransform:

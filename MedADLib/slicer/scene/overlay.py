@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import slicer
 
 from .display import ANOMALY_TITLE, add_legend
-from .nodes import INPUT, ROLE, place_beside
+from .nodes import place_beside
+from .ownership import INPUT, ROLE
 from .transaction import remove_node
 from .volumes import image_from_array
 

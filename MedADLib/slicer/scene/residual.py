@@ -8,7 +8,8 @@ import numpy as np
 import slicer
 
 from .display import RESIDUAL_TITLE, add_legend, difference_node
-from .nodes import INPUT, ROLE, place_beside
+from .nodes import place_beside
+from .ownership import INPUT, ROLE
 from .transaction import remove_node
 from .volumes import image_from_array, matrix_from_array, volume_from_node
 

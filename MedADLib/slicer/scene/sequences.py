@@ -13,7 +13,8 @@ from ...errors import InputError
 from ...volume import Volume
 from .attributes import attributes_of, reference_attribute, scan_attribute, write_attributes
 from .display import show_anomaly, show_labels
-from .nodes import NODES, ROLE, SceneResult, find_result
+from .nodes import NODES, SceneResult, find_result
+from .ownership import ROLE
 from .segments import segmentation_of, surface_of
 from .show import show_detection
 from .table import describe_columns, table_of

@@ -10,14 +10,15 @@ import slicer
 from ...errors import InputError
 from .attributes import attributes_of, reference_attribute, scan_attribute, write_attributes
 from .display import show_anomaly, show_body, show_labels, show_restored, show_segments
-from .nodes import INPUT, NODES, ROLE, SceneResult, nodes_of, place_beside, to_world
+from .nodes import NODES, SceneResult, nodes_of, place_beside, to_world
 from .overlay import renew_overlay
+from .ownership import INPUT, ROLE, hide_others
 from .residual import renew_residual
 from .segments import replace_segmentation, segmentation_of, surface_of
 from .table import describe_columns, table_of
 from .transaction import SceneTransaction
 from .undo import remember
-from .viewing import hide_others, show_in_slices
+from .viewing import show_in_slices
 from .volumes import image_from_array, matrix_from_array, node_affine
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from types import TracebackType
 
 import slicer
 
-from .nodes import ROLE
+from .ownership import ROLE
 from .segments import release
 
 
