@@ -316,7 +316,7 @@ def test_a_result_that_does_not_fit_any_more_is_hidden_and_said_so(desk, change)
     if change == "place":
         scan_node.SetOrigin(100.0, 50.0, 25.0)
     elif change == "voxels":
-        voxels(scan_node)[:] = voxels(scan_node)[::-1].copy()
+        slicer.util.arrayFromVolume(scan_node)[:] *= 0.5
         slicer.util.arrayFromVolumeModified(scan_node)
     else:
         desk.bench.scene.RemoveNode(result.table)
