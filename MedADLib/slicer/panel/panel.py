@@ -20,7 +20,7 @@ from ..scene.decisions import ATTRIBUTE as DECISIONS
 from ..scene.export import export, send_to_segment_editor
 from ..scene.nodes import SceneResult, find_result, nodes_of, rename_after_scan, to_world
 from ..scene.observers import Observers
-from ..scene.ownership import is_scan, show_scan, shown_scan, shows_nothing
+from ..scene.ownership import has_blank_view, is_scan, show_scan, shown_scan
 from ..scene.reading import recall
 from ..scene.sequences import follow_frame, shows_another_frame
 from ..scene.undo import can_undo, forget, undo_detection
@@ -360,7 +360,7 @@ class Panel:
         if self._parameters is not None:
             self._follow_views()
             self.refresh()
-            if self._volume is not None and shows_nothing(slicer.mrmlScene):
+            if self._volume is not None and has_blank_view(slicer.mrmlScene):
                 self.show_result(reload=True)
 
     def _frame_changed(self) -> None:

@@ -49,10 +49,9 @@ def shown_scan(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode | N
     return node if is_scan(node) else None
 
 
-def shows_nothing(scene: slicer.vtkMRMLScene) -> bool:
-    """Whether there are slice views and none has a background."""
-    views = list(slice_views(scene))
-    return bool(views) and not any(view.GetBackgroundVolumeID() for view in views)
+def has_blank_view(scene: slicer.vtkMRMLScene) -> bool:
+    """Whether a slice view has no background, as after the deletion of what it showed."""
+    return any(not view.GetBackgroundVolumeID() for view in slice_views(scene))
 
 
 def scan_in(view: slicer.vtkMRMLSliceCompositeNode, scene: slicer.vtkMRMLScene) -> str | None:
