@@ -9,6 +9,8 @@ INPUT ?=
 OUT ?=
 ARGS ?=
 SLICER ?= 5.12
+# SLICER_APP: the Slicer application, for the pictures of the panel.
+SLICER_APP ?= Slicer
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -30,7 +32,7 @@ help:
 	@echo "make test [ARGS='-k name']                   all checks: ruff, then pytest"
 	@echo "make lint                                    ruff alone"
 	@echo "make icon                                    draw the icons again"
-	@echo "make screenshots                             make the pictures of the panel and the views again"
+	@echo "make screenshots [SLICER_APP=path/to/Slicer] make the pictures of the panel again, in Slicer itself"
 	@echo "make cmake-lists                             write the file lists of the CMake files from the tree"
 	@echo "make package [SLICER=5.12]                   pack the extension for Slicer (Linux, Windows) into dist"
 	@echo "make environment                             set up $(VENV), which the others do by themselves"
@@ -49,8 +51,11 @@ icon: environment
 	$(PY) Resources/draw_icon.py
 	$(PY) Resources/draw_thumbnails.py
 
-screenshots: environment
-	$(PY) Testing/screenshots.py
+screenshots: demo/mni152.nii.gz
+	env -u QT_QPA_PLATFORM -u VTK_DEFAULT_OPENGL_WINDOW "$(SLICER_APP)" --no-splash --disable-settings --additional-module-paths "$(CURDIR)/MedAD" --python-script Testing/screenshots.py
+
+demo/mni152.nii.gz:
+	$(MAKE) demo
 
 cmake-lists: | $(PY)
 	$(PY) Testing/cmake_lists.py

@@ -1,6 +1,7 @@
-"""Makes Resources/Screenshots/*.png: the module's panel on the bench, beside Slicer's own four views.
+"""Makes Resources/Screenshots/*.png inside the real Slicer; `make screenshots` starts it.
 
-The scan is the MNI152 brain with the demo's simulated lesion; the model is the one that ships, run by the real worker.
+The scan is that of `make demo`, the MNI152 brain with a simulated lesion; the model is the one that ships, run by the
+real worker, for which Slicer's Python needs the packages that Run Detection installs.
 """
 
 from __future__ import annotations
@@ -8,66 +9,105 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
+import time
+import traceback
 from pathlib import Path
 
+import qt
+import slicer
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-from bench import Bench  # noqa: E402
-
-from MedADLib.benchmark.standard_scan import mni152_brain  # noqa: E402
-from MedADLib.cli.demo import demo_scan  # noqa: E402
-
 FOLDER = ROOT / "Resources" / "Screenshots"
-PATIENCE = 900
+SCAN = ROOT / "demo" / "mni152.nii.gz"
+WIDTH, HEIGHT = 1600, 1000
+# The panel's part of the window, wide enough for the table of regions.
+PANEL_WIDTH = 540
+PATIENCE_SECONDS = 900
+START_MS, SETTLE_SECONDS = 1000, 1.0
+
+
+def wait(until=lambda: False, seconds: float = SETTLE_SECONDS) -> None:
+    """Run the event loop until something is true, at most for so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not until():
+        slicer.app.processEvents()
+        time.sleep(0.01)
+
+
+def save(name: str) -> None:
+    """Draw the views and write what the window shows."""
+    wait()
+    slicer.util.forceRenderAllViews()
+    wait()
+    if not slicer.util.mainWindow().grab().save(str(FOLDER / f"{name}.png")):
+        raise OSError(f"{FOLDER / name}.png could not be written")
+
+
+def prepare() -> None:
+    """Give the window its size and the panel most of its height."""
+    window = slicer.util.mainWindow()
+    window.resize(WIDTH, HEIGHT)
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    slicer.util.selectModule("MedAD")
+    wait()
+    slicer.util.findChild(window, "DataProbeCollapsibleWidget").collapsed = True
+    dock = slicer.util.findChild(window, "PanelDockWidget")
+    window.resizeDocks([dock], [PANEL_WIDTH], qt.Qt.Horizontal)
+
+
+def scroll_to(widget) -> None:
+    """Bring a part of the panel into view."""
+    area = widget.parentWidget()
+    while not area.inherits("QScrollArea"):
+        area = area.parentWidget()
+    area.ensureWidgetVisible(widget)
+
+
+def take() -> None:
+    """Go through the panel as the tutorial does, and take a picture at every step."""
+    prepare()
+    widget = slicer.util.getModuleWidget("MedAD")
+    ui, panel = widget.ui, widget.panel
+    slicer.util.loadVolume(str(SCAN))
+    save("before")
+    ui.runButton.click()
+    # The longest stage, far enough into it to know the time that is left.
+    wait(lambda: ui.progressBar.value > 500 and "left" in ui.stageLabel.text, PATIENCE_SECONDS)
+    ui.logCheckBox.checked = True
+    save("running")
+    ui.logCheckBox.checked = False
+    wait(lambda: not panel.running, PATIENCE_SECONDS)
+    save("result")
+    ui.thresholdSlider.setValue(round(0.8 * ui.thresholdSlider.maximum))
+    wait()
+    ui.regionsTable.selectRow(1)
+    ui.regionsTable.item(2, 0).setCheckState(qt.Qt.Unchecked)
+    scroll_to(ui.exportButton)
+    save("regions")
+    ui.regionsTable.selectRow(0)
+    ui.viewSelector.setCurrentIndex(ui.viewSelector.findText("Blend of scan and pseudo-healthy"))
+    ui.fadeSlider.setValue(ui.fadeSlider.maximum)
+    scroll_to(ui.runButton)
+    save("restoration")
+    ui.viewSelector.setCurrentIndex(0)
+    ui.runButton.click()
+    wait(lambda: ui.progressBar.value > 150, PATIENCE_SECONDS)
+    # As the system does when memory runs out.
+    os.kill(widget.logic.client._connection._process.pid, signal.SIGKILL)
+    wait(lambda: not panel.running, PATIENCE_SECONDS)
+    save("error")
 
 
 def main() -> None:
-    """Go through the panel as the README does, and take a picture at every step."""
-    FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, Bench(Path(folder)) as bench:
-        take(bench)
+    """Take all pictures and leave Slicer."""
+    failed = True
+    try:
+        take()
+        failed = False
+    except Exception:
+        traceback.print_exc()
+    sys.stdout.flush()
+    slicer.util.exit(int(failed))
 
 
-def take(bench: Bench) -> None:
-    """All pictures, in the order of a user's way."""
-    bench.load_volume(demo_scan(mni152_brain()).volume)
-    bench.open_module("MedAD")
-    picture(bench, "before")
-    bench.click("runButton")
-    # The longest stage, far enough into it for a time to be told.
-    bench.wait(lambda: bench.ui.progressBar.value > 500 and "left" in bench.ui.stageLabel.text, PATIENCE)
-    bench.click("logCheckBox")
-    picture(bench, "running")
-    bench.click("logCheckBox")
-    bench.wait(lambda: not bench.widget.panel.running, PATIENCE)
-    bench.run_events(2)
-    picture(bench, "result")
-    bench.type("thresholdBox", "10")
-    bench.run_events(2)
-    bench.cell("regionsTable", 1, 6).click()
-    bench.cell("regionsTable", 2, 0).tick()
-    picture(bench, "regions")
-    bench.cell("regionsTable", 0, 6).click()
-    bench.choose("viewSelector", "Blend of scan and pseudo-healthy")
-    bench.drag("fadeSlider", 100)
-    picture(bench, "restoration")
-    bench.choose("viewSelector", "Anomaly map")
-    bench.click("runButton")
-    bench.wait(lambda: bench.ui.progressBar.value > 150, PATIENCE)
-    # As the system does when memory runs out.
-    os.kill(bench.widget.logic.client._connection._process.pid, signal.SIGKILL)
-    bench.wait(lambda: not bench.widget.panel.running, PATIENCE)
-    picture(bench, "error")
-
-
-def picture(bench: Bench, name: str) -> None:
-    """Take one."""
-    bench.screenshot(FOLDER / f"{name}.png")
-    print(f"{FOLDER / name}.png")
-
-
-if __name__ == "__main__":
-    main()
+qt.QTimer.singleShot(START_MS, main)

@@ -54,6 +54,7 @@ def problems(tree: ast.AST) -> list[str]:
                 found.append(f"line {node.lineno}: slicer.{node.attr}")
             foreign = root(node.value) in imported and not owner.startswith(("slicer", "vtk"))
             foreign = foreign or re.search(r"\bQ[A-Z]\w+", f"{owner}.{node.attr}") is not None
+            foreign = foreign or (owner == "slicer.util" and hasattr(slicer.util, node.attr))
             foreign = foreign or (owner == "vtk" and hasattr(vtk, node.attr)) or "import_module" in owner
             if node.attr[0].isupper() and not foreign and node.attr not in vtk_names() | own_names():
                 found.append(f"line {node.lineno}: {owner}.{node.attr}")

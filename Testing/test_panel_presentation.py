@@ -86,10 +86,7 @@ def texts_of(path):
 
 def test_panel_and_browser_use_standard_terms():
     panel = ElementTree.parse(ROOT / "MedAD" / "Resources" / "UI" / "MedAD.ui")
-    files = [
-        *(ROOT / "MedADLib" / "slicer").glob("panel*.py"),
-        ROOT / "MedADLib" / "slicer" / "panel" / "preferences.py",
-    ]
+    files = [*(ROOT / "MedADLib" / "slicer" / "panel").glob("*.py")]
     files += [ROOT / "MedADLib" / "browser" / "page.py"]
     texts = [text.text for text in panel.iter("string") if text.text and text.get("notr") is None]
     texts += [text for path in files for text in texts_of(path)]

@@ -6,6 +6,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import vtk
+
 
 class Observers:
     """Observers that are removed together.
@@ -34,8 +36,8 @@ class Observers:
             else:
                 owner(caller, name, *data)
 
-        if hasattr(method, "CallDataType"):
-            call.CallDataType = method.CallDataType
+        kind = getattr(method, "CallDataType", None)
+        call = call if kind is None else vtk.calldata_type(kind)(call)
         tag = observed.AddObserver(event, call)
         self._added.append((observed, tag))
 
