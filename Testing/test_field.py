@@ -85,7 +85,7 @@ def test_voxels_of_the_grids_size_are_taken_as_they_are(shape):
     volume, space = noisy(shape, np.diag([1.0, -1.0, 1.0])), FieldTemplate.empty((48, 64, 64), (1.0, 1.0, 1.0))
     scan = prepared(space, volume)
     assert scan.mask.sum() == volume.array.size
-    darkest, brightest = scan.span.backward(np.array([0, CEILING]))
+    darkest, brightest = scan.scaling.backward(np.array([0, CEILING]))
     assert np.abs(scan.image_to_native(scan.image).array - volume.array.clip(darkest, brightest)).max() < 0.01
 
 
@@ -93,7 +93,7 @@ def test_noise_of_fine_scans_is_averaged_and_not_picked_out():
     space = FieldTemplate.empty((16, 32, 32), (2.0, 2.0, 2.0))
     fine = noisy((60, 120, 120), np.diag([0.5, 0.5, 0.5]))
     scan = prepared(space, fine)
-    assert scan.span.backward(scan.image[scan.mask]).std() < 0.25 * fine.array.std()
+    assert scan.scaling.backward(scan.image[scan.mask]).std() < 0.25 * fine.array.std()
     assert scan.mask.sum() * 8 == pytest.approx(fine.array.size / 8, rel=0.1)
 
 
@@ -128,7 +128,7 @@ def test_a_given_mask_is_what_is_examined():
     assert space.examined(volume, volume.with_array(mask.astype(np.uint8)))[1].code == "part_given_mask"
     scan = prepared(space, volume, mask)
     assert scan.mask.sum() == mask.sum() and (scan.image[~scan.mask] == 0).all()
-    assert 50 < scan.span.low < scan.span.high < 150
+    assert 50 < scan.scaling.low < scan.scaling.high < 150
     back = scan.map_to_native(np.ones_like(scan.image)).array
     assert (back[~mask] == 0).all() and back[mask].min() > 0.99
     assert np.array_equal(scan.image_to_native(scan.image).array[~mask], volume.array[~mask])

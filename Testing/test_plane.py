@@ -75,7 +75,7 @@ def test_constant_maps_and_images_come_back_exactly(template, size):
         back = scan.map_to_native(np.where(scan.mask, np.float32(value), np.float32(7)))
         assert back.same_grid(volume) and (back.array == np.float32(value)).all()
     grey = scan.image_to_native(np.where(scan.mask, np.float32(0.5), 0)).array
-    assert (grey == grey[0, 0, 0]).all() and grey[0, 0, 0] == pytest.approx(scan.span.backward(0.5))
+    assert (grey == grey[0, 0, 0]).all() and grey[0, 0, 0] == pytest.approx(scan.scaling.backward(0.5))
 
 
 def test_the_way_back_keeps_place_and_grey(template):

@@ -1,1 +1,1 @@
-"""Model files: archive, manifest, model, and the folder of the user's models."""
+"""Model files: archive, manifest, model, card, and the folder of the user's models."""

@@ -1,7 +1,7 @@
-"""Zip archives: a stranger's is read in memory under caps, ours is written whole or not at all.
+"""Zip archives of unknown origin, read in memory under limits, and our own ones, written atomically.
 
-Nothing is ever unpacked to disk, so no entry name can lead anywhere; odd names are refused all the same, because
-an archive that has them was not made by MedAD.
+Nothing is unpacked to disk, so no entry name can lead to a path outside. Unsafe names are refused all the same, because
+MedAD does not write them.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, 
 
 @dataclass(frozen=True)
 class Caps:
-    """How much an archive may hold; counted while reading, for declared sizes lie.
+    """Limits of an archive, counted while reading, because declared sizes may be false.
 
     Attributes:
-        entries: Most entries.
-        entry_bytes: Most bytes that one entry may unpack to.
-        total_bytes: Most bytes that the archive may be, and that all its entries may unpack to.
-        ratio: Most unpacked bytes for each packed byte of one entry.
+        entries: Largest number of entries.
+        entry_bytes: Largest unpacked size of one entry.
+        total_bytes: Largest size of the archive, and largest unpacked size of all its entries.
+        ratio: Largest unpacked size of one entry as a multiple of its packed size.
     """
 
     entries: int = 32
@@ -59,15 +59,15 @@ def read_archive(path: str | os.PathLike, caps: Caps = CAPS, only: Collection[st
     Args:
         path: The zip file.
         caps: Limits.
-        only: Names of the entries wanted; None for all. The checks of the names cover all entries either way.
+        only: Names of the wanted entries; None for all. The names of all entries are checked in either case.
 
     Returns:
         Content by entry name.
 
     Raises:
-        ModelError: If the file is missing, no sound zip archive, breaks a cap, or holds an entry that is absolute,
-            climbs out by ``..``, names a drive, uses backslashes, is a folder, link or device, is encrypted, or
-            has the name of another one but for its case.
+        ModelError: If the file is missing, is not a sound zip archive, exceeds a limit, or holds an entry with an
+            absolute path, ``..``, a drive or backslashes in its name, a folder, link or device, an encrypted entry, or
+            two entries with names that differ only in case.
     """
     with open_archive(path) as stream:
         return unpack(stream, path, caps, only)
@@ -77,10 +77,10 @@ def open_archive(path: str | os.PathLike) -> BinaryIO:
     """Open a regular file for reading.
 
     Raises:
-        ModelError: If it does not exist, is no regular file or may not be read.
+        ModelError: If it does not exist, is not a regular file, or cannot be read.
     """
     try:
-        # Asked before opening: to open a pipe would wait for a writer forever.
+        # Checked before opening, because opening a pipe would wait for a writer forever.
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ModelError("model_not_a_file", path=path)
         return open(path, "rb")
@@ -93,7 +93,7 @@ def open_archive(path: str | os.PathLike) -> BinaryIO:
 def unpack(
     stream: BinaryIO, path: str | os.PathLike, caps: Caps = CAPS, only: Collection[str] | None = None
 ) -> dict[str, bytes]:
-    """Like `read_archive` on an open file; `path` is only named in errors."""
+    """Read the entries of an open zip file, as `read_archive` does; `path` is for errors only."""
     try:
         size = stream.seek(0, os.SEEK_END)
         if size > caps.total_bytes:
@@ -116,10 +116,10 @@ def unpack(
 
 
 def _check_end(stream: BinaryIO, size: int, path: str | os.PathLike, caps: Caps) -> int:
-    """The number of entries; refuses, before zipfile builds an object for each, what is no zip or has too many.
+    """Check the end record before zipfile builds an object for each entry, and return the number of entries.
 
-    The end record must be the last 22 bytes and the directory must end where it begins: no comment, no zip64, no
-    bytes in front. Then zipfile can read no other directory than the one that was checked.
+    The end record must be the last 22 bytes, and the directory must end where the record begins: no comment, no zip64,
+    no bytes in front. zipfile can then read no other directory than the checked one.
     """
     stream.seek(0)
     begins_as_zip = stream.read(4) == b"PK\x03\x04"
@@ -139,11 +139,11 @@ def _check_end(stream: BinaryIO, size: int, path: str | os.PathLike, caps: Caps)
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], size: int, path: str | os.PathLike) -> None:
-    """Refuse by what the directory says, all entries, before one of them is read."""
+    """Check all entries of the directory before any of them is read."""
     seen: set[str] = set()
     for entry in entries:
-        # zipfile cuts `filename` at a NUL, turns backslashes on Windows and takes another name from an extra
-        # field; `orig_filename` is what the directory says.
+        # zipfile cuts `filename` at a NUL, replaces backslashes on Windows, and takes another name from an extra
+        # field; `orig_filename` is the name in the directory.
         name = entry.orig_filename
         if not _PLAIN_NAME.fullmatch(name) or entry.filename != name:
             raise ModelError("entry_unsafe_name", path=path, entry=name[:80])
@@ -156,7 +156,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int, path: str | os.Pat
             raise ModelError("entry_encrypted", path=path, entry=name)
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ModelError("entry_compression", path=path, entry=name)
-    # Entries that share their packed bytes are how a small file unpacks to a huge one within any ratio.
+    # With entries that share their packed bytes, a small file unpacks to a huge one within any ratio.
     if sum(entry.compress_size for entry in entries) > size:
         raise ModelError("model_entries_overlap", path=path)
 
@@ -164,7 +164,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int, path: str | os.Pat
 def _inflate(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, allowed: int, path: str | os.PathLike, caps: Caps
 ) -> bytes:
-    """The content of one entry, given up as soon as it passes a cap."""
+    """Unpack one entry, and stop as soon as it exceeds a limit."""
     chunks, count = [], 0
     with archive.open(entry) as stream:
         while chunk := stream.read(_CHUNK):
@@ -180,19 +180,30 @@ def _inflate(
 
 
 def write_archive(path: str | os.PathLike, files: Mapping[str, bytes]) -> None:
-    """Write a zip file: the same content gives the same bytes, and the file appears whole or not at all.
+    """Write a zip file atomically; the same content gives the same bytes.
 
     Args:
-        path: Where; an older file there is replaced at the last moment only.
+        path: The file; an older one is replaced.
         files: Content by entry name.
 
     Raises:
         ModelError: If `read_archive` would refuse it.
-        OutputError: If it cannot be written; nothing is left behind and an older file is kept.
+        OutputError: If it cannot be written; no partial file is left, and an older file stays.
     """
     content = _pack(files)
     unpack(io.BytesIO(content), path)
-    path = Path(path)
+    try:
+        write_whole(Path(path), content)
+    except OSError as error:
+        raise OutputError("model_not_written", path=path, detail=error.strerror) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file atomically: under another name first, then in the place of an older one.
+
+    Raises:
+        OSError: If it cannot be written; no partial file is left, and an older file stays.
+    """
     partial = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")
     try:
         with partial.open("xb") as stream:
@@ -200,23 +211,21 @@ def write_archive(path: str | os.PathLike, files: Mapping[str, bytes]) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(partial, path)
-    except OSError as error:
-        raise OutputError("model_not_written", path=path, detail=error.strerror) from error
     finally:
         with suppress(OSError):
             partial.unlink()
 
 
 def _pack(files: Mapping[str, bytes]) -> bytes:
-    """A zip archive, entries sorted, each deflated if that saves a fifth and stays well within the ratio cap.
+    """Pack a zip archive with sorted entries, each deflated if that saves a fifth and keeps well within the ratio.
 
-    Weights hardly shrink, and stored they load faster.
+    Weights hardly shrink, and load faster if stored.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", allowZip64=False) as archive:
         for name, content in sorted(files.items()):
             entry = zipfile.ZipInfo(name, _EARLIEST)
-            # Said outright, for by default it tells the system it was written on.
+            # Fixed, because the default depends on the operating system.
             entry.create_system, entry.external_attr = 3, _REGULAR_FILE
             packed = len(zlib.compress(content, 6))
             worth_it = 2 * len(content) / CAPS.ratio < packed < 0.8 * len(content)

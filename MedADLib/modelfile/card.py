@@ -15,7 +15,7 @@ from .disclosure import CALIBRATED_ON, CLAIM, PARTS, disclosure
 if TYPE_CHECKING:
     from .model import Model
 
-# What a model of each space marks as anomalous although it is healthy, besides other contrasts, ages and scanners.
+# Further causes of false positives for each kind of space, besides other contrasts, ages and scanners.
 ALSO_MARKED = {
     "brain": " or another brain extraction",
     "plane": ", views or ways of cropping the image",

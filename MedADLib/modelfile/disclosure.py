@@ -1,6 +1,6 @@
-"""What a model card adds to the stored text: who the training subjects are, and what a shipped model finds.
+"""Additions to the stored text of a model card: training subjects, and results of a shipped model.
 
-Nothing here needs torch or numpy, so a card can be shown where its model cannot run.
+This module needs neither torch nor numpy, so a card can be shown where its model cannot run.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import NamedTuple
 CALIBRATED_ON = "calibrated_on"
 PARTS = ("train", "validation", "calibration", "benchmark")
 CLAIM = "Trained on scans without known lesions only."
-# Words of cards that were stored before MedAD disclosed who the subjects are, and what stands for them now. The files
-# stay as they are, because results name them by their sha256.
+# Phrases of cards stored before MedAD disclosed the subjects, and their replacements. The files do not change, because
+# results refer to them by sha256.
 OLD_WORDS = (
     ("Learned from healthy scans only; it was never shown a lesion.", CLAIM),
     (" healthy spreads, where a healthy scan shows ", " SD above the healthy mean. Expected false positives: "),
@@ -38,7 +38,7 @@ class Found(NamedTuple):
     Attributes:
         precision: Average precision of the voxels.
         tumour, cavity, spots, texture: Lesion parts hit, and how many there are.
-        auroc: Of whole scans.
+        auroc: AUROC of whole scans.
     """
 
     precision: float
@@ -93,7 +93,7 @@ def disclosure(training: dict) -> list[str]:
 
 
 def disclosed(card: str, training: dict, found: str = "") -> str:
-    """Complete a stored card, and put what it finds and its limits before its long lists.
+    """Complete a stored card, and move results and limits before the long lists.
 
     Args:
         card: Markdown, of this version or an older one.
@@ -115,7 +115,7 @@ def disclosed(card: str, training: dict, found: str = "") -> str:
 
 
 def _subjects(data: object, scans: object) -> str:
-    """How many patients and controls of ds002748 the scans are of; empty if that is unknown."""
+    """Count the patients and controls of ds002748 among the scans, in words; empty if that is unknown."""
     if not (isinstance(data, str) and DS002748 in data and isinstance(scans, (list, tuple)) and scans):
         return ""
     found = [re.match(r"sub-(\d\d)(?!\d)", scan) if isinstance(scan, str) else None for scan in scans]

@@ -1,10 +1,6 @@
-"""The manifest of a model file: its entries, the hash of each file, and its bundle metadata.
+"""The manifest of a model file: description of the model, hash of each entry, and bundle metadata.
 
-The metadata that makes a model file a MONAI bundle for those who know bundles.
-
-The manifest of a model file: what the model says of itself, and the hash of every file that belongs to it.
-
-Nothing here needs torch, so a model can be listed and checked where it cannot run.
+This module needs no torch, so a model can be listed and checked where it cannot run.
 """
 
 from __future__ import annotations
@@ -37,7 +33,7 @@ KINDS = {"brain": "3-D", "plane": "2-D", "field": "3-D field"}
 
 
 def authors_of(files: dict[str, bytes]) -> str:
-    """Who made the model, from the bundle's metadata, of which MedAD needs nothing else.
+    """Read the authors of the model from the bundle's metadata; MedAD needs no other field of it.
 
     Raises:
         ModelError: If the metadata is not that of a bundle.
@@ -50,7 +46,7 @@ def authors_of(files: dict[str, bytes]) -> str:
 
 @dataclass(frozen=True)
 class MethodEntry:
-    """The method as the manifest has it: a name of our registry, and parameters not yet checked."""
+    """The method in the manifest: a name of the registry, and unchecked parameters."""
 
     name: str
     parameters: dict
@@ -87,12 +83,12 @@ class Manifest:
 
     @property
     def kind(self) -> str:
-        """What `ModelSummary.kind` is; raises ModelError if this version knows no such."""
+        """Kind of the model as in `ModelSummary`; raises ModelError if this version does not support it."""
         return KINDS[kind_of(self.preparation)]
 
 
 def manifest_of(files: dict[str, bytes]) -> Manifest:
-    """The checked manifest; a newer format is told before anything in it can look wrong.
+    """Parse and check the manifest; a newer format is reported before any other problem.
 
     Raises:
         ModelError: If there is none, or it is malformed or newer than the program.
@@ -110,10 +106,10 @@ def manifest_of(files: dict[str, bytes]) -> Manifest:
 
 
 def check_files(files: dict[str, bytes], manifest: Manifest) -> None:
-    """Exactly the files of the layout, each with the hash that the manifest says.
+    """Check that the files are exactly those of the layout, each with its hash in the manifest.
 
     Raises:
-        ModelError: Naming the first file that is missing, extra or changed.
+        ModelError: With the first file that is missing, extra or changed.
     """
     layout = {METADATA, METHOD, TEMPLATE, LICENCE, CARD}
     if manifest.calibration is not None:

@@ -1,7 +1,7 @@
-"""Model files: what knows healthy, in one zip that is safe to open.
+"""Models, and model files that are safe to open.
 
-A ``.medad`` file has the shape of a MONAI bundle. Nothing in it is executed or resolved to a Python name: methods are
-looked up in our registry, their parameters are checked against a frozen dataclass, and arrays are safetensors.
+A ``.medad`` file has the layout of a MONAI bundle. Nothing in it is executed or resolved to a Python name: methods are
+looked up in the registry, their parameters are checked against a frozen dataclass, and arrays are safetensors.
 """
 
 from __future__ import annotations
@@ -43,12 +43,16 @@ _TENSOR_HEADER_BYTES = 1 << 22
 
 
 def tensors_of(files: dict[str, bytes], name: str) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors entry: plain numbers, all finite."""
+    """Parse the arrays of a safetensors entry: plain numbers, all finite.
+
+    Raises:
+        ModelError: If the entry is not a sound safetensors file, or holds other numbers.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     content = files[name]
-    # The parser accepts headers of 100 MB; ours describe some hundred tensors.
+    # The parser accepts headers of 100 MB; those of MedAD describe some hundred tensors.
     if len(content) < 8 or int.from_bytes(content[:8], "little") > min(len(content) - 8, _TENSOR_HEADER_BYTES):
         raise ModelError("tensors_not_safetensors", entry=name)
     try:
@@ -66,10 +70,10 @@ def tensors_of(files: dict[str, bytes], name: str) -> dict[str, np.ndarray]:
 
 
 def tensor_bytes(tensors: dict[str, np.ndarray]) -> bytes:
-    """A safetensors file; the same bytes for the same arrays."""
+    """Pack arrays as a safetensors file; the same arrays give the same bytes."""
     from safetensors.numpy import save
 
-    # The writer takes the memory as it lies, so that a transposed view would come back scrambled.
+    # The writer copies the memory as it is, so a transposed view would come back scrambled.
     return save({name: np.asarray(array, order="C") for name, array in sorted(tensors.items())})
 
 
@@ -82,16 +86,16 @@ class Model:
         version: Version of the model, such as ``1.0.0``.
         created: ISO date, or date and time.
         description: One line on what it is for.
-        modality: The kind of scan it knows, such as ``T1 MR``.
+        modality: The kind of scan that it is for, such as ``T1 MR``.
         method: A method of the registry with its networks.
         template: The model's space.
-        calibration: What its score looks like on healthy scans; None if it was never calibrated.
-        training: Data, licences and split that it was made with; free-form JSON.
-        authors: Who made it.
+        calibration: Its scores on healthy scans; None without a calibration.
+        training: Data, licences and split of its training; free-form JSON.
+        authors: Authors of the model.
         card: Model card, Markdown.
         licence: Licence of the model, in full.
-        path: The file it was loaded from.
-        sha256: Of that whole file.
+        path: The file that it was loaded from.
+        sha256: Hash of that whole file.
     """
 
     name: str
@@ -110,7 +114,7 @@ class Model:
     sha256: str = ""
 
     def info(self) -> dict:
-        """What ``medad models info`` prints: JSON-able, without arrays, card and licence."""
+        """Return the facts that ``medad models info`` prints: JSON-able, without arrays, card and licence."""
         return {
             "name": self.name,
             "version": self.version,
@@ -128,11 +132,11 @@ class Model:
 
 
 def load_model(name_or_path: str | os.PathLike, registry: dict[str, type] | None = None) -> Model:
-    """Open a model, trusting nothing in it.
+    """Load a model from a file of unknown origin.
 
     Args:
         name_or_path: A name such as ``brain-t1``, looked up in `model_folders`, or a path.
-        registry: Methods by name; None for all that MedAD knows.
+        registry: Methods by name; None for all of MedAD.
 
     Raises:
         ModelError: If it is missing, damaged, hostile or newer than the program.
@@ -149,18 +153,18 @@ def load_model(name_or_path: str | os.PathLike, registry: dict[str, type] | None
 
 
 def save_model(model: Model, path: str | os.PathLike, registry: dict[str, type] | None = None) -> None:
-    """Write a model file, whole or not at all; the same content gives the same bytes.
+    """Write a model file atomically; the same content gives the same bytes.
 
-    What ships should stay under 20 MB; this is not enforced.
+    Models that ship with MedAD should stay under 20 MB; this is not enforced.
 
     Args:
-        model: What to write; its `path` and `sha256` are of no account.
-        path: Where to, by custom with the suffix ``.medad``.
-        registry: Methods by name; None for all that MedAD knows.
+        model: The model; its `path` and `sha256` are ignored.
+        path: The file, usually with the suffix ``.medad``.
+        registry: Methods by name; None for all of MedAD.
 
     Raises:
         ModelError: If `load_model` would refuse it.
-        OutputError: If it cannot be written; nothing is left behind and an older file is kept.
+        OutputError: If it cannot be written; no partial file is left, and an older file stays.
     """
     try:
         files = {
@@ -182,7 +186,7 @@ def save_model(model: Model, path: str | os.PathLike, registry: dict[str, type] 
 
 
 def verify_model(name_or_path: str | os.PathLike, registry: dict[str, type] | None = None) -> ModelSummary:
-    """Load a model in full, as detection would.
+    """Load a model in full, as a detection does.
 
     Raises:
         ModelError: If it cannot be loaded.
@@ -191,7 +195,7 @@ def verify_model(name_or_path: str | os.PathLike, registry: dict[str, type] | No
 
 
 def _assemble(files: dict[str, bytes], registry: dict[str, type] | None) -> Model:
-    """The model of an archive's entries."""
+    """Build a model from the entries of an archive."""
     from ..preprocessing.spaces import template_from_tensors
     from ..scoring.calibration import Calibration
 
@@ -242,7 +246,7 @@ def _built(code: str, factory: Callable, *arguments: Any) -> Any:
 
 
 def bundle_metadata(model: Model) -> dict:
-    """``metadata.json`` as MONAI's bundle specification wants it."""
+    """Return ``metadata.json`` by the bundle specification of MONAI."""
     image = {
         "type": "image",
         "format": "magnitude",
@@ -272,7 +276,7 @@ def bundle_metadata(model: Model) -> dict:
 
 
 def _installed(package: str) -> str:
-    """The installed version, without importing the package."""
+    """Return the installed version without importing the package."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

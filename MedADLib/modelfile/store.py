@@ -1,11 +1,7 @@
-"""The user's models: list, find, add, remove and verify them without reading weights.
+"""The available models: list, find, add, remove and check them without reading weights.
 
-What the list of models shows of each file: its manifest, not its weights.
-
-The user's models: listed, added from a file, removed, and checked by their hashes before first use.
-
-Nothing here needs torch or safetensors, so that models can be looked after where they cannot run. What the user adds
-lies outside MedAD, see `own_folder`, and is never replaced without being asked.
+This module needs neither torch nor safetensors, so models can be managed where they cannot run. Models that the user
+adds are outside MedAD, see `own_folder`, and are never replaced without a question.
 """
 
 from __future__ import annotations
@@ -13,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,29 +23,29 @@ from . import archive
 from .disclosure import disclosed, found_by
 from .manifest import CARD, MANIFEST, NAME, SUFFIX, Manifest, MethodEntry, check_files, manifest_of, naming
 
-# Of the models that ship with MedAD, by method.
+# Notes on the models that ship with MedAD, by method.
 NOTES = {"latent_restoration": "recommended", "atlas": "fastest"}
 
-# Files found intact by this process: (path, time of last change, size).
+# Files that this process has checked: (path, time of last change, size).
 _intact: set[tuple[str, int, int]] = set()
 
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """One line of the list of models; of a bad file nothing but its path, size and error is known.
+    """One line of the list of models; a bad file has only path, size and error.
 
     Attributes:
-        name: The name to type: the file's stem.
+        name: Name of the model in commands: the stem of the file.
         path: The file.
         version: Version of the model, such as ``1.0.0``.
         description: One line on what it is for.
-        modality: The kind of scan it knows.
+        modality: The kind of scan that it is for.
         method: Name of its method.
         created: ISO date, or date and time.
-        error: What is wrong with the file; empty if nothing is.
-        size_bytes: Of the file.
+        error: Problem of the file; empty without one.
+        size_bytes: Size of the file.
         kind: ``3-D`` for brains, ``2-D`` for single slices, ``3-D field`` for volumes by their whole field of view.
-        own: Whether it is in the user's own folder, where models can be removed.
+        own: Whether it is in the user's own folder, the only one from which models can be removed.
     """
 
     name: str
@@ -67,7 +62,7 @@ class ModelSummary:
 
     @property
     def title(self) -> str:
-        """A short name for lists: ``Restoration (recommended)``; of the user's own models, their name first."""
+        """Short title for lists, such as ``Restoration (recommended)``; for the user's own models, the name first."""
         method = ENTRIES[self.method].title if self.method in ENTRIES else ""
         if self.own or not method:
             return f"{self.name} ({method})" if method else self.name
@@ -76,7 +71,7 @@ class ModelSummary:
 
     @property
     def purpose(self) -> str:
-        """What it is for: ``T1-weighted MR of the brain (reconstructs the scan from a compressed code)``."""
+        """Purpose, such as ``T1-weighted MR of the brain (reconstructs the scan from a compressed code)``."""
         if not self.modality:
             return self.description
         shown = {"2-D": ", single slices", "3-D field": ", whole field of view"}.get(self.kind, "")
@@ -85,24 +80,24 @@ class ModelSummary:
 
     @property
     def line(self) -> str:
-        """The model in a list on a console: fields parted by tabs."""
+        """The model in a list on a console: fields separated by tabs."""
         facts = (self.name, self.version, self.method, self.error or self.purpose)
         return "\t".join((*facts, f"{self.size_bytes / 1e6:.1f} MB", self.created[:10]))
 
 
 def titles(models: Sequence[ModelSummary]) -> list[str]:
-    """The titles of models in one list; where two are the same, with the models' names."""
+    """Return the titles of models in one list; equal titles get the names of the models."""
     counts = Counter(model.title for model in models)
     return [model.title if counts[model.title] == 1 else f"{model.title}, {model.name}" for model in models]
 
 
 def own_folder() -> Path:
-    """The user's own models, outside MedAD, so that an update of the extension leaves them alone."""
+    """Return the folder of the user's own models, outside MedAD, so that an update of the extension keeps them."""
     return Path(os.path.expanduser("~")) / ".medad" / "models"
 
 
 def summary_of(path: str | os.PathLike) -> ModelSummary:
-    """The summary of a file's manifest, or of what is wrong with it."""
+    """Summarise the manifest of a file, or its problem."""
     path, size = Path(path), 0
     own = path.parent == own_folder()
     with suppress(OSError):
@@ -129,10 +124,10 @@ def summary_of(path: str | os.PathLike) -> ModelSummary:
 
 
 def model_folders() -> list[Path]:
-    """Where models are looked up by name, first match wins; the folders need not exist.
+    """Return the folders in which models are looked up by name; the first match wins, and folders need not exist.
 
-    The folders of the environment variable ``MEDAD_MODELS``, the user's own (an update of the extension leaves it
-    alone), and those that ship with MedAD: beside the library in the source tree, inside it where it is installed.
+    These are the folders of the environment variable ``MEDAD_MODELS``, the user's own folder, and those that ship with
+    MedAD: beside the library in the source tree, inside it where it is installed.
     """
     library = Path(__file__).resolve().parent.parent
     folders = os.environ.get("MEDAD_MODELS", "").split(os.pathsep)
@@ -141,10 +136,10 @@ def model_folders() -> list[Path]:
 
 
 def find_model(name_or_path: str | os.PathLike) -> Path:
-    """The file of a model's name or path.
+    """Return the file of a model, given by name or path.
 
     Raises:
-        ModelError: If there is no such model; names those there are.
+        ModelError: If there is no such model; lists the available ones.
     """
     text = os.fspath(name_or_path)
     is_name = not isinstance(name_or_path, Path) and not any(mark in text for mark in ("/", "\\", os.sep))
@@ -160,20 +155,20 @@ def find_model(name_or_path: str | os.PathLike) -> Path:
 
 
 def list_models() -> list[ModelSummary]:
-    """The models that can be named, sorted; each file's manifest is read, not its weights.
+    """List the available models by name; reads the manifest of each file, not its weights.
 
-    A bad file is listed with its error and does not hide the others.
+    A bad file is listed with its error.
     """
     return [summary_of(path) for path in _available().values()]
 
 
 def _available() -> dict[str, Path]:
-    """Model files by the name to type, sorted; a name in an earlier folder hides the later ones."""
+    """Return model files by name, sorted; a name in an earlier folder hides the same name in later ones."""
     found: dict[str, Path] = {}
     for folder in model_folders():
         with suppress(OSError):
             for path in folder.iterdir():
-                # Names with a dot in front are files being written, and what macOS strews over foreign disks.
+                # Names with a leading dot are partial files, and metadata of macOS on foreign disks.
                 if path.suffix == SUFFIX and not path.name.startswith("."):
                     found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
@@ -189,14 +184,14 @@ class NameTakenError(ModelError):
 
 
 def installed() -> list[ModelSummary]:
-    """The models that can be chosen, sorted by name; a bad file is listed with its error."""
+    """List the models that can be chosen, see `list_models`."""
     return list_models()
 
 
 def add(path: str | os.PathLike, replace: bool = False) -> ModelSummary:
     """Copy a model file into the user's folder, after checking it in full.
 
-    It gets the name that it gives itself; where another model has that one, the name of the file. Adding the same
+    The copy has the name in its manifest or, if another model has that name, the name of the file. Adding the same
     model again changes nothing.
 
     Args:
@@ -204,13 +199,13 @@ def add(path: str | os.PathLike, replace: bool = False) -> ModelSummary:
         replace: Whether another model of that name in the user's folder may be replaced.
 
     Raises:
-        NameTakenError: If its names are taken.
-        ModelError: If it is no sound model, is too large or too new.
-        OutputError: If it cannot be copied; nothing is left behind.
+        NameTakenError: If both names are taken.
+        ModelError: If it is not a sound model, is too large or too new.
+        OutputError: If it cannot be copied; no partial file is left.
     """
     path = Path(path)
     with archive.open_archive(path) as stream:
-        # One reading, so that what was checked is what is kept.
+        # Read once, so that the checked bytes are the copied ones.
         content = stream.read(archive.CAPS.total_bytes + 1)
         files = archive.unpack(stream, path)
     with naming(path):
@@ -249,7 +244,7 @@ def remove(name: str) -> None:
 
 
 def card(name: str | os.PathLike) -> str:
-    """Return the model card, with who the training subjects are and, of a shipped model, what it finds.
+    """Return the model card with the training subjects and, for a shipped model, its results.
 
     Returns:
         Markdown.
@@ -268,9 +263,9 @@ def card(name: str | os.PathLike) -> str:
 
 
 def check_integrity(path: str | os.PathLike) -> ModelSummary:
-    """Compare every file in a model with the hash that its manifest has of it.
+    """Compare each entry of a model with its hash in the manifest.
 
-    What was found intact is not read again by this process until the file changes.
+    This process does not read an intact file again until it changes.
 
     Raises:
         ModelError: If the file is missing, damaged, changed or too new.
@@ -288,7 +283,7 @@ def check_integrity(path: str | os.PathLike) -> ModelSummary:
 
 
 def _of_name(name: str) -> Path | None:
-    """The installed model whose name this is, also but for its case, as on disks that do not know case."""
+    """Return the installed model of this name, ignoring case as some file systems do."""
     for summary in list_models():
         if summary.name.casefold() == name.casefold():
             return summary.path
@@ -296,7 +291,7 @@ def _of_name(name: str) -> Path | None:
 
 
 def _name_clash(path: Path, manifest: Manifest, existing: Path) -> NameTakenError:
-    """The error that another model has the name of the file at `path`."""
+    """Describe that another model has the name of the model at `path`."""
     other, own = summary_of(existing), existing.parent == own_folder()
     given = {"path": path, "name": manifest.name, "version": manifest.version, "created": manifest.created[:10]}
     if other.error:
@@ -310,12 +305,12 @@ def _name_clash(path: Path, manifest: Manifest, existing: Path) -> NameTakenErro
 
 
 def _ships(path: Path) -> bool:
-    """Whether a model came with MedAD: the last two of the folders."""
+    """Return whether a model ships with MedAD: it is in one of the last two folders."""
     return path.parent in model_folders()[-2:]
 
 
 def _digest(path: Path) -> bytes:
-    """The sha256 of a file; of one that cannot be read, what no other file has."""
+    """Return the sha256 of a file; empty bytes, which equal no hash, if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError:
@@ -323,18 +318,10 @@ def _digest(path: Path) -> bytes:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """The file, whole or not at all."""
-    partial = target.with_name(f".partial-{secrets.token_hex(4)}{SUFFIX}")
+    """Copy a model atomically."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, target)
+        archive.write_whole(target, content)
     except OSError as error:
         megabytes = len(content) / 1e6
         raise OutputError("model_not_copied", path=target, detail=error.strerror, megabytes=megabytes) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()

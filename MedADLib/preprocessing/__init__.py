@@ -1,1 +1,1 @@
-"""From a scan to the space of a model and back."""
+"""Map a scan to the space of a model, and results back to the scan."""

@@ -1,4 +1,4 @@
-"""Where the brain is: from the user's mask, from the outline of a skull-stripped scan, or by brain extraction."""
+"""Find the brain: by the user's mask, by the outline of a skull-stripped scan, or by brain extraction (deepbet)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EMPTY_OF_DARK = 0.88
 GREY_OF_BRIGHT = 0.3
 LARGEST_BRAIN_ML = 2150.0
 SMALLEST_BRAIN_ML = 200.0
-# Along any axis. Of a body without a head, the extraction may take a slab as wide as the body for a brain.
+# Along any axis. In a scan of the body without a head, the extraction may return a slab as wide as the body.
 SHORTEST_MM, LONGEST_MM = 70.0, 220.0
 DEEPBET = "deepbet==1.0.2"
 NETWORKS = {
@@ -46,17 +46,16 @@ class NoBrainError(InputError):
 
 
 def is_skull_stripped(volume: Volume) -> bool:
-    """Whether only the brain is left in a scan, of any contrast and orientation.
+    """Return whether only the brain is left in a scan, of any contrast and orientation.
 
-    Around a stripped brain all that is dark has one and the same value. Around a head it has not: air is noisy, and
-    where it was cleaned, the bone and sinuses of the head are still dark but not empty. What is larger than any brain
-    is none.
+    All dark voxels around a stripped brain have the same value. Around a head they differ: air is noisy, and where it
+    was masked, bone and sinuses are still dark but not empty. Content larger than any brain is not a brain.
     """
     background = background_of(volume.array)
     coarse = _coarse(volume, background)
     signal, level = _signal(coarse, background)
     empty, dark = signal <= EMPTY * level, signal <= DARK * level
-    # Resampling surrounds a stripped brain with ripples below the background too, which no bone has.
+    # Resampling surrounds a stripped brain with ripples, also below the background; bone is always above it.
     grey = dark & ~empty & (coarse > background)
     bright = int((~dark).sum())
     return bool(
@@ -67,13 +66,13 @@ def is_skull_stripped(volume: Volume) -> bool:
 
 
 def holds_brain(volume: Volume, progress: Progress | None = None) -> bool:
-    """Whether a scan shows a whole brain, as far as can be told: of the size of brains, alone or found by extraction.
+    """Return whether a scan shows a whole brain: a stripped one, or one found by extraction, of the size of brains.
 
-    Any other organ of that size that was cut out is taken for a brain too.
+    Any other isolated organ of that size counts as a brain too.
 
     Args:
         volume: The scan.
-        progress: Told about each step.
+        progress: Reports each step; may cancel.
 
     Raises:
         InputError: If the scan is not skull-stripped and the brain extraction is not installed.
@@ -93,17 +92,19 @@ def holds_brain(volume: Volume, progress: Progress | None = None) -> bool:
     )
 
 
-def brain_mask(volume: Volume, given: Volume | None = None, progress: Progress | None = None) -> tuple[np.ndarray, str]:
-    """Find the region to examine.
+def brain_mask(
+    volume: Volume, given: Volume | None = None, progress: Progress | None = None
+) -> tuple[np.ndarray, Message]:
+    """Find the part of a scan to examine.
 
     Args:
         volume: The scan.
-        given: The user's mask, non-zero in the brain, on the same grid; it is taken as it is.
-        progress: Told about each step.
+        given: The user's mask, non-zero in the brain, on the same grid; it is used unchanged.
+        progress: Reports each step; may cancel.
 
     Returns:
-        The mask, bool, shape (Z, Y, X), on the volume's grid, and how it came about, in words. Where no brain is found
-        it is the whole foreground, and the log warns.
+        The mask, bool, shape (Z, Y, X), on the volume's grid, and its origin as a message. If no brain is found, the
+        mask is the whole foreground, and the log has a warning.
 
     Raises:
         InputError: If the given mask is empty or on another grid, or the scan has a skull and the brain extraction
@@ -113,7 +114,7 @@ def brain_mask(volume: Volume, given: Volume | None = None, progress: Progress |
     progress = progress or Progress()
     if given is not None:
         return given_mask(volume, given), Message("part_given_mask")
-    progress.update(0.0, "is the scan skull-stripped?")
+    progress.update(0.0, "checking for a skull")
     if is_skull_stripped(volume):
         return _outline(volume), Message("part_outline")
     progress.update(0.1, "extracting the brain")
@@ -125,7 +126,11 @@ def brain_mask(volume: Volume, given: Volume | None = None, progress: Progress |
 
 
 def given_mask(volume: Volume, given: Volume) -> np.ndarray:
-    """The voxels of a user's mask, bool; raises InputError if it is empty or on another grid."""
+    """Return the voxels of a user's mask, bool (Z, Y, X).
+
+    Raises:
+        InputError: If the mask is empty or on another grid than the volume.
+    """
     if given.array.shape != volume.array.shape:
         mask_shape, shape = (" x ".join(map(str, v.array.shape[::-1])) for v in (given, volume))
         raise InputError("mask_not_on_grid", mask=given.name, name=volume.name, mask_shape=mask_shape, shape=shape)
@@ -138,19 +143,19 @@ def given_mask(volume: Volume, given: Volume) -> np.ndarray:
 
 
 def background_of(array: np.ndarray) -> float:
-    """The most frequent value on the six faces of a volume."""
+    """Return the most frequent value on the six faces of a volume."""
     faces = np.concatenate([array.take(end, axis).ravel() for axis in range(3) for end in (0, -1)])
     values, counts = np.unique(faces, return_counts=True)
     return float(values[counts.argmax()])
 
 
 def _shortest(counts: Sequence[int], volume: Volume) -> float:
-    """The least length in mm of so many voxels along (z, y, x)."""
+    """Return the shortest side in mm of a box of `counts` voxels along (z, y, x)."""
     return float((np.asarray(counts) * volume.spacing[::-1]).min())
 
 
 def _coarse(volume: Volume, background: float) -> np.ndarray:
-    """The voxels nearest to a grid of `COARSE_MM`; not interpolated, which would blur the one background value."""
+    """Sample the nearest voxels on a grid of `COARSE_MM`; interpolation would blur the constant background."""
     chosen, beyond = [], []
     for count, step in zip(volume.array.shape, volume.spacing[::-1]):
         nearest = np.floor(np.arange(max(1, round(count * step / COARSE_MM))) * COARSE_MM / step + 0.5).astype(int)
@@ -160,14 +165,14 @@ def _coarse(volume: Volume, background: float) -> np.ndarray:
 
 
 def _signal(array: np.ndarray, background: float) -> tuple[np.ndarray, float]:
-    """How far each voxel is from the background, and how far bright tissue is."""
+    """Return the distance of each voxel from the background value, and that of bright tissue."""
     signal = np.abs(array - np.float32(background))
     present = signal[signal > 0]
     return signal, float(np.percentile(present, 95)) if present.size else 0.0
 
 
 def _outline(volume: Volume) -> np.ndarray:
-    """All that is not background: its largest piece, without holes."""
+    """Return the largest connected piece of the foreground, holes filled."""
     background = background_of(volume.array)
     box = bounding_slices(volume.array != np.float32(background))
     mask = np.zeros(volume.array.shape, bool)
@@ -179,28 +184,28 @@ def _outline(volume: Volume) -> np.ndarray:
 
 
 def _largest_piece(mask: np.ndarray) -> np.ndarray:
-    """The largest face-connected piece of a mask (Z, Y, X), its holes filled."""
+    """Return the largest face-connected piece of a mask (Z, Y, X), holes filled."""
     import SimpleITK as sitk
 
     pieces = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.view(np.uint8)))
     labels = sitk.GetArrayViewFromImage(pieces)
-    # Slice by slice, for counting turns labels into numbers of twice their size.
+    # Slice by slice, because bincount converts labels to integers of twice their size.
     counts = sum(np.bincount(plane.ravel(), minlength=int(labels.max()) + 1) for plane in labels)
     largest = int(counts[1:].argmax()) + 1
-    # One voxel of padding lets the background around a brain that touches the border be one piece.
+    # One voxel of padding joins the background around a brain that touches the border.
     padded = sitk.ConstantPad(pieces == largest, [1] * 3, [1] * 3, 0)
     del labels, pieces
     return sitk.GetArrayFromImage(sitk.BinaryFillhole(padded))[1:-1, 1:-1, 1:-1] > 0
 
 
 def _extract(volume: Volume, progress: Progress) -> np.ndarray:
-    """Brain extraction by deepbet's two networks: where the brain roughly is, then its outline there."""
+    """Extract the brain by deepbet's two networks (Fisch et al. 2024): a bounding box, then the outline inside it."""
     import torch
 
     finder, segmenter = (_network(name) for name in NETWORKS)
-    turned = upright(volume, "RAS")
-    # deepbet knows its scans as (x, y, z).
-    scan = torch.from_numpy(np.ascontiguousarray(turned.array.transpose(2, 1, 0), np.float32))
+    oriented = upright(volume, "RAS")
+    # The networks of deepbet take scans as (x, y, z).
+    scan = torch.from_numpy(np.ascontiguousarray(oriented.array.transpose(2, 1, 0), np.float32))
     with torch.inference_mode():
         small = _resized(scan, (128,) * 3, "nearest-exact")
         low, high = torch.quantile(small, torch.tensor([0.005, 0.995])).tolist()
@@ -215,14 +220,14 @@ def _extract(volume: Volume, progress: Progress) -> np.ndarray:
         raise NoBrainError(volume.name)
     mask = np.zeros(scan.shape, bool)
     mask[box] = _largest_piece(inside)
-    found = Volume(mask.transpose(2, 1, 0), turned.affine, volume.name)
+    found = Volume(mask.transpose(2, 1, 0), oriented.affine, volume.name)
     return np.ascontiguousarray(upright(found, orientation(volume)).array)
 
 
 def _network(name: str) -> torch.jit.ScriptModule:
-    """One of deepbet's networks, from the installed wheel.
+    """Load one of deepbet's networks from the installed wheel.
 
-    TorchScript can run anything, so only the very bytes that were vetted are loaded.
+    TorchScript can execute any code, so only files with the vetted hash are loaded.
     """
     import torch
 
@@ -246,14 +251,14 @@ def _resized(image: torch.Tensor, shape: tuple[int, ...], mode: str) -> torch.Te
 
 
 def _brain_probability(network: torch.jit.ScriptModule, image: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """The network's brain probability for an image, normalised as deepbet's training images were."""
+    """Return the brain probability for an image, normalised like the training images of deepbet."""
     clipped = ((image - low) / max(high - low, 1e-6)).clamp(0, 1)
     normalised = (clipped - clipped.mean()) / clipped.std().clamp(min=1e-6)
     return network((0.226 * normalised + 0.449)[None, None])[0, 1]
 
 
 def _box_around(found: np.ndarray, shape: tuple[int, ...], name: str) -> tuple[slice, ...]:
-    """The box of the brain on the scan's grid, a tenth wider on each side than what was found."""
+    """Return the box of the brain on the scan's grid, with a margin of a tenth on each side."""
     if not found.any():
         raise NoBrainError(name)
     found = _largest_piece(found)

@@ -1,4 +1,4 @@
-"""Brings a scan to a model's space and remembers the way back."""
+"""The space of a model of brains: an affine template, and the mapping of a scan to it and back."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from ..masks import bounding_slices
 from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume, is_single_slice
+from .brain_extraction import SMALLEST_BRAIN_ML, brain_mask
 from .intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks, bias_field, landmark_values
 from .registration import affine_to_native, resample
 from .space import CEILING, check_limits, resemblance, template_parts, unlike_warnings
 
-SMALLEST_BRAIN_ML = 200.0
-
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """The model's space: a mean healthy brain, its outline and its intensities.
+    """The space of a model of brains: a mean healthy brain, its mask and its intensities.
 
     Attributes:
-        kind: What tells this space from others in a model file.
-        symmetric: Whether the mirror image of a healthy scan is as healthy.
-        region: What is examined, in words.
+        kind: Name of the kind of space in a model file.
+        symmetric: Whether the mirror image of a healthy scan is a healthy scan too.
+        region: The part to examine, in words.
         image: Mean of the aligned training scans, float32, standard intensities, on the model's grid.
         mask: Brain, bool (Z, Y, X).
         landmarks: Standard intensities at `PERCENTILES`.
         histogram: Mean standard histogram of the training scans.
-        limits: Largest histogram distance, smallest correlation with the mean and smallest overlap with the
-            mask that a scan like the training scans shows; keys ``histogram``, ``correlation``, ``overlap``.
+        limits: Limits of a scan that is similar to the training scans: largest ``histogram`` distance, smallest
+            ``correlation`` with the mean, and smallest ``overlap`` with the mask.
     """
 
     kind: ClassVar[str] = "brain"
@@ -56,28 +55,26 @@ class Template:
 
     def examined(
         self, volume: Volume, given: Volume | None = None, progress: Progress | None = None
-    ) -> tuple[np.ndarray, str]:
-        """The part of a scan to examine: its brain, see `brain_mask`.
+    ) -> tuple[np.ndarray, Message]:
+        """Find the part of a scan to examine: its brain, see `brain_mask`.
 
         Raises:
             InputError: If the scan is a single slice, or there is no usable mask.
         """
-        from .brain_extraction import brain_mask
-
         if is_single_slice(volume):
             raise InputError("scan_single_slice_for_volumes", name=volume.name)
         return brain_mask(volume, given, progress)
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> Prepared:
-        """A scan in this space, see `prepare`."""
+        """Map a scan to this space, see `prepare`."""
         return prepare(native, native_mask, self, progress)
 
     def parameters(self) -> dict:
-        """What is not an array, for JSON."""
+        """Return what is not an array, for JSON."""
         return {"affine": self.image.affine.tolist(), "limits": dict(self.limits)}
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The arrays, for safetensors; the mean is kept in half precision."""
+        """Return the arrays, for safetensors; the mean in half precision."""
         return {
             "image": self.image.array.astype(np.float16),
             "mask": self.mask.astype(np.uint8),
@@ -87,7 +84,7 @@ class Template:
 
     @classmethod
     def from_tensors(cls, parameters: dict, tensors: dict[str, np.ndarray]) -> Template:
-        """The template of `parameters()` and `tensors()`.
+        """Build the template from `parameters()` and `tensors()`.
 
         Raises:
             ModelError: If anything is missing or malformed.
@@ -98,18 +95,18 @@ class Template:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A scan in the model's space.
+    """A scan in the space of a model of brains.
 
     Attributes:
         image: Standard intensities, float32 (Z, Y, X), 0 outside the mask.
         mask: Brain on the model's grid, bool.
         native: The scan itself.
-        native_mask: Its brain, bool (Z, Y, X) of the scan.
+        native_mask: Its brain on its own grid, bool (Z, Y, X).
         template: The space.
         to_native: 4×4, template RAS mm to scan RAS mm.
         bias: Bias field on the model's grid.
         landmarks: The intensity map.
-        resemblance: Histogram distance, correlation and overlap with the template, as in `Template.limits`.
+        resemblance: Similarity to the training scans, with the keys of `Template.limits`.
     """
 
     image: np.ndarray
@@ -123,16 +120,16 @@ class Prepared:
     resemblance: dict[str, float]
 
     def map_to_native(self, scores: np.ndarray) -> Volume:
-        """A map of shape (Z, Y, X) on the model's grid, on the scan's own grid; 0 outside the brain."""
+        """Resample a map (Z, Y, X) from the model's grid to the scan's grid; 0 outside the brain."""
         box, (back,) = self._back(scores)
         found = np.zeros(self.native.array.shape, np.float32)
         found[box] = np.where(self.native_mask[box], back, 0)
         return self.native.with_array(found, f"{self.native.name}_anomaly")
 
     def image_to_native(self, image: np.ndarray) -> Volume:
-        """Standard intensities on the model's grid as the scan's own intensities on its own grid.
+        """Convert standard intensities on the model's grid to intensities of the scan on its own grid.
 
-        Outside the examined brain the scan's voxels are kept, so that the two can be compared by swiping.
+        Voxels of the scan outside the examined brain stay, so that the two can be compared by swiping.
         """
         intensities = self.landmarks.backward(image) * self.bias
         box, (back, inside) = self._back(intensities, self.mask.astype(np.float32))
@@ -141,9 +138,9 @@ class Prepared:
         return self.native.with_array(restored, f"{self.native.name}_restored")
 
     def _back(self, *arrays: np.ndarray) -> tuple[tuple[slice, slice, slice], list[np.ndarray]]:
-        """The box of the brain on the scan's grid, and in it arrays (Z, Y, X) of the model's grid, float32.
+        """Return the box of the brain on the scan's grid, and in it arrays (Z, Y, X) of the model's grid, float32.
 
-        One by one: interpolated together, as the channels of one image, three of them take half as long again.
+        The arrays are resampled one by one: three of them as channels of one image take 1.5 times as long.
         """
         box = bounding_slices(self.native_mask)
         grid, part, to_template = self.template.image, self.native.within(box), np.linalg.inv(self.to_native)
@@ -159,16 +156,16 @@ class Prepared:
 
 
 def prepare(native: Volume, native_mask: np.ndarray, template: Template, progress: Progress | None = None) -> Prepared:
-    """Align, resample, correct the bias field and normalise.
+    """Map a scan to the space: align, resample, correct the bias field, normalise.
 
     Args:
         native: The scan, float32.
         native_mask: Its brain, bool (Z, Y, X).
         template: The model's space.
-        progress: Told about each step.
+        progress: Reports each step; may cancel.
 
     Returns:
-        The scan in model space with everything needed to go back.
+        The scan in the space, with all that the mapping back needs.
 
     Raises:
         InputError: If the brain is too small or has one intensity only.
@@ -181,7 +178,7 @@ def prepare(native: Volume, native_mask: np.ndarray, template: Template, progres
         to_native = affine_to_native(template.image, template.mask, native, native_mask, progress)
     progress.update(0.7, "resampling")
     with progress.timed("resample"):
-        image, mask = _brought_over(native, native_mask, template.image, to_native)
+        image, mask = _resampled_brain(native, native_mask, template.image, to_native)
     if not mask.any():
         raise InputError("brain_not_aligned", name=native.name)
     progress.update(0.8, "correcting the bias field")
@@ -203,18 +200,18 @@ def prepare(native: Volume, native_mask: np.ndarray, template: Template, progres
     )
 
 
-def _brought_over(
+def _resampled_brain(
     native: Volume, native_mask: np.ndarray, grid: Volume, to_native: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The brain's intensities on a grid, float32 (Z, Y, X), 0 outside, and where it is, bool.
+    """Return the intensities of the brain on a grid, float32 (Z, Y, X), 0 outside, and its mask there, bool.
 
-    Only the brain's box is touched, with a rim of one voxel so that it fades as it does in the whole scan.
+    Only the box of the brain is resampled, with a rim of one voxel, so that the edge is that of the whole scan.
     """
     rim = zip(bounding_slices(native_mask), native_mask.shape)
     box = tuple(slice(max(part.start - 1, 0), min(part.stop + 1, size)) for part, size in rim)
     part, brain = native.within(box), native_mask[box]
     inside = resample(part.with_array(brain.astype(np.float32)), grid, to_native)
     mask = inside > 0.5
-    # Dividing by the resampled mask keeps the rim from being darkened by the zeros around the brain.
+    # Without the division by the resampled mask, the zeros around the brain would darken its rim.
     masked = resample(part.with_array(np.where(brain, part.array, np.float32(0))), grid, to_native)
     return np.where(mask, masked / np.maximum(inside, 0.5), 0).astype(np.float32), mask

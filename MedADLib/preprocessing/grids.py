@@ -1,9 +1,4 @@
-"""The voxel grids of model spaces, as fine as the scans are.
-
-The grid of a model of the brain: as fine as the scans, but no finer than is worth the time.
-
-The grid of a model of volumes by their whole field of view: it holds the usual one, no finer than the scans.
-"""
+"""Choose the voxel grid of a model's space: as fine as the scans, within the size that the networks take."""
 
 from __future__ import annotations
 
@@ -15,36 +10,37 @@ from ..errors import InputError
 from ..volume import Volume, spacing_ras
 from .slice_space import PlaneView
 
-# Room for a large adult brain, along left to right and back to front, and from bottom to top.
+# Extent of a large adult brain with a margin: left to right and back to front, and from bottom to top.
 IN_PLANE_MM, UPWARDS_MM = 192.0, 150.0
 # The networks halve a slice five times.
 SIZES = (64, 96, 128, 160)
 THINNEST_MM, THICKEST_MM = 1.5, 8.0
 BRAIN_VOXELS = round(SIZES[-1] ** 2 * UPWARDS_MM / THINNEST_MM)
-# Scans of 1.5 mm may say 1.4999 in their header, and 1.45 is not worth a finer grid.
+# The header of a 1.5-mm scan may give 1.4999, and 1.45 is not worth a finer grid.
 TOLERANCE = 1.05
 
-# The networks halve a slice five times.
 VOLUME_MULTIPLE, MOST_BLOCKS = 32, 5
 FEWEST_SLICES, MOST_SLICES = 2, 160
 FIELD_VOXELS = (VOLUME_MULTIPLE * MOST_BLOCKS) ** 2 * MOST_SLICES
-# All but the largest fields of view fit; one scan of the whole body must not make a knee small.
+# Percentile of the fields of view that fit: one scan of the whole body must not shrink a knee to a few voxels.
 FITTING = 90
 
-# The networks halve a picture five times.
 SLICE_MULTIPLE = 32
 SMALLEST_SIDE, LARGEST_SIDE = 64, 160
 LARGEST_GIVEN_SIDE = 512
 
 
 def brain_grid(volumes: Sequence[Volume]) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
-    """Shape (Z, Y, X) and spacing (x, y, z) in mm that suit scans.
+    """Choose the grid of a model of brains.
 
-    In the plane the pixels are square and the coarsest of those possible that still keep what the scans resolve in
-    their finer direction; for scans of 1.2 mm and less, 160 x 160 pixels of 1.2 mm. Slices are as thick as the scans'.
+    The pixels in the plane are square: the coarsest size that keeps the finer in-plane resolution of the scans. For
+    scans of 1.2 mm and less, these are 160 x 160 pixels of 1.2 mm. Slices are as thick as those of the scans.
 
     Args:
-        volumes: The scans that the model learns from.
+        volumes: The training scans.
+
+    Returns:
+        Shape (Z, Y, X) and spacing (x, y, z) in mm.
     """
     usual = np.median([spacing_ras(volume) for volume in volumes], axis=0)
     finest = float(usual[:2].min()) * TOLERANCE
@@ -54,7 +50,7 @@ def brain_grid(volumes: Sequence[Volume]) -> tuple[tuple[int, int, int], tuple[f
 
 
 def extent_ras(volume: Volume) -> np.ndarray:
-    """Field of view in mm along the axes nearest to right, anterior and superior, (3,)."""
+    """Return the field of view in mm along the axes nearest to right, anterior and superior, shape (3,)."""
     counts = np.array(volume.array.shape[::-1])
     return spacing_ras(volume) * counts[_axes(volume)]
 
@@ -62,18 +58,21 @@ def extent_ras(volume: Volume) -> np.ndarray:
 def field_grid(
     spacings: Sequence[np.ndarray], extents: Sequence[np.ndarray]
 ) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
-    """Shape (Z, Y, X) and spacing (x, y, z) in mm that suit scans.
+    """Choose the grid of a model of volumes by their whole field of view.
 
-    In the plane the pixels are square, as fine as the scans' finer direction, and coarser where more than
-    `MULTIPLE` x `MOST_BLOCKS` of them would be needed. Slices are as thick as the scans', but no thinner than the
-    pixels are wide, and no more than `MOST_SLICES`.
+    The pixels in the plane are square and as fine as the finer in-plane resolution of the scans, but coarser where
+    more than `VOLUME_MULTIPLE` x `MOST_BLOCKS` of them would be needed along an axis. Slices are as thick as those of
+    the scans, but not thinner than the width of a pixel, and at most `MOST_SLICES`.
 
     Args:
-        spacings: Of the scans, see `spacing_ras`.
-        extents: Of the scans, see `extent_ras`.
+        spacings: Spacings of the scans, see `spacing_ras`.
+        extents: Fields of view of the scans, see `extent_ras`.
+
+    Returns:
+        Shape (Z, Y, X) and spacing (x, y, z) in mm.
     """
     usual = np.median(spacings, axis=0)
-    # As the numbers of a header are, so that 64 pixels of 1.0000001 mm need no more than 64.
+    # Rounded like the numbers of a header, so that 64 pixels of 1.0000001 mm need 64 pixels.
     field = np.round(np.percentile(extents, FITTING, axis=0), 3)
     finest, longest = float(usual[:2].min()), float(field[:2].max())
     blocks = int(np.clip(np.ceil(longest / (finest * TOLERANCE * VOLUME_MULTIPLE)), 1, MOST_BLOCKS))
@@ -87,13 +86,13 @@ def field_grid(
 
 
 def centred_on(grid: Volume, volume: Volume) -> np.ndarray:
-    """Where each place of the grid lies in a scan, so that their fields of view have the same centre.
+    """Return the shift that puts the centre of a grid on the centre of a scan's field of view.
 
-    The centres may miss each other by up to half a voxel of the grid: then voxels of the same size lie on each other,
-    and scans with an even and an odd number of slices are not blurred differently.
+    The centres may differ by up to half a voxel of the grid: then voxels of the same size coincide, and scans with an
+    even and an odd number of slices get the same blur.
 
     Returns:
-        4×4 matrix from the grid's RAS mm to the scan's RAS mm; nothing but a shift.
+        4×4 matrix from the grid's RAS mm to the scan's RAS mm.
     """
     corner, middle = np.zeros((1, 3)), 0.5 * (np.array(volume.array.shape) - 1)[None]
     centre = grid.ras_from_voxels(0.5 * (np.array(grid.array.shape) - 1)[None])[0]
@@ -105,14 +104,14 @@ def centred_on(grid: Volume, volume: Volume) -> np.ndarray:
 
 
 def averaged(volume: Volume, spacing: Sequence[float]) -> Volume:
-    """A scan whose voxels are averaged where several fit into one of the grid, so that noise does not alias.
+    """Average voxels of a scan where several fit into one of the grid, so that noise does not alias.
 
     Args:
         volume: The scan.
-        spacing: Of the grid along right, anterior, superior, in mm.
+        spacing: Spacing of the grid along right, anterior, superior, in mm.
 
     Returns:
-        The same field of view, but for less than one voxel, at the high end of an axis, that repeats the last one.
+        The same field of view, except for less than one voxel at the high end of an axis, which repeats the last one.
     """
     wanted = np.asarray(spacing)[np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=0)]
     factors = np.maximum((wanted * TOLERANCE / volume.spacing).astype(int), 1)
@@ -131,17 +130,20 @@ def averaged(volume: Volume, spacing: Sequence[float]) -> Volume:
 
 
 def _axes(volume: Volume) -> np.ndarray:
-    """For right, anterior and superior, which of the scan's axes (x, y, z) is nearest."""
+    """Return the nearest of the scan's axes (x, y, z) for right, anterior and superior, shape (3,)."""
     return np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
 
 
 def plane_size(views: Sequence[PlaneView], longest: int | None = None) -> tuple[int, int]:
-    """Rows and columns of a grid that suits pictures: their median shape, and no more pixels than they have.
+    """Choose the grid of a model of 2-D images: their median aspect ratio, and at most as many pixels as they have.
 
     Args:
-        views: Of the pictures.
-        longest: Pixels along the longer side, a multiple of `MULTIPLE`; None takes what the pictures have, from
-            `SMALLEST_SIDE` to `LARGEST_SIDE`.
+        views: Views of the images.
+        longest: Pixels along the longer side, a multiple of `SLICE_MULTIPLE`; None takes the median of the images,
+            from `SMALLEST_SIDE` to `LARGEST_SIDE`.
+
+    Returns:
+        Rows and columns.
 
     Raises:
         InputError: If `longest` is not possible.
@@ -151,7 +153,7 @@ def plane_size(views: Sequence[PlaneView], longest: int | None = None) -> tuple[
         longest = int(np.clip(pixels // SLICE_MULTIPLE * SLICE_MULTIPLE, SMALLEST_SIDE, LARGEST_SIDE))
     if longest % SLICE_MULTIPLE or not SLICE_MULTIPLE <= longest <= LARGEST_GIVEN_SIDE:
         raise InputError("template_size", size=longest, multiple=SLICE_MULTIPLE, largest=LARGEST_GIVEN_SIDE)
-    # Height by width; of the logarithm, so that upright and lying pictures count alike.
+    # Height by width; the median of the logarithm, so that portrait and landscape images count alike.
     aspect = float(np.exp(np.median([np.log(view.extent_mm[0] / view.extent_mm[1]) for view in views])))
     shorter = longest * min(aspect, 1 / aspect)
     shorter = min(longest, int(np.ceil(round(shorter, 3) / SLICE_MULTIPLE)) * SLICE_MULTIPLE)

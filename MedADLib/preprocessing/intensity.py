@@ -1,9 +1,4 @@
-"""Intensity normalisation: bias field, histogram landmarks and percentile scaling.
-
-Intensities made comparable: bias field, histogram landmarks and how typical a histogram is.
-
-Intensities of whole fields of view made comparable: by robust extremes, for nothing is known of what they show.
-"""
+"""Intensity normalisation: bias field, histogram landmarks and percentile scaling."""
 
 from __future__ import annotations
 
@@ -20,7 +15,7 @@ BIAS_SHRINK = 4
 # Standard intensities of a healthy scan's darkest and brightest percentile.
 DARKEST, BRIGHTEST = 0.1, 0.9
 
-SPAN = (1, 99)
+SCALING_PERCENTILES = (1, 99)
 
 
 @dataclass(frozen=True)
@@ -29,7 +24,7 @@ class Landmarks:
 
     Attributes:
         source: The scan's own intensities at `PERCENTILES` inside the brain, strictly increasing.
-        target: The standard intensities they are sent to, strictly increasing.
+        target: The standard intensities that they become, strictly increasing.
     """
 
     source: np.ndarray
@@ -40,16 +35,16 @@ class Landmarks:
             raise InputError("brain_few_intensities")
 
     def forward(self, values: np.ndarray) -> np.ndarray:
-        """Scan intensities to standard intensities, linear between landmarks and beyond them."""
+        """Convert scan intensities to standard intensities, linear between landmarks and beyond them."""
         return _piecewise(values, self.source, self.target)
 
     def backward(self, values: np.ndarray) -> np.ndarray:
-        """Standard intensities back to scan intensities."""
+        """Convert standard intensities to scan intensities."""
         return _piecewise(values, self.target, self.source)
 
 
 def landmark_values(values: np.ndarray) -> np.ndarray:
-    """Intensities at `PERCENTILES`, made strictly increasing where grey levels are few.
+    """Return intensities at `PERCENTILES`, strictly increasing even where grey levels are few.
 
     Args:
         values: Intensities inside the brain, any shape.
@@ -68,7 +63,7 @@ def landmark_values(values: np.ndarray) -> np.ndarray:
 
 
 def standard_histogram(values: np.ndarray) -> np.ndarray:
-    """The intensity histogram after scaling the 1st and 99th percentile to 0 and 1.
+    """Return the intensity histogram after scaling the 1st and 99th percentile to 0 and 1.
 
     Returns:
         float64 array of ``len(HISTOGRAM_EDGES) - 1`` fractions that sum to 1.
@@ -80,16 +75,16 @@ def standard_histogram(values: np.ndarray) -> np.ndarray:
 
 
 def histogram_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Wasserstein-1 distance of two standard histograms, in units of the 1st to 99th percentile span."""
+    """Return the Wasserstein-1 distance of two standard histograms, in units of the 1st to 99th percentile range."""
     width = float(HISTOGRAM_EDGES[1] - HISTOGRAM_EDGES[0])
     return float(np.abs(np.cumsum(first) - np.cumsum(second)).sum() * width)
 
 
 def bias_field(volume: Volume, mask: np.ndarray) -> np.ndarray:
-    """The slow intensity drift of coils (N4, Tustison et al. 2010), estimated on a coarse grid.
+    """Estimate the bias field of coils (N4, Tustison et al. 2010) on a coarse grid.
 
     Args:
-        volume: The image; values below a small positive floor are raised to it, for N4 takes logarithms.
+        volume: The image; values below a small positive floor are raised to it, because N4 takes logarithms.
         mask: Brain, bool (Z, Y, X).
 
     Returns:
@@ -102,7 +97,7 @@ def bias_field(volume: Volume, mask: np.ndarray) -> np.ndarray:
     region = volume.with_array(mask.astype(np.uint8)).to_sitk()
     shrink = [BIAS_SHRINK, BIAS_SHRINK, max(1, BIAS_SHRINK - 1)]
     n4 = sitk.N4BiasFieldCorrectionImageFilter()
-    # Its threads add up in a fixed order: the same bits each time, and with another number of threads within 1e-6.
+    # Its threads add in a fixed order: results repeat bit for bit, and with another number of threads within 1e-6.
     n4.SetMaximumNumberOfIterations([20, 20, 20])
     n4.Execute(sitk.Shrink(image, shrink), sitk.Shrink(region, shrink))
     log_field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).astype(np.float32)
@@ -110,7 +105,7 @@ def bias_field(volume: Volume, mask: np.ndarray) -> np.ndarray:
 
 
 def _piecewise(values: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Piecewise-linear map that goes on with the slope of the whole range beyond the ends."""
+    """Map piecewise linearly; beyond the ends with the slope of the whole range."""
     slope = (target[-1] - target[0]) / (source[-1] - source[0])
     mapped = np.interp(values, source, target)
     for end, beyond in ((source[0], values < source[0]), (source[-1], values > source[-1])):
@@ -119,29 +114,29 @@ def _piecewise(values: np.ndarray, source: np.ndarray, target: np.ndarray) -> np
 
 
 @dataclass(frozen=True)
-class Span:
-    """A linear map of intensities by robust extremes.
+class PercentileScaling:
+    """Percentile scaling: a linear map of intensities, for images of unknown content.
 
     Attributes:
-        low: The image's own intensity that becomes `DARKEST`.
-        high: The one that becomes `BRIGHTEST`.
+        low: Intensity of the image that becomes `DARKEST`.
+        high: Intensity of the image that becomes `BRIGHTEST`.
     """
 
     low: float
     high: float
 
     @classmethod
-    def of(cls, values: np.ndarray, name: str) -> Span:
-        """The span of an image between the percentiles `SPAN`, or of all of it where hardly a pixel differs.
+    def of(cls, values: np.ndarray, name: str) -> PercentileScaling:
+        """Scale an image by `SCALING_PERCENTILES`, or by its extremes where these percentiles are equal.
 
         Args:
             values: Intensities, any shape.
-            name: Of the image, for the error.
+            name: Name of the image, for the error.
 
         Raises:
             InputError: If all values are the same.
         """
-        low, high = (float(value) for value in np.percentile(values, SPAN))
+        low, high = (float(value) for value in np.percentile(values, SCALING_PERCENTILES))
         if low == high:
             low, high = float(values.min()), float(values.max())
         if low == high:
@@ -149,9 +144,9 @@ class Span:
         return cls(low, high)
 
     def forward(self, values: np.ndarray) -> np.ndarray:
-        """Own intensities to standard intensities."""
+        """Convert intensities of the image to standard intensities."""
         return DARKEST + (BRIGHTEST - DARKEST) * ((values - self.low) / (self.high - self.low))
 
     def backward(self, values: np.ndarray) -> np.ndarray:
-        """Standard intensities to own intensities."""
+        """Convert standard intensities to intensities of the image."""
         return self.low + (self.high - self.low) * ((values - DARKEST) / (BRIGHTEST - DARKEST))

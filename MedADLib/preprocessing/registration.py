@@ -1,9 +1,4 @@
-"""Affine registration of a brain to the model's template, on coarse grids.
-
-The coarse grids on which a brain is aligned; those of a template are made once, however many scans follow.
-
-Affine alignment of a brain to the model's template.
-"""
+"""Affine registration of a brain to the model's template, on coarse grids."""
 
 from __future__ import annotations
 
@@ -21,16 +16,16 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 # Grid spacing in mm, and whether the outlines are aligned instead of the intensities. Outlines come first, because
-# mutual information alone can be led astray when the contrast is another one than the template's.
+# mutual information alone may converge to a wrong optimum if the contrast differs from that of the template.
 LEVELS = ((8.0, True), (8.0, False), (4.0, False))
-# Coordinates in units of a brain's radius: a step of the optimizer then moves the brain's rim equally far whether it
-# turns, scales or shifts, and no step can run away where one of these is already right.
+# Coordinates in units of a brain's radius: a step of the optimizer then moves the rim of the brain equally far by
+# rotation, scaling and translation, and no step diverges where one of these is already right.
 UNIT_MM = 80.0
 
-# Sums over several threads come in another order each time, and the result would not repeat bit for bit.
+# Several threads add in a varying order, and the result would not repeat bit for bit.
 WORK_UNITS = 1
 MARGIN_MM = 24.0
-# No head has a tenth or ten times the volume of another; such an alignment has gone astray and is not taken.
+# No head has a tenth or ten times the volume of another; an alignment with such a change is rejected.
 SMALLEST_CHANGE, LARGEST_CHANGE = 0.1, 10.0
 LEAST_KEPT, EVERY = 0.7, 50
 DARKEST = 0.25
@@ -41,9 +36,9 @@ class Level:
     """A template at one resolution.
 
     Attributes:
-        spacing: Of the grid, in mm.
-        image: Its outline or its intensities, float32.
-        near: Where intensities count; None if the outline is aligned.
+        spacing: Grid spacing in mm.
+        image: Outline or intensities of the template, float32.
+        near: Mask of the voxels that count for intensities; None if the outline is aligned.
     """
 
     spacing: float
@@ -51,11 +46,12 @@ class Level:
     near: sitk.Image | None
 
 
+# Levels of each template, which all scans use.
 _known: WeakKeyDictionary[Volume, tuple[np.ndarray, tuple[Level, ...]]] = WeakKeyDictionary()
 
 
 def template_levels(template: Volume, mask: np.ndarray) -> tuple[Level, ...]:
-    """A template at each of `LEVELS`, in this order; its voxels must not change.
+    """Return a template at each of `LEVELS`, computed once for each template; its voxels must not change.
 
     Args:
         template: The mean image.
@@ -81,11 +77,11 @@ def _levels(template: Volume, mask: np.ndarray) -> tuple[Level, ...]:
 
 
 def coarse(volume: Volume, spacing_mm: float) -> sitk.Image:
-    """The volume smoothed and resampled to isotropic voxels, with coordinates in `UNIT_MM`."""
+    """Smooth a volume and resample it to isotropic voxels, with coordinates in `UNIT_MM`."""
     import SimpleITK as sitk
 
     image = volume.to_sitk()
-    # Averaging whole voxels first costs a tenth of smoothing them all, and blurs no more than the coarse grid does.
+    # Averaging whole voxels first takes a tenth of the time of smoothing all of them, without more blur.
     image = sitk.BinShrink(image, [max(1, int(spacing_mm / 2 / s)) for s in image.GetSpacing()])
     sigmas = [max(0.5 * np.sqrt(max(spacing_mm**2 - s**2, 1e-2)), 0.1) for s in image.GetSpacing()]
     image = sitk.SmoothingRecursiveGaussian(image, sigmas)
@@ -99,7 +95,7 @@ def coarse(volume: Volume, spacing_mm: float) -> sitk.Image:
 
 
 def _dilated(mask: np.ndarray, volume: Volume) -> np.ndarray:
-    """The mask with a rim of some 6 mm, so that the brain's outline takes part in the alignment."""
+    """Dilate a mask by about 6 mm, so that the outline of the brain takes part in the alignment."""
     import SimpleITK as sitk
 
     radius = [max(1, int(round(6.0 / s))) for s in volume.spacing]
@@ -114,17 +110,17 @@ def affine_to_native(
     native_mask: np.ndarray,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Where each place of the template lies in a scan: 12-parameter affine by mutual information.
+    """Register a scan to the template: 12-parameter affine by mutual information.
 
-    Mutual information (Mattes et al. 2003) does not mind another contrast. All voxels of the template's mask
-    are used on coarse grids, so the result is the same in every run.
+    Mutual information (Mattes et al. 2003) tolerates another contrast. All voxels of the template's mask are used,
+    on coarse grids, so the result is the same in every run.
 
     Args:
         template: The template's mean image.
         template_mask: Its brain, bool (Z, Y, X).
         native: The scan.
         native_mask: The scan's brain, bool (Z, Y, X).
-        progress: Told after each resolution level.
+        progress: Reports each resolution level; may cancel.
 
     Returns:
         4×4 matrix from template RAS mm to scan RAS mm.
@@ -139,10 +135,10 @@ def affine_to_native(
     levels = template_levels(template, template_mask)
     transform = _start(template, template_mask, native, native_mask)
     some = np.flatnonzero(template_mask)[::EVERY]
-    places = template.ras_from_voxels(np.stack(np.unravel_index(some, template_mask.shape), axis=1))
+    points = template.ras_from_voxels(np.stack(np.unravel_index(some, template_mask.shape), axis=1))
 
     def covered(transform: sitk.AffineTransform) -> float:
-        return _covered(places, _matrix(transform), native, native_mask)
+        return _covered(points, _matrix(transform), native, native_mask)
 
     for number, level in enumerate(levels):
         spacing = level.spacing
@@ -168,7 +164,7 @@ def affine_to_native(
         try:
             registration.Execute(level.image, coarse(outline if level.near is None else moving, spacing))
         except RuntimeError:
-            # What is no brain may not overlap at all; the caller judges the overlap.
+            # Masks that are not brains may not overlap at all; the caller checks the overlap.
             continue
         if _is_sound(candidate, covered(transform), covered(candidate)):
             transform = candidate
@@ -176,11 +172,11 @@ def affine_to_native(
 
 
 def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray, outside: float = 0.0) -> np.ndarray:
-    """The moving volume on the reference's grid, linearly interpolated.
+    """Resample a volume to the grid of a reference by linear interpolation.
 
     Args:
-        moving: What is brought over.
-        reference: The grid to bring it to.
+        moving: The volume to resample.
+        reference: A volume on the wanted grid.
         reference_to_moving: 4×4 matrix from reference RAS mm to moving RAS mm.
         outside: Value beyond the moving volume's field of view.
 
@@ -189,7 +185,7 @@ def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray,
     """
     import SimpleITK as sitk
 
-    # Each voxel is found on its own, so that all threads may help: the result is the same, bit for bit.
+    # Each voxel is computed on its own, so the result does not depend on the number of threads.
     result = sitk.Resample(
         moving.to_sitk(),
         [int(count) for count in reference.array.shape[::-1]],
@@ -205,9 +201,9 @@ def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray,
 
 
 def _standard_range(array: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Intensities (Z, Y, X) between robust extremes within the mask as `DARKEST` to 1, float32; 0 outside the mask.
+    """Scale intensities (Z, Y, X) between robust extremes within the mask to `DARKEST` to 1, float32; 0 outside it.
 
-    The darkest tissue must differ from the empty background, or a brain of dark tissue has no outline.
+    The darkest tissue must differ from the empty background; otherwise a brain of dark tissue has no outline.
     """
     low, high = (float(value) for value in np.percentile(array[mask], (0.5, 99.5), overwrite_input=True))
     scaled = array.astype(np.float32)
@@ -221,7 +217,7 @@ def _standard_range(array: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _cropped(volume: Volume, mask: np.ndarray) -> tuple[Volume, np.ndarray]:
-    """Volume and mask without most of the empty space around the brain; every voxel stays where it is."""
+    """Crop volume and mask to the brain with a margin of `MARGIN_MM`; voxels keep their positions in space."""
     box = []
     for found, size, spacing in zip(bounding_slices(mask), mask.shape, volume.spacing[::-1]):
         margin = int(np.ceil(MARGIN_MM / spacing))
@@ -229,16 +225,16 @@ def _cropped(volume: Volume, mask: np.ndarray) -> tuple[Volume, np.ndarray]:
     return volume.within(tuple(box)), mask[tuple(box)]
 
 
-def _covered(places: np.ndarray, matrix: np.ndarray, native: Volume, native_mask: np.ndarray) -> float:
-    """The share of template places (N, 3), RAS mm, that a 4×4 matrix sends into the scan's brain."""
+def _covered(points: np.ndarray, matrix: np.ndarray, native: Volume, native_mask: np.ndarray) -> float:
+    """Return the share of template points (N, 3), RAS mm, that a 4×4 matrix maps into the scan's brain."""
     to_voxels = np.linalg.inv(native.affine) @ matrix
-    voxels = np.rint(places @ to_voxels[:3, :3].T + to_voxels[:3, 3]).astype(int)[:, ::-1]
+    voxels = np.rint(points @ to_voxels[:3, :3].T + to_voxels[:3, 3]).astype(int)[:, ::-1]
     inside = ((voxels >= 0) & (voxels < native_mask.shape)).all(axis=1)
-    return float(native_mask[tuple(voxels[inside].T)].sum() / len(places))
+    return float(native_mask[tuple(voxels[inside].T)].sum() / len(points))
 
 
 def _is_sound(candidate: sitk.AffineTransform, before: float, after: float) -> bool:
-    """Whether an alignment keeps the brain's size within reason and does not leave the brain."""
+    """Return whether an alignment changes the size of the brain plausibly and still covers the brain."""
     change = np.linalg.det(np.reshape(candidate.GetMatrix(), (3, 3)))
     return SMALLEST_CHANGE < change < LARGEST_CHANGE and after > LEAST_KEPT * before
 
@@ -246,7 +242,7 @@ def _is_sound(candidate: sitk.AffineTransform, before: float, after: float) -> b
 def _start(
     template: Volume, template_mask: np.ndarray, native: Volume, native_mask: np.ndarray
 ) -> sitk.AffineTransform:
-    """Centres of mass on each other, and one scale from the two brain volumes; coordinates in `UNIT_MM`."""
+    """Return the initial transform: equal centres of mass, one scale from both brain volumes; units of `UNIT_MM`."""
     import SimpleITK as sitk
 
     fixed_centre = template.ras_from_voxels(_centre(template_mask)[None])[0]
@@ -262,14 +258,14 @@ def _start(
 
 
 def _centre(mask: np.ndarray) -> np.ndarray:
-    """The mean index (z, y, x) of a mask's voxels, from its profiles, for a list of all places may not fit."""
+    """Return the mean index (z, y, x) of a mask's voxels; from its profiles, because a list of voxels takes memory."""
     per_slice, in_plane = mask.sum(axis=(1, 2)), mask.sum(axis=0)
     profiles = (per_slice, in_plane.sum(axis=1), in_plane.sum(axis=0))
     return np.array([np.arange(len(profile)) @ profile for profile in profiles]) / per_slice.sum()
 
 
 def _matrix(transform: sitk.AffineTransform) -> np.ndarray:
-    """The 4×4 RAS matrix, in mm, of an ITK affine transform of `UNIT_MM` coordinates."""
+    """Return the 4×4 RAS matrix, in mm, of an ITK affine transform of `UNIT_MM` coordinates."""
     matrix = np.array(transform.GetMatrix()).reshape(3, 3)
     centre, translation = np.array(transform.GetCenter()), np.array(transform.GetTranslation())
     lps = np.eye(4)
@@ -279,7 +275,7 @@ def _matrix(transform: sitk.AffineTransform) -> np.ndarray:
 
 
 def _transform(ras: np.ndarray) -> sitk.AffineTransform:
-    """The ITK transform of a 4×4 RAS matrix."""
+    """Return the ITK transform of a 4×4 RAS matrix."""
     import SimpleITK as sitk
 
     lps = LPS_RAS @ ras @ LPS_RAS

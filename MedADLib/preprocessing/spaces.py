@@ -1,4 +1,4 @@
-"""The kinds of space that a model can have; this is the only list of them."""
+"""Registry of the kinds of space that a model can have."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SPACES: dict[str, type[Space]] = {space.kind: space for space in (Template, Plan
 
 
 def kind_of(parameters: dict) -> str:
-    """The kind of space that a model file's preparation names; files without one are of the brain.
+    """Return the kind of space in the preparation of a model file; files without one are of the brain.
 
     Raises:
-        ModelError: If this version does not know the kind.
+        ModelError: If this version does not support the kind.
     """
     kind = parameters.get("kind", Template.kind)
     if type(kind) is not str or kind not in SPACES:
@@ -27,7 +27,7 @@ def kind_of(parameters: dict) -> str:
 
 
 def template_from_tensors(parameters: dict, tensors: dict[str, np.ndarray]) -> Space:
-    """The template of a model file, of whatever kind.
+    """Build the template of a model file, of any kind.
 
     Raises:
         ModelError: If the kind is unknown, or anything is missing or malformed.
@@ -36,7 +36,7 @@ def template_from_tensors(parameters: dict, tensors: dict[str, np.ndarray]) -> S
 
 
 def describe(template: Space) -> str:
-    """The space in words, such as ``single slices of 160 x 128 pixels``."""
+    """Describe a space in words, such as ``single slices of 160 x 128 pixels``."""
     slices, rows, columns = template.image.array.shape
     if isinstance(template, PlaneTemplate):
         return f"single slices of {columns} x {rows} pixels, examined in the whole field of view"
@@ -48,7 +48,7 @@ def describe(template: Space) -> str:
 
 
 def same_space(one: Space, other: Space) -> bool:
-    """Whether two templates are the same, so that a scan looks the same in both."""
+    """Return whether two templates are equal, so that a scan prepared for one can be used with the other."""
     if one.kind != other.kind or not np.array_equal(one.image.affine, other.image.affine):
         return False
     ours, theirs = one.tensors(), other.tensors()

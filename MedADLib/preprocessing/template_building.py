@@ -1,11 +1,4 @@
-"""Build the template of a model from healthy scans.
-
-Builds a template from healthy scans: an affine mean brain, mirror-symmetric, with its intensity standard.
-
-Builds the template of a model of volumes by their whole field of view: a grid chosen from them, and their mean.
-
-Builds the template of a model of single slices: its grid, chosen from the pictures, and their mean.
-"""
+"""Build the template of a model from healthy scans: grid, mean image, and intensity statistics."""
 
 from __future__ import annotations
 
@@ -19,10 +12,10 @@ from ..runtime.progress import Progress
 from ..volume import Volume, spacing_ras
 from .brain_space import Prepared, Template, prepare
 from .grids import brain_grid, extent_ras, field_grid, plane_size
-from .intensity import BRIGHTEST, DARKEST, HISTOGRAM_EDGES, bias_field, landmark_values, standard_histogram
+from .intensity import BRIGHTEST, DARKEST, bias_field, landmark_values, standard_histogram
 from .registration import affine_to_native, resample
 from .slice_space import PlaneTemplate, PlaneView
-from .space import FEWEST, LOOKED_AT, Mean, limits_of, resemblance
+from .space import FEWEST, LOOKED_AT, Mean, limits_of, no_limits, resemblance, uniform_histogram
 from .volume_space import FieldTemplate
 
 ROUNDS = 2
@@ -34,19 +27,19 @@ def build_template(
     spacing: tuple[float, float, float] | None = None,
     progress: Progress | None = None,
 ) -> tuple[Template, list[Prepared]]:
-    """A template of healthy scans, and the scans in its space.
+    """Build a mirror-symmetric affine mean brain with its intensity standard.
 
-    The scan with the median brain volume is the first reference; the mean of all scans aligned to the
-    reference and averaged with its mirror image is the next one.
+    The scan of median brain volume is the first reference. The mean of all scans aligned to the reference, averaged
+    with its mirror image, is the next one.
 
     Args:
         scans: Pairs of a volume and its brain mask, at least 3.
         shape: Model grid (Z, Y, X); without it and `spacing`, both are chosen from the scans, see `grids`.
         spacing: Voxel spacing along (x, y, z) in mm; the axes are those of RAS.
-        progress: Told after each scan.
+        progress: Reports each scan; may cancel.
 
     Returns:
-        The template with the limits of what its own scans show, and each scan prepared in it.
+        The template with limits from its own scans, and each scan prepared in it.
 
     Raises:
         InputError: If there are fewer than 3 scans.
@@ -73,8 +66,8 @@ def build_template(
         reference,
         mask,
         np.mean(marks, axis=0),
-        np.full(len(HISTOGRAM_EDGES) - 1, 1 / (len(HISTOGRAM_EDGES) - 1)),
-        _no_limits(),
+        uniform_histogram(),
+        no_limits(),
     )
     prepared = []
     for index, (volume, brain) in enumerate(scans):
@@ -84,7 +77,7 @@ def build_template(
 
 
 def _with_limits(template: Template, prepared: list[Prepared]) -> tuple[Template, list[Prepared]]:
-    """The final mean, and limits that every training scan keeps with a margin."""
+    """Compute the final mean, and limits that every training scan keeps with a margin."""
     cover = np.mean([p.mask for p in prepared], axis=0)
     mean = np.mean([p.image for p in prepared], axis=0)
     mean = 0.5 * (mean + mean[:, :, ::-1])
@@ -105,7 +98,7 @@ def _with_limits(template: Template, prepared: list[Prepared]) -> tuple[Template
 def _first_reference(
     scans: Sequence[tuple[Volume, np.ndarray]], shape: tuple[int, int, int], spacing: tuple[float, float, float]
 ) -> tuple[Volume, np.ndarray]:
-    """The scan of median brain volume, centred on the model's grid."""
+    """Return the scan of median brain volume, centred on the model's grid, and its brain there."""
     order = np.argsort([brain.sum() * volume.voxel_ml for volume, brain in scans])
     volume, brain = scans[int(order[len(order) // 2])]
     affine = np.diag([*spacing, 1.0])
@@ -120,7 +113,7 @@ def _first_reference(
 
 
 def _aligned(reference: Volume, mask: np.ndarray, volume: Volume, brain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A scan on the reference's grid, bias-corrected, and its brain there."""
+    """Return a scan on the reference's grid, bias-corrected, and its brain there."""
     to_native = affine_to_native(reference, mask, volume, brain)
     inside = resample(volume.with_array(brain.astype(np.float32)), reference, to_native) > 0.5
     image = resample(volume.with_array(np.where(brain, volume.array, 0)), reference, to_native)
@@ -128,19 +121,19 @@ def _aligned(reference: Volume, mask: np.ndarray, volume: Volume, brain: np.ndar
 
 
 def _unit(marks: np.ndarray) -> np.ndarray:
-    """Landmarks scaled so that the darkest and the brightest are `DARKEST` and `BRIGHTEST`."""
+    """Scale landmarks so that the darkest and the brightest are `DARKEST` and `BRIGHTEST`."""
     return DARKEST + (BRIGHTEST - DARKEST) * (marks - marks[0]) / (marks[-1] - marks[0])
 
 
 def _standard(image: np.ndarray, inside: np.ndarray, unit_marks: np.ndarray) -> np.ndarray:
-    """The image linearly scaled as its landmarks are, 0 outside."""
+    """Scale an image linearly like its landmarks, 0 outside."""
     low, high = np.percentile(image[inside], (1, 99))
     scaled = unit_marks[0] + (unit_marks[-1] - unit_marks[0]) * (image - low) / (high - low)
     return np.where(inside, np.clip(scaled, 0, 1.5), 0).astype(np.float32)
 
 
 def _symmetric(reference: Volume, cover: np.ndarray) -> tuple[Volume, np.ndarray]:
-    """The mean turned upright by half of the way to its mirror image, then averaged with its mirror image."""
+    """Make the mean symmetric: apply half of the transform to its mirror image, then average with its mirror image."""
     mask = cover > 0.5
     mirrored = reference.with_array(np.ascontiguousarray(reference.array[:, :, ::-1]))
     there = affine_to_native(mirrored, np.ascontiguousarray(mask[:, :, ::-1]), reference, mask)
@@ -153,19 +146,15 @@ def _symmetric(reference: Volume, cover: np.ndarray) -> tuple[Volume, np.ndarray
 
 
 def _square_root(matrix: np.ndarray) -> np.ndarray:
-    """The matrix that applied twice is `matrix`, by Denman–Beavers iteration; fine near the identity."""
+    """Return the square root of a matrix by Denman–Beavers iteration, which converges near the identity."""
     root, inverse = matrix.copy(), np.eye(4)
     for _ in range(20):
         root, inverse = 0.5 * (root + np.linalg.inv(inverse)), 0.5 * (inverse + np.linalg.inv(root))
     return root
 
 
-def _no_limits() -> dict[str, float]:
-    return {"histogram": np.inf, "correlation": -1.0, "overlap": 0.0}
-
-
 def sampled(names: Sequence[str]) -> list[str]:
-    """At most `LOOKED_AT` of the names, evenly over all.
+    """Return at most `LOOKED_AT` of the names, evenly spread.
 
     Raises:
         InputError: If there are too few for a template.
@@ -178,17 +167,17 @@ def sampled(names: Sequence[str]) -> list[str]:
 def mean_learned(
     template: Mean, names: Sequence[str], read: Callable[[str], Volume], progress: Progress, start: float
 ) -> Mean:
-    """A template with the mean of healthy images, read one at a time because there may be thousands.
+    """Compute the mean of healthy images, read one at a time because there may be thousands.
 
     Args:
-        template: The grid; it knows no image yet.
-        names: Of the images.
-        read: Gives an image by its name.
-        progress: Told before each image; may cancel.
-        start: Progress fraction at the first.
+        template: The grid, without a mean.
+        names: Names of the images.
+        read: Returns an image by its name.
+        progress: Reports each image; may cancel.
+        start: Progress fraction at the first image.
 
     Returns:
-        With the limits of what the images themselves show.
+        The template with the mean and with limits from the images themselves.
     """
     shape, images, masks = template.image.array.shape, [], []
     total, count, histogram = np.zeros(shape), np.zeros(shape), np.zeros(template.histogram.shape)
@@ -213,12 +202,12 @@ def mean_learned(
 def build_field_template(
     names: Sequence[str], read: Callable[[str], Volume], progress: Progress | None = None
 ) -> FieldTemplate:
-    """A template of healthy volumes, read one at a time.
+    """Build the template of a model of volumes: a grid chosen from healthy scans, and their mean.
 
     Args:
-        names: Of the scans, at least 3.
-        read: Gives a scan by its name.
-        progress: Told before each scan.
+        names: Names of the scans, at least 3; each is read on its own.
+        read: Returns a scan by its name.
+        progress: Reports each scan; may cancel.
 
     Raises:
         InputError: If there are fewer than 3 scans, or one cannot be used.
@@ -239,16 +228,16 @@ def build_plane_template(
     longest: int | None = None,
     progress: Progress | None = None,
 ) -> PlaneTemplate:
-    """A template of healthy single slices, read one at a time because there may be thousands.
+    """Build the template of a model of single slices: a grid chosen from healthy images, and their mean.
 
     Args:
-        names: Of the pictures, at least 3.
-        read: Gives a picture by its name.
-        longest: Pixels along the longer side of the model's grid; None chooses.
-        progress: Told after each picture.
+        names: Names of the images, at least 3; each is read on its own.
+        read: Returns an image by its name.
+        longest: Pixels along the longer side of the model's grid; None chooses by `plane_size`.
+        progress: Reports each image; may cancel.
 
     Raises:
-        InputError: If there are fewer than 3 pictures, or the size is not possible.
+        InputError: If there are fewer than 3 images, or the size is not possible.
         Cancelled: If the user asked to stop.
     """
     progress, views, sample = progress or Progress(), [], sampled(names)

@@ -1,1 +1,1 @@
-"""From raw scores to calibrated maps, regions and metrics."""
+"""Turn raw scores into calibrated maps, regions and metrics."""

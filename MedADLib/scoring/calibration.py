@@ -1,9 +1,4 @@
-"""Calibration: healthy mean and SD of a model's scores, voxelwise, and the maps in their units.
-
-What healthy scans score at each place of the model's space.
-
-What makes a number mean something: how a model's scores look on healthy scans it has never seen.
-"""
+"""Calibration: voxelwise mean and SD of a model's scores on held-out healthy scans, and z-score maps by them."""
 
 from __future__ import annotations
 
@@ -26,18 +21,18 @@ PRIOR_SCANS = 4.0
 PLACE_FWHM_MM = 6.0
 
 CURVE_POINTS = 400
-# Of the names of what was measured in fast mode.
+# Prefix of the names of the calibration in fast mode.
 FAST = "fast_"
 FAST_NUMBERS = (FAST + "brain_ml", FAST + "mean_times", FAST + "spread_times")
 
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Mean and spread of the pooled score of healthy scans at each place of the model's space.
+    """Voxelwise mean and SD of the pooled score of healthy scans, in the model's space.
 
     Attributes:
         mean: float32 (Z, Y, X).
-        spread: float32 (Z, Y, X), positive.
+        spread: SD, float32 (Z, Y, X), positive.
     """
 
     mean: np.ndarray
@@ -47,16 +42,16 @@ class Places:
     def of(
         cls, scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], spacing: Sequence[float], mirrored: bool = True
     ) -> Places:
-        """Estimate from pooled scores of healthy scans and, where that is a healthy scan too, of their mirror images.
+        """Estimate mean and SD from pooled scores of healthy scans and, if they are healthy too, their mirror images.
 
-        A handful of scans says little about a single voxel, so mean and variance are smoothed over neighbours, and
-        the variance is pulled towards the brain's as if `PRIOR_SCANS` more scans had shown that.
+        A few scans give a poor estimate for a single voxel. Mean and variance are therefore smoothed, and the variance
+        is shrunk towards that of the whole brain with the weight of `PRIOR_SCANS` scans.
 
         Args:
             scores: Pooled scores, each (Z, Y, X).
             masks: Brains, each bool (Z, Y, X).
             spacing: Voxel spacing along (x, y, z) in mm.
-            mirrored: Whether mirror images count.
+            mirrored: Whether mirror images of the scans are healthy scans too.
         """
         shape = scores[0].shape
         count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -77,26 +72,27 @@ class Places:
         return cls(mean.astype(np.float32), np.sqrt(np.maximum(variance, 1e-20)).astype(np.float32))
 
     def times(self, mean: float, spread: float) -> Places:
-        """The same places where scores are so many times as large."""
+        """Return mean and SD multiplied by factors."""
         return Places(self.mean * np.float32(mean), self.spread * np.float32(spread))
 
     def times_of(self, other: Places, mask: np.ndarray) -> tuple[float, float]:
-        """How many times as large means and spreads of other places are, within a mask.
+        """Return the factors from this mean and SD to others within a mask.
 
-        The first in the sense of least squares, the second in the geometric mean.
+        Returns:
+            The factor of the means by least squares, and that of the SDs by the geometric mean.
         """
         ours, theirs = (places.mean[mask].astype(np.float64) for places in (self, other))
         ratio = np.log(other.spread[mask].astype(np.float64) / self.spread[mask])
         return float((ours @ theirs) / max(ours @ ours, 1e-300)), float(np.exp(ratio.mean()))
 
     def unusual(self, pooled: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """The pooled score in units of the healthy spread above the healthy mean, 0 outside the mask."""
+        """Convert a pooled score (Z, Y, X) to z-scores, SD above the healthy mean; 0 outside the mask."""
         return np.where(mask, (pooled - self.mean) / self.spread, 0).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Pooling:
-    """How a raw score map is smoothed before it is compared: minimum over a box, then mean over a box, in mm."""
+    """Pooling of a raw score map: minimum over a box, then mean over a box, both of edge lengths in mm."""
 
     minimum_mm: float = 0.0
     average_mm: float = 4.0
@@ -106,25 +102,25 @@ class Pooling:
             raise ValueError("pooling sizes must be 0 to 50 mm")
 
     def replaced(self, minimum_mm: float | None, average_mm: float | None) -> Pooling:
-        """The same pooling but for what is given."""
+        """Return the pooling with the given sizes replaced."""
         return Pooling(
             self.minimum_mm if minimum_mm is None else minimum_mm, self.average_mm if average_mm is None else average_mm
         )
 
     def shrunk(self, grid: Volume) -> Pooling:
-        """The same pooling for a smaller field of view than the brain's, smaller by as much; never a larger one."""
+        """Return the pooling scaled down to a field of view that is smaller than that of a brain."""
         scale = min(1.0, max(grid.array.shape[1:]) * float(grid.spacing[0]) / IN_PLANE_MM)
         return Pooling(round(scale * self.minimum_mm, 2), round(scale * self.average_mm, 2))
 
 
 @dataclass(frozen=True, eq=False)
 class Fast:
-    """What fast mode changes: its scores of healthy scans are others, and alike everywhere, but for their spread.
+    """Calibration of the fast mode, relative to that of the full method.
 
     Attributes:
-        mean_times: Healthy means, as a multiple of those of the full method.
-        spread_times: Healthy spreads likewise.
-        reference: What the healthy scans scored.
+        mean_times: Factor of the healthy means.
+        spread_times: Factor of the healthy SDs.
+        reference: Scores of the healthy scans in fast mode.
     """
 
     mean_times: float
@@ -138,15 +134,15 @@ class Fast:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """A model's scores on held-out healthy scans.
+    """Calibration of a model on held-out healthy scans.
 
-    Every number of a scan was found with places estimated from the *other* scans.
+    The reference scores of each scan use mean and SD from the *other* scans.
 
     Attributes:
-        pooling: What is done to a raw score first.
-        places: Healthy mean and spread in the model's space.
-        reference: What the healthy scans scored.
-        fast: The same in fast mode; None if the method has no such, or nobody looked.
+        pooling: Pooling of raw scores.
+        places: Voxelwise healthy mean and SD in the model's space.
+        reference: Scores of the healthy scans.
+        fast: Calibration of the fast mode; None without one.
     """
 
     pooling: Pooling
@@ -159,7 +155,7 @@ class Calibration:
             raise ModelError("calibration_places")
 
     def read_by(self, fast: bool) -> HealthyReference:
-        """What numbers are compared with, in fast mode or not."""
+        """Return the reference of the full method or, if calibrated, of the fast mode."""
         return self.fast.reference if fast and self.fast else self.reference
 
     def anomaly_map(
@@ -170,12 +166,12 @@ class Calibration:
         progress: Progress | None = None,
         fast: bool = False,
     ) -> np.ndarray:
-        """A raw score map (Z, Y, X) in units of healthy spread; negative where less unusual than the mean.
+        """Convert a raw score map (Z, Y, X) to z-scores; negative below the healthy mean.
 
         Args:
-            score: The raw map.
-            mask: What was examined.
-            spacing: Along (x, y, z) in mm.
+            score: The raw map, (Z, Y, X).
+            mask: Examined part, bool (Z, Y, X).
+            spacing: Voxel spacing along (x, y, z) in mm.
             progress: Times the steps.
             fast: Whether the map was made in fast mode.
         """
@@ -188,7 +184,7 @@ class Calibration:
             return places.unusual(pooled, mask)
 
     def parameters(self) -> dict:
-        """What is not an array, for JSON."""
+        """Return what is not an array, for JSON."""
         found = {
             "minimum_mm": self.pooling.minimum_mm,
             "average_mm": self.pooling.average_mm,
@@ -202,7 +198,7 @@ class Calibration:
         return found | dict(zip(FAST_NUMBERS, numbers))
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The arrays, for safetensors; places in half precision, in units of the mean spread."""
+        """Return the arrays, for safetensors; voxelwise mean and SD in half precision, divided by the mean SD."""
         found = {
             "mean": (self.places.mean / self._scale).astype(np.float16),
             "spread": (self.places.spread / self._scale).astype(np.float16),
@@ -218,7 +214,7 @@ class Calibration:
 
     @classmethod
     def from_tensors(cls, parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
-        """The calibration of `parameters()` and `tensors()`.
+        """Build the calibration from `parameters()` and `tensors()`.
 
         Raises:
             ModelError: If anything is missing or malformed.
@@ -250,7 +246,7 @@ class Calibration:
 
 
 def fewest(mirrored: bool) -> int:
-    """Scans that calibration needs: without one of them, the others must still show a spread."""
+    """Return the smallest number of scans for a calibration: without one of them, the others must have an SD."""
     return 2 if mirrored else 3
 
 
@@ -263,11 +259,10 @@ def calibrate(
     """Calibrate on healthy scans that took no part in training.
 
     Args:
-        healthy: Prepared scans and what the method made of them; at least 2, see `fewest`.
-        pooling: What is done to raw scores first.
+        healthy: Prepared scans and their restorations; at least 2, see `fewest`.
+        pooling: Pooling of raw scores.
         threshold: The default threshold.
-        quick: What the method made of the same scans in fast mode, if it has one; that is calibrated too, with the
-            places of the full method, scaled.
+        quick: Restorations of the same scans in fast mode, if the method has one, for its calibration.
 
     Returns:
         The calibration; maxima and false positives are those of leave-one-out anomaly maps on the scans' own grids.
@@ -287,7 +282,7 @@ def calibrate(
         return [pool(r.score, mask, spacing, pooling.minimum_mm, pooling.average_mm) for r, mask in both]
 
     def all_places(pooled: Sequence[np.ndarray]) -> tuple[list[Places], Places]:
-        """Places without each of the scans, and of all."""
+        """Return mean and SD without each of the scans, and of all scans."""
         whole = range(len(pooled))
         chosen = [[n for n in whole if n != left_out] for left_out in whole] + [list(whole)]
         found = [Places.of([pooled[n] for n in few], [masks[n] for n in few], spacing, mirrored) for few in chosen]
@@ -314,7 +309,7 @@ def _reference(
     restorations: Sequence[Restoration],
     threshold: Threshold,
 ) -> HealthyReference:
-    """What healthy scans score, each with the places of the other ones."""
+    """Score healthy scans, each with mean and SD of the other ones."""
     values = []
     for scan, score, places in zip(prepared, pooled, others):
         native = scan.map_to_native(places.unusual(score, scan.mask))

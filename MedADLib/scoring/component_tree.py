@@ -1,8 +1,8 @@
-"""The regions of one anomaly map at many thresholds, each within milliseconds, for a slider that is dragged.
+"""Regions of one anomaly map at many thresholds, each within milliseconds, for a slider that is dragged.
 
-Every voxel belongs to the hill of the peak that the steepest way up from it leads to. Two neighbouring hills become
-one region at the height of the pass between them. So peaks and passes, found once, say for any threshold which hills
-are one region; only the voxels above it still have to be looked up.
+Each voxel belongs to the hill (the catchment) of the peak that its steepest ascent leads to. Two neighbouring hills
+merge into one region at the height of the pass between them. Peaks and passes are computed once; they determine for
+any threshold which hills form one region, and only the voxels above the threshold remain to be labelled.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ STEPS = [step for step in product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]
 
 
 class RegionForest:
-    """What `find_regions` finds in a map, much faster from the second threshold on.
+    """Component tree of a map: results of `find_regions`, much faster from the second threshold on.
 
     Args:
         anomaly: Map of shape (Z, Y, X); larger is more anomalous. It must not change.
-        lowest: Smallest threshold that will be asked for; others work too, but slowly. It is raised where more than
+        lowest: Smallest expected threshold; smaller ones work too, but slowly. It is raised where more than
             `MOST_VOXELS` voxels reach it.
     """
 
@@ -40,7 +40,7 @@ class RegionForest:
             kept = self._values >= self.lowest
             self._inside, self._values = self._inside[kept], self._values[kept]
         count = len(self._inside)
-        # Number 0 is the highest voxel; of equal ones that which comes first in the array.
+        # Number 0 is the highest voxel; of equal voxels the first in the array.
         descending = np.argsort(-self._values, kind="stable")
         number = np.empty(count, dtype=np.int32)
         number[descending] = np.arange(count, dtype=np.int32)
@@ -68,10 +68,10 @@ class RegionForest:
         min_ml: float = 0.05,
         midline: float | None = None,
     ) -> tuple[np.ndarray, tuple[Region, ...]]:
-        """As `find_regions` of the map; the labels are a new array each time."""
+        """Find the regions of the map as `find_regions` does; the labels are a new array each time."""
         if not threshold >= self.lowest:
             return find_regions(self.anomaly, threshold, p_value, min_ml, midline)
-        # Untouched parts of zeros that the system hands out cost no time and no memory.
+        # Parts of a zero array that are never written take no time and no memory.
         labels = np.zeros(self.anomaly.array.shape, dtype=np.int16)
         above = np.flatnonzero(self._values >= threshold)
         if not len(above):
@@ -83,7 +83,10 @@ class RegionForest:
         return labels, number_regions(self.anomaly, inside, component, p_value, min_ml, labels, midline)
 
     def _lookup(self, number: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
-        """The numbers as a flat image with a border, past the last where there is none; their places; its steps."""
+        """Return the numbers as a flat image with a border, their positions in it, and its strides.
+
+        Positions without a number hold the count of numbers.
+        """
         if not len(number):
             return np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.int64), (0, 0, 0)
         zyx = np.stack(np.unravel_index(self._inside, self.anomaly.array.shape))
@@ -104,7 +107,7 @@ class RegionForest:
         hill_of: np.ndarray,
         hills: int,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The highest pass between every two touching hills, highest first: both hills, the lower voxel's number."""
+        """Return the highest pass between touching hills, highest first: both hills, and the lower voxel's number."""
         pairs, heights = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int32)]
         for step in STEPS:
             other = lookup[place + int(np.dot(step, strides))]
@@ -124,7 +127,7 @@ class RegionForest:
 
 
 def _ends(pointer: np.ndarray) -> np.ndarray:
-    """Where each entry gets by following pointers until one points to itself."""
+    """Follow pointers from each entry until one points to itself."""
     while True:
         further = pointer[pointer]
         if np.array_equal(further, pointer):
@@ -133,10 +136,10 @@ def _ends(pointer: np.ndarray) -> np.ndarray:
 
 
 def _join(hills: int, first: np.ndarray, second: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each hill, the higher hill that it becomes part of as the threshold sinks, and at which voxel's number.
+    """Return for each hill the higher hill that it merges with as the threshold falls, and the voxel number of that.
 
     Args:
-        hills: How many there are, numbered from the highest peak on.
+        hills: Number of hills, numbered from the highest peak on.
         first: One side of each pass, highest pass first.
         second: The other side.
         height: Number of the voxel at which each pass is open.

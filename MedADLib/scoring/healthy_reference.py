@@ -1,11 +1,4 @@
-"""The scores of held-out healthy scans, and thresholds that follow from them.
-
-A threshold as a reader says it: a value of the map, or how much of a healthy scan may be flagged by mistake.
-
-What held-out healthy scans scored: all that is needed to read a number, without the model that it came from.
-
-A slider for thresholds in units that a reader understands: how much of a healthy scan may be flagged by mistake.
-"""
+"""Scores of held-out healthy scans, and the p-values and thresholds that follow from them."""
 
 from __future__ import annotations
 
@@ -33,8 +26,8 @@ class Threshold:
 
     Attributes:
         amount: The number.
-        unit: ``""`` for units of the anomaly map, ``"ml"`` for the expected false-positive volume in a healthy
-            scan, ``"%"`` for the same as a part of the brain.
+        unit: ``""`` for z-scores, ``"ml"`` for the expected false positives in a healthy scan, ``"%"`` for the same as
+            a share of the examined volume.
     """
 
     amount: float
@@ -46,7 +39,7 @@ class Threshold:
 
     @classmethod
     def parse(cls, text: str) -> Threshold:
-        """The threshold of a text such as ``3.5``, ``1ml`` or ``0.1%``.
+        """Parse a text such as ``3.5``, ``1ml`` or ``0.1%``.
 
         Raises:
             InputError: If the text is none of these.
@@ -68,9 +61,9 @@ class HealthyReference:
         maxima: Largest value of each healthy scan's anomaly map, (n,).
         sample_scores: Sample score of each healthy scan, (n,).
         thresholds: Increasing thresholds on the anomaly map, (T,).
-        false_positive_ml: Mean volume of a healthy scan above each threshold, (T,).
-        brain_ml: Mean volume examined in a healthy scan.
-        threshold: The one used when nobody asks for another.
+        false_positive_ml: Mean volume in mL of a healthy scan above each threshold, (T,).
+        brain_ml: Mean examined volume of a healthy scan, in mL.
+        threshold: The default threshold.
     """
 
     maxima: np.ndarray
@@ -96,19 +89,19 @@ class HealthyReference:
 
     @property
     def smallest_p(self) -> float:
-        """No p-value is below 1 / (n + 1)."""
+        """The smallest possible p-value, 1 / (n + 1)."""
         return 1 / (self.count + 1)
 
     def sample_p_value(self, score: float) -> float:
-        """(1 + #{healthy ≥ score}) / (n + 1)."""
+        """Return the p-value of a sample score: (1 + #{healthy ≥ score}) / (n + 1)."""
         return (1 + int((self.sample_scores >= score).sum())) / (self.count + 1)
 
     def region_p_value(self, peak: float) -> float:
-        """Chance that a healthy scan's largest value reaches `peak`: (1 + #{healthy ≥ peak}) / (n + 1)."""
+        """Return the p-value of a region from the healthy maxima: (1 + #{healthy ≥ peak}) / (n + 1)."""
         return (1 + int((self.maxima >= peak).sum())) / (self.count + 1)
 
     def value_of(self, threshold: Threshold) -> float:
-        """The threshold on the anomaly map that a reader's threshold means."""
+        """Convert a threshold of any unit to a value of the anomaly map."""
         if threshold.unit == "":
             return threshold.amount
         allowed = threshold.amount if threshold.unit == "ml" else threshold.amount / 100 * self.brain_ml
@@ -116,17 +109,17 @@ class HealthyReference:
         return float(self.thresholds[enough[0]] if len(enough) else self.thresholds[-1])
 
     def expected_false_positive_ml(self, value: float) -> float:
-        """Mean volume of a healthy scan above a value of the anomaly map."""
+        """Return the mean volume in mL of a healthy scan above a value of the anomaly map."""
         return float(np.interp(value, self.thresholds, self.false_positive_ml))
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as plain JSON values."""
+        """Return the reference as plain JSON values."""
         arrays = {name: np.asarray(getattr(self, name), np.float64).tolist() for name in ARRAYS}
         return {**arrays, "brain_ml": float(self.brain_ml), "threshold": str(self.threshold)}
 
     @classmethod
     def from_json(cls, values: Any) -> HealthyReference:
-        """The reference of `as_json()`.
+        """Build the reference from `as_json()`.
 
         Raises:
             ModelError: If anything is missing or malformed.
@@ -150,10 +143,10 @@ def _numbers(values: Any, name: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ThresholdScale:
-    """Positions in [0, 1] for expected false-positive volumes, on a logarithmic scale but for its strict end.
+    """Scale of a slider: positions in [0, 1] for expected false positives in mL, logarithmic except at 0.
 
     Attributes:
-        least_ml: Volume just above position 0; at 0 itself nothing of any healthy scan passes.
+        least_ml: Volume just above position 0; position 0 itself means no false positive at all.
         most_ml: Volume at position 1.
     """
 
@@ -162,10 +155,10 @@ class ThresholdScale:
 
     @classmethod
     def of(cls, reference: HealthyReference) -> ThresholdScale:
-        """The scale between what can be told apart and what nobody wants: 0.001 % to 3 % of the brain.
+        """Choose the scale for a reference: at most 0.001 % to 3 % of the examined volume.
 
         Args:
-            reference: What healthy scans scored.
+            reference: Scores of healthy scans.
         """
         curve = reference.false_positive_ml
         positive = curve[curve > 0]
@@ -175,14 +168,14 @@ class ThresholdScale:
         return cls(min(max(smallest, reference.brain_ml * LEAST_PART), most / 2.0), most)
 
     def ml(self, position: float) -> float:
-        """The volume at a position; what is left of 0 or right of 1 counts as the end."""
+        """Return the volume in mL at a position; positions beyond an end count as the end."""
         if position <= 0.0:
             return 0.0
         return float(self.least_ml * (self.most_ml / self.least_ml) ** min(position, 1.0))
 
     def position(self, ml: float) -> float:
-        """Where a volume is on the scale; volumes beyond an end are at the end."""
+        """Return the position of a volume in mL; volumes beyond an end are at the end."""
         if ml <= 0.0:
             return 0.0
-        place = math.log(ml / self.least_ml) / math.log(self.most_ml / self.least_ml)
-        return min(max(place, 0.0), 1.0)
+        position = math.log(ml / self.least_ml) / math.log(self.most_ml / self.least_ml)
+        return min(max(position, 0.0), 1.0)

@@ -1,14 +1,9 @@
-"""Metrics of detection, exact, with bootstrap intervals.
+"""Exact metrics of detection, with percentile bootstrap intervals (Efron and Tibshirani 1993).
 
-Exact numbers for how well scores find what is truly there.
-
-Nothing is binned, subsampled or searched: at equal scores voxels count together, as in scikit-learn, and a voxel counts
-as found when its score is at or above a threshold. Without a positive in the reference there is nothing to find:
-average precision, AUROC, Dice, recall and the false-positive rate at a recall are then NaN (not 0 or 1), so that means
-over cases must leave such cases out; false alarms are counted all the same. Without a negative, AUROC and
-false-positive rates are NaN.
-
-How far a measure of a few images can be trusted: percentile bootstrap intervals (Efron and Tibshirani 1993).
+There is no binning, subsampling or search: voxels with equal scores count together, as in scikit-learn, and a voxel is
+found if its score is at or above a threshold. Without a positive in the reference, average precision, AUROC, Dice,
+recall and the false-positive rate at a recall are NaN (not 0 or 1), and means over cases must leave such cases out;
+false alarms still count. Without a negative, AUROC and false-positive rates are NaN.
 """
 
 from __future__ import annotations
@@ -27,9 +22,9 @@ ROUNDS, LEVEL = 1000, 0.95
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """How many positives and negatives lie at or above each score that a positive has.
+    """Numbers of positives and negatives at or above each score of a positive.
 
-    All measures below change for the better only at such scores, so that the scores of negatives need not be kept.
+    All measures below improve only at such scores, so the scores of negatives need not be kept.
 
     Attributes:
         thresholds: Distinct scores of the positives, descending, shape (K,), float64.
@@ -52,7 +47,7 @@ class Curve:
         """Rank scores against a reference.
 
         Args:
-            score: Any shape; larger is more unusual.
+            score: Any shape; larger is more anomalous.
             truth: True (or non-zero) where positive; the shape of `score`.
 
         Returns:
@@ -83,26 +78,26 @@ class Curve:
 
     @property
     def prevalence(self) -> float:
-        """Share of positives, which is the average precision of random scores; NaN without elements."""
+        """Share of positives, equal to the average precision of random scores; NaN without elements."""
         total = self.positives + self.negatives
         return self.positives / total if total else math.nan
 
     def average_precision(self) -> float:
-        """Sum of precision times gain in recall over all thresholds; NaN without positives."""
+        """Return the sum of precision times gain in recall over all thresholds; NaN without positives."""
         if not self.positives:
             return math.nan
         precision = self.true_positives / (self.true_positives + self.false_positives)
         return float((np.diff(self.true_positives, prepend=0.0) * precision).sum() / self.positives)
 
     def auroc(self) -> float:
-        """Chance that a positive scores above a negative, ties counting half; NaN if either is missing."""
+        """Return the probability that a positive scores above a negative, ties as half; NaN if either is missing."""
         if not (self.positives and self.negatives):
             return math.nan
         below = self.negatives - self.false_positives + self.ties / 2
         return float((np.diff(self.true_positives, prepend=0.0) * below).sum() / self.positives / self.negatives)
 
     def maximum_dice(self) -> tuple[float, float]:
-        """The best Dice at any threshold, and the highest threshold that reaches it; NaN without positives."""
+        """Return the best Dice at any threshold, and the highest threshold with it; NaN without positives."""
         if not self.positives:
             return math.nan, math.nan
         dice = 2 * self.true_positives / (self.true_positives + self.false_positives + self.positives)
@@ -110,7 +105,7 @@ class Curve:
         return float(dice[best]), float(self.thresholds[best])
 
     def false_positive_rate_at(self, recall: float = 0.95) -> float:
-        """Smallest false-positive rate with at least this recall in (0, 1]; NaN if positives or negatives miss."""
+        """Return the smallest false-positive rate with at least this recall in (0, 1]; NaN if a class is missing."""
         if not (self.positives and self.negatives):
             return math.nan
         first = int(np.searchsorted(self.true_positives, recall * self.positives * (1 - 1e-12)))
@@ -118,7 +113,7 @@ class Curve:
 
 
 def dice(found: np.ndarray, truth: np.ndarray) -> float:
-    """Overlap of two masks of one shape, 2·common / (sum of both); NaN if the reference `truth` is empty."""
+    """Return the Dice overlap of two masks of one shape; NaN if the reference `truth` is empty."""
     found, truth = np.asarray(found, dtype=bool), np.asarray(truth, dtype=bool)
     reference = np.count_nonzero(truth)
     if not reference:
@@ -132,9 +127,9 @@ class LesionCounts:
 
     Attributes:
         lesions: Connected lesions in the reference.
-        hit: Those of them that were found.
+        hit: Number of them that were found.
         false_regions: Connected regions of the finding that touch no lesion voxel.
-        false_ml: Volume of all found voxels outside the reference, in ml.
+        false_ml: Volume of all found voxels outside the reference, in mL.
     """
 
     lesions: int
@@ -157,13 +152,13 @@ class LesionCounts:
 
 
 def count_lesions(found: np.ndarray, truth: np.ndarray, voxel_ml: float, overlap: float = 0.1) -> LesionCounts:
-    """Count lesions that were hit, and false alarms; connectivity is by face, edge or corner.
+    """Count detected lesions and false alarms; connectivity is by face, edge or corner.
 
     Args:
         found: Mask of shape (Z, Y, X).
         truth: Reference mask of the same shape.
-        voxel_ml: Volume of one voxel in ml.
-        overlap: Share of a lesion's voxels that must be found for a hit; 0 means that any voxel will do.
+        voxel_ml: Volume of one voxel in mL.
+        overlap: Share of a lesion's voxels that must be found for a hit; with 0, one voxel is enough.
 
     Returns:
         The counts.
@@ -194,17 +189,17 @@ def intervals(
     seed: int,
     rounds: int = ROUNDS,
 ) -> dict[str, tuple[float, float]]:
-    """For each measure the interval that holds `LEVEL` of its values on images drawn with replacement.
+    """Compute percentile bootstrap intervals at `LEVEL` for each measure.
 
-    Positives and negatives are drawn apart, so that their shares, on which average precision depends, stay. The same
-    seed draws the same images for every score, so that intervals of several scores can be compared.
+    Positives and negatives are resampled separately, because average precision depends on their shares. The same seed
+    resamples the same images for every score, so that intervals of several scores can be compared.
 
     Args:
-        score: One number an image, (N,); larger is more unusual.
+        score: One number per image, (N,); larger is more anomalous.
         truth: Whether each is a positive, bool (N,).
-        measures: By name, such as `Curve.auroc`.
-        seed: Of the draws.
-        rounds: How many draws.
+        measures: Functions by name, such as `Curve.auroc`.
+        seed: Random seed.
+        rounds: Number of bootstrap samples.
 
     Returns:
         Lower and upper ends, by name.
@@ -213,8 +208,8 @@ def intervals(
     groups = [np.flatnonzero(~truth), np.flatnonzero(truth)]
     values: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(rounds):
-        drawn = np.concatenate([random.choice(group, len(group)) for group in groups])
-        curve = Curve.of(score[drawn], truth[drawn])
+        sample = np.concatenate([random.choice(group, len(group)) for group in groups])
+        curve = Curve.of(score[sample], truth[sample])
         for name, measure in measures.items():
             values[name].append(measure(curve))
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]

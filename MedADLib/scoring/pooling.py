@@ -1,8 +1,8 @@
 """Pooling and smoothing of score maps, in millimetres and within the brain mask.
 
-Plain pooling lets the background leak in: near the edge of the brain a minimum becomes 0 and an average shrinks. Here
-only voxels inside the mask take part and weights are normalised by the share of the window that lies inside, so that a
-constant map stays constant up to the edge. The sums run in a fixed order: the result does not depend on threads.
+Plain pooling includes the background: near the edge of the brain, a minimum becomes 0 and an average shrinks. Here,
+only voxels inside the mask count, and weights are normalised by the share of the window inside the mask. A constant map
+therefore stays constant up to the edge. Sums run in a fixed order, so the result does not depend on threads.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ GAUSSIAN_REACH = 3.5
 def pool(
     score: np.ndarray, mask: np.ndarray, spacing_xyz: Sequence[float], minimum_mm: float, average_mm: float
 ) -> np.ndarray:
-    """Minimum pooling, which removes what is thinner than its window, then average pooling.
+    """Apply minimum pooling, which removes structures thinner than its window, then average pooling.
 
-    The minimum is taken over a box of whole voxels, the odd number per axis nearest to `minimum_mm`. The average is
-    over a box of exactly `average_mm`; voxels that reach into it in part count in part. A size of 0 leaves a step out.
+    The minimum is over a box of whole voxels, the odd number per axis nearest to `minimum_mm`. The average is over a
+    box of exactly `average_mm`; voxels partly inside count in part. A size of 0 skips a step.
 
     Args:
         score: Shape (Z, Y, X).
@@ -47,12 +47,12 @@ def pool(
 
 
 def reach_of(minimum_mm: float, step: float) -> int:
-    """Voxels of a spacing of `step` mm that the box of the minimum has to each side of its middle one."""
+    """Return the voxels on each side of the centre of the minimum's box, for a voxel spacing of `step` mm."""
     return max(0, math.ceil(minimum_mm / step / 2 - 1))
 
 
 def smooth(score: np.ndarray, mask: np.ndarray, spacing_xyz: Sequence[float], fwhm_mm: float) -> np.ndarray:
-    """Gaussian smoothing within the mask.
+    """Smooth by a Gaussian within the mask.
 
     Args:
         score: Shape (Z, Y, X).
@@ -72,7 +72,7 @@ def smooth(score: np.ndarray, mask: np.ndarray, spacing_xyz: Sequence[float], fw
 
 
 def _checked(score: np.ndarray, mask: np.ndarray, spacing_xyz: Sequence[float], *sizes: float) -> list[float]:
-    """The spacing in array order (z, y, x), after refusing what cannot be pooled."""
+    """Check the arguments, and return the spacing in array order (z, y, x)."""
     if score.ndim != 3 or score.shape != mask.shape:
         raise InputError("map_not_on_mask", shape=score.shape, mask=mask.shape)
     spacing = [float(step) for step in spacing_xyz][::-1]
@@ -95,7 +95,7 @@ def _within(score: np.ndarray, mask: np.ndarray, operation) -> np.ndarray:
 
 
 def _box_weights(width: float) -> np.ndarray:
-    """How much of the voxel 0, 1, 2, ... steps away lies in a box of `width` voxels around a voxel's centre."""
+    """Return the part of the voxel 0, 1, 2, ... steps away inside a box of `width` voxels around a voxel's centre."""
     distance = np.arange(math.ceil(max(width, 1.0) / 2 + 0.5))
     weights = np.clip(width / 2 - distance + 0.5, 0, 1).astype(np.float32)
     weights[0] = 1
@@ -103,13 +103,13 @@ def _box_weights(width: float) -> np.ndarray:
 
 
 def _gaussian_weights(sigma: float) -> np.ndarray:
-    """Weights of the voxel 0, 1, 2, ... steps away, for a width of `sigma` voxels."""
+    """Return Gaussian weights of the voxel 0, 1, 2, ... steps away, for a width of `sigma` voxels."""
     distance = np.arange(1 + math.ceil(GAUSSIAN_REACH * sigma))
     return np.exp(-0.5 * (distance / max(sigma, 1e-9)) ** 2).astype(np.float32)
 
 
 def _minimum(values: np.ndarray, inside: np.ndarray, reach: list[int]) -> np.ndarray:
-    """Minimum over the voxels inside, `reach` voxels to both sides along each axis."""
+    """Return the minimum over the voxels inside, `reach` voxels to both sides along each axis."""
     if not any(reach):
         return values
     values = np.where(inside, values, np.float32(np.inf))
@@ -124,7 +124,7 @@ def _minimum(values: np.ndarray, inside: np.ndarray, reach: list[int]) -> np.nda
 
 
 def _average(values: np.ndarray, inside: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
-    """Weighted mean over the voxels inside, separable weights per axis; arbitrary outside."""
+    """Return the weighted mean over the voxels inside, with separable weights per axis; arbitrary outside."""
     if all(len(axis_weights) == 1 for axis_weights in weights):
         return values
     total = _correlate(np.where(inside, values, np.float32(0)), weights)
@@ -133,7 +133,7 @@ def _average(values: np.ndarray, inside: np.ndarray, weights: list[np.ndarray]) 
 
 
 def _correlate(values: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
-    """Sum of neighbours times the symmetric weights, axis by axis; nothing beyond the edge."""
+    """Correlate with symmetric weights, axis by axis, with zeros beyond the edge."""
     for axis, axis_weights in enumerate(weights):
         total = values * axis_weights[0]
         to, source = np.moveaxis(total, axis, 0), np.moveaxis(values, axis, 0)

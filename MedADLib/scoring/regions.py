@@ -1,4 +1,4 @@
-"""From an anomaly map to a ranked list of regions that a reader can work through."""
+"""Regions of an anomaly map: connected components, ranked and measured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Side = Literal["R", "L", "bilateral", ""]
 
 @dataclass(frozen=True)
 class Region:
-    """One connected anomalous part of the scan.
+    """One connected anomalous region of a scan.
 
     Attributes:
         rank: 1 for the most anomalous region of the scan.
@@ -31,12 +31,12 @@ class Region:
         volume_ml: Its size in millilitres.
         peak: Largest anomaly value in it, in the units of the map.
         mean: Mean anomaly value in it, in the units of the map.
-        p_value: How often a healthy scan holds a region with such a peak.
+        p_value: Probability that a healthy scan has a region with such a peak.
         q_value: The p-value corrected by Benjamini-Hochberg for the number of regions in this scan.
         centroid_ras: Mean position of its voxels, RAS mm.
-        bounding_box: Voxel indices (x0, x1, y0, y1, z0, z1); starts are inside the region, stops are one beyond it.
-        peak_ras: Position of its largest value, RAS mm; a centroid may lie outside of its region, a peak does not.
-        side: See `side_of`; empty where no midline is known.
+        bounding_box: Voxel indices (x0, x1, y0, y1, z0, z1); starts are inside the region, stops one beyond it.
+        peak_ras: Position of its largest value, RAS mm; unlike the centroid, it always lies in the region.
+        side: See `side_of`; empty if the midline is unknown.
     """
 
     rank: int
@@ -71,8 +71,8 @@ def midline_of(mask: Volume) -> float | None:
         mask: The examined part, nonzero inside, shape (Z, Y, X).
 
     Returns:
-        None where the mask says nothing of a midline: it is empty, a single slice, or narrower than a head, as the
-        mask of one hemisphere is.
+        None if the mask has no usable midline: it is empty, a single slice, or narrower than a head, such as the mask
+        of one hemisphere.
     """
     inside = mask.array != 0
     box = bounding_slices(inside)
@@ -97,18 +97,18 @@ def find_regions(
     min_ml: float = 0.05,
     midline: float | None = None,
 ) -> tuple[np.ndarray, tuple[Region, ...]]:
-    """Connected regions of an anomaly map, ranked by peak, then by volume, then from head to foot.
+    """Find connected regions of an anomaly map, ranked by peak, then by volume, then from head to foot.
 
     A voxel is part of a region if its value is positive and at or above the threshold; voxels that touch by a face,
-    an edge or a corner belong together. Should there be more regions than an int16 label map can number, the most
-    anomalous 32767 are kept.
+    an edge or a corner are connected. If there are more regions than an int16 label map can number, the most anomalous
+    32767 are kept.
 
     Args:
         anomaly: Map of shape (Z, Y, X); larger is more anomalous.
         threshold: Smallest value that counts, in the units of the map.
-        p_value: Gives the p-value of a region with this peak.
-        min_ml: Regions of a smaller volume (ml) are dropped.
-        midline: R coordinate (mm) that parts left from right, see `midline_of`; None leaves the sides empty.
+        p_value: Returns the p-value of a region with this peak.
+        min_ml: Regions of a smaller volume (mL) are dropped.
+        midline: R coordinate (mm) of the midline, see `midline_of`; None leaves the sides empty.
 
     Returns:
         Labels of shape (Z, Y, X), int16, 0 outside the regions and the rank inside, and the regions sorted by rank.
@@ -126,8 +126,8 @@ def find_regions(
 
     component = connected_components(above[box])
     in_box = np.flatnonzero(component)
-    places = np.unravel_index(in_box, component.shape)
-    shifted = [index + part.start for index, part in zip(places, box)]
+    indices = np.unravel_index(in_box, component.shape)
+    shifted = [index + part.start for index, part in zip(indices, box)]
     inside = np.ravel_multi_index(shifted, anomaly.array.shape)
     regions = number_regions(anomaly, inside, component.ravel()[in_box], p_value, min_ml, labels, midline)
     return labels, regions
@@ -147,11 +147,11 @@ def number_regions(
     Args:
         anomaly: The whole map.
         inside: Flat indices of all voxels of components, increasing, shape (N,).
-        component: Which component each belongs to, from 0, shape (N,).
-        p_value: Gives the p-value of a peak.
-        min_ml: Components of a smaller volume (ml) are dropped.
-        labels: Zeros, int16, of the map's shape; filled.
-        midline: As `find_regions` takes it.
+        component: Component of each voxel, from 0, shape (N,).
+        p_value: Returns the p-value of a peak.
+        min_ml: Components of a smaller volume (mL) are dropped.
+        labels: Zeros, int16, of the map's shape; receives the ranks.
+        midline: As in `find_regions`.
 
     Returns:
         The regions sorted by rank.
@@ -169,7 +169,7 @@ def number_regions(
 
 
 def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
-    """Adjust p-values so that those at or below q hold at most a share q of false discoveries.
+    """Adjust p-values by Benjamini and Hochberg (1995) to control the false discovery rate.
 
     Args:
         p_values: Shape (N,), each in [0, 1].
@@ -199,16 +199,16 @@ def _measure(
     Args:
         anomaly: The whole map.
         inside: Flat indices of the regions' voxels, increasing, shape (N,).
-        region: Which region each belongs to, 0-based, shape (N,).
+        region: Region of each voxel, 0-based, shape (N,).
         count: Voxels per region, shape (K,).
-        p_value: Gives the p-value of a peak.
-        midline: As `find_regions` takes it.
+        p_value: Returns the p-value of a peak.
+        midline: As in `find_regions`.
 
     Returns:
         The regions sorted by rank, at most `MOST_REGIONS`, and the rank of each region, shape (K,).
     """
-    # Grouped by region, each region's voxels in the order of the array: every sum below then adds the same numbers
-    # in the same order however the components were found.
+    # Grouped by region, with the voxels of each region in array order: the sums below then add the same numbers in the
+    # same order, whichever way the components were found.
     grouped = np.argsort(region, kind="stable")
     first = np.cumsum(count) - count
     inside = inside[grouped]
@@ -227,8 +227,8 @@ def _measure(
         to_right = sum(step * index for step, index in zip(anomaly.affine[0, 2::-1], indices)) + anomaly.affine[0, 3]
         sides = [side_of(share) for share in (np.add.reduceat(to_right > midline, first, dtype=float) / count).tolist()]
 
-    # Equal peaks and volumes are told apart by place in space, so that ranks do not depend on the order of the axes,
-    # which Slicer turns when it loads a left-handed grid.
+    # Position in space breaks ties of peak and volume, so that ranks do not depend on the order of the axes, which
+    # Slicer changes when it loads a left-handed grid.
     right, front, up = -np.round(centre_ras, TIE_DECIMALS).T
     order = np.lexsort((*low.T, right, front, up, -count, -peak))
     rank = np.empty(len(count), dtype=np.int64)
@@ -238,8 +238,8 @@ def _measure(
     voxel_ml = anomaly.voxel_ml
     regions = tuple(
         Region(
-            rank=place,
-            label=place,
+            rank=position,
+            label=position,
             volume_ml=float(count[k] * voxel_ml),
             peak=float(peak[k]),
             mean=float(mean[k]),
@@ -250,25 +250,25 @@ def _measure(
             peak_ras=tuple(peak_ras[k].tolist()),
             side=sides[k],
         )
-        for place, k in enumerate(order[:MOST_REGIONS], start=1)
+        for position, k in enumerate(order[:MOST_REGIONS], start=1)
     )
     return regions, rank
 
 
 def _peaks(anomaly: Volume, indices: tuple[np.ndarray, ...], highest: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """Return the RAS mm of the largest value in each region, shape (K, 3); of equal values that in their middle.
+    """Return the RAS mm of the largest value in each region, shape (K, 3); of equal values the most central.
 
     Args:
         anomaly: The whole map.
         indices: Array indices (z, y, x) of the regions' voxels, each of shape (N,), grouped by region.
-        highest: Which voxels have the largest value of their region, shape (N,).
-        region: Which region each voxel belongs to, shape (N,).
+        highest: Whether each voxel has the largest value of its region, shape (N,).
+        region: Region of each voxel, shape (N,).
     """
     ras, region = anomaly.ras_from_voxels(np.stack([index[highest] for index in indices], axis=1)), region[highest]
     _, first, count = np.unique(region, return_index=True, return_counts=True)
     middle = np.add.reduceat(ras, first) / count[:, None]
     away = np.round(np.linalg.norm(ras - np.repeat(middle, count, axis=0), axis=1), TIE_DECIMALS)
-    # Of equal distances that which comes first in space, as with ranks.
+    # Position in space breaks ties of distance, as with ranks.
     right, front, up = -np.round(ras, TIE_DECIMALS).T
     order = np.lexsort((right, front, up, away, region))
     return ras[order][first]

@@ -1,4 +1,4 @@
-"""What a method makes of a prepared scan: scores and a pseudo-healthy image."""
+"""Result of a method on a prepared scan: scores and a pseudo-healthy image."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Restoration:
-    """What a method makes of a prepared scan, all on the model's grid.
+    """Result of a method on a prepared scan, on the model's grid.
 
     Attributes:
-        score: Raw score of each voxel, float32 (Z, Y, X), 0 outside the brain, larger = more unusual.
-        restored: The healthy version in standard intensities, float32 (Z, Y, X).
-        sample_score: One number for the scan, larger = more unusual.
-        facts: What is worth recording, JSON-able.
+        score: Raw score of each voxel, float32 (Z, Y, X), 0 outside the examined part; larger is more anomalous.
+        restored: Pseudo-healthy image in standard intensities, float32 (Z, Y, X).
+        sample_score: Score of the whole scan; larger is more anomalous.
+        facts: Facts for the provenance, JSON-able.
     """
 
     score: np.ndarray
