@@ -33,12 +33,12 @@ def check_names(
         raise InputError("method_setting_unknown", setting=f"{unknown[0]!a:.80}", known=", ".join(allowed))
 
 
-def with_overrides(parameters: Any, wishes: Mapping[str, object], refused: Collection[str] | None = None) -> Any:
+def with_overrides(parameters: Any, overrides: Mapping[str, object], refused: Collection[str] | None = None) -> Any:
     """Replace default parameters by those that a user chose.
 
     Args:
         parameters: A frozen dataclass of plain values.
-        wishes: Value by name, as JSON has them: lists for tuples.
+        overrides: Value by name, as JSON has them: lists for tuples.
         refused: As in `check_names`.
 
     Returns:
@@ -47,8 +47,8 @@ def with_overrides(parameters: Any, wishes: Mapping[str, object], refused: Colle
     Raises:
         InputError: If a setting is unknown, of the wrong type, out of range or refused.
     """
-    check_names(type(parameters), wishes, refused=refused)
-    document = {field.name: getattr(parameters, field.name) for field in fields(parameters)} | dict(wishes)
+    check_names(type(parameters), overrides, refused=refused)
+    document = {field.name: getattr(parameters, field.name) for field in fields(parameters)} | dict(overrides)
     document = {name: list(value) if isinstance(value, tuple) else value for name, value in document.items()}
     try:
         return from_json(type(parameters), document, "the configuration")
