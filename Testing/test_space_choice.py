@@ -123,6 +123,7 @@ def test_small_volumes_are_no_fault_unless_most_are_brains(tmp_path, caplog):
     with pytest.raises(InputError) as caught:
         check_scans(joints, tmp_path / "1.json", prepare="brain")
     assert caught.value.code == "unusable_scans" and caught.value.parameters["count"] == 10
+    assert " mL" in caught.value.parameters["scans"]
     heads = folder_of(tmp_path / "heads", [*(head(n)[0] for n in range(5)), joint(1)])
     with pytest.raises(InputError, match="scan-5: .* 79 mL") as caught:
         check_scans(heads, tmp_path / "2.json", mixed=True)
