@@ -102,9 +102,10 @@ def build_parser(argv: list[str]) -> Parser:
     cli_detect.add_arguments(command)
     command.set_defaults(run=cli_detect.run)
 
-    command = commands.add_parser("models", parents=[common], help="list, describe or verify models")
-    command.add_argument("action", nargs="?", choices=("list", "info", "card", "verify"), default="list")
-    command.add_argument("names", nargs="*", metavar="NAME|FILE", help="for info, card and verify; default all")
+    command = commands.add_parser("models", parents=[common], help="list, describe, verify or export models")
+    command.add_argument("action", nargs="?", choices=("list", "info", "card", "verify", "export"), default="list")
+    command.add_argument("names", nargs="*", metavar="NAME|FILE", help="for info, card and verify, default all; export")
+    command.add_argument("--monai", type=Path, metavar="DIR", help="export: write a MONAI bundle to this new folder")
     command.set_defaults(run=run_models)
 
     command = commands.add_parser("evaluate", parents=[common], help="compare anomaly maps with reference masks")

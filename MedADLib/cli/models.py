@@ -1,4 +1,4 @@
-"""``medad models``: list, describe or verify models."""
+"""``medad models``: list, describe, verify or export models."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 
 def run_models(args: argparse.Namespace, console: Console, progress: Progress) -> int:
-    """List, describe or verify models; returns 1 if one of them is bad, else 0."""
+    """List, describe, verify or export models; returns 1 if one of them is bad, else 0."""
     import json
     from dataclasses import asdict
 
     from ..modelfile.model import load_model, verify_model
     from ..modelfile.store import card, list_models
 
+    if args.action == "export":
+        return _export(args, console)
+    if args.monai is not None:
+        raise InputError("monai_without_export")
     if args.action == "list":
         models = list_models()
         lines = [model.line for model in models]
@@ -44,3 +48,14 @@ def run_models(args: argparse.Namespace, console: Console, progress: Progress) -
             console.error(type(error).__name__, str(error))
             failed += 1
     return 1 if failed else 0
+
+
+def _export(args: argparse.Namespace, console: Console) -> int:
+    """Write the MONAI bundle of one model."""
+    from ..modelfile.monai_bundle import export_bundle
+
+    if len(args.names) != 1 or args.monai is None:
+        raise InputError("export_usage")
+    folder = export_bundle(args.names[0], args.monai)
+    console.result([str(folder)], name=args.names[0], monai=folder)
+    return 0

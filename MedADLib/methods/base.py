@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from ..errors import ModelError
+from ..networks.monai_twin import BundleNetwork
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
 
@@ -79,6 +80,14 @@ class Hastened(Protocol):
 
     def faster(self) -> Method | None:
         """The quicker form, with the same networks; None if this is as quick as it gets."""
+
+
+@runtime_checkable
+class InMONAI(Protocol):
+    """A method with a network that classes of MONAI and PyTorch alone can build."""
+
+    def monai_network(self) -> BundleNetwork | None:
+        """The network that reconstructs a slice; None if such classes cannot build it with these parameters."""
 
 
 def faster_form(method: Method) -> Method | None:

@@ -17,6 +17,7 @@ import torch
 
 from ..networks.autotune import convolves_faster, decodes_faster
 from ..networks.code_prior import CodePrior, convolve, likelihood_of
+from ..networks.monai_twin import BundleNetwork, vqvae_in_monai
 from ..networks.pixel_error import check_centres
 from ..networks.vqvae import VQVAE
 from ..runtime.device import wait_for
@@ -331,6 +332,10 @@ class LatentRestoration:
             for row, of_slice in zip(some, decoded.split(found.sizes[here])):
                 compared.append(self._compare(of_slice, counts[row], batch[row], unit))
         return compared
+
+    def monai_network(self) -> BundleNetwork | None:
+        """The reconstruction of a slice from its codes, without the prior; None for volumes."""
+        return vqvae_in_monai(self.vqvae) if self.parameters.dimensions == 2 else None
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
         """Negative log-likelihood of the codes that hold brain, in nats, (n,); λ is a percentile of these."""
