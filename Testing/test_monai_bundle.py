@@ -21,7 +21,7 @@ from MedADLib.methods.atlas import Atlas
 from MedADLib.methods.autoencoder import Autoencoder, AutoencoderParameters
 from MedADLib.methods.latent_restoration import LatentRestoration
 from MedADLib.methods.slicewise import slice_positions
-from MedADLib.methods.vae import ContextVAE, ContextVAEParameters, VariationalAutoencoder, VAEParameters
+from MedADLib.methods.vae import ContextVAE, ContextVAEParameters, VAEParameters, VariationalAutoencoder
 from MedADLib.methods.volume_restoration import VolumeRestoration, VolumeRestorationParameters
 from MedADLib.modelfile import monai_bundle
 from MedADLib.modelfile.model import load_model, save_model
@@ -36,11 +36,12 @@ TOLERANCE = 1e-5
 MONAI_ALONE = """
 import importlib.util
 import json
+import os
 import sys
 
 sys.modules["MedADLib"] = None
 import torch
-from monai.bundle import run, verify_metadata, verify_net_in_out
+from monai.bundle import load, run, verify_metadata, verify_net_in_out
 from monai.networks.nets import VQVAE
 
 schema, *folders = sys.argv[1:]
@@ -51,11 +52,15 @@ for folder in folders:
         print("verified metadata")
     verify_net_in_out("network_def", **configs)
     run(**configs, bundle_root=folder)
+    root, name = os.path.split(folder)
+    weights = torch.load(f"{folder}/models/model.pt", weights_only=True)
+    loaded = load(name, bundle_dir=root, workflow_type="inference", device="cpu").state_dict()
+    assert all(torch.equal(value, weights[key]) for key, value in loaded.items())
     with open(configs["config_file"]) as stream:
         network = json.load(stream)["network_def"]
     if isinstance(network, dict):
         del network["_target_"]
-        VQVAE(**network).load_state_dict(torch.load(f"{folder}/models/model.pt", weights_only=True))
+        VQVAE(**network).load_state_dict(weights)
         print("fits VQVAE")
 """
 # What the specification of MONAI bundles demands of metadata.json, in the form that verify_metadata takes.

@@ -169,12 +169,13 @@ def _inference(model: Model, network: BundleNetwork) -> dict:
                 saving,
             ],
         },
-        "initialize": [
+        "predict": "$torch.no_grad()(lambda images: @inferer(images.unsqueeze(0).to(@device), @network)[0])",
+        # Not in `initialize`, which `monai.bundle.load` evaluates with another folder as the root.
+        "run": [
             "$@network.load_state_dict(torch.load(@checkpoint, map_location=@device, weights_only=True))",
             "$@network.eval()",
+            "$[@postprocessing(@predict(scan['image'])) for scan in @dataset]",
         ],
-        "predict": "$torch.no_grad()(lambda images: @inferer(images.unsqueeze(0).to(@device), @network)[0])",
-        "run": ["$[@postprocessing(@predict(scan['image'])) for scan in @dataset]"],
     }
 
 
@@ -184,12 +185,12 @@ def _how_to_use(model: Model) -> str:
     return f"""
 ## MONAI bundle
 
-This folder was made by `medad models export {model.name} --monai`. It holds the network alone: MONAI reconstructs images that
-are in the space of the model. Brain extraction, registration, intensity standardisation, resampling of improbable
-codes, anomaly map, calibration and regions are not part of it; `medad detect` has them.
+This folder was made by `medad models export {model.name} --monai`. It holds the network alone: MONAI reconstructs
+images that are in the space of the model. Brain extraction, registration, intensity standardisation, resampling of
+improbable codes, anomaly map, calibration and regions are not part of it; `medad detect` has them.
 
-- Input: NIfTI images of {width} × {height} × {depth} voxels (x, y, z) on the grid of the model, in its standard intensities, 0
-  outside what is examined. MedAD prepares one from a scan:
+- Input: NIfTI images of {width} × {height} × {depth} voxels (x, y, z) on the grid of the model, in its standard
+  intensities, 0 outside what is examined. MedAD prepares one from a scan:
 
 ```python
 from MedADLib import load_model
@@ -206,10 +207,12 @@ In this folder, with the packages `monai`, `fire`, `nibabel` and, for the first 
 
 ```
 python -m monai.bundle verify_metadata --meta_file configs/metadata.json --filepath schema.json
-python -m monai.bundle verify_net_in_out network_def --meta_file configs/metadata.json --config_file configs/inference.json
+python -m monai.bundle verify_net_in_out network_def --meta_file configs/metadata.json \\
+    --config_file configs/inference.json
 python -m monai.bundle run --config_file configs/inference.json --dataset_dir input --output_dir output
 ```
 
-The weights `{WEIGHTS}` are a state dict; load them with `torch.load(..., weights_only=True)`. A configuration of MONAI is
-code: run only bundles that you trust.
+In Python, `monai.bundle.load("NAME", bundle_dir="FOLDER", workflow_type="inference")` gives the network of the bundle
+FOLDER/NAME. Its weights, `{WEIGHTS}`, are a state dict; load them with `torch.load(..., weights_only=True)`. A
+configuration of MONAI is code: run only bundles that you trust.
 """
