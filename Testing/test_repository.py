@@ -15,6 +15,8 @@ SHIPPED_CODE = [*library_files("MedADLib"), *library_files("MedAD")]
 # Each of these runs, or can run, code that comes with the data it reads.
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 UNSAFE_CALLS = {"torch.load", "torch.save", "eval", "exec", "yaml.load", "os.system", "pd.read_pickle"}
+# MONAI's tools read weights in this format only. MedAD writes them and never reads them.
+ALLOWED_CALLS = {"MedADLib/modelfile/monai_bundle.py": {"torch.save"}}
 MACHINE_PATH = re.compile(r"(?<![\w.:/~$}])/(?:work|tmp|root|home|Users|opt)/\w")
 PACKAGE_HOST = re.compile(r"pypi\.org|pythonhosted\.org|npmjs\.org|deb\.debian\.org")
 
@@ -74,7 +76,7 @@ def test_shipped_code_never_runs_what_it_reads(path):
             modules.add(node.module or "")
             calls.update(f"{node.module}.{alias.name}" for alias in node.names)
     assert not modules & UNSAFE_MODULES
-    assert not calls & UNSAFE_CALLS
+    assert not (calls & UNSAFE_CALLS) - ALLOWED_CALLS.get(path.relative_to(ROOT).as_posix(), set())
     if "torch.jit.load" in calls:
         source = path.read_text("utf-8")
         assert "sha256" in source, "a TorchScript file is code: load one only after comparing its hash with a known one"

@@ -1,8 +1,9 @@
-"""``medad models``: list, describe or verify models."""
+"""``medad models``: list, describe, verify or export models."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, MedADError
@@ -14,20 +15,22 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad models``."""
-    parser.description = "List the installed models, show what a model file contains, or verify that it is intact."
+    parser.description = "List the installed models, show or verify a model file, or export it as a MONAI bundle."
     parser.add_argument(
         "action",
         nargs="?",
-        choices=("list", "info", "card", "verify"),
+        choices=("list", "info", "card", "verify", "export"),
         default="list",
         help="list: names and purposes (default); info: all facts as JSON; card: the model card; "
-        "verify: check the file",
+        "verify: check the file; export: write a MONAI bundle",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME|FILE", help="models for info, card and verify (default all)")
+    names = "models for info, card and verify (default all); one for export"
+    parser.add_argument("names", nargs="*", metavar="NAME|FILE", help=names)
+    parser.add_argument("--monai", type=Path, metavar="DIR", help="export: write a MONAI bundle to this new folder")
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
-    """List, describe or verify models.
+    """List, describe, verify or export models.
 
     Args:
         args: The arguments that `add_arguments` declares, and ``load_model``.
@@ -38,7 +41,7 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
         1 if a model cannot be read, else 0.
 
     Raises:
-        InputError: If no model is named and none is installed.
+        InputError: If no model is named and none is installed, or an export lacks its folder.
     """
     import json
     from dataclasses import asdict
@@ -46,6 +49,10 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
     from ..modelfile.model import load_model, verify_model
     from ..modelfile.store import card, list_models
 
+    if args.action == "export":
+        return _export(args, console)
+    if args.monai is not None:
+        raise InputError("monai_without_export")
     if args.action == "list":
         models = list_models()
         lines = [model.line for model in models]
@@ -70,3 +77,14 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
             console.error(type(error).__name__, error.message)
             failed += 1
     return 1 if failed else 0
+
+
+def _export(args: argparse.Namespace, console: Console) -> int:
+    """Write the MONAI bundle of one model."""
+    from ..modelfile.monai_bundle import export_bundle
+
+    if len(args.names) != 1 or args.monai is None:
+        raise InputError("export_usage")
+    folder = export_bundle(args.names[0], args.monai)
+    console.result([str(folder)], name=args.names[0], monai=folder)
+    return 0

@@ -83,4 +83,8 @@ SENTENCES: dict[str, Sentence] = {
         _("the browser view needs Python packages that are not installed"),
         _("Run: pip install 'medad[view]'"),
     ),
+    "export_usage": Sentence(
+        _("one model and the folder of its bundle are needed"), _("Run: medad models export NAME --monai DIR")
+    ),
+    "monai_without_export": Sentence(_("--monai is only for export"), _("Run: medad models export NAME --monai DIR")),
 }

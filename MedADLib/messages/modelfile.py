@@ -159,4 +159,12 @@ SENTENCES: dict[str, Sentence] = {
         _("It takes {megabytes:.0f} MB. Is the disk full, or the folder write-protected?"),
     ),
     "card_missing": Sentence(_("it has no {entry}"), _("Get the model file again.")),
+    "not_for_monai": Sentence(
+        _("the model {model} cannot become a MONAI bundle: MONAI cannot build a network for its method {method}"),
+        _("Choose an autoencoder, a VAE, a context encoder or a slice-wise latent restoration."),
+    ),
+    "bundle_folder_taken": Sentence(_("{folder} already exists and is not an empty folder"), _("Name a new folder.")),
+    "bundle_not_written": Sentence(
+        _("the bundle could not be written to {folder}: {reason}"), _("Choose a folder that you may write to.")
+    ),
 }

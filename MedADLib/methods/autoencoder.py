@@ -11,6 +11,7 @@ import torch
 from ..networks.autoencoder import AutoEncoder, Variant
 from ..networks.conv_autoencoder import check_sizes
 from ..networks.losses import SSIM_WINDOW, Loss
+from ..networks.monai_twin import BundleNetwork, first_outputs, sequence_in_monai
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
@@ -101,3 +102,11 @@ class Autoencoder(SliceNetwork):
         restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
         score = np.where(mask, score, 0).astype(np.float32)
         return Restoration(score, restored, float(score[mask].mean()))
+
+    def monai_network(self) -> BundleNetwork | None:
+        """The reconstruction x̂ of a slice as PyTorch layers; None for MemAE, which needs its own memory layer."""
+        network = self.network
+        if network.memory is not None:
+            return None
+        *layers, last = *network.encoder, *network.expand, *network.decoder
+        return sequence_in_monai([*layers, first_outputs(last, 1)])

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..errors import ModelError
+from ..networks.monai_twin import BundleNetwork
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
 
@@ -83,6 +84,14 @@ class Hastened(Protocol):
 
     def faster(self) -> Method | None:
         """Return the fast form, with the same networks; None if this form is already as fast."""
+
+
+@runtime_checkable
+class InMONAI(Protocol):
+    """A method with a network that classes of MONAI and PyTorch alone can build."""
+
+    def monai_network(self) -> BundleNetwork | None:
+        """The network that reconstructs a slice; None if such classes cannot build it with these parameters."""
 
 
 def faster_form(method: Method) -> Method | None:

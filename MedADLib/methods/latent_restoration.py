@@ -12,6 +12,7 @@ import torch
 
 from ..networks.autotune import convolves_faster, decodes_faster
 from ..networks.code_prior import CodePrior, convolve, likelihood_of
+from ..networks.monai_twin import BundleNetwork, vqvae_in_monai
 from ..networks.pixel_error import check_centres
 from ..networks.vqvae import VQVAE
 from ..runtime.device import wait_for
@@ -345,6 +346,10 @@ class LatentRestoration:
         positions = np.zeros(columns) if flat else np.linspace(-0.4, 0.4, columns, dtype=np.float32)
         seeds = range(seed, seed + columns) if flat else [seed] * columns
         return [codes_from_prior(self, float(place), count, key) for place, key in zip(positions, seeds)]
+
+    def monai_network(self) -> BundleNetwork | None:
+        """The reconstruction of a slice from its codes, without the prior; None for volumes."""
+        return vqvae_in_monai(self.vqvae) if self.parameters.dimensions == 2 else None
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
         """Compute the negative log-likelihood in nats of the codes that contain brain, (n,); λ is a percentile of it.

@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import conv2d
 
 from ..networks.conv_autoencoder import check_sizes
+from ..networks.monai_twin import BundleNetwork, first_outputs, image_layers, sequence_in_monai
 from ..networks.pixel_error import Error, check_centres
 from ..networks.vae import VAE, Holes
 from ..runtime.progress import Progress
@@ -182,6 +183,13 @@ class VariationalAutoencoder(SliceNetwork):
         values = [unscaled.restore(image, mask, device=device, progress=progress).score[mask] for image, mask in scans]
         scale = float(np.percentile(np.concatenate(values), SCALE_PERCENTILE))
         return type(self)(replace(self.parameters, gradient_scale=float(f"{max(scale, 1e-12):.6g}")), self.network)
+
+    def monai_network(self) -> BundleNetwork:
+        """The reconstruction of a slice with z = μ, as PyTorch layers."""
+        network = self.network
+        *layers, moments = network.encoder
+        means = first_outputs(moments, network.shape[0])
+        return sequence_in_monai([*layers, means, *network.expand, *network.decoder, *image_layers(network.compare)])
 
 
 @dataclass(frozen=True)
