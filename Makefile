@@ -1,5 +1,5 @@
 # MedAD's commands. They need python3 (3.10 to 3.13, with its venv module) and make; `make help` lists them.
-# On Linux, pictures of the scene also need the system's EGL library (on Debian: libegl1 libgl1-mesa-dri).
+# On Linux, figures of the scene also need the system's EGL library (on Debian: libegl1 libgl1-mesa-dri).
 
 # PYTHON: the interpreter to build the environment with. Empty: the first suitable one.
 # PIP_FLAGS: more flags for pip, such as an index of CPU builds of torch.
@@ -9,7 +9,7 @@ INPUT ?=
 OUT ?=
 ARGS ?=
 SLICER ?= 5.12
-# SLICER_APP: the Slicer application, for the pictures of the panel.
+# SLICER_APP: the Slicer application, for the screenshots.
 SLICER_APP ?= Slicer
 
 VENV := .venv
@@ -32,7 +32,7 @@ help:
 	@echo "make test [ARGS='-k name']                   all checks: ruff, then pytest"
 	@echo "make lint                                    ruff alone"
 	@echo "make icon                                    draw the icons again"
-	@echo "make screenshots [SLICER_APP=path/to/Slicer] make the pictures of the panel again, in Slicer itself"
+	@echo "make screenshots [SLICER_APP=path/to/Slicer] make the screenshots of the panel in Slicer"
 	@echo "make cmake-lists                             write the file lists of the CMake files from the tree"
 	@echo "make package [SLICER=5.12]                   pack the extension for Slicer (Linux, Windows) into dist"
 	@echo "make environment                             set up $(VENV), which the others do by themselves"

@@ -193,6 +193,13 @@ def test_description_can_be_shown():
     assert "research" in text and "atents" in text
 
 
+def test_description_discloses_the_training_subjects():
+    text = setting("DESCRIPTION")
+    assert "patients with mild to moderate depression without reported structural lesions" in text
+    assert "T1-weighted" in text and "without contrast agent" in text
+    assert not re.search("unusual|look healthy|healthy scans only|pseudo-healthy version", text)
+
+
 def test_licence_is_where_the_index_looks_and_is_named_on_the_homepage():
     assert (ROOT / "LICENSE").is_file()
     assert "Apache-2.0" in (ROOT / "README.md").read_text("utf-8")

@@ -12,10 +12,12 @@ from plane_phantoms import toy_plane_model
 from source_code import ROOT
 
 from MedADLib.methods.morphaeus import MorphAEusParameters
-from MedADLib.modelfile.card import model_card
+from MedADLib.methods.registry import ENTRIES
+from MedADLib.modelfile.card import about, model_card
 from MedADLib.modelfile.disclosure import disclosed, disclosure
 from MedADLib.modelfile.model import load_model
 from MedADLib.modelfile.store import card as shown_card
+from MedADLib.modelfile.store import summary_of
 from MedADLib.scoring.calibration import Pooling
 
 
@@ -86,7 +88,43 @@ def test_the_card_of_a_shipped_model_says_what_the_tables_say_it_finds_and_misse
 
 def test_a_shipped_card_has_results_and_limits_before_data_and_method():
     titles = re.findall(r"^## (.*)$", shown_card("brain-t1"), re.MULTILINE)
-    assert titles == ["Results", "Limits", "Calibration", "Data", "Method"]
+    assert titles == ["Scope and limits", "Results", "Method", "Calibration", "Data", "Scans", "Papers"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_card_begins_with_its_purpose_and_has_words_for_values(name):
+    card = shown_card(name)
+    title, purpose, method, rest = card.split("\n\n", 3)
+    assert title.startswith(f"# {name} ")
+    assert purpose == (
+        "**For adult T1-weighted brain MRI without contrast agent, with or without skull (brain extraction).**"
+    )
+    assert method.startswith(f"{ENTRIES[SHIPPED[name]].title}: {ENTRIES[SHIPPED[name]].purpose}. Trained on scans")
+    assert "latent_restoration" not in card and not re.search(r"[{}]| \d+\.\d{7}|None|cutting out", card)
+    # Names of scans are in their own list only, each once.
+    before, _, lists = rest.partition("\n## Scans\n")
+    names = re.findall(r"sub-\d\d", lists)
+    assert "sub-" not in before and len(names) == len(set(names)) == 42
+    assert "sub-" not in lists.partition("\n## Papers\n")[2]
+
+
+def test_the_note_of_a_model_does_not_repeat_its_purpose():
+    summary = summary_of(ROOT / "Resources" / "models" / "brain-t1.medad")
+    assert summary.description == "latent_restoration for T1-weighted MR of the brain" and summary.note == ""
+    assert replace(summary, description="Restoration for T1-weighted MR of the brain").note == ""
+    assert replace(summary, description="Brains of our lab").note == "Brains of our lab"
+
+
+def test_a_card_has_the_description_that_the_author_wrote():
+    model = replace(load_model("brain-t1-atlas"), description="Brains of our lab")
+    assert "\n\nBrains of our lab.\n\nAtlas: compares" in model_card(model)
+
+
+def test_a_card_that_medad_did_not_write_keeps_its_text():
+    model = load_model("brain-t1-atlas")
+    text = "# Knees\n\nFor knees.\n\n## Limits\n- Left knees only.\n"
+    shown = disclosed(text, about(model))
+    assert shown.startswith(text) and "\n## Data\n- Subjects: train 26 patients" in shown
 
 
 def test_a_users_own_model_is_given_as_healthy_by_its_author():
@@ -94,7 +132,7 @@ def test_a_users_own_model_is_given_as_healthy_by_its_author():
     line = "- Scans: given as healthy by its author; MedAD did not check that."
     assert line in model.card.splitlines()
     # The card that is shown is the stored one: nothing is disclosed twice, and a toy has no results.
-    assert disclosed(model.card, model.training) == model.card
+    assert disclosed(model.card, about(model)) == model.card
 
 
 def test_a_shipped_model_that_a_user_recalibrated_says_which_scans_are_whose():

@@ -85,7 +85,7 @@ def test_it_draws_the_figures_of_its_training(trained):
 
 def test_its_card_and_its_line_in_the_list_describe_it(trained):
     model, summary = load_model(trained), verify_model(trained)
-    assert f"- {NAME}: size = (64, 64), gain = 2.0" in model.card
+    assert "- Settings: gain = 2, size = 64 x 64." in model.card
     assert "- Paper: Cai, Chen, Cheng 2024" in model.card and f"- Paper: {PAPER}" in model.card
     assert ENTRY.title in summary.title
     assert ENTRY.purpose in summary.purpose

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 
@@ -81,7 +82,9 @@ def test_scope_accuracy_status_and_loading_come_before_the_first_picture():
     for said in (
         "T1-weighted MRI of adult brains without contrast agent",
         "not a medical device",
+        "11 of 62 lesion parts",
         "7 of the 13 parts of 6 tumours",
+        "patient with multiple sclerosis, it is 0.32, for the atlas 0.34",
         "All 36 spots",
         "average precision is 0.50",
         "AUROC 0.71",
@@ -119,6 +122,11 @@ def test_the_changelog_is_of_this_version():
         assert f"{summary.name} {summary.version}" in text
 
 
+def test_a_first_version_removes_and_repairs_nothing_for_its_users():
+    version = TEXTS["CHANGELOG.md"].partition("\n## [")[2].partition("\n## ")[0]
+    assert re.findall(r"^### (.*)$", version, re.M) == ["Added", "Changed since the last snapshot"]
+
+
 def cli_models():
     from MedADLib.modelfile.store import summary_of
 
@@ -137,6 +145,8 @@ def test_the_citation_file_has_the_keys_of_its_format_and_our_facts():
     assert {"cff-version", "message", "title", "authors", "type", "version", "license"} <= top.keys()
     assert top["cff-version"] == "1.2.0" and top["type"] == "software" and top["license"] == "Apache-2.0"
     assert top["version"] == __version__ and "\t" not in text
+    entry = json.loads((ROOT / "docs" / "MedAD.json").read_text(encoding="utf-8"))
+    assert top["repository-code"] == entry["scm_url"].removesuffix(".git")
     dois = re.findall(r"^    doi: (\S+)$", text, re.M)
     known = {entry.doi: entry for entry in REFERENCES if entry.doi}
     assert len(dois) == 3 and all(doi in known and f'title: "{known[doi].title}"' in text for doi in dois)

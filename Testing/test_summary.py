@@ -91,12 +91,27 @@ def test_how_a_result_was_made_names_everything():
     }
     text = provenance_text(dataclasses.replace(found, provenance=provenance, warnings=("unlike the training data",)))
     for fact in (
-        "name: brain-t1", "version: 1.0", "sha256: " + "ab" * 32, "sha256: " + "cd" * 32, "Seed: 0", "Device: cpu",
-        "Method: atlas", "threshold: 1ml", "smallest region listed (mL): 0.05", "Examined part: found by deepbet",
-        "overlap: 0.9321", "medad: 0.1.0", "Time: 0.1 s", "brain mask: 0.1 s", "unlike the training data", "score 12.5",
-        "2 regions", "none: not known", "list: 1, 2", "Something new: as it is",
+        "name: brain-t1", "version: 1.0", "sha256: " + "ab" * 32, "sha256: " + "cd" * 32, "Random seed: 0",
+        "Device: CPU", "Method: Atlas", "threshold: 1ml", "smallest region listed (mL): 0.05",
+        "Examined part: found by deepbet", "overlap with the template: 0.9321", "medad: 0.1.0", "Time: 0.1 s",
+        "brain mask: 0.1 s", "unlike the training data", "score 12.5", "2 regions", "none: not known", "list: 1, 2",
+        "Something new: as it is",
     ):  # fmt: skip
         assert fact in text, fact
+
+
+def test_numbers_and_parts_of_a_restoration_are_given_in_words_and_few_digits():
+    found = detection()
+    facts = {"codes_redrawn_per_slice": 6.092105263157895, "restorations_drawn": 5, "mask": "static", "slices": 76}
+    seconds = {"encode": 1.23456, "nll": 2.0, "restore": 1234.56, "a new part": 1}
+    provenance = {"method": "latent_restoration", "device": "cuda:0", "facts": facts, "seconds": seconds}
+    lines = provenance_text(dataclasses.replace(found, provenance=provenance)).splitlines()
+    for line in (
+        "Method: Restoration", "Device: cuda:0", "  codes resampled per slice: 6.092", "  number of restorations: 5",
+        "  mask: static", "  slices: 76", "  encoding: 1.235 s", "  likelihood of codes: 2 s",
+        "  resampling of codes: 1235 s", "  a new part: 1 s",
+    ):  # fmt: skip
+        assert line in lines, line
 
 
 def test_a_result_that_knows_little_can_be_asked_too():
@@ -123,7 +138,7 @@ def test_every_sentence_of_a_result_can_be_translated(shouted):
     assert location(found.regions[0]).count("«") == 4, "peak and its three distances"
     assert top_regions(found)[0].startswith("«1. ")
     text = provenance_text(dataclasses.replace(found, warnings=(Message("mm_left", mm=2),)))
-    for title in ("RESULT\n", "MODEL\n", "METHOD: atlas", "WARNINGS\n", "  «2 mm left»", "«score 12.5"):
+    for title in ("RESULT\n", "MODEL\n", "METHOD: Atlas", "WARNINGS\n", "  «2 mm left»", "«score 12.5"):
         assert title in text, title
     assert verdict(found).startswith("score 12.5"), "files stay in English"
     assert translated(verdict(found)).startswith("«score 12.5")

@@ -231,7 +231,7 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
         name=args.output.stem,
         version="1.0.0",
         created=datetime.date.today().isoformat(),
-        description=f"{args.method} for {modality}",
+        description=f"{ENTRIES[args.method].title} for {modality}",
         modality=modality,
         method=method,
         template=data.template,

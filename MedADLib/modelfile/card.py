@@ -1,4 +1,4 @@
-"""The model card: purpose, limits, calibration and training data of a model."""
+"""The model card: purpose, scope, limits, method, calibration and training data of a model."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..methods.bibliography import papers_of
 from ..preprocessing.slice_space import FIELD_MM, PlaneTemplate
 from ..preprocessing.spaces import describe
 from ..scoring.pooling import reach_of
-from .disclosure import CALIBRATED_ON, CLAIM, PARTS, disclosure
+from .disclosure import (
+    CALIBRATED_ON,
+    CALIBRATION,
+    DATA,
+    LIMITS,
+    METHOD,
+    PARTS,
+    SCANS,
+    About,
+    composed,
+    disclosure,
+)
+from .manifest import KINDS
 
 if TYPE_CHECKING:
     from .model import Model
@@ -24,7 +35,7 @@ ALSO_MARKED = {
 
 
 def model_card(model: Model) -> str:
-    """Write the card of a model: purpose, limits and calibration first, data and method next, long lists last.
+    """Write the card of a model: purpose, scope and limits first, method, calibration and data next, long lists last.
 
     Args:
         model: With method, template, calibration and the record of its training.
@@ -33,44 +44,46 @@ def model_card(model: Model) -> str:
         Markdown. `store.card` adds the results of a shipped model when it shows the card.
     """
     split, reference = model.training["split"], model.calibration.reference
-    papers = papers_of(model.method, model.training["facts"])
     largest = ", ".join(f"{value:.2f}" for value in np.sort(reference.maxima))
-    lines = [
-        f"# {model.name} {model.version}",
-        "",
-        f"{model.description}. {CLAIM} **For research only. Not a medical device.**",
-        "",
-        f"Input: {describe(model.template)}.",
-        "",
-        "## Limits",
-        f"- Other contrasts, ages, scanners{ALSO_MARKED[model.template.kind]} give high values without a lesion. "
-        "A run warns when a scan differs from the training data.",
-        f"- {reference.count} scans were used for the calibration, so no p-value is below {reference.smallest_p:.3f}. "
-        "For your own scanner, calibrate or train on your own healthy scans.",
-        "",
-        "## Calibration",
-        f"- {reference.count} held-out scans.",
-        f"- Largest anomaly value in each, in SD above the healthy mean: {largest}.",
-        *_sizes(model),
-        "",
-        "## Data",
-        *disclosure(model.training),
-        f"- Source: {model.training['data']}",
-        f"- Trained by: {model.authors}.",
-        "- No scan is in two parts.",
-        "",
-        "## Method",
-        f"- {model.method.name}: "
-        + ", ".join(f"{key} = {value}" for key, value in vars(model.method.parameters).items()),
-        *(f"- Paper: {paper}" for paper in papers),
-        f"- Random seed {model.training['seed']}.",
-        f"- Training record: {model.training['facts']}",
-        "",
-        "## Scans",
-        *(f"- {part}: {len(split[part])} scans ({', '.join(split[part])})" for part in PARTS if split.get(part)),
-        *_calibrated_on(model),
-    ]
-    return "\n".join(lines) + "\n"
+    sections = {
+        LIMITS: [
+            f"- Other contrasts, ages, scanners{ALSO_MARKED[model.template.kind]} give high values without a lesion. "
+            "A run warns when a scan differs from the training data.",
+            f"- {reference.count} scans were used for the calibration, so no p-value is below "
+            f"{reference.smallest_p:.3f}. For your own scanner, calibrate or train on your own healthy scans.",
+        ],
+        METHOD: [f"- Input: {describe(model.template)}."],
+        CALIBRATION: [
+            f"- {reference.count} held-out scans.",
+            f"- Largest anomaly value in each, in SD above the healthy mean: {largest}.",
+            *_sizes(model),
+        ],
+        DATA: [
+            *disclosure(model.training),
+            f"- Source: {model.training['data']}",
+            f"- Trained by: {model.authors}.",
+            "- No scan is in two parts.",
+        ],
+        SCANS: [
+            *(f"- {part}: {len(split[part])} scans ({', '.join(split[part])})" for part in PARTS if split.get(part)),
+            *_calibrated_on(model),
+        ],
+    }
+    return composed(about(model), sections)
+
+
+def about(model: Model) -> About:
+    """Return the facts of a model that its card describes."""
+    return About(
+        model.name,
+        model.version,
+        model.description,
+        model.modality,
+        KINDS[model.template.kind],
+        model.method.name,
+        vars(model.method.parameters),
+        model.training,
+    )
 
 
 def _calibrated_on(model: Model) -> list[str]:

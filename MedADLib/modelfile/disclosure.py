@@ -1,4 +1,4 @@
-"""Additions to the stored text of a model card: training subjects, and results of a shipped model.
+"""Parts of a model card that need no weights: purpose, scope, settings, training subjects, results; their order.
 
 This module needs neither torch nor numpy, so a card can be shown where its model cannot run.
 """
@@ -6,7 +6,12 @@ This module needs neither torch nor numpy, so a card can be shown where its mode
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from ..methods.bibliography import papers_of
+from ..methods.registry import ENTRIES
 
 # Key of the calibration that `medad calibrate` made, beside the split of the training.
 CALIBRATED_ON = "calibrated_on"
@@ -20,6 +25,8 @@ OLD_WORDS = (
     (" ml on average.", " mL per healthy scan."),
     ("healthy spreads", "SD above the healthy mean"),
     (" look unusual; runs warn of it.", " give high values without a lesion; runs warn of it."),
+    (" or another way of cutting out the brain", " or another brain extraction"),
+    ("- Knows brains", "- Input: brains"),
 )
 OWN = "given as healthy by its author; MedAD did not check that"
 # participants.tsv of ds002748 1.0.5: sub-01 to sub-51 have the group "depr", sub-52 to sub-72 "control".
@@ -28,8 +35,65 @@ ABOUT_DS002748 = (
     "- Patients have mild to moderate depression, without reported structural lesions. The participants of ds002748 "
     "are 19 to 55 years old and were scanned on one scanner."
 )
-# Sections that a reader needs before the others.
-FIRST = ("## Limits\n", "## Calibration\n")
+RESEARCH = "**For research only. Not a medical device.**"
+# Scope of models that were trained on T1 scans of ds002748.
+ADULT_T1 = "adult T1-weighted brain MRI without contrast agent, with or without skull (brain extraction)"
+OUTSIDE = "- Outside the scope: scans with contrast agent, T2, FLAIR and other sequences, children."
+WHOLE = {"2-D": ", single slices", "3-D field": ", whole field of view"}
+# Sections in the order of a card; others stand before the lists of scans and papers.
+FIRST = LIMITS, RESULTS, METHOD, CALIBRATION, DATA = ("Scope and limits", "Results", "Method", "Calibration", "Data")
+LAST = SCANS, PAPERS = ("Scans", "Papers")
+# Words for keys of a training record.
+FACTS = {
+    "vqvae": "VQ-VAE",
+    "latent_sweep": "validation error by latent size",
+    "last": "last values",
+    "step": "steps",
+    "seconds": "duration in s",
+    "rate": "learning rate",
+    "train_nll": "training negative log-likelihood",
+    "validation_nll": "validation negative log-likelihood",
+}
+
+
+class About(NamedTuple):
+    """Facts of a model that its card describes; those of a file are not trusted.
+
+    Attributes:
+        name, version, description, modality: As in `ModelSummary`.
+        kind: As in `ModelSummary`.
+        method: Name of the method.
+        parameters: Its settings.
+        training: The training record, see `disclosure`.
+    """
+
+    name: str
+    version: str
+    description: str
+    modality: str
+    kind: str
+    method: str
+    parameters: Mapping[str, Any]
+    training: dict[str, Any]
+
+    @property
+    def purpose(self) -> str:
+        """Return what the model is for, such as ``2-D images, single slices``."""
+        return ADULT_T1 if self.is_adult_t1 else f"{self.modality}{WHOLE.get(self.kind, '')}"
+
+    @property
+    def is_adult_t1(self) -> bool:
+        """Whether the training scans are T1 scans of ds002748, which are of adults and without contrast agent."""
+        split = self.training.get("split")
+        scans = split.get("train") if isinstance(split, dict) else None
+        known = self.kind == "3-D" and "T1" in self.modality
+        return known and bool(_subjects(self.training.get("data"), scans))
+
+
+def own_words(description: str, method: str, modality: str) -> str:
+    """Return a description; empty if it only repeats method and modality, as that of `medad train` does."""
+    title = ENTRIES[method].title if method in ENTRIES else method
+    return "" if description in (modality, *(f"{name} for {modality}" for name in (method, title))) else description
 
 
 class Found(NamedTuple):
@@ -92,26 +156,131 @@ def disclosure(training: dict) -> list[str]:
     return lines
 
 
-def disclosed(card: str, training: dict, found: str = "") -> str:
-    """Complete a stored card, and move results and limits before the long lists.
+def composed(about: About, sections: Mapping[str, Iterable[str]]) -> str:
+    """Compose a card: purpose first, then the sections in their order; lists of scans and papers come last.
 
     Args:
-        card: Markdown, of this version or an older one.
-        training: As for `disclosure`.
+        about: The model.
+        sections: Lines of Markdown by title; those of `METHOD` and `PAPERS` are completed from `about`.
+
+    Returns:
+        Markdown. Empty sections are left out.
+    """
+    found = {title: list(lines) for title, lines in sections.items()}
+    limits = found.get(LIMITS, [])
+    if about.is_adult_t1 and OUTSIDE not in limits:
+        limits = [OUTSIDE, *limits]
+    papers = dict.fromkeys((*found.get(PAPERS, ()), *_papers(about)))
+    found |= {LIMITS: limits, METHOD: [*found.get(METHOD, ()), *_method(about)], PAPERS: list(papers)}
+    others = [title for title in found if title not in (*FIRST, *LAST)]
+    text = [f"# {about.name} {about.version}", "", *_head(about)]
+    for title in (*FIRST, *others, *LAST):
+        if lines := found.get(title):
+            text += ["", f"## {title}", *lines]
+    return "\n".join(text) + "\n"
+
+
+def disclosed(card: str, about: About, found: str = "") -> str:
+    """Complete a stored card with training subjects and results, in the order of `composed`.
+
+    Args:
+        card: Markdown, of this version or an older one. Of a card that MedAD did not write, the text is kept.
+        about: The model.
         found: As `found_by` returns it.
     """
-    missing = [line for line in disclosure(training) if line not in card.splitlines()]
-    for old, new in OLD_WORDS if missing else ():
+    for old, new in OLD_WORDS:
         card = card.replace(old, new)
-    head, *sections = re.split(r"^(?=## )", card, flags=re.MULTILINE)
-    if missing:
-        if not any(section.startswith("## Data\n") for section in sections):
-            sections.append("## Data\n")
-        added = "".join(f"{line}\n" for line in missing)
-        sections = [re.sub(r"\A## Data\n", lambda match: match.group() + added, section) for section in sections]
-    first = [section for title in FIRST for section in sections if section.startswith(title)]
-    sections = first + [section for section in sections if section not in first]
-    return "\n".join(part.rstrip("\n") + "\n" for part in (head, found, *sections) if part)
+    head, *texts = re.split(r"^## ", card, flags=re.MULTILINE)
+    if CLAIM not in head:
+        return _with_subjects(card, about.training)
+    sections: dict[str, list[str]] = {}
+    for text in (*texts, found.removeprefix("## ")):
+        title, _, rest = text.partition("\n")
+        title = LIMITS if title == "Limits" else title
+        sections.setdefault(title, []).extend(line for line in rest.splitlines() if line)
+    every = [line for line in (*head.splitlines(), *(line for lines in sections.values() for line in lines)) if line]
+    scans = [line for line in every if re.match(r"- (\w+: \d+ scans \(|recalibrated on )", line)]
+    listed = {name for line in scans for name in re.findall(r"[^\s(),]+", line)}
+    # The calibration of older cards repeats names of scans, which the list of scans has.
+    repeated = [line for line in every if line.startswith("- Scans of ") and line.rstrip(".").split()[-1] in listed]
+    papers = [line for line in every if line.startswith("- Paper: ")]
+    inputs = [f"- {line.removeprefix('- ')}" for line in every if re.match(r"(- )?Input: ", line)]
+    moved = {*scans, *repeated, *papers}
+    kept = {title: [line for line in lines if line not in moved] for title, lines in sections.items()}
+    data = kept.get(DATA, [])
+    subjects = [line for line in disclosure(about.training) if line not in data]
+    kept |= {METHOD: inputs, DATA: [*subjects, *data], SCANS: scans, PAPERS: papers}
+    return composed(about, {title: lines for title, lines in kept.items() if title})
+
+
+def _with_subjects(card: str, training: dict) -> str:
+    """Add the training subjects to a card that MedAD did not write."""
+    lines = [line for line in disclosure(training) if line not in card.splitlines()]
+    added = "".join(f"{line}\n" for line in lines)
+    if not added:
+        return card
+    if "## Data\n" in card:
+        return card.replace("## Data\n", f"## Data\n{added}", 1)
+    return f"{card.rstrip()}\n\n## Data\n{added}"
+
+
+def _head(about: About) -> list[str]:
+    """Return purpose, description in words of the author, and method in words."""
+    described = own_words(about.description, about.method, about.modality)
+    entry = ENTRIES.get(about.method)
+    how = f"{entry.title}: {entry.purpose}. " if entry else ""
+    author = [f"{described.rstrip('.')}.", ""] if described else []
+    return [f"**For {about.purpose}.**", "", *author, f"{how}{CLAIM} {RESEARCH}"]
+
+
+def _method(about: About) -> list[str]:
+    """Return settings, random seed and training record."""
+    settings = ", ".join(f"{key} = {_value(value)}" for key, value in sorted(about.parameters.items()))
+    lines = [f"- Settings: {settings}."] if settings else []
+    if isinstance(seed := about.training.get("seed"), int):
+        lines.append(f"- Random seed {seed}.")
+    facts = about.training.get("facts")
+    for key, value in sorted(facts.items()) if isinstance(facts, dict) else ():
+        lines.append(f"- Training record, {_words(key)}: {_fact(value)}.")
+    return lines
+
+
+def _papers(about: About) -> list[str]:
+    """Return the papers of the method and its settings."""
+    if about.method not in ENTRIES:
+        return []
+    method = SimpleNamespace(name=about.method, parameters=SimpleNamespace(**about.parameters))
+    facts = about.training.get("facts")
+    return [f"- Paper: {paper}" for paper in papers_of(method, facts if isinstance(facts, dict) else {})]
+
+
+def _value(value: object) -> str:
+    """Format a setting: ``160 x 160``, ``0.5``."""
+    if isinstance(value, (list, tuple)):
+        return " x ".join(_value(item) for item in value) or "none"
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _fact(value: object) -> str:
+    """Format a value of a training record, with four digits; a nested one as a list of names and values."""
+    if isinstance(value, dict):
+        items = sorted(value.items(), key=lambda item: (len(item[0]) if item[0].isdigit() else 0, item[0]))
+        return ", ".join(f"{_words(key)} {_fact(item)}" for key, item in items) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_fact(item) for item in value) or "none"
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return _value(value)
+
+
+def _words(key: object) -> str:
+    """Return words for a key of a training record."""
+    text = str(key)
+    if text in FACTS:
+        return FACTS[text]
+    return f"{text}:" if text.isdigit() else re.sub(r"^train ", "training ", text.replace("_", " "))
 
 
 def _subjects(data: object, scans: object) -> str:

@@ -20,7 +20,7 @@ from ..errors import ModelError, OutputError
 from ..methods.registry import ENTRIES
 from ..runtime.strict_json import TEXT_BYTES, from_json, text_of
 from . import archive
-from .disclosure import disclosed, found_by
+from .disclosure import WHOLE, About, disclosed, found_by, own_words
 from .manifest import CARD, MANIFEST, NAME, SUFFIX, Manifest, MethodEntry, check_files, manifest_of, naming
 
 # Notes on the models that ship with MedAD, by method.
@@ -74,9 +74,13 @@ class ModelSummary:
         """Purpose, such as ``T1-weighted MR of the brain (reconstructs the scan from a compressed code)``."""
         if not self.modality:
             return self.description
-        shown = {"2-D": ", single slices", "3-D field": ", whole field of view"}.get(self.kind, "")
         how = ENTRIES[self.method].purpose if self.method in ENTRIES else ""
-        return f"{self.modality}{shown}{f' ({how})' if how else ''}"
+        return f"{self.modality}{WHOLE.get(self.kind, '')}{f' ({how})' if how else ''}"
+
+    @property
+    def note(self) -> str:
+        """The description; empty if `purpose` says it already."""
+        return own_words(self.description, self.method, self.modality) if self.modality else ""
 
     @property
     def line(self) -> str:
@@ -244,7 +248,7 @@ def remove(name: str) -> None:
 
 
 def card(name: str | os.PathLike) -> str:
-    """Return the model card with the training subjects and, for a shipped model, its results.
+    """Return the model card: purpose and scope first, with training subjects and, of a shipped model, results.
 
     Returns:
         Markdown.
@@ -258,8 +262,19 @@ def card(name: str | os.PathLike) -> str:
         if CARD not in files:
             raise ModelError("card_missing", entry=CARD)
         manifest, text = manifest_of(files), text_of(files, CARD)
+        method = from_json(MethodEntry, manifest.method, "method")
+        about = About(
+            manifest.name,
+            manifest.version,
+            manifest.description,
+            manifest.modality,
+            manifest.kind,
+            method.name,
+            method.parameters,
+            manifest.training,
+        )
     found = found_by(manifest.name, manifest.version) if _ships(path) else ""
-    return disclosed(text, manifest.training, found)
+    return disclosed(text, about, found)
 
 
 def check_integrity(path: str | os.PathLike) -> ModelSummary:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..messages import Message, as_json, from_json, say, translated
+from ..methods.registry import ENTRIES
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -17,7 +18,7 @@ UNLIKE_TRAINING = "unlike_training"
 DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 
 KNOWN = ("model", "method", "seed", "settings", "device", "brain_mask", "input", "resemblance", "facts", "versions")
-# Codes of the titles of provenance entries; any other key is its own title.
+# Codes of the titles of provenance entries and of the facts in them; any other key is its own title.
 TITLES = {
     "model": "fact_model",
     "method": "fact_method",
@@ -30,6 +31,30 @@ TITLES = {
     "facts": "fact_restoration",
     "versions": "fact_versions",
     "smallest_region_ml": "fact_smallest_region",
+    "fast": "fact_fast",
+    "overlap": "fact_overlap",
+    "histogram": "fact_histogram",
+    "codes_redrawn_per_slice": "fact_codes_resampled_slice",
+    "codes_redrawn_per_volume": "fact_codes_resampled_volume",
+    "codes_changed_per_slice": "fact_codes_changed_slice",
+    "codes_changed_per_volume": "fact_codes_changed_volume",
+    "restorations_drawn": "fact_restorations",
+    "restorations_per_slice": "fact_distinct_restorations_slice",
+    "restorations_per_volume": "fact_distinct_restorations_volume",
+}
+# Codes of the timed parts of a run; any other part is its own name.
+PARTS = {
+    "align": "part_registration",
+    "resample": "part_resampling",
+    "bias field": "part_bias_field",
+    "encode": "part_encoding",
+    "nll": "part_likelihood",
+    "restore": "part_sampling",
+    "decode": "part_decoding",
+    "back to native": "part_to_scan",
+    "import": "part_import",
+    "picture": "part_figure",
+    "write": "part_writing",
 }
 
 
@@ -159,7 +184,7 @@ def provenance_text(detection: Detection) -> str:
         detection: The result.
 
     Returns:
-        Plain text; missing facts are left out.
+        Plain text, with four digits of each number that is not whole; missing facts are left out.
     """
     known = detection.provenance
     lines = [
@@ -174,7 +199,7 @@ def provenance_text(detection: Detection) -> str:
         seconds = known["seconds"]
         total = sum(value for value in seconds.values() if isinstance(value, (int, float)))
         lines += ["", _capitalised(say("fact_seconds", seconds=total))]
-        lines += [_row(stage, f"{value} s") for stage, value in seconds.items()]
+        lines += [_row(_part(part), f"{_text(value)} s") for part, value in seconds.items()]
     heading = say("fact_warnings") if detection.warnings else say("fact_no_warnings")
     lines += ["", _capitalised(heading), *(f"  {translated(warning)}" for warning in detection.warnings)]
     return "\n".join(lines) + "\n"
@@ -213,7 +238,16 @@ def _block(name: str, value: Any) -> list[str]:
     title = _capitalised(_title(name))
     if isinstance(value, dict):
         return [title, *(_row(_title(key), item) for key, item in value.items())]
+    if name == "method" and value in ENTRIES:
+        value = ENTRIES[value].title
+    elif name == "device" and value == "cpu":
+        value = "CPU"
     return [f"{title}: {_text(value)}"]
+
+
+def _part(name: Any) -> str:
+    """Return the name of a timed part of the run."""
+    return say(PARTS[name]) if name in PARTS else str(name)
 
 
 def _title(name: Any) -> str:
@@ -234,7 +268,9 @@ def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_text(item) for item in value) or say("fact_none")
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(item)}" for key, item in value.items()) or say("fact_none")
+        return ", ".join(f"{_title(key)} {_text(item)}" for key, item in value.items()) or say("fact_none")
     if isinstance(value, bool):
         return say("fact_yes") if value else say("fact_no")
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     return say("fact_unknown") if value is None else str(value)

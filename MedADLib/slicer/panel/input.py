@@ -184,5 +184,5 @@ def take_keys(widget: Any, part: str) -> None:
 
 
 def _tip(model: ModelSummary) -> str:
-    """Name and purpose of a model, which its title leaves out."""
-    return f"{model.name} {model.version}: {model.purpose}\n{model.description}"
+    """Name, purpose and note of a model, which its title leaves out."""
+    return "\n".join(filter(None, (f"{model.name} {model.version}: {model.purpose}", model.note)))

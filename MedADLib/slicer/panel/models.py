@@ -61,9 +61,10 @@ class ModelsPanel:
         for row, (model, title) in enumerate(zip(models, titles(models))):
             size = _("{size:.1f} MB").format(size=model.size_bytes / MEGABYTE)
             cells = (title, translated(model.error) or model.purpose, size, model.created.partition("T")[0])
+            about = translated(model.error) or "\n".join(filter(None, (model.name, model.note, str(model.path))))
             for column, text in enumerate(cells):
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(tooltip(translated(model.error) or f"{model.name}: {model.description}\n{model.path}"))
+                item.setToolTip(tooltip(about))
                 item.setData(qt.Qt.UserRole, model.name)
                 table.setItem(row, column, item)
         table.resizeColumnsToContents()
