@@ -15,7 +15,7 @@ from MedADLib.slicer.scene.viewing import shown_now
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
-KEEP, NAME, ML, PEAK, P, SIDE, PLACE = range(7)
+KEEP, NAME, ML, PEAK, P, SIDE = range(6)
 
 
 def shown(bench):
@@ -30,7 +30,7 @@ def test_kept_regions_are_counted(done):
 
 
 def test_a_rejected_region_leaves_the_overlay_and_the_3d_view(done):
-    done.cell("regionsTable", 0, PLACE).click()
+    done.cell("regionsTable", 0, SIDE).click()
     before = done.views_picture((600, 500)).astype(int)
     done.cell("regionsTable", 0, KEEP).tick()
     after = done.views_picture((600, 500)).astype(int)

@@ -11,7 +11,7 @@ from PySide6 import QtCore, QtTest, QtWidgets
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
-KEEP, NAME, ML, PEAK, P, SIDE, PLACE = range(7)
+KEEP, NAME, ML, PEAK, P, SIDE = range(6)
 # Alt with these opens the menus of Slicer's window: File, Edit, View, Help.
 MENUS = set("fevh")
 
@@ -57,7 +57,7 @@ def test_tab_goes_down_the_panel_and_out_of_the_tables(done):
     wanted = ["inputSelector", "maskSelector", "modelSelector", "cardButton", "runButton", "logCheckBox"]
     assert names[: len(wanted)] == wanted
     assert names.index("thresholdSlider") < names.index("surfacesCheckBox") < names.index("repeatButton")
-    wanted = ["undoButton", "regionsSection", "regionsTable", "editButton", "exportButton"]
+    wanted = ["regionsSection", "regionsTable", "editButton", "exportButton", "viewsSection", "undoButton"]
     assert [name for name in names if name in wanted] == wanted
 
 
@@ -108,7 +108,7 @@ def test_a_key_that_takes_effect_after_the_panel_was_left_does_nothing(panel):
     assert not panel.widget.panel.running and panel.ui.runButton.enabled
 
 
-@pytest.mark.parametrize("cell", [KEEP, NAME, PLACE])
+@pytest.mark.parametrize("cell", [KEEP, NAME, SIDE])
 def test_space_keeps_and_rejects_the_chosen_region_from_any_cell(done, cell):
     done.cell("regionsTable", 1, cell if cell != KEEP else ML).click()
     if cell == KEEP:
@@ -147,13 +147,13 @@ def test_typing_a_space_in_a_name_does_not_reject(done):
 
 
 def test_a_double_click_elsewhere_in_the_row_edits_the_name(done):
-    done.cell("regionsTable", 1, PLACE).double_click()
+    done.cell("regionsTable", 1, SIDE).double_click()
     assert isinstance(focus(), QtWidgets.QLineEdit) and done.ui.regionsTable.currentColumn() == NAME
     QtTest.QTest.keyClick(focus(), QtCore.Qt.Key.Key_Escape)
 
 
 def test_return_brings_the_views_back_to_the_region(done):
-    done.cell("regionsTable", 1, PLACE).click()
+    done.cell("regionsTable", 1, SIDE).click()
     node = done.scene.GetSingletonNode("Red", "vtkMRMLSliceNode")
     node.JumpSliceByCentering(0.0, 0.0, 0.0)
     assert not np.allclose(slice_centre(done), region(done, 2).peak_ras, atol=1.0)
@@ -205,7 +205,7 @@ def test_decisions_hit_the_right_region_however_the_table_is_sorted(done, number
     for rank in (1, 2, 3):
         volume = round(region(done, rank).volume_ml, 2)
         assert float(column(done, ML)[row_of(done, rank)]) == pytest.approx(volume)
-        done.cell("regionsTable", row_of(done, rank), PLACE).click()
+        done.cell("regionsTable", row_of(done, rank), SIDE).click()
         assert np.allclose(slice_centre(done), region(done, rank).peak_ras, atol=1.0)
 
 

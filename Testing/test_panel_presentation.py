@@ -35,7 +35,7 @@ from MedADLib.slicer.worker import client
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
-PLACE = 6
+SIDE = 5
 UNLIKE = "this scan is unlike the model's training data: intensity histogram distance 9. Do not rely on the result"
 # What a reader of scans should not have to translate, and the standard terms of which the panel must use some.
 JARGON = re.compile(
@@ -203,7 +203,7 @@ def test_a_click_jumps_to_the_peak_where_the_centroid_lies_outside(panel, monkey
     )
     assert (outside, inside) == (0, 1)
     panel.scene.GetSingletonNode("Red", "vtkMRMLSliceNode").JumpSliceByCentering(0.0, 0.0, 0.0)
-    panel.cell("regionsTable", 0, PLACE).click()
+    panel.cell("regionsTable", 0, SIDE).click()
     assert np.allclose(slice_centre(panel), region.peak_ras, atol=1.0)
     row = find_result(panel.scan, panel.scene).table.GetTable()
     assert [row.GetValueByName(0, f"peak_{axis}").ToDouble() for axis in "RAS"] == pytest.approx(region.peak_ras)
@@ -247,6 +247,7 @@ def test_an_empty_scene_offers_a_sample_with_one_click(bench, sample_data):
     bench.open_module("MedAD")
     sample_data.answer = lambda: [bench.load_volume(scan("MRHead"))]
     assert bench.ui.sampleButton.visible and samples()[0].expect[:40] in bench.ui.sampleButton.toolTip
+    assert bench.ui.sampleLabel.visible and "false positive" in bench.ui.sampleLabel.text
     bench.click("sampleButton")
     assert sample_data.asked == [samples()[0].title]
     assert bench.widget._parameterNode.inputVolume.GetName() == "MRHead" and bench.ui.runButton.enabled

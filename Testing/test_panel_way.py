@@ -32,7 +32,7 @@ from MedADLib.results.text import provenance_text
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
-KEEP, NAME, ML, PEAK, P, SIDE, PLACE = range(7)
+KEEP, NAME, ML, PEAK, P, SIDE = range(6)
 
 
 def shown(bench):
@@ -114,7 +114,7 @@ def test_surfaces_follow_when_the_slider_rests(done):
 
 def test_a_click_on_a_region_centres_the_views_on_it(done):
     for row in (1, 0):
-        done.cell("regionsTable", row, PLACE).click()
+        done.cell("regionsTable", row, SIDE).click()
         assert np.allclose(slice_centre(done), shown(done).regions[row].peak_ras, atol=1.0)
 
 
@@ -159,7 +159,7 @@ def test_the_table_sorts_by_numbers_and_still_jumps_right(done):
     volumes = [float(text) for text in column(done, ML)]
     assert volumes == sorted(volumes)
     for row, rank in enumerate(column(done, KEEP)):
-        done.cell("regionsTable", row, PLACE).click()
+        done.cell("regionsTable", row, SIDE).click()
         region = shown(done).regions[int(rank) - 1]
         assert np.allclose(slice_centre(done), region.peak_ras, atol=1.0)
 

@@ -82,6 +82,11 @@ SENTENCES: dict[str, Sentence] = {
     # Its regions.
     "regions_found": Sentence(_("{count} regions")),
     "region_found": Sentence(_("1 region")),
+    "regions_kept": Sentence(_("{kept} of {count} regions kept")),
+    "region_kept": Sentence(_("{kept} of 1 region kept")),
+    "smaller_only": Sentence(_("only regions smaller than {volume}")),
+    "smaller_one": Sentence(_("1 region is smaller than {volume}")),
+    "smaller_many": Sentence(_("{count} regions are smaller than {volume}")),
     "specks_only": Sentence(_("only specks above a z-score of {threshold:.3g}, each too small to be listed")),
     "no_region": Sentence(_("no region above a z-score of {threshold:.3g}, the largest z-score is {largest:.3g}")),
     "regions_counted": Sentence(

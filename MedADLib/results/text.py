@@ -74,13 +74,18 @@ def verdict(detection: Detection) -> Message:
     return Message("verdict", count=count, **numbers)
 
 
-def panel_verdict(detection: Detection) -> str:
+def panel_verdict(detection: Detection, kept: int | None = None, smaller: str = "") -> str:
     """Return the result in one line without scores, in the language of the application.
 
     For example, ``More anomalous than 5 of 5 healthy scans; 3 regions; smallest possible p is 0.17``. Healthy scans
     with the same score count as no less anomalous. Without a region, the largest z-score takes the regions' place.
+
+    Args:
+        detection: The result.
+        kept: How many regions the reader keeps; None for all.
+        smaller: The volume that the reader set as the smallest one, if only smaller regions lie above the threshold.
     """
-    parts = (_whole(detection), _regions(detection), say("smallest_p", p=detection.reference.smallest_p))
+    parts = (_whole(detection), _regions(detection, kept, smaller), say("smallest_p", p=detection.reference.smallest_p))
     return "; ".join(parts)
 
 
@@ -222,9 +227,13 @@ def _whole(detection: Detection) -> str:
     return say("no_more_anomalous_than", count=count)
 
 
-def _regions(detection: Detection) -> str:
+def _regions(detection: Detection, kept: int | None, smaller: str) -> str:
     """Return the number of regions; without any, the largest z-score."""
     found = len(detection.regions)
+    if found and kept is not None and kept < found:
+        return say("region_kept", kept=kept) if found == 1 else say("regions_kept", kept=kept, count=found)
+    if smaller and not found:
+        return say("smaller_only", volume=smaller)
     if found:
         return say("region_found") if found == 1 else say("regions_found", count=found)
     largest = float(detection.anomaly.array.max(initial=0.0))

@@ -150,6 +150,9 @@ class Run:
         """End the run: the worker has stopped it."""
         if self._removed:
             self._end(Outcome("failed", Message("scan_removed")))
+        elif not self._scene.IsNodePresent(self.request.volume):
+            # The scene was closed, or the reader deleted the scan right after the click.
+            self._end(Outcome("cancelled"))
         else:
             self._end(Outcome("cancelled", Message("cancelled")))
 

@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...results.colours import region_colour
-from ...results.text import location, short_place
+from ...results.text import location
 from ..scene.decisions import Decisions
 from ..scene.show import jump_to
 from .texts import tooltip
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from ...scoring.regions import Region
     from ..scene.nodes import SceneResult
 
-NUMBER, NAME, VOLUME, PEAK, P_VALUE, SIDE, LOCATION = COLUMNS = range(7)
+NUMBER, NAME, VOLUME, PEAK, P_VALUE, SIDE = COLUMNS = range(6)
 NUMBERS = (VOLUME, PEAK, P_VALUE)
-NAME_LETTERS = 30
+# Pixels beside the text of a cell; Qt's own columns leave room for a sort arrow in each.
+PADDING, TICK = 11, 20
 
 MOST_ROWS = 200
 
@@ -46,6 +47,8 @@ class RegionRows:
         self._ticked, self._unticked = qt.Qt.Checked, qt.Qt.Unchecked
         table.horizontalHeader().setSortIndicator(NUMBER, qt.Qt.AscendingOrder)
         table.horizontalHeader().setHighlightSections(False)
+        # Names take what the other columns leave, so that a narrow panel shows all columns.
+        table.horizontalHeader().setSectionResizeMode(NAME, qt.QHeaderView.Stretch)
 
     def show(self, regions: tuple[Region, ...], decisions: list[Decision], smallest_p: float) -> None:
         """Show regions and the decisions on them.
@@ -65,11 +68,13 @@ class RegionRows:
         table.setRowCount(len(regions))
         for row in range(len(self._cells), len(regions)):
             self._add(row)
-        digits = (2, 2 if max((region.peak for region in regions), default=0.0) < 10 else 1, p_digits(smallest_p))
+        largest = max((region.volume_ml for region in regions), default=0.0)
+        peak = max((region.peak for region in regions), default=0.0)
+        digits = (2 if largest < 100 else 1, 2 if peak < 10 else 1, p_digits(smallest_p))
         measures = [[region.volume_ml, region.peak, region.p_value] for region in regions]
         numbers = zip(*(_aligned(column, places) for column, places in zip(zip(*measures), digits)))
         for cells, shown, region, decision, texts in zip(self._cells, self._shown, regions, decisions, numbers):
-            values = [decision.kept, decision.name, *texts, region.side, region]
+            values = [decision.kept, decision.name, *texts, region]
             for column in COLUMNS:
                 if values[column] != shown[column]:
                     self._set(cells[column], column, values[column])
@@ -79,10 +84,14 @@ class RegionRows:
         table.blockSignals(blocked)
 
     def fit(self) -> None:
-        """Fit the column widths to the content; automatic resizing would measure at every cell."""
-        self._table.resizeColumnsToContents()
-        widest = NAME_LETTERS * self._table.fontMetrics().averageCharWidth()
-        self._table.setColumnWidth(NAME, min(self._table.columnWidth(NAME), widest))
+        """Fit the column widths to the longest texts; automatic resizing would measure at every cell."""
+        metrics = self._table.fontMetrics()
+        for column in COLUMNS:
+            if column == NAME:
+                continue
+            texts = [self._table.horizontalHeaderItem(column).text(), *(cells[column].text() for cells in self._cells)]
+            width = metrics.boundingRect(max(map(str.strip, texts), key=len)).width() + PADDING
+            self._table.setColumnWidth(column, width + TICK if column == NUMBER else width)
 
     def rank(self, row: int) -> int | None:
         """Return the rank of the region in a row of the table; None if the row does not exist."""
@@ -120,8 +129,8 @@ class RegionRows:
         elif column == NAME:
             cell.setText(value)
             cell.setToolTip(tooltip(value))
-        elif column == LOCATION:
-            cell.setText(short_place(value.peak_ras))
+        elif column == SIDE:
+            cell.setText(_("bil.") if value.side == "bilateral" else value.side)
             cell.setToolTip(location(value))
         else:
             cell.setText(value)
@@ -155,21 +164,23 @@ class RegionsPanel:
         self._regions: dict[int, Region] = {}
         self._smallest_p = ""
         self.decisions: Decisions | None = None
-        headers = [_("#"), _("Name"), _("mL"), _("Peak"), _("p"), _("Side"), _("Peak at (mm)")]
+        headers = [_("#"), _("Name"), _("mL"), _("Peak"), _("p"), _("Side")]
         tips = [
             _("Rank by peak; tick to keep, untick to reject"),
             _("Double-click to change"),
             _("Volume in millilitres"),
             _("Largest z-score in the region: SD above the healthy mean"),
             _("How often a healthy scan holds a region with such a peak"),
-            _("R or L of the middle of the examined part; bilateral if at least a fifth lies on each side"),
-            _("Position of the peak in the patient: left or right, anterior or posterior, superior or inferior"),
+            _(
+                "R or L of the middle of the examined part; bil. (bilateral) if at least a fifth lies on each side. "
+                "A cell's tooltip gives the position of the peak."
+            ),
         ]
         table = ui.regionsTable
         table.setColumnCount(len(headers))
         for column, (header, tip) in enumerate(zip(headers, tips)):
             item = qt.QTableWidgetItem(header)
-            item.setToolTip(tip)
+            item.setToolTip(tooltip(tip))
             table.setHorizontalHeaderItem(column, item)
         table.verticalHeader().setVisible(False)
         self._rows = RegionRows(table)

@@ -1,4 +1,4 @@
-"""The result section of the panel: warnings, verdict, view controls, threshold and smallest region."""
+"""Two sections of the panel: warnings and verdict; view controls, threshold and smallest region."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ class ResultPanel:
         self._rest.stop()
         self._result = result
         self._live = None
-        self._ui.resultSection.visible = result is not None
+        for section in (self._ui.resultSection, self._ui.viewsSection):
+            section.visible = result is not None
         if result is None:
             return
         live = LiveThreshold(result, detection)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 from .notices import NoticeBox
@@ -13,6 +14,8 @@ from .texts import breakable, sentence, tooltip
 
 FIRST_WORD_SECONDS = 1.5
 SMOOTHING = 0.3
+# The layouts of a new result are done by then.
+LAID_OUT_MS = 300
 
 
 class TimeLeft:
@@ -73,6 +76,11 @@ class RunPanel:
         ui.cancelButton.connect("clicked(bool)", self._cancel)
         ui.logCheckBox.connect("toggled(bool)", self._show_log)
         ui.logText.visible = False
+        # A part of the panel, so that it ends with it.
+        self._later = qt.QTimer(ui.verdictLabel)
+        self._later.setSingleShot(True)
+        self._later.setInterval(LAID_OUT_MS)
+        self._later.connect("timeout()", self._reveal)
         self._errors = NoticeBox(ui.errorBox, ui.errorIcon, ui.errorLabel)
         self.clear()
         self._show_running(False)
@@ -129,8 +137,10 @@ class RunPanel:
         self._show_running(False)
         if failed:
             self.fail(message)
-        else:
-            self.say(message)
+            return
+        self.say(message)
+        if not message:
+            self._later.start()
 
     def say(self, message: str) -> None:
         """Show news below the button, in place of those before and of an error."""
@@ -155,6 +165,15 @@ class RunPanel:
         for widget in (self._ui.progressBar, self._ui.cancelButton, self._ui.stageLabel):
             widget.visible = running
         self._ui.runButton.visible = not running
+
+    def _reveal(self) -> None:
+        """Scroll the panel to the verdict."""
+        verdict = self._ui.verdictLabel
+        around = verdict.parentWidget()
+        while around is not None and not around.inherits("QScrollArea"):
+            around = around.parentWidget()
+        if around is not None and verdict.visible:
+            around.ensureWidgetVisible(verdict)
 
     def _run(self, checked: bool = False) -> None:
         self._on_run()

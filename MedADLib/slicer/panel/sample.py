@@ -27,6 +27,7 @@ class SamplePanel:
         ui.sampleButton.toolTip = tooltip(
             _("Download a sample scan and choose it. {expect}").format(expect=samples()[0].expect)
         )
+        ui.sampleLabel.text = samples()[0].title
         ui.sampleButton.connect("clicked(bool)", self._load)
         self.refresh(None)
 
@@ -36,7 +37,8 @@ class SamplePanel:
         Args:
             scan: A scan in the scene, None if there is none.
         """
-        self._ui.sampleButton.visible = scan is None and _sample_data() is not None
+        offered = scan is None and _sample_data() is not None
+        self._ui.sampleButton.visible = self._ui.sampleLabel.visible = offered
 
     def _load(self, checked: bool = False) -> None:
         nodes, problem = [], _("Sample Data loaded nothing")
