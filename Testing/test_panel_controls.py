@@ -193,3 +193,30 @@ def test_the_overlay_without_rejected_regions_belongs_to_its_scan_alone(done):
     done.scene.RemoveNode(first)
     done.run_events(0.2)
     assert overlay(done)[1] is None
+
+
+def test_the_verdict_counts_kept_regions(done):
+    done.drag("thresholdSlider", 950)
+    assert "3 regions;" in done.ui.verdictLabel.text
+    done.cell("regionsTable", 1, KEEP).tick()
+    assert "2 of 3 regions kept" in done.ui.verdictLabel.text
+    done.cell("regionsTable", 1, KEEP).tick()
+    assert "3 regions;" in done.ui.verdictLabel.text
+
+
+def test_regions_below_the_smallest_one_leave_verdict_note_and_overlay(done):
+    found = len(shown(done).regions)
+    done.type("smallestBox", "999")
+    assert not shown(done).regions and "only regions smaller than 999 mL" in done.ui.verdictLabel.text
+    assert "smaller than 999 mL" in done.ui.regionsNote.text
+    assert f"{found} regions are smaller than 999 mL" in done.ui.meaningLabel.text
+    overlaid = overlay(done)[1]
+    lit = voxels(overlaid) >= overlaid.GetDisplayNode().GetLowerThreshold()
+    assert not lit.any()
+    done.type("smallestBox", "0.05")
+    assert f"{found} regions;" in done.ui.verdictLabel.text and "smaller" not in done.ui.meaningLabel.text
+
+
+def test_a_blend_begins_in_the_middle(done):
+    done.choose("viewSelector", "Blend of scan and pseudo-healthy")
+    assert overlay(done)[2] == 0.5

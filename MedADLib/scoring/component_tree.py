@@ -82,6 +82,17 @@ class RegionForest:
         inside = self._inside[above]
         return labels, number_regions(self.anomaly, inside, component, p_value, min_ml, labels, midline)
 
+    def count(self, threshold: float, min_ml: float) -> int:
+        """Return the number of regions of a volume (mL) or more, without their measures."""
+        if not threshold >= self.lowest:
+            return len(find_regions(self.anomaly, threshold, lambda peak: 1.0, min_ml)[1])
+        above = np.flatnonzero(self._values >= threshold)
+        if not len(above):
+            return 0
+        region_of = _ends(np.where(self._joined_at < len(above), self._higher, np.arange(len(self._higher))))
+        voxels = np.bincount(region_of[self._hill[above]])
+        return int(((voxels > 0) & (voxels * self.anomaly.voxel_ml >= min_ml * (1 - 1e-9))).sum())
+
     def _lookup(self, number: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
         """Return the numbers as a flat image with a border, their positions in it, and its strides.
 

@@ -11,7 +11,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...results.colours import region_colour
-from ...results.text import location
+from ...results.text import location, millilitres
+from ..scene.attributes import smallest_region_ml
 from ..scene.decisions import Decisions
 from ..scene.show import jump_to
 from .texts import tooltip
@@ -162,7 +163,7 @@ class RegionsPanel:
         self._on_edit, self._on_export = on_edit, on_export
         self._result: SceneResult | None = None
         self._regions: dict[int, Region] = {}
-        self._smallest_p = ""
+        self._smallest_p = self._none = ""
         self.decisions: Decisions | None = None
         headers = [_("#"), _("Name"), _("mL"), _("Peak"), _("p"), _("Side")]
         tips = [
@@ -210,6 +211,11 @@ class RegionsPanel:
         self._smallest_p = _("; smallest possible p is {smallest:.2g}").format(smallest=smallest_p)
         self._rows.show(listed, [self.decisions.of(region) for region in listed], smallest_p)
         self._ui.regionsTable.visible = bool(regions)
+        self._none = _("No region lies above the threshold. Move it to the right to see less anomalous regions.")
+        if detection is not None and not regions and detection.anomaly.array.max(initial=0.0) >= detection.threshold:
+            volume = millilitres(smallest_region_ml(detection.provenance))
+            text = _("All regions above the threshold are smaller than {volume}, the smallest region set below.")
+            self._none = text.format(volume=volume)
         self._enable()
 
     def _region_of(self, row: int) -> Region | None:
@@ -260,7 +266,7 @@ class RegionsPanel:
         text = _("{kept} of 1 region kept") if count == 1 else _("{kept} of {count} regions kept")
         notes = [text.format(kept=kept, count=count) + self._smallest_p]
         if count == 0:
-            notes = [_("No region lies above the threshold. Move it to the right to see less anomalous regions.")]
+            notes = [self._none]
         if count > MOST_ROWS:
             text = _("{count} more regions are not listed. A stricter threshold leaves fewer.")
             notes.append(text.format(count=count - MOST_ROWS))

@@ -11,8 +11,10 @@ import vtk
 from slicer.i18n import tr as _
 
 from ...errors import InputError
-from ...messages import translated
+from ...messages import say, translated
 from ...results.text import millilitres, out_of_distribution, panel_verdict
+from ..scene.decisions import ATTRIBUTE as DECISIONS
+from ..scene.decisions import Decisions
 from ..scene.live_threshold import LiveThreshold
 from ..scene.observers import Observers
 from ..scene.viewing import cross_fade, set_opacity, show, show_3d, shown_now
@@ -46,6 +48,8 @@ class ResultPanel:
         self._result: SceneResult | None = None
         self._live: LiveThreshold | None = None
         self._typed = False
+        self._observers = Observers()
+        self._decided: str | None = None
         self._warnings = NoticeBox(ui.warningsBox, ui.warningsIcon, ui.warningsLabel)
         for what, text in (
             ("anomaly", _("Anomaly map")),
@@ -85,6 +89,7 @@ class ResultPanel:
             detection: Their content.
         """
         self._rest.stop()
+        self._observers.clear()
         self._result = result
         self._live = None
         for section in (self._ui.resultSection, self._ui.viewsSection):
@@ -95,6 +100,7 @@ class ResultPanel:
         # The parameters follow the box, and the box the result that it filters.
         self._ui.smallestBox.setValue(live.smallest_ml)
         self._live = live
+        self._observers.add(result.table, "ModifiedEvent", self._judged)
         self._show_threshold()
         self._ui.surfacesCheckBox.checked = bool(result.segmentation.GetDisplayNode().GetVisibility3D())
         self._rest.start()
@@ -119,6 +125,7 @@ class ResultPanel:
     def close(self) -> None:
         """Stop the timer and release the result."""
         self._rest.stop()
+        self._observers.clear()
         self._result = self._live = None
 
     def _show_warnings(self, detection: Detection) -> None:
@@ -140,7 +147,16 @@ class ResultPanel:
         else:
             made_by = _("Found by {name} {version}, not by the model chosen above.")
         made_by = made_by.format(name=name, version=version)
-        self._ui.verdictLabel.text = breakable(f"{panel_verdict(detection)}\n{made_by}")
+        kept, self._decided = None, self._result.table.GetAttribute(DECISIONS)
+        if self._decided is not None:
+            kept = sum(decision.kept for decision in Decisions(self._result, detection).by_rank().values())
+        smaller = millilitres(self._live.smallest_ml) if self._live.smaller else ""
+        self._ui.verdictLabel.text = breakable(f"{panel_verdict(detection, kept, smaller)}\n{made_by}")
+
+    def _judged(self, caller: object, event: str) -> None:
+        """Show the verdict again after a decision of the reader."""
+        if self._live is not None and self._result.table.GetAttribute(DECISIONS) != self._decided:
+            self._show_verdict()
 
     def _show_threshold(self) -> None:
         live, detection, ui = self._live, self._live.detection, self._ui
@@ -149,7 +165,12 @@ class ResultPanel:
         reached = detection.expected_false_positive_ml
         self._set(ui.thresholdBox, reached)
         text = _("Threshold: z-score {value:.3g} (SD above the healthy mean), reached by {volume} per healthy scan")
-        ui.meaningLabel.text = text.format(value=detection.threshold, volume=millilitres(reached))
+        text = text.format(value=detection.threshold, volume=millilitres(reached))
+        smaller = live.smaller
+        if smaller:
+            code = "smaller_one" if smaller == 1 else "smaller_many"
+            text = f"{text}. {say(code, count=smaller, volume=millilitres(live.smallest_ml))}"
+        ui.meaningLabel.text = text
 
     def _set(self, widget: Any, value: float) -> None:
         """Set the value of a widget without its signals."""

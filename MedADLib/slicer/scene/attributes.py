@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...detection import SMALLEST_REGION_ML
 from ...messages import as_json
 from ...runtime.strict_json import plain
 
@@ -67,6 +68,17 @@ def threshold_attributes(detection: Detection) -> dict[str, str]:
     if SMALLEST in detection.provenance:
         facts[SMALLEST] = detection.provenance[SMALLEST]
     return {PREFIX + key: _json(value) for key, value in facts.items()}
+
+
+def smallest_region_ml(provenance: dict) -> float:
+    """Return the volume (mL) below which regions are not listed.
+
+    Args:
+        provenance: Of a detection; a value that the reader set afterwards comes before the setting of the run.
+    """
+    settings = provenance.get("settings")
+    value = provenance.get(SMALLEST, settings.get(SMALLEST) if isinstance(settings, dict) else None)
+    return float(value) if type(value) in (int, float) and 0 <= value < 1e4 else SMALLEST_REGION_ML
 
 
 def reference_attribute(detection: Detection) -> dict[str, str]:

@@ -29,6 +29,8 @@ LEGEND_SIZE = (0.035, 0.34)
 LEGEND_POSITION = (0.98, 0.05)
 LEGEND_LABELS = 5
 TITLE_SIZE, LABEL_SIZE = 12, 12
+# Dark behind the white letters, which may lie on bright fat.
+LEGEND_BACKGROUND = 0.55
 ROUND_STEPS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 OUTLINE_PIXELS = 2
 BODY_COLOUR = (0.88, 0.84, 0.80)
@@ -98,6 +100,10 @@ def show_anomaly(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection, fre
     if fresh:
         display.SetAndObserveColorNodeID(heat_node(node.GetScene()).GetID())
         add_legend(node, ANOMALY_TITLE)
+    legend = legend_of(node)
+    if legend is not None:
+        beyond = float(detection.anomaly.array.max(initial=0.0)) > top
+        legend.SetTitleText(f"{ANOMALY_TITLE}\ntop: {top:.3g} or more" if beyond else ANOMALY_TITLE)
 
 
 def show_threshold(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection) -> None:
@@ -174,5 +180,14 @@ def add_legend(node: slicer.vtkMRMLScalarVolumeNode, title: str) -> None:
     for style, size in ((legend.GetTitleTextProperty(), TITLE_SIZE), (legend.GetLabelTextProperty(), LABEL_SIZE)):
         style.SetFontFamilyToArial()
         style.SetFontSize(size)
+        style.SetShadow(True)
+        style.SetBackgroundColor(0.0, 0.0, 0.0)
+        style.SetBackgroundOpacity(LEGEND_BACKGROUND)
     legend.SetVisibility(True)
     node.AddAndObserveDisplayNodeID(legend.GetID())
+
+
+def legend_of(node: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLColorLegendDisplayNode | None:
+    """Return the legend of a volume's colours; None if it has none."""
+    displays = [node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes())]
+    return next((each for each in displays if each and each.IsA("vtkMRMLColorLegendDisplayNode")), None)

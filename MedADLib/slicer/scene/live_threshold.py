@@ -6,14 +6,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...detection import SMALLEST_REGION_ML
 from ...errors import InputError
 from ...scoring.component_tree import RegionForest
 from ...scoring.healthy_reference import Threshold, ThresholdScale
 from ...scoring.regions import midline_of
-from .attributes import SMALLEST, threshold_attributes
+from .attributes import SMALLEST, smallest_region_ml, threshold_attributes
 from .decisions import Decisions
 from .display import show_labels, show_segments, show_threshold
-from .reading import smallest_region_ml
 from .segments import LabelImage, add_surfaces, replace_segmentation, segmentation_of
 from .table import table_of
 
@@ -69,6 +69,14 @@ class LiveThreshold:
     def smallest_ml(self) -> float:
         """The volume (mL) below which regions are not listed."""
         return smallest_region_ml(self._detection.provenance)
+
+    @property
+    def smaller(self) -> int:
+        """How many regions of the usual size or more are left out, because the reader asked for larger ones."""
+        if self.smallest_ml <= SMALLEST_REGION_ML:
+            return 0
+        self.prepare()
+        return self._forest.count(self.threshold, SMALLEST_REGION_ML) - len(self._detection.regions)
 
     def next_ml(self, laxer: bool) -> float:
         """The expected false positives (mL) of the next laxer or stricter threshold; at an end the present ones."""

@@ -1,4 +1,4 @@
-"""Overlay on a scan: the anomaly map without the regions that the reader rejected.
+"""Overlay on a scan: the anomaly map without the regions that the reader rejected or found too small.
 
 The map of a result stays whole, because thresholds, exports and saved scenes rely on it. Where regions are rejected,
 slice views show a copy in which their voxels are zero. The copy has the role ``kept`` and is made when it is first
@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import slicer
 
-from .display import ANOMALY_TITLE, add_legend
+from ...detection import SMALLEST_REGION_ML
+from .attributes import smallest_region_ml
+from .display import ANOMALY_TITLE, add_legend, legend_of
 from .nodes import place_beside
 from .ownership import INPUT, ROLE
 from .transaction import remove_node
@@ -46,6 +49,8 @@ def overlay_node(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkM
 def hide_rejected(result: SceneResult, detection: Detection, rejected: Sequence[Region]) -> None:
     """Hide rejected regions in the overlay, and update the views that show it.
 
+    Regions below the smallest volume are hidden as well, if the reader raised it.
+
     Args:
         result: The nodes of a detection.
         detection: Their content.
@@ -55,11 +60,14 @@ def hide_rejected(result: SceneResult, detection: Detection, rejected: Sequence[
     if scene is None or result.anomaly.GetDisplayNode() is None or _in_sequence(result.anomaly, scene):
         return
     node = find_kept(result.input, scene)
-    if node is None and not rejected:
+    small = _too_small(detection)
+    if node is None and not rejected and small is None:
         return
     node = node or _add(result, scene)
-    if rejected:
+    if rejected or small is not None:
         shown = detection.anomaly.array.copy()
+        if small is not None:
+            shown[small] = 0
         for region in rejected:
             x0, x1, y0, y1, z0, z1 = region.bounding_box
             box = slice(z0, z1), slice(y0, y1), slice(x0, x1)
@@ -73,6 +81,14 @@ def hide_rejected(result: SceneResult, detection: Detection, rejected: Sequence[
     for view in list(scene.GetNodes()):
         if view.IsA("vtkMRMLSliceCompositeNode") and view.GetForegroundVolumeID() in both:
             view.SetForegroundVolumeID(overlay)
+
+
+def _too_small(detection: Detection) -> np.ndarray | None:
+    """Voxels above the threshold in no region, (Z, Y, X) bool; None if there are none or the reader hides none."""
+    if smallest_region_ml(detection.provenance) <= SMALLEST_REGION_ML:
+        return None
+    small = (detection.anomaly.array >= detection.threshold) & (detection.labels.array == 0)
+    return small if small.any() else None
 
 
 def renew_overlay(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction) -> None:
@@ -119,9 +135,10 @@ def _add(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScala
     node.CreateDefaultDisplayNodes()
     _look_like(node, result)
     add_legend(node, ANOMALY_TITLE)
-    legends = [_legend(each) for each in (node, result.anomaly)]
+    legends = [legend_of(each) for each in (node, result.anomaly)]
     if all(legends):
         legends[0].SetVisibility(legends[1].GetVisibility())
+        legends[0].SetTitleText(legends[1].GetTitleText())
     place_beside(node, result.input, scene)
     return node
 
@@ -131,11 +148,6 @@ def _look_like(node: slicer.vtkMRMLScalarVolumeNode, result: SceneResult) -> Non
     if display is not None and like is not None:
         display.CopyContent(like, False)
         display.CopyReferences(like)
-
-
-def _legend(node: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLColorLegendDisplayNode | None:
-    displays = [node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes())]
-    return next((each for each in displays if each and each.IsA("vtkMRMLColorLegendDisplayNode")), None)
 
 
 def _fill(node: slicer.vtkMRMLScalarVolumeNode, result: SceneResult, image: object, stamp: str | None) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...detection import SMALLEST_REGION_ML, Detection
+from ...detection import Detection
 from ...errors import InputError, ModelError
 from ...messages import from_json
 from ...scoring.healthy_reference import HealthyReference
 from ...scoring.regions import find_regions, midline_of
-from .attributes import PREFIX, PROVENANCE, REFERENCE, SCAN, SMALLEST, WARNING_CODES, fingerprint
+from .attributes import PREFIX, PROVENANCE, REFERENCE, SCAN, SMALLEST, WARNING_CODES, fingerprint, smallest_region_ml
 from .sequences import shows_another_frame
 from .volumes import volume_from_node
 
@@ -75,17 +75,6 @@ def _check_same_scan(anomaly: slicer.vtkMRMLScalarVolumeNode, volume: Volume) ->
     expected = anomaly.GetAttribute(SCAN)
     if expected and expected != fingerprint(volume):
         raise InputError("scan_replaced", name=volume.name)
-
-
-def smallest_region_ml(provenance: dict) -> float:
-    """Return the volume (mL) below which regions are not listed.
-
-    Args:
-        provenance: Of a detection; a value that the reader set afterwards comes before the setting of the run.
-    """
-    settings = provenance.get("settings")
-    value = provenance.get(SMALLEST, settings.get(SMALLEST) if isinstance(settings, dict) else None)
-    return float(value) if type(value) in (int, float) and 0 <= value < 1e4 else SMALLEST_REGION_ML
 
 
 def _on_grid(node: slicer.vtkMRMLVolumeNode, volume: Volume) -> Volume:
