@@ -18,7 +18,7 @@ VISION = {
     ),
 }
 # About 1 is just noticeable side by side.
-CLEAR, CLEAR_OF_HEAT = 17.0, 20.0
+CLEAR, CLEAR_OF_HEAT, CLEAR_OF_FOUR = 17.0, 20.0, 20.0
 
 
 def lab(rgb: np.ndarray, vision: str) -> np.ndarray:
@@ -67,6 +67,12 @@ def test_a_region_looks_different_from_the_next_two_and_from_the_map(vision):
     # Below a quarter of the scale, the map is all but transparent.
     heat = lab(heat_colours(256)[64:, :3], vision)
     assert ciede2000(colours[:, None], heat[None]).min() > CLEAR_OF_HEAT
+
+
+def test_a_region_looks_different_from_the_next_four():
+    colours = lab(np.array([region_colour(rank) for rank in range(1, len(REGION_COLOURS) + 5)]), "normal")
+    for step in (1, 2, 3, 4):
+        assert ciede2000(colours[:-step], colours[step:]).min() > CLEAR_OF_FOUR
 
 
 def test_a_colour_depends_on_the_rank_alone():

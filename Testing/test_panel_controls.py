@@ -220,3 +220,11 @@ def test_regions_below_the_smallest_one_leave_verdict_note_and_overlay(done):
 def test_a_blend_begins_in_the_middle(done):
     done.choose("viewSelector", "Blend of scan and pseudo-healthy")
     assert overlay(done)[2] == 0.5
+
+
+def test_the_table_shows_all_columns_in_a_narrow_panel(done):
+    done.drag("thresholdSlider", 950)
+    table = done._find("regionsTable")
+    table.setFixedWidth(276)
+    done.wait(lambda: table.horizontalScrollBar().maximum() == 0, 5)
+    assert table.item(0, SIDE).toolTip().startswith("L, peak at ")

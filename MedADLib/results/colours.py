@@ -10,16 +10,17 @@ HEAT_CHROMA = np.array([48.0, 80.0, 88.0, 82.0, 45.0])
 HEAT_HUE = np.array([5.0, 35.0, 52.0, 78.0, 98.0])
 OPAQUE_AT = 0.5
 # Found by a search over sRGB: every colour differs from the next two (cyclically) by at least 17, and from the visible
-# part of the heat scale by at least 20 (CIEDE2000), also for protanopes and deuteranopes (Machado et al. 2009).
+# part of the heat scale by at least 20 (CIEDE2000), also for protanopes and deuteranopes (Machado et al. 2009); for
+# others, it differs from the next four by at least 20.
 REGION_COLOURS = (
-    (42, 255, 234),
-    (106, 128, 255),
-    (0, 170, 149),
-    (42, 213, 234),
-    (85, 106, 213),
-    (213, 128, 149),
-    (85, 170, 234),
-    (191, 64, 149),
+    (128, 255, 255),
+    (0, 128, 255),
+    (32, 160, 160),
+    (0, 96, 96),
+    (64, 64, 192),
+    (192, 192, 255),
+    (160, 128, 128),
+    (160, 64, 128),
 )
 WHITE_D65 = np.array([0.95047, 1.0, 1.08883])
 RGB_FROM_XYZ = np.array(
@@ -47,7 +48,7 @@ def heat_colours(count: int = 256) -> np.ndarray:
 
 
 def region_colour(rank: int) -> tuple[float, float, float]:
-    """Return the colour of a region, distinct from those of the next two ranks and from the heat scale.
+    """Return the colour of a region, distinct from those of the next four ranks and from the heat scale.
 
     Args:
         rank: 1 is the most anomalous region.

@@ -48,6 +48,8 @@ class RegionRows:
         self._ticked, self._unticked = qt.Qt.Checked, qt.Qt.Unchecked
         table.horizontalHeader().setSortIndicator(NUMBER, qt.Qt.AscendingOrder)
         table.horizontalHeader().setHighlightSections(False)
+        mark = round(0.6 * table.fontMetrics().height())
+        table.setIconSize(qt.QSize(mark, mark))
         # Names take what the other columns leave, so that a narrow panel shows all columns.
         table.horizontalHeader().setSectionResizeMode(NAME, qt.QHeaderView.Stretch)
 
