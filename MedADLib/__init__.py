@@ -29,5 +29,9 @@ def __getattr__(name: str):
     from importlib import import_module
 
     if name in _HOMES:
-        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        if name == "Volume":
+            # The reader of files stands in a higher layer than the class; users know it as Volume.read.
+            value.read = staticmethod(import_module(".io.reading", __name__).read_image)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

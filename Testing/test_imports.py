@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 
 import pytest
@@ -78,3 +79,14 @@ def test_the_library_itself_is_light_to_import():
 
 def declared(requirements):
     return {re.match(r"[\w.-]+", requirement).group().replace("-", "_") for requirement in requirements}
+
+
+def test_users_read_a_volume_by_the_class(tmp_path):
+    import numpy as np
+    import SimpleITK as sitk
+
+    path = tmp_path / "scan.nii.gz"
+    sitk.WriteImage(sitk.GetImageFromArray(np.arange(60, dtype=np.float32).reshape(3, 4, 5)), str(path))
+    code = f"from MedADLib import Volume; print(Volume.read({str(path)!r}).array.shape)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "(3, 4, 5)", done.stderr
