@@ -118,7 +118,7 @@ def test_the_report_has_the_numbers_and_a_picture(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--model", "brain-t1-atlas"), "no latent restoration"),
+        (("--model", "brain-t1-atlas"), "brain-t1-atlas .* latent restoration"),
         (("samplers", "--scan", "nowhere.nii.gz"), "nowhere"),
         (("runs", "--also", "nomodel"), "no model named 'nomodel'"),
     ],

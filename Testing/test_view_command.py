@@ -40,7 +40,7 @@ def test_help_says_how_to_reach_a_server(capsys):
     assert main.main(["view", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "ssh -L 8765:127.0.0.1:8765" in said and "OUTDIR" in said
-    assert "what one of them moves, moves in all" in said
+    assert "All browsers on one address show the same views: a change in one changes all." in said
 
 
 def test_a_folder_without_results(tmp_path, capsys):
