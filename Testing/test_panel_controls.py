@@ -79,10 +79,11 @@ def test_the_smallest_region_filters_at_once_and_is_the_parameter(done, tmp_path
     done.drag("thresholdSlider", 950)
     volumes = [region.volume_ml for region in shown(done).regions]
     smallest = round(sorted(volumes)[0] + 0.1, 2)
-    nodes = done.scene.GetNumberOfNodes()
+    runs = done.ui.logText.toPlainText()
     done.type("smallestBox", str(smallest))
     assert len(column(done, NAME)) == 2 and done.widget._parameterNode.smallestRegionMl == smallest
-    assert voxels(done.widget.panel._shown.labels).max() == 2 and done.scene.GetNumberOfNodes() == nodes
+    assert voxels(done.widget.panel._shown.labels).max() == 2 and done.ui.logText.toPlainText() == runs, "without a run"
+    assert not voxels(overlay(done)[1])[voxels(done.widget.panel._shown.anomaly) == 0].any()
     done.drag("thresholdSlider", 900)
     assert all(region.volume_ml >= smallest for region in shown(done).regions), "the slider keeps the filter"
     done.save_scene(tmp_path / "scene.mrb")
@@ -174,7 +175,7 @@ def test_the_blend_has_two_named_ends_and_shows_the_outlines(done):
     left, slider, right = (getattr(done.ui, name) for name in ("scanEndLabel", "fadeSlider", "healthyEndLabel"))
     places = [each._object.mapToGlobal(QtCore.QPoint(0, 0)).x() for each in (left, slider, right)]
     assert places == sorted(places) and (left.text, right.text) == ("scan", "pseudo-healthy")
-    assert left.visible and right.visible and slider.value == 0 and overlay(done)[2] == 0
+    assert left.visible and right.visible and slider.value == 50 and overlay(done)[2] == 0.5
     assert done.widget.panel._shown.segmentation.GetDisplayNode().GetVisibility2D()
     done.choose("viewSelector", "Scan only")
     assert not done.widget.panel._shown.segmentation.GetDisplayNode().GetVisibility2D()

@@ -43,14 +43,14 @@ def how_it_was_made(panel) -> str:
 
 def test_a_tick_asks_for_fast_mode_and_the_result_says_so(panel, asked):
     run(panel)
-    assert "fast: no" in how_it_was_made(panel)
+    assert "fast mode: no" in how_it_was_made(panel)
     panel.click("advancedSection")
     panel.click("fastCheckBox")
     run(panel)
-    assert "fast: yes" in how_it_was_made(panel)
+    assert "fast mode: yes" in how_it_was_made(panel)
     panel.click("fastCheckBox")
     run(panel)
-    assert "fast: no" in how_it_was_made(panel)
+    assert "fast mode: no" in how_it_was_made(panel)
     assert asked == [False, True, False]
 
 

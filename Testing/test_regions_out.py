@@ -85,7 +85,7 @@ def test_the_copy_does_not_change_any_more(standalone, shown, tmp_path):
     standalone.save(tmp_path / "scene.mrb")
     loaded = StandaloneScene()
     loaded.load(tmp_path / "scene.mrb")
-    again = loaded.scene.GetFirstNodeByName("head accepted regions")
+    again = loaded.scene.GetFirstNodeByName("head kept regions")
     head = loaded.scene.GetFirstNodeByName("head")
     expected = on_grid_of(head, detection.volume.with_array(before))
     assert np.array_equal(exported_labels(again, head, loaded.scene), expected)
@@ -94,7 +94,7 @@ def test_the_copy_does_not_change_any_more(standalone, shown, tmp_path):
 def test_a_second_copy_has_a_name_of_its_own(standalone, shown):
     detection, decisions, result = shown
     names = [send_to_segment_editor(detection, decisions, result, standalone.scene).GetName() for _ in range(2)]
-    assert names[0] == "head accepted regions" and names[1] != names[0]
+    assert names[0] == "head kept regions" and names[1] != names[0]
 
 
 def test_nothing_accepted_and_no_scan_are_reported_without_a_trace(standalone, shown):

@@ -144,8 +144,8 @@ def test_a_failure_is_one_line_and_the_next_detection_works(worker, do, kind, co
     ("change", "kind", "code", "says"),
     [
         ({"model": "missing"}, "ModelError", None, "there is no model named 'missing'"),
-        ({"model": "here/missing.medad"}, "ModelError", None, "does not exist. Choose another model"),
-        ({"model": "corrupt.medad"}, "ModelError", None, "is damaged. Get the model file again"),
+        ({"model": "here/missing.medad"}, "ModelError", None, "does not exist. Check the path"),
+        ({"model": "corrupt.medad"}, "ModelError", None, "is cut short. Download or copy the file again"),
         ({"input": "missing.npy"}, "InputError", None, "missing.npy cannot be read"),
         ({"mask": "corrupt.medad"}, "InputError", None, "corrupt.medad is damaged"),
         ({"output": "."}, "OutputError", None, "not empty"),

@@ -26,7 +26,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
         The method, and the last row of its log.
     """
     train, validation = data.slices()
-    parameters = with_overrides(MeanImageParameters(size=tuple(train.images.shape[1:])), options.wishes())
+    parameters = with_overrides(MeanImageParameters(size=tuple(train.images.shape[1:])), options.overrides())
     method = MeanImageDistance.untrained(parameters, options.seed)
     held_out = validation.select(validation.spread(16))
 
