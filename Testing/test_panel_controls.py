@@ -178,3 +178,18 @@ def test_the_blend_has_two_named_ends_and_shows_the_outlines(done):
     assert done.widget.panel._shown.segmentation.GetDisplayNode().GetVisibility2D()
     done.choose("viewSelector", "Scan only")
     assert not done.widget.panel._shown.segmentation.GetDisplayNode().GetVisibility2D()
+
+
+def test_the_overlay_without_rejected_regions_belongs_to_its_scan_alone(done):
+    first = done.scan
+    done.cell("regionsTable", 0, KEEP).tick()
+    assert overlay(done)[1].GetAttribute("MedAD.role") == "kept"
+    other = done.load_volume(scan("other"))
+    done.select_node("inputSelector", other)
+    assert overlay(done)[0] is other and overlay(done)[1] is None
+    done.select_node("inputSelector", first)
+    assert overlay(done)[0] is first and overlay(done)[1].GetAttribute("MedAD.role") == "kept"
+    assert not voxels(overlay(done)[1])[voxels(done.widget.panel._shown.labels) == 1].any()
+    done.scene.RemoveNode(first)
+    done.run_events(0.2)
+    assert overlay(done)[1] is None

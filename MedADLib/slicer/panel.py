@@ -174,7 +174,7 @@ class Panel:
         """Move the views into the chosen scan, to its first region if it has one."""
         point = None
         if detection is not None and detection.regions:
-            point = to_world(volume).TransformPoint(detection.regions[0].centroid_ras)
+            point = to_world(volume).TransformPoint(detection.regions[0].peak_ras)
         if stand_inside(volume, slicer.mrmlScene, point) and slicer.app.layoutManager() is not None:
             slicer.util.resetSliceViews()
             if point is not None:
