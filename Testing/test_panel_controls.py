@@ -80,10 +80,13 @@ def test_the_smallest_region_filters_at_once_and_is_the_parameter(done, tmp_path
     volumes = [region.volume_ml for region in shown(done).regions]
     smallest = round(sorted(volumes)[0] + 0.1, 2)
     runs = done.ui.logText.toPlainText()
+    small = next(region for region in shown(done).regions if region.volume_ml == min(volumes))
+    filtered = voxels(done.widget.panel._shown.labels) == small.label
+    assert voxels(overlay(done)[1])[filtered].all()
     done.type("smallestBox", str(smallest))
     assert len(column(done, NAME)) == 2 and done.widget._parameterNode.smallestRegionMl == smallest
     assert voxels(done.widget.panel._shown.labels).max() == 2 and done.ui.logText.toPlainText() == runs, "without a run"
-    assert not voxels(overlay(done)[1])[voxels(done.widget.panel._shown.anomaly) == 0].any()
+    assert not voxels(overlay(done)[1])[filtered].any(), "nor does the overlay show it"
     done.drag("thresholdSlider", 900)
     assert all(region.volume_ml >= smallest for region in shown(done).regions), "the slider keeps the filter"
     done.save_scene(tmp_path / "scene.mrb")

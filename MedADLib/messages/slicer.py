@@ -47,7 +47,6 @@ REQUEST: dict[str, Sentence] = {
 
 # How a run and its worker process can end.
 RUN: dict[str, Sentence] = {
-    "already_examining": Sentence(_("a detection is running"), _("Wait for its end or cancel it.")),
     "scan_not_handed_over": Sentence(
         _("the scan could not be handed to the computation ({reason})"), _("Free some disk space.")
     ),

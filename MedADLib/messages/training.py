@@ -67,10 +67,6 @@ SENTENCES: dict[str, Sentence] = {
         _("pooling sizes must be 0 to 50 mm"),
         _("Correct --minimum-mm or --average-mm."),
     ),
-    "atlas_without_settings": Sentence(
-        _("the atlas has no setting {setting!a:.80}"),
-        _("It has no settings: leave it out."),
-    ),
     "bad_latent_sizes": Sentence(
         _("{sizes:.80} is not a list of at least 3 increasing latent sizes"),
         _("For example 1,2,4,8,16,32,64,128."),

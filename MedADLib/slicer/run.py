@@ -90,7 +90,7 @@ class Run:
         if self._scene is None:
             raise InputError("volume_without_scene", name=request.volume.GetName())
         if self._client.busy:
-            raise InputError("already_examining")
+            raise InputError("busy")
         self._frames = frames_of(request.volume) if request.all_frames else None
         self._stamp = request.volume.GetImageData().GetMTime() if request.volume.GetImageData() else 0
         try:

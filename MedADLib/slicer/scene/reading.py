@@ -9,7 +9,7 @@ import numpy as np
 
 from ...detection import Detection
 from ...errors import InputError, ModelError
-from ...messages import from_json
+from ...results.text import restored_warnings
 from ...scoring.healthy_reference import HealthyReference
 from ...scoring.regions import find_regions, midline_of
 from .attributes import PREFIX, PROVENANCE, REFERENCE, SCAN, SMALLEST, WARNING_CODES, fingerprint, smallest_region_ml
@@ -105,10 +105,8 @@ def _warnings(node: slicer.vtkMRMLNode) -> tuple[str, ...]:
     try:
         codes = json.loads(node.GetAttribute(WARNING_CODES) or "[]")
     except ValueError:
-        codes = []
-    if not isinstance(codes, list) or len(codes) != len(texts):
-        return tuple(texts)
-    return tuple(from_json(text, code) for text, code in zip(texts, codes))
+        codes = None
+    return restored_warnings(texts, codes)
 
 
 def _number(node: slicer.vtkMRMLNode, name: str) -> float:

@@ -174,7 +174,7 @@ class WorkerClient:
             MedADError: If there is no Python to start.
         """
         if self.busy:
-            raise InputError("already_examining")
+            raise InputError("busy")
         check_empty(Path(job.output))
         arguments = self._arguments()
         reused = self._connection is not None
