@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from phantoms import head, toy_template, with_lesion
+from support.phantoms import head, toy_template, with_lesion
 
 from MedADLib.cli.main import main
 from MedADLib.dataset.split import Split

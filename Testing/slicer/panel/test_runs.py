@@ -1,0 +1,397 @@
+"""Runs by a real worker process that go as users and computers make them go: cancelled, killed, hung, out of disk."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_slicer.panel_fixtures import (
+    app,
+    behave,
+    column,
+    overlay,
+    own_home,
+    panel,
+    planted_installer,
+    results,
+    run,
+    scan,
+    slice_centre,
+    slicer,
+    snapshot,
+    stub_process,
+    wait_for_end,
+    wait_for_stage,
+)
+from support.mrml import add_transform, voxels
+from support.synthetic import brain_volume
+
+__all__ = ["app", "own_home", "panel", "planted_installer", "stub_process"]
+
+NAME = 1
+
+
+@pytest.fixture
+def stub_client(stub_process):
+    """Runs are done by a process, as in Slicer."""
+
+
+def worker_of(app):
+    return app.widget.logic.client
+
+
+def temporary_files(app) -> list[str]:
+    return [path.name for path in Path(app.folder).rglob("MedAD-*")]
+
+
+def assert_untouched(app, before):
+    assert snapshot(app) == before and not results(app)
+    assert not temporary_files(app)
+    assert app.ui.runButton.enabled and not app.ui.progressBar.visible
+
+
+def cancel(app) -> float:
+    started = time.monotonic()
+    app.click("cancelButton")
+    wait_for_end(app, 5)
+    return time.monotonic() - started
+
+
+def test_a_run_shows_how_far_it_is_and_ends_in_a_result(panel):
+    behave("slow")
+    panel.click("runButton")
+    wait_for_stage(panel, "slice")
+    assert panel.ui.cancelButton.visible and not panel.ui.runButton.visible
+    first = panel.ui.progressBar.value
+
+    def it_moves_and_says_how_long():
+        return panel.ui.progressBar.value > first and "left" in panel.ui.stageLabel.text
+
+    panel.wait(it_moves_and_says_how_long)
+    assert "restoration" in panel.ui.logText.toPlainText()
+    cancel(panel)
+
+
+def test_the_second_run_uses_the_same_process(panel):
+    run(panel)
+    assert column(panel, NAME) == ["Region 1", "Region 2"] and not temporary_files(panel)
+    connection = worker_of(panel)._connection
+    run(panel)
+    assert worker_of(panel)._connection is connection and connection is not None
+
+
+def test_slicer_stays_usable_while_it_computes(panel):
+    behave("slow")
+    panel.click("runButton")
+    wait_for_stage(panel, "slice")
+    started = time.monotonic()
+    panel.click("logCheckBox")
+    panel.click("advancedSection")
+    panel.type("seedBox", "7")
+    assert panel.widget._parameterNode.seed == 7
+    assert time.monotonic() - started < 2.0 and panel.ui.logText.visible
+    assert "examining scan" in panel.ui.logText.toPlainText()
+    cancel(panel)
+
+
+def test_cancelled_before_the_process_is_ready(panel):
+    before = snapshot(panel)
+    behave("slow")
+    panel.click("runButton")
+    assert cancel(panel) < 2.0
+    assert_untouched(panel, before)
+    assert panel.ui.statusLabel.text == "Cancelled"
+
+
+def test_cancelled_in_the_middle_the_process_stays_warm(panel):
+    before = snapshot(panel)
+    behave("slow")
+    panel.click("runButton")
+    wait_for_stage(panel, "slice")
+    connection = worker_of(panel)._connection
+    assert cancel(panel) < 2.0
+    assert_untouched(panel, before)
+    assert worker_of(panel)._connection is connection
+
+
+def test_a_computation_that_does_not_listen_is_ended(panel):
+    before = snapshot(panel)
+    behave("stubborn")
+    panel.click("runButton")
+    wait_for_stage(panel, "restoring")
+    panel.run_events(0.5)
+    assert cancel(panel) < 2.0
+    assert_untouched(panel, before)
+    behave("")
+    run(panel)
+    assert len(column(panel, NAME)) == 2
+
+
+def test_a_cancelled_second_run_leaves_the_first_result(panel):
+    run(panel)
+    panel.drag("thresholdSlider", 950)
+    names, before = column(panel, NAME), snapshot(panel)
+    behave("slow")
+    worker_of(panel).stop()
+    panel.click("runButton")
+    wait_for_stage(panel, "slice")
+    cancel(panel)
+    assert snapshot(panel) == before and column(panel, NAME) == names
+
+
+def test_a_worker_that_the_system_kills_is_explained(panel):
+    before = snapshot(panel)
+    behave("die")
+    run(panel)
+    assert_untouched(panel, before)
+    assert "memory" in panel.ui.errorLabel.text
+    behave("")
+    run(panel)
+    assert len(column(panel, NAME)) == 2
+
+
+def test_a_worker_that_hangs_is_ended_and_explained(panel):
+    before = snapshot(panel)
+    behave("silent")
+    run(panel)
+    assert_untouched(panel, before)
+    assert "has not moved" in panel.ui.errorLabel.text
+
+
+@pytest.mark.parametrize(("behaviour", "words"), [("fail", "brain extraction needs deepbet"), ("full", "disk space")])
+def test_what_goes_wrong_in_the_worker_is_said_in_the_panel(panel, behaviour, words):
+    before = snapshot(panel)
+    behave(behaviour)
+    run(panel)
+    assert_untouched(panel, before)
+    assert words in panel.ui.errorLabel.text
+
+
+def test_a_full_disk_here_is_said_too(panel, monkeypatch):
+    from MedADLib.slicer import run as run_file
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    before = snapshot(panel)
+    monkeypatch.setattr(run_file, "write_volume", full)
+    run(panel)
+    assert_untouched(panel, before)
+    assert "No space left" in panel.ui.errorLabel.text and "Free some disk space" in panel.ui.errorLabel.text
+
+
+def test_the_scan_is_deleted_during_a_run(panel):
+    behave("slow")
+    panel.click("runButton")
+    wait_for_stage(panel, "slice")
+    panel.scene.RemoveNode(panel.scan)
+    wait_for_end(panel, 5)
+    assert not results(panel) and not temporary_files(panel)
+    assert "removed" in panel.ui.errorLabel.text
+    assert not panel.ui.runButton.enabled and panel.tip("runButton") == "Select a scan to examine."
+
+
+def test_the_scene_is_closed_during_a_run(panel):
+    behave("slow")
+    panel.click("runButton")
+    wait_for_stage(panel, "slice")
+    panel.close_scene()
+    wait_for_end(panel, 5)
+    assert not results(panel) and not temporary_files(panel)
+    behave("")
+    worker_of(panel).stop()
+    panel.select_node("inputSelector", panel.load_volume(scan("next")))
+    run(panel)
+    assert len(column(panel, NAME)) == 2
+
+
+def test_the_user_goes_to_another_module_during_a_run_and_comes_back(panel):
+    panel.click("runButton")
+    panel.leave_module()
+    wait_for_end(panel)
+    assert results(panel)
+    panel.enter_module()
+    assert len(column(panel, NAME)) == 2 and panel.ui.resultSection.visible
+
+
+def test_slicer_quits_during_a_run_and_nothing_stays(panel):
+    behave("slow")
+    panel.click("runButton")
+    wait_for_stage(panel, "slice")
+    pid = worker_of(panel)._connection._process.pid
+    panel.quit()
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline and _alive(pid):
+        time.sleep(0.05)
+    assert not _alive(pid) and not temporary_files(panel)
+
+
+def test_two_clicks_are_one_run(panel):
+    behave("slow")
+    panel.click("runButton")
+    with pytest.raises(AssertionError, match="not visible|disabled"):
+        panel.click("runButton")
+    panel.widget.panel.run()
+    assert len(temporary_files(panel)) == 1
+    cancel(panel)
+
+
+def test_another_model_is_chosen_during_a_run(panel):
+    panel.click("runButton")
+    other = panel.ui.modelSelector.itemText(1)
+    panel.choose("modelSelector", other)
+    wait_for_end(panel)
+    assert panel.widget.panel.result_panel.detection.provenance["model"]["name"].endswith("brain-t1.medad")
+
+
+def test_the_result_lies_on_a_scan_under_a_turned_transform(panel):
+    matrix = add_transform(panel.scene, panel.scan)
+    run(panel)
+    detection = panel.widget.panel.result_panel.detection
+    expected = matrix @ [*detection.regions[0].peak_ras, 1.0]
+    assert np.allclose(slice_centre(panel), expected[:3], atol=1.0)
+    for node in results(panel):
+        if node.IsA("vtkMRMLTransformableNode"):
+            assert node.GetTransformNodeID() == panel.scan.GetTransformNodeID()
+
+
+def test_a_scan_of_thick_oblique_slices(app):
+    from support.mrml import oblique_affine
+
+    shape, spacing = (22, 48, 44), (3.5, 3.5, 6.5)
+    app.load_volume(brain_volume(shape, spacing, oblique_affine(shape, spacing), "thick"))
+    app.open_module("MedAD")
+    run(app)
+    shown = app.widget.panel._shown
+    assert voxels(shown.labels).max() == 2
+    detection = app.widget.panel.result_panel.detection
+    assert np.allclose(slice_centre(app), detection.regions[0].peak_ras, atol=1.0)
+
+
+def test_undo_of_slicer_itself_after_a_run_breaks_nothing(panel):
+    panel.scene.SetUndoOn()
+    panel.scene.SaveStateForUndo()
+    run(panel)
+    panel.scene.Undo()
+    panel.run_events(0.4)
+    run(panel)
+    assert len(column(panel, NAME)) == 2
+
+
+def test_without_a_main_window_everything_works(tmp_path, planted_installer, stub_client):
+    from fake_slicer import FakeSlicer
+
+    (tmp_path / "slicer").mkdir()
+    with FakeSlicer(tmp_path / "slicer", without_layout_manager=True) as headless:
+        headless.load_volume(scan())
+        headless.open_module("MedAD")
+        run(headless)
+        headless.drag("thresholdSlider", 950)
+        assert len(column(headless, NAME)) == 3
+
+
+def test_scripts_get_the_same_without_the_panel(panel):
+    logic = slicer.util.getModuleLogic("MedAD")
+    heard = []
+    wishes = {"threshold": "10ml", "progress": lambda *said: heard.append(said)}
+    result = logic.process(panel.scan, model="brain-t1", waitForCompletion=True, **wishes)
+    assert result.table.GetNumberOfRows() == 3 and overlay(panel)[1] is result.anomaly
+    assert heard and heard[0][1] <= heard[-1][1] <= 1
+
+
+def test_what_a_script_finds_is_shown_in_the_open_panel(panel):
+    panel.widget.logic.process(panel.scan)
+
+    def the_result_is_shown():
+        return column(panel, NAME) == ["Region 1", "Region 2"]
+
+    panel.wait(the_result_is_shown, 3)
+    assert panel.ui.resultSection.visible
+
+
+def test_scripts_need_not_wait(panel):
+    outcomes = []
+    started = panel.widget.logic.process(panel.scan, waitForCompletion=False, finished=outcomes.append)
+    assert not outcomes and not started.ended
+    panel.wait(lambda: bool(outcomes))
+    assert outcomes[0].state == "done" and outcomes[0].result.table.GetNumberOfRows() == 2
+
+
+def test_scripts_get_clear_errors(panel, planted_installer):
+    from MedADLib.errors import Cancelled, MedADError
+
+    logic = panel.widget.logic
+    with pytest.raises(MedADError, match="no model named 'brain-t9'.*Available: .*brain-t1"):
+        logic.process(panel.scan, model="brain-t9")
+    with pytest.raises(MedADError, match="no volume is selected"):
+        logic.process(None)
+    with pytest.raises(MedADError, match="no setting colour"):
+        logic.process(panel.scan, colour="red")
+    with pytest.raises(MedADError, match="'MRHead' is not a scalar volume. Give a node"):
+        logic.process("MRHead")
+    with pytest.raises(MedADError, match="neither a segmentation nor a label map"):
+        logic.process(panel.scan, mask=panel.scene.AddNewNodeByClass("vtkMRMLTableNode", "a table"))
+    with pytest.raises(MedADError, match="5 potatoes") as caught:
+        logic.process(panel.scan, threshold="5 potatoes")
+    assert caught.value.code == "bad_threshold"
+    with pytest.raises(MedADError, match="seed 'abc'"):
+        logic.process(panel.scan, seed="abc")
+    constant = panel.load_volume(brain_volume(name="grey"))
+    slicer.util.arrayFromVolume(constant)[:] = 7
+    with pytest.raises(MedADError, match="grey cannot be examined: all its values are 7"):
+        logic.process(constant)
+    behave("slow")
+    with pytest.raises(Cancelled):
+        logic.process(panel.scan, progress=lambda *said: logic.client.cancel())
+    planted_installer.packages = list(_packages())
+    with pytest.raises(MedADError, match="must be installed first.*Run Detection"):
+        logic.process(panel.scan)
+
+
+def test_a_mask_from_a_segmentation_limits_the_search(panel):
+    half = np.zeros(voxels(panel.scan).shape, dtype=np.uint8)
+    half[:, :, :20] = 1
+    node = panel.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "left half")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(panel.scan)
+    identifier = node.GetSegmentation().AddEmptySegment("half")
+    slicer.util.updateSegmentBinaryLabelmapFromArray(half, node, identifier, panel.scan)
+    panel.select_node("maskSelector", node)
+    run(panel)
+    anomaly = voxels(panel.widget.panel._shown.anomaly)
+    assert anomaly[:, :, :20].max() > 3 and anomaly[:, :, 20:].max() == 0
+
+
+def _packages():
+    from MedADLib.slicer.install.packages import Package
+
+    return [Package("safetensors", "reads model files", 1, "safetensors>=0.4")]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if Path("/proc").is_dir() else True
+
+
+def test_a_panel_deleted_without_cleanup_hears_nothing_more(panel):
+    """As tests and scripts delete one; observers of the scene would raise at every later change."""
+    run(panel)
+    widget, parent = panel.widgets.pop("MedAD"), panel._panels.pop("MedAD")
+    panel.selected = ""
+    panel.window.takeWidget()
+    parent._panel._object.deleteLater()
+    panel.run_events(0.1)
+    assert widget.logic.client._connection is None, "the worker was told to end"
+    other = panel.standalone.add_volume(scan("other"))
+    view = panel.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    view.SetBackgroundVolumeID(other.GetID())
+    panel.scene.RemoveNode(other)
+    panel.close_scene()
+    panel.run_events(0.3)
+    assert not panel.slot_errors

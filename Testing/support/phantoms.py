@@ -1,0 +1,129 @@
+"""Healthy toy heads, each one different: an ellipsoid of white matter, a folded grey rim, two dark ventricles."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+
+from MedADLib.cli import train
+from MedADLib.preprocessing.brain_space import Prepared, Template
+from MedADLib.preprocessing.template_building import build_template
+from MedADLib.training import data
+from MedADLib.volume import Volume
+from support.made_once import made_once
+
+SHAPE, SPACING = (32, 48, 48), (4.0, 4.0, 5.0)
+# Slices that can be halved five times, as the shipped methods' networks do.
+MODEL_SHAPE, MODEL_SPACING = (18, 64, 64), (3.0, 3.0, 8.0)
+METHODS = ("atlas", "autoencoder", "latent_restoration")
+PARTS = {"train": range(4), "validation": range(4, 5), "calibration": range(5, 7), "benchmark": range(8, 9)}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Networks of toy size take longer on several threads than on one; for modules that import it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def head(seed: int, spacing: tuple[float, float, float] = (4.0, 4.0, 4.0), size: int = 50) -> tuple[Volume, np.ndarray]:
+    """A toy brain and its mask; the seed changes shape, place, folds, noise and gain."""
+    random = np.random.default_rng(seed)
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = -0.5 * (size - 1) * np.array(spacing) + random.uniform(-5, 5, 3)
+    grid = Volume(np.zeros((size, size, size), np.float32), affine, f"head-{seed}")
+    points = grid.ras_from_voxels(np.argwhere(np.ones(grid.array.shape, bool))) - random.uniform(-4, 4, 3)
+    x, y, z = (points / (np.array([66, 84, 60]) * random.uniform(0.94, 1.06, 3))).T
+    angle = np.arctan2(y, np.abs(x)) * 3 + 4 * z
+    radius = np.sqrt(x**2 + y**2 + z**2)
+    ventricle = ((np.abs(x) - 0.14) / 0.09) ** 2 + ((y + 0.05) / 0.35) ** 2 + (z / 0.2) ** 2 < 1
+    values = np.select(
+        [radius > 1, ventricle, radius > 0.82 + 0.05 * np.sin(angle + random.uniform(0, 1))], [0.0, 150.0, 550.0], 900.0
+    )
+    values = values * random.uniform(0.8, 1.2) + (radius <= 1) * random.normal(0, 15, len(values))
+    array = np.maximum(values, 0).reshape(grid.array.shape).astype(np.float32)
+    return grid.with_array(array), (radius <= 1).reshape(grid.array.shape)
+
+
+def toy_template(count: int = 4, first: int = 0) -> tuple[Template, list[Prepared]]:
+    """A template of toy heads on a coarse grid."""
+    return build_template([head(first + n) for n in range(count)], SHAPE, SPACING)
+
+
+def with_lesion(volume: Volume, centre_ras: tuple[float, float, float], radius_mm: float) -> tuple[Volume, np.ndarray]:
+    """A dark ball in a toy head, and where it is."""
+    points = volume.ras_from_voxels(np.argwhere(np.ones(volume.array.shape, bool)))
+    ball = (np.linalg.norm(points - centre_ras, axis=1) < radius_mm).reshape(volume.array.shape)
+    return volume.with_array(np.where(ball, volume.array * 0.35, volume.array).astype(np.float32)), ball
+
+
+@dataclass(frozen=True)
+class ToyModels:
+    """Models that ``medad train`` made of toy heads, with a few steps only.
+
+    Attributes:
+        healthy: Folder of the scans.
+        split: Which scan was for what.
+        work: Folder of checkpoints and prepared scans.
+        models: Model file of each method.
+    """
+
+    healthy: Path
+    split: Path
+    work: Path
+    models: dict[str, Path]
+
+    def train(self, method: str, output: Path, *more: str) -> int:
+        """Run ``medad train`` for a method on the toy heads, on a coarse grid."""
+        parser = argparse.ArgumentParser()
+        train.add_arguments(parser)
+        steps = ["--steps", "3", "--prior-steps", "3", "--sweep-steps", "1", "--full-precision", "--device", "cpu"]
+        places = ["--healthy", self.healthy, "--split", self.split, "--work", self.work, "-o", output]
+        arguments = [method, *places, *steps, "--data-note", "toy heads", *more]
+        with mock.patch.object(data, "build_template", coarse_template):
+            return train.run(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def coarse_template(scans, progress=None) -> tuple[Template, list[Prepared]]:
+    """A template on the grid of the toy models."""
+    return build_template(scans, MODEL_SHAPE, MODEL_SPACING, progress)
+
+
+def toy_heads(folder: Path) -> ToyModels:
+    """Where toy heads, their models and the work folder lie in a folder."""
+    models = {method: folder / "models" / f"toy-{method.replace('_', '-')}.medad" for method in METHODS}
+    return ToyModels(folder / "healthy", folder / "split.json", folder / "work", models)
+
+
+def train_toys(folder: Path) -> None:
+    """Write toy heads into a folder, and train a model of each of three methods on them."""
+    toy = toy_heads(folder)
+    toy.healthy.mkdir()
+    split = {part: [f"head-{number}" for number in numbers] for part, numbers in PARTS.items()}
+    for number in (n for numbers in PARTS.values() for n in numbers):
+        volume, _ = head(number)
+        volume.write(toy.healthy / f"{volume.name}.nii.gz")
+    toy.split.write_text(json.dumps(split))
+    for method, output in toy.models.items():
+        toy.train(method, output)
+
+
+@functools.cache
+def toy_models() -> ToyModels:
+    """The toy models, trained once in a test run and copied for each process; nobody may change the models."""
+    keep = tempfile.TemporaryDirectory(prefix="toy-models-")
+    toy_models.keep = keep
+    made_once("toy-models", train_toys, Path(keep.name))
+    return toy_heads(Path(keep.name))

@@ -1,0 +1,124 @@
+"""The real worker with a stand-in for the computation: what it does is written in the model's file.
+
+Started as ``python worker_stub.py [worker's arguments]``; a model is a JSON text ``{"do": BEHAVIOUR}``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import logging
+import os
+import signal
+import sys
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+TESTING = Path(__file__).resolve().parents[1]
+SHAPE = (24, 28, 26)
+
+
+def load_model(path):
+    from MedADLib.errors import ModelError
+
+    try:
+        model = json.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise ModelError("model_missing", path=path) from error
+    except ValueError as error:
+        raise ModelError("model_cut_short", path=path) from error
+    time.sleep(model.get("loading", 0))
+    print("loaded", path)
+    return model
+
+
+def detect(volume, model, settings, progress):
+    from support.synthetic import synthetic_detection
+
+    progress.stage("restoration", 0.0, 0.9, "imagining")
+    globals()[model["do"]](progress)
+    progress.stage("regions", 0.9, 1.0, "delineating")
+    warned = (f"seed {settings.seed}", f"masked {settings.mask is not None}")
+    return replace(synthetic_detection(volume, warnings=warned), p_value=1 / 7)
+
+
+def quickly(progress):
+    """Nothing takes any time."""
+
+
+def slowly(progress):
+    for number in range(3000):
+        progress.update(number / 3000, f"step {number}")
+        time.sleep(0.01)
+
+
+def stubbornly(progress):
+    time.sleep(60)
+
+
+def in_c(progress):
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
+
+
+def noisily(progress):
+    print("a print")
+    os.write(1, b"a raw write\n")
+    os.system("echo a child")
+    libc = ctypes.CDLL(None)
+    libc.printf(b"a C library\n")
+    libc.fflush(None)
+    assert sys.stdin.read() == "" and os.read(0, 1) == b""
+    warnings.warn("some library's own", stacklevel=1)
+
+
+def warning(progress):
+    from MedADLib.messages import Message
+
+    for _ in range(3):
+        logging.getLogger("MedADLib.preprocessing.brain_extraction").warning("no brain was found in %s", "Zoë")
+    logging.getLogger("MedADLib.io.reading").warning(Message("thick_slices", spacing=12.0))
+    logging.getLogger("MedADLib.io.reading").warning("%s", Message("unknown_orientation"))
+    logging.getLogger("MedADLib.preprocessing.brain_extraction").info("nobody needs to know")
+
+
+def without_memory(progress):
+    raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+
+def without_torch(progress):
+    raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
+def wrongly(progress):
+    raise ZeroDivisionError("division\nby zero")
+
+
+def on_a_full_disk(progress):
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+def dying(progress):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crashing(progress):
+    ctypes.string_at(0)
+
+
+def frozen(progress):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(60)
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(TESTING.parent), str(TESTING)]
+    from MedADLib.worker import service
+    from MedADLib.worker.main import main
+
+    service.HEARTBEAT_SECONDS = 0.2
+    os._exit(main(sys.argv[1:], detect, load_model))
