@@ -15,7 +15,9 @@ from support.synthetic import brain_volume
 
 pytest.importorskip("PySide6", reason="PySide6 is not installed (pip install PySide6_Essentials)")
 
+from support.fake_worker import BEHAVIOUR
 from support.two_blobs import two_blobs
+from support.workers import FAKE_WORKER
 
 from fake_slicer import FakeSlicer
 from MedADLib.detection import Settings
@@ -25,7 +27,7 @@ from MedADLib.slicer.install import installer
 from MedADLib.slicer.worker import client as worker_client
 from MedADLib.volume import Volume
 
-STUB = [sys.executable, str(Path(__file__).resolve().parents[1] / "support" / "stub_worker.py")]
+COMMAND = [sys.executable, str(FAKE_WORKER)]
 HANG_SECONDS = 6.0
 
 
@@ -56,7 +58,7 @@ def own_home(tmp_path, monkeypatch):
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
-    monkeypatch.delenv("MEDAD_STUB", raising=False)
+    monkeypatch.setenv(BEHAVIOUR, "quickly")
     return home
 
 
@@ -102,7 +104,7 @@ def stub_client(monkeypatch):
 @pytest.fixture
 def stub_process(monkeypatch):
     """Runs are done by a process, as in Slicer."""
-    client = functools.partial(worker_client.WorkerClient, command=STUB, hang_seconds=HANG_SECONDS)
+    client = functools.partial(worker_client.WorkerClient, command=COMMAND, hang_seconds=HANG_SECONDS)
     monkeypatch.setattr(worker_client, "WorkerClient", client)
 
 
@@ -136,7 +138,7 @@ def scan(name: str = "scan", affine: np.ndarray | None = None) -> Volume:
 
 def behave(behaviour: str) -> None:
     """Tell workers that start from now on how to behave."""
-    os.environ["MEDAD_STUB"] = behaviour
+    os.environ[BEHAVIOUR] = behaviour
 
 
 def run(app: FakeSlicer, seconds: float = 20) -> None:

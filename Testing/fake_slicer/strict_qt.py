@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 pytest.importorskip("PySide6.QtCore", reason="PySide6 is not installed (pip install PySide6_Essentials)")
-pytest.importorskip("slicer", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
+pytest.importorskip("slicer.util", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
 
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QApplication

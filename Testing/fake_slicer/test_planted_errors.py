@@ -8,7 +8,7 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 pytest.importorskip("PySide6", reason="PySide6 is not installed (pip install PySide6_Essentials)")
-pytest.importorskip("slicer", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
+pytest.importorskip("slicer.util", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
 
 from support.synthetic import brain_volume
 

@@ -9,13 +9,13 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 pytest.importorskip("PySide6", reason="PySide6 is not installed (pip install PySide6_Essentials)")
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
+pytest.importorskip("slicer.util", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
+import slicer
+from support.synthetic import brain_volume
 
-from support.synthetic import brain_volume  # noqa: E402
-
-from fake_slicer import FakeSlicer  # noqa: E402
-from fake_slicer.fixtures import app  # noqa: E402
-from fake_slicer.template import write_module  # noqa: E402
+from fake_slicer import FakeSlicer
+from fake_slicer.fixtures import app
+from fake_slicer.template import write_module
 
 __all__ = ["app"]
 

@@ -159,7 +159,9 @@ def test_no_region_gives_a_header_only_table_and_an_empty_segmentation(tmp_path)
 
 
 def test_the_segmentation_opens_in_slicer_with_names_colours_codes_and_place(tmp_path, detection):
-    slicer = pytest.importorskip("slicer")
+    pytest.importorskip("slicer.util")
+    import slicer
+
     if not hasattr(slicer, "vtkMRMLSegmentationStorageNode"):
         pytest.skip("this slicer package has no MRML")
     from vtkmodules.util.numpy_support import vtk_to_numpy

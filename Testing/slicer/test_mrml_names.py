@@ -12,7 +12,8 @@ import pytest
 import vtk
 from support.source_code import ROOT, library_files, syntax
 
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
+pytest.importorskip("slicer.util", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
+import slicer
 
 CODE = [*library_files("MedADLib/slicer"), *library_files("MedAD")]
 # Their first argument is the name of a node class.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.source_code import ROOT
 
-pytest.importorskip("slicer", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
+pytest.importorskip("slicer.util", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
 
 from MedADLib.slicer import sampledata
 

@@ -10,18 +10,18 @@ import pytest
 from support.references import healthy_reference
 
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
-slicer = pytest.importorskip("slicer", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
+pytest.importorskip("slicer.util", reason="slicer-core is not installed (pip install trame-slicer[standalone])")
+import slicer
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonCore import reference
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+from vtkmodules.vtkFiltersCore import vtkFeatureEdges
 
-from vtkmodules.util.numpy_support import vtk_to_numpy  # noqa: E402
-from vtkmodules.vtkCommonCore import reference  # noqa: E402
-from vtkmodules.vtkCommonDataModel import vtkPolyData  # noqa: E402
-from vtkmodules.vtkFiltersCore import vtkFeatureEdges  # noqa: E402
-
-from MedADLib.detection import Detection  # noqa: E402
-from MedADLib.scoring.regions import find_regions  # noqa: E402
-from MedADLib.slicer.headless.scene import StandaloneScene  # noqa: E402
-from MedADLib.slicer.scene.volumes import matrix_from_array, node_affine  # noqa: E402
-from MedADLib.volume import Volume  # noqa: E402
+from MedADLib.detection import Detection
+from MedADLib.scoring.regions import find_regions
+from MedADLib.slicer.headless.scene import StandaloneScene
+from MedADLib.slicer.scene.volumes import matrix_from_array, node_affine
+from MedADLib.volume import Volume
 
 SHAPE = (26, 34, 30)
 SPACING = (1.5, 1.0, 2.5)

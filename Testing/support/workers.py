@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from MedADLib.results.exchange import write_volume
+from MedADLib.slicer.worker.client import Job, WorkerClient, wait
+from support.fake_process import Listener
 from support.source_code import ROOT
 from support.synthetic import brain_volume
 
-STUB = ROOT / "Testing" / "support" / "worker_stub.py"
+FAKE_WORKER = ROOT / "Testing" / "support" / "fake_worker.py"
 WORKER = ROOT / "MedADLib" / "worker" / "main.py"
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
 
@@ -25,7 +27,7 @@ posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSI
 class Worker:
     """A worker process and a folder to work in."""
 
-    def __init__(self, folder: Path, *arguments: str, script: Path = STUB):
+    def __init__(self, folder: Path, *arguments: str, script: Path = FAKE_WORKER):
         self.folder, self.events = folder, queue.Queue()
         self.lines: list[bytes] = []
         self.log = folder / "log.txt"
@@ -92,6 +94,44 @@ class Worker:
         return sorted(path.name for path in self.folder.rglob("*") if path.parent != self.folder or path.is_dir())
 
 
+class LiveClient:
+    """A client with a real worker that pretends to compute."""
+
+    def __init__(self, folder, application, command):
+        self.folder, self.application = folder, application
+        self.client = WorkerClient(command=command, hang_seconds=3)
+        write_volume(brain_volume(), folder / "input.npy")
+        self.before = self.files()
+
+    def detect(self, do, output="out"):
+        model = self.folder / "model.medad"
+        model.write_text(json.dumps({"do": do}), "utf-8")
+        self.before = self.files()
+        listener = Listener()
+        job = Job(str(self.folder / "input.npy"), None, str(model), str(self.folder / output))
+        self.client.detect(job, listener)
+        return listener
+
+    def files(self):
+        return sorted(self.folder.rglob("*"))
+
+    def wait(self):
+        end = time.monotonic() + 20
+
+        def pump():
+            self.application.processEvents()
+            assert time.monotonic() < end, self.client.log
+
+        wait(self.client, pump)
+
+    def cancel(self):
+        """Cancel; how long that took."""
+        asked = time.monotonic()
+        self.client.cancel()
+        self.wait()
+        return time.monotonic() - asked
+
+
 def gone(pid: int, seconds: float) -> bool:
     """Whether a process that is no child of ours ends in time."""
     end = time.monotonic() + seconds
@@ -110,7 +150,7 @@ def gone(pid: int, seconds: float) -> bool:
 def worker_starter(tmp_path):
     started = []
 
-    def starter(*arguments, script=STUB):
+    def starter(*arguments, script=FAKE_WORKER):
         folder = tmp_path / "Arbeit é 日"
         folder.mkdir(exist_ok=True)
         started.append(Worker(folder, *arguments, script=script))

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from support.synthetic import brain_volume
-from support.workers import STUB, gone, one_worker, posix_only, worker_starter  # noqa: F401
+from support.workers import FAKE_WORKER, gone, one_worker, posix_only, worker_starter  # noqa: F401
 
 from MedADLib.results.exchange import write_volume
 
@@ -37,7 +37,7 @@ def test_it_ends_when_told_to(worker):
 
 def test_it_ends_when_nobody_reads_its_events(tmp_path):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([sys.executable, str(STUB)], **pipes) as process:
+    with subprocess.Popen([sys.executable, str(FAKE_WORKER)], **pipes) as process:
         assert b"ready" in process.stdout.readline()
         process.stdout.close()
         process.stdin.write(b"nonsense\n")
@@ -77,7 +77,7 @@ def test_it_does_not_outlive_a_parent_that_was_killed(tmp_path, do):
     paths = {"input": "input.npy", "model": "model.medad", "output": "out"}
     request = {"request": "detect", "id": "1", "mask": None, "settings": {}}
     request |= {name: str(tmp_path / path) for name, path in paths.items()}
-    command = [sys.executable, "-c", PARENT, str(STUB), json.dumps(request)]
+    command = [sys.executable, "-c", PARENT, str(FAKE_WORKER), json.dumps(request)]
     parent = subprocess.Popen(command, stdout=subprocess.PIPE)
     pid = int(parent.stdout.readline())
     assert parent.stdout.readline() == b"computing\n" and (tmp_path / "out").is_dir()

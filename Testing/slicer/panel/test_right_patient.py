@@ -157,7 +157,7 @@ def test_a_scan_deleted_during_a_run_leaves_nothing_to_the_next_one(desk, monkey
         remove_node(desk.node("A"), desk.app.scene)
         return two_blobs(volume, settings, model)
 
-    monkeypatch.setattr("panel_fixtures.two_blobs", delete_and_detect)
+    monkeypatch.setattr("fake_slicer.panel_fixtures.two_blobs", delete_and_detect)
     desk.do("run")
     assert "no longer in the scene" in desk.app.ui.errorLabel.text
     for step in ("reopen", "load B", "choose B"):

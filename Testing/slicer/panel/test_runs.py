@@ -61,7 +61,7 @@ def cancel(app) -> float:
 
 
 def test_a_run_shows_how_far_it_is_and_ends_in_a_result(panel):
-    behave("slow")
+    behave("slowly")
     panel.click("runButton")
     wait_for_stage(panel, "slice")
     assert panel.ui.cancelButton.visible and not panel.ui.runButton.visible
@@ -84,7 +84,7 @@ def test_the_second_run_uses_the_same_process(panel):
 
 
 def test_slicer_stays_usable_while_it_computes(panel):
-    behave("slow")
+    behave("slowly")
     panel.click("runButton")
     wait_for_stage(panel, "slice")
     started = time.monotonic()
@@ -99,7 +99,7 @@ def test_slicer_stays_usable_while_it_computes(panel):
 
 def test_cancelled_before_the_process_is_ready(panel):
     before = snapshot(panel)
-    behave("slow")
+    behave("slowly")
     panel.click("runButton")
     assert cancel(panel) < 2.0
     assert_untouched(panel, before)
@@ -108,7 +108,7 @@ def test_cancelled_before_the_process_is_ready(panel):
 
 def test_cancelled_in_the_middle_the_process_stays_warm(panel):
     before = snapshot(panel)
-    behave("slow")
+    behave("slowly")
     panel.click("runButton")
     wait_for_stage(panel, "slice")
     connection = worker_of(panel)._connection
@@ -119,13 +119,13 @@ def test_cancelled_in_the_middle_the_process_stays_warm(panel):
 
 def test_a_computation_that_does_not_listen_is_ended(panel):
     before = snapshot(panel)
-    behave("stubborn")
+    behave("stubbornly")
     panel.click("runButton")
     wait_for_stage(panel, "restoring")
     panel.run_events(0.5)
     assert cancel(panel) < 2.0
     assert_untouched(panel, before)
-    behave("")
+    behave("quickly")
     run(panel)
     assert len(column(panel, NAME)) == 2
 
@@ -134,7 +134,7 @@ def test_a_cancelled_second_run_leaves_the_first_result(panel):
     run(panel)
     panel.drag("thresholdSlider", 950)
     names, before = column(panel, NAME), snapshot(panel)
-    behave("slow")
+    behave("slowly")
     worker_of(panel).stop()
     panel.click("runButton")
     wait_for_stage(panel, "slice")
@@ -144,24 +144,26 @@ def test_a_cancelled_second_run_leaves_the_first_result(panel):
 
 def test_a_worker_that_the_system_kills_is_explained(panel):
     before = snapshot(panel)
-    behave("die")
+    behave("dying")
     run(panel)
     assert_untouched(panel, before)
     assert "memory" in panel.ui.errorLabel.text
-    behave("")
+    behave("quickly")
     run(panel)
     assert len(column(panel, NAME)) == 2
 
 
 def test_a_worker_that_hangs_is_ended_and_explained(panel):
     before = snapshot(panel)
-    behave("silent")
+    behave("stubbornly")
     run(panel)
     assert_untouched(panel, before)
     assert "has not moved" in panel.ui.errorLabel.text
 
 
-@pytest.mark.parametrize(("behaviour", "words"), [("fail", "brain extraction needs deepbet"), ("full", "disk space")])
+@pytest.mark.parametrize(
+    ("behaviour", "words"), [("refusing", "brain extraction needs deepbet"), ("without_disk_space", "disk space")]
+)
 def test_what_goes_wrong_in_the_worker_is_said_in_the_panel(panel, behaviour, words):
     before = snapshot(panel)
     behave(behaviour)
@@ -184,7 +186,7 @@ def test_a_full_disk_here_is_said_too(panel, monkeypatch):
 
 
 def test_the_scan_is_deleted_during_a_run(panel):
-    behave("slow")
+    behave("slowly")
     panel.click("runButton")
     wait_for_stage(panel, "slice")
     panel.scene.RemoveNode(panel.scan)
@@ -195,13 +197,13 @@ def test_the_scan_is_deleted_during_a_run(panel):
 
 
 def test_the_scene_is_closed_during_a_run(panel):
-    behave("slow")
+    behave("slowly")
     panel.click("runButton")
     wait_for_stage(panel, "slice")
     panel.close_scene()
     wait_for_end(panel, 5)
     assert not results(panel) and not temporary_files(panel)
-    behave("")
+    behave("quickly")
     worker_of(panel).stop()
     panel.select_node("inputSelector", panel.load_volume(scan("next")))
     run(panel)
@@ -218,7 +220,7 @@ def test_the_user_goes_to_another_module_during_a_run_and_comes_back(panel):
 
 
 def test_slicer_quits_during_a_run_and_nothing_stays(panel):
-    behave("slow")
+    behave("slowly")
     panel.click("runButton")
     wait_for_stage(panel, "slice")
     pid = worker_of(panel)._connection._process.pid
@@ -230,7 +232,7 @@ def test_slicer_quits_during_a_run_and_nothing_stays(panel):
 
 
 def test_two_clicks_are_one_run(panel):
-    behave("slow")
+    behave("slowly")
     panel.click("runButton")
     with pytest.raises(AssertionError, match="not visible|disabled"):
         panel.click("runButton")
@@ -343,7 +345,7 @@ def test_scripts_get_clear_errors(panel, planted_installer):
     slicer.util.arrayFromVolume(constant)[:] = 7
     with pytest.raises(MedADError, match="grey cannot be examined: all its values are 7"):
         logic.process(constant)
-    behave("slow")
+    behave("slowly")
     with pytest.raises(Cancelled):
         logic.process(panel.scan, progress=lambda *said: logic.client.cancel())
     planted_installer.packages = list(_packages())

@@ -11,8 +11,7 @@ import time
 import pytest
 from fake_slicer.strict_qt import LAUNCHER, event_loop, strict_application  # noqa: F401
 from support.synthetic import brain_volume
-from support.worker_client import LiveClient
-from support.workers import STUB, WORKER, gone, posix_only
+from support.workers import FAKE_WORKER, WORKER, LiveClient, gone, posix_only
 
 from MedADLib.results.exchange import read_exchange
 from MedADLib.slicer.worker.client import WorkerClient
@@ -21,7 +20,11 @@ from MedADLib.slicer.worker.client import WorkerClient
 @pytest.fixture
 def live(tmp_path, application, pump):
     # The stand-in for Slicer's launcher is for POSIX.
-    start = [sys.executable, str(STUB)] if sys.platform == "win32" else [sys.executable, "-c", LAUNCHER, str(STUB)]
+    start = (
+        [sys.executable, str(FAKE_WORKER)]
+        if sys.platform == "win32"
+        else [sys.executable, "-c", LAUNCHER, str(FAKE_WORKER)]
+    )
     folder = tmp_path / "é 日"
     folder.mkdir()
     live = LiveClient(folder, application, start)
@@ -131,7 +134,6 @@ import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/Testing"]
 from fake_slicer.strict_qt import strict_qt
-from support.worker_client import LiveClient
 with strict_qt() as application:
     live = LiveClient(Path(sys.argv[2]), application, sys.argv[3:])
     listener = live.detect("stubbornly")
@@ -146,7 +148,7 @@ with strict_qt() as application:
 @posix_only
 @pytest.mark.parametrize("launcher", [False, True])
 def test_the_worker_does_not_outlive_a_slicer_that_was_killed(tmp_path, launcher):
-    command = [sys.executable, *(["-c", LAUNCHER] if launcher else []), str(STUB)]
+    command = [sys.executable, *(["-c", LAUNCHER] if launcher else []), str(FAKE_WORKER)]
     root = str(WORKER.parents[2])
     slicer = subprocess.Popen([sys.executable, "-c", SLICER, root, str(tmp_path), *command], stdout=subprocess.PIPE)
     pid = int(slicer.stdout.readline())

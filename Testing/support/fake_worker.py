@@ -1,11 +1,14 @@
-"""The real worker with a stand-in for the computation: what it does is written in the model's file.
+"""The real worker with a quick stand-in for the computation: it finds two blobs in every scan.
 
-Started as ``python worker_stub.py [worker's arguments]``; a model is a JSON text ``{"do": BEHAVIOUR}``.
+Started as ``python fake_worker.py [worker's arguments]``. How it behaves is the name of one of the functions below: the
+value of the environment variable MEDAD_FAKE_WORKER where it is set, and else NAME in the JSON text of the model's file,
+``{"do": NAME}``.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import json
 import logging
@@ -18,12 +21,15 @@ from dataclasses import replace
 from pathlib import Path
 
 TESTING = Path(__file__).resolve().parents[1]
-SHAPE = (24, 28, 26)
+BEHAVIOUR = "MEDAD_FAKE_WORKER"
+STEPS = 3000
 
 
 def load_model(path):
     from MedADLib.errors import ModelError
 
+    if BEHAVIOUR in os.environ:
+        return {"do": os.environ[BEHAVIOUR], "path": str(path)}
     try:
         model = json.loads(Path(path).read_text("utf-8"))
     except OSError as error:
@@ -32,17 +38,19 @@ def load_model(path):
         raise ModelError("model_cut_short", path=path) from error
     time.sleep(model.get("loading", 0))
     print("loaded", path)
-    return model
+    return model | {"path": str(path)}
 
 
 def detect(volume, model, settings, progress):
-    from support.synthetic import synthetic_detection
+    from support.two_blobs import two_blobs
 
-    progress.stage("restoration", 0.0, 0.9, "imagining")
+    print(f"examining {volume.name} with {model}", file=sys.stderr, flush=True)
+    progress.stage("preparation", 0.0, 0.2, "aligning to the model's template")
+    progress.stage("restoration", 0.2, 0.9, "restoring the pseudo-healthy image")
     globals()[model["do"]](progress)
-    progress.stage("regions", 0.9, 1.0, "delineating")
+    progress.stage("regions", 0.9, 1.0, "delineating regions")
     warned = (f"seed {settings.seed}", f"masked {settings.mask is not None}")
-    return replace(synthetic_detection(volume, warnings=warned), p_value=1 / 7)
+    return replace(two_blobs(volume, settings, model["path"]), warnings=warned)
 
 
 def quickly(progress):
@@ -50,9 +58,9 @@ def quickly(progress):
 
 
 def slowly(progress):
-    for number in range(3000):
-        progress.update(number / 3000, f"step {number}")
-        time.sleep(0.01)
+    for step in range(STEPS):
+        progress.update(step / STEPS, f"slice {step + 1} of {STEPS}")
+        time.sleep(0.02)
 
 
 def stubbornly(progress):
@@ -94,6 +102,16 @@ def without_torch(progress):
 
 def wrongly(progress):
     raise ZeroDivisionError("division\nby zero")
+
+
+def refusing(progress):
+    from MedADLib.errors import InputError
+
+    raise InputError("deepbet_missing", package="deepbet==1.0.2")
+
+
+def without_disk_space(progress):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def on_a_full_disk(progress):
