@@ -1,4 +1,4 @@
-"""A user's hands: real mouse and key events for widgets, which fail where a user could not do it."""
+"""Real mouse and key events for widgets, which fail where a user could not do it."""
 
 from __future__ import annotations
 

@@ -16,17 +16,17 @@ from shiboken6 import Shiboken
 from MedADLib.slicer.headless.scene import StandaloneScene
 
 from . import appearance, dialogs, driver, errors, signals
-from .boot import Layers
-from .eyes import Eyes
-from .hands import Hands
-from .host import Host
+from .module_lifecycle import ModuleLifecycle
 from .module_panel import ModulePanel
+from .observations import Observations
 from .packages import Packages
+from .patching import Layers
+from .user_actions import UserActions
 
 PATIENCE_MS = 2000
 
 
-class FakeSlicer(Hands, Eyes, Host):
+class FakeSlicer(UserActions, Observations, ModuleLifecycle):
     """Slicer around a scripted module, as far as the module can tell.
 
     Args:

@@ -1,4 +1,4 @@
-"""What tests of the fake Slicer share."""
+"""Fixtures for the tests of the fake Slicer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from support.synthetic import brain_volume
 
 from .fake_slicer import FakeSlicer
-from .template import write_module
+from .small_module import write_module
 
 
 @pytest.fixture

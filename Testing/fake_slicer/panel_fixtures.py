@@ -1,4 +1,4 @@
-"""The module's panel on the fake Slicer, with a worker that is quick and a model that is tiny."""
+"""The module's panel in the fake Slicer, with a worker that is quick and a model that is tiny."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import slicer
 
 from fake_slicer import FakeSlicer
 from fake_slicer.fixtures import app
-from fake_slicer.template import write_module
+from fake_slicer.small_module import write_module
 
 __all__ = ["app"]
 

@@ -1,4 +1,4 @@
-"""A small well-written module runs whole on the fake Slicer."""
+"""A small well-written module runs whole in the fake Slicer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.synthetic import brain_volume
 
 from fake_slicer import FakeSlicer
 from fake_slicer.fixtures import app, small
-from fake_slicer.template import write_module
+from fake_slicer.small_module import write_module
 
 __all__ = ["app", "small"]
 

@@ -1,4 +1,4 @@
-"""The fake Slicer has teeth: mistakes that would only show inside Slicer are planted in a module and must be caught."""
+"""The fake Slicer catches errors that would only show inside Slicer: each is planted in a module and must be caught."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.synthetic import brain_volume
 
 from fake_slicer import FakeSlicer
 from fake_slicer.driver import CannotUseError
-from fake_slicer.template import write_module
+from fake_slicer.small_module import write_module
 from fake_slicer.uiloader import UiError
 
 CONNECT = 'self.ui.applyButton.connect("clicked(bool)", self.onApply)'

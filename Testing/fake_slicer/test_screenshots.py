@@ -1,4 +1,4 @@
-"""The fake Slicer's pictures show what a user would see."""
+"""Images of the fake Slicer show what a user would see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.synthetic import brain_volume
 
 from fake_slicer import FakeSlicer
 from fake_slicer.fixtures import app
-from fake_slicer.template import write_module
+from fake_slicer.small_module import write_module
 
 __all__ = ["app"]
 

@@ -1,4 +1,4 @@
-"""The fake Slicer's widgets and its Qt do what those of Slicer do."""
+"""The widgets and the Qt of the fake Slicer do what those of Slicer do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.synthetic import brain_volume
 
 from fake_slicer.driver import CannotUseError
 from fake_slicer.fixtures import app, small
-from fake_slicer.template import write_module
+from fake_slicer.small_module import write_module
 from fake_slicer.widgets import ALL
 
 __all__ = ["app", "small"]

@@ -287,7 +287,7 @@ def test_a_saved_scene_is_opened_again(app, tmp_path, lacking):
         assert again.ui.inputSelector.currentNode().GetName() == "second" and len(column(again, NAME)) == 2
 
 
-# The real installer, on the fake Slicer's stand-ins for pip and PyTorchUtils.
+# The real installer, in the fake Slicer's stand-ins for pip and PyTorchUtils.
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a test sees of a fake Slicer: the panel and the views as pictures."""
+"""What a test sees of the fake Slicer: images of the panel and of the views, tool tips, what does not fit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from . import driver, pictures
+from . import driver, images
 
 PANEL_WIDTH = 480
 SCREEN = (1600, 1000)
@@ -15,18 +15,18 @@ LEAST_HEIGHT, MOST_AREAS = 100, 5
 LAYOUT_SECONDS = 0.05
 
 
-class Eyes:
-    """The picture functions of a fake Slicer."""
+class Observations:
+    """Looking at the fake Slicer."""
 
     def grab(self, path: Path | None = None, width: int = PANEL_WIDTH) -> np.ndarray:
         """The whole panel, however long, as an array (height, width, 3), uint8; written as PNG if there is a path."""
         before = self.window.size()
         self._make_high(width)
-        pixels = pictures.grab_widget(self.window)
+        pixels = images.grab_widget(self.window)
         self.window.resize(before)
         driver.settle()
         if path is not None:
-            pictures.save(pixels, path)
+            images.save(pixels, path)
         return pixels
 
     def tip(self, widget: object) -> str:
@@ -66,18 +66,18 @@ class Eyes:
 
     def views_picture(self, size: tuple[int, int] = (1116, 1000)) -> np.ndarray:
         """Axial, 3-D, coronal and sagittal view of the scene as it is, as one array (height, width, 3), uint8."""
-        return pictures.draw_views(self.standalone, size)
+        return images.draw_views(self.standalone, size)
 
     def screenshot(self, path: Path, caption: str | None = None) -> np.ndarray:
         """The panel as high as the screen beside the views, as Slicer's window shows them, with a line of text."""
         before = self.window.size()
         self.window.resize(PANEL_WIDTH, SCREEN[1])
         driver.settle()
-        panel = pictures.grab_widget(self.window)
+        panel = images.grab_widget(self.window)
         self.window.resize(before)
-        views = self.views_picture((SCREEN[0] - PANEL_WIDTH - pictures.GAP, SCREEN[1]))
-        picture = pictures.compose(panel, views, caption, QtWidgets.QApplication.font())
-        pictures.save(picture, path)
+        views = self.views_picture((SCREEN[0] - PANEL_WIDTH - images.GAP, SCREEN[1]))
+        picture = images.compose(panel, views, caption, QtWidgets.QApplication.font())
+        images.save(picture, path)
         return picture
 
     def sideways_cut(self) -> list[str]:

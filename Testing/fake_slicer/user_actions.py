@@ -18,7 +18,7 @@ from .qmrml_nodes import qMRMLNodeComboBox
 from .readers import load_with_reader
 
 
-class Hands:
+class UserActions:
     """The driver's functions of a fake Slicer; widgets are given by name or as objects."""
 
     def click(self, widget: Any) -> None:

@@ -1,4 +1,4 @@
-"""The life of scripted modules on the fake Slicer: loaded, shown, entered, left, reloaded, destroyed."""
+"""The life cycle of scripted modules in the fake Slicer: load, show, enter, leave, reload, destroy."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import slicer
 from PySide6 import QtWidgets
 
 from . import driver
-from .eyes import PANEL_WIDTH
-from .foreign import SELECTABLE, make_widgets
 from .modules import ScriptedModule
+from .observations import PANEL_WIDTH
+from .other_modules import SELECTABLE, make_widgets
 from .scripted import ModuleParent, PanelParent, WidgetParent
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Host:
+class ModuleLifecycle:
     """The modules of a fake Slicer.
 
     Attributes:
@@ -86,7 +86,7 @@ class Host:
         if self.selected == name:
             return
         if name not in self._python and name not in SELECTABLE:
-            raise AttributeError(f"there is no module {name} (on this fake Slicer)")
+            raise AttributeError(f"there is no module {name} (in the fake Slicer)")
         self.leave_module()
         self.selected = name
         if name not in self._python:

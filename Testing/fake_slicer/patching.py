@@ -1,4 +1,4 @@
-"""Putting the fake Slicer's layers in place of what the Slicer application offers, and taking them away again."""
+"""Put the layers of the fake Slicer in place of what the application offers, and take them away again."""
 
 from __future__ import annotations
 
