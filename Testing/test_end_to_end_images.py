@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.orientations import turned
 from support.phantoms import head, one_thread  # noqa: F401
 from support.radiograph_phantoms import METHODS, radiograph, toy_plane_folder, toy_plane_model, train_plane
+from support.synthetic import turned
 
 from MedADLib import detect, load_model
 from MedADLib.detection import Detection, Settings

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from support.geometries import GEOMETRIES, rotation
-from support.synthetic import brain_volume
+from support.synthetic import GEOMETRIES, brain_volume, rotation
 
 from MedADLib.errors import InputError, OutputError
 from MedADLib.io.reading import read_image

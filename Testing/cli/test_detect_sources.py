@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.dicom_files import SERIES, write_slice
-from support.image_files import GREY, write
+from support.image_files import GREY, SERIES, write, write_slice
 from support.phantoms import one_thread  # noqa: F401
 from support.radiograph_phantoms import radiograph, toy_plane_model
 

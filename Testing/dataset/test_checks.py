@@ -9,7 +9,7 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
-from support.dicom_files import write_slice
+from support.image_files import write_slice
 from support.phantoms import head
 from support.radiograph_phantoms import radiograph
 

@@ -6,8 +6,7 @@ import logging
 
 import numpy as np
 import pytest
-from support.dicom_files import SERIES, write_slice
-from support.image_files import GREY, write
+from support.image_files import GREY, SERIES, write, write_slice
 
 from MedADLib.dataset.discovery import find_scans
 from MedADLib.errors import InputError

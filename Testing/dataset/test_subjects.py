@@ -6,8 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from support.dicom_files import SERIES, write_slice
-from support.image_files import GREY
+from support.image_files import GREY, SERIES, write_slice
 
 from MedADLib.dataset.discovery import doubts_about_subjects, find_scans
 from MedADLib.dataset.split import Split, split_of_arrays

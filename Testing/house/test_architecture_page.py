@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from support.layers import RANKS
-from support.source_code import ROOT
+from support.source_code import RANKS, ROOT
 
 LIBRARY = ROOT / "MedADLib"
 PAGE = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")

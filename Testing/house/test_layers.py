@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support.layers import rank
-from support.source_code import OWN_PACKAGE, ROOT, library_files, syntax
+from support.source_code import OWN_PACKAGE, ROOT, library_files, rank, syntax
 
 MOST_FLAT, LONGEST = 7, 600
 # Imports against the layers that are allowed: (module, imported module): why.

@@ -7,8 +7,7 @@ import logging
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from support.dicom_files import SERIES, write_slice
-from support.refusals import refused
+from support.image_files import SERIES, refused, write_slice
 
 from MedADLib.io.reading import read_image
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.dicom_files import SERIES, write_slice
-from support.image_files import GREY, write
+from support.image_files import GREY, SERIES, write, write_slice
 
 from MedADLib.errors import InputError
 from MedADLib.io.images import Place, places_in, read_picture, read_place

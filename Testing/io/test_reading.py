@@ -9,7 +9,7 @@ import struct
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from support.refusals import refused
+from support.image_files import refused
 from support.synthetic import brain_volume
 
 from MedADLib.io.reading import read_image

@@ -7,9 +7,7 @@ import time
 import pytest
 import torch
 from support.phantoms import one_thread  # noqa: F401
-from support.random_prior import random_prior
-from support.sampler_question import Question
-from support.toy_codes import random_networks, toy_parameters
+from support.toy_codes import Question, random_networks, random_prior, toy_parameters
 
 from MedADLib.methods import latent_restoration
 from MedADLib.methods.latent_restoration import LatentRestoration

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.orientations import turned
 from support.radiograph_phantoms import coronal, radiograph
+from support.synthetic import turned
 
 from MedADLib.errors import InputError, ModelError
 from MedADLib.preprocessing.brain_space import Template

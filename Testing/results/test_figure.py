@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from support.geometries import GEOMETRIES
-from support.synthetic import brain_volume, synthetic_detection
+from support.synthetic import GEOMETRIES, brain_volume, synthetic_detection
 
 from MedADLib.results import figure as results_figure
 from MedADLib.results.figure import Scene, draw

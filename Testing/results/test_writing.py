@@ -13,9 +13,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from support.geometries import GEOMETRIES
 from support.source_code import ROOT
-from support.synthetic import brain_volume, synthetic_detection
+from support.synthetic import GEOMETRIES, brain_volume, synthetic_detection
 
 from MedADLib.errors import Cancelled, OutputError
 from MedADLib.io.reading import read_image

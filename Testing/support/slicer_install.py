@@ -1,4 +1,4 @@
-"""Slicer's functions for packages, as stand-ins with the signatures of several versions."""
+"""Stand-ins for what installs packages in Slicer, with the signatures of several versions, and what they carry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import pytest
 
 from MedADLib.slicer.install.installer import SlicerInstaller
 from MedADLib.slicer.install.packages import Computer
-from support.slicer_packages import OURS, SLICER_5_12
+
+SLICER_5_12 = {"numpy": "2.4.6", "scipy": "1.17.1", "SimpleITK": "2.5.5", "pydicom": "3.0.2", "pip": "25.3"}
+SLICER_5_8 = {"numpy": "1.26.4", "scipy": "1.13.1", "SimpleITK": "2.3.1", "pydicom": "2.4.4", "pip": "24.0"}
+OURS = {"safetensors": "0.8.0", "monai": "1.6.1", "deepbet": "1.0.2"}
 
 
 class World:

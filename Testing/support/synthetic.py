@@ -1,4 +1,4 @@
-"""Small synthetic scans, and detections in them."""
+"""Small synthetic scans, grids in every orientation, and detections."""
 
 from __future__ import annotations
 
@@ -77,3 +77,47 @@ def synthetic_detection(volume: Volume | None = None, spots: int = 2, warnings: 
         },
         warnings=warnings,
     )
+
+
+def rotation(degrees):
+    """Rotations about x, y, z by the degrees given."""
+    result = np.eye(3)
+    for axis, angle in enumerate(np.radians(degrees)):
+        i, j = [other for other in range(3) if other != axis]
+        step = np.eye(3)
+        step[i, i] = step[j, j] = np.cos(angle)
+        step[i, j], step[j, i] = -np.sin(angle), np.sin(angle)
+        result = result @ step
+    return result
+
+
+def affine(axes, spacing, origin=(11.0, -22.0, 33.0)):
+    result = np.eye(4)
+    result[:3, :3] = np.asarray(axes) * np.asarray(spacing)
+    result[:3, 3] = origin
+    return result
+
+
+GEOMETRIES = {
+    "RAS": affine(np.eye(3), (1, 1, 1)),
+    "LPS, anisotropic": affine(np.diag([-1, -1, 1]), (0.8, 0.9, 6.5)),
+    "LAS, left-handed": affine(np.diag([-1, 1, 1]), (0.868, 0.868, 1)),
+    "PSR, permuted": affine([[0, 0, 1], [-1, 0, 0], [0, 1, 0]], (2, 3, 4)),
+    "oblique": affine(rotation((12, -25, 40)), (1.1, 2.2, 3.3)),
+    "oblique, left-handed": affine(rotation((-170, 35, 5)) @ np.diag([1, 1, -1]), (0.5, 0.7, 5)),
+}
+
+
+def turned(volume: Volume, axes: tuple[int, int, int], flips: tuple[int, ...]) -> Volume:
+    """The same slice in the same place, stored with its array axes in another order and direction."""
+    step, array = np.eye(4), volume.array.transpose(axes)
+    # Column c of the new affine is the direction of the old array axis that the new axis 2 - c was.
+    step[:3, :3] = 0
+    for new, old in enumerate(axes):
+        step[2 - old, 2 - new] = 1
+    affine = volume.affine @ step
+    for axis in flips:
+        affine[:3, 3] += affine[:3, 2 - axis] * (array.shape[axis] - 1)
+        affine[:3, 2 - axis] *= -1
+        array = np.flip(array, axis)
+    return Volume(np.ascontiguousarray(array), affine, "turned")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 
 from MedADLib.methods.latent_restoration import LatentRestoration, LatentRestorationParameters
+from MedADLib.methods.sampling.resample import resample_codes
+from MedADLib.networks.code_prior import CodePrior, likelihood_of
 
 SIZES = {"size": (16, 24), "channels": (8, 16), "residual_layers": 1, "codes": 8, "width": 4}
 PRIOR_SIZES = {"prior_width": 16, "prior_layers": 2, "prior_heads": 2}
@@ -30,3 +32,32 @@ def random_networks(kind: type[LatentRestoration], parameters: LatentRestoration
     for network in (method.vqvae, method.prior):
         network.requires_grad_(False)
     return method
+
+
+CODES = 9
+
+
+def random_prior(length: int, seed: int = 0, further: tuple[int, ...] = ()) -> CodePrior:
+    torch.manual_seed(seed)
+    prior = CodePrior(CODES, length, width=16, layers=2, heads=4, further=further).eval()
+    for parameter in prior.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return prior.requires_grad_(False)
+
+
+class Question:
+    """Some slices and their likelihood pass."""
+
+    def __init__(self, prior: CodePrior, codes: torch.Tensor, positions: torch.Tensor):
+        self.prior, self.codes, self.positions = prior, codes, positions
+        with torch.inference_mode():
+            self.logits, self.cache = prior.fill(codes, positions)
+            self.nll = likelihood_of(self.logits, codes)
+
+    def ask(self, sampler: str, mask: str, threshold: float, samples: int, seed: int = 0, allowed=None) -> torch.Tensor:
+        allowed = torch.ones_like(self.codes, dtype=torch.bool) if allowed is None else allowed
+        places, limit = (allowed & (self.nll > threshold), None) if mask == "static" else (allowed, threshold)
+        key = (seed, list(range(3, 3 + len(self.codes))))
+        given = self.prior, self.codes, self.positions, places, self.logits, self.cache, samples, key
+        with torch.inference_mode():
+            return resample_codes(*given, lambda done: None, limit, sampler).view(len(self.codes), samples, -1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.random_prior import CODES, random_prior
+from support.toy_codes import CODES, random_prior
 
 from MedADLib.methods.sampling.draws import CLOSE, Draws, gumbel
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from support.phantoms import one_thread  # noqa: F401
-from support.random_prior import CODES, random_prior
+from support.toy_codes import CODES, random_prior
 
 from MedADLib.methods.sampling.draws import gumbel
 from MedADLib.methods.sampling.resample import resample_codes

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support.phantoms import one_thread  # noqa: F401
-from support.random_prior import CODES, random_prior
-from support.sampler_question import Question
+from support.toy_codes import CODES, Question, random_prior
 
 from MedADLib.methods.sampling import draws
 from MedADLib.methods.sampling.draws import gumbel

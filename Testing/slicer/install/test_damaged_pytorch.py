@@ -7,8 +7,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from support.slicer_install import World, slicer
-from support.slicer_packages import OURS, SLICER_5_12
+from support.slicer_install import OURS, SLICER_5_12, World, slicer
 
 from MedADLib.slicer.install import installer as installer_module
 from MedADLib.slicer.install.packages import InstallError, plan_text

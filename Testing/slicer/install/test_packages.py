@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from support.slicer_packages import OURS, SLICER_5_8, SLICER_5_12
+from support.slicer_install import OURS, SLICER_5_8, SLICER_5_12
 from support.source_code import ROOT
 
 from MedADLib.runtime import versions

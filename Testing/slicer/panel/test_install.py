@@ -19,7 +19,7 @@ from fake_slicer.panel_fixtures import (
     snapshot,
     stub_client,
 )
-from support.slicer_packages import OURS, SLICER_5_12
+from support.slicer_install import OURS, SLICER_5_12
 from support.source_code import ROOT
 
 from MedADLib.slicer.install import installer as installer_module
