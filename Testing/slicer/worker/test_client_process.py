@@ -134,6 +134,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/Testing"]
 from fake_slicer.strict_qt import strict_qt
+from support.workers import LiveClient
 with strict_qt() as application:
     live = LiveClient(Path(sys.argv[2]), application, sys.argv[3:])
     listener = live.detect("stubbornly")
