@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -30,3 +31,10 @@ def data_dir() -> Path:
     if not (folder / "manifest.csv").is_file():
         pytest.skip(f"no test data in {folder}; set MEDAD_DATA")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_fake_slicer_left():
+    """Blame the test that leaves the emulated Slicer open, not one that comes after it in the same process."""
+    yield
+    assert not {"qt", "ctk", "SampleData"} & set(sys.modules), "the emulated Slicer was not closed"

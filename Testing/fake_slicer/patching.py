@@ -61,10 +61,11 @@ class Layers:
     def close(self) -> None:
         """Leave everything as it was."""
         for owner, name, before in reversed(self._restore):
-            if before is ABSENT:
-                delattr(owner, name)
-            else:
+            if before is not ABSENT:
                 setattr(owner, name, before)
+            # An attribute that is already gone must not keep the rest from being restored.
+            elif name in vars(owner):
+                delattr(owner, name)
         for name, before in self._modules.items():
             if before is ABSENT:
                 sys.modules.pop(name, None)

@@ -99,12 +99,16 @@ def test_leaving_entering_and_reloading(small):
 def test_everything_is_as_before_when_the_fake_slicer_closes(tmp_path):
     import slicer.util
 
-    before = set(vars(slicer)), dict(vars(slicer.util)), sys.excepthook
+    def state():
+        names = ("qt", "ctk", "Small", "SampleData", "PyTorchUtils", "slicer.i18n")
+        modules = {name: sys.modules[name] for name in names if name in sys.modules}
+        return set(vars(slicer)), dict(vars(slicer.util)), sys.excepthook, modules
+
+    before = state()
     with FakeSlicer(tmp_path) as app:
         app.open_module("Small", write_module(tmp_path))
         assert "qt" in sys.modules and "Small" in sys.modules
-    assert (set(vars(slicer)), dict(vars(slicer.util)), sys.excepthook) == before
-    assert not {"qt", "ctk", "Small", "SampleData", "PyTorchUtils", "slicer.i18n"} & set(sys.modules)
+    assert state() == before
 
 
 def test_the_user_is_sent_to_another_module_and_comes_back(small):
