@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..detection import versions
@@ -163,7 +162,6 @@ def draw_growth(rows: Sequence[Growth], path: Path) -> None:
     """Draw a log-log plot of seconds for each varied quantity, a line for each part."""
     names = list(dict.fromkeys(row.what for row in rows))
     figure = Figure(figsize=(4 * len(names), 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
     for number, name in enumerate(names):
         axes = figure.add_subplot(1, len(names), number + 1)
         for part in dict.fromkeys(row.part for row in rows if row.what == name):

@@ -9,7 +9,6 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..runtime.device import resolve
@@ -79,7 +78,7 @@ class Strip:
         return cls(name, variant.threshold, tuple(Tile.of(*pair) for pair in chosen))
 
 
-def write_picture(path: Path, name: str, variant: Variant) -> None:
+def write_cases(path: Path, name: str, variant: Variant) -> None:
     """Draw all cases of a variant of a detector.
 
     Colours show the map up to four times the 1 % threshold; the lesion is outlined in green, the part above the
@@ -93,7 +92,6 @@ def write_picture(path: Path, name: str, variant: Variant) -> None:
     tiles = [Tile.of(case, values) for case, values in variant.judged]
     rows = -(-len(tiles) // COLUMNS)
     figure = Figure(figsize=(COLUMNS * 2, rows * 2.2), facecolor="black")
-    FigureCanvasAgg(figure)
     for number, tile in enumerate(tiles):
         axes = figure.add_subplot(rows, COLUMNS, number + 1)
         _draw(axes, tile, variant.threshold)
@@ -104,7 +102,7 @@ def write_picture(path: Path, name: str, variant: Variant) -> None:
 
 
 def write_overview(path: Path, strips: Sequence[Strip]) -> None:
-    """Draw the maps of all detectors for the same lesions, a row for each detector; colours as in `write_picture`.
+    """Draw the maps of all detectors for the same lesions, a row for each detector; colours as in `write_cases`.
 
     Args:
         path: PNG to write.
@@ -115,7 +113,6 @@ def write_overview(path: Path, strips: Sequence[Strip]) -> None:
         return
     width, half = columns + NAMES, -(-len(strips) // 2)
     figure = Figure(figsize=(2 * width * SIDE, half * SIDE), facecolor="black")
-    FigureCanvasAgg(figure)
     for number, strip in enumerate(strips):
         left, top = number // half * width, 1 - (number % half + 1) / half
         name = "\n".join(wrap(strip.name, 22))
@@ -166,7 +163,6 @@ def write_examples(
     shown = [images[n] for n in chosen]
     columns, lines = len(shown), 1 + 2 * len(models)
     figure = Figure(figsize=(INCH * columns + 1.2, INCH * lines + 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
     strip, below = figure.subfigures(2, 1, height_ratios=(INCH * lines, 4.6))
     grid = strip.subplots(lines, columns, squeeze=False)
     _row(grid[0], "image", [image.image for image in shown], "gray", 1.0)
