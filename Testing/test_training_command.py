@@ -14,11 +14,11 @@ from plane_phantoms import FULL_SCALE, radiograph, toy_plane_folder, train_plane
 
 from MedADLib import detect
 from MedADLib.cli import train
-from MedADLib.training.model_training import at_the_end
 from MedADLib.dataset import discovery
 from MedADLib.errors import InputError, OutputError
 from MedADLib.io.images import read_picture
 from MedADLib.modelfile.model import load_model
+from MedADLib.training.model_training import at_the_end
 
 
 @pytest.fixture(scope="module")

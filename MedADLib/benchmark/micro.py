@@ -103,11 +103,7 @@ class Product:
 
 
 def products(prior: CodePrior) -> list[Product]:
-    """Time the layers of one block of a prior on one core.
-
-    Args:
-        prior: A prior on the CPU.
-    """
+    """Time the layers of one block of a prior on one core."""
     block, found = prior.blocks[0], []
     with torch.inference_mode(), cores(1):
         for layer in (block.project, block.merge, block.widen, block.narrow):
@@ -144,12 +140,6 @@ def volume_race(samples: int, runs: int, progress: Progress | None = None, devic
     """Measure `segment` and `jacobi` on random codes with all cores.
 
     The prior has random weights, so that hardly any two restorations are equal, which is the worst case.
-
-    Args:
-        samples: Number of restorations S.
-        runs: Number of runs.
-        progress: Receives each sampler; may cancel.
-        device: Device of the sampling.
 
     Raises:
         AssertionError: If the two draw different codes.

@@ -38,6 +38,10 @@ class Seconds:
         """Scale to this multiple of the work."""
         return Seconds(self.median * factor, self.least * factor, self.most * factor, self.runs)
 
+    def cells(self, form: str = ".4g") -> tuple[str, str, str, int]:
+        """Format median, least and most, and return them with the number of runs."""
+        return f"{self.median:{form}}", f"{self.least:{form}}", f"{self.most:{form}}", self.runs
+
 
 def timed(work: Callable[[], object], runs: int, device: str = "cpu") -> Seconds:
     """Measure the seconds of several runs.

@@ -47,9 +47,6 @@ class LiveResult:
     def move(self, position: float) -> bool:
         """Move the threshold slider.
 
-        Args:
-            position: In [0, 1].
-
         Returns:
             Whether the regions changed.
         """

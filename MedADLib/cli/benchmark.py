@@ -57,18 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
-    """Measure, write the report and print it.
-
-    Args:
-        args: The arguments that `add_arguments` declares.
-        progress: Receives the stages and steps; may cancel.
-
-    Returns:
-        0.
-
-    Raises:
-        MedADError: If scan or model cannot be used.
-    """
+    """Measure, write the report and print it."""
     from ..benchmark.suite import measure
     from ..runtime.progress import Progress
 

@@ -50,19 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
-    """Restore the healthy scans, calibrate on them and write the model.
-
-    Args:
-        args: The arguments that `add_arguments` declares, and ``load_model``, which replaces that of the library unless
-            None.
-        progress: Receives the stages and steps; may cancel.
-
-    Returns:
-        0.
-
-    Raises:
-        MedADError: If scans, settings or the path of the new model cannot be used.
-    """
+    """Restore the healthy scans, calibrate on them and write the model."""
     from ..modelfile.model import load_model
     from ..runtime.progress import Progress
     from ..training.recalibration import Recalibration

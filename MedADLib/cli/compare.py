@@ -64,18 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
-    """Compare models, write tables and figures, and print ``comparison.tsv``.
-
-    Args:
-        args: The arguments that `add_arguments` declares.
-        progress: Receives each case; may cancel, after which the same command uses the stored scores.
-
-    Returns:
-        0.
-
-    Raises:
-        MedADError: If the models differ in template or split, options do not fit them, or scans are missing.
-    """
+    """Compare models, write tables and figures, and print ``comparison.tsv``."""
     from ..evaluation.comparison import Comparison
     from ..runtime.progress import Progress
 

@@ -28,19 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
-    """Compare anomaly maps with reference masks, print the table and write it.
-
-    Args:
-        args: The arguments that `add_arguments` declares.
-        console: Receives the table.
-        progress: Receives the steps; may cancel.
-
-    Returns:
-        0.
-
-    Raises:
-        MedADError: If the images cannot be used, or the name of the table has another ending.
-    """
+    """Compare anomaly maps with reference masks, print the table and write it."""
     from dataclasses import asdict
 
     from ..evaluation.evaluate import evaluate, write_json, write_tsv

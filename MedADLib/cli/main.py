@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from ..modelfile.model import Model
     from ..runtime.progress import Progress
 
-# Each command is a module of its name with `add_arguments` and `run`.
+# Each command is a module of its name. Its `add_arguments` declares the arguments; its `run` gets them and a `Progress`,
+# which may cancel, and returns the exit code or raises MedADError.
 COMMANDS = {
     "detect": "detect anomalies in one scan",
     "models": "list, describe or verify models",

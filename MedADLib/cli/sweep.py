@@ -26,19 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
-    """Train, measure and draw.
-
-    Args:
-        args: The arguments that `add_arguments` declares.
-        progress: Receives the stages and steps; may cancel, after which the same command continues from the last
-            checkpoint.
-
-    Returns:
-        0.
-
-    Raises:
-        MedADError: If data, split or settings cannot be used.
-    """
+    """Train, measure and draw; after an interruption, continue from the last checkpoint."""
     from ..evaluation.labelled_sweep import sweep_sizes
     from ..runtime.progress import Progress
 

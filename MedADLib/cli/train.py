@@ -21,18 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
-    """Train, calibrate and write the model; ``torchrun`` may start several processes of this command.
+    """Train, calibrate and write the model; after an interruption, continue from the last checkpoint.
 
-    Args:
-        args: The arguments that `add_arguments` declares.
-        progress: Receives the stages and steps; may cancel, after which the same command continues from the last
-            checkpoint.
-
-    Returns:
-        0.
-
-    Raises:
-        MedADError: If data, split or options cannot be used, or the model could not be written.
+    ``torchrun`` may start several processes of this command.
     """
     from ..runtime.progress import Progress
     from ..training.model_training import train_model

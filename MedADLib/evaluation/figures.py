@@ -102,12 +102,7 @@ def write_cases(path: Path, name: str, variant: Variant) -> None:
 
 
 def write_overview(path: Path, strips: Sequence[Strip]) -> None:
-    """Draw the maps of all detectors for the same lesions, a row for each detector; colours as in `write_cases`.
-
-    Args:
-        path: PNG to write.
-        strips: Slices of each detector.
-    """
+    """Draw the maps of all detectors for the same lesions, a row for each detector; colours as in `write_cases`."""
     columns = max((len(strip.tiles) for strip in strips), default=0)
     if not columns:
         return

@@ -96,12 +96,6 @@ def labelled_images(
 ) -> list[LabelledImage]:
     """Bring images to the space of a model, the healthy ones first.
 
-    Args:
-        healthy: Sources by name.
-        abnormal: Sources by name.
-        template: The space.
-        progress: Receives each image; may cancel.
-
     Raises:
         InputError: If an image cannot be used or is not a single slice.
     """
@@ -121,12 +115,6 @@ def image_level(
     method: Method, images: Sequence[LabelledImage], device: str = "cpu", progress: Progress | None = None
 ) -> dict[str, float]:
     """Measure how well the sample score of a method separates abnormal from healthy images.
-
-    Args:
-        method: A trained method.
-        images: Healthy and abnormal images.
-        device: Device of the computation.
-        progress: May cancel.
 
     Returns:
         ``image_auroc`` and ``image_ap``; empty without images.

@@ -138,9 +138,6 @@ def find_cube(volume: Volume) -> Detection:
 def add_tiny_head(scene: slicer.vtkMRMLScene) -> tuple[slicer.vtkMRMLScalarVolumeNode, np.ndarray]:
     """Add a synthetic head without skull, with a dark ball in its white matter, to a scene.
 
-    Args:
-        scene: Where the head is added.
-
     Returns:
         The new volume, and the ball as a bool array of its shape.
     """

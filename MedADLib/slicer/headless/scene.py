@@ -49,9 +49,6 @@ class StandaloneScene:
     def add_volume(self, volume: Volume) -> slicer.vtkMRMLScalarVolumeNode:
         """Put a volume into the scene as Slicer would on loading it.
 
-        Args:
-            volume: Any scalar volume.
-
         Returns:
             The new node, with a grey display and an item in the subject hierarchy.
         """

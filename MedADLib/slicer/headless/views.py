@@ -35,11 +35,7 @@ AXES = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
 class OffscreenView:
-    """A window without a screen and the displayable managers that fill it; close it when done.
-
-    Args:
-        size: Width and height in pixels.
-    """
+    """A window without a screen and the displayable managers that fill it; close it when done."""
 
     def __init__(self, size: tuple[int, int]):
         self.renderer = vtk.vtkRenderer()
@@ -200,12 +196,7 @@ class SliceView(OffscreenView):
 
 
 class SpaceView(OffscreenView):
-    """The scene in three dimensions.
-
-    Args:
-        standalone: The scene.
-        size: Width and height in pixels.
-    """
+    """The scene in three dimensions."""
 
     def __init__(self, standalone: StandaloneScene, size: tuple[int, int]):
         super().__init__(size)

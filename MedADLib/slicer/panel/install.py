@@ -35,10 +35,6 @@ class InstallPanel:
     def ready(self, installer: Installer, request: Request) -> bool:
         """Install what a run needs; False if the run must not begin, and the panel shows why.
 
-        Args:
-            installer: Lists and installs what is missing.
-            request: The run.
-
         Raises:
             InstallError: If MedAD cannot run in this Slicer at all.
         """

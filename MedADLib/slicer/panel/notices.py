@@ -17,13 +17,7 @@ LOOKS = {
 
 
 class NoticeBox:
-    """One box, hidden while it is empty.
-
-    Args:
-        box: Its frame.
-        icon: A label for the icon.
-        label: A label for the text.
-    """
+    """One box, hidden while it is empty."""
 
     def __init__(self, box: Any, icon: Any, label: Any):
         self._box, self._icon, self._label = box, icon, label

@@ -46,14 +46,7 @@ PAUSE_MS = 100
 def hand_to_segment_editor(
     result: SceneResult, detection: Detection, decisions: Decisions, fail: Callable[[str], None]
 ) -> None:
-    """Open the kept regions in the Segment Editor, over the scan.
-
-    Args:
-        result: Nodes of the result.
-        detection: Their content.
-        decisions: Those of the reader.
-        fail: Called with what went wrong.
-    """
+    """Open the kept regions in the Segment Editor, over the scan."""
     with slicer.util.tryWithErrorDisplay(_("The regions could not be handed on.")):
         try:
             node = send_to_segment_editor(detection, decisions, result, slicer.mrmlScene)

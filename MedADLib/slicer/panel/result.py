@@ -82,12 +82,7 @@ class ResultPanel:
         return None if self._live is None else self._live.detection
 
     def refresh(self, result: SceneResult | None, detection: Detection | None) -> None:
-        """Show a result, or none.
-
-        Args:
-            result: Its nodes.
-            detection: Their content.
-        """
+        """Show a result, or none."""
         self._rest.stop()
         self._observers.clear()
         self._result = result

@@ -46,10 +46,6 @@ class Decisions:
     """Decisions on the regions of a result.
 
     Names that the user gave to segments elsewhere, such as in Slicer's Segment Editor, are adopted.
-
-    Args:
-        result: Nodes of the result.
-        detection: Their present content.
     """
 
     def __init__(self, result: SceneResult, detection: Detection):

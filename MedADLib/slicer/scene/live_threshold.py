@@ -25,12 +25,7 @@ NODES = ("anomaly", "labels", "segmentation", "table")
 
 
 class LiveThreshold:
-    """Changes threshold and smallest region of a result without running the model again.
-
-    Args:
-        result: Nodes of the result.
-        detection: Their present content.
-    """
+    """Changes threshold and smallest region of a result without running the model again."""
 
     def __init__(self, result: SceneResult, detection: Detection):
         self._result = result
@@ -128,9 +123,6 @@ class LiveThreshold:
         """Leave out regions below a volume, which may be smaller than that of the run.
 
         The volume is kept with the result and replaces the setting of the run, see `smallest_region_ml`.
-
-        Args:
-            smallest_ml: The volume, mL.
 
         Returns:
             The detection with these regions.

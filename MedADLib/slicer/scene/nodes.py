@@ -24,11 +24,6 @@ def place_beside(node: slicer.vtkMRMLNode, sibling: slicer.vtkMRMLNode, scene: s
     """Put a node where another one is in the subject hierarchy.
 
     Items are made here because only the application makes them automatically.
-
-    Args:
-        node: The node to place.
-        sibling: The node beside it.
-        scene: The scene that holds both.
     """
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     beside = hierarchy.GetItemByDataNode(sibling) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), sibling)

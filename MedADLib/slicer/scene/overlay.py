@@ -33,12 +33,7 @@ MADE_FROM = "MedAD.madeFrom"
 
 
 def overlay_node(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
-    """Return the volume to lay over the scan: the anomaly map, or its copy without rejected regions.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-    """
+    """Return the volume to lay over the scan: the anomaly map, or its copy without rejected regions."""
     node = find_kept(result.input, scene)
     if node is None or node.GetAttribute(MADE_FROM) != _stamp(result):
         return result.anomaly
@@ -92,13 +87,7 @@ def _too_small(detection: Detection) -> np.ndarray | None:
 
 
 def renew_overlay(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction) -> None:
-    """Make the copy of an earlier run, if there is one, share the map of this run.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-        transaction: Keeps the node before it changes.
-    """
+    """Make the copy of an earlier run, if there is one, share the map of this run."""
     node = find_kept(result.input, scene)
     if node is not None:
         transaction.keep(node)

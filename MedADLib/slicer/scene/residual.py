@@ -24,10 +24,6 @@ LARGE_PERCENTILE = 99.5
 def residual_node(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
     """Return the scan minus its restoration within the examined part; computed on first use and after each run.
 
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-
     Returns:
         The volume in the scan's own units: red where the scan is brighter than expected, blue where it is darker, and
         clear where they hardly differ.
@@ -45,13 +41,7 @@ def residual_node(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtk
 
 
 def renew_residual(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction) -> None:
-    """Recompute the residual of an earlier run, if there is one, for this run.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-        transaction: Keeps the node before it changes.
-    """
+    """Recompute the residual of an earlier run, if there is one, for this run."""
     node = find_residual(result.input, scene)
     if node is not None:
         transaction.keep(node)

@@ -93,11 +93,6 @@ def show_detection(
 def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> tuple[float, float, float]:
     """Centre all slice views on the peak of a region; its centroid may lie outside the region.
 
-    Args:
-        result: The nodes of the detection.
-        region: One of its regions.
-        scene: The scene that holds them.
-
     Returns:
         The region's peak in world RAS mm, which includes the input's parent transform.
     """

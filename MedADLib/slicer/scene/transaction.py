@@ -11,11 +11,7 @@ from .segments import release
 
 
 class Snapshot:
-    """Former state of some nodes, and the nodes that were added later.
-
-    Args:
-        scene: The scene that is about to change.
-    """
+    """Former state of some nodes, and the nodes that were added later."""
 
     def __init__(self, scene: slicer.vtkMRMLScene):
         self._before = {node.GetID() for node in scene.GetNodes()}
@@ -66,9 +62,6 @@ class SceneTransaction:
     """Context manager that undoes changes to a scene if its block fails.
 
     Nodes added inside the block are removed. An existing node must be given to `keep` before it is changed.
-
-    Args:
-        scene: The scene that the block changes.
 
     Attributes:
         snapshot: The scene at the beginning of the block.

@@ -103,10 +103,6 @@ def cross_fade(result: SceneResult, scene: slicer.vtkMRMLScene, part: float) -> 
 def shown_now(result: SceneResult, scene: slicer.vtkMRMLScene) -> tuple[str, float] | None:
     """Return what the first slice view shows of a result, so that controls can follow the views.
 
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-
     Returns:
         ``anomaly`` or ``residual`` and the opacity of the overlay, ``blend`` and the part of the pseudo-healthy image,
         ``scan`` and 0; None if no view shows the result's scan.
