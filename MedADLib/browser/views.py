@@ -15,8 +15,8 @@ from ..slicer.headless.swipe import Swipe
 from ..slicer.headless.views import AXES
 from ..slicer.scene.decisions import Decisions
 from ..slicer.scene.live_threshold import LiveThreshold
-from ..slicer.scene.nodes import SceneResult
-from ..slicer.scene.overlay import find_kept, overlay_node
+from ..slicer.scene.nodes import SceneResult, find_derived
+from ..slicer.scene.overlay import KEPT, overlay_node
 from ..slicer.scene.show import show_detection
 from ..slicer.scene.transaction import remove_node
 from ..slicer.scene.volumes import array_from_matrix
@@ -64,7 +64,7 @@ class Stage:
         """
         scene = self.standalone.scene
         if self.result is not None:
-            nodes = (*self.result.nodes().values(), find_kept(self.result.input, scene), self.result.input)
+            nodes = (*self.result.nodes().values(), find_derived(self.result.input, KEPT, scene), self.result.input)
             for node in filter(None, nodes):
                 if node.IsA("vtkMRMLDisplayableNode"):
                     for index in reversed(range(node.GetNumberOfDisplayNodes())):

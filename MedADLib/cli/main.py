@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ..modelfile.model import Model
     from ..runtime.progress import Progress
 
-# Each command is a module of its name. Its `add_arguments` declares the arguments; its `run` gets them and a `Progress`,
-# which may cancel, and returns the exit code or raises MedADError.
+# Each command is a module of its name: `add_arguments` declares the arguments; `run` takes them and a `Progress`,
+# returns the exit code, and may raise MedADError.
 COMMANDS = {
     "detect": "detect anomalies in one scan",
     "models": "list, describe or verify models",

@@ -63,9 +63,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
 
     def start(server: object) -> Viewer:
         viewer = Viewer(
-            server,
-            results,
-            lambda stored: first.pop(stored.stem, None) or reopen_decided(stored, args.scan),
+            server, results, lambda stored: first.pop(stored.stem, None) or reopen_decided(stored, args.scan)
         )
         viewer.show(results[0].stem)
         progress.finish()

@@ -10,7 +10,6 @@ SENTENCES: dict[str, Sentence] = {
     "bad_model_version": Sentence(
         _("{version!a:.80} is not a version of a model"), _("Give three numbers, for example --model-version 1.2.0.")
     ),
-    "negative_seed": Sentence(_("the seed is {seed}"), _("Give a --seed of 0 or more.")),
     "setting_not_adjustable": Sentence(
         _("{setting!a:.80} of the {method} model cannot be changed without another training"),
         _("Adjustable settings: {adjustable}. To change others, train a model with medad train."),

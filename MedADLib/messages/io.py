@@ -29,9 +29,6 @@ SENTENCES: dict[str, Sentence] = {
     ),
     "damaged_image": Sentence(_("{path} is damaged or cut short"), COPY_AGAIN),
     "wrong_format": Sentence(_("{path} is not a {format} image, although its name ends like that of one"), COPY_AGAIN),
-    "not_compressed_nifti": Sentence(
-        _("{path} is not a compressed NIfTI image, although its name ends like that of one"), COPY_AGAIN
-    ),
     # Header and grid.
     "incomplete_header": Sentence(_("{path} is cut short: its header is incomplete"), COPY_AGAIN),
     "impossible_size": Sentence(_("{path} has an impossible size ({size}) in its header"), COPY_AGAIN),

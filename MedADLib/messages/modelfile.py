@@ -11,9 +11,7 @@ UNTRUSTED = _("Do not use it; get the file from a source that you trust.")
 
 SENTENCES: dict[str, Sentence] = {
     # The file and its archive.
-    "model_missing": Sentence(_("{path} does not exist"), _("Check the path.")),
     "model_not_a_file": Sentence(_("{path} is not a file"), _("Give the path of a single file.")),
-    "model_unreadable": Sentence(_("{path} cannot be read ({detail})"), _("Check the path and its permissions.")),
     "model_too_large": Sentence(_("{path} has {size} bytes, more than the {most} allowed"), UNTRUSTED),
     "model_empty": Sentence(_("{path} is empty"), DOWNLOAD_AGAIN),
     "model_not_zip": Sentence(_("{path} is not a MedAD model file (no zip archive)"), DOWNLOAD_AGAIN),

@@ -108,9 +108,6 @@ SCENE: dict[str, Sentence] = {
         _("{folder} holds the result of another scan named {name}"),
         _("Choose another folder, or give the scan another name."),
     ),
-    "view_file_unwritable": Sentence(
-        _("{path} could not be written"), _("Is the disk full or the folder write-protected?")
-    ),
     "scene_unreadable": Sentence(
         _("{path} could not be opened as a scene"), _("Give a .mrb file saved by Slicer or MedAD.")
     ),

@@ -29,7 +29,6 @@ SENTENCES: dict[str, Sentence] = {
         _("{file} contains the unknown option {option!a:.80}"), _("Did you mean {nearest!r}?")
     ),
     "toml_unavailable": Sentence(_("TOML needs Python 3.11 or newer"), _("Write the same options as JSON.")),
-    "unreadable_options": Sentence(_("{file} cannot be read: {reason}"), _("Check the path.")),
     "bad_options_file": Sentence(
         _("{file} is not valid TOML or JSON ({reason})"), _("Correct it; its name must end in .toml or .json.")
     ),

@@ -248,7 +248,7 @@ def _read(path: Path) -> dict:
         else:
             content = json.loads(text)
     except OSError as error:
-        raise InputError("unreadable_options", file=path, reason=error.strerror or error) from error
+        raise InputError("unreadable", path=path, reason=error.strerror or error) from error
     except ValueError as error:
         raise InputError("bad_options_file", file=path, reason=error) from error
     if not isinstance(content, dict):

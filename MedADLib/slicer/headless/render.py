@@ -103,7 +103,7 @@ def write_png(image: np.ndarray, path: str | os.PathLike) -> None:
         partial.write_bytes(memoryview(writer.GetResult()))
         os.replace(partial, path)
     except OSError as error:
-        raise OutputError("view_file_unwritable", path=path) from error
+        raise OutputError("not_written", path=path) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -74,7 +74,7 @@ class StandaloneScene:
                     raise OSError("the scene could not be packed")
                 os.replace(Path(folder) / path.name, path)
         except OSError as error:
-            raise OutputError("view_file_unwritable", path=path) from error
+            raise OutputError("not_written", path=path) from error
 
     def load(self, path: str | os.PathLike) -> None:
         """Add the content of a .mrb file to the scene.

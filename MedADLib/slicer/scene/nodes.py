@@ -67,6 +67,27 @@ def find_result(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScen
     return SceneResult(volume_node, **nodes) if len(nodes) == len(NODES) else None
 
 
+def find_derived(
+    volume_node: slicer.vtkMRMLVolumeNode, role: str, scene: slicer.vtkMRMLScene
+) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """Find the volume that was derived from the result of a scan; None if there is none."""
+    for node in scene.GetNodes():
+        if node.GetAttribute(ROLE) == role and node.GetNodeReferenceID(INPUT) == volume_node.GetID():
+            return node
+    return None
+
+
+def add_derived(
+    volume_node: slicer.vtkMRMLVolumeNode, role: str, title: str, scene: slicer.vtkMRMLScene
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """Add a volume without voxels that is to be derived from the result of a scan, beside the scan."""
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{volume_node.GetName()} {title}")
+    node.SetAttribute(ROLE, role)
+    node.SetNodeReferenceID(INPUT, volume_node.GetID())
+    place_beside(node, volume_node, scene)
+    return node
+
+
 def rename_after_scan(result: SceneResult) -> None:
     """Let nodes of a result that are still named after the former name of its scan bear the present one."""
     name = result.input.GetName()

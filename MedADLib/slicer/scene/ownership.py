@@ -92,9 +92,7 @@ def allow(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> 
 
 
 def hide_others(
-    scene: slicer.vtkMRMLScene,
-    chosen: slicer.vtkMRMLVolumeNode | None = None,
-    transaction: Any = None,
+    scene: slicer.vtkMRMLScene, chosen: slicer.vtkMRMLVolumeNode | None = None, transaction: Any = None
 ) -> None:
     """Hide what belongs to scans that no slice view shows; show again what was hidden so of scans that are shown.
 

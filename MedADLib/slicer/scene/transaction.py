@@ -75,8 +75,13 @@ class SceneTransaction:
         return self
 
     def keep(self, node: slicer.vtkMRMLNode) -> None:
-        """Store a node's present state, which a failure restores."""
+        """Store the present state of a node, which a failure restores."""
         self.snapshot.keep(node)
+
+    def keep_shown(self, node: slicer.vtkMRMLDisplayableNode) -> None:
+        """Store the present state of a node and of its display."""
+        for each in filter(None, (node, node.GetDisplayNode())):
+            self.keep(each)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
         if kind is None:

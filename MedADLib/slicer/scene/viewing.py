@@ -14,7 +14,7 @@ from ...errors import InputError
 from .nodes import rename_after_scan
 from .overlay import overlay_node
 from .ownership import ROLE, allow, hide_others, node_of, owner_of, renew_legends, show_table, slice_views
-from .residual import residual_node
+from .residual import RESIDUAL, residual_node
 
 if TYPE_CHECKING:
     from .nodes import SceneResult
@@ -117,7 +117,7 @@ def shown_now(result: SceneResult, scene: slicer.vtkMRMLScene) -> tuple[str, flo
         if overlay.GetID() == result.restored.GetID():
             outlined = outlines is not None and bool(outlines.GetVisibility2D())
             return ("blend", opacity) if opacity > 0 or outlined else ("scan", 0.0)
-        return ("residual" if overlay.GetAttribute(ROLE) == "residual" else "anomaly"), opacity
+        return ("residual" if overlay.GetAttribute(ROLE) == RESIDUAL else "anomaly"), opacity
     return None
 
 
