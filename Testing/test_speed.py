@@ -201,7 +201,7 @@ def test_the_engine_is_many_times_faster_than_the_sampler_that_it_equals(darker,
     with torch.inference_mode():
         method = samplers.as_published(model.method)
         slices = coded(method, image, np.array([48]))
-        assert codes - 2 <= slices.drawn <= codes + 2, "the ratio depends on it"
+        assert codes - 2 <= slices.resampled <= codes + 2, "the ratio depends on it"
         taken = {}
         for sampler in ("segment", "segment", "sequential"):
             begin = time.process_time()

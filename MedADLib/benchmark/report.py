@@ -113,7 +113,7 @@ def _tables(measured: Measured) -> dict[str, tuple[tuple[str, ...], list[tuple]]
             for row in measured.race
         ]),
         "volumes.tsv": (VOLUME_COLUMNS, [
-            (row.length, row.drawn, row.samples, row.way, *row.seconds.cells(), f"{row.ratio:.3g}")
+            (row.length, row.resampled, row.samples, row.way, *row.seconds.cells(), f"{row.ratio:.3g}")
             for row in measured.volumes
         ]),
         "runs.tsv": (RUN_COLUMNS, [

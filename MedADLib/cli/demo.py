@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def demo_scan(template: Volume) -> SimulatedLesion:
-    """Simulate one lesion of known place and extent in the MNI152 brain.
+    """Simulate one lesion of known position and extent in the MNI152 brain.
 
     Args:
         template: The MNI152 T1 brain without skull.
@@ -117,10 +117,10 @@ def _scene(detection: Detection, folder: Path) -> list[Path]:
         centre = detection.regions[0].peak_ras
     else:
         centre = detection.volume.ras_from_voxels(np.argwhere(detection.mask.array > 0)).mean(axis=0)
-    picture, bundle = folder / f"{SCENE}.png", folder / f"{SCENE}.mrb"
-    render_views(standalone, result, centre, picture)
+    figure, bundle = folder / f"{SCENE}.png", folder / f"{SCENE}.mrb"
+    render_views(standalone, result, centre, figure)
     standalone.save(bundle)
-    return [picture, bundle]
+    return [figure, bundle]
 
 
 def _show(stage: str, fraction: float, message: str) -> None:
