@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--runs",
         type=_runs,
         default=3,
-        help="runs of each measurement but products; the tables show medians (default 3)",
+        help="runs of each measurement except products; the tables show medians (default 3)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
     parser.add_argument(
