@@ -31,14 +31,10 @@ LIKE = {WHOLE_GRID: DYNAMIC}
 
 
 class MonaiTransformer(torch.nn.Module):
-    """Adapter of our prior to MONAI's `VQVAETransformerInferer`.
+    """Adapter of our prior of slices to MONAI's `VQVAETransformerInferer`; positions are slice coordinates, (N,).
 
     Sequences of MONAI begin with a start token, and its logits have a column for it. The attention is that of our
     prior, which is faster than that of MONAI's transformer.
-
-    Args:
-        prior: A prior of slices.
-        positions: Slice coordinate of each row, (N,).
     """
 
     def __init__(self, prior: CodePrior, positions: torch.Tensor):
@@ -53,18 +49,10 @@ class MonaiTransformer(torch.nn.Module):
 
 
 def monai_samples(prior: CodePrior, position: torch.Tensor, grid: tuple[int, int], samples: int) -> torch.Tensor:
-    """Sample slices by MONAI's loop: all codes, in H·W forward passes over a growing prefix.
+    """Sample slices by MONAI's loop: all codes, in h·w forward passes over a growing prefix.
 
-    The loop cannot start from the codes of a slice or keep some of them.
-
-    Args:
-        prior: A prior of slices.
-        position: Slice coordinate, (1,).
-        grid: Codes (h, w) of a slice.
-        samples: Number of slices.
-
-    Returns:
-        int64 (samples, h, w).
+    The loop cannot start from the codes of a slice or keep some of them. The position is the slice coordinate, (1,);
+    the result is int64 (samples, h, w).
     """
     from monai.inferers import VQVAETransformerInferer
     from monai.utils import Ordering

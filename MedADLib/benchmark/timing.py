@@ -44,13 +44,7 @@ class Seconds:
 
 
 def timed(work: Callable[[], object], runs: int, device: str = "cpu") -> Seconds:
-    """Measure the seconds of several runs.
-
-    Args:
-        work: The work of one run.
-        runs: Number of runs.
-        device: Device of the work; a GPU is synchronised after each run.
-    """
+    """Measure the wall-clock seconds of several runs of some work; a GPU is synchronised after each run."""
     found = []
     for _ in range(runs):
         begin = time.perf_counter()

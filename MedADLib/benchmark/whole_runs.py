@@ -68,11 +68,10 @@ def cold_command(
         runs: Number of runs.
         fast: Whether in fast mode.
         device: Device of the detection.
-        check_cancelled: Called repeatedly; may raise to stop.
+        check_cancelled: Called repeatedly; may raise to stop, which ends the process and removes its files.
 
     Raises:
         MedADError: If a detection fails.
-        Cancelled: If `check_cancelled` raises it; the process has ended then and its files are removed.
     """
     walls, profiles, peak = [], [], 0
     for _ in range(runs):

@@ -90,16 +90,7 @@ BLEND_STEP = 0.5
 
 
 def build_page(server: Any, views: tuple[str, ...], select: Callable[[int], None]) -> AbstractLayout:
-    """Lay out the page.
-
-    Args:
-        server: Server with the state of the page.
-        views: Names of the views in reading order.
-        select: Called with the rank of a selected region.
-
-    Returns:
-        The layout.
-    """
+    """Lay out the page with these views in reading order; `select` is called with the rank of a selected region."""
     layout = AbstractLayout(server, html.Div())
     with layout:
         client.Style(STYLE)

@@ -79,15 +79,10 @@ class Strip:
 
 
 def write_cases(path: Path, name: str, variant: Variant) -> None:
-    """Draw all cases of a variant of a detector.
+    """Draw all cases of a variant of a detector as a PNG, with the name of the detector as title.
 
     Colours show the map up to four times the 1 % threshold; the lesion is outlined in green, the part above the
     threshold in white.
-
-    Args:
-        path: PNG to write.
-        name: Name of the detector, for the title.
-        variant: Its maps.
     """
     tiles = [Tile.of(case, values) for case, values in variant.judged]
     rows = -(-len(tiles) // COLUMNS)
@@ -140,17 +135,11 @@ def write_examples(
     rows: Sequence[Mapping],
     device: str,
 ) -> None:
-    """Draw healthy and abnormal examples with restored images and anomaly maps of each model, and ROC curves below.
+    """Draw healthy and abnormal examples with restored images and anomaly maps of each model, and ROC curves below, as
+    a PNG.
 
     Examples are spread evenly over the images and do not depend on their scores. All maps of a model have one scale.
-
-    Args:
-        path: PNG to write.
-        models: Models that restore the examples.
-        images: Healthy and abnormal images.
-        scores: By detector, one score per image, (N,).
-        rows: Rows of the table, for the legend.
-        device: Device of the restoration.
+    `scores` holds one score per image, (N,), by detector; `rows` of the table give the legend.
     """
     truth = np.array([image.abnormal for image in images])
     groups = [np.flatnonzero(~truth), np.flatnonzero(truth)]

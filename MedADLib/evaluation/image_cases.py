@@ -71,11 +71,7 @@ def abnormal_scans(healthy: Path, abnormal: Path | None, healthy_label: int | No
 def held_out(split: Split, part: str | None = None) -> tuple[str, tuple[str, ...]]:
     """Select healthy images that took no part in training: a part, or the benchmark, or the calibration images.
 
-    Returns:
-        Name of the part and names of its images.
-
-    Raises:
-        InputError: If the part is empty.
+    Returns the name of the part and the names of its images; raises InputError if the part is empty.
     """
     part = part or ("benchmark" if split.benchmark else "calibration")
     if not (names := getattr(split, part)):
@@ -116,8 +112,7 @@ def image_level(
 ) -> dict[str, float]:
     """Measure how well the sample score of a method separates abnormal from healthy images.
 
-    Returns:
-        ``image_auroc`` and ``image_ap``; empty without images.
+    Returns ``image_auroc`` and ``image_ap``; empty without images.
     """
     if not images:
         return {}

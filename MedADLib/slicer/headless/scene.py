@@ -47,10 +47,8 @@ class StandaloneScene:
         slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
 
     def add_volume(self, volume: Volume) -> slicer.vtkMRMLScalarVolumeNode:
-        """Put a volume into the scene as Slicer would on loading it.
-
-        Returns:
-            The new node, with a grey display and an item in the subject hierarchy.
+        """Put any scalar volume into the scene as Slicer would on loading it: a grey display, an item in the subject
+        hierarchy.
         """
         node = self.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", volume.name)
         node.SetIJKToRASMatrix(matrix_from_array(volume.affine))

@@ -52,11 +52,7 @@ class OffscreenView:
         self._managers = slicer.vtkMRMLDisplayableManagerGroup()
 
     def pixels(self) -> np.ndarray:
-        """Draw the view.
-
-        Returns:
-            Shape (height, width, 3), uint8, first row on top.
-        """
+        """Draw the view; shape (height, width, 3), uint8, first row on top."""
         self.window.Render()
         grab = vtk.vtkWindowToImageFilter()
         grab.SetInput(self.window)
@@ -118,14 +114,10 @@ class OffscreenView:
 
 
 class SliceView(OffscreenView):
-    """One slice of the scene with background, foreground and outlines.
+    """One slice of the scene with background, foreground and outlines, and with the colour legends if `legend` is set.
 
-    Args:
-        standalone: The scene.
-        name: Layout name of the view, as Slicer has it: Red, Yellow or Green.
-        orientation: Axial, Sagittal or Coronal.
-        size: Width and height in pixels.
-        legend: Whether to show the colour legends of its volumes.
+    `name` is the layout name (Red, Yellow or Green), `orientation` Axial, Sagittal or Coronal, `size` (width, height)
+    in pixels.
     """
 
     def __init__(

@@ -323,10 +323,6 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 def cause_of(output: Iterable[str]) -> str:
-    """Find the code of the message on a failed installation.
-
-    Args:
-        output: The lines that pip wrote.
-    """
+    """Find the code of the message on a failed installation in the lines that pip wrote."""
     text = "\n".join(output)
     return next((code for pattern, code in _CAUSES if re.search(pattern, text)), "install_failed")

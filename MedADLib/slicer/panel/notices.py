@@ -27,12 +27,7 @@ class NoticeBox:
         self.clear()
 
     def show(self, text: str, severity: str) -> None:
-        """Show a text.
-
-        Args:
-            text: One or several lines.
-            severity: ``error`` or ``warning``.
-        """
+        """Show one or several lines with the severity ``error`` or ``warning``."""
         icon, light, dark = LOOKS[severity]
         palette = qt.QApplication.palette()
         ground, letters = (palette.color(role).lightness() for role in (qt.QPalette.Window, qt.QPalette.WindowText))

@@ -37,9 +37,7 @@ PAUSE_MS = 60
 class ResultPanel:
     """Shows a result, with controls of the views, the threshold and the smallest region.
 
-    Args:
-        ui: The panel's widgets.
-        on_threshold: Called with the detection at a new threshold.
+    `on_threshold` is called with the detection at a new threshold.
     """
 
     def __init__(self, ui: Any, on_threshold: Callable[[Detection], None]):

@@ -29,13 +29,7 @@ COLUMNS = ("name", "kept")
 
 @dataclass(frozen=True)
 class Anchor:
-    """A decision and its place.
-
-    Attributes:
-        ras: The place in the scan's own RAS mm.
-        kept: Whether the region is a finding.
-        name: Empty for the default.
-    """
+    """A decision on the region at a position of the scan, in its own RAS mm; the name is empty for the default."""
 
     ras: tuple[float, float, float]
     kept: bool = True

@@ -44,11 +44,6 @@ def hide_rejected(result: SceneResult, detection: Detection, rejected: Sequence[
     """Hide rejected regions in the overlay, and update the views that show it.
 
     Regions below the smallest volume are hidden as well, if the reader raised it.
-
-    Args:
-        result: The nodes of a detection.
-        detection: Their content.
-        rejected: Some of its regions, or none.
     """
     scene = result.anomaly.GetScene()
     if scene is None or result.anomaly.GetDisplayNode() is None or _in_sequence(result.anomaly, scene):

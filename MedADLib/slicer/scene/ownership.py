@@ -66,9 +66,7 @@ def scan_in(view: slicer.vtkMRMLSliceCompositeNode, scene: slicer.vtkMRMLScene) 
 def show_scan(volume_node: slicer.vtkMRMLVolumeNode | None, scene: slicer.vtkMRMLScene) -> None:
     """Show a scan without any result in all slice views; results of all scans are hidden, their nodes stay.
 
-    Args:
-        volume_node: The scan; None leaves the backgrounds and only hides results.
-        scene: The scene that holds it.
+    None leaves the backgrounds and only hides results.
     """
     for view in slice_views(scene):
         if volume_node is not None:

@@ -91,10 +91,9 @@ def show_detection(
 
 
 def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> tuple[float, float, float]:
-    """Centre all slice views on the peak of a region; its centroid may lie outside the region.
+    """Centre all slice views on the peak of a region, because its centroid may lie outside the region.
 
-    Returns:
-        The region's peak in world RAS mm, which includes the input's parent transform.
+    Returns the peak in world RAS mm, which includes the parent transform of the input.
     """
     world = to_world(result.input).TransformPoint(region.peak_ras)
     slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)

@@ -32,11 +32,7 @@ def hand_over(volume_node: slicer.vtkMRMLVolumeNode) -> Snapshot | None:
 
 
 def forget(volume_node: slicer.vtkMRMLVolumeNode | None = None) -> None:
-    """Release what undo needs, which is a whole result.
-
-    Args:
-        volume_node: The scan; None for all scans, as when the scene is closed.
-    """
+    """Release what undo needs, a whole result, for a scan, or for all scans, as when the scene is closed."""
     for node in list(_last) if volume_node is None else [volume_node]:
         snapshot = _last.pop(node, None)
         if snapshot is not None:
