@@ -12,7 +12,7 @@ from ..benchmark.standard_scan import mni152_brain
 from ..detection import Detection, Settings, detect
 from ..errors import MedADError
 from ..evaluation.overlap import KnownLesion
-from ..evaluation.simulation.insertion import LesionSpec, SimulatedLesion, insert_lesion
+from ..evaluation.simulation.insertion import LesionSpec, insert_lesion
 from ..io.reading import read_image
 from ..modelfile.model import load_model
 from ..results.text import count_of_regions, location, place, top_regions, verdict
@@ -55,18 +55,10 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def demo_scan(template: Volume) -> SimulatedLesion:
-    """Simulate one lesion of known position and extent in the MNI152 brain.
-
-    Args:
-        template: The MNI152 T1 brain without skull.
-    """
-    return insert_lesion(template, template.array > 0.05, LESION, SEED)
-
-
 def _run(args: argparse.Namespace) -> None:
     if args.input is None:
-        lesion = demo_scan(mni152_brain())
+        brain = mni152_brain()
+        lesion = insert_lesion(brain, brain.array > 0.05, LESION, SEED)
         scan, truth, name, source = lesion.volume, lesion.mask, "mni152", None
     else:
         scan, truth, name, source = read_image(args.input), None, stem(args.input), args.input

@@ -74,7 +74,8 @@ def show_detection(
         show_anomaly(result.anomaly, detection, "anomaly" in fresh)
         show_labels(result.labels, len(detection.regions))
         show_segments(result.segmentation, "segmentation" in fresh)
-        _show_every_segment(result.segmentation)
+        # Regions of an earlier run may have been rejected and so hidden.
+        result.segmentation.GetDisplayNode().SetAllSegmentsVisibility(True)
         renew_residual(result, scene, transaction)
         renew_overlay(result, scene, transaction)
         if "restored" in fresh:
@@ -120,9 +121,7 @@ def _take_nodes(
     nodes = nodes_of(volume_node, scene)
     fresh = set(NODES) - set(nodes)
     for node in nodes.values():
-        transaction.keep(node)
-        if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is not None:
-            transaction.keep(node.GetDisplayNode())
+        transaction.keep_shown(node)
     for role in sorted(fresh, key=list(NODES).index):
         class_name, name = NODES[role]
         nodes[role] = scene.AddNewNodeByClass(class_name, name.format(volume_node.GetName()))
@@ -132,11 +131,6 @@ def _take_nodes(
         if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()
     return SceneResult(volume_node, **nodes), fresh
-
-
-def _show_every_segment(node: slicer.vtkMRMLSegmentationNode) -> None:
-    """Show segments that were hidden because regions of an earlier run were rejected."""
-    node.GetDisplayNode().SetAllSegmentsVisibility(True)
 
 
 def _place_in_hierarchy(result: SceneResult, scene: slicer.vtkMRMLScene) -> None:

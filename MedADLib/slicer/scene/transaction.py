@@ -78,10 +78,11 @@ class SceneTransaction:
         """Store the present state of a node, which a failure restores."""
         self.snapshot.keep(node)
 
-    def keep_shown(self, node: slicer.vtkMRMLDisplayableNode) -> None:
-        """Store the present state of a node and of its display."""
-        for each in filter(None, (node, node.GetDisplayNode())):
-            self.keep(each)
+    def keep_shown(self, node: slicer.vtkMRMLNode) -> None:
+        """Store the present state of a node and of its display, if it has one."""
+        self.keep(node)
+        if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is not None:
+            self.keep(node.GetDisplayNode())
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
         if kind is None:
