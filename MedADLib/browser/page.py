@@ -150,7 +150,7 @@ def _head() -> None:
 def _verdict() -> None:
     with html.Section():
         html.Div("✗ {{ error }}", v_if="error", classes="error", id="error")
-        html.Div("✗ {{ unlike }}", v_if="unlike", classes="error", id="unlike")
+        html.Div("✗ {{ out_of_distribution }}", v_if="out_of_distribution", classes="error", id="out-of-distribution")
         html.Div("⚠ {{ warning }}", v_for="warning in warnings", key="warning", classes="warning")
         html.Div("{{ verdict }}", classes="verdict", id="verdict")
 

@@ -37,7 +37,7 @@ class InputPanel:
         self._models: dict[str, ModelSummary] = {}
         self._judged: tuple = ()
         self._report: InputReport | str | None = None
-        # Model of the last run on the scan, and its warning that the scan is unlike the training data.
+        # Model of the last run on the scan, and its out-of-distribution warning.
         self._run: tuple[str, str] = ("", "")
         ui.modelSelector.connect("currentIndexChanged(int)", self._chosen)
         ui.cardButton.connect("clicked(bool)", self._card)
@@ -141,7 +141,7 @@ class InputPanel:
             return [f"{SIGNS['unfit']} {report}"] if report else []
         lines = [translated(line) for line in report.lines]
         if self._run[1] and self._run[0] == model:
-            text = _("the last run found this scan unlike the training data of {name}")
+            text = _("the last run found that this scan differs from the training data of {name}")
             guessed = not report.reason and model in self._models
             return [*(lines[:-1] if guessed else lines), f"{SIGNS['unfit']} {text.format(name=model)}"]
         # The last line gives the verdict and its reason.

@@ -123,11 +123,11 @@ class ResultPanel:
 
     def _show_warnings(self, detection: Detection) -> None:
         """Show the warnings above the verdict; an out-of-distribution warning comes first, as an error."""
-        unlike = out_of_distribution(detection)
-        warnings = sorted(detection.warnings, key=lambda text: text != unlike)
+        first = out_of_distribution(detection)
+        warnings = sorted(detection.warnings, key=lambda text: text != first)
         if warnings:
             lines = [sentence(translated(text)) for text in warnings]
-            self._warnings.show("\n".join(lines), "error" if unlike else "warning")
+            self._warnings.show("\n".join(lines), "error" if first else "warning")
         else:
             self._warnings.clear()
 
