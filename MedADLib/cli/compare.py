@@ -7,12 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..evaluation.detectors import SEED
 from ..evaluation.image_cases import ABNORMAL_HELP
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
-
-SEED = 20260
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

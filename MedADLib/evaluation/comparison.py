@@ -24,7 +24,7 @@ from ..runtime.device import resolve
 from ..scoring.metrics import LEVEL, ROUNDS, Curve, intervals
 from ..training.reference_model import kept_split
 from . import lesion_cases
-from .detectors import Detector, Kept, detectors
+from .detectors import SEED, Detector, Kept, detectors
 from .image_cases import LabelledImage, abnormal_scans, held_out, labelled_images, refuse_both
 from .tables import kind_rows, real_rows, rows_of, variants, write_table
 
@@ -62,7 +62,7 @@ class Comparison:
     healthy_label: int | None = None
     abnormal: Path | None = None
     every: bool = False
-    seed: int = lesion_cases.SEED
+    seed: int = SEED
     brighten: float = 0.0
     device: str = "auto"
     real: Sequence[tuple[Path, Path]] = ()

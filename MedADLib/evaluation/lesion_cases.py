@@ -21,6 +21,7 @@ from ..scoring.metrics import Curve
 from ..scoring.pooling import pool
 from ..training.data import read_scan
 from ..volume import Volume
+from .detectors import SEED
 from .simulation.insertion import CONTRASTS, RADII_MM, LesionSpec, insert_lesion
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ KINDS = tuple(RADII_MM)
 
 log = logging.getLogger(__name__)
 
-SEED = 20260
 # A slice counts as abnormal where the lesion covers at least this many pixels; fewer are neither healthy nor abnormal.
 LESION_PIXELS = 20
 
