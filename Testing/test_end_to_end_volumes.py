@@ -12,9 +12,9 @@ from support.phantoms import head, one_thread  # noqa: F401
 
 from MedADLib import detect, load_model
 from MedADLib.cli import main
-from MedADLib.cli.compare import run as compare
 from MedADLib.detection import Settings
 from MedADLib.errors import InputError
+from MedADLib.evaluation.comparison import Comparison
 from MedADLib.io.reading import read_image
 from MedADLib.masks import bounding_slices
 from MedADLib.messages import Message
@@ -22,6 +22,7 @@ from MedADLib.methods.registry import pooling_of
 from MedADLib.modelfile.model import verify_model
 from MedADLib.modelfile.store import summary_of
 from MedADLib.preprocessing.input_check import inspect
+from MedADLib.runtime.progress import Progress
 from MedADLib.scoring.calibration import Pooling
 from MedADLib.volume import Volume
 
@@ -132,12 +133,10 @@ def test_the_panel_asks_a_field_model_for_no_brain(joints, atlas):
 
 
 def test_models_of_no_brains_are_not_compared_on_simulated_lesions(joints, atlas, tmp_path):
-    from argparse import Namespace
-
-    args = Namespace(models=[str(joints / "joint-atlas.medad")], healthy=joints / "healthy", output=tmp_path / "out",
-                     part="validation", every=False, seed=0, device="cpu", real=[])  # fmt: skip
+    models = [str(joints / "joint-atlas.medad")]
+    comparison = Comparison(models, joints / "healthy", tmp_path / "out", part="validation", device="cpu")
     with pytest.raises(InputError) as caught:
-        compare(args)
+        comparison.write(Progress())
     assert (caught.value.code, caught.value.parameters) == ("brain_model_needed", {"model": "joint-atlas"})
 
 

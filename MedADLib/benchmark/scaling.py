@@ -50,15 +50,7 @@ class Growth:
 def growth(
     model: Model, scan: StandardScan, runs: int, progress: Progress | None = None, device: str = "cpu"
 ) -> list[Growth]:
-    """Measure all curves.
-
-    Args:
-        model: A model of latent restoration.
-        scan: The standard scan.
-        runs: Number of runs of each point.
-        progress: Receives each point; may cancel.
-        device: Device of the restoration.
-    """
+    """Measure all curves."""
     progress, rows = progress or Progress(), []
     points = list(_points(model, scan, device))
     for number, (what, value, measure) in enumerate(points):

@@ -45,14 +45,7 @@ class LiveResult:
         return [region for region in self.detection.regions if self._decisions.of(region).kept]
 
     def move(self, position: float) -> bool:
-        """Move the threshold slider.
-
-        Args:
-            position: In [0, 1].
-
-        Returns:
-            Whether the regions changed.
-        """
+        """Move the threshold slider to a position in [0, 1]; return whether the regions changed."""
         # A model's own threshold need not lie on the slider; it stays until the slider is moved.
         if position == self.position:
             return False

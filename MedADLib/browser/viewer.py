@@ -73,9 +73,9 @@ class Viewer:
         made = live.detection.provenance.get("model", {})
         with self._state as state:
             state.chosen, state.error = name, ""
-            unlike = out_of_distribution(live.detection)
-            state.unlike = translated(unlike)
-            state.warnings = [translated(warning) for warning in live.detection.warnings if warning != unlike]
+            first = out_of_distribution(live.detection)
+            state.out_of_distribution = translated(first)
+            state.warnings = [translated(warning) for warning in live.detection.warnings if warning != first]
             state.model = f"model {made.get('name', '?')} {made.get('version', '')}"
             state.facts = live.facts()
             # The slider has steps: the threshold of the result stays until the slider moves.
@@ -104,7 +104,7 @@ class Viewer:
             {
                 **{"results": list(self._results), "chosen": next(iter(self._results)), "busy": False, "error": ""},
                 **{"verdict": "", "model": "", "facts": [], "rows": [], "count": "", "selected": 0},
-                **{"unlike": "", "warnings": []},
+                **{"out_of_distribution": "", "warnings": []},
                 **{"threshold": 0, "allowed": "", "threshold_value": "", "scale_top": ""},
                 **{"compare": "swipe", "blend": 0},
                 **{"opacity": OPACITY_PERCENT, "anomaly_on": True, "outlines_on": True},

@@ -15,8 +15,8 @@ from ..slicer.headless.swipe import Swipe
 from ..slicer.headless.views import AXES
 from ..slicer.scene.decisions import Decisions
 from ..slicer.scene.live_threshold import LiveThreshold
-from ..slicer.scene.nodes import SceneResult
-from ..slicer.scene.overlay import find_kept, overlay_node
+from ..slicer.scene.nodes import SceneResult, find_derived
+from ..slicer.scene.overlay import KEPT, overlay_node
 from ..slicer.scene.show import show_detection
 from ..slicer.scene.transaction import remove_node
 from ..slicer.scene.volumes import array_from_matrix
@@ -53,18 +53,12 @@ class Stage:
         self.decisions: Decisions | None = None
 
     def show(self, detection: Detection, decided: Mapping[int, Decision] | None = None) -> LiveThreshold:
-        """Show a detection in place of the previous one.
-
-        Args:
-            detection: The result.
-            decided: Earlier decisions of the reader, by rank.
-
-        Returns:
-            The live threshold of the detection.
+        """Show a detection in place of the previous one, with earlier decisions of the reader, by rank; return its
+        threshold.
         """
         scene = self.standalone.scene
         if self.result is not None:
-            nodes = (*self.result.nodes().values(), find_kept(self.result.input, scene), self.result.input)
+            nodes = (*self.result.nodes().values(), find_derived(self.result.input, KEPT, scene), self.result.input)
             for node in filter(None, nodes):
                 if node.IsA("vtkMRMLDisplayableNode"):
                     for index in reversed(range(node.GetNumberOfDisplayNodes())):
@@ -200,11 +194,10 @@ class Views:
         self.draw()
 
     def swipe(self, part: float, anomaly: float) -> None:
-        """Show the pseudo-healthy image on the right of a line across every slice.
+        """Show the pseudo-healthy image on the right of a line across every slice, with the anomaly map at this
+        opacity.
 
-        Args:
-            part: Position of the line, from 0 at the left edge to 1 at the right one.
-            anomaly: Opacity of the anomaly map.
+        The line lies at the left edge for a `part` of 0 and at the right edge for 1.
         """
         for swipe in self._swipes.values():
             swipe.look(self._stage.result, part, anomaly)

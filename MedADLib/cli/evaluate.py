@@ -28,37 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
-    """Compare anomaly maps with reference masks, print the table and write it.
+    """Compare anomaly maps with reference masks, print the table and write it."""
+    from dataclasses import asdict
 
-    Args:
-        args: The arguments that `add_arguments` declares.
-        console: Receives the table.
-        progress: Receives the steps; may cancel.
-
-    Returns:
-        0.
-
-    Raises:
-        MedADError: If the images cannot be used, or the name of the table has another ending.
-    """
-    from dataclasses import asdict, fields
-
-    from ..evaluation.evaluate import Row, evaluate, write_json, write_tsv
+    from ..evaluation.evaluate import evaluate, write_json, write_tsv
 
     if args.output is not None and args.output.suffix not in (".tsv", ".json"):
         raise InputError("bad_table_name", path=args.output)
     found = evaluate(args.maps, args.truth, args.mask, args.threshold, progress)
     if args.output is not None:
         (write_json if args.output.suffix == ".json" else write_tsv)(found, args.output)
-    columns = [field.name for field in fields(Row)]
-    lines = ["\t".join(columns)]
-    for row in (*found.rows, found.pooled):
-        lines.append("\t".join(_cell(getattr(row, column)) for column in columns))
-    console.result(lines, cases=[asdict(row) for row in found.rows], pooled=asdict(found.pooled))
+    console.result(found.lines(4), cases=[asdict(row) for row in found.rows], pooled=asdict(found.pooled))
     return 0
-
-
-def _cell(value: object) -> str:
-    if value is None or value != value:
-        return "n/a"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from ..modelfile.model import Model
     from ..runtime.progress import Progress
 
-# Each command is a module of its name with `add_arguments` and `run`.
+# Each command is a module of its name: `add_arguments` declares the arguments; `run` takes them and a `Progress`,
+# returns the exit code, and may raise MedADError.
 COMMANDS = {
     "detect": "detect anomalies in one scan",
-    "models": "list, describe or verify models",
+    "models": "list, describe, verify or export models",
     "evaluate": "compare anomaly maps with reference masks",
     "train": "train a model on healthy scans",
     "calibrate": "recalibrate a model on your own healthy scans",

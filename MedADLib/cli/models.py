@@ -30,19 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
-    """List, describe, verify or export models.
-
-    Args:
-        args: The arguments that `add_arguments` declares, and ``load_model``.
-        console: Receives the results.
-        progress: Not used.
-
-    Returns:
-        1 if a model cannot be read, else 0.
-
-    Raises:
-        InputError: If no model is named and none is installed, or an export lacks its folder.
-    """
+    """List, describe, verify or export models; return 1 if a model cannot be read."""
     import json
     from dataclasses import asdict
 

@@ -38,19 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
-    """Show results until Ctrl-C.
-
-    Args:
-        args: The arguments that `add_arguments` declares.
-        progress: Receives the stages until the first result is shown.
-
-    Returns:
-        0.
-
-    Raises:
-        MedADError: If there is no result, its scan is missing or another scan, the port is in use, or a package is
-            missing.
-    """
+    """Show results until Ctrl-C."""
     from ..results.reading import of_scan, reopen_decided, stored_results
     from ..runtime.progress import Progress
 
@@ -75,9 +63,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
 
     def start(server: object) -> Viewer:
         viewer = Viewer(
-            server,
-            results,
-            lambda stored: first.pop(stored.stem, None) or reopen_decided(stored, args.scan),
+            server, results, lambda stored: first.pop(stored.stem, None) or reopen_decided(stored, args.scan)
         )
         viewer.show(results[0].stem)
         progress.finish()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..scoring.calibration import Pooling
 
 HEALTHY_FALSE_POSITIVES = 0.01
+# Random seed of lesions and bootstrap.
+SEED = 20260
 
 
 @dataclass(frozen=True, eq=False)

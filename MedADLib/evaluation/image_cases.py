@@ -71,11 +71,7 @@ def abnormal_scans(healthy: Path, abnormal: Path | None, healthy_label: int | No
 def held_out(split: Split, part: str | None = None) -> tuple[str, tuple[str, ...]]:
     """Select healthy images that took no part in training: a part, or the benchmark, or the calibration images.
 
-    Returns:
-        Name of the part and names of its images.
-
-    Raises:
-        InputError: If the part is empty.
+    Returns the name of the part and the names of its images; raises InputError if the part is empty.
     """
     part = part or ("benchmark" if split.benchmark else "calibration")
     if not (names := getattr(split, part)):
@@ -95,12 +91,6 @@ def labelled_images(
     healthy: Mapping[str, Source], abnormal: Mapping[str, Source], template: PlaneTemplate, progress: Progress
 ) -> list[LabelledImage]:
     """Bring images to the space of a model, the healthy ones first.
-
-    Args:
-        healthy: Sources by name.
-        abnormal: Sources by name.
-        template: The space.
-        progress: Receives each image; may cancel.
 
     Raises:
         InputError: If an image cannot be used or is not a single slice.
@@ -122,14 +112,7 @@ def image_level(
 ) -> dict[str, float]:
     """Measure how well the sample score of a method separates abnormal from healthy images.
 
-    Args:
-        method: A trained method.
-        images: Healthy and abnormal images.
-        device: Device of the computation.
-        progress: May cancel.
-
-    Returns:
-        ``image_auroc`` and ``image_ap``; empty without images.
+    Returns ``image_auroc`` and ``image_ap``; empty without images.
     """
     if not images:
         return {}

@@ -21,6 +21,7 @@ from ..scoring.metrics import Curve
 from ..scoring.pooling import pool
 from ..training.data import read_scan
 from ..volume import Volume
+from .detectors import SEED
 from .simulation.insertion import CONTRASTS, RADII_MM, LesionSpec, insert_lesion
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ KINDS = tuple(RADII_MM)
 
 log = logging.getLogger(__name__)
 
-SEED = 20260
 # A slice counts as abnormal where the lesion covers at least this many pixels; fewer are neither healthy nor abnormal.
 LESION_PIXELS = 20
 
@@ -76,13 +76,9 @@ class Case:
 
 
 def case_names(subjects: Sequence[str], every: bool = False) -> list[CaseName]:
-    """List the cases of subjects: each scan untouched, and once with each kind of lesion.
+    """List the cases of subjects: each scan untouched, and once with each kind of lesion, or with `every` combination.
 
     The contrasts rotate over subjects and kinds, so that each kind meets each contrast equally often.
-
-    Args:
-        subjects: Scan names.
-        every: Combine every kind with every contrast in every subject instead.
     """
     contrasts = tuple(CONTRASTS)
     names = [CaseName(subject) for subject in subjects]
@@ -96,14 +92,7 @@ def case_names(subjects: Sequence[str], every: bool = False) -> list[CaseName]:
 def cases(
     names: Sequence[CaseName], scans: Mapping[str, Source | Path], template: Template, seed: int
 ) -> Iterator[Case]:
-    """Generate the cases one by one; the same seed gives the same lesions.
-
-    Args:
-        names: Names of the cases.
-        scans: Scans or their paths, by name.
-        template: Space of the model.
-        seed: Random seed of positions and shapes.
-    """
+    """Generate the cases one by one from scans by name; the same random seed gives the same lesions."""
     read: tuple[str, Volume, np.ndarray] | None = None
     for name in names:
         if read is None or read[0] != name.subject:

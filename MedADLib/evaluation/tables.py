@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from ..scoring.calibration import Places
-from ..scoring.metrics import Curve, LesionCounts, count_lesions, dice
+from ..scoring.metrics import Curve, LesionCounts, count_lesions
 from .detectors import HEALTHY_FALSE_POSITIVES, Detector, Kept, pooled_map
 from .lesion_cases import KINDS
+from .overlap import dice
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,7 +136,7 @@ def check_nifti(path: Path) -> int:
     header = NiftiHeader.parse(start)
     if header is None:
         if compressed:
-            raise InputError("not_compressed_nifti", path=path)
+            raise InputError("wrong_format", path=path, format="compressed NIfTI")
         raise InputError("wrong_format", path=path, format="NIfTI")
     _check_shape(path, header.shape)
     if header.kind in SEVERAL_NUMBERS:

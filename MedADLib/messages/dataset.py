@@ -8,33 +8,24 @@ from . import mark as _
 SENTENCES: dict[str, Sentence] = {
     # Finding scans.
     "scan_folder_missing": Sentence(
-        _("{path} is not a folder"),
-        _("Give the folder that contains the scans, or one NPZ file."),
+        _("{path} is not a folder"), _("Give the folder that contains the scans, or one NPZ file.")
     ),
-    "no_scans": Sentence(
-        _("{folder} contains no images"),
-        _("MedAD reads files that end in {endings}."),
-    ),
+    "no_scans": Sentence(_("{folder} contains no images"), _("MedAD reads files that end in {endings}.")),
     "no_scans_named": Sentence(
         _("{folder} contains no images with names like {pattern}"),
         _("Correct --only. MedAD reads files that end in {endings}."),
     ),
-    "scan_name_twice": Sentence(
-        _("{folder} contains two images named {name}"),
-        _("Rename or remove one of them."),
-    ),
+    "scan_name_twice": Sentence(_("{folder} contains two images named {name}"), _("Rename or remove one of them.")),
     "images_beside_volumes": Sentence(
         _("{folder} contains 2-D images ({images}, such as {image}) beside volumes ({volumes}, such as {volume})"),
         _("Select one kind with --only, such as '*.nii.gz' or '*.png', or leave the 2-D images out with --skip-bad."),
     ),
-    "images_left_out": Sentence(
-        _("{folder} contains volumes: its {images} 2-D images are left out"),
-    ),
+    "images_left_out": Sentence(_("{folder} contains volumes: its {images} 2-D images are left out")),
     "same_patient_id": Sentence(
-        _("all DICOM files have the same PatientID: MedAD identifies subjects by sub-XX in the path, folder or file"),
+        _("all DICOM files have the same PatientID: MedAD identifies subjects by sub-XX in the path, folder or file")
     ),
     "no_patient_id": Sentence(
-        _("all DICOM files have no PatientID: MedAD identifies subjects by sub-XX in the path, folder or file"),
+        _("all DICOM files have no PatientID: MedAD identifies subjects by sub-XX in the path, folder or file")
     ),
     "images_as_subjects": Sentence(
         _("{files} NPZ files, such as {name}, contain several images each, and each image counts as another subject"),
@@ -56,17 +47,13 @@ SENTENCES: dict[str, Sentence] = {
             "--subjects file; otherwise see --subjects."
         ),
     ),
-    "scan_in_two_parts": Sentence(
-        _("{name} is in two parts of the split"),
-        _("Keep each scan in one part."),
-    ),
+    "scan_in_two_parts": Sentence(_("{name} is in two parts of the split"), _("Keep each scan in one part.")),
     "split_too_small": Sentence(
         _("the split needs at least {train} scans to train, {validation} to validate and {calibration} to calibrate"),
         _("Add scans of healthy subjects."),
     ),
     "not_a_split": Sentence(
-        _("{path} is not a split"),
-        _("It must be JSON with the lists train, validation, calibration and benchmark."),
+        _("{path} is not a split"), _("It must be JSON with the lists train, validation, calibration and benchmark.")
     ),
     "split_scan_missing": Sentence(
         _("the split names {name}, which is not in the folder"),
@@ -84,11 +71,9 @@ SENTENCES: dict[str, Sentence] = {
         _("{count} of {total} scans cannot be used: {scans}"),
         _("Repair or remove them, or leave them out with --skip-bad."),
     ),
-    "unusable_scans_left_out": Sentence(
-        _("{count} of {total} scans cannot be used and are left out: {scans}"),
-    ),
+    "unusable_scans_left_out": Sentence(_("{count} of {total} scans cannot be used and are left out: {scans}")),
     "copies_left_out": Sentence(
-        _("{count} of {total} scans cannot be used and are left out: {scans}. Of equal scans, MedAD keeps {kept}"),
+        _("{count} of {total} scans cannot be used and are left out: {scans}. Of equal scans, MedAD keeps {kept}")
     ),
     "copy_of_scan": Sentence(_("a copy of {name}")),
     "disk_too_small": Sentence(
@@ -129,37 +114,28 @@ SENTENCES: dict[str, Sentence] = {
         _("{fewer} differ in outline from {typical} and the other images (distance {distance:.2f})"),
         _("Check that all images are of one kind."),
     ),
-    "atypical_scans": Sentence(
-        _("{count} of {total} scans look atypical: {scans}"),
-    ),
+    "atypical_scans": Sentence(_("{count} of {total} scans look atypical: {scans}")),
     "atypical_geometry": Sentence(
-        _(
-            "{count} of {total} scans have an atypical voxel size or field of view (typical voxels: {usual} mm): "
-            "{scans}"
-        ),
+        _("{count} of {total} scans have an atypical voxel size or field of view (typical voxels: {usual} mm): {scans}")
     ),
     "atypical_intensities": Sentence(
         _(
             "{count} of {total} scans have atypical intensities (distance from the median histogram, typically "
             "{usual:.2f}): {scans}"
-        ),
+        )
     ),
     # Kinds of space.
     "prepare_for_volumes": Sentence(
-        _("--prepare {prepare} is for volumes, and these scans are single slices"),
-        _("Leave --prepare out."),
+        _("--prepare {prepare} is for volumes, and these scans are single slices"), _("Leave --prepare out.")
     ),
     "work_of_other_preparation": Sentence(
         _("{work} contains scans that were prepared with --prepare {found}, not with --prepare {asked}"),
         _("Give another --work folder, or empty this one."),
     ),
     "brain_undecided": Sentence(
-        _("{name}: {reason}"),
-        _("{advice} If the scans do not show brains, give --prepare field."),
+        _("{name}: {reason}"), _("{advice} If the scans do not show brains, give --prepare field.")
     ),
-    "brains_and_others": Sentence(
-        _("of {examined} examined scans, {brains} contain a brain and {others} do not"),
-    ),
+    "brains_and_others": Sentence(_("of {examined} examined scans, {brains} contain a brain and {others} do not")),
     "space_of_slices": Sentence(_("they are single slices")),
     "space_of_work": Sentence(_("as in {work}")),
     "space_as_given": Sentence(_("as given by --prepare {prepare}")),

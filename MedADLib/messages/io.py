@@ -5,13 +5,17 @@ from __future__ import annotations
 from . import Sentence
 from . import mark as _
 
+# Remedies of several sentences.
+COPY_AGAIN = _("Copy or export the file again.")
+ONE_SERIES = _("Leave only the series to examine in the folder.")
+
 SENTENCES: dict[str, Sentence] = {
     # Any image file.
     "invalid_file_name": Sentence(_("the name {path} is not valid text"), _("Rename the file.")),
     "unreadable": Sentence(_("{path} cannot be read: {reason}"), _("Check the path and its permissions.")),
     "not_found": Sentence(_("{path} does not exist"), _("Check the path.")),
     "not_a_file": Sentence(_("{path} is not a file"), _("Give an image file or a folder of DICOM slices.")),
-    "empty_file": Sentence(_("{path} is empty"), _("Copy or export the file again.")),
+    "empty_file": Sentence(_("{path} is empty"), COPY_AGAIN),
     "single_dicom_file": Sentence(_("{path} is a single DICOM file"), _("Give the folder that holds all its slices.")),
     "unknown_volume_type": Sentence(
         _("{path} is of an unknown type"), _("Supported are {types} and a folder of DICOM slices.")
@@ -23,39 +27,20 @@ SENTENCES: dict[str, Sentence] = {
             "one image, and a folder of DICOM slices."
         ),
     ),
-    "damaged_image": Sentence(_("{path} is damaged or cut short"), _("Copy or export the file again.")),
-    "wrong_format": Sentence(
-        _("{path} is not a {format} image, although its name ends like that of one"),
-        _("Copy or export the file again."),
-    ),
-    "not_compressed_nifti": Sentence(
-        _("{path} is not a compressed NIfTI image, although its name ends like that of one"),
-        _("Copy or export the file again."),
-    ),
+    "damaged_image": Sentence(_("{path} is damaged or cut short"), COPY_AGAIN),
+    "wrong_format": Sentence(_("{path} is not a {format} image, although its name ends like that of one"), COPY_AGAIN),
     # Header and grid.
-    "incomplete_header": Sentence(
-        _("{path} is cut short: its header is incomplete"), _("Copy or export the file again.")
-    ),
-    "impossible_size": Sentence(
-        _("{path} has an impossible size ({size}) in its header"), _("Copy or export the file again.")
-    ),
+    "incomplete_header": Sentence(_("{path} is cut short: its header is incomplete"), COPY_AGAIN),
+    "impossible_size": Sentence(_("{path} has an impossible size ({size}) in its header"), COPY_AGAIN),
     "header_exceeds_file": Sentence(
-        _("{path} is cut short: its header gives more voxels ({size}) than the file can hold"),
-        _("Copy or export the file again."),
+        _("{path} is cut short: its header gives more voxels ({size}) than the file can hold"), COPY_AGAIN
     ),
     "cut_short": Sentence(
-        _("{path} is cut short: its header gives {expected} bytes of voxels, {present} are there"),
-        _("Copy or export the file again."),
+        _("{path} is cut short: its header gives {expected} bytes of voxels, {present} are there"), COPY_AGAIN
     ),
-    "more_data_than_header": Sentence(
-        _("{path} holds far more data than its header gives"), _("Copy or export the file again.")
-    ),
-    "bad_checksum": Sentence(
-        _("{path} is damaged: the checksum of its compressed data is wrong"), _("Copy or export the file again.")
-    ),
-    "compressed_data_cut_short": Sentence(
-        _("{path} is cut short: its compressed data end too early"), _("Copy or export the file again.")
-    ),
+    "more_data_than_header": Sentence(_("{path} holds far more data than its header gives"), COPY_AGAIN),
+    "bad_checksum": Sentence(_("{path} is damaged: the checksum of its compressed data is wrong"), COPY_AGAIN),
+    "compressed_data_cut_short": Sentence(_("{path} is cut short: its compressed data end too early"), COPY_AGAIN),
     "several_data_files": Sentence(_("{path} is spread over several data files"), _("Save it as one file.")),
     "missing_data_file": Sentence(_("{path} names the data file {file}, which does not exist"), _("Copy both files.")),
     "unknown_voxel_type": Sentence(_("{path} has voxels of an unknown type"), _("Convert it to float32.")),
@@ -81,8 +66,7 @@ SENTENCES: dict[str, Sentence] = {
         _("Replace them, for example by 0 outside the head."),
     ),
     "constant": Sentence(
-        _("{path} has the same value {value:g} everywhere, so there is nothing to examine"),
-        _("Copy or export the file again."),
+        _("{path} has the same value {value:g} everywhere, so there is nothing to examine"), COPY_AGAIN
     ),
     "array_not_on_grid": Sentence(_("an array of shape {shape} does not fit the grid {grid} of {name}")),
     "not_written": Sentence(
@@ -110,28 +94,15 @@ SENTENCES: dict[str, Sentence] = {
         _("{folder} holds single images, not a series of slices"), _("Give the folder with all slices.")
     ),
     "several_series": Sentence(
-        _("{folder} holds {count} image series; by number (modality, slices): {series}"),
-        _("Leave only the series to examine in the folder."),
+        _("{folder} holds {count} image series; by number (modality, slices): {series}"), ONE_SERIES
     ),
-    "several_patients": Sentence(
-        _("{folder} holds slices of different patients in one series"),
-        _("Leave only the series to examine in the folder."),
-    ),
-    "several_volumes": Sentence(
-        _("{folder} holds {count} volumes in one series"), _("Leave only the series to examine in the folder.")
-    ),
+    "several_patients": Sentence(_("{folder} holds slices of different patients in one series"), ONE_SERIES),
+    "several_volumes": Sentence(_("{folder} holds {count} volumes in one series"), ONE_SERIES),
     "no_slice_position": Sentence(_("{folder} has slices without a position in space"), _("Export the series again.")),
-    "slice_sizes_differ": Sentence(
-        _("{folder} has slices of different size (number: size): {sizes}"),
-        _("Leave only the series to examine in the folder."),
-    ),
-    "slice_grids_differ": Sentence(
-        _("{folder} has slices of different angle or pixel size"),
-        _("Leave only the series to examine in the folder."),
-    ),
+    "slice_sizes_differ": Sentence(_("{folder} has slices of different size (number: size): {sizes}"), ONE_SERIES),
+    "slice_grids_differ": Sentence(_("{folder} has slices of different angle or pixel size"), ONE_SERIES),
     "several_at_one_position": Sentence(
-        _("{folder} has several images at one position (time points or echoes)"),
-        _("Leave only the series to examine in the folder."),
+        _("{folder} has several images at one position (time points or echoes)"), ONE_SERIES
     ),
     "missing_slices": Sentence(
         _("{folder} lacks {count} slices; after slice (number missing): {gaps}"), _("Export the whole series.")
@@ -152,7 +123,7 @@ SENTENCES: dict[str, Sentence] = {
     "dicom_copies_left_out": Sentence(_("DICOM files that are copies of others are left out: {count}")),
     "dicom_singles_left_out": Sentence(_("series of a single image are left out: {count}")),
     # 2-D images.
-    "not_decoded": Sentence(_("{path} cannot be decoded"), _("Copy or export the file again.")),
+    "not_decoded": Sentence(_("{path} cannot be decoded"), COPY_AGAIN),
     "too_many_pixels": Sentence(_("{path} has more than {limit} pixels"), _("Shrink it first.")),
     "several_images": Sentence(
         _("{path} holds {count} images"), _("Give single images, or each volume as a folder or file of its own.")
@@ -172,9 +143,7 @@ SENTENCES: dict[str, Sentence] = {
     ),
     "arrays_too_large": Sentence(_("{path} holds more than {limit} GB"), _("Split it into several files.")),
     "bad_npz": Sentence(_("{path} is not a valid NPZ file"), _("Write arrays of numbers with numpy.savez.")),
-    "pixels_not_numbers": Sentence(
-        _("{path} has pixels that are not plain numbers"), _("Copy or export the file again.")
-    ),
+    "pixels_not_numbers": Sentence(_("{path} has pixels that are not plain numbers"), COPY_AGAIN),
     "odd_components": Sentence(_("{path} has {count} numbers in each pixel"), _("Give grey or colour images.")),
     "image_not_named": Sentence(
         _("{path} holds {count} images"), _("Name one as {file}#{first}, or any up to {file}#{last}.")

@@ -5,41 +5,30 @@ from __future__ import annotations
 from . import Sentence
 from . import mark as _
 
+# Remedies of several sentences.
+DOWNLOAD_AGAIN = _("Download or copy the model file again.")
+
 SENTENCES: dict[str, Sentence] = {
-    "tensor_missing": Sentence(
-        _("the {method} model lacks the tensor {tensor}"),
-        _("Download or copy the model file again."),
-    ),
+    "tensor_missing": Sentence(_("the {method} model lacks the tensor {tensor}"), DOWNLOAD_AGAIN),
     "tensor_unknown": Sentence(
         _("the {method} model has an unknown tensor {tensor}"),
         _("Update MedAD. If it is up to date, download or copy the model file again."),
     ),
     "tensor_shape": Sentence(
-        _("the tensor {tensor} of the {method} model has shape {shape}, not {expected}"),
-        _("Download or copy the model file again."),
+        _("the tensor {tensor} of the {method} model has shape {shape}, not {expected}"), DOWNLOAD_AGAIN
     ),
     "tensor_type": Sentence(
-        _("the tensor {tensor} of the {method} model has type {dtype}, not {expected}"),
-        _("Download or copy the model file again."),
+        _("the tensor {tensor} of the {method} model has type {dtype}, not {expected}"), DOWNLOAD_AGAIN
     ),
     "atlas_too_few_scans": Sentence(
-        _("an atlas of {count} scans has no standard deviation"),
-        _("Give at least {minimum} healthy scans."),
+        _("an atlas of {count} scans has no standard deviation"), _("Give at least {minimum} healthy scans.")
     ),
-    "atlas_sd_not_positive": Sentence(
-        _("the standard deviation of the atlas model is not positive"),
-        _("Download or copy the model file again."),
-    ),
+    "atlas_sd_not_positive": Sentence(_("the standard deviation of the atlas model is not positive"), DOWNLOAD_AGAIN),
     "method_without_settings": Sentence(
-        _("the method has no setting {setting}"),
-        _("It has no settings at all. Leave it out."),
+        _("the method has no setting {setting}"), _("It has no settings at all. Leave it out.")
     ),
     "method_setting_unknown": Sentence(
-        _("the configuration has the unknown setting {setting}"),
-        _("Known settings: {known}."),
+        _("the configuration has the unknown setting {setting}"), _("Known settings: {known}.")
     ),
-    "method_setting_invalid": Sentence(
-        _("{problem}"),
-        _("Correct it after --set or in the configuration file."),
-    ),
+    "method_setting_invalid": Sentence(_("{problem}"), _("Correct it after --set or in the configuration file.")),
 }

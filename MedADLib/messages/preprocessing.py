@@ -5,6 +5,9 @@ from __future__ import annotations
 from . import Sentence
 from . import mark as _
 
+# Remedies of several sentences.
+DOWNLOAD_AGAIN = _("Download or copy the file again.")
+
 SENTENCES: dict[str, Sentence] = {
     # The part to examine, and brain extraction.
     "no_brain": Sentence(_("no brain was found in {name}"), _("Is it a scan of the head? If so, give a brain mask.")),
@@ -104,26 +107,14 @@ SENTENCES: dict[str, Sentence] = {
     "template_incomplete": Sentence(
         _("the template is incomplete or has parts that this version does not support"), _("Update MedAD.")
     ),
-    "template_malformed": Sentence(_("the template is malformed ({detail})"), _("Download or copy the file again.")),
-    "template_mask": Sentence(
-        _("the mask of the template does not fit its image"), _("Download or copy the file again.")
-    ),
-    "template_landmarks": Sentence(
-        _("the intensity landmarks of the template do not increase"), _("Download or copy the file again.")
-    ),
-    "template_histogram": Sentence(
-        _("the histogram of the template is malformed"), _("Download or copy the file again.")
-    ),
-    "template_limits": Sentence(_("the limits of the template are incomplete"), _("Download or copy the file again.")),
-    "template_single_slice": Sentence(
-        _("the template of a model of volumes is a single slice"), _("Download or copy the file again.")
-    ),
-    "template_not_single_slice": Sentence(
-        _("the template of a 2-D model is not a single slice"), _("Download or copy the file again.")
-    ),
-    "template_oblique": Sentence(
-        _("the axes of the template are not those of RAS coordinates"), _("Download or copy the file again.")
-    ),
+    "template_malformed": Sentence(_("the template is malformed ({detail})"), DOWNLOAD_AGAIN),
+    "template_mask": Sentence(_("the mask of the template does not fit its image"), DOWNLOAD_AGAIN),
+    "template_landmarks": Sentence(_("the intensity landmarks of the template do not increase"), DOWNLOAD_AGAIN),
+    "template_histogram": Sentence(_("the histogram of the template is malformed"), DOWNLOAD_AGAIN),
+    "template_limits": Sentence(_("the limits of the template are incomplete"), DOWNLOAD_AGAIN),
+    "template_single_slice": Sentence(_("the template of a model of volumes is a single slice"), DOWNLOAD_AGAIN),
+    "template_not_single_slice": Sentence(_("the template of a 2-D model is not a single slice"), DOWNLOAD_AGAIN),
+    "template_oblique": Sentence(_("the axes of the template are not those of RAS coordinates"), DOWNLOAD_AGAIN),
     "space_unknown": Sentence(
         _("this version does not support its kind of preparation, {kind!a:.80}"), _("Update MedAD.")
     ),

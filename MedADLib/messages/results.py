@@ -5,6 +5,10 @@ from __future__ import annotations
 from . import Sentence
 from . import mark as _
 
+# Remedies of several sentences.
+RUN_AGAIN = _("Run the detection again.")
+DETECT_AGAIN = _("Run medad detect again.")
+
 SENTENCES: dict[str, Sentence] = {
     # Exchange between processes.
     "exchange_unreadable": Sentence(_("{path} cannot be read: {reason}"), _("Try again.")),
@@ -21,21 +25,14 @@ SENTENCES: dict[str, Sentence] = {
     ),
     "exchange_folder_not_empty": Sentence(_("{folder} is not empty"), _("Give the result a folder of its own.")),
     "exchange_folder_unusable": Sentence(_("{folder} cannot be used: {reason}"), _("Choose another folder.")),
-    "exchange_unusable": Sentence(_("the result in {folder} cannot be used: {reason}"), _("Run the detection again.")),
-    "exchange_format": Sentence(
-        _("the result in {folder} has the format {found} instead of {expected}"), _("Run the detection again.")
-    ),
-    "exchange_type": Sentence(_("{path} holds voxels of the type {type}"), _("Run the detection again.")),
-    "exchange_not_on_grid": Sentence(_("{path} is not on the grid of {scan}"), _("Run the detection again.")),
-    "exchange_ranks": Sentence(
-        _("the regions of the result in {folder} are not numbered by rank"), _("Run the detection again.")
-    ),
-    "exchange_labels": Sentence(
-        _("the regions of the result in {folder} do not match its labels"), _("Run the detection again.")
-    ),
+    "exchange_unusable": Sentence(_("the result in {folder} cannot be used: {reason}"), RUN_AGAIN),
+    "exchange_format": Sentence(_("the result in {folder} has the format {found} instead of {expected}"), RUN_AGAIN),
+    "exchange_type": Sentence(_("{path} holds voxels of the type {type}"), RUN_AGAIN),
+    "exchange_not_on_grid": Sentence(_("{path} is not on the grid of {scan}"), RUN_AGAIN),
+    "exchange_ranks": Sentence(_("the regions of the result in {folder} are not numbered by rank"), RUN_AGAIN),
+    "exchange_labels": Sentence(_("the regions of the result in {folder} do not match its labels"), RUN_AGAIN),
     "exchange_reference": Sentence(
-        _("the result in {folder} names {count} healthy scans, but its reference holds {found}"),
-        _("Run the detection again."),
+        _("the result in {folder} names {count} healthy scans, but its reference holds {found}"), RUN_AGAIN
     ),
     # Files of a result.
     "not_our_file": Sentence(
@@ -52,11 +49,9 @@ SENTENCES: dict[str, Sentence] = {
         _("{path} is not the scan that was examined for {results}: its content differs"),
         _("Give that scan with --scan FILE, or run medad detect again."),
     ),
-    "result_incomplete": Sentence(
-        _("{path} lacks {key}; an older version of MedAD wrote it"), _("Run medad detect again.")
-    ),
-    "result_damaged": Sentence(_("{path} is damaged: {detail}"), _("Run medad detect again.")),
-    "result_map_not_on_grid": Sentence(_("{path} is not on the grid of its scan"), _("Run medad detect again.")),
+    "result_incomplete": Sentence(_("{path} lacks {key}; an older version of MedAD wrote it"), DETECT_AGAIN),
+    "result_damaged": Sentence(_("{path} is damaged: {detail}"), DETECT_AGAIN),
+    "result_map_not_on_grid": Sentence(_("{path} is not on the grid of its scan"), DETECT_AGAIN),
     "result_scan_moved": Sentence(
         _("the scan of {result} is not at {path} any more"), _("Say where it is with --scan FILE.")
     ),
@@ -64,9 +59,7 @@ SENTENCES: dict[str, Sentence] = {
         _("{path} does not record the path of its scan, and no scan lies beside it"),
         _("Say where it is with --scan FILE."),
     ),
-    "result_scan_not_recorded": Sentence(
-        _("{path} does not record which scan was examined"), _("Run medad detect again.")
-    ),
+    "result_scan_not_recorded": Sentence(_("{path} does not record which scan was examined"), DETECT_AGAIN),
     # The result as a whole.
     "verdict": Sentence(
         _("score {score:.4g}, p = {p:.2g} (against {count} healthy scans; the smallest possible p is {smallest:.2g})")

@@ -52,8 +52,7 @@ SENTENCES: dict[str, Sentence] = {
     "not_json": Sentence(_("the model has values that JSON cannot hold ({reason})"), _("Use plain finite values.")),
     "not_an_object": Sentence(_("{name} is not an object")),
     "unknown_key": Sentence(
-        _("{name} has the unknown key {key}"),
-        _("Update MedAD. If it is up to date: Download or copy the file again."),
+        _("{name} has the unknown key {key}"), _("Update MedAD. If it is up to date: Download or copy the file again.")
     ),
     "missing_key": Sentence(_("{name} lacks {key}")),
     "wrong_type": Sentence(_("{name} has a {key} of the wrong type")),

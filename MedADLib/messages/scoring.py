@@ -5,6 +5,9 @@ from __future__ import annotations
 from . import Sentence
 from . import mark as _
 
+# Remedies of several sentences.
+DOWNLOAD_AGAIN = _("Download or copy the file again.")
+
 SENTENCES: dict[str, Sentence] = {
     "bad_threshold": Sentence(
         _("the threshold {threshold!r:.80} is not valid"), _("Write for example 3.5, 1ml or 0.1%.")
@@ -27,28 +30,12 @@ SENTENCES: dict[str, Sentence] = {
     "calibration_incomplete": Sentence(
         _("the calibration is incomplete or has parts that this version does not support"), _("Update MedAD.")
     ),
-    "calibration_malformed": Sentence(
-        _("the calibration is malformed ({detail})"), _("Download or copy the file again.")
-    ),
-    "calibration_places": Sentence(
-        _("the voxelwise mean and SD of the calibration are malformed"), _("Download or copy the file again.")
-    ),
-    "calibration_fast": Sentence(
-        _("the calibration of the fast mode is malformed"), _("Download or copy the file again.")
-    ),
-    "calibration_counts": Sentence(
-        _("the scores of the calibration differ in their number of scans"), _("Download or copy the file again.")
-    ),
-    "calibration_thresholds": Sentence(
-        _("the thresholds of the calibration do not increase"), _("Download or copy the file again.")
-    ),
-    "calibration_no_volume": Sentence(
-        _("the examined volume of the calibration is not positive"), _("Download or copy the file again.")
-    ),
-    "reference_incomplete": Sentence(
-        _("the record of the healthy scans is incomplete"), _("Download or copy the file again.")
-    ),
-    "reference_malformed": Sentence(
-        _("the record of the healthy scans is malformed ({detail})"), _("Download or copy the file again.")
-    ),
+    "calibration_malformed": Sentence(_("the calibration is malformed ({detail})"), DOWNLOAD_AGAIN),
+    "calibration_places": Sentence(_("the voxelwise mean and SD of the calibration are malformed"), DOWNLOAD_AGAIN),
+    "calibration_fast": Sentence(_("the calibration of the fast mode is malformed"), DOWNLOAD_AGAIN),
+    "calibration_counts": Sentence(_("the scores of the calibration differ in their number of scans"), DOWNLOAD_AGAIN),
+    "calibration_thresholds": Sentence(_("the thresholds of the calibration do not increase"), DOWNLOAD_AGAIN),
+    "calibration_no_volume": Sentence(_("the examined volume of the calibration is not positive"), DOWNLOAD_AGAIN),
+    "reference_incomplete": Sentence(_("the record of the healthy scans is incomplete"), DOWNLOAD_AGAIN),
+    "reference_malformed": Sentence(_("the record of the healthy scans is malformed ({detail})"), DOWNLOAD_AGAIN),
 }

@@ -5,6 +5,9 @@ from __future__ import annotations
 from . import Sentence
 from . import mark as _
 
+# Remedies of several sentences.
+RUN_AGAIN = _("Run the detection again.")
+
 # What a scan, a mask and the settings of a run must be.
 REQUEST: dict[str, Sentence] = {
     "no_volume": Sentence(_("no volume is selected"), _("Select the volume to examine.")),
@@ -31,9 +34,7 @@ REQUEST: dict[str, Sentence] = {
         _("the mask {name} is under another transform than {scan}"), _("Put both under the same transform.")
     ),
     "mask_node_grid": Sentence(_("the mask {name} is not on the grid of {scan}"), _("Use a segmentation instead.")),
-    "mask_node_empty": Sentence(
-        _("the brain mask {name} marks nothing in {scan}"), _("Choose another mask, or none.")
-    ),
+    "mask_node_empty": Sentence(_("the brain mask {name} marks nothing in {scan}"), _("Choose another mask, or none.")),
     "mask_node_gone": Sentence(
         _("the brain mask of this result is no longer in the scene"), _("Choose a mask and run again.")
     ),
@@ -64,10 +65,7 @@ RUN: dict[str, Sentence] = {
         _("Run again; if it happens again, choose the CPU as the device. The log has the details."),
     ),
     "worker_died": Sentence(
-        _(
-            "the computation ended unexpectedly (code {exit_code}), probably because the computer has too little "
-            "memory"
-        ),
+        _("the computation ended unexpectedly (code {exit_code}), probably because the computer has too little memory"),
         _("Close other programs and run again, or examine a smaller scan. The log has the details."),
     ),
     "worker_not_started": Sentence(
@@ -87,51 +85,28 @@ RUN: dict[str, Sentence] = {
 # What a result in the scene can lack.
 SCENE: dict[str, Sentence] = {
     "scan_gone": Sentence(_("{name} is no longer in the scene"), _("Load it again and run the detection again.")),
-    "scan_moved": Sentence(_("{name} was moved or cropped after it was examined"), _("Run the detection again.")),
-    "scan_replaced": Sentence(
-        _("{name} holds other voxels than those that were examined"), _("Run the detection again.")
-    ),
-    "result_node_gone": Sentence(
-        _("the {role} of a result of MedAD is no longer in the scene"), _("Run the detection again.")
-    ),
-    "result_parts_deleted": Sentence(_("parts of the result were deleted"), _("Run the detection again.")),
-    "result_changed": Sentence(
-        _("the result has changed"), _("Select the scan again to see its present result.")
-    ),
-    "result_edited": Sentence(
-        _("the anomaly map or the region labels of {name} were edited"), _("Run the detection again.")
-    ),
-    "result_off_grid": Sentence(
-        _("{name} does not lie on {scan}: one of them was moved or cropped"), _("Run the detection again.")
-    ),
-    "result_without_reference": Sentence(
-        _("the record of the healthy scans in {name} is damaged"), _("Run the detection again.")
-    ),
-    "result_without_fact": Sentence(_("{name} has no valid entry {entry}"), _("Run the detection again.")),
-    "result_fact_not_finite": Sentence(_("{name} has the value {value} for {entry}"), _("Run the detection again.")),
+    "scan_moved": Sentence(_("{name} was moved or cropped after it was examined"), RUN_AGAIN),
+    "scan_replaced": Sentence(_("{name} holds other voxels than those that were examined"), RUN_AGAIN),
+    "result_node_gone": Sentence(_("the {role} of a result of MedAD is no longer in the scene"), RUN_AGAIN),
+    "result_parts_deleted": Sentence(_("parts of the result were deleted"), RUN_AGAIN),
+    "result_changed": Sentence(_("the result has changed"), _("Select the scan again to see its present result.")),
+    "result_edited": Sentence(_("the anomaly map or the region labels of {name} were edited"), RUN_AGAIN),
+    "result_off_grid": Sentence(_("{name} does not lie on {scan}: one of them was moved or cropped"), RUN_AGAIN),
+    "result_without_reference": Sentence(_("the record of the healthy scans in {name} is damaged"), RUN_AGAIN),
+    "result_without_fact": Sentence(_("{name} has no valid entry {entry}"), RUN_AGAIN),
+    "result_fact_not_finite": Sentence(_("{name} has the value {value} for {entry}"), RUN_AGAIN),
     "frame_gone": Sentence(
         _("frame {number} of {name} is no longer there"), _("Run the detection again on the frames that are left.")
     ),
-    "frame_moved": Sentence(
-        _("frame {number} of {name} was moved or cropped after it was examined"), _("Run the detection again.")
-    ),
-    "frames_changed": Sentence(
-        _("{examined} frames of {name} were examined, but it has {count}"), _("Run the detection again.")
-    ),
-    "sequence_gone": Sentence(
-        _("the sequence that was examined is no longer in the scene"), _("Run the detection again.")
-    ),
-    "nothing_to_undo": Sentence(
-        _("there is no run on this scan to undo"), _("Delete the result's nodes instead.")
-    ),
+    "frame_moved": Sentence(_("frame {number} of {name} was moved or cropped after it was examined"), RUN_AGAIN),
+    "frames_changed": Sentence(_("{examined} frames of {name} were examined, but it has {count}"), RUN_AGAIN),
+    "sequence_gone": Sentence(_("the sequence that was examined is no longer in the scene"), RUN_AGAIN),
+    "nothing_to_undo": Sentence(_("there is no run on this scan to undo"), _("Delete the result's nodes instead.")),
     "no_such_view": Sentence(_("a result has no {what}"), _("Choose one of {choices}.")),
     "no_region_kept": Sentence(_("no region is accepted"), _("Tick at least one region first.")),
     "folder_of_another_scan": Sentence(
         _("{folder} holds the result of another scan named {name}"),
         _("Choose another folder, or give the scan another name."),
-    ),
-    "view_file_unwritable": Sentence(
-        _("{path} could not be written"), _("Is the disk full or the folder write-protected?")
     ),
     "scene_unreadable": Sentence(
         _("{path} could not be opened as a scene"), _("Give a .mrb file saved by Slicer or MedAD.")
@@ -265,9 +240,7 @@ INSTALLATION: dict[str, Sentence] = {
             "{packages} could not be installed: an earlier installation of a package was interrupted, and pip cannot "
             "replace what is left of it"
         ),
-        _(
-            "Delete the folders of the package that the log names from Slicer's site-packages, or install Slicer again."
-        ),
+        _("Delete the folders of the package that the log names from Slicer's site-packages, or install Slicer again."),
     ),
     "install_light_the_torch": Sentence(
         _(

@@ -85,9 +85,9 @@ def open_archive(path: str | os.PathLike) -> BinaryIO:
             raise ModelError("model_not_a_file", path=path)
         return open(path, "rb")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ModelError("model_missing", path=path) from error
+        raise ModelError("not_found", path=path) from error
     except (OSError, ValueError) as error:
-        raise ModelError("model_unreadable", path=path, detail=error) from error
+        raise ModelError("unreadable", path=path, reason=error) from error
 
 
 def unpack(

@@ -6,7 +6,6 @@ calibration and regions stay in MedAD.
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
 import os
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..errors import ModelError, OutputError
 from ..methods.base import BundleNetwork, InMONAI
 from ..runtime.atomic_files import staging_folder, writable_folder
 from ..runtime.strict_json import json_bytes
+from ..runtime.versions import installed_version
 from .manifest import CARD, LICENCE, METADATA
 from .model import Model, bundle_metadata, load_model
 from .store import card
@@ -103,19 +103,11 @@ def _metadata(model: Model, network: BundleNetwork) -> dict:
         **metadata,
         "changelog": {model.version: f"exported from the MedAD model {model.name}"},
         # The reader and writer of NIfTI files.
-        "required_packages_version": {"nibabel": _version("nibabel")},
+        "required_packages_version": {"nibabel": installed_version("nibabel") or "5.0.0"},
         "task": "Reconstruction of slices by a network that was trained on healthy anatomy",
         "data_source": str(model.training.get("data", "")),
         "network_data_format": {"inputs": {"image": inputs}, "outputs": {"pred": outputs}},
     }
-
-
-def _version(package: str) -> str:
-    """The installed version; the least that will do where it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "5.0.0"
 
 
 def _inference(model: Model, network: BundleNetwork) -> dict:

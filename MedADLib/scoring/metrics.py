@@ -112,15 +112,6 @@ class Curve:
         return float(self.false_positives[min(first, len(self.thresholds) - 1)] / self.negatives)
 
 
-def dice(found: np.ndarray, truth: np.ndarray) -> float:
-    """Return the Dice overlap of two masks of one shape; NaN if the reference `truth` is empty."""
-    found, truth = np.asarray(found, dtype=bool), np.asarray(truth, dtype=bool)
-    reference = np.count_nonzero(truth)
-    if not reference:
-        return math.nan
-    return 2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + reference)
-
-
 @dataclass(frozen=True)
 class LesionCounts:
     """Lesion-wise agreement of a binary finding with a reference.

@@ -61,13 +61,10 @@ def samples() -> tuple[Sample, ...]:
 
 
 def register(icon_folder: str | Path) -> bool:
-    """Register the scans in the Sample Data module, after Slicer has started; a second call has no effect.
+    """Register the scans with their thumbnails in the Sample Data module, after Slicer has started; later calls do
+    nothing.
 
-    Args:
-        icon_folder: Where the thumbnails are.
-
-    Returns:
-        Whether there is a Sample Data module.
+    Returns whether there is a Sample Data module.
     """
     try:
         from SampleData import SampleDataLogic

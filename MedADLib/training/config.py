@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .loop import Plan
 
 EXTRA, METHOD = "extra", "method"
+# Healthy scans advised for a calibration: with so many a p-value can be below 0.05.
+ADVISED = 20
 
 # What a value of each kind is called in TOML and JSON.
 FILE_TYPES = {Path: "string", str: "string", bool: "boolean", int: "integer", float: "number"}
@@ -246,7 +248,7 @@ def _read(path: Path) -> dict:
         else:
             content = json.loads(text)
     except OSError as error:
-        raise InputError("unreadable_options", file=path, reason=error.strerror or error) from error
+        raise InputError("unreadable", path=path, reason=error.strerror or error) from error
     except ValueError as error:
         raise InputError("bad_options_file", file=path, reason=error) from error
     if not isinstance(content, dict):

@@ -111,12 +111,10 @@ def draw(rows: Sequence[Row], chosen: int, path: Path) -> None:
         chosen: Chosen size, which a dashed line marks.
         path: PNG file to write.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     labelled = [name for name in rows[0] if name.endswith(("auroc", "ap"))]
     figure = Figure(figsize=(6.4, 6 if labelled else 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(2 if labelled else 1, 1, sharex=True, squeeze=False)[:, 0]
     sizes = [row["latent"] for row in rows]
     panels[0].plot(sizes, [row[ERROR] for row in rows], "o-", color="black", label="healthy validation scans")

@@ -6,7 +6,6 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..methods.base import Method, prior_slices
@@ -52,7 +51,6 @@ def draw_curves(log: Path, target: Path) -> None:
             panels.setdefault(column.removeprefix("train_").removeprefix("validation_"), []).append(column)
     lines = -(-len(panels) // CURVE_COLUMNS)
     figure = Figure(figsize=(4 * CURVE_COLUMNS, 2.6 * lines), layout="tight")
-    FigureCanvasAgg(figure)
     for number, (name, columns) in enumerate(panels.items()):
         axes = figure.add_subplot(lines, CURVE_COLUMNS, number + 1)
         for column in columns:
@@ -105,7 +103,6 @@ def write_figures(method: Method, data: HealthyData, folder: Path, name: str) ->
 def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> None:
     """Draw labelled rows of slices; the last number of a row is the value drawn white."""
     figure = Figure(figsize=(IMAGE_COLUMNS * 1.5, len(rows) * 1.5 + 0.1), facecolor="black")
-    FigureCanvasAgg(figure)
     for number, (label, images, white) in enumerate(rows):
         for column, image in enumerate(images):
             axes = figure.add_axes(

@@ -16,7 +16,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from ..results.exchange import check_empty, read_volume, write_exchange
 from ..runtime.atomic_files import abandon, writable_folder
 from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
+from ..runtime.versions import installed_version
 from .protocol import PROTOCOL, Cancel, Detect, Load, Quit, coded, parse
 
 MODELS_KEPT = 3
@@ -318,11 +318,9 @@ def _settings(request: Detect, mask: Any) -> Any:
 
 def _versions() -> dict[str, str]:
     """Versions of Python, MedAD and its main packages, which are not imported."""
-    found = {"medad": __version__, "python": platform.python_version()}
-    for package in ("numpy", "torch", "SimpleITK"):
-        with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+    found = {name: installed_version(name) for name in ("numpy", "torch", "SimpleITK")}
+    own = {"medad": __version__, "python": platform.python_version()}
+    return own | {name: version for name, version in found.items() if version}
 
 
 def _leave() -> None:

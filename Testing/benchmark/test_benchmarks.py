@@ -14,7 +14,7 @@ from scipy import ndimage
 from support.phantoms import head, one_thread, toy_models  # noqa: F401
 from support.toy_codes import random_networks, toy_parameters
 
-from MedADLib.benchmark import micro, samplers, standard_scan
+from MedADLib.benchmark import micro, samplers, suite
 from MedADLib.benchmark.report import Measured, write_report
 from MedADLib.benchmark.samplers import coded, drawn_by, monai_samples, race, reevaluated
 from MedADLib.benchmark.scaling import Growth, some_slices
@@ -147,7 +147,7 @@ def test_a_head_with_its_skull_is_refused(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path, monkeypatch):
     (tmp_path / "out").write_text("a file")
-    monkeypatch.setattr(standard_scan, "standard_scan", lambda *_: pytest.fail("it began"))
+    monkeypatch.setattr(suite, "products", lambda *_: pytest.fail("it began"))
     with pytest.raises(OutputError):
         benchmark(tmp_path, "products")
 
@@ -158,10 +158,11 @@ def test_a_whole_benchmark_of_a_toy(tmp_path, monkeypatch, capsys):
     few = {"SLICES": (2, 4), "SAMPLES": (1, 2), "LIMITS": (1.0,), "THREADS": (1,), "SIDES": (32,), "FEW": 2}
     for name, values in few.items():
         monkeypatch.setattr(scaling, name, values)
-    for name, value in {"GRID": (2, 4, 4), "WIDTH": 8, "LAYERS": 1, "HEADS": 2, "DRAWN": (3,)}.items():
+    for name, value in {"GRID": (2, 4, 4), "WIDTH": 8, "LAYERS": 1, "HEADS": 2, "RESAMPLED": (3,)}.items():
         monkeypatch.setattr(micro, name, value)
     monkeypatch.setattr(samplers, "SMALLEST_LESION", 5)
-    monkeypatch.setattr(samplers, "PUBLISHED_SAMPLES", 2)
+    for module in (samplers, suite):
+        monkeypatch.setattr(module, "PUBLISHED_SAMPLES", 2)
     volume, mask = head(3)
     path = tmp_path / "head.nii.gz"
     volume.with_array(np.where(mask, volume.array, 0).astype(np.float32)).write(path)
@@ -201,7 +202,7 @@ def test_the_engine_is_many_times_faster_than_the_sampler_that_it_equals(darker,
     with torch.inference_mode():
         method = samplers.as_published(model.method)
         slices = coded(method, image, np.array([48]))
-        assert codes - 2 <= slices.drawn <= codes + 2, "the ratio depends on it"
+        assert codes - 2 <= slices.resampled <= codes + 2, "the ratio depends on it"
         taken = {}
         for sampler in ("segment", "segment", "sequential"):
             begin = time.process_time()

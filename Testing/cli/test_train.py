@@ -14,11 +14,11 @@ from support.radiograph_phantoms import FULL_SCALE, radiograph, toy_plane_folder
 
 from MedADLib import detect
 from MedADLib.cli import train
-from MedADLib.cli.train import at_the_end
-from MedADLib.dataset import discovery
 from MedADLib.errors import InputError, OutputError
 from MedADLib.io.images import read_picture
 from MedADLib.modelfile.model import load_model
+from MedADLib.training import model_training
+from MedADLib.training.model_training import at_the_end
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_what_cannot_be_done_is_told_before_any_training(toy, tmp_path, monkeypa
 
 
 def refuse_to_read(monkeypatch):
-    monkeypatch.setattr(discovery, "find_scans", lambda *words: pytest.fail("scans were looked for"))
+    monkeypatch.setattr(model_training, "find_scans", lambda *words: pytest.fail("scans were looked for"))
 
 
 @pytest.mark.parametrize(

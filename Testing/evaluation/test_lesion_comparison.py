@@ -13,9 +13,9 @@ import pytest
 from support.phantoms import ToyModels, head, one_thread, toy_models, with_lesion  # noqa: F401
 
 from MedADLib.cli import compare as cli_compare
-from MedADLib.cli.compare import file_name
 from MedADLib.errors import InputError
 from MedADLib.evaluation import lesion_cases
+from MedADLib.evaluation.comparison import file_name
 from MedADLib.evaluation.detectors import Detector, Kept, detectors
 from MedADLib.evaluation.lesion_cases import KINDS, Case, CaseName, case_names, cases, real_case
 from MedADLib.evaluation.tables import kind_rows, rows_of, variants

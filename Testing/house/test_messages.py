@@ -54,6 +54,19 @@ def test_each_code_is_given_the_parameters_of_its_sentences():
     assert not wrong
 
 
+def test_each_sentence_is_used():
+    written = {
+        node.value
+        for path in library_files()
+        if path.parent.name != "messages"
+        for node in ast.walk(syntax(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    # `errors.explain` puts these codes together.
+    written |= {"disk_full_at", "system_error_at"}
+    assert not [code for code in messages._catalogue() if code not in written]
+
+
 def test_a_message_is_its_english_sentence_and_comes_back_from_json():
     message = Message("cancelled")
     assert message == "cancelled" and from_json(str(message), as_json(message)).code == "cancelled"

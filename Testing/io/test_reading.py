@@ -18,7 +18,7 @@ CUT = (
     *("bad_checksum", "compressed_data_cut_short", "cut_short", "damaged_image", "empty_file", "header_exceeds_file"),
     "incomplete_header",
 )
-WRONG_FORMAT = ("not_compressed_nifti", "wrong_format")
+WRONG_FORMAT = ("wrong_format",)
 NOISE = np.random.default_rng(0).random((20, 30, 40), dtype=np.float32)
 
 

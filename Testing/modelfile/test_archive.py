@@ -147,8 +147,8 @@ def test_not_a_zip(path, content, code):
 
 
 def test_missing_file_folder_and_pipe(path):
-    assert refusal(path).code == "model_missing"
-    assert refusal(path.parent / "missing" / "model.medad").code == "model_missing"
+    assert refusal(path).code == "not_found"
+    assert refusal(path.parent / "missing" / "model.medad").code == "not_found"
     assert refusal(path.parent).code == "model_not_a_file"
     if hasattr(os, "mkfifo"):
         os.mkfifo(path)

@@ -296,7 +296,7 @@ def test_models_are_found_by_name_in_every_folder(folders, monkeypatch, tmp_path
     monkeypatch.chdir(tmp_path)
     Path("brain-t1").write_bytes(b"of another kind")
     assert load_model("brain-t1", REGISTRY).version == f"{number}.0.0"
-    assert refusal(tmp_path / "brain-t1.medad").code == "model_missing"
+    assert refusal(tmp_path / "brain-t1.medad").code == "not_found"
 
 
 def test_unknown_name_lists_what_there_is(folders):

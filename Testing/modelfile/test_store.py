@@ -126,7 +126,7 @@ def test_a_renamed_file_gets_its_own_name_beside_the_shipped_model(store):
         (lambda path: write_archive(path, read_archive(path) | {METHOD: b"other"}), "entry_changed"),
         (lambda path: write_archive(path, read_archive(path) | {"models/model.pt": b"x"}), "archive_extra"),
         (lambda path: forge(path, format_version=9), "format_too_new"),
-        (lambda path: path.unlink(), "model_missing"),
+        (lambda path: path.unlink(), "not_found"),
     ],
 )
 def test_what_is_not_a_sound_model_is_refused_and_leaves_nothing(store, spoil, code):

@@ -33,7 +33,7 @@ def load_model(path):
     try:
         model = json.loads(Path(path).read_text("utf-8"))
     except OSError as error:
-        raise ModelError("model_missing", path=path) from error
+        raise ModelError("not_found", path=path) from error
     except ValueError as error:
         raise ModelError("model_cut_short", path=path) from error
     time.sleep(model.get("loading", 0))

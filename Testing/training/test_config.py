@@ -87,7 +87,7 @@ def test_a_file_that_is_none_is_refused(tmp_path, name, text):
         given("--config", tmp_path / name, *PLACES)
     with pytest.raises(InputError, match="missing.json") as caught:
         given("--config", tmp_path / "missing.json", *PLACES)
-    assert caught.value.code == "unreadable_options"
+    assert caught.value.code == "unreadable"
 
 
 def test_a_file_may_name_the_method_that_it_is_for(tmp_path):

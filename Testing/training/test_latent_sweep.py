@@ -11,8 +11,7 @@ from support.phantoms import head, one_thread  # noqa: F401
 
 from MedADLib.cli import sweep as cli_sweep
 from MedADLib.errors import InputError
-from MedADLib.evaluation import lesion_cases
-from MedADLib.training import data
+from MedADLib.evaluation import labelled_sweep
 from MedADLib.training.data import HealthyData
 from MedADLib.training.latent_sweep import sweep, worse_with_more
 
@@ -61,11 +60,11 @@ def test_the_command_draws_the_curve_of_a_folder(tmp_path, capsys, monkeypatch):
     (tmp_path / "split.json").write_text(json.dumps(split))
     template = SimpleNamespace(kind="brain", symmetric=True, image=SimpleNamespace(spacing=(6.0, 6.0, 10.0)))
     prepared = HealthyData(template, scans[:4], scans[4:5])
-    monkeypatch.setattr(data, "healthy_data", lambda *arguments: prepared)
+    monkeypatch.setattr(labelled_sweep, "healthy_data", lambda *arguments: prepared)
     lesion = np.zeros(scans[4][1].shape, bool)
     lesion[14:18, 8:14, 8:14] = scans[4][1][14:18, 8:14, 8:14]
     made = [lesion_case("head-4", *scans[4], lesion & False), lesion_case("head-4", *scans[4], lesion)]
-    monkeypatch.setattr(lesion_cases, "lesion_cases", lambda *arguments: made)
+    monkeypatch.setattr(labelled_sweep, "lesion_cases", lambda *arguments: made)
     parser = argparse.ArgumentParser()
     cli_sweep.add_arguments(parser)
     places = ["--healthy", healthy, "--split", tmp_path / "split.json", "-o", tmp_path / "out", "--device", "cpu"]

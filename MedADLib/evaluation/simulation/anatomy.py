@@ -121,7 +121,7 @@ class Frame:
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class PositionMaps:
     """Maps of a brain for the choice of positions, on a coarse grid for speed.
 
     Attributes:
@@ -151,7 +151,7 @@ class Places:
     step: np.ndarray
 
     @classmethod
-    def survey(cls, volume: Volume, brain: np.ndarray, tissue: Tissue, labels: np.ndarray | None) -> Places:
+    def survey(cls, volume: Volume, brain: np.ndarray, tissue: Tissue, labels: np.ndarray | None) -> PositionMaps:
         """Survey a volume within its non-empty brain mask of shape (Z, Y, X); `labels` replace intensities."""
         box = bounding_slices(brain)
         fine = volume.spacing[::-1]
@@ -188,11 +188,11 @@ class Places:
 
     def choose(self, allowed: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
         """Draw an allowed voxel index (z, y, x) on the full grid; None if there is none."""
-        places = np.flatnonzero(allowed & self.brain)
-        if not len(places):
+        candidates = np.flatnonzero(allowed & self.brain)
+        if not len(candidates):
             return None
-        place = np.unravel_index(places[int(rng.random() * len(places))], self.brain.shape)
-        return self.first + np.array(place) * self.step
+        chosen = np.unravel_index(candidates[int(rng.random() * len(candidates))], self.brain.shape)
+        return self.first + np.array(chosen) * self.step
 
     def distance_from(self, voxel: np.ndarray) -> np.ndarray:
         """Return the distance of every voxel of this grid from a voxel index (z, y, x) of the full grid, in mm."""

@@ -52,15 +52,9 @@ class Patch:
 
 
 def random_field(patch: Patch, sigma_mm: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw smooth Gaussian noise of mean 0 and SD 1.
+    """Draw smooth Gaussian noise of mean 0 and SD 1, float32, shape of the patch.
 
-    Args:
-        patch: The grid.
-        sigma_mm: SD of the smoothing Gaussian in mm, or one for each of (z, y, x).
-        rng: Source of randomness.
-
-    Returns:
-        Shape of the patch, float32.
+    `sigma_mm` is the SD of the smoothing Gaussian in mm, or one for each of (z, y, x).
     """
     spectrum = np.fft.rfftn(rng.standard_normal(patch.shape, dtype=np.float32))
     sigma = np.broadcast_to(sigma_mm, 3)

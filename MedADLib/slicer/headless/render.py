@@ -55,11 +55,7 @@ def render_views(
 def draw_views(
     standalone: StandaloneScene, result: SceneResult, centre_ras: Sequence[float], size: tuple[int, int]
 ) -> np.ndarray:
-    """As `render_views`, but return the image.
-
-    Returns:
-        Shape (height, width, 3), uint8, first row on top.
-    """
+    """As `render_views`, but return the image: (height, width, 3), uint8, first row on top."""
     view_size = ((size[0] - GAP) // 2, (size[1] - GAP) // 2)
     point = to_world(result.input).TransformPoint(centre_ras)
     centre, extent = _body_box(result)
@@ -103,7 +99,7 @@ def write_png(image: np.ndarray, path: str | os.PathLike) -> None:
         partial.write_bytes(memoryview(writer.GetResult()))
         os.replace(partial, path)
     except OSError as error:
-        raise OutputError("view_file_unwritable", path=path) from error
+        raise OutputError("not_written", path=path) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -47,13 +47,8 @@ class StandaloneScene:
         slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
 
     def add_volume(self, volume: Volume) -> slicer.vtkMRMLScalarVolumeNode:
-        """Put a volume into the scene as Slicer would on loading it.
-
-        Args:
-            volume: Any scalar volume.
-
-        Returns:
-            The new node, with a grey display and an item in the subject hierarchy.
+        """Put any scalar volume into the scene as Slicer would on loading it: a grey display, an item in the subject
+        hierarchy.
         """
         node = self.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", volume.name)
         node.SetIJKToRASMatrix(matrix_from_array(volume.affine))
@@ -77,7 +72,7 @@ class StandaloneScene:
                     raise OSError("the scene could not be packed")
                 os.replace(Path(folder) / path.name, path)
         except OSError as error:
-            raise OutputError("view_file_unwritable", path=path) from error
+            raise OutputError("not_written", path=path) from error
 
     def load(self, path: str | os.PathLike) -> None:
         """Add the content of a .mrb file to the scene.

@@ -35,11 +35,7 @@ AXES = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
 class OffscreenView:
-    """A window without a screen and the displayable managers that fill it; close it when done.
-
-    Args:
-        size: Width and height in pixels.
-    """
+    """A window without a screen and the displayable managers that fill it; close it when done."""
 
     def __init__(self, size: tuple[int, int]):
         self.renderer = vtk.vtkRenderer()
@@ -56,11 +52,7 @@ class OffscreenView:
         self._managers = slicer.vtkMRMLDisplayableManagerGroup()
 
     def pixels(self) -> np.ndarray:
-        """Draw the view.
-
-        Returns:
-            Shape (height, width, 3), uint8, first row on top.
-        """
+        """Draw the view; shape (height, width, 3), uint8, first row on top."""
         self.window.Render()
         grab = vtk.vtkWindowToImageFilter()
         grab.SetInput(self.window)
@@ -122,14 +114,10 @@ class OffscreenView:
 
 
 class SliceView(OffscreenView):
-    """One slice of the scene with background, foreground and outlines.
+    """One slice of the scene with background, foreground and outlines, and with the colour legends if `legend` is set.
 
-    Args:
-        standalone: The scene.
-        name: Layout name of the view, as Slicer has it: Red, Yellow or Green.
-        orientation: Axial, Sagittal or Coronal.
-        size: Width and height in pixels.
-        legend: Whether to show the colour legends of its volumes.
+    `name` is the layout name (Red, Yellow or Green), `orientation` Axial, Sagittal or Coronal, `size` (width, height)
+    in pixels.
     """
 
     def __init__(
@@ -200,12 +188,7 @@ class SliceView(OffscreenView):
 
 
 class SpaceView(OffscreenView):
-    """The scene in three dimensions.
-
-    Args:
-        standalone: The scene.
-        size: Width and height in pixels.
-    """
+    """The scene in three dimensions."""
 
     def __init__(self, standalone: StandaloneScene, size: tuple[int, int]):
         super().__init__(size)

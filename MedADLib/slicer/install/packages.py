@@ -12,7 +12,7 @@ import platform
 import re
 import shutil
 import sysconfig
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from importlib import metadata, util
 from pathlib import Path
@@ -164,18 +164,14 @@ def remove(name: str, folder: Path | None = None) -> None:
         OSError: If a file is in use or may not be deleted; the folder that it is in stays as it was.
     """
     folder = folder or site_packages()
-    for path in list(_remains(name, folder)):
+    remains = [*(folder / each for each in FOLDERS[name]), *folder.glob(f"{name}-*.dist-info")]
+    for path in filter(Path.is_dir, remains):
         # As pip does: Windows renames no folder with a file in use, and Python finds no package of such a name.
         renamed = path.with_name(f"~{path.name}")
         shutil.rmtree(renamed, ignore_errors=True)
         path.rename(renamed)
         shutil.rmtree(renamed, ignore_errors=True)
     importlib.invalidate_caches()
-
-
-def _remains(name: str, folder: Path) -> Iterator[Path]:
-    yield from (folder / each for each in FOLDERS[name] if (folder / each).is_dir())
-    yield from (path for path in folder.glob(f"{name}-*.dist-info") if path.is_dir())
 
 
 @dataclass(frozen=True)
@@ -323,10 +319,6 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 def cause_of(output: Iterable[str]) -> str:
-    """Find the code of the message on a failed installation.
-
-    Args:
-        output: The lines that pip wrote.
-    """
+    """Find the code of the message on a failed installation in the lines that pip wrote."""
     text = "\n".join(output)
     return next((code for pattern, code in _CAUSES if re.search(pattern, text)), "install_failed")

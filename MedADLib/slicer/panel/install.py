@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 
 
 class InstallPanel:
-    """Asks, installs, and stores the run that waits for a restart.
-
-    Args:
-        ui: The panel's widgets.
-        run_panel: Shows the progress.
-    """
+    """Asks, installs with progress in the run panel, and stores the run that waits for a restart."""
 
     def __init__(self, ui: Any, run_panel: RunPanel):
         self._ui, self._run_panel = ui, run_panel
@@ -34,10 +29,6 @@ class InstallPanel:
 
     def ready(self, installer: Installer, request: Request) -> bool:
         """Install what a run needs; False if the run must not begin, and the panel shows why.
-
-        Args:
-            installer: Lists and installs what is missing.
-            request: The run.
 
         Raises:
             InstallError: If MedAD cannot run in this Slicer at all.
@@ -91,14 +82,10 @@ class InstallPanel:
 
 
 def reopen(pending: PendingRun, parameters: Any) -> bool:
-    """Open the scan of a run that waited, and set the panel's parameters to those of the run.
+    """Open the scan of a run that waited, set the panel's parameters, and return whether the run can begin as
+    requested.
 
-    Args:
-        pending: The run.
-        parameters: Returns the scene's parameters, which change when a scene is opened.
-
-    Returns:
-        Whether the run can begin as it was requested.
+    `parameters` returns the parameters of the scene, which change when a scene is opened.
     """
     scan = None
     if pending.scene:

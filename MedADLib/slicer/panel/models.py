@@ -26,8 +26,8 @@ class ModelsPanel:
     Args:
         ui: The panel's widgets.
         on_changed: Called with the name of an added model, or an empty text after one was removed.
-        on_said: Called with news for the user to read.
-        on_error: Called with what went wrong, for the user to read.
+        on_said: Called with news for the user.
+        on_error: Called with errors for the user.
     """
 
     def __init__(
@@ -159,13 +159,7 @@ class ModelsPanel:
 
 
 def show_text(title: str, text: str, markdown: bool = False) -> None:
-    """Show a longer text in a window, to read and to copy from.
-
-    Args:
-        title: Of the window.
-        text: Plain text, shown line by line, or Markdown.
-        markdown: Whether it is Markdown, in which a single line break does not end a line.
-    """
+    """Show a longer text in a window, to read and to copy from: plain text line by line, or Markdown."""
     dialog = qt.QDialog(slicer.util.mainWindow())
     dialog.setWindowTitle(title)
     layout = qt.QVBoxLayout(dialog)

@@ -46,14 +46,7 @@ PAUSE_MS = 100
 def hand_to_segment_editor(
     result: SceneResult, detection: Detection, decisions: Decisions, fail: Callable[[str], None]
 ) -> None:
-    """Open the kept regions in the Segment Editor, over the scan.
-
-    Args:
-        result: Nodes of the result.
-        detection: Their content.
-        decisions: Those of the reader.
-        fail: Called with what went wrong.
-    """
+    """Open the kept regions in the Segment Editor, over the scan."""
     with slicer.util.tryWithErrorDisplay(_("The regions could not be handed on.")):
         try:
             node = send_to_segment_editor(detection, decisions, result, slicer.mrmlScene)
@@ -70,14 +63,7 @@ def hand_to_segment_editor(
 def ask_and_export(
     result: SceneResult, preferences: Preferences, say: Callable[[str], None], fail: Callable[[str], None]
 ) -> None:
-    """Write the result's files to a folder that the user chooses.
-
-    Args:
-        result: Nodes of the result.
-        preferences: Store the folder for the next time.
-        say: Called with the place of the files.
-        fail: Called with what went wrong.
-    """
+    """Write the result's files to a folder that the user chooses, which `preferences` store for the next time."""
     folder = qt.QFileDialog.getExistingDirectory(
         slicer.util.mainWindow(), _("Where to write the result"), preferences.export_folder
     )
@@ -177,11 +163,7 @@ class Panel:
         return next((node for node in slicer.mrmlScene.GetNodes() if is_scan(node)), None)
 
     def show_result(self, reload: bool = False) -> None:
-        """Show the result of the chosen scan, if the scene holds one, and no other.
-
-        Args:
-            reload: Whether the content of its nodes has changed.
-        """
+        """Show the result of the chosen scan, if the scene holds one, and no other; `reload` reads its nodes again."""
         volume = None if self._parameters is None else self._parameters.inputVolume
         result = None if volume is None else find_result(volume, slicer.mrmlScene)
         # While another module is shown, no scan is chosen and the views stay.

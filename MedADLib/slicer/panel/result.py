@@ -37,9 +37,7 @@ PAUSE_MS = 60
 class ResultPanel:
     """Shows a result, with controls of the views, the threshold and the smallest region.
 
-    Args:
-        ui: The panel's widgets.
-        on_threshold: Called with the detection at a new threshold.
+    `on_threshold` is called with the detection at a new threshold.
     """
 
     def __init__(self, ui: Any, on_threshold: Callable[[Detection], None]):
@@ -82,12 +80,7 @@ class ResultPanel:
         return None if self._live is None else self._live.detection
 
     def refresh(self, result: SceneResult | None, detection: Detection | None) -> None:
-        """Show a result, or none.
-
-        Args:
-            result: Its nodes.
-            detection: Their content.
-        """
+        """Show a result, or none."""
         self._rest.stop()
         self._observers.clear()
         self._result = result
@@ -130,11 +123,11 @@ class ResultPanel:
 
     def _show_warnings(self, detection: Detection) -> None:
         """Show the warnings above the verdict; an out-of-distribution warning comes first, as an error."""
-        unlike = out_of_distribution(detection)
-        warnings = sorted(detection.warnings, key=lambda text: text != unlike)
+        first = out_of_distribution(detection)
+        warnings = sorted(detection.warnings, key=lambda text: text != first)
         if warnings:
             lines = [sentence(translated(text)) for text in warnings]
-            self._warnings.show("\n".join(lines), "error" if unlike else "warning")
+            self._warnings.show("\n".join(lines), "error" if first else "warning")
         else:
             self._warnings.clear()
 

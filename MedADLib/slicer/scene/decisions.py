@@ -1,8 +1,8 @@
 """Decisions of the reader on regions, kept in the table node and shown in segmentation and overlay.
 
-A decision belongs to a place in the scan: the peak of its region. So it finds the region again after a change of the
-threshold and after the scene is saved and opened: it applies to the region that contains the place. Of several places
-in one region, the one with the largest anomaly counts.
+A decision belongs to a position in the scan: the peak of its region. It finds the region again after a change of the
+threshold and after the scene is saved and opened, because it applies to the region that contains the position. Of
+several positions in one region, the one with the largest anomaly counts.
 """
 
 from __future__ import annotations
@@ -29,13 +29,7 @@ COLUMNS = ("name", "kept")
 
 @dataclass(frozen=True)
 class Anchor:
-    """A decision and its place.
-
-    Attributes:
-        ras: The place in the scan's own RAS mm.
-        kept: Whether the region is a finding.
-        name: Empty for the default.
-    """
+    """A decision on the region at a position of the scan, in its own RAS mm; the name is empty for the default."""
 
     ras: tuple[float, float, float]
     kept: bool = True
@@ -46,10 +40,6 @@ class Decisions:
     """Decisions on the regions of a result.
 
     Names that the user gave to segments elsewhere, such as in Slicer's Segment Editor, are adopted.
-
-    Args:
-        result: Nodes of the result.
-        detection: Their present content.
     """
 
     def __init__(self, result: SceneResult, detection: Detection):

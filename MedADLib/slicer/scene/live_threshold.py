@@ -25,12 +25,7 @@ NODES = ("anomaly", "labels", "segmentation", "table")
 
 
 class LiveThreshold:
-    """Changes threshold and smallest region of a result without running the model again.
-
-    Args:
-        result: Nodes of the result.
-        detection: Their present content.
-    """
+    """Changes threshold and smallest region of a result without running the model again."""
 
     def __init__(self, result: SceneResult, detection: Detection):
         self._result = result
@@ -105,9 +100,6 @@ class LiveThreshold:
         Args:
             false_positive_ml: Volume (mL) of a healthy scan that may lie above the threshold on average.
 
-        Returns:
-            The detection at the new threshold.
-
         Raises:
             InputError: If the result's nodes were deleted or have changed.
         """
@@ -125,15 +117,9 @@ class LiveThreshold:
         return self._delineate(**changes)
 
     def filter(self, smallest_ml: float) -> Detection:
-        """Leave out regions below a volume, which may be smaller than that of the run.
+        """Leave out regions below a volume (mL), which may be smaller than that of the run.
 
         The volume is kept with the result and replaces the setting of the run, see `smallest_region_ml`.
-
-        Args:
-            smallest_ml: The volume, mL.
-
-        Returns:
-            The detection with these regions.
 
         Raises:
             InputError: If the result's nodes were deleted or have changed.
@@ -160,13 +146,9 @@ class LiveThreshold:
         return self._detection
 
     def finish(self, seconds: float = 0.2) -> bool:
-        """Make surfaces of regions that have none yet, the most anomalous first.
+        """Make surfaces of regions that have none yet, the most anomalous first, and return whether all have theirs.
 
-        Args:
-            seconds: Time limit; hundreds of regions need several calls.
-
-        Returns:
-            Whether all regions have surfaces.
+        Hundreds of regions need several calls of limited time.
         """
         self._check()
         segmentation = self._result.segmentation.GetSegmentation()

@@ -66,9 +66,7 @@ def scan_in(view: slicer.vtkMRMLSliceCompositeNode, scene: slicer.vtkMRMLScene) 
 def show_scan(volume_node: slicer.vtkMRMLVolumeNode | None, scene: slicer.vtkMRMLScene) -> None:
     """Show a scan without any result in all slice views; results of all scans are hidden, their nodes stay.
 
-    Args:
-        volume_node: The scan; None leaves the backgrounds and only hides results.
-        scene: The scene that holds it.
+    None leaves the backgrounds and only hides results.
     """
     for view in slice_views(scene):
         if volume_node is not None:
@@ -78,7 +76,11 @@ def show_scan(volume_node: slicer.vtkMRMLVolumeNode | None, scene: slicer.vtkMRM
         if owner_of(node_of(scene, view.GetLabelVolumeID())) is not None:
             view.SetLabelVolumeID(None)
     identifier = None if volume_node is None else volume_node.GetID()
-    _hide(scene, lambda node: volume_node is None or _is_part_of_result(node, identifier), REFUSED)
+    _hide(
+        scene,
+        lambda node: volume_node is None or (node.GetAttribute(HANDED_ON) is None and owner_of(node) == identifier),
+        REFUSED,
+    )
     hide_others(scene, volume_node)
     show_table(scene, volume_node)
     renew_legends(scene)
@@ -92,9 +94,7 @@ def allow(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> 
 
 
 def hide_others(
-    scene: slicer.vtkMRMLScene,
-    chosen: slicer.vtkMRMLVolumeNode | None = None,
-    transaction: Any = None,
+    scene: slicer.vtkMRMLScene, chosen: slicer.vtkMRMLVolumeNode | None = None, transaction: Any = None
 ) -> None:
     """Hide what belongs to scans that no slice view shows; show again what was hidden so of scans that are shown.
 
@@ -206,10 +206,6 @@ def slice_views(scene: slicer.vtkMRMLScene) -> Iterator[slicer.vtkMRMLSliceCompo
 def node_of(scene: slicer.vtkMRMLScene, identifier: str | None) -> slicer.vtkMRMLNode | None:
     """Return the node of an ID; None for no ID."""
     return scene.GetNodeByID(identifier) if identifier else None
-
-
-def _is_part_of_result(node: slicer.vtkMRMLNode, identifier: str) -> bool:
-    return node.GetAttribute(HANDED_ON) is None and owner_of(node) == identifier
 
 
 def _hide(scene: slicer.vtkMRMLScene, which: Callable[[slicer.vtkMRMLNode], bool], mark: str) -> None:

@@ -111,15 +111,9 @@ def segmentation_of(
 
 
 def add_surfaces(segmentation: slicer.vtkSegmentation, detection: Detection, most: int) -> int:
-    """Make the surfaces of segments that have none yet.
+    """Make at most so many surfaces of segments that have none yet; deleted segments are skipped.
 
-    Args:
-        segmentation: Result of `segmentation_of` the detection; deleted segments are skipped.
-        detection: The detection.
-        most: Largest number of surfaces to make.
-
-    Returns:
-        Number of surfaces made.
+    Returns the number of surfaces made.
     """
     surface_name = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
     segments = {region.rank: segmentation.GetSegment(segment_id(region)) for region in detection.regions}
@@ -135,11 +129,8 @@ def replace_segmentation(
 ) -> None:
     """Give a node another segmentation on the grid of a volume.
 
-    Args:
-        node: In the scene, under its transform already: saved voxels are resampled, and some lost, if the reference
-            geometry is set before the parent transform.
-        segmentation: Its new content.
-        like: The volume.
+    The node must be in the scene, under its transform already: saved voxels are resampled, and some lost, if the
+    reference geometry is set before the parent transform.
     """
     former = node.GetSegmentation()
     node.SetAndObserveSegmentation(segmentation)
@@ -205,13 +196,10 @@ def _oriented(
 
 
 def surface_of(mask: Volume) -> vtkPolyData:
-    """Make a smooth closed surface around a mask; coarse, because it is context and not a measurement.
+    """Make a smooth closed surface around the nonzero voxels of a mask; coarse, because it is context and not a
+    measurement.
 
-    Args:
-        mask: Nonzero inside; any grid.
-
-    Returns:
-        Triangles with normals in the mask's RAS mm; empty for an empty mask.
+    Returns triangles with normals in the mask's RAS mm; empty for an empty mask.
     """
     block = np.maximum(1, np.round(COARSE_MM / mask.spacing)).astype(int)
     coarse = _block_mean(mask.array != 0, tuple(int(size) for size in block[::-1]))

@@ -74,7 +74,8 @@ def show_detection(
         show_anomaly(result.anomaly, detection, "anomaly" in fresh)
         show_labels(result.labels, len(detection.regions))
         show_segments(result.segmentation, "segmentation" in fresh)
-        _show_every_segment(result.segmentation)
+        # Regions of an earlier run may have been rejected and so hidden.
+        result.segmentation.GetDisplayNode().SetAllSegmentsVisibility(True)
         renew_residual(result, scene, transaction)
         renew_overlay(result, scene, transaction)
         if "restored" in fresh:
@@ -91,15 +92,9 @@ def show_detection(
 
 
 def jump_to(result: SceneResult, region: Region, scene: slicer.vtkMRMLScene) -> tuple[float, float, float]:
-    """Centre all slice views on the peak of a region; its centroid may lie outside the region.
+    """Centre all slice views on the peak of a region, because its centroid may lie outside the region.
 
-    Args:
-        result: The nodes of the detection.
-        region: One of its regions.
-        scene: The scene that holds them.
-
-    Returns:
-        The region's peak in world RAS mm, which includes the input's parent transform.
+    Returns the peak in world RAS mm, which includes the parent transform of the input.
     """
     world = to_world(result.input).TransformPoint(region.peak_ras)
     slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
@@ -126,9 +121,7 @@ def _take_nodes(
     nodes = nodes_of(volume_node, scene)
     fresh = set(NODES) - set(nodes)
     for node in nodes.values():
-        transaction.keep(node)
-        if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is not None:
-            transaction.keep(node.GetDisplayNode())
+        transaction.keep_shown(node)
     for role in sorted(fresh, key=list(NODES).index):
         class_name, name = NODES[role]
         nodes[role] = scene.AddNewNodeByClass(class_name, name.format(volume_node.GetName()))
@@ -138,11 +131,6 @@ def _take_nodes(
         if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()
     return SceneResult(volume_node, **nodes), fresh
-
-
-def _show_every_segment(node: slicer.vtkMRMLSegmentationNode) -> None:
-    """Show segments that were hidden because regions of an earlier run were rejected."""
-    node.GetDisplayNode().SetAllSegmentsVisibility(True)
 
 
 def _place_in_hierarchy(result: SceneResult, scene: slicer.vtkMRMLScene) -> None:

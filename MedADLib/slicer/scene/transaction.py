@@ -11,11 +11,7 @@ from .segments import release
 
 
 class Snapshot:
-    """Former state of some nodes, and the nodes that were added later.
-
-    Args:
-        scene: The scene that is about to change.
-    """
+    """Former state of some nodes, and the nodes that were added later."""
 
     def __init__(self, scene: slicer.vtkMRMLScene):
         self._before = {node.GetID() for node in scene.GetNodes()}
@@ -67,9 +63,6 @@ class SceneTransaction:
 
     Nodes added inside the block are removed. An existing node must be given to `keep` before it is changed.
 
-    Args:
-        scene: The scene that the block changes.
-
     Attributes:
         snapshot: The scene at the beginning of the block.
     """
@@ -82,8 +75,14 @@ class SceneTransaction:
         return self
 
     def keep(self, node: slicer.vtkMRMLNode) -> None:
-        """Store a node's present state, which a failure restores."""
+        """Store the present state of a node, which a failure restores."""
         self.snapshot.keep(node)
+
+    def keep_shown(self, node: slicer.vtkMRMLNode) -> None:
+        """Store the present state of a node and of its display, if it has one."""
+        self.keep(node)
+        if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is not None:
+            self.keep(node.GetDisplayNode())
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
         if kind is None:

@@ -25,8 +25,8 @@ class ViewGuard:
 
     Args:
         scene: The scene.
-        on_changed: Called after the layers of a view changed or scans were deleted; None for no callback.
-        chosen: Returns the scan whose result 3-D views show; None for any scan that a slice view shows.
+        on_changed: Called after the layers of a view changed or scans were deleted.
+        chosen: Returns the scan of the 3-D views; None for any scan that a slice view shows.
     """
 
     def __init__(

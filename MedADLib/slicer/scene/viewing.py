@@ -14,7 +14,7 @@ from ...errors import InputError
 from .nodes import rename_after_scan
 from .overlay import overlay_node
 from .ownership import ROLE, allow, hide_others, node_of, owner_of, renew_legends, show_table, slice_views
-from .residual import residual_node
+from .residual import RESIDUAL, residual_node
 
 if TYPE_CHECKING:
     from .nodes import SceneResult
@@ -25,18 +25,10 @@ OVERLAY_OPACITY = 0.5
 
 
 def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
-    """Lay a part of a result over its scan in all slice views there are.
+    """Lay a part of a result over its scan in all slice views; results of other scans are hidden until they are shown.
 
-    Results of other scans are hidden until they are shown themselves.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-        what: ``anomaly``, ``restored``, ``residual``, or ``scan`` for the scan alone. Outlines of regions are shown
-            on the first and the third.
-
-    Raises:
-        InputError: If it is none of these.
+    `what` is ``anomaly``, ``restored``, ``residual``, or ``scan`` for the scan alone; outlines of regions are shown on
+    the first and the third. Raises InputError for anything else.
     """
     if what not in WHATS:
         raise InputError("no_such_view", what=what, choices=", ".join(WHATS))
@@ -62,15 +54,9 @@ def show_in_slices(
     opacity: float = OVERLAY_OPACITY,
     transaction: SceneTransaction | None = None,
 ) -> None:
-    """Lay the anomaly map over its input in every slice view there is, without the rejected regions.
+    """Lay the anomaly map without the rejected regions over its input in every slice view, if there are any.
 
-    Without views nothing happens.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-        opacity: Of the overlay, on top of the transparency of its colours.
-        transaction: Keeps the views before they change.
+    The opacity comes on top of the transparency of its colours.
     """
     allow(result.input, scene)
     _lay(result, scene, overlay_node(result, scene), opacity, transaction)
@@ -86,13 +72,7 @@ def set_opacity(result: SceneResult, scene: slicer.vtkMRMLScene, opacity: float)
 
 
 def cross_fade(result: SceneResult, scene: slicer.vtkMRMLScene, part: float) -> None:
-    """Blend the scan with its pseudo-healthy image in all slice views, under the outlines of the regions.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-        part: 0 for the scan as it is, 1 for the pseudo-healthy image.
-    """
+    """Blend the scan (0) with its pseudo-healthy image (1) in all slice views, under the outlines of the regions."""
     if scene.IsNodePresent(result.input) and scene.IsNodePresent(result.restored):
         outlines = result.segmentation.GetDisplayNode()
         if outlines is not None:
@@ -102,10 +82,6 @@ def cross_fade(result: SceneResult, scene: slicer.vtkMRMLScene, part: float) -> 
 
 def shown_now(result: SceneResult, scene: slicer.vtkMRMLScene) -> tuple[str, float] | None:
     """Return what the first slice view shows of a result, so that controls can follow the views.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
 
     Returns:
         ``anomaly`` or ``residual`` and the opacity of the overlay, ``blend`` and the part of the pseudo-healthy image,
@@ -121,7 +97,7 @@ def shown_now(result: SceneResult, scene: slicer.vtkMRMLScene) -> tuple[str, flo
         if overlay.GetID() == result.restored.GetID():
             outlined = outlines is not None and bool(outlines.GetVisibility2D())
             return ("blend", opacity) if opacity > 0 or outlined else ("scan", 0.0)
-        return ("residual" if overlay.GetAttribute(ROLE) == "residual" else "anomaly"), opacity
+        return ("residual" if overlay.GetAttribute(ROLE) == RESIDUAL else "anomaly"), opacity
     return None
 
 
@@ -170,15 +146,9 @@ def is_laid(result: SceneResult, scene: slicer.vtkMRMLScene) -> bool:
 def stand_inside(
     volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene, point: tuple[float, float, float] | None = None
 ) -> bool:
-    """Move slice views into a scan if one of them lies outside.
+    """Move slice views into a scan if one of them lies outside; return whether they were moved.
 
-    Args:
-        volume_node: The scan.
-        scene: The scene that holds it.
-        point: Target in world RAS mm; None for the middle of the scan.
-
-    Returns:
-        Whether the views were moved.
+    The target is a point in world RAS mm, or the middle of the scan.
     """
     bounds = np.zeros(6)
     volume_node.GetRASBounds(bounds)

@@ -63,12 +63,9 @@ def matrix_from_array(array: np.ndarray) -> vtkMatrix4x4:
 
 
 def fill_image(image: vtkImageData, array: np.ndarray, first_voxel: tuple[int, int, int] = (0, 0, 0)) -> vtkImageData:
-    """Copy voxels into an empty image and return it.
+    """Copy voxels (Z, Y, X) into an empty image and return it; its placement in space stays.
 
-    Args:
-        image: An image or oriented image without voxels; its placement in space stays.
-        array: Shape (Z, Y, X).
-        first_voxel: Index (x, y, z) of the first voxel.
+    `first_voxel` is the index (x, y, z) of the first voxel.
     """
     extent = [bound for start, size in zip(first_voxel, array.shape[::-1]) for bound in (start, start + size - 1)]
     image.SetExtent(*extent)

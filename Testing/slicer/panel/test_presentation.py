@@ -173,7 +173,7 @@ def test_an_out_of_distribution_scan_takes_the_place_of_what_was_guessed_before_
     amber = QtGui.QColor(ground_of(panel, "warningsBox"))
     assert amber.green() < amber.red() - 25 and abs(amber.green() - amber.blue()) < 12, "the box is red"
     assert "Fits" not in panel.ui.reportLabel.text
-    assert "unlike the training data of brain-t1" in panel.ui.reportLabel.text
+    assert "differs from the training data of brain-t1" in panel.ui.reportLabel.text
     panel.choose("modelSelector", "Autoencoder")
     assert "Fits brain-t1-ae" in panel.ui.reportLabel.text, "the run says nothing of another model"
     panel.choose("modelSelector", "Restoration (recommended)")

@@ -18,8 +18,8 @@ from support.mrml import (
 from MedADLib.slicer.headless.views import SliceView
 from MedADLib.slicer.scene.decisions import Decisions
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
-from MedADLib.slicer.scene.nodes import find_result
-from MedADLib.slicer.scene.overlay import find_kept, overlay_node
+from MedADLib.slicer.scene.nodes import find_derived, find_result
+from MedADLib.slicer.scene.overlay import KEPT, overlay_node
 from MedADLib.slicer.scene.reading import recall
 from MedADLib.slicer.scene.show import jump_to, show_detection
 from MedADLib.slicer.scene.undo import undo_detection
@@ -72,7 +72,7 @@ def test_the_overlay_can_be_hidden_and_shown_again_without_the_rejected_region(s
     show(result, standalone.scene, "scan")
     show(result, standalone.scene, "anomaly")
     assert heat(view, result, detection.regions[0]) == 0 < heat(view, result, detection.regions[1])
-    assert foreground(standalone.scene) == find_kept(result.input, standalone.scene).GetID()
+    assert foreground(standalone.scene) == find_derived(result.input, KEPT, standalone.scene).GetID()
 
 
 def test_without_a_rejected_region_there_is_no_second_map(standalone, seen):
@@ -85,7 +85,7 @@ def test_without_a_rejected_region_there_is_no_second_map(standalone, seen):
     decisions.keep(detection.regions[0], False)
     decisions.keep(detection.regions[0], True)
     assert foreground(standalone.scene) == result.anomaly.GetID()
-    assert find_kept(result.input, standalone.scene).GetImageData() is result.anomaly.GetImageData()
+    assert find_derived(result.input, KEPT, standalone.scene).GetImageData() is result.anomaly.GetImageData()
 
 
 def test_a_moved_threshold_takes_the_rejected_region_along(standalone, seen):
@@ -93,7 +93,7 @@ def test_a_moved_threshold_takes_the_rejected_region_along(standalone, seen):
     Decisions(result, detection).keep(detection.regions[0], False)
     live = LiveThreshold(result, detection)
     moved = live.set(10.0)
-    kept = find_kept(result.input, standalone.scene)
+    kept = find_derived(result.input, KEPT, standalone.scene)
     assert kept.GetDisplayNode().GetLowerThreshold() == moved.threshold == 2.0
     assert not voxels(kept)[moved.labels.array == 1].any() and voxels(kept)[moved.labels.array == 2].all()
     assert heat(view, result, moved.regions[0]) == 0 < heat(view, result, moved.regions[1])
@@ -105,7 +105,7 @@ def test_the_copy_lies_where_the_map_lies(standalone):
     add_transform(standalone.scene, node)
     result = show_detection(detection, node, standalone.scene)
     Decisions(result, detection).keep(detection.regions[0], False)
-    copy = find_kept(node, standalone.scene)
+    copy = find_derived(node, KEPT, standalone.scene)
     bounds = [[0.0] * 6, [0.0] * 6]
     copy.GetRASBounds(bounds[0])
     result.anomaly.GetRASBounds(bounds[1])
@@ -121,7 +121,7 @@ def test_a_saved_scene_shows_the_same_and_later_changes_too(standalone, seen, tm
     loaded = StandaloneScene()
     loaded.load(tmp_path / "scene.mrb")
     again = find_result(loaded.scene.GetFirstNodeByName("head"), loaded.scene)
-    copy = find_kept(again.input, loaded.scene)
+    copy = find_derived(again.input, KEPT, loaded.scene)
     assert foreground(loaded.scene) == copy.GetID() and not voxels(copy)[voxels(again.labels) == 1].any()
     decisions = Decisions(again, recall(again))
     decisions.show_overlay()
@@ -157,5 +157,5 @@ def test_undo_of_a_run_with_rejections_shows_the_former_whole_map(standalone, se
     result = show_detection(other, result.input, standalone.scene)
     Decisions(result, other).keep(other.regions[0], False)
     undo_detection(result)
-    assert find_kept(result.input, standalone.scene) is None
+    assert find_derived(result.input, KEPT, standalone.scene) is None
     assert min(heat(view, result, region) for region in detection.regions) > 200

@@ -21,9 +21,9 @@ from support.mrml import (
 from MedADLib.errors import InputError
 from MedADLib.slicer.scene.decisions import Decisions
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
-from MedADLib.slicer.scene.nodes import find_result
+from MedADLib.slicer.scene.nodes import find_derived, find_result
 from MedADLib.slicer.scene.reading import recall
-from MedADLib.slicer.scene.residual import find_residual, residual_node
+from MedADLib.slicer.scene.residual import RESIDUAL, residual_node
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.slicer.scene.undo import can_undo, forget, undo_detection
 
@@ -54,7 +54,7 @@ def test_the_first_run_leaves_no_trace(standalone, scan):
     undo_detection(result)
     assert node_ids(standalone.scene) == before
     assert hierarchy_items(standalone.scene) == items
-    assert find_result(scan, standalone.scene) is None and find_residual(scan, standalone.scene) is None
+    assert find_result(scan, standalone.scene) is None and find_derived(scan, RESIDUAL, standalone.scene) is None
     assert view.GetBackgroundVolumeID() == scan.GetID() and view.GetForegroundVolumeID() is None
     assert view.GetForegroundOpacity() == 0.25
 
