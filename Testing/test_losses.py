@@ -7,7 +7,7 @@ from phantoms import head, one_thread  # noqa: F401
 
 from MedADLib.networks.features import FeatureLearner, FeatureNetwork, changed
 from MedADLib.networks.losses import error_map, ssim
-from MedADLib.training.loop import Plan
+from MedADLib.training.config import Options
 from MedADLib.training.recipes.autoencoder import train_features
 from MedADLib.training.slices import Slices
 
@@ -92,12 +92,12 @@ def test_features_know_a_place_again_that_only_looks_different(tmp_path):
         return volume.array / 1100, mask
 
     train, validation = Slices.of([scan(n) for n in range(3)]), Slices.of([scan(50)])
-    plan = Plan(25, 2e-3, every=25, seed=1)
-    network, log = train_features(train, validation, plan, tmp_path / "first")
-    untrained, start = train_features(train, validation, Plan(1, 1e-9, every=1, seed=1), tmp_path / "untrained")
+    slices, options = (train, validation), Options(steps=25, seed=1)
+    network, log = train_features(slices, options, tmp_path / "first", rate=2e-3)
+    untrained, start = train_features(slices, Options(steps=1, seed=1), tmp_path / "untrained", rate=1e-9)
     assert log[-1]["validation_error"] <= start[-1]["validation_error"]
     assert not any(parameter.requires_grad for parameter in network.parameters())
-    again, _ = train_features(train, validation, plan, tmp_path / "again")
+    again, _ = train_features(slices, options, tmp_path / "again", rate=2e-3)
     assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), again.state_dict().values()))
     images, masks, _ = validation.select(np.arange(4, 8))
     torch.manual_seed(0)

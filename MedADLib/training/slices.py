@@ -49,6 +49,11 @@ class Slices:
             numbers.append(np.full(len(used), number))
         return cls(*(np.concatenate(parts) for parts in (images, masks, positions, numbers)), mirrored)
 
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Size (Y, X) of a slice."""
+        return tuple(self.images.shape[1:])
+
     def batch(
         self, step: int, size: int, seed: int, augmentation: Augmentation | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
