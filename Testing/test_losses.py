@@ -5,7 +5,7 @@ import pytest
 import torch
 from phantoms import head, one_thread  # noqa: F401
 
-from MedADLib.networks.features import FeatureLearner, FeatureNetwork, changed
+from MedADLib.networks.features import FeatureLearner, FeatureNetwork, perturbed
 from MedADLib.networks.losses import error_map, ssim
 from MedADLib.training.config import Options
 from MedADLib.training.recipes.autoencoder import train_features
@@ -43,6 +43,17 @@ def test_structural_similarity_is_that_of_the_formula():
         wanted = (2 * mean_a * mean_b + 1e-4) * (2 * cov + 9e-4)
         wanted /= (mean_a**2 + mean_b**2 + 1e-4) * (var_a + var_b + 9e-4)
         assert float(found[row, column]) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_structural_similarity_is_that_of_monai():
+    from monai.metrics.regression import compute_ssim_and_cs
+
+    x, y = pictures(seed=1).requires_grad_(), 0.7 * pictures(seed=1) + 0.3 * pictures(seed=2)
+    theirs = compute_ssim_and_cs(x, y, 2, (11, 11), (1.5, 1.5))[0]
+    ours = ssim(x, y)[..., 5:-5, 5:-5]
+    assert torch.allclose(ours, theirs, atol=1e-4)
+    slopes = [torch.autograd.grad(values.mean(), x)[0] for values in (ours, theirs)]
+    assert torch.allclose(*slopes, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -119,5 +130,5 @@ def test_a_learning_batch_without_brain_inside_is_no_error_of_shape():
     loss, log = learner.loss(torch.rand(2, 1, 32, 32) * masks, masks, torch.zeros(2))
     loss.backward()
     assert torch.isfinite(loss) and 0 <= float(log["matched"]) <= 1
-    copy = changed(torch.ones(2, 1, 32, 32) * masks, masks)
+    copy = perturbed(torch.ones(2, 1, 32, 32) * masks, masks)
     assert (copy[masks == 0] == 0).all() and not torch.equal(copy, masks)

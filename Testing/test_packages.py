@@ -96,7 +96,6 @@ def test_on_windows_pytorch_stays_below_the_release_with_paths_too_long_unless_i
     assert lacking.requirement == "torch>=2.3,<2.13" and lacking.damage == BROKEN["torch"]
 
 
-
 def test_slicers_own_packages_are_pinned_and_pytorch_once_it_is_there():
     pinned = constraints(computer(torch="2.9.1+cu128")).splitlines()
     assert pinned == ["numpy==2.4.6", "scipy==1.17.1", "SimpleITK==2.5.5", "pydicom==3.0.2", "torch==2.9.1+cu128"]
@@ -167,6 +166,6 @@ for name in ("brain-t1", "brain-t1-ae"):
 
 def test_the_floor_of_monai_has_the_vqvae_that_the_networks_import():
     """MONAI 1.3 has not, so a bound below 1.4 would install what cannot run."""
-    source = (ROOT / "MedADLib" / "networks" / "monai_twin.py").read_text("utf-8")
-    assert "monai.networks.nets.vqvae" in source
+    source = (ROOT / "MedADLib" / "networks" / "monai_export.py").read_text("utf-8")
+    assert "monai.networks.nets.VQVAE" in source
     assert re.match(r"monai>=1\.4", requirement("monai", computer()))

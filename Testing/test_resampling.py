@@ -5,8 +5,8 @@ import pytest
 import torch
 from phantoms import one_thread  # noqa: F401
 
-from MedADLib.methods.sampling.draws import gumbel
 from MedADLib.methods.sampling.resample import resample_codes
+from MedADLib.methods.sampling.task import gumbel
 from MedADLib.networks.code_prior import CodePrior
 from MedADLib.runtime import device
 

@@ -11,8 +11,8 @@ from phantoms import one_thread  # noqa: F401
 from test_resampling import CODES, random_prior
 
 from MedADLib.methods.sampling import draws
-from MedADLib.methods.sampling.draws import gumbel
 from MedADLib.methods.sampling.resample import resample_codes, sampler_for
+from MedADLib.methods.sampling.task import gumbel
 from MedADLib.methods.slicewise import slice_positions
 from MedADLib.modelfile.model import load_model
 from MedADLib.networks.code_prior import CodePrior, likelihood_of

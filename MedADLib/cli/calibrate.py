@@ -90,7 +90,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..runtime.device import resolve
     from ..runtime.progress import Progress
     from ..scoring.calibration import calibrate, fewest
-    from ..training.data import brought
+    from ..training.data import prepared_scan
 
     progress = progress or Progress()
     check_model_name(args.output)
@@ -113,7 +113,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         healthy, fast, quick = [], [], faster_form(method)
         for number, (name, source) in enumerate(scans.items()):
             progress.update(number / len(scans), f"examining {name}, {number + 1} of {len(scans)}")
-            scan = brought(source, model.template)
+            scan = prepared_scan(source, model.template)
             healthy.append((scan, _restored(method, scan, args)))
             if quick is not None:
                 fast.append(_restored(quick, scan, args))

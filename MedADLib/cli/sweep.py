@@ -24,7 +24,7 @@ from ..evaluation.image_cases import (
     refuse_both,
 )
 from ..messages import Message
-from ..training.config import add_choices, settled, training_folder
+from ..training.config import add_choices, complete_arguments, training_folder
 
 if TYPE_CHECKING:
     from ..dataset.split import Split
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..training.trainers import check_settings
     from .train import usable_scans
 
-    args, progress, sizes = settled(args), progress or Progress(), _sizes(args.sizes)
+    args, progress, sizes = complete_arguments(args), progress or Progress(), _sizes(args.sizes)
     check_sizes(sizes)
     args.work = args.work or args.output / "work"
     options = Options(

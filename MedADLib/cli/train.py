@@ -20,10 +20,10 @@ from ..scoring.healthy_reference import Threshold
 from ..training.config import (
     add_choices,
     check_model_name,
+    complete_arguments,
     pooling_with,
-    settled,
     training_folder,
-    useless,
+    unused_options,
 )
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..runtime.progress import Progress
     from ..training.distributed import process_group
 
-    args = settled(args)
-    for option in useless(args):
+    args = complete_arguments(args)
+    for option in unused_options(args):
         log.warning(Message("unused_option", method=args.method, option=option))
     check_model_name(args.output)
     args.threshold = Threshold.parse(args.threshold) if args.threshold else None

@@ -11,7 +11,7 @@ import torch
 from ..networks.autoencoder import AutoEncoder, Variant
 from ..networks.conv_autoencoder import check_sizes
 from ..networks.losses import SSIM_WINDOW, Loss
-from ..networks.monai_twin import BundleNetwork, first_outputs, sequence_in_monai
+from ..networks.monai_export import BundleNetwork, first_outputs, sequence_in_monai
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration

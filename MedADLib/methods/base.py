@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..errors import ModelError
-from ..networks.monai_twin import BundleNetwork
+from ..networks.monai_export import BundleNetwork
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
 
@@ -79,7 +79,7 @@ def require_tensors(name: str, tensors: dict[str, np.ndarray], shapes: dict[str,
 
 
 @runtime_checkable
-class Hastened(Protocol):
+class WithFastMode(Protocol):
     """A method with a fast mode."""
 
     def faster(self) -> Method | None:
@@ -100,20 +100,20 @@ def faster_form(method: Method) -> Method | None:
     Its maps use the voxelwise healthy mean and SD of the full method, so both forms must estimate the same score.
     Thresholds and p-values are calibrated separately, see `Calibration.fast`.
     """
-    return method.faster() if isinstance(method, Hastened) else None
+    return method.faster() if isinstance(method, WithFastMode) else None
 
 
 @runtime_checkable
-class WithReadings(Protocol):
+class WithAlternativeScores(Protocol):
     """A method with networks that also give other scores than its own."""
 
-    def readings(self) -> dict[str, Method]:
+    def alternative_scores(self) -> dict[str, Method]:
         """Return the same networks with each of the other scores, by a short name."""
 
 
-def readings(method: Method) -> dict[str, Method]:
+def alternative_scores(method: Method) -> dict[str, Method]:
     """Return the same networks with other scores, by a short name; nothing for methods of one score."""
-    return method.readings() if isinstance(method, WithReadings) else {}
+    return method.alternative_scores() if isinstance(method, WithAlternativeScores) else {}
 
 
 @runtime_checkable

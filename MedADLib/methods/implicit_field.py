@@ -105,7 +105,9 @@ class ImplicitField(SliceNetwork):
         def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
             progress.update(0.5 * step / p.steps, f"looking for the scan's latent, step {step + 1} of {p.steps}")
             drawn = torch.randint(len(voxels), (p.points,), generator=generator_of([seed, step])).numpy()
-            return places(voxels[drawn], p.size)[None].to(device), torch.from_numpy(intensities[drawn])[None].to(device)
+            return voxel_coordinates(voxels[drawn], p.size)[None].to(device), torch.from_numpy(intensities[drawn])[
+                None
+            ].to(device)
 
         latents = search_latents(network, batch, 1, p.steps, p.rate)
         with torch.inference_mode():
@@ -113,13 +115,13 @@ class ImplicitField(SliceNetwork):
                 progress.update(0.5 + 0.5 * start / len(voxels), "comparing the scan with the field")
                 chosen = voxels[start : start + CHUNK]
                 seen = torch.from_numpy(intensities[start : start + CHUNK])[None].to(device)
-                found = network.errors(places(chosen, p.size)[None].to(device), latents, seen)
+                found = network.errors(voxel_coordinates(chosen, p.size)[None].to(device), latents, seen)
                 score.ravel()[chosen], restored.ravel()[chosen] = (part[0].cpu().numpy() for part in found)
         mean = float(score[mask].mean(dtype=np.float64))
         return Restoration(score, np.maximum(restored, 0), mean, {"latent_length": float(latents.norm())})
 
 
-def places(voxels: np.ndarray, size: tuple[int, int, int]) -> torch.Tensor:
+def voxel_coordinates(voxels: np.ndarray, size: tuple[int, int, int]) -> torch.Tensor:
     """Compute coordinates (n, 3), along (z, y, x), of voxels with a flat index; the longest side is from -1 to 1.
 
     The origin is the centre of the grid, so a change of sign of x gives the mirror image.

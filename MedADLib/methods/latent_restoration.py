@@ -12,7 +12,7 @@ import torch
 
 from ..networks.autotune import convolves_faster, decodes_faster
 from ..networks.code_prior import CodePrior, convolve, likelihood_of
-from ..networks.monai_twin import BundleNetwork, vqvae_in_monai
+from ..networks.monai_export import BundleNetwork, vqvae_in_monai
 from ..networks.pixel_error import check_centres
 from ..networks.vqvae import VQVAE
 from ..runtime.device import wait_for
@@ -21,12 +21,12 @@ from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
 from .base import load_network, network_tensors, with_prefix
-from .sampling.draws import Distinct, together
 from .sampling.resample import Sampler, resample_codes, sampler_for
+from .sampling.task import Distinct, decoding_batches
 from .slicewise import every_nth, examined_slices, interpolate_slices, slice_batch, slice_batches, slice_groups
 
 # Share of sampling in the time of a batch of slices.
-DRAWING = 0.4
+SAMPLING_SHARE = 0.4
 # In fast mode: restorations S of each slice, and the step between restored slices.
 FAST_SAMPLES, FAST_STEP = 3, 3
 
@@ -300,7 +300,7 @@ class LatentRestoration:
                 cache,
                 p.samples,
                 (seed, chosen.tolist()),
-                lambda done: progress.update(DRAWING * done),
+                lambda done: progress.update(SAMPLING_SHARE * done),
                 p.restoration_nll if dynamic else None,
                 self.sampler,
             ).view(len(chosen), -1, codes.shape[1])
@@ -324,11 +324,11 @@ class LatentRestoration:
         """Compute image and score of each slice on the device, without synchronisation in between."""
         compared, where = [], positions[found.owners]
         codes, counts, where = (part.split(found.sizes) for part in (found.codes, found.counts, where))
-        for some in together(found.sizes, str(batch.device)):
+        for some in decoding_batches(found.sizes, str(batch.device)):
 
             def on_progress(done: float, some: range = some) -> None:
                 part = (some.start + done * len(some)) / len(found.sizes)
-                progress.update(DRAWING + (1 - DRAWING) * part)
+                progress.update(SAMPLING_SHARE + (1 - SAMPLING_SHARE) * part)
 
             here = slice(some.start, some.stop)
             decoded = self._decoded(torch.cat(codes[here]), torch.cat(where[here]), reduced, on_progress)
@@ -336,7 +336,7 @@ class LatentRestoration:
                 compared.append(self._compare(of_slice, counts[row], batch[row], unit))
         return compared
 
-    def readings(self) -> dict[str, LatentRestoration]:
+    def alternative_scores(self) -> dict[str, LatentRestoration]:
         """Return the plain reconstruction: no code is resampled, so one restoration is enough."""
         plain = replace(self.parameters, restoration_nll=1e9, samples=1)
         return {"plain reconstruction": type(self)(plain, self.vqvae, self.prior)}
@@ -396,7 +396,7 @@ class LatentRestoration:
         The weights use the *mean* residual of a restoration, in units of the scan's SD, or in nats if it is a
         cross-entropy. With the sum over all pixels, as the formula is sometimes printed, all weights would be equal.
         """
-        images = self.vqvae.compare.picture(decoded)[:, 0]
+        images = self.vqvae.compare.image(decoded)[:, 0]
         residuals = self.vqvae.compare(decoded, image.expand(len(decoded), *image.shape))[:, 0]
         closeness = self.parameters.sharpness / (residuals.flatten(1).mean(dim=1) / unit).clamp_min(1e-6)
         weights = torch.softmax(closeness + counts.to(closeness.dtype).log(), dim=0)
@@ -419,9 +419,9 @@ def codes_from_prior(method: LatentRestoration, position: float, count: int, see
     grid, length = method.parameters.grid, method.prior.length
     with torch.inference_mode():
         where = torch.tensor([position])
-        codes = torch.zeros(1, length, dtype=torch.long)
-        logits, cache = method.prior.fill(codes, where)
+        start = torch.zeros(1, length, dtype=torch.long)
+        logits, cache = method.prior.fill(start, where)
         everything = torch.ones(length, dtype=torch.bool)
         key = (seed, int(round((position + 0.5) * 1e6)))
-        drawn = resample_codes(method.prior, codes[0], where, everything, logits[0], cache, count, key)
-        return method.vqvae.pictures(drawn.view(count, *grid), where.expand(count))[:, 0].numpy()
+        codes = resample_codes(method.prior, start[0], where, everything, logits[0], cache, count, key)
+        return method.vqvae.decode_images(codes.view(count, *grid), where.expand(count))[:, 0].numpy()

@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import conv2d
 
 from ..networks.conv_autoencoder import check_sizes
-from ..networks.monai_twin import BundleNetwork, first_outputs, image_layers, sequence_in_monai
+from ..networks.monai_export import BundleNetwork, first_outputs, image_layers, sequence_in_monai
 from ..networks.pixel_error import Error, check_centres
 from ..networks.vae import VAE, Holes
 from ..runtime.progress import Progress
@@ -155,7 +155,7 @@ class VariationalAutoencoder(SliceNetwork):
         """Sample slices from the prior; see `WithPrior`."""
         return generated_slices(self.network, count, columns, seed)
 
-    def readings(self) -> dict[str, VariationalAutoencoder]:
+    def alternative_scores(self) -> dict[str, VariationalAutoencoder]:
         """Return each other pixel score with the sample score that belongs to it; needs a trained KL term."""
         if self.network.context >= 1:
             return {}

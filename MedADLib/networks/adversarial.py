@@ -90,7 +90,7 @@ class WassersteinGAN(nn.Module):
             Objective("generator", self.generator.parameters(), self.generator_loss, betas=BETAS),
         )
 
-    def draw(self, like: torch.Tensor) -> torch.Tensor:
+    def generate(self, like: torch.Tensor) -> torch.Tensor:
         """Generate samples of random codes, as many as `like` and on its device."""
         return self.generator(torch.randn(len(like), self.latent, device=like.device))
 
@@ -101,12 +101,12 @@ class WassersteinGAN(nn.Module):
     def critic_loss(self, real: torch.Tensor, *_: torch.Tensor) -> Loss:
         """Compute E[D(G(z))] − E[D(x)] + penalty."""
         with torch.no_grad():
-            fake = self.draw(real)
+            fake = self.generate(real)
         return critic_loss(self.critic, real, fake)
 
     def generator_loss(self, real: torch.Tensor, *_: torch.Tensor) -> Loss:
         """Compute −E[D(G(z))]."""
-        loss = opponent_loss(self.critic, self.draw(real))
+        loss = opponent_loss(self.critic, self.generate(real))
         return loss, {"judgement": -loss.detach()}
 
 

@@ -36,7 +36,8 @@ def squared_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tens
     """Compute the squared correlation cc² in a window of 9 × 9 (× 9) pixels around each pixel.
 
     It is 0 where either image is flat; outside the image, intensities are 0. MONAI's
-    `LocalNormalizedCrossCorrelationLoss` has the same values with the opposite sign, and takes twice the time on a CPU.
+    `LocalNormalizedCrossCorrelationLoss` has the same values with the opposite sign; a test compares them. On a CPU it
+    takes 2.6 times the time, which makes a training step of MorphAEus 18 % longer.
 
     Args:
         first: (N, 1, Y, X) or (N, 1, Z, Y, X), float32.
@@ -113,6 +114,9 @@ def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
     (2 μ₁μ₂ + C₁)(2 σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² + C₂)) in an 11×11 Gaussian window with σ = 1.5, with
     reflection at the border.
+
+    MONAI's `compute_ssim_and_cs` has the same values without the border, and a test compares them. It does not separate
+    the window into rows and columns, which on a CPU takes four times the time.
 
     Args:
         first: (N, 1, Y, X), at least 6 pixels along each axis.

@@ -16,7 +16,7 @@ from .data import HealthyData
 CURVE_COLUMNS = 3
 NOT_DRAWN = ("step", "seconds")
 
-IMAGE_COLUMNS, DRAWS = 8, 3
+IMAGE_COLUMNS, SAMPLES = 8, 3
 
 
 def draw_all_curves(folder: Path) -> list[Path]:
@@ -96,9 +96,12 @@ def write_figures(method: Method, data: HealthyData, folder: Path, name: str) ->
     written = [folder / f"{name}-reconstructions.png"]
     rows = [("validation scan", images, 1.0), ("restored", restored, 1.0), ("raw score", scores, top)]
     _montage(rows, written[0])
-    if drawn := prior_slices(method, DRAWS, IMAGE_COLUMNS, flat):
+    if samples := prior_slices(method, SAMPLES, IMAGE_COLUMNS, flat):
         written.append(folder / f"{name}-samples.png")
-        _montage([(f"sample of the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(DRAWS)], written[1])
+        _montage(
+            [(f"sample of the prior {n + 1}", [column[n] for column in samples], 1.0) for n in range(SAMPLES)],
+            written[1],
+        )
     return written
 
 

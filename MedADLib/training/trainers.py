@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 
-from ..methods.registry import ENTRIES, METHODS, Loaded
+from ..methods.registry import ENTRIES, METHODS, LazyObjects
 from ..methods.settings import check_names
 from ..runtime.progress import Progress
 from .config import Options
@@ -14,7 +14,7 @@ from .data import HealthyData
 
 RECIPES = f"{__package__}.recipes"
 Trainer = Callable[[HealthyData, Options, Path, Progress], tuple[object, dict]]
-TRAINERS: Mapping[str, Trainer] = Loaded(RECIPES, lambda entry: entry.recipe)
+TRAINERS: Mapping[str, Trainer] = LazyObjects(RECIPES, lambda entry: entry.recipe)
 
 
 def check_settings(method: str, options: Options) -> None:

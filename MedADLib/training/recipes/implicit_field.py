@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...errors import InputError
-from ...methods.implicit_field import ImplicitField, ImplicitFieldParameters, places, search_latents
+from ...methods.implicit_field import ImplicitField, ImplicitFieldParameters, search_latents, voxel_coordinates
 from ...methods.settings import with_overrides
 from ...methods.slicewise import generator_of
 from ...networks.implicit_field import AutoDecoder
@@ -40,7 +40,7 @@ class BrainVoxels:
         self.intensities = [image[mask].astype(np.float16) for image, mask in scans]
         self.count = len(scans) * (1 + mirrored)
 
-    def draw(self, numbers: np.ndarray, points: int, key: list[int]) -> Batch:
+    def sample(self, numbers: np.ndarray, points: int, key: list[int]) -> Batch:
         """Sample random voxels of scans; only `key` determines the voxels.
 
         Args:
@@ -55,16 +55,16 @@ class BrainVoxels:
         for number in numbers:
             mirror, scan = divmod(int(number), len(self.voxels))
             drawn = torch.randint(len(self.voxels[scan]), (points,), generator=generator).numpy()
-            where.append(places(self.voxels[scan][drawn], self.size))
+            where.append(voxel_coordinates(self.voxels[scan][drawn], self.size))
             where[-1][:, 2] *= 1 - 2 * mirror
             seen.append(torch.from_numpy(self.intensities[scan][drawn].astype(np.float32)))
         return torch.stack(where), torch.stack(seen)
 
     def batch(self, step: int, seed: int) -> Batch:
-        """Sample the scans of a training step, and voxels of them as in `draw`."""
+        """Sample the scans of a training step, and voxels of them as in `sample`."""
         random = np.random.default_rng([seed, 17, step])
         numbers = random.choice(self.count, min(SCANS, self.count), replace=False)
-        return torch.from_numpy(numbers), *self.draw(numbers, POINTS, [seed, 19, step])
+        return torch.from_numpy(numbers), *self.sample(numbers, POINTS, [seed, 19, step])
 
 
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[ImplicitField, dict]:
@@ -91,7 +91,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     everyone = np.arange(held.count)
 
     def drawn(step: int) -> Batch:
-        batch = held.draw(everyone, VALIDATION_POINTS, [options.seed, 23, step])
+        batch = held.sample(everyone, VALIDATION_POINTS, [options.seed, 23, step])
         return tuple(part.to(options.device) for part in batch)
 
     def validate(model: AutoDecoder) -> dict[str, float]:

@@ -75,7 +75,7 @@ def restoration_errors(model: VQVAE, batches: Iterable[Batch]) -> dict[str, floa
     error, brain, used = 0.0, 0.0, set()
     for images, masks, positions in batches:
         indices = model.encode(images, positions)
-        error += float((model.pictures(indices, positions) - images).abs().sum())
+        error += float((model.decode_images(indices, positions) - images).abs().sum())
         brain += float(masks.sum())
         used |= set(indices.unique().tolist())
     return {"error": error / max(brain, 1), "codes_used": float(len(used))}

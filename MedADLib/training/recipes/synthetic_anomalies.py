@@ -162,10 +162,10 @@ def foreign_batch(
 
     Both are augmented, because a difference in sharpness would reveal the patch.
     """
-    chosen = slices.chosen(step, BATCH, seed)
+    chosen = slices.indices(step, BATCH, seed)
     others = slices.near(slices.positions[chosen], [seed, PARTNER, step], slices.scans[chosen])
-    images, masks, positions = slices.changed(chosen, [seed, 7, step], GENTLE)
-    foreign, foreign_masks, _ = slices.changed(others, [seed, FOREIGN, step], GENTLE)
+    images, masks, positions = slices.augmented(chosen, [seed, 7, step], GENTLE)
+    foreign, foreign_masks, _ = slices.augmented(others, [seed, FOREIGN, step], GENTLE)
     generator = generator_of([seed, PATCH, step])
     return pasted(images, masks, positions, foreign, foreign_masks, parameters, generator, least)
 

@@ -1,4 +1,4 @@
-"""Our networks as classes of MONAI and PyTorch, to compare with MONAI and to export for its tools.
+"""Export of networks as classes of MONAI and PyTorch, for MONAI bundles.
 
 A MONAI bundle builds its network from a configuration that names classes and their arguments. Autoencoders become a
 sequence of PyTorch layers, a VQ-VAE becomes MONAI's `VQVAE`.
@@ -6,7 +6,7 @@ sequence of PyTorch layers, a VQ-VAE becomes MONAI's `VQVAE`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -74,7 +74,7 @@ def first_outputs(layer: nn.Module, count: int) -> nn.Module:
 
 
 def image_layers(compare: PixelError) -> list[nn.Module]:
-    """The layers that make `PixelError.picture` of a decoder's output; none but for a categorical error."""
+    """The layers that make `PixelError.image` of a decoder's output; none but for a categorical error."""
     if compare.error != "categorical":
         return []
     centres = nn.Conv2d(compare.channels, 1, 1, bias=False)
@@ -134,39 +134,3 @@ def _described(layer: nn.Module) -> dict:
     if isinstance(layer, _WITH_BIAS):
         values["bias"] = layer.bias is not None
     return {"_target_": f"torch.nn.{type(layer).__name__}"} | values
-
-
-def monai_encoder(dimensions: int, given: int, channels: Sequence[int], residual_layers: int, width: int) -> nn.Module:
-    """Build the MONAI equivalent of `vqvae.Encoder`, with the same weight names; importing MONAI takes seconds."""
-    from monai.networks.nets.vqvae import Encoder
-
-    return Encoder(
-        in_channels=given,
-        out_channels=width,
-        downsample_parameters=((2, 4, 1, 1),) * len(channels),
-        **_shared(dimensions, channels, residual_layers),
-    )
-
-
-def monai_decoder(dimensions: int, given: int, channels: Sequence[int], residual_layers: int, wanted: int) -> nn.Module:
-    """Build the MONAI equivalent of `vqvae.Decoder`, with the same weight names."""
-    from monai.networks.nets.vqvae import Decoder
-
-    return Decoder(
-        in_channels=given,
-        out_channels=wanted,
-        upsample_parameters=((2, 4, 1, 1, 0),) * len(channels),
-        output_act=None,
-        **_shared(dimensions, channels, residual_layers),
-    )
-
-
-def _shared(dimensions: int, channels: Sequence[int], residual_layers: int) -> dict:
-    return {
-        "spatial_dims": dimensions,
-        "channels": channels,
-        "num_res_layers": residual_layers,
-        "num_res_channels": channels,
-        "dropout": 0.0,
-        "act": "RELU",
-    }
