@@ -69,16 +69,8 @@ class Autoencoder(SliceNetwork):
     name = "autoencoder"
     Parameters = AutoencoderParameters
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score e(x, x̂), exp(−s)·e(x, x̂) of AE-U, or |∂ Σ score / ∂x|; see `Method.restore`."""
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score e(x, x̂), exp(−s)·e(x, x̂) of AE-U, or |∂ Σ score / ∂x|."""
         p, network = self.parameters, self.network.to(device).eval()
         # Slices with too little brain are not examined and stay unchanged.
         restored, score = np.where(mask, image, 0).astype(np.float32), np.zeros(image.shape, np.float32)
@@ -99,8 +91,6 @@ class Autoencoder(SliceNetwork):
             restored[chosen], score[chosen] = (
                 part.detach()[:, 0].float().cpu().numpy() for part in (made.restored, pixels)
             )
-        restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
-        score = np.where(mask, score, 0).astype(np.float32)
         return Restoration(score, restored, float(score[mask].mean()))
 
     def monai_network(self) -> BundleNetwork | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..networks.monai_export import BundleNetwork
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
 
-Self = TypeVar("Self", bound="SliceNetwork")
+Self = TypeVar("Self", bound="BaseMethod")
 
 
 class Method(Protocol):
@@ -146,11 +147,6 @@ def generated_slices(network: torch.nn.Module, count: int, columns: int, seed: i
     return list(images[:, 0].float().numpy().reshape(columns, count, *images.shape[2:]))
 
 
-def network_tensors(network: torch.nn.Module, prefix: str = "") -> dict[str, np.ndarray]:
-    """Return the weights and buffers of a network as numpy arrays, each key with the prefix."""
-    return {prefix + key: value.detach().cpu().numpy() for key, value in network.state_dict().items()}
-
-
 def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndarray]) -> None:
     """Load weights into a network, in eval mode and without gradients.
 
@@ -167,16 +163,73 @@ def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndar
     network.eval().requires_grad_(False)
 
 
-def with_prefix(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """Return the tensors of one of several networks, without its prefix."""
-    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+class BaseMethod:
+    """Base class of methods: restoration within the mask, and the model file's tensors of one or several networks.
 
-
-class SliceNetwork:
-    """Base class of a method with one network; its parameters have a `size` (Y, X) and build the `network()`."""
+    A subclass has ``networks()`` and ``untrained(parameters, seed)``, or its own tensors, and ``_restore``.
+    """
 
     name: ClassVar[str]
     Parameters: ClassVar[type]
+
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """Return the networks by the prefix of their tensors."""
+        raise NotImplementedError
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return the weights and buffers of the networks."""
+        return {
+            prefix + key: value.detach().cpu().numpy()
+            for prefix, network in self.networks().items()
+            for key, value in network.state_dict().items()
+        }
+
+    @classmethod
+    def from_tensors(cls: type[Self], parameters, tensors: dict[str, np.ndarray]) -> Self:
+        """Build the method from saved weights.
+
+        Raises:
+            ModelError: If they do not fit.
+        """
+        method = cls.untrained(parameters)
+        networks = method.networks()
+        unknown = {key: value for key, value in tensors.items() if not key.startswith(tuple(networks))}
+        for prefix, network in networks.items():
+            own = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+            load_network(cls.name, network, own | unknown)
+        return method
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
+        size = tuple(self.parameters.size)
+        return tuple(shape)[-len(size) :] == size
+
+    def restore(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        progress: Progress | None = None,
+    ) -> Restoration:
+        """Restore a prepared scan; see `Method.restore`.
+
+        Outside the mask, score and pseudo-healthy image are 0; a pseudo-healthy image has no negative intensity.
+        """
+        found = self._restore(image, mask, seed, device, progress or Progress())
+        score, restored = (
+            np.where(mask, part, 0).astype(np.float32) for part in (found.score, np.maximum(found.restored, 0))
+        )
+        return replace(found, score=score, restored=restored)
+
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Compute the restoration; values outside the mask are not used, except by the sample score."""
+        raise NotImplementedError
+
+
+class SliceNetwork(BaseMethod):
+    """Base class of a method with one network; its parameters have a `size` (Y, X) and build the `network()`."""
 
     def __init__(self, parameters, network: torch.nn.Module):
         self.parameters, self.network = parameters, network
@@ -187,21 +240,6 @@ class SliceNetwork:
         torch.manual_seed(seed)
         return cls(parameters, parameters.network())
 
-    def tensors(self) -> dict[str, np.ndarray]:
-        """Return the weights of the network."""
-        return network_tensors(self.network)
-
-    @classmethod
-    def from_tensors(cls: type[Self], parameters, tensors: dict[str, np.ndarray]) -> Self:
-        """Build the method from saved weights.
-
-        Raises:
-            ModelError: If they do not fit.
-        """
-        method = cls.untrained(parameters)
-        load_network(cls.name, method.network, tensors)
-        return method
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
-        return tuple(shape[1:]) == tuple(self.parameters.size)
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """Return the network, without a prefix."""
+        return {"": self.network}

@@ -77,24 +77,12 @@ class ImplicitField(SliceNetwork):
     name = "implicit_field"
     Parameters = ImplicitFieldParameters
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
-        return tuple(shape) == tuple(self.parameters.size)
-
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score the cross-entropy of each voxel, and its mean over the brain; see `Method.restore`.
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score the cross-entropy of each voxel, and its mean over the brain.
 
         The length of the latent is not the sample score: it reaches its limit of 1 for many healthy scans.
         """
-        p, progress = self.parameters, progress or Progress()
+        p = self.parameters
         restored, score = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
         voxels = np.flatnonzero(mask)
         if not len(voxels):
@@ -118,7 +106,7 @@ class ImplicitField(SliceNetwork):
                 found = network.errors(voxel_coordinates(chosen, p.size)[None].to(device), latents, seen)
                 score.ravel()[chosen], restored.ravel()[chosen] = (part[0].cpu().numpy() for part in found)
         mean = float(score[mask].mean(dtype=np.float64))
-        return Restoration(score, np.maximum(restored, 0), mean, {"latent_length": float(latents.norm())})
+        return Restoration(score, restored, mean, {"latent_length": float(latents.norm())})
 
 
 def voxel_coordinates(voxels: np.ndarray, size: tuple[int, int, int]) -> torch.Tensor:

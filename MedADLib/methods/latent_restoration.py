@@ -20,7 +20,7 @@ from ..runtime.parallel import side_by_side
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
-from .base import load_network, network_tensors, with_prefix
+from .base import BaseMethod
 from .sampling.resample import Sampler, resample_codes, sampler_for
 from .sampling.task import Distinct, decoding_batches
 from .slicewise import every_nth, examined_slices, interpolate_slices, slice_batch, slice_batches, slice_groups
@@ -135,7 +135,7 @@ class _Restored:
     different: int
 
 
-class LatentRestoration:
+class LatentRestoration(BaseMethod):
     """Latent restoration of slices: improbable codes are resampled, and the change is the anomaly.
 
     Naval Marimont and Tarroni 2021. Codes with NLL > λ under the prior are sampled S times; pixel score:
@@ -170,27 +170,9 @@ class LatentRestoration:
         prior = CodePrior(p.codes, math.prod(p.grid), p.prior_width, p.prior_layers, p.prior_heads, further=p.further)
         return cls(parameters, vqvae, prior)
 
-    def tensors(self) -> dict[str, np.ndarray]:
-        """Return the weights of both networks."""
-        return network_tensors(self.vqvae, "vqvae.") | network_tensors(self.prior, "prior.")
-
-    @classmethod
-    def from_tensors(cls, parameters: LatentRestorationParameters, tensors: dict[str, np.ndarray]) -> LatentRestoration:
-        """Build the method from saved weights.
-
-        Raises:
-            ModelError: If they do not fit.
-        """
-        method = cls.untrained(parameters)
-        vqvae, prior = with_prefix(tensors, "vqvae."), with_prefix(tensors, "prior.")
-        strays = {key: value for key, value in tensors.items() if not key.startswith(("vqvae.", "prior."))}
-        load_network(cls.name, method.vqvae, vqvae | strays)
-        load_network(cls.name, method.prior, prior)
-        return method
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
-        return tuple(shape[1:]) == tuple(self.parameters.size)
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """Return the networks by the prefix of their tensors."""
+        return {"vqvae.": self.vqvae, "prior.": self.prior}
 
     def faster(self) -> LatentRestoration | None:
         """Return the method with fewer restorations of fewer slices; None if it has as few already.
@@ -208,17 +190,9 @@ class LatentRestoration:
         method.sampler, method.reduced = self.sampler, self.reduced
         return method
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score Σ ω e(x, x_s) over S restorations; sample score Σ NLL·1[NLL > λ]. See `Method.restore`."""
-        p, progress = self.parameters, progress or Progress()
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score Σ ω e(x, x_s) over S restorations; sample score Σ NLL·1[NLL > λ]."""
+        p = self.parameters
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()
         reduced = decodes_faster(device) if self.reduced is None else self.reduced
@@ -234,7 +208,7 @@ class LatentRestoration:
 
         parts = side_by_side(
             groups,
-            lambda chosen, own: self._restored(image, mask, chosen, unit, reduced, seed, device, own),
+            lambda chosen, own: self._restored_slices(image, mask, chosen, unit, reduced, seed, device, own),
             progress,
             message,
             [len(chosen) for chosen in groups],
@@ -262,11 +236,10 @@ class LatentRestoration:
             }
         if p.slice_step > 1:
             facts["slice_step"] = p.slice_step
-        restored = np.where(mask, np.maximum(image + change, 0), 0).astype(np.float32)
-        return Restoration(np.where(mask, score, 0).astype(np.float32), restored, float(sample_scores.sum()), facts)
+        return Restoration(score, image + change, float(sample_scores.sum()), facts)
 
     @torch.inference_mode()
-    def _restored(
+    def _restored_slices(
         self,
         image: np.ndarray,
         mask: np.ndarray,

@@ -191,17 +191,9 @@ class VAETV(SliceNetwork):
     name = "vae_tv"
     Parameters = VAETVParameters
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score |X̂ − Y|; see `Method.restore`."""
-        progress, total, done = progress or Progress(), len(examined_slices(mask)), 0
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score |X̂ − Y|."""
+        total, done = len(examined_slices(mask)), 0
         restored = np.where(mask, image, 0).astype(np.float32)
         for chosen, batch, _ in slice_batches(image, mask, device, None):
 

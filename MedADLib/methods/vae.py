@@ -118,16 +118,8 @@ class VariationalAutoencoder(SliceNetwork):
     name = "vae"
     Parameters = VAEParameters
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score the error e, the smoothed |∂KL/∂x|, or their product, with z = μ; see `Method.restore`."""
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score the error e, the smoothed |∂KL/∂x|, or their product, with z = μ."""
         p = self.parameters
         network = self.network.to(device).eval()
         restored, score = image.astype(np.float32), np.zeros(image.shape, np.float32)
@@ -146,10 +138,9 @@ class VariationalAutoencoder(SliceNetwork):
             samples["reconstruction"] += error.tolist()
             samples["kl"] += divergence.tolist()
             samples["elbo"] += (error + p.kl_weight * divergence).tolist()
-        restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
         pool = np.mean if p.over_slices == "mean" else np.max
         found = {name: float(pool(values)) if values else 0.0 for name, values in samples.items()}
-        return Restoration(np.where(mask, score, 0).astype(np.float32), restored, found[p.sample_score], found)
+        return Restoration(score, restored, found[p.sample_score], found)
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
         """Sample slices from the prior; see `WithPrior`."""
