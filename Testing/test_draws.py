@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from test_resampling import CODES, random_prior
@@ -34,8 +36,7 @@ def test_the_noise_is_the_one_that_shipped_models_were_calibrated_with():
 def test_samples_get_their_own_noise_however_they_are_divided(task):
     whole = gumbel((0, 5), PLACE, 5, CODES)
     for part in (range(5), range(2), range(3, 5)):
-        some = SamplingTask(*[getattr(task, name) for name in ("prior", "codes", "positions", "places", "logits", "cache")],
-                     part, 5, [(0, 5)])  # fmt: skip
+        some = replace(task, samples=part, total=5, keys=[(0, 5)])
         assert torch.equal(some.noise(0, PLACE), whole[part.start : part.stop])
 
 
@@ -60,8 +61,7 @@ def test_rounding_does_not_decide_what_is_unlikely(task, ahead):
     task.prior.float()
     limit = float(-exact.log_softmax(0)[code[0]])
     for shift, wanted in ((1e-7, True), (-1e-7, False)):
-        strict = SamplingTask(task.prior, task.codes, task.positions, task.places, task.logits, task.cache,
-                       range(1), 1, [(0, 5)], limit - shift)  # fmt: skip
+        strict = replace(task, limit=limit - shift)
         logits = exact.float()[None].clone()
         logits[0, code] += ahead
         assert strict.unlikely(logits, code, history(strict)).tolist() == [wanted]

@@ -15,6 +15,7 @@ from torch import nn
 
 from .alternating_optimisation import Objective
 from .conv_autoencoder import ConvDecoder, ConvEncoder, Expansion, grid_of
+from .losses import brain_mean
 from .vae import Normal, per_image
 
 PENALTY = 10.0
@@ -299,7 +300,7 @@ class VAEGAN(AdversarialReconstruction):
         difference = (restored.float() - images).abs()
         judged = opponent_loss(self.critic, restored)
         loss = difference.mean() + (kl.mean() + self.adversarial * judged) / images[0].numel()
-        error = (difference * masks).sum() / masks.sum().clamp_min(1)
+        error = brain_mean(difference, masks)
         return loss, {"error": error.detach(), "kl": kl.mean().detach(), "judgement": -judged.detach()}
 
 
@@ -341,7 +342,7 @@ class AdversarialAutoEncoder(AdversarialReconstruction):
         if self.constraint:
             apart = (codes - self.encode(restored)).float().square().sum(dim=1).mean()
             loss, log["constraint"] = loss + self.constraint * apart / images[0].numel(), apart.detach()
-        error = (difference.abs() * masks).sum() / masks.sum().clamp_min(1)
+        error = brain_mean(difference.abs(), masks)
         return loss, log | {"error": error.detach()}
 
     def encoder_loss(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:

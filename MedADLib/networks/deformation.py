@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.functional import grid_sample, interpolate
 
 from .features import FeatureNetwork
-from .losses import dissimilarity, structure
+from .losses import brain_mean, dissimilarity, structure
 
 STEPS = 7
 
@@ -87,9 +87,10 @@ def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
 
 
 def roughness(velocity: torch.Tensor) -> torch.Tensor:
-    """Compute ½·mean ‖∇v‖² with MONAI's `DiffusionLoss`; for the training, because importing MONAI takes seconds.
+    """Compute ½·mean ‖∇v‖² with MONAI's `DiffusionLoss`.
 
-    Central differences in all directions, mean over components and over interior pixels.
+    Central differences in all directions, mean over components and over interior pixels. Only trainings need it:
+    importing MONAI takes seconds.
 
     Args:
         velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), at least 3 pixels along each axis.
@@ -343,8 +344,7 @@ class MorphLearner(nn.Module):
             forth, back, rough = self.morphing(images, masks, self.network.fit(fixed))
             total = total + (forth + back) / 2 + self.smoothness(part) * rough
             log |= {"unlikeness": forth.detach(), "roughness": rough.detach()}
-        error = ((output.prior - images).abs() * masks).sum() / masks.sum().clamp_min(1)
-        return total, log | {"error": error.detach()}
+        return total, log | {"error": brain_mean((output.prior - images).abs(), masks).detach()}
 
     def smoothness(self, progress: float) -> float:
         """Return β at a completed share of the training."""

@@ -32,6 +32,11 @@ DEPTH = 2
 C1, C2 = 1e-4, 9e-4
 
 
+def brain_mean(values: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Compute the mean of values (N, 1, Y, X) over masks of the same shape, 0 or 1; 0 if the masks are empty."""
+    return (values * masks).sum() / masks.sum().clamp_min(1)
+
+
 def squared_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Compute the squared correlation cc² in a window of 9 × 9 (× 9) pixels around each pixel.
 
@@ -71,7 +76,7 @@ def dissimilarity(first: torch.Tensor, second: torch.Tensor, masks: torch.Tensor
     """
     pool = max_pool2d if masks.ndim == 4 else max_pool3d
     near = pool(masks, CORRELATION_WINDOW, stride=1, padding=CORRELATION_WINDOW // 2)
-    return 1 - (squared_correlation(first, second) * near).sum() / near.sum().clamp_min(1)
+    return 1 - brain_mean(squared_correlation(first, second), near)
 
 
 def _window_sum(values: torch.Tensor) -> torch.Tensor:

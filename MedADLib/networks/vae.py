@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from .conv_autoencoder import Bottleneck, ConvDecoder, ConvEncoder, Expansion, grid_of
+from .losses import brain_mean
 from .pixel_error import Error, PixelError
 
 # Variances outside e⁻¹⁰…e¹⁰ have no practical meaning, and their squares overflow in half precision.
@@ -243,8 +244,7 @@ class VAE(nn.Module):
             error = self.compare(filled, images).mean()
             total, log["context_error"] = total + self.context * error, error.detach()
             restored = restored if self.context < 1 else self.compare.image(filled)
-        error = ((restored - images).abs() * masks).sum() / masks.sum().clamp_min(1)
-        return total, log | {"error": error.detach()}
+        return total, log | {"error": brain_mean((restored - images).abs(), masks).detach()}
 
 
 class GMVAE(VAE):
