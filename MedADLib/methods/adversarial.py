@@ -227,8 +227,8 @@ class FAnoGAN(BaseMethod):
             return own
         start = own
         if p.search_from == "prior":
-            draws = [np.random.default_rng([seed, int(index)]).normal(size=p.latent) for index in chosen]
-            start = torch.from_numpy(np.array(draws, np.float32)).to(images.device)
+            samples = [np.random.default_rng([seed, int(index)]).normal(size=p.latent) for index in chosen]
+            start = torch.from_numpy(np.array(samples, np.float32)).to(images.device)
         return search_codes(self.gan, images, start, p.search_steps, p.search_rate, p.gamma)
 
 

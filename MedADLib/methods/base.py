@@ -92,7 +92,7 @@ class InMONAI(Protocol):
     """A method with a network that classes of MONAI and PyTorch alone can build."""
 
     def monai_network(self) -> BundleNetwork | None:
-        """The network that reconstructs a slice; None if such classes cannot build it with these parameters."""
+        """Return the network that reconstructs a slice; None if such classes cannot build it with these parameters."""
 
 
 def faster_form(method: Method) -> Method | None:

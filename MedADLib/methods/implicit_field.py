@@ -92,10 +92,9 @@ class ImplicitField(SliceNetwork):
 
         def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
             progress.update(0.5 * step / p.steps, f"looking for the scan's latent, step {step + 1} of {p.steps}")
-            drawn = torch.randint(len(voxels), (p.points,), generator=generator_of([seed, step])).numpy()
-            return voxel_coordinates(voxels[drawn], p.size)[None].to(device), torch.from_numpy(intensities[drawn])[
-                None
-            ].to(device)
+            chosen = torch.randint(len(voxels), (p.points,), generator=generator_of([seed, step])).numpy()
+            where, seen = voxel_coordinates(voxels[chosen], p.size), torch.from_numpy(intensities[chosen])
+            return where[None].to(device), seen[None].to(device)
 
         latents = search_latents(network, batch, 1, p.steps, p.rate)
         with torch.inference_mode():
@@ -143,12 +142,13 @@ def search_latents(
     with torch.inference_mode(False), torch.enable_grad():
         latents = torch.zeros(count, network.latent, device=network.head.weight.device, requires_grad=True)
         optimizer = torch.optim.Adam([latents], lr=rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
         for step in range(steps):
             points, intensities = batch(step)
             entropy, _ = network.errors(points, latents, intensities)
             (latents.grad,) = torch.autograd.grad(entropy.mean(dim=1).sum(), latents)
-            optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
             optimizer.step()
+            schedule.step()
             with torch.no_grad():
                 latents.copy_(within_ball(latents))
         return latents.detach()

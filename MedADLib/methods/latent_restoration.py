@@ -321,7 +321,7 @@ class LatentRestoration(BaseMethod):
         return [codes_from_prior(self, float(place), count, key) for place, key in zip(positions, seeds)]
 
     def monai_network(self) -> BundleNetwork | None:
-        """The reconstruction of a slice from its codes, without the prior; None for volumes."""
+        """Return the reconstruction of a slice from its codes, without the prior; None for volumes."""
         return vqvae_in_monai(self.vqvae) if self.parameters.dimensions == 2 else None
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:

@@ -176,7 +176,7 @@ class VariationalAutoencoder(SliceNetwork):
         return type(self)(replace(self.parameters, gradient_scale=float(f"{max(scale, 1e-12):.6g}")), self.network)
 
     def monai_network(self) -> BundleNetwork:
-        """The reconstruction of a slice with z = μ, as PyTorch layers."""
+        """Return the reconstruction of a slice with z = μ, as PyTorch layers."""
         network = self.network
         *layers, moments = network.encoder
         means = first_outputs(moments, network.shape[0])

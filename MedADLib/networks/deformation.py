@@ -33,7 +33,7 @@ PERCEPTUAL_WEIGHT = 0.5
 WARM_UP = 0.3
 SMOOTHNESS_LEAST, SMOOTHNESS_MOST = 1e-3, 3.0
 
-# "rising" is MorphAEus, "joint" and "deformer" are the two steps of MORPHADE; "apart" is ours.
+# "rising" is MorphAEus, "joint" and "deformer" are the two steps of MORPHADE; "apart" is neither.
 Phase = Literal["rising", "apart", "joint", "deformer"]
 SMOOTHNESS = {"joint": 1.0, "deformer": 0.01}
 

@@ -15,7 +15,7 @@ from torch import nn
 from .pixel_error import PixelError
 from .vqvae import VQVAE
 
-# The arguments that make a layer again, by its class; its bias is added where it can have one.
+# The arguments that build a layer, by its class; `_WITH_BIAS` adds the bias.
 _ARGUMENTS: dict[type[nn.Module], tuple[str, ...]] = {
     nn.Conv2d: ("in_channels", "out_channels", "kernel_size", "stride", "padding"),
     nn.ConvTranspose2d: ("in_channels", "out_channels", "kernel_size", "stride", "padding"),
@@ -74,7 +74,7 @@ def first_outputs(layer: nn.Module, count: int) -> nn.Module:
 
 
 def image_layers(compare: PixelError) -> list[nn.Module]:
-    """The layers that make `PixelError.image` of a decoder's output; none but for a categorical error."""
+    """Return the layers that compute `PixelError.image` of a decoder's output; none unless the error is categorical."""
     if compare.error != "categorical":
         return []
     centres = nn.Conv2d(compare.channels, 1, 1, bias=False)
@@ -129,7 +129,7 @@ def vqvae_in_monai(vqvae: VQVAE) -> BundleNetwork:
 
 
 def _described(layer: nn.Module) -> dict:
-    """The class of a layer and the arguments that make it again."""
+    """Describe a layer by its class and the arguments that build it."""
     values = {name: getattr(layer, name) for name in _ARGUMENTS[type(layer)]}
     if isinstance(layer, _WITH_BIAS):
         values["bias"] = layer.bias is not None

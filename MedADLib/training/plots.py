@@ -26,15 +26,15 @@ def draw_all_curves(folder: Path) -> list[Path]:
         folder: Folder to search, with its subfolders.
 
     Returns:
-        The figures drawn.
+        The written figures.
     """
-    drawn = []
+    written = []
     for log in sorted(folder.rglob("log.csv")):
         target = log.with_name("curves.png")
         if not target.is_file() or target.stat().st_mtime_ns < log.stat().st_mtime_ns:
             draw_curves(log, target)
-            drawn.append(target)
-    return drawn
+            written.append(target)
+    return written
 
 
 def draw_curves(log: Path, target: Path) -> None:
@@ -106,7 +106,7 @@ def write_figures(method: Method, data: HealthyData, folder: Path, name: str) ->
 
 
 def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> None:
-    """Draw labelled rows of slices; the last number of a row is the value drawn white."""
+    """Draw labelled rows of slices; the last number of a row is the intensity shown as white."""
     figure = Figure(figsize=(IMAGE_COLUMNS * 1.5, len(rows) * 1.5 + 0.1), facecolor="black")
     FigureCanvasAgg(figure)
     for number, (label, images, white) in enumerate(rows):

@@ -71,7 +71,7 @@ class Slices:
         return self.augmented(self.indices(step, size, seed), [seed, 7, step], augmentation)
 
     def indices(self, step: int, size: int, seed: int) -> np.ndarray:
-        """Indices of the slices in the batch of a training step."""
+        """Return the indices of the slices in the batch of a training step."""
         per_epoch = max(len(self.images) // size, 1)
         order = np.random.default_rng([seed, step // per_epoch]).permutation(len(self.images))
         return order[(step % per_epoch) * size :][:size]

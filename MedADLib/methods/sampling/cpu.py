@@ -130,11 +130,11 @@ def _attend(
 
 
 def sample_by_segments(task: SamplingTask, on_progress: Callable[[float], None]) -> torch.Tensor:
-    """Restorations of some slices whose places to draw are known beforehand.
+    """Sample restorations of slices with a static mask, in segments between the sampled codes.
 
-    The likelihood pass holds all there is to know before the first drawn code, and nothing is computed after the
-    last. Samples are one row as long as they have drawn the same codes. The segments of all slices go through the
-    prior together, for few rows make poor use of a processor.
+    The likelihood pass gives the logits of the first sampled code, and nothing is computed after the last one. Samples
+    with equal codes so far share a row. The prior processes the segments of all slices together, because a processor
+    computes many rows more efficiently than few.
 
     Args:
         task: What to sample.

@@ -65,17 +65,10 @@ def _train(
     Args:
         kind: Class of the method.
         steps: Default number of steps.
-        data: Healthy scans.
-        options: Steps; ``latent`` and ``extra`` override parameters of the method, except its size.
+        data: See `trainers.Trainer`, as all that follow.
+        options: Steps and settings.
         folder: Folder for checkpoint and log.
         progress: Receives the stages and steps; may cancel.
-
-    Returns:
-        The method, and the last row of its log.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
-        MedADError: See `fit`.
     """
     slices = data.slices()
     parameters = with_overrides(kind.Parameters(size=slices[0].size), options.overrides())
@@ -114,19 +107,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     A step of the GAN is 5 steps of the critic and one of the generator, with 16 slices each; a step of the encoder has
     32 slices.
 
-    Args:
-        data: Healthy scans.
-        options: ``steps`` of the GAN, ``prior_steps`` of the encoder; ``latent`` and ``extra`` override parameters of
-            the method, except its size.
-        folder: Folder for checkpoints and logs.
-        progress: Receives the stages and steps; may cancel.
-
-    Returns:
-        The method, and the last rows of both logs.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
-        MedADError: See `fit`.
+    See `trainers.Trainer`; ``steps`` are those of the GAN, ``prior_steps`` those of the encoder.
     """
     slices = data.slices()
     size = slices[0].size

@@ -131,17 +131,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     At 160 × 160 a step takes 0.4 s of one CPU core, 1.3 s with a perceptual and 1.6 s with an SSIM loss. Training of
     perceptual features comes first, with 200 steps of 8 slices.
 
-    Args:
-        data: Healthy scans.
-        options: Steps and latent size; ``extra`` may set all `AutoencoderParameters` except the size.
-        folder: Folder for checkpoints, logs, ``sweep.tsv`` and ``sweep.png``.
-        progress: Receives the stages and steps; may cancel.
-
-    Returns:
-        The method, and facts of the training for the model file.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
+    See `trainers.Trainer`; the folder receives ``sweep.tsv`` and ``sweep.png`` too.
     """
     slices, parameters, given = slices_and_parameters(data, options)
     progress.stage("features", 0.1, 0.15)

@@ -206,15 +206,8 @@ def train_networks(
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[LatentRestoration, dict]:
     """Train latent restoration of slices.
 
-    Args:
-        data: Healthy scans.
-        options: Steps of both networks; ``extra`` may set the settings of the method, except size, thresholds and class
-            centres, which the training determines.
-        folder: Folder for checkpoints and logs.
-        progress: Receives the stages and steps; may cancel.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
+    See `trainers.Trainer`; ``prior_steps`` are those of the prior. The training determines size, thresholds and class
+    centres.
     """
     slices, overrides = data.slices(), options.overrides()
     base = with_classes(LatentRestorationParameters(size=slices[0].size), overrides, slices[0])
@@ -257,15 +250,8 @@ def train_volumes(
 ) -> tuple[VolumeRestoration, dict]:
     """Train restoration of whole volumes.
 
-    Args:
-        data: Healthy scans.
-        options: Steps of both networks; ``extra`` may set the settings of the method, except size, thresholds and class
-            centres, which the training determines.
-        folder: Folder for checkpoints and logs.
-        progress: Receives the stages and steps; may cancel.
-
-    Raises:
-        InputError: If the scans are single slices, or a setting is unknown or has a wrong value.
+    See `trainers.Trainer`; ``prior_steps`` are those of the prior. The training determines size, thresholds and class
+    centres, and refuses single slices.
     """
     if data.template.kind == "plane":
         raise InputError("method_needs_volumes", method="volume_restoration", other="latent_restoration")

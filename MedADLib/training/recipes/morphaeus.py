@@ -103,19 +103,9 @@ def deformation_errors(model: MorphLearner, batches: Iterable[Batch]) -> dict[st
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[MorphAEus, dict]:
     """Train MorphAEus on a folder's healthy slices.
 
-    Args:
-        data: Healthy scans.
-        options: Steps; ``latent`` is the width of the deepest levels. ``extra`` may set ``channels``, ``score`` and
-            ``schedule``: "morphaeus", "apart" without gradients from the deformation to the autoencoder, or "morphade"
-            for the two steps of the successor of MorphAEus.
-        folder: Folder for checkpoints and logs.
-        progress: Receives the stages and steps; may cancel.
-
-    Returns:
-        The method, and the last row of the log.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
+    See `trainers.Trainer`. ``latent`` is the width of the deepest levels. ``extra`` may set ``channels``, ``score`` and
+    ``schedule``: "morphaeus"; "apart" without gradients from the deformation to the autoencoder; or "morphade" for the
+    two steps of the successor of MorphAEus.
     """
     slices, overrides = data.slices(), dict(options.extra)
     size, schedule = slices[0].size, overrides.pop("schedule", "morphaeus")

@@ -43,14 +43,8 @@ PARTNER, FOREIGN, PATCH, HELD_OUT_PARTNER, OTHER_KIND = 31, 32, 33, 34, 35
 def train_denoising(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Denoising, dict]:
     """Train the denoising autoencoder: 1400 steps of 8 slices, about 13 minutes at 160 × 160 on two CPU cores.
 
-    The noise is N(0, 0.2²) on a 16 × 16 grid, in standard intensities. ``options.extra`` may set ``channels``.
-
-    Returns:
-        The method, and the last row of its log.
-
-    Raises:
-        InputError: If a setting is unknown.
-        MedADError: See `fit`.
+    See `trainers.Trainer`. The noise is N(0, 0.2²) on a 16 × 16 grid, in standard intensities. ``options.extra`` may
+    set ``channels``.
     """
     slices = data.slices()
     parameters = with_overrides(Denoising.Parameters(size=slices[0].size), options.overrides())
@@ -111,8 +105,8 @@ class Learned(NamedTuple):
 def train_fpi(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[FPI, dict]:
     """Train the segmenter of FPI or PII: 1400 steps of 8 slices, about 13 minutes at 160 × 160 on two CPU cores.
 
-    ``options.extra`` may set ``blending`` (``linear`` for FPI, ``poisson`` for PII), ``shape`` (``square`` or ``blob``)
-    and ``channels``.
+    See `trainers.Trainer`. ``options.extra`` may set ``blending`` (``linear`` for FPI, ``poisson`` for PII), ``shape``
+    (``square`` or ``blob``) and ``channels``.
 
     The training starts with strong patches and adds weaker ones until, in its second half, α is uniform in
     [0.05, 0.95]; in the paper it always is. On brains at 1.2 mm most patches are hardly visible: with all of them from
@@ -123,12 +117,8 @@ def train_fpi(data: HealthyData, options: Options, folder: Path, progress: Progr
     ``validation_other_precision``, the same on intensity bands shifted inside smooth shapes, which are not in the
     training. No choice depends on them.
 
-    Returns:
-        The method, and the last row of its log.
-
     Raises:
-        InputError: If a setting is unknown, or there is only one training scan.
-        MedADError: See `fit`.
+        InputError: If there is only one training scan.
     """
     slices = data.slices()
     parameters = with_overrides(FPIParameters(size=slices[0].size), options.overrides())

@@ -63,16 +63,7 @@ def train_vae(
 
     By default 2000 steps of 32 slices; 1200 for ceVAE, which uses each slice twice per step.
 
-    Args:
-        data: Healthy scans.
-        options: Steps and latent size; ``extra`` may set the settings of `kind`, except size, gradient scale and
-            centres, which the training determines.
-        folder: Folder for checkpoint and log.
-        progress: Receives the stages and steps; may cancel.
-        kind: Class of the method.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
+    See `trainers.Trainer`; `kind` is the class of the method. The training determines size, gradient scale and centres.
     """
     slices, overrides = data.slices(), options.overrides()
     base = with_classes(kind.Parameters(size=slices[0].size), overrides, slices[0])
@@ -168,16 +159,8 @@ def train_vae_tv(
 ) -> tuple[VAETV, dict]:
     """Train the network, by default 2000 steps of 32 slices, and choose λ on slices of the validation scans.
 
-    Args:
-        data: Healthy scans.
-        options: Steps and latent channels; ``extra`` may set the settings of `kind` except the size. A ``tv_weight``
-            replaces the choice of λ.
-        folder: Folder for checkpoint and log.
-        progress: Receives the stages and steps; may cancel.
-        kind: Class of the method, which sets the prior.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
+    See `trainers.Trainer`; `kind` is the class of the method, which sets the prior. A ``tv_weight`` among the settings
+    replaces the choice of λ.
     """
     slices, overrides = data.slices(), options.overrides()
     parameters = with_overrides(kind.Parameters(size=slices[0].size), overrides)
