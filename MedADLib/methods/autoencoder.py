@@ -94,7 +94,7 @@ class Autoencoder(SliceNetwork):
         return Restoration(score, restored, float(score[mask].mean()))
 
     def monai_network(self) -> BundleNetwork | None:
-        """Return the reconstruction x̂ of a slice as PyTorch layers; None for MemAE, which needs its own memory layer."""
+        """Return the reconstruction x̂ of a slice as PyTorch layers; None for MemAE with its memory."""
         network = self.network
         if network.memory is not None:
             return None
