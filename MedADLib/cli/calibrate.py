@@ -83,7 +83,6 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     Raises:
         MedADError: If scans, settings or the path of the new model cannot be used.
     """
-    from ..methods.base import faster_form
     from ..modelfile.card import model_card
     from ..modelfile.disclosure import CALIBRATED_ON
     from ..modelfile.model import load_model, save_model
@@ -110,7 +109,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
             least = 1 / (len(scans) + 1)
             log.warning(Message("few_healthy_scans", count=len(scans), least=least))
         progress.stage("calibration", 0.1, 0.98)
-        healthy, fast, quick = [], [], faster_form(method)
+        healthy, fast, quick = [], [], method.faster()
         for number, (name, source) in enumerate(scans.items()):
             progress.update(number / len(scans), f"examining {name}, {number + 1} of {len(scans)}")
             scan = prepared_scan(source, model.template)
@@ -164,7 +163,7 @@ def with_settings(method: Method, overrides: dict[str, object]) -> Method:
 
     if not overrides:
         return method
-    free = getattr(type(method), "adjustable", ())
+    free = method.adjustable
     if fixed := [name for name in overrides if name not in free]:
         setting, name = fixed[0], type(method).name
         if free:

@@ -192,7 +192,6 @@ def usable_scans(
 
 def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progress: Progress) -> None:
     """Draw restorations of validation scans, calibrate, and write the model."""
-    from ..methods.base import faster_form
     from ..modelfile.card import model_card
     from ..modelfile.model import Model, save_model
     from ..scoring.calibration import calibrate
@@ -213,7 +212,7 @@ def _finish(args: argparse.Namespace, trained: Trained, pooling: Pooling, progre
     ]
     if kind == "field":
         pooling = pooling.shrunk(data.template.image).replaced(args.minimum_mm, args.average_mm)
-    quick = faster_form(method)
+    quick = method.faster()
     fast = quick and [
         quick.restore(scan.image, scan.mask, seed=args.seed, device=device, progress=progress) for scan, _ in healthy
     ]

@@ -21,7 +21,7 @@ from ..networks.adversarial import (
 from ..networks.conv_autoencoder import check_sizes
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
-from .base import BaseMethod, SliceNetwork, generated_slices
+from .base import Method, SliceNetwork, generated_slices
 from .slicewise import slice_batches
 
 
@@ -43,7 +43,7 @@ class Reconstruction(SliceNetwork):
         return Restoration(score, restored, float(score[mask].mean()) if mask.any() else 0.0)
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the prior; see `WithPrior`."""
+        """Sample slices from the prior; see `Method.prior_slices`."""
         return generated_slices(self.network, count, columns, seed)
 
 
@@ -170,7 +170,7 @@ class FAnoGANParameters:
             raise ValueError("the search may have up to 10000 steps")
 
 
-class FAnoGAN(BaseMethod):
+class FAnoGAN(Method):
     """Residual |x − G(E(x))| of f-AnoGAN (Schlegl et al. 2019): encoder E, generator G of healthy slices.
 
     The residual is computed at the resolution of the networks, so detail that resampling loses is not an anomaly.
@@ -217,7 +217,7 @@ class FAnoGAN(BaseMethod):
         return Restoration(score, restored, float(np.mean(samples or [0.0])), facts)
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the prior; see `WithPrior`."""
+        """Sample slices from the prior; see `Method.prior_slices`."""
         return generated_slices(self.gan, count, columns, seed)
 
     def _codes(self, images: torch.Tensor, own: torch.Tensor, chosen: np.ndarray, seed: int) -> torch.Tensor:

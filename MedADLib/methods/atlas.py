@@ -12,7 +12,7 @@ from ..errors import ModelError
 from ..runtime.progress import Progress
 from ..scoring.pooling import smooth
 from ..scoring.restoration import Restoration
-from .base import BaseMethod, require_tensors
+from .base import Method, require_tensors
 
 FEWEST = 3
 
@@ -42,7 +42,7 @@ class AtlasParameters:
             raise ValueError("fwhm_mm must be 0 to 50, floor above 0 to 10")
 
 
-class Atlas(BaseMethod):
+class Atlas(Method):
     """Voxelwise z-score against aligned, histogram-matched healthy scans: a baseline without a network.
 
     Voxel score: |G ∗ (x − μ) / max(σ, floor·mean σ)| with a Gaussian G inside the brain. Sample score: its mean over

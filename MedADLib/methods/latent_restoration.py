@@ -20,7 +20,7 @@ from ..runtime.parallel import side_by_side
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
-from .base import BaseMethod
+from .base import Method
 from .sampling.resample import Sampler, resample_codes, sampler_for
 from .sampling.task import Distinct, decoding_batches
 from .slicewise import every_nth, examined_slices, interpolate_slices, slice_batch, slice_batches, slice_groups
@@ -135,7 +135,7 @@ class _Restored:
     different: int
 
 
-class LatentRestoration(BaseMethod):
+class LatentRestoration(Method):
     """Latent restoration of slices: improbable codes are resampled, and the change is the anomaly.
 
     Naval Marimont and Tarroni 2021. Codes with NLL > λ under the prior are sampled S times; pixel score:
@@ -149,8 +149,6 @@ class LatentRestoration(BaseMethod):
 
     name = "latent_restoration"
     Parameters: ClassVar[type] = LatentRestorationParameters
-    unit: ClassVar[str] = "slice"
-    # Settings that `medad calibrate` may change, since no network depends on them.
     adjustable: ClassVar[tuple[str, ...]] = (
         "samples", "restoration_nll", "sample_nll", "sharpness", "mask", "slice_step",
     )  # fmt: skip
@@ -315,7 +313,7 @@ class LatentRestoration(BaseMethod):
         return {"plain reconstruction": type(self)(plain, self.vqvae, self.prior)}
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the autoregressive prior, at heights from low to high; see `WithPrior`."""
+        """Sample slices from the autoregressive prior, at heights from low to high; see `Method.prior_slices`."""
         positions = np.zeros(columns) if flat else np.linspace(-0.4, 0.4, columns, dtype=np.float32)
         seeds = range(seed, seed + columns) if flat else [seed] * columns
         return [codes_from_prior(self, float(place), count, key) for place, key in zip(positions, seeds)]

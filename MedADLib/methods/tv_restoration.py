@@ -236,7 +236,7 @@ class VAETV(SliceNetwork):
         return most_probable(network, images, inside, weight, p.steps, p.rate, p.clip, noise, after_step)
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the prior; see `WithPrior`."""
+        """Sample slices from the prior; see `Method.prior_slices`."""
         return generated_slices(self.network, count, columns, seed)
 
 

@@ -143,7 +143,7 @@ class VariationalAutoencoder(SliceNetwork):
         return Restoration(score, restored, found[p.sample_score], found)
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the prior; see `WithPrior`."""
+        """Sample slices from the prior; see `Method.prior_slices`."""
         return generated_slices(self.network, count, columns, seed)
 
     def alternative_scores(self) -> dict[str, VariationalAutoencoder]:

@@ -103,7 +103,7 @@ class VolumeRestoration(LatentRestoration):
         return Restoration(score, restored, found.sample_score, found.facts)
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample volumes from the autoregressive prior, and take slices from low to high; see `WithPrior`."""
+        """Sample volumes from the autoregressive prior, and take slices from low to high; see `Method.prior_slices`."""
         volumes = codes_from_prior(self, 0.0, count, seed)
         heights = np.linspace(0.1, 0.9, columns) * (volumes.shape[1] - 1)
         return [volumes[:, int(height)] for height in heights]

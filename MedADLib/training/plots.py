@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..methods.base import Method, prior_slices
+from ..methods.base import Method
 from ..methods.slicewise import examined_slices
 from .data import HealthyData
 
@@ -88,7 +88,7 @@ def write_figures(method: Method, data: HealthyData, folder: Path, name: str) ->
         shown = used if flat else used[np.linspace(len(used) * 0.08, len(used) * 0.92, IMAGE_COLUMNS).astype(int)]
         only = np.zeros_like(mask)
         only[shown] = mask[shown]
-        result = method.restore(image, mask if getattr(method, "unit", "slice") == "volume" else only, seed=0)
+        result = method.restore(image, mask if method.unit == "volume" else only, seed=0)
         for kept, volume in ((images, image), (restored, result.restored), (scores, result.score)):
             kept += [volume[z] for z in shown]
         examined.append(result.score[only])
@@ -96,7 +96,7 @@ def write_figures(method: Method, data: HealthyData, folder: Path, name: str) ->
     written = [folder / f"{name}-reconstructions.png"]
     rows = [("validation scan", images, 1.0), ("restored", restored, 1.0), ("raw score", scores, top)]
     _montage(rows, written[0])
-    if samples := prior_slices(method, SAMPLES, IMAGE_COLUMNS, flat):
+    if samples := method.prior_slices(SAMPLES, IMAGE_COLUMNS, flat):
         written.append(folder / f"{name}-samples.png")
         _montage(
             [(f"sample of the prior {n + 1}", [column[n] for column in samples], 1.0) for n in range(SAMPLES)],

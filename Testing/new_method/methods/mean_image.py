@@ -48,5 +48,5 @@ class MeanImageDistance(SliceNetwork):
         return Restoration(score, restored, float(score[mask].mean()))
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices; see `WithPrior`."""
+        """Sample slices; see `Method.prior_slices`."""
         return generated_slices(self.network, count, columns, seed)
