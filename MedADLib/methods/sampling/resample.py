@@ -11,9 +11,7 @@ from ...networks.code_prior import Cache, CodePrior
 from ...runtime.device import places_at_once
 from .cpu import sample_by_segments, sample_speculatively
 from .gpu import sample_by_fixed_point
-from .task import Origin, SamplingTask, gumbel
-
-__all__ = ["Sampler", "gumbel", "resample_codes", "sampler_for"]
+from .task import Origin, SamplingTask
 
 Sampler = Literal["auto", "segment", "jacobi", "sequential"]
 
@@ -99,25 +97,12 @@ def resample_codes(
     restored, done, whole = [], 0, len(codes) * samples
     for some in slices:
         here, found = slice(some.start, some.stop), []
+        own = codes[here], position[here], places[here], logits[here], cache.rows(here)
+        keys = [(seed, number) for number in numbers[here]]
         for part in parts:
             share = len(some) * len(part) / whole
-            found.append(
-                sample(
-                    SamplingTask(
-                        prior,
-                        codes[here],
-                        position[here],
-                        places[here],
-                        logits[here],
-                        cache.rows(here),
-                        part,
-                        samples,
-                        [(seed, numbers[number]) for number in some],
-                        limit,
-                    ),
-                    lambda fraction, done=done, share=share: on_progress(done + share * fraction),
-                )
-            )
+            task = SamplingTask(prior, *own, part, samples, keys, limit)
+            found.append(sample(task, lambda fraction, done=done, share=share: on_progress(done + share * fraction)))
             done += share
         restored.append(torch.cat(found, dim=1).flatten(0, 1))
     return torch.cat(restored)

@@ -7,6 +7,7 @@ generator against critic, and then an encoder for the frozen two.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ..config import Options
 
 BATCH, RATE = 8, 5e-4
+STEPS = {"vae_gan": 1200, "adversarial_autoencoder": 2500}
 
 GAN_BATCH, ENCODER_BATCH = 16, 32
 GAN_STEPS, GAN_RATE = 1500, 2e-4
@@ -40,44 +42,28 @@ ENCODER_STEPS, ENCODER_RATE = 1500, 5e-4
 LONGEST = 64
 
 
-def train_vae_gan(
-    data: HealthyData, options: Options, folder: Path, progress: Progress
-) -> tuple[VAEGANReconstruction, dict]:
-    """Train VAE-GAN: by default 1200 steps, about 12 minutes on two CPU cores at 160 × 160; see `_train`."""
-    return _train(VAEGANReconstruction, 1200, data, options, folder, progress)
-
-
-def train_adversarial_autoencoder(
-    data: HealthyData, options: Options, folder: Path, progress: Progress
-) -> tuple[AdversarialAutoencoder, dict]:
-    """Train the constrained adversarial autoencoder, or with ``constraint`` 0 the plain one; see `_train`.
-
-    By default 2500 steps, about 10 minutes on two CPU cores at 160 × 160.
-    """
-    return _train(AdversarialAutoencoder, 2500, data, options, folder, progress)
-
-
-def _train(
-    kind: type[Reconstruction], steps: int, data: HealthyData, options: Options, folder: Path, progress: Progress
+def train_reconstruction(
+    data: HealthyData, options: Options, folder: Path, progress: Progress, kind: type[Reconstruction]
 ) -> tuple[Reconstruction, dict]:
     """Train autoencoder against critic on slices.
 
-    Args:
-        kind: Class of the method.
-        steps: Default number of steps.
-        data: See `trainers.Trainer`, as all that follow.
-        options: Steps and settings.
-        folder: Folder for checkpoint and log.
-        progress: Receives the stages and steps; may cancel.
+    By default 1200 steps of VAE-GAN, about 12 minutes on two CPU cores at 160 × 160, or 2500 steps of the constrained
+    adversarial autoencoder, or with ``constraint`` 0 the plain one, about 10 minutes.
+
+    See `trainers.Trainer`; `kind` is the class of the method.
     """
     slices = data.slices()
     parameters = with_overrides(kind.Parameters(size=slices[0].size), options.overrides())
     method = kind.untrained(parameters, options.seed)
     progress.stage(kind.name, 0.1, 0.9)
-    plan, where = options.plan(options.steps or steps, RATE), folder / kind.name
+    plan, where = options.plan(options.steps or STEPS[kind.name], RATE), folder / kind.name
     log = fit_slices(method.network, slices, plan, code_statistics, where, options.device, progress, BATCH)
     method.network.to("cpu").requires_grad_(False)
     return method, {"last": log[-1]}
+
+
+train_vae_gan = partial(train_reconstruction, kind=VAEGANReconstruction)
+train_adversarial_autoencoder = partial(train_reconstruction, kind=AdversarialAutoencoder)
 
 
 def code_statistics(model: AdversarialReconstruction, batches: Iterable[Batch]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,16 +80,8 @@ def train_vae(
     return method, {"last": log[-1]}
 
 
-def train_cevae(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[ContextVAE, dict]:
-    """Train ceVAE; see `train_vae`."""
-    return train_vae(data, options, folder, progress, ContextVAE)
-
-
-def train_context_encoder(
-    data: HealthyData, options: Options, folder: Path, progress: Progress
-) -> tuple[ContextEncoder, dict]:
-    """Train a context encoder; see `train_vae`."""
-    return train_vae(data, options, folder, progress, ContextEncoder)
+train_cevae = partial(train_vae, kind=ContextVAE)
+train_context_encoder = partial(train_vae, kind=ContextEncoder)
 
 
 def healthy_changes(
@@ -180,6 +173,4 @@ def train_vae_tv(
     return method, facts
 
 
-def train_gmvae_tv(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[GMVAETV, dict]:
-    """Train the GMVAE of TV restoration; see `train_vae_tv`."""
-    return train_vae_tv(data, options, folder, progress, GMVAETV)
+train_gmvae_tv = partial(train_vae_tv, kind=GMVAETV)
