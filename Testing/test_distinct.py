@@ -49,9 +49,8 @@ def test_a_result_does_not_depend_on_how_many_slices_are_decoded_together(monkey
         return true(self, codes, *more)
 
     monkeypatch.setattr(LatentRestoration, "_decoded", note)
-    monkeypatch.setattr(
-        "MedADLib.methods.latent_restoration.decoding_batches", lambda sizes, device: decoding_batches(sizes, "as on a GPU")
-    )
+    grouped = "MedADLib.methods.latent_restoration.decoding_batches"
+    monkeypatch.setattr(grouped, lambda sizes, device: decoding_batches(sizes, "as on a GPU"))
     monkeypatch.setattr(task, "slices_at_once", lambda device: 1000)
     joint = method.restore(image, mask, seed=3)
     assert len(decoded) == 3 and sum(decoded) > 9
