@@ -21,7 +21,7 @@ from ..networks.adversarial import (
 from ..networks.conv_autoencoder import check_sizes
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
-from .base import Method, SliceNetwork, generated_slices
+from .base import BackboneParameters, Method, SliceNetwork, generated_slices
 from .slicewise import slice_batches
 
 
@@ -48,23 +48,17 @@ class Reconstruction(SliceNetwork):
 
 
 @dataclass(frozen=True)
-class AdversarialAutoencoderParameters:
+class AdversarialAutoencoderParameters(BackboneParameters):
     """Settings of the networks.
 
     Attributes:
-        size: Slice size (Y, X).
-        channels: Channels of each level.
-        latent: Latent size.
         constraint: ρ, weight of ‖z − E(x̂)‖²; 0 for the plain adversarial autoencoder.
     """
 
-    size: tuple[int, ...] = (160, 160)
-    channels: tuple[int, ...] = (16, 32, 64, 64, 64)
-    latent: int = 128
     constraint: float = 1.0
 
     def __post_init__(self) -> None:
-        check_sizes(self.size, self.channels, self.latent)
+        super().__post_init__()
         if not 0 <= self.constraint <= 1e6:
             raise ValueError("the constraint must be 0 to 1000000")
 
@@ -240,25 +234,19 @@ def resampled(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class VAEGANParameters:
+class VAEGANParameters(BackboneParameters):
     """Settings of the networks.
 
     Attributes:
-        size: Slice size (Y, X).
-        channels: Channels of each level.
-        latent: Latent size.
         critic_channels: Channels of each level of the critic.
         adversarial: w, weight of the critic's output relative to a sum over all pixels.
     """
 
-    size: tuple[int, ...] = (160, 160)
-    channels: tuple[int, ...] = (16, 32, 64, 64, 64)
-    latent: int = 128
     critic_channels: tuple[int, ...] = (8, 16, 32, 64, 64)
     adversarial: float = 1.0
 
     def __post_init__(self) -> None:
-        check_sizes(self.size, self.channels, self.latent)
+        super().__post_init__()
         check_sizes(self.size, self.critic_channels, self.latent)
         if not 0 <= self.adversarial <= 1e6:
             raise ValueError("the weight of the critic must be 0 to 1000000")

@@ -9,25 +9,22 @@ import numpy as np
 import torch
 
 from ..networks.autoencoder import AutoEncoder, Variant
-from ..networks.conv_autoencoder import check_sizes
 from ..networks.losses import SSIM_WINDOW, Loss
 from ..networks.monai_export import BundleNetwork, first_outputs, sequence_in_monai
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
-from .base import SliceNetwork
+from .base import BackboneParameters, SliceNetwork
 from .slicewise import slice_batches
 
 Score = Literal["error", "gradient"]
 
 
 @dataclass(frozen=True)
-class AutoencoderParameters:
+class AutoencoderParameters(BackboneParameters):
     """Settings of the autoencoder.
 
     Attributes:
-        size: Slice size (Y, X).
-        channels: Channels of each level.
         latent: Latent size d; of each grid position if spatial.
         loss: Error e: "l2", "l1", "ssim" or "perceptual"; see `losses.error_map`.
         variant: "plain", "uncertain" (AE-U), "memory" (MemAE), "spatial" or "constrained"; see `AutoEncoder`.
@@ -35,8 +32,6 @@ class AutoencoderParameters:
         slots: Number of memory slots N.
     """
 
-    size: tuple[int, ...] = (160, 160)
-    channels: tuple[int, ...] = (16, 32, 64, 64, 64)
     latent: int = 32
     loss: Loss = added("l2")
     variant: Variant = added("plain")
@@ -44,7 +39,7 @@ class AutoencoderParameters:
     slots: int = added(25)
 
     def __post_init__(self) -> None:
-        check_sizes(self.size, self.channels, self.latent)
+        super().__post_init__()
         for value, choices in ((self.loss, Loss), (self.variant, Variant), (self.score, Score)):
             if value not in get_args(choices):
                 raise ValueError(f"{value!r} is none of {', '.join(get_args(choices))}")

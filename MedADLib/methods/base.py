@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
 
 from ..errors import ModelError
+from ..networks.conv_autoencoder import check_sizes
 from ..networks.monai_export import BundleNetwork
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
@@ -171,6 +172,24 @@ class Method:
     def monai_network(self) -> BundleNetwork | None:
         """Return the network that reconstructs a slice; None if classes of MONAI and PyTorch alone cannot build it."""
         return None
+
+
+@dataclass(frozen=True)
+class BackboneParameters:
+    """Sizes of a network with the layers of `networks.conv_autoencoder`.
+
+    Attributes:
+        size: Slice size (Y, X).
+        channels: Channels of each level.
+        latent: Latent size; of each grid position if spatial.
+    """
+
+    size: tuple[int, ...] = (160, 160)
+    channels: tuple[int, ...] = (16, 32, 64, 64, 64)
+    latent: int = 128
+
+    def __post_init__(self) -> None:
+        check_sizes(self.size, self.channels, self.latent)
 
 
 class SliceNetwork(Method):

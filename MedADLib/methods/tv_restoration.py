@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-from ..networks.conv_autoencoder import Bottleneck, check_sizes, grid_of
+from ..networks.conv_autoencoder import Bottleneck, grid_of
 from ..networks.vae import GMVAE, VAE, Noise
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
-from .base import SliceNetwork, generated_slices
+from .base import BackboneParameters, SliceNetwork, generated_slices
 from .slicewise import examined_slices, generator_of, slice_batches
 
 INNER = 5
@@ -106,7 +106,7 @@ def noise_of(keys: Sequence[tuple[int, int]]) -> Noise:
 
 
 @dataclass(frozen=True)
-class VAETVParameters:
+class VAETVParameters(BackboneParameters):
     """Settings of network and restoration.
 
     You et al. 2019 use six convolutions of 64 channels to latents on a quarter of the grid, 500 steps, the first fifth
@@ -115,9 +115,6 @@ class VAETVParameters:
     a lesion within the intensity range of healthy tissue is as probable as any brain (docs/RESULTS.md).
 
     Attributes:
-        size: Slice size (Y, X).
-        channels: Channels of each level.
-        latent: Latent size; of each grid position if spatial.
         kl_weight: β, weight of the mean KL of a latent relative to the mean squared error of a pixel; see `VAE`.
         tv_weight: λ.
         steps: Gradient steps.
@@ -127,9 +124,6 @@ class VAETVParameters:
         bottleneck: "dense", or "spatial" as in the paper.
     """
 
-    size: tuple[int, ...] = (160, 160)
-    channels: tuple[int, ...] = (16, 32, 64, 64, 64)
-    latent: int = 128
     kl_weight: float = 0.0005
     tv_weight: float = 0.4
     steps: int = 40
@@ -139,7 +133,7 @@ class VAETVParameters:
     bottleneck: Bottleneck = "dense"
 
     def __post_init__(self) -> None:
-        check_sizes(self.size, self.channels, self.latent)
+        super().__post_init__()
         if self.bottleneck == "spatial" and self.latent > 64:
             raise ValueError("at most 64 channels of spatial latents are allowed")
         if not 0 < self.kl_weight <= 1e3 or not 0 <= self.tv_weight <= 1e6 or not 1 <= self.steps <= 10_000:
