@@ -183,9 +183,8 @@ def _method(model: Model, fast: bool) -> tuple[Method, bool, list[str]]:
     """Choose the method to restore with; return also whether it is in fast mode, and notes for the user."""
     if not fast:
         return model.method, False, []
-    from .methods.base import faster_form
 
-    method = faster_form(model.method)
+    method = model.method.faster()
     if method is None:
         return model.method, False, [Message("no_fast_mode", model=model.name)]
     if model.calibration.fast is None:

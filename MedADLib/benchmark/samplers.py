@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from ..methods.latent_restoration import LatentRestoration
-from ..methods.sampling.draws import gumbel
 from ..methods.sampling.resample import Sampler, resample_codes, sampler_for
+from ..methods.sampling.task import gumbel
 from ..methods.slicewise import examined_slices, slice_batch
 from ..networks.code_prior import Cache, CodePrior, likelihood_of
 from ..runtime.progress import Progress

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..evaluation.image_cases import ABNORMAL_HELP
-from ..training.config import add_choices, settled
+from ..training.config import add_choices, complete_arguments
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
@@ -34,5 +34,5 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         sizes = [int(part) for part in args.sizes.split(",")]
     except ValueError as error:
         raise InputError("bad_latent_sizes", sizes=args.sizes) from error
-    sweep_sizes(settled(args), sizes, progress or Progress(), partial(print, flush=True))
+    sweep_sizes(complete_arguments(args), sizes, progress or Progress(), partial(print, flush=True))
     return 0

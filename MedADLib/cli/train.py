@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..methods.registry import ENTRIES
-from ..training.config import add_choices, settled
+from ..training.config import add_choices, complete_arguments
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
@@ -29,5 +29,5 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..training.model_training import train_model
 
     on_line = (lambda line: None) if getattr(args, "quiet", False) else partial(print, flush=True)
-    train_model(settled(args), progress or Progress(), on_line)
+    train_model(complete_arguments(args), progress or Progress(), on_line)
     return 0

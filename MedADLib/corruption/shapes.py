@@ -127,7 +127,7 @@ def squares(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     Returns:
         (N, 1, Y, X), 1 inside the square and the brain, 0 elsewhere.
     """
-    down, across, radius = _places(masks, generator, SQUARES)
+    down, across, radius = _offsets_and_radius(masks, generator, SQUARES)
     return ((down.abs() <= radius.round()) & (across.abs() <= radius.round())).to(masks.dtype) * masks
 
 
@@ -141,7 +141,7 @@ def blobs(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     Returns:
         (N, 1, Y, X), 1 inside the shape, decreasing to 0 over two pixels at its outline, 0 outside the brain.
     """
-    down, across, radius = _places(masks, generator, BLOBS)
+    down, across, radius = _offsets_and_radius(masks, generator, BLOBS)
     count, _, height, width = masks.shape
     angle = uniform(count, generator, 0, math.pi)
     stretch = torch.exp(uniform(count, generator, -STRETCH, STRETCH))
@@ -154,7 +154,7 @@ def blobs(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return share * share * (3 - 2 * share) * masks
 
 
-def _places(
+def _offsets_and_radius(
     masks: torch.Tensor, generator: torch.Generator, radii: tuple[float, float]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Compute the offsets of all pixels from a random centre, down and across, and a random radius, in pixels."""

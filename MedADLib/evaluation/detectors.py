@@ -59,7 +59,6 @@ class Kept:
 
 def detectors(models: Sequence[Model], device: str) -> list[Detector]:
     """Return plain intensity deviation, each model, and the other scores of its networks."""
-    from ..methods.base import readings
     from ..scoring.calibration import Pooling
 
     template = hashlib.sha256(models[0].template.image.array.tobytes()).hexdigest()[:12]
@@ -69,7 +68,7 @@ def detectors(models: Sequence[Model], device: str) -> list[Detector]:
         name, key, pooling = model.method.name, model.sha256[:12], model.calibration.pooling
         if methods.count(name) > 1:
             name += f" ({model.name})" if names.count(model.name) == 1 else f" ({model.name} {key[:6]})"
-        for reading, method in readings(model.method).items():
+        for reading, method in model.method.alternative_scores().items():
             file = f"{key}-{reading.replace(' ', '-').replace(',', '')}"
             found.append(Detector(f"{name}: {reading}", file, _scorer(method, device), pooling))
         found.append(Detector(name, key, _scorer(model.method, device), pooling))

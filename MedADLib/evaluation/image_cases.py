@@ -95,14 +95,14 @@ def labelled_images(
     Raises:
         InputError: If an image cannot be used or is not a single slice.
     """
-    from ..training.data import brought
+    from ..training.data import prepared_scan
 
     found, count = [], len(healthy) + len(abnormal)
     for is_abnormal, scans in ((False, healthy), (True, abnormal)):
         for name, source in scans.items():
             progress.update(len(found) / count, f"preparing {name}, {len(found) + 1} of {count}")
             # Keep the image in model space only: the scan on its own grid may be large.
-            scan = brought(source, template)
+            scan = prepared_scan(source, template)
             found.append(LabelledImage(name, scan.image, scan.mask, is_abnormal))
     return found
 

@@ -39,7 +39,7 @@ def sweep_sizes(
     """Train an autoencoder of each latent size, measure it, and write ``sweep.tsv`` and ``sweep.png``.
 
     Args:
-        options: The result of `training.config.settled`, with ``abnormal``.
+        options: The result of `training.config.complete_arguments`, with ``abnormal``.
         sizes: Increasing latent sizes, at least 3.
         progress: Receives the stages and steps; may cancel, after which the same call continues from the last
             checkpoint.

@@ -77,24 +77,12 @@ class ImplicitField(SliceNetwork):
     name = "implicit_field"
     Parameters = ImplicitFieldParameters
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
-        return tuple(shape) == tuple(self.parameters.size)
-
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score the cross-entropy of each voxel, and its mean over the brain; see `Method.restore`.
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score the cross-entropy of each voxel, and its mean over the brain.
 
         The length of the latent is not the sample score: it reaches its limit of 1 for many healthy scans.
         """
-        p, progress = self.parameters, progress or Progress()
+        p = self.parameters
         restored, score = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
         voxels = np.flatnonzero(mask)
         if not len(voxels):
@@ -104,8 +92,9 @@ class ImplicitField(SliceNetwork):
 
         def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
             progress.update(0.5 * step / p.steps, f"looking for the scan's latent, step {step + 1} of {p.steps}")
-            drawn = torch.randint(len(voxels), (p.points,), generator=generator_of([seed, step])).numpy()
-            return places(voxels[drawn], p.size)[None].to(device), torch.from_numpy(intensities[drawn])[None].to(device)
+            chosen = torch.randint(len(voxels), (p.points,), generator=generator_of([seed, step])).numpy()
+            where, seen = voxel_coordinates(voxels[chosen], p.size), torch.from_numpy(intensities[chosen])
+            return where[None].to(device), seen[None].to(device)
 
         latents = search_latents(network, batch, 1, p.steps, p.rate)
         with torch.inference_mode():
@@ -113,13 +102,13 @@ class ImplicitField(SliceNetwork):
                 progress.update(0.5 + 0.5 * start / len(voxels), "comparing the scan with the field")
                 chosen = voxels[start : start + CHUNK]
                 seen = torch.from_numpy(intensities[start : start + CHUNK])[None].to(device)
-                found = network.errors(places(chosen, p.size)[None].to(device), latents, seen)
+                found = network.errors(voxel_coordinates(chosen, p.size)[None].to(device), latents, seen)
                 score.ravel()[chosen], restored.ravel()[chosen] = (part[0].cpu().numpy() for part in found)
         mean = float(score[mask].mean(dtype=np.float64))
-        return Restoration(score, np.maximum(restored, 0), mean, {"latent_length": float(latents.norm())})
+        return Restoration(score, restored, mean, {"latent_length": float(latents.norm())})
 
 
-def places(voxels: np.ndarray, size: tuple[int, int, int]) -> torch.Tensor:
+def voxel_coordinates(voxels: np.ndarray, size: tuple[int, int, int]) -> torch.Tensor:
     """Compute coordinates (n, 3), along (z, y, x), of voxels with a flat index; the longest side is from -1 to 1.
 
     The origin is the centre of the grid, so a change of sign of x gives the mirror image.
@@ -153,12 +142,13 @@ def search_latents(
     with torch.inference_mode(False), torch.enable_grad():
         latents = torch.zeros(count, network.latent, device=network.head.weight.device, requires_grad=True)
         optimizer = torch.optim.Adam([latents], lr=rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
         for step in range(steps):
             points, intensities = batch(step)
             entropy, _ = network.errors(points, latents, intensities)
             (latents.grad,) = torch.autograd.grad(entropy.mean(dim=1).sum(), latents)
-            optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
             optimizer.step()
+            schedule.step()
             with torch.no_grad():
                 latents.copy_(within_ball(latents))
         return latents.detach()

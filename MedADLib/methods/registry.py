@@ -184,7 +184,7 @@ ENTRIES: dict[str, Entry] = {
 }
 
 
-class Loaded(Mapping[str, Any]):
+class LazyObjects(Mapping[str, Any]):
     """Objects that entries name, by method; each is imported on first use.
 
     Args:
@@ -211,7 +211,7 @@ class Loaded(Mapping[str, Any]):
 
 
 # The class of each method.
-METHODS: Mapping[str, type] = Loaded(__package__, lambda entry: entry.method)
+METHODS: Mapping[str, type] = LazyObjects(__package__, lambda entry: entry.method)
 
 
 def pooling_of(method: str) -> Pooling:

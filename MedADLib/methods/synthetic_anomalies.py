@@ -130,16 +130,8 @@ class Denoising(SliceUNet):
     Parameters = SliceUNetParameters
     Network = Denoiser
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score |x − x̂|, without randomness: no noise is added to the scan; see `Method.restore`."""
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score |x − x̂|, without randomness: no noise is added to the scan."""
         score, restored = np.zeros(image.shape, np.float32), np.where(mask, image, 0).astype(np.float32)
         for chosen, images, masks, healthy in self.predictions(image, mask, device, progress):
             healthy = healthy.clamp_min(0) * masks
@@ -190,16 +182,8 @@ class FPI(SliceUNet):
     Parameters = FPIParameters
     Network = CorruptionSegmenter
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score α̂, without randomness; see `Method.restore`."""
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score α̂, without randomness."""
         score = np.zeros(image.shape, np.float32)
         restored = np.where(mask, image, 0).astype(np.float32)
         for chosen, images, masks, degree in self.predictions(image, mask, device, progress):

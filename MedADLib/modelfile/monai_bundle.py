@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from ..errors import ModelError, OutputError
-from ..methods.base import BundleNetwork, InMONAI
+from ..methods.base import BundleNetwork
 from ..runtime.atomic_files import staging_folder, writable_folder
 from ..runtime.strict_json import json_bytes
 from ..runtime.versions import installed_version
@@ -44,7 +44,7 @@ def export_bundle(name_or_path: str | os.PathLike, folder: str | os.PathLike) ->
     folder = Path(os.path.abspath(folder))
     _check_free(folder)
     model = load_model(name_or_path)
-    network = model.method.monai_network() if isinstance(model.method, InMONAI) else None
+    network = model.method.monai_network()
     if network is None:
         raise ModelError("not_for_monai", model=model.name, method=model.method.name)
     files = {

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize, relu
 
 from .conv_autoencoder import ConvDecoder, ConvEncoder, Expansion
 from .features import FeatureNetwork
-from .losses import Loss, error_map
+from .losses import Loss, brain_mean, error_map
 
 Variant = Literal["plain", "uncertain", "memory", "spatial", "constrained"]
 ENTROPY_WEIGHT = 2e-4
@@ -158,5 +158,5 @@ class AutoEncoder(nn.Module):
         if self.variant == "constrained":
             loss = loss + RHO * (made.code - self.encoder(made.restored)).float().square().mean()
         difference = made.restored.detach() - images
-        error = (difference.abs() * masks).sum() / masks.sum().clamp_min(1)
+        error = brain_mean(difference.abs(), masks)
         return loss, {"squared_error": difference.square().mean(), "error": error, "score": score.detach()}

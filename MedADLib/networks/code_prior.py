@@ -14,7 +14,7 @@ def product(tokens: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, conv
     """Multiply tokens (…, before) by a weight (after, before) and add a bias (after,); (…, after).
 
     A 1×1 convolution is faster with some processors' libraries. It sums in another order, so results differ in the last
-    bits; samplers resolve near ties of the resulting logits in float64, see `Draws`.
+    bits; samplers resolve near ties of the resulting logits in float64, see `SamplingTask`.
     """
     if not convolved:
         return linear(tokens, weight, bias)

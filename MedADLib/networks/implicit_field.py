@@ -79,7 +79,7 @@ class IntensityField(nn.Module):
         """
         logits = self(points, latents).flatten(0, 1)
         entropy = self.compare(logits, intensities.reshape(-1, 1))
-        return entropy.view_as(intensities), self.compare.picture(logits).view_as(intensities)
+        return entropy.view_as(intensities), self.compare.image(logits).view_as(intensities)
 
 
 class AutoDecoder(nn.Module):

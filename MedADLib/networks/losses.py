@@ -32,11 +32,17 @@ DEPTH = 2
 C1, C2 = 1e-4, 9e-4
 
 
+def brain_mean(values: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Compute the mean of values (N, 1, Y, X) over masks of the same shape, 0 or 1; 0 if the masks are empty."""
+    return (values * masks).sum() / masks.sum().clamp_min(1)
+
+
 def squared_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Compute the squared correlation cc² in a window of 9 × 9 (× 9) pixels around each pixel.
 
     It is 0 where either image is flat; outside the image, intensities are 0. MONAI's
-    `LocalNormalizedCrossCorrelationLoss` has the same values with the opposite sign, and takes twice the time on a CPU.
+    `LocalNormalizedCrossCorrelationLoss` has the same values with the opposite sign; a test compares them. On a CPU it
+    takes 2.6 times the time, which makes a training step of MorphAEus 18 % longer.
 
     Args:
         first: (N, 1, Y, X) or (N, 1, Z, Y, X), float32.
@@ -70,7 +76,7 @@ def dissimilarity(first: torch.Tensor, second: torch.Tensor, masks: torch.Tensor
     """
     pool = max_pool2d if masks.ndim == 4 else max_pool3d
     near = pool(masks, CORRELATION_WINDOW, stride=1, padding=CORRELATION_WINDOW // 2)
-    return 1 - (squared_correlation(first, second) * near).sum() / near.sum().clamp_min(1)
+    return 1 - brain_mean(squared_correlation(first, second), near)
 
 
 def _window_sum(values: torch.Tensor) -> torch.Tensor:
@@ -113,6 +119,9 @@ def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
     (2 μ₁μ₂ + C₁)(2 σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² + C₂)) in an 11×11 Gaussian window with σ = 1.5, with
     reflection at the border.
+
+    MONAI's `compute_ssim_and_cs` has the same values without the border, and a test compares them. It does not separate
+    the window into rows and columns, which on a CPU takes four times the time.
 
     Args:
         first: (N, 1, Y, X), at least 6 pixels along each axis.

@@ -72,7 +72,7 @@ class PixelError(nn.Module):
         """Return the index of the nearest centre of each intensity, int64 of any shape."""
         return torch.bucketize(images.detach().contiguous(), self.bounds)
 
-    def picture(self, decoded: torch.Tensor) -> torch.Tensor:
+    def image(self, decoded: torch.Tensor) -> torch.Tensor:
         """Convert a decoder's output (N, channels, …) to standard intensities (N, 1, …), float32."""
         if self.error != "categorical":
             return decoded.float()

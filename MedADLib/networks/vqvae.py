@@ -243,9 +243,9 @@ class VQVAE(nn.Module):
         """Decode code indices (N, h, w) to (N, channels, Y, X); see `PixelError`."""
         return self.decoder(_with_position(self.quantiser.embed(indices), positions))
 
-    def pictures(self, indices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def decode_images(self, indices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Decode code indices (N, h, w) to images (N, 1, Y, X), float32."""
-        return self.compare.picture(self.decode(indices, positions))
+        return self.compare.image(self.decode(indices, positions))
 
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
@@ -264,7 +264,7 @@ class VQVAE(nn.Module):
         quantised, indices, commitment = self.quantiser(self.encoder(_with_position(images, positions)))
         decoded, brain = self.decoder(_with_position(quantised, positions)), masks.sum().clamp_min(1)
         loss = self.compare(decoded, images).sum() / brain + COMMITMENT * commitment
-        error = (self.compare.picture(decoded.detach()) - images).abs().sum() / brain
+        error = (self.compare.image(decoded.detach()) - images).abs().sum() / brain
         return loss, {"error": error, "commitment": commitment.detach(), "codes_used": indices.unique().numel()}
 
 

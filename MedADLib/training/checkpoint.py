@@ -22,7 +22,7 @@ def save_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers
     Args:
         path: The checkpoint file.
         network: Network with the parameters and buffers to store.
-        optimizers: Optimizers by the name of their turn, with the moments to store; a single one has the name "".
+        optimizers: Optimizers by the name of their objective, with the moments to store; a single one has the name "".
         state: Step number and history, as JSON.
     """
     tensors = {f"network.{key}": value.contiguous() for key, value in network.state_dict().items()}
@@ -73,7 +73,7 @@ def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers
         network.load_state_dict(weights)
         if optimizers is not None:
             if not moments.keys() <= {_prefix(name) for name in optimizers}:
-                raise ValueError("the checkpoint has turns that the network does not have")
+                raise ValueError("the checkpoint has objectives that the network does not have")
             for name, optimizer in optimizers.items():
                 groups = optimizer.state_dict()["param_groups"]
                 optimizer.load_state_dict({"state": moments.get(_prefix(name), {}), "param_groups": groups})

@@ -141,11 +141,11 @@ CHOICES = (
 )  # fmt: skip
 
 
-def useless(args: argparse.Namespace) -> list[str]:
+def unused_options(args: argparse.Namespace) -> list[str]:
     """List the given options that the method does not use, as they are written on the command line.
 
     Args:
-        args: The result of `settled`, with ``method``.
+        args: The result of `complete_arguments`, with ``method``.
     """
     # One file of options may serve several methods, so these are passed over and not refused.
     found = [key for key in OPTIONS if key not in ENTRIES[args.method].options]
@@ -179,7 +179,7 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settled(args: argparse.Namespace) -> argparse.Namespace:
+def complete_arguments(args: argparse.Namespace) -> argparse.Namespace:
     """Complete the arguments with the options of the file, and then with defaults.
 
     Paths in the file are relative to the folder of the file. Its table ``extra`` contains the settings of the method,

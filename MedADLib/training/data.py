@@ -136,7 +136,7 @@ def prepared_scans(
     found = []
     for name in names:
         progress.update(len(found) / max(len(names), 1), f"preparing {name}")
-        found.append(brought(scans[name], template))
+        found.append(prepared_scan(scans[name], template))
     return found
 
 
@@ -205,7 +205,7 @@ def _whole_brain(source: Source) -> tuple[Volume, np.ndarray]:
     return _whole_volume(source, volume), brain
 
 
-def brought(source: Source, template: Space) -> PreparedScan:
+def prepared_scan(source: Source, template: Space) -> PreparedScan:
     """Map a scan to the space of the template.
 
     Raises:
@@ -222,7 +222,7 @@ def _prepared(name: str, source: Source, template: Space, work: Path) -> Scan:
     try:
         kept = load_file(file)
     except (OSError, SafetensorError):
-        scan = brought(source, template)
+        scan = prepared_scan(source, template)
         kept = {"image": scan.image.astype(np.float16), "mask": scan.mask.astype(np.uint8)}
         file.parent.mkdir(exist_ok=True)
         save_file(kept, file)

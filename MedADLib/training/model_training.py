@@ -18,7 +18,7 @@ from ..dataset.split import FEWEST, FEWEST_BY_HAND, Split, split_of_arrays
 from ..errors import InputError
 from ..io.sources import Source
 from ..messages import Message
-from ..methods.base import Method, faster_form
+from ..methods.base import Method
 from ..methods.registry import ENTRIES, pooling_of
 from ..modelfile.card import model_card
 from ..modelfile.model import Model, load_model, save_model
@@ -29,7 +29,7 @@ from ..runtime.device import resolve
 from ..runtime.progress import Progress
 from ..scoring.calibration import Pooling, calibrate, fewest
 from ..scoring.healthy_reference import Threshold
-from .config import Options, check_model_name, pooling_with, training_folder, useless
+from .config import Options, check_model_name, pooling_with, training_folder, unused_options
 from .data import HealthyData, bytes_to_prepare, healthy_data, prepared_scans
 from .distributed import ProcessGroup, process_group
 from .plots import draw_all_curves, write_figures
@@ -53,7 +53,7 @@ def train_model(
     """Train, calibrate and write a model; ``torchrun`` may start several processes of the same call.
 
     Args:
-        options: The result of `config.settled`.
+        options: The result of `config.complete_arguments`.
         progress: Receives the stages and steps; may cancel, after which the same call continues from the last
             checkpoint.
         on_line: Called with each line of the report.
@@ -61,7 +61,7 @@ def train_model(
     Raises:
         MedADError: If data, split or options cannot be used, or the model could not be written.
     """
-    for option in useless(options):
+    for option in unused_options(options):
         log.warning(Message("unused_option", method=options.method, option=option))
     check_model_name(options.output)
     options.threshold = Threshold.parse(options.threshold) if options.threshold else None
@@ -188,7 +188,7 @@ def _finish(
     ]
     if kind == "field":
         pooling = pooling.shrunk(data.template.image).replaced(options.minimum_mm, options.average_mm)
-    quick = faster_form(method)
+    quick = method.faster()
     fast = quick and [
         quick.restore(scan.image, scan.mask, seed=options.seed, device=device, progress=progress) for scan, _ in healthy
     ]

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..methods.base import Method, prior_slices
+from ..methods.base import Method
 from ..methods.slicewise import examined_slices
 from .data import HealthyData
 
 CURVE_COLUMNS = 3
 NOT_DRAWN = ("step", "seconds")
 
-IMAGE_COLUMNS, DRAWS = 8, 3
+IMAGE_COLUMNS, SAMPLES = 8, 3
 
 
 def draw_all_curves(folder: Path) -> list[Path]:
@@ -25,15 +25,15 @@ def draw_all_curves(folder: Path) -> list[Path]:
         folder: Folder to search, with its subfolders.
 
     Returns:
-        The figures drawn.
+        The written figures.
     """
-    drawn = []
+    written = []
     for log in sorted(folder.rglob("log.csv")):
         target = log.with_name("curves.png")
         if not target.is_file() or target.stat().st_mtime_ns < log.stat().st_mtime_ns:
             draw_curves(log, target)
-            drawn.append(target)
-    return drawn
+            written.append(target)
+    return written
 
 
 def draw_curves(log: Path, target: Path) -> None:
@@ -86,7 +86,7 @@ def write_figures(method: Method, data: HealthyData, folder: Path, name: str) ->
         shown = used if flat else used[np.linspace(len(used) * 0.08, len(used) * 0.92, IMAGE_COLUMNS).astype(int)]
         only = np.zeros_like(mask)
         only[shown] = mask[shown]
-        result = method.restore(image, mask if getattr(method, "unit", "slice") == "volume" else only, seed=0)
+        result = method.restore(image, mask if method.unit == "volume" else only, seed=0)
         for kept, volume in ((images, image), (restored, result.restored), (scores, result.score)):
             kept += [volume[z] for z in shown]
         examined.append(result.score[only])
@@ -94,14 +94,17 @@ def write_figures(method: Method, data: HealthyData, folder: Path, name: str) ->
     written = [folder / f"{name}-reconstructions.png"]
     rows = [("validation scan", images, 1.0), ("restored", restored, 1.0), ("raw score", scores, top)]
     _montage(rows, written[0])
-    if drawn := prior_slices(method, DRAWS, IMAGE_COLUMNS, flat):
+    if samples := method.prior_slices(SAMPLES, IMAGE_COLUMNS, flat):
         written.append(folder / f"{name}-samples.png")
-        _montage([(f"sample of the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(DRAWS)], written[1])
+        _montage(
+            [(f"sample of the prior {n + 1}", [column[n] for column in samples], 1.0) for n in range(SAMPLES)],
+            written[1],
+        )
     return written
 
 
 def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> None:
-    """Draw labelled rows of slices; the last number of a row is the value drawn white."""
+    """Draw labelled rows of slices; the last number of a row is the intensity shown as white."""
     figure = Figure(figsize=(IMAGE_COLUMNS * 1.5, len(rows) * 1.5 + 0.1), facecolor="black")
     for number, (label, images, white) in enumerate(rows):
         for column, image in enumerate(images):

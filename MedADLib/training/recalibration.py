@@ -16,7 +16,6 @@ from ..dataset.checks import check_scans
 from ..dataset.discovery import find_scans
 from ..errors import InputError
 from ..messages import Message
-from ..methods.base import faster_form
 from ..methods.settings import with_overrides
 from ..modelfile.card import model_card
 from ..modelfile.disclosure import CALIBRATED_ON
@@ -27,7 +26,7 @@ from ..runtime.device import resolve, run_on
 from ..scoring.calibration import calibrate, fewest
 from ..scoring.healthy_reference import Threshold
 from .config import ADVISED, check_model_name, pooling_with
-from .data import brought
+from .data import prepared_scan
 from .reference_model import check_kind, kept_split
 
 if TYPE_CHECKING:
@@ -107,10 +106,10 @@ class Recalibration:
             if len(scans) < ADVISED:
                 log.warning(Message("few_healthy_scans", count=len(scans), least=1 / (len(scans) + 1)))
             progress.stage("calibration", 0.1, 0.98)
-            healthy, fast, quick = [], [], faster_form(method)
+            healthy, fast, quick = [], [], method.faster()
             for number, (name, source) in enumerate(scans.items()):
                 progress.update(number / len(scans), f"examining {name}, {number + 1} of {len(scans)}")
-                scan = brought(source, model.template)
+                scan = prepared_scan(source, model.template)
                 healthy.append((scan, self._restored(method, scan)))
                 if quick is not None:
                     fast.append(self._restored(quick, scan))
@@ -160,7 +159,7 @@ def _with_settings(method: Method, overrides: Mapping[str, object]) -> Method:
     """Replace settings of a method by JSON values, and keep its networks; raises InputError for one that is fixed."""
     if not overrides:
         return method
-    free = getattr(type(method), "adjustable", ())
+    free = method.adjustable
     if fixed := [name for name in overrides if name not in free]:
         setting, name = fixed[0], type(method).name
         if free:

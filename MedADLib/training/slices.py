@@ -49,6 +49,11 @@ class Slices:
             numbers.append(np.full(len(used), number))
         return cls(*(np.concatenate(parts) for parts in (images, masks, positions, numbers)), mirrored)
 
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Size (Y, X) of a slice."""
+        return tuple(self.images.shape[1:])
+
     def batch(
         self, step: int, size: int, seed: int, augmentation: Augmentation | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -63,10 +68,10 @@ class Slices:
         Returns:
             Images (size, 1, Y, X), masks (size, 1, Y, X), positions (size,), float32.
         """
-        return self.changed(self.chosen(step, size, seed), [seed, 7, step], augmentation)
+        return self.augmented(self.indices(step, size, seed), [seed, 7, step], augmentation)
 
-    def chosen(self, step: int, size: int, seed: int) -> np.ndarray:
-        """Indices of the slices in the batch of a training step."""
+    def indices(self, step: int, size: int, seed: int) -> np.ndarray:
+        """Return the indices of the slices in the batch of a training step."""
         per_epoch = max(len(self.images) // size, 1)
         order = np.random.default_rng([seed, step // per_epoch]).permutation(len(self.images))
         return order[(step % per_epoch) * size :][:size]
@@ -95,7 +100,7 @@ class Slices:
             found.append(theirs[np.argmin(np.abs(self.positions[theirs] - position))])
         return np.array(found, dtype=np.int64)
 
-    def changed(
+    def augmented(
         self, chosen: np.ndarray, key: Sequence[int], augmentation: Augmentation | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Select and augment slices by index, as in `batch`; only `key` determines the augmentation."""

@@ -15,7 +15,7 @@ from support.source_code import ROOT
 from MedADLib.cli import train
 from MedADLib.methods.registry import METHODS
 from MedADLib.methods.settings import with_overrides
-from MedADLib.training.config import Options, settled, useless
+from MedADLib.training.config import Options, complete_arguments, unused_options
 from MedADLib.training.trainers import check_settings
 
 PAGE = (ROOT / "docs" / "METHODS.md").read_text(encoding="utf-8")
@@ -49,8 +49,8 @@ def test_the_example_of_a_file_of_options_can_be_used(tmp_path, monkeypatch):
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
     for command in commands:
-        args = settled(parser.parse_args(shlex.split(command)))
-        assert useless(args) == [] and args.output.suffix == ".medad"
+        args = complete_arguments(parser.parse_args(shlex.split(command)))
+        assert unused_options(args) == [] and args.output.suffix == ".medad"
         check_settings(args.method, Options(latent=args.latent, extra=args.extra))
         chosen = with_overrides(METHODS[args.method].Parameters(), args.extra)
         assert chosen.variant == "memory" and chosen.slots in (50, 100)

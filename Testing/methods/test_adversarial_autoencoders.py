@@ -23,9 +23,8 @@ from MedADLib.preprocessing.brain_space import Template
 from MedADLib.preprocessing.intensity import PERCENTILES
 from MedADLib.runtime.progress import Progress
 from MedADLib.training.config import Options
-from MedADLib.training.loop import Plan
-from MedADLib.training.recipes.adversarial import train_adversarial_autoencoder, train_networks, train_vae_gan
-from MedADLib.training.slices import Slices
+from MedADLib.training.loop import Plan, fit_slices
+from MedADLib.training.recipes.adversarial import BATCH, code_statistics, train_adversarial_autoencoder, train_vae_gan
 from MedADLib.volume import Volume
 
 VAE_GAN = VAEGANParameters(size=(32, 32), channels=(8, 16, 16), latent=16, critic_channels=(8, 16))
@@ -45,13 +44,15 @@ def fresh(name: str, seed: int = 1):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> dict[str, tuple]:
     """Each method trained on toy heads, its log, and the row of a training that hardly was one."""
-    data, found = toy_data(), {}
-    train, validation = Slices.of(data.train), Slices.of(data.validation)
+    slices, found = toy_data().slices(), {}
     for name in KINDS:
         folder, method = tmp_path_factory.mktemp(name), fresh(name)
-        first = train_networks(method.network, train, validation, Plan(1, 1e-9, every=1), folder / "first")
+        first = fit_slices(
+            method.network, slices, Plan(1, 1e-9, every=1), code_statistics, folder / "first", size=BATCH
+        )
         method = fresh(name)
-        log = train_networks(method.network, train, validation, Plan(STEPS[name], RATES[name]), folder / "all")
+        plan = Plan(STEPS[name], RATES[name])
+        log = fit_slices(method.network, slices, plan, code_statistics, folder / "all", size=BATCH)
         method.network.requires_grad_(False)
         found[name] = method, log, first[-1]
     return found
@@ -87,14 +88,13 @@ def test_vae_gan_reconstructs_from_the_mean(trained):
 
 @both
 def test_a_game_goes_on_after_an_interruption_as_if_there_had_been_none(tmp_path, name):
-    data, asked = toy_data(2), []
-    train, validation = Slices.of(data.train), Slices.of(data.validation)
+    slices, asked = toy_data(2).slices(), []
     methods = [fresh(name) for _ in range(3)]
     plan, stopping = Plan(4, 1e-3, every=2), Progress(cancelled=lambda: asked.append(1) or len(asked) >= 3)
-    train_networks(methods[0].network, train, validation, plan, tmp_path / "whole")
+    fit_slices(methods[0].network, slices, plan, code_statistics, tmp_path / "whole")
     with pytest.raises(Cancelled):
-        train_networks(methods[1].network, train, validation, plan, tmp_path / "broken", progress=stopping)
-    train_networks(methods[2].network, train, validation, plan, tmp_path / "broken")
+        fit_slices(methods[1].network, slices, plan, code_statistics, tmp_path / "broken", progress=stopping)
+    fit_slices(methods[2].network, slices, plan, code_statistics, tmp_path / "broken")
     whole, resumed = methods[0].tensors(), methods[2].tensors()
     assert all(np.array_equal(whole[key], resumed[key]) for key in whole)
 

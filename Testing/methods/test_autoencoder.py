@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,8 @@ from support.phantoms import head, one_thread  # noqa: F401
 from MedADLib.errors import ModelError
 from MedADLib.methods.autoencoder import Autoencoder, AutoencoderParameters
 from MedADLib.training.latent_sweep import elbow
-from MedADLib.training.loop import Plan
-from MedADLib.training.recipes.autoencoder import train_autoencoder
+from MedADLib.training.loop import Plan, fit_slices
+from MedADLib.training.recipes.autoencoder import reconstruction_errors
 from MedADLib.training.slices import Slices
 
 SIZES = (4, 8, 16, 32, 64, 128)
@@ -47,12 +46,12 @@ def toy_scan(seed: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def training(tmp_path_factory) -> tuple[Autoencoder, list[dict], float]:
     """An autoencoder trained on toy heads, its log, and its validation error before training."""
-    train, validation = Slices.of([toy_scan(n) for n in range(6)]), Slices.of([toy_scan(50)])
+    slices = Slices.of([toy_scan(n) for n in range(6)]), Slices.of([toy_scan(50)])
     method = Autoencoder.untrained(SMALL, seed=1)
     folder = tmp_path_factory.mktemp("autoencoder")
-    before = train_autoencoder(method.network, train, validation, Plan(1, 1e-9, every=1), folder / "before")
+    before = fit_slices(method.network, slices, Plan(1, 1e-9, every=1), reconstruction_errors, folder / "before")
     method = Autoencoder.untrained(SMALL, seed=1)
-    log = train_autoencoder(method.network, train, validation, Plan(150, 3e-3, every=75), Path(folder) / "after")
+    log = fit_slices(method.network, slices, Plan(150, 3e-3, every=75), reconstruction_errors, folder / "after")
     return method, log, before[-1]["validation_squared_error"]
 
 

@@ -9,8 +9,8 @@ from support.phantoms import one_thread  # noqa: F401
 from support.toy_codes import random_networks, toy_parameters
 
 from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.methods.sampling import draws
-from MedADLib.methods.sampling.draws import Distinct, together
+from MedADLib.methods.sampling import task
+from MedADLib.methods.sampling.task import Distinct, decoding_batches
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -30,9 +30,9 @@ def test_each_slice_has_its_own_different_restorations_and_their_number():
 
 def test_batches_hold_whole_slices_in_order_and_no_more_than_fit(monkeypatch):
     sizes = [3, 1, 15, 4, 4, 2]
-    monkeypatch.setattr(draws, "slices_at_once", lambda device: 8)
-    assert [list(some) for some in together(sizes, "cuda:0")] == [[0, 1], [2], [3, 4], [5]]
-    assert [list(some) for some in together(sizes, "cpu")] == [[n] for n in range(6)]
+    monkeypatch.setattr(task, "slices_at_once", lambda device: 8)
+    assert [list(some) for some in decoding_batches(sizes, "cuda:0")] == [[0, 1], [2], [3, 4], [5]]
+    assert [list(some) for some in decoding_batches(sizes, "cpu")] == [[n] for n in range(6)]
 
 
 def test_a_result_does_not_depend_on_how_many_slices_are_decoded_together(monkeypatch):
@@ -49,10 +49,9 @@ def test_a_result_does_not_depend_on_how_many_slices_are_decoded_together(monkey
         return true(self, codes, *more)
 
     monkeypatch.setattr(LatentRestoration, "_decoded", note)
-    monkeypatch.setattr(
-        "MedADLib.methods.latent_restoration.together", lambda sizes, device: together(sizes, "as on a GPU")
-    )
-    monkeypatch.setattr(draws, "slices_at_once", lambda device: 1000)
+    grouped = "MedADLib.methods.latent_restoration.decoding_batches"
+    monkeypatch.setattr(grouped, lambda sizes, device: decoding_batches(sizes, "as on a GPU"))
+    monkeypatch.setattr(task, "slices_at_once", lambda device: 1000)
     joint = method.restore(image, mask, seed=3)
     assert len(decoded) == 3 and sum(decoded) > 9
     assert alone.facts == joint.facts and alone.sample_score == joint.sample_score

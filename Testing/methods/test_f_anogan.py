@@ -20,7 +20,6 @@ from MedADLib.runtime.progress import Progress
 from MedADLib.training.config import Options
 from MedADLib.training.loop import Plan
 from MedADLib.training.recipes.adversarial import resolution_for, train, train_encoder, train_gan
-from MedADLib.training.slices import Slices
 from MedADLib.volume import Volume
 
 SMALL = FAnoGANParameters(size=(32, 32), resolution=(16, 16), channels=(16, 32), latent=16)
@@ -30,14 +29,14 @@ SMALL = FAnoGANParameters(size=(32, 32), resolution=(16, 16), channels=(16, 32),
 def training(tmp_path_factory) -> tuple[FAnoGAN, dict[str, list[dict]]]:
     """A trained f-AnoGAN, and the logs of both trainings, each with that of a training that hardly was one."""
     data, folder = toy_data(), tmp_path_factory.mktemp("f-anogan")
-    healthy, held = Slices.of(data.train), Slices.of(data.validation)
+    slices = data.slices()
     hardly, logs = Plan(1, 1e-9, every=1), {}
     method = FAnoGAN.untrained(SMALL, seed=1)
-    logs["no game"] = train_gan(method, healthy, held, hardly, folder / "no-game")
+    logs["no game"] = train_gan(method, slices, hardly, folder / "no-game")
     method = FAnoGAN.untrained(SMALL, seed=1)
-    logs["game"] = train_gan(method, healthy, held, Plan(60, 1e-3, every=30), folder / "game")
-    logs["no encoder"] = train_encoder(method, healthy, held, hardly, folder / "no-encoder")
-    logs["encoder"] = train_encoder(method, healthy, held, Plan(75, 2e-3, every=75), folder / "encoder")
+    logs["game"] = train_gan(method, slices, Plan(60, 1e-3, every=30), folder / "game")
+    logs["no encoder"] = train_encoder(method, slices, hardly, folder / "no-encoder")
+    logs["encoder"] = train_encoder(method, slices, Plan(75, 2e-3, every=75), folder / "encoder")
     method.gan.requires_grad_(False)
     return method, logs
 

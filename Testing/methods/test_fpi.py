@@ -69,7 +69,7 @@ def test_a_batch_depends_on_step_and_seed_only_and_its_patches_are_of_other_scan
     assert not torch.equal(batch.images, foreign_batch(slices, 3, 1, parameters).images)
     assert 0.05 <= batch.target[batch.target > 0].max() <= 0.95
     assert not batch.target[batch.masks == 0].any()
-    clean = slices.changed(slices.chosen(3, len(batch.images), 0), [0, 7, 3], None)[0]
+    clean = slices.augmented(slices.indices(3, len(batch.images), 0), [0, 7, 3], None)[0]
     assert batch.images.shape == clean.shape and 0 < (batch.target > 0).float().mean() < 0.3
 
 

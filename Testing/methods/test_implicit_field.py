@@ -10,7 +10,7 @@ from support.toy_slices import plain_scan, toy_data, with_cuboid
 
 from MedADLib.errors import Cancelled, InputError, ModelError
 from MedADLib.methods import implicit_field
-from MedADLib.methods.implicit_field import ImplicitField, ImplicitFieldParameters, places, search_latents
+from MedADLib.methods.implicit_field import ImplicitField, ImplicitFieldParameters, search_latents, voxel_coordinates
 from MedADLib.networks.implicit_field import AutoDecoder, IntensityField, fourier_features, within_ball
 from MedADLib.runtime.progress import Progress
 from MedADLib.runtime.strict_json import from_json
@@ -46,7 +46,7 @@ def test_features_are_waves_of_doubling_frequency():
 
 
 def test_places_are_centred_in_proportion_and_mirrored_by_sign():
-    found = places(np.array([0, 16 * 32 * 32 - 1, 31]), SIZE)
+    found = voxel_coordinates(np.array([0, 16 * 32 * 32 - 1, 31]), SIZE)
     assert np.allclose(found[0], [-15 / 32, -31 / 32, -31 / 32]) and torch.equal(found[1], -found[0])
     assert torch.equal(found[2], found[0] * torch.tensor([1, 1, -1]))
 
@@ -56,7 +56,7 @@ def test_mirror_images_are_scans_of_their_own():
     voxels = BrainVoxels([(image, mask)], True)
     assert voxels.count == 2 and BrainVoxels([(image, mask)], False).count == 1
     for number, shown in ((0, image), (1, image[:, :, ::-1])):
-        points, intensities = voxels.draw(np.array([number]), 50, [4])
+        points, intensities = voxels.sample(np.array([number]), 50, [4])
         z, y, x = ((points[0].numpy() * 32 + np.array(SIZE) - 1) / 2).round().astype(int).T
         assert np.allclose(shown[z, y, x], intensities[0], atol=1e-3)
 
@@ -101,7 +101,7 @@ def test_the_loss_is_the_mean_cross_entropy_and_reaches_the_latents():
 def test_the_search_lowers_the_loss_and_scans_do_not_touch_each_other(trained):
     network = trained[0].network
     voxels = BrainVoxels([plain_scan(50), plain_scan(51)], False)
-    points, intensities = voxels.draw(np.arange(2), 512, [0])
+    points, intensities = voxels.sample(np.arange(2), 512, [0])
     both = search_latents(network, lambda step: (points, intensities), 2, 40, 0.05)
     with torch.no_grad():
         before, after = (

@@ -19,10 +19,9 @@ from MedADLib.methods.vae import VAEParameters, VariationalAutoencoder, kl_gradi
 from MedADLib.networks.vae import VAE
 from MedADLib.runtime.progress import Progress
 from MedADLib.training.config import Options
-from MedADLib.training.loop import Plan
+from MedADLib.training.loop import Plan, fit_slices
 from MedADLib.training.recipes.latent_restoration import train
-from MedADLib.training.recipes.vae import train_cevae, train_energy, train_vae
-from MedADLib.training.slices import Slices
+from MedADLib.training.recipes.vae import energies, train_cevae, train_vae
 
 MODELS = ROOT / "Resources" / "models"
 CENTRES = (0.0, 0.3, 0.6, 0.9)
@@ -35,7 +34,7 @@ def vae(tmp_path_factory) -> VariationalAutoencoder:
     parameters = VAEParameters((32, 32), (8, 16, 32), 16, error="categorical", centres=(0.0, 0.15, 0.5, 0.82))
     method = VariationalAutoencoder.untrained(parameters, seed=1)
     plan = Plan(120, 6e-3, every=120)
-    train_energy(method.network, Slices.of(data.train), Slices.of(data.validation), plan, folder)
+    fit_slices(method.network, data.slices(), plan, energies, folder)
     method.network.requires_grad_(False)
     return method.with_gradient_scale(data.validation)
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from support.phantoms import one_thread  # noqa: F401
 
-from MedADLib.methods.base import prior_slices
 from MedADLib.methods.registry import METHODS
 from MedADLib.networks.vae import GMVAE
 
@@ -31,25 +30,25 @@ def method_of(name):
 @pytest.mark.parametrize("name", IMAGINING)
 def test_draws_differ_from_each_other_and_repeat_by_seed(name):
     method = method_of(name)
-    found = prior_slices(method, 2, 3, flat=False, seed=1)
+    found = method.prior_slices(2, 3, flat=False, seed=1)
     assert [part.shape for part in found] == [(2, *SIZE)] * 3
     pictures = np.concatenate(found)
     assert np.isfinite(pictures).all() and len(np.unique(pictures.reshape(6, -1), axis=0)) == 6
-    assert np.array_equal(pictures, np.concatenate(prior_slices(method, 2, 3, flat=False, seed=1)))
-    assert not np.array_equal(pictures, np.concatenate(prior_slices(method, 2, 3, flat=False, seed=2)))
+    assert np.array_equal(pictures, np.concatenate(method.prior_slices(2, 3, flat=False, seed=1)))
+    assert not np.array_equal(pictures, np.concatenate(method.prior_slices(2, 3, flat=False, seed=2)))
 
 
 def test_f_anogan_shows_what_its_generator_makes():
     kind = METHODS["f_anogan"]
     method = kind.untrained(kind.Parameters(size=SIZE, resolution=(8, 8), channels=CHANNELS, latent=5))
-    found = prior_slices(method, 1, 2, flat=True)
+    found = method.prior_slices(1, 2, flat=True)
     codes = torch.randn(2, 5, generator=torch.Generator().manual_seed(0))
     assert np.allclose(np.concatenate(found), method.gan.generator(codes).detach()[:, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["context_encoder", "autoencoder"])
 def test_methods_without_a_prior_imagine_nothing(name):
-    assert prior_slices(method_of(name), 2, 3, flat=False) == []
+    assert method_of(name).prior_slices(2, 3, flat=False) == []
 
 
 def test_latents_of_a_mixture_are_those_of_its_components():

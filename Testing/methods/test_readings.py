@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from MedADLib.methods.atlas import Atlas
-from MedADLib.methods.base import readings
 from MedADLib.methods.latent_restoration import LatentRestoration, LatentRestorationParameters
 from MedADLib.methods.vae import ContextEncoder, ContextEncoderParameters, VAEParameters, VariationalAutoencoder
 
@@ -22,7 +21,7 @@ def scan() -> tuple[np.ndarray, np.ndarray]:
 
 def test_every_score_of_a_vae_is_shown_with_its_sample_score(scan):
     method = VariationalAutoencoder.untrained(VAEParameters(SIZE, CHANNELS, 4, gradient_scale=0.01))
-    found = {name: reading.restore(*scan) for name, reading in readings(method).items()}
+    found = {name: reading.restore(*scan) for name, reading in method.alternative_scores().items()}
     assert list(found) == ["reconstruction, sample reconstruction", "KL gradient, sample KL", "product, sample elbo"]
     error, gradient, product = (restoration.score for restoration in found.values())
     np.testing.assert_allclose(error * gradient, product, rtol=1e-5)
@@ -34,11 +33,11 @@ def test_the_plain_reconstruction_draws_nothing_anew(scan):
     parameters = LatentRestorationParameters(
         SIZE, CHANNELS, 1, 16, 8, prior_width=16, prior_layers=1, prior_heads=2, restoration_nll=0.0, samples=3
     )
-    (plain,) = readings(LatentRestoration.untrained(parameters)).values()
+    (plain,) = LatentRestoration.untrained(parameters).alternative_scores().values()
     assert LatentRestoration.untrained(parameters).restore(*scan).facts["codes_redrawn_per_slice"] > 0
     assert plain.restore(*scan).facts["codes_redrawn_per_slice"] == 0
 
 
 def test_methods_of_one_score_have_no_other_reading(scan):
-    assert readings(ContextEncoder.untrained(ContextEncoderParameters(SIZE, CHANNELS, 4))) == {}
-    assert readings(Atlas.train([scan, scan, scan], (1.0, 1.0, 1.0), True)) == {}
+    assert ContextEncoder.untrained(ContextEncoderParameters(SIZE, CHANNELS, 4)).alternative_scores() == {}
+    assert Atlas.train([scan, scan, scan], (1.0, 1.0, 1.0), True).alternative_scores() == {}

@@ -13,9 +13,8 @@ from MedADLib.methods.vae import SCALE_PERCENTILE, VAEParameters, VariationalAut
 from MedADLib.networks.vae import LIMIT, VAE, Normal, per_image
 from MedADLib.runtime.progress import Progress
 from MedADLib.training.config import Options
-from MedADLib.training.loop import Plan
-from MedADLib.training.recipes.vae import train_energy, train_vae
-from MedADLib.training.slices import Slices
+from MedADLib.training.loop import Plan, fit_slices
+from MedADLib.training.recipes.vae import energies, train_vae
 
 SMALL = VAEParameters(size=(32, 32), channels=(8, 16, 32), latent=16)
 
@@ -24,11 +23,10 @@ SMALL = VAEParameters(size=(32, 32), channels=(8, 16, 32), latent=16)
 def training(tmp_path_factory) -> tuple[VariationalAutoencoder, list[dict], dict]:
     """A trained VAE, its log, and the first row of a training that hardly was one."""
     data, folder = toy_data(8, plain_scan), tmp_path_factory.mktemp("vae")
-    train, validation = Slices.of(data.train), Slices.of(data.validation)
+    slices, method = data.slices(), VariationalAutoencoder.untrained(SMALL, seed=1)
+    before = fit_slices(method.network, slices, Plan(1, 1e-9, every=1), energies, folder / "before")
     method = VariationalAutoencoder.untrained(SMALL, seed=1)
-    before = train_energy(method.network, train, validation, Plan(1, 1e-9, every=1), folder / "before")
-    method = VariationalAutoencoder.untrained(SMALL, seed=1)
-    log = train_energy(method.network, train, validation, Plan(120, 3e-3, every=60), folder / "after")
+    log = fit_slices(method.network, slices, Plan(120, 3e-3, every=60), energies, folder / "after")
     method.network.requires_grad_(False)
     return method.with_gradient_scale(data.validation), log, before[-1]
 

@@ -149,7 +149,7 @@ def reconstructed(method, image: Volume) -> np.ndarray:
     with torch.inference_mode():
         if isinstance(method, LatentRestoration):
             where = torch.from_numpy(slice_positions(len(batch)))
-            return method.vqvae.pictures(method.vqvae.encode(batch, where), where)[:, 0].numpy()
+            return method.vqvae.decode_images(method.vqvae.encode(batch, where), where)[:, 0].numpy()
         return method.network(batch)[:, 0].numpy()
 
 

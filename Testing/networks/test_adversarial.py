@@ -1,4 +1,4 @@
-"""The Wasserstein game: its penalty and losses against known values, and who learns in whose turn."""
+"""WGAN-GP: penalty and losses against known values, and the parameters that each objective trains."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_equal_distributions_are_no_distance_apart_and_shifted_ones_their_shift(
     assert float(log["wasserstein"]) == pytest.approx(5, rel=1e-4)
 
 
-def test_the_opponent_is_told_to_raise_the_judgement_and_the_critic_tells_it_nothing_in_its_own_turn():
+def test_the_opponent_is_trained_to_raise_the_judgement_and_gets_no_gradient_from_the_loss_of_the_critic():
     fake = torch.zeros(4, 2, requires_grad=True)
     opponent_loss(linear(torch.tensor([0.6, 0.8])), fake).backward()
     assert torch.allclose(fake.grad, -torch.tensor([0.6, 0.8]).expand(4, 2) / 4)
@@ -137,7 +137,7 @@ def test_critics_give_one_number_a_sample_and_see_brightness():
     assert not torch.allclose(critic(images), critic(2 * images), atol=1e-3)
 
 
-TURNS = [
+OBJECTIVES = [
     ("gan", "critic", "critic."),
     ("gan", "generator", "generator."),
     ("vae_gan", "critic", "critic."),
@@ -148,11 +148,11 @@ TURNS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "turn", "prefixes"), TURNS)
-def test_in_a_turn_only_those_learn_whose_turn_it_is(tmp_path, name, turn, prefixes):
+@pytest.mark.parametrize(("name", "objective", "prefixes"), OBJECTIVES)
+def test_an_objective_trains_its_own_parameters_only(tmp_path, name, objective, prefixes):
     model = network(name)
-    (own,) = [candidate for candidate in model.turns() if candidate.name == turn]
-    model.turns = lambda: (own,)
+    (own,) = [candidate for candidate in model.objectives() if candidate.name == objective]
+    model.objectives = lambda: (own,)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     fit(model, pictures, nothing, Plan(2, 1e-2, every=2), tmp_path)
     changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
@@ -183,12 +183,16 @@ def test_the_encoder_loss_is_the_picture_error_and_kappa_times_that_of_the_featu
     assert encoder(100 * images).abs().max() <= 1
 
 
-def test_the_turns_are_those_of_the_recipe():
-    critic, generator = WassersteinGAN(nn.Linear(2, 2), nn.Linear(2, 1), 2).turns()
+def test_the_objectives_are_those_of_the_recipe():
+    critic, generator = WassersteinGAN(nn.Linear(2, 2), nn.Linear(2, 1), 2).objectives()
     assert (critic.repeat, generator.repeat) == (5, 1)
     assert critic.betas == generator.betas == (0.0, 0.9)
-    assert [turn.name for turn in network("adversarial_autoencoder").turns()] == ["critic", "autoencoder", "encoder"]
-    assert network("vae_gan").turns()[0].repeat == 5
+    assert [objective.name for objective in network("adversarial_autoencoder").objectives()] == [
+        "critic",
+        "autoencoder",
+        "encoder",
+    ]
+    assert network("vae_gan").objectives()[0].repeat == 5
 
 
 def test_without_divergence_from_the_prior_and_judgement_the_loss_of_vae_gan_is_the_mean_error():
@@ -198,14 +202,14 @@ def test_without_divergence_from_the_prior_and_judgement_the_loss_of_vae_gan_is_
     nn.init.zeros_(last.bias)
     images, masks, positions = pictures(3)
     torch.manual_seed(5)
-    loss, log = model.autoencoder_turn(images, masks, positions)
+    loss, log = model.autoencoder_loss(images, masks, positions)
     torch.manual_seed(5)
     restored = model.decode(torch.randn(4, LATENT))
     assert float(log["kl"]) == 0
     assert float(loss.detach()) == pytest.approx(float((images - restored).abs().mean().detach()), rel=1e-5)
     with torch.no_grad():
         last.bias[:LATENT] = 2.0  # KL(N(2, 1) ‖ N(0, 1)) is 2 nats a latent
-    assert float(model.autoencoder_turn(images, masks, positions)[1]["kl"]) == pytest.approx(2 * LATENT, rel=1e-5)
+    assert float(model.autoencoder_loss(images, masks, positions)[1]["kl"]) == pytest.approx(2 * LATENT, rel=1e-5)
 
 
 def test_the_constraint_is_the_distance_of_the_codes_of_slice_and_reconstruction():
@@ -216,7 +220,7 @@ def test_the_constraint_is_the_distance_of_the_codes_of_slice_and_reconstruction
     plain = AdversarialAutoEncoder(SIZE, CHANNELS, LATENT, constraint=0.0)
     plain.load_state_dict(model.state_dict())
     apart = (model.encode(images) - model.encode(model(images))).square().sum(dim=1).mean()
-    both = [one.autoencoder_turn(images, masks, positions)[0].detach() for one in (model, plain)]
+    both = [one.autoencoder_loss(images, masks, positions)[0].detach() for one in (model, plain)]
     assert float(both[0] - both[1]) == pytest.approx(float(apart.detach()) / (SIZE[0] * SIZE[1]), rel=1e-3)
 
 
@@ -257,8 +261,8 @@ def test_the_encoder_spreads_its_codes_over_the_prior(tmp_path):
     torch.manual_seed(0)
     # In one dimension the slope of a critic cannot turn around, because the penalty keeps it away from 0.
     model = AdversarialAutoEncoder(SIZE, CHANNELS, latent=2)
-    critic, _, encoder = model.turns()
-    model.turns = lambda: (critic, encoder)
+    critic, _, encoder = model.objectives()
+    model.objectives = lambda: (critic, encoder)
 
     def shades(number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         halves = torch.rand(32, 1, 1, 2, generator=torch.Generator().manual_seed(number))

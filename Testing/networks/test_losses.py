@@ -5,9 +5,9 @@ import pytest
 import torch
 from support.phantoms import head, one_thread  # noqa: F401
 
-from MedADLib.networks.features import FeatureLearner, FeatureNetwork, changed
+from MedADLib.networks.features import FeatureLearner, FeatureNetwork, perturbed
 from MedADLib.networks.losses import error_map, ssim
-from MedADLib.training.loop import Plan
+from MedADLib.training.config import Options
 from MedADLib.training.recipes.autoencoder import train_features
 from MedADLib.training.slices import Slices
 
@@ -43,6 +43,17 @@ def test_structural_similarity_is_that_of_the_formula():
         wanted = (2 * mean_a * mean_b + 1e-4) * (2 * cov + 9e-4)
         wanted /= (mean_a**2 + mean_b**2 + 1e-4) * (var_a + var_b + 9e-4)
         assert float(found[row, column]) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_structural_similarity_is_that_of_monai():
+    from monai.metrics.regression import compute_ssim_and_cs
+
+    x, y = pictures(seed=1).requires_grad_(), 0.7 * pictures(seed=1) + 0.3 * pictures(seed=2)
+    theirs = compute_ssim_and_cs(x, y, 2, (11, 11), (1.5, 1.5))[0]
+    ours = ssim(x, y)[..., 5:-5, 5:-5]
+    assert torch.allclose(ours, theirs, atol=1e-4)
+    slopes = [torch.autograd.grad(values.mean(), x)[0] for values in (ours, theirs)]
+    assert torch.allclose(*slopes, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -92,12 +103,12 @@ def test_features_know_a_place_again_that_only_looks_different(tmp_path):
         return volume.array / 1100, mask
 
     train, validation = Slices.of([scan(n) for n in range(3)]), Slices.of([scan(50)])
-    plan = Plan(25, 2e-3, every=25, seed=1)
-    network, log = train_features(train, validation, plan, tmp_path / "first")
-    untrained, start = train_features(train, validation, Plan(1, 1e-9, every=1, seed=1), tmp_path / "untrained")
+    slices, options = (train, validation), Options(steps=25, seed=1)
+    network, log = train_features(slices, options, tmp_path / "first", rate=2e-3)
+    untrained, start = train_features(slices, Options(steps=1, seed=1), tmp_path / "untrained", rate=1e-9)
     assert log[-1]["validation_error"] <= start[-1]["validation_error"]
     assert not any(parameter.requires_grad for parameter in network.parameters())
-    again, _ = train_features(train, validation, plan, tmp_path / "again")
+    again, _ = train_features(slices, options, tmp_path / "again", rate=2e-3)
     assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), again.state_dict().values()))
     images, masks, _ = validation.select(np.arange(4, 8))
     torch.manual_seed(0)
@@ -119,5 +130,5 @@ def test_a_learning_batch_without_brain_inside_is_no_error_of_shape():
     loss, log = learner.loss(torch.rand(2, 1, 32, 32) * masks, masks, torch.zeros(2))
     loss.backward()
     assert torch.isfinite(loss) and 0 <= float(log["matched"]) <= 1
-    copy = changed(torch.ones(2, 1, 32, 32) * masks, masks)
+    copy = perturbed(torch.ones(2, 1, 32, 32) * masks, masks)
     assert (copy[masks == 0] == 0).all() and not torch.equal(copy, masks)

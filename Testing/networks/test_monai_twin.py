@@ -7,21 +7,31 @@ import sys
 
 import pytest
 import torch
+from monai.networks.nets import vqvae
 
-from MedADLib.networks.monai_twin import monai_decoder, monai_encoder
 from MedADLib.networks.vqvae import Decoder, Encoder
 
 CHANNELS, UNITS, WIDTH = (6, 8), 2, 5
 
 
+def monai_layers(
+    which: str, dimensions: int, given: int, channels, residual_layers: int, wanted: int
+) -> torch.nn.Module:
+    """MONAI's encoder or decoder with the arguments of ours."""
+    shared = {"spatial_dims": dimensions, "in_channels": given, "out_channels": wanted, "channels": channels}
+    shared |= {"num_res_layers": residual_layers, "num_res_channels": channels, "dropout": 0.0, "act": "RELU"}
+    if which == "encoder":
+        return vqvae.Encoder(downsample_parameters=((2, 4, 1, 1),) * len(channels), **shared)
+    return vqvae.Decoder(upsample_parameters=((2, 4, 1, 1, 0),) * len(channels), output_act=None, **shared)
+
+
 def pair(dimensions: int, which: str) -> list[torch.nn.Module]:
     """Ours and MONAI's, from the same seed."""
-    made = []
-    for encoder, decoder in ((Encoder, Decoder), (monai_encoder, monai_decoder)):
-        torch.manual_seed(3)
-        layers = (dimensions, 2, CHANNELS, UNITS, WIDTH) if which == "encoder" else (dimensions, 6, CHANNELS, UNITS, 3)
-        made.append((encoder if which == "encoder" else decoder)(*layers))
-    return made
+    layers = (dimensions, 2, CHANNELS, UNITS, WIDTH) if which == "encoder" else (dimensions, 6, CHANNELS, UNITS, 3)
+    torch.manual_seed(3)
+    ours = (Encoder if which == "encoder" else Decoder)(*layers)
+    torch.manual_seed(3)
+    return [ours, monai_layers(which, *layers)]
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

@@ -43,7 +43,7 @@ def test_it_is_the_negative_log_probability():
     by_hand = -share.gather(1, compare.classes(images)).log()
     assert torch.allclose(compare(logits, images), by_hand, atol=1e-5)
     expected = sum(share[:, k] * centre for k, centre in enumerate(CENTRES))
-    assert torch.allclose(compare.picture(logits)[:, 0], expected, atol=1e-6)
+    assert torch.allclose(compare.image(logits)[:, 0], expected, atol=1e-6)
     assert torch.allclose(compare(logits[..., 0, 0], images[..., 0, 0]), by_hand[..., 0, 0], atol=1e-5)
 
 
@@ -51,7 +51,7 @@ def test_intensities_are_their_own_picture():
     images, decoded = some_images(), some_images().flip(0)
     assert torch.equal(PixelError("l1")(decoded, images), (decoded - images).abs())
     assert torch.equal(PixelError("l2")(decoded, images), (decoded - images).square())
-    assert torch.equal(PixelError("l2").picture(decoded), decoded) and PixelError("l1").channels == 1
+    assert torch.equal(PixelError("l2").image(decoded), decoded) and PixelError("l1").channels == 1
 
 
 def test_centres_are_no_weights():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from MedADLib.networks.alternating_optimisation import Turn
+from MedADLib.networks.alternating_optimisation import Objective
 from MedADLib.training.distributed import process_group
 from MedADLib.training.loop import Plan, fit
 
@@ -15,7 +15,7 @@ PLAN = Plan(8, 1e-2, every=4, seed=2)
 
 
 class Pair(torch.nn.Module):
-    """Two turns without chance, so that a share computes what the whole does; and a counting buffer."""
+    """Two objectives without randomness, so that a share computes what the whole does; and a counting buffer."""
 
     def __init__(self):
         super().__init__()
@@ -23,9 +23,9 @@ class Pair(torch.nn.Module):
         self.first, self.second = torch.nn.Linear(3, 5), torch.nn.Linear(5, 1)
         self.register_buffer("largest", torch.zeros(()))
 
-    def turns(self):
-        yield Turn("first", self.first.parameters(), self.loss, repeat=2)
-        yield Turn("second", self.second.parameters(), self.loss, rate=3e-3)
+    def objectives(self):
+        yield Objective("first", self.first.parameters(), self.loss, repeat=2)
+        yield Objective("second", self.second.parameters(), self.loss, rate=3e-3)
 
     def loss(self, values, wanted, number):
         self.largest.fill_(float(values.max()))

@@ -1,4 +1,4 @@
-"""Games of several turns in the one training loop."""
+"""Alternating optimisation in the training loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.phantoms import one_thread  # noqa: F401
 from support.training import same_weights, stopping_after
 
 from MedADLib.errors import Cancelled, MedADError
-from MedADLib.networks.alternating_optimisation import Turn
+from MedADLib.networks.alternating_optimisation import Objective
 from MedADLib.training.checkpoint import load_checkpoint
 from MedADLib.training.loop import Plan, fit
 
@@ -27,10 +27,10 @@ class Game(torch.nn.Module):
         self.generator, self.critic = torch.nn.Linear(2, 1), torch.nn.Linear(1, 1)
         self.bad, self.order, self.touched = bad, [], []
 
-    def turns(self):
+    def objectives(self):
         return (
-            Turn("critic", self.critic.parameters(), self.critic_loss, rate=5e-2, repeat=2, betas=(0.5, 0.9)),
-            Turn("generator", self.generator.parameters(), self.generator_loss),
+            Objective("critic", self.critic.parameters(), self.critic_loss, rate=5e-2, repeat=2, betas=(0.5, 0.9)),
+            Objective("generator", self.generator.parameters(), self.generator_loss),
         )
 
     def critic_loss(self, real, number):
@@ -53,7 +53,7 @@ def validate(network):
     return {"error": float(network.generator.bias.detach())}
 
 
-def test_turns_come_in_order_and_every_optimizer_step_has_its_own_batch(tmp_path):
+def test_objectives_come_in_order_and_every_optimizer_step_has_its_own_batch(tmp_path):
     game = Game()
     history = fit(game, batches, validate, PLAN, tmp_path)
     assert game.order[:6] == [
@@ -88,7 +88,7 @@ def test_each_optimizer_is_the_plain_one_of_its_own_parameters(tmp_path):
         for number, (optimizer, loss, rate) in enumerate(players, 3 * step):
             hand.zero_grad()
             loss(*batches(number))[0].backward()
-            optimizer.param_groups[0]["lr"] = plan.rate_at(step, rate)
+            optimizer.param_groups[0]["lr"] = rate * plan.factor_at(step)
             optimizer.step()
     assert same_weights(game, hand)
 
@@ -97,7 +97,7 @@ def norm_of(network: torch.nn.Module) -> float:
     return float(torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]).norm())
 
 
-def test_gradients_are_clipped_turn_by_turn(tmp_path):
+def test_gradients_are_clipped_for_each_objective(tmp_path):
     class Steep(Game):
         def critic_loss(self, real, number):
             loss = 1e6 * self.critic.weight.sum()
@@ -117,7 +117,7 @@ def test_gradients_are_clipped_turn_by_turn(tmp_path):
     assert norm_of(game.critic) == pytest.approx(0.5, rel=1e-4)
 
 
-def test_a_turn_that_is_no_number_is_named_and_the_last_state_stays(tmp_path):
+def test_an_objective_that_is_not_finite_is_named_and_the_last_state_stays(tmp_path):
     fit(Game(), batches, validate, Plan(2, 1e-2, every=2), tmp_path / "good")
     with pytest.raises(MedADError, match="critic became nan at step 0") as caught:
         fit(Game(bad=True), batches, validate, PLAN, tmp_path)
@@ -125,10 +125,10 @@ def test_a_turn_that_is_no_number_is_named_and_the_last_state_stays(tmp_path):
     assert load_checkpoint(tmp_path / "good" / "checkpoint.safetensors", Game())["step"] == 2
 
 
-def test_a_checkpoint_of_other_turns_is_refused(tmp_path):
+def test_a_checkpoint_of_other_objectives_is_refused(tmp_path):
     class Other(Game):
-        def turns(self):
-            return (Turn("everything", self.parameters(), self.critic_loss),)
+        def objectives(self):
+            return (Objective("everything", self.parameters(), self.critic_loss),)
 
     fit(Game(), batches, validate, PLAN, tmp_path)
     with pytest.raises(MedADError, match="checkpoint.safetensors") as caught:
@@ -136,22 +136,22 @@ def test_a_checkpoint_of_other_turns_is_refused(tmp_path):
     assert caught.value.code == "checkpoint_of_other_network"
 
 
-def test_parameters_that_are_frozen_stay_and_a_turn_without_any_is_refused(tmp_path):
+def test_parameters_that_are_frozen_stay_and_an_objective_without_any_is_refused(tmp_path):
     game = Game()
     game.critic.requires_grad_(False)
     with pytest.raises(ValueError, match="critic"):
         fit(game, batches, validate, PLAN, tmp_path)
     with pytest.raises(ValueError, match="name"):
-        Turn("no spaces", game.generator.parameters(), game.generator_loss)
+        Objective("no spaces", game.generator.parameters(), game.generator_loss)
     for wrong in ({"repeat": 0}, {"rate": 0.0}):
         with pytest.raises(ValueError, match="positive"):
-            Turn("generator", game.generator.parameters(), game.generator_loss, **wrong)
+            Objective("generator", game.generator.parameters(), game.generator_loss, **wrong)
 
 
-def test_two_turns_of_one_name_are_refused(tmp_path):
+def test_two_objectives_of_one_name_are_refused(tmp_path):
     class Twins(Game):
-        def turns(self):
-            return (Turn("a", self.critic.parameters(), self.critic_loss),) * 2
+        def objectives(self):
+            return (Objective("a", self.critic.parameters(), self.critic_loss),) * 2
 
     with pytest.raises(ValueError, match="different names"):
         fit(Twins(), batches, validate, PLAN, tmp_path)

@@ -12,13 +12,13 @@ import pytest
 from MedADLib.cli import sweep as cli_sweep
 from MedADLib.cli import train as cli_train
 from MedADLib.errors import InputError
-from MedADLib.training.config import CHOICES, add_choices, settled, useless
+from MedADLib.training.config import CHOICES, add_choices, complete_arguments, unused_options
 
 
 def given(*words, declare=add_choices) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     declare(parser)
-    return settled(parser.parse_args([str(word) for word in words]))
+    return complete_arguments(parser.parse_args([str(word) for word in words]))
 
 
 PLACES = ("--healthy", "scans", "-o", "a.medad")
@@ -138,4 +138,4 @@ def test_every_option_can_stand_in_a_file(tmp_path):
 def test_options_that_a_method_has_no_use_for_are_named(method, words, passed_over):
     args = given(*PLACES, *words)
     args.method = method
-    assert useless(args) == passed_over
+    assert unused_options(args) == passed_over

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -132,6 +134,18 @@ def test_shifts_and_turns_stay_within_their_range():
     angles = torch.rad2deg(torch.atan2(-dots[:, 0], dots[:, 1].abs()))
     usual = float(torch.rad2deg(torch.atan2(torch.tensor(2.5), torch.tensor(9.5))))
     assert (angles - usual).abs().max() < 22 and (angles - usual).abs().max() > 10
+
+
+def test_a_rotation_is_that_of_monai():
+    from monai.transforms import Rotate
+
+    generator = torch.Generator().manual_seed(3)
+    angle = math.radians(20 * (2 * torch.rand(1, generator=generator).item() - 1))
+    image = torch.rand(1, 1, 24, 33, generator=generator)
+    only = Augmentation(rotation=20, shrink=0, grow=0, elastic=0, shift=0, contrast=0, blur=0, noise=0)
+    found, _ = only(image, torch.ones_like(image), torch.Generator().manual_seed(3), mirrored=False)
+    theirs = Rotate(-angle, mode="bilinear", padding_mode="zeros", align_corners=False)(image[0])
+    assert torch.allclose(found[0, :, 8:-8, 8:-8], torch.as_tensor(theirs)[:, 8:-8, 8:-8], atol=1e-5)
 
 
 def test_brightness_sharpness_and_noise_each_do_their_part():

@@ -6,8 +6,8 @@ import torch
 from support.phantoms import one_thread  # noqa: F401
 from support.toy_codes import CODES, random_prior
 
-from MedADLib.methods.sampling.draws import gumbel
 from MedADLib.methods.sampling.resample import resample_codes
+from MedADLib.methods.sampling.task import gumbel
 from MedADLib.runtime import device
 
 GRIDS = [(1, 7), (3, 5), (4, 4)]

@@ -10,9 +10,9 @@ import torch
 from support.phantoms import one_thread  # noqa: F401
 from support.toy_codes import CODES, Question, random_prior
 
-from MedADLib.methods.sampling import draws
-from MedADLib.methods.sampling.draws import gumbel
+from MedADLib.methods.sampling import task
 from MedADLib.methods.sampling.resample import resample_codes, sampler_for
+from MedADLib.methods.sampling.task import gumbel
 from MedADLib.methods.slicewise import slice_positions
 from MedADLib.modelfile.model import load_model
 from MedADLib.networks.code_prior import CodePrior
@@ -159,10 +159,10 @@ def shipped_question(images: np.ndarray, slices: list[int]) -> tuple[Question, f
 
 
 @pytest.mark.parametrize("limit", [None, 1.0])
-@pytest.mark.parametrize("margin", [draws.CLOSE, 100.0], ids=["few near ties", "all near ties"])
+@pytest.mark.parametrize("margin", [task.CLOSE, 100.0], ids=["few near ties", "all near ties"])
 def test_the_reference_draws_slices_together_as_it_does_alone(monkeypatch, limit, margin):
     """Near ties are computed from the history of their own slice and sample."""
-    monkeypatch.setattr(draws, "CLOSE", margin)
+    monkeypatch.setattr(task, "CLOSE", margin)
     question, samples = random_question(15, slices=3), 4
     places, told = torch.rand(3, 15, generator=torch.Generator().manual_seed(5)) < 0.6, []
 

@@ -164,6 +164,6 @@ for name in ("brain-t1", "brain-t1-ae"):
 
 def test_the_floor_of_monai_has_the_vqvae_that_the_networks_import():
     """MONAI 1.3 has not, so a bound below 1.4 would install what cannot run."""
-    source = (ROOT / "MedADLib" / "networks" / "monai_twin.py").read_text("utf-8")
-    assert "monai.networks.nets.vqvae" in source
+    source = (ROOT / "MedADLib" / "networks" / "monai_export.py").read_text("utf-8")
+    assert "monai.networks.nets.VQVAE" in source
     assert re.match(r"monai>=1\.4", requirement("monai", computer()))

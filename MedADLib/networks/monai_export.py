@@ -1,4 +1,4 @@
-"""Our networks as classes of MONAI and PyTorch, to compare with MONAI and to export for its tools.
+"""Export of networks as classes of MONAI and PyTorch, for MONAI bundles.
 
 A MONAI bundle builds its network from a configuration that names classes and their arguments. Autoencoders become a
 sequence of PyTorch layers, a VQ-VAE becomes MONAI's `VQVAE`.
@@ -6,7 +6,7 @@ sequence of PyTorch layers, a VQ-VAE becomes MONAI's `VQVAE`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from torch import nn
 from .pixel_error import PixelError
 from .vqvae import VQVAE
 
-# The arguments that make a layer again, by its class; its bias is added where it can have one.
+# The arguments that build a layer, by its class; `_WITH_BIAS` adds the bias.
 _ARGUMENTS: dict[type[nn.Module], tuple[str, ...]] = {
     nn.Conv2d: ("in_channels", "out_channels", "kernel_size", "stride", "padding"),
     nn.ConvTranspose2d: ("in_channels", "out_channels", "kernel_size", "stride", "padding"),
@@ -74,7 +74,7 @@ def first_outputs(layer: nn.Module, count: int) -> nn.Module:
 
 
 def image_layers(compare: PixelError) -> list[nn.Module]:
-    """The layers that make `PixelError.picture` of a decoder's output; none but for a categorical error."""
+    """Return the layers that compute `PixelError.image` of a decoder's output; none unless the error is categorical."""
     if compare.error != "categorical":
         return []
     centres = nn.Conv2d(compare.channels, 1, 1, bias=False)
@@ -129,44 +129,8 @@ def vqvae_in_monai(vqvae: VQVAE) -> BundleNetwork:
 
 
 def _described(layer: nn.Module) -> dict:
-    """The class of a layer and the arguments that make it again."""
+    """Describe a layer by its class and the arguments that build it."""
     values = {name: getattr(layer, name) for name in _ARGUMENTS[type(layer)]}
     if isinstance(layer, _WITH_BIAS):
         values["bias"] = layer.bias is not None
     return {"_target_": f"torch.nn.{type(layer).__name__}"} | values
-
-
-def monai_encoder(dimensions: int, given: int, channels: Sequence[int], residual_layers: int, width: int) -> nn.Module:
-    """Build the MONAI equivalent of `vqvae.Encoder`, with the same weight names; importing MONAI takes seconds."""
-    from monai.networks.nets.vqvae import Encoder
-
-    return Encoder(
-        in_channels=given,
-        out_channels=width,
-        downsample_parameters=((2, 4, 1, 1),) * len(channels),
-        **_shared(dimensions, channels, residual_layers),
-    )
-
-
-def monai_decoder(dimensions: int, given: int, channels: Sequence[int], residual_layers: int, wanted: int) -> nn.Module:
-    """Build the MONAI equivalent of `vqvae.Decoder`, with the same weight names."""
-    from monai.networks.nets.vqvae import Decoder
-
-    return Decoder(
-        in_channels=given,
-        out_channels=wanted,
-        upsample_parameters=((2, 4, 1, 1, 0),) * len(channels),
-        output_act=None,
-        **_shared(dimensions, channels, residual_layers),
-    )
-
-
-def _shared(dimensions: int, channels: Sequence[int], residual_layers: int) -> dict:
-    return {
-        "spatial_dims": dimensions,
-        "channels": channels,
-        "num_res_layers": residual_layers,
-        "num_res_channels": channels,
-        "dropout": 0.0,
-        "act": "RELU",
-    }

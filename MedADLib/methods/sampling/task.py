@@ -48,7 +48,7 @@ class Distinct:
         return cls(rows[:, 1:], counts, rows[:, 0], sizes)
 
 
-def together(sizes: Sequence[int], device: str) -> Iterator[range]:
+def decoding_batches(sizes: Sequence[int], device: str) -> Iterator[range]:
     """Group slices for decoding in one batch: one slice on a CPU, as many as fit on a GPU.
 
     Args:
@@ -72,7 +72,7 @@ def gumbel(key: tuple[int, int], place: int, samples: int, codes: int) -> torch.
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
+class SamplingTask:
     """A sampling task, and the definition of its result.
 
     A code is the argmax of its logits plus Gumbel noise. If the two largest values are so close that rounding, which
@@ -87,8 +87,8 @@ class Draws:
         places: Indices to resample, bool (n, length); with a limit, candidates.
         logits: Logits of these codes, (n, length, K).
         cache: Cache of these codes, n rows.
-        samples: Restorations to compute, a range within 0 … `drawn`.
-        drawn: Number S of all restorations of a slice.
+        samples: Restorations to compute, a range within 0 … `total`.
+        total: Number S of all restorations of a slice.
         keys: Seed and number of each slice.
         limit: λ in nats of a dynamic mask: a code is resampled if its negative log-likelihood, given the restored codes
             before it, is larger. None for a static mask: all `places`.
@@ -101,7 +101,7 @@ class Draws:
     logits: torch.Tensor
     cache: Cache
     samples: range
-    drawn: int
+    total: int
     keys: Sequence[tuple[int, int]]
     limit: float | None = None
 
@@ -112,19 +112,19 @@ class Draws:
     def noise_at(self, spots: Sequence[tuple[int, int]]) -> torch.Tensor:
         """Return the noise (n·S, K) of the samples at spots (slice, index), copied to the device at once."""
         samples = slice(self.samples.start, self.samples.stop)
-        found = [gumbel(self.keys[number], place, self.drawn, self.prior.codes)[samples] for number, place in spots]
+        found = [gumbel(self.keys[number], place, self.total, self.prior.codes)[samples] for number, place in spots]
         noise = torch.cat(found) if found else torch.zeros(0, self.prior.codes)
         return to_device(noise, str(self.codes.device))
 
     def choose(self, logits: torch.Tensor, noise: torch.Tensor, history: History) -> torch.Tensor:
         """Sample codes from logits (m, K) with noise (m, K); int64 (m,)."""
         chosen, close = self.largest(logits, noise)
-        return self.settle_largest(chosen, close.nonzero()[:, 0].tolist(), noise, history)
+        return self.recompute_largest(chosen, close.nonzero()[:, 0].tolist(), noise, history)
 
     def unlikely(self, logits: torch.Tensor, codes: torch.Tensor, history: History) -> torch.Tensor:
         """Find the codes (m,) with a negative log-likelihood above the limit under logits (m, K); bool (m,)."""
         found, close = self.beyond(logits, codes)
-        return self.settle_beyond(found, close.nonzero()[:, 0].tolist(), codes, history)
+        return self.recompute_beyond(found, close.nonzero()[:, 0].tolist(), codes, history)
 
     def largest(self, logits: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Sample as `choose` does, in float32 only; also return whether the decision is too close; int64, bool (m,)."""
@@ -138,7 +138,7 @@ class Draws:
         nll = likelihood_of(logits, codes)
         return nll > self.limit, (nll - self.limit).abs() < self._margin(logits.float())
 
-    def settle_largest(
+    def recompute_largest(
         self, chosen: torch.Tensor, close: Sequence[int], noise: torch.Tensor, history: History
     ) -> torch.Tensor:
         """Sample the codes of some rows again in float64."""
@@ -146,7 +146,7 @@ class Draws:
             chosen[row] = (self._exact(*history(row)) + noise[row].double()).argmax()
         return chosen
 
-    def settle_beyond(
+    def recompute_beyond(
         self, found: torch.Tensor, close: Sequence[int], codes: torch.Tensor, history: History
     ) -> torch.Tensor:
         """Compare the codes of some rows with the limit again in float64."""
