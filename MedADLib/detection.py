@@ -156,7 +156,7 @@ def detect(
         "device": device,
         "brain_mask": how,
         "input": {"name": volume.name, "sha256": content_hash(volume)},
-        "resemblance": {key: round(value, 4) for key, value in prepared.resemblance.items()},
+        "resemblance": {key: round(value, 4) for key, value in prepared.similarity.items()},
         "facts": restoration.facts,
         "versions": versions(),
         "seconds": rounded(progress.seconds),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from MedADLib.errors import InputError, ModelError
-from MedADLib.preprocessing.brain_space import Prepared, Template
+from MedADLib.preprocessing.brain_space import BrainSpace, PreparedBrain
 from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks
 from MedADLib.scoring.calibration import Calibration, Places, Pooling, calibrate
 from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
@@ -24,17 +24,18 @@ def brain(shift: int = 0) -> np.ndarray:
     return ((z - 5.5) / 5) ** 2 + ((y - 6.5 - shift) / 5.5) ** 2 + ((x - 7.5) / 7) ** 2 < 1
 
 
-def prepared_scan(mask: np.ndarray) -> Prepared:
+def prepared_scan(mask: np.ndarray) -> PreparedBrain:
     """A scan whose own grid is the model's grid."""
     volume = Volume(np.where(mask, 100, 0).astype(np.float32), np.diag([*SPACING, 1.0]), "scan")
     bins = len(HISTOGRAM_EDGES) - 1
     limits = {"histogram": 1.0, "correlation": 0.0, "overlap": 0.0}
-    template = Template(volume, brain(), MARKS, np.full(bins, 1 / bins), limits)
+    template = BrainSpace(volume, brain(), np.full(bins, 1 / bins), limits, MARKS)
     ones = np.ones(SHAPE, np.float32)
-    return Prepared(volume.array / 100, mask, volume, mask, template, np.eye(4), ones, Landmarks(MARKS, MARKS), limits)
+    scaling = Landmarks(MARKS, MARKS)
+    return PreparedBrain(volume.array / 100, mask, volume, mask, template, scaling, limits, np.eye(4), ones)
 
 
-def healthy_scans(count: int = 4, spot: float = 0.0) -> list[tuple[Prepared, Restoration]]:
+def healthy_scans(count: int = 4, spot: float = 0.0) -> list[tuple[PreparedBrain, Restoration]]:
     """Scores of noise about a level; the first scan has a spot of `spot` more."""
     random, found = np.random.default_rng(SEED), []
     for number in range(count):

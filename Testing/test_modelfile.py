@@ -20,7 +20,7 @@ from MedADLib.methods.base import require_tensors
 from MedADLib.modelfile.archive import read_archive, write_archive
 from MedADLib.modelfile.model import Model, load_model, save_model, verify_model
 from MedADLib.modelfile.store import list_models, model_folders
-from MedADLib.preprocessing.brain_space import Template
+from MedADLib.preprocessing.brain_space import BrainSpace
 from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES
 from MedADLib.scoring.calibration import Calibration, Places, Pooling
 from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
@@ -82,7 +82,7 @@ def model(**changes) -> Model:
         "description": "Healthy brains, grün",
         "modality": "T1 MR",
         "method": Fake(FakeParameters(), np.arange(6, dtype=np.float32).reshape(2, 3).T),  # a view
-        "template": Template(image, image.array > 0.2, np.linspace(0.1, 0.9, len(PERCENTILES)), histogram, limits),
+        "template": BrainSpace(image, image.array > 0.2, histogram, limits, np.linspace(0.1, 0.9, len(PERCENTILES))),
         "calibration": Calibration(Pooling(), places, HealthyReference(*[numbers] * 4, 1200.0, threshold)),
         "training": {"data": ["ds002748"], "split": {"train": ["sub-01"]}, "anything": [1, 2.5, None, True]},
         "authors": "Us",

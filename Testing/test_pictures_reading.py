@@ -10,7 +10,7 @@ from test_dicom import SERIES, write_slice
 from MedADLib.errors import InputError
 from MedADLib.io.images import Place, places_in, read_picture, read_place
 from MedADLib.io.reading import read_image
-from MedADLib.preprocessing.slice_space import PlaneView
+from MedADLib.preprocessing.slice_space import SliceView
 from MedADLib.volume import is_single_slice
 
 GREY = np.random.default_rng(0).integers(0, 255, (5, 7), dtype=np.uint8)
@@ -29,7 +29,7 @@ def test_a_grey_png_keeps_its_values_its_rows_and_its_columns(tmp_path, dtype):
     assert volume.array.dtype == np.float32 and np.array_equal(volume.array[0], array)
     assert is_single_slice(volume) and volume.name == "a" and volume.spacing.tolist() == [1, 1, 1]
     # Upright in the model's space is the first row on top, which is anterior.
-    assert np.array_equal(PlaneView.of(volume).picture(volume.array), array[::-1, ::-1])
+    assert np.array_equal(SliceView.of(volume).image(volume.array), array[::-1, ::-1])
 
 
 def test_colours_become_luminance_and_transparency_is_left_out(tmp_path):
@@ -50,8 +50,8 @@ def test_a_dicom_picture_is_what_a_run_on_its_folder_reads(tmp_path):
     write_slice(tmp_path / "1.dcm", SERIES[2], (-10, -20, 5), _0020_0037="0\\1\\0\\0\\0\\-1")
     volume, run = read_picture(tmp_path / "1.dcm", "x"), read_image(tmp_path)
     assert np.array_equal(volume.array[0], SERIES[2])
-    pictures = [PlaneView.of(one).picture(one.array) for one in (volume, run)]
-    assert np.array_equal(*pictures) and PlaneView.of(volume) == PlaneView.of(run)
+    pictures = [SliceView.of(one).image(one.array) for one in (volume, run)]
+    assert np.array_equal(*pictures) and SliceView.of(volume) == SliceView.of(run)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.dcm"])

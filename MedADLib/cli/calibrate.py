@@ -23,7 +23,7 @@ from ..training.config import check_model_name, pooling_with, settings_of
 if TYPE_CHECKING:
     from ..methods.base import Method
     from ..modelfile.model import Model
-    from ..preprocessing.brain_space import Prepared
+    from ..preprocessing.brain_space import PreparedBrain
     from ..runtime.progress import Progress
     from ..scoring.restoration import Restoration
 
@@ -139,7 +139,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     return 0
 
 
-def _restored(method: Method, scan: Prepared, args: argparse.Namespace) -> Restoration:
+def _restored(method: Method, scan: PreparedBrain, args: argparse.Namespace) -> Restoration:
     from ..runtime.device import run_on
 
     found, _, notes = run_on(

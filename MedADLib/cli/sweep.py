@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from ..dataset.split import Split
     from ..io.sources import Source
     from ..methods.base import Method
-    from ..preprocessing.brain_space import Template
-    from ..preprocessing.slice_space import PlaneTemplate
+    from ..preprocessing.brain_space import BrainSpace
+    from ..preprocessing.slice_space import SliceSpace
     from ..runtime.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def _measure(
     abnormal: dict[str, Source],
     scans: dict[str, Source],
     split: Split,
-    template: Template | PlaneTemplate,
+    template: BrainSpace | SliceSpace,
     device: str,
     progress: Progress,
 ) -> Callable[[Method], dict[str, float]]:

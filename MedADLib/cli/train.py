@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import InputError
 from ..messages import Message
 from ..methods.registry import ENTRIES
-from ..preprocessing.spaces import describe
 from ..runtime.atomic_files import place_for_model, writable_folder
 from ..scoring.healthy_reference import Threshold
 from ..training.config import (
@@ -267,14 +266,14 @@ def plan_of(data: HealthyData, scans: Mapping[str, Source], split: Split) -> lis
     parts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.calibration)} to calibrate"
     return [
         f"{len(split.names())} scans of {subjects} subjects: {parts}",
-        f"prepared as {describe(data.template)}: {data.why}",
+        f"prepared as {data.template.describe()}: {data.why}",
     ]
 
 
 def outcome_of(trained: Trained, output: Path) -> list[str]:
     """Describe in lines the trained model, its settings, and its errors on the validation scans."""
     method, split, template = trained.method, trained.split, trained.data.template
-    what = method.name if template.kind == "brain" else f"{method.name} for {describe(template)}"
+    what = method.name if template.kind == "brain" else f"{method.name} for {template.describe()}"
     settings = ", ".join(f"{key} = {value}" for key, value in vars(method.parameters).items())
     lines = [
         f"{output}: {what}, trained on {len(split.train)}, calibrated on {len(split.calibration)} scans",

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..io.sources import Source
 from ..preprocessing.input_check import InputReport, inspect
 from ..preprocessing.intensity import standard_histogram
-from ..preprocessing.slice_space import PlaneView, resized
+from ..preprocessing.slice_space import SliceView, resized
 from ..runtime.progress import Progress
 from ..volume import Volume, is_single_slice
 
@@ -183,7 +183,7 @@ def _look(source: Source) -> Facts:
     digest.update(np.ascontiguousarray(volume.array, np.float32))
     sizes = tuple(spacing.tolist()), tuple((counts * spacing).tolist())
     faults = (unfit, doubt, unfit_brain, doubt_brain)
-    outline = thumbnail(PlaneView.of(volume).picture(volume.array)) if single else ()
+    outline = thumbnail(SliceView.of(volume).image(volume.array)) if single else ()
     return Facts(digest.hexdigest(), single, *sizes, _histogram(volume), outline, *faults)
 
 

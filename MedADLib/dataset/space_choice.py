@@ -12,10 +12,7 @@ from ..errors import InputError
 from ..io.sources import Source
 from ..messages import Message
 from ..preprocessing.brain_extraction import holds_brain
-from ..preprocessing.brain_space import Template
-from ..preprocessing.slice_space import PlaneTemplate
-from ..preprocessing.spaces import kind_of
-from ..preprocessing.volume_space import FieldTemplate
+from ..preprocessing.space import BRAIN, SLICE, VOLUME, kind_of
 from ..runtime.progress import Progress
 from ..volume import is_single_slice
 from .scan_statistics import evenly_spread
@@ -24,7 +21,6 @@ log = logging.getLogger(__name__)
 
 # An odd number always has a majority.
 MOST_EXAMINED = 5
-BRAIN, FIELD, PLANE = (space.kind for space in (Template, FieldTemplate, PlaneTemplate))
 
 
 class Chosen(NamedTuple):
@@ -58,7 +54,7 @@ def chosen_space(scans: Mapping[str, Source], prepare: str, work: Path, progress
     if is_single_slice(next(iter(scans.values())).read()):
         if prepare != "auto":
             raise InputError("prepare_for_volumes", prepare=prepare)
-        return Chosen(PLANE, Message("space_of_slices"))
+        return Chosen(SLICE, Message("space_of_slices"))
     prepared, kept = _prepared(work), _kept(record)
     if prepared is not None:
         if prepare not in ("auto", prepared):
@@ -91,7 +87,7 @@ def _kept(record: Path) -> Chosen | None:
         kept = Chosen(**json.loads(record.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return kept if kept.kind in (BRAIN, FIELD) else None
+    return kept if kept.kind in (BRAIN, VOLUME) else None
 
 
 def _majority(scans: Mapping[str, Source], progress: Progress) -> Chosen:
@@ -110,7 +106,7 @@ def _majority(scans: Mapping[str, Source], progress: Progress) -> Chosen:
         log.warning(Message("brains_and_others", examined=examined, brains=brains, others=others))
     if len(holding) > len(lacking):
         return Chosen(BRAIN, Message("space_of_brains", count=len(holding), examined=examined))
-    return Chosen(FIELD, Message("space_without_brains", count=len(lacking), examined=examined))
+    return Chosen(VOLUME, Message("space_without_brains", count=len(lacking), examined=examined))
 
 
 def _shows_brain(source: Source) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError, ModelError
-from ..preprocessing.brain_space import Prepared, Template
+from ..preprocessing.brain_space import BrainSpace, PreparedBrain
 from ..preprocessing.grids import IN_PLANE_MM
 from ..runtime.progress import Progress
 from ..runtime.strict_json import finite_number
@@ -251,7 +251,7 @@ def fewest(mirrored: bool) -> int:
 
 
 def calibrate(
-    healthy: Sequence[tuple[Prepared, Restoration]],
+    healthy: Sequence[tuple[PreparedBrain, Restoration]],
     pooling: Pooling,
     threshold: Threshold,
     quick: Sequence[Restoration] | None = None,
@@ -270,7 +270,7 @@ def calibrate(
     Raises:
         InputError: If there are too few scans.
     """
-    template = healthy[0][0].template if healthy else Template
+    template = healthy[0][0].template if healthy else BrainSpace
     mirrored = template.symmetric
     if len(healthy) < fewest(mirrored):
         raise InputError("calibration_few_scans", count=len(healthy), fewest=fewest(mirrored))
@@ -303,7 +303,7 @@ def calibrate(
 
 
 def _reference(
-    prepared: Sequence[Prepared],
+    prepared: Sequence[PreparedBrain],
     pooled: Sequence[np.ndarray],
     others: Sequence[Places],
     restorations: Sequence[Restoration],
