@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import InputError, OutputError
+from .runtime.atomic_files import replacing
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -141,13 +142,10 @@ class Volume:
         """
         import SimpleITK as sitk
 
-        path = Path(path)
-        partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
         try:
-            sitk.WriteImage(self.to_sitk(), str(partial), useCompression=True, compressionLevel=1)
-            os.replace(partial, path)
+            with replacing(Path(path)) as partial:
+                sitk.WriteImage(self.to_sitk(), str(partial), useCompression=True, compressionLevel=1)
         except (RuntimeError, OSError) as error:
-            partial.unlink(missing_ok=True)
             raise OutputError("not_written", path=path) from error
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ import numpy as np
 from ..errors import InputError
 from ..evaluation.detectors import Detector, Kept, detectors
 from ..evaluation.image_cases import ABNORMAL_HELP
+from ..runtime.atomic_files import replacing, write_json
 
 if TYPE_CHECKING:
     from ..evaluation.lesion_cases import Case
@@ -98,10 +98,11 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..evaluation.figures import Strip, write_overview, write_picture
     from ..evaluation.image_comparison import compare_planes
     from ..evaluation.lesion_cases import CaseName, case_names, cases, real_case
-    from ..evaluation.tables import kind_rows, real_rows, rows_of, variants, write_table
+    from ..evaluation.tables import kind_rows, real_rows, rows_of, variants
     from ..modelfile.model import load_model
     from ..runtime.device import resolve
     from ..runtime.progress import Progress
+    from ..runtime.tables import write_table
 
     progress = progress or Progress()
     models = [load_model(name) for name in args.models]
@@ -157,7 +158,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
             write_table(args.output / name, table)
     record = {"models": {m.name: m.sha256 for m in models}, "part": args.part, "seed": args.seed, "cases": len(names)}
     record["brightened"] = args.brighten
-    (args.output / "comparison.json").write_text(json.dumps(record | {"rows": rows}, indent=1), encoding="utf-8")
+    write_json(args.output / "comparison.json", record | {"rows": rows}, indent=1)
     progress.finish()
     print((args.output / "comparison.tsv").read_text(encoding="utf-8"))
     return 0
@@ -176,10 +177,9 @@ def _score(make: Callable[[], Case], label: str, methods: Sequence[Detector], ar
         if not file.is_file():
             case = case or make()
             score, sample = detector.score(case.prepared)
-            partial = file.with_suffix(".partial.npz")
             file.parent.mkdir(exist_ok=True)
-            np.savez(partial, score=score, sample=sample, mask=case.prepared.mask, truth=case.truth)
-            partial.replace(file)
+            with replacing(file) as partial:
+                np.savez(partial, score=score, sample=sample, mask=case.prepared.mask, truth=case.truth)
 
 
 def _kept(detector: Detector, args: argparse.Namespace, label: str, kind: str, contrast: str) -> Kept:

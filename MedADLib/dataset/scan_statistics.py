@@ -16,6 +16,7 @@ from ..io.sources import Source
 from ..preprocessing.input_check import InputReport, inspect
 from ..preprocessing.intensity import standard_histogram
 from ..preprocessing.slice_space import SliceView, resized
+from ..runtime.atomic_files import write_json
 from ..runtime.progress import Progress
 from ..volume import Volume, is_single_slice
 
@@ -154,9 +155,7 @@ def seen(scans: Mapping[str, Source], record: Path, progress: Progress) -> dict[
         else:
             found[name] = replace(_look(source), size=size, changed=changed)
     record.parent.mkdir(parents=True, exist_ok=True)
-    partial = record.with_name(f".partial-{record.name}")
-    partial.write_text(json.dumps({name: asdict(fact) for name, fact in found.items()}), encoding="utf-8")
-    partial.replace(record)
+    write_json(record, {name: asdict(fact) for name, fact in found.items()})
     return found
 
 

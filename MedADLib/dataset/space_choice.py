@@ -13,6 +13,7 @@ from ..io.sources import Source
 from ..messages import Message
 from ..preprocessing.brain_extraction import holds_brain
 from ..preprocessing.space import BRAIN, SLICE, VOLUME, kind_of
+from ..runtime.atomic_files import write_json
 from ..runtime.progress import Progress
 from ..volume import is_single_slice
 from .scan_statistics import evenly_spread
@@ -69,7 +70,7 @@ def chosen_space(scans: Mapping[str, Source], prepare: str, work: Path, progress
     else:
         found = Chosen(prepare, Message("space_as_given", prepare=prepare))
     work.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps(found._asdict()), encoding="utf-8")
+    write_json(record, found._asdict())
     return found
 
 

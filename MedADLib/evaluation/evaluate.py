@@ -13,7 +13,9 @@ import numpy as np
 
 from ..errors import InputError, OutputError
 from ..io.reading import read_image
+from ..runtime.atomic_files import write_text
 from ..runtime.progress import Progress
+from ..runtime.tables import table_text
 from ..scoring.metrics import Curve, LesionCounts, count_lesions, dice
 from ..volume import stem
 
@@ -140,10 +142,8 @@ def write_tsv(evaluation: Evaluation, path: str | os.PathLike) -> None:
         OutputError: If it cannot be written; no partial file is left.
     """
     columns = [field.name for field in fields(Row)]
-    lines = ["\t".join(columns)]
-    for row in (*evaluation.rows, evaluation.pooled):
-        lines.append("\t".join(_text(getattr(row, column)) for column in columns))
-    _write(Path(path), "\n".join(lines) + "\n")
+    rows = (*evaluation.rows, evaluation.pooled)
+    _write(Path(path), table_text(columns, [[_text(getattr(row, column)) for column in columns] for row in rows]))
 
 
 def write_json(evaluation: Evaluation, path: str | os.PathLike) -> None:
@@ -229,10 +229,7 @@ def _text(value: object) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        write_text(path, text)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OutputError("table_unwritable", path=path, reason=error.strerror or error) from error

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..runtime.atomic_files import replacing
 from ..runtime.device import resolve
 from ..scoring.metrics import Curve
 from .lesion_cases import KINDS
@@ -100,7 +101,8 @@ def write_picture(path: Path, name: str, variant: Variant) -> None:
         axes.set_title(tile.title, color="white", fontsize=7, pad=1)
     figure.suptitle(f"{name}: map, lesion (green), above the 1 % healthy threshold (white)", color="white", fontsize=9)
     figure.subplots_adjust(0, 0, 1, 0.95, 0.02, 0.08)
-    figure.savefig(path, dpi=90, facecolor="black")
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=90, facecolor="black")
 
 
 def write_overview(path: Path, strips: Sequence[Strip]) -> None:
@@ -127,7 +129,8 @@ def write_overview(path: Path, strips: Sequence[Strip]) -> None:
             _draw(axes, tile, strip.threshold)
             if number % half == 0:
                 axes.text(3, 3, tile.title, color="white", fontsize=6)
-    figure.savefig(path, dpi=90, facecolor="black")
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=90, facecolor="black")
 
 
 def _draw(axes, tile: Tile, threshold: float) -> None:
@@ -178,9 +181,8 @@ def write_examples(
         _row(grid[1 + 2 * number], f"{model.name}\nrestored", restored, "gray", 1.0)
         _row(grid[2 + 2 * number], f"{model.name}\nmap", maps, "inferno", max(top, 1e-9))
     _curves(below.subplots(), scores, truth, rows)
-    partial = path.with_name(f".partial-{path.name}")
-    figure.savefig(partial, dpi=100, format="png")
-    partial.replace(path)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=100)
 
 
 def _restored(model: Model, shown: Sequence[LabelledImage], device: str) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -17,11 +17,12 @@ import numpy as np
 
 from ..dataset.discovery import find_scans
 from ..errors import InputError
+from ..runtime.atomic_files import write_json
 from ..runtime.progress import Progress
+from ..runtime.tables import write_table
 from ..scoring.metrics import LEVEL, ROUNDS, Curve, intervals
 from ..training.reference_model import kept_split
 from .image_cases import LabelledImage, abnormal_scans, held_out, labelled_images, refuse_both
-from .tables import write_table
 
 if TYPE_CHECKING:
     from ..modelfile.model import Model
@@ -83,7 +84,7 @@ def compare_planes(
         "bootstrap": {"rounds": ROUNDS, "level": LEVEL},
         "rows": rows,
     }
-    (args.output / "comparison.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    write_json(args.output / "comparison.json", record, indent=1)
     write_examples(args.output / "comparison.png", models, images, scores, rows, args.device)
     return args.output / "comparison.tsv"
 
@@ -120,5 +121,5 @@ def _scored(detector: Detector, images: Sequence[LabelledImage], folder: Path, p
             if key not in kept:
                 kept[key] = detector.score(image)[1]
     finally:
-        file.write_text(json.dumps(kept), encoding="utf-8")
+        write_json(file, kept)
     return np.array([kept[key] for key in keys])

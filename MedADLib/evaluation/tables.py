@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -135,11 +133,3 @@ def _yes(value: bool) -> str:
 
 def _rounded(value: float) -> float:
     return round(value, 4)
-
-
-def write_table(path: Path, rows: Sequence[Mapping]) -> None:
-    """Write rows as tab-separated values with the keys of the first row as header."""
-    with open(path, "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]), delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

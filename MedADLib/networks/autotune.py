@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from ..runtime.atomic_files import write_json
 from .code_prior import product
 
 TRIALS = 16
@@ -33,7 +34,7 @@ def bfloat16_suits(device: str, record: Path) -> bool:
         return kept
     found = _faster(device)
     record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps({"bfloat16": found}), encoding="utf-8")
+    write_json(record, {"bfloat16": found})
     return found
 
 

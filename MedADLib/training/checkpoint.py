@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..errors import MedADError
+from ..runtime.atomic_files import replacing
 
 Optimizers = Mapping[str, torch.optim.Optimizer]
 
@@ -30,12 +30,9 @@ def save_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers
         for index, moments in optimizer.state_dict()["state"].items():
             for key, value in moments.items():
                 tensors[f"{_prefix(name)}.{index}.{key}"] = torch.as_tensor(value).contiguous()
-    partial = path.with_name(f".partial-{path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, partial, metadata={"state": json.dumps(state)})
-    with open(partial, "rb+") as handle:
-        os.fsync(handle.fileno())
-    os.replace(partial, path)
+    with replacing(path, durable=True) as partial:
+        save_file(tensors, partial, metadata={"state": json.dumps(state)})
 
 
 def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers | None = None) -> dict | None:

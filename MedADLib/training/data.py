@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from ..dataset.space_choice import chosen_space
 from ..dataset.split import Split
@@ -22,10 +22,11 @@ from ..errors import InputError
 from ..io.reading import read_image
 from ..io.sources import Source
 from ..preprocessing.brain_extraction import brain_mask
-from ..preprocessing.grids import BRAIN_VOXELS, VOLUME_VOXELS, LARGEST_SIDE
+from ..preprocessing.grids import BRAIN_VOXELS, LARGEST_SIDE, VOLUME_VOXELS
 from ..preprocessing.space import BRAIN, SLICE, VOLUME, PreparedScan, ReferenceSpace
 from ..preprocessing.spaces import template_from_tensors
 from ..preprocessing.template_building import build_slice_template, build_template, build_volume_template
+from ..runtime.atomic_files import write_bytes, write_json
 from ..runtime.progress import Progress
 from ..volume import Volume, is_single_slice
 from .slices import Slices
@@ -41,7 +42,7 @@ class HealthyData:
     """Healthy scans in the space of the model.
 
     Attributes:
-        template: ReferenceSpace of the model.
+        template: Space of the model.
         train: Training scans: pairs of image (standard intensities) and mask, each (Z, Y, X).
         validation: Validation scans of the same form.
         why: Why this kind of space was chosen, for display.
@@ -97,7 +98,7 @@ def healthy_data(
     if record.is_file() and Split.read(record) != split:
         raise InputError("work_of_other_split", work=work)
     if not record.is_file():
-        record.write_text(json.dumps(split.to_json(), indent=1), encoding="utf-8")
+        write_json(record, split.to_json(), indent=1)
     if like is not None and like.template.kind != SLICE:
         prepare = like.template.kind
     _refuse_changed(scans, split, work)
@@ -130,7 +131,7 @@ def prepared_scans(
     Args:
         scans: Scans by name.
         names: Names of the scans to prepare.
-        template: ReferenceSpace of the model.
+        template: Space of the model.
         progress: Receives each scan; may cancel.
     """
     found = []
@@ -167,8 +168,8 @@ def _template(
         built = build_volume_template(split.train, lambda name: _whole_volume(scans[name]), progress)
     else:
         built, _ = build_template([_whole_brain(scans[name]) for name in split.train], progress=progress)
-    save_file(built.tensors(), tensors)
-    parameters.write_text(json.dumps(built.parameters()), encoding="utf-8")
+    write_bytes(tensors, save(built.tensors()))
+    write_json(parameters, built.parameters())
     # The stored template has half precision: read it back, so that the first run uses the same one as later runs.
     return template_from_tensors(built.parameters(), load_file(tensors))
 
@@ -180,7 +181,7 @@ def _refuse_changed(scans: dict[str, Source], split: Split, work: Path) -> None:
     changed = [name for name, value in found.items() if kept.get(name, value) != value]
     if changed:
         raise InputError("work_of_changed_scans", count=len(changed), work=work, example=changed[0])
-    record.write_text(json.dumps(found), encoding="utf-8")
+    write_json(record, found)
 
 
 def _single_slice(source: Source) -> Volume:
@@ -225,5 +226,5 @@ def _prepared(name: str, source: Source, template: ReferenceSpace, work: Path) -
         scan = brought(source, template)
         kept = {"image": scan.image.astype(np.float16), "mask": scan.mask.astype(np.uint8)}
         file.parent.mkdir(exist_ok=True)
-        save_file(kept, file)
+        write_bytes(file, save(kept))
     return kept["image"].astype(np.float32), kept["mask"] > 0
