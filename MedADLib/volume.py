@@ -163,10 +163,19 @@ def stem(path: str | os.PathLike) -> str:
     return name
 
 
+def nearest_axes(volume: Volume) -> np.ndarray:
+    """Return the nearest of the axes (x, y, z) to right, anterior and superior, shape (3,)."""
+    return np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
+
+
 def spacing_ras(volume: Volume) -> np.ndarray:
-    """Return the spacing in mm along the axes nearest to right, anterior and superior, (3,)."""
-    nearest = np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
-    return volume.spacing[nearest]
+    """Return the spacing in mm along the axes nearest to right, anterior and superior, shape (3,)."""
+    return volume.spacing[nearest_axes(volume)]
+
+
+def extent_ras(volume: Volume) -> np.ndarray:
+    """Return the field of view in mm along the axes nearest to right, anterior and superior, shape (3,)."""
+    return spacing_ras(volume) * np.array(volume.array.shape[::-1])[nearest_axes(volume)]
 
 
 def is_single_slice(volume: Volume) -> bool:

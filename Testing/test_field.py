@@ -7,13 +7,13 @@ import pytest
 from field_phantoms import joint
 
 from MedADLib.errors import InputError, ModelError
-from MedADLib.preprocessing.grids import extent_ras, volume_grid
+from MedADLib.preprocessing.grids import volume_grid
 from MedADLib.preprocessing.intensity import BRIGHTEST, DARKEST
 from MedADLib.preprocessing.space import CEILING
 from MedADLib.preprocessing.spaces import template_from_tensors
 from MedADLib.preprocessing.template_building import build_volume_template
 from MedADLib.preprocessing.volume_space import VolumeSpace
-from MedADLib.volume import Volume
+from MedADLib.volume import Volume, extent_ras
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,9 @@ from ..errors import InputError
 from ..io.sources import Source
 from ..messages import Message
 from ..preprocessing.intensity import HISTOGRAM_EDGES
+from ..runtime.numerics import evenly_spread
 from ..runtime.progress import Progress
-from .scan_statistics import Facts, evenly_spread, seen, two_kinds
+from .scan_statistics import Facts, seen, two_kinds
 from .split import FEWEST_BY_HAND
 
 # Names of copied files on different systems: "a - Copy", "Copy of a", "a copy 2", "a (1)", "Kopie von a".
@@ -176,7 +177,7 @@ def _refuse_mixture(facts: Mapping[str, Facts]) -> None:
     suffixes = Counter(match[1] for name in facts if (match := BIDS_SUFFIX.search(name)) and match[1] in CONTRASTS)
     if len(suffixes) > 1:
         raise InputError("mixed_contrasts", contrasts=_counted(suffixes))
-    chosen = evenly_spread(sorted(facts), COMPARED)
+    chosen = _compared(facts)
     gap, group = _gap(np.array([facts[name].histogram for name in chosen]))
     smaller = min(group.sum(), len(chosen) - group.sum())
     if smaller >= SMALLEST_KIND * len(chosen) and (found := _kinds(chosen, group, gap, DOUBTFUL)):
@@ -187,7 +188,7 @@ def _refuse_mixture(facts: Mapping[str, Facts]) -> None:
 
 def _refuse_kinds_of_images(facts: Mapping[str, Facts]) -> None:
     """Refuse 2-D images of different objects by their outlines."""
-    chosen = evenly_spread(sorted(name for name, fact in facts.items() if fact.single), COMPARED)
+    chosen = _compared(name for name, fact in facts.items() if fact.single)
     if chosen:
         kinds = two_kinds(np.array([facts[name].thumbnail for name in chosen]))
         distance = min(kinds.apart, kinds.tidy)
@@ -195,6 +196,12 @@ def _refuse_kinds_of_images(facts: Mapping[str, Facts]) -> None:
             if distance >= DIFFERENT_IMAGES:
                 raise InputError("two_kinds_by_outline", **found)
             log.warning(Message("perhaps_two_kinds_by_outline", **found))
+
+
+def _compared(names: Iterable[str]) -> list[str]:
+    """Return at most `COMPARED` of the names, evenly spread."""
+    names = sorted(names)
+    return [names[n] for n in evenly_spread(len(names), COMPARED)]
 
 
 def _kinds(names: list[str], group: np.ndarray, distance: float, least: float) -> dict[str, str | float]:
@@ -218,25 +225,19 @@ def _gap(histograms: np.ndarray) -> tuple[float, np.ndarray]:
     Returns:
         The length of the edge, and which histograms are on one side, bool (n,).
     """
-    sums = np.cumsum(histograms, axis=1) * float(HISTOGRAM_EDGES[1] - HISTOGRAM_EDGES[0])
-    distance = np.array([np.abs(sums - one).sum(axis=1) for one in sums])
-    count = len(distance)
-    parent, nearest, edges = np.zeros(count, int), distance[0].copy(), []
-    inside = np.arange(count) == 0
-    while not inside.all():
-        new = int(np.where(inside, np.inf, nearest).argmin())
-        edges.append((float(nearest[new]), int(parent[new]), new))
-        inside[new] = True
-        closer = distance[new] < nearest
-        nearest[closer], parent[closer] = distance[new][closer], new
-    for cut in sorted(edges, reverse=True):
-        side = np.zeros(count, bool)
-        side[cut[2]] = True
-        # Edges are in the order in which the tree grew: a parent comes before its children.
-        for _, start, end in edges:
-            side[end] |= bool(side[start]) and end != cut[2]
-        if 2 <= side.sum() <= count - 2:
-            return cut[0], side
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+    from scipy.spatial.distance import cdist
+
+    count, sums = len(histograms), np.cumsum(histograms, axis=1) * float(HISTOGRAM_EDGES[1] - HISTOGRAM_EDGES[0])
+    # In a graph of scipy, a distance of 0 is no edge.
+    tree = minimum_spanning_tree(np.maximum(cdist(sums, sums, "cityblock"), 1e-12)).toarray()
+    for length in np.unique(tree)[:0:-1]:
+        for edge in np.argwhere(tree == length):
+            rest = tree.copy()
+            rest[tuple(edge)] = 0
+            _, part = connected_components(rest, directed=False)
+            if 2 <= (part == part[0]).sum() <= count - 2:
+                return float(length), part != part[0]
     return 0.0, np.zeros(count, bool)
 
 

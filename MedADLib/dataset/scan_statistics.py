@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +17,9 @@ from ..preprocessing.input_check import InputReport, inspect
 from ..preprocessing.intensity import standard_histogram
 from ..preprocessing.slice_space import SliceView, resized
 from ..runtime.atomic_files import write_json
+from ..runtime.numerics import k_means
 from ..runtime.progress import Progress
-from ..volume import Volume, is_single_slice
+from ..volume import Volume, extent_ras, is_single_slice, spacing_ras
 
 SIDE = 8
 # Fewer images are outliers and not a kind.
@@ -26,7 +27,7 @@ SMALLEST_KIND, SMALLEST_SHARE = 3, 0.1
 ROUNDS = 20
 
 SAMPLE_VOXELS = 1e6
-SPAN, DARK = (0.5, 99.5), 0.1
+RANGE, DARK = (0.5, 99.5), 0.1
 
 
 class TwoKinds(NamedTuple):
@@ -44,11 +45,6 @@ class TwoKinds(NamedTuple):
     apart: float
     tidy: float
     group: np.ndarray
-
-
-def evenly_spread(names: Sequence[str], most: int) -> list[str]:
-    """Select at most `most` names, evenly spread over all."""
-    return [names[n] for n in np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).astype(int))]
 
 
 def thumbnail(image: np.ndarray) -> tuple[float, ...]:
@@ -71,13 +67,9 @@ def two_kinds(thumbnails: np.ndarray) -> TwoKinds:
     if count < 2 * SMALLEST_KIND:
         return TwoKinds(0.0, 0.0, np.zeros(count, bool))
     group = np.linalg.svd(thumbnails - thumbnails.mean(axis=0), full_matrices=False)[0][:, 0] > 0
-    for _ in range(ROUNDS):
-        if group.all() or not group.any():
-            break
-        far = [((thumbnails - thumbnails[group == side].mean(axis=0)) ** 2).sum(axis=1) for side in (True, False)]
-        group, before = far[0] < far[1], group
-        if (group == before).all():
-            break
+    if not group.all() and group.any():
+        start = np.stack([thumbnails[group == side].mean(axis=0) for side in (False, True)])
+        group = k_means(thumbnails, start, ROUNDS)[1] == 1
     smaller = min(group.sum(), count - group.sum())
     if smaller < max(SMALLEST_KIND, SMALLEST_SHARE * count):
         return TwoKinds(0.0, 0.0, group)
@@ -176,11 +168,9 @@ def _look(source: Source) -> Facts:
     single = is_single_slice(volume)
     reports = (("", ""), ("", "")) if single else (_against(inspect(volume, whole=w)) for w in (True, False))
     (unfit, doubt), (unfit_brain, doubt_brain) = reports
-    axes = np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
-    spacing, counts = volume.spacing[axes], np.array(volume.array.shape[::-1])[axes]
     digest = hashlib.sha256(str(volume.array.shape).encode())
     digest.update(np.ascontiguousarray(volume.array, np.float32))
-    sizes = tuple(spacing.tolist()), tuple((counts * spacing).tolist())
+    sizes = tuple(spacing_ras(volume).tolist()), tuple(extent_ras(volume).tolist())
     faults = (unfit, doubt, unfit_brain, doubt_brain)
     outline = thumbnail(SliceView.of(volume).image(volume.array)) if single else ()
     return Facts(digest.hexdigest(), single, *sizes, _histogram(volume), outline, *faults)
@@ -203,6 +193,6 @@ def _histogram(volume: Volume) -> tuple[float, ...]:
     step = max(1, round((volume.array.size / SAMPLE_VOXELS) ** (1 / 3)))
     # A single slice keeps its axis of one voxel.
     sample = volume.array[tuple(slice(None, None, step if count > 1 else 1) for count in volume.array.shape)]
-    low, high = np.percentile(sample, SPAN)
+    low, high = np.percentile(sample, RANGE)
     bright = sample[sample > low + DARK * (high - low)]
     return tuple(np.round(standard_histogram(bright if bright.size else sample), 6).tolist())

@@ -14,9 +14,9 @@ from ..messages import Message
 from ..preprocessing.brain_extraction import holds_brain
 from ..preprocessing.space import BRAIN, SLICE, VOLUME, kind_of
 from ..runtime.atomic_files import write_json
+from ..runtime.numerics import evenly_spread
 from ..runtime.progress import Progress
 from ..volume import is_single_slice
-from .scan_statistics import evenly_spread
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,8 @@ def _kept(record: Path) -> Chosen | None:
 
 def _majority(scans: Mapping[str, Source], progress: Progress) -> Chosen:
     """Choose brains if most of a few scans contain one; examine only as many scans as decide it."""
-    names = evenly_spread(sorted(scans), MOST_EXAMINED)
+    names = sorted(scans)
+    names = [names[n] for n in evenly_spread(len(names), MOST_EXAMINED)]
     names = names[: len(names) - (len(names) + 1) % 2]
     holding, lacking = [], []
     for number, name in enumerate(names):

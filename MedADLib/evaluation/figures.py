@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from ..runtime.atomic_files import replacing
 from ..runtime.device import resolve
+from ..runtime.numerics import evenly_spread
 from ..scoring.metrics import Curve
 from .lesion_cases import KINDS
 from .simulation.insertion import CONTRASTS
@@ -165,7 +166,7 @@ def write_examples(
     """
     truth = np.array([image.abnormal for image in images])
     groups = [np.flatnonzero(~truth), np.flatnonzero(truth)]
-    chosen = [g[n] for g in groups for n in np.unique(np.linspace(0, len(g) - 1, min(SHOWN, len(g))).astype(int))]
+    chosen = [number for group in groups for number in group[evenly_spread(len(group), SHOWN)]]
     shown = [images[n] for n in chosen]
     columns, lines = len(shown), 1 + 2 * len(models)
     figure = Figure(figsize=(INCH * columns + 1.2, INCH * lines + 4.6), layout="constrained")

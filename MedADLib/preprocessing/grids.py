@@ -49,12 +49,6 @@ def brain_grid(volumes: Sequence[Volume]) -> tuple[tuple[int, int, int], tuple[f
     return (int(np.ceil(UPWARDS_MM / thickness)), size, size), (IN_PLANE_MM / size, IN_PLANE_MM / size, thickness)
 
 
-def extent_ras(volume: Volume) -> np.ndarray:
-    """Return the field of view in mm along the axes nearest to right, anterior and superior, shape (3,)."""
-    counts = np.array(volume.array.shape[::-1])
-    return spacing_ras(volume) * counts[_axes(volume)]
-
-
 def volume_grid(
     spacings: Sequence[np.ndarray], extents: Sequence[np.ndarray]
 ) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
@@ -127,11 +121,6 @@ def averaged(volume: Volume, spacing: Sequence[float]) -> Volume:
     affine[:3, 3] += affine[:3, :3] @ (0.5 * (factors - 1))
     affine[:3, :3] *= factors
     return Volume(np.ascontiguousarray(array), affine, volume.name)
-
-
-def _axes(volume: Volume) -> np.ndarray:
-    """Return the nearest of the scan's axes (x, y, z) for right, anterior and superior, shape (3,)."""
-    return np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
 
 
 def slice_size(views: Sequence[SliceView], longest: int | None = None) -> tuple[int, int]:

@@ -9,10 +9,11 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import InputError
+from ..runtime.numerics import evenly_spread
 from ..runtime.progress import Progress
-from ..volume import Volume, spacing_ras
+from ..volume import Volume, extent_ras, spacing_ras
 from .brain_space import BrainSpace, PreparedBrain
-from .grids import brain_grid, extent_ras, slice_size, volume_grid
+from .grids import brain_grid, slice_size, volume_grid
 from .intensity import BRIGHTEST, DARKEST, bias_field, landmark_values, standard_histogram
 from .registration import affine_to_native, resample
 from .slice_space import SliceSpace, SliceView
@@ -132,23 +133,17 @@ def _standard(image: np.ndarray, inside: np.ndarray, unit_marks: np.ndarray) -> 
 
 def _symmetric(reference: Volume, cover: np.ndarray) -> tuple[Volume, np.ndarray]:
     """Make the mean symmetric: apply half of the transform to its mirror image, then average with its mirror image."""
+    from scipy.linalg import sqrtm
+
     mask = cover > 0.5
     mirrored = reference.with_array(np.ascontiguousarray(reference.array[:, :, ::-1]))
     there = affine_to_native(mirrored, np.ascontiguousarray(mask[:, :, ::-1]), reference, mask)
-    half = _square_root(there)
+    half = np.real(sqrtm(there))
     image = resample(reference, reference, half)
     brain = resample(reference.with_array(cover.astype(np.float32)), reference, half)
     image = 0.5 * (image + image[:, :, ::-1])
     brain = 0.5 * (brain + brain[:, :, ::-1])
     return reference.with_array(image.astype(np.float32)), brain > 0.5
-
-
-def _square_root(matrix: np.ndarray) -> np.ndarray:
-    """Return the square root of a matrix by Denman–Beavers iteration, which converges near the identity."""
-    root, inverse = matrix.copy(), np.eye(4)
-    for _ in range(20):
-        root, inverse = 0.5 * (root + np.linalg.inv(inverse)), 0.5 * (inverse + np.linalg.inv(root))
-    return root
 
 
 def sampled(names: Sequence[str]) -> list[str]:
@@ -159,7 +154,7 @@ def sampled(names: Sequence[str]) -> list[str]:
     """
     if len(names) < FEWEST:
         raise InputError("template_few_scans", count=len(names), fewest=FEWEST)
-    return [names[n] for n in np.unique(np.linspace(0, len(names) - 1, min(LOOKED_AT, len(names))).astype(int))]
+    return [names[n] for n in evenly_spread(len(names), LOOKED_AT)]
 
 
 def mean_learned(
