@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 # RAS axis of each letter, and whether the letter is on its negative side.
@@ -157,7 +157,7 @@ def size_text(numbers: Iterable[float]) -> str:
 def stem(path: str | os.PathLike) -> str:
     """Return the file name without its image suffix, or the name of a folder."""
     name = Path(path).name
-    for suffix in (*IMAGE_SUFFIXES, *PICTURE_SUFFIXES):
+    for suffix in (*IMAGE_SUFFIXES, *RASTER_SUFFIXES):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name
@@ -183,7 +183,7 @@ def is_single_slice(volume: Volume) -> bool:
     return min(volume.array.shape) == 1
 
 
-def upright(volume: Volume, towards: str) -> Volume:
+def reoriented(volume: Volume, towards: str) -> Volume:
     """Reorient a volume to the nearest anatomical axes (view, no copy).
 
     Args:

@@ -15,7 +15,7 @@ from MedADLib.dataset.checks import check_scans
 from MedADLib.dataset.discovery import find_scans
 from MedADLib.dataset.scan_statistics import thumbnail, two_kinds
 from MedADLib.errors import InputError
-from MedADLib.io.images import read_picture
+from MedADLib.io.images import read_raster
 from MedADLib.runtime.progress import Progress
 
 
@@ -91,7 +91,7 @@ def real(data_dir):
     brains = sorted((data_dir / "healthy_ixi2d" / "val").glob("*.png"))
     return (
         np.array([thumbnail(picture) for picture in chests]),
-        np.array([thumbnail(read_picture(path, "x").array[0]) for path in brains]),
+        np.array([thumbnail(read_raster(path, "x").array[0]) for path in brains]),
     )
 
 

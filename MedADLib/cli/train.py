@@ -119,7 +119,7 @@ class Trained(NamedTuple):
 def _train(args: argparse.Namespace, group: ProcessGroup, device: str, progress: Progress) -> Trained:
     """Find, check, split and prepare the scans, and train on them."""
     from ..modelfile.model import load_model
-    from ..networks.autotune import bfloat16_suits
+    from ..training.checkpoint import bfloat16_suits
     from ..training.config import Options
     from ..training.data import healthy_data
     from ..training.plots import draw_all_curves

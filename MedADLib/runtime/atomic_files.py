@@ -25,7 +25,7 @@ _staged: list[Path] = []
 PARTIAL = ".partial-"
 
 # Bytes allowed for a model that ships with MedAD.
-ROOM_FOR_MODEL = 20e6
+MODEL_BYTES = 20e6
 
 
 @contextmanager
@@ -204,7 +204,7 @@ def place_for_model(path: Path) -> Iterator[None]:
         raise OutputError("file_is_folder", path=path)
     with writable_folder(path.parent):
         free = shutil.disk_usage(path.parent).free
-        if free < ROOM_FOR_MODEL:
-            needed = ROOM_FOR_MODEL / 1e6
+        if free < MODEL_BYTES:
+            needed = MODEL_BYTES / 1e6
             raise OutputError("no_space_for_model", folder=path.parent, free=free / 1e6, needed=needed)
         yield
