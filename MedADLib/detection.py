@@ -136,7 +136,7 @@ def detect(
         anomaly = prepared.map_to_native(np.maximum(z_scores, 0))
         restored = prepared.image_to_native(restoration.restored)
     progress.stage("regions", 0.95, 1.0, "delineating regions")
-    reference = calibration.read_by(fast)
+    reference = calibration.reference_of(fast)
     wanted = settings.threshold or reference.threshold
     threshold = reference.value_of(wanted)
     mask = volume.with_array(examined.view(np.uint8), f"{volume.name}_mask")

@@ -256,7 +256,7 @@ def test_fast_mode_is_compared_with_healthy_scans_in_fast_mode():
     assert (found.fast.mean_factor, found.fast.sd_factor) == pytest.approx((2.0, 2.0), rel=1e-4)
     assert np.allclose(found.fast.reference.maxima, found.reference.maxima, rtol=1e-3)
     assert np.allclose(found.fast.reference.sample_scores, found.reference.sample_scores + 1)
-    assert found.read_by(True) is found.fast.reference and found.read_by(False) is found.reference
+    assert found.reference_of(True) is found.fast.reference and found.reference_of(False) is found.reference
     score, mask = healthy[2][1].score, healthy[2][0].mask
     usual, fast = (found.anomaly_map(s, mask, SPACING, fast=f) for s, f in ((score, False), (2 * score, True)))
     assert np.allclose(fast, usual, atol=1e-3) and np.abs(usual[mask]).max() > 1
@@ -267,7 +267,7 @@ def test_fast_mode_is_compared_with_healthy_scans_in_fast_mode():
 def test_a_calibration_without_fast_mode_reads_it_as_the_full_method(calibration):
     healthy = healthy_scans()
     score, mask = healthy[0][1].score, healthy[0][0].mask
-    assert calibration.fast is None and calibration.read_by(True) is calibration.reference
+    assert calibration.fast is None and calibration.reference_of(True) is calibration.reference
     usual, fast = (calibration.anomaly_map(score, mask, SPACING, fast=fast) for fast in (False, True))
     assert np.array_equal(usual, fast)
 

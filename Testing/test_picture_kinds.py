@@ -48,7 +48,7 @@ def test_brains_and_chests_are_refused_unless_the_user_insists(tmp_path):
     with pytest.raises(InputError, match="chest-0, chest-1, .*--mixed") as caught:
         check(folder)
     assert caught.value.code == "two_kinds_by_intensity" and caught.value.parameters["typical"] == "brain-0"
-    facts = scan_statistics.seen(find_scans(folder), tmp_path / "facts.json", Progress())
+    facts = scan_statistics.statistics_of(find_scans(folder), tmp_path / "facts.json", Progress())
     with pytest.raises(InputError, match="chest-0, chest-1, .*--mixed") as caught:
         checks._refuse_kinds_of_images(facts)
     assert caught.value.code == "two_kinds_by_outline" and caught.value.parameters["typical"] == "brain-0"

@@ -22,7 +22,7 @@ from ..messages import Message
 from ..preprocessing.intensity import HISTOGRAM_EDGES
 from ..runtime.numerics import evenly_spread
 from ..runtime.progress import Progress
-from .scan_statistics import Facts, seen, two_kinds
+from .scan_statistics import ScanStatistics, statistics_of, two_kinds
 from .split import FEWEST_BY_HAND
 
 # Names of copied files on different systems: "a - Copy", "Copy of a", "a copy 2", "a (1)", "Kopie von a".
@@ -92,7 +92,7 @@ def check_scans(
         InputError: If scans cannot be used or are copies and `skip_bad` is not set, if they are of clearly different
             kinds, or if there are too few usable ones.
     """
-    facts = seen(scans, record, progress or Progress())
+    facts = statistics_of(scans, record, progress or Progress())
     if prepare == "brain" or (prepare == "auto" and _can_be_brains(facts)):
         facts = {name: replace(f, unfit=f.unfit_brain or f.unfit, doubt=f.doubt_brain) for name, f in facts.items()}
     copies = _copies(facts)
@@ -125,7 +125,7 @@ def check_scans(
     return usable
 
 
-def _can_be_brains(facts: Mapping[str, Facts]) -> bool:
+def _can_be_brains(facts: Mapping[str, ScanStatistics]) -> bool:
     """Check whether most of the usable scans are large enough for brains; later steps examine their content."""
     usable = [fact for fact in facts.values() if not fact.unfit]
     return 2 * sum(not fact.unfit_brain for fact in usable) > len(usable)
@@ -148,7 +148,7 @@ def check_disk(folder: Path, needed: float, kept: float = 0.0) -> None:
         raise InputError("disk_too_small", folder=folder, needed=missing / 1e9, free=free / 1e9)
 
 
-def _copies(facts: Mapping[str, Facts]) -> dict[str, str]:
+def _copies(facts: Mapping[str, ScanStatistics]) -> dict[str, str]:
     """Find copies: scans with the voxels of another scan, and the name of that scan."""
     equal: dict[str, list[str]] = {}
     for name, fact in facts.items():
@@ -158,7 +158,7 @@ def _copies(facts: Mapping[str, Facts]) -> dict[str, str]:
     return {name: names[0] for names in ordered for name in names[1:]}
 
 
-def _refuse_slices_among_volumes(facts: Mapping[str, Facts]) -> None:
+def _refuse_slices_among_volumes(facts: Mapping[str, ScanStatistics]) -> None:
     flat = [name for name, fact in facts.items() if fact.single]
     if flat and len(flat) < len(facts):
         deep = next(name for name in facts if name not in flat)
@@ -172,7 +172,7 @@ def _refuse_modalities(scans: Mapping[str, Source]) -> None:
         raise InputError("mixed_modalities", modalities=_counted(modalities))
 
 
-def _refuse_mixture(facts: Mapping[str, Facts]) -> None:
+def _refuse_mixture(facts: Mapping[str, ScanStatistics]) -> None:
     """Refuse different contrasts by BIDS names, and two groups of scans with a wide gap between their intensities."""
     suffixes = Counter(match[1] for name in facts if (match := BIDS_SUFFIX.search(name)) and match[1] in CONTRASTS)
     if len(suffixes) > 1:
@@ -186,7 +186,7 @@ def _refuse_mixture(facts: Mapping[str, Facts]) -> None:
         log.warning(Message("perhaps_two_kinds_by_intensity", **found))
 
 
-def _refuse_kinds_of_images(facts: Mapping[str, Facts]) -> None:
+def _refuse_kinds_of_images(facts: Mapping[str, ScanStatistics]) -> None:
     """Refuse 2-D images of different objects by their outlines."""
     chosen = _compared(name for name, fact in facts.items() if fact.single)
     if chosen:
@@ -241,13 +241,13 @@ def _gap(histograms: np.ndarray) -> tuple[float, np.ndarray]:
     return 0.0, np.zeros(count, bool)
 
 
-def _atypical_scans(facts: Mapping[str, Facts]) -> Message | None:
+def _atypical_scans(facts: Mapping[str, ScanStatistics]) -> Message | None:
     """Name the scans with a doubt of their own."""
     found = [f"{name}: {fact.doubt}" for name, fact in facts.items() if fact.doubt]
     return Message("atypical_scans", count=len(found), total=len(facts), scans=_listed(found)) if found else None
 
 
-def _atypical_geometry(facts: Mapping[str, Facts]) -> Message | None:
+def _atypical_geometry(facts: Mapping[str, ScanStatistics]) -> Message | None:
     """Name the scans with a voxel size or field of view far from the median."""
     sizes = np.array([[*fact.spacing, *fact.extent] for fact in facts.values()])
     usual = np.median(sizes, axis=0)
@@ -264,7 +264,7 @@ def _atypical_geometry(facts: Mapping[str, Facts]) -> Message | None:
     return Message("atypical_geometry", count=len(found), total=len(facts), usual=voxels, scans=_listed(found))
 
 
-def _atypical_intensities(facts: Mapping[str, Facts]) -> Message | None:
+def _atypical_intensities(facts: Mapping[str, ScanStatistics]) -> Message | None:
     """Name the scans with a histogram far from the median histogram."""
     sums = np.cumsum([fact.histogram for fact in facts.values()], axis=1)
     apart = np.abs(sums - np.median(sums, axis=0)).sum(axis=1) * float(HISTOGRAM_EDGES[1] - HISTOGRAM_EDGES[0])

@@ -92,7 +92,7 @@ def _silhouette(distance: np.ndarray, group: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ScanStatistics:
     """Statistics of one scan; a scan that cannot be read has only `unfit`.
 
     Attributes:
@@ -124,7 +124,7 @@ class Facts:
     changed: int = 0
 
 
-def seen(scans: Mapping[str, Source], record: Path, progress: Progress) -> dict[str, Facts]:
+def statistics_of(scans: Mapping[str, Source], record: Path, progress: Progress) -> dict[str, ScanStatistics]:
     """Compute the statistics of every scan; unchanged files use those of an earlier run.
 
     Args:
@@ -135,17 +135,21 @@ def seen(scans: Mapping[str, Source], record: Path, progress: Progress) -> dict[
     try:
         read = json.loads(record.read_text(encoding="utf-8"))
         # Statistics of an older version lack some fields.
-        kept = {name: Facts(**fact) for name, fact in read.items() if fact.keys() == asdict(Facts()).keys()}
+        kept = {
+            name: ScanStatistics(**fact)
+            for name, fact in read.items()
+            if fact.keys() == asdict(ScanStatistics()).keys()
+        }
     except (OSError, ValueError, TypeError, AttributeError):
         kept = {}
-    found: dict[str, Facts] = {}
+    found: dict[str, ScanStatistics] = {}
     for number, (name, source) in enumerate(scans.items()):
         progress.update(number / len(scans), f"checking {name}, {number + 1} of {len(scans)}")
         size, changed = _stamp(source.path)
         if name in kept and (kept[name].size, kept[name].changed) == (size, changed):
             found[name] = kept[name]
         else:
-            found[name] = replace(_look(source), size=size, changed=changed)
+            found[name] = replace(_measured(source), size=size, changed=changed)
     record.parent.mkdir(parents=True, exist_ok=True)
     write_json(record, {name: asdict(fact) for name, fact in found.items()})
     return found
@@ -160,11 +164,11 @@ def _stamp(path: Path) -> tuple[int, int]:
     return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
 
 
-def _look(source: Source) -> Facts:
+def _measured(source: Source) -> ScanStatistics:
     try:
         volume = source.read()
     except InputError as error:
-        return Facts(unfit=error.problem)
+        return ScanStatistics(unfit=error.problem)
     single = is_single_slice(volume)
     reports = (("", ""), ("", "")) if single else (_against(inspect(volume, whole=w)) for w in (True, False))
     (unfit, doubt), (unfit_brain, doubt_brain) = reports
@@ -173,7 +177,7 @@ def _look(source: Source) -> Facts:
     sizes = tuple(spacing_ras(volume).tolist()), tuple(extent_ras(volume).tolist())
     faults = (unfit, doubt, unfit_brain, doubt_brain)
     outline = thumbnail(SliceView.of(volume).image(volume.array)) if single else ()
-    return Facts(digest.hexdigest(), single, *sizes, _histogram(volume), outline, *faults)
+    return ScanStatistics(digest.hexdigest(), single, *sizes, _histogram(volume), outline, *faults)
 
 
 def _against(report: InputReport) -> tuple[str, str]:

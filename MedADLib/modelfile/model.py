@@ -7,7 +7,6 @@ looked up in the registry, their parameters are checked against a frozen datacla
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
@@ -19,6 +18,7 @@ import numpy as np
 from ..errors import MedADError, ModelError
 from ..runtime import threads
 from ..runtime.strict_json import from_json, json_bytes, text_of
+from ..runtime.versions import installed_version
 from . import archive
 from .manifest import (
     CALIBRATION,
@@ -276,8 +276,4 @@ def bundle_metadata(model: Model) -> dict:
 
 
 def _installed(package: str) -> str:
-    """Return the installed version without importing the package."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+    return installed_version(package) or "not installed"

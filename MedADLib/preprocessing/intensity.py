@@ -56,10 +56,10 @@ def landmark_values(values: np.ndarray) -> np.ndarray:
         InputError: If all intensities are the same.
     """
     marks = np.percentile(values, PERCENTILES).astype(np.float64)
-    span = marks[-1] - marks[0]
-    if span <= 0:
+    width = marks[-1] - marks[0]
+    if width <= 0:
         raise InputError("brain_one_intensity")
-    return marks + np.arange(len(marks)) * span * 1e-6
+    return marks + np.arange(len(marks)) * width * 1e-6
 
 
 def standard_histogram(values: np.ndarray) -> np.ndarray:

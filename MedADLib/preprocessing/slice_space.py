@@ -158,7 +158,7 @@ class SliceSpace(ReferenceSpace):
         """Make a space of these rows and columns, before its mean is computed."""
         affine = np.diag([LONGER_SIDE_MM / max(size), LONGER_SIDE_MM / max(size), 1.0, 1.0])
         affine[:2, 3] = -0.5 * (np.array(size[::-1]) - 1) * LONGER_SIDE_MM / max(size)
-        return cls.unlearned((1, *size), affine)
+        return cls.without_mean((1, *size), affine)
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedSlice:
         """Scale a slice to the grid of the model and normalise it; see `ReferenceSpace.prepared`."""

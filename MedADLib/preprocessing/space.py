@@ -73,7 +73,7 @@ class ReferenceSpace(ABC):
             raise ModelError("template_limits")
 
     @classmethod
-    def unlearned(cls, shape: tuple[int, int, int], affine: np.ndarray, **arrays: np.ndarray) -> ReferenceSpace:
+    def without_mean(cls, shape: tuple[int, int, int], affine: np.ndarray, **arrays: np.ndarray) -> ReferenceSpace:
         """Make a space of a grid (Z, Y, X) and its 4×4 affine, before its mean is computed; no scan is beyond limits.
 
         Args:

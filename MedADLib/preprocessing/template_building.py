@@ -66,7 +66,7 @@ def build_template(
         mean = np.mean([np.where(m, i, 0) for i, m in zip(images, masks)], axis=0)
         cover = np.mean(masks, axis=0)
         reference, mask = _symmetric(reference.with_array(mean.astype(np.float32)), cover)
-    template = BrainSpace.unlearned(shape, reference.affine, landmarks=np.mean(marks, axis=0))
+    template = BrainSpace.without_mean(shape, reference.affine, landmarks=np.mean(marks, axis=0))
     template = replace(template, image=reference, mask=mask)
     prepared = []
     for index, (volume, brain) in enumerate(scans):
@@ -157,7 +157,7 @@ def sampled(names: Sequence[str]) -> list[str]:
     return [names[n] for n in evenly_spread(len(names), LOOKED_AT)]
 
 
-def mean_learned(
+def with_mean(
     template: Space, names: Sequence[str], read: Callable[[str], Volume], progress: Progress, start: float
 ) -> Space:
     """Compute the mean of healthy images, read one at a time because there may be thousands.
@@ -212,7 +212,7 @@ def build_volume_template(
         volume = read(name)
         spacings.append(spacing_ras(volume))
         extents.append(extent_ras(volume))
-    return mean_learned(VolumeSpace.empty(*volume_grid(spacings, extents)), names, read, progress, start=0.2)
+    return with_mean(VolumeSpace.empty(*volume_grid(spacings, extents)), names, read, progress, start=0.2)
 
 
 def build_slice_template(
@@ -237,4 +237,4 @@ def build_slice_template(
     for index, name in enumerate(sample):
         progress.update(0.2 * index / len(sample), f"size of {name}")
         views.append(SliceView.of(read(name)))
-    return mean_learned(SliceSpace.empty(slice_size(views, longest)), names, read, progress, start=0.2)
+    return with_mean(SliceSpace.empty(slice_size(views, longest)), names, read, progress, start=0.2)

@@ -44,7 +44,7 @@ class VolumeSpace(ReferenceSpace):
         """Make a space of shape (Z, Y, X) and spacing (x, y, z) in mm, before its mean is computed."""
         affine = np.diag([*spacing, 1.0])
         affine[:3, 3] = -0.5 * (np.array(shape[::-1]) - 1) * spacing
-        return cls.unlearned(shape, affine)
+        return cls.without_mean(shape, affine)
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedVolume:
         """Resample a scan, with its centre on that of the grid, and normalise it; see `ReferenceSpace.prepared`."""

@@ -154,7 +154,7 @@ class Calibration:
         if self.statistics.mean.shape != self.statistics.sd.shape or self.statistics.sd.min() <= 0:
             raise ModelError("calibration_places")
 
-    def read_by(self, fast: bool) -> HealthyReference:
+    def reference_of(self, fast: bool) -> HealthyReference:
         """Return the reference of the full method or, if calibrated, of the fast mode."""
         return self.fast.reference if fast and self.fast else self.reference
 
