@@ -51,7 +51,7 @@ def with_numbers(**numbers) -> Calibration:
     """A calibration whose numbers are easy to judge by hand."""
     usual = {
         "pooling": Pooling(0.0, 0.0),
-        "statistics": VoxelStatistics(np.ones(SHAPE, np.float32), np.full(SHAPE, 0.5, np.float32)),
+        "voxelwise": VoxelStatistics(np.ones(SHAPE, np.float32), np.full(SHAPE, 0.5, np.float32)),
         "maxima": np.array([2.0, 3.0, 5.0]),
         "sample_scores": np.array([10.0, 20.0, 30.0]),
         "thresholds": np.array([0.0, 1.0, 2.0, 3.0, 4.0]),
@@ -60,8 +60,8 @@ def with_numbers(**numbers) -> Calibration:
         "threshold": Threshold(1.0, "ml"),
     }
     values = usual | numbers
-    pooling, statistics = values.pop("pooling"), values.pop("statistics")
-    return Calibration(pooling, statistics, HealthyReference(**values))
+    pooling, voxelwise = values.pop("pooling"), values.pop("voxelwise")
+    return Calibration(pooling, voxelwise, HealthyReference(**values))
 
 
 @pytest.mark.parametrize(("score", "p"), [(5, 1.0), (10, 1.0), (15, 0.75), (20, 0.75), (30, 0.5), (31, 0.25)])
@@ -101,29 +101,29 @@ def test_the_map_is_in_sd_above_the_healthy_mean():
 
 def test_mean_and_sd_of_known_scores_are_found():
     mask, levels = brain(), np.array([1.0, 2.0, 4.0])
-    statistics = VoxelStatistics.of([np.where(mask, level, 0) for level in levels], [mask] * 3, SPACING)
+    voxelwise = VoxelStatistics.of([np.where(mask, level, 0) for level in levels], [mask] * 3, SPACING)
     both = mask & mask[:, :, ::-1]
-    assert np.allclose(statistics.mean[both], levels.mean(), rtol=1e-3)
-    assert np.allclose(statistics.sd[both], levels.std(), rtol=1e-3)
-    assert np.isfinite(statistics.mean).all() and (statistics.sd > 0).all()
+    assert np.allclose(voxelwise.mean[both], levels.mean(), rtol=1e-3)
+    assert np.allclose(voxelwise.sd[both], levels.std(), rtol=1e-3)
+    assert np.isfinite(voxelwise.mean).all() and (voxelwise.sd > 0).all()
     expected = (4 - levels.mean()) / levels.std()
-    assert np.allclose(statistics.z_scores(np.full(SHAPE, 4.0), mask)[both], expected, rtol=1e-2)
+    assert np.allclose(voxelwise.z_scores(np.full(SHAPE, 4.0), mask)[both], expected, rtol=1e-2)
 
 
 def test_left_and_right_are_learned_together():
     mask = brain()
     lopsided = np.where(mask, 1.0, 0)
     lopsided[:, :, :8] *= 3
-    statistics = VoxelStatistics.of([lopsided] * 3, [mask] * 3, SPACING)
-    assert np.allclose(statistics.mean, statistics.mean[:, :, ::-1], atol=1e-4)
+    voxelwise = VoxelStatistics.of([lopsided] * 3, [mask] * 3, SPACING)
+    assert np.allclose(voxelwise.mean, voxelwise.mean[:, :, ::-1], atol=1e-4)
 
 
 def left_out_maps(healthy, pooled) -> list[np.ndarray]:
     found = []
     for number, (prepared, _) in enumerate(healthy):
         others = [n for n in range(len(healthy)) if n != number]
-        statistics = VoxelStatistics.of([pooled[n] for n in others], [healthy[n][0].mask for n in others], SPACING)
-        found.append(statistics.z_scores(pooled[number], prepared.mask))
+        voxelwise = VoxelStatistics.of([pooled[n] for n in others], [healthy[n][0].mask for n in others], SPACING)
+        found.append(voxelwise.z_scores(pooled[number], prepared.mask))
     return found
 
 
@@ -160,7 +160,7 @@ def test_pooling_is_part_of_the_calibration():
     sharp = calibrate(healthy, Pooling(0.0, 0.0), Threshold(3.0))
     soft = calibrate(healthy, Pooling(0.0, 10.0), Threshold(3.0))
     score, mask = healthy[2][1].score, healthy[2][0].mask
-    assert soft.statistics.sd[mask].mean() < 0.7 * sharp.statistics.sd[mask].mean()
+    assert soft.voxelwise.sd[mask].mean() < 0.7 * sharp.voxelwise.sd[mask].mean()
     assert np.abs(soft.anomaly_map(score, mask, SPACING)[mask]).mean() < 5
     assert Pooling(1.0, 2.0).replaced(None, 5.0) == Pooling(1.0, 5.0)
     assert Pooling(1.0, 2.0).replaced(0.0, None) == Pooling(0.0, 2.0)

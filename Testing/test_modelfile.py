@@ -73,7 +73,7 @@ def model(**changes) -> Model:
     image = Volume(voxels, np.diag([2.0, 2.0, 3.0, 1.0]), "template")
     histogram = np.full(len(HISTOGRAM_EDGES) - 1, 0.01)
     limits = {"histogram": 0.1, "correlation": 0.8, "overlap": 0.9}
-    statistics = VoxelStatistics(np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32))
+    voxelwise = VoxelStatistics(np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32))
     numbers, threshold = np.arange(1.0, 4.0), Threshold.parse("1ml")
     settings = {
         "name": "brain-t1",
@@ -83,7 +83,7 @@ def model(**changes) -> Model:
         "modality": "T1 MR",
         "method": Fake(FakeParameters(), np.arange(6, dtype=np.float32).reshape(2, 3).T),  # a view
         "template": BrainSpace(image, image.array > 0.2, histogram, limits, np.linspace(0.1, 0.9, len(PERCENTILES))),
-        "calibration": Calibration(Pooling(), statistics, HealthyReference(*[numbers] * 4, 1200.0, threshold)),
+        "calibration": Calibration(Pooling(), voxelwise, HealthyReference(*[numbers] * 4, 1200.0, threshold)),
         "training": {"data": ["ds002748"], "split": {"train": ["sub-01"]}, "anything": [1, 2.5, None, True]},
         "authors": "Us",
         "card": "# Card\n\nHealthy only.\n",
@@ -206,7 +206,7 @@ def test_info_is_json_and_complete(saved):
         {"training": {"note": "$import os"}},
         {"method": Fake(FakeParameters(), np.full((3, 2), np.inf, np.float32))},
         {"method": Fake(FakeParameters(width=4), np.zeros((3, 2), np.float32))},
-        {"calibration": replace(model().calibration, statistics=VoxelStatistics(*np.ones((2, 1, 1, 1))))},
+        {"calibration": replace(model().calibration, voxelwise=VoxelStatistics(*np.ones((2, 1, 1, 1))))},
     ],
 )
 def test_a_model_that_would_be_refused_is_not_saved(saved, changes):

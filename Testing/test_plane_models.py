@@ -168,8 +168,8 @@ def test_nothing_is_mirrored_where_left_is_not_right(model):
     side = np.zeros((1, 8, 8), np.float32)
     side[..., :4] = 1
     whole = np.ones(side.shape, bool)
-    statistics = VoxelStatistics.of([side, side + 0.01], [whole] * 2, (1, 1, 1), mirrored=False)
-    assert statistics.mean[0, 4, 0] - statistics.mean[0, 4, 7] > 0.3
+    voxelwise = VoxelStatistics.of([side, side + 0.01], [whole] * 2, (1, 1, 1), mirrored=False)
+    assert voxelwise.mean[0, 4, 0] - voxelwise.mean[0, 4, 7] > 0.3
     atlas = Atlas.train([(side, whole)] * 3, (1, 1, 1), mirrored=False)
     assert np.array_equal(atlas.mean, side)
     slices = Slices.of([(side, whole)] * 4, mirrored=False)

@@ -39,8 +39,8 @@ def variants(detector: Detector, kept: Sequence[Kept], spacing: Sequence[float])
             references, maps = made
             if calibrated:
                 masks = [k.mask for k in healthy]
-                statistics = VoxelStatistics.of(references, masks, spacing)
-                maps = [statistics.z_scores(m, k.mask) for m, k in zip(maps, cases)]
+                voxelwise = VoxelStatistics.of(references, masks, spacing)
+                maps = [voxelwise.z_scores(m, k.mask) for m, k in zip(maps, cases)]
                 references = left_out_maps(references, masks, spacing)
             values = np.concatenate([m[k.mask] for m, k in zip(references, healthy)])
             threshold = float(np.quantile(values, 1 - HEALTHY_FALSE_POSITIVES))
@@ -55,8 +55,8 @@ def left_out_maps(
     found = []
     for n in range(len(maps)):
         others = [m for m in range(len(maps)) if m != n]
-        statistics = VoxelStatistics.of([maps[m] for m in others], [masks[m] for m in others], spacing)
-        found.append(statistics.z_scores(maps[n], masks[n]))
+        voxelwise = VoxelStatistics.of([maps[m] for m in others], [masks[m] for m in others], spacing)
+        found.append(voxelwise.z_scores(maps[n], masks[n]))
     return found
 
 

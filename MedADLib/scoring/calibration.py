@@ -81,7 +81,7 @@ class VoxelStatistics:
         Returns:
             The factor of the means by least squares, and that of the SDs by the geometric mean.
         """
-        ours, theirs = (statistics.mean[mask].astype(np.float64) for statistics in (self, other))
+        ours, theirs = (voxelwise.mean[mask].astype(np.float64) for voxelwise in (self, other))
         ratio = np.log(other.sd[mask].astype(np.float64) / self.sd[mask])
         return float((ours @ theirs) / max(ours @ ours, 1e-300)), float(np.exp(ratio.mean()))
 
@@ -140,18 +140,18 @@ class Calibration:
 
     Attributes:
         pooling: Pooling of raw scores.
-        statistics: Voxelwise healthy mean and SD in the model's space.
+        voxelwise: Voxelwise healthy mean and SD in the model's space.
         reference: Scores of the healthy scans.
         fast: Calibration of the fast mode; None without one.
     """
 
     pooling: Pooling
-    statistics: VoxelStatistics
+    voxelwise: VoxelStatistics
     reference: HealthyReference
     fast: Fast | None = None
 
     def __post_init__(self) -> None:
-        if self.statistics.mean.shape != self.statistics.sd.shape or self.statistics.sd.min() <= 0:
+        if self.voxelwise.mean.shape != self.voxelwise.sd.shape or self.voxelwise.sd.min() <= 0:
             raise ModelError("calibration_places")
 
     def reference_of(self, fast: bool) -> HealthyReference:
@@ -179,10 +179,10 @@ class Calibration:
         with progress.timed("post-process"):
             pooled = pool(score, mask, spacing, self.pooling.minimum_mm, self.pooling.average_mm)
         with progress.timed("calibrate"):
-            statistics, known = self.statistics, self.fast if fast else None
+            voxelwise, known = self.voxelwise, self.fast if fast else None
             if known is not None:
-                statistics = statistics.scaled(known.mean_factor, known.sd_factor)
-            return statistics.z_scores(pooled, mask)
+                voxelwise = voxelwise.scaled(known.mean_factor, known.sd_factor)
+            return voxelwise.z_scores(pooled, mask)
 
     def parameters(self) -> dict:
         """Return what is not an array, for JSON."""
@@ -201,8 +201,8 @@ class Calibration:
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the arrays, for safetensors; voxelwise mean and SD in half precision, divided by the mean SD."""
         found = {
-            "mean": (self.statistics.mean / self._scale).astype(np.float16),
-            "spread": (self.statistics.sd / self._scale).astype(np.float16),
+            "mean": (self.voxelwise.mean / self._scale).astype(np.float16),
+            "spread": (self.voxelwise.sd / self._scale).astype(np.float16),
         }
         references = {"": self.reference} if self.fast is None else {"": self.reference, FAST: self.fast.reference}
         for prefix, reference in references.items():
@@ -211,7 +211,7 @@ class Calibration:
 
     @property
     def _scale(self) -> float:
-        return float(self.statistics.sd.mean())
+        return float(self.voxelwise.sd.mean())
 
     @classmethod
     def from_tensors(cls, parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
@@ -282,7 +282,7 @@ def calibrate(
         both = zip(restorations, masks)
         return [pool(r.score, mask, spacing, pooling.minimum_mm, pooling.average_mm) for r, mask in both]
 
-    def statistics_of(pooled: Sequence[np.ndarray]) -> tuple[list[VoxelStatistics], VoxelStatistics]:
+    def all_statistics(pooled: Sequence[np.ndarray]) -> tuple[list[VoxelStatistics], VoxelStatistics]:
         """Return mean and SD without each of the scans, and of all scans."""
         whole = range(len(pooled))
         chosen = [[n for n in whole if n != left_out] for left_out in whole] + [list(whole)]
@@ -292,16 +292,16 @@ def calibrate(
 
     restorations = [restoration for _, restoration in healthy]
     pooled = pooled_scores(restorations)
-    without, statistics = statistics_of(pooled)
+    without, voxelwise = all_statistics(pooled)
     reference, fast = _reference(prepared, pooled, without, restorations, threshold), None
     if quick is not None:
         pooled = pooled_scores(quick)
-        without_quick, statistics_quick = statistics_of(pooled)
+        without_quick, voxelwise_quick = all_statistics(pooled)
         some = np.any(masks, axis=0)
         scaled = [full.scaled(*full.factors_to(own, some)) for full, own in zip(without, without_quick)]
-        factors = statistics.factors_to(statistics_quick, some)
+        factors = voxelwise.factors_to(voxelwise_quick, some)
         fast = Fast(*factors, _reference(prepared, pooled, scaled, quick, threshold))
-    return Calibration(pooling, statistics, reference, fast)
+    return Calibration(pooling, voxelwise, reference, fast)
 
 
 def _reference(
@@ -313,8 +313,8 @@ def _reference(
 ) -> HealthyReference:
     """Score healthy scans, each with mean and SD of the other ones."""
     values = []
-    for scan, score, statistics in zip(prepared, pooled, others):
-        native = scan.map_to_native(statistics.z_scores(score, scan.mask))
+    for scan, score, voxelwise in zip(prepared, pooled, others):
+        native = scan.map_to_native(voxelwise.z_scores(score, scan.mask))
         values.append((np.sort(native.array[scan.native_mask]), native.voxel_ml))
     maxima = np.array([v[-1] for v, _ in values], np.float64)
     thresholds = np.linspace(0.0, max(float(maxima.max()) * 1.05, 1.0), CURVE_POINTS)
