@@ -136,7 +136,7 @@ def detect(
         anomaly = prepared.map_to_native(np.maximum(z_scores, 0))
         restored = prepared.image_to_native(restoration.restored)
     progress.stage("regions", 0.95, 1.0, "delineating regions")
-    reference = calibration.read_by(fast)
+    reference = calibration.reference_of(fast)
     wanted = settings.threshold or reference.threshold
     threshold = reference.value_of(wanted)
     mask = volume.with_array(examined.view(np.uint8), f"{volume.name}_mask")
@@ -156,7 +156,7 @@ def detect(
         "device": device,
         "brain_mask": how,
         "input": {"name": volume.name, "sha256": content_hash(volume)},
-        "resemblance": {key: round(value, 4) for key, value in prepared.resemblance.items()},
+        "resemblance": {key: round(value, 4) for key, value in prepared.similarity.items()},
         "facts": restoration.facts,
         "versions": versions(),
         "seconds": rounded(progress.seconds),

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import InputError, OutputError
+from .runtime.atomic_files import replacing
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 # RAS axis of each letter, and whether the letter is on its negative side.
@@ -141,13 +142,10 @@ class Volume:
         """
         import SimpleITK as sitk
 
-        path = Path(path)
-        partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
         try:
-            sitk.WriteImage(self.to_sitk(), str(partial), useCompression=True, compressionLevel=1)
-            os.replace(partial, path)
+            with replacing(Path(path)) as partial:
+                sitk.WriteImage(self.to_sitk(), str(partial), useCompression=True, compressionLevel=1)
         except (RuntimeError, OSError) as error:
-            partial.unlink(missing_ok=True)
             raise OutputError("not_written", path=path) from error
 
 
@@ -159,16 +157,25 @@ def size_text(numbers: Iterable[float]) -> str:
 def stem(path: str | os.PathLike) -> str:
     """Return the file name without its image suffix, or the name of a folder."""
     name = Path(path).name
-    for suffix in (*IMAGE_SUFFIXES, *PICTURE_SUFFIXES):
+    for suffix in (*IMAGE_SUFFIXES, *RASTER_SUFFIXES):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name
 
 
+def nearest_axes(volume: Volume) -> np.ndarray:
+    """Return the nearest of the axes (x, y, z) to right, anterior and superior, shape (3,)."""
+    return np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
+
+
 def spacing_ras(volume: Volume) -> np.ndarray:
-    """Return the spacing in mm along the axes nearest to right, anterior and superior, (3,)."""
-    nearest = np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
-    return volume.spacing[nearest]
+    """Return the spacing in mm along the axes nearest to right, anterior and superior, shape (3,)."""
+    return volume.spacing[nearest_axes(volume)]
+
+
+def extent_ras(volume: Volume) -> np.ndarray:
+    """Return the field of view in mm along the axes nearest to right, anterior and superior, shape (3,)."""
+    return spacing_ras(volume) * np.array(volume.array.shape[::-1])[nearest_axes(volume)]
 
 
 def is_single_slice(volume: Volume) -> bool:
@@ -176,7 +183,7 @@ def is_single_slice(volume: Volume) -> bool:
     return min(volume.array.shape) == 1
 
 
-def upright(volume: Volume, towards: str) -> Volume:
+def reoriented(volume: Volume, towards: str) -> Volume:
     """Reorient a volume to the nearest anatomical axes (view, no copy).
 
     Args:

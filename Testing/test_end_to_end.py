@@ -18,7 +18,6 @@ from MedADLib.methods.atlas import Atlas
 from MedADLib.methods.registry import METHODS
 from MedADLib.modelfile.model import Model, load_model, save_model
 from MedADLib.preprocessing.brain_extraction import brain_mask
-from MedADLib.preprocessing.brain_space import prepare
 from MedADLib.scoring.calibration import Pooling, calibrate
 from MedADLib.scoring.healthy_reference import Threshold
 
@@ -30,7 +29,7 @@ def toy_model(tmp_path_factory) -> Path:
     """A calibrated atlas of toy heads in a model file."""
     template, prepared = toy_template(5)
     method = Atlas.train([(p.image, p.mask) for p in prepared], tuple(template.image.spacing), fwhm_mm=8.0)
-    healthy = [prepare(*head(seed), template) for seed in range(30, 34)]
+    healthy = [template.prepared(*head(seed)) for seed in range(30, 34)]
     results = [(p, method.restore(p.image, p.mask)) for p in healthy]
     model = Model(
         name="toy",

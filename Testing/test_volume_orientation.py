@@ -1,4 +1,4 @@
-"""Turning a volume upright: the same voxels in the same places, as ITK turns them, without a copy."""
+"""A reoriented volume: the same voxels in the same places, as ITK turns them, without a copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedADLib.volume import Volume, orientation, upright
+from MedADLib.volume import Volume, orientation, reoriented
 
 
 def tilted(code: str) -> Volume:
@@ -31,7 +31,7 @@ def test_any_of_the_48_orientations_is_turned_as_itk_turns_it(towards):
     for code in CODES:
         volume = tilted(code)
         expected = Volume.from_sitk(sitk.DICOMOrient(volume.to_sitk(), towards))
-        turned = upright(volume, towards)
+        turned = reoriented(volume, towards)
         assert orientation(volume) == code and orientation(turned) == towards
         assert np.array_equal(turned.array, expected.array)
         assert np.allclose(turned.affine, expected.affine)
@@ -39,10 +39,10 @@ def test_any_of_the_48_orientations_is_turned_as_itk_turns_it(towards):
 
 def test_no_voxel_is_copied():
     volume = tilted("SAL")
-    assert np.shares_memory(upright(volume, "RAS").array, volume.array)
+    assert np.shares_memory(reoriented(volume, "RAS").array, volume.array)
 
 
 def test_turning_there_and_back_changes_nothing():
     volume = tilted("PSR")
-    back = upright(upright(volume, "LPS"), "PSR")
+    back = reoriented(reoriented(volume, "LPS"), "PSR")
     assert np.array_equal(back.array, volume.array) and np.allclose(back.affine, volume.affine)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import platform
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from ..detection import versions
+from ..runtime.atomic_files import replacing, write_text
+from ..runtime.tables import table_text
 from .micro import Agreement, Product, VolumeRace
 from .samplers import PUBLISHED_SAMPLES, Race
 from .scaling import FEW, Growth
@@ -90,8 +91,7 @@ def write_report(measured: Measured, folder: Path) -> list[Path]:
     written = []
     for name, (columns, rows) in tables.items():
         if rows:
-            with open(folder / name, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file, delimiter="\t", lineterminator="\n").writerows([columns, *rows])
+            write_text(folder / name, table_text(columns, rows))
             written.append(folder / name)
     if measured.growth:
         draw_growth(measured.growth, folder / "scaling.png")
@@ -101,7 +101,7 @@ def write_report(measured: Measured, folder: Path) -> list[Path]:
     for name, (columns, rows) in tables.items():
         if rows:
             lines += [f"**{name}** {NOTES.get(name, '')}".rstrip(), "", *markdown(columns, rows), ""]
-    (folder / "report.md").write_text("\n".join(lines), encoding="utf-8")
+    write_text(folder / "report.md", "\n".join(lines))
     return [*written, folder / "report.md"]
 
 
@@ -164,7 +164,8 @@ def draw_growth(rows: Sequence[Growth], path: Path) -> None:
         axes.grid(alpha=0.3)
         if number == 0:
             axes.legend(fontsize=8)
-    figure.savefig(path, dpi=100)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=100)
 
 
 def _label(axis: Axis, ticks: Sequence[float]) -> None:

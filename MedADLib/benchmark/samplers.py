@@ -15,6 +15,7 @@ from ..methods.sampling.resample import Sampler, resample_codes, sampler_for
 from ..methods.sampling.task import gumbel
 from ..methods.slicewise import examined_slices, slice_batch
 from ..networks.code_prior import Cache, CodePrior, likelihood_of
+from ..runtime.numerics import evenly_spread
 from ..runtime.progress import Progress
 from .timing import Seconds, cores, timed
 
@@ -205,7 +206,7 @@ def race(
     progress, rows = progress or Progress(), []
     used, sizes = examined_slices(mask), lesion.reshape(len(lesion), -1).sum(axis=1)
     kinds = {"lesion": used[sizes[used] >= SMALLEST_LESION], "normal": used[sizes[used] == 0]}
-    kinds = {name: spread(numbers, TOGETHER) for name, numbers in kinds.items() if len(numbers)}
+    kinds = {name: numbers[evenly_spread(len(numbers), TOGETHER)] for name, numbers in kinds.items() if len(numbers)}
     with torch.inference_mode(), cores(1):
         by_monai = cache(lambda: _by_monai(method, runs, device))
         for number, (name, numbers) in enumerate(kinds.items()):
@@ -219,11 +220,6 @@ def race(
     return [
         replace(row, ratio=row.seconds.median / max(taken[row.slices, LIKE.get(row.way, engine)], 1e-9)) for row in rows
     ]
-
-
-def spread(numbers: np.ndarray, count: int) -> np.ndarray:
-    """Select at most `count` numbers, evenly spread from the first to the last."""
-    return numbers[np.unique(np.linspace(0, len(numbers) - 1, min(count, len(numbers))).round().astype(int))]
 
 
 def _ways(

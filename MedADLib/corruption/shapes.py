@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch.nn.functional import conv2d, interpolate
 
+from ..runtime.numerics import evenly_spread, k_means
 from .blending import HIGHEST, LOWEST, Corrupted, for_each, uniform
 
 BANDS = 10
@@ -37,15 +39,10 @@ def band_edges(values: torch.Tensor, count: int = BANDS) -> torch.Tensor:
     Returns:
         (count - 1,), increasing.
     """
-    ordered = values.flatten().sort().values
-    ordered = ordered[torch.linspace(0, len(ordered) - 1, min(LOOKED_AT, len(ordered))).long()]
-    centres = ordered[torch.linspace(0.5 / count, 1 - 0.5 / count, count).mul(len(ordered) - 1).long()]
-    sums = torch.cat([ordered.new_zeros(1), ordered.cumsum(0)])
-    for _ in range(ROUNDS):
-        stops = torch.searchsorted(ordered, (centres[1:] + centres[:-1]) / 2)
-        ends = torch.cat([stops.new_zeros(1), stops, stops.new_full((1,), len(ordered))])
-        sizes = ends.diff()
-        centres = torch.where(sizes > 0, sums[ends].diff() / sizes.clamp_min(1), centres)
+    ordered = np.sort(values.detach().cpu().numpy(), axis=None)
+    ordered = ordered[evenly_spread(len(ordered), LOOKED_AT)]
+    start = ordered[(np.linspace(0.5 / count, 1 - 0.5 / count, count) * (len(ordered) - 1)).astype(int)]
+    centres = torch.from_numpy(np.sort(k_means(ordered[:, None], start[:, None], ROUNDS)[0], axis=None)).to(values)
     return (centres[1:] + centres[:-1]) / 2
 
 

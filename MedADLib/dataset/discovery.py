@@ -16,8 +16,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ..errors import InputError
-from ..io.dicom import DicomTags, is_series, most_say, tags_of
-from ..io.images import ARRAYS, PICTURES, is_dicom, place_names, places_in
+from ..io.dicom import DicomTags, is_series, most_frequent_tags, tags_of
+from ..io.images import ARRAYS, RASTERS, is_dicom, place_names, places_in
 from ..io.sources import Source, own_name
 from ..messages import Message
 from ..volume import IMAGE_SUFFIXES
@@ -33,7 +33,7 @@ DICOM_NAMES = re.compile(r"(.*\.(dcm|dicom|ima)|[^.]*|.*\.\d+)", re.IGNORECASE)
 
 # This file identifies the work folder of a training.
 WORK = "template.safetensors"
-KNOWN = (*IMAGE_SUFFIXES, *PICTURES, ARRAYS, ".dcm")
+KNOWN = (*IMAGE_SUFFIXES, *RASTERS, ARRAYS, ".dcm")
 
 
 def subject_by_name(folders: Sequence[str], own: str, name: str, rule: str) -> str:
@@ -187,13 +187,13 @@ def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
         # Files with a leading dot are not scans: macOS writes them beside copied files.
         paths = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
         paths = [path for path in paths if only is None or fnmatch(path.name, only)]
-        known = (*IMAGE_SUFFIXES, *PICTURES, ARRAYS)
+        known = (*IMAGE_SUFFIXES, *RASTERS, ARRAYS)
         found |= {path: None for path in paths if path.name.lower().endswith(known)}
         others = [path for path in paths if not path.name.lower().endswith(known) and path.name.upper() != "DICOMDIR"]
         others = [path for path in others if DICOM_NAMES.fullmatch(path.name) and is_dicom(path)]
         dicom = {path: tags_of(path) for path in others}
         headers = list(dicom.values())
-        found |= {Path(place): most_say(headers)} if is_series(headers) else dicom
+        found |= {Path(place): most_frequent_tags(headers)} if is_series(headers) else dicom
     return dict(sorted(found.items()))
 
 

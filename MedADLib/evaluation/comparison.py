@@ -20,13 +20,15 @@ import numpy as np
 from ..dataset.discovery import find_scans
 from ..errors import InputError
 from ..modelfile.model import load_model
+from ..runtime.atomic_files import replacing, write_json
 from ..runtime.device import resolve
+from ..runtime.tables import write_table
 from ..scoring.metrics import LEVEL, ROUNDS, Curve, intervals
 from ..training.reference_model import kept_split
 from . import lesion_cases
 from .detectors import SEED, Detector, Kept, detectors
 from .image_cases import LabelledImage, abnormal_scans, held_out, labelled_images, refuse_both
-from .tables import kind_rows, real_rows, rows_of, variants, write_table
+from .tables import kind_rows, real_rows, rows_of, variants
 
 if TYPE_CHECKING:
     from ..modelfile.model import Model
@@ -90,7 +92,7 @@ class Comparison:
             raise InputError("brain_model_needed", model=models[0].name)
         record = (_compare_images if template.kind == "plane" else _compare_lesions)(self, models, methods, progress)
         record = {"models": {model.name: model.sha256 for model in models}, "seed": self.seed} | record
-        (self.output / "comparison.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+        write_json(self.output / "comparison.json", record, indent=1)
         progress.finish()
         return self.output / "comparison.tsv"
 
@@ -159,10 +161,9 @@ def _score(
         if not file.is_file():
             case = case or make()
             score, sample = detector.score(case.prepared)
-            unfinished = file.with_suffix(".partial.npz")
             file.parent.mkdir(exist_ok=True)
-            np.savez(unfinished, score=score, sample=sample, mask=case.prepared.mask, truth=case.truth)
-            unfinished.replace(file)
+            with replacing(file) as partial:
+                np.savez(partial, score=score, sample=sample, mask=case.prepared.mask, truth=case.truth)
 
 
 def _kept(comparison: Comparison, detector: Detector, label: str, kind: str, contrast: str) -> Kept:
@@ -244,5 +245,5 @@ def _sample_scores(detector: Detector, images: Sequence[LabelledImage], folder: 
             if key not in kept:
                 kept[key] = detector.score(image)[1]
     finally:
-        file.write_text(json.dumps(kept), encoding="utf-8")
+        write_json(file, kept)
     return np.array([kept[key] for key in keys])

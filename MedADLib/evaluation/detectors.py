@@ -11,7 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from ..modelfile.model import Model
-    from ..preprocessing.brain_space import Prepared
+    from ..preprocessing.brain_space import PreparedBrain
     from ..scoring.calibration import Pooling
 
 HEALTHY_FALSE_POSITIVES = 0.01
@@ -32,7 +32,7 @@ class Detector:
 
     name: str
     key: str
-    score: Callable[[Prepared], tuple[np.ndarray, float]]
+    score: Callable[[PreparedBrain], tuple[np.ndarray, float]]
     pooling: Pooling
 
 
@@ -75,7 +75,7 @@ def detectors(models: Sequence[Model], device: str) -> list[Detector]:
     return found
 
 
-def intensity_deviation(prepared: Prepared) -> tuple[np.ndarray, float]:
+def intensity_deviation(prepared: PreparedBrain) -> tuple[np.ndarray, float]:
     """Score a scan without a model: distance of each voxel from the median of the brain, in its SD."""
     inside = prepared.image[prepared.mask]
     deviation = np.abs(prepared.image - np.median(inside)) / inside.std()
@@ -91,8 +91,8 @@ def pooled_map(detector: Detector, kept: Kept, pooled: bool, spacing: Sequence[f
     return pool(kept.score, kept.mask, spacing, detector.pooling.minimum_mm, detector.pooling.average_mm)
 
 
-def _scorer(method, device: str) -> Callable[[Prepared], tuple[np.ndarray, float]]:
-    def score(prepared: Prepared) -> tuple[np.ndarray, float]:
+def _scorer(method, device: str) -> Callable[[PreparedBrain], tuple[np.ndarray, float]]:
+    def score(prepared: PreparedBrain) -> tuple[np.ndarray, float]:
         result = method.restore(prepared.image, prepared.mask, seed=0, device=device)
         return result.score, result.sample_score
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import InputError, OutputError
 from ..io.reading import read_image
+from ..runtime.atomic_files import write_text
 from ..runtime.progress import Progress
 from ..scoring.metrics import Curve, LesionCounts, count_lesions
 from ..volume import stem
@@ -231,10 +232,7 @@ def _text(value: object, digits: int) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        write_text(path, text)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OutputError("table_unwritable", path=path, reason=error.strerror or error) from error

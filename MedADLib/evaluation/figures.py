@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..runtime.atomic_files import replacing
 from ..runtime.device import resolve
+from ..runtime.numerics import evenly_spread
 from ..scoring.metrics import Curve
 from .lesion_cases import KINDS
 from .simulation.insertion import CONTRASTS
@@ -93,7 +95,8 @@ def write_cases(path: Path, name: str, variant: Variant) -> None:
         axes.set_title(tile.title, color="white", fontsize=7, pad=1)
     figure.suptitle(f"{name}: map, lesion (green), above the 1 % healthy threshold (white)", color="white", fontsize=9)
     figure.subplots_adjust(0, 0, 1, 0.95, 0.02, 0.08)
-    figure.savefig(path, dpi=90, facecolor="black")
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=90, facecolor="black")
 
 
 def write_overview(path: Path, strips: Sequence[Strip]) -> None:
@@ -114,7 +117,8 @@ def write_overview(path: Path, strips: Sequence[Strip]) -> None:
             _draw(axes, tile, strip.threshold)
             if number % half == 0:
                 axes.text(3, 3, tile.title, color="white", fontsize=6)
-    figure.savefig(path, dpi=90, facecolor="black")
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=90, facecolor="black")
 
 
 def _draw(axes, tile: Tile, threshold: float) -> None:
@@ -143,7 +147,7 @@ def write_examples(
     """
     truth = np.array([image.abnormal for image in images])
     groups = [np.flatnonzero(~truth), np.flatnonzero(truth)]
-    chosen = [g[n] for g in groups for n in np.unique(np.linspace(0, len(g) - 1, min(SHOWN, len(g))).astype(int))]
+    chosen = [number for group in groups for number in group[evenly_spread(len(group), SHOWN)]]
     shown = [images[n] for n in chosen]
     columns, lines = len(shown), 1 + 2 * len(models)
     figure = Figure(figsize=(INCH * columns + 1.2, INCH * lines + 4.6), layout="constrained")
@@ -158,9 +162,8 @@ def write_examples(
         _row(grid[1 + 2 * number], f"{model.name}\nrestored", restored, "gray", 1.0)
         _row(grid[2 + 2 * number], f"{model.name}\nmap", maps, "inferno", max(top, 1e-9))
     _curves(below.subplots(), scores, truth, rows)
-    partial = path.with_name(f".partial-{path.name}")
-    figure.savefig(partial, dpi=100, format="png")
-    partial.replace(path)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=100)
 
 
 def _restored(model: Model, shown: Sequence[LabelledImage], device: str) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -18,7 +18,7 @@ from ..scoring.metrics import Curve
 
 if TYPE_CHECKING:
     from ..methods.base import Method
-    from ..preprocessing.slice_space import PlaneTemplate
+    from ..preprocessing.slice_space import SliceSpace
 
 ABNORMAL_HELP = (
     "abnormal 2-D images: a folder or an NPZ file; without it, --healthy-label selects the images with other labels in "
@@ -88,7 +88,7 @@ def refuse_both(healthy: Mapping[str, Source], abnormal: Mapping[str, Source]) -
 
 
 def labelled_images(
-    healthy: Mapping[str, Source], abnormal: Mapping[str, Source], template: PlaneTemplate, progress: Progress
+    healthy: Mapping[str, Source], abnormal: Mapping[str, Source], template: SliceSpace, progress: Progress
 ) -> list[LabelledImage]:
     """Bring images to the space of a model, the healthy ones first.
 

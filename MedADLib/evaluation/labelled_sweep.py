@@ -18,7 +18,7 @@ from ..messages import Message
 from ..methods.base import Method
 from ..methods.registry import pooling_of
 from ..modelfile.model import load_model
-from ..preprocessing.spaces import Space
+from ..preprocessing.space import ReferenceSpace
 from ..runtime.device import resolve
 from ..runtime.progress import Progress
 from ..training.config import Options, training_folder
@@ -95,7 +95,7 @@ Measure = Callable[[Method], dict[str, float]]
 
 
 def _on_lesions(
-    name: str, scans: dict[str, Source], split: Split, template: Space, device: str, progress: Progress
+    name: str, scans: dict[str, Source], split: Split, template: ReferenceSpace, device: str, progress: Progress
 ) -> Measure:
     """Return the function that measures a method on simulated lesions in the validation scans."""
     progress.stage("simulating lesions", 0.1, 0.2)
@@ -107,7 +107,7 @@ def _on_images(
     abnormal: dict[str, Source],
     scans: dict[str, Source],
     split: Split,
-    template: Space,
+    template: ReferenceSpace,
     device: str,
     progress: Progress,
     on_line: Callable[[str], None],

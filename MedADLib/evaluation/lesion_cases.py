@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..io.reading import read_image
 from ..io.sources import Source
 from ..messages import Message
-from ..preprocessing.brain_space import Prepared, Template, prepare
+from ..preprocessing.brain_space import BrainSpace, PreparedBrain
 from ..preprocessing.registration import resample
 from ..scoring.calibration import Pooling
 from ..scoring.metrics import Curve
@@ -64,7 +64,7 @@ class Case:
     """
 
     name: CaseName
-    prepared: Prepared
+    prepared: PreparedBrain
     truth: np.ndarray
 
     def brightened(self, value: float) -> Case:
@@ -90,7 +90,7 @@ def case_names(subjects: Sequence[str], every: bool = False) -> list[CaseName]:
 
 
 def cases(
-    names: Sequence[CaseName], scans: Mapping[str, Source | Path], template: Template, seed: int
+    names: Sequence[CaseName], scans: Mapping[str, Source | Path], template: BrainSpace, seed: int
 ) -> Iterator[Case]:
     """Generate the cases one by one from scans by name; the same random seed gives the same lesions."""
     read: tuple[str, Volume, np.ndarray] | None = None
@@ -107,7 +107,7 @@ def cases(
         yield Case(name, *_prepared(volume, brain, truth, template))
 
 
-def real_case(image: Path, truth: Path, template: Template) -> Case:
+def real_case(image: Path, truth: Path, template: BrainSpace) -> Case:
     """Read a real scan with a manual mask of its lesions.
 
     Raises:
@@ -120,13 +120,15 @@ def real_case(image: Path, truth: Path, template: Template) -> Case:
     return Case(CaseName(volume.name, "real"), *_prepared(volume, brain, mask.array > 0, template))
 
 
-def _prepared(volume: Volume, brain: np.ndarray, truth: np.ndarray, template: Template) -> tuple[Prepared, np.ndarray]:
-    prepared = prepare(volume, brain, template)
+def _prepared(
+    volume: Volume, brain: np.ndarray, truth: np.ndarray, template: BrainSpace
+) -> tuple[PreparedBrain, np.ndarray]:
+    prepared = template.prepared(volume, brain)
     lesion = resample(volume.with_array(truth.astype(np.float32)), template.image, prepared.to_native) > 0.5
     return prepared, lesion & prepared.mask
 
 
-def lesion_cases(subjects: Sequence[str], scans: Mapping[str, Source], template: Template) -> list[Case]:
+def lesion_cases(subjects: Sequence[str], scans: Mapping[str, Source], template: BrainSpace) -> list[Case]:
     """Return the scan of each subject untouched and with one lesion of each kind; empty if a simulation fails."""
     try:
         return list(cases(case_names(subjects), scans, template, SEED))

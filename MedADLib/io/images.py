@@ -23,7 +23,7 @@ from ..runtime.stdio import silenced
 from ..volume import LPS_RAS, Volume, size_text
 from .headers import check_numbers, has_dicom_magic
 
-PICTURES = {".png": "PNGImageIO", ".jpg": "JPEGImageIO", ".jpeg": "JPEGImageIO"}
+RASTERS = {".png": "PNGImageIO", ".jpg": "JPEGImageIO", ".jpeg": "JPEGImageIO"}
 ARRAYS = ".npz"
 PARTS = re.compile("(train|val|test)(?=_)")
 MAX_PIXELS, MAX_ARRAY_BYTES = 2**28, 2**33
@@ -59,7 +59,7 @@ def is_dicom(path: Path) -> bool:
         return False
 
 
-def read_picture(path: Path, name: str) -> Volume:
+def read_raster(path: Path, name: str) -> Volume:
     """Read a PNG, a JPEG or a DICOM file of one image; colours become luminance, transparency is ignored.
 
     Args:
@@ -76,7 +76,7 @@ def read_picture(path: Path, name: str) -> Volume:
 
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    reader.SetImageIO(PICTURES.get(path.suffix.lower(), "GDCMImageIO"))
+    reader.SetImageIO(RASTERS.get(path.suffix.lower(), "GDCMImageIO"))
     try:
         with silenced():
             reader.ReadImageInformation()

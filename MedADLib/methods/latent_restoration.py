@@ -16,7 +16,7 @@ from ..networks.monai_export import BundleNetwork, vqvae_in_monai
 from ..networks.pixel_error import check_centres
 from ..networks.vqvae import VQVAE
 from ..runtime.device import wait_for
-from ..runtime.parallel import side_by_side
+from ..runtime.parallel import parallel_map
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
@@ -204,7 +204,7 @@ class LatentRestoration(Method):
         def message(done: float) -> str:
             return f"restoring {self.unit} {min(int(done * total) + 1, total)} of {total}"
 
-        parts = side_by_side(
+        parts = parallel_map(
             groups,
             lambda chosen, own: self._restored_slices(image, mask, chosen, unit, reduced, seed, device, own),
             progress,

@@ -9,18 +9,17 @@ from __future__ import annotations
 import io
 import os
 import re
-import secrets
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import ModelError, OutputError
+from ..runtime.atomic_files import write_bytes
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _END = struct.Struct("<4sHHHHIIH")
@@ -193,27 +192,9 @@ def write_archive(path: str | os.PathLike, files: Mapping[str, bytes]) -> None:
     content = _pack(files)
     unpack(io.BytesIO(content), path)
     try:
-        write_whole(Path(path), content)
+        write_bytes(Path(path), content, durable=True)
     except OSError as error:
         raise OutputError("model_not_written", path=path, detail=error.strerror) from error
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file atomically: under another name first, then in the place of an older one.
-
-    Raises:
-        OSError: If it cannot be written; no partial file is left, and an older file stays.
-    """
-    partial = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")
-    try:
-        with partial.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def _pack(files: Mapping[str, bytes]) -> bytes:

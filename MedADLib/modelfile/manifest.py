@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..errors import MedADError, ModelError
-from ..preprocessing.spaces import kind_of
+from ..preprocessing.space import kind_of
 from ..runtime.strict_json import from_json, json_of
 
 METADATA, LICENCE = "configs/metadata.json", "LICENSE"

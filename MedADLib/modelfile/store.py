@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import ModelError, OutputError
 from ..methods.registry import ENTRIES
+from ..runtime.atomic_files import write_bytes
 from ..runtime.strict_json import TEXT_BYTES, from_json, text_of
 from . import archive
 from .disclosure import WHOLE, About, disclosed, found_by, own_words
@@ -336,7 +337,7 @@ def _write(target: Path, content: bytes) -> None:
     """Copy a model atomically."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        archive.write_whole(target, content)
+        write_bytes(target, content, durable=True)
     except OSError as error:
         megabytes = len(content) / 1e6
         raise OutputError("model_not_copied", path=target, detail=error.strerror, megabytes=megabytes) from error

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
 
 import torch
 
 from .code_prior import product
 
 TRIALS = 16
-
-
-def bfloat16_suits(device: str, record: Path) -> bool:
-    """Return whether bfloat16 is clearly faster than float32, measured once for each training.
-
-    The measurement may differ when the computer is busy, and a training must resume in the same precision.
-
-    Args:
-        device: Device of the training.
-        record: JSON file that stores the result.
-    """
-    try:
-        kept = json.loads(record.read_text(encoding="utf-8"))["bfloat16"]
-    except (OSError, ValueError, TypeError, KeyError):
-        kept = None
-    if isinstance(kept, bool):
-        return kept
-    found = _faster(device)
-    record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps({"bfloat16": found}), encoding="utf-8")
-    return found
 
 
 @cache
@@ -49,7 +26,7 @@ def decodes_faster(device: str) -> bool:
     """
     if torch.device(device).type == "cpu" and not _known_to_processor():
         return False
-    return _faster(device)
+    return bfloat16_is_faster(device)
 
 
 @cache
@@ -75,8 +52,11 @@ def _known_to_processor() -> bool:
         return False
 
 
-def _faster(device: str) -> bool:
-    """Compare the shortest times of a convolution in both precisions, run alternately; other processes may be busy."""
+def bfloat16_is_faster(device: str) -> bool:
+    """Return whether a convolution is clearly faster in bfloat16 than in float32.
+
+    The shortest times of alternate runs are compared, because other processes may be busy.
+    """
     image = torch.randn(4, 32, 80, 80, device=device).to(memory_format=torch.channels_last)
     layer = torch.nn.Conv2d(32, 32, 3, padding=1, device=device).to(memory_format=torch.channels_last)
 

@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..masks import bounding_slices
 from ..messages import Message
 from ..runtime.progress import Progress
-from ..volume import Volume, orientation, upright
+from ..volume import Volume, orientation, reoriented
 
 if TYPE_CHECKING:
     import torch
@@ -203,7 +203,7 @@ def _extract(volume: Volume, progress: Progress) -> np.ndarray:
     import torch
 
     finder, segmenter = (_network(name) for name in NETWORKS)
-    oriented = upright(volume, "RAS")
+    oriented = reoriented(volume, "RAS")
     # The networks of deepbet take scans as (x, y, z).
     scan = torch.from_numpy(np.ascontiguousarray(oriented.array.transpose(2, 1, 0), np.float32))
     with torch.inference_mode():
@@ -221,7 +221,7 @@ def _extract(volume: Volume, progress: Progress) -> np.ndarray:
     mask = np.zeros(scan.shape, bool)
     mask[box] = _largest_piece(inside)
     found = Volume(mask.transpose(2, 1, 0), oriented.affine, volume.name)
-    return np.ascontiguousarray(upright(found, orientation(volume)).array)
+    return np.ascontiguousarray(reoriented(found, orientation(volume)).array)
 
 
 def _network(name: str) -> torch.jit.ScriptModule:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..volume import Volume, spacing_ras
-from .slice_space import PlaneView
+from .slice_space import SliceView
 
 # Extent of a large adult brain with a margin: left to right and back to front, and from bottom to top.
 IN_PLANE_MM, UPWARDS_MM = 192.0, 150.0
@@ -21,7 +21,7 @@ TOLERANCE = 1.05
 
 VOLUME_MULTIPLE, MOST_BLOCKS = 32, 5
 FEWEST_SLICES, MOST_SLICES = 2, 160
-FIELD_VOXELS = (VOLUME_MULTIPLE * MOST_BLOCKS) ** 2 * MOST_SLICES
+VOLUME_VOXELS = (VOLUME_MULTIPLE * MOST_BLOCKS) ** 2 * MOST_SLICES
 # Percentile of the fields of view that fit: one scan of the whole body must not shrink a knee to a few voxels.
 FITTING = 90
 
@@ -49,13 +49,7 @@ def brain_grid(volumes: Sequence[Volume]) -> tuple[tuple[int, int, int], tuple[f
     return (int(np.ceil(UPWARDS_MM / thickness)), size, size), (IN_PLANE_MM / size, IN_PLANE_MM / size, thickness)
 
 
-def extent_ras(volume: Volume) -> np.ndarray:
-    """Return the field of view in mm along the axes nearest to right, anterior and superior, shape (3,)."""
-    counts = np.array(volume.array.shape[::-1])
-    return spacing_ras(volume) * counts[_axes(volume)]
-
-
-def field_grid(
+def volume_grid(
     spacings: Sequence[np.ndarray], extents: Sequence[np.ndarray]
 ) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
     """Choose the grid of a model of volumes by their whole field of view.
@@ -129,12 +123,7 @@ def averaged(volume: Volume, spacing: Sequence[float]) -> Volume:
     return Volume(np.ascontiguousarray(array), affine, volume.name)
 
 
-def _axes(volume: Volume) -> np.ndarray:
-    """Return the nearest of the scan's axes (x, y, z) for right, anterior and superior, shape (3,)."""
-    return np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
-
-
-def plane_size(views: Sequence[PlaneView], longest: int | None = None) -> tuple[int, int]:
+def slice_size(views: Sequence[SliceView], longest: int | None = None) -> tuple[int, int]:
     """Choose the grid of a model of 2-D images: their median aspect ratio, and at most as many pixels as they have.
 
     Args:

@@ -56,10 +56,10 @@ def landmark_values(values: np.ndarray) -> np.ndarray:
         InputError: If all intensities are the same.
     """
     marks = np.percentile(values, PERCENTILES).astype(np.float64)
-    span = marks[-1] - marks[0]
-    if span <= 0:
+    width = marks[-1] - marks[0]
+    if width <= 0:
         raise InputError("brain_one_intensity")
-    return marks + np.arange(len(marks)) * span * 1e-6
+    return marks + np.arange(len(marks)) * width * 1e-6
 
 
 def standard_histogram(values: np.ndarray) -> np.ndarray:
@@ -76,6 +76,7 @@ def standard_histogram(values: np.ndarray) -> np.ndarray:
 
 def histogram_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Return the Wasserstein-1 distance of two standard histograms, in units of the 1st to 99th percentile range."""
+    # By hand, because every detection would wait for the import of scipy.stats.
     width = float(HISTOGRAM_EDGES[1] - HISTOGRAM_EDGES[0])
     return float(np.abs(np.cumsum(first) - np.cumsum(second)).sum() * width)
 

@@ -25,6 +25,7 @@ from ..io.nifti_writing import write_nifti as _write_nifti
 from ..runtime.atomic_files import put_in_place, staging_folder
 from ..runtime.progress import Progress, rounded
 from ..runtime.strict_json import plain
+from ..runtime.tables import table_text
 from ..volume import Volume
 from .colours import region_colour
 from .decisions import accepted, default_name
@@ -186,15 +187,15 @@ def _write_segmentation(detection: Detection, path: Path, names: Mapping[int, st
 
 def _table(detection: Detection) -> str:
     """Return the regions as tab-separated text, one line each below a line of column names."""
-    lines = ["\t".join(COLUMNS)]
+    rows = []
     for region in detection.regions:
         numbers = (region.volume_ml, region.peak, region.mean, region.p_value, region.q_value, *region.centroid_ras)
         cells = [str(region.rank), str(region.label), *(f"{number:.6g}" for number in numbers)]
         cells += [f"{edge:.6g}" for edge in _box_ras(detection.volume, region)]
         cells += [str(int(index)) for index in region.bounding_box]
         cells += [*(f"{mm:.6g}" for mm in region.peak_ras), region.side]
-        lines.append("\t".join(cells))
-    return "\n".join(lines) + "\n"
+        rows.append(cells)
+    return table_text(COLUMNS, rows)
 
 
 def _box_ras(volume: Volume, region: Region) -> list[float]:

@@ -11,12 +11,12 @@ from ..errors import InputError
 from ..messages import Message
 
 SLICES_ON_CPU = 4
-PLACES_ON_CPU = 1 << 15
-MOST_SLICES, MOST_PLACES = 1024, 1 << 22
+CODES_ON_CPU = 1 << 15
+MOST_SLICES, MOST_CODES = 1024, 1 << 22
 # Fractions of the free memory for slices and for the codes of restorations; torch and others need the rest.
-SLICES_PART, PLACES_PART = 0.4, 0.3
+SLICES_PART, CODES_PART = 0.4, 0.3
 # A slice of 160×160 with the features of one level and their copies; keys and values of one code in the prior, times 3.
-BYTES_A_SLICE, BYTES_A_PLACE = 64e6, 24e3
+BYTES_A_SLICE, BYTES_A_CODE = 64e6, 24e3
 
 _share: ContextVar[float] = ContextVar("share", default=1.0)
 
@@ -44,13 +44,13 @@ def slices_at_once(device: str) -> int:
     return SLICES_ON_CPU if device == "cpu" else _fitting(device, SLICES_PART, BYTES_A_SLICE, MOST_SLICES)
 
 
-def places_at_once(device: str) -> int:
+def codes_at_once(device: str) -> int:
     """Compute how many codes of all restorations are sampled together; their keys and values stay in memory.
 
     Args:
         device: ``cpu``, ``cuda`` or ``cuda:N``.
     """
-    return PLACES_ON_CPU if device == "cpu" else _fitting(device, PLACES_PART, BYTES_A_PLACE, MOST_PLACES)
+    return CODES_ON_CPU if device == "cpu" else _fitting(device, CODES_PART, BYTES_A_CODE, MOST_CODES)
 
 
 def _fitting(device: str, part: float, bytes_each: float, most: int) -> int:

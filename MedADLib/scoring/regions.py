@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..masks import bounding_slices, connected_components
-from ..volume import Volume
+from ..volume import Volume, nearest_axes
 
 MOST_REGIONS = np.iinfo(np.int16).max
 TIE_DECIMALS = 3
@@ -78,7 +78,7 @@ def midline_of(mask: Volume) -> float | None:
     box = bounding_slices(inside)
     if box is None or 1 in mask.array.shape:
         return None
-    across = int(np.abs(mask.affine[0, :3]).argmax())
+    across = int(nearest_axes(mask)[0])
     extent = box[2 - across]
     if (extent.stop - extent.start) * mask.spacing[across] < NARROWEST_HEAD_MM:
         return None
@@ -177,6 +177,7 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     Returns:
         The q-values, shape (N,), float64, in the order of `p_values`.
     """
+    # By hand, because the import of scipy.stats would take longer than all other work on the regions.
     p_values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p_values, kind="stable")[::-1]
     tests = len(p_values)

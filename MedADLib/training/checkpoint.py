@@ -1,9 +1,8 @@
-"""Checkpoints: the state of a training as safetensors, written atomically."""
+"""The state of a training on disk: checkpoints as safetensors, and the precision that it resumes in."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..errors import MedADError
+from ..networks import autotune
+from ..runtime.atomic_files import replacing, write_json
 
 Optimizers = Mapping[str, torch.optim.Optimizer]
 
@@ -30,12 +31,9 @@ def save_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers
         for index, moments in optimizer.state_dict()["state"].items():
             for key, value in moments.items():
                 tensors[f"{_prefix(name)}.{index}.{key}"] = torch.as_tensor(value).contiguous()
-    partial = path.with_name(f".partial-{path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, partial, metadata={"state": json.dumps(state)})
-    with open(partial, "rb+") as handle:
-        os.fsync(handle.fileno())
-    os.replace(partial, path)
+    with replacing(path, durable=True) as partial:
+        save_file(tensors, partial, metadata={"state": json.dumps(state)})
 
 
 def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers | None = None) -> dict | None:
@@ -84,3 +82,24 @@ def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers
 
 def _prefix(name: str) -> str:
     return f"optimizer-{name}" if name else "optimizer"
+
+
+def bfloat16_suits(device: str, record: Path) -> bool:
+    """Return whether bfloat16 is clearly faster than float32, measured once for each training.
+
+    The measurement may differ when the computer is busy, and a training must resume in the same precision.
+
+    Args:
+        device: Device of the training.
+        record: JSON file that stores the result.
+    """
+    try:
+        kept = json.loads(record.read_text(encoding="utf-8"))["bfloat16"]
+    except (OSError, ValueError, TypeError, KeyError):
+        kept = None
+    if isinstance(kept, bool):
+        return kept
+    found = autotune.bfloat16_is_faster(device)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    write_json(record, {"bfloat16": found})
+    return found

@@ -6,13 +6,14 @@ validation scans determine the size; the figure also shows measurements on label
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from ..runtime.atomic_files import replacing
+from ..runtime.tables import write_table
 from .distributed import ProcessGroup
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -42,10 +43,12 @@ def sweep(sizes: Sequence[int], measured: Callable[[int], Row], folder: Path) ->
     check_sizes(sizes)
     rows: list[Row] = []
     writes = ProcessGroup.current().rank == 0
+    if writes:
+        folder.mkdir(parents=True, exist_ok=True)
     for size in sizes:
         rows.append({"latent": size} | measured(size))
         if writes:
-            _write_table(folder / "sweep.tsv", rows)
+            write_table(folder / "sweep.tsv", [{name: f"{n:.6g}" for name, n in row.items()} for row in rows])
         if len(rows) < FEWEST:
             continue
         # An interrupted sweep leaves the curve of the sizes so far.
@@ -131,12 +134,5 @@ def draw(rows: Sequence[Row], chosen: int, path: Path) -> None:
     panels[-1].set_xscale("log", base=2)
     panels[-1].set_xticks(sizes, [str(size) for size in sizes])
     panels[-1].set_xlabel("latent size")
-    figure.savefig(path, dpi=120)
-
-
-def _write_table(path: Path, rows: Sequence[Row]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]), delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=120)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +14,7 @@ import torch
 from ..errors import Cancelled, MedADError
 from ..networks.alternating_optimisation import objectives_of
 from ..runtime.progress import Progress
+from ..runtime.tables import write_table
 from .augmentation import GENTLE
 from .checkpoint import load_checkpoint, save_checkpoint
 from .distributed import ProcessGroup
@@ -152,7 +152,7 @@ def fit(
             logs = {}
             if group.rank == 0:
                 save_checkpoint(checkpoint, network, optimizers, state)
-                _write_log(Path(folder) / "log.csv", state["history"])
+                write_table(Path(folder) / "log.csv", state["history"], ",")
         try:
             progress.update((step + 1) / plan.steps, f"step {step + 1} of {plan.steps}, loss {value:.4f}, {left} left")
         except Cancelled:
@@ -220,11 +220,3 @@ def _duration(seconds: float) -> str:
     if minutes < 2:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _write_log(path: Path, history: list[Values]) -> None:
-    with open(path, "w", newline="") as handle:
-        # A value that is not in every row has a column too.
-        writer = csv.DictWriter(handle, list(dict.fromkeys(key for row in history for key in row)))
-        writer.writeheader()
-        writer.writerows(history)

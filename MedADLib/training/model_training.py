@@ -22,13 +22,13 @@ from ..methods.base import Method
 from ..methods.registry import ENTRIES, pooling_of
 from ..modelfile.card import model_card
 from ..modelfile.model import Model, load_model, save_model
-from ..networks.autotune import bfloat16_suits
-from ..preprocessing.spaces import SPACES, describe
+from ..preprocessing.spaces import SPACES
 from ..runtime.atomic_files import place_for_model, writable_folder
 from ..runtime.device import resolve
 from ..runtime.progress import Progress
 from ..scoring.calibration import Pooling, calibrate, fewest
 from ..scoring.healthy_reference import Threshold
+from .checkpoint import bfloat16_suits
 from .config import Options, check_model_name, pooling_with, training_folder, unused_options
 from .data import HealthyData, bytes_to_prepare, healthy_data, prepared_scans
 from .distributed import ProcessGroup, process_group
@@ -238,14 +238,14 @@ def plan_of(data: HealthyData, scans: Mapping[str, Source], split: Split) -> lis
     parts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.calibration)} to calibrate"
     return [
         f"{len(split.names())} scans of {subjects} subjects: {parts}",
-        f"prepared as {describe(data.template)}: {data.why}",
+        f"prepared as {data.template.describe()}: {data.why}",
     ]
 
 
 def outcome_of(trained: Trained, output: Path) -> list[str]:
     """Describe in lines the trained model, its settings, and its errors on the validation scans."""
     method, split, template = trained.method, trained.split, trained.data.template
-    what = method.name if template.kind == "brain" else f"{method.name} for {describe(template)}"
+    what = method.name if template.kind == "brain" else f"{method.name} for {template.describe()}"
     settings = ", ".join(f"{key} = {value}" for key, value in vars(method.parameters).items())
     lines = [
         f"{output}: {what}, trained on {len(split.train)}, calibrated on {len(split.calibration)} scans",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,8 @@ from matplotlib.figure import Figure
 
 from ..methods.base import Method
 from ..methods.slicewise import examined_slices
+from ..runtime.atomic_files import replacing
+from ..runtime.tables import read_table
 from .data import HealthyData
 
 CURVE_COLUMNS = 3
@@ -43,8 +44,7 @@ def draw_curves(log: Path, target: Path) -> None:
         log: Log file of `loop.fit`.
         target: PNG file to write.
     """
-    with open(log, newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
+    rows = read_table(log, ",")
     panels: dict[str, list[str]] = {}
     for column in rows[0]:
         if column not in NOT_DRAWN:
@@ -61,9 +61,8 @@ def draw_curves(log: Path, target: Path) -> None:
         axes.tick_params(labelsize=7)
         if any(column != name for column in columns):
             axes.legend(fontsize=7)
-    partial = target.with_name(f".partial-{target.name}")
-    figure.savefig(partial, dpi=80, format="png")
-    partial.replace(target)
+    with replacing(target) as partial:
+        figure.savefig(partial, dpi=80)
 
 
 def write_figures(method: Method, data: HealthyData, folder: Path, name: str) -> list[Path]:
@@ -115,4 +114,5 @@ def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> Non
             axes.axis("off")
             if column == 0:
                 axes.text(3, 3, label, color="white", fontsize=8)
-    figure.savefig(path, dpi=80, facecolor="black")
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=80, facecolor="black")

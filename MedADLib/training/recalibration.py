@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..io.sources import Source
     from ..methods.base import Method
     from ..modelfile.model import Model
-    from ..preprocessing.brain_space import Prepared
+    from ..preprocessing.brain_space import PreparedBrain
     from ..runtime.progress import Progress
     from ..scoring.restoration import Restoration
 
@@ -129,7 +129,7 @@ class Recalibration:
         progress.finish()
         return found
 
-    def _restored(self, method: Method, scan: Prepared) -> Restoration:
+    def _restored(self, method: Method, scan: PreparedBrain) -> Restoration:
         found, _, notes = run_on(
             self.device, lambda device: method.restore(scan.image, scan.mask, seed=self.seed, device=device)
         )

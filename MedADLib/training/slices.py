@@ -14,6 +14,7 @@ import torch
 from ..errors import InputError
 from ..methods.slicewise import examined_slices, generator_of, slice_positions
 from ..methods.volume_restoration import coarse_scan
+from ..runtime.numerics import evenly_spread
 from .augmentation import Augmentation
 
 
@@ -111,7 +112,7 @@ class Slices:
 
     def spread(self, count: int) -> np.ndarray:
         """Select indices of at most `count` slices, evenly spread over all."""
-        return np.linspace(0, len(self.images) - 1, min(count, len(self.images))).astype(int)
+        return evenly_spread(len(self.images), count)
 
     def select(self, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Select slices by index without augmentation, as in `batch`."""

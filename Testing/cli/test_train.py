@@ -15,7 +15,7 @@ from support.radiograph_phantoms import FULL_SCALE, radiograph, toy_plane_folder
 from MedADLib import detect
 from MedADLib.cli import train
 from MedADLib.errors import InputError, OutputError
-from MedADLib.io.images import read_picture
+from MedADLib.io.images import read_raster
 from MedADLib.modelfile.model import load_model
 from MedADLib.training import model_training
 from MedADLib.training.model_training import at_the_end
@@ -85,7 +85,7 @@ def test_pictures_in_folders_of_subjects_train_with_a_configuration_file(tmp_pat
     assert json.loads((tmp_path / "work" / "split.json").read_text()) == model.training["split"]
     said = capsys.readouterr().out
     assert "20 scans of 10 subjects" in said and "64 x 64 pixels, examined in the whole field of view" in said
-    found = detect(read_picture(tmp_path / "chests" / "patient-3" / "1.png", "one"), model)
+    found = detect(read_raster(tmp_path / "chests" / "patient-3" / "1.png", "one"), model)
     assert np.isfinite(found.anomaly.array).all()
 
 

@@ -208,8 +208,8 @@ def test_files_of_other_modalities_are_refused_unless_the_user_insists(tmp_path)
 
 
 def test_a_scan_is_looked_at_once_until_it_changes(folder, monkeypatch):
-    looked, really = [], scan_statistics._look
-    monkeypatch.setattr(scan_statistics, "_look", lambda source: looked.append(source.name) or really(source))
+    looked, really = [], scan_statistics._measured
+    monkeypatch.setattr(scan_statistics, "_measured", lambda source: looked.append(source.name) or really(source))
     check(folder)
     check(folder)
     assert len(looked) == 8

@@ -15,7 +15,7 @@ from MedADLib.dataset.checks import check_scans
 from MedADLib.dataset.discovery import find_scans
 from MedADLib.dataset.scan_statistics import thumbnail, two_kinds
 from MedADLib.errors import InputError
-from MedADLib.io.images import read_picture
+from MedADLib.io.images import read_raster
 from MedADLib.runtime.progress import Progress
 
 
@@ -48,7 +48,7 @@ def test_brains_and_chests_are_refused_unless_the_user_insists(tmp_path):
     with pytest.raises(InputError, match="chest-0, chest-1, .*--mixed") as caught:
         check(folder)
     assert caught.value.code == "two_kinds_by_intensity" and caught.value.parameters["typical"] == "brain-0"
-    facts = scan_statistics.seen(find_scans(folder), tmp_path / "facts.json", Progress())
+    facts = scan_statistics.statistics_of(find_scans(folder), tmp_path / "facts.json", Progress())
     with pytest.raises(InputError, match="chest-0, chest-1, .*--mixed") as caught:
         checks._refuse_kinds_of_images(facts)
     assert caught.value.code == "two_kinds_by_outline" and caught.value.parameters["typical"] == "brain-0"
@@ -91,7 +91,7 @@ def real(data_dir):
     brains = sorted((data_dir / "healthy_ixi2d" / "val").glob("*.png"))
     return (
         np.array([thumbnail(picture) for picture in chests]),
-        np.array([thumbnail(read_picture(path, "x").array[0]) for path in brains]),
+        np.array([thumbnail(read_raster(path, "x").array[0]) for path in brains]),
     )
 
 

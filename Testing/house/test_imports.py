@@ -15,7 +15,7 @@ except ModuleNotFoundError:
     import tomli as tomllib
 
 SLICER = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "LayerDMLib", "layer_dm_lib", "SampleData", "PyTorchUtils"}
-HEAVY = {"torch", "monai", "matplotlib", "sklearn", "scipy", "nilearn", "deepbet", "safetensors"}
+HEAVY = {"torch", "monai", "matplotlib", "sklearn", "scipy", "pydicom", "nilearn", "deepbet", "safetensors"}
 
 
 def relative(path):

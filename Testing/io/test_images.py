@@ -7,9 +7,9 @@ import pytest
 from support.image_files import GREY, SERIES, write, write_slice
 
 from MedADLib.errors import InputError
-from MedADLib.io.images import Place, places_in, read_picture, read_place
+from MedADLib.io.images import Place, places_in, read_place, read_raster
 from MedADLib.io.reading import read_image
-from MedADLib.preprocessing.slice_space import PlaneView
+from MedADLib.preprocessing.slice_space import SliceView
 from MedADLib.volume import is_single_slice
 
 COLOUR = np.random.default_rng(1).integers(0, 255, (5, 7, 3), dtype=np.uint8)
@@ -18,33 +18,33 @@ COLOUR = np.random.default_rng(1).integers(0, 255, (5, 7, 3), dtype=np.uint8)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_grey_png_keeps_its_values_its_rows_and_its_columns(tmp_path, dtype):
     array = GREY.astype(dtype) * (200 if dtype == np.uint16 else 1)
-    volume = read_picture(write(tmp_path / "a.png", array), "a")
+    volume = read_raster(write(tmp_path / "a.png", array), "a")
     assert volume.array.dtype == np.float32 and np.array_equal(volume.array[0], array)
     assert is_single_slice(volume) and volume.name == "a" and volume.spacing.tolist() == [1, 1, 1]
     # Upright in the model's space is the first row on top, which is anterior.
-    assert np.array_equal(PlaneView.of(volume).picture(volume.array), array[::-1, ::-1])
+    assert np.array_equal(SliceView.of(volume).image(volume.array), array[::-1, ::-1])
 
 
 def test_colours_become_luminance_and_transparency_is_left_out(tmp_path):
     wanted = COLOUR.astype(float) @ [0.299, 0.587, 0.114]
     transparent = np.concatenate([COLOUR, np.full((5, 7, 1), 9, np.uint8)], axis=2)
     for name, array in (("rgb.png", COLOUR), ("rgba.png", transparent)):
-        volume = read_picture(write(tmp_path / name, array, True), name)
+        volume = read_raster(write(tmp_path / name, array, True), name)
         assert volume.array.shape == (1, 5, 7) and np.allclose(volume.array[0], wanted, atol=1e-3)
 
 
 def test_a_jpeg_is_read(tmp_path):
     smooth = np.add.outer(np.arange(32), np.arange(40)).astype(np.uint8) * 2
-    volume = read_picture(write(tmp_path / "a.JPG", smooth), "a")
+    volume = read_raster(write(tmp_path / "a.JPG", smooth), "a")
     assert np.abs(volume.array[0] - smooth).max() < 6
 
 
 def test_a_dicom_picture_is_what_a_run_on_its_folder_reads(tmp_path):
     write_slice(tmp_path / "1.dcm", SERIES[2], (-10, -20, 5), _0020_0037="0\\1\\0\\0\\0\\-1")
-    volume, run = read_picture(tmp_path / "1.dcm", "x"), read_image(tmp_path)
+    volume, run = read_raster(tmp_path / "1.dcm", "x"), read_image(tmp_path)
     assert np.array_equal(volume.array[0], SERIES[2])
-    pictures = [PlaneView.of(one).picture(one.array) for one in (volume, run)]
-    assert np.array_equal(*pictures) and PlaneView.of(volume) == PlaneView.of(run)
+    pictures = [SliceView.of(one).image(one.array) for one in (volume, run)]
+    assert np.array_equal(*pictures) and SliceView.of(volume) == SliceView.of(run)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.dcm"])
@@ -52,15 +52,15 @@ def test_a_dicom_picture_is_what_a_run_on_its_folder_reads(tmp_path):
 def test_what_is_no_picture_is_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=name):
-        read_picture(tmp_path / name, "a")
+        read_raster(tmp_path / name, "a")
 
 
 def test_a_picture_without_contrast_or_of_one_line_is_refused(tmp_path):
     with pytest.raises(InputError, match="value 7 ") as refused:
-        read_picture(write(tmp_path / "flat.png", np.full((4, 4), 7, np.uint8)), "flat")
+        read_raster(write(tmp_path / "flat.png", np.full((4, 4), 7, np.uint8)), "flat")
     assert refused.value.code == "constant"
     with pytest.raises(InputError, match=r"line\.png") as refused:
-        read_picture(write(tmp_path / "line.png", GREY[:1]), "line")
+        read_raster(write(tmp_path / "line.png", GREY[:1]), "line")
     assert refused.value.code == "single_line"
 
 

@@ -19,7 +19,7 @@ from MedADLib.methods.adversarial import (
     VAEGANReconstruction,
 )
 from MedADLib.modelfile.model import load_model, save_model
-from MedADLib.preprocessing.brain_space import Template
+from MedADLib.preprocessing.brain_space import BrainSpace
 from MedADLib.preprocessing.intensity import PERCENTILES
 from MedADLib.runtime.progress import Progress
 from MedADLib.training.config import Options
@@ -105,7 +105,7 @@ def test_a_saved_model_gives_the_same_bits(trained, tmp_path, name):
     image, mask = toy_scan(53)
     grid = Volume(image.astype(np.float16).astype(np.float32), np.diag([6.0, 6.0, 10.0, 1.0]), "template")
     kept = model().template
-    template = Template(grid, mask, np.linspace(0.1, 0.9, len(PERCENTILES)), kept.histogram, kept.limits)
+    template = BrainSpace(grid, mask, kept.histogram, kept.limits, np.linspace(0.1, 0.9, len(PERCENTILES)))
     registry = {method.name: type(method)}
     save_model(model(method=method, template=template, calibration=None), tmp_path / "m.medad", registry)
     loaded = load_model(tmp_path / "m.medad", registry).method

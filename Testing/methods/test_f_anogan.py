@@ -14,7 +14,7 @@ from support.toy_slices import toy_data, toy_scan, with_cuboid
 from MedADLib.errors import InputError, ModelError
 from MedADLib.methods.adversarial import FAnoGAN, FAnoGANParameters, objective, resampled, search_codes
 from MedADLib.modelfile.model import load_model, save_model
-from MedADLib.preprocessing.brain_space import Template
+from MedADLib.preprocessing.brain_space import BrainSpace
 from MedADLib.preprocessing.intensity import PERCENTILES
 from MedADLib.runtime.progress import Progress
 from MedADLib.training.config import Options
@@ -134,7 +134,7 @@ def test_a_saved_model_gives_the_same_bits(training, tmp_path):
     image, mask = toy_scan(53)
     grid = Volume(image.astype(np.float16).astype(np.float32), np.diag([6.0, 6.0, 10.0, 1.0]), "template")
     kept = model().template
-    template = Template(grid, mask, np.linspace(0.1, 0.9, len(PERCENTILES)), kept.histogram, kept.limits)
+    template = BrainSpace(grid, mask, kept.histogram, kept.limits, np.linspace(0.1, 0.9, len(PERCENTILES)))
     registry = {FAnoGAN.name: FAnoGAN}
     save_model(model(method=method, template=template, calibration=None), tmp_path / "m.medad", registry)
     loaded = load_model(tmp_path / "m.medad", registry).method

@@ -14,7 +14,7 @@ from support.toy_slices import toy_scan
 from MedADLib.errors import ModelError
 from MedADLib.methods.synthetic_anomalies import FPI, Denoising, SliceUNet
 from MedADLib.modelfile.model import load_model, save_model
-from MedADLib.preprocessing.brain_space import Template
+from MedADLib.preprocessing.brain_space import BrainSpace
 from MedADLib.preprocessing.intensity import PERCENTILES
 from MedADLib.volume import Volume
 
@@ -34,7 +34,7 @@ def test_a_method_that_was_saved_gives_the_same_bits(kind, tmp_path):
     method, (image, mask) = tiny(kind), toy_scan(1)
     grid = Volume(image.astype(np.float16).astype(np.float32), np.diag([6.0, 6.0, 10.0, 1.0]), "template")
     kept = model().template
-    template = Template(grid, mask, np.linspace(0.1, 0.9, len(PERCENTILES)), kept.histogram, kept.limits)
+    template = BrainSpace(grid, mask, kept.histogram, kept.limits, np.linspace(0.1, 0.9, len(PERCENTILES)))
     registry = {kind.name: kind}
     save_model(model(method=method, template=template, calibration=None), tmp_path / "m.medad", registry)
     loaded = load_model(tmp_path / "m.medad", registry).method

@@ -153,7 +153,7 @@ def test_the_same_bits_whatever_is_in_flight_and_other_seeds_others(networks, mo
     method = with_settings(networks, restoration_nll=1.0, sample_nll=1.0)
     first = method.restore(image, mask, seed=7)
     for places in (1, 2 * PLACES, 3 * PLACES):
-        monkeypatch.setattr(device, "PLACES_ON_CPU", places)
+        monkeypatch.setattr(device, "CODES_ON_CPU", places)
         again = method.restore(image, mask, seed=7)
         assert np.array_equal(first.score, again.score) and np.array_equal(first.restored, again.restored)
         assert first.sample_score == again.sample_score

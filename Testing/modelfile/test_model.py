@@ -18,7 +18,7 @@ from MedADLib.methods.atlas import Atlas
 from MedADLib.modelfile.archive import read_archive, write_archive
 from MedADLib.modelfile.model import load_model, save_model, verify_model
 from MedADLib.modelfile.store import list_models, model_folders
-from MedADLib.scoring.calibration import Places
+from MedADLib.scoring.calibration import VoxelStatistics
 
 __all__ = ["folders"]
 
@@ -127,7 +127,7 @@ def test_info_is_json_and_complete(saved):
         {"training": {"note": "$import os"}},
         {"method": Fake(FakeParameters(), np.full((3, 2), np.inf, np.float32))},
         {"method": Fake(FakeParameters(width=4), np.zeros((3, 2), np.float32))},
-        {"calibration": replace(model().calibration, places=Places(np.zeros((1, 1, 1)), np.ones((1, 1, 1))))},
+        {"calibration": replace(model().calibration, voxelwise=VoxelStatistics(*np.ones((2, 1, 1, 1))))},
     ],
 )
 def test_a_model_that_would_be_refused_is_not_saved(saved, changes):

@@ -26,7 +26,7 @@ from MedADLib.methods.volume_restoration import VolumeRestoration, VolumeRestora
 from MedADLib.modelfile import monai_bundle
 from MedADLib.modelfile.model import load_model, save_model
 from MedADLib.modelfile.monai_bundle import export_bundle
-from MedADLib.preprocessing.brain_space import Template
+from MedADLib.preprocessing.brain_space import BrainSpace
 from MedADLib.volume import Volume
 
 SIZE, CENTRES = (16, 24), (0.0, 0.3, 0.6, 0.9)
@@ -130,7 +130,7 @@ def toy_file(folder: Path, name: str, method, shape: tuple[int, int, int]) -> Pa
     """A model file of a method on a grid (Z, Y, X)."""
     base = model().template
     image = Volume(np.full(shape, 0.5, np.float32), np.diag([1.2, 1.3, 1.5, 1.0]), "template")
-    template = Template(image, image.array > 0, base.landmarks, base.histogram, base.limits)
+    template = BrainSpace(image, image.array > 0, base.histogram, base.limits, base.landmarks)
     path = folder / f"{name}.medad"
     save_model(model(name=name, method=method, template=template, calibration=None), path)
     return path

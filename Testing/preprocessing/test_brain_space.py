@@ -5,12 +5,12 @@ import pytest
 from support.phantoms import head, toy_template
 
 from MedADLib.errors import InputError, ModelError
-from MedADLib.preprocessing.brain_space import Template, prepare
+from MedADLib.preprocessing.brain_space import BrainSpace
 from MedADLib.volume import Volume
 
 
 @pytest.fixture(scope="module")
-def template() -> Template:
+def template() -> BrainSpace:
     return toy_template()[0]
 
 
@@ -24,14 +24,14 @@ def test_a_template_is_mirror_symmetric_and_needs_three_scans(template):
 
 def test_scans_of_any_position_and_orientation_meet_in_model_space(template):
     volume, mask = head(20)
-    plain = prepare(volume, mask, template)
+    plain = template.prepared(volume, mask)
     flipped = Volume(volume.array[:, ::-1], volume.affine @ _flip(1, volume.array.shape[1]), "left-handed")
     moved = np.eye(4)
     moved[:3, :3] = _turn(20.0)
     moved[:3, 3] = (60.0, 10.0, -30.0)
     permuted = Volume(np.ascontiguousarray(volume.array.transpose(2, 1, 0)), moved @ volume.affine @ _swap(), "oblique")
     for other, other_mask in ((flipped, mask[:, ::-1]), (permuted, np.ascontiguousarray(mask.transpose(2, 1, 0)))):
-        prepared = prepare(other, other_mask, template)
+        prepared = template.prepared(other, other_mask)
         both = prepared.mask & plain.mask
         assert both.sum() > 0.95 * plain.mask.sum()
         assert np.corrcoef(prepared.image[both], plain.image[both])[0, 1] > 0.9
@@ -39,7 +39,7 @@ def test_scans_of_any_position_and_orientation_meet_in_model_space(template):
 
 def test_the_way_back_puts_things_where_they_were(template):
     volume, mask = head(21)
-    prepared = prepare(volume, mask, template)
+    prepared = template.prepared(volume, mask)
     back = prepared.image_to_native(prepared.image)
     # A thin rim is interpolated with the background; inside, the intensities are the scan's own again.
     inner = mask & (np.abs(np.gradient(mask.astype(float))).sum(axis=0) == 0)
@@ -60,26 +60,26 @@ def test_the_way_back_puts_things_where_they_were(template):
 
 def test_an_unlike_scan_is_called_unlike_and_a_like_one_is_not(template):
     volume, mask = head(22)
-    assert prepare(volume, mask, template).warnings() == []
+    assert template.prepared(volume, mask).warnings() == []
     inverted = volume.with_array(np.where(mask, np.maximum(1400 - volume.array, 0), 0).astype(np.float32))
-    assert "unlike_training" in [text.code for text in prepare(inverted, mask, template).warnings()]
+    assert "unlike_training" in [text.code for text in template.prepared(inverted, mask).warnings()]
 
 
 def test_a_brain_of_a_mouse_is_refused(template):
     volume, mask = head(23, spacing=(0.4, 0.4, 0.4))
     with pytest.raises(InputError) as caught:
-        prepare(volume, mask & (np.indices(mask.shape)[0] == 25), template)
+        template.prepared(volume, mask & (np.indices(mask.shape)[0] == 25))
     assert caught.value.code == "brain_too_small"
 
 
 def test_a_template_survives_saving_and_refuses_missing_parts(template):
-    again = Template.from_tensors(template.parameters(), template.tensors())
+    again = BrainSpace.from_tensors(template.parameters(), template.tensors())
     assert np.abs(again.image.array - template.image.array).max() < 1e-3
     assert again.limits == template.limits and np.array_equal(again.mask, template.mask)
     tensors = template.tensors()
     del tensors["mask"]
     with pytest.raises(ModelError) as caught:
-        Template.from_tensors(template.parameters(), tensors)
+        BrainSpace.from_tensors(template.parameters(), tensors)
     assert caught.value.code == "template_incomplete"
 
 

@@ -8,17 +8,17 @@ from support.radiograph_phantoms import coronal, radiograph
 from support.synthetic import turned
 
 from MedADLib.errors import InputError, ModelError
-from MedADLib.preprocessing.brain_space import Template
-from MedADLib.preprocessing.grids import plane_size
-from MedADLib.preprocessing.slice_space import PlaneTemplate, PlaneView, letterbox, resized
-from MedADLib.preprocessing.spaces import describe, kind_of, template_from_tensors
-from MedADLib.preprocessing.template_building import build_plane_template
+from MedADLib.preprocessing.brain_space import BrainSpace
+from MedADLib.preprocessing.grids import slice_size
+from MedADLib.preprocessing.slice_space import SliceSpace, SliceView, letterbox, resized
+from MedADLib.preprocessing.spaces import kind_of, template_from_tensors
+from MedADLib.preprocessing.template_building import build_slice_template
 from MedADLib.volume import Volume
 
 
 @pytest.fixture(scope="module")
-def template() -> PlaneTemplate:
-    return build_plane_template([str(n) for n in range(6)], lambda name: radiograph(int(name)), 96)
+def template() -> SliceSpace:
+    return build_slice_template([str(n) for n in range(6)], lambda name: radiograph(int(name)), 96)
 
 
 def prepared(template, volume, mask=None):
@@ -48,9 +48,9 @@ def test_rows_go_up_and_columns_go_right_or_to_the_front(rows, columns):
     affine[:3, 0], affine[:3, 1] = -2.0 * np.array(directions[columns]), -3.0 * np.array(directions[rows])
     affine[:3, 2] = np.cross(affine[:3, 0], affine[:3, 1])
     volume = Volume(np.arange(12, dtype=np.float32).reshape(1, 3, 4), affine)
-    view = PlaneView.of(volume)
-    assert np.array_equal(view.picture(volume.array), volume.array[0, ::-1, ::-1]) and view.spacing == (3.0, 2.0)
-    assert np.array_equal(view.array(view.picture(volume.array)), volume.array)
+    view = SliceView.of(volume)
+    assert np.array_equal(view.image(volume.array), volume.array[0, ::-1, ::-1]) and view.spacing == (3.0, 2.0)
+    assert np.array_equal(view.array(view.image(volume.array)), volume.array)
 
 
 @pytest.mark.parametrize("size", [(72, 88), (300, 37), (20, 513), (5, 7), (1024, 1000)])
@@ -67,7 +67,8 @@ def test_constant_maps_and_images_come_back_exactly(template, size):
 def test_the_way_back_keeps_place_and_grey(template):
     volume = radiograph(22, (400, 300))
     scan = prepared(template, volume)
-    back = scan.image_to_native(scan.image)
+    back, resampled = scan.image_to_native(scan.image), scan.map_to_native(scan.image).array
+    assert np.abs(back.array - scan.scaling.backward(resampled)).max() < 1e-6 * np.abs(volume.array).max()
     assert np.corrcoef(back.array.ravel(), volume.array.ravel())[0, 1] > 0.98
     assert np.abs(back.array - volume.array).mean() < 0.03 * np.ptp(volume.array)
     spot = np.zeros(scan.image.shape, np.float32)
@@ -132,26 +133,26 @@ def test_resizing_averages_areas_and_interpolates_between_centres():
 
 def test_the_grid_suits_the_pictures():
     def views(*sizes):
-        return [PlaneView.of(Volume(np.zeros((1, *size), np.float32), np.eye(4))) for size in sizes]
+        return [SliceView.of(Volume(np.zeros((1, *size), np.float32), np.eye(4))) for size in sizes]
 
-    assert plane_size(views((2048, 2048))) == (160, 160)
-    assert plane_size(views((2500, 2048), (2500, 2050), (300, 3000))) == (160, 160)
-    assert plane_size(views((100, 200))) == (96, 192) or plane_size(views((100, 200))) == (96, 160)
-    assert plane_size(views((28, 28))) == (64, 64)
-    assert plane_size(views((512, 256)), 256) == (256, 128)
+    assert slice_size(views((2048, 2048))) == (160, 160)
+    assert slice_size(views((2500, 2048), (2500, 2050), (300, 3000))) == (160, 160)
+    assert slice_size(views((100, 200))) == (96, 192) or slice_size(views((100, 200))) == (96, 160)
+    assert slice_size(views((28, 28))) == (64, 64)
+    assert slice_size(views((512, 256)), 256) == (256, 128)
     for longest in (0, 100, 4096):
         with pytest.raises(InputError) as caught:
-            plane_size(views((64, 64)), longest)
+            slice_size(views((64, 64)), longest)
         assert caught.value.code == "template_size" and "32" in caught.value.remedy
 
 
 def test_a_template_of_few_or_mixed_images_is_refused():
     with pytest.raises(InputError) as caught:
-        build_plane_template(["1", "2"], lambda name: radiograph(int(name)))
+        build_slice_template(["1", "2"], lambda name: radiograph(int(name)))
     assert caught.value.code == "template_few_scans"
     thick = Volume(np.zeros((2, 72, 88), np.float32), coronal())
     with pytest.raises(InputError) as caught:
-        build_plane_template(["1", "2", "3"], lambda name: thick if name == "2" else radiograph(int(name)))
+        build_slice_template(["1", "2", "3"], lambda name: thick if name == "2" else radiograph(int(name)))
     assert caught.value.code == "scan_not_single_slice"
 
 
@@ -180,9 +181,9 @@ def test_what_is_no_picture_is_refused(template):
 def test_a_template_survives_saving_and_unknown_kinds_are_refused(template):
     parameters, tensors = template.parameters(), template.tensors()
     again = template_from_tensors(parameters, tensors)
-    assert isinstance(again, PlaneTemplate) and np.abs(again.image.array - template.image.array).max() < 1e-3
-    assert again.limits == template.limits and "96 x 96 pixels" in describe(again)
-    assert kind_of({"affine": [], "limits": {}}) == Template.kind == "brain"
+    assert isinstance(again, SliceSpace) and np.abs(again.image.array - template.image.array).max() < 1e-3
+    assert again.limits == template.limits and "96 x 96 pixels" in again.describe()
+    assert kind_of({"affine": [], "limits": {}}) == BrainSpace.kind == "brain"
     for kind in ("spiral", 7, None, ["plane"]):
         with pytest.raises(ModelError) as caught:
             template_from_tensors(parameters | {"kind": kind}, tensors)

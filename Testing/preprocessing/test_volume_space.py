@@ -7,18 +7,18 @@ import pytest
 from support.joint_phantoms import joint
 
 from MedADLib.errors import InputError, ModelError
-from MedADLib.preprocessing.grids import extent_ras, field_grid
+from MedADLib.preprocessing.grids import volume_grid
 from MedADLib.preprocessing.intensity import BRIGHTEST, DARKEST
 from MedADLib.preprocessing.space import CEILING
-from MedADLib.preprocessing.spaces import describe, template_from_tensors
-from MedADLib.preprocessing.template_building import build_field_template
-from MedADLib.preprocessing.volume_space import FieldTemplate
-from MedADLib.volume import Volume
+from MedADLib.preprocessing.spaces import template_from_tensors
+from MedADLib.preprocessing.template_building import build_volume_template
+from MedADLib.preprocessing.volume_space import VolumeSpace
+from MedADLib.volume import Volume, extent_ras
 
 
 @pytest.fixture(scope="module")
-def template() -> FieldTemplate:
-    return build_field_template([str(n) for n in range(6)], lambda name: joint(int(name)))
+def template() -> VolumeSpace:
+    return build_volume_template([str(n) for n in range(6)], lambda name: joint(int(name)))
 
 
 def prepared(template, volume, mask=None):
@@ -52,7 +52,7 @@ SCANS = {
 @pytest.mark.parametrize("kind", SCANS)
 def test_a_marked_voxel_comes_back_where_it_was_and_lies_at_its_place_on_the_grid(kind):
     shape, linear = SCANS[kind]
-    volume, space = noisy(shape, linear), FieldTemplate.empty((48, 64, 64), (1.0, 1.0, 1.0))
+    volume, space = noisy(shape, linear), VolumeSpace.empty((48, 64, 64), (1.0, 1.0, 1.0))
     marked = tuple(int(n * share) for n, share in zip(shape, (0.3, 0.6, 0.7)))
     array = volume.array.copy()
     array[marked] = 5000
@@ -74,7 +74,7 @@ def test_a_marked_voxel_comes_back_where_it_was_and_lies_at_its_place_on_the_gri
 @pytest.mark.parametrize("kind", SCANS)
 def test_the_centre_of_the_field_of_view_is_the_centre_of_the_grid(kind):
     shape, linear = SCANS[kind]
-    volume, space = noisy(shape, linear), FieldTemplate.empty((48, 64, 64), (1.0, 1.0, 1.0))
+    volume, space = noisy(shape, linear), VolumeSpace.empty((48, 64, 64), (1.0, 1.0, 1.0))
     middle = volume.ras_from_voxels(0.5 * (np.array(shape) - 1)[None])[0]
     # Half a voxel of the grid, and what averaging adds at one end of an axis.
     assert np.abs(prepared(space, volume).to_native[:3, 3] - middle).max() <= 0.5 + 0.26
@@ -82,7 +82,7 @@ def test_the_centre_of_the_field_of_view_is_the_centre_of_the_grid(kind):
 
 @pytest.mark.parametrize("shape", [(30, 40, 36), (31, 39, 37)])
 def test_voxels_of_the_grids_size_are_taken_as_they_are(shape):
-    volume, space = noisy(shape, np.diag([1.0, -1.0, 1.0])), FieldTemplate.empty((48, 64, 64), (1.0, 1.0, 1.0))
+    volume, space = noisy(shape, np.diag([1.0, -1.0, 1.0])), VolumeSpace.empty((48, 64, 64), (1.0, 1.0, 1.0))
     scan = prepared(space, volume)
     assert scan.mask.sum() == volume.array.size
     darkest, brightest = scan.scaling.backward(np.array([0, CEILING]))
@@ -90,7 +90,7 @@ def test_voxels_of_the_grids_size_are_taken_as_they_are(shape):
 
 
 def test_noise_of_fine_scans_is_averaged_and_not_picked_out():
-    space = FieldTemplate.empty((16, 32, 32), (2.0, 2.0, 2.0))
+    space = VolumeSpace.empty((16, 32, 32), (2.0, 2.0, 2.0))
     fine = noisy((60, 120, 120), np.diag([0.5, 0.5, 0.5]))
     scan = prepared(space, fine)
     assert scan.scaling.backward(scan.image[scan.mask]).std() < 0.25 * fine.array.std()
@@ -98,7 +98,7 @@ def test_noise_of_fine_scans_is_averaged_and_not_picked_out():
 
 
 def test_padding_is_empty_and_not_examined_and_what_is_too_large_is_cut_off():
-    space = FieldTemplate.empty((32, 32, 32), (1.0, 1.0, 1.0))
+    space = VolumeSpace.empty((32, 32, 32), (1.0, 1.0, 1.0))
     small = prepared(space, noisy((10, 20, 16), np.eye(3)))
     assert small.mask.sum() == 10 * 20 * 16 and (small.image[~small.mask] == 0).all() and small.beyond == 0
     assert small.mask[11:21, 6:26, 8:24].all()
@@ -114,14 +114,22 @@ def test_padding_is_empty_and_not_examined_and_what_is_too_large_is_cut_off():
 
 @pytest.mark.parametrize("kind", SCANS)
 def test_constant_maps_stay_constant_up_to_the_rim(kind):
-    volume, space = noisy(*SCANS[kind]), FieldTemplate.empty((80, 96, 96), (1.0, 1.0, 1.0))
+    volume, space = noisy(*SCANS[kind]), VolumeSpace.empty((80, 96, 96), (1.0, 1.0, 1.0))
     scan = prepared(space, volume)
     back = scan.map_to_native(np.where(scan.mask, np.float32(3), np.float32(7)))
     assert np.allclose(back.array[1:-1, 1:-1, 1:-1], 3, atol=1e-4) and (back.array <= 3.0001).all()
 
 
+@pytest.mark.parametrize("kind", SCANS)
+def test_a_restored_image_has_the_intensities_of_the_resampled_one(kind):
+    volume, space = noisy(*SCANS[kind]), VolumeSpace.empty((48, 64, 64), (1.0, 1.0, 1.0))
+    scan = prepared(space, volume)
+    back, resampled = scan.image_to_native(scan.image).array, scan.map_to_native(scan.image).array
+    assert np.abs(back - scan.scaling.backward(resampled))[scan.share > 0.5].max() < 1e-6 * np.abs(volume.array).max()
+
+
 def test_a_given_mask_is_what_is_examined():
-    volume, space = noisy((30, 40, 36), np.diag([-1.0, 1.0, 1.0])), FieldTemplate.empty((32, 64, 64), (1.0, 1.0, 1.0))
+    volume, space = noisy((30, 40, 36), np.diag([-1.0, 1.0, 1.0])), VolumeSpace.empty((32, 64, 64), (1.0, 1.0, 1.0))
     volume.array[:10] += 1e4
     mask = np.zeros(volume.array.shape, bool)
     mask[12:25, 10:30, 8:30] = True
@@ -141,7 +149,7 @@ def test_a_given_mask_is_what_is_examined():
 
 
 def test_intensities_are_those_of_the_1st_and_99th_percentile_whatever_the_scanner():
-    volume, space = noisy((30, 40, 36), np.eye(3)), FieldTemplate.empty((32, 64, 64), (1.0, 1.0, 1.0))
+    volume, space = noisy((30, 40, 36), np.eye(3)), VolumeSpace.empty((32, 64, 64), (1.0, 1.0, 1.0))
     scan = prepared(space, volume)
     low, high = np.percentile(scan.image[scan.mask], (1, 99))
     assert (low, high) == pytest.approx((DARKEST, BRIGHTEST), abs=1e-3)
@@ -162,7 +170,7 @@ def test_a_single_slice_is_refused(template):
 
 def grid_for(*scans):
     """The grid for scans of (extent along x, y, z; spacing along x, y, z)."""
-    return field_grid([np.array(spacing) for _, spacing in scans], [np.array(extent) for extent, _ in scans])
+    return volume_grid([np.array(spacing) for _, spacing in scans], [np.array(extent) for extent, _ in scans])
 
 
 def test_the_grid_holds_the_usual_scan_and_is_no_finer():
@@ -189,9 +197,9 @@ def test_the_template_is_the_mean_of_what_most_scans_show(template):
     assert template.image.array.shape == (20, 32, 32) and template.image.spacing.tolist() == [2, 2, 2.5]
     assert not template.symmetric and template.region == "field of view"
     assert template.mask.sum() == np.prod(joint(0).array.shape) and (template.image.array[~template.mask] == 0).all()
-    assert "volumes of 32 x 32 x 20 voxels of 2 x 2 x 2.5 mm, examined in the whole field" in describe(template)
+    assert "volumes of 32 x 32 x 20 voxels of 2 x 2 x 2.5 mm, examined in the whole field" in template.describe()
     with pytest.raises(InputError) as caught:
-        build_field_template(["1", "2"], lambda name: joint(int(name)))
+        build_volume_template(["1", "2"], lambda name: joint(int(name)))
     assert caught.value.code == "template_few_scans"
     wide = prepared(template, joint(9, (20, 30, 30)))
     assert np.array_equal(wide.mask, template.mask) and wide.beyond > 0.5
@@ -208,7 +216,7 @@ def test_unlike_volumes_are_called_so_and_like_ones_are_not(template):
 
 def test_a_template_survives_saving(template):
     again = template_from_tensors(template.parameters(), template.tensors())
-    assert isinstance(again, FieldTemplate) and again.limits == template.limits
+    assert isinstance(again, VolumeSpace) and again.limits == template.limits
     assert np.array_equal(again.mask, template.mask) and np.array_equal(again.histogram, template.histogram)
     assert np.array_equal(again.image.affine, template.image.affine)
     assert np.abs(again.image.array - template.image.array).max() < 1e-3

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from MedADLib.runtime import device
-from MedADLib.runtime.device import SLICES_ON_CPU, places_at_once, run_on, slices_at_once, with_share
+from MedADLib.runtime.device import SLICES_ON_CPU, codes_at_once, run_on, slices_at_once, with_share
 
 
 @pytest.fixture
@@ -19,19 +19,19 @@ def gpu(monkeypatch):
 
 def test_a_cpu_always_takes_the_same_number(gpu):
     with with_share(0.25):
-        assert (slices_at_once("cpu"), places_at_once("cpu")) == (device.SLICES_ON_CPU, device.PLACES_ON_CPU)
+        assert (slices_at_once("cpu"), codes_at_once("cpu")) == (device.SLICES_ON_CPU, device.CODES_ON_CPU)
 
 
 def test_a_gpu_takes_what_fits_into_its_free_memory(gpu, monkeypatch):
-    assert slices_at_once("cuda:0") * device.BYTES_A_SLICE + places_at_once("cuda:0") * device.BYTES_A_PLACE < 8e9
-    assert slices_at_once("cuda:0") == 50 and places_at_once("cuda:0") == 100_000
+    assert slices_at_once("cuda:0") * device.BYTES_A_SLICE + codes_at_once("cuda:0") * device.BYTES_A_CODE < 8e9
+    assert slices_at_once("cuda:0") == 50 and codes_at_once("cuda:0") == 100_000
     with with_share(0.25):
-        assert slices_at_once("cuda:0") == 12 and places_at_once("cuda:0") == 25_000
+        assert slices_at_once("cuda:0") == 12 and codes_at_once("cuda:0") == 25_000
     assert slices_at_once("cuda:0") == 50
     monkeypatch.setattr(device, "_free", lambda device: 1e6)
-    assert slices_at_once("cuda:0") == places_at_once("cuda:0") // 12 == 1
+    assert slices_at_once("cuda:0") == codes_at_once("cuda:0") // 12 == 1
     monkeypatch.setattr(device, "_free", lambda device: 1e15)
-    assert (slices_at_once("cuda:0"), places_at_once("cuda:0")) == (device.MOST_SLICES, device.MOST_PLACES)
+    assert (slices_at_once("cuda:0"), codes_at_once("cuda:0")) == (device.MOST_SLICES, device.MOST_CODES)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from MedADLib.errors import Cancelled
-from MedADLib.runtime.parallel import side_by_side
+from MedADLib.runtime.parallel import parallel_map
 from MedADLib.runtime.progress import Progress
 
 
@@ -27,7 +27,7 @@ def described(done: float) -> str:
 
 
 def run(pieces, work, progress=None, device="cpu"):
-    return side_by_side(pieces, work, progress or Progress(), described, [1.0] * len(pieces), device)
+    return parallel_map(pieces, work, progress or Progress(), described, [1.0] * len(pieces), device)
 
 
 def test_results_come_in_the_order_of_the_pieces(cores):

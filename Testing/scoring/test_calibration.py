@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from MedADLib.errors import InputError, ModelError
-from MedADLib.preprocessing.brain_space import Prepared, Template
+from MedADLib.preprocessing.brain_space import BrainSpace, PreparedBrain
 from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks
-from MedADLib.scoring.calibration import Calibration, Places, Pooling, calibrate
+from MedADLib.scoring.calibration import Calibration, Pooling, VoxelStatistics, calibrate
 from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
 from MedADLib.scoring.restoration import Restoration
 from MedADLib.volume import Volume
@@ -24,17 +24,18 @@ def brain(shift: int = 0) -> np.ndarray:
     return ((z - 5.5) / 5) ** 2 + ((y - 6.5 - shift) / 5.5) ** 2 + ((x - 7.5) / 7) ** 2 < 1
 
 
-def prepared_scan(mask: np.ndarray) -> Prepared:
+def prepared_scan(mask: np.ndarray) -> PreparedBrain:
     """A scan whose own grid is the model's grid."""
     volume = Volume(np.where(mask, 100, 0).astype(np.float32), np.diag([*SPACING, 1.0]), "scan")
     bins = len(HISTOGRAM_EDGES) - 1
     limits = {"histogram": 1.0, "correlation": 0.0, "overlap": 0.0}
-    template = Template(volume, brain(), MARKS, np.full(bins, 1 / bins), limits)
+    template = BrainSpace(volume, brain(), np.full(bins, 1 / bins), limits, MARKS)
     ones = np.ones(SHAPE, np.float32)
-    return Prepared(volume.array / 100, mask, volume, mask, template, np.eye(4), ones, Landmarks(MARKS, MARKS), limits)
+    scaling = Landmarks(MARKS, MARKS)
+    return PreparedBrain(volume.array / 100, mask, volume, mask, template, scaling, limits, np.eye(4), ones)
 
 
-def healthy_scans(count: int = 4, spot: float = 0.0) -> list[tuple[Prepared, Restoration]]:
+def healthy_scans(count: int = 4, spot: float = 0.0) -> list[tuple[PreparedBrain, Restoration]]:
     """Scores of noise about a level; the first scan has a spot of `spot` more."""
     random, found = np.random.default_rng(SEED), []
     for number in range(count):
@@ -50,7 +51,7 @@ def with_numbers(**numbers) -> Calibration:
     """A calibration whose numbers are easy to judge by hand."""
     usual = {
         "pooling": Pooling(0.0, 0.0),
-        "places": Places(np.ones(SHAPE, np.float32), np.full(SHAPE, 0.5, np.float32)),
+        "voxelwise": VoxelStatistics(np.ones(SHAPE, np.float32), np.full(SHAPE, 0.5, np.float32)),
         "maxima": np.array([2.0, 3.0, 5.0]),
         "sample_scores": np.array([10.0, 20.0, 30.0]),
         "thresholds": np.array([0.0, 1.0, 2.0, 3.0, 4.0]),
@@ -59,8 +60,8 @@ def with_numbers(**numbers) -> Calibration:
         "threshold": Threshold(1.0, "ml"),
     }
     values = usual | numbers
-    pooling, places = values.pop("pooling"), values.pop("places")
-    return Calibration(pooling, places, HealthyReference(**values))
+    pooling, voxelwise = values.pop("pooling"), values.pop("voxelwise")
+    return Calibration(pooling, voxelwise, HealthyReference(**values))
 
 
 @pytest.mark.parametrize(("score", "p"), [(5, 1.0), (10, 1.0), (15, 0.75), (20, 0.75), (30, 0.5), (31, 0.25)])
@@ -92,36 +93,37 @@ def test_the_expected_volume_is_read_off_the_curve():
     assert calibration.reference.expected_false_positive_ml(99.0) == 0.0
 
 
-def test_the_map_is_in_healthy_spreads_above_the_healthy_mean():
+def test_the_map_is_in_sd_above_the_healthy_mean():
     mask = brain()
     score = np.where(mask, 2.5, 0).astype(np.float32)
     assert np.allclose(with_numbers().anomaly_map(score, mask, SPACING), np.where(mask, 3.0, 0))
 
 
-def test_mean_and_spread_of_known_scores_are_found():
+def test_mean_and_sd_of_known_scores_are_found():
     mask, levels = brain(), np.array([1.0, 2.0, 4.0])
-    places = Places.of([np.where(mask, level, 0) for level in levels], [mask] * 3, SPACING)
+    voxelwise = VoxelStatistics.of([np.where(mask, level, 0) for level in levels], [mask] * 3, SPACING)
     both = mask & mask[:, :, ::-1]
-    assert np.allclose(places.mean[both], levels.mean(), rtol=1e-3)
-    assert np.allclose(places.spread[both], levels.std(), rtol=1e-3)
-    assert np.isfinite(places.mean).all() and (places.spread > 0).all()
-    assert np.allclose(places.unusual(np.full(SHAPE, 4.0), mask)[both], (4 - levels.mean()) / levels.std(), rtol=1e-2)
+    assert np.allclose(voxelwise.mean[both], levels.mean(), rtol=1e-3)
+    assert np.allclose(voxelwise.sd[both], levels.std(), rtol=1e-3)
+    assert np.isfinite(voxelwise.mean).all() and (voxelwise.sd > 0).all()
+    expected = (4 - levels.mean()) / levels.std()
+    assert np.allclose(voxelwise.z_scores(np.full(SHAPE, 4.0), mask)[both], expected, rtol=1e-2)
 
 
 def test_left_and_right_are_learned_together():
     mask = brain()
     lopsided = np.where(mask, 1.0, 0)
     lopsided[:, :, :8] *= 3
-    places = Places.of([lopsided] * 3, [mask] * 3, SPACING)
-    assert np.allclose(places.mean, places.mean[:, :, ::-1], atol=1e-4)
+    voxelwise = VoxelStatistics.of([lopsided] * 3, [mask] * 3, SPACING)
+    assert np.allclose(voxelwise.mean, voxelwise.mean[:, :, ::-1], atol=1e-4)
 
 
 def left_out_maps(healthy, pooled) -> list[np.ndarray]:
     found = []
     for number, (prepared, _) in enumerate(healthy):
         others = [n for n in range(len(healthy)) if n != number]
-        places = Places.of([pooled[n] for n in others], [healthy[n][0].mask for n in others], SPACING)
-        found.append(places.unusual(pooled[number], prepared.mask))
+        voxelwise = VoxelStatistics.of([pooled[n] for n in others], [healthy[n][0].mask for n in others], SPACING)
+        found.append(voxelwise.z_scores(pooled[number], prepared.mask))
     return found
 
 
@@ -158,7 +160,7 @@ def test_pooling_is_part_of_the_calibration():
     sharp = calibrate(healthy, Pooling(0.0, 0.0), Threshold(3.0))
     soft = calibrate(healthy, Pooling(0.0, 10.0), Threshold(3.0))
     score, mask = healthy[2][1].score, healthy[2][0].mask
-    assert soft.places.spread[mask].mean() < 0.7 * sharp.places.spread[mask].mean()
+    assert soft.voxelwise.sd[mask].mean() < 0.7 * sharp.voxelwise.sd[mask].mean()
     assert np.abs(soft.anomaly_map(score, mask, SPACING)[mask]).mean() < 5
     assert Pooling(1.0, 2.0).replaced(None, 5.0) == Pooling(1.0, 5.0)
     assert Pooling(1.0, 2.0).replaced(0.0, None) == Pooling(0.0, 2.0)
@@ -251,10 +253,10 @@ def quickly(healthy, times: float) -> list[Restoration]:
 def test_fast_mode_is_compared_with_healthy_scans_in_fast_mode():
     healthy = healthy_scans()
     found = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"), quickly(healthy, 2.0))
-    assert (found.fast.mean_times, found.fast.spread_times) == pytest.approx((2.0, 2.0), rel=1e-4)
+    assert (found.fast.mean_factor, found.fast.sd_factor) == pytest.approx((2.0, 2.0), rel=1e-4)
     assert np.allclose(found.fast.reference.maxima, found.reference.maxima, rtol=1e-3)
     assert np.allclose(found.fast.reference.sample_scores, found.reference.sample_scores + 1)
-    assert found.read_by(True) is found.fast.reference and found.read_by(False) is found.reference
+    assert found.reference_of(True) is found.fast.reference and found.reference_of(False) is found.reference
     score, mask = healthy[2][1].score, healthy[2][0].mask
     usual, fast = (found.anomaly_map(s, mask, SPACING, fast=f) for s, f in ((score, False), (2 * score, True)))
     assert np.allclose(fast, usual, atol=1e-3) and np.abs(usual[mask]).max() > 1
@@ -265,7 +267,7 @@ def test_fast_mode_is_compared_with_healthy_scans_in_fast_mode():
 def test_a_calibration_without_fast_mode_reads_it_as_the_full_method(calibration):
     healthy = healthy_scans()
     score, mask = healthy[0][1].score, healthy[0][0].mask
-    assert calibration.fast is None and calibration.read_by(True) is calibration.reference
+    assert calibration.fast is None and calibration.reference_of(True) is calibration.reference
     usual, fast = (calibration.anomaly_map(score, mask, SPACING, fast=fast) for fast in (False, True))
     assert np.array_equal(usual, fast)
 
@@ -274,7 +276,7 @@ def test_a_saved_calibration_keeps_the_fast_mode():
     healthy = healthy_scans()
     found = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"), quickly(healthy, 3.0))
     again = Calibration.from_tensors(found.parameters(), found.tensors())
-    assert (again.fast.mean_times, again.fast.spread_times) == (found.fast.mean_times, found.fast.spread_times)
+    assert (again.fast.mean_factor, again.fast.sd_factor) == (found.fast.mean_factor, found.fast.sd_factor)
     assert np.array_equal(again.fast.reference.thresholds, found.fast.reference.thresholds)
     assert again.fast.reference.brain_ml == found.fast.reference.brain_ml
 

@@ -188,3 +188,11 @@ def test_a_mask_of_one_hemisphere_a_slice_or_nothing_has_no_midline():
     whole, _ = head(0.0)
     assert midline_of(Volume(whole.array[:1], whole.affine)) is None
     assert midline_of(whole.with_array(np.zeros_like(whole.array))) is None
+
+
+def test_thick_oblique_slices_do_not_hide_that_only_a_hemisphere_is_examined():
+    tilt, affine = np.radians(15), np.eye(4)
+    turned = np.array([[np.cos(tilt), 0, np.sin(tilt)], [0, 1, 0], [-np.sin(tilt), 0, np.cos(tilt)]])
+    affine[:3, :3] = turned @ np.diag([1.0, 1.0, 6.0])
+    assert midline_of(Volume(np.ones((20, 100, 60), np.uint8), affine)) is None
+    assert midline_of(Volume(np.ones((20, 100, 120), np.uint8), affine)) is not None

@@ -16,9 +16,9 @@ from MedADLib.methods.atlas import Atlas
 from MedADLib.methods.base import require_tensors
 from MedADLib.modelfile.archive import read_archive, write_archive
 from MedADLib.modelfile.model import Model
-from MedADLib.preprocessing.brain_space import Template
+from MedADLib.preprocessing.brain_space import BrainSpace
 from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES
-from MedADLib.scoring.calibration import Calibration, Places, Pooling
+from MedADLib.scoring.calibration import Calibration, Pooling, VoxelStatistics
 from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
 from MedADLib.volume import Volume
 
@@ -70,7 +70,7 @@ def model(**changes) -> Model:
     image = Volume(voxels, np.diag([2.0, 2.0, 3.0, 1.0]), "template")
     histogram = np.full(len(HISTOGRAM_EDGES) - 1, 0.01)
     limits = {"histogram": 0.1, "correlation": 0.8, "overlap": 0.9}
-    places = Places(np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32))
+    voxelwise = VoxelStatistics(np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32))
     numbers, threshold = np.arange(1.0, 4.0), Threshold.parse("1ml")
     settings = {
         "name": "brain-t1",
@@ -79,8 +79,8 @@ def model(**changes) -> Model:
         "description": "Healthy brains, grün",
         "modality": "T1 MR",
         "method": Fake(FakeParameters(), np.arange(6, dtype=np.float32).reshape(2, 3).T),  # a view
-        "template": Template(image, image.array > 0.2, np.linspace(0.1, 0.9, len(PERCENTILES)), histogram, limits),
-        "calibration": Calibration(Pooling(), places, HealthyReference(*[numbers] * 4, 1200.0, threshold)),
+        "template": BrainSpace(image, image.array > 0.2, histogram, limits, np.linspace(0.1, 0.9, len(PERCENTILES))),
+        "calibration": Calibration(Pooling(), voxelwise, HealthyReference(*[numbers] * 4, 1200.0, threshold)),
         "training": {"data": ["ds002748"], "split": {"train": ["sub-01"]}, "anything": [1, 2.5, None, True]},
         "authors": "Us",
         "card": "# Card\n\nHealthy only.\n",

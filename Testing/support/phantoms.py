@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from MedADLib.cli import train
-from MedADLib.preprocessing.brain_space import Prepared, Template
+from MedADLib.preprocessing.brain_space import BrainSpace, PreparedBrain
 from MedADLib.preprocessing.template_building import build_template
 from MedADLib.training import data
 from MedADLib.volume import Volume
@@ -57,7 +57,7 @@ def head(seed: int, spacing: tuple[float, float, float] = (4.0, 4.0, 4.0), size:
     return grid.with_array(array), (radius <= 1).reshape(grid.array.shape)
 
 
-def toy_template(count: int = 4, first: int = 0) -> tuple[Template, list[Prepared]]:
+def toy_template(count: int = 4, first: int = 0) -> tuple[BrainSpace, list[PreparedBrain]]:
     """A template of toy heads on a coarse grid."""
     return build_template([head(first + n) for n in range(count)], SHAPE, SPACING)
 
@@ -96,7 +96,7 @@ class ToyModels:
             return train.run(parser.parse_args([str(argument) for argument in arguments]))
 
 
-def coarse_template(scans, progress=None) -> tuple[Template, list[Prepared]]:
+def coarse_template(scans, progress=None) -> tuple[BrainSpace, list[PreparedBrain]]:
     """A template on the grid of the toy models."""
     return build_template(scans, MODEL_SHAPE, MODEL_SPACING, progress)
 

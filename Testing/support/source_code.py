@@ -30,9 +30,9 @@ dataset
 scoring
 preprocessing
 networks corruption io
-runtime
 volume
 masks
+runtime
 errors
 messages
 _version

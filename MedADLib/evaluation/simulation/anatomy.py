@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...masks import bounding_slices
+from ...runtime.numerics import k_means
 from ...scoring.pooling import pool, smooth
 from ...volume import Volume
 from .shapes import depth_mm
@@ -68,11 +69,7 @@ def _three_means(values: np.ndarray) -> list[float]:
     count, edges = np.histogram(values, 256, (low, high))
     centre = (edges[1:] + edges[:-1]) / 2
     means = low + (high - low) * np.array([0.2, 0.5, 0.8])
-    for _ in range(50):
-        nearest = np.abs(centre[:, None] - means).argmin(axis=1)
-        total = np.bincount(nearest, count, minlength=3)
-        means = np.where(total > 0, np.bincount(nearest, count * centre, minlength=3) / np.maximum(total, 1), means)
-    return sorted(float(mean) for mean in means)
+    return sorted(k_means(centre[:, None], means[:, None], 50, count)[0].ravel().tolist())
 
 
 @dataclass(frozen=True, eq=False)

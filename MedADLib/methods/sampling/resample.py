@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from ...networks.code_prior import Cache, CodePrior
-from ...runtime.device import places_at_once
+from ...runtime.device import codes_at_once
 from .cpu import sample_by_segments, sample_speculatively
 from .gpu import sample_by_fixed_point
 from .task import Origin, SamplingTask
@@ -89,7 +89,7 @@ def resample_codes(
     numbers = [noise_key[1]] if isinstance(noise_key[1], int) else list(noise_key[1])
     sample = _function(sampler_for(sampler, codes.device), limit)
     # The caches of all samples of a volume may not fit into memory.
-    capacity = places_at_once(str(codes.device))
+    capacity = codes_at_once(str(codes.device))
     together = max(capacity // (length * samples), 1)
     at_once = min(max(capacity // length, 1), samples)
     slices = [range(start, min(start + together, len(codes))) for start in range(0, len(codes), together)]

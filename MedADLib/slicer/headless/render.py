@@ -14,6 +14,7 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from ...errors import OutputError
 from ...results.colours import region_colour
+from ...runtime.atomic_files import write_bytes
 from ..scene.nodes import SceneResult, to_world
 from ..scene.viewing import show_in_slices
 from ..scene.volumes import image_from_array
@@ -94,14 +95,10 @@ def write_png(image: np.ndarray, path: str | os.PathLike) -> None:
     writer.SetInputData(data)
     writer.WriteToMemoryOn()
     writer.Write()
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
-        partial.write_bytes(memoryview(writer.GetResult()))
-        os.replace(partial, path)
+        write_bytes(path, memoryview(writer.GetResult()))
     except OSError as error:
         raise OutputError("not_written", path=path) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _body_box(result: SceneResult) -> tuple[np.ndarray, np.ndarray]:

@@ -65,7 +65,7 @@ def test_so_it_is_where_the_prior_is_shown_further_codes_and_few_samples_are_dra
     pattern, at_once, monkeypatch
 ):
     prior, codes = random_prior(27, further=(3, 9)), torch.arange(27) % CODES
-    monkeypatch.setattr(device, "PLACES_ON_CPU", 27 * at_once)
+    monkeypatch.setattr(device, "CODES_ON_CPU", 27 * at_once)
     told = []
     unlikely, where = patterns(27)[pattern], torch.tensor([0.1])
     logits, cache = prior.fill(codes[None], where)

@@ -16,7 +16,6 @@ from MedADLib.methods.sampling.task import gumbel
 from MedADLib.methods.slicewise import slice_positions
 from MedADLib.modelfile.model import load_model
 from MedADLib.networks.code_prior import CodePrior
-from MedADLib.preprocessing.brain_space import prepare
 from MedADLib.training.data import read_scan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -220,7 +219,7 @@ def test_a_volume_of_4096_codes_is_drawn_the_same_by_all_samplers():
 
 def test_the_trained_prior_draws_the_same_codes_from_a_real_scan(data_dir):
     model = load_model("brain-t1")
-    scan = prepare(*read_scan(data_dir / "healthy_t1_ds002748" / "sub-58_T1w.nii.gz"), model.template)
+    scan = model.template.prepared(*read_scan(data_dir / "healthy_t1_ds002748" / "sub-58_T1w.nii.gz"))
     question, own = shipped_question(scan.image, [45])
     reference = question.ask("sequential", "static", own, 15)
     assert (reference != question.codes[:, None]).any(-1).all()

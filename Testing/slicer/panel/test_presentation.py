@@ -183,11 +183,11 @@ def test_an_out_of_distribution_scan_takes_the_place_of_what_was_guessed_before_
 
 
 def test_the_library_still_writes_the_warning_that_is_looked_for():
-    from MedADLib.preprocessing.space import unlike_warnings
+    from MedADLib.preprocessing.space import similarity_warnings
     from MedADLib.results.text import OUT_OF_DISTRIBUTION
 
     limits = {"histogram": 0.1, "correlation": 0.9}
-    (text,) = unlike_warnings(limits, {"histogram": 1.0, "correlation": 0.1})
+    (text,) = similarity_warnings(limits, {"histogram": 1.0, "correlation": 0.1})
     assert OUT_OF_DISTRIBUTION in text
 
 
