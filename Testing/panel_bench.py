@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,7 @@ pytest.importorskip("PySide6", reason="PySide6 is not installed (pip install PyS
 from bench import Bench
 from stub_detection import two_blobs
 
-from MedADLib.detection import Settings
 from MedADLib.results.exchange import read_volume, write_exchange
-from MedADLib.scoring.healthy_reference import Threshold
 from MedADLib.slicer.install import installer
 from MedADLib.slicer.worker import client as worker_client
 from MedADLib.volume import Volume
@@ -74,13 +73,7 @@ class InlineClient:
         self.busy, self.on_log, self.idle_seconds = False, None, 600
 
     def detect(self, job, listener):
-        settings = Settings(
-            mask=None if job.mask is None else read_volume(job.mask),
-            seed=job.settings["seed"],
-            threshold=Threshold.parse(job.settings["threshold"]) if job.settings.get("threshold") else None,
-            smallest_region_ml=job.settings["smallest_region_ml"],
-            fast=job.settings["fast"],
-        )
+        settings = replace(job.settings, mask=None if job.mask is None else read_volume(job.mask))
         listener.progress("restoration", 0.5, "restoring")
         Path(job.output).mkdir()
         write_exchange(two_blobs(read_volume(job.input), settings, job.model), Path(job.output))

@@ -166,7 +166,12 @@ def test_masks_that_do_not_fit_are_refused(atlas, sick):
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
-        ({"seed": -1}, "seed_negative"),
+        ({"seed": -1}, "bad_seed"),
+        ({"seed": True}, "bad_seed"),
+        ({"seed": 1.0}, "bad_seed"),
+        ({"fast": 1}, "bad_fast"),
+        ({"smallest_region_ml": "1"}, "smallest_region_out_of_range"),
+        ({"device": "cuda:x"}, "unknown_device"),
         ({"smallest_region_ml": -0.1}, "smallest_region_out_of_range"),
         ({"smallest_region_ml": float("nan")}, "smallest_region_out_of_range"),
     ],

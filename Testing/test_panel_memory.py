@@ -39,7 +39,7 @@ def test_the_chosen_device_is_used(panel, monkeypatch):
     devices, detect = [], type(panel.widget.logic.client).detect
 
     def note(client, job, listener):
-        devices.append(job.settings["device"])
+        devices.append(job.settings.device)
         detect(client, job, listener)
 
     monkeypatch.setattr(type(panel.widget.logic.client), "detect", note)

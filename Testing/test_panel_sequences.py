@@ -298,11 +298,10 @@ class RealEngine(InlineClient):
     def detect(self, job, listener):
         from pathlib import Path
 
-        from MedADLib import Settings, detect, load_model
+        from MedADLib import detect, load_model
         from MedADLib.results.exchange import read_volume, write_exchange
 
-        settings = Settings(seed=job.settings["seed"], smallest_region_ml=job.settings["smallest_region_ml"])
-        found = detect(read_volume(job.input), load_model(job.model), settings)
+        found = detect(read_volume(job.input), load_model(job.model), job.settings)
         Path(job.output).mkdir()
         write_exchange(found, Path(job.output))
         listener.done(job.output, 0.1)

@@ -6,10 +6,12 @@ from . import Sentence
 from . import mark as _
 
 SENTENCES: dict[str, Sentence] = {
-    "seed_negative": Sentence(_("the random seed {seed} is negative"), _("Give 0 or more.")),
+    "unknown_setting": Sentence(_("there is no setting {name}"), _("Use {known}.")),
+    "bad_seed": Sentence(_("the seed {value} is not an integer of 0 or more"), _("For example seed=0.")),
     "smallest_region_out_of_range": Sentence(
-        _("the smallest region of {ml:g} mL is out of range"), _("Give 0 or more, and less than 10000 mL.")
+        _("the smallest region of {ml} mL is out of range"), _("Give a number of 0 or more, and less than 10000.")
     ),
+    "bad_fast": Sentence(_("the fast mode cannot be {value}"), _("Give fast=True or fast=False.")),
     "not_calibrated": Sentence(
         _("the model {model} is not calibrated"), _("Train it with calibration scans, or choose another model.")
     ),

@@ -37,12 +37,6 @@ REQUEST: dict[str, Sentence] = {
     "mask_node_gone": Sentence(
         _("the brain mask of this result is no longer in the scene"), _("Choose a mask and run again.")
     ),
-    "request_setting": Sentence(_("there is no setting {name}"), _("Use {known}.")),
-    "request_seed": Sentence(_("the seed {value} is not a whole number from 0 on"), _("For example seed=0.")),
-    "request_smallest_region": Sentence(
-        _("a smallest region of {value} mL is not possible"), _("Give a number from 0 to 10000.")
-    ),
-    "request_fast": Sentence(_("the fast mode cannot be {value}"), _("Give fast=True or fast=False.")),
 }
 
 # How a run and its worker process can end.

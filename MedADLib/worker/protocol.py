@@ -22,20 +22,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..detection import Settings
 from ..errors import InputError, MedADError, ModelError
 from ..messages import as_json
 from ..runtime.strict_json import from_json
-from ..scoring.healthy_reference import Threshold
 
 PROTOCOL = 1
-# Types of the settings of a request.
-SETTINGS = {
-    "device": str,
-    "seed": int,
-    "threshold": (str, int, float),
-    "smallest_region_ml": (int, float),
-    "fast": bool,
-}
 
 
 class RequestError(MedADError):
@@ -43,47 +35,33 @@ class RequestError(MedADError):
 
 
 @dataclass(frozen=True)
-class Detect:
-    """Run a detection.
+class Job:
+    """A detection for the worker.
 
     Attributes:
-        id: Repeated in every event of the detection.
         input: The scan, a file of `exchange.write_volume`.
-        mask: The brain mask, a file of `exchange.write_volume`, or None.
+        mask: The brain mask, a file of `exchange.write_volume`; None extracts the brain.
         model: Name or file.
-        output: Folder for `exchange.write_exchange`, empty or missing.
-        settings: Fields of `MedADLib.Settings` except the mask; the threshold as a text or a number.
-
-    Raises:
-        ValueError: If a setting is unknown or has a value that it cannot have.
+        output: Folder for `exchange.write_exchange`, empty or missing, and of no other job.
+        settings: Settings without the mask.
     """
 
-    id: str
     input: str
     mask: str | None
     model: str
     output: str
-    settings: dict
+    settings: Settings = Settings()
 
-    def choices(self) -> dict[str, Any]:
-        """Keyword arguments for `MedADLib.Settings`."""
-        chosen = {name: value for name, value in self.settings.items() if value is not None}
-        if "threshold" in chosen:
-            chosen["threshold"] = Threshold.parse(str(chosen["threshold"]))
-        return chosen
 
-    def __post_init__(self) -> None:
-        for name, value in self.settings.items():
-            if name not in SETTINGS:
-                raise ValueError(f"there is no setting {name!a:.80}")
-            # In Python, bool is a subclass of int.
-            mistyped = isinstance(value, bool) != (SETTINGS[name] is bool) or not isinstance(value, SETTINGS[name])
-            if value is not None and mistyped:
-                raise ValueError(f"the setting {name} is {value!a:.80}")
-        try:
-            self.choices()
-        except InputError as error:
-            raise ValueError(error.problem) from error
+@dataclass(frozen=True, kw_only=True)
+class Detect(Job):
+    """Run a detection.
+
+    Attributes:
+        id: Repeated in every event of the detection.
+    """
+
+    id: str
 
 
 @dataclass(frozen=True)
@@ -139,6 +117,8 @@ def parse(line: bytes) -> Parsed:
         return Parsed(number, from_json(REQUESTS[name], document, f"the request {name}"))
     except ModelError as error:
         return Parsed(number, error=RequestError("bad_request", reason=error.problem))
+    except InputError as error:
+        return Parsed(number, error=RequestError(error.code, **error.parameters))
 
 
 def coded(message: str) -> dict[str, Any]:

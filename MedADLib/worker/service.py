@@ -275,7 +275,7 @@ class Service:
                 progress.stage("loading the model", 0.0, 1.0, request.model)
                 model, warm = self._models.get(request.model)
                 report.window = SHARES["detection"]
-                detection = self._engine()(volume, model, _settings(request, mask), progress)
+                detection = self._engine()(volume, model, replace(request.settings, mask=mask), progress)
                 for message in detection.warnings:
                     warnings.add(message)
                 report.window = SHARES["writing"]
@@ -308,12 +308,6 @@ class Service:
         except OSError:
             # The reader has closed the pipe.
             _leave()
-
-
-def _settings(request: Detect, mask: Any) -> Any:
-    from ..detection import Settings
-
-    return Settings(mask=mask, **request.choices())
 
 
 def _versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from ...errors import InputError, MedADError
 from ...messages import translated
 from ...results.text import provenance_text
-from ..request import Request, again
+from ..request import Request, again, settings_of
 from ..run import Outcome, Run
 from ..scene.decisions import ATTRIBUTE as DECISIONS
 from ..scene.export import export, send_to_segment_editor
@@ -37,7 +37,7 @@ from .sample import SamplePanel
 from .texts import reason
 
 if TYPE_CHECKING:
-    from ...detection import Detection
+    from ...detection import Detection, Settings
     from ..scene.decisions import Decisions
 
 PAUSE_MS = 100
@@ -245,17 +245,16 @@ class Panel:
             self._parameters.inputVolume = arrived
         self._seen, self._arrived = shown, None
 
-    def run(self) -> None:
-        """Examine the chosen scan."""
+    def run(self, settings: Settings | None = None) -> None:
+        """Examine the chosen scan.
+
+        Args:
+            settings: None for those that the panel shows.
+        """
         parameters = self._parameters
         if parameters is None or parameters.inputVolume is None:
             return
-        settings = {
-            "device": self._preferences.device,
-            "seed": parameters.seed,
-            "smallest_region_ml": parameters.smallestRegionMl,
-            "fast": parameters.fast,
-        }
+        settings = settings or settings_of(parameters, device=self._preferences.device)
         self.start(
             Request(parameters.inputVolume, parameters.modelName, parameters.maskNode, parameters.allFrames, settings)
         )
@@ -302,7 +301,7 @@ class Panel:
         if not whole:
             self.run_panel.say(_("Choose scan and brain mask again, then click Run Detection."))
             return
-        self.run()
+        self.run(pending.settings)
 
     def scene_closes(self) -> None:
         """Cancel the run, and release all references to the scene."""

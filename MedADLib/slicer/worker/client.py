@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -15,6 +15,7 @@ from ...errors import InputError
 from ...messages import Message, from_json
 from ...results.exchange import Leftovers, check_empty
 from ...runtime.strict_json import plain
+from ...worker.protocol import Job
 from .connection import Connection
 from .process import Process, QtProcess, QtTimer, Timer, Watch, worker_program
 
@@ -24,25 +25,6 @@ CANCEL_SECONDS = 1.0
 STOP_SECONDS = 0.5
 DEATH_SECONDS = 0.5
 LOG_LINES = 2000
-
-
-@dataclass(frozen=True)
-class Job:
-    """A detection for the worker.
-
-    Attributes:
-        input: File of `exchange.write_volume`.
-        mask: The same for the brain; None finds it.
-        model: Name or file.
-        output: Folder for the result, empty or missing, and no other job's; see `exchange.read_exchange`.
-        settings: Device, seed, threshold, smallest_region_ml and fast, as far as they are not the default.
-    """
-
-    input: str
-    mask: str | None
-    model: str
-    output: str
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 class JobListener(Protocol):
@@ -240,7 +222,7 @@ class WorkerClient:
 
     def _submit(self) -> None:
         self._running.sent = True
-        self._connection.send("detect", id=self._running.id, **plain(asdict(self._running.job)))
+        self._connection.send("detect", id=self._running.id, **plain(self._running.job))
 
     def _on_event(self, connection: Connection, event: dict[str, Any]) -> None:
         running = self._running
