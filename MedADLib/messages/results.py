@@ -33,10 +33,7 @@ SENTENCES: dict[str, Sentence] = {
     "exchange_labels": Sentence(
         _("the regions of the result in {folder} do not match its labels"), _("Run the detection again.")
     ),
-    "exchange_reference": Sentence(
-        _("the result in {folder} names {count} healthy scans, but its reference holds {found}"),
-        _("Run the detection again."),
-    ),
+    "record_counts": Sentence(_("the record names {count} healthy scans, but its reference holds {found}")),
     # Files of a result.
     "not_our_file": Sentence(
         _("{path} would be replaced, but is not a result of MedAD"), _("Choose another output folder.")

@@ -98,11 +98,9 @@ SCENE: dict[str, Sentence] = {
     "result_off_grid": Sentence(
         _("{name} does not lie on {scan}: one of them was moved or cropped"), _("Run the detection again.")
     ),
-    "result_without_reference": Sentence(
-        _("the record of the healthy scans in {name} is damaged"), _("Run the detection again.")
+    "result_record_damaged": Sentence(
+        _("the record of the result in {name} is damaged ({reason})"), _("Run the detection again.")
     ),
-    "result_without_fact": Sentence(_("{name} has no valid entry {entry}"), _("Run the detection again.")),
-    "result_fact_not_finite": Sentence(_("{name} has the value {value} for {entry}"), _("Run the detection again.")),
     "frame_gone": Sentence(
         _("frame {number} of {name} is no longer there"), _("Run the detection again on the frames that are left.")
     ),

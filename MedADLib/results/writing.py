@@ -13,9 +13,8 @@ import errno
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,12 +22,12 @@ from ..errors import OutputError
 from ..io.headers import nifti_position
 from ..io.nifti_writing import write_nifti as _write_nifti
 from ..runtime.atomic_files import put_in_place, staging_folder
-from ..runtime.progress import Progress, rounded
+from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
 from ..volume import Volume
 from .colours import region_colour
 from .decisions import accepted, default_name
-from .text import warning_codes
+from .record import Record
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -146,7 +145,7 @@ def _reading(detection: Detection, decisions: Mapping[int, Decision]) -> dict:
     given = {region.rank: decisions[region.rank].name for region in detection.regions if region.rank in decisions}
     defaults = {region.rank: default_name(region) for region in detection.regions}
     return {
-        "rejected": [asdict(r) for r in detection.regions if r.rank in decisions and not decisions[r.rank].kept],
+        "rejected": [r for r in detection.regions if r.rank in decisions and not decisions[r.rank].kept],
         "names": {rank: name for rank, name in given.items() if name != defaults[rank]},
     }
 
@@ -219,24 +218,10 @@ def _facts(
         except ValueError:
             # Windows has no relative path from one drive to another.
             scan["path"] = source.resolve().as_posix()
-    facts = {
-        "generated_by": GENERATOR,
-        "score": detection.score,
-        "p_value": detection.p_value,
-        "healthy_count": detection.healthy_count,
-        "smallest_p_value": 1.0 / (detection.healthy_count + 1),
-        "threshold": detection.threshold,
-        "expected_false_positive_ml": detection.expected_false_positive_ml,
-        "warnings": [str(warning) for warning in detection.warnings],
-        "warning_codes": warning_codes(detection.warnings),
-        **detection.provenance,
-        "seconds": {**detection.provenance.get("seconds", {}), **rounded(profile or {})},
-        "input": scan,
-        "regions": [asdict(region) for region in detection.regions],
-        "reference": detection.reference.as_json(),
-        **read,
-    }
-    return json.dumps(plain(facts), indent=2, allow_nan=False) + "\n"
+    facts: dict[str, Any] = {"generated_by": GENERATOR, "smallest_p_value": detection.reference.smallest_p}
+    for key, value in Record.of(detection, profile).as_json().items():
+        facts.update(value if key == "provenance" else {key: value})
+    return json.dumps({**facts, "input": scan, **plain(read)}, indent=2, allow_nan=False) + "\n"
 
 
 def _draw(detection: Detection, path: Path) -> None:

@@ -11,8 +11,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...results.colours import region_colour
+from ...results.record import smallest_region_ml
 from ...results.text import location, millilitres
-from ..scene.attributes import smallest_region_ml
 from ..scene.decisions import Decisions
 from ..scene.show import jump_to
 from .texts import tooltip
