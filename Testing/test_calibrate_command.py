@@ -48,7 +48,7 @@ def test_the_networks_stay_and_the_numbers_are_those_of_the_new_scans(toy, here)
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
     assert after.method.parameters == before.method.parameters and after.name == "here"
     assert after.calibration.reference.count == after.calibration.fast.reference.count == 4
-    assert not np.array_equal(after.calibration.places.mean, before.calibration.places.mean)
+    assert not np.array_equal(after.calibration.voxelwise.mean, before.calibration.voxelwise.mean)
     assert after.training["split"] == before.training["split"]
     assert after.training["calibrated_on"]["scans"] == [f"lab-{number}_T1w" for number in range(4)]
     assert "our scanner: lab-0_T1w" in after.card
@@ -130,7 +130,7 @@ def test_the_seed_decides_what_is_drawn(toy, own_scans, tmp_path):
     for seed in "01":
         few = ["--only", "lab-[01]*", "--set", "samples=1", "--seed", seed]
         assert calibrated(toy, tmp_path / f"model-{seed}.medad", own_scans, *few) == 0
-        means.append(load_model(tmp_path / f"model-{seed}.medad").calibration.places.mean)
+        means.append(load_model(tmp_path / f"model-{seed}.medad").calibration.voxelwise.mean)
     assert not np.array_equal(*means)
 
 

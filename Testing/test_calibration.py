@@ -8,7 +8,7 @@ import pytest
 from MedADLib.errors import InputError, ModelError
 from MedADLib.preprocessing.brain_space import Prepared, Template
 from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks
-from MedADLib.scoring.calibration import Calibration, Places, Pooling, calibrate
+from MedADLib.scoring.calibration import Calibration, Pooling, VoxelStatistics, calibrate
 from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
 from MedADLib.scoring.restoration import Restoration
 from MedADLib.volume import Volume
@@ -50,7 +50,7 @@ def with_numbers(**numbers) -> Calibration:
     """A calibration whose numbers are easy to judge by hand."""
     usual = {
         "pooling": Pooling(0.0, 0.0),
-        "places": Places(np.ones(SHAPE, np.float32), np.full(SHAPE, 0.5, np.float32)),
+        "voxelwise": VoxelStatistics(np.ones(SHAPE, np.float32), np.full(SHAPE, 0.5, np.float32)),
         "maxima": np.array([2.0, 3.0, 5.0]),
         "sample_scores": np.array([10.0, 20.0, 30.0]),
         "thresholds": np.array([0.0, 1.0, 2.0, 3.0, 4.0]),
@@ -59,8 +59,8 @@ def with_numbers(**numbers) -> Calibration:
         "threshold": Threshold(1.0, "ml"),
     }
     values = usual | numbers
-    pooling, places = values.pop("pooling"), values.pop("places")
-    return Calibration(pooling, places, HealthyReference(**values))
+    pooling, voxelwise = values.pop("pooling"), values.pop("places")
+    return Calibration(pooling, voxelwise, HealthyReference(**values))
 
 
 @pytest.mark.parametrize(("score", "p"), [(5, 1.0), (10, 1.0), (15, 0.75), (20, 0.75), (30, 0.5), (31, 0.25)])
@@ -100,28 +100,30 @@ def test_the_map_is_in_healthy_spreads_above_the_healthy_mean():
 
 def test_mean_and_spread_of_known_scores_are_found():
     mask, levels = brain(), np.array([1.0, 2.0, 4.0])
-    places = Places.of([np.where(mask, level, 0) for level in levels], [mask] * 3, SPACING)
+    voxelwise = VoxelStatistics.of([np.where(mask, level, 0) for level in levels], [mask] * 3, SPACING)
     both = mask & mask[:, :, ::-1]
-    assert np.allclose(places.mean[both], levels.mean(), rtol=1e-3)
-    assert np.allclose(places.spread[both], levels.std(), rtol=1e-3)
-    assert np.isfinite(places.mean).all() and (places.spread > 0).all()
-    assert np.allclose(places.unusual(np.full(SHAPE, 4.0), mask)[both], (4 - levels.mean()) / levels.std(), rtol=1e-2)
+    assert np.allclose(voxelwise.mean[both], levels.mean(), rtol=1e-3)
+    assert np.allclose(voxelwise.spread[both], levels.std(), rtol=1e-3)
+    assert np.isfinite(voxelwise.mean).all() and (voxelwise.spread > 0).all()
+    assert np.allclose(
+        voxelwise.z_scores(np.full(SHAPE, 4.0), mask)[both], (4 - levels.mean()) / levels.std(), rtol=1e-2
+    )
 
 
 def test_left_and_right_are_learned_together():
     mask = brain()
     lopsided = np.where(mask, 1.0, 0)
     lopsided[:, :, :8] *= 3
-    places = Places.of([lopsided] * 3, [mask] * 3, SPACING)
-    assert np.allclose(places.mean, places.mean[:, :, ::-1], atol=1e-4)
+    voxelwise = VoxelStatistics.of([lopsided] * 3, [mask] * 3, SPACING)
+    assert np.allclose(voxelwise.mean, voxelwise.mean[:, :, ::-1], atol=1e-4)
 
 
 def left_out_maps(healthy, pooled) -> list[np.ndarray]:
     found = []
     for number, (prepared, _) in enumerate(healthy):
         others = [n for n in range(len(healthy)) if n != number]
-        places = Places.of([pooled[n] for n in others], [healthy[n][0].mask for n in others], SPACING)
-        found.append(places.unusual(pooled[number], prepared.mask))
+        voxelwise = VoxelStatistics.of([pooled[n] for n in others], [healthy[n][0].mask for n in others], SPACING)
+        found.append(voxelwise.z_scores(pooled[number], prepared.mask))
     return found
 
 
@@ -158,7 +160,7 @@ def test_pooling_is_part_of_the_calibration():
     sharp = calibrate(healthy, Pooling(0.0, 0.0), Threshold(3.0))
     soft = calibrate(healthy, Pooling(0.0, 10.0), Threshold(3.0))
     score, mask = healthy[2][1].score, healthy[2][0].mask
-    assert soft.places.spread[mask].mean() < 0.7 * sharp.places.spread[mask].mean()
+    assert soft.voxelwise.spread[mask].mean() < 0.7 * sharp.voxelwise.spread[mask].mean()
     assert np.abs(soft.anomaly_map(score, mask, SPACING)[mask]).mean() < 5
     assert Pooling(1.0, 2.0).replaced(None, 5.0) == Pooling(1.0, 5.0)
     assert Pooling(1.0, 2.0).replaced(0.0, None) == Pooling(0.0, 2.0)

@@ -22,7 +22,7 @@ from MedADLib.modelfile.model import Model, load_model, save_model, verify_model
 from MedADLib.modelfile.store import list_models, model_folders
 from MedADLib.preprocessing.brain_space import Template
 from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES
-from MedADLib.scoring.calibration import Calibration, Places, Pooling
+from MedADLib.scoring.calibration import Calibration, Pooling, VoxelStatistics
 from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
 from MedADLib.volume import Volume
 
@@ -73,7 +73,7 @@ def model(**changes) -> Model:
     image = Volume(voxels, np.diag([2.0, 2.0, 3.0, 1.0]), "template")
     histogram = np.full(len(HISTOGRAM_EDGES) - 1, 0.01)
     limits = {"histogram": 0.1, "correlation": 0.8, "overlap": 0.9}
-    places = Places(np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32))
+    voxelwise = VoxelStatistics(np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32))
     numbers, threshold = np.arange(1.0, 4.0), Threshold.parse("1ml")
     settings = {
         "name": "brain-t1",
@@ -83,7 +83,7 @@ def model(**changes) -> Model:
         "modality": "T1 MR",
         "method": Fake(FakeParameters(), np.arange(6, dtype=np.float32).reshape(2, 3).T),  # a view
         "template": Template(image, image.array > 0.2, np.linspace(0.1, 0.9, len(PERCENTILES)), histogram, limits),
-        "calibration": Calibration(Pooling(), places, HealthyReference(*[numbers] * 4, 1200.0, threshold)),
+        "calibration": Calibration(Pooling(), voxelwise, HealthyReference(*[numbers] * 4, 1200.0, threshold)),
         "training": {"data": ["ds002748"], "split": {"train": ["sub-01"]}, "anything": [1, 2.5, None, True]},
         "authors": "Us",
         "card": "# Card\n\nHealthy only.\n",
@@ -206,7 +206,11 @@ def test_info_is_json_and_complete(saved):
         {"training": {"note": "$import os"}},
         {"method": Fake(FakeParameters(), np.full((3, 2), np.inf, np.float32))},
         {"method": Fake(FakeParameters(width=4), np.zeros((3, 2), np.float32))},
-        {"calibration": replace(model().calibration, places=Places(np.zeros((1, 1, 1)), np.ones((1, 1, 1))))},
+        {
+            "calibration": replace(
+                model().calibration, voxelwise=VoxelStatistics(np.zeros((1, 1, 1)), np.ones((1, 1, 1)))
+            )
+        },
     ],
 )
 def test_a_model_that_would_be_refused_is_not_saved(saved, changes):

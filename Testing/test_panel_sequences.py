@@ -29,7 +29,7 @@ from stub_detection import two_blobs
 from MedADLib.modelfile import store
 from MedADLib.scoring.regions import find_regions
 from MedADLib.slicer.scene.nodes import find_result
-from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.volumes import image_from_array, matrix_from_array
 from MedADLib.slicer.worker import client
 
@@ -317,7 +317,7 @@ def test_a_radiograph_is_examined_by_a_model_of_single_slices(bench, flat, monke
     truth = np.abs(radiograph(101, lesion=(0.45, 0.2)).array - radiograph(101).array) > 300
     found = voxels(result.labels) == 1
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.6
-    assert column(bench, NAME)[0] == "Region 1" and len(table_rows(result.table)) == len(recall(result).regions)
+    assert column(bench, NAME)[0] == "Region 1" and len(table_rows(result.table)) == len(read_detection(result).regions)
     bench.drag("thresholdSlider", 100)
     assert bench.ui.verdictLabel.text and bench.ui.meaningLabel.text
     bench.choose("viewSelector", "Blend of scan and pseudo-healthy")

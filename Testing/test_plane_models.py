@@ -19,7 +19,7 @@ from MedADLib.io.reading import read_image
 from MedADLib.methods.atlas import Atlas
 from MedADLib.modelfile.model import save_model, verify_model
 from MedADLib.results.writing import write_detection
-from MedADLib.scoring.calibration import Places, Pooling, calibrate
+from MedADLib.scoring.calibration import Pooling, VoxelStatistics, calibrate
 from MedADLib.scoring.restoration import Restoration
 from MedADLib.training.augmentation import Augmentation
 from MedADLib.training.slices import Slices
@@ -168,8 +168,8 @@ def test_nothing_is_mirrored_where_left_is_not_right(model):
     side = np.zeros((1, 8, 8), np.float32)
     side[..., :4] = 1
     whole = np.ones(side.shape, bool)
-    places = Places.of([side, side + 0.01], [whole] * 2, (1, 1, 1), mirrored=False)
-    assert places.mean[0, 4, 0] - places.mean[0, 4, 7] > 0.3
+    voxelwise = VoxelStatistics.of([side, side + 0.01], [whole] * 2, (1, 1, 1), mirrored=False)
+    assert voxelwise.mean[0, 4, 0] - voxelwise.mean[0, 4, 7] > 0.3
     atlas = Atlas.train([(side, whole)] * 3, (1, 1, 1), mirrored=False)
     assert np.array_equal(atlas.mean, side)
     slices = Slices.of([(side, whole)] * 4, mirrored=False)

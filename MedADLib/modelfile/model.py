@@ -217,7 +217,7 @@ def _assemble(files: dict[str, bytes], registry: dict[str, type] | None) -> Mode
     if manifest.calibration is not None:
         tensors = tensors_of(files, CALIBRATION)
         calibration = _built("calibration_unusable", Calibration.from_tensors, manifest.calibration, tensors)
-        if calibration.places.mean.shape != shape:
+        if calibration.voxelwise.mean.shape != shape:
             raise ModelError("calibration_not_on_grid")
     return Model(
         name=manifest.name,

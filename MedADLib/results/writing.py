@@ -81,7 +81,7 @@ def write_detection(
     detection: Detection,
     folder: Path,
     stem: str,
-    picture: bool = True,
+    figure: bool = True,
     source: Path | None = None,
     progress: Progress | None = None,
     decisions: Mapping[int, Decision] | None = None,
@@ -94,14 +94,14 @@ def write_detection(
         detection: The result.
         folder: Destination; it must exist.
         stem: Beginning of the file names.
-        picture: Whether to draw ``STEM.png``.
+        figure: Whether to draw ``STEM.png``.
         source: File of the scan; NIfTI results then keep both positions (qform, sform) of its header.
         progress: Receives each file; may cancel. Its seconds are added to the facts.
         decisions: Decisions of a reader, by rank. Rejected regions then appear only in the facts, under ``rejected``;
             the others keep their ranks, and have their names in the segmentation and, under ``names``, in the facts.
 
     Returns:
-        The files: anomaly, restored, regions, segmentation, table, facts, examined part, picture.
+        The files: anomaly, restored, regions, segmentation, table, facts, examined part, figure.
 
     Raises:
         OutputError: If one cannot be written, for example on a full disk; everything is as it was before.
@@ -121,7 +121,7 @@ def write_detection(
         ".json": lambda path: path.write_text(_facts(detection, folder, source, read, profile), encoding="utf-8"),
         "_examined.nii.gz": lambda path: _write_nifti(detection.mask, path, position),
     }
-    if picture:
+    if figure:
         writers[".png"] = lambda path: _draw(detection, path)
     try:
         with staging_folder(folder) as staging:

@@ -27,7 +27,7 @@ FAST_NUMBERS = (FAST + "brain_ml", FAST + "mean_times", FAST + "spread_times")
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class VoxelStatistics:
     """Voxelwise mean and SD of the pooled score of healthy scans, in the model's space.
 
     Attributes:
@@ -41,7 +41,7 @@ class Places:
     @classmethod
     def of(
         cls, scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], spacing: Sequence[float], mirrored: bool = True
-    ) -> Places:
+    ) -> VoxelStatistics:
         """Estimate mean and SD from pooled scores of healthy scans and, if they are healthy too, their mirror images.
 
         A few scans give a poor estimate for a single voxel. Mean and variance are therefore smoothed, and the variance
@@ -71,21 +71,21 @@ class Places:
         mean = np.where(seen, mean, mean[seen].mean())
         return cls(mean.astype(np.float32), np.sqrt(np.maximum(variance, 1e-20)).astype(np.float32))
 
-    def times(self, mean: float, spread: float) -> Places:
+    def times(self, mean: float, spread: float) -> VoxelStatistics:
         """Return mean and SD multiplied by factors."""
-        return Places(self.mean * np.float32(mean), self.spread * np.float32(spread))
+        return VoxelStatistics(self.mean * np.float32(mean), self.spread * np.float32(spread))
 
-    def times_of(self, other: Places, mask: np.ndarray) -> tuple[float, float]:
+    def times_of(self, other: VoxelStatistics, mask: np.ndarray) -> tuple[float, float]:
         """Return the factors from this mean and SD to others within a mask.
 
         Returns:
             The factor of the means by least squares, and that of the SDs by the geometric mean.
         """
-        ours, theirs = (places.mean[mask].astype(np.float64) for places in (self, other))
+        ours, theirs = (voxelwise.mean[mask].astype(np.float64) for voxelwise in (self, other))
         ratio = np.log(other.spread[mask].astype(np.float64) / self.spread[mask])
         return float((ours @ theirs) / max(ours @ ours, 1e-300)), float(np.exp(ratio.mean()))
 
-    def unusual(self, pooled: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def z_scores(self, pooled: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Convert a pooled score (Z, Y, X) to z-scores, SD above the healthy mean; 0 outside the mask."""
         return np.where(mask, (pooled - self.mean) / self.spread, 0).astype(np.float32)
 
@@ -140,18 +140,18 @@ class Calibration:
 
     Attributes:
         pooling: Pooling of raw scores.
-        places: Voxelwise healthy mean and SD in the model's space.
+        voxelwise: Voxelwise healthy mean and SD in the model's space.
         reference: Scores of the healthy scans.
         fast: Calibration of the fast mode; None without one.
     """
 
     pooling: Pooling
-    places: Places
+    voxelwise: VoxelStatistics
     reference: HealthyReference
     fast: Fast | None = None
 
     def __post_init__(self) -> None:
-        if self.places.mean.shape != self.places.spread.shape or self.places.spread.min() <= 0:
+        if self.voxelwise.mean.shape != self.voxelwise.spread.shape or self.voxelwise.spread.min() <= 0:
             raise ModelError("calibration_places")
 
     def read_by(self, fast: bool) -> HealthyReference:
@@ -180,8 +180,8 @@ class Calibration:
             pooled = pool(score, mask, spacing, self.pooling.minimum_mm, self.pooling.average_mm)
         with progress.timed("calibrate"):
             known = self.fast if fast else None
-            places = self.places if known is None else self.places.times(known.mean_times, known.spread_times)
-            return places.unusual(pooled, mask)
+            voxelwise = self.voxelwise if known is None else self.voxelwise.times(known.mean_times, known.spread_times)
+            return voxelwise.z_scores(pooled, mask)
 
     def parameters(self) -> dict:
         """Return what is not an array, for JSON."""
@@ -200,8 +200,8 @@ class Calibration:
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the arrays, for safetensors; voxelwise mean and SD in half precision, divided by the mean SD."""
         found = {
-            "mean": (self.places.mean / self._scale).astype(np.float16),
-            "spread": (self.places.spread / self._scale).astype(np.float16),
+            "mean": (self.voxelwise.mean / self._scale).astype(np.float16),
+            "spread": (self.voxelwise.spread / self._scale).astype(np.float16),
         }
         references = {"": self.reference} if self.fast is None else {"": self.reference, FAST: self.fast.reference}
         for prefix, reference in references.items():
@@ -210,7 +210,7 @@ class Calibration:
 
     @property
     def _scale(self) -> float:
-        return float(self.places.spread.mean())
+        return float(self.voxelwise.spread.mean())
 
     @classmethod
     def from_tensors(cls, parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
@@ -240,7 +240,7 @@ class Calibration:
             if is_fast:
                 fast = Fast(*(finite_number(parameters[name], name) for name in FAST_NUMBERS[1:]), reference(FAST))
             pooling = Pooling(*(finite_number(parameters[name], name) for name in ("minimum_mm", "average_mm")))
-            return cls(pooling, Places(mean, spread), reference(""), fast)
+            return cls(pooling, VoxelStatistics(mean, spread), reference(""), fast)
         except (TypeError, ValueError, InputError) as error:
             raise ModelError("calibration_malformed", detail=error) from error
 
@@ -281,38 +281,40 @@ def calibrate(
         both = zip(restorations, masks)
         return [pool(r.score, mask, spacing, pooling.minimum_mm, pooling.average_mm) for r, mask in both]
 
-    def all_places(pooled: Sequence[np.ndarray]) -> tuple[list[Places], Places]:
+    def all_statistics(pooled: Sequence[np.ndarray]) -> tuple[list[VoxelStatistics], VoxelStatistics]:
         """Return mean and SD without each of the scans, and of all scans."""
         whole = range(len(pooled))
         chosen = [[n for n in whole if n != left_out] for left_out in whole] + [list(whole)]
-        found = [Places.of([pooled[n] for n in few], [masks[n] for n in few], spacing, mirrored) for few in chosen]
+        found = [
+            VoxelStatistics.of([pooled[n] for n in few], [masks[n] for n in few], spacing, mirrored) for few in chosen
+        ]
         return found[:-1], found[-1]
 
     restorations = [restoration for _, restoration in healthy]
     pooled = pooled_scores(restorations)
-    without, places = all_places(pooled)
+    without, voxelwise = all_statistics(pooled)
     reference, fast = _reference(prepared, pooled, without, restorations, threshold), None
     if quick is not None:
         pooled = pooled_scores(quick)
-        without_quick, places_quick = all_places(pooled)
+        without_quick, voxelwise_quick = all_statistics(pooled)
         some = np.any(masks, axis=0)
         scaled = [full.times(*full.times_of(own, some)) for full, own in zip(without, without_quick)]
-        times = places.times_of(places_quick, some)
+        times = voxelwise.times_of(voxelwise_quick, some)
         fast = Fast(*times, _reference(prepared, pooled, scaled, quick, threshold))
-    return Calibration(pooling, places, reference, fast)
+    return Calibration(pooling, voxelwise, reference, fast)
 
 
 def _reference(
     prepared: Sequence[Prepared],
     pooled: Sequence[np.ndarray],
-    others: Sequence[Places],
+    others: Sequence[VoxelStatistics],
     restorations: Sequence[Restoration],
     threshold: Threshold,
 ) -> HealthyReference:
     """Score healthy scans, each with mean and SD of the other ones."""
     values = []
-    for scan, score, places in zip(prepared, pooled, others):
-        native = scan.map_to_native(places.unusual(score, scan.mask))
+    for scan, score, voxelwise in zip(prepared, pooled, others):
+        native = scan.map_to_native(voxelwise.z_scores(score, scan.mask))
         values.append((np.sort(native.array[scan.native_mask]), native.voxel_ml))
     maxima = np.array([v[-1] for v, _ in values], np.float64)
     thresholds = np.linspace(0.0, max(float(maxima.max()) * 1.05, 1.0), CURVE_POINTS)

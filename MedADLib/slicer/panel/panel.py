@@ -21,7 +21,7 @@ from ..scene.export import export, send_to_segment_editor
 from ..scene.nodes import SceneResult, find_result, nodes_of, rename_after_scan, to_world
 from ..scene.observers import Observers
 from ..scene.ownership import has_blank_view, is_scan, show_scan, shown_scan
-from ..scene.reading import recall
+from ..scene.reading import read_detection
 from ..scene.sequences import follow_frame, shows_another_frame
 from ..scene.undo import can_undo, forget, undo_detection
 from ..scene.view_guard import ViewGuard
@@ -194,7 +194,7 @@ class Panel:
         detection = None
         if result is not None:
             try:
-                detection = recall(result)
+                detection = read_detection(result)
             except MedADError as error:
                 self.run_panel.fail(reason(error))
                 result = None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .nodes import SceneResult
 
 
-def recall(result: SceneResult) -> Detection:
+def read_detection(result: SceneResult) -> Detection:
     """Read the detection of a result, at its present threshold.
 
     Args:
