@@ -173,11 +173,11 @@ def detect(
     if calibration is None:
         raise InputError("not_calibrated", model=model.name)
     space = model.template
-    progress.stage(space.region, 0.0, 0.05, "finding the part to examine")
+    progress.stage(space.region, 0.0, 0.05, Message("progress_examined_part"))
     examined, how = space.examined(volume, settings.mask, progress)
-    progress.stage("preparation", 0.05, 0.3, "registering the scan to the template of the model")
+    progress.stage("preparation", 0.05, 0.3, Message("progress_preparation"))
     prepared = space.prepared(volume, examined, progress)
-    progress.stage("restoration", 0.3, 0.9, "restoring the pseudo-healthy image")
+    progress.stage("restoration", 0.3, 0.9, Message("progress_restoration"))
     method, fast, speed = _method(model, settings.fast)
     restoration, device, notes = run_on(
         settings.device,
@@ -185,12 +185,12 @@ def detect(
             prepared.image, prepared.mask, seed=settings.seed, device=device, progress=progress
         ),
     )
-    progress.stage("anomaly map", 0.9, 0.95, "comparing with healthy scans")
+    progress.stage("anomaly map", 0.9, 0.95, Message("progress_comparison"))
     z_scores = calibration.anomaly_map(restoration.score, prepared.mask, space.image.spacing, progress, fast)
     with progress.timed("back to native"):
         anomaly = prepared.map_to_native(np.maximum(z_scores, 0))
         restored = prepared.image_to_native(restoration.restored)
-    progress.stage("regions", 0.95, 1.0, "delineating regions")
+    progress.stage("regions", 0.95, 1.0, Message("progress_regions"))
     reference = calibration.read_by(fast)
     settings = replace(settings, threshold=settings.threshold or reference.threshold)
     threshold = reference.value_of(settings.threshold)

@@ -11,7 +11,9 @@ from phantoms import METHODS, ToyModels, head, one_thread, toy_models, with_lesi
 from MedADLib import detect, load_model
 from MedADLib.detection import Detection, Settings, content_hash
 from MedADLib.errors import Cancelled, InputError
+from MedADLib.messages import Message
 from MedADLib.methods.latent_restoration import LatentRestoration
+from MedADLib.results.text import part_name
 from MedADLib.runtime.progress import Progress
 from MedADLib.runtime.strict_json import plain
 from MedADLib.scoring.healthy_reference import Threshold
@@ -233,11 +235,13 @@ def test_other_voxels_or_another_place_have_another_hash(sick):
 
 def test_progress_runs_from_start_to_end_and_cancelling_stops(atlas, sick):
     volume, mask, _ = sick
-    settings, told = Settings(mask=volume.with_array(mask.astype(np.uint8))), []
-    detect(volume, atlas, settings, Progress(lambda stage, fraction, message: told.append((stage, fraction))))
-    fractions = [fraction for _, fraction in told]
+    settings, reports = Settings(mask=volume.with_array(mask.astype(np.uint8))), []
+    detect(volume, atlas, settings, Progress(lambda *report: reports.append(report)))
+    fractions = [fraction for _, fraction, _ in reports]
     assert fractions == sorted(fractions) and fractions[0] == 0 and 0.9 < fractions[-1] <= 1
-    stages = list(dict.fromkeys(stage for stage, _ in told))
+    stages = list(dict.fromkeys(stage for stage, _, _ in reports))
     assert stages == ["brain mask", "preparation", "restoration", "anomaly map", "regions"]
+    texts = [*map(part_name, stages), *(message for _, _, message in reports if message)]
+    assert [text for text in texts if not isinstance(text, Message)] == [], "every text can be translated"
     with pytest.raises(Cancelled):
         detect(volume, atlas, settings, Progress(cancelled=lambda: True))

@@ -6,6 +6,9 @@ import pytest
 from bench import Bench
 from panel_bench import bench, done, own_home, panel, planted_installer, run, scan, slicer, stub_client
 
+from MedADLib.detection import Settings
+from MedADLib.slicer.request import set_parameters, settings_of
+
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
 
@@ -33,6 +36,15 @@ def test_preferences_survive_a_restart_and_are_not_in_the_scene(panel, tmp_path)
         assert again.ui.deviceSelector.currentText == "CPU" and again.ui.idleBox.value == 37
         assert again.widget.logic.client.idle_seconds == 37 * 60
         assert again.widget.panel._preferences.export_folder == str(folder)
+
+
+def test_a_new_scene_has_the_defaults_of_the_settings(panel):
+    parameters = panel.widget.logic.getParameterNode()
+    assert settings_of(parameters).as_json() == Settings().as_json()
+    chosen = Settings(seed=7, smallest_region_ml=2.5, fast=True)
+    set_parameters(parameters, chosen)
+    assert (parameters.seed, parameters.smallestRegionMl, parameters.fast) == (7, 2.5, True)
+    assert settings_of(parameters, device="cpu").as_json() == {**chosen.as_json(), "device": "cpu"}
 
 
 def test_the_chosen_device_is_used(panel, monkeypatch):

@@ -25,4 +25,10 @@ SENTENCES: dict[str, Sentence] = {
     "fast_mode": Sentence(
         _("examined in fast mode, as were the healthy scans that it is compared with: slightly less exact")
     ),
+    # Progress.
+    "progress_examined_part": Sentence(_("finding the part to examine")),
+    "progress_preparation": Sentence(_("registering the scan to the template of the model")),
+    "progress_restoration": Sentence(_("restoring the pseudo-healthy image")),
+    "progress_comparison": Sentence(_("comparing with healthy scans")),
+    "progress_regions": Sentence(_("delineating regions")),
 }

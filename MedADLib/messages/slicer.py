@@ -31,9 +31,7 @@ REQUEST: dict[str, Sentence] = {
         _("the mask {name} is under another transform than {scan}"), _("Put both under the same transform.")
     ),
     "mask_node_grid": Sentence(_("the mask {name} is not on the grid of {scan}"), _("Use a segmentation instead.")),
-    "mask_node_empty": Sentence(
-        _("the brain mask {name} marks nothing in {scan}"), _("Choose another mask, or none.")
-    ),
+    "mask_node_empty": Sentence(_("the brain mask {name} marks nothing in {scan}"), _("Choose another mask, or none.")),
     "mask_node_gone": Sentence(
         _("the brain mask of this result is no longer in the scene"), _("Choose a mask and run again.")
     ),
@@ -52,16 +50,14 @@ RUN: dict[str, Sentence] = {
     "run_result_not_shown": Sentence(
         _("the result could not be shown ({error})"), _("Slicer's Python console has the details.")
     ),
+    "progress_frame": Sentence(_("frame {number} of {count}: {step}")),
     "run_failed": Sentence(_("the detection failed: {message}")),
     "worker_hung": Sentence(
         _("the computation has not moved for {seconds:.0f} s and was ended"),
         _("Run again; if it happens again, choose the CPU as the device. The log has the details."),
     ),
     "worker_died": Sentence(
-        _(
-            "the computation ended unexpectedly (code {exit_code}), probably because the computer has too little "
-            "memory"
-        ),
+        _("the computation ended unexpectedly (code {exit_code}), probably because the computer has too little memory"),
         _("Close other programs and run again, or examine a smaller scan. The log has the details."),
     ),
     "worker_not_started": Sentence(
@@ -89,9 +85,7 @@ SCENE: dict[str, Sentence] = {
         _("the {role} of a result of MedAD is no longer in the scene"), _("Run the detection again.")
     ),
     "result_parts_deleted": Sentence(_("parts of the result were deleted"), _("Run the detection again.")),
-    "result_changed": Sentence(
-        _("the result has changed"), _("Select the scan again to see its present result.")
-    ),
+    "result_changed": Sentence(_("the result has changed"), _("Select the scan again to see its present result.")),
     "result_edited": Sentence(
         _("the anomaly map or the region labels of {name} were edited"), _("Run the detection again.")
     ),
@@ -113,9 +107,7 @@ SCENE: dict[str, Sentence] = {
     "sequence_gone": Sentence(
         _("the sequence that was examined is no longer in the scene"), _("Run the detection again.")
     ),
-    "nothing_to_undo": Sentence(
-        _("there is no run on this scan to undo"), _("Delete the result's nodes instead.")
-    ),
+    "nothing_to_undo": Sentence(_("there is no run on this scan to undo"), _("Delete the result's nodes instead.")),
     "no_such_view": Sentence(_("a result has no {what}"), _("Choose one of {choices}.")),
     "no_region_kept": Sentence(_("no region is accepted"), _("Tick at least one region first.")),
     "folder_of_another_scan": Sentence(
@@ -257,9 +249,7 @@ INSTALLATION: dict[str, Sentence] = {
             "{packages} could not be installed: an earlier installation of a package was interrupted, and pip cannot "
             "replace what is left of it"
         ),
-        _(
-            "Delete the folders of the package that the log names from Slicer's site-packages, or install Slicer again."
-        ),
+        _("Delete the folders of the package that the log names from Slicer's site-packages, or install Slicer again."),
     ),
     "install_light_the_torch": Sentence(
         _(

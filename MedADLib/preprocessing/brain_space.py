@@ -176,12 +176,12 @@ def prepare(native: Volume, native_mask: np.ndarray, template: Template, progres
         raise InputError("brain_too_small", name=native.name, ml=native_mask.sum() * native.voxel_ml)
     with progress.timed("align"):
         to_native = affine_to_native(template.image, template.mask, native, native_mask, progress)
-    progress.update(0.7, "resampling")
+    progress.update(0.7, Message("progress_resampling"))
     with progress.timed("resample"):
         image, mask = _resampled_brain(native, native_mask, template.image, to_native)
     if not mask.any():
         raise InputError("brain_not_aligned", name=native.name)
-    progress.update(0.8, "correcting the bias field")
+    progress.update(0.8, Message("progress_bias_field"))
     with progress.timed("bias field"):
         bias = bias_field(template.image.with_array(image), mask)
     corrected = image / bias

@@ -194,7 +194,7 @@ class PlaneTemplate(MeanTemplate):
             InputError: If the slice has one intensity only, or the part to examine is too small.
         """
         progress = progress or Progress()
-        progress.update(0.0, "scaling to the model's grid")
+        progress.update(0.0, Message("progress_scaling"))
         view, grid = PlaneView.of(native), self.image.array.shape[1:]
         box = letterbox(view.extent_mm, grid)
         size = tuple(part.stop - part.start for part in box)

@@ -78,7 +78,7 @@ class FieldTemplate(MeanTemplate):
         Raises:
             InputError: If the part to examine has one intensity only, or is too small on the model's grid.
         """
-        (progress or Progress()).update(0.0, "resampling to the model's grid")
+        (progress or Progress()).update(0.0, Message("progress_resampling"))
         spacing = self.image.spacing
         shown = averaged(native.with_array(np.where(native_mask, native.array, 0).astype(np.float32)), spacing)
         share = averaged(native.with_array(native_mask.astype(np.float32)), spacing)

@@ -101,13 +101,13 @@ def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Pr
     try:
         with staging_folder(folder) as staging:
             for number, (name, kind) in enumerate(MAPS.items()):
-                progress.update(number / len(MAPS), f"writing the {name}")
+                progress.update(number / len(MAPS))
                 volume = maps[name]
                 with progress.timed("write"):
                     _dump(volume.with_array(volume.array.astype(kind, copy=False)), staging / f"{name}{SUFFIX}")
             text = json.dumps({"format": FORMAT, **Record.of(detection, profile).as_json()}, allow_nan=False)
             (staging / FACTS).write_text(text, encoding="ascii")
-            progress.update(1.0, "")
+            progress.update(1.0)
             put_in_place(staging, folder, list(FILES), [])
     except OSError as error:
         name, reason = detection.volume.name, error.strerror or error

@@ -4,8 +4,8 @@ Requests are the classes `Detect`, `Load`, `Cancel` and `Quit`; the key ``reques
 key ``event`` has the name of an event:
 
 - ``ready`` (pid, versions, protocol) once, at the start,
-- ``progress`` (id, stage, fraction, message), ``warning`` (id, message, code, parameters) and ``alive`` (id) during a
-  detection,
+- ``progress`` (id, stage, fraction, message, code, parameters), ``warning`` (id, message, code, parameters) and
+  ``alive`` (id) during a detection,
 - ``done`` (id, output, seconds, warm), ``failed`` (id, kind, message, code, parameters) or ``cancelled`` (id) at its
   end,
 - ``loaded`` (model, warm) after a `Load`.

@@ -106,7 +106,7 @@ class Report:
         self._last = (stage, now)
         start, stop = self.window
         fraction = round(start + (stop - start) * fraction, 4)
-        self._emit("progress", id=self._job, stage=stage, fraction=fraction, message=message)
+        self._emit("progress", id=self._job, stage=stage, fraction=fraction, **coded(message))
 
 
 class Warnings(logging.Handler):
@@ -264,7 +264,7 @@ class Service:
         output = Path(request.output)
         with library_warnings(self._emit, request.id) as warnings:
             report.window = SHARES["reading"]
-            progress.stage("reading", 0.0, 1.0, "taking over the scan")
+            progress.stage("reading", 0.0, 1.0, Message("progress_scan"))
             check_empty(output)
             with writable_folder(output):
                 volume = read_volume(request.input)
@@ -272,7 +272,7 @@ class Service:
                 volume = volume.with_array(volume.array.astype(np.float32, copy=False))
                 mask = None if request.mask is None else read_volume(request.mask)
                 report.window = SHARES["model"]
-                progress.stage("loading the model", 0.0, 1.0, request.model)
+                progress.stage("loading the model", 0.0, 1.0, Message("progress_model", model=request.model))
                 model, warm = self._models.get(request.model)
                 report.window = SHARES["detection"]
                 detection = self._engine()(volume, model, replace(request.settings, mask=mask), progress)

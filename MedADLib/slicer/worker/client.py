@@ -253,7 +253,7 @@ class WorkerClient:
             else:
                 self._conclude()
         elif running.outcome is None and name == "progress":
-            listener.progress(event["stage"], event["fraction"], event["message"])
+            listener.progress(event["stage"], event["fraction"], _message(event))
         elif running.outcome is None and name == "warning":
             listener.warning(_message(event))
 
