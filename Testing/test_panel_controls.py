@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from mrml import voxels
+from mrml import exported_labels, voxels
 from panel_bench import bench, column, done, overlay, own_home, panel, planted_installer, run, scan, stub_client
 from PySide6 import QtCore
 
@@ -182,6 +182,37 @@ def test_the_blend_has_two_named_ends_and_shows_the_outlines(done):
     assert done.widget.panel._shown.segmentation.GetDisplayNode().GetVisibility2D()
     done.choose("viewSelector", "Scan only")
     assert not done.widget.panel._shown.segmentation.GetDisplayNode().GetVisibility2D()
+
+
+def test_scan_only_shows_nothing_of_the_result_until_another_view_is_chosen(done):
+    result = done.widget.panel._shown
+    displays = [node.GetDisplayNode() for node in (result.segmentation, result.body)]
+    done.choose("viewSelector", "Scan only")
+    assert overlay(done)[:2] == (done.scan, None) and not any(display.GetVisibility() for display in displays)
+    assert not done.ui.surfacesCheckBox.enabled and done.ui.surfacesCheckBox.checked
+    done.scan.SetName("renamed")
+    done.wait(lambda: result.anomaly.GetName() == "renamed anomaly", 5)
+    assert done.ui.viewSelector.currentText == "Scan only" and overlay(done)[1] is None
+    done.choose("viewSelector", "Anomaly map")
+    assert overlay(done)[1] is result.anomaly and all(display.GetVisibility() for display in displays)
+    assert done.ui.surfacesCheckBox.enabled
+
+
+def test_a_segment_removed_elsewhere_is_a_rejected_region_until_it_is_ticked_again(done):
+    result, table = done.widget.panel._shown, done.ui.regionsTable
+    segmentation = result.segmentation.GetSegmentation()
+    count = table.rowCount
+    segmentation.RemoveSegment("Region_1")
+    done.wait(lambda: f"{count - 1} of {count} regions kept" in done.ui.regionsNote.text, 5)
+    assert f"{count - 1} of {count} regions kept" in done.ui.verdictLabel.text
+    assert not voxels(overlay(done)[1])[voxels(result.labels) == 1].any()
+    done.cell("regionsTable", 0, KEEP).tick()
+    assert f"{count} of {count} regions kept" in done.ui.regionsNote.text
+    segment = segmentation.GetSegment("Region_1")
+    assert segment is not None and result.segmentation.GetDisplayNode().GetSegmentVisibility("Region_1")
+    number = list(segmentation.GetSegmentIDs()).index("Region_1") + 1
+    exported = exported_labels(result.segmentation, result.anomaly, done.scene)
+    assert np.array_equal(exported == number, voxels(result.labels) == 1)
 
 
 def test_the_overlay_without_rejected_regions_belongs_to_its_scan_alone(done):

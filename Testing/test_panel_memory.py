@@ -7,7 +7,7 @@ from bench import Bench
 from panel_bench import bench, done, own_home, panel, planted_installer, run, scan, slicer, stub_client
 
 from MedADLib.detection import Settings
-from MedADLib.slicer.request import set_parameters, settings_of
+from MedADLib.slicer.request import settings_of, write_settings
 
 __all__ = ["bench", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
@@ -42,7 +42,7 @@ def test_a_new_scene_has_the_defaults_of_the_settings(panel):
     parameters = panel.widget.logic.getParameterNode()
     assert settings_of(parameters).as_json() == Settings().as_json()
     chosen = Settings(seed=7, smallest_region_ml=2.5, fast=True)
-    set_parameters(parameters, chosen)
+    write_settings(parameters, chosen)
     assert (parameters.seed, parameters.smallestRegionMl, parameters.fast) == (7, 2.5, True)
     assert settings_of(parameters, device="cpu").as_json() == {**chosen.as_json(), "device": "cpu"}
 

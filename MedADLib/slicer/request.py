@@ -87,7 +87,7 @@ def settings_of(parameters: Any, **others: Any) -> Settings:
     return Settings.from_json({**bound, **others})
 
 
-def set_parameters(parameters: Any, settings: Settings) -> None:
+def write_settings(parameters: Any, settings: Settings) -> None:
     """Write the settings that the module's parameter node holds."""
     for name, parameter in _bound(parameters):
         setattr(parameters, parameter, getattr(settings, name))

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from ..install.installer import Installer
 from ..install.packages import InstallError, plan_text
 from ..install.pending_run import PendingRun, PendingRuns
-from ..request import Request, set_parameters
+from ..request import Request, write_settings
 from .texts import reason
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def reopen(pending: PendingRun, parameters: Any) -> bool:
         found.inputVolume = scan
     found.modelName = pending.model
     found.allFrames = pending.all_frames
-    set_parameters(found, pending.settings)
+    write_settings(found, pending.settings)
     return found.inputVolume is not None and pending.masked == (found.maskNode is not None)
 
 

@@ -200,6 +200,7 @@ class Panel:
                 result = None
         elif volume is not None and nodes_of(volume, slicer.mrmlScene):
             self.run_panel.fail(_("A part of the result of this scan was deleted. Run the detection again."))
+        scan_only = self.result_panel.scan_only and _same(result, self._shown)
         self._shown = result
         self._watch.follow(result)
         self.result_panel.refresh(result, detection)
@@ -216,6 +217,9 @@ class Panel:
             if stale:
                 self.result_panel.hide()
                 self.run_panel.say(_("The result below is of another frame. Run again to examine this one."))
+            elif scan_only and not another and not before:
+                if not is_laid(result, slicer.mrmlScene, alone=True):
+                    self.result_panel.hide()
             elif another or before or not is_laid(result, slicer.mrmlScene):
                 self.result_panel.show_again()
                 if before:

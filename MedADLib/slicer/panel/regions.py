@@ -206,8 +206,10 @@ class RegionsPanel:
         regions = () if detection is None else detection.regions
         self._regions = {region.rank: region for region in regions}
         self.decisions = None if result is None else Decisions(result, detection)
-        if self.decisions is not None and another:
-            self.decisions.show_overlay()
+        if self.decisions is not None:
+            self.decisions.reject_removed()
+            if another:
+                self.decisions.show_overlay()
         listed = regions[:MOST_ROWS]
         smallest_p = 1.0 if detection is None else detection.reference.smallest_p
         self._smallest_p = _("; smallest possible p is {smallest:.2g}").format(smallest=smallest_p)

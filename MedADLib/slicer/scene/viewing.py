@@ -13,7 +13,7 @@ import slicer
 from ...errors import InputError
 from .nodes import rename_after_scan
 from .overlay import overlay_node
-from .ownership import ROLE, allow, hide_others, node_of, owner_of, renew_legends, show_table, slice_views
+from .ownership import ROLE, allow, hide_others, node_of, owner_of, renew_legends, show_scan, show_table, slice_views
 from .residual import residual_node
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
     Args:
         result: The nodes of a detection.
         scene: The scene that holds them.
-        what: ``anomaly``, ``restored``, ``residual``, or ``scan`` for the scan alone. Outlines of regions are shown
-            on the first and the third.
+        what: ``anomaly``, ``restored``, ``residual``, or ``scan`` for the scan alone, without regions in 3-D views.
+            Outlines of regions are shown on the first and the third.
 
     Raises:
         InputError: If it is none of these.
@@ -44,7 +44,6 @@ def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
         return
     follow_input(result)
     rename_after_scan(result)
-    allow(result.input, scene)
     outlines = result.segmentation.GetDisplayNode()
     if outlines is not None:
         outlines.SetVisibility2D(what in ("anomaly", "residual"))
@@ -52,8 +51,10 @@ def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
         show_in_slices(result, scene)
     elif what == "residual":
         _lay(result, scene, residual_node(result, scene), OVERLAY_OPACITY)
+    elif what == "restored":
+        _lay(result, scene, result.restored, 1.0)
     else:
-        _lay(result, scene, result.restored, float(what == "restored"))
+        show_scan(result.input, scene)
 
 
 def show_in_slices(
@@ -72,7 +73,6 @@ def show_in_slices(
         opacity: Of the overlay, on top of the transparency of its colours.
         transaction: Keeps the views before they change.
     """
-    allow(result.input, scene)
     _lay(result, scene, overlay_node(result, scene), opacity, transaction)
 
 
@@ -147,6 +147,7 @@ def _lay(
     opacity: float,
     transaction: SceneTransaction | None = None,
 ) -> None:
+    allow(result.input, scene)
     for view in slice_views(scene):
         if transaction is not None:
             transaction.keep(view)
@@ -158,11 +159,11 @@ def _lay(
     renew_legends(scene)
 
 
-def is_laid(result: SceneResult, scene: slicer.vtkMRMLScene) -> bool:
-    """Whether every slice view shows the result's scan with a layer of the result over it."""
+def is_laid(result: SceneResult, scene: slicer.vtkMRMLScene, alone: bool = False) -> bool:
+    """Whether every slice view shows the result's scan, and unless it is wanted alone, a layer of the result on it."""
     return all(
         view.GetBackgroundVolumeID() == result.input.GetID()
-        and owner_of(node_of(scene, view.GetForegroundVolumeID())) == result.input.GetID()
+        and (alone or owner_of(node_of(scene, view.GetForegroundVolumeID())) == result.input.GetID())
         for view in slice_views(scene)
     )
 
