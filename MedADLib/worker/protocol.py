@@ -19,7 +19,7 @@ its id or null.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..detection import Settings
@@ -86,39 +86,24 @@ class Quit:
 REQUESTS = {"detect": Detect, "load": Load, "cancel": Cancel, "quit": Quit}
 
 
-@dataclass(frozen=True)
-class Parsed:
-    """A line of the request pipe, parsed.
-
-    Attributes:
-        id: Id of the request for the answer; None if the line has none.
-        request: None if the line is not a valid request.
-        error: Why it is not; None for a request.
-    """
-
-    id: str | None
-    request: Detect | Load | Cancel | Quit | None = field(default=None)
-    error: RequestError | None = field(default=None)
-
-
-def parse(line: bytes) -> Parsed:
-    """Parse a line into a request or an error; never raises."""
+def parse(line: bytes) -> tuple[str | None, Detect | Load | Cancel | Quit | RequestError]:
+    """Parse a line into its id, None if it has none, and the request or the error; never raises."""
     try:
         document = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return Parsed(None, error=RequestError("request_not_json", reason=f"{error!s:.100}"))
+        return None, RequestError("request_not_json", reason=f"{error!s:.100}")
     if not isinstance(document, dict):
-        return Parsed(None, error=RequestError("request_not_an_object"))
+        return None, RequestError("request_not_an_object")
     number = document.get("id") if isinstance(document.get("id"), str) else None
     name = document.pop("request", None)
     if not isinstance(name, str) or name not in REQUESTS:
-        return Parsed(number, error=RequestError("unknown_request", request=f"{name!a:.80}"))
+        return number, RequestError("unknown_request", request=f"{name!a:.80}")
     try:
-        return Parsed(number, from_json(REQUESTS[name], document, f"the request {name}"))
+        return number, from_json(REQUESTS[name], document, f"the request {name}")
     except ModelError as error:
-        return Parsed(number, error=RequestError("bad_request", reason=error.problem))
+        return number, RequestError("bad_request", reason=error.problem)
     except InputError as error:
-        return Parsed(number, error=RequestError(error.code, **error.parameters))
+        return number, RequestError(error.code, **error.parameters)
 
 
 def coded(message: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from ..results.exchange import check_empty, read_volume, write_exchange
 from ..runtime.atomic_files import abandon, writable_folder
 from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
-from .protocol import PROTOCOL, Cancel, Detect, Load, Quit, coded, parse
+from .protocol import PROTOCOL, Cancel, Detect, Load, Quit, RequestError, coded, parse
 
 MODELS_KEPT = 3
 
@@ -202,10 +202,9 @@ class Service:
             _leave()
 
     def _receive(self, line: bytes) -> None:
-        parsed = parse(line)
-        request = parsed.request
-        if parsed.error is not None:
-            self._emit("failed", id=parsed.id, kind="RequestError", **coded(parsed.error.message))
+        number, request = parse(line)
+        if isinstance(request, RequestError):
+            self._emit("failed", id=number, kind="RequestError", **coded(request.message))
         elif isinstance(request, Quit):
             _leave()
         elif isinstance(request, Cancel):

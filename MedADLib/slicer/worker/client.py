@@ -17,7 +17,7 @@ from ...results.exchange import Leftovers, check_empty
 from ...runtime.strict_json import plain
 from ...worker.protocol import Job
 from .connection import Connection
-from .process import Process, QtProcess, QtTimer, Timer, Watch, worker_program
+from .process import QtProcess, QtTimer, Watch, worker_program
 
 IDLE_SECONDS = 600.0
 HANG_SECONDS = 300.0
@@ -80,7 +80,7 @@ class _Ending:
         leftovers: Files that it may leave behind.
     """
 
-    timer: Timer
+    timer: QtTimer
     leftovers: Leftovers | None
 
     def over(self) -> None:
@@ -107,8 +107,8 @@ class WorkerClient:
 
     def __init__(
         self,
-        process_factory: Callable[[], Process] = QtProcess,
-        timer_factory: Callable[[], Timer] = QtTimer,
+        process_factory: Callable[[], QtProcess] = QtProcess,
+        timer_factory: Callable[[], QtTimer] = QtTimer,
         command: list[str] | None = None,
         idle_seconds: float = IDLE_SECONDS,
         hang_seconds: float = HANG_SECONDS,
@@ -121,7 +121,7 @@ class WorkerClient:
         self._running: RunningJob | None = None
         self._ending: dict[Connection, _Ending] = {}
         self._watch: Watch | None = None
-        self._timer: Timer | None = None
+        self._timer: QtTimer | None = None
         self._wanted_model: str | None = None
         self._numbers = count(1)
         self._log: deque[str] = deque(maxlen=LOG_LINES)
@@ -293,7 +293,7 @@ class WorkerClient:
         self._let_go()
         self._conclude()
 
-    def _let_go(self) -> Timer:
+    def _let_go(self) -> QtTimer:
         """Detach the process and track it until its end; return a timer to kill it by."""
         timer, running = self._timer_factory(), self._running
         self._ending[self._connection] = _Ending(timer, None if running is None else running.leftovers)
