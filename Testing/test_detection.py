@@ -184,6 +184,21 @@ def test_settings_that_make_no_sense_are_refused(settings, code):
     assert refused.value.code == code
 
 
+def test_settings_come_back_from_json_and_from_the_provenance_of_their_result():
+    chosen = Settings(None, "cuda:1", 7, Threshold(1.5, "ml"), 2.0, True)
+    document = json.loads(json.dumps(chosen.as_json()))
+    assert Settings.from_json(document).as_json() == document and document["threshold"] == "1.5ml"
+    assert Settings.from_json({}).as_json() == Settings().as_json()
+    assert Settings.from_json({"threshold": 1e-7}).threshold == Threshold(1e-7)
+    kept = {name: document[name] for name in ("threshold", "smallest_region_ml", "fast")}
+    provenance = {"device": "cuda:1", "seed": 7, "settings": kept}
+    assert Settings.of_provenance(provenance).as_json() == {**document, "device": "cuda"}
+    assert Settings.of_provenance({}).as_json() == Settings().as_json(), "a result of an earlier version"
+    with pytest.raises(InputError) as refused:
+        Settings.from_json({"seeds": 1})
+    assert refused.value.code == "unknown_setting"
+
+
 @pytest.mark.parametrize("device", ["abacus", "cuda:x", "cpu:0", "cuda:99", ""])
 def test_a_device_that_is_not_there_is_named(atlas, sick, device):
     volume, mask, _ = sick
