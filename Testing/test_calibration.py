@@ -59,7 +59,7 @@ def with_numbers(**numbers) -> Calibration:
         "threshold": Threshold(1.0, "ml"),
     }
     values = usual | numbers
-    pooling, voxelwise = values.pop("pooling"), values.pop("places")
+    pooling, voxelwise = values.pop("pooling"), values.pop("voxelwise")
     return Calibration(pooling, voxelwise, HealthyReference(**values))
 
 
