@@ -200,7 +200,7 @@ class Panel:
                 result = None
         elif volume is not None and nodes_of(volume, slicer.mrmlScene):
             self.run_panel.fail(_("A part of the result of this scan was deleted. Run the detection again."))
-        scan_only = self.result_panel.scan_only and _same(result, self._shown)
+        scan_only = self.result_panel.scan_only
         self._shown = result
         self._watch.follow(result)
         self.result_panel.refresh(result, detection)

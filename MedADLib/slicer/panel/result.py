@@ -84,7 +84,7 @@ class ResultPanel:
     @property
     def scan_only(self) -> bool:
         """Whether the reader looks at the scan alone."""
-        return self._result is not None and self._what == "scan"
+        return self._what == "scan"
 
     @property
     def _what(self) -> str:
