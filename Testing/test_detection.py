@@ -11,7 +11,9 @@ from support.phantoms import METHODS, ToyModels, head, one_thread, toy_models, w
 from MedADLib import detect, load_model
 from MedADLib.detection import Detection, Settings, content_hash
 from MedADLib.errors import Cancelled, InputError
+from MedADLib.messages import Message
 from MedADLib.methods.latent_restoration import LatentRestoration
+from MedADLib.results.text import part_name
 from MedADLib.runtime.progress import Progress
 from MedADLib.runtime.strict_json import plain
 from MedADLib.scoring.healthy_reference import Threshold
@@ -166,7 +168,12 @@ def test_masks_that_do_not_fit_are_refused(atlas, sick):
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
-        ({"seed": -1}, "seed_negative"),
+        ({"seed": -1}, "bad_seed"),
+        ({"seed": True}, "bad_seed"),
+        ({"seed": 1.0}, "bad_seed"),
+        ({"fast": 1}, "bad_fast"),
+        ({"smallest_region_ml": "1"}, "smallest_region_out_of_range"),
+        ({"device": "cuda:x"}, "unknown_device"),
         ({"smallest_region_ml": -0.1}, "smallest_region_out_of_range"),
         ({"smallest_region_ml": float("nan")}, "smallest_region_out_of_range"),
     ],
@@ -175,6 +182,21 @@ def test_settings_that_make_no_sense_are_refused(settings, code):
     with pytest.raises(InputError) as refused:
         Settings(**settings)
     assert refused.value.code == code
+
+
+def test_settings_come_back_from_json_and_from_the_provenance_of_their_result():
+    chosen = Settings(None, "cuda:1", 7, Threshold(1.5, "ml"), 2.0, True)
+    document = json.loads(json.dumps(chosen.as_json()))
+    assert Settings.from_json(document).as_json() == document and document["threshold"] == "1.5ml"
+    assert Settings.from_json({}).as_json() == Settings().as_json()
+    assert Settings.from_json({"threshold": 1e-7}).threshold == Threshold(1e-7)
+    kept = {name: document[name] for name in ("threshold", "smallest_region_ml", "fast")}
+    provenance = {"device": "cuda:1", "seed": 7, "settings": kept}
+    assert Settings.of_provenance(provenance).as_json() == {**document, "device": "cuda"}
+    assert Settings.of_provenance({}).as_json() == Settings().as_json(), "a result of an earlier version"
+    with pytest.raises(InputError) as refused:
+        Settings.from_json({"seeds": 1})
+    assert refused.value.code == "unknown_setting"
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:x", "cpu:0", "cuda:99", ""])
@@ -228,11 +250,13 @@ def test_other_voxels_or_another_place_have_another_hash(sick):
 
 def test_progress_runs_from_start_to_end_and_cancelling_stops(atlas, sick):
     volume, mask, _ = sick
-    settings, told = Settings(mask=volume.with_array(mask.astype(np.uint8))), []
-    detect(volume, atlas, settings, Progress(lambda stage, fraction, message: told.append((stage, fraction))))
-    fractions = [fraction for _, fraction in told]
+    settings, reports = Settings(mask=volume.with_array(mask.astype(np.uint8))), []
+    detect(volume, atlas, settings, Progress(lambda *report: reports.append(report)))
+    fractions = [fraction for _, fraction, _ in reports]
     assert fractions == sorted(fractions) and fractions[0] == 0 and 0.9 < fractions[-1] <= 1
-    stages = list(dict.fromkeys(stage for stage, _ in told))
+    stages = list(dict.fromkeys(stage for stage, _, _ in reports))
     assert stages == ["brain mask", "preparation", "restoration", "anomaly map", "regions"]
+    texts = [*map(part_name, stages), *(message for _, _, message in reports if message)]
+    assert [text for text in texts if not isinstance(text, Message)] == [], "every text can be translated"
     with pytest.raises(Cancelled):
         detect(volume, atlas, settings, Progress(cancelled=lambda: True))

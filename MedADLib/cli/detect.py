@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import re
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..scoring.healthy_reference import Threshold
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -35,11 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mask", type=Path, help="brain mask: image on the grid of the scan, non-zero in the voxels to examine"
     )
-    parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
-    parser.add_argument("--seed", type=_seed, default=0, help="random seed (default 0)")
+    devices = "auto, cpu, cuda or cuda:N (default auto)"
+    parser.add_argument("--device", type=_setting("device"), default="auto", help=devices)
+    parser.add_argument("--seed", type=_setting("seed"), default=0, help="random seed (default 0)")
     parser.add_argument(
         "--threshold",
-        type=_threshold,
+        type=_setting("threshold"),
         help="a z-score such as 3.5, or the expected false positives per healthy scan, such as 1ml or 0.1%% "
         "(default: threshold of the model)",
     )
@@ -133,20 +133,16 @@ def _report(console: Console, detection: Detection, files: list[Path], seconds: 
     )
 
 
-def _threshold(text: str) -> Threshold:
-    try:
-        return Threshold.parse(text)
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+def _setting(name: str) -> Callable[[str], Any]:
+    """Make the parser of one of the `Settings` for argparse."""
 
+    def parse(text: str) -> Any:
+        from ..detection import Settings
 
-def _device(text: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a device; write auto, cpu, cuda or cuda:N")
-    return text
+        try:
+            value = int(text) if name == "seed" and text.isdecimal() else text
+            return getattr(Settings.from_json({name: value}), name)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
 
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of 0 or more")
-    return int(text)
+    return parse

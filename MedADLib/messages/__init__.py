@@ -75,6 +75,7 @@ def sentence(code: str, parameters: Mapping[str, Any]) -> Sentence:
 def say(code: str, **parameters: Any) -> str:
     """Return a sentence in the language of the application."""
     context, texts = _catalogue()[code]
+    parameters = {name: translated(value) for name, value in parameters.items()}
     try:
         problem, remedy = ((_translate(context, text) if text else "").format(**parameters) for text in texts)
     except (KeyError, IndexError, ValueError):
@@ -83,8 +84,8 @@ def say(code: str, **parameters: Any) -> str:
     return _joined(Sentence(_line(problem).rstrip(". "), _line(remedy)))
 
 
-def translated(message: str) -> str:
-    """Translate a message to the language of the application; a plain text, as of an older result, stays as it is."""
+def translated(message: Any) -> Any:
+    """Translate a message to the language of the application; anything else, as of an older result, stays as it is."""
     return message.translated() if isinstance(message, Message) else message
 
 

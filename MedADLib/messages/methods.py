@@ -31,4 +31,11 @@ SENTENCES: dict[str, Sentence] = {
         _("the configuration has the unknown setting {setting}"), _("Known settings: {known}.")
     ),
     "method_setting_invalid": Sentence(_("{problem}"), _("Correct it after --set or in the configuration file.")),
+    # Progress.
+    "progress_slice": Sentence(_("slice {number} of {count}")),
+    "progress_slice_step": Sentence(_("slice {number} of {count}, step {step}")),
+    "progress_restored_slice": Sentence(_("restoring slice {number} of {count}")),
+    "progress_restored_volume": Sentence(_("restoring volume {number} of {count}")),
+    "progress_latent": Sentence(_("searching the latent of the scan, step {step} of {count}")),
+    "progress_field": Sentence(_("comparing the scan with the field")),
 }

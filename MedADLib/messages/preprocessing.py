@@ -154,4 +154,13 @@ SENTENCES: dict[str, Sentence] = {
     "scan_larger_than_head": Sentence(_("it shows {litres:.0f} litres, more than a head")),
     "scan_thick_slices": Sentence(_("its slices are {mm:.1f} mm thick, so smaller lesions may be missed")),
     "scan_much_memory": Sentence(_("it needs about {gb:.0f} GB of memory, and this computer has {installed:.0f} GB")),
+    # Progress.
+    "progress_skull": Sentence(_("checking for a skull")),
+    "progress_extraction": Sentence(_("extracting the brain")),
+    "progress_brain": Sentence(_("finding the brain")),
+    "progress_outline": Sentence(_("outlining the brain")),
+    "progress_alignment": Sentence(_("aligning at {spacing:g} mm")),
+    "progress_resampling": Sentence(_("resampling to the grid of the model")),
+    "progress_bias_field": Sentence(_("correcting the bias field")),
+    "progress_scaling": Sentence(_("scaling to the grid of the model")),
 }

@@ -31,9 +31,7 @@ SENTENCES: dict[str, Sentence] = {
     "exchange_not_on_grid": Sentence(_("{path} is not on the grid of {scan}"), RUN_AGAIN),
     "exchange_ranks": Sentence(_("the regions of the result in {folder} are not numbered by rank"), RUN_AGAIN),
     "exchange_labels": Sentence(_("the regions of the result in {folder} do not match its labels"), RUN_AGAIN),
-    "exchange_reference": Sentence(
-        _("the result in {folder} names {count} healthy scans, but its reference holds {found}"), RUN_AGAIN
-    ),
+    "record_counts": Sentence(_("the record names {count} healthy scans, but its reference holds {found}")),
     # Files of a result.
     "not_our_file": Sentence(
         _("{path} would be replaced, but is not a result of MedAD"), _("Choose another output folder.")
@@ -137,6 +135,14 @@ SENTENCES: dict[str, Sentence] = {
     "fact_distinct_restorations_slice": Sentence(_("distinct restorations per slice")),
     "fact_distinct_restorations_volume": Sentence(_("distinct restorations per volume")),
     "fact_seconds": Sentence(_("time: {seconds:.1f} s")),
+    "part_reading": Sentence(_("reading")),
+    "part_model": Sentence(_("loading the model")),
+    "part_brain_mask": Sentence(_("brain mask")),
+    "part_field": Sentence(_("field of view")),
+    "part_preparation": Sentence(_("preparation")),
+    "part_restoration": Sentence(_("restoration")),
+    "part_map": Sentence(_("anomaly map")),
+    "part_regions": Sentence(_("regions")),
     "part_registration": Sentence(_("registration")),
     "part_resampling": Sentence(_("resampling of the scan")),
     "part_bias_field": Sentence(_("bias field")),

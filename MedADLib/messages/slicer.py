@@ -38,12 +38,6 @@ REQUEST: dict[str, Sentence] = {
     "mask_node_gone": Sentence(
         _("the brain mask of this result is no longer in the scene"), _("Choose a mask and run again.")
     ),
-    "request_setting": Sentence(_("there is no setting {name}"), _("Use {known}.")),
-    "request_seed": Sentence(_("the seed {value} is not a whole number from 0 on"), _("For example seed=0.")),
-    "request_smallest_region": Sentence(
-        _("a smallest region of {value} mL is not possible"), _("Give a number from 0 to 10000.")
-    ),
-    "request_fast": Sentence(_("the fast mode cannot be {value}"), _("Give fast=True or fast=False.")),
 }
 
 # How a run and its worker process can end.
@@ -59,6 +53,7 @@ RUN: dict[str, Sentence] = {
     "run_result_not_shown": Sentence(
         _("the result could not be shown ({error})"), _("Slicer's Python console has the details.")
     ),
+    "progress_frame": Sentence(_("frame {number} of {count}: {step}")),
     "run_failed": Sentence(_("the detection failed: {message}")),
     "worker_hung": Sentence(
         _("the computation has not moved for {seconds:.0f} s and was ended"),
@@ -92,9 +87,7 @@ SCENE: dict[str, Sentence] = {
     "result_changed": Sentence(_("the result has changed"), _("Select the scan again to see its present result.")),
     "result_edited": Sentence(_("the anomaly map or the region labels of {name} were edited"), RUN_AGAIN),
     "result_off_grid": Sentence(_("{name} does not lie on {scan}: one of them was moved or cropped"), RUN_AGAIN),
-    "result_without_reference": Sentence(_("the record of the healthy scans in {name} is damaged"), RUN_AGAIN),
-    "result_without_fact": Sentence(_("{name} has no valid entry {entry}"), RUN_AGAIN),
-    "result_fact_not_finite": Sentence(_("{name} has the value {value} for {entry}"), RUN_AGAIN),
+    "result_record_damaged": Sentence(_("the record of the result in {name} is damaged ({reason})"), RUN_AGAIN),
     "frame_gone": Sentence(
         _("frame {number} of {name} is no longer there"), _("Run the detection again on the frames that are left.")
     ),

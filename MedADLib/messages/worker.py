@@ -11,4 +11,6 @@ SENTENCES: dict[str, Sentence] = {
     "request_not_an_object": Sentence(_("a request is not a JSON object")),
     "unknown_request": Sentence(_("there is no request {request}")),
     "bad_request": Sentence(_("{reason}")),
+    "progress_scan": Sentence(_("reading the scan")),
+    "progress_model": Sentence(_("loading {model}")),
 }

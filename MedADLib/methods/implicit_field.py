@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from ..messages import Message
 from ..networks.implicit_field import IntensityField, within_ball
 from ..networks.pixel_error import check_centres
 from ..runtime.progress import Progress
@@ -91,7 +92,7 @@ class ImplicitField(SliceNetwork):
         intensities = image.ravel()[voxels].astype(np.float32)
 
         def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
-            progress.update(0.5 * step / p.steps, f"looking for the scan's latent, step {step + 1} of {p.steps}")
+            progress.update(0.5 * step / p.steps, Message("progress_latent", step=step + 1, count=p.steps))
             chosen = torch.randint(len(voxels), (p.points,), generator=generator_of([seed, step])).numpy()
             where, seen = voxel_coordinates(voxels[chosen], p.size), torch.from_numpy(intensities[chosen])
             return where[None].to(device), seen[None].to(device)
@@ -99,7 +100,7 @@ class ImplicitField(SliceNetwork):
         latents = search_latents(network, batch, 1, p.steps, p.rate)
         with torch.inference_mode():
             for start in range(0, len(voxels), CHUNK):
-                progress.update(0.5 + 0.5 * start / len(voxels), "comparing the scan with the field")
+                progress.update(0.5 + 0.5 * start / len(voxels), Message("progress_field"))
                 chosen = voxels[start : start + CHUNK]
                 seen = torch.from_numpy(intensities[start : start + CHUNK])[None].to(device)
                 found = network.errors(voxel_coordinates(chosen, p.size)[None].to(device), latents, seen)

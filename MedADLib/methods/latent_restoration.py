@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
+from ..messages import Message
 from ..networks.autotune import convolves_faster, decodes_faster
 from ..networks.code_prior import CodePrior, convolve, likelihood_of
 from ..networks.monai_export import BundleNetwork, vqvae_in_monai
@@ -202,7 +203,8 @@ class LatentRestoration(Method):
         groups, total = slice_groups(used, device), len(used)
 
         def message(done: float) -> str:
-            return f"restoring {self.unit} {min(int(done * total) + 1, total)} of {total}"
+            code = {"slice": "progress_restored_slice", "volume": "progress_restored_volume"}[self.unit]
+            return Message(code, number=min(int(done * total) + 1, total), count=total)
 
         parts = parallel_map(
             groups,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
+from ..messages import Message
 from ..runtime.device import slices_at_once
 from ..runtime.progress import Progress
 
@@ -55,7 +56,6 @@ def slice_batches(
     progress: Progress | None,
     start: float = 0.0,
     stop: float = 1.0,
-    unit: str = "slice",
 ) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor]]:
     """Yield the slices of a prepared scan that contain brain, in batches.
 
@@ -66,7 +66,6 @@ def slice_batches(
         progress: Updated before each batch.
         start: Progress fraction at the first batch.
         stop: Progress fraction after the last.
-        unit: Name of a slice in messages.
 
     Yields:
         Slice indices (n,), images (n, 1, Y, X), positions (n,).
@@ -75,7 +74,8 @@ def slice_batches(
     total, before = sum(map(len, groups)), 0
     for chosen in groups:
         if progress is not None:
-            progress.update(start + (stop - start) * before / total, f"{unit} {before + 1} of {total}")
+            message = Message("progress_slice", number=before + 1, count=total)
+            progress.update(start + (stop - start) * before / total, message)
         before += len(chosen)
         yield chosen, *slice_batch(image, chosen, device)
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
+from ..messages import Message
 from ..networks.conv_autoencoder import Bottleneck, grid_of
 from ..networks.vae import GMVAE, VAE, Noise
 from ..runtime.progress import Progress
@@ -193,7 +194,7 @@ class VAETV(SliceNetwork):
 
             def on_step(steps: int, done: int = done, count: int = len(chosen)) -> None:
                 part = (done + count * steps / self.parameters.steps) / total
-                progress.update(part, f"slice {done + 1} of {total}, step {steps}")
+                progress.update(part, Message("progress_slice_step", number=done + 1, count=total, step=steps))
 
             inside = torch.from_numpy(mask[chosen])[:, None].to(device)
             keys = [(seed, int(index)) for index in chosen]

@@ -114,10 +114,10 @@ def brain_mask(
     progress = progress or Progress()
     if given is not None:
         return given_mask(volume, given), Message("part_given_mask")
-    progress.update(0.0, "checking for a skull")
+    progress.update(0.0, Message("progress_skull"))
     if is_skull_stripped(volume):
         return _outline(volume), Message("part_outline")
-    progress.update(0.1, "extracting the brain")
+    progress.update(0.1, Message("progress_extraction"))
     try:
         return _extract(volume, progress), Message("part_extraction", package=DEEPBET.replace("==", " "))
     except NoBrainError:
@@ -209,12 +209,12 @@ def _extract(volume: Volume, progress: Progress) -> np.ndarray:
     with torch.inference_mode():
         small = _resized(scan, (128,) * 3, "nearest-exact")
         low, high = torch.quantile(small, torch.tensor([0.005, 0.995])).tolist()
-        progress.update(0.2, "finding the brain")
+        progress.update(0.2, Message("progress_brain"))
         box = _box_around(_brain_probability(finder, small, low, high).numpy() > 0.5, scan.shape, volume.name)
-        progress.update(0.4, "outlining the brain")
+        progress.update(0.4, Message("progress_outline"))
         detail = _resized(scan[box], (256,) * 3, "nearest-exact")
         probability = _brain_probability(segmenter, detail, low, high)
-        progress.update(0.9, "outlining the brain")
+        progress.update(0.9, Message("progress_outline"))
         inside = _resized(probability, scan[box].shape, "trilinear").numpy() > 0.5
     if not SMALLEST_BRAIN_ML <= inside.sum() * volume.voxel_ml <= LARGEST_BRAIN_ML:
         raise NoBrainError(volume.name)

@@ -48,12 +48,12 @@ class BrainSpace(ReferenceSpace):
             raise InputError("brain_too_small", name=native.name, ml=native_mask.sum() * native.voxel_ml)
         with progress.timed("align"):
             to_native = affine_to_native(self.image, self.mask, native, native_mask, progress)
-        progress.update(0.7, "resampling")
+        progress.update(0.7, Message("progress_resampling"))
         with progress.timed("resample"):
             image, mask = _resampled_brain(native, native_mask, self.image, to_native)
         if not mask.any():
             raise InputError("brain_not_aligned", name=native.name)
-        progress.update(0.8, "correcting the bias field")
+        progress.update(0.8, Message("progress_bias_field"))
         with progress.timed("bias field"):
             bias = bias_field(self.image.with_array(image), mask)
         corrected = image / bias

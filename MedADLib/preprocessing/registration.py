@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..masks import bounding_slices
+from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import LPS_RAS, Volume
 
@@ -142,7 +143,7 @@ def affine_to_native(
 
     for number, level in enumerate(levels):
         spacing = level.spacing
-        progress.update(number / len(levels), f"aligning at {spacing:g} mm")
+        progress.update(number / len(levels), Message("progress_alignment", spacing=float(spacing)))
         registration = sitk.ImageRegistrationMethod()
         registration.SetNumberOfWorkUnits(WORK_UNITS)
         if level.near is None:

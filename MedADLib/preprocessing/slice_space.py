@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import InputError, ModelError
+from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume
 from .intensity import PercentileScaling
@@ -162,7 +163,7 @@ class SliceSpace(ReferenceSpace):
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedSlice:
         """Scale a slice to the grid of the model and normalise it; see `ReferenceSpace.prepared`."""
-        (progress or Progress()).update(0.0, "scaling to the model's grid")
+        (progress or Progress()).update(0.0, Message("progress_scaling"))
         view, grid = SliceView.of(native), self.image.array.shape[1:]
         box = letterbox(view.extent_mm, grid)
         size = tuple(part.stop - part.start for part in box)

@@ -48,7 +48,7 @@ class VolumeSpace(ReferenceSpace):
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedVolume:
         """Resample a scan, with its centre on that of the grid, and normalise it; see `ReferenceSpace.prepared`."""
-        (progress or Progress()).update(0.0, "resampling to the model's grid")
+        (progress or Progress()).update(0.0, Message("progress_resampling"))
         spacing = self.image.spacing
         shown = averaged(native.with_array(np.where(native_mask, native.array, 0).astype(np.float32)), spacing)
         share = averaged(native.with_array(native_mask.astype(np.float32)), spacing)

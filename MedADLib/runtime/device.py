@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -104,16 +105,25 @@ def resolve(wanted: str) -> str:
     """
     import torch
 
+    check_device(wanted)
     if wanted == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
-    kind, _, number = wanted.partition(":")
-    if kind == "cpu" and not number:
+    if wanted == "cpu":
         return "cpu"
-    if kind != "cuda" or (number and not number.isdigit()):
-        raise InputError("unknown_device", device=wanted)
-    if int(number or 0) >= torch.cuda.device_count():
+    number = int(wanted.partition(":")[2] or 0)
+    if number >= torch.cuda.device_count():
         raise InputError("no_gpu", device=wanted)
-    return f"cuda:{int(number or 0)}"
+    return f"cuda:{number}"
+
+
+def check_device(name: str) -> None:
+    """Check the name of a device, which need not exist.
+
+    Raises:
+        InputError: If it is none of ``auto``, ``cpu``, ``cuda`` and ``cuda:N``.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise InputError("unknown_device", device=name)
 
 
 def wait_for(device: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import field, fields
+from dataclasses import field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -117,8 +117,9 @@ def from_json(cls: type, document: object, where: str) -> Any:
     Only fields made by `added` may be missing.
 
     Args:
-        cls: Dataclass with fields of the types int, float, bool, str, dict, tuple, Literal, or a union of these with
-            None. An int is accepted for a float and a list for a tuple; nothing else is converted.
+        cls: Dataclass with fields of the types int, float, bool, str, dict, tuple, Literal, dataclass, or a union of
+            these with None. An int is accepted for a float and a list for a tuple; numbers must be finite. A dataclass
+            with a method `from_json` is built by it.
         document: The parsed JSON.
         where: Name of the document for messages: a file name or key, not a phrase.
 
@@ -171,8 +172,10 @@ def _typed(value: object, kind: Any) -> Any:
             arguments = arguments[:1] * len(value)
         if len(arguments) == len(value):
             return tuple(_typed(item, option) for item, option in zip(value, arguments))
-    elif kind is float and type(value) in (int, float):
+    elif kind is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
+    elif is_dataclass(kind) and type(value) is dict:
+        return kind.from_json(value) if hasattr(kind, "from_json") else from_json(kind, value, kind.__name__)
     # `type(...) is`, because True is an int for isinstance.
     elif kind in (int, bool, str, dict, NoneType) and type(value) is kind:
         return value
@@ -195,7 +198,7 @@ def finite_number(value: object, name: str) -> float:
 
 
 def plain(value: Any) -> Any:
-    """Convert a value for strict JSON: NumPy numbers, arrays and paths; NaN and infinity become null.
+    """Convert a value for strict JSON: dataclasses, NumPy numbers, arrays and paths; NaN and infinity become null.
 
     Args:
         value: Any value; dictionaries and sequences are converted recursively.
@@ -210,4 +213,6 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int | str):
         return value
+    if is_dataclass(value):
+        return plain(value.as_json() if hasattr(value, "as_json") else vars(value))
     return str(value)

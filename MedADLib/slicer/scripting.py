@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 
+from ..detection import Settings
 from ..errors import Cancelled, MedADError
 from ..messages import Message
 from .request import Request
@@ -61,8 +62,7 @@ def process(
         if finished is not None:
             finished(outcome)
 
-    settings = {name: str(value) if name == "threshold" else value for name, value in settings.items()}
-    request = Request(volume, model, mask, allFrames, settings)
+    request = Request(volume, model, mask, allFrames, Settings.from_json(settings))
     run = logic.start(request, progress or _nothing, on_finished)
     if not waitForCompletion:
         return run

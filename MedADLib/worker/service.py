@@ -30,7 +30,7 @@ from ..runtime.atomic_files import abandon, writable_folder
 from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
 from ..runtime.versions import installed_version
-from .protocol import PROTOCOL, Cancel, Detect, Load, Quit, coded, parse
+from .protocol import PROTOCOL, Cancel, Detect, Load, Quit, RequestError, coded, parse
 
 MODELS_KEPT = 3
 
@@ -106,7 +106,7 @@ class Report:
         self._last = (stage, now)
         start, stop = self.window
         fraction = round(start + (stop - start) * fraction, 4)
-        self._emit("progress", id=self._job, stage=stage, fraction=fraction, message=message)
+        self._emit("progress", id=self._job, stage=stage, fraction=fraction, **coded(message))
 
 
 class Warnings(logging.Handler):
@@ -202,10 +202,9 @@ class Service:
             _leave()
 
     def _receive(self, line: bytes) -> None:
-        parsed = parse(line)
-        request = parsed.request
-        if parsed.error is not None:
-            self._emit("failed", id=parsed.id, kind="RequestError", **coded(parsed.error.message))
+        number, request = parse(line)
+        if isinstance(request, RequestError):
+            self._emit("failed", id=number, kind="RequestError", **coded(request.message))
         elif isinstance(request, Quit):
             _leave()
         elif isinstance(request, Cancel):
@@ -264,7 +263,7 @@ class Service:
         output = Path(request.output)
         with library_warnings(self._emit, request.id) as warnings:
             report.window = SHARES["reading"]
-            progress.stage("reading", 0.0, 1.0, "taking over the scan")
+            progress.stage("reading", 0.0, 1.0, Message("progress_scan"))
             check_empty(output)
             with writable_folder(output):
                 volume = read_volume(request.input)
@@ -272,10 +271,10 @@ class Service:
                 volume = volume.with_array(volume.array.astype(np.float32, copy=False))
                 mask = None if request.mask is None else read_volume(request.mask)
                 report.window = SHARES["model"]
-                progress.stage("loading the model", 0.0, 1.0, request.model)
+                progress.stage("loading the model", 0.0, 1.0, Message("progress_model", model=request.model))
                 model, warm = self._models.get(request.model)
                 report.window = SHARES["detection"]
-                detection = self._engine()(volume, model, _settings(request, mask), progress)
+                detection = self._engine()(volume, model, replace(request.settings, mask=mask), progress)
                 for message in detection.warnings:
                     warnings.add(message)
                 report.window = SHARES["writing"]
@@ -308,12 +307,6 @@ class Service:
         except OSError:
             # The reader has closed the pipe.
             _leave()
-
-
-def _settings(request: Detect, mask: Any) -> Any:
-    from ..detection import Settings
-
-    return Settings(mask=mask, **request.choices())
 
 
 def _versions() -> dict[str, str]:

@@ -34,7 +34,7 @@ def test_the_facts_are_written_last_and_tell_how_long_the_rest_and_the_picture_t
 
 
 def test_a_result_that_is_exported_later_keeps_the_profile_of_its_run(tmp_path):
-    write_detection(synthetic_detection(), tmp_path, "case", picture=False)
+    write_detection(synthetic_detection(), tmp_path, "case", figure=False)
     assert seconds_in(tmp_path) == synthetic_detection().provenance["seconds"]
 
 

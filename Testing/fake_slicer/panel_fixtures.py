@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,7 @@ from support.two_blobs import two_blobs
 from support.workers import FAKE_WORKER
 
 from fake_slicer import FakeSlicer
-from MedADLib.detection import Settings
 from MedADLib.results.exchange import read_volume, write_exchange
-from MedADLib.scoring.healthy_reference import Threshold
 from MedADLib.slicer.install import installer
 from MedADLib.slicer.worker import client as worker_client
 from MedADLib.volume import Volume
@@ -76,13 +75,7 @@ class InlineClient:
         self.busy, self.on_log, self.idle_seconds = False, None, 600
 
     def detect(self, job, listener):
-        settings = Settings(
-            mask=None if job.mask is None else read_volume(job.mask),
-            seed=job.settings["seed"],
-            threshold=Threshold.parse(job.settings["threshold"]) if job.settings.get("threshold") else None,
-            smallest_region_ml=job.settings["smallest_region_ml"],
-            fast=job.settings["fast"],
-        )
+        settings = replace(job.settings, mask=None if job.mask is None else read_volume(job.mask))
         listener.progress("restoration", 0.5, "restoring")
         Path(job.output).mkdir()
         write_exchange(two_blobs(read_volume(job.input), settings, job.model), Path(job.output))

@@ -21,7 +21,7 @@ def decided(tmp_path):
     """A result with its second of three regions rejected, and the detection before."""
     detection = store(tmp_path, spots=3)
     source = tmp_path / "in" / "scan.nii.gz"
-    write_detection(detection, tmp_path / "out", "scan", picture=False, source=source, decisions=DECISIONS)
+    write_detection(detection, tmp_path / "out", "scan", figure=False, source=source, decisions=DECISIONS)
     (stored,) = stored_results(tmp_path / "out")
     return detection, stored
 

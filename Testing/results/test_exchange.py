@@ -15,7 +15,7 @@ import pytest
 from support.source_code import ROOT
 from support.synthetic import brain_volume, synthetic_detection
 
-from MedADLib.errors import Cancelled, InputError, ModelError, OutputError
+from MedADLib.errors import Cancelled, InputError, OutputError
 from MedADLib.messages import Message, as_json
 from MedADLib.results.exchange import FILES, Leftovers, read_exchange, read_volume, write_exchange, write_volume
 from MedADLib.runtime.progress import Progress
@@ -166,15 +166,16 @@ def test_a_result_without_codes_of_its_warnings_opens(detection, written):
 
 def test_malformed_healthy_scans_are_refused(detection, written):
     damage(written, reference={})
-    with pytest.raises(ModelError):
+    with pytest.raises(OutputError, match="record of the healthy scans") as caught:
         read_exchange(written, detection.volume)
+    assert caught.value.code == "exchange_unusable"
 
 
 def test_a_count_that_is_not_that_of_the_healthy_scans_is_refused(detection, written):
     damage(written, healthy_count=detection.healthy_count + 1)
-    with pytest.raises(ModelError, match=str(detection.healthy_count + 1)) as caught:
+    with pytest.raises(OutputError, match=f"names {detection.healthy_count + 1} healthy scans") as caught:
         read_exchange(written, detection.volume)
-    assert caught.value.code == "exchange_reference"
+    assert caught.value.code == "exchange_unusable"
 
 
 def test_a_folder_with_something_in_it_is_not_written_to(tmp_path, detection):

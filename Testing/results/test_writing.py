@@ -57,12 +57,12 @@ def test_exactly_the_promised_files_are_written_and_returned(tmp_path, detection
 
 def test_without_a_picture_there_is_none_and_an_old_one_goes(tmp_path):
     write_detection(synthetic_detection(), tmp_path, "case")
-    write_detection(synthetic_detection(), tmp_path, "case", picture=False)
+    write_detection(synthetic_detection(), tmp_path, "case", figure=False)
     assert set(os.listdir(tmp_path)) == NAMES - {"case.png"}
 
 
 def test_images_have_the_values_type_and_grid_promised(tmp_path, detection):
-    write_detection(detection, tmp_path, "case", picture=False)
+    write_detection(detection, tmp_path, "case", figure=False)
     kinds = {
         "anomaly": (sitk.sitkFloat32, detection.anomaly),
         "restored": (sitk.sitkFloat32, detection.restored),
@@ -88,7 +88,7 @@ def test_results_keep_both_positions_of_their_scan_for_programs_that_disagree(tm
     path = tmp_path / "scan.nii.gz"
     nibabel.save(scan, path)
     detection = synthetic_detection(read_image(path))
-    for file in write_detection(detection, tmp_path, "case", picture=False, source=path)[:3]:
+    for file in write_detection(detection, tmp_path, "case", figure=False, source=path)[:3]:
         result = nibabel.load(file)
         assert np.allclose(result.get_sform(), scan.get_sform(), atol=1e-4)
         assert np.allclose(result.get_qform(), scan.get_qform(), atol=1e-4)
@@ -97,14 +97,14 @@ def test_results_keep_both_positions_of_their_scan_for_programs_that_disagree(tm
 
 
 def test_equal_detections_give_equal_files(tmp_path):
-    first = write_detection(synthetic_detection(), tmp_path, "case", picture=False)
+    first = write_detection(synthetic_detection(), tmp_path, "case", figure=False)
     hashes = [path.read_bytes() for path in first]
-    again = write_detection(synthetic_detection(), tmp_path, "case", picture=False)
+    again = write_detection(synthetic_detection(), tmp_path, "case", figure=False)
     assert [path.read_bytes() for path in again] == hashes
 
 
 def test_the_table_locates_each_region(tmp_path, detection):
-    write_detection(detection, tmp_path, "case", picture=False)
+    write_detection(detection, tmp_path, "case", figure=False)
     with (tmp_path / "case_regions.tsv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
     assert tuple(rows[0])[:10] == (
@@ -137,7 +137,7 @@ def test_the_facts_are_strict_json_with_all_that_is_promised(tmp_path):
         "odd": {"nan": float("nan"), "number": np.float32(2), "path": ROOT},
     }
     detection = replace(synthetic_detection(warnings=("unlike the training data",)), provenance=provenance)
-    write_detection(detection, tmp_path, "case", picture=False)
+    write_detection(detection, tmp_path, "case", figure=False)
 
     def refuse(text):
         raise AssertionError(f"{text} is no JSON")
@@ -167,7 +167,7 @@ def test_the_segmentation_opens_in_slicer_with_names_colours_codes_and_place(tmp
     from vtkmodules.vtkCommonCore import reference
     from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
-    write_detection(detection, tmp_path, "case", picture=False)
+    write_detection(detection, tmp_path, "case", figure=False)
     scene = slicer.vtkMRMLScene()
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
@@ -258,7 +258,7 @@ noise = np.random.default_rng(0).normal(size=volume.array.shape).astype("f4")
 detection = synthetic_detection(volume.with_array(volume.array + noise))
 {limit}
 try:
-    write_detection(detection, Path({folder!r}), "case", picture=False)
+    write_detection(detection, Path({folder!r}), "case", figure=False)
 except OutputError as error:
     print(error)
     sys.exit(1)
@@ -349,7 +349,7 @@ def test_files_of_somebody_else_are_not_replaced(tmp_path, name):
 
 
 def test_a_result_of_ours_may_be_replaced(tmp_path):
-    write_detection(synthetic_detection(), tmp_path, "scan", picture=False)
+    write_detection(synthetic_detection(), tmp_path, "scan", figure=False)
     check_ours(tmp_path, "scan")
 
 

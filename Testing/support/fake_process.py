@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from MedADLib.detection import Settings
 from MedADLib.slicer.worker.client import Job, WorkerClient
 
 PARTIAL = ".medad-x"
@@ -144,7 +145,7 @@ class Desk:
         return self.processes[-1]
 
     def job(self, name="out", **settings):
-        return Job("in.npy", None, "brain-t1", str(self.folder / name), settings)
+        return Job("in.npy", None, "brain-t1", str(self.folder / name), Settings.from_json(settings))
 
     def detect(self, name="out", then=None, **settings):
         self.listener = Listener(then)

@@ -150,7 +150,7 @@ def test_a_failure_is_one_line_and_the_next_detection_works(worker, do, kind, co
         ({"mask": "corrupt.medad"}, "InputError", None, "corrupt.medad is damaged"),
         ({"output": "."}, "OutputError", None, "not empty"),
         ({"output": "corrupt.medad/out"}, "OutputError", "folder_not_writable", "corrupt.medad/out"),
-        ({"settings": {"smallest_region_ml": -1}}, "InputError", "smallest_region_out_of_range", "-1 mL"),
+        ({"settings": {"smallest_region_ml": -1}}, "RequestError", "smallest_region_out_of_range", "-1 mL"),
     ],
 )
 def test_what_cannot_be_used_is_said_and_the_process_stays(worker, change, kind, code, says):

@@ -11,10 +11,10 @@ from slicer.i18n import tr as _
 from ..install.installer import Installer
 from ..install.packages import InstallError, plan_text
 from ..install.pending_run import PendingRun, PendingRuns
+from ..request import Request, write_settings
 from .texts import reason
 
 if TYPE_CHECKING:
-    from ..request import Request
     from .run import RunPanel
 
 
@@ -90,7 +90,7 @@ def reopen(pending: PendingRun, parameters: Any) -> bool:
     scan = None
     if pending.scene:
         slicer.util.loadScene(pending.scene)
-        scan = slicer.mrmlScene.GetFirstNodeByName(pending.settings.get("scan", ""))
+        scan = slicer.mrmlScene.GetFirstNodeByName(pending.scan)
     if scan is None and pending.volume:
         # The user may have loaded the scan after saving the scene.
         scan = slicer.util.loadVolume(pending.volume)
@@ -98,12 +98,9 @@ def reopen(pending: PendingRun, parameters: Any) -> bool:
     if scan is not None and scan.IsA("vtkMRMLScalarVolumeNode"):
         found.inputVolume = scan
     found.modelName = pending.model
-    found.allFrames = bool(pending.settings.get("all_frames", False))
-    found.seed = int(pending.settings.get("seed", found.seed))
-    found.smallestRegionMl = float(pending.settings.get("smallest_region_ml", found.smallestRegionMl))
-    found.fast = bool(pending.settings.get("fast", found.fast))
-    masked = bool(pending.settings.get("masked", False))
-    return found.inputVolume is not None and masked == (found.maskNode is not None)
+    found.allFrames = pending.all_frames
+    write_settings(found, pending.settings)
+    return found.inputVolume is not None and pending.masked == (found.maskNode is not None)
 
 
 def _pending(request: Request) -> PendingRun:
@@ -112,12 +109,8 @@ def _pending(request: Request) -> PendingRun:
         model=request.model,
         volume=(storage.GetFileName() or "") if storage is not None else "",
         scene=slicer.mrmlScene.GetURL() or "",
-        settings={
-            "scan": request.volume.GetName(),
-            "masked": request.mask is not None,
-            "all_frames": request.all_frames,
-            "seed": request.settings.get("seed", 0),
-            "smallest_region_ml": request.settings.get("smallest_region_ml", 0.05),
-            "fast": request.settings.get("fast", False),
-        },
+        scan=request.volume.GetName(),
+        masked=request.mask is not None,
+        all_frames=request.all_frames,
+        settings=request.settings,
     )

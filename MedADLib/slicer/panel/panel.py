@@ -14,14 +14,14 @@ from slicer.i18n import tr as _
 from ...errors import InputError, MedADError
 from ...messages import translated
 from ...results.text import provenance_text
-from ..request import Request, again
+from ..request import Request, again, settings_of
 from ..run import Outcome, Run
 from ..scene.decisions import ATTRIBUTE as DECISIONS
 from ..scene.export import export, send_to_segment_editor
 from ..scene.nodes import SceneResult, find_result, nodes_of, rename_after_scan, to_world
 from ..scene.observers import Observers
 from ..scene.ownership import has_blank_view, is_scan, show_scan, shown_scan
-from ..scene.reading import recall
+from ..scene.reading import read_detection
 from ..scene.sequences import follow_frame, shows_another_frame
 from ..scene.undo import can_undo, forget, undo_detection
 from ..scene.view_guard import ViewGuard
@@ -37,7 +37,7 @@ from .sample import SamplePanel
 from .texts import reason
 
 if TYPE_CHECKING:
-    from ...detection import Detection
+    from ...detection import Detection, Settings
     from ..scene.decisions import Decisions
 
 PAUSE_MS = 100
@@ -176,12 +176,13 @@ class Panel:
         detection = None
         if result is not None:
             try:
-                detection = recall(result)
+                detection = read_detection(result)
             except MedADError as error:
                 self.run_panel.fail(reason(error))
                 result = None
         elif volume is not None and nodes_of(volume, slicer.mrmlScene):
             self.run_panel.fail(_("A part of the result of this scan was deleted. Run the detection again."))
+        scan_only = self.result_panel.scan_only
         self._shown = result
         self._watch.follow(result)
         self.result_panel.refresh(result, detection)
@@ -198,6 +199,9 @@ class Panel:
             if stale:
                 self.result_panel.hide()
                 self.run_panel.say(_("The result below is of another frame. Run again to examine this one."))
+            elif scan_only and not another and not before:
+                if not is_laid(result, slicer.mrmlScene, alone=True):
+                    self.result_panel.hide()
             elif another or before or not is_laid(result, slicer.mrmlScene):
                 self.result_panel.show_again()
                 if before:
@@ -227,17 +231,16 @@ class Panel:
             self._parameters.inputVolume = arrived
         self._seen, self._arrived = shown, None
 
-    def run(self) -> None:
-        """Examine the chosen scan."""
+    def run(self, settings: Settings | None = None) -> None:
+        """Examine the chosen scan.
+
+        Args:
+            settings: None for those that the panel shows.
+        """
         parameters = self._parameters
         if parameters is None or parameters.inputVolume is None:
             return
-        settings = {
-            "device": self._preferences.device,
-            "seed": parameters.seed,
-            "smallest_region_ml": parameters.smallestRegionMl,
-            "fast": parameters.fast,
-        }
+        settings = settings or settings_of(parameters, device=self._preferences.device)
         self.start(
             Request(parameters.inputVolume, parameters.modelName, parameters.maskNode, parameters.allFrames, settings)
         )
@@ -284,7 +287,7 @@ class Panel:
         if not whole:
             self.run_panel.say(_("Choose scan and brain mask again, then click Run Detection."))
             return
-        self.run()
+        self.run(pending.settings)
 
     def scene_closes(self) -> None:
         """Cancel the run, and release all references to the scene."""

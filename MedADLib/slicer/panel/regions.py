@@ -11,8 +11,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...results.colours import region_colour
+from ...results.record import smallest_region_ml
 from ...results.text import location, millilitres
-from ..scene.attributes import smallest_region_ml
 from ..scene.decisions import Decisions
 from ..scene.show import jump_to
 from .texts import tooltip
@@ -206,8 +206,10 @@ class RegionsPanel:
         regions = () if detection is None else detection.regions
         self._regions = {region.rank: region for region in regions}
         self.decisions = None if result is None else Decisions(result, detection)
-        if self.decisions is not None and another:
-            self.decisions.show_overlay()
+        if self.decisions is not None:
+            self.decisions.reject_removed()
+            if another:
+                self.decisions.show_overlay()
         listed = regions[:MOST_ROWS]
         smallest_p = 1.0 if detection is None else detection.reference.smallest_p
         self._smallest_p = _("; smallest possible p is {smallest:.2g}").format(smallest=smallest_p)

@@ -79,6 +79,16 @@ class ResultPanel:
         """The detection at the present threshold."""
         return None if self._live is None else self._live.detection
 
+    @property
+    def scan_only(self) -> bool:
+        """Whether the reader looks at the scan alone."""
+        return self._what == "scan"
+
+    @property
+    def _what(self) -> str:
+        """Content of the views, as chosen in `viewSelector`."""
+        return self._ui.viewSelector.itemData(self._ui.viewSelector.currentIndex)
+
     def refresh(self, result: SceneResult | None, detection: Detection | None) -> None:
         """Show a result, or none."""
         self._rest.stop()
@@ -112,7 +122,7 @@ class ResultPanel:
         self._choose("anomaly")
 
     def hide(self) -> None:
-        """Show the scan alone, because the result belongs to another frame."""
+        """Show the scan alone, such as another frame than that of the result."""
         self._choose("scan")
 
     def close(self) -> None:
@@ -216,11 +226,6 @@ class ResultPanel:
         except InputError as error:
             self._gone(error)
 
-    @property
-    def _what(self) -> str:
-        """Content of the views, as chosen in `viewSelector`."""
-        return self._ui.viewSelector.itemData(self._ui.viewSelector.currentIndex)
-
     def _choose(self, what: str) -> None:
         """Set the controls and the views."""
         self._select(what)
@@ -262,6 +267,7 @@ class ResultPanel:
         ui = self._ui
         for widget in (ui.opacityLabel, ui.opacitySlider):
             widget.visible = self._what in OVERLAYS
+        ui.surfacesCheckBox.enabled = self._what != "scan"
         for widget in (ui.fadeLabel, ui.scanEndLabel, ui.fadeSlider, ui.healthyEndLabel):
             widget.visible = self._what == BLEND
 
@@ -279,7 +285,7 @@ class ResultPanel:
 
 
 class ResultWatch:
-    """Observer of one result: detects that its map or its scan has other voxels, another place or another name.
+    """Observer of one result: detects that its map or scan changes its voxels, place or name, or loses a segment.
 
     Another frame of a sequence gives other voxels, and so does a script that writes into them.
 
@@ -300,6 +306,8 @@ class ResultWatch:
         """Observe a result, or none."""
         self._timer.stop()
         self._observers.clear()
+        if result is not None:
+            self._observers.add(result.segmentation, slicer.vtkSegmentation.SegmentRemoved, self._on_removed)
         nodes = () if result is None else (result.anomaly, result.input)
         self._followed = {node: _state(node) for node in nodes}
         for node in nodes:
@@ -309,6 +317,9 @@ class ResultWatch:
     def _on_event(self, caller: object, event: str) -> None:
         if any(_state(node) != state for node, state in self._followed.items()):
             self._timer.start()
+
+    def _on_removed(self, caller: object, event: str) -> None:
+        self._timer.start()
 
     def _notify(self) -> None:
         self._on_changed()

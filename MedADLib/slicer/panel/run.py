@@ -9,6 +9,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from ...messages import translated
+from ...results.text import part_name
 from .notices import NoticeBox
 from .texts import breakable, sentence, tooltip
 
@@ -115,7 +117,7 @@ class RunPanel:
             return
         self._ui.progressBar.setValue(round(1000 * fraction))
         left = self._left.text(fraction)
-        what = message or stage
+        what = translated(message or part_name(stage))
         self._ui.stageLabel.text = breakable(f"{sentence(what)}{', ' + left if left else ''}")
         if stage != self._stage:
             self._stage = stage

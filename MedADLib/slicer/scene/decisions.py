@@ -16,7 +16,7 @@ import numpy as np
 
 from ...results.decisions import Decision, default_name
 from .overlay import hide_rejected
-from .segments import segment_id
+from .segments import restore_segment, segment_id
 
 if TYPE_CHECKING:
     from ...detection import Detection
@@ -91,6 +91,17 @@ class Decisions:
                 changed = True
         return changed
 
+    def reject_removed(self) -> None:
+        """Reject regions with segments that were removed elsewhere; keeping such a region restores its segment.
+
+        Without effect on a segmentation that holds other segments only, as when identifiers were lost.
+        """
+        segmentation = self._result.segmentation.GetSegmentation()
+        removed = [each for each in self._detection.regions if segmentation.GetSegment(segment_id(each)) is None]
+        if len(removed) < len(self._detection.regions) or segmentation.GetNumberOfSegments() == 0:
+            for region in removed:
+                self._decide(region, kept=False)
+
     def show_all(self) -> None:
         """Hide rejected regions and show all others."""
         self.show_overlay()
@@ -124,7 +135,10 @@ class Decisions:
 
     def _show(self, region: Region) -> None:
         decision = self.of(region)
-        segment = self._result.segmentation.GetSegmentation().GetSegment(segment_id(region))
+        segmentation = self._result.segmentation.GetSegmentation()
+        if decision.kept and segmentation.GetSegment(segment_id(region)) is None:
+            restore_segment(segmentation, self._detection, region)
+        segment = segmentation.GetSegment(segment_id(region))
         display = self._result.segmentation.GetDisplayNode()
         if segment is not None:
             segment.SetName(decision.name)

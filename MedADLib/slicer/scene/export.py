@@ -17,7 +17,7 @@ from ...runtime.atomic_files import writable_folder
 from .decisions import Decisions
 from .nodes import place_beside
 from .ownership import HANDED_ON, INPUT
-from .reading import recall
+from .reading import read_detection
 from .segments import replace_segmentation, segment_id, segmentation_of
 
 if TYPE_CHECKING:
@@ -87,14 +87,14 @@ def export(result: SceneResult, folder: Path, stem: str) -> list[Path]:
         OutputError: If a foreign file or the result of another scan would be replaced, or a file cannot be
             written; the folder is unchanged.
     """
-    detection = recall(result)
+    detection = read_detection(result)
     stem = _usable(stem)
     with writable_folder(folder):
         check_ours(folder, stem)
         _check_same_scan(detection, folder, stem)
         decisions = Decisions(result, detection).by_rank()
-        picture = importlib.util.find_spec("matplotlib") is not None
-        return write_detection(detection, folder, stem, picture=picture, decisions=decisions)
+        figure = importlib.util.find_spec("matplotlib") is not None
+        return write_detection(detection, folder, stem, figure=figure, decisions=decisions)
 
 
 def _check_same_scan(detection: Detection, folder: Path, stem: str) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...detection import SMALLEST_REGION_ML
 from ...errors import InputError
+from ...results.record import SMALLEST, smallest_region_ml
 from ...scoring.component_tree import RegionForest
 from ...scoring.healthy_reference import Threshold, ThresholdScale
 from ...scoring.regions import midline_of
-from .attributes import SMALLEST, smallest_region_ml, threshold_attributes
+from .attributes import threshold_attributes
 from .decisions import Decisions
 from .display import show_labels, show_segments, show_threshold
 from .segments import LabelImage, add_surfaces, replace_segmentation, segmentation_of

@@ -96,16 +96,10 @@ def segmentation_of(
     segmentation = _empty_segmentation()
     if not detection.regions:
         return segmentation
-    labelmap_name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
     shared = _shared_labelmap(detection)
     for region in detection.regions:
-        segment = slicer.vtkSegment()
-        segment.SetName(decisions[region.rank].name if decisions else default_name(region))
-        segment.SetColor(*rank_colour(region.rank))
-        segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY)
-        segment.SetLabelValue(region.label)
-        segment.AddRepresentation(labelmap_name, shared)
-        segmentation.AddSegment(segment, segment_id(region))
+        name = decisions[region.rank].name if decisions else default_name(region)
+        _add_segment(segmentation, region, name, region.label, shared)
     add_surfaces(segmentation, detection, surfaces)
     return segmentation
 
@@ -122,6 +116,24 @@ def add_surfaces(segmentation: slicer.vtkSegmentation, detection: Detection, mos
     for rank, surface in surfaces.items():
         segments[rank].AddRepresentation(surface_name, surface)
     return len(surfaces)
+
+
+def restore_segment(segmentation: slicer.vtkSegmentation, detection: Detection, region: Region) -> None:
+    """Add the segment of a region again, with its default name, in a labelmap of its own."""
+    _add_segment(segmentation, region, default_name(region), 1, _own_labelmap(detection, region))
+    add_surfaces(segmentation, detection, most=1)
+
+
+def _add_segment(
+    segmentation: slicer.vtkSegmentation, region: Region, name: str, label: int, labelmap: slicer.vtkOrientedImageData
+) -> None:
+    segment = slicer.vtkSegment()
+    segment.SetName(name)
+    segment.SetColor(*rank_colour(region.rank))
+    segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY)
+    segment.SetLabelValue(label)
+    segment.AddRepresentation(slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName(), labelmap)
+    segmentation.AddSegment(segment, segment_id(region))
 
 
 def replace_segmentation(
@@ -177,20 +189,19 @@ def _surfaces(detection: Detection, regions: Sequence[Region], surface_name: str
     labelmap_name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
     separate = _empty_segmentation()
     for region in regions:
-        x0, x1, y0, y1, z0, z1 = region.bounding_box
-        inside = detection.labels.array[z0:z1, y0:y1, x0:x1] == region.label
         segment = slicer.vtkSegment()
-        segment.AddRepresentation(labelmap_name, _oriented(inside.astype(np.uint8), (x0, y0, z0), detection))
+        segment.AddRepresentation(labelmap_name, _own_labelmap(detection, region))
         separate.AddSegment(segment, segment_id(region))
     if not regions or not separate.CreateRepresentation(surface_name):
         return {}
     return {region.rank: separate.GetSegment(segment_id(region)).GetRepresentation(surface_name) for region in regions}
 
 
-def _oriented(
-    array: np.ndarray, first_voxel: tuple[int, int, int], detection: Detection
-) -> slicer.vtkOrientedImageData:
-    image = fill_image(slicer.vtkOrientedImageData(), array, first_voxel)
+def _own_labelmap(detection: Detection, region: Region) -> slicer.vtkOrientedImageData:
+    """Make the labelmap of one region, 1 inside, cropped to its bounding box."""
+    x0, x1, y0, y1, z0, z1 = region.bounding_box
+    inside = detection.labels.array[z0:z1, y0:y1, x0:x1] == region.label
+    image = fill_image(slicer.vtkOrientedImageData(), inside.astype(np.uint8), (x0, y0, z0))
     image.SetImageToWorldMatrix(matrix_from_array(detection.volume.affine))
     return image
 

@@ -11,7 +11,7 @@ import slicer
 
 from ...errors import InputError
 from ...volume import Volume
-from .attributes import attributes_of, reference_attribute, scan_attribute, write_attributes
+from .attributes import attributes_of, write_attributes
 from .display import show_anomaly, show_labels
 from .nodes import NODES, SceneResult, find_result
 from .ownership import ROLE
@@ -251,8 +251,7 @@ def _nodes_of(detection: Detection) -> dict[str, slicer.vtkMRMLNode]:
     describe_columns(nodes["table"])
     nodes["body"].SetAndObservePolyData(surface_of(detection.mask))
     attributes = attributes_of(detection)
-    reference = {**reference_attribute(detection), **scan_attribute(detection.volume)}
     for role, node in nodes.items():
         node.SetAttribute(ROLE, role)
-        write_attributes(node, {**attributes, **reference} if role == "anomaly" else attributes)
+        write_attributes(node, attributes[role])
     return nodes

@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 
 from ...errors import InputError
-from .attributes import attributes_of, reference_attribute, scan_attribute, write_attributes
+from .attributes import attributes_of, write_attributes
 from .display import show_anomaly, show_body, show_labels, show_restored, show_segments
 from .nodes import NODES, SceneResult, nodes_of, place_beside, to_world
 from .overlay import renew_overlay
@@ -56,15 +56,14 @@ def show_detection(
     }
     segmentation, table, body = segmentation_of(detection), table_of(detection.regions), surface_of(detection.mask)
     attributes = attributes_of(detection)
-    reference = {**reference_attribute(detection), **scan_attribute(detection.volume)}
     with SceneTransaction(scene) as transaction:
         result, fresh = _take_nodes(volume_node, scene, transaction)
         for role, image in images.items():
             node = getattr(result, role)
             node.SetIJKToRASMatrix(matrix_from_array(detection.volume.affine))
             node.SetAndObserveImageData(image)
-        for node in result.nodes().values():
-            write_attributes(node, attributes if node is not result.anomaly else {**attributes, **reference})
+        for role, node in result.nodes().items():
+            write_attributes(node, attributes[role])
             if node.IsA("vtkMRMLTransformableNode"):
                 node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
         replace_segmentation(result.segmentation, segmentation, volume_node)

@@ -13,7 +13,7 @@ import slicer
 from ...errors import InputError
 from .nodes import rename_after_scan
 from .overlay import overlay_node
-from .ownership import ROLE, allow, hide_others, node_of, owner_of, renew_legends, show_table, slice_views
+from .ownership import ROLE, allow, hide_others, node_of, owner_of, renew_legends, show_scan, show_table, slice_views
 from .residual import RESIDUAL, residual_node
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ OVERLAY_OPACITY = 0.5
 def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
     """Lay a part of a result over its scan in all slice views; results of other scans are hidden until they are shown.
 
-    `what` is ``anomaly``, ``restored``, ``residual``, or ``scan`` for the scan alone; outlines of regions are shown on
-    the first and the third. Raises InputError for anything else.
+    `what` is ``anomaly``, ``restored``, ``residual``, or ``scan`` for the scan alone, without regions in 3-D views;
+    outlines of regions are shown on the first and the third. Raises InputError for anything else.
     """
     if what not in WHATS:
         raise InputError("no_such_view", what=what, choices=", ".join(WHATS))
@@ -36,7 +36,6 @@ def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
         return
     follow_input(result)
     rename_after_scan(result)
-    allow(result.input, scene)
     outlines = result.segmentation.GetDisplayNode()
     if outlines is not None:
         outlines.SetVisibility2D(what in ("anomaly", "residual"))
@@ -44,8 +43,10 @@ def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
         show_in_slices(result, scene)
     elif what == "residual":
         _lay(result, scene, residual_node(result, scene), OVERLAY_OPACITY)
+    elif what == "restored":
+        _lay(result, scene, result.restored, 1.0)
     else:
-        _lay(result, scene, result.restored, float(what == "restored"))
+        show_scan(result.input, scene)
 
 
 def show_in_slices(
@@ -58,7 +59,6 @@ def show_in_slices(
 
     The opacity comes on top of the transparency of its colours.
     """
-    allow(result.input, scene)
     _lay(result, scene, overlay_node(result, scene), opacity, transaction)
 
 
@@ -123,6 +123,7 @@ def _lay(
     opacity: float,
     transaction: SceneTransaction | None = None,
 ) -> None:
+    allow(result.input, scene)
     for view in slice_views(scene):
         if transaction is not None:
             transaction.keep(view)
@@ -134,11 +135,11 @@ def _lay(
     renew_legends(scene)
 
 
-def is_laid(result: SceneResult, scene: slicer.vtkMRMLScene) -> bool:
-    """Whether every slice view shows the result's scan with a layer of the result over it."""
+def is_laid(result: SceneResult, scene: slicer.vtkMRMLScene, alone: bool = False) -> bool:
+    """Whether every slice view shows the result's scan, and unless it is wanted alone, a layer of the result on it."""
     return all(
         view.GetBackgroundVolumeID() == result.input.GetID()
-        and owner_of(node_of(scene, view.GetForegroundVolumeID())) == result.input.GetID()
+        and (alone or owner_of(node_of(scene, view.GetForegroundVolumeID())) == result.input.GetID())
         for view in slice_views(scene)
     )
 

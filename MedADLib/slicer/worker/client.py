@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -15,8 +15,9 @@ from ...errors import InputError
 from ...messages import Message, from_json
 from ...results.exchange import Leftovers, check_empty
 from ...runtime.strict_json import plain
+from ...worker.protocol import Job
 from .connection import Connection
-from .process import Process, QtProcess, QtTimer, Timer, Watch, worker_program
+from .process import QtProcess, QtTimer, Watch, worker_program
 
 IDLE_SECONDS = 600.0
 HANG_SECONDS = 300.0
@@ -24,25 +25,6 @@ CANCEL_SECONDS = 1.0
 STOP_SECONDS = 0.5
 DEATH_SECONDS = 0.5
 LOG_LINES = 2000
-
-
-@dataclass(frozen=True)
-class Job:
-    """A detection for the worker.
-
-    Attributes:
-        input: File of `exchange.write_volume`.
-        mask: The same for the brain; None finds it.
-        model: Name or file.
-        output: Folder for the result, empty or missing, and no other job's; see `exchange.read_exchange`.
-        settings: Device, seed, threshold, smallest_region_ml and fast, as far as they are not the default.
-    """
-
-    input: str
-    mask: str | None
-    model: str
-    output: str
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 class JobListener(Protocol):
@@ -98,7 +80,7 @@ class _Ending:
         leftovers: Files that it may leave behind.
     """
 
-    timer: Timer
+    timer: QtTimer
     leftovers: Leftovers | None
 
     def over(self) -> None:
@@ -125,8 +107,8 @@ class WorkerClient:
 
     def __init__(
         self,
-        process_factory: Callable[[], Process] = QtProcess,
-        timer_factory: Callable[[], Timer] = QtTimer,
+        process_factory: Callable[[], QtProcess] = QtProcess,
+        timer_factory: Callable[[], QtTimer] = QtTimer,
         command: list[str] | None = None,
         idle_seconds: float = IDLE_SECONDS,
         hang_seconds: float = HANG_SECONDS,
@@ -139,7 +121,7 @@ class WorkerClient:
         self._running: RunningJob | None = None
         self._ending: dict[Connection, _Ending] = {}
         self._watch: Watch | None = None
-        self._timer: Timer | None = None
+        self._timer: QtTimer | None = None
         self._wanted_model: str | None = None
         self._numbers = count(1)
         self._log: deque[str] = deque(maxlen=LOG_LINES)
@@ -240,7 +222,7 @@ class WorkerClient:
 
     def _submit(self) -> None:
         self._running.sent = True
-        self._connection.send("detect", id=self._running.id, **plain(asdict(self._running.job)))
+        self._connection.send("detect", id=self._running.id, **plain(self._running.job))
 
     def _on_event(self, connection: Connection, event: dict[str, Any]) -> None:
         running = self._running
@@ -271,7 +253,7 @@ class WorkerClient:
             else:
                 self._conclude()
         elif running.outcome is None and name == "progress":
-            listener.progress(event["stage"], event["fraction"], event["message"])
+            listener.progress(event["stage"], event["fraction"], _message(event))
         elif running.outcome is None and name == "warning":
             listener.warning(_message(event))
 
@@ -311,7 +293,7 @@ class WorkerClient:
         self._let_go()
         self._conclude()
 
-    def _let_go(self) -> Timer:
+    def _let_go(self) -> QtTimer:
         """Detach the process and track it until its end; return a timer to kill it by."""
         timer, running = self._timer_factory(), self._running
         self._ending[self._connection] = _Ending(timer, None if running is None else running.leftovers)

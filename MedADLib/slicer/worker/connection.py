@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...messages import Message
-from .process import NOT_STARTED, Process
+from .process import NOT_STARTED, QtProcess
 
 LONGEST_LINE = 1 << 20
 
@@ -30,7 +30,7 @@ class Connection:
 
     def __init__(
         self,
-        process: Process,
+        process: QtProcess,
         on_event: Callable[[Connection, dict[str, Any]], None],
         on_log: Callable[[str], None],
         on_ended: Callable[[Connection, int, str], None],

@@ -7,6 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from MedADLib.detection import Settings as Kept
+from MedADLib.runtime.strict_json import plain
+from MedADLib.scoring.healthy_reference import Threshold
 from MedADLib.slicer.install.pending_run import KEY, PendingRun, PendingRuns
 
 
@@ -29,10 +32,10 @@ class Settings:
 
 def test_a_run_is_remembered_over_a_restart_and_taken_once():
     settings = Settings()
-    run = PendingRun("brain-t1", volume="/scans/ä.nii.gz", settings={"seed": 3})
+    run = PendingRun("brain-t1", volume="/scans/ä.nii.gz", settings=Kept(seed=3, threshold=Threshold(1.0, "ml")))
     PendingRuns(settings).remember(run)
     assert isinstance(settings.kept["MedAD/pendingRun"], str) and settings.synced
-    assert PendingRuns(settings).take() == run
+    assert plain(PendingRuns(settings).take()) == plain(run)
     assert PendingRuns(settings).take() is None and settings.kept == {}
 
 

@@ -21,11 +21,11 @@ from fake_slicer.panel_fixtures import (
 from PySide6 import QtCore, QtTest, QtWidgets
 from support.source_code import ROOT
 
-from MedADLib import Settings, detect, load_model
+from MedADLib import detect, load_model
 from MedADLib.errors import InputError
 from MedADLib.results.exchange import read_volume, write_exchange
 from MedADLib.slicer.install.packages import Package
-from MedADLib.slicer.request import Request, again
+from MedADLib.slicer.request import again
 from MedADLib.slicer.worker import client as worker_client
 
 __all__ = ["app", "own_home", "panel", "planted_installer", "stub_client"]
@@ -37,7 +37,7 @@ def asked(monkeypatch) -> list[bool]:
     found, do = [], InlineClient.detect
 
     def note(client, job, listener):
-        found.append(job.settings["fast"])
+        found.append(job.settings.fast)
         do(client, job, listener)
 
     monkeypatch.setattr(InlineClient, "detect", note)
@@ -77,7 +77,7 @@ def test_a_result_from_before_there_was_a_fast_mode_is_repeated_without_it(panel
     run(panel)
     shown, detection = panel.widget.panel._shown, panel.widget.panel.result_panel.detection
     del detection.provenance["settings"]["fast"]
-    assert again(shown, detection).settings["fast"] is False
+    assert again(shown, detection).settings.fast is False
 
 
 def test_the_tick_is_saved_with_the_scene_and_each_scene_has_its_own(panel, asked, tmp_path):
@@ -133,9 +133,8 @@ class RealEngine(InlineClient):
     """The library's own detection, in this process."""
 
     def detect(self, job, listener):
-        settings = Settings(seed=job.settings["seed"], fast=job.settings["fast"])
         Path(job.output).mkdir()
-        write_exchange(detect(read_volume(job.input), load_model(job.model), settings), Path(job.output))
+        write_exchange(detect(read_volume(job.input), load_model(job.model), job.settings), Path(job.output))
         listener.done(job.output, 0.1)
 
 
@@ -159,4 +158,4 @@ def test_with_a_model_without_a_faster_mode_the_panel_says_that_it_ran_as_usual(
 @pytest.mark.parametrize("fast", ["yes", 1, None])
 def test_scripts_are_told_what_fast_takes(panel, fast):
     with pytest.raises(InputError, match="fast=True or fast=False"):
-        Request(panel.scan, "brain-t1", settings={"fast": fast})
+        panel.widget.logic.process(panel.scan, fast=fast)

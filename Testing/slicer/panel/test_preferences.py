@@ -6,6 +6,9 @@ import pytest
 from fake_slicer import FakeSlicer
 from fake_slicer.panel_fixtures import app, done, own_home, panel, planted_installer, run, scan, slicer, stub_client
 
+from MedADLib.detection import Settings
+from MedADLib.slicer.request import settings_of, write_settings
+
 __all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
 
@@ -35,11 +38,20 @@ def test_preferences_survive_a_restart_and_are_not_in_the_scene(panel, tmp_path)
         assert again.widget.panel._preferences.export_folder == str(folder)
 
 
+def test_a_new_scene_has_the_defaults_of_the_settings(panel):
+    parameters = panel.widget.logic.getParameterNode()
+    assert settings_of(parameters).as_json() == Settings().as_json()
+    chosen = Settings(seed=7, smallest_region_ml=2.5, fast=True)
+    write_settings(parameters, chosen)
+    assert (parameters.seed, parameters.smallestRegionMl, parameters.fast) == (7, 2.5, True)
+    assert settings_of(parameters, device="cpu").as_json() == {**chosen.as_json(), "device": "cpu"}
+
+
 def test_the_chosen_device_is_used(panel, monkeypatch):
     devices, detect = [], type(panel.widget.logic.client).detect
 
     def note(client, job, listener):
-        devices.append(job.settings["device"])
+        devices.append(job.settings.device)
         detect(client, job, listener)
 
     monkeypatch.setattr(type(panel.widget.logic.client), "detect", note)

@@ -20,7 +20,7 @@ from fake_slicer.panel_fixtures import (
     stub_client,
 )
 from PySide6 import QtCore
-from support.mrml import voxels
+from support.mrml import exported_labels, voxels
 
 from MedADLib.slicer.scene.viewing import shown_now
 
@@ -151,9 +151,12 @@ def assert_agree(app):
     seen = shown_now(app.widget.panel._shown, app.scene)
     assert seen[0] == what and seen[1] == pytest.approx(part, abs=0.006), (seen, what, part)
     background, foreground, opacity = overlay(app)
-    role = {"blend": "restored", "scan": "restored"}.get(what, what)
-    assert background is app.widget.panel._shown.input and opacity == pytest.approx(part, abs=0.006)
-    assert foreground.GetAttribute("MedAD.role") == role
+    assert background is app.widget.panel._shown.input
+    if what == "scan":
+        assert foreground is None
+    else:
+        assert opacity == pytest.approx(part, abs=0.006)
+        assert foreground.GetAttribute("MedAD.role") == {"blend": "restored"}.get(what, what)
 
 
 def test_controls_and_views_always_agree(done, tmp_path):
@@ -193,6 +196,39 @@ def test_the_blend_has_two_named_ends_and_shows_the_outlines(done):
     assert done.widget.panel._shown.segmentation.GetDisplayNode().GetVisibility2D()
     done.choose("viewSelector", "Scan only")
     assert not done.widget.panel._shown.segmentation.GetDisplayNode().GetVisibility2D()
+
+
+def test_scan_only_shows_nothing_of_the_result_until_another_view_is_chosen(done):
+    result = done.widget.panel._shown
+    displays = [node.GetDisplayNode() for node in (result.segmentation, result.body)]
+    done.choose("viewSelector", "Scan only")
+    assert overlay(done)[:2] == (done.scan, None) and not any(display.GetVisibility() for display in displays)
+    assert not done.ui.surfacesCheckBox.enabled and done.ui.surfacesCheckBox.checked
+    done.scan.SetName("renamed")
+    done.wait(lambda: result.anomaly.GetName() == "renamed anomaly", 5)
+    done.leave_module()
+    done.enter_module()
+    assert done.ui.viewSelector.currentText == "Scan only" and overlay(done)[1] is None
+    done.choose("viewSelector", "Anomaly map")
+    assert overlay(done)[1] is result.anomaly and all(display.GetVisibility() for display in displays)
+    assert done.ui.surfacesCheckBox.enabled
+
+
+def test_a_segment_removed_elsewhere_is_a_rejected_region_until_it_is_ticked_again(done):
+    result, table = done.widget.panel._shown, done.ui.regionsTable
+    segmentation = result.segmentation.GetSegmentation()
+    count = table.rowCount
+    segmentation.RemoveSegment("Region_1")
+    done.wait(lambda: f"{count - 1} of {count} regions kept" in done.ui.regionsNote.text, 5)
+    assert f"{count - 1} of {count} regions kept" in done.ui.verdictLabel.text
+    assert not voxels(overlay(done)[1])[voxels(result.labels) == 1].any()
+    done.cell("regionsTable", 0, KEEP).tick()
+    assert f"{count} of {count} regions kept" in done.ui.regionsNote.text
+    segment = segmentation.GetSegment("Region_1")
+    assert segment is not None and result.segmentation.GetDisplayNode().GetSegmentVisibility("Region_1")
+    number = list(segmentation.GetSegmentIDs()).index("Region_1") + 1
+    exported = exported_labels(result.segmentation, result.anomaly, done.scene)
+    assert np.array_equal(exported == number, voxels(result.labels) == 1)
 
 
 def test_the_overlay_without_rejected_regions_belongs_to_its_scan_alone(done):

@@ -29,7 +29,7 @@ from support.two_blobs import two_blobs
 from MedADLib.modelfile import store
 from MedADLib.scoring.regions import find_regions
 from MedADLib.slicer.scene.nodes import find_result
-from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.volumes import image_from_array, matrix_from_array
 from MedADLib.slicer.worker import client
 
@@ -119,7 +119,7 @@ def test_a_result_of_one_frame_is_not_shown_over_another(cine):
     assert overlay(cine)[1].GetAttribute("MedAD.role") == "anomaly" and overlay(cine)[2] > 0
     scrub(cine, 1)
     assert "of another frame" in cine.ui.statusLabel.text
-    assert overlay(cine)[2] == 0
+    assert overlay(cine)[1] is None
     scrub(cine, 0)
     assert cine.ui.statusLabel.text == "" and overlay(cine)[2] > 0
 
@@ -298,11 +298,10 @@ class RealEngine(InlineClient):
     def detect(self, job, listener):
         from pathlib import Path
 
-        from MedADLib import Settings, detect, load_model
+        from MedADLib import detect, load_model
         from MedADLib.results.exchange import read_volume, write_exchange
 
-        settings = Settings(seed=job.settings["seed"], smallest_region_ml=job.settings["smallest_region_ml"])
-        found = detect(read_volume(job.input), load_model(job.model), settings)
+        found = detect(read_volume(job.input), load_model(job.model), job.settings)
         Path(job.output).mkdir()
         write_exchange(found, Path(job.output))
         listener.done(job.output, 0.1)
@@ -318,7 +317,7 @@ def test_a_radiograph_is_examined_by_a_model_of_single_slices(app, flat, monkeyp
     truth = np.abs(radiograph(101, lesion=(0.45, 0.2)).array - radiograph(101).array) > 300
     found = voxels(result.labels) == 1
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.6
-    assert column(app, NAME)[0] == "Region 1" and len(table_rows(result.table)) == len(recall(result).regions)
+    assert column(app, NAME)[0] == "Region 1" and len(table_rows(result.table)) == len(read_detection(result).regions)
     app.drag("thresholdSlider", 100)
     assert app.ui.verdictLabel.text and app.ui.meaningLabel.text
     app.choose("viewSelector", "Blend of scan and pseudo-healthy")

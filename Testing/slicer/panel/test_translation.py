@@ -131,6 +131,22 @@ def test_the_check_of_a_scan_and_the_verdict_are_in_the_users_language(panel):
     assert MARK in panel.ui.verdictLabel.text.split("\n")[0]
 
 
+@pytest.mark.parametrize(
+    ("message", "text", "logged"),
+    [
+        (Message("progress_slice", number=2, count=9), "«slice 2 of 9»", "restoration: slice 2 of 9"),
+        ("", "«restoration»", "restoration"),
+        ("a step of a newer worker", "A step of a newer worker", "restoration: a step of a newer worker"),
+    ],
+)
+def test_progress_is_in_the_users_language_and_its_log_in_english(panel, monkeypatch, message, text, logged):
+    plant(monkeypatch, ("progress", "restoration", 0.5, message), ("failed", "Planted", "a planted failure"))
+    set_translator(speak)
+    run(panel)
+    assert panel.ui.stageLabel.text == text
+    assert panel.ui.logText.toPlainText().split("\n")[-1] == f" 50 % {logged}"
+
+
 def test_exported_files_stay_in_english(panel, monkeypatch, tmp_path):
     plant(monkeypatch, ("warning", Message("scan_changed")))
     set_translator(speak)

@@ -15,7 +15,7 @@ from support.mrml import (
 from MedADLib.slicer.scene.decisions import ATTRIBUTE, Decisions
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import find_result
-from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import show_detection
 
 __all__ = ["no_mrml_errors", "standalone"]
@@ -131,7 +131,7 @@ def test_they_survive_saving_and_opening(shown, standalone, tmp_path):
     loaded = StandaloneScene()
     loaded.load(tmp_path / "scene.mrb")
     again = find_result(loaded.scene.GetFirstNodeByName("head"), loaded.scene)
-    recalled = recall(again)
+    recalled = read_detection(again)
     expected = [(True, "Region 1"), (True, 'odd "name"; é %3B <3>'), (False, "Region 3")]
     assert kept_and_names(again, recalled) == expected
     live = LiveThreshold(again, recalled)
@@ -153,7 +153,7 @@ def test_a_name_given_in_the_segment_editor_is_taken_over(shown, standalone, tmp
     loaded = StandaloneScene()
     loaded.load(tmp_path / "scene.mrb")
     again = find_result(loaded.scene.GetFirstNodeByName("head"), loaded.scene)
-    names = [name for _, name in kept_and_names(again, recall(again))]
+    names = [name for _, name in kept_and_names(again, read_detection(again))]
     assert names == ["just before saving", "Region 2", "renamed elsewhere"]
 
 

@@ -166,10 +166,10 @@ def test_files_of_somebody_else_and_edited_results_stop_the_export(shown, tmp_pa
 
 
 def test_without_a_reader_nothing_is_rejected_and_facts_do_not_speak_of_it(tmp_path):
-    write_detection(make_detection(blobs=BLOBS), tmp_path, "case", picture=False)
+    write_detection(make_detection(blobs=BLOBS), tmp_path, "case", figure=False)
     facts = json.loads((tmp_path / "case.json").read_text("utf-8"))
     assert len(facts["regions"]) == 3 and "rejected" not in facts and "names" not in facts
     decisions = {2: Decision(True, "Region 2"), 7: Decision(False, "of another scan")}
-    write_detection(make_detection(blobs=BLOBS), tmp_path, "case", picture=False, decisions=decisions)
+    write_detection(make_detection(blobs=BLOBS), tmp_path, "case", figure=False, decisions=decisions)
     facts = json.loads((tmp_path / "case.json").read_text("utf-8"))
     assert len(facts["regions"]) == 3 and facts["rejected"] == [] and facts["names"] == {}

@@ -27,7 +27,7 @@ from MedADLib.errors import InputError
 from MedADLib.scoring.regions import find_regions
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import find_result
-from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.volume import Volume
 
@@ -123,14 +123,14 @@ def test_a_moved_threshold_survives_saving_and_opening(standalone, tmp_path):
     loaded = StandaloneScene()
     loaded.load(tmp_path / "scene.mrb")
     result = find_result(loaded.scene.GetFirstNodeByName("head"), loaded.scene)
-    again = recall(result)
+    again = read_detection(result)
     assert again.threshold == moved.threshold == 2.0 and len(again.regions) == 2
     live = LiveThreshold(result, again)
     assert live.false_positive_ml == again.expected_false_positive_ml == 10.0
     assert len(live.set(0.5).regions) == 3 and live.threshold == 3.0
     labels = exported_labels(result.segmentation, result.input, loaded.scene)
     assert np.array_equal(labels, live.detection.labels.array)
-    again = recall(result)
+    again = read_detection(result)
     assert again.threshold == 3.0 and again.regions == live.detection.regions
 
 
@@ -154,7 +154,7 @@ def test_small_regions_are_filtered_and_come_back_at_once(standalone, tmp_path):
     assert len(filtered.regions) == len(found) - 1 and live.smallest_ml == smallest
     assert len(table_rows(result.table)) == voxels(result.labels).max() == len(filtered.regions)
     assert live.set(10.0).regions and all(region.volume_ml >= smallest for region in live.set(0.5).regions)
-    again = recall(result)
+    again = read_detection(result)
     assert [region.volume_ml for region in again.regions] == [region.volume_ml for region in live.detection.regions]
     assert again.provenance["smallest_region_ml"] == smallest
     assert again.provenance["settings"]["smallest_region_ml"] == 0.0, "what the run was asked for stays known"
@@ -162,7 +162,7 @@ def test_small_regions_are_filtered_and_come_back_at_once(standalone, tmp_path):
     loaded = StandaloneScene()
     loaded.load(tmp_path / "scene.mrb")
     stored = find_result(loaded.scene.GetFirstNodeByName("head"), loaded.scene)
-    assert LiveThreshold(stored, recall(stored)).smallest_ml == smallest
+    assert LiveThreshold(stored, read_detection(stored)).smallest_ml == smallest
     assert live.filter(0.0).regions == found
     other = show_detection(make_detection(blobs=BLOBS), result.input, standalone.scene)
     assert other.anomaly.GetAttribute("MedAD.smallest_region_ml") is None, "a new run begins with its own setting"

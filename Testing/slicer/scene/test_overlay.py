@@ -20,7 +20,7 @@ from MedADLib.slicer.scene.decisions import Decisions
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import find_derived, find_result
 from MedADLib.slicer.scene.overlay import KEPT, overlay_node
-from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import jump_to, show_detection
 from MedADLib.slicer.scene.undo import undo_detection
 from MedADLib.slicer.scene.viewing import show
@@ -61,7 +61,7 @@ def test_a_rejected_region_does_not_light_up_and_the_other_one_still_does(seen):
     Decisions(result, detection).keep(first, False)
     assert heat(view, result, first) == 0 and heat(view, result, second) == before[1]
     assert np.array_equal(voxels(result.anomaly), whole), "the map itself stays whole"
-    assert recall(result).regions == detection.regions
+    assert read_detection(result).regions == detection.regions
     Decisions(result, detection).keep(first, True)
     assert heat(view, result, first) == before[0]
 
@@ -123,10 +123,10 @@ def test_a_saved_scene_shows_the_same_and_later_changes_too(standalone, seen, tm
     again = find_result(loaded.scene.GetFirstNodeByName("head"), loaded.scene)
     copy = find_derived(again.input, KEPT, loaded.scene)
     assert foreground(loaded.scene) == copy.GetID() and not voxels(copy)[voxels(again.labels) == 1].any()
-    decisions = Decisions(again, recall(again))
+    decisions = Decisions(again, read_detection(again))
     decisions.show_overlay()
     assert overlay_node(again, loaded.scene) is copy and not voxels(copy)[voxels(again.labels) == 1].any()
-    decisions.keep(recall(again).regions[0], True)
+    decisions.keep(read_detection(again).regions[0], True)
     assert foreground(loaded.scene) == again.anomaly.GetID()
 
 

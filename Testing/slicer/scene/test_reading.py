@@ -29,7 +29,7 @@ from MedADLib.slicer.scene.decisions import Decisions
 from MedADLib.slicer.scene.export import send_to_segment_editor
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import find_result, to_world
-from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import jump_to, show_detection
 from MedADLib.slicer.scene.volumes import image_from_array
 
@@ -56,7 +56,7 @@ def reopened(standalone, path):
 
 def test_a_shown_detection_comes_back_whole(standalone):
     detection, result = shown(standalone)
-    again = recall(result)
+    again = read_detection(result)
     for name in VOLUMES:
         volume, expected = getattr(again, name), getattr(detection, name)
         assert volume.array.dtype == expected.array.dtype and np.array_equal(volume.array, expected.array), name
@@ -72,7 +72,7 @@ def test_a_shown_detection_comes_back_whole(standalone):
 def test_a_saved_and_opened_scene_gives_the_detection_back(standalone, tmp_path, affine):
     detection, _ = shown(standalone, make_detection(affine))
     loaded, result = reopened(standalone, tmp_path)
-    again = recall(result)
+    again = read_detection(result)
     for name in VOLUMES:
         assert np.array_equal(getattr(again, name).array, on_grid_of(result.anomaly, getattr(detection, name))), name
     for name in NUMBERS:
@@ -88,7 +88,7 @@ def test_a_saved_and_opened_scene_gives_the_detection_back(standalone, tmp_path,
 def test_a_scan_without_regions_comes_back_too(standalone, tmp_path):
     shown(standalone, make_detection(blobs=()))
     loaded, result = reopened(standalone, tmp_path)
-    again = recall(result)
+    again = read_detection(result)
     assert again.regions == () and not again.labels.array.any()
 
 
@@ -100,7 +100,7 @@ def test_small_regions_stay_left_out(standalone):
     kept = (dataclasses.replace(large, q_value=large.p_value),)
     changes = {"labels": detection.labels.with_array(labels), "regions": kept, "provenance": provenance}
     _, result = shown(standalone, dataclasses.replace(detection, **changes))
-    assert [region.volume_ml for region in recall(result).regions] == [large.volume_ml]
+    assert [region.volume_ml for region in read_detection(result).regions] == [large.volume_ml]
 
 
 @pytest.mark.parametrize("role", ["input", "anomaly", "mask", "table", "body"])
@@ -108,29 +108,29 @@ def test_a_missing_node_is_named(standalone, role):
     _, result = shown(standalone)
     standalone.scene.RemoveNode(getattr(result, role))
     with pytest.raises(InputError, match=f"the {role} .*no longer in the scene.*Run the detection again"):
-        recall(result)
+        read_detection(result)
 
 
 def test_edited_results_are_refused(standalone):
     _, result = shown(standalone)
     voxels(result.labels)[3, 4, 5] = 9
     with pytest.raises(InputError, match="were edited"):
-        recall(result)
+        read_detection(result)
     _, result = shown(standalone, make_detection())
     voxels(result.anomaly)[voxels(result.labels) == 1] = 0
     with pytest.raises(InputError, match="were edited"):
-        recall(result)
+        read_detection(result)
 
 
 def test_a_moved_part_and_a_cropped_input_are_refused(standalone):
     _, result = shown(standalone)
     result.restored.SetOrigin(1.0, 2.0, 3.0)
     with pytest.raises(InputError, match="moved or cropped"):
-        recall(result)
+        read_detection(result)
     _, result = shown(standalone)
     result.input.SetAndObserveImageData(image_from_array(voxels(result.input)[1:].copy()))
     with pytest.raises(InputError, match="moved or cropped"):
-        recall(result)
+        read_detection(result)
 
 
 @pytest.mark.parametrize("name", ["reference", "provenance", "threshold", "warnings"])
@@ -141,7 +141,7 @@ def test_attributes_that_are_gone_or_garbled_are_reported(standalone, name, valu
         return
     result.anomaly.SetAttribute(f"MedAD.{name}", value)
     with pytest.raises(InputError, match="Run the detection again"):
-        recall(result)
+        read_detection(result)
 
 
 def test_warnings_come_back_with_their_codes(standalone, tmp_path):
@@ -152,7 +152,7 @@ def test_warnings_come_back_with_their_codes(standalone, tmp_path):
     stored = [None, {"code": "scan_moved", "parameters": {"name": "head"}}]
     assert json.loads(result.anomaly.GetAttribute("MedAD.warning_codes")) == stored
     _, result = reopened(standalone, tmp_path)
-    text, message = recall(result).warnings
+    text, message = read_detection(result).warnings
     assert (text, message) == ("a text", known) and message.code == "scan_moved" and not isinstance(text, Message)
 
 
@@ -161,7 +161,7 @@ def test_scenes_without_codes_of_warnings_give_the_texts(standalone, codes):
     """As those of earlier and of later versions."""
     _, result = shown(standalone, dataclasses.replace(make_detection(), warnings=("of another version",)))
     result.anomaly.SetAttribute("MedAD.warning_codes", codes)
-    assert recall(result).warnings == ("of another version",)
+    assert read_detection(result).warnings == ("of another version",)
 
 
 def test_two_scans_come_back_each_with_its_own(standalone, tmp_path):
@@ -173,7 +173,7 @@ def test_two_scans_come_back_each_with_its_own(standalone, tmp_path):
     loaded.load(tmp_path / "scene.mrb")
     for name, expected in (("head", first), ("other", second)):
         node = loaded.scene.GetFirstNodeByName(name)
-        again = recall(find_result(node, loaded.scene))
+        again = read_detection(find_result(node, loaded.scene))
         assert [r.peak for r in again.regions] == [r.peak for r in expected.regions]
 
 
@@ -187,16 +187,16 @@ def test_under_a_transform_that_bends_everything_stays_in_place(standalone, tmp_
     assert np.linalg.norm(np.subtract(world, middle)) > 3
     assert np.linalg.norm(surface_points(result, detection.regions[0]).mean(axis=0) - world) < 1.5
     assert jump_to(result, detection.regions[0], standalone.scene) == pytest.approx(world)
-    live = LiveThreshold(result, recall(result))
+    live = LiveThreshold(result, read_detection(result))
     moved = live.set(0.1)
     assert live.finish()
     assert np.linalg.norm(surface_points(result, moved.regions[0]).mean(axis=0) - world) < 1.5
     copy = send_to_segment_editor(moved, Decisions(result, moved), result, standalone.scene)
     assert np.array_equal(exported_labels(copy, node, standalone.scene), moved.labels.array)
     loaded, again = reopened(standalone, tmp_path)
-    assert [region.peak for region in recall(again).regions] == [region.peak for region in moved.regions]
+    assert [region.peak for region in read_detection(again).regions] == [region.peak for region in moved.regions]
     labels = exported_labels(again.segmentation, again.input, loaded.scene)
-    assert np.array_equal(labels, recall(again).labels.array)
+    assert np.array_equal(labels, read_detection(again).labels.array)
 
 
 def bend(scene, node):

@@ -23,7 +23,7 @@ from MedADLib.errors import InputError
 from MedADLib.slicer.scene import sequences
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import NODES, find_result
-from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.sequences import follow_frame, frames_of, show_sequence
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.slicer.scene.undo import can_undo, undo_detection
@@ -58,7 +58,7 @@ class Cine:
         for node in result.nodes().values():
             assert json.loads(node.GetAttribute("MedAD.score")) == detection.score
             assert node.GetNodeReferenceID("MedAD.input") == self.volume.GetID()
-        found = recall(result)
+        found = read_detection(result)
         assert (found.score, found.threshold) == (detection.score, detection.threshold)
         assert [region.peak for region in found.regions] == [region.peak for region in detection.regions]
 
@@ -153,17 +153,17 @@ def test_the_user_may_scrub_while_frames_are_examined(cine):
 def test_what_a_reader_changes_stays_with_its_frame(cine):
     result = cine.show()
     cine.browser.SetSelectedItemNumber(0)
-    live = LiveThreshold(result, recall(result))
+    live = LiveThreshold(result, read_detection(result))
     live.set(live.false_positive_ml / 4)
     changed = live.threshold
     assert changed > 3.0
     cine.browser.SetSelectedItemNumber(2)
     follow_frame(result)
-    assert recall(result).threshold == 3.0
+    assert read_detection(result).threshold == 3.0
     assert result.anomaly.GetDisplayNode().GetLowerThreshold() == pytest.approx(3.0)
     cine.browser.SetSelectedItemNumber(0)
     follow_frame(result)
-    assert recall(result).threshold == pytest.approx(changed)
+    assert read_detection(result).threshold == pytest.approx(changed)
     assert result.anomaly.GetDisplayNode().GetLowerThreshold() == pytest.approx(changed)
 
 

@@ -11,7 +11,7 @@ from support.radiograph_phantoms import coronal, radiograph, toy_plane_model
 from MedADLib import detect, load_model
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import find_result
-from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.volume import Volume
 
@@ -28,7 +28,7 @@ def test_a_single_slice_is_shown_changed_saved_and_recalled(standalone, tmp_path
     result = show_detection(detection, node, standalone.scene)
     shown = exported_labels(result.segmentation, node, standalone.scene)
     assert np.array_equal(shown > 0, detection.labels.array > 0)
-    live = LiveThreshold(result, recall(result))
+    live = LiveThreshold(result, read_detection(result))
     fewer = live.set(live.false_positive_ml / 2)
     assert np.array_equal(voxels(result.labels), fewer.labels.array)
     standalone.save(tmp_path / "chest.mrb")
@@ -36,4 +36,4 @@ def test_a_single_slice_is_shown_changed_saved_and_recalled(standalone, tmp_path
     loaded.load(tmp_path / "chest.mrb")
     again = find_result(loaded.scene.GetFirstNodeByName("chest"), loaded.scene)
     assert np.array_equal(voxels(again.labels), on_grid_of(again.labels, fewer.labels))
-    assert recall(again).threshold == fewer.threshold and recall(again).score == detection.score
+    assert read_detection(again).threshold == fewer.threshold and read_detection(again).score == detection.score

@@ -22,7 +22,7 @@ from MedADLib.errors import InputError
 from MedADLib.slicer.scene.decisions import Decisions
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import find_derived, find_result
-from MedADLib.slicer.scene.reading import recall
+from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.residual import RESIDUAL, residual_node
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.slicer.scene.undo import can_undo, forget, undo_detection
@@ -81,7 +81,7 @@ def test_the_former_result_comes_back_as_it_was_left(standalone, scan):
     undo_detection(result)
 
     assert node_ids(standalone.scene) == before
-    again = recall(result)
+    again = read_detection(result)
     assert again.threshold == moved.threshold == 4.0 and len(again.regions) == len(moved.regions) == 2
     assert np.array_equal(voxels(result.labels), labels)
     assert np.array_equal(voxels(former), difference)
@@ -113,7 +113,7 @@ def test_other_scans_keep_their_results_and_colours(standalone, scan):
     undo_detection(first)
     assert find_result(scan, standalone.scene) is None and standalone.scene.IsNodePresent(mine)
     assert second.anomaly.GetDisplayNode().GetColorNode().GetAttribute("MedAD.role") == "heat"
-    assert [region.peak for region in recall(second).regions] == [region.peak for region in detection.regions]
+    assert [region.peak for region in read_detection(second).regions] == [region.peak for region in detection.regions]
     undo_detection(second)
     assert find_result(second.input, standalone.scene) is None
 
@@ -150,14 +150,14 @@ def test_slicers_own_undo_after_a_run_breaks_nothing(standalone, scan):
     scene.Redo()
     found = find_result(scan, scene)
     if found is not None:
-        LiveThreshold(found, recall(found)).set(0.1)
+        LiveThreshold(found, read_detection(found)).set(0.1)
     result = show_detection(detection, scan, scene)
     live = LiveThreshold(result, detection)
     scene.SaveStateForUndo()
     live.set(10.0)
     scene.Undo()
     result = show_detection(detection, scan, scene)
-    assert [region.peak for region in recall(result).regions] == [region.peak for region in detection.regions]
+    assert [region.peak for region in read_detection(result).regions] == [region.peak for region in detection.regions]
     assert np.array_equal(exported_labels(result.segmentation, scan, scene), detection.labels.array)
     undo_detection(result)
     scene.SetUndoOff()

@@ -35,10 +35,12 @@ def test_each_part_lies_over_the_scan(standalone, shown):
     show(result, standalone.scene, "restored")
     assert layers(view) == (scan, result.restored.GetID(), 1.0) and not outlines.GetVisibility2D()
     show(result, standalone.scene, "scan")
-    assert layers(view)[0] == scan and layers(view)[2] == 0.0 and not outlines.GetVisibility2D()
+    assert layers(view)[:2] == (scan, None) and not outlines.GetVisibility2D()
+    displays = [node.GetDisplayNode() for node in (result.segmentation, result.body)]
+    assert not any(display.GetVisibility() for display in displays)
     show(result, standalone.scene, "residual")
     assert layers(view) == (scan, residual_node(result, standalone.scene).GetID(), OVERLAY_OPACITY)
-    assert outlines.GetVisibility2D()
+    assert outlines.GetVisibility2D() and all(display.GetVisibility() for display in displays)
     show(result, standalone.scene, "anomaly")
     assert layers(view) == (scan, result.anomaly.GetID(), OVERLAY_OPACITY) and outlines.GetVisibility2D()
     with pytest.raises(InputError, match="no nonsense. Choose one of anomaly"):
@@ -79,6 +81,8 @@ def test_regions_of_another_scan_step_aside_and_come_back_as_they_were(standalon
     show(first, standalone.scene, "anomaly")
     assert seen() == [1, 0, 0, 0]
     show(second, standalone.scene, "scan")
+    assert seen() == [0, 0, 0, 0]
+    cross_fade(second, standalone.scene, 0.5)
     assert seen() == [0, 0, 1, 1]
 
 

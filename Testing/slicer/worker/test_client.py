@@ -7,6 +7,7 @@ import json
 import pytest
 from support.fake_process import Listener, desk_of_a_client  # noqa: F401
 
+from MedADLib.detection import Settings
 from MedADLib.errors import InputError, OutputError
 from MedADLib.messages import Message
 from MedADLib.slicer.worker.client import LOG_LINES, Job, wait
@@ -28,7 +29,7 @@ def test_a_detection_from_start_to_end(desk):
         "mask": None,
         "model": "brain-t1",
         "output": str(desk.folder / "out"),
-        "settings": {"seed": 3, "threshold": "1ml"},
+        "settings": {**Settings().as_json(), "seed": 3, "threshold": "1ml"},
     }
     desk.say("progress", stage="restoration", fraction=0.25, message="imagining")
     desk.say("warning", message="odd")
