@@ -93,7 +93,7 @@ MUTATIONS = (
     Mutation("MedADLib/messages/__init__.py", "Testing/test_messages.py",
              '(_translate(context, text) if text else "")', '(_translate("messages", text) if text else "")',
              "Slicer finds no translation of a message, and the panel mixes languages"),
-    Mutation("MedADLib/cli/main.py", "Testing/test_cli.py",
+    Mutation("MedADLib/cli/main.py", "Testing/test_models_command.py",
              'console.error(*explain(error, "internal_error_in_command"))\n        return 1',
              'console.error(*explain(error, "internal_error_in_command"))\n        return 0',
              "a script continues after a run that failed"),
