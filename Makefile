@@ -25,12 +25,13 @@ endif
 export QT_QPA_PLATFORM ?= offscreen
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test test-all lint icon screenshots cmake-lists package environment clean
+.PHONY: help demo test test-all mutations lint icon screenshots cmake-lists package environment clean
 
 help:
 	@echo "make demo [INPUT=scan.nii.gz] [OUT=folder]   the main job, on an example brain or on your own scan"
 	@echo "make test [ARGS='-k name']                   ruff, then all tests that are not marked slow"
 	@echo "make test-all                                all checks: ruff, then all tests"
+	@echo "make mutations [ARGS='--only 3']             do the tests find 20 mistakes planted in the library?"
 	@echo "make lint                                    ruff alone"
 	@echo "make icon                                    draw the icons again"
 	@echo "make screenshots [SLICER_APP=path/to/Slicer] make the screenshots of the panel in Slicer"
@@ -47,6 +48,9 @@ test: lint
 
 test-all: lint
 	$(PY) -m pytest $(ARGS)
+
+mutations: environment
+	$(PY) Testing/mutations.py $(ARGS)
 
 lint: environment
 	$(PY) -m ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,8 +24,9 @@ from support.mrml import (
 from MedADLib.errors import InputError, OutputError
 from MedADLib.io.reading import read_image
 from MedADLib.results.colours import region_colour
-from MedADLib.results.decisions import Decision
+from MedADLib.results.decisions import Decision, accepted
 from MedADLib.results.writing import RESULT_SUFFIXES, write_detection
+from MedADLib.scoring.regions import find_regions
 from MedADLib.slicer.scene.decisions import Decisions
 from MedADLib.slicer.scene.export import export, send_to_segment_editor
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
@@ -173,3 +175,16 @@ def test_without_a_reader_nothing_is_rejected_and_facts_do_not_speak_of_it(tmp_p
     write_detection(make_detection(blobs=BLOBS), tmp_path, "case", figure=False, decisions=decisions)
     facts = json.loads((tmp_path / "case.json").read_text("utf-8"))
     assert len(facts["regions"]) == 3 and facts["rejected"] == [] and facts["names"] == {}
+
+
+def test_a_rejected_region_takes_no_voxel_of_another_one_inside_its_box():
+    detection = make_detection(blobs=BLOBS)
+    anomaly = np.zeros_like(detection.anomaly.array)
+    anomaly[4, 4:12, 4] = anomaly[4, 4, 4:12] = 9.0
+    anomaly[4, 8:11, 8:11] = 5.0
+    labels, regions = find_regions(detection.anomaly.with_array(anomaly), 3.0, lambda peak: 0.1, 0.0)
+    assert len(regions) == 2
+    detection = replace(detection, labels=detection.labels.with_array(labels), regions=regions)
+    left = accepted(detection, {1: Decision(False, "Region 1")})
+    assert [region.rank for region in left.regions] == [2]
+    assert np.array_equal(left.labels.array, np.where(labels == 2, 2, 0))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from source_code import OWN_PACKAGE, ROOT, library_files, syntax
+from support.source_code import OWN_PACKAGE, ROOT, library_files, syntax
 
 from MedADLib.runtime import atomic_files
 from MedADLib.runtime.atomic_files import replacing, write_bytes, write_json, write_text
