@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
@@ -56,7 +57,7 @@ def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndar
     network.eval().requires_grad_(False)
 
 
-class Method:
+class Method(ABC):
     """Base class of detection methods, built from validated parameters and tensors, never from code in a file.
 
     A subclass has `_restore`, ``untrained(parameters, seed)`` and `networks`, or `tensors` and `from_tensors` of its
@@ -77,8 +78,8 @@ class Method:
     parameters: object
 
     def networks(self) -> dict[str, torch.nn.Module]:
-        """Return the networks by the prefix of their tensors."""
-        raise NotImplementedError
+        """Return the networks by the prefix of their tensors; a method without networks has none."""
+        return {}
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return everything that was learned, as arrays for safetensors."""
@@ -139,9 +140,9 @@ class Method:
         )
         return replace(found, score=score, restored=restored)
 
+    @abstractmethod
     def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
         """Compute the restoration; `restore` replaces values outside the mask."""
-        raise NotImplementedError
 
     def faster(self) -> Method | None:
         """Return the fast form, with the same networks; None if there is none or this form is already as fast.

@@ -99,7 +99,7 @@ class Recalibration:
         if self.model_version and not re.fullmatch(VERSION, self.model_version, re.ASCII):
             raise InputError("bad_model_version", version=self.model_version)
         if self.seed < 0:
-            raise InputError("seed_negative", seed=self.seed)
+            raise InputError("bad_seed", value=self.seed)
         method = _with_settings(model.method, self.settings)
         with place_for_model(self.output):
             scans = self._usable(model, progress)
