@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.phantoms import METHODS, ToyModels, head, one_thread, toy_models, with_lesion  # noqa: F401
+from support.phantoms import METHODS, ToyModels, head, one_alignment, one_thread, toy_models, with_lesion  # noqa: F401
 
 from MedADLib import detect, load_model
 from MedADLib.detection import Detection, Settings, content_hash

@@ -26,6 +26,10 @@ from MedADLib.training.slices import Slices
 from MedADLib.volume import Volume
 
 LESION = (0.45, 0.2)
+# The autoencoder is trained until it finds something, which takes long.
+SLOW_AUTOENCODER = [
+    pytest.param(name, marks=pytest.mark.slow if name == "autoencoder" else ()) for name in METHODS
+]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,7 @@ def check_maps(detection: Detection, volume: Volume) -> None:
     assert (detection.anomaly.array[detection.labels.array > 0] >= detection.threshold).all()
 
 
-@pytest.mark.parametrize("method", ["atlas", "autoencoder"])
+@pytest.mark.parametrize("method", SLOW_AUTOENCODER[:2])
 def test_a_lesion_is_found_and_healthy_images_are_not_flagged(one_thread, method):  # noqa: F811
     trained = load_model(toy_plane_model(method))
     quiet = [detect(radiograph(seed), trained) for seed in (100, 101, 103, 104)]
@@ -64,7 +68,7 @@ def test_a_lesion_is_found_and_healthy_images_are_not_flagged(one_thread, method
         assert found.regions[0].volume_ml == pytest.approx((found.labels.array == 1).sum() * pixel_ml)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SLOW_AUTOENCODER)
 def test_every_method_repeats_bit_for_bit(one_thread, method):  # noqa: F811
     trained, volume = load_model(toy_plane_model(method)), radiograph(105, lesion=LESION)
     first, second = detect(volume, trained, Settings(seed=2)), detect(volume, trained, Settings(seed=2))

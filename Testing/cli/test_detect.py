@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -265,57 +266,86 @@ def test_results_can_lie_beside_their_scan(scan):
 
 # Stopping.
 
+# Imports once, and then becomes a new process for each line of its input: words, what to do, and where stderr goes.
 STOPPED = """
-import hashlib, os, sys, time
+import hashlib, json, os, sys, time
 sys.path[:0] = [{root!r}, {testing!r}]
-from MedADLib.cli import main as cli
+import MedADLib.results.figure, MedADLib.results.writing
+from MedADLib.cli import detect as _, main as cli
 from support.command_line import fake_detect
-def detect(volume, model, settings, progress):
-    progress.stage("restoration", 0, 1)
-    print("busy", file=sys.stderr, flush=True)
-    {busy}
+def busy_detect(busy):
+    def detect(volume, model, settings, progress):
+        progress.stage("restoration", 0, 1)
+        print("busy", file=sys.stderr, flush=True)
+        exec(busy)
+    return detect
 def slow_picture(detection, path):
     path.write_bytes(b"half a picture")
     print("busy", file=sys.stderr, flush=True)
     time.sleep(30)
-if {writing!r}:
-    import MedADLib.results.figure
-    MedADLib.results.figure.draw = slow_picture
-    detect = fake_detect
-sys.exit(cli.main(sys.argv[1:], detect=detect, load_model=str))
+while line := sys.stdin.readline():
+    words, busy, errors = json.loads(line)
+    if child := os.fork():
+        print(child, flush=True)
+        status = os.waitpid(child, 0)[1]
+        print(os.waitstatus_to_exitcode(status), flush=True)
+        continue
+    os.dup2(os.open(errors, os.O_WRONLY), 2)
+    detect = busy_detect(busy)
+    if busy == "writing":
+        MedADLib.results.figure.draw, detect = slow_picture, fake_detect
+    sys.exit(cli.main(words, detect=detect, load_model=str))
 """
 BUSY = {
     "reporting": "for _ in range(3000): time.sleep(0.01); progress.update(0.5)",
     "silent": "time.sleep(30)",
     "in C": "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)",
-    "stubborn": "exec('while True:\\n try: time.sleep(30)\\n except BaseException: pass')",
+    "stubborn": "while True:\n try: time.sleep(30)\n except BaseException: pass",
+    "writing": "writing",
 }
+
+
+@pytest.fixture(scope="module")
+def commands():
+    """A process that starts commands."""
+    code = STOPPED.format(root=str(ROOT), testing=str(ROOT / "Testing"))
+    command = [sys.executable, "-c", code]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        yield process
+        process.stdin.close()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent the POSIX way")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("busy", [*BUSY, "writing"])
-def test_a_signal_ends_the_run_within_two_seconds_and_leaves_nothing(scan, out, tmp_path, busy, number):
-    line, writing = BUSY.get(busy, "pass"), busy == "writing"
-    code = STOPPED.format(root=str(ROOT), testing=str(ROOT / "Testing"), busy=line, writing=writing)
-    command = [sys.executable, "-c", code, "detect", str(scan), "-o", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("busy", BUSY)
+def test_a_signal_ends_the_run_within_two_seconds_and_leaves_nothing(commands, scan, out, tmp_path, busy, number):
+    pipe = tmp_path / "errors"
+    os.mkfifo(pipe)
+    print(json.dumps([["detect", str(scan), "-o", str(out)], BUSY[busy], str(pipe)]), file=commands.stdin, flush=True)
+    child = int(commands.stdout.readline())
     try:
-        said = ""
-        while "busy" not in said:
-            said = process.stderr.readline()
-            assert said, "it ended by itself"
-        time.sleep(0.1)
-        asked = time.perf_counter()
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=20)
-        took = time.perf_counter() - asked
+        with open(pipe, encoding="utf-8") as stderr:
+            said = ""
+            while "busy" not in said:
+                said = stderr.readline()
+                assert said, "it ended by itself"
+            time.sleep(0.1)
+            asked = time.perf_counter()
+            os.kill(child, number)
+            watchdog = threading.Timer(20, os.kill, (child, signal.SIGKILL))
+            watchdog.start()
+            errors, code = stderr.read(), int(commands.stdout.readline())
+            took = time.perf_counter() - asked
+            watchdog.cancel()
+            child = None
     finally:
-        process.kill()
-    assert process.returncode == 130
+        if child is not None:
+            os.kill(child, signal.SIGKILL)
+    assert code == 130
     assert took < 2.0
     assert errors == "medad: cancelled\n"
-    assert os.listdir(tmp_path) == ["in"]
+    assert sorted(os.listdir(tmp_path)) == ["errors", "in"]
 
 
 def test_cancelled_runs_keep_the_result_that_was_there(scan, out):

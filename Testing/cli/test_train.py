@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from support.phantoms import METHODS, MODEL_SHAPE, ToyModels, one_thread, toy_models  # noqa: F401
+from support.phantoms import METHODS, MODEL_SHAPE, ToyModels, one_alignment, one_thread, toy_models  # noqa: F401
 from support.radiograph_phantoms import FULL_SCALE, radiograph, toy_plane_folder, train_plane
 
 from MedADLib import detect
