@@ -27,9 +27,7 @@ from MedADLib.volume import Volume
 
 LESION = (0.45, 0.2)
 # The autoencoder is trained until it finds something, which takes long.
-SLOW_AUTOENCODER = [
-    pytest.param(name, marks=pytest.mark.slow if name == "autoencoder" else ()) for name in METHODS
-]
+SLOW_AUTOENCODER = [pytest.param(name, marks=pytest.mark.slow if name == "autoencoder" else ()) for name in METHODS]
 
 
 @pytest.fixture(scope="module")
