@@ -134,7 +134,7 @@ def test_the_same_command_makes_the_same_file(toy, tmp_path):
         (("--healthy", "nowhere"), "scan_folder_missing"),
         (("-o", "model.zip"), "bad_model_file_name"),
         (("-o", "a model.medad"), "bad_model_file_name"),
-        (("--set", "foo=1"), "method_setting_unknown"),
+        (("--set", "foo=1"), "method_without_settings"),
         (("--minimum-mm", "99"), "bad_pooling_size"),
     ],
 )
