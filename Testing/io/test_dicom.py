@@ -42,6 +42,7 @@ def test_a_series_is_sorted_by_place_and_lies_where_its_headers_say(series):
     assert np.allclose(volume.affine, expected)
 
 
+@pytest.mark.slow
 def test_a_real_oblique_series_lies_where_its_slices_do(data_dir):
     volume = read_image(data_dir / "dicom_mr_papaya")
     assert volume.array.shape == (20, 256, 256)
