@@ -95,6 +95,7 @@ NAMED = {
 NO_REMEDY = {
     *("bad_json", "empty_text", "malformed", "missing_key", "not_an_object", "not_utf8", "wrong_type", "wrong_value"),
     *("bad_request", "request_not_an_object", "request_not_json", "unknown_request", "run_failed", "array_not_on_grid"),
+    "record_counts",
 }
 ODD = re.compile(r"\b(anew|heed(ed)?|whose|oops|sorry|please)\b|!(?![ra][:}])|  |\s$|^\s", re.IGNORECASE)
 
