@@ -28,7 +28,8 @@ from MedADLib.slicer.worker import client as worker_client
 from MedADLib.volume import Volume
 
 COMMAND = [sys.executable, str(FAKE_WORKER)]
-HANG_SECONDS = 6.0
+# Longer than a busy computer needs to start a worker.
+HANG_SECONDS = 60.0
 
 
 class Installed:

@@ -27,6 +27,7 @@ from fake_slicer.panel_fixtures import (
     wait_for_stage,
 )
 from support.mrml import add_transform, voxels
+from support.raised import raises
 from support.synthetic import brain_volume
 
 __all__ = ["app", "own_home", "panel", "planted_installer", "stub_process"]
@@ -122,7 +123,6 @@ def test_a_computation_that_does_not_listen_is_ended(panel):
     behave("stubbornly")
     panel.click("runButton")
     wait_for_stage(panel, "restoring")
-    panel.run_events(0.5)
     assert cancel(panel) < 2.0
     assert_untouched(panel, before)
     behave("quickly")
@@ -156,7 +156,10 @@ def test_a_worker_that_the_system_kills_is_explained(panel):
 def test_a_worker_that_hangs_is_ended_and_explained(panel):
     before = snapshot(panel)
     behave("stubbornly")
-    run(panel)
+    panel.click("runButton")
+    wait_for_stage(panel, "restoring")
+    worker_of(panel)._watch.seconds = 0.5
+    wait_for_end(panel)
     assert_untouched(panel, before)
     assert "has not moved" in panel.ui.errorLabel.text
 
@@ -182,7 +185,7 @@ def test_a_full_disk_here_is_said_too(panel, monkeypatch):
     monkeypatch.setattr(run_file, "write_volume", full)
     run(panel)
     assert_untouched(panel, before)
-    assert "No space left" in panel.ui.errorLabel.text and "Free some disk space" in panel.ui.errorLabel.text
+    assert "No space left" in panel.ui.errorLabel.text
 
 
 def test_the_scan_is_deleted_during_a_run(panel):
@@ -326,30 +329,27 @@ def test_scripts_get_clear_errors(panel, planted_installer):
     from MedADLib.errors import Cancelled, MedADError
 
     logic = panel.widget.logic
-    with pytest.raises(MedADError, match="no model named 'brain-t9'.*Available: .*brain-t1"):
-        logic.process(panel.scan, model="brain-t9")
-    with pytest.raises(MedADError, match="no volume is selected"):
-        logic.process(None)
-    with pytest.raises(MedADError, match="no setting colour"):
-        logic.process(panel.scan, colour="red")
-    with pytest.raises(MedADError, match="'MRHead' is not a scalar volume. Give a node"):
-        logic.process("MRHead")
-    with pytest.raises(MedADError, match="neither a segmentation nor a label map"):
-        logic.process(panel.scan, mask=panel.scene.AddNewNodeByClass("vtkMRMLTableNode", "a table"))
-    with pytest.raises(MedADError, match="5 potatoes") as caught:
-        logic.process(panel.scan, threshold="5 potatoes")
-    assert caught.value.code == "bad_threshold"
-    with pytest.raises(MedADError, match="seed 'abc'"):
-        logic.process(panel.scan, seed="abc")
     constant = panel.load_volume(brain_volume(name="grey"))
     slicer.util.arrayFromVolume(constant)[:] = 7
-    with pytest.raises(MedADError, match="grey cannot be examined: all its values are 7"):
-        logic.process(constant)
+    table = panel.scene.AddNewNodeByClass("vtkMRMLTableNode", "a table")
+    for code, words, examined, wishes in (
+        ("model_unknown", ("brain-t9", "brain-t1-atlas"), panel.scan, {"model": "brain-t9"}),
+        ("no_volume", (), None, {}),
+        ("request_setting", ("colour",), panel.scan, {"colour": "red"}),
+        ("not_scalar_volume", ("'MRHead'",), "MRHead", {}),
+        ("mask_node_kind", (), panel.scan, {"mask": table}),
+        ("bad_threshold", ("5 potatoes",), panel.scan, {"threshold": "5 potatoes"}),
+        ("request_seed", ("'abc'",), panel.scan, {"seed": "abc"}),
+        ("volume_constant", ("grey", "7"), constant, {}),
+    ):
+        with pytest.raises(MedADError) as caught:
+            logic.process(examined, **wishes)
+        assert caught.value.code == code and all(word in str(caught.value) for word in words), caught.value
     behave("slowly")
     with pytest.raises(Cancelled):
         logic.process(panel.scan, progress=lambda *said: logic.client.cancel())
     planted_installer.packages = list(_packages())
-    with pytest.raises(MedADError, match="must be installed first.*Run Detection"):
+    with raises(MedADError, "packages_missing"):
         logic.process(panel.scan)
 
 
