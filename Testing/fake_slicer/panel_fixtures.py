@@ -155,6 +155,17 @@ def wait_for_end(app: FakeSlicer, seconds: float = 20) -> None:
     app.wait(the_run_has_ended, seconds)
 
 
+def catch_up(app: FakeSlicer) -> None:
+    """Wait until the panel has done what a change of the scene makes it do after a pause."""
+    app.run_events(0)
+
+    def the_panel_has_caught_up():
+        panel = app.widget.panel
+        return not (panel._later.active or panel._watch._timer.active)
+
+    app.wait(the_panel_has_caught_up)
+
+
 def wait_for_stage(app: FakeSlicer, text: str, seconds: float = 20) -> None:
     def the_stage_is_reached():
         return text in app.ui.stageLabel.text.lower()

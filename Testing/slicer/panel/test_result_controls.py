@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fake_slicer.panel_fixtures import (
     app,
+    catch_up,
     column,
     done,
     overlay,
@@ -206,7 +207,7 @@ def test_the_overlay_without_rejected_regions_belongs_to_its_scan_alone(done):
     assert overlay(done)[0] is first and overlay(done)[1].GetAttribute("MedAD.role") == "kept"
     assert not voxels(overlay(done)[1])[voxels(done.widget.panel._shown.labels) == 1].any()
     done.scene.RemoveNode(first)
-    done.run_events(0.2)
+    catch_up(done)
     assert overlay(done)[1] is None
 
 

@@ -11,6 +11,7 @@ import pytest
 from fake_slicer.panel_fixtures import (
     app,
     behave,
+    catch_up,
     column,
     overlay,
     own_home,
@@ -281,7 +282,7 @@ def test_undo_of_slicer_itself_after_a_run_breaks_nothing(panel):
     panel.scene.SaveStateForUndo()
     run(panel)
     panel.scene.Undo()
-    panel.run_events(0.4)
+    catch_up(panel)
     run(panel)
     assert len(column(panel, NAME)) == 2
 
