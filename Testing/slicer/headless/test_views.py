@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from matplotlib.image import imread
 from support.mrml import (
     StandaloneScene,
     add_transform,
@@ -216,6 +215,8 @@ def test_a_scan_without_findings_and_one_without_examined_part_can_be_drawn(stan
 
 
 def test_the_picture_is_written_whole_or_not_at_all(standalone, tmp_path):
+    from matplotlib.image import imread
+
     detection, result = shown(standalone)
     path = tmp_path / "views.png"
     render_views(standalone, result, detection.regions[0].centroid_ras, path, SIZE)

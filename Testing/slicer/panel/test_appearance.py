@@ -11,7 +11,6 @@ import pytest
 from fake_slicer import FakeSlicer, panel_fixtures
 from fake_slicer.panel_fixtures import InlineClient, own_home, planted_installer, scan, stub_client
 from PySide6 import QtCore, QtWidgets
-from support.model_files import REGISTRY, forge, model
 from support.synthetic import brain_volume
 from support.two_blobs import two_blobs
 
@@ -78,6 +77,8 @@ def prepare(app, state, monkeypatch, planted_installer, folder):
         app.open_module("MedAD")
         return
     if state == "long names":
+        from support.model_files import REGISTRY, forge, model
+
         path = folder / "long.medad"
         facts = {"description": "Δ knee, schräg " * 33, "modality": "T2-weighted MR of the knee " * 8}
         save_model(model(name="x" * 60, **facts), path, REGISTRY)

@@ -23,7 +23,6 @@ from fake_slicer.panel_fixtures import (
     stub_process,
 )
 from PySide6 import QtCore, QtWidgets
-from support.model_files import REGISTRY, forge, model
 from support.source_code import ROOT
 
 from MedADLib.modelfile.archive import read_archive, write_archive
@@ -45,6 +44,8 @@ def download(tmp_path):
 
 
 def downloaded(folder: Path, name: str, **manifest) -> Path:
+    from support.model_files import REGISTRY, forge, model
+
     path = folder / f"{name}.medad"
     save_model(model(name=name, modality="T2-weighted MR of the knee", description="Knees of adults"), path, REGISTRY)
     return forge(path, **{"method": {"name": "atlas", "parameters": {}}} | manifest)
@@ -174,6 +175,12 @@ def climbing(path):
         archive.writestr("../../evil.py", "import os")
 
 
+def too_new(path):
+    from support.model_files import forge
+
+    forge(path, format_version=9)
+
+
 def markup(path):
     document = json.loads(read_archive(path)[MANIFEST]) | {"name": "<img src='file:///etc/passwd'>"}
     write_archive(path, read_archive(path) | {MANIFEST: json.dumps(document).encode()})
@@ -188,7 +195,7 @@ def markup(path):
         (executable, "does not belong there"),
         (climbing, "medad"),
         (markup, "malformed"),
-        (lambda path: forge(path, format_version=9), "newer than this program"),
+        (too_new, "newer than this program"),
         (lambda path: path.unlink(), "does not exist"),
     ],
     ids=["no model", "cut", "other hash", "pickle", "path", "markup", "too new", "missing"],

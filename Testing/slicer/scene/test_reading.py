@@ -104,8 +104,9 @@ def test_small_regions_stay_left_out(standalone):
     assert [region.volume_ml for region in recall(result).regions] == [large.volume_ml]
 
 
-def test_a_missing_node_is_named(standalone):
+def test_a_missing_node_is_named():
     for role in ("input", "anomaly", "mask", "table", "body"):
+        standalone = StandaloneScene()
         _, result = shown(standalone)
         standalone.scene.RemoveNode(getattr(result, role))
         with raises(InputError, "result_node_gone", role=role):

@@ -147,7 +147,7 @@ with strict_qt() as application:
 
 
 @posix_only
-@pytest.mark.parametrize("launcher", [False, True])
+@pytest.mark.parametrize("launcher", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_worker_does_not_outlive_a_slicer_that_was_killed(tmp_path, launcher):
     command = [sys.executable, *(["-c", LAUNCHER] if launcher else []), str(FAKE_WORKER)]
     root = str(WORKER.parents[2])
