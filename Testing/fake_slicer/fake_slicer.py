@@ -170,7 +170,7 @@ class FakeSlicer(UserActions, Observations, ModuleLifecycle):
                 running.append("the wait cursor")
             self.window.deleteLater()
             driver.settle()
-            signals.forget_dead()
+            signals.forget_all()
         finally:
             self.layers.close()
             self._forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from typing import Any
+from weakref import ReferenceType, ref
 
 from PySide6 import QtCore
 from shiboken6 import Shiboken
@@ -15,6 +16,8 @@ from .errors import guarded, report
 ONLY_QT6 = {"checkStateChanged(Qt::CheckState)"}
 # Connections of objects that belong to Qt, whose PySide6 wrappers would otherwise be forgotten with their lists.
 _kept: dict[int, Any] = {}
+# All objects with connections.
+_connected: dict[int, ReferenceType[QtCore.QObject]] = {}
 
 
 def aliases(cls: type, kind: str) -> dict[str, str]:
@@ -135,10 +138,18 @@ def connect_slot(sender: QtCore.QObject, signature: str, receiver: QtCore.QObjec
     _connections(sender).append((native, method, receive))
 
 
-def forget_dead() -> None:
-    """Let go of objects that Qt has deleted."""
-    for key in [key for key, obj in _kept.items() if not Shiboken.isValid(obj)]:
-        del _kept[key]
+def forget_all() -> None:
+    """Undo all connections: through one, Qt holds a function and all that it belongs to, unseen by Python."""
+    for reference in list(_connected.values()):
+        obj = reference()
+        if obj is None:
+            continue
+        for native, _function, receive in obj._fake_connections:
+            if Shiboken.isValid(obj):
+                QtCore.QObject.disconnect(obj, QtCore.SIGNAL(native), receive)
+        obj._fake_connections.clear()
+    _connected.clear()
+    _kept.clear()
 
 
 def _connections(obj: QtCore.QObject) -> list:
@@ -146,4 +157,5 @@ def _connections(obj: QtCore.QObject) -> list:
         _kept[id(obj)] = obj
     if not hasattr(obj, "_fake_connections"):
         obj._fake_connections = []
+        _connected[id(obj)] = ref(obj)
     return obj._fake_connections
