@@ -77,12 +77,11 @@ class InlineClient:
         self.busy, self.on_log, self.idle_seconds = False, None, 600
 
     def detect(self, job, listener):
+        wishes = {name: value for name, value in job.settings.items() if name not in ("device", "threshold")}
         settings = Settings(
             mask=None if job.mask is None else read_volume(job.mask),
-            seed=job.settings["seed"],
             threshold=Threshold.parse(job.settings["threshold"]) if job.settings.get("threshold") else None,
-            smallest_region_ml=job.settings["smallest_region_ml"],
-            fast=job.settings["fast"],
+            **wishes,
         )
         listener.progress("restoration", 0.5, "restoring")
         Path(job.output).mkdir()

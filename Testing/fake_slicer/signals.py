@@ -16,6 +16,8 @@ from .errors import guarded, report
 ONLY_QT6 = {"checkStateChanged(Qt::CheckState)"}
 # Connections of objects that belong to Qt, whose PySide6 wrappers would otherwise be forgotten with their lists.
 _kept: dict[int, Any] = {}
+# The signals of each class.
+_offered: dict[type, dict[str, str]] = {}
 # All objects with connections.
 _connected: dict[int, ReferenceType[QtCore.QObject]] = {}
 
@@ -30,12 +32,13 @@ def aliases(cls: type, kind: str) -> dict[str, str]:
 
 def signal_signatures(obj: QtCore.QObject) -> dict[str, str]:
     """The signatures of all signals of an object and what PySide6 calls them."""
-    own = aliases(type(obj), "_signal_aliases")
-    meta = obj.metaObject()
-    methods = [meta.method(index) for index in range(meta.methodCount())]
-    names = [bytes(m.methodSignature().data()).decode() for m in methods if m.methodType() == m.MethodType.Signal]
-    offered = {name: name for name in names if name not in ONLY_QT6 and "PyObject" not in name and name[0] != "_"}
-    return {**offered, **own}
+    if type(obj) not in _offered:
+        own, meta = aliases(type(obj), "_signal_aliases"), obj.metaObject()
+        methods = [meta.method(index) for index in range(meta.methodCount())]
+        names = [bytes(m.methodSignature().data()).decode() for m in methods if m.methodType() == m.MethodType.Signal]
+        offered = {name: name for name in names if name not in ONLY_QT6 and "PyObject" not in name and name[0] != "_"}
+        _offered[type(obj)] = {**offered, **own}
+    return _offered[type(obj)]
 
 
 def find_signal(obj: QtCore.QObject, signature: str) -> str:

@@ -201,6 +201,7 @@ def test_a_detection_cancelled_before_it_began_never_begins(worker):
 # The real thing.
 
 
+@pytest.mark.slow
 def test_the_real_worker_started_by_its_path_from_anywhere_loads_once_and_detects(start):
     worker = start(script=WORKER)
     began = time.monotonic()

@@ -140,6 +140,7 @@ class RealEngine(InlineClient):
         listener.done(job.output, 0.1)
 
 
+@pytest.mark.slow
 def test_with_a_model_without_a_faster_mode_the_panel_says_that_it_ran_as_usual(app, own_home, monkeypatch):
     monkeypatch.setattr(worker_client, "WorkerClient", RealEngine)
     models = own_home / ".medad" / "models"
