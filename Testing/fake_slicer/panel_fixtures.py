@@ -21,6 +21,7 @@ from support.workers import FAKE_WORKER
 
 from fake_slicer import FakeSlicer
 from MedADLib.detection import Settings
+from MedADLib.results import writing
 from MedADLib.results.exchange import read_volume, write_exchange
 from MedADLib.scoring.healthy_reference import Threshold
 from MedADLib.slicer.install import installer
@@ -106,6 +107,12 @@ def stub_process(monkeypatch):
     """Runs are done by a process, as in Slicer."""
     client = functools.partial(worker_client.WorkerClient, command=COMMAND, hang_seconds=HANG_SECONDS)
     monkeypatch.setattr(worker_client, "WorkerClient", client)
+
+
+@pytest.fixture
+def no_drawing(monkeypatch):
+    """The picture of an export is an empty file, for tests of the other files."""
+    monkeypatch.setattr(writing, "_draw", lambda detection, path: path.touch())
 
 
 @pytest.fixture
@@ -214,4 +221,14 @@ def difference(before: np.ndarray, after: np.ndarray) -> float:
     return float(np.abs(before.astype(int) - after).mean())
 
 
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "slicer", "stub_client", "stub_process"]
+__all__ = [
+    "app",
+    "done",
+    "no_drawing",
+    "own_home",
+    "panel",
+    "planted_installer",
+    "slicer",
+    "stub_client",
+    "stub_process",
+]

@@ -8,14 +8,25 @@ import sys
 
 import numpy as np
 import pytest
-from fake_slicer.panel_fixtures import app, catch_up, done, own_home, panel, planted_installer, run, scan, stub_client
+from fake_slicer.panel_fixtures import (
+    app,
+    catch_up,
+    done,
+    no_drawing,
+    own_home,
+    panel,
+    planted_installer,
+    run,
+    scan,
+    stub_client,
+)
 
 from MedADLib.io.reading import read_image
 from MedADLib.messages import Message
 from MedADLib.results import writing
 from MedADLib.results.writing import RESULT_SUFFIXES
 
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
+__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 # The picture needs matplotlib, which tests have and Slicer may lack.
 SUFFIXES = list(RESULT_SUFFIXES)
@@ -26,12 +37,6 @@ def folder(tmp_path):
     path = tmp_path / "out"
     path.mkdir()
     return path
-
-
-@pytest.fixture
-def no_drawing(monkeypatch):
-    """The picture is an empty file, for tests of the other ones."""
-    monkeypatch.setattr(writing, "_draw", lambda detection, path: path.touch())
 
 
 def export(app, folder):

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import pytest
 from fake_slicer import FakeSlicer
-from fake_slicer.panel_fixtures import app, done, own_home, panel, planted_installer, run, scan, slicer, stub_client
+from fake_slicer.panel_fixtures import (
+    app,
+    done,
+    no_drawing,
+    own_home,
+    panel,
+    planted_installer,
+    run,
+    scan,
+    slicer,
+    stub_client,
+)
 
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
+__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 
 def scene_text(app):
@@ -14,7 +25,7 @@ def scene_text(app):
     return "\n".join(str(node) for node in app.scene.GetNodes() if node.IsA("vtkMRMLScriptedModuleNode"))
 
 
-def test_preferences_survive_a_restart_and_are_not_in_the_scene(panel, tmp_path):
+def test_preferences_survive_a_restart_and_are_not_in_the_scene(panel, tmp_path, no_drawing):
     panel.click("advancedSection")
     panel.choose("deviceSelector", "CPU")
     panel.type("idleBox", "37")

@@ -12,6 +12,7 @@ from fake_slicer.panel_fixtures import (
     catch_up,
     column,
     done,
+    no_drawing,
     overlay,
     own_home,
     panel,
@@ -25,7 +26,7 @@ from support.mrml import voxels
 
 from MedADLib.slicer.scene.viewing import shown_now
 
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
+__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 KEEP, NAME, ML, PEAK, P, SIDE = range(6)
 
@@ -128,7 +129,7 @@ def test_a_result_of_before_has_the_smallest_region_of_its_run(done, tmp_path):
     assert done.ui.smallestBox.value == 0.05 and len(column(done, NAME)) == 2
 
 
-def test_an_export_says_which_regions_were_filtered(done, tmp_path):
+def test_an_export_says_which_regions_were_filtered(done, tmp_path, no_drawing):
     smallest = round(min(region.volume_ml for region in shown(done).regions) + 0.1, 2)
     done.type("smallestBox", str(smallest))
     done.answers.append(str(tmp_path))

@@ -9,6 +9,7 @@ from fake_slicer.panel_fixtures import (
     InlineClient,
     app,
     done,
+    no_drawing,
     own_home,
     panel,
     planted_installer,
@@ -21,7 +22,7 @@ from fake_slicer.panel_fixtures import (
 from MedADLib.messages import Message, set_translator
 from MedADLib.slicer.install.packages import InstallError, Package
 
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
+__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 MARK = "«"
 
@@ -131,7 +132,7 @@ def test_the_check_of_a_scan_and_the_verdict_are_in_the_users_language(panel):
     assert MARK in panel.ui.verdictLabel.text.split("\n")[0]
 
 
-def test_exported_files_stay_in_english(panel, monkeypatch, tmp_path):
+def test_exported_files_stay_in_english(panel, monkeypatch, tmp_path, no_drawing):
     plant(monkeypatch, ("warning", Message("scan_changed")))
     set_translator(speak)
     run(panel)

@@ -12,6 +12,7 @@ from fake_slicer.panel_fixtures import (
     column,
     difference,
     done,
+    no_drawing,
     overlay,
     own_home,
     panel,
@@ -30,7 +31,7 @@ from support.source_code import ROOT
 
 from MedADLib.results.text import provenance_text
 
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
+__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 KEEP, NAME, ML, PEAK, P, SIDE = range(6)
 
@@ -231,7 +232,7 @@ def test_a_second_run_starts_afresh_and_says_so(done):
     assert column(done, NAME) == ["Region 1", "cyst?"] and not done.cell("regionsTable", 0, KEEP).checked
 
 
-def test_the_result_of_another_scan_of_the_same_name_is_not_replaced(done, tmp_path):
+def test_the_result_of_another_scan_of_the_same_name_is_not_replaced(done, tmp_path, no_drawing):
     done.answers.append(str(tmp_path / "out"))
     done.click("exportButton")
     other = done.load_volume(scan())
