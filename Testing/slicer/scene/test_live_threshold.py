@@ -221,8 +221,8 @@ def large():
         show_detection(detection, standalone.add_volume(detection.volume), standalone.scene), detection
     )
     live.prepare()
+    # The scene lives as long as this generator.
     yield live
-    standalone.scene.Clear(0)
 
 
 def test_a_large_scan_follows_in_a_moment(large):
