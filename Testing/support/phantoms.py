@@ -14,7 +14,6 @@ from unittest import mock
 
 import numpy as np
 import pytest
-import torch
 
 from MedADLib.cli import train
 from MedADLib.preprocessing import brain_space, template_building
@@ -37,6 +36,8 @@ PARTS = {"train": range(4), "validation": range(4, 5), "calibration": range(5, 7
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     """Networks of toy size take longer on several threads than on one; for modules that import it."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
