@@ -27,9 +27,6 @@ from .manifest import CARD, MANIFEST, NAME, SUFFIX, Manifest, MethodEntry, check
 # Notes on the models that ship with MedAD, by method.
 NOTES = {"latent_restoration": "recommended", "atlas": "fastest"}
 
-# Files that this process has checked: (path, time of last change, size).
-_intact: set[tuple[str, int, int]] = set()
-
 
 @dataclass(frozen=True)
 class ModelSummary:
@@ -188,11 +185,6 @@ class NameTakenError(ModelError):
         self.replaceable = replaceable
 
 
-def installed() -> list[ModelSummary]:
-    """List the models that can be chosen, see `list_models`."""
-    return list_models()
-
-
 def add(path: str | os.PathLike, replace: bool = False) -> ModelSummary:
     """Copy a model file into the user's folder, after checking it in full.
 
@@ -276,26 +268,6 @@ def card(name: str | os.PathLike) -> str:
         )
     found = found_by(manifest.name, manifest.version) if _ships(path) else ""
     return disclosed(text, about, found)
-
-
-def check_integrity(path: str | os.PathLike) -> ModelSummary:
-    """Compare each entry of a model with its hash in the manifest.
-
-    This process does not read an intact file again until it changes.
-
-    Raises:
-        ModelError: If the file is missing, damaged, changed or too new.
-    """
-    path = find_model(path)
-    with archive.open_archive(path) as stream:
-        state = os.fstat(stream.fileno())
-        key = (os.path.abspath(path), state.st_mtime_ns, state.st_size)
-        if key not in _intact:
-            files = archive.unpack(stream, path)
-            with naming(path):
-                check_files(files, manifest_of(files))
-            _intact.add(key)
-    return summary_of(path)
 
 
 def _of_name(name: str) -> Path | None:

@@ -30,7 +30,7 @@ from ..runtime.atomic_files import abandon, writable_folder
 from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
 from ..runtime.versions import installed_version
-from .protocol import PROTOCOL, Cancel, Detect, Load, Quit, RequestError, coded, parse
+from .protocol import PROTOCOL, Cancel, Detect, Quit, RequestError, coded, parse
 
 MODELS_KEPT = 3
 
@@ -171,7 +171,7 @@ class Service:
         self._requests, self._events, self._idle_seconds = requests, events, idle_seconds
         self._detect = detect
         self._models = Models(load_model)
-        self._work: queue.Queue[Detect | Load] = queue.Queue()
+        self._work: queue.Queue[Detect] = queue.Queue()
         self._writing, self._state = threading.Lock(), threading.Lock()
         self._job: str | None = None
         self._cancelled = threading.Event()
@@ -183,11 +183,7 @@ class Service:
             threading.Thread(target=target, name=target.__name__, daemon=True).start()
         with suppress(queue.Empty):
             while True:
-                request = self._work.get(timeout=self._idle_seconds)
-                if isinstance(request, Load):
-                    self._load(request)
-                else:
-                    self._examine(request)
+                self._examine(self._work.get(timeout=self._idle_seconds))
 
     def _listen(self) -> None:
         """Read requests, also while a detection runs; end the process at the end of the pipe."""
@@ -211,7 +207,7 @@ class Service:
             with self._state:
                 if request.id == self._job:
                     self._cancelled.set()
-        elif isinstance(request, Load) or self._begin(request.id):
+        elif self._begin(request.id):
             self._work.put(request)
         else:
             self._emit("failed", id=request.id, kind="Busy", **coded(Message("busy")))
@@ -228,14 +224,6 @@ class Service:
         with self._state:
             self._job = None
 
-    def _load(self, request: Load) -> None:
-        try:
-            _, warm = self._models.get(request.model)
-        except Exception as error:
-            self._emit_failure(None, error)
-        else:
-            self._emit("loaded", model=request.model, warm=warm)
-
     def _examine(self, request: Detect) -> None:
         started = time.perf_counter()
         try:
@@ -245,16 +233,13 @@ class Service:
             if isinstance(error, Cancelled) or self._cancelled.is_set():
                 self._emit("cancelled", id=request.id)
                 return
-            self._emit_failure(request.id, error)
+            traceback.print_exception(error)
+            kind, message = explain(error)
+            self._emit("failed", id=request.id, kind=kind, **coded(message))
         else:
             self._finish()
             seconds = round(time.perf_counter() - started, 3)
             self._emit("done", id=request.id, output=request.output, seconds=seconds, warm=warm)
-
-    def _emit_failure(self, job: str | None, error: BaseException) -> None:
-        traceback.print_exception(error)
-        kind, message = explain(error)
-        self._emit("failed", id=job, kind=kind, **coded(message))
 
     def _detection(self, request: Detect) -> bool:
         """Detect and write the result; return whether the model was in memory already."""
@@ -283,11 +268,9 @@ class Service:
         return warm
 
     def _engine(self) -> Callable[..., Any]:
-        if self._detect is None:
-            from ..detection import detect
+        from ..detection import detect
 
-            return detect
-        return self._detect
+        return self._detect or detect
 
     def _beat(self) -> None:
         """Send ``alive`` events while the detection uses the processor; a detection that hangs sends none."""

@@ -10,7 +10,7 @@ from support.fake_process import Listener, desk_of_a_client  # noqa: F401
 from MedADLib.detection import Settings
 from MedADLib.errors import InputError, OutputError
 from MedADLib.messages import Message
-from MedADLib.slicer.worker.client import LOG_LINES, Job, wait
+from MedADLib.slicer.worker.client import LOG_LINES, Job
 
 
 def test_a_detection_from_start_to_end(desk):
@@ -93,26 +93,6 @@ def test_output_that_is_in_use_is_refused_before_anything_starts(desk):
     with pytest.raises(OutputError, match="not empty"):
         desk.detect()
     assert not desk.processes and not desk.client.busy
-
-
-def test_a_model_can_be_loaded_before_it_is_needed(desk):
-    desk.client.warm_up("brain-t1")
-    assert desk.client.state == "starting" and not desk.client.busy
-    desk.process.get_ready()
-    desk.client.warm_up("other")
-    assert desk.process.requests == [{"request": "load", "model": name} for name in ("brain-t1", "other")]
-    desk.process.say("failed", id=None, kind="ModelError", message="there is no model named 'other'")
-    desk.detect()
-    desk.say("done", output="there", seconds=1, warm=True)
-    assert desk.told == [("done", "there", 1)]
-    assert "there is no model named 'other'" in desk.client.log
-
-
-def test_waiting_for_the_end_lets_the_event_loop_run(desk):
-    desk.detect()
-    steps = [desk.process.get_ready, lambda: None, lambda: desk.say("done", output="there", seconds=1)]
-    wait(desk.client, lambda: steps.pop(0)(), 0)
-    assert not steps and desk.listener.ended
 
 
 # What arrives.
