@@ -3,16 +3,17 @@
 from . import Sentence as S
 from . import mark as _
 
+# Remedies of several sentences.
+DETECT_ALONE = _("Try medad detect alone.")
+
 SENTENCES = {
     "nilearn_missing": S(
         _("the MNI152 brain comes with the Python package nilearn, which is missing"), _("Run: pip install nilearn")
     ),
     "not_skull_stripped": S(_("{name} has its skull, or no empty background"), _("Give a scan of the brain alone.")),
-    "benchmark_command_failed": S(
-        _('medad detect failed; its output ends with "{output}"'), _("Try medad detect alone.")
-    ),
+    "benchmark_command_failed": S(_('medad detect failed; its output ends with "{output}"'), DETECT_ALONE),
     "benchmark_worker_ended": S(
-        _('the worker ended before it was done; its output ends with "{output}"'), _("Try medad detect alone.")
+        _('the worker ended before it was done; its output ends with "{output}"'), DETECT_ALONE
     ),
-    "benchmark_worker_failed": S(_("the worker failed: {reason}"), _("Try medad detect alone.")),
+    "benchmark_worker_failed": S(_("the worker failed: {reason}"), DETECT_ALONE),
 }

@@ -3,13 +3,14 @@
 from . import Sentence as S
 from . import mark as _
 
+# Remedies of several sentences.
+OTHER_PORT = _("Choose another with --port.")
+
 SENTENCES = {
     # The server.
     "port_out_of_range": S(_("{port} is not a port"), _("Give one from 1024 to 65535 with --port.")),
-    "port_in_use": S(_("port {port} is in use"), _("Choose another with --port.")),
-    "port_not_permitted": S(
-        _("the system does not permit this user to listen on port {port}"), _("Choose another with --port.")
-    ),
+    "port_in_use": S(_("port {port} is in use"), OTHER_PORT),
+    "port_not_permitted": S(_("the system does not permit this user to listen on port {port}"), OTHER_PORT),
     "host_unusable": S(_("{host} cannot be listened on: {reason}"), _("Check --host.")),
     # How many regions the page lists.
     "page_regions": _("{count} regions, {volume} in all"),

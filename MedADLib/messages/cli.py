@@ -3,6 +3,9 @@
 from . import Sentence as S
 from . import mark as _
 
+# Remedies of several sentences.
+EXPORT = _("Run: medad models export NAME --monai DIR")
+
 SENTENCES = {
     # calibrate
     "bad_model_version": S(
@@ -16,9 +19,7 @@ SENTENCES = {
         _("{setting!a:.80} of the {method} model cannot be changed without another training"),
         _("The method has no adjustable settings: train a model with medad train."),
     ),
-    "few_healthy_scans": S(
-        _("with {count} healthy scans no p-value can be below {least:.2g}"), _("Add more healthy scans.")
-    ),
+    "few_healthy_scans": S(_("with {count} healthy scans no p-value can be below {least:.2g}"), _("Add more scans.")),
     "training_scans_left_out": _(
         "{count} scans are left out: scans of these names are in the training or the benchmark of {model}"
     ),
@@ -57,8 +58,6 @@ SENTENCES = {
     "view_packages_missing": S(
         _("the browser view needs Python packages that are not installed"), _("Run: pip install 'medad[view]'")
     ),
-    "export_usage": S(
-        _("one model and the folder of its bundle are needed"), _("Run: medad models export NAME --monai DIR")
-    ),
-    "monai_without_export": S(_("--monai is only for export"), _("Run: medad models export NAME --monai DIR")),
+    "export_usage": S(_("one model and the folder of its bundle are needed"), EXPORT),
+    "monai_without_export": S(_("--monai is only for export"), EXPORT),
 }

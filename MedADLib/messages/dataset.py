@@ -3,11 +3,12 @@
 from . import Sentence as S
 from . import mark as _
 
+# Remedies of several sentences.
+MORE_SCANS = _("Give at least {fewest} scans of healthy subjects; 30 are better.")
+
 SENTENCES = {
     # Finding scans.
-    "scan_folder_missing": S(
-        _("{path} is not a folder"), _("Give the folder that contains the scans, or one NPZ file.")
-    ),
+    "scan_folder_missing": S(_("{path} is not a folder"), _("Give the folder of the scans, or one NPZ file.")),
     "no_scans": S(_("{folder} contains no images"), _("MedAD reads files that end in {endings}.")),
     "no_scans_named": S(
         _("{folder} contains no images with names like {pattern}"),
@@ -30,14 +31,8 @@ SENTENCES = {
         _("If all images of a file show one subject, give --subjects file."),
     ),
     # Splits.
-    "too_few_scans": S(
-        _("{count} scans are too few to train and calibrate"),
-        _("Give at least {fewest} scans of healthy subjects; 30 are better."),
-    ),
-    "too_few_usable_scans": S(
-        _("{count} usable scans are too few to train and calibrate"),
-        _("Give at least {fewest} scans of healthy subjects; 30 are better."),
-    ),
+    "too_few_scans": S(_("{count} scans are too few to train and calibrate"), MORE_SCANS),
+    "too_few_usable_scans": S(_("{count} usable scans are too few to train and calibrate"), MORE_SCANS),
     "too_few_subjects": S(
         _("{scans} scans of {subjects} subjects are too few to train and calibrate"),
         _(

@@ -3,17 +3,15 @@
 from . import Sentence as S
 from . import mark as _
 
+# Remedies of several sentences.
+ONE_EACH = _("Give one for each map, in the same order.")
+CHOICES = _("Choose one of {choices}.")
+
 SENTENCES = {
     # Maps against reference masks.
     "no_maps": S(_("no maps to evaluate"), _("Name at least one.")),
-    "reference_mask_count": S(
-        _("the number of reference masks ({masks}) is not that of the maps ({maps})"),
-        _("Give one for each map, in the same order."),
-    ),
-    "examined_mask_count": S(
-        _("the number of masks ({masks}) is not that of the maps ({maps})"),
-        _("Give one for each map, in the same order."),
-    ),
+    "reference_mask_count": S(_("the number of reference masks ({masks}) is not that of the maps ({maps})"), ONE_EACH),
+    "examined_mask_count": S(_("the number of masks ({masks}) is not that of the maps ({maps})"), ONE_EACH),
     "evaluation_threshold": S(_("the threshold {threshold} is not a finite number"), _("Give a finite number.")),
     "evaluation_mask_not_on_grid": S(
         _("{mask} is not on the grid of {image}"), _("Resample the mask to the grid of the image first.")
@@ -33,8 +31,8 @@ SENTENCES = {
     ),
     # Simulated lesions.
     "lesions_not_simulated": _("no lesions are simulated: {reason}"),
-    "lesion_kind_unknown": S(_("there is no lesion kind {kind!r}"), _("Choose one of {choices}.")),
-    "lesion_contrast_unknown": S(_("there is no contrast {contrast!r}"), _("Choose one of {choices}.")),
+    "lesion_kind_unknown": S(_("there is no lesion kind {kind!r}"), CHOICES),
+    "lesion_contrast_unknown": S(_("there is no contrast {contrast!r}"), CHOICES),
     "lesion_radius": S(_("a lesion radius of {radius} mm is not possible"), _("Give a radius between 0.5 and 60 mm.")),
     "brain_mask_shape": S(
         _("the brain mask has the shape {shape}, but {scan} has the shape {expected}"),

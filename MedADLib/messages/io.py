@@ -4,6 +4,11 @@ from . import Sentence as S
 from . import mark as _
 
 # Remedies of several sentences.
+PLAIN_VOLUME = _("Give a single 3-D volume of plain numbers.")
+REPAIR_HEADER = _("Repair the image header.")
+RESAMPLE = _("Resample it to a regular grid first.")
+FOLDER_OF_SLICES = _("Give the folder that directly holds the slices.")
+NAME_ONE = _("Name one as {file}#{first}, or any up to {file}#{last}.")
 COPY_AGAIN = _("Copy or export the file again.")
 ONE_SERIES = _("Leave only the series to examine in the folder.")
 
@@ -15,9 +20,7 @@ SENTENCES = {
     "not_a_file": S(_("{path} is not a file"), _("Give an image file or a folder of DICOM slices.")),
     "empty_file": S(_("{path} is empty"), COPY_AGAIN),
     "single_dicom_file": S(_("{path} is a single DICOM file"), _("Give the folder that holds all its slices.")),
-    "unknown_volume_type": S(
-        _("{path} is of an unknown type"), _("Supported are {types} and a folder of DICOM slices.")
-    ),
+    "unknown_volume_type": S(_("{path} is of an unknown type"), _("Supported: {types} and a folder of DICOM slices.")),
     "unknown_image_type": S(
         _("{path} is of an unknown type"),
         _(
@@ -33,25 +36,20 @@ SENTENCES = {
     "header_exceeds_file": S(
         _("{path} is cut short: its header gives more voxels ({size}) than the file can hold"), COPY_AGAIN
     ),
-    "cut_short": S(
-        _("{path} is cut short: its header gives {expected} bytes of voxels, {present} are there"), COPY_AGAIN
-    ),
+    "cut_short": S(_("{path} is cut short: its header gives {expected} bytes of voxels, {present} exist"), COPY_AGAIN),
     "more_data_than_header": S(_("{path} holds far more data than its header gives"), COPY_AGAIN),
     "bad_checksum": S(_("{path} is damaged: the checksum of its compressed data is wrong"), COPY_AGAIN),
     "compressed_data_cut_short": S(_("{path} is cut short: its compressed data end too early"), COPY_AGAIN),
     "several_data_files": S(_("{path} is spread over several data files"), _("Save it as one file.")),
     "missing_data_file": S(_("{path} names the data file {file}, which does not exist"), _("Copy both files.")),
     "unknown_voxel_type": S(_("{path} has voxels of an unknown type"), _("Convert it to float32.")),
-    "several_components": S(
-        _("{path} has several numbers in each voxel (colour, vector or complex)"),
-        _("Give a single 3-D volume of plain numbers."),
-    ),
-    "not_3d": S(_("{name} has {dimensions} dimensions ({size})"), _("Give a single 3-D volume of plain numbers.")),
+    "several_components": S(_("{path} has several numbers in each voxel (colour, vector or complex)"), PLAIN_VOLUME),
+    "not_3d": S(_("{name} has {dimensions} dimensions ({size})"), PLAIN_VOLUME),
     "single_line": S(_("{path} has only one line of voxels ({size})"), _("Give the whole image.")),
     "too_many_voxels": S(_("{path} has {voxels} voxels; at most {limit} are supported"), _("Resample or crop it.")),
-    "bad_spacing": S(_("{name} has a voxel spacing of {spacing} mm"), _("Repair the image header.")),
-    "no_position": S(_("{name} has no usable position in space"), _("Repair the image header.")),
-    "not_orthogonal": S(_("{name} has axes that are not at right angles"), _("Resample it to a regular grid first.")),
+    "bad_spacing": S(_("{name} has a voxel spacing of {spacing} mm"), REPAIR_HEADER),
+    "no_position": S(_("{name} has no usable position in space"), REPAIR_HEADER),
+    "not_orthogonal": S(_("{name} has axes that are not at right angles"), RESAMPLE),
     # Voxels.
     "not_numbers": S(
         _("{path} has {nan} voxels that are not a number and {infinite} that are infinite"),
@@ -71,14 +69,11 @@ SENTENCES = {
         "programs may use the sform"
     ),
     # A folder of DICOM files.
-    "no_slices": S(_("{folder} holds no DICOM slices"), _("Give the folder that directly holds the slices.")),
+    "no_slices": S(_("{folder} holds no DICOM slices"), FOLDER_OF_SLICES),
     "no_readable_slices": S(
-        _("{folder} holds {count} DICOM files, but no image slice that can be read"),
-        _("Give the folder that directly holds the slices."),
+        _("{folder} holds {count} DICOM files, but no image slice that can be read"), FOLDER_OF_SLICES
     ),
-    "single_images": S(
-        _("{folder} holds single images, not a series of slices"), _("Give the folder with all slices.")
-    ),
+    "single_images": S(_("{folder} holds single images, not a series of slices"), _("Give the folder of all slices.")),
     "several_series": S(_("{folder} holds {count} image series; by number (modality, slices): {series}"), ONE_SERIES),
     "several_patients": S(_("{folder} holds slices of different patients in one series"), ONE_SERIES),
     "several_volumes": S(_("{folder} holds {count} volumes in one series"), ONE_SERIES),
@@ -89,14 +84,9 @@ SENTENCES = {
     "missing_slices": S(
         _("{folder} lacks {count} slices; after slice (number missing): {gaps}"), _("Export the whole series.")
     ),
-    "uneven_slices": S(
-        _("{folder} has unevenly spaced slices ({least:.3g} to {most:.3g} mm)"),
-        _("Resample it to a regular grid first."),
-    ),
-    "tilted_gantry": S(_("{folder} was scanned with a tilted gantry"), _("Resample it to a regular grid first.")),
-    "dicom_not_decoded": S(
-        _("{folder} has slices that cannot be decoded"), _("Export the series again, uncompressed.")
-    ),
+    "uneven_slices": S(_("{folder} has unevenly spaced slices ({least:.3g} to {most:.3g} mm)"), RESAMPLE),
+    "tilted_gantry": S(_("{folder} was scanned with a tilted gantry"), RESAMPLE),
+    "dicom_not_decoded": S(_("{folder} has slices that cannot be decoded"), _("Export it again, uncompressed.")),
     "dicom_others_left_out": _(
         "DICOM files that are not image slices (localizer, segmentation, report) are left out: {count}"
     ),
@@ -123,10 +113,6 @@ SENTENCES = {
     "bad_npz": S(_("{path} is not a valid NPZ file"), _("Write arrays of numbers with numpy.savez.")),
     "pixels_not_numbers": S(_("{path} has pixels that are not plain numbers"), COPY_AGAIN),
     "odd_components": S(_("{path} has {count} numbers in each pixel"), _("Give grey or colour images.")),
-    "image_not_named": S(
-        _("{path} holds {count} images"), _("Name one as {file}#{first}, or any up to {file}#{last}.")
-    ),
-    "no_such_image": S(
-        _("{path} holds no image {image!a:.80}"), _("Name one as {file}#{first}, or any up to {file}#{last}.")
-    ),
+    "image_not_named": S(_("{path} holds {count} images"), NAME_ONE),
+    "no_such_image": S(_("{path} holds no image {image!a:.80}"), NAME_ONE),
 }

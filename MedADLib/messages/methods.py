@@ -18,12 +18,8 @@ SENTENCES = {
         _("an atlas of {count} scans has no standard deviation"), _("Give at least {minimum} healthy scans.")
     ),
     "atlas_sd_not_positive": S(_("the standard deviation of the atlas model is not positive"), DOWNLOAD_AGAIN),
-    "method_without_settings": S(
-        _("the method has no setting {setting}"), _("It has no settings at all. Leave it out.")
-    ),
-    "method_setting_unknown": S(
-        _("the configuration has the unknown setting {setting}"), _("Known settings: {known}.")
-    ),
+    "method_without_settings": S(_("the method has no setting {setting}"), _("It has no settings. Leave it out.")),
+    "method_setting_unknown": S(_("the configuration has the unknown setting {setting}"), _("Known: {known}.")),
     "method_setting_invalid": S(_("{problem}"), _("Correct it after --set or in the configuration file.")),
     # Progress.
     "progress_slice": _("slice {number} of {count}"),

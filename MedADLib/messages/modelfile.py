@@ -4,6 +4,11 @@ from . import Sentence as S
 from . import mark as _
 
 # Remedies of several sentences.
+ADVICE = _("{advice}")
+UPDATE = _("Update MedAD.")
+UPDATE_OR_COPY = _("Update MedAD. If it is up to date: Download or copy the file again.")
+RENAME = _("To have both, rename the file, such as to {name}-2.medad, and add it again.")
+ONLY_OWN = _("Only models in {own_folder} can be removed.")
 DOWNLOAD_AGAIN = _("Download or copy the file again.")
 UNTRUSTED = _("Do not use it; get the file from a source that you trust.")
 
@@ -31,36 +36,28 @@ SENTENCES = {
         _("{path} could not be written ({detail})"), _("Is the disk full, the folder missing or write-protected?")
     ),
     # A problem inside the file: `reason` is the code of the problem, which programs may read.
-    "model_problem": S(_("{path}: {problem}"), _("{advice}")),
+    "model_problem": S(_("{path}: {problem}"), ADVICE),
     "model_problem_damaged": S(_("{path}: {problem}"), DOWNLOAD_AGAIN),
     "model_would_be_refused": S(_("{path} would be refused: {problem}"), _("Correct the values to be saved.")),
-    "template_unusable": S(_("its template cannot be used: {problem}"), _("{advice}")),
-    "method_unusable": S(_("its method cannot be used: {problem}"), _("{advice}")),
-    "calibration_unusable": S(_("its calibration cannot be used: {problem}"), _("{advice}")),
+    "template_unusable": S(_("its template cannot be used: {problem}"), ADVICE),
+    "method_unusable": S(_("its method cannot be used: {problem}"), ADVICE),
+    "calibration_unusable": S(_("its calibration cannot be used: {problem}"), ADVICE),
     # Manifest, metadata and arrays.
     "not_a_model": S(_("this is not a MedAD model (it holds no configs/medad.json)"), _("Give a .medad file.")),
     "metadata_malformed": S(_("{entry} does not hold the metadata of a bundle"), DOWNLOAD_AGAIN),
-    "format_too_new": S(_("its format {version} is newer than this program's {supported}"), _("Update MedAD.")),
+    "format_too_new": S(_("its format {version} is newer than this program's {supported}"), UPDATE),
     "format_unknown": S(_("its format {version} does not exist"), DOWNLOAD_AGAIN),
     "archive_lacks": S(_("its archive lacks {entry}"), DOWNLOAD_AGAIN),
     "manifest_lacks": S(_("its manifest lacks {entry}"), DOWNLOAD_AGAIN),
-    "archive_extra": S(
-        _("its archive has {entry!a}, which does not belong there"),
-        _("Update MedAD. If it is up to date: Download or copy the file again."),
-    ),
-    "manifest_extra": S(
-        _("its manifest has {entry!a}, which does not belong there"),
-        _("Update MedAD. If it is up to date: Download or copy the file again."),
-    ),
+    "archive_extra": S(_("its archive has {entry!a}, which does not belong there"), UPDATE_OR_COPY),
+    "manifest_extra": S(_("its manifest has {entry!a}, which does not belong there"), UPDATE_OR_COPY),
     "entry_changed": S(_("{entry} was changed after the model was made (its sha256 differs)"), DOWNLOAD_AGAIN),
-    "method_unknown": S(_("this version does not have its method {method!a}"), _("Update MedAD.")),
+    "method_unknown": S(_("this version does not have its method {method!a}"), UPDATE),
     "method_not_on_grid": S(_("its method is not on the grid of its template"), DOWNLOAD_AGAIN),
     "calibration_not_on_grid": S(_("its calibration is not on the grid of its template"), DOWNLOAD_AGAIN),
     "tensors_not_safetensors": S(_("{entry} is not a safetensors file"), UNTRUSTED),
     "tensors_unsound": S(_("{entry} is not a sound safetensors file ({detail})"), DOWNLOAD_AGAIN),
-    "tensors_booleans": S(
-        _("{entry} holds {key!a}, with truth values that are neither true nor false"), DOWNLOAD_AGAIN
-    ),
+    "tensors_booleans": S(_("{entry} holds {key!a}, with truth values neither true nor false"), DOWNLOAD_AGAIN),
     "tensors_type": S(_("{entry} holds {key!a}, of a number type that MedAD does not use"), DOWNLOAD_AGAIN),
     "tensors_not_finite": S(_("{entry} holds {key!a}, with values that are not finite"), DOWNLOAD_AGAIN),
     # The models that can be named.
@@ -80,24 +77,22 @@ SENTENCES = {
             "{path} is named {name} (version {version} of {created}), as is a model that ships with MedAD "
             "(version {other_version} of {other_created})"
         ),
-        _("To have both, rename the file, such as to {name}-2.medad, and add it again."),
+        RENAME,
     ),
     "name_taken_elsewhere": S(
         _(
             "{path} is named {name} (version {version} of {created}), as is a model in {folder} "
             "(version {other_version} of {other_created})"
         ),
-        _("To have both, rename the file, such as to {name}-2.medad, and add it again."),
+        RENAME,
     ),
     "name_taken_by_damaged": S(
         _("{path} is named {name} (version {version} of {created}), as is the damaged model {other}"),
         _("Remove or replace that one, or rename the file, such as to {name}-2.medad, and add it again."),
     ),
-    "model_ships": S(_("the model {name} ships with MedAD"), _("Only models in {own_folder} can be removed.")),
-    "model_elsewhere": S(_("the model {name} lies in {folder}"), _("Only models in {own_folder} can be removed.")),
-    "model_not_removed": S(
-        _("{path} could not be removed ({detail})"), _("Is it in use, or its folder write-protected?")
-    ),
+    "model_ships": S(_("the model {name} ships with MedAD"), ONLY_OWN),
+    "model_elsewhere": S(_("the model {name} lies in {folder}"), ONLY_OWN),
+    "model_not_removed": S(_("{path} could not be removed ({detail})"), _("Is it in use, or its folder protected?")),
     "model_not_copied": S(
         _("the model could not be copied to {path} ({detail})"),
         _("It takes {megabytes:.0f} MB. Is the disk full, or the folder write-protected?"),

@@ -4,31 +4,25 @@ from . import Sentence as S
 from . import mark as _
 
 # Remedies of several sentences.
+RESAMPLE_MASK = _("Resample the mask to the scan.")
+NOT_EMPTY = _("Check that the image is not empty.")
+UPDATE = _("Update MedAD.")
+INSTALL_OR_MASK = _(
+    "Run pip install --no-deps {package} (in Slicer, MedAD offers that on the next run), or give a brain mask with "
+    "--mask (in Slicer, a segmentation)."
+)
 DOWNLOAD_AGAIN = _("Download or copy the file again.")
 
 SENTENCES = {
     # The part to examine, and brain extraction.
     "no_brain": S(_("no brain was found in {name}"), _("Is it a scan of the head? If so, give a brain mask.")),
     "mask_not_on_grid": S(
-        _("the mask {mask} is not on the grid of {name} ({mask_shape} and {shape} voxels)"),
-        _("Resample the mask to the scan."),
+        _("the mask {mask} is not on the grid of {name} ({mask_shape} and {shape} voxels)"), RESAMPLE_MASK
     ),
-    "mask_elsewhere": S(_("the mask {mask} lies elsewhere in space than {name}"), _("Resample the mask to the scan.")),
+    "mask_elsewhere": S(_("the mask {mask} lies elsewhere in space than {name}"), RESAMPLE_MASK),
     "mask_empty": S(_("the mask {mask} is empty"), _("Give a mask that is non-zero in the part to examine.")),
-    "deepbet_missing": S(
-        _("the scan has a skull, and brain extraction needs deepbet"),
-        _(
-            "Run pip install --no-deps {package} (in Slicer, MedAD offers that on the next run), "
-            "or give a brain mask with --mask (in Slicer, a segmentation)."
-        ),
-    ),
-    "deepbet_not_vetted": S(
-        _("the installed deepbet is not the vetted version ({file} differs)"),
-        _(
-            "Run pip install --no-deps {package} (in Slicer, MedAD offers that on the next run), "
-            "or give a brain mask with --mask (in Slicer, a segmentation)."
-        ),
-    ),
+    "deepbet_missing": S(_("the scan has a skull, and brain extraction needs deepbet"), INSTALL_OR_MASK),
+    "deepbet_not_vetted": S(_("the installed deepbet is not the vetted version ({file} differs)"), INSTALL_OR_MASK),
     "whole_foreground_examined": _(
         "no brain was found in {name}: the whole foreground is examined, and the result means little"
     ),
@@ -55,8 +49,8 @@ SENTENCES = {
     "brain_few_intensities": S(
         _("the brain has too few different intensities"), _("Check that it is an image and not a label map.")
     ),
-    "brain_one_intensity": S(_("the brain has one intensity only"), _("Check that the image is not empty.")),
-    "scan_one_intensity": S(_("{name} has one intensity only"), _("Check that the image is not empty.")),
+    "brain_one_intensity": S(_("the brain has one intensity only"), NOT_EMPTY),
+    "scan_one_intensity": S(_("{name} has one intensity only"), NOT_EMPTY),
     "scan_little_examined": S(
         _("too little of {name} is examined on the model's grid"),
         _("Give a larger mask, or none. Is the voxel spacing in millimetres?"),
@@ -84,12 +78,8 @@ SENTENCES = {
     ),
     # Templates, as they are built and as model files hold them.
     "template_few_scans": S(_("{count} scans are too few for a template"), _("Give at least {fewest} healthy scans.")),
-    "template_size": S(
-        _("a size of {size} pixels is not possible"), _("Give a multiple of {multiple} up to {largest}.")
-    ),
-    "template_incomplete": S(
-        _("the template is incomplete or has parts that this version does not support"), _("Update MedAD.")
-    ),
+    "template_size": S(_("a size of {size} pixels is impossible"), _("Use a multiple of {multiple} up to {largest}.")),
+    "template_incomplete": S(_("the template is incomplete or has parts that this version does not support"), UPDATE),
     "template_malformed": S(_("the template is malformed ({detail})"), DOWNLOAD_AGAIN),
     "template_mask": S(_("the mask of the template does not fit its image"), DOWNLOAD_AGAIN),
     "template_landmarks": S(_("the intensity landmarks of the template do not increase"), DOWNLOAD_AGAIN),
@@ -98,7 +88,7 @@ SENTENCES = {
     "template_single_slice": S(_("the template of a model of volumes is a single slice"), DOWNLOAD_AGAIN),
     "template_not_single_slice": S(_("the template of a 2-D model is not a single slice"), DOWNLOAD_AGAIN),
     "template_oblique": S(_("the axes of the template are not those of RAS coordinates"), DOWNLOAD_AGAIN),
-    "space_unknown": S(_("this version does not support its kind of preparation, {kind!a:.80}"), _("Update MedAD.")),
+    "space_unknown": S(_("this version does not support its kind of preparation, {kind!a:.80}"), UPDATE),
     # The input check: what it finds.
     "scan_size": _("{voxels} voxels of {spacing} mm, {extent} mm"),
     "scan_size_memory": _("{voxels} voxels of {spacing} mm, {extent} mm; needs about {gb:.0f} GB of memory"),

@@ -4,6 +4,9 @@ from . import Sentence as S
 from . import mark as _
 
 # Remedies of several sentences.
+FREE_SPACE = _("Free some space or choose another folder.")
+OUTDIR = _("Give the OUTDIR of medad detect.")
+SCAN_FILE = _("Say where it is with --scan FILE.")
 RUN_AGAIN = _("Run the detection again.")
 DETECT_AGAIN = _("Run medad detect again.")
 
@@ -14,13 +17,8 @@ SENTENCES = {
     "exchange_not_finite": S(
         _("{name} holds values that are not finite numbers (NaN or infinite)"), _("Replace them by finite values.")
     ),
-    "exchange_unwritable": S(
-        _("{name} could not be written to {path}: {reason}"), _("Free some space or choose another folder.")
-    ),
-    "exchange_result_unwritable": S(
-        _("the result for {name} could not be written to {folder}: {reason}"),
-        _("Free some space or choose another folder."),
-    ),
+    "exchange_unwritable": S(_("{name} could not be written to {path}: {reason}"), FREE_SPACE),
+    "exchange_result_unwritable": S(_("the result for {name} could not be written to {folder}: {reason}"), FREE_SPACE),
     "exchange_folder_not_empty": S(_("{folder} is not empty"), _("Give the result a folder of its own.")),
     "exchange_folder_unusable": S(_("{folder} cannot be used: {reason}"), _("Choose another folder.")),
     "exchange_unusable": S(_("the result in {folder} cannot be used: {reason}"), RUN_AGAIN),
@@ -37,8 +35,8 @@ SENTENCES = {
         _("the results of {name} could not be written to {folder}: {reason}"),
         _("Free some space or choose another output folder."),
     ),
-    "result_folder_missing": S(_("there is no folder {folder}"), _("Give the OUTDIR of medad detect.")),
-    "no_results": S(_("{folder} holds no result of MedAD"), _("Give the OUTDIR of medad detect.")),
+    "result_folder_missing": S(_("there is no folder {folder}"), OUTDIR),
+    "no_results": S(_("{folder} holds no result of MedAD"), OUTDIR),
     "result_of_other_scan": S(
         _("{path} is not the scan that was examined for {results}: its content differs"),
         _("Give that scan with --scan FILE, or run medad detect again."),
@@ -46,11 +44,8 @@ SENTENCES = {
     "result_incomplete": S(_("{path} lacks {key}; an older version of MedAD wrote it"), DETECT_AGAIN),
     "result_damaged": S(_("{path} is damaged: {detail}"), DETECT_AGAIN),
     "result_map_not_on_grid": S(_("{path} is not on the grid of its scan"), DETECT_AGAIN),
-    "result_scan_moved": S(_("the scan of {result} is not at {path} any more"), _("Say where it is with --scan FILE.")),
-    "result_scan_missing": S(
-        _("{path} does not record the path of its scan, and no scan lies beside it"),
-        _("Say where it is with --scan FILE."),
-    ),
+    "result_scan_moved": S(_("the scan of {result} is not at {path} any more"), SCAN_FILE),
+    "result_scan_missing": S(_("{path} does not record the path of its scan, and no scan lies beside it"), SCAN_FILE),
     "result_scan_not_recorded": S(_("{path} does not record which scan was examined"), DETECT_AGAIN),
     # The result as a whole.
     "verdict": _(

@@ -3,6 +3,12 @@
 from . import Sentence as S
 from . import mark as _
 
+# Remedies of several sentences.
+FREE_SPACE = _("Free some disk space.")
+CHECK_PATH = _("Check the path and its permissions.")
+OTHER_FOLDER = _("Choose another output folder.")
+UNTRUSTED = _("Do not use it; get the file from a source that you trust.")
+
 SENTENCES = {
     "cancelled": _("cancelled"),
     # Failures that are not errors of MedAD.
@@ -11,15 +17,15 @@ SENTENCES = {
         _("Install it with pip; in Slicer, click Run Detection in the MedAD panel and agree."),
     ),
     "out_of_memory": S(_("too little memory"), _("Close other programs or examine a smaller scan.")),
-    "disk_full": S(_("{reason}"), _("Free some disk space.")),
-    "disk_full_at": S(_("{reason} ({path})"), _("Free some disk space.")),
-    "system_error": S(_("{reason}"), _("Check the path and its permissions.")),
-    "system_error_at": S(_("{reason} ({path})"), _("Check the path and its permissions.")),
+    "disk_full": S(_("{reason}"), FREE_SPACE),
+    "disk_full_at": S(_("{reason} ({path})"), FREE_SPACE),
+    "system_error": S(_("{reason}"), CHECK_PATH),
+    "system_error_at": S(_("{reason} ({path})"), CHECK_PATH),
     "internal_error": S(_("{kind}: {reason}"), _("This is a fault in MedAD; see the log.")),
     "internal_error_in_command": S(_("{kind}: {reason}"), _("This is a fault in MedAD; see --debug.")),
     # Output folders.
-    "folder_not_writable": S(_("{folder} cannot be written: {reason}"), _("Choose another output folder.")),
-    "folder_is_file": S(_("{folder} cannot be written: it is a file"), _("Choose another output folder.")),
+    "folder_not_writable": S(_("{folder} cannot be written: {reason}"), OTHER_FOLDER),
+    "folder_is_file": S(_("{folder} cannot be written: it is a file"), OTHER_FOLDER),
     "file_is_folder": S(_("{path} is a folder"), _("Give the name of a file.")),
     "no_space_for_model": S(
         _("the disk of {folder} has {free:.0f} MB left, and a model takes up to {needed:.0f} MB"),
@@ -27,26 +33,16 @@ SENTENCES = {
     ),
     # Devices.
     "unknown_device": S(_("the device {device!r} is unknown"), _("Use auto, cpu, cuda or cuda:N.")),
-    "no_gpu": S(
-        _("the GPU {device} does not exist"), _("Use --device cpu, or auto to use a GPU only if there is one.")
-    ),
+    "no_gpu": S(_("the GPU {device} does not exist"), _("Use --device cpu, or auto to use a GPU if there is one.")),
     "smaller_batches": _("{device} had little memory; computed in batches of 1/{divisor}"),
     "computed_on_cpu": _("{device} had too little memory; computed on the CPU"),
     # JSON and text of unknown origin.
-    "text_too_long": S(
-        _("{name} is longer than the {limit} bytes allowed"),
-        _("Do not use it; get the file from a source that you trust."),
-    ),
+    "text_too_long": S(_("{name} is longer than the {limit} bytes allowed"), UNTRUSTED),
     "not_utf8": _("{name} is not UTF-8 text"),
     "empty_text": _("{name} is empty"),
-    "control_characters": S(
-        _("{name} holds control characters"), _("Do not use it; get the file from a source that you trust.")
-    ),
+    "control_characters": S(_("{name} holds control characters"), UNTRUSTED),
     "bad_json": _("{name} is not valid JSON ({reason})"),
-    "code_in_json": S(
-        _("{name} holds {value}, which bundle loaders take for code"),
-        _("Do not use it; get the file from a source that you trust."),
-    ),
+    "code_in_json": S(_("{name} holds {value}, which bundle loaders take for code"), UNTRUSTED),
     "not_json": S(_("the model has values that JSON cannot hold ({reason})"), _("Use plain finite values.")),
     "not_an_object": _("{name} is not an object"),
     "unknown_key": S(

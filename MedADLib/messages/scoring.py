@@ -11,9 +11,7 @@ SENTENCES = {
     "region_limits_not_finite": S(
         _("the threshold is {threshold} and the smallest region {min_ml} mL"), _("Give finite numbers.")
     ),
-    "map_not_on_mask": S(
-        _("a map of shape {shape} does not fit a mask of shape {mask}"), _("Give both on the same grid.")
-    ),
+    "map_not_on_mask": S(_("a map of shape {shape} does not fit a mask of shape {mask}"), _("Give both on one grid.")),
     "score_not_a_number": S(_("a score is not a number"), _("Repair the map.")),
     "pooling_spacing": S(_("the voxel spacing {spacing} cannot be used"), _("Give three positive numbers in mm.")),
     "pooling_sizes": S(_("pooling sizes of {sizes} mm cannot be used"), _("Give sizes of 0 or more.")),

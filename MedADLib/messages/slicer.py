@@ -4,48 +4,39 @@ from . import Sentence as S
 from . import mark as _
 
 # Remedies of several sentences.
+GIVE_NODE = _("Give a node, such as slicer.util.getNode('MRHead').")
+RESTART = _("Restart Slicer and run again. The log has the details.")
+FIRST_OF_ALL = _("Restart Slicer, and run MedAD before any other module.")
+OWN_SLICER = _("Install Slicer into a folder of your own, or start it once with the rights of an administrator.")
 RUN_AGAIN = _("Run the detection again.")
 
 SENTENCES = {
     # What a scan, a mask and the settings of a run must be.
     "no_volume": S(_("no volume is selected"), _("Select the volume to examine.")),
-    "not_scalar_volume": S(
-        _("{name} is not a scalar volume"), _("Give a node, such as slicer.util.getNode('MRHead').")
-    ),
+    "not_scalar_volume": S(_("{name} is not a scalar volume"), GIVE_NODE),
     "volume_without_image": S(_("{name} has no image"), _("Load the volume again or select another one.")),
     "volume_with_components": S(
         _("{name} has {count} values per voxel"),
         _("Select a scalar volume; colour and vector images cannot be examined."),
     ),
-    "volume_not_finite": S(
-        _("{name} has values that are not finite (NaN or infinite)"), _("Replace them, then try again.")
-    ),
+    "volume_not_finite": S(_("{name} has values that are not finite (NaN or infinite)"), _("Replace them.")),
     "volume_constant": S(_("{name} cannot be examined: all its values are {value:g}"), _("Choose another scan.")),
     "volume_without_scene": S(_("{name} is not in a scene"), _("Add it to the scene first.")),
-    "mask_node_kind": S(
-        _("the mask {name} is neither a segmentation nor a label map"),
-        _("Give a node, such as slicer.util.getNode('MRHead')."),
-    ),
+    "mask_node_kind": S(_("the mask {name} is neither a segmentation nor a label map"), GIVE_NODE),
     "mask_node_transform": S(
         _("the mask {name} is under another transform than {scan}"), _("Put both under the same transform.")
     ),
     "mask_node_grid": S(_("the mask {name} is not on the grid of {scan}"), _("Use a segmentation instead.")),
     "mask_node_empty": S(_("the brain mask {name} marks nothing in {scan}"), _("Choose another mask, or none.")),
-    "mask_node_gone": S(
-        _("the brain mask of this result is no longer in the scene"), _("Choose a mask and run again.")
-    ),
+    "mask_node_gone": S(_("the brain mask of this result is no longer in the scene"), _("Choose one and run again.")),
     # How a run and its worker process can end.
-    "scan_not_handed_over": S(
-        _("the scan could not be handed to the computation ({reason})"), _("Free some disk space.")
-    ),
+    "scan_not_handed_over": S(_("the scan could not be handed to the computation ({reason})"), _("Free disk space.")),
     "scan_removed": _("the scan was removed from the scene, so the run was stopped"),
     "scan_changed": S(
         _("the scan's voxels changed while it was examined"), _("Run again to examine them as they are now.")
     ),
     "run_result_unreadable": S(_("the result could not be read ({reason})"), _("Run again.")),
-    "run_result_not_shown": S(
-        _("the result could not be shown ({error})"), _("Slicer's Python console has the details.")
-    ),
+    "run_result_not_shown": S(_("the result could not be shown ({error})"), _("Slicer's Python console has details.")),
     "progress_frame": _("frame {number} of {count}: {step}"),
     "run_failed": _("the detection failed: {message}"),
     "worker_hung": S(
@@ -57,13 +48,9 @@ SENTENCES = {
         _("Close other programs and run again, or examine a smaller scan. The log has the details."),
     ),
     "worker_not_started": S(_("the computing process could not be started ({reason})"), _("Install MedAD again.")),
-    "worker_not_ready": S(
-        _("the computing process ended with code {exit_code} before it was ready: {line}"),
-        _("Restart Slicer and run again. The log has the details."),
-    ),
+    "worker_not_ready": S(_("the computing process ended with code {exit_code} before it was ready: {line}"), RESTART),
     "worker_not_ready_silent": S(
-        _("the computing process ended with code {exit_code} before it was ready, without a message"),
-        _("Restart Slicer and run again. The log has the details."),
+        _("the computing process ended with code {exit_code} before it was ready, without a message"), RESTART
     ),
     "python_slicer_missing": S(_("PythonSlicer is missing in {folder}"), _("Install Slicer again.")),
     # What a result in the scene can lack.
@@ -76,9 +63,7 @@ SENTENCES = {
     "result_edited": S(_("the anomaly map or the region labels of {name} were edited"), RUN_AGAIN),
     "result_off_grid": S(_("{name} does not lie on {scan}: one of them was moved or cropped"), RUN_AGAIN),
     "result_record_damaged": S(_("the record of the result in {name} is damaged ({reason})"), RUN_AGAIN),
-    "frame_gone": S(
-        _("frame {number} of {name} is no longer there"), _("Run the detection again on the frames that are left.")
-    ),
+    "frame_gone": S(_("frame {number} of {name} is no longer there"), _("Run again on the frames that are left.")),
     "frame_moved": S(_("frame {number} of {name} was moved or cropped after it was examined"), RUN_AGAIN),
     "frames_changed": S(_("{examined} frames of {name} were examined, but it has {count}"), RUN_AGAIN),
     "sequence_gone": S(_("the sequence that was examined is no longer in the scene"), RUN_AGAIN),
@@ -113,9 +98,7 @@ SENTENCES = {
     "package_file_incomplete": _("{file} is incomplete"),
     "package_not_loadable": _("loading it fails: {reason}"),
     # Why an installation failed.
-    "packages_missing": S(
-        _("{packages} must be installed first"), _("Click Run Detection in the MedAD panel once, and agree.")
-    ),
+    "packages_missing": S(_("{packages} must be installed first"), _("Click Run Detection in the panel and agree.")),
     "install_in_tests": S(_("nothing is installed while Slicer runs tests"), _("Install the packages beforehand.")),
     "install_running": S(_("an installation is already running"), _("Wait until it is done.")),
     "install_no_extension": S(
@@ -151,14 +134,8 @@ SENTENCES = {
         _("PyTorch is installed but cannot be loaded: {reason}"),
         _("Restart Slicer and run again. If that does not help, update Slicer and the PyTorch extension."),
     ),
-    "install_damaged_in_use": S(
-        _("the damaged {name} could not be deleted: its files are in use"),
-        _("Restart Slicer, and run MedAD before any other module."),
-    ),
-    "install_damaged_not_deleted": S(
-        _("the damaged {name} could not be deleted: {reason}"),
-        _("Install Slicer into a folder of your own, or start it once with the rights of an administrator."),
-    ),
+    "install_damaged_in_use": S(_("the damaged {name} could not be deleted: its files are in use"), FIRST_OF_ALL),
+    "install_damaged_not_deleted": S(_("the damaged {name} could not be deleted: {reason}"), OWN_SLICER),
     "install_disk_full": S(
         _("{packages} could not be installed: the disk is full"),
         _("Free some space on the disk that has Slicer and on that of temporary files, then run again."),
@@ -192,17 +169,13 @@ SENTENCES = {
             "here and run 'PythonSlicer -m pip install --no-index --no-deps --find-links FOLDER' with the packages."
         ),
     ),
-    "install_files_in_use": S(
-        _("{packages} could not be installed: files of a package are in use"),
-        _("Restart Slicer, and run MedAD before any other module."),
-    ),
+    "install_files_in_use": S(_("{packages} could not be installed: files of a package are in use"), FIRST_OF_ALL),
     "install_path_too_long": S(
         _("{packages} could not be installed: the path of a file is too long for Windows"),
         _("Enable long paths in Windows, or install Slicer into a folder with a short path."),
     ),
     "install_folder_protected": S(
-        _("{packages} could not be installed: Slicer's folder cannot be written"),
-        _("Install Slicer into a folder of your own, or start it once with the rights of an administrator."),
+        _("{packages} could not be installed: Slicer's folder cannot be written"), OWN_SLICER
     ),
     "install_remains": S(
         _(

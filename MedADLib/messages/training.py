@@ -4,6 +4,10 @@ from . import Sentence as S
 from . import mark as _
 
 # Remedies of several sentences.
+OTHER_CHECKPOINT = _("Give another --work folder, or remove the checkpoint.")
+FULL_PRECISION = _("Train with --full-precision or with another --seed, or check that the scans are intact.")
+SAME_KIND = _("Use scans and a model of the same kind.")
+ONE_KIND = _("Use single slices or volumes, not both.")
 OTHER_WORK = _("Give another --work folder, or empty this one.")
 
 SENTENCES = {
@@ -12,9 +16,7 @@ SENTENCES = {
         _("training steps and latent size must be at least 1"),
         _("Correct --steps, --prior-steps, --latent or --sweep-steps."),
     ),
-    "extra_not_a_table": S(
-        _("{file}: extra is not a table"), _("Write [extra], and the settings of the method below it.")
-    ),
+    "extra_not_a_table": S(_("{file}: extra is not a table"), _("Write [extra], and the method's settings below it.")),
     "options_of_other_method": S(
         _("{file} is for the method {found!a:.80}, not for {method}"),
         _("Name the same method in both, or leave it out of the file."),
@@ -42,27 +44,16 @@ SENTENCES = {
     ),
     "unknown_schedule": S(_("{schedule!a:.80} is not a schedule of morphaeus"), _("Known schedules: {known}.")),
     # The loop and its checkpoints.
-    "bad_training_plan": S(
-        _("a training plan needs positive steps, learning rate and gradient norm"), _("Correct --steps.")
-    ),
+    "bad_training_plan": S(_("the plan needs positive steps, learning rate and gradient norm"), _("Correct --steps.")),
     "checkpoint_of_other_plan": S(
-        _("{path} was made with another training plan, such as other steps or another seed"),
-        _("Give another --work folder, or remove the checkpoint."),
+        _("{path} was made with another training plan, such as other steps or another seed"), OTHER_CHECKPOINT
     ),
-    "checkpoint_of_other_network": S(
-        _("{path} belongs to another network"), _("Give another --work folder, or remove the checkpoint.")
-    ),
+    "checkpoint_of_other_network": S(_("{path} belongs to another network"), OTHER_CHECKPOINT),
     "checkpoint_not_shared": S(
         _("not all processes read the same checkpoint {path}"), _("Give a --work folder that all computers share.")
     ),
-    "loss_not_finite": S(
-        _("the loss of {network} became {value} at step {step}"),
-        _("Train with --full-precision or with another --seed, or check that the scans are intact."),
-    ),
-    "gradient_not_finite": S(
-        _("the gradient of {network} became {value} at step {step}"),
-        _("Train with --full-precision or with another --seed, or check that the scans are intact."),
-    ),
+    "loss_not_finite": S(_("the loss of {network} became {value} at step {step}"), FULL_PRECISION),
+    "gradient_not_finite": S(_("the gradient of {network} became {value} at step {step}"), FULL_PRECISION),
     "batch_below_processes": S(
         _("a batch of {samples} samples cannot be divided among {processes} processes"), _("Start fewer processes.")
     ),
@@ -76,12 +67,8 @@ SENTENCES = {
         _("Give the folder that {model} was trained from, or a --split of your scans."),
     ),
     "model_without_split": S(_("{model} contains no valid split of its scans"), _("Give a --split.")),
-    "model_for_slices": S(
-        _("{model} is for single slices, and these scans are volumes"), _("Use scans and a model of the same kind.")
-    ),
-    "model_for_volumes": S(
-        _("{model} is for volumes, and these scans are single slices"), _("Use scans and a model of the same kind.")
-    ),
+    "model_for_slices": S(_("{model} is for single slices, and these scans are volumes"), SAME_KIND),
+    "model_for_volumes": S(_("{model} is for volumes, and these scans are single slices"), SAME_KIND),
     "model_of_other_size": S(
         _("{model} has {own} pixels along the longer side, and --size is {asked}"), _("Leave out --size or --like.")
     ),
@@ -94,20 +81,12 @@ SENTENCES = {
     "work_of_other_template": S(_("{work} was made with another template than that of {model}"), OTHER_WORK),
     "work_of_changed_scans": S(_("{count} scans have changed since {work} was made, such as {example}"), OTHER_WORK),
     "size_for_slices": S(_("--size is for single slices, and these scans are volumes"), _("Leave --size out.")),
-    "volume_among_slices": S(
-        _("{path} has several slices, and the other scans of its folder have one"),
-        _("Use single slices or volumes, not both."),
-    ),
-    "slice_among_volumes": S(
-        _("{path} is a single slice, and the other scans of its folder are volumes"),
-        _("Use single slices or volumes, not both."),
-    ),
+    "volume_among_slices": S(_("{path} has several slices, and the other scans of its folder have one"), ONE_KIND),
+    "slice_among_volumes": S(_("{path} is a single slice, and the other scans of its folder are volumes"), ONE_KIND),
     "only_one_scan": S(
         _("the training combines slices of several scans, and there is only one scan"), _("Give more healthy scans.")
     ),
-    "method_needs_volumes": S(
-        _("{method} is for volumes, and these scans are single slices"), _("Train {other} instead.")
-    ),
+    "method_needs_volumes": S(_("{method} is for volumes, and these scans are single slices"), _("Train {other}.")),
     "too_few_intensities": S(
         _("the healthy scans have too few different intensities for {classes} classes"),
         _("Check that they are images and not label maps."),

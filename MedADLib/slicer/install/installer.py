@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from ...messages import Message
 from ..worker.process import worker_program
@@ -41,7 +41,7 @@ from .packages import (
     trace,
 )
 
-__all__ = ["InstallError", "Installer", "Package", "SlicerInstaller", "plan_text"]
+__all__ = ["InstallError", "Package", "SlicerInstaller", "plan_text"]
 
 # Their own dependencies are there already, or would replace what is there.
 WITHOUT_DEPENDENCIES = ("monai", "deepbet")
@@ -103,16 +103,6 @@ class _LineStream:
         if step != self._step and total > 10e6:
             self._step = step
             self._on_line(f"  {5 * step} % of {total / 1e6:.0f} MB")
-
-
-class Installer(Protocol):
-    """Interface of an installer for the panel."""
-
-    def missing(self) -> list[Package]:
-        """List what is missing, damaged or too old, without imports; raises InstallError where MedAD cannot run."""
-
-    def install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
-        """Install packages that the user agreed to; False if Slicer has to restart before they can be used."""
 
 
 class SlicerInstaller:

@@ -71,12 +71,11 @@ class RunPanel:
 
     def __init__(self, ui: Any, on_run: Callable[[], None], on_cancel: Callable[[], None]):
         self._ui = ui
-        self._on_run, self._on_cancel = on_run, on_cancel
         self._left: TimeLeft | None = None
         self._stage = ""
-        ui.runButton.connect("clicked(bool)", self._run)
-        ui.cancelButton.connect("clicked(bool)", self._cancel)
-        ui.logCheckBox.connect("toggled(bool)", self._show_log)
+        ui.runButton.connect("clicked(bool)", lambda checked=False: on_run())
+        ui.cancelButton.connect("clicked(bool)", lambda checked=False: on_cancel())
+        ui.logCheckBox.connect("toggled(bool)", ui.logText.setVisible)
         ui.logText.visible = False
         # A part of the panel, so that it ends with it.
         self._later = qt.QTimer(ui.verdictLabel)
@@ -176,12 +175,3 @@ class RunPanel:
             around = around.parentWidget()
         if around is not None and verdict.visible:
             around.ensureWidgetVisible(verdict)
-
-    def _run(self, checked: bool = False) -> None:
-        self._on_run()
-
-    def _cancel(self, checked: bool = False) -> None:
-        self._on_cancel()
-
-    def _show_log(self, checked: bool) -> None:
-        self._ui.logText.visible = checked

@@ -125,8 +125,9 @@ class Decisions:
         anchor = replace(present, ras=ras, **changes)
         if anchor == present:
             return
+        tolerance = float(self._detection.volume.spacing.min()) / 2
         # A decision on a smaller region within this one, made at another threshold, stays for that threshold.
-        self._anchors = [other for other in self._anchors if math.dist(other.ras, ras) > self._tolerance] + [anchor]
+        self._anchors = [other for other in self._anchors if math.dist(other.ras, ras) > tolerance] + [anchor]
         self._of_region[region.label] = anchor
         self._result.table.SetAttribute(ATTRIBUTE, json.dumps([vars(other) for other in self._anchors]))
         self._show(region)
@@ -160,10 +161,6 @@ class Decisions:
         index = np.linalg.solve(volume.affine, [*anchor.ras, 1.0])[2::-1].round().astype(int)
         inside = (index >= 0).all() and (index < volume.array.shape).all()
         return tuple(index.tolist()) if inside else None
-
-    @property
-    def _tolerance(self) -> float:
-        return float(self._detection.volume.spacing.min()) / 2
 
 
 def _given(region: Region, name: str) -> str:

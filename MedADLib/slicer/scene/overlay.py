@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...detection import Detection
     from ...scoring.regions import Region
     from .nodes import SceneResult
-    from .transaction import SceneTransaction
+    from .transaction import Snapshot
 
 KEPT = "kept"
 MADE_FROM = "MedAD.madeFrom"
@@ -80,11 +80,11 @@ def _too_small(detection: Detection) -> np.ndarray | None:
     return small if small.any() else None
 
 
-def renew_overlay(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction) -> None:
+def renew_overlay(result: SceneResult, scene: slicer.vtkMRMLScene, before: Snapshot) -> None:
     """Make the copy of an earlier run, if there is one, share the map of this run."""
     node = find_derived(result.input, KEPT, scene)
     if node is not None:
-        transaction.keep_shown(node)
+        before.keep_shown(node)
         _release(node, result)
         _look_like(node, result)
 
