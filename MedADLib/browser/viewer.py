@@ -10,6 +10,7 @@ from ..errors import MedADError
 from ..messages import translated
 from ..results.reading import StoredResult
 from ..results.text import out_of_distribution
+from ..slicer.headless.views import edge_letters
 from .live_result import LiveResult
 from .page import STEPS, build_page, slice_overlay, space_overlay
 from .views import SLICES, SPACE, Stage, Views
@@ -89,7 +90,7 @@ class Viewer:
             for view in SLICES:
                 low, high = self.views.slices[view].get_slice_range()
                 state[f"range_{view}"] = [low, high, self.views.slices[view].get_slice_step()]
-                state[f"letters_{view}"] = self.views.letters(view)
+                state[f"letters_{view}"] = edge_letters(self.views.slices[view].get_view_node())
                 self._moved(view)
 
     def close(self) -> None:

@@ -27,13 +27,10 @@ SCENE = "demo"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the demo.
+    """Run the demo; return 0 if it is done, 1 if it failed, 130 if it was cancelled.
 
     Args:
         argv: Arguments without the name of the program; None takes those of the process.
-
-    Returns:
-        Exit status: 0 done, 1 failed, 130 cancelled.
     """
     parser = argparse.ArgumentParser(prog="python -m MedADLib.cli.demo", description=__doc__)
     scan = "your scan (default: the MNI152 brain with a simulated lesion)"

@@ -43,16 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
-    """Detect anomalies, write the results and print a summary.
+    """Detect anomalies, write the results, print a summary and return 0.
 
     Args:
         args: The arguments that `add_arguments` declares, and ``detect`` and ``load_model``, which replace those of the
             library unless None.
         console: Receives warnings and the summary.
         progress: Receives each stage; may cancel.
-
-    Returns:
-        0.
 
     Raises:
         MedADError: If scan, mask, model or output folder cannot be used.

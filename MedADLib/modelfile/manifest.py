@@ -127,9 +127,6 @@ def check_files(files: dict[str, bytes], manifest: Manifest) -> None:
 def problem_of(error: MedADError) -> dict[str, str]:
     """Describe an error by parameters of the error that is raised in its place.
 
-    Args:
-        error: The cause.
-
     Returns:
         Its code as ``reason``, and in English its ``problem`` and, as ``advice``, its remedy.
     """

@@ -241,10 +241,7 @@ def remove(name: str) -> None:
 
 
 def card(name: str | os.PathLike) -> str:
-    """Return the model card: purpose and scope first, with training subjects and, of a shipped model, results.
-
-    Returns:
-        Markdown.
+    """Return the model card in Markdown: purpose and scope first, with training subjects and, if shipped, results.
 
     Raises:
         ModelError: If there is no such model, or its card cannot be shown.

@@ -29,12 +29,9 @@ RGB_FROM_XYZ = np.array(
 
 
 def heat_colours(count: int = 256) -> np.ndarray:
-    """Return the heat scale: crimson through orange to pale yellow, from transparent to opaque.
+    """Return the heat scale of 2 or more colours: crimson through orange to pale yellow, from transparent to opaque.
 
     Lightness rises by equal steps, so that equal differences in the map look equal and the order survives in grey.
-
-    Args:
-        count: Number of colours, at least 2.
 
     Returns:
         Shape (count, 4): red, green, blue, alpha in [0, 1]; alpha rises from 0 to 1 at the middle of the scale.
@@ -48,10 +45,7 @@ def heat_colours(count: int = 256) -> np.ndarray:
 
 
 def region_colour(rank: int) -> tuple[float, float, float]:
-    """Return the colour of a region, distinct from those of the next four ranks and from the heat scale.
-
-    Args:
-        rank: 1 is the most anomalous region.
+    """Return the colour of a region by its rank from 1, unlike those of the next four ranks and the heat scale.
 
     Returns:
         Red, green, blue in [0, 1]. The colour depends on the rank only, not on the number of regions.

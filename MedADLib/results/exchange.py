@@ -115,11 +115,7 @@ def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Pr
 
 
 def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
-    """Read a detection that `write_exchange` wrote.
-
-    Args:
-        folder: Folder of the result.
-        volume: The scan that was examined.
+    """Read the detection of a scan that `write_exchange` wrote.
 
     Raises:
         OutputError: If it is missing, damaged or of another scan.
@@ -143,12 +139,9 @@ def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
 
 
 class Leftovers:
-    """Files that a killed writer process may leave behind; its parent process removes them.
+    """Files that a killed writer process may leave behind in its folder; its parent process removes them.
 
     Create it before the writer starts, while the folder is empty or missing.
-
-    Args:
-        folder: Destination of the writer.
     """
 
     def __init__(self, folder: str | os.PathLike):

@@ -54,11 +54,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Detect(Job):
-    """Run a detection.
-
-    Attributes:
-        id: Repeated in every event of the detection.
-    """
+    """Run a detection; the id is repeated in each of its events."""
 
     id: str
 

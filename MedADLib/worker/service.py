@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 import platform
 import queue
@@ -13,8 +12,8 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from ..messages import Message
 from ..modelfile.store import find_model
 from ..results.exchange import check_empty, read_volume, write_exchange
 from ..runtime.atomic_files import abandon, writable_folder
+from ..runtime.library_log import library_warnings
 from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
 from ..runtime.versions import installed_version
@@ -43,21 +43,14 @@ SHARES = {"reading": (0.0, 0.01), "model": (0.01, 0.03), "detection": (0.03, 0.9
 
 
 class Models:
-    """Cache of the `MODELS_KEPT` models used last; a model is loaded again only after its file has changed.
-
-    Args:
-        load_model: None for `MedADLib.load_model`.
-    """
+    """Cache of the `MODELS_KEPT` models used last; a model is loaded again only after its file has changed."""
 
     def __init__(self, load_model: Callable[..., Any] | None):
         self._load_model = load_model
         self._kept: OrderedDict[tuple, Any] = OrderedDict()
 
     def get(self, name: str) -> tuple[Any, bool]:
-        """Get a model and whether it was in memory already.
-
-        Args:
-            name: Name or file.
+        """Get a model by name or file, and whether it was in memory already.
 
         Raises:
             ModelError: If it is missing or cannot be used.
@@ -107,46 +100,6 @@ class Report:
         start, stop = self.window
         fraction = round(start + (stop - start) * fraction, 4)
         self._emit("progress", id=self._job, stage=stage, fraction=fraction, **coded(message))
-
-
-class Warnings(logging.Handler):
-    """Log handler that sends each different warning once, as a ``warning`` event.
-
-    Args:
-        emit: Sends an event.
-        job: Id of the detection.
-
-    Attributes:
-        messages: All warnings, in their order; a `Message` where it has a code.
-    """
-
-    def __init__(self, emit: Callable[..., None], job: str):
-        super().__init__(logging.WARNING)
-        self._emit, self._job = emit, job
-        self.messages: list[str] = []
-
-    def add(self, message: str) -> None:
-        """Send a warning unless it was sent before."""
-        if message not in self.messages:
-            self.messages.append(message)
-            self._emit("warning", id=self._job, **coded(message))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send the warning of a log record."""
-        # `getMessage` makes a plain text, which has no code.
-        found = record.args[0] if record.msg == "%s" and record.args else record.msg
-        self.add(found if isinstance(found, Message) else record.getMessage())
-
-
-@contextmanager
-def library_warnings(emit: Callable[..., None], job: str) -> Iterator[Warnings]:
-    """Send what the library logs as warnings while the block runs."""
-    handler, logger = Warnings(emit, job), logging.getLogger("MedADLib")
-    logger.addHandler(handler)
-    try:
-        yield handler
-    finally:
-        logger.removeHandler(handler)
 
 
 class Service:
@@ -246,7 +199,14 @@ class Service:
         report = Report(self._emit, request.id)
         progress = Progress(report, self._cancelled.is_set)
         output = Path(request.output)
-        with library_warnings(self._emit, request.id) as warnings:
+        warnings: dict[str, None] = {}
+
+        def warn(message: str) -> None:
+            if message not in warnings:
+                warnings[message] = None
+                self._emit("warning", id=request.id, **coded(message))
+
+        with library_warnings(warn):
             report.window = SHARES["reading"]
             progress.stage("reading", 0.0, 1.0, Message("progress_scan"))
             check_empty(output)
@@ -261,10 +221,10 @@ class Service:
                 report.window = SHARES["detection"]
                 detection = self._engine()(volume, model, replace(request.settings, mask=mask), progress)
                 for message in detection.warnings:
-                    warnings.add(message)
+                    warn(message)
                 report.window = SHARES["writing"]
                 progress.stage("writing", 0.0, 1.0)
-                write_exchange(replace(detection, warnings=tuple(warnings.messages)), output, progress)
+                write_exchange(replace(detection, warnings=tuple(warnings)), output, progress)
         return warm
 
     def _engine(self) -> Callable[..., Any]:

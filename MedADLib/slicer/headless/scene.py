@@ -16,12 +16,7 @@ from ..scene.volumes import image_from_array, matrix_from_array
 
 
 class StandaloneScene:
-    """A scene with the preparations of the application: colours, node types, conversions, view presets.
-
-    Attributes:
-        scene: The MRML scene.
-        application: Its application logic.
-    """
+    """A scene, and its application logic, as the application prepares them: colours, node types, view presets."""
 
     def __init__(self) -> None:
         self.scene = slicer.vtkMRMLScene()

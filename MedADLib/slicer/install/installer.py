@@ -1,12 +1,8 @@
 """Installation of the packages that MedAD lacks into Slicer's Python, after the user has agreed.
 
 PyTorch comes through the PyTorch extension, which picks the build for the computer's GPU; the rest through Slicer's own
-packaging functions, MONAI and deepbet without dependencies, which are all installed by then. A constraints file keeps
-Slicer's numpy and SimpleITK as they are, and a check afterwards confirms it.
-
-Slicer's own question and progress dialog (`pip_ensure`, since 5.12) are not used: they cover neither PyTorch, which
-is nearly all of the download, nor sizes, the PyTorch extension and the restart. The panel asks once for everything,
-shows the log as it comes, and goes on with the run.
+packaging functions. A constraints file keeps Slicer's numpy and SimpleITK as they are. Slicer's own dialog
+(`pip_ensure`, since 5.12) is not used: it covers neither PyTorch, nor sizes and the restart.
 """
 
 from __future__ import annotations

@@ -32,11 +32,7 @@ MOST_ROWS = 200
 
 
 class RegionRows:
-    """Rows of the table, one for each region in any order; reused, because the slider changes hundreds at once.
-
-    Args:
-        table: A QTableWidget with the columns above.
-    """
+    """Rows of the table, one for each region in any order; reused, because the slider changes hundreds at once."""
 
     def __init__(self, table: Any):
         self._table = table

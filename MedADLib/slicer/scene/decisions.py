@@ -1,8 +1,7 @@
 """Decisions of the reader on regions, kept in the table node and shown in segmentation and overlay.
 
-A decision belongs to a position in the scan: the peak of its region. It finds the region again after a change of the
-threshold and after the scene is saved and opened, because it applies to the region that contains the position. Of
-several positions in one region, the one with the largest anomaly counts.
+A decision belongs to a position in the scan, the peak of its region, and so finds the region again at another threshold
+and in a saved scene. Of several positions in one region, the one with the largest anomaly counts.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """The rule that protects a reader from the overlay of another patient, as functions on nodes of the scene.
 
-A slice view shows of MedAD's results only those of the scan in its background; a 3-D view only those of the chosen
-scan. This holds for overlays, label layers, outlines, surfaces, volume renderings, legends and the table view, and for
-regions that were handed to the Segment Editor. `view_guard` applies the rule after every change. Only MRML is needed
-here, so that Slicer can start the guard without any other package.
+A slice view shows of MedAD's results, tables and regions in the Segment Editor included, only those of the scan in its
+background; a 3-D view only those of the chosen scan. `view_guard` applies the rule. This module needs only MRML.
 """
 
 from __future__ import annotations

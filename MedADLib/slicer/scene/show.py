@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def show_detection(
     detection: Detection, volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene, lay: bool = True
 ) -> SceneResult:
-    """Put a detection into the scene and lay its map over the input in all slice views.
+    """Put a detection into the scene, lay its map over the input in all slice views, and return the nodes.
 
     Results of an earlier run on the same volume are replaced in the same nodes; names, colours and opacities that
     the user gave them stay. If anything fails, the scene is unchanged; `undo_detection` can undo the run later.
@@ -41,9 +41,6 @@ def show_detection(
         volume_node: The examined volume.
         scene: The scene that holds it.
         lay: Whether to show the result; otherwise the views stay, as when the reader looks at another scan.
-
-    Returns:
-        The nodes of the result.
 
     Raises:
         InputError: If the volume has left the scene, or has another grid than the one that was examined.
