@@ -191,10 +191,7 @@ def write_archive(path: str | os.PathLike, files: Mapping[str, bytes]) -> None:
 
 
 def _pack(files: Mapping[str, bytes]) -> bytes:
-    """Pack a zip archive with sorted entries, each deflated if that saves a fifth and keeps well within the ratio.
-
-    Weights hardly shrink, and load faster if stored.
-    """
+    """Pack a zip archive with sorted entries, each deflated if that saves a fifth and keeps well within the ratio."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", allowZip64=False) as archive:
         for name, content in sorted(files.items()):

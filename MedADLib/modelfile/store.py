@@ -111,18 +111,8 @@ def summary_of(path: str | os.PathLike) -> ModelSummary:
             method, kind = from_json(MethodEntry, manifest.method, "method").name, manifest.kind
     except ModelError as error:
         return ModelSummary(path.stem, path, error=str(error), size_bytes=size, own=own)
-    return ModelSummary(
-        name=path.stem,
-        path=path,
-        version=manifest.version,
-        description=manifest.description,
-        modality=manifest.modality,
-        method=method,
-        created=manifest.created,
-        size_bytes=size,
-        kind=kind,
-        own=own,
-    )
+    facts = {name: getattr(manifest, name) for name in ("version", "description", "modality", "created")}
+    return ModelSummary(path.stem, path, **facts, method=method, size_bytes=size, kind=kind, own=own)
 
 
 def model_folders() -> list[Path]:
@@ -180,7 +170,6 @@ class NameTakenError(ModelError):
     """Another model has the name; `replaceable` if it is the user's own, which `add` may replace."""
 
     def __init__(self, code: str, replaceable: bool = False, **parameters: Any):
-        """Note whether the other one may be replaced."""
         super().__init__(code, **parameters)
         self.replaceable = replaceable
 
@@ -269,10 +258,7 @@ def card(name: str | os.PathLike) -> str:
 
 def _of_name(name: str) -> Path | None:
     """Return the installed model of this name, ignoring case as some file systems do."""
-    for summary in list_models():
-        if summary.name.casefold() == name.casefold():
-            return summary.path
-    return None
+    return next((path for stem, path in _available().items() if stem.casefold() == name.casefold()), None)
 
 
 def _name_clash(path: Path, manifest: Manifest, existing: Path) -> NameTakenError:

@@ -13,14 +13,8 @@ OPAQUE_AT = 0.5
 # part of the heat scale by at least 20 (CIEDE2000), also for protanopes and deuteranopes (Machado et al. 2009); for
 # others, it differs from the next four by at least 20.
 REGION_COLOURS = (
-    (128, 255, 255),
-    (0, 128, 255),
-    (32, 160, 160),
-    (0, 96, 96),
-    (64, 64, 192),
-    (192, 192, 255),
-    (160, 128, 128),
-    (160, 64, 128),
+    *((128, 255, 255), (0, 128, 255), (32, 160, 160), (0, 96, 96)),
+    *((64, 64, 192), (192, 192, 255), (160, 128, 128), (160, 64, 128)),
 )
 WHITE_D65 = np.array([0.95047, 1.0, 1.08883])
 RGB_FROM_XYZ = np.array(

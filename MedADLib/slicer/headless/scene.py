@@ -30,11 +30,8 @@ class StandaloneScene:
         self.application.SetViewLogics(vtkCollection())
         # The logic of Slicer's Colors module registers this class; its other parts need the application's files.
         self.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
-        self._logics = [
-            self._logic(slicer.vtkSlicerSubjectHierarchyModuleLogic()),
-            self._logic(slicer.vtkSlicerSegmentationsModuleLogic()),
-            self._logic(slicer.vtkSlicerSequencesLogic()),
-        ]
+        modules = ("SubjectHierarchyModule", "SegmentationsModule", "Sequences")
+        self._logics = [self._logic(getattr(slicer, f"vtkSlicer{name}Logic")()) for name in modules]
         crosshair = slicer.vtkMRMLCrosshairNode()
         crosshair.SetCrosshairName("default")
         self.scene.AddNode(crosshair)

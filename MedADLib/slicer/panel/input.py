@@ -107,10 +107,7 @@ class InputPanel:
         return ""
 
     def _hide_results(self) -> None:
-        """Keep MedAD's own results out of both selectors.
-
-        A selector can only require attributes, not exclude them, so results are hidden by their IDs.
-        """
+        """Keep MedAD's own results out of both selectors, by their IDs, as a selector cannot exclude attributes."""
         hidden = [node.GetID() for node in slicer.mrmlScene.GetNodes() if node.GetAttribute(ROLE)]
         for selector in (self._ui.inputSelector, self._ui.maskSelector):
             selector.sortFilterProxyModel().hiddenNodeIDs = hidden

@@ -49,17 +49,9 @@ def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
         show_scan(result.input, scene)
 
 
-def show_in_slices(
-    result: SceneResult,
-    scene: slicer.vtkMRMLScene,
-    opacity: float = OVERLAY_OPACITY,
-    before: Snapshot | None = None,
-) -> None:
-    """Lay the anomaly map without the rejected regions over its input in every slice view, if there are any.
-
-    The opacity comes on top of the transparency of its colours.
-    """
-    _lay(result, scene, overlay_node(result, scene), opacity, before)
+def show_in_slices(result: SceneResult, scene: slicer.vtkMRMLScene, before: Snapshot | None = None) -> None:
+    """Lay the anomaly map without the rejected regions over its input in every slice view, if there are any."""
+    _lay(result, scene, overlay_node(result, scene), OVERLAY_OPACITY, before)
 
 
 def set_opacity(result: SceneResult, scene: slicer.vtkMRMLScene, opacity: float) -> None:

@@ -77,12 +77,11 @@ class WorkerClient:
         process_factory: Makes the process.
         timer_factory: Makes the timers.
         command: Program and arguments; None for the worker of this library.
-        idle_seconds: Time without work after which the process ends by itself.
         hang_seconds: Time without an event after which the process is killed.
 
     Attributes:
         on_log: Called with each line of the log.
-        idle_seconds: For the next process that starts.
+        idle_seconds: Time without work after which the next process that starts ends by itself.
     """
 
     def __init__(
@@ -90,12 +89,11 @@ class WorkerClient:
         process_factory: Callable[[], QtProcess] = QtProcess,
         timer_factory: Callable[[], QtTimer] = QtTimer,
         command: list[str] | None = None,
-        idle_seconds: float = IDLE_SECONDS,
         hang_seconds: float = HANG_SECONDS,
     ):
         self.on_log: Callable[[str], None] | None = None
         self._process_factory, self._timer_factory = process_factory, timer_factory
-        self.idle_seconds = idle_seconds
+        self.idle_seconds = IDLE_SECONDS
         self._command, self._hang_seconds = command, hang_seconds
         self._connection: Connection | None = None
         self._running: RunningJob | None = None
@@ -110,17 +108,6 @@ class WorkerClient:
     def busy(self) -> bool:
         """Whether a job is in progress."""
         return self._running is not None
-
-    @property
-    def state(self) -> str:
-        """``off``, ``starting``, ``idle``, ``busy`` or ``cancelling``."""
-        if self._running is not None and self._running.outcome is not None:
-            return "cancelling"
-        if self._connection is None:
-            return "off"
-        if not self._connection.ready:
-            return "starting"
-        return "busy" if self.busy else "idle"
 
     @property
     def log(self) -> list[str]:

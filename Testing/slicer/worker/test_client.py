@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.fake_process import Listener, desk_of_a_client  # noqa: F401
+from support.fake_process import Listener, desk_of_a_client, state_of  # noqa: F401
 
 from MedADLib.detection import Settings
 from MedADLib.errors import InputError, OutputError
@@ -15,12 +15,12 @@ from MedADLib.slicer.worker.client import LOG_LINES, Job
 
 def test_a_detection_from_start_to_end(desk):
     client = desk.client
-    assert client.state == "off" and not client.busy
+    assert state_of(client) == "off" and not client.busy
     desk.detect(seed=3, threshold="1ml")
-    assert client.state == "starting" and client.busy and desk.process.arguments == ["worker"]
+    assert state_of(client) == "starting" and client.busy and desk.process.arguments == ["worker"]
     assert not desk.process.requests
     desk.process.get_ready()
-    assert client.state == "busy" and desk.process.pid == 4711
+    assert state_of(client) == "busy" and desk.process.pid == 4711
     (request,) = desk.process.requests
     assert request == {
         "request": "detect",
@@ -37,7 +37,7 @@ def test_a_detection_from_start_to_end(desk):
     desk.say("done", output="there", seconds=1.5, warm=False)
     progress = ("progress", "restoration", 0.25, "imagining")
     assert desk.told == [progress, ("warning", "odd"), ("done", "there", 1.5)]
-    assert client.state == "idle" and not client.busy
+    assert state_of(client) == "idle" and not client.busy
 
 
 def test_the_second_detection_uses_the_same_process(desk):
@@ -73,7 +73,7 @@ def test_a_failure_of_the_worker_is_passed_on_and_the_process_kept(desk):
     desk.computing()
     desk.say("failed", kind="ModelError", message="it is damaged. Get it again.")
     assert desk.told[-1] == ("failed", "ModelError", "it is damaged. Get it again.")
-    assert desk.client.state == "idle" and desk.process.running
+    assert state_of(desk.client) == "idle" and desk.process.running
 
 
 def test_messages_with_a_known_code_can_be_translated(desk):
@@ -141,7 +141,7 @@ def test_a_listener_that_fails_does_not_lose_the_end(desk):
     data = b"".join(json.dumps({**line, "id": desk.process.job, "seconds": 1}).encode() + b"\n" for line in lines)
     with pytest.raises(KeyError):
         desk.process.output(data)
-    assert desk.told[-1] == ("done", "o", 1) and desk.client.state == "idle"
+    assert desk.told[-1] == ("done", "o", 1) and state_of(desk.client) == "idle"
 
 
 def test_events_keep_their_order_when_a_listener_runs_the_event_loop(desk):
