@@ -8,9 +8,7 @@ EXPORT = _("Run: medad models export NAME --monai DIR")
 
 SENTENCES = {
     # calibrate
-    "bad_model_version": S(
-        _("{version!a:.80} is not a version of a model"), _("Give three numbers, for example --model-version 1.2.0.")
-    ),
+    "bad_model_version": S(_("{version!a:.80} is not a version of a model"), _("For example --model-version 1.2.0.")),
     "setting_not_adjustable": S(
         _("{setting!a:.80} of the {method} model cannot be changed without another training"),
         _("Adjustable settings: {adjustable}. To change others, train a model with medad train."),

@@ -20,12 +20,8 @@ SENTENCES = {
         _("Select one kind with --only, such as '*.nii.gz' or '*.png', or leave the 2-D images out with --skip-bad."),
     ),
     "images_left_out": _("{folder} contains volumes: its {images} 2-D images are left out"),
-    "same_patient_id": _(
-        "all DICOM files have the same PatientID: MedAD identifies subjects by sub-XX in the path, folder or file"
-    ),
-    "no_patient_id": _(
-        "all DICOM files have no PatientID: MedAD identifies subjects by sub-XX in the path, folder or file"
-    ),
+    "same_patient_id": _("all DICOM files have the same PatientID: MedAD identifies subjects by sub-XX in the path"),
+    "no_patient_id": _("all DICOM files have no PatientID: MedAD identifies subjects by sub-XX in the path"),
     "images_as_subjects": S(
         _("{files} NPZ files, such as {name}, contain several images each, and each image counts as another subject"),
         _("If all images of a file show one subject, give --subjects file."),
@@ -116,9 +112,7 @@ SENTENCES = {
         "{usual:.2f}): {scans}"
     ),
     # Kinds of space.
-    "prepare_for_volumes": S(
-        _("--prepare {prepare} is for volumes, and these scans are single slices"), _("Leave --prepare out.")
-    ),
+    "prepare_for_volumes": S(_("--prepare {prepare} is for volumes, not for single slices"), _("Leave --prepare out.")),
     "work_of_other_preparation": S(
         _("{work} contains scans that were prepared with --prepare {found}, not with --prepare {asked}"),
         _("Give another --work folder, or empty this one."),

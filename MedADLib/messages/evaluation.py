@@ -13,9 +13,7 @@ SENTENCES = {
     "reference_mask_count": S(_("the number of reference masks ({masks}) is not that of the maps ({maps})"), ONE_EACH),
     "examined_mask_count": S(_("the number of masks ({masks}) is not that of the maps ({maps})"), ONE_EACH),
     "evaluation_threshold": S(_("the threshold {threshold} is not a finite number"), _("Give a finite number.")),
-    "evaluation_mask_not_on_grid": S(
-        _("{mask} is not on the grid of {image}"), _("Resample the mask to the grid of the image first.")
-    ),
+    "evaluation_mask_not_on_grid": S(_("{mask} is not on the grid of {image}"), _("Resample the mask to the image.")),
     "table_unwritable": S(
         _("{path} could not be written: {reason}"),
         _("Check that the disk is not full and the folder is not write-protected."),

@@ -70,9 +70,7 @@ SENTENCES = {
     ),
     # A folder of DICOM files.
     "no_slices": S(_("{folder} holds no DICOM slices"), FOLDER_OF_SLICES),
-    "no_readable_slices": S(
-        _("{folder} holds {count} DICOM files, but no image slice that can be read"), FOLDER_OF_SLICES
-    ),
+    "no_readable_slices": S(_("{folder} holds {count} DICOM files, but no readable image slice"), FOLDER_OF_SLICES),
     "single_images": S(_("{folder} holds single images, not a series of slices"), _("Give the folder of all slices.")),
     "several_series": S(_("{folder} holds {count} image series; by number (modality, slices): {series}"), ONE_SERIES),
     "several_patients": S(_("{folder} holds slices of different patients in one series"), ONE_SERIES),
@@ -102,9 +100,7 @@ SENTENCES = {
         _("{path}: {array} of {size} is not a stack of images"), _("Give arrays (N, rows, columns).")
     ),
     "no_other_label": S(_("{path} holds no images with another label than {label}"), _("Check --healthy-label.")),
-    "no_image_arrays": S(
-        _("{path} holds no images"), _("Give arrays (rows, columns) or (N, rows, columns) of numbers.")
-    ),
+    "no_image_arrays": S(_("{path} holds no images"), _("Give number arrays (rows, columns) or (N, rows, columns).")),
     "no_labels": S(_("{path} has no labels for {array}"), _("Leave out --healthy-label.")),
     "several_labels": S(
         _("{path} has images of several labels ({labels})"), _("Name the label of healthy images: --healthy-label.")

@@ -14,9 +14,7 @@ SENTENCES = {
     ),
     "tensor_shape": S(_("the tensor {tensor} of the {method} model has shape {shape}, not {expected}"), DOWNLOAD_AGAIN),
     "tensor_type": S(_("the tensor {tensor} of the {method} model has type {dtype}, not {expected}"), DOWNLOAD_AGAIN),
-    "atlas_too_few_scans": S(
-        _("an atlas of {count} scans has no standard deviation"), _("Give at least {minimum} healthy scans.")
-    ),
+    "atlas_too_few_scans": S(_("an atlas of {count} scans has no standard deviation"), _("Give {minimum} or more.")),
     "atlas_sd_not_positive": S(_("the standard deviation of the atlas model is not positive"), DOWNLOAD_AGAIN),
     "method_without_settings": S(_("the method has no setting {setting}"), _("It has no settings. Leave it out.")),
     "method_setting_unknown": S(_("the configuration has the unknown setting {setting}"), _("Known: {known}.")),

@@ -61,9 +61,7 @@ SENTENCES = {
     "tensors_type": S(_("{entry} holds {key!a}, of a number type that MedAD does not use"), DOWNLOAD_AGAIN),
     "tensors_not_finite": S(_("{entry} holds {key!a}, with values that are not finite"), DOWNLOAD_AGAIN),
     # The models that can be named.
-    "model_unknown": S(
-        _("there is no model named {name!a}"), _("Available: {available}. Or give the path of a .medad file.")
-    ),
+    "model_unknown": S(_("there is no model named {name!a}"), _("Available: {available}. Or give a .medad file.")),
     "models_none": S(_("there is no model named {name!a}, and no other one"), _("Give the path of a .medad file.")),
     "name_taken_by_own": S(
         _(
@@ -103,7 +101,5 @@ SENTENCES = {
         _("Choose an autoencoder, a VAE, a context encoder or a slice-wise latent restoration."),
     ),
     "bundle_folder_taken": S(_("{folder} already exists and is not an empty folder"), _("Name a new folder.")),
-    "bundle_not_written": S(
-        _("the bundle could not be written to {folder}: {reason}"), _("Choose a folder that you may write to.")
-    ),
+    "bundle_not_written": S(_("the bundle could not be written to {folder}: {reason}"), _("Choose another folder.")),
 }

@@ -46,9 +46,7 @@ SENTENCES = {
         _("Check the mask, and that the voxel spacing is in millimetres."),
     ),
     "brain_not_aligned": S(_("the brain in {name} could not be aligned to the template"), _("Give a brain mask.")),
-    "brain_few_intensities": S(
-        _("the brain has too few different intensities"), _("Check that it is an image and not a label map.")
-    ),
+    "brain_few_intensities": S(_("the brain has too few different intensities"), _("Is it a label map?")),
     "brain_one_intensity": S(_("the brain has one intensity only"), NOT_EMPTY),
     "scan_one_intensity": S(_("{name} has one intensity only"), NOT_EMPTY),
     "scan_little_examined": S(
@@ -111,9 +109,7 @@ SENTENCES = {
     "scan_one_value": _("all its values are {value:g}"),
     "scan_needs_slice": _("{model} needs single slices; choose a 3-D model, or give one slice"),
     "scan_needs_volume": _("a single slice, but {model} needs volumes; choose a 2-D model"),
-    "scan_too_small": _(
-        "its whole field of view has {ml:.0f} mL, less than a brain. Is the voxel spacing in millimetres?"
-    ),
+    "scan_too_small": _("its whole field of view has {ml:.0f} mL, less than a brain. Is its spacing in millimetres?"),
     "scan_little_tissue": _("it shows only {ml:.0f} mL, too little for a brain"),
     "scan_label_map": _("it looks like a label map, with {labels} different values, not like a scan"),
     "scan_ct": _("its values are those of a CT (Hounsfield units)"),

@@ -14,9 +14,7 @@ SENTENCES = {
     # Exchange between processes.
     "exchange_unreadable": S(_("{path} cannot be read: {reason}"), _("Try again.")),
     "exchange_damaged": S(_("{path} is damaged or cut short ({detail})"), _("Write it again.")),
-    "exchange_not_finite": S(
-        _("{name} holds values that are not finite numbers (NaN or infinite)"), _("Replace them by finite values.")
-    ),
+    "exchange_not_finite": S(_("{name} holds values that are not finite (NaN or infinite)"), _("Replace them.")),
     "exchange_unwritable": S(_("{name} could not be written to {path}: {reason}"), FREE_SPACE),
     "exchange_result_unwritable": S(_("the result for {name} could not be written to {folder}: {reason}"), FREE_SPACE),
     "exchange_folder_not_empty": S(_("{folder} is not empty"), _("Give the result a folder of its own.")),

@@ -16,9 +16,7 @@ SENTENCES = {
     "pooling_spacing": S(_("the voxel spacing {spacing} cannot be used"), _("Give three positive numbers in mm.")),
     "pooling_sizes": S(_("pooling sizes of {sizes} mm cannot be used"), _("Give sizes of 0 or more.")),
     # Calibration, as it is made and as model files and results hold it.
-    "calibration_few_scans": S(
-        _("{count} scans are too few to calibrate"), _("Give at least {fewest} healthy scans, better 20.")
-    ),
+    "calibration_few_scans": S(_("{count} scans are too few to calibrate"), _("Give {fewest} or more, better 20.")),
     "calibration_incomplete": S(
         _("the calibration is incomplete or has parts that this version does not support"), _("Update MedAD.")
     ),

@@ -174,9 +174,7 @@ SENTENCES = {
         _("{packages} could not be installed: the path of a file is too long for Windows"),
         _("Enable long paths in Windows, or install Slicer into a folder with a short path."),
     ),
-    "install_folder_protected": S(
-        _("{packages} could not be installed: Slicer's folder cannot be written"), OWN_SLICER
-    ),
+    "install_folder_protected": S(_("{packages} could not be installed: Slicer's folder is protected"), OWN_SLICER),
     "install_remains": S(
         _(
             "{packages} could not be installed: an earlier installation of a package was interrupted, and pip cannot "

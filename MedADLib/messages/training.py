@@ -21,15 +21,11 @@ SENTENCES = {
         _("{file} is for the method {found!a:.80}, not for {method}"),
         _("Name the same method in both, or leave it out of the file."),
     ),
-    "missing_option": S(
-        _("the training needs the option {option}"), _("Give {example}, or write it into the --config file.")
-    ),
+    "missing_option": S(_("the training needs the option {option}"), _("Give {example}, or put it into --config.")),
     "unknown_option": S(_("{file} contains the unknown option {option!a:.80}"), _("Known options: {known}.")),
     "misspelled_option": S(_("{file} contains the unknown option {option!a:.80}"), _("Did you mean {nearest!r}?")),
     "toml_unavailable": S(_("TOML needs Python 3.11 or newer"), _("Write the same options as JSON.")),
-    "bad_options_file": S(
-        _("{file} is not valid TOML or JSON ({reason})"), _("Correct it; its name must end in .toml or .json.")
-    ),
+    "bad_options_file": S(_("{file} is not valid TOML or JSON ({reason})"), _("Its name must end in .toml or .json.")),
     "no_options_in_file": S(_("{file} contains no table of options"), _("Write names and values.")),
     "option_of_wrong_type": S(_("{file}: {option} is {value:.80}"), _("It must be of the type {type}.")),
     "option_not_allowed": S(_("{file}: {option} is {value!a:.80}"), _("It must be one of {allowed}.")),
@@ -83,9 +79,7 @@ SENTENCES = {
     "size_for_slices": S(_("--size is for single slices, and these scans are volumes"), _("Leave --size out.")),
     "volume_among_slices": S(_("{path} has several slices, and the other scans of its folder have one"), ONE_KIND),
     "slice_among_volumes": S(_("{path} is a single slice, and the other scans of its folder are volumes"), ONE_KIND),
-    "only_one_scan": S(
-        _("the training combines slices of several scans, and there is only one scan"), _("Give more healthy scans.")
-    ),
+    "only_one_scan": S(_("the training combines slices of several scans, but there is one"), _("Give more scans.")),
     "method_needs_volumes": S(_("{method} is for volumes, and these scans are single slices"), _("Train {other}.")),
     "too_few_intensities": S(
         _("the healthy scans have too few different intensities for {classes} classes"),

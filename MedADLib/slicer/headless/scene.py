@@ -30,8 +30,8 @@ class StandaloneScene:
         self.application.SetViewLogics(vtkCollection())
         # The logic of Slicer's Colors module registers this class; its other parts need the application's files.
         self.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
-        modules = ("SubjectHierarchyModule", "SegmentationsModule", "Sequences")
-        self._logics = [self._logic(getattr(slicer, f"vtkSlicer{name}Logic")()) for name in modules]
+        modules = (slicer.vtkSlicerSubjectHierarchyModuleLogic, slicer.vtkSlicerSegmentationsModuleLogic)
+        self._logics = [self._logic(kind()) for kind in (*modules, slicer.vtkSlicerSequencesLogic)]
         crosshair = slicer.vtkMRMLCrosshairNode()
         crosshair.SetCrosshairName("default")
         self.scene.AddNode(crosshair)

@@ -145,9 +145,12 @@ def detach_orphans(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLNode]:
     if detached:
         gone = {node.GetID() for node in detached}
         for view in slice_views(scene):
-            for layer in ("Background", "Foreground", "Label"):
-                if getattr(view, f"Get{layer}VolumeID")() in gone:
-                    getattr(view, f"Set{layer}VolumeID")(None)
+            if view.GetBackgroundVolumeID() in gone:
+                view.SetBackgroundVolumeID(None)
+            if view.GetForegroundVolumeID() in gone:
+                view.SetForegroundVolumeID(None)
+            if view.GetLabelVolumeID() in gone:
+                view.SetLabelVolumeID(None)
         _hide(scene, lambda node: node.GetID() in gone, "1")
     return detached
 

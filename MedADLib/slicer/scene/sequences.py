@@ -226,8 +226,10 @@ def _record(detections: Mapping[int, Detection], frames: Frames) -> dict[str, sl
     for role, (_, name) in NODES.items():
         sequence = found[role] = slicer.vtkMRMLSequenceNode()
         sequence.SetName(f"{name.format(frames.shown.GetName())} frames")
-        for what in ("IndexName", "IndexUnit", "IndexType", "NumericIndexValueTolerance"):
-            getattr(sequence, f"Set{what}")(getattr(frames.sequence, f"Get{what}")())
+        sequence.SetIndexName(frames.sequence.GetIndexName())
+        sequence.SetIndexUnit(frames.sequence.GetIndexUnit())
+        sequence.SetIndexType(frames.sequence.GetIndexType())
+        sequence.SetNumericIndexValueTolerance(frames.sequence.GetNumericIndexValueTolerance())
         sequence.SetDefaultSequenceStorageNodeClassName(STORAGE)
     for number, detection in sorted(detections.items()):
         for role, node in _nodes_of(detection).items():

@@ -42,8 +42,8 @@ class ViewGuard:
         self._busy = False
         self._observers.add(scene, scene.NodeAddedEvent, self._node_added)
         self._observers.add(scene, scene.NodeRemovedEvent, self._node_removed)
-        for what in ("Import", "Restore", "Close", "BatchProcess"):
-            self._observers.add(scene, getattr(scene, f"End{what}Event"), self._replaced)
+        for event in (scene.EndImportEvent, scene.EndRestoreEvent, scene.EndCloseEvent, scene.EndBatchProcessEvent):
+            self._observers.add(scene, event, self._replaced)
         self._follow()
         self.check()
 
