@@ -83,12 +83,7 @@ def check_empty(folder: Path) -> None:
 
 
 def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Progress | None = None) -> None:
-    """Write a detection without its scan, completely or not at all.
-
-    Args:
-        detection: The result.
-        folder: Destination; it must exist and be empty.
-        progress: Receives each file; may cancel.
+    """Write a detection without its scan to an empty folder, completely or not at all; `progress` may cancel.
 
     Raises:
         OutputError: If it cannot be written, for example on a full disk; nothing is left behind.

@@ -78,10 +78,6 @@ class Models:
 class Report:
     """Progress callback that sends ``progress`` events, at most one in `SECONDS_BETWEEN_REPORTS` for each stage.
 
-    Args:
-        emit: Sends an event.
-        job: Id of the detection.
-
     Attributes:
         window: Fractions of the whole job at which the present step begins and ends.
     """

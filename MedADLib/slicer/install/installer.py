@@ -158,11 +158,7 @@ class SlicerInstaller:
         return [needed(self._computer.without(["torch"]))[0]._replace(damage=damage), *lacking]
 
     def install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
-        """Install packages that the user agreed to.
-
-        Args:
-            packages: The result of `missing`.
-            log: Called with each line of the output.
+        """Install the result of `missing`, to which the user agreed; `log` is called with each line of the output.
 
         Returns:
             True if MedAD can run now; False if Slicer has to restart first, see `PendingRuns`.

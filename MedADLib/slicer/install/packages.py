@@ -66,12 +66,7 @@ _CAUSES: tuple[tuple[str, str], ...] = (
 
 
 class InstallError(MedADError):
-    """Packages that could not be installed; `log` holds the last lines of the output.
-
-    Args:
-        code: As in `MedADError`; parameters too.
-        lines: The output of the installation.
-    """
+    """Packages that could not be installed; `log` holds the last of the lines of output."""
 
     def __init__(self, code: str, lines: Iterable[str] = (), **parameters: Any):
         super().__init__(code, **parameters)
