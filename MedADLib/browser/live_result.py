@@ -32,7 +32,7 @@ class LiveResult:
 
     def __init__(self, live: LiveThreshold, decisions: Decisions):
         self._live, self._decisions = live, decisions
-        self.position = live.ml_to_slider(live.false_positive_ml)
+        self.position = live.scale.position(live.false_positive_ml)
         self.selected: Region | None = None
 
     @property
@@ -50,7 +50,7 @@ class LiveResult:
         if position == self.position:
             return False
         before, self.position = self.detection, position
-        if self._live.set(self._live.slider_to_ml(position)) is before:
+        if self._live.set(self._live.scale.ml(position)) is before:
             return False
         self._decisions.follow(self.detection)
         if self.selected is not None:

@@ -15,45 +15,21 @@ WHAT = ("samplers", "volumes", "runs", "scaling", "products")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad benchmark``."""
     parser.description = "Measure the speed of MedAD on this computer, and compare it with other implementations."
-    parser.add_argument(
-        "what",
-        nargs="*",
-        type=_known,
-        default=[],
-        metavar="WHAT",
-        help=f"what to measure: {', '.join(WHAT)} (default all)",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("benchmark"),
-        metavar="DIR",
-        help="folder for tables, figures and report.md (default %(default)s)",
-    )
-    parser.add_argument(
-        "--scan", type=Path, help="skull-stripped T1-weighted scan of a brain (default: the MNI152 brain)"
-    )
-    parser.add_argument(
-        "--model", default="brain-t1", metavar="NAME|FILE", help="model of latent restoration (default %(default)s)"
-    )
-    parser.add_argument(
-        "--also",
-        action="append",
-        default=[],
-        metavar="NAME|FILE",
-        help="another model for whole detections; may be repeated",
-    )
-    parser.add_argument(
-        "--runs",
-        type=_runs,
-        default=3,
-        help="runs of each measurement except products; the tables show medians (default 3)",
-    )
+    what = f"what to measure: {', '.join(WHAT)} (default all)"
+    parser.add_argument("what", nargs="*", type=_known, default=[], metavar="WHAT", help=what)
+    output = "folder for tables, figures and report.md (default %(default)s)"
+    parser.add_argument("-o", "--output", type=Path, default=Path("benchmark"), metavar="DIR", help=output)
+    scan = "skull-stripped T1-weighted scan of a brain (default: the MNI152 brain)"
+    parser.add_argument("--scan", type=Path, help=scan)
+    model = "model of latent restoration (default %(default)s)"
+    parser.add_argument("--model", default="brain-t1", metavar="NAME|FILE", help=model)
+    also = "another model for whole detections; may be repeated"
+    parser.add_argument("--also", action="append", default=[], metavar="NAME|FILE", help=also)
+    runs = "runs of each measurement except products; the tables show medians (default 3)"
+    parser.add_argument("--runs", type=_runs, default=3, help=runs)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
-    parser.add_argument(
-        "--no-monai", action="store_true", help="do not measure the sampling of MONAI, which takes a minute per run"
-    )
+    no_monai = "do not measure the sampling of MONAI, which takes a minute per run"
+    parser.add_argument("--no-monai", action="store_true", help=no_monai)
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:

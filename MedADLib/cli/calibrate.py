@@ -17,31 +17,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad calibrate``."""
     parser.description = "Recalibrate a model on your own healthy scans, and write it as a new model file."
     parser.add_argument("model", help="installed model or model file; its networks do not change")
-    parser.add_argument(
-        "--healthy",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help=f"folder of healthy scans, {ADVISED} or more if possible; scans of the training of the model are left out",
-    )
+    healthy = f"folder of healthy scans, {ADVISED} or more if possible; scans of the training are left out"
+    parser.add_argument("--healthy", type=Path, required=True, metavar="DIR", help=healthy)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.medad", help="the new model file")
     parser.add_argument("--only", metavar="PATTERN", help="use only files with names like this, such as '*_T1w.nii.gz'")
     parser.add_argument("--skip-bad", action="store_true", help="leave out scans that cannot be used, and copies")
     parser.add_argument("--mixed", action="store_true", help="accept scans that seem to be of different kinds")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="change a setting of the method that does not concern the networks, such as samples=5; may be repeated",
-    )
+    settings = "change a setting of the method that does not concern the networks, such as samples=5; may be repeated"
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=settings)
     parser.add_argument("--threshold", help="default threshold of the model, such as 1ml (default: unchanged)")
-    parser.add_argument(
-        "--minimum-mm", type=float, metavar="MM", help="box of the minimum pooling (default: unchanged)"
-    )
-    parser.add_argument(
-        "--average-mm", type=float, metavar="MM", help="box of the average pooling (default: unchanged)"
-    )
+    for kind in ("minimum", "average"):
+        box = f"box of the {kind} pooling (default: unchanged)"
+        parser.add_argument(f"--{kind}-mm", type=float, metavar="MM", help=box)
     parser.add_argument("--description", help="purpose of the model in one line (default: unchanged)")
     parser.add_argument("--model-version", metavar="X.Y.Z", help="version of the new model (default: unchanged)")
     parser.add_argument("--data-note", default="", help="source and licence of the scans for the model card")

@@ -27,18 +27,14 @@ SCENE = "demo"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the demo.
+    """Run the demo; return 0 if it is done, 1 if it failed, 130 if it was cancelled.
 
     Args:
         argv: Arguments without the name of the program; None takes those of the process.
-
-    Returns:
-        Exit status: 0 done, 1 failed, 130 cancelled.
     """
     parser = argparse.ArgumentParser(prog="python -m MedADLib.cli.demo", description=__doc__)
-    parser.add_argument(
-        "input", nargs="?", type=Path, help="your scan (default: the MNI152 brain with a simulated lesion)"
-    )
+    scan = "your scan (default: the MNI152 brain with a simulated lesion)"
+    parser.add_argument("input", nargs="?", type=Path, help=scan)
     parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for the results (default demo)")
     parser.add_argument("--model", default="brain-t1", help="installed model or model file (default brain-t1)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")

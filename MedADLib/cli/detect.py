@@ -25,15 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     types = "scan: NIfTI, NRRD, MHA, PNG, JPEG, DICOM file or folder, NPZ (one of several images: FILE.npz#NUMBER)"
     parser.add_argument("input", type=Path, metavar="INPUT", help=types)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help=f"installed model or model file (default {DEFAULT_MODEL})",
-    )
-    parser.add_argument(
-        "--mask", type=Path, help="brain mask: image on the grid of the scan, non-zero in the voxels to examine"
-    )
+    models = f"installed model or model file (default {DEFAULT_MODEL})"
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=models)
+    masks = "brain mask: image on the grid of the scan, non-zero in the voxels to examine"
+    parser.add_argument("--mask", type=Path, help=masks)
     devices = "auto, cpu, cuda or cuda:N (default auto)"
     parser.add_argument("--device", type=_setting("device"), default="auto", help=devices)
     parser.add_argument("--seed", type=_setting("seed"), default=0, help="random seed (default 0)")
@@ -48,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
-    """Detect anomalies, write the results and print a summary.
+    """Detect anomalies, write the results, print a summary and return 0.
 
     Args:
         args: The arguments that `add_arguments` declares, and ``detect`` and ``load_model``, which replace those of the
@@ -56,24 +51,18 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
         console: Receives warnings and the summary.
         progress: Receives each stage; may cancel.
 
-    Returns:
-        0.
-
     Raises:
         MedADError: If scan, mask, model or output folder cannot be used.
     """
     from dataclasses import replace
 
-    from ..detection import Settings
+    from ..detection import Settings, detect
     from ..io.reading import read_image
     from ..io.sources import named_scan
     from ..results.writing import check_ours, write_detection
     from ..runtime.atomic_files import writable_folder
 
-    if args.detect is None:
-        from ..detection import detect
-    else:
-        detect = args.detect
+    detect = args.detect or detect
     started = time.perf_counter()
     scan = named_scan(args.input)
     name = scan.name

@@ -17,12 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad evaluate``."""
     parser.description = "Compare anomaly maps with reference masks, and print AUROC, Dice and other metrics."
     parser.add_argument("maps", nargs="+", type=Path, metavar="MAP", help="anomaly maps")
-    parser.add_argument(
-        "--truth", nargs="+", type=Path, required=True, metavar="MASK", help="reference masks, one for each map"
-    )
-    parser.add_argument(
-        "--mask", nargs="+", type=Path, metavar="MASK", help="masks of the voxels to evaluate, one for each map"
-    )
+    truth, masks = "reference masks, one for each map", "masks of the voxels to evaluate, one for each map"
+    parser.add_argument("--truth", nargs="+", type=Path, required=True, metavar="MASK", help=truth)
+    parser.add_argument("--mask", nargs="+", type=Path, metavar="MASK", help=masks)
     parser.add_argument("--threshold", type=float, help="also count lesions at this value of the maps")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="table to write, .tsv or .json")
 

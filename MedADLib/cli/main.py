@@ -62,15 +62,12 @@ def main(
     detect: Callable[..., Detection] | None = None,
     load_model: Callable[[str], Model] | None = None,
 ) -> int:
-    """Run one command.
+    """Run one command and return the exit code.
 
     Args:
         argv: Arguments without the name of the program; None takes those of the process.
         detect: Replaces `MedADLib.detect`.
         load_model: Replaces `MedADLib.load_model`.
-
-    Returns:
-        The exit code.
     """
     argv = sys.argv[1:] if argv is None else argv
     threads.settle()

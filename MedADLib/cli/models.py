@@ -16,14 +16,12 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad models``."""
     parser.description = "List the installed models, show or verify a model file, or export it as a MONAI bundle."
-    parser.add_argument(
-        "action",
-        nargs="?",
-        choices=("list", "info", "card", "verify", "export"),
-        default="list",
-        help="list: names and purposes (default); info: all facts as JSON; card: the model card; "
-        "verify: check the file; export: write a MONAI bundle",
-    )
+    actions = {
+        **{"list": "names and purposes (default)", "info": "all facts as JSON", "card": "the model card"},
+        **{"verify": "check the file", "export": "write a MONAI bundle"},
+    }
+    each = "; ".join(f"{name}: {what}" for name, what in actions.items())
+    parser.add_argument("action", nargs="?", choices=tuple(actions), default="list", help=each)
     names = "models for info, card and verify (default all); one for export"
     parser.add_argument("names", nargs="*", metavar="NAME|FILE", help=names)
     parser.add_argument("--monai", type=Path, metavar="DIR", help="export: write a MONAI bundle to this new folder")

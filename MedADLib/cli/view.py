@@ -31,9 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="OUTDIR", help="output folder of medad detect")
     parser.add_argument("--scan", type=Path, metavar="FILE", help="the scan, if its file has moved")
     parser.add_argument("--port", type=int, metavar="N", help="port to listen on (default 8765, or any free port)")
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1, this computer only)"
-    )
+    host = "address to listen on (default 127.0.0.1, this computer only)"
+    parser.add_argument("--host", default="127.0.0.1", help=host)
     parser.add_argument("--no-open", action="store_true", help="print the address only, and do not open a browser")
 
 

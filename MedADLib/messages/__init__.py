@@ -142,9 +142,9 @@ def _catalogue() -> dict[str, tuple[str, Sentence]]:
     """Collect all sentences by code, each with the context of its translation."""
     found: dict[str, tuple[str, Sentence]] = {}
     for name in CATALOGUES:
-        for code, sentence in import_module(f"{__name__}.{name}").SENTENCES.items():
+        for code, entry in import_module(f"{__name__}.{name}").SENTENCES.items():
             if code in found:
                 raise ValueError(f"the code {code} is in two catalogues")
             # As Slicer's tools name it: folder and file.
-            found[code] = (f"messages.{name}", sentence)
+            found[code] = (f"messages.{name}", Sentence(entry) if isinstance(entry, str) else entry)
     return found

@@ -53,15 +53,12 @@ CAPS = Caps()
 
 
 def read_archive(path: str | os.PathLike, caps: Caps = CAPS, only: Collection[str] | None = None) -> dict[str, bytes]:
-    """Read the entries of a zip file into memory.
+    """Read the entries of a zip file into memory; return their contents by name.
 
     Args:
         path: The zip file.
         caps: Limits.
         only: Names of the wanted entries; None for all. The names of all entries are checked in either case.
-
-    Returns:
-        Content by entry name.
 
     Raises:
         ModelError: If the file is missing, is not a sound zip archive, exceeds a limit, or holds an entry with an
@@ -179,11 +176,7 @@ def _inflate(
 
 
 def write_archive(path: str | os.PathLike, files: Mapping[str, bytes]) -> None:
-    """Write a zip file atomically; the same content gives the same bytes.
-
-    Args:
-        path: The file; an older one is replaced.
-        files: Content by entry name.
+    """Write files, by entry name, as a zip file in place of an older one, atomically; equal content gives equal bytes.
 
     Raises:
         ModelError: If `read_archive` would refuse it.
@@ -198,10 +191,7 @@ def write_archive(path: str | os.PathLike, files: Mapping[str, bytes]) -> None:
 
 
 def _pack(files: Mapping[str, bytes]) -> bytes:
-    """Pack a zip archive with sorted entries, each deflated if that saves a fifth and keeps well within the ratio.
-
-    Weights hardly shrink, and load faster if stored.
-    """
+    """Pack a zip archive with sorted entries, each deflated if that saves a fifth and keeps well within the ratio."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", allowZip64=False) as archive:
         for name, content in sorted(files.items()):

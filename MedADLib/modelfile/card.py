@@ -8,18 +8,7 @@ import numpy as np
 
 from ..preprocessing.slice_space import LONGER_SIDE_MM
 from ..scoring.pooling import reach_of
-from .disclosure import (
-    CALIBRATED_ON,
-    CALIBRATION,
-    DATA,
-    LIMITS,
-    METHOD,
-    PARTS,
-    SCANS,
-    About,
-    composed,
-    disclosure,
-)
+from .disclosure import CALIBRATED_ON, CALIBRATION, DATA, LIMITS, METHOD, PARTS, SCANS, About, composed, disclosure
 from .manifest import KINDS
 
 if TYPE_CHECKING:
@@ -101,7 +90,7 @@ def _sizes(model: Model) -> list[str]:
     shown = f"{100 * above / reference.brain_ml:.2g} % of its pixels" if flat else f"{above:.2f} mL"
     lines = [
         f"- Default threshold {reference.threshold}: {budget:.2f} SD above the healthy mean. Expected false positives: "
-        f"{shown} per healthy scan.",
+        f"{shown} per healthy scan."
     ]
     if (fast := model.calibration.fast) is not None:
         lines.append(f"- In fast mode: {fast.reference.value_of(reference.threshold):.2f} SD above the healthy mean.")

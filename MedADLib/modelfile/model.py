@@ -219,16 +219,12 @@ def _assemble(files: dict[str, bytes], registry: dict[str, type] | None) -> Mode
         calibration = _built("calibration_unusable", Calibration.from_tensors, manifest.calibration, tensors)
         if calibration.voxelwise.mean.shape != shape:
             raise ModelError("calibration_not_on_grid")
+    shared = ("name", "version", "created", "description", "modality", "training")
     return Model(
-        name=manifest.name,
-        version=manifest.version,
-        created=manifest.created,
-        description=manifest.description,
-        modality=manifest.modality,
+        **{name: getattr(manifest, name) for name in shared},
         method=built,
         template=template,
         calibration=calibration,
-        training=manifest.training,
         authors=authors_of(files),
         card=text_of(files, CARD),
         licence=text_of(files, LICENCE),

@@ -25,7 +25,7 @@ SLICES_AT_ONCE = 16
 
 
 def export_bundle(name_or_path: str | os.PathLike, folder: str | os.PathLike) -> Path:
-    """Write a MONAI bundle; the folder appears whole or not at all, and equal models give equal files.
+    """Write a MONAI bundle and return its folder, which appears whole or not at all; equal models give equal files.
 
     Weights are a state dict of tensors by `torch.save`, since MONAI's tools do not read safetensors. They load it with
     ``weights_only=True``, and so should everyone.
@@ -33,9 +33,6 @@ def export_bundle(name_or_path: str | os.PathLike, folder: str | os.PathLike) ->
     Args:
         name_or_path: A model, as for `load_model`.
         folder: The folder of the bundle, new or empty.
-
-    Returns:
-        The folder.
 
     Raises:
         ModelError: If the model cannot be loaded or MONAI cannot build its network.

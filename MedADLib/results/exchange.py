@@ -83,12 +83,7 @@ def check_empty(folder: Path) -> None:
 
 
 def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Progress | None = None) -> None:
-    """Write a detection without its scan, completely or not at all.
-
-    Args:
-        detection: The result.
-        folder: Destination; it must exist and be empty.
-        progress: Receives each file; may cancel.
+    """Write a detection without its scan to an empty folder, completely or not at all; `progress` may cancel.
 
     Raises:
         OutputError: If it cannot be written, for example on a full disk; nothing is left behind.
@@ -115,11 +110,7 @@ def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Pr
 
 
 def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
-    """Read a detection that `write_exchange` wrote.
-
-    Args:
-        folder: Folder of the result.
-        volume: The scan that was examined.
+    """Read the detection of a scan that `write_exchange` wrote.
 
     Raises:
         OutputError: If it is missing, damaged or of another scan.
@@ -143,12 +134,9 @@ def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
 
 
 class Leftovers:
-    """Files that a killed writer process may leave behind; its parent process removes them.
+    """Files that a killed writer process may leave behind in its folder; its parent process removes them.
 
     Create it before the writer starts, while the folder is empty or missing.
-
-    Args:
-        folder: Destination of the writer.
     """
 
     def __init__(self, folder: str | os.PathLike):

@@ -161,11 +161,7 @@ class Page:
 
 
 def draw(detection: Detection, path: Path) -> None:
-    """Write the figure of a detection, with English text.
-
-    Args:
-        detection: The result.
-        path: A PNG file.
+    """Write the figure of a detection as a PNG file, with English text.
 
     Raises:
         OSError: If it cannot be written.

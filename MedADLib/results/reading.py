@@ -31,13 +31,7 @@ LARGEST_FACTS = 64 << 20
 
 @dataclass(frozen=True, eq=False)
 class StoredResult:
-    """One result in a folder.
-
-    Attributes:
-        folder: Folder of its files.
-        stem: Beginning of their names.
-        facts: Contents of ``STEM.json``.
-    """
+    """One result in a folder: `stem` begins the names of its files, and `facts` is the content of ``STEM.json``."""
 
     folder: Path
     stem: str

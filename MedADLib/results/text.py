@@ -160,11 +160,7 @@ def location(region: Region) -> str:
 
 
 def count_of_regions(detection: Detection) -> Message:
-    """Return number and total volume of the regions, and the threshold.
-
-    Returns:
-        The English sentence, as for `verdict`.
-    """
+    """Return number and total volume of the regions, and the threshold, as an English sentence like `verdict`."""
     count = len(detection.regions)
     limit = {"threshold": float(detection.threshold), "ml": float(detection.expected_false_positive_ml)}
     if not count:
@@ -193,9 +189,6 @@ def top_regions(detection: Detection, most: int = 5) -> list[str]:
 
 def provenance_text(detection: Detection) -> str:
     """List the provenance of a detection, one fact a line, in the language of the application.
-
-    Args:
-        detection: The result.
 
     Returns:
         Plain text, with four digits of each number that is not whole; missing facts are left out.

@@ -44,14 +44,8 @@ TERMINOLOGY = (
 )
 
 RESULT_SUFFIXES = (
-    "_anomaly.nii.gz",
-    "_restored.nii.gz",
-    "_regions.nii.gz",
-    "_regions.seg.nrrd",
-    "_regions.tsv",
-    ".json",
-    "_examined.nii.gz",
-    ".png",
+    *("_anomaly.nii.gz", "_restored.nii.gz", "_regions.nii.gz", "_regions.seg.nrrd", "_regions.tsv"),
+    *(".json", "_examined.nii.gz", ".png"),
 )
 COLUMNS = (
     *("rank", "label", "volume_ml", "peak", "mean", "p_value", "q_value", "centroid_r", "centroid_a", "centroid_s"),
@@ -207,10 +201,7 @@ def _box_ras(volume: Volume, region: Region) -> list[float]:
 def _facts(
     detection: Detection, folder: Path, source: Path | None, read: dict, profile: Mapping[str, float] | None
 ) -> str:
-    """Return everything that is needed to judge the result or to open it again, as strict JSON.
-
-    The seconds of the run are merged with those of a profile, such as the seconds of writing so far.
-    """
+    """Return all that is needed to judge the result or to open it again, with the seconds of the profile, as JSON."""
     scan = dict(detection.provenance.get("input", {}))
     if source is not None:
         try:

@@ -52,11 +52,7 @@ class Request:
 
 
 def again(result: SceneResult, detection: Detection) -> Request:
-    """Rebuild the request of a result, to repeat its run.
-
-    Args:
-        result: The nodes of the result.
-        detection: Their content.
+    """Rebuild the request of a result from its nodes and their content, to repeat its run.
 
     Raises:
         InputError: If it was limited by a mask that is no longer in the scene.

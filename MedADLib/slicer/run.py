@@ -34,7 +34,6 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        state: How the run ended.
         message: What the user should read if the run is not done, in English; a `Message` can be translated.
         result: The nodes, if the run is done.
     """
@@ -115,8 +114,7 @@ class Run:
             self._removed = True
             self._client.cancel()
             return
-        count = self._count
-        number = len(self._found)
+        count, number = self._count, len(self._found)
         if count > 1:
             message = Message("progress_frame", number=number + 1, count=count, step=message or part_name(stage))
         self._on_progress(stage, (number + fraction) / count, message)

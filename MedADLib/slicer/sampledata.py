@@ -1,8 +1,7 @@
 """Sample scans: a sample of Slicer, registered once more under MedAD in the Sample Data module.
 
-Only scans that fit the shipped models are registered: T1-weighted heads of adults without contrast agent. Slicer's
-MRBrainTumor1 and MRBrainTumor2 are contrast-enhanced, so they are left out. Slicer has no such scan with a known
-lesion; `make demo` makes one.
+Only scans that fit the shipped models are registered: T1-weighted heads of adults without contrast agent. Slicer has
+none with a known lesion; `make demo` makes one.
 """
 
 from __future__ import annotations

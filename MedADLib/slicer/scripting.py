@@ -53,8 +53,7 @@ def process(
         Cancelled: If the run is cancelled while this function waits.
     """
     if missing := logic.installer.missing():
-        names = ", ".join(package.name for package in missing)
-        raise MedADError("packages_missing", packages=names)
+        raise MedADError("packages_missing", packages=", ".join(package.name for package in missing))
     outcomes: list[Outcome] = []
 
     def on_finished(outcome: Outcome) -> None:
@@ -63,7 +62,7 @@ def process(
             finished(outcome)
 
     request = Request(volume, model, mask, allFrames, Settings.from_json(settings))
-    run = logic.start(request, progress or _nothing, on_finished)
+    run = logic.start(request, progress or (lambda stage, fraction, message: None), on_finished)
     if not waitForCompletion:
         return run
     while not outcomes:
@@ -73,16 +72,7 @@ def process(
     if outcome.state == "cancelled":
         raise Cancelled()
     if outcome.result is None:
-        raise _failure(outcome.message)
+        if isinstance(outcome.message, Message):
+            raise MedADError(outcome.message.code, **outcome.message.parameters)
+        raise MedADError("run_failed", message=outcome.message)
     return outcome.result
-
-
-def _failure(message: str) -> MedADError:
-    """Make the error of a failed run."""
-    if isinstance(message, Message):
-        return MedADError(message.code, **message.parameters)
-    return MedADError("run_failed", message=message)
-
-
-def _nothing(stage: str, fraction: float, message: str) -> None:
-    """Report nothing."""

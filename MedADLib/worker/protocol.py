@@ -1,14 +1,13 @@
 """The protocol between Slicer and the worker: requests and events, one JSON object a line.
 
-Requests are the classes `Detect`, `Load`, `Cancel` and `Quit`; the key ``request`` has their name in lower case. The
+Requests are the classes `Detect`, `Cancel` and `Quit`; the key ``request`` has their name in lower case. The
 key ``event`` has the name of an event:
 
 - ``ready`` (pid, versions, protocol) once, at the start,
 - ``progress`` (id, stage, fraction, message, code, parameters), ``warning`` (id, message, code, parameters) and
   ``alive`` (id) during a detection,
 - ``done`` (id, output, seconds, warm), ``failed`` (id, kind, message, code, parameters) or ``cancelled`` (id) at its
-  end,
-- ``loaded`` (model, warm) after a `Load`.
+  end.
 
 ``message`` is the English sentence. ``code`` and ``parameters`` are those of `MedADLib.messages`, so that
 ``messages.from_json(event["message"], event)`` is a message that can be translated; the code of a text without one,
@@ -55,20 +54,9 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Detect(Job):
-    """Run a detection.
-
-    Attributes:
-        id: Repeated in every event of the detection.
-    """
+    """Run a detection; the id is repeated in each of its events."""
 
     id: str
-
-
-@dataclass(frozen=True)
-class Load:
-    """Load a model, so that the next detection starts at once."""
-
-    model: str
 
 
 @dataclass(frozen=True)
@@ -83,10 +71,10 @@ class Quit:
     """End the process."""
 
 
-REQUESTS = {"detect": Detect, "load": Load, "cancel": Cancel, "quit": Quit}
+REQUESTS = {"detect": Detect, "cancel": Cancel, "quit": Quit}
 
 
-def parse(line: bytes) -> tuple[str | None, Detect | Load | Cancel | Quit | RequestError]:
+def parse(line: bytes) -> tuple[str | None, Detect | Cancel | Quit | RequestError]:
     """Parse a line into its id, None if it has none, and the request or the error; never raises."""
     try:
         document = json.loads(line)

@@ -42,7 +42,7 @@ def page_of(stage, detection, decided=None):
 
 
 def at(live, ml):
-    return live.move(live._live.ml_to_slider(ml))
+    return live.move(live._live.scale.position(ml))
 
 
 def test_at_first_everything_is_as_it_was_found(live):
@@ -93,13 +93,13 @@ def test_the_chosen_region_stays_chosen_when_the_threshold_moves(live):
 def test_a_long_table_is_cut_and_says_so(live):
     region = live.detection.regions[0]
     many = tuple(replace(region, rank=rank, label=rank) for rank in range(1, MOST_ROWS + 6))
-    live._live._detection = replace(live.detection, regions=many)
+    live._live.detection = replace(live.detection, regions=many)
     assert len(live.rows()) == MOST_ROWS and f"the first {MOST_ROWS} listed" in live.count()
 
 
 def test_a_place_names_the_sides_of_the_body(live):
     region = replace(live.detection.regions[0], peak_ras=(-23.4, 40.2, -5.0), side="L")
-    live._live._detection = replace(live.detection, regions=(region,))
+    live._live.detection = replace(live.detection, regions=(region,))
     (row,) = live.rows()
     assert row["place"] == "L 23, A 40, I 5" and row["side"] == "L"
     assert row["title"].startswith("L, peak at 23 mm left, 40 mm anterior, 5 mm inferior")

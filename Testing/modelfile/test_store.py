@@ -194,28 +194,12 @@ def test_the_card_is_shown(store):
     assert caught.value.parameters["reason"] == "card_missing" and "docs/README.md" in caught.value.problem
 
 
-def test_integrity_is_remembered_until_the_file_changes(store, monkeypatch):
-    path = modelfile_store.add(downloaded(store)).path
-    assert modelfile_store.check_integrity("new").name == "new"
-    unpack, read = archive.unpack, []
-    monkeypatch.setattr(archive, "unpack", lambda stream, name, *rest: read.append(name) or unpack(stream, name, *rest))
-    monkeypatch.setattr(modelfile_store, "summary_of", lambda path: path)
-    assert modelfile_store.check_integrity(path) == path and not read
-    write_archive(path, read_archive(path) | {METHOD: b"evil"})
-    read.clear()
-    for _ in range(2):
-        with pytest.raises(ModelError) as caught:
-            modelfile_store.check_integrity(path)
-        assert caught.value.parameters["reason"] == "entry_changed" and METHOD in caught.value.problem
-    assert len(read) == 2
-
-
-def test_shipped_models_are_checked_fast_and_without_torch_or_safetensors():
+def test_shipped_models_are_described_fast_and_without_torch_or_safetensors():
     shipped = sorted((ROOT / "Resources" / "models").glob("*.medad"))
     program = (
         "import sys, time; from MedADLib.modelfile import store as modelstore; start = time.perf_counter()\n"
-        "for path in sys.argv[1:]: modelstore.check_integrity(path); modelstore.card(path)\n"
-        "modelstore.installed()\n"
+        "for path in sys.argv[1:]: modelstore.card(path)\n"
+        "modelstore.list_models()\n"
         "print(time.perf_counter() - start, sys.modules.keys() & {'torch', 'safetensors', 'monai', 'SimpleITK'})"
     )
     done = subprocess.run(

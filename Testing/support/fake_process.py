@@ -128,6 +128,17 @@ class Listener:
         self._note("cancelled")
 
 
+def state_of(client: WorkerClient) -> str:
+    """What the client does: ``off``, ``starting``, ``idle``, ``busy`` or ``cancelling``."""
+    if client.busy and client._running.outcome is not None:
+        return "cancelling"
+    if client._connection is None:
+        return "off"
+    if not client._connection.ready:
+        return "starting"
+    return "busy" if client.busy else "idle"
+
+
 class Desk:
     """A client, its processes, its clock and a folder."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from MedADLib.results.exchange import write_volume
-from MedADLib.slicer.worker.client import Job, WorkerClient, wait
+from MedADLib.slicer.worker.client import Job, WorkerClient
 from support.fake_process import Listener
 from support.source_code import ROOT
 from support.synthetic import brain_volume
@@ -117,12 +117,9 @@ class LiveClient:
 
     def wait(self):
         end = time.monotonic() + 20
-
-        def pump():
+        while self.client.busy:
             self.application.processEvents()
             assert time.monotonic() < end, self.client.log
-
-        wait(self.client, pump)
 
     def cancel(self):
         """Cancel; how long that took."""

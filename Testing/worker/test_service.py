@@ -48,23 +48,6 @@ def test_the_second_detection_is_warm_until_the_model_file_changes(worker):
     assert worker.log.read_text("utf-8").count("loaded") == 2
 
 
-def test_a_model_can_be_loaded_in_advance(worker):
-    worker.ask("load", model=worker.model("quickly"))
-    assert worker.until("loaded")[-1]["warm"] is False
-    worker.detect("quickly")
-    assert worker.end()["warm"] is True
-    worker.ask("load", model=str(worker.folder / "missing.medad"))
-    failed = worker.until("failed")[-1]
-    assert failed["id"] is None and failed["kind"] == "ModelError"
-
-
-def test_a_detection_asked_for_while_a_model_is_loading_waits_for_it(worker):
-    model = worker.model("quickly", loading=0.5)
-    worker.ask("load", model=model)
-    worker.detect("", model=model)
-    assert [event["event"] for event in worker.until("done") if event["event"] != "progress"][0] == "loaded"
-
-
 def test_a_second_detection_meanwhile_is_refused_and_harms_nothing(worker):
     worker.detect("slowly", "1")
     worker.begun()
@@ -189,26 +172,17 @@ def test_cancelling_in_the_middle_is_quick_leaves_nothing_and_keeps_the_process_
     assert worker.log.read_text("utf-8").count("loaded") == 1
 
 
-def test_a_detection_cancelled_before_it_began_never_begins(worker):
-    worker.ask("load", model=worker.model("quickly", "heavy", loading=0.5))
-    worker.detect("wrongly", "1")
-    worker.ask("cancel", id="1")
-    assert worker.end() == {"event": "cancelled", "id": "1"}
-    worker.detect("quickly", "2")
-    assert worker.end()["event"] == "done"
-
-
 # The real thing.
 
 
 @pytest.mark.slow
 def test_the_real_worker_started_by_its_path_from_anywhere_loads_once_and_detects(start):
     worker = start(script=WORKER)
-    began = time.monotonic()
-    worker.ask("load", model="brain-t1-atlas")
-    assert worker.until("loaded", seconds=60)[-1]["warm"] is False
-    loading = time.monotonic() - began
-    worker.detect("", model="brain-t1-atlas")
+    worker.detect("", "1", model="brain-t1-atlas")
+    done = worker.end(120)
+    assert done["warm"] is False
+    loading = read_exchange(done["output"], brain_volume(name="scan Zoë")).provenance["seconds"]["loading the model"]
+    worker.detect("", "2", model="brain-t1-atlas")
     done = worker.end(120)
     assert done["event"] == "done", done
     back = read_exchange(done["output"], brain_volume(name="scan Zoë"))

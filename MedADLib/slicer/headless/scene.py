@@ -16,12 +16,7 @@ from ..scene.volumes import image_from_array, matrix_from_array
 
 
 class StandaloneScene:
-    """A scene with the preparations of the application: colours, node types, conversions, view presets.
-
-    Attributes:
-        scene: The MRML scene.
-        application: Its application logic.
-    """
+    """A scene, and its application logic, as the application prepares them: colours, node types, view presets."""
 
     def __init__(self) -> None:
         self.scene = slicer.vtkMRMLScene()
@@ -35,11 +30,8 @@ class StandaloneScene:
         self.application.SetViewLogics(vtkCollection())
         # The logic of Slicer's Colors module registers this class; its other parts need the application's files.
         self.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
-        self._logics = [
-            self._logic(slicer.vtkSlicerSubjectHierarchyModuleLogic()),
-            self._logic(slicer.vtkSlicerSegmentationsModuleLogic()),
-            self._logic(slicer.vtkSlicerSequencesLogic()),
-        ]
+        modules = (slicer.vtkSlicerSubjectHierarchyModuleLogic, slicer.vtkSlicerSegmentationsModuleLogic)
+        self._logics = [self._logic(kind()) for kind in (*modules, slicer.vtkSlicerSequencesLogic)]
         crosshair = slicer.vtkMRMLCrosshairNode()
         crosshair.SetCrosshairName("default")
         self.scene.AddNode(crosshair)

@@ -1,8 +1,7 @@
 """Python packages that MedAD needs inside Slicer: which are missing or damaged, and why an installation failed.
 
-Nothing is imported to find out: reading the metadata of installed packages takes milliseconds, also for a package that
-an interrupted installation left incomplete. Slicer's own numpy and SimpleITK stay as they are; packages to install
-must fit them.
+Nothing is imported to find out: the metadata of installed packages are enough. Slicer's own numpy and SimpleITK stay
+as they are; packages to install must fit them.
 """
 
 from __future__ import annotations
@@ -67,15 +66,7 @@ _CAUSES: tuple[tuple[str, str], ...] = (
 
 
 class InstallError(MedADError):
-    """Packages that could not be installed.
-
-    Args:
-        code: As in `MedADError`; parameters too.
-        lines: The output of the installation.
-
-    Attributes:
-        log: The last lines of the output.
-    """
+    """Packages that could not be installed; `log` holds the last of the lines of output."""
 
     def __init__(self, code: str, lines: Iterable[str] = (), **parameters: Any):
         super().__init__(code, **parameters)

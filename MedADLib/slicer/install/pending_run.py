@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,23 +44,18 @@ class PendingRuns:
 
     Args:
         settings: With setValue, value and remove, as QSettings has; None for Slicer's own.
-        now: Returns the seconds since 1970.
     """
 
-    def __init__(self, settings: Any = None, now: Callable[[], float] = time.time):
-        self._given, self._now = settings, now
-
-    @property
-    def _settings(self) -> Any:
-        if self._given is None:
+    def __init__(self, settings: Any = None):
+        if settings is None:
             import slicer
 
-            self._given = slicer.app.userSettings()
-        return self._given
+            settings = slicer.app.userSettings()
+        self._settings = settings
 
     def remember(self, run: PendingRun) -> None:
         """Store a run, in place of any other."""
-        self._settings.setValue(KEY, json.dumps({"when": self._now(), **plain(run)}))
+        self._settings.setValue(KEY, json.dumps({"when": time.time(), **plain(run)}))
         self._settings.sync()
 
     def take(self) -> PendingRun | None:
@@ -72,7 +66,7 @@ class PendingRuns:
             document = json.loads(text)
             when = document.pop("when")
             run = from_json(PendingRun, document, "the stored run")
-            return run if 0 <= self._now() - when < FORGOTTEN_AFTER_SECONDS else None
+            return run if 0 <= time.time() - when < FORGOTTEN_AFTER_SECONDS else None
         except (MedADError, TypeError, ValueError, KeyError, AttributeError):
             return None
 

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from ...errors import MedADError
 from ...messages import translated
-from ...modelfile.store import ModelSummary, installed, titles
+from ...modelfile.store import ModelSummary, list_models, titles
 from ...preprocessing.input_check import InputReport, inspect
 from ...results.text import out_of_distribution
 from ..scene.ownership import ROLE
@@ -47,7 +47,7 @@ class InputPanel:
 
     def refresh_models(self, name: str) -> None:
         """List the models again, with `name` chosen."""
-        self._models = {model.name: model for model in installed() if not model.error}
+        self._models = {model.name: model for model in list_models() if not model.error}
         selector = self._ui.modelSelector
         blocked = selector.blockSignals(True)
         selector.clear()
@@ -107,10 +107,7 @@ class InputPanel:
         return ""
 
     def _hide_results(self) -> None:
-        """Keep MedAD's own results out of both selectors.
-
-        A selector can only require attributes, not exclude them, so results are hidden by their IDs.
-        """
+        """Keep MedAD's own results out of both selectors, by their IDs, as a selector cannot exclude attributes."""
         hidden = [node.GetID() for node in slicer.mrmlScene.GetNodes() if node.GetAttribute(ROLE)]
         for selector in (self._ui.inputSelector, self._ui.maskSelector):
             selector.sortFilterProxyModel().hiddenNodeIDs = hidden

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from ..install.installer import Installer
+from ..install.installer import SlicerInstaller
 from ..install.packages import InstallError, plan_text
 from ..install.pending_run import PendingRun, PendingRuns
 from ..request import Request, write_settings
@@ -27,7 +27,7 @@ class InstallPanel:
         self._waits_for_restart = False
         self.busy = False
 
-    def ready(self, installer: Installer, request: Request) -> bool:
+    def ready(self, installer: SlicerInstaller, request: Request) -> bool:
         """Install what a run needs; False if the run must not begin, and the panel shows why.
 
         Raises:

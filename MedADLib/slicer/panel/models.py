@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from ...errors import MedADError
 from ...messages import translated
-from ...modelfile.store import ModelSummary, NameTakenError, add, card, installed, remove, titles
+from ...modelfile.store import ModelSummary, NameTakenError, add, card, list_models, remove, titles
 from .texts import reason, sentence, tooltip
 
 MEGABYTE = 1e6
@@ -54,7 +54,7 @@ class ModelsPanel:
 
     def refresh(self) -> None:
         """List the models again."""
-        models = installed()
+        models = list_models()
         self._own = {model.name for model in models if model.own}
         table = self._ui.modelsTable
         table.setRowCount(len(models))

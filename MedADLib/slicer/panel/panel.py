@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,43 +37,8 @@ from .texts import reason
 
 if TYPE_CHECKING:
     from ...detection import Detection, Settings
-    from ..scene.decisions import Decisions
 
 PAUSE_MS = 100
-
-
-def hand_to_segment_editor(
-    result: SceneResult, detection: Detection, decisions: Decisions, fail: Callable[[str], None]
-) -> None:
-    """Open the kept regions in the Segment Editor, over the scan."""
-    with slicer.util.tryWithErrorDisplay(_("The regions could not be handed on.")):
-        try:
-            node = send_to_segment_editor(detection, decisions, result, slicer.mrmlScene)
-        except MedADError as error:
-            fail(reason(error))
-            return
-        if slicer.util.mainWindow() is not None:
-            slicer.util.selectModule("SegmentEditor")
-            editor = slicer.util.getModuleWidget("SegmentEditor").editor
-            editor.setSegmentationNode(node)
-            editor.setSourceVolumeNode(result.input)
-
-
-def ask_and_export(
-    result: SceneResult, preferences: Preferences, say: Callable[[str], None], fail: Callable[[str], None]
-) -> None:
-    """Write the result's files to a folder that the user chooses, which `preferences` store for the next time."""
-    folder = qt.QFileDialog.getExistingDirectory(
-        slicer.util.mainWindow(), _("Where to write the result"), preferences.export_folder
-    )
-    if not folder:
-        return
-    preferences.export_folder = folder
-    try:
-        paths = export(result, Path(folder), result.input.GetName())
-        say(_("Written to {folder}: {count} files.").format(folder=folder, count=len(paths)))
-    except MedADError as error:
-        fail(reason(error))
 
 
 class Panel:
@@ -113,7 +77,7 @@ class Panel:
         self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say, self.run_panel.fail)
         self.input_panel = InputPanel(ui, self._choose_model, self.models_panel.show_card)
         self.sample_panel = SamplePanel(ui, self._choose_scan, self.run_panel.fail)
-        self.result_panel = ResultPanel(ui, self._threshold_changed)
+        self.result_panel = ResultPanel(ui, lambda detection: self.regions_panel.refresh(self._shown, detection))
         self.regions_panel = RegionsPanel(ui, self._edit, self._export)
         ui.provenanceButton.connect("clicked(bool)", self._provenance)
         ui.repeatButton.connect("clicked(bool)", self._repeat)
@@ -232,11 +196,7 @@ class Panel:
         self._seen, self._arrived = shown, None
 
     def run(self, settings: Settings | None = None) -> None:
-        """Examine the chosen scan.
-
-        Args:
-            settings: None for those that the panel shows.
-        """
+        """Examine the chosen scan with these settings, or else with those that the panel shows."""
         parameters = self._parameters
         if parameters is None or parameters.inputVolume is None:
             return
@@ -356,9 +316,6 @@ class Panel:
             follow_frame(self._shown)
             self.show_result(reload=True)
 
-    def _threshold_changed(self, detection: Any) -> None:
-        self.regions_panel.refresh(self._shown, detection)
-
     @property
     def _busy(self) -> bool:
         return self._run is not None or self._installation.busy
@@ -385,12 +342,33 @@ class Panel:
             self.refresh()
 
     def _edit(self) -> None:
+        """Open the kept regions in the Segment Editor, over the scan."""
         # The panel shows no result any more once another module is selected.
-        detection, decisions = self.result_panel.detection, self.regions_panel.decisions
-        hand_to_segment_editor(self._shown, detection, decisions, self.run_panel.fail)
+        scan, detection, decisions = self._shown.input, self.result_panel.detection, self.regions_panel.decisions
+        with slicer.util.tryWithErrorDisplay(_("The regions could not be handed on.")):
+            try:
+                node = send_to_segment_editor(detection, decisions, self._shown, slicer.mrmlScene)
+            except MedADError as error:
+                self.run_panel.fail(reason(error))
+                return
+            if slicer.util.mainWindow() is not None:
+                slicer.util.selectModule("SegmentEditor")
+                editor = slicer.util.getModuleWidget("SegmentEditor").editor
+                editor.setSegmentationNode(node)
+                editor.setSourceVolumeNode(scan)
 
     def _export(self) -> None:
-        ask_and_export(self._shown, self._preferences, self.run_panel.say, self.run_panel.fail)
+        """Write the result's files to a folder that the user chooses, which is stored for the next time."""
+        window, title = slicer.util.mainWindow(), _("Where to write the result")
+        folder = qt.QFileDialog.getExistingDirectory(window, title, self._preferences.export_folder)
+        if not folder:
+            return
+        self._preferences.export_folder = folder
+        try:
+            paths = export(self._shown, Path(folder), self._shown.input.GetName())
+            self.run_panel.say(_("Written to {folder}: {count} files.").format(folder=folder, count=len(paths)))
+        except MedADError as error:
+            self.run_panel.fail(reason(error))
 
     def _provenance(self, checked: bool = False) -> None:
         show_text(_("How this result was made"), provenance_text(self.result_panel.detection))

@@ -164,7 +164,7 @@ class ResultPanel:
     def _show_threshold(self) -> None:
         live, detection, ui = self._live, self._live.detection, self._ui
         self._show_verdict()
-        self._set(ui.thresholdSlider, round(STEPS * live.ml_to_slider(live.false_positive_ml)))
+        self._set(ui.thresholdSlider, round(STEPS * live.scale.position(live.false_positive_ml)))
         reached = detection.expected_false_positive_ml
         self._set(ui.thresholdBox, reached)
         text = _("Threshold: z-score {value:.3g} (SD above the healthy mean), reached by {volume} per healthy scan")
@@ -183,7 +183,7 @@ class ResultPanel:
 
     def _slid(self, position: int) -> None:
         if self._live is not None:
-            self._change(lambda: self._live.set(self._live.slider_to_ml(position / STEPS)))
+            self._change(lambda: self._live.set(self._live.scale.ml(position / STEPS)))
 
     def _typing(self, text: str = "") -> None:
         self._typed = True
@@ -194,7 +194,7 @@ class ResultPanel:
         self._typed = False
         if live is not None:
             laxer = ml > live.detection.expected_false_positive_ml
-            self._change(lambda: live.set(min(ml, live.most_ml) if typed else live.next_ml(laxer)))
+            self._change(lambda: live.set(min(ml, live.scale.most_ml) if typed else live.next_ml(laxer)))
 
     def _filter(self, ml: float) -> None:
         if self._live is not None:
@@ -294,13 +294,12 @@ class ResultWatch:
     """
 
     def __init__(self, on_changed: Callable[[], None]):
-        self._on_changed = on_changed
         self._observers = Observers()
         self._followed: dict[slicer.vtkMRMLVolumeNode, tuple] = {}
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(PAUSE_MS)
-        self._timer.connect("timeout()", self._notify)
+        self._timer.connect("timeout()", on_changed)
 
     def follow(self, result: SceneResult | None) -> None:
         """Observe a result, or none."""
@@ -320,9 +319,6 @@ class ResultWatch:
 
     def _on_removed(self, caller: object, event: str) -> None:
         self._timer.start()
-
-    def _notify(self) -> None:
-        self._on_changed()
 
 
 def _state(node: slicer.vtkMRMLVolumeNode) -> tuple:

@@ -1,8 +1,7 @@
 """Decisions of the reader on regions, kept in the table node and shown in segmentation and overlay.
 
-A decision belongs to a position in the scan: the peak of its region. It finds the region again after a change of the
-threshold and after the scene is saved and opened, because it applies to the region that contains the position. Of
-several positions in one region, the one with the largest anomaly counts.
+A decision belongs to a position in the scan, the peak of its region, and so finds the region again at another threshold
+and in a saved scene. Of several positions in one region, the one with the largest anomaly counts.
 """
 
 from __future__ import annotations
@@ -125,8 +124,9 @@ class Decisions:
         anchor = replace(present, ras=ras, **changes)
         if anchor == present:
             return
+        tolerance = float(self._detection.volume.spacing.min()) / 2
         # A decision on a smaller region within this one, made at another threshold, stays for that threshold.
-        self._anchors = [other for other in self._anchors if math.dist(other.ras, ras) > self._tolerance] + [anchor]
+        self._anchors = [other for other in self._anchors if math.dist(other.ras, ras) > tolerance] + [anchor]
         self._of_region[region.label] = anchor
         self._result.table.SetAttribute(ATTRIBUTE, json.dumps([vars(other) for other in self._anchors]))
         self._show(region)
@@ -160,10 +160,6 @@ class Decisions:
         index = np.linalg.solve(volume.affine, [*anchor.ras, 1.0])[2::-1].round().astype(int)
         inside = (index >= 0).all() and (index < volume.array.shape).all()
         return tuple(index.tolist()) if inside else None
-
-    @property
-    def _tolerance(self) -> float:
-        return float(self._detection.volume.spacing.min()) / 2
 
 
 def _given(region: Region, name: str) -> str:

@@ -35,12 +35,6 @@ def send_to_segment_editor(
 ) -> slicer.vtkMRMLSegmentationNode:
     """Copy the accepted regions into an ordinary segmentation, which runs and thresholds do not change.
 
-    Args:
-        detection: Content of the result.
-        decisions: Those of the reader.
-        result: Nodes of the result.
-        scene: The scene that holds them.
-
     Returns:
         A new node on the scan's grid and under its transform, with names and colours as the result shows them.
 
@@ -72,15 +66,12 @@ def send_to_segment_editor(
 
 
 def export(result: SceneResult, folder: Path, stem: str) -> list[Path]:
-    """Write the files of ``medad detect``, with the reader's decisions; the figure only if matplotlib is installed.
+    """Write the files of ``medad detect`` with the reader's decisions, and return them; the figure needs matplotlib.
 
     Args:
         result: Nodes of the result.
         folder: Folder of the files; made if it is missing.
         stem: Start of their names; characters that file names cannot have are replaced.
-
-    Returns:
-        The files.
 
     Raises:
         InputError: If the result is incomplete or was edited.

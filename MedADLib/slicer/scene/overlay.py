@@ -1,9 +1,7 @@
 """Overlay on a scan: the anomaly map without the regions that the reader rejected or found too small.
 
-The map of a result stays whole, because thresholds, exports and saved scenes rely on it. Where regions are rejected,
-slice views show a copy in which their voxels are zero. The copy has the role ``kept`` and is made when it is first
-needed; without rejected regions it shares the voxels of the map, and the views show the map itself. Results of
-sequences are shown with their rejected regions: the browser replaces the map at every frame, and a copy would lag.
+The map of a result stays whole. Where regions are rejected, slice views show a copy of it, of the role ``kept``, in
+which their voxels are zero. Results of sequences have no copy, which would lag behind the browser.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from ...detection import Detection
     from ...scoring.regions import Region
     from .nodes import SceneResult
-    from .transaction import SceneTransaction
+    from .transaction import Snapshot
 
 KEPT = "kept"
 MADE_FROM = "MedAD.madeFrom"
@@ -80,11 +78,11 @@ def _too_small(detection: Detection) -> np.ndarray | None:
     return small if small.any() else None
 
 
-def renew_overlay(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction) -> None:
+def renew_overlay(result: SceneResult, scene: slicer.vtkMRMLScene, before: Snapshot) -> None:
     """Make the copy of an earlier run, if there is one, share the map of this run."""
     node = find_derived(result.input, KEPT, scene)
     if node is not None:
-        transaction.keep_shown(node)
+        before.keep_shown(node)
         _release(node, result)
         _look_like(node, result)
 

@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 
 def read_detection(result: SceneResult) -> Detection:
-    """Read the detection of a result, at its present threshold.
-
-    Args:
-        result: Nodes of the result.
+    """Read the detection of a result from its nodes, at its present threshold.
 
     Returns:
         The detection on the grid of the nodes, with a `Message` for each warning with a known code. Slicer makes

@@ -14,7 +14,7 @@ from .volumes import image_from_array, matrix_from_array, volume_from_node
 
 if TYPE_CHECKING:
     from .nodes import SceneResult
-    from .transaction import SceneTransaction
+    from .transaction import Snapshot
 
 RESIDUAL = "residual"
 MADE_FROM = "MedAD.madeFrom"
@@ -35,11 +35,11 @@ def residual_node(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtk
     return node
 
 
-def renew_residual(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction) -> None:
+def renew_residual(result: SceneResult, scene: slicer.vtkMRMLScene, before: Snapshot) -> None:
     """Recompute the residual of an earlier run, if there is one, for this run."""
     node = find_derived(result.input, RESIDUAL, scene)
     if node is not None:
-        transaction.keep_shown(node)
+        before.keep_shown(node)
         residual_node(result, scene)
 
 

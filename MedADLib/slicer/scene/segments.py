@@ -38,9 +38,6 @@ PASS_BAND = 0.05
 class LabelImage:
     """Image of region labels that follows a threshold: rewritten in place, and only where regions are or were.
 
-    Args:
-        detection: Its labels are shown first.
-
     Attributes:
         image: Without placement in space, as volume nodes hold it.
     """

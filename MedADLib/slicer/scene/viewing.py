@@ -18,7 +18,7 @@ from .residual import RESIDUAL, residual_node
 
 if TYPE_CHECKING:
     from .nodes import SceneResult
-    from .transaction import SceneTransaction
+    from .transaction import Snapshot
 
 WHATS = ("anomaly", "restored", "residual", "scan")
 OVERLAY_OPACITY = 0.5
@@ -49,17 +49,9 @@ def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
         show_scan(result.input, scene)
 
 
-def show_in_slices(
-    result: SceneResult,
-    scene: slicer.vtkMRMLScene,
-    opacity: float = OVERLAY_OPACITY,
-    transaction: SceneTransaction | None = None,
-) -> None:
-    """Lay the anomaly map without the rejected regions over its input in every slice view, if there are any.
-
-    The opacity comes on top of the transparency of its colours.
-    """
-    _lay(result, scene, overlay_node(result, scene), opacity, transaction)
+def show_in_slices(result: SceneResult, scene: slicer.vtkMRMLScene, before: Snapshot | None = None) -> None:
+    """Lay the anomaly map without the rejected regions over its input in every slice view, if there are any."""
+    _lay(result, scene, overlay_node(result, scene), OVERLAY_OPACITY, before)
 
 
 def set_opacity(result: SceneResult, scene: slicer.vtkMRMLScene, opacity: float) -> None:
@@ -121,16 +113,16 @@ def _lay(
     scene: slicer.vtkMRMLScene,
     overlay: slicer.vtkMRMLVolumeNode,
     opacity: float,
-    transaction: SceneTransaction | None = None,
+    before: Snapshot | None = None,
 ) -> None:
     allow(result.input, scene)
     for view in slice_views(scene):
-        if transaction is not None:
-            transaction.keep(view)
+        if before is not None:
+            before.keep(view)
         view.SetBackgroundVolumeID(result.input.GetID())
         view.SetForegroundVolumeID(overlay.GetID())
         view.SetForegroundOpacity(opacity)
-    hide_others(scene, result.input, transaction)
+    hide_others(scene, result.input, before)
     show_table(scene, result.input)
     renew_legends(scene)
 

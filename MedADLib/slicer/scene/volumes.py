@@ -13,10 +13,7 @@ from ...volume import Volume
 
 
 def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
-    """Read the voxels of a volume node and their place in the node's own coordinates (without its parent transform).
-
-    Args:
-        node: A scalar or labelmap volume node.
+    """Read the voxels of a scalar or label map node, placed in its own coordinates (without its parent transform).
 
     Returns:
         A copy of the voxels, of their own type, with the node's IJK-to-RAS matrix as the affine.

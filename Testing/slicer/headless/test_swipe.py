@@ -10,7 +10,7 @@ from support.mrml import add_transform, make_detection, no_mrml_errors, oblique_
 
 from MedADLib.browser.views import Stage
 from MedADLib.slicer.headless.swipe import Swipe
-from MedADLib.slicer.headless.views import SliceView
+from MedADLib.slicer.headless.views import SliceView, body_box, look_at
 
 __all__ = ["no_mrml_errors"]
 
@@ -38,8 +38,8 @@ def stage(request):
 def view(stage):
     stage.look(0.0, ANOMALY, True)
     view = SliceView(stage.standalone, "Red", "Axial", SIZE)
-    centre, _ = stage.body_box()
-    view.look_at(centre, centre, 0.25)
+    centre, _ = body_box(stage.result)
+    look_at(view.node, view.window.GetSize(), centre, centre, 0.25)
     stage.look(0.0, ANOMALY, True)
     yield view
     view.close()
@@ -79,10 +79,10 @@ def test_it_follows_slice_zoom_shift_and_direction(stage, view):
     swipe = swipe_of(stage, view)
     swipe.look(stage.result, 0.5, ANOMALY)
     view.pixels()
-    node, (right, front, up) = view.node, stage.body_box()[0]
+    node, (right, front, up) = view.node, body_box(stage.result)[0]
     for move in (
         lambda: node.SetSliceOffset(up + 3.0),
-        lambda: view.look_at((right + 3.0, front - 2.0, up), (right, front, up), 0.12),
+        lambda: look_at(view.node, view.window.GetSize(), (right + 3.0, front - 2.0, up), (right, front, up), 0.12),
         lambda: node.SetOrientation("Sagittal"),
     ):
         move()

@@ -19,7 +19,7 @@ from support.raised import raises
 
 from MedADLib.errors import OutputError
 from MedADLib.slicer.headless.render import GAP, draw_views, render_views
-from MedADLib.slicer.headless.views import SliceView
+from MedADLib.slicer.headless.views import SliceView, look_at
 from MedADLib.slicer.scene.nodes import find_result, to_world
 from MedADLib.slicer.scene.show import show_detection
 
@@ -187,7 +187,7 @@ def test_a_view_that_was_there_before_gets_layers_and_legend(standalone):
     detection = make_detection(straight_affine(), blobs=(RIGHT_FRONT_TOP,))
     node = standalone.add_volume(detection.volume)
     view = SliceView(standalone, "Red", "Axial", (300, 250), legend=True)
-    view.look_at((0, 0, 0), detection.regions[0].centroid_ras, 0.3)
+    look_at(view.node, view.window.GetSize(), (0, 0, 0), detection.regions[0].centroid_ras, 0.3)
     result = show_detection(detection, node, standalone.scene)
     everything = view.pixels().astype(int)
     standalone.scene.GetFirstNodeByClass("vtkMRMLColorLegendDisplayNode").SetVisibility(False)

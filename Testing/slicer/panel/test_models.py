@@ -272,10 +272,10 @@ def test_a_model_that_is_spoilt_behind_the_panels_back_is_told_at_run(panel, dow
 
 def look_first(client, job, listener):
     """A worker that looks at the model's file as the real one does, and finds it wanting."""
-    from MedADLib.modelfile.store import check_integrity
+    from MedADLib.modelfile.model import load_model
 
     try:
-        check_integrity(job.model)
+        load_model(job.model)
     except ModelError as error:
         listener.failed("ModelError", str(error))
         return

@@ -293,9 +293,9 @@ def test_the_device_is_a_gpu_or_a_cpu(panel):
 
 def test_titles_of_models_differ_in_their_first_words():
     from MedADLib.methods.registry import ENTRIES
-    from MedADLib.modelfile.store import installed, titles
+    from MedADLib.modelfile.store import list_models, titles
 
-    models = installed()
+    models = list_models()
     shipped = titles(models)
     assert shipped == ["Restoration (recommended)", "Autoencoder", "Atlas (fastest)"]
     assert len({entry.title for entry in ENTRIES.values()}) == len(ENTRIES)

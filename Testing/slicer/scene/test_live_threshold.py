@@ -75,13 +75,15 @@ def test_everything_in_the_scene_follows_the_threshold(standalone, transformed):
 
 def test_the_slider_has_the_readers_units(standalone):
     _, live = live_result(standalone)
-    assert live.threshold == 3.0 and live.false_positive_ml == 0.5
-    live.set(live.slider_to_ml(1.0))
-    assert live.threshold == 2.0, "3 % of the brain is 30 ml; of the curve's points, 2 lets 10 ml pass and 1 100 ml"
-    live.set(live.slider_to_ml(live.ml_to_slider(0.1)) * 1.0001)
-    assert live.threshold == 4.0
-    live.set(live.slider_to_ml(0.0))
-    assert live.threshold == 5.25 and live.detection.expected_false_positive_ml == 0.0
+    assert live.detection.threshold == 3.0 and live.false_positive_ml == 0.5
+    live.set(live.scale.ml(1.0))
+    assert live.detection.threshold == 2.0, (
+        "3 % of the brain is 30 ml; of the curve's points, 2 lets 10 ml pass and 1 100 ml"
+    )
+    live.set(live.scale.ml(live.scale.position(0.1)) * 1.0001)
+    assert live.detection.threshold == 4.0
+    live.set(live.scale.ml(0.0))
+    assert live.detection.threshold == 5.25 and live.detection.expected_false_positive_ml == 0.0
 
 
 def test_surfaces_come_when_the_slider_rests(standalone):
@@ -128,7 +130,7 @@ def test_a_moved_threshold_survives_saving_and_opening(standalone, tmp_path):
     assert again.threshold == moved.threshold == 2.0 and len(again.regions) == 2
     live = LiveThreshold(result, again)
     assert live.false_positive_ml == again.expected_false_positive_ml == 10.0
-    assert len(live.set(0.5).regions) == 3 and live.threshold == 3.0
+    assert len(live.set(0.5).regions) == 3 and live.detection.threshold == 3.0
     labels = exported_labels(result.segmentation, result.input, loaded.scene)
     assert np.array_equal(labels, live.detection.labels.array)
     again = read_detection(result)
@@ -171,7 +173,7 @@ def test_small_regions_are_filtered_and_come_back_at_once(standalone, tmp_path):
 
 def test_next_volumes_lead_through_all_thresholds(standalone):
     _, live = live_result(standalone)
-    thresholds = [live.threshold]
+    thresholds = [live.detection.threshold]
     for laxer in (True, True, False, False, False, False, False):
         thresholds.append(live.set(live.next_ml(laxer)).threshold)
     assert thresholds == [3.0, 2.0, 2.0, 3.0, 4.0, 5.0, 5.25, 5.25]
@@ -230,7 +232,7 @@ def test_a_large_scan_follows_in_a_moment(large):
     seconds, counts = [], []
     for position in (*np.linspace(0.0, 1.0, 15), *np.linspace(0.95, 0.2, 6)):
         start = time.process_time()
-        large.set(large.slider_to_ml(position))
+        large.set(large.scale.ml(position))
         seconds.append(time.process_time() - start)
         counts.append(len(large.detection.regions))
     assert max(counts) > 300 and min(counts) <= 3
@@ -242,10 +244,10 @@ def test_no_region_costs_a_pass_over_the_whole_map(large):
     moved, passed = [], []
     for position in (0.95, 0.97, 0.99, 0.96, 0.98):
         start = time.process_time()
-        large.set(large.slider_to_ml(position))
+        large.set(large.scale.ml(position))
         moved.append(time.process_time() - start)
         start = time.process_time()
-        np.count_nonzero(large.detection.anomaly.array * np.float32(2) >= large.threshold)
+        np.count_nonzero(large.detection.anomaly.array * np.float32(2) >= large.detection.threshold)
         passed.append(time.process_time() - start)
     assert len(large.detection.regions) > 200
     assert min(moved) < 0.1 * len(large.detection.regions) * min(passed)

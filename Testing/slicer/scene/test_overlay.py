@@ -15,7 +15,7 @@ from support.mrml import (
     voxels,
 )
 
-from MedADLib.slicer.headless.views import SliceView
+from MedADLib.slicer.headless.views import SliceView, look_at
 from MedADLib.slicer.scene.decisions import Decisions
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import find_derived, find_result
@@ -43,7 +43,7 @@ def seen(standalone):
 def heat(view, result, region) -> int:
     """How many pixels of the view through the peak of a region are in colours of the heat scale."""
     point = jump_to(result, region, result.input.GetScene())
-    view.look_at(point, point, 0.1)
+    look_at(view.node, view.window.GetSize(), point, point, 0.1)
     red, _, blue = (view.pixels()[..., channel].astype(int) for channel in range(3))
     return int((red - blue > 60).sum())
 

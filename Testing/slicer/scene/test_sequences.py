@@ -156,7 +156,7 @@ def test_what_a_reader_changes_stays_with_its_frame(cine):
     cine.browser.SetSelectedItemNumber(0)
     live = LiveThreshold(result, read_detection(result))
     live.set(live.false_positive_ml / 4)
-    changed = live.threshold
+    changed = live.detection.threshold
     assert changed > 3.0
     cine.browser.SetSelectedItemNumber(2)
     follow_frame(result)

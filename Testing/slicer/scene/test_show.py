@@ -325,7 +325,7 @@ def test_two_inputs_keep_their_own_results(standalone):
     assert find_result(right[1], standalone.scene).table is right[2].table
 
 
-@pytest.mark.parametrize("step", ["show_segments", "_place_in_hierarchy", "show_in_slices"])
+@pytest.mark.parametrize("step", ["show_segments", "place_beside", "show_in_slices"])
 def test_a_first_run_that_fails_leaves_nothing_behind(standalone, monkeypatch, step):
     detection = make_detection()
     node = standalone.add_volume(detection.volume)

@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.fake_process import Listener, desk_of_a_client  # noqa: F401
+from support.fake_process import Listener, desk_of_a_client, state_of  # noqa: F401
 from support.raised import raises
 
 from MedADLib.detection import Settings
 from MedADLib.errors import InputError, OutputError
 from MedADLib.messages import Message
-from MedADLib.slicer.worker.client import LOG_LINES, Job, wait
+from MedADLib.slicer.worker.client import LOG_LINES, Job
 
 
 def test_a_detection_from_start_to_end(desk):
     client = desk.client
-    assert client.state == "off" and not client.busy
+    assert state_of(client) == "off" and not client.busy
     desk.detect(seed=3, threshold="1ml")
-    assert client.state == "starting" and client.busy and desk.process.arguments == ["worker"]
+    assert state_of(client) == "starting" and client.busy and desk.process.arguments == ["worker"]
     assert not desk.process.requests
     desk.process.get_ready()
-    assert client.state == "busy" and desk.process.pid == 4711
+    assert state_of(client) == "busy" and desk.process.pid == 4711
     (request,) = desk.process.requests
     assert request == {
         "request": "detect",
@@ -38,7 +38,7 @@ def test_a_detection_from_start_to_end(desk):
     desk.say("done", output="there", seconds=1.5, warm=False)
     progress = ("progress", "restoration", 0.25, "imagining")
     assert desk.told == [progress, ("warning", "odd"), ("done", "there", 1.5)]
-    assert client.state == "idle" and not client.busy
+    assert state_of(client) == "idle" and not client.busy
 
 
 def test_the_second_detection_uses_the_same_process(desk):
@@ -74,7 +74,7 @@ def test_a_failure_of_the_worker_is_passed_on_and_the_process_kept(desk):
     desk.computing()
     desk.say("failed", kind="ModelError", message="it is damaged. Get it again.")
     assert desk.told[-1] == ("failed", "ModelError", "it is damaged. Get it again.")
-    assert desk.client.state == "idle" and desk.process.running
+    assert state_of(desk.client) == "idle" and desk.process.running
 
 
 def test_messages_with_a_known_code_can_be_translated(desk):
@@ -94,26 +94,6 @@ def test_output_that_is_in_use_is_refused_before_anything_starts(desk):
     with raises(OutputError, "exchange_folder_not_empty", folder=str(desk.folder / "out")):
         desk.detect()
     assert not desk.processes and not desk.client.busy
-
-
-def test_a_model_can_be_loaded_before_it_is_needed(desk):
-    desk.client.warm_up("brain-t1")
-    assert desk.client.state == "starting" and not desk.client.busy
-    desk.process.get_ready()
-    desk.client.warm_up("other")
-    assert desk.process.requests == [{"request": "load", "model": name} for name in ("brain-t1", "other")]
-    desk.process.say("failed", id=None, kind="ModelError", message="there is no model named 'other'")
-    desk.detect()
-    desk.say("done", output="there", seconds=1, warm=True)
-    assert desk.told == [("done", "there", 1)]
-    assert "there is no model named 'other'" in desk.client.log
-
-
-def test_waiting_for_the_end_lets_the_event_loop_run(desk):
-    desk.detect()
-    steps = [desk.process.get_ready, lambda: None, lambda: desk.say("done", output="there", seconds=1)]
-    wait(desk.client, lambda: steps.pop(0)(), 0)
-    assert not steps and desk.listener.ended
 
 
 # What arrives.
@@ -162,7 +142,7 @@ def test_a_listener_that_fails_does_not_lose_the_end(desk):
     data = b"".join(json.dumps({**line, "id": desk.process.job, "seconds": 1}).encode() + b"\n" for line in lines)
     with pytest.raises(KeyError):
         desk.process.output(data)
-    assert desk.told[-1] == ("done", "o", 1) and desk.client.state == "idle"
+    assert desk.told[-1] == ("done", "o", 1) and state_of(desk.client) == "idle"
 
 
 def test_events_keep_their_order_when_a_listener_runs_the_event_loop(desk):

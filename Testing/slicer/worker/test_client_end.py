@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.fake_process import PARTIAL, FakeProcess, Listener, desk_of_a_client  # noqa: F401
+from support.fake_process import PARTIAL, FakeProcess, Listener, desk_of_a_client, state_of  # noqa: F401
 
 from MedADLib.slicer.worker.client import WorkerClient
 from MedADLib.slicer.worker.process import NOT_STARTED
@@ -13,7 +13,7 @@ def test_cancelling_before_the_process_is_ready_is_immediate_and_lets_it_start(d
     desk.client.cancel()
     assert desk.told == [("cancelled",)] and not desk.client.busy
     desk.process.get_ready()
-    assert desk.client.state == "idle" and not desk.process.requests
+    assert state_of(desk.client) == "idle" and not desk.process.requests
     desk.detect("out2")
     assert len(desk.processes) == 1
 
@@ -21,14 +21,14 @@ def test_cancelling_before_the_process_is_ready_is_immediate_and_lets_it_start(d
 def test_cancelling_in_the_middle_keeps_a_process_that_heeds_it(desk):
     desk.computing()
     desk.client.cancel()
-    assert desk.client.state == "cancelling"
+    assert state_of(desk.client) == "cancelling"
     assert desk.process.requests[-1] == {"request": "cancel", "id": desk.process.job}
     desk.say("progress", stage="s", fraction=0.6, message="")
     desk.client.cancel()
     desk.clock.pass_by(0.5)
     desk.say("cancelled")
     assert desk.told[1:] == [("cancelled",)]
-    assert desk.client.state == "idle" and not (desk.folder / "out").exists()
+    assert state_of(desk.client) == "idle" and not (desk.folder / "out").exists()
     desk.clock.pass_by(100)
     assert not desk.process.killed
 
@@ -40,7 +40,7 @@ def test_a_computation_that_does_not_heed_it_is_killed_and_the_next_one_gets_a_n
     assert not desk.process.killed and not desk.listener.ended
     desk.clock.pass_by(0.02)
     assert desk.process.killed and desk.told[1:] == [("cancelled",)]
-    assert desk.client.state == "off" and not (desk.folder / "out").exists()
+    assert state_of(desk.client) == "off" and not (desk.folder / "out").exists()
     desk.detect()
     assert len(desk.processes) == 2
 
@@ -50,7 +50,7 @@ def test_even_a_process_that_survives_its_killing_does_not_keep_the_user_waiting
     desk.process.dies_when_killed = False
     desk.client.cancel()
     desk.clock.pass_by(1.99)
-    assert desk.told[1:] == [("cancelled",)] and desk.client.state == "off"
+    assert desk.told[1:] == [("cancelled",)] and state_of(desk.client) == "off"
     (desk.folder / "out" / PARTIAL).mkdir(parents=True)
     desk.process.say("done", id=desk.process.job, output="o", seconds=1)
     desk.process.end()
@@ -63,7 +63,7 @@ def test_a_result_that_comes_too_late_is_thrown_away(desk):
     (desk.folder / "out" / "detection.json").write_text("{}")
     desk.say("done", output=str(desk.folder / "out"), seconds=1)
     assert desk.told[1:] == [("cancelled",)] and not (desk.folder / "out").exists()
-    assert desk.client.state == "idle"
+    assert state_of(desk.client) == "idle"
 
 
 def test_a_failure_or_death_while_cancelling_is_a_cancellation(desk):
@@ -84,7 +84,7 @@ def test_cancelling_with_nothing_to_cancel_is_harmless(desk):
     desk.say("done", output="o", seconds=1)
     desk.client.cancel()
     desk.clock.pass_by(10)
-    assert desk.told[-1][0] == "done" and desk.client.state == "idle" and not desk.process.killed
+    assert desk.told[-1][0] == "done" and state_of(desk.client) == "idle" and not desk.process.killed
 
 
 def test_cancelling_from_within_progress_works(desk):
@@ -103,7 +103,7 @@ def test_a_death_in_the_middle_is_explained_and_leaves_nothing(desk):
     desk.process.end(9, "crashed with code 9")
     kind, message = desk.told[-1][1:]
     assert kind == "WorkerDied" and message.code == "worker_died" and "code 9" in message
-    assert desk.client.state == "off" and not (desk.folder / "out").exists()
+    assert state_of(desk.client) == "off" and not (desk.folder / "out").exists()
     desk.detect()
     assert len(desk.processes) == 2
 
@@ -129,7 +129,7 @@ def test_a_process_that_ends_while_idle_is_replaced_when_needed(desk):
     desk.computing()
     desk.say("done", output="o", seconds=1)
     desk.process.end(0)
-    assert desk.client.state == "off" and desk.told[-1][0] == "done"
+    assert state_of(desk.client) == "off" and desk.told[-1][0] == "done"
     desk.detect("out2")
     assert len(desk.processes) == 2
 
@@ -153,7 +153,7 @@ def test_a_process_that_fails_within_start_is_no_trouble(desk):
     client = WorkerClient(Stillborn, desk.clock.timer, command=["worker"])
     listener = Listener()
     client.detect(desk.job(), listener)
-    assert listener.told[-1][1] == "WorkerNotStarted" and client.state == "off"
+    assert listener.told[-1][1] == "WorkerNotStarted" and state_of(client) == "off"
 
 
 def test_a_silent_process_is_taken_for_dead(desk):
@@ -166,7 +166,7 @@ def test_a_silent_process_is_taken_for_dead(desk):
     assert desk.process.killed
     kind, message = desk.told[-1][1:]
     assert kind == "WorkerHung" and message.code == "worker_hung" and "300 s" in message
-    assert desk.client.state == "off" and not (desk.folder / "out").exists()
+    assert state_of(desk.client) == "off" and not (desk.folder / "out").exists()
 
 
 def test_a_process_that_never_gets_ready_is_taken_for_dead(desk):
@@ -188,7 +188,7 @@ def test_nobody_watches_an_idle_process(desk):
     desk.computing()
     desk.say("done", output="o", seconds=1)
     desk.clock.pass_by(10_000)
-    assert not desk.process.killed and desk.client.state == "idle"
+    assert not desk.process.killed and state_of(desk.client) == "idle"
 
 
 # The end.
@@ -199,7 +199,7 @@ def test_stopping_closes_the_input_and_kills_if_that_is_not_enough(desk):
     desk.say("done", output="o", seconds=1)
     desk.client.stop()
     desk.client.stop()
-    assert desk.process.closed and not desk.process.killed and desk.client.state == "off"
+    assert desk.process.closed and not desk.process.killed and state_of(desk.client) == "off"
     desk.clock.pass_by(0.6)
     assert desk.process.killed
 
@@ -228,4 +228,4 @@ def test_after_stopping_one_may_start_again(desk):
 
 def test_stopping_what_was_never_started_is_harmless(desk):
     desk.client.stop()
-    assert desk.client.state == "off"
+    assert state_of(desk.client) == "off"

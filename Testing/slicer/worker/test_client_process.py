@@ -10,11 +10,12 @@ import time
 
 import pytest
 from fake_slicer.strict_qt import LAUNCHER, event_loop, strict_application  # noqa: F401
+from support.fake_process import Listener, state_of
 from support.synthetic import brain_volume
 from support.workers import FAKE_WORKER, WORKER, LiveClient, gone, posix_only
 
-from MedADLib.results.exchange import read_exchange
-from MedADLib.slicer.worker.client import WorkerClient
+from MedADLib.results.exchange import read_exchange, write_volume
+from MedADLib.slicer.worker.client import Job, WorkerClient
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def live(tmp_path, application, pump):
     pid = connection._process.pid if connection else None
     live.client.stop()
     pump(lambda: not live.client._ending)
-    assert live.client.state == "off" and (pid is None or gone(pid, 2.0))
+    assert state_of(live.client) == "off" and (pid is None or gone(pid, 2.0))
 
 
 def begun(live, listener, pump):
@@ -57,11 +58,11 @@ def test_a_detection_arrives_and_the_next_uses_the_same_process(live):
 def test_cancelling_a_cooperative_computation(live, pump, moment):
     listener = live.detect("slowly")
     if moment == "starting":
-        pump(lambda: live.client.state == "busy")
+        pump(lambda: state_of(live.client) == "busy")
     elif moment == "middle":
         begun(live, listener, pump)
     assert live.cancel() < 2.0 and listener.told[-1] == ("cancelled",)
-    assert live.files() == live.before and live.client.state in ("starting", "idle")
+    assert live.files() == live.before and state_of(live.client) in ("starting", "idle")
 
 
 @posix_only
@@ -160,15 +161,16 @@ def test_the_worker_does_not_outlive_a_slicer_that_was_killed(tmp_path, launcher
     assert gone(pid, 2.0) and not (tmp_path / "out").exists()
 
 
-def test_the_client_starts_the_worker_of_this_library(application, monkeypatch):
+def test_the_client_starts_the_worker_of_this_library(application, monkeypatch, tmp_path):
     monkeypatch.delenv("SLICER_HOME", raising=False)
-    client = WorkerClient()
-    client.warm_up("no-such-model")
+    client, folder = WorkerClient(), tmp_path / "out"
+    write_volume(brain_volume(), tmp_path / "scan")
+    client.detect(Job(str(tmp_path / "scan"), None, "no-such-model", str(folder)), Listener())
     end = time.monotonic() + 20
-    while not any("no-such-model" in line for line in client.log):
+    while client.busy or not any("no-such-model" in line for line in client.log):
         application.processEvents()
         assert time.monotonic() < end, client.log
-    assert client.state == "idle"
+    assert state_of(client) == "idle"
     client.stop()
     while client._ending:
         application.processEvents()
