@@ -84,10 +84,7 @@ def blend_by_gradients(
     """
     differs = ((foreign - images).abs() > SAME) & (degree > 0)
     degree = degree * tissue * differs.any(dim=(1, 2, 3), keepdim=True)
-    between = (
-        torch.maximum(degree[:, :, 1:], degree[:, :, :-1]),
-        torch.maximum(degree[..., 1:], degree[..., :-1]),
-    )
+    between = (torch.maximum(degree[:, :, 1:], degree[:, :, :-1]), torch.maximum(degree[..., 1:], degree[..., :-1]))
     guidance = []
     for share, own, other in zip(between, differences(images, tissue), differences(foreign, tissue)):
         own, other = (1 - share) * own, share * other

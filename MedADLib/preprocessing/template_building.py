@@ -199,10 +199,7 @@ def build_volume_template(
 
 
 def build_slice_template(
-    names: Sequence[str],
-    read: Callable[[str], Volume],
-    longest: int | None = None,
-    progress: Progress | None = None,
+    names: Sequence[str], read: Callable[[str], Volume], longest: int | None = None, progress: Progress | None = None
 ) -> SliceSpace:
     """Build the template of a model of single slices from at least 3: a grid by `slice_size`, and their mean.
 

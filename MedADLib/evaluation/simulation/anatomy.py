@@ -94,13 +94,9 @@ class Frame:
         return cls(affine, (low + high) / 2, np.maximum((high - low) / 2, 1e-6))
 
     def position(self, indices: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the positions of the voxels of a box or coarser grid, in half extents of the brain from its centre.
+        """Return the positions (3, Z', Y', X') of voxels (z, y, x), in half extents of the brain from its centre.
 
-        Args:
-            indices: Voxel indices along (z, y, x) of the full grid.
-
-        Returns:
-            Shape (3, Z', Y', X'); the first axis is (right, anterior, superior).
+        The first axis is (right, anterior, superior).
         """
         z, y, x = np.ix_(*indices)
         ras = [row[3] + row[2] * z + row[1] * y + row[0] * x for row in self.affine[:3]]
