@@ -46,13 +46,13 @@ def warp(images: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
     return _sample(images, _normalised(displacement))
 
 
-def integrate(velocity: torch.Tensor, steps: int = STEPS) -> torch.Tensor:
+def integrate(velocity: torch.Tensor) -> torch.Tensor:
     """Integrate a stationary velocity to the displacement at time 1 by scaling and squaring (Arsigny et al. 2006).
 
     With φ the flow of v, that of −v is φ⁻¹. Both are in pixels, with shape and components as in `warp`.
     """
-    normalised = _normalised(velocity) / 2**steps
-    for _ in range(steps):
+    normalised = _normalised(velocity) / 2**STEPS
+    for _ in range(STEPS):
         normalised = normalised + _sample(normalised, normalised)
     return (normalised * _pixels(normalised)).flip(1)
 

@@ -65,19 +65,18 @@ def is_skull_stripped(volume: Volume) -> bool:
     )
 
 
-def holds_brain(volume: Volume, progress: Progress | None = None) -> bool:
+def holds_brain(volume: Volume) -> bool:
     """Return whether a scan shows a whole brain: a stripped one, or one found by extraction, of the size of brains.
 
     Any other isolated organ of that size counts as a brain too.
 
     Raises:
         InputError: If the scan is not skull-stripped and the brain extraction is not installed.
-        Cancelled: If the user asked to stop.
     """
     if volume.array.size * volume.voxel_ml < SMALLEST_BRAIN_ML or _shortest(volume.array.shape, volume) < SHORTEST_MM:
         return False
     try:
-        found = _outline(volume) if is_skull_stripped(volume) else _extract(volume, progress or Progress())
+        found = _outline(volume) if is_skull_stripped(volume) else _extract(volume, Progress())
     except NoBrainError:
         return False
     lengths = [part.stop - part.start for part in bounding_slices(found)]

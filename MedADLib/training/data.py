@@ -61,10 +61,10 @@ class HealthyData:
         return replace(train, varied=self.varied), validation
 
 
-def read_scan(scan: Source | Path, progress: Progress | None = None) -> tuple[Volume, np.ndarray]:
+def read_scan(scan: Source | Path) -> tuple[Volume, np.ndarray]:
     """Read a scan and extract its brain mask (Z, Y, X)."""
     volume = scan.read() if isinstance(scan, Source) else read_image(scan)
-    return volume, brain_mask(volume, None, progress)[0]
+    return volume, brain_mask(volume)[0]
 
 
 def healthy_data(
