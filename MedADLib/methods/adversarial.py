@@ -42,10 +42,6 @@ class Reconstruction(SliceNetwork):
         score = np.where(mask, np.abs(image - restored), 0).astype(np.float32)
         return Restoration(score, restored, float(score[mask].mean()) if mask.any() else 0.0)
 
-    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the prior; see `Method.prior_slices`."""
-        return generated_slices(self.network, count, columns, seed)
-
 
 @dataclass(frozen=True)
 class AdversarialAutoencoderParameters(BackboneParameters):
