@@ -237,7 +237,6 @@ def _method(model: Model, fast: bool) -> tuple[Method, bool, list[str]]:
     """Choose the method to restore with; return also whether it is in fast mode, and notes for the user."""
     if not fast:
         return model.method, False, []
-
     method = model.method.faster()
     if method is None:
         return model.method, False, [Message("no_fast_mode", model=model.name)]

@@ -92,14 +92,7 @@ class Volume:
         return bool(np.abs(corners @ (self.affine - other.affine).T).max() <= tolerance_mm)
 
     def ras_from_voxels(self, zyx: np.ndarray) -> np.ndarray:
-        """Convert voxel indices to RAS mm.
-
-        Args:
-            zyx: Voxel indices, shape (N, 3), in the order (z, y, x).
-
-        Returns:
-            Shape (N, 3), RAS mm.
-        """
+        """Convert voxel indices (N, 3), in the order (z, y, x), to RAS mm, (N, 3)."""
         xyz = np.asarray(zyx, dtype=float)[:, ::-1]
         return xyz @ self.affine[:3, :3].T + self.affine[:3, 3]
 
@@ -184,14 +177,9 @@ def is_single_slice(volume: Volume) -> bool:
 
 
 def reoriented(volume: Volume, towards: str) -> Volume:
-    """Reorient a volume to the nearest anatomical axes (view, no copy).
+    """Reorient a volume to the nearest anatomical axes (view, no copy): the same voxels at the same positions.
 
-    Args:
-        volume: Volume of any orientation.
-        towards: Directions of the axes (x, y, z) of the result, such as ``LPS`` for left, posterior and superior.
-
-    Returns:
-        The reoriented volume: the same voxels at the same positions, in another order of the array.
+    `towards` names the directions of its axes (x, y, z), such as ``LPS`` for left, posterior and superior.
     """
     here = [LETTERS[letter] for letter in orientation(volume)]
     axes = [next(axis for axis, (along, _) in enumerate(here) if along == LETTERS[letter][0]) for letter in towards]

@@ -58,15 +58,7 @@ class Agreement:
 
 
 def agreement(method: LatentRestoration, image: np.ndarray, mask: np.ndarray, device: str, runs: int) -> Agreement:
-    """Restore a prepared scan on the CPU and on another device.
-
-    Args:
-        method: A trained method.
-        image: A prepared scan, (Z, Y, X).
-        mask: Its brain, (Z, Y, X).
-        device: The other device.
-        runs: Number of runs on that device after a first one.
-    """
+    """Restore a prepared scan (Z, Y, X) on the CPU and on another device, there `runs` times after a first one."""
     found = {}
 
     def restored(where: str) -> None:

@@ -77,15 +77,7 @@ def machine() -> str:
 
 
 def write_report(measured: Measured, folder: Path) -> list[Path]:
-    """Write a table of each kind, ``scaling.png``, and ``report.md`` with all tables.
-
-    Args:
-        measured: The measurements; empty tables are not written.
-        folder: Destination; created if it is missing.
-
-    Returns:
-        The files written.
-    """
+    """Write a table of each kind, ``scaling.png``, and ``report.md`` with all tables to a folder; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     tables = _tables(measured)
     written = []

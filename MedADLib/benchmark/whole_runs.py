@@ -62,13 +62,7 @@ def cold_command(
 ) -> WholeRun:
     """Run ``medad detect`` in a fresh process, including all its files.
 
-    Args:
-        scan: File of the scan.
-        model: Name or file.
-        runs: Number of runs.
-        fast: Whether in fast mode.
-        device: Device of the detection.
-        check_cancelled: Called repeatedly; may raise to stop, which ends the process and removes its files.
+    `check_cancelled` is called repeatedly and may raise, which ends the process and removes its files.
 
     Raises:
         MedADError: If a detection fails.

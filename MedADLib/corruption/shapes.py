@@ -30,15 +30,7 @@ STRETCH, ROUGHNESS = 0.35, 0.35
 
 
 def band_edges(values: torch.Tensor, count: int = BANDS) -> torch.Tensor:
-    """Find the borders between intensity classes with k-means.
-
-    Args:
-        values: Intensities of healthy tissue, any shape.
-        count: Number of classes.
-
-    Returns:
-        (count - 1,), increasing.
-    """
+    """Find the increasing borders (count - 1,) between intensity classes of healthy tissue with k-means."""
     ordered = np.sort(values.detach().cpu().numpy(), axis=None)
     ordered = ordered[evenly_spread(len(ordered), LOOKED_AT)]
     start = ordered[(np.linspace(0.5 / count, 1 - 0.5 / count, count) * (len(ordered) - 1)).astype(int)]
@@ -115,28 +107,18 @@ def add_coarse_noise(
 
 
 def squares(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Sample one square for each slice, as in FPI (Tan et al. 2020): half-width 8 to 32 % of the brain's bounding box.
+    """Sample a square for each brain mask (N, 1, Y, X), as in FPI (Tan et al. 2020): 1 in the square and the brain.
 
-    Args:
-        masks: Brain, (N, 1, Y, X), 0 or 1.
-        generator: Random generator.
-
-    Returns:
-        (N, 1, Y, X), 1 inside the square and the brain, 0 elsewhere.
+    Its half-width is 8 to 32 % of the brain's bounding box.
     """
     down, across, radius = _offsets_and_radius(masks, generator, SQUARES)
     return ((down.abs() <= radius.round()) & (across.abs() <= radius.round())).to(masks.dtype) * masks
 
 
 def blobs(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Sample one smooth shape for each slice: a rotated ellipse with a radius modulated by a random field.
+    """Sample a smooth shape for each brain mask (N, 1, Y, X): a rotated ellipse with a randomly modulated radius.
 
-    Args:
-        masks: Brain, (N, 1, Y, X), 0 or 1.
-        generator: Random generator.
-
-    Returns:
-        (N, 1, Y, X), 1 inside the shape, decreasing to 0 over two pixels at its outline, 0 outside the brain.
+    It is 1 inside, decreases to 0 over two pixels at its outline, and is 0 outside the brain.
     """
     down, across, radius = _offsets_and_radius(masks, generator, BLOBS)
     count, _, height, width = masks.shape

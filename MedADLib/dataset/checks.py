@@ -132,12 +132,7 @@ def _can_be_brains(facts: Mapping[str, ScanStatistics]) -> bool:
 
 
 def check_disk(folder: Path, needed: float, kept: float = 0.0) -> None:
-    """Check the free space of a disk.
-
-    Args:
-        folder: Folder to write; it need not exist yet.
-        needed: Bytes to write.
-        kept: Bytes of these that exist already.
+    """Check that the disk of a folder, which need not exist yet, has room for `needed` bytes; `kept` of them exist.
 
     Raises:
         InputError: If the disk has too little space.
@@ -214,16 +209,10 @@ def _kinds(names: list[str], group: np.ndarray, distance: float, least: float) -
 
 
 def _gap(histograms: np.ndarray) -> tuple[float, np.ndarray]:
-    """Find the widest gap in a set of histograms.
+    """Find the widest gap in histograms (n, bins): return its length, and which are on one side, bool (n,).
 
     The gap is the longest edge of their minimum spanning tree under the Wasserstein-1 distance that leaves at least
     two histograms on either side: a single scan is an outlier and not a kind.
-
-    Args:
-        histograms: Shape (n, bins).
-
-    Returns:
-        The length of the edge, and which histograms are on one side, bool (n,).
     """
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
     from scipy.spatial.distance import cdist

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -55,10 +56,7 @@ def thumbnail(image: np.ndarray) -> tuple[float, ...]:
 
 
 def two_kinds(thumbnails: np.ndarray) -> TwoKinds:
-    """Divide images into two groups by k-means, started along their first principal component.
-
-    Args:
-        thumbnails: Results of `thumbnail`, shape (n, numbers).
+    """Divide thumbnails (n, numbers) into two groups by k-means, started along their first principal component.
 
     Returns:
         The groups; `apart` and `tidy` are 0 if a group is too small to be a kind.
@@ -78,12 +76,7 @@ def two_kinds(thumbnails: np.ndarray) -> TwoKinds:
 
 
 def _silhouette(distance: np.ndarray, group: np.ndarray) -> float:
-    """Compute the mean silhouette (Rousseeuw 1987) of two groups of at least two members.
-
-    Args:
-        distance: Shape (n, n), 0 on the diagonal.
-        group: Members of the first group, bool (n,).
-    """
+    """Compute the mean silhouette (Rousseeuw 1987) of two groups of 2 or more from their distances (n, n)."""
     sums = np.stack([distance[:, group].sum(axis=1), distance[:, ~group].sum(axis=1)])
     counts = np.array([group.sum(), (~group).sum()])
     own = np.where(group, sums[0] / (counts[0] - 1), sums[1] / (counts[1] - 1))
@@ -125,27 +118,20 @@ class ScanStatistics:
 
 
 def statistics_of(scans: Mapping[str, Source], record: Path, progress: Progress) -> dict[str, ScanStatistics]:
-    """Compute the statistics of every scan; unchanged files use those of an earlier run.
-
-    Args:
-        scans: Scans by name.
-        record: JSON file with the statistics of an earlier run; it is replaced.
-        progress: Receives each scan; may cancel.
-    """
+    """Compute the statistics of every scan; unchanged files use those of an earlier run in `record`, a file."""
     try:
         read = json.loads(record.read_text(encoding="utf-8"))
         # Statistics of an older version lack some fields.
-        kept = {
-            name: ScanStatistics(**fact)
-            for name, fact in read.items()
-            if fact.keys() == asdict(ScanStatistics()).keys()
-        }
+        names = asdict(ScanStatistics()).keys()
+        kept = {name: ScanStatistics(**fact) for name, fact in read.items() if fact.keys() == names}
     except (OSError, ValueError, TypeError, AttributeError):
         kept = {}
     found: dict[str, ScanStatistics] = {}
     for number, (name, source) in enumerate(scans.items()):
         progress.update(number / len(scans), f"checking {name}, {number + 1} of {len(scans)}")
-        size, changed = _stamp(source.path)
+        size, changed = 0, 0
+        with suppress(OSError):
+            size, changed = source.fingerprint()
         if name in kept and (kept[name].size, kept[name].changed) == (size, changed):
             found[name] = kept[name]
         else:
@@ -153,15 +139,6 @@ def statistics_of(scans: Mapping[str, Source], record: Path, progress: Progress)
     record.parent.mkdir(parents=True, exist_ok=True)
     write_json(record, {name: asdict(fact) for name, fact in found.items()})
     return found
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of the last change in ns of a file, or of all files of a folder."""
-    try:
-        states = [entry.stat() for entry in (path.iterdir() if path.is_dir() else (path,))]
-    except OSError:
-        return 0, 0
-    return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
 
 
 def _measured(source: Source) -> ScanStatistics:

@@ -25,12 +25,7 @@ MOST_EXAMINED = 5
 
 
 class Chosen(NamedTuple):
-    """A kind of space.
-
-    Attributes:
-        kind: Key of `SPACES`.
-        why: Reason, for display.
-    """
+    """A kind of space (key of `SPACES`), and the reason, for display."""
 
     kind: str
     why: str

@@ -72,11 +72,7 @@ class Comparison:
     def write(self, progress: Progress) -> Path:
         """Compare the models, and write ``comparison.tsv``, ``comparison.json``, further tables, scores and figures.
 
-        Args:
-            progress: Receives each case; may cancel. A later run uses the stored scores again.
-
-        Returns:
-            The table ``comparison.tsv``.
+        A later run uses the stored scores again. Returns the path of ``comparison.tsv``.
 
         Raises:
             MedADError: If the models differ in template or split, options do not fit them, or scans are missing.
@@ -214,13 +210,7 @@ def _compare_images(
 
 
 def image_rows(scores: Mapping[str, np.ndarray], truth: np.ndarray, seed: int) -> list[Row]:
-    """Return a row for each detector: AUROC and average precision with their bootstrap intervals.
-
-    Args:
-        scores: By detector, one score per image, (N,).
-        truth: Whether each image is abnormal, bool (N,).
-        seed: Random seed of the bootstrap.
-    """
+    """Return a row for each detector of scores (N,): AUROC and average precision with their bootstrap intervals."""
     rows: list[Row] = []
     for name, score in scores.items():
         row: Row = {"detector": name, "healthy": int((~truth).sum()), "abnormal": int(truth.sum())}

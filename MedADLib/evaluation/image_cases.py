@@ -48,13 +48,7 @@ class LabelledImage:
 def abnormal_scans(healthy: Path, abnormal: Path | None, healthy_label: int | None) -> dict[str, Source]:
     """Find the abnormal images, as described in `ABNORMAL_HELP`.
 
-    Args:
-        healthy: Folder or NPZ file of the healthy images.
-        abnormal: Folder or NPZ file; images of an NPZ file with the healthy label are left out.
-        healthy_label: Label of healthy images in NPZ files.
-
-    Returns:
-        Sources by name; empty without `abnormal` and `healthy_label`.
+    Without `abnormal` and `healthy_label` there are none. Images of an NPZ file with the healthy label are left out.
 
     Raises:
         InputError: If no image is found.

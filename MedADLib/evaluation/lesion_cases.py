@@ -143,14 +143,7 @@ def lesion_level(
     """Measure how well the pooled map of a method separates lesions: voxel by voxel and slice by slice.
 
     A slice with a lesion is compared with the same slice of the same subject without it, since a reconstruction is
-    worse at the base of the brain than in its middle, with or without a lesion.
-
-    Args:
-        method: A trained method.
-        made: Cases of `lesion_cases`.
-        pooling: Pooling of the method.
-        spacing: Voxel spacing of the model's grid along (x, y, z) in mm.
-        device: Device of the computation.
+    worse at the base of the brain than in its middle, with or without a lesion. `spacing` is (x, y, z) in mm.
 
     Returns:
         ``slice_auroc`` and ``slice_ap`` of the mean of a slice, and ``pixel_auroc`` and ``pixel_ap`` of all brain

@@ -38,11 +38,7 @@ MODALITY = re.compile("[A-Z0-9]{2,16}")
 
 
 class DicomHeader:
-    """Header of a DICOM image, read without its pixels.
-
-    Attributes:
-        image: ITK's reader, with size, spacing and components of the image.
-    """
+    """Header of a DICOM image, read without its pixels; `image` is ITK's reader, with size, spacing, components."""
 
     def __init__(self, image: sitk.ImageFileReader):
         self.image = image
@@ -119,11 +115,17 @@ def read_series(folder: Path, name: str) -> Volume:
     Raises:
         InputError: If there is no series or more than one, or slices are missing, damaged or unevenly spaced.
     """
+    import SimpleITK as sitk
+
     slices = _choose(folder, _headers(folder))
     if slices[0].frames > 1:
-        return _read_multiframe(folder, slices[0], name)
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(slices[0].path))
+        return Volume.from_sitk(_voxels(folder, reader), name)
     slices, affine = _arrange(folder, slices)
-    return Volume(_read_slices(folder, slices), affine, name)
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames([str(member.path) for member in slices])
+    return Volume(sitk.GetArrayFromImage(_voxels(folder, reader)), affine, name)
 
 
 def _headers(folder: Path) -> list[Slice]:
@@ -256,32 +258,15 @@ def _single_affine(image: Slice) -> np.ndarray:
     return LPS_RAS @ lps
 
 
-def _read_slices(folder: Path, slices: list[Slice]) -> np.ndarray:
-    """Read the voxels of sorted slices, (Z, Y, X); float32 keeps the rescaling of each slice."""
+def _voxels(folder: Path, reader: sitk.ImageFileReader | sitk.ImageSeriesReader) -> sitk.Image:
+    """Read the voxels of one file of all slices, or of sorted slices; float32 keeps the rescaling of each slice."""
     import SimpleITK as sitk
 
-    reader = sitk.ImageSeriesReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileNames([str(member.path) for member in slices])
     reader.SetOutputPixelType(sitk.sitkFloat32)
     try:
         with silenced():
-            return sitk.GetArrayFromImage(reader.Execute())
-    except RuntimeError as error:
-        raise InputError("dicom_not_decoded", folder=folder) from error
-
-
-def _read_multiframe(folder: Path, header: Slice, name: str) -> Volume:
-    """Read the volume of an enhanced object, which holds all slices in one file."""
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(header.path))
-    reader.SetOutputPixelType(sitk.sitkFloat32)
-    try:
-        with silenced():
-            return Volume.from_sitk(reader.Execute(), name)
+            return reader.Execute()
     except RuntimeError as error:
         raise InputError("dicom_not_decoded", folder=folder) from error
 

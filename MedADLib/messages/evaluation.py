@@ -36,10 +36,6 @@ SENTENCES = {
         _("the brain mask has the shape {shape}, but {scan} has the shape {expected}"),
         _("Give a mask on the grid of the scan."),
     ),
-    "tissue_labels_shape": S(
-        _("the tissue labels have the shape {shape}, but {scan} has the shape {expected}"),
-        _("Give labels on the grid of the scan."),
-    ),
     "lesion_brain_mask_empty": S(_("the brain mask of {scan} is empty"), _("Give one that covers the brain.")),
     "tissue_contrast": S(
         _("fluid, grey and white matter of {scan} do not get brighter in this order"),

@@ -42,10 +42,6 @@ class Reconstruction(SliceNetwork):
         score = np.where(mask, np.abs(image - restored), 0).astype(np.float32)
         return Restoration(score, restored, float(score[mask].mean()) if mask.any() else 0.0)
 
-    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the prior; see `Method.prior_slices`."""
-        return generated_slices(self.network, count, columns, seed)
-
 
 @dataclass(frozen=True)
 class AdversarialAutoencoderParameters(BackboneParameters):
@@ -78,16 +74,9 @@ class AdversarialAutoencoder(Reconstruction):
 
 
 def objective(gan: WassersteinGAN, images: torch.Tensor, codes: torch.Tensor, gamma: float) -> torch.Tensor:
-    """Compute AnoGAN's objective (1 − γ)·Σ|x − G(z)| + γ·Σ|f(x) − f(G(z))| (Schlegl et al. 2017).
+    """Compute AnoGAN's objective (1 − γ)·Σ|x − G(z)| + γ·Σ|f(x) − f(G(z))| of each slice, (N,) (Schlegl et al. 2017).
 
-    Args:
-        gan: Generator G and critic with the features f.
-        images: x, (N, 1, Y, X).
-        codes: z, (N, latent).
-        gamma: γ.
-
-    Returns:
-        (N,), one value for each slice.
+    x are slices (N, 1, Y, X), z codes (N, latent), and f the features of the critic.
     """
     generated = gan.generator(codes)
     residual = (images - generated).abs().flatten(1).sum(dim=1)
@@ -103,16 +92,7 @@ def search_codes(
     Generator and critic do not change. Adam scales each component of a code separately, so slices in one batch do not
     influence each other.
 
-    Args:
-        gan: Trained generator and critic.
-        images: (N, 1, Y, X) on the generator's grid.
-        start: Initial codes (N, latent).
-        steps: Adam steps.
-        rate: Learning rate.
-        gamma: γ.
-
-    Returns:
-        (N, latent); their objective is at most that of `start`.
+    Images (N, 1, Y, X) are on the generator's grid. The objective of the codes (N, latent) is at most that of `start`.
     """
     with torch.enable_grad():
         codes = start.detach().clone().requires_grad_(True)

@@ -66,11 +66,7 @@ class Atlas(Method):
     ) -> Atlas:
         """Compute voxelwise mean and SD over scans and, where those are healthy too, their mirror images.
 
-        Args:
-            scans: Pairs of prepared image and mask, each (Z, Y, X).
-            spacing: Voxel spacing along (x, y, z) in mm.
-            mirrored: Whether mirror images are used.
-            **settings: Other fields of `AtlasParameters`.
+        Scans are pairs of image and mask, (Z, Y, X); `spacing` is (x, y, z) in mm; `settings` are other parameters.
 
         Raises:
             ModelError: If there are fewer than 3 scans.

@@ -208,3 +208,7 @@ class SliceNetwork(Method):
     def networks(self) -> dict[str, torch.nn.Module]:
         """Return the network, without a prefix."""
         return {"": self.network}
+
+    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
+        """Sample slices from the prior, if the network has one; see `Method.prior_slices`."""
+        return generated_slices(self.network, count, columns, seed) if hasattr(self.network, "sample_prior") else []

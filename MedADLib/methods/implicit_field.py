@@ -129,15 +129,8 @@ def search_latents(
 
     Adam scales each component of a latent separately, so scans in one batch do not influence each other.
 
-    Args:
-        network: Trained field.
-        batch: Returns the points (N, P, 3) and intensities (N, P) of a step by its number.
-        count: Number of scans N.
-        steps: Adam steps.
-        rate: First learning rate; it decreases linearly to 0.
-
-    Returns:
-        (N, latent), each of length at most 1.
+    `batch` returns points (N, P, 3) and intensities (N, P) by the number of a step, and the rate decreases linearly to
+    0. The latents (N, latent) have lengths of at most 1.
     """
     # Training validates in inference mode, where tensors have no gradient.
     with torch.inference_mode(False), torch.enable_grad():

@@ -325,13 +325,7 @@ class LatentRestoration(Method):
         return vqvae_in_monai(self.vqvae) if self.parameters.dimensions == 2 else None
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
-        """Compute the negative log-likelihood in nats of the codes that contain brain, (n,); λ is a percentile of it.
-
-        Args:
-            image: Standard intensities, float32 (Z, Y, X).
-            mask: Brain, bool (Z, Y, X).
-            device: ``cpu``, ``cuda`` or ``cuda:N``.
-        """
+        """Compute the NLL in nats of the codes with brain, (n,), of image and mask (Z, Y, X); λ is a percentile."""
         found = []
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()
@@ -378,17 +372,7 @@ class LatentRestoration(Method):
 
 
 def codes_from_prior(method: LatentRestoration, position: float, count: int, seed: int = 0) -> np.ndarray:
-    """Sample images from the autoregressive prior.
-
-    Args:
-        method: Trained method.
-        position: Slice coordinate in [-0.5, 0.5]; 0 for volumes.
-        count: Number of samples.
-        seed: Random seed.
-
-    Returns:
-        Slices (count, Y, X), or volumes (count, Z, Y, X).
-    """
+    """Sample slices (count, Y, X) at a coordinate in [-0.5, 0.5], or volumes (count, Z, Y, X), from the prior."""
     grid, length = method.parameters.grid, method.prior.length
     with torch.inference_mode():
         where = torch.tensor([position])

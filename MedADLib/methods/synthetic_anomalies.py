@@ -26,14 +26,7 @@ WHOLE = 0.95
 
 
 def volume_score(profile: np.ndarray) -> float:
-    """Compute the mean of the highest quarter of a smoothed profile: FPI's sample score in MOOD 2020 (Tan et al. 2020).
-
-    Args:
-        profile: Score of each slice, in order, (Z,), at least one.
-
-    Returns:
-        The sample score; for a single slice, its score.
-    """
+    """Compute the mean of the highest quarter of a smooth profile (Z,): FPI's score in MOOD 2020 (Tan et al. 2020)."""
     smooth = np.sort(smoothed(profile, window_of(len(profile))))
     return float(smooth[-max(round(TOP_SHARE * len(smooth)), 1) :].mean())
 
@@ -44,16 +37,9 @@ def window_of(count: int) -> int:
 
 
 def smoothed(profile: np.ndarray, window: int) -> np.ndarray:
-    """Apply a Savitzky–Golay filter: replace each value by that of the least-squares cubic of its window.
+    """Apply a Savitzky–Golay filter to a profile (Z,): each value becomes that of its window's least-squares cubic.
 
-    At the ends, the values come from the cubic of the outermost complete window.
-
-    Args:
-        profile: (Z,).
-        window: Odd, above 3.
-
-    Returns:
-        (Z,), float64; the profile itself if it is shorter than the window.
+    At the ends, the values come from the outermost complete window; a profile shorter than it stays.
     """
     from scipy.signal import savgol_filter
 
@@ -99,17 +85,7 @@ class SliceUNet(SliceNetwork):
     def predictions(
         self, image: np.ndarray, mask: np.ndarray, device: str, progress: Progress | None
     ) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Apply the network to the slices of a prepared scan.
-
-        Args:
-            image: Standard intensities, (Z, Y, X).
-            mask: Brain, bool (Z, Y, X).
-            device: ``cpu``, ``cuda`` or ``cuda:N``.
-            progress: Updated before each batch.
-
-        Yields:
-            Slice indices (n,), images, masks (0 or 1) and predictions, each (n, 1, Y, X).
-        """
+        """Yield slice indices (n,), images, masks (0 or 1) and predictions, each (n, 1, Y, X), of a scan (Z, Y, X)."""
         network = self.network.to(device).eval()
         with torch.inference_mode():
             for chosen, batch, positions in slice_batches(image, mask, device, progress):
@@ -139,14 +115,7 @@ class Denoising(SliceUNet):
 
 
 def well_inside(masks: torch.Tensor) -> torch.Tensor:
-    """Find the pixels with more than 95 % brain in their 5 × 5 neighbourhood.
-
-    Args:
-        masks: Brain, (N, 1, Y, X), 0 or 1; pixels outside the slice do not count.
-
-    Returns:
-        (N, 1, Y, X), 0 or 1.
-    """
+    """Find the pixels of brain masks (N, 1, Y, X) with more than 95 % brain in their 5 × 5 neighbourhood."""
     share = avg_pool2d(masks, WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
     return masks * (share > WHOLE)
 

@@ -14,7 +14,7 @@ from ..networks.conv_autoencoder import Bottleneck, grid_of
 from ..networks.vae import GMVAE, VAE, Noise
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
-from .base import BackboneParameters, SliceNetwork, generated_slices
+from .base import BackboneParameters, SliceNetwork
 from .slicewise import examined_slices, generator_of, slice_batches
 
 INNER = 5
@@ -91,13 +91,7 @@ def _divergence(field: torch.Tensor) -> torch.Tensor:
 
 
 def noise_of(keys: Sequence[tuple[int, int]]) -> Noise:
-    """Return a source of standard normal noise for a batch, with one random stream for each slice.
-
-    The noise of a slice does not depend on the other slices of the batch.
-
-    Args:
-        keys: Seed and slice number of each slice.
-    """
+    """Return normal noise by seed and slice number of each slice, independent of the other slices of the batch."""
     streams = [generator_of(key) for key in keys]
 
     def sample(like: torch.Tensor) -> torch.Tensor:
@@ -212,27 +206,12 @@ class VAETV(SliceNetwork):
         weight: float | None = None,
         after_step: Callable[[int], None] = lambda steps: None,
     ) -> torch.Tensor:
-        """Compute X̂ of slices.
-
-        Args:
-            images: Y, (N, 1, Y, X).
-            inside: Brain, bool, (N, 1, Y, X).
-            keys: Seed and slice number of each slice, for the noise.
-            weight: λ; None uses that of the parameters.
-            after_step: Called with the number of completed steps.
-
-        Returns:
-            (N, 1, Y, X).
-        """
+        """Compute X̂ of slices Y (N, 1, Y, X), see `most_probable`; `keys` are seed and slice number, for the noise."""
         p = self.parameters
         network = self.network.to(images.device).eval()
         weight = p.tv_weight if weight is None else weight
         noise = noise_of(keys) if p.draw else None
         return most_probable(network, images, inside, weight, p.steps, p.rate, p.clip, noise, after_step)
-
-    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the prior; see `Method.prior_slices`."""
-        return generated_slices(self.network, count, columns, seed)
 
 
 class GMVAETV(VAETV):

@@ -16,7 +16,7 @@ from ..networks.vae import VAE, Holes
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
-from .base import BackboneParameters, SliceNetwork, generated_slices
+from .base import BackboneParameters, SliceNetwork
 from .slicewise import slice_batches
 
 WINDOW, SIGMA = 7, 3.0
@@ -25,14 +25,9 @@ SCALE_PERCENTILE = 99
 
 
 def kl_gradient(network: VAE, images: torch.Tensor) -> torch.Tensor:
-    """Compute |∂KL(q(z|x) ‖ p(z))/∂x| of each slice (Zimmerer et al. 2019).
+    """Compute |∂KL(q(z|x) ‖ p(z))/∂x| of slices (N, 1, Y, X), in nats per standard intensity (Zimmerer et al. 2019).
 
-    Args:
-        network: In eval mode, so that slices of a batch are independent; the latents are the posterior means.
-        images: (N, 1, Y, X).
-
-    Returns:
-        (N, 1, Y, X), in nats per standard intensity.
+    The network is in eval mode, so that slices of a batch are independent; the latents are the posterior means.
     """
     with torch.enable_grad():
         images = images.detach().requires_grad_()
@@ -44,14 +39,7 @@ def smoothed(values: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Smooth with a Gaussian of 7×7 pixels and σ = 3, normalised within the masks so that a constant stays constant.
 
     Zimmerer et al. 2019 smooth slices of 64×64. Here too, the window is in pixels, whatever their size; the pooling of
-    the calibration is in mm.
-
-    Args:
-        values: (N, 1, Y, X).
-        masks: Valid pixels, bool or 0 and 1, (N, 1, Y, X).
-
-    Returns:
-        (N, 1, Y, X), 0 outside the masks.
+    the calibration is in mm. Values and masks are (N, 1, Y, X), and the result is 0 outside the masks.
     """
     masks = masks.to(values)
     profile = torch.arange(WINDOW, dtype=values.dtype, device=values.device) - WINDOW // 2
@@ -135,10 +123,6 @@ class VariationalAutoencoder(SliceNetwork):
         found = {name: float(pool(values)) if values else 0.0 for name, values in samples.items()}
         return Restoration(score, restored, found[p.sample_score], found)
 
-    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the prior; see `Method.prior_slices`."""
-        return generated_slices(self.network, count, columns, seed)
-
     def alternative_scores(self) -> dict[str, VariationalAutoencoder]:
         """Return each other pixel score with the sample score that belongs to it; needs a trained KL term."""
         if self.network.context >= 1:
@@ -156,13 +140,7 @@ class VariationalAutoencoder(SliceNetwork):
     def with_gradient_scale(
         self, scans: Sequence[tuple[np.ndarray, np.ndarray]], device: str = "cpu", progress: Progress | None = None
     ) -> VariationalAutoencoder:
-        """Return the method with the scale of the KL-gradient found on healthy scans.
-
-        Args:
-            scans: Pairs of prepared image and mask, each (Z, Y, X).
-            device: ``cpu``, ``cuda`` or ``cuda:N``.
-            progress: Updated for each batch of slices.
-        """
+        """Return the method with the scale of the KL-gradient found on healthy scans, image and mask (Z, Y, X)."""
         unscaled = type(self)(replace(self.parameters, score="kl_gradient", gradient_scale=1.0), self.network)
         values = [unscaled.restore(image, mask, device=device, progress=progress).score[mask] for image, mask in scans]
         scale = float(np.percentile(np.concatenate(values), SCALE_PERCENTILE))
@@ -216,16 +194,8 @@ class ContextVAEParameters(VAEParameters):
 
     def network(self) -> VAE:
         """Build the network with random weights from torch's current seed."""
-        return VAE(
-            self.size,
-            self.channels,
-            self.latent,
-            self.kl_weight,
-            self.error,
-            context=self.context,
-            holes=self.holes(),
-            centres=self.centres,
-        )
+        sizes = self.size, self.channels, self.latent, self.kl_weight, self.error
+        return VAE(*sizes, context=self.context, holes=self.holes(), centres=self.centres)
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,7 @@ from .latent_restoration import LatentRestoration, LatentRestorationParameters, 
 
 
 def resized(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Resample a volume to another grid of the same field of view: linear, antialiased if the grid is coarser.
-
-    Args:
-        array: (Z, Y, X).
-        shape: Shape of the other grid, (Z, Y, X).
-
-    Returns:
-        float32 of that shape.
-    """
+    """Resample a volume (Z, Y, X) to another grid, float32: linear, antialiased if the grid is coarser."""
     volume = torch.from_numpy(np.ascontiguousarray(array, np.float32))
     # Antialiased interpolation exists in 2-D only: (Y, X) first, then (Z, X) with unchanged X.
     for sides in ((shape[1], shape[2]), (shape[0], shape[2])):

@@ -26,10 +26,6 @@ class Memory(nn.Module):
     The weights of a code z over the slots m_i are w = softmax(cos(z, m_i)). Weights below λ become 0 by a
     differentiable hard shrinkage, ŵ_i = max(w_i − λ, 0)·w_i / (|w_i − λ| + ε), and the others are divided by their sum.
     Gong et al. recommend λ of 1 to 3 times 1/slots; 1/slots is used, with which at least one weight remains.
-
-    Args:
-        slots: Number of slots N.
-        latent: Length of a code.
     """
 
     def __init__(self, slots: int, latent: int):
@@ -38,14 +34,7 @@ class Memory(nn.Module):
         self.items = nn.Parameter(torch.randn(slots, latent))
 
     def forward(self, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Replace codes by averages of the slots.
-
-        Args:
-            codes: (N, latent).
-
-        Returns:
-            Codes (N, latent), and their weights (N, slots), which are at least 0 and sum to 1.
-        """
+        """Replace codes (N, latent) by averages of the slots; also return weights (N, slots), at least 0, of sum 1."""
         # In half precision, rounding would decide whether weights near λ become 0.
         with torch.autocast(codes.device.type, enabled=False):
             weights = torch.softmax(normalize(codes.float(), dim=1) @ normalize(self.items, dim=1).T, dim=1)
@@ -137,12 +126,7 @@ class AutoEncoder(nn.Module):
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Compute the loss of the variant over whole slices; see the class.
-
-        Args:
-            images: (N, 1, Y, X).
-            masks: Brain, (N, 1, Y, X); only for the logged error.
-            positions: (N,); not used.
+        """Compute the loss of the variant over whole slices (N, 1, Y, X); `masks` serve the logged error only.
 
         Returns:
             The loss, and ``error``: mean absolute error per brain pixel, ``squared_error`` per pixel of the slice, and

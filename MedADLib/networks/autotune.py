@@ -20,9 +20,6 @@ def decodes_faster(device: str) -> bool:
 
     On a processor with bfloat16 instructions it is about twice as fast, so the result is reproducible. On others it is
     many times slower, and nothing is measured.
-
-    Args:
-        device: Device of the decoder.
     """
     if torch.device(device).type == "cpu" and not _known_to_processor():
         return False
@@ -34,9 +31,6 @@ def convolves_faster(device: str) -> bool:
     """Return whether matrix products are clearly faster as 1×1 convolutions; measured once in a process.
 
     Matrix products and convolutions use different libraries, and the faster one depends on the processor.
-
-    Args:
-        device: Device of the products; False for a GPU.
     """
     if torch.device(device).type != "cpu":
         return False

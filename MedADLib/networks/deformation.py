@@ -39,32 +39,20 @@ SMOOTHNESS = {"joint": 1.0, "deformer": 0.01}
 
 
 def warp(images: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
-    """Warp images: x∘φ with φ(p) = p + u(p), linear interpolation, border values outside the image.
+    """Warp images x, (N, C, Y, X) or (N, C, Z, Y, X): x∘φ with φ(p) = p + u(p), linear, with border values outside.
 
-    Args:
-        images: x, (N, C, Y, X) or (N, C, Z, Y, X).
-        displacement: u in pixels, (N, 2, Y, X) along Y, X, or (N, 3, Z, Y, X) along Z, Y, X.
-
-    Returns:
-        The images' shape.
+    The displacement u is in pixels, (N, 2, Y, X) along Y, X, or (N, 3, Z, Y, X) along Z, Y, X.
     """
     return _sample(images, _normalised(displacement))
 
 
-def integrate(velocity: torch.Tensor, steps: int = STEPS) -> torch.Tensor:
+def integrate(velocity: torch.Tensor) -> torch.Tensor:
     """Integrate a stationary velocity to the displacement at time 1 by scaling and squaring (Arsigny et al. 2006).
 
-    With φ the flow of v, that of −v is φ⁻¹.
-
-    Args:
-        velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), components as in `warp`.
-        steps: Number of squarings.
-
-    Returns:
-        u in pixels, the velocity's shape.
+    With φ the flow of v, that of −v is φ⁻¹. Both are in pixels, with shape and components as in `warp`.
     """
-    normalised = _normalised(velocity) / 2**steps
-    for _ in range(steps):
+    normalised = _normalised(velocity) / 2**STEPS
+    for _ in range(STEPS):
         normalised = normalised + _sample(normalised, normalised)
     return (normalised * _pixels(normalised)).flip(1)
 
@@ -72,13 +60,7 @@ def integrate(velocity: torch.Tensor, steps: int = STEPS) -> torch.Tensor:
 def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
     """Compute det(∂φ/∂p) of φ(p) = p + u(p): the ratio of volume before to after the warp; at 0 or below, φ folds.
 
-    Central differences, one-sided at the edges.
-
-    Args:
-        displacement: u in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X).
-
-    Returns:
-        (N, 1, Y, X) or (N, 1, Z, Y, X).
+    Central differences, one-sided at the edges. u is in pixels as in `warp`, result (N, 1, Y, X) or (N, 1, Z, Y, X).
     """
     dims = displacement.shape[1]
     slopes = torch.stack(torch.gradient(displacement, dim=list(range(2, 2 + dims))), dim=2)
@@ -89,14 +71,8 @@ def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
 def roughness(velocity: torch.Tensor) -> torch.Tensor:
     """Compute ½·mean ‖∇v‖² with MONAI's `DiffusionLoss`.
 
-    Central differences in all directions, mean over components and over interior pixels. Only trainings need it:
-    importing MONAI takes seconds.
-
-    Args:
-        velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), at least 3 pixels along each axis.
-
-    Returns:
-        A scalar.
+    Central differences in all directions, mean over components and over interior pixels; v is in pixels as in `warp`,
+    at least 3 along each axis. Only trainings need it: importing MONAI takes seconds.
     """
     from monai.losses import DiffusionLoss
 
@@ -252,12 +228,7 @@ class Deformer(nn.Module):
 
 
 class Morphing(nn.Module):
-    """Autoencoder and deformer of MorphAEus.
-
-    Args:
-        size: Size of images (Y, X) or volumes (Z, Y, X).
-        channels: Channels of the autoencoder's levels.
-    """
+    """Autoencoder and deformer of MorphAEus, with the arguments of `PriorAutoencoder`."""
 
     def __init__(self, size: Sequence[int], channels: Sequence[int]):
         super().__init__()

@@ -38,18 +38,11 @@ def brain_mean(values: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 
 def squared_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Compute the squared correlation cc² in a window of 9 × 9 (× 9) pixels around each pixel.
+    """Compute the squared correlation cc², 0 to 1, in a window of 9 × 9 (× 9) pixels around each pixel of two images.
 
     It is 0 where either image is flat; outside the image, intensities are 0. MONAI's
     `LocalNormalizedCrossCorrelationLoss` has the same values with the opposite sign; a test compares them. On a CPU it
     takes 2.6 times the time, which makes a training step of MorphAEus 18 % longer.
-
-    Args:
-        first: (N, 1, Y, X) or (N, 1, Z, Y, X), float32.
-        second: The same shape.
-
-    Returns:
-        The same shape, 0 to 1.
     """
     products = torch.cat([first, second, first * first, second * second, first * second], dim=1)
     count = CORRELATION_WINDOW ** (first.ndim - 2)
@@ -60,19 +53,11 @@ def squared_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tens
 
 
 def dissimilarity(first: torch.Tensor, second: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Compute N = 1 − mean cc² over the windows that overlap the mask.
+    """Compute N = 1 − mean cc², a scalar, over the windows that overlap the mask (0 or 1, the images' shape).
 
     cc² is 0 in flat background even where two images agree, so its mean over a whole slice would mostly measure the
     amount of background. Therefore windows without brain are excluded. Windows at the edge of the brain are included,
     because its outline is structure too.
-
-    Args:
-        first: (N, 1, Y, X) or (N, 1, Z, Y, X), float32.
-        second: The same shape.
-        masks: Examined pixels, 0 or 1, the same shape.
-
-    Returns:
-        A scalar.
     """
     pool = max_pool2d if masks.ndim == 4 else max_pool3d
     near = pool(masks, CORRELATION_WINDOW, stride=1, padding=CORRELATION_WINDOW // 2)
@@ -118,17 +103,10 @@ def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Compute the structural similarity (SSIM) around each pixel (Wang et al. 2004); 1 for equal images.
 
     (2 μ₁μ₂ + C₁)(2 σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² + C₂)) in an 11×11 Gaussian window with σ = 1.5, with
-    reflection at the border.
+    reflection at the border; the images (N, 1, Y, X) have at least 6 pixels along each axis.
 
     MONAI's `compute_ssim_and_cs` has the same values without the border, and a test compares them. It does not separate
     the window into rows and columns, which on a CPU takes four times the time.
-
-    Args:
-        first: (N, 1, Y, X), at least 6 pixels along each axis.
-        second: The same shape.
-
-    Returns:
-        (N, 1, Y, X).
     """
     radius = SSIM_WINDOW // 2
     line = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=first.device) / SIGMA).square())
@@ -161,15 +139,7 @@ def structure(restored: torch.Tensor, images: torch.Tensor, features: nn.Module)
 
     u_l is the normalised feature vector at a position, as in LPIPS (Zhang et al. 2018); l are the two deepest levels.
     The norm of a feature vector mostly depends on brightness, which a small latent reproduces poorly in healthy tissue
-    too.
-
-    Args:
-        restored: x̂, (N, 1, Y, X).
-        images: x, (N, 1, Y, X).
-        features: Returns a list of (N, C, Y', X'), the deepest last.
-
-    Returns:
-        (N, 1, Y, X).
+    too. `features` returns a list of (N, C, Y', X'), the deepest last; images and result are (N, 1, Y, X).
     """
     total = torch.zeros_like(images)
     for true, given in zip(features(images)[-DEPTH:], features(restored)[-DEPTH:]):

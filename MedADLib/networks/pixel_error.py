@@ -54,15 +54,7 @@ class PixelError(nn.Module):
         self.register_buffer("bounds", (centres[1:] + centres[:-1]) / 2, persistent=False)
 
     def forward(self, decoded: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        """Compute e of each pixel, float32.
-
-        Args:
-            decoded: Output of the decoder, (N, channels, …).
-            images: x, (N, 1, …).
-
-        Returns:
-            (N, 1, …).
-        """
+        """Compute e of each pixel, float32 (N, 1, …), of decoder output (N, channels, …) and images x, (N, 1, …)."""
         if self.error == "categorical":
             return cross_entropy(decoded.float(), self.classes(images)[:, 0], reduction="none")[:, None]
         difference = decoded.float() - images

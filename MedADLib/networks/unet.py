@@ -50,14 +50,9 @@ class UNet(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: torch.Tensor, conditions: torch.Tensor | None = None) -> torch.Tensor:
-        """Apply the network to slices.
+        """Apply the network to slices (N, inputs, Y, X) with conditions (N, conditions), to (N, outputs, Y, X).
 
-        Args:
-            images: (N, inputs, Y, X), sides divisible by 2 to the number of levels less one.
-            conditions: (N, conditions); None if the network has none.
-
-        Returns:
-            (N, outputs, Y, X).
+        Sides are divisible by 2 to the number of levels less one.
         """
         embedded = None if self.tell is None else self.tell(_waves(conditions))
         features, skips = images.contiguous(memory_format=torch.channels_last), []
@@ -100,11 +95,7 @@ def _waves(conditions: torch.Tensor) -> torch.Tensor:
 
 
 class CorruptionSegmenter(UNet):
-    """U-Net that predicts the degree of corruption of each pixel, given the slice's position (FPI, Tan et al. 2020).
-
-    Args:
-        channels: See `UNet`.
-    """
+    """U-Net that predicts the degree of corruption of each pixel, given the slice's position (FPI, Tan et al. 2020)."""
 
     def __init__(self, channels: tuple[int, ...]):
         super().__init__(channels, conditions=1)
@@ -117,13 +108,7 @@ class CorruptionSegmenter(UNet):
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor, target: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Compute the binary cross-entropy with the degree as soft target, mean over the brain's pixels.
-
-        Args:
-            images: Corrupted slices, (N, 1, Y, X).
-            masks: Brain, (N, 1, Y, X), 0 or 1.
-            positions: (N,).
-            target: Degree α, (N, 1, Y, X).
+        """Compute the cross-entropy of corrupted slices with the degree α as target, (N, 1, Y, X), over the brain.
 
         Returns:
             The loss, and ``error``, the mean of |α̂ − α| over the brain.
@@ -140,9 +125,6 @@ class Denoiser(UNet):
     The network predicts the difference to its input, which is 0 before training. The paper's network predicts the slice
     itself and must first learn the identity: on toy scans, after the same 300 steps, its error in healthy tissue is
     twice as large.
-
-    Args:
-        channels: See `UNet`.
     """
 
     def __init__(self, channels: tuple[int, ...]):
@@ -157,13 +139,7 @@ class Denoiser(UNet):
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor, target: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Compute the squared error, mean over the brain's pixels.
-
-        Args:
-            images: Noisy slices, (N, 1, Y, X).
-            masks: Brain, (N, 1, Y, X), 0 or 1.
-            positions: (N,).
-            target: Healthy slices, (N, 1, Y, X).
+        """Compute the squared error of noisy slices against healthy ones, (N, 1, Y, X), over the brain.
 
         Returns:
             The loss, and ``error``, the mean absolute error over the brain.

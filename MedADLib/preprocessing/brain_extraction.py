@@ -65,23 +65,18 @@ def is_skull_stripped(volume: Volume) -> bool:
     )
 
 
-def holds_brain(volume: Volume, progress: Progress | None = None) -> bool:
+def holds_brain(volume: Volume) -> bool:
     """Return whether a scan shows a whole brain: a stripped one, or one found by extraction, of the size of brains.
 
     Any other isolated organ of that size counts as a brain too.
 
-    Args:
-        volume: The scan.
-        progress: Reports each step; may cancel.
-
     Raises:
         InputError: If the scan is not skull-stripped and the brain extraction is not installed.
-        Cancelled: If the user asked to stop.
     """
     if volume.array.size * volume.voxel_ml < SMALLEST_BRAIN_ML or _shortest(volume.array.shape, volume) < SHORTEST_MM:
         return False
     try:
-        found = _outline(volume) if is_skull_stripped(volume) else _extract(volume, progress or Progress())
+        found = _outline(volume) if is_skull_stripped(volume) else _extract(volume, Progress())
     except NoBrainError:
         return False
     lengths = [part.stop - part.start for part in bounding_slices(found)]
@@ -95,12 +90,7 @@ def holds_brain(volume: Volume, progress: Progress | None = None) -> bool:
 def brain_mask(
     volume: Volume, given: Volume | None = None, progress: Progress | None = None
 ) -> tuple[np.ndarray, Message]:
-    """Find the part of a scan to examine.
-
-    Args:
-        volume: The scan.
-        given: The user's mask, non-zero in the brain, on the same grid; it is used unchanged.
-        progress: Reports each step; may cancel.
+    """Find the part of a scan to examine: that of a mask `given`, non-zero inside, on the same grid, or the brain.
 
     Returns:
         The mask, bool, shape (Z, Y, X), on the volume's grid, and its origin as a message. If no brain is found, the
@@ -225,10 +215,7 @@ def _extract(volume: Volume, progress: Progress) -> np.ndarray:
 
 
 def _network(name: str) -> torch.jit.ScriptModule:
-    """Load one of deepbet's networks from the installed wheel.
-
-    TorchScript can execute any code, so only files with the vetted hash are loaded.
-    """
+    """Load one of deepbet's networks; TorchScript can execute any code, so only a file with the vetted hash."""
     import torch
 
     try:

@@ -20,11 +20,7 @@ from .space import BRAIN, CEILING, PreparedScan, ReferenceSpace
 
 @dataclass(frozen=True, eq=False)
 class BrainSpace(ReferenceSpace):
-    """The space of a model of brains: the mean of affinely aligned healthy brains.
-
-    Attributes:
-        landmarks: Standard intensities at `PERCENTILES`.
-    """
+    """The mean of affinely aligned healthy brains; `landmarks` are the standard intensities at `PERCENTILES`."""
 
     kind: ClassVar[str] = BRAIN
     symmetric: ClassVar[bool] = True

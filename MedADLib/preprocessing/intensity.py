@@ -44,13 +44,7 @@ class Landmarks:
 
 
 def landmark_values(values: np.ndarray) -> np.ndarray:
-    """Return intensities at `PERCENTILES`, strictly increasing even where grey levels are few.
-
-    Args:
-        values: Intensities inside the brain, any shape.
-
-    Returns:
-        float64 array of ``len(PERCENTILES)``.
+    """Return intensities at `PERCENTILES`, float64, strictly increasing even where grey levels are few.
 
     Raises:
         InputError: If all intensities are the same.
@@ -63,11 +57,7 @@ def landmark_values(values: np.ndarray) -> np.ndarray:
 
 
 def standard_histogram(values: np.ndarray) -> np.ndarray:
-    """Return the intensity histogram after scaling the 1st and 99th percentile to 0 and 1.
-
-    Returns:
-        float64 array of ``len(HISTOGRAM_EDGES) - 1`` fractions that sum to 1.
-    """
+    """Return the histogram (`HISTOGRAM_EDGES`) as fractions, after scaling the 1st and 99th percentile to 0 and 1."""
     low, high = np.percentile(values, (1, 99))
     scaled = np.clip((values - low) / max(high - low, 1e-12), HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
     counts = np.histogram(scaled, HISTOGRAM_EDGES)[0].astype(np.float64)
@@ -116,12 +106,7 @@ def _piecewise(values: np.ndarray, source: np.ndarray, target: np.ndarray) -> np
 
 @dataclass(frozen=True)
 class PercentileScaling:
-    """Percentile scaling: a linear map of intensities, for images of unknown content.
-
-    Attributes:
-        low: Intensity of the image that becomes `DARKEST`.
-        high: Intensity of the image that becomes `BRIGHTEST`.
-    """
+    """Linear map of intensities, for images of unknown content: `low` becomes `DARKEST` and `high` `BRIGHTEST`."""
 
     low: float
     high: float
@@ -129,10 +114,6 @@ class PercentileScaling:
     @classmethod
     def of(cls, values: np.ndarray, name: str) -> PercentileScaling:
         """Scale an image by `SCALING_PERCENTILES`, or by its extremes where these percentiles are equal.
-
-        Args:
-            values: Intensities, any shape.
-            name: Name of the image, for the error.
 
         Raises:
             InputError: If all values are the same.

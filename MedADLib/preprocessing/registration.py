@@ -52,12 +52,7 @@ _known: WeakKeyDictionary[Volume, tuple[np.ndarray, tuple[Level, ...]]] = WeakKe
 
 
 def template_levels(template: Volume, mask: np.ndarray) -> tuple[Level, ...]:
-    """Return a template at each of `LEVELS`, computed once for each template; its voxels must not change.
-
-    Args:
-        template: The mean image.
-        mask: Its brain, bool (Z, Y, X).
-    """
+    """Return a mean image and its brain at each of `LEVELS`, computed once for each; its voxels must not change."""
     of, levels = _known.get(template, (None, ()))
     if of is not mask:
         levels = _levels(template, mask)
@@ -172,14 +167,13 @@ def affine_to_native(
     return _matrix(transform)
 
 
-def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray, outside: float = 0.0) -> np.ndarray:
-    """Resample a volume to the grid of a reference by linear interpolation.
+def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray) -> np.ndarray:
+    """Resample a volume to the grid of a reference by linear interpolation, with 0 beyond its field of view.
 
     Args:
         moving: The volume to resample.
         reference: A volume on the wanted grid.
         reference_to_moving: 4×4 matrix from reference RAS mm to moving RAS mm.
-        outside: Value beyond the moving volume's field of view.
 
     Returns:
         float32 array of the reference's shape (Z, Y, X).
@@ -195,7 +189,7 @@ def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray,
         reference.origin,
         reference.spacing.tolist(),
         reference.direction,
-        outside,
+        0.0,
         sitk.sitkFloat32,
     )
     return sitk.GetArrayFromImage(result)

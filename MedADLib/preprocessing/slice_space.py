@@ -92,15 +92,7 @@ class SliceView:
 
 
 def letterbox(extent_mm: tuple[float, float], grid: tuple[int, int]) -> Box:
-    """Fit a field of view into a grid of square pixels: as large as possible, centred.
-
-    Args:
-        extent_mm: Height and width of the field of view.
-        grid: Rows and columns.
-
-    Returns:
-        Slices of the rows and columns that it covers.
-    """
+    """Fit a field of view (height and width in mm) into a grid, as large as possible and centred; return its slices."""
     scale = min(grid[0] / extent_mm[0], grid[1] / extent_mm[1])
     sizes = [min(max(round(mm * scale), 1), most) for mm, most in zip(extent_mm, grid)]
     starts = [(most - size) // 2 for size, most in zip(sizes, grid)]
@@ -108,16 +100,9 @@ def letterbox(extent_mm: tuple[float, float], grid: tuple[int, int]) -> Box:
 
 
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize an image: area means along axes that shrink, linear interpolation along the others.
+    """Resize an image: area means along axes that shrink, linear interpolation along the others; float32.
 
     Constant images stay exactly constant; there is no padding beyond the edges.
-
-    Args:
-        image: Shape (rows, columns).
-        size: Rows and columns of the result.
-
-    Returns:
-        float32 array of `size`.
     """
     values = image.astype(np.float64)
     for axis, wanted in enumerate(size):

@@ -74,13 +74,7 @@ class ReferenceSpace(ABC):
 
     @classmethod
     def without_mean(cls, shape: tuple[int, int, int], affine: np.ndarray, **arrays: np.ndarray) -> ReferenceSpace:
-        """Make a space of a grid (Z, Y, X) and its 4×4 affine, before its mean is computed; no scan is beyond limits.
-
-        Args:
-            shape: Shape of the grid, (Z, Y, X).
-            affine: 4×4, voxel index (x, y, z) to RAS mm.
-            arrays: Further fields of the kind of space.
-        """
+        """Make a space of a grid (Z, Y, X) and its 4×4 affine, without a mean yet; no scan is beyond its limits."""
         image, bins = Volume(np.zeros(shape, np.float32), affine, "template"), len(HISTOGRAM_EDGES) - 1
         limits = {"histogram": np.inf, "correlation": -1.0, "overlap": 0.0}
         return cls(image, np.ones(shape, bool), np.full(bins, 1 / bins), limits, **arrays)
@@ -88,12 +82,7 @@ class ReferenceSpace(ABC):
     def examined(
         self, volume: Volume, given: Volume | None = None, progress: Progress | None = None
     ) -> tuple[np.ndarray, Message]:
-        """Find the part of a scan to examine.
-
-        Args:
-            volume: The scan.
-            given: Nonzero in the part to examine, on the same grid.
-            progress: Reports each step; may cancel.
+        """Find the part of a scan to examine, by the mask `given` on its grid if there is one.
 
         Returns:
             The mask, bool (Z, Y, X), on the grid of the scan, and its origin as a message.
@@ -117,12 +106,7 @@ class ReferenceSpace(ABC):
 
     @abstractmethod
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedScan:
-        """Map a scan to the grid of the model and normalise its intensities.
-
-        Args:
-            native: The scan.
-            native_mask: The part to examine, bool (Z, Y, X), on the grid of the scan.
-            progress: Reports each step; may cancel.
+        """Map a scan and the part to examine, bool (Z, Y, X), to the grid of the model, and normalise intensities.
 
         Raises:
             InputError: If the part to examine is too small or has one intensity only.
@@ -282,15 +266,7 @@ def kind_of(parameters: dict) -> str:
 
 
 def similarity_warnings(limits: dict[str, float], similarity: dict[str, float]) -> list[Message]:
-    """Return the out-of-distribution warning `unlike_training` if the scan differs too much from the training scans.
-
-    Args:
-        limits: Limits of the space, see `ReferenceSpace.limits`.
-        similarity: Similarity of the scan to the training scans, see `ReferenceSpace.similarity`.
-
-    Returns:
-        At most one warning.
-    """
+    """Return at most one warning, `unlike_training`, that a scan of this similarity is out of distribution."""
     far = similarity["histogram"] > FAR * limits["histogram"]
     if not far and similarity["correlation"] >= limits["correlation"]:
         return []

@@ -83,12 +83,8 @@ def _with_limits(template: BrainSpace, prepared: list[PreparedBrain]) -> tuple[B
     mask = 0.5 * (cover + cover[:, :, ::-1]) > 0.5
     corrected = [p.scaling.backward(p.image) for p in prepared]
     histogram = np.mean([standard_histogram(c[p.mask]) for c, p in zip(corrected, prepared)], axis=0)
-    final = replace(
-        template,
-        image=template.image.with_array(np.where(mask, mean, 0).astype(np.float32)),
-        mask=mask,
-        histogram=histogram,
-    )
+    image = template.image.with_array(np.where(mask, mean, 0).astype(np.float32))
+    final = replace(template, image=image, mask=mask, histogram=histogram)
     seen = [final.similarity(c, p.image, p.mask) for c, p in zip(corrected, prepared)]
     final = replace(final, limits=limits_of(seen))
     return final, [replace(p, template=final, similarity=s) for p, s in zip(prepared, seen)]
@@ -160,17 +156,9 @@ def sampled(names: Sequence[str]) -> list[str]:
 def with_mean(
     template: Space, names: Sequence[str], read: Callable[[str], Volume], progress: Progress, start: float
 ) -> Space:
-    """Compute the mean of healthy images, read one at a time because there may be thousands.
+    """Compute the mean of healthy images, and limits from them, for a template without a mean.
 
-    Args:
-        template: The grid, without a mean.
-        names: Names of the images.
-        read: Returns an image by its name.
-        progress: Reports each image; may cancel.
-        start: Progress fraction at the first image.
-
-    Returns:
-        The template with the mean and with limits from the images themselves.
+    The images are read by name, one at a time because there may be thousands; `start` is the first progress fraction.
     """
     shape, images, masks = template.image.array.shape, [], []
     total, count, histogram = np.zeros(shape), np.zeros(shape), np.zeros(template.histogram.shape)
@@ -195,12 +183,7 @@ def with_mean(
 def build_volume_template(
     names: Sequence[str], read: Callable[[str], Volume], progress: Progress | None = None
 ) -> VolumeSpace:
-    """Build the template of a model of volumes: a grid chosen from healthy scans, and their mean.
-
-    Args:
-        names: Names of the scans, at least 3; each is read on its own.
-        read: Returns a scan by its name.
-        progress: Reports each scan; may cancel.
+    """Build the template of a model of volumes from at least 3 scans: a grid chosen from them, and their mean.
 
     Raises:
         InputError: If there are fewer than 3 scans, or one cannot be used.
@@ -216,18 +199,9 @@ def build_volume_template(
 
 
 def build_slice_template(
-    names: Sequence[str],
-    read: Callable[[str], Volume],
-    longest: int | None = None,
-    progress: Progress | None = None,
+    names: Sequence[str], read: Callable[[str], Volume], longest: int | None = None, progress: Progress | None = None
 ) -> SliceSpace:
-    """Build the template of a model of single slices: a grid chosen from healthy images, and their mean.
-
-    Args:
-        names: Names of the images, at least 3; each is read on its own.
-        read: Returns an image by its name.
-        longest: Pixels along the longer side of the model's grid; None chooses by `slice_size`.
-        progress: Reports each image; may cancel.
+    """Build the template of a model of single slices from at least 3: a grid by `slice_size`, and their mean.
 
     Raises:
         InputError: If there are fewer than 3 images, or the size is not possible.

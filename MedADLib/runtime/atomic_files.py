@@ -182,10 +182,8 @@ def abandon() -> None:
 def _remove_empty(folders: list[Path]) -> None:
     """Remove the folders, innermost first, that exist and are empty."""
     for path in folders:
-        try:
+        with suppress(OSError):
             path.rmdir()
-        except OSError:
-            continue
 
 
 @contextmanager
@@ -193,9 +191,6 @@ def place_for_model(path: Path) -> Iterator[None]:
     """Test that a model can be written before the block, which may train for days.
 
     Folders created for it are removed again if the block fails and they are empty.
-
-    Args:
-        path: The model file to be written.
 
     Raises:
         OutputError: If the path is a folder, its folder cannot be written, or the disk is full.

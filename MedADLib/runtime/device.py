@@ -37,20 +37,12 @@ def with_share(share: float) -> Iterator[None]:
 
 
 def slices_at_once(device: str) -> int:
-    """Compute the batch size in slices; fixed on a CPU, because matrix products of other sizes round differently.
-
-    Args:
-        device: ``cpu``, ``cuda`` or ``cuda:N``.
-    """
+    """Compute the batch size in slices; fixed on a CPU, because matrix products of other sizes round differently."""
     return SLICES_ON_CPU if device == "cpu" else _fitting(device, SLICES_PART, BYTES_A_SLICE, MOST_SLICES)
 
 
 def codes_at_once(device: str) -> int:
-    """Compute how many codes of all restorations are sampled together; their keys and values stay in memory.
-
-    Args:
-        device: ``cpu``, ``cuda`` or ``cuda:N``.
-    """
+    """Compute how many codes of all restorations are sampled together; their keys and values stay in memory."""
     return CODES_ON_CPU if device == "cpu" else _fitting(device, CODES_PART, BYTES_A_CODE, MOST_CODES)
 
 

@@ -22,10 +22,6 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 def text_of(files: dict[str, bytes], name: str) -> str:
     """Decode an entry of a model file as text that is safe to print on a console.
 
-    Args:
-        files: Content of each entry.
-        name: Name of the entry.
-
     Raises:
         ModelError: If it is too long, empty, not UTF-8, or holds control characters.
     """
@@ -44,10 +40,6 @@ def text_of(files: dict[str, bytes], name: str) -> str:
 
 def json_of(files: dict[str, bytes], name: str) -> Any:
     """Parse an entry of a model file as JSON.
-
-    Args:
-        files: Content of each entry.
-        name: Name of the entry.
 
     Raises:
         ModelError: If it is not valid JSON, gives a key twice, has a number beyond 64 bits, or a text that MONAI's
@@ -150,12 +142,7 @@ def from_json(cls: type, document: object, where: str) -> Any:
 
 
 def _typed(value: object, kind: Any) -> Any:
-    """Check a JSON value against an annotation.
-
-    Raises:
-        TypeError: If it is of another type.
-        ValueError: With the allowed values, if it is none of a Literal.
-    """
+    """Check a JSON value against an annotation; raises TypeError, or ValueError with the values of a Literal."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         for option in arguments:
@@ -185,10 +172,6 @@ def _typed(value: object, kind: Any) -> Any:
 def finite_number(value: object, name: str) -> float:
     """Check that a JSON value is a finite number; a text such as ``"nan"``, which ``float()`` accepts, is not.
 
-    Args:
-        value: The JSON value.
-        name: Its key, for the message.
-
     Raises:
         ModelError: If it is not a finite number.
     """
@@ -198,11 +181,7 @@ def finite_number(value: object, name: str) -> float:
 
 
 def plain(value: Any) -> Any:
-    """Convert a value for strict JSON: dataclasses, NumPy numbers, arrays and paths; NaN and infinity become null.
-
-    Args:
-        value: Any value; dictionaries and sequences are converted recursively.
-    """
+    """Convert any value for strict JSON, recursively: dataclasses, NumPy values, paths; NaN, infinity become null."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | np.ndarray):

@@ -42,16 +42,10 @@ class VoxelStatistics:
     def of(
         cls, scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], spacing: Sequence[float], mirrored: bool = True
     ) -> VoxelStatistics:
-        """Estimate mean and SD from pooled scores of healthy scans and, if they are healthy too, their mirror images.
+        """Estimate mean and SD from pooled scores (Z, Y, X) of healthy scans and, if `mirrored`, their mirror images.
 
         A few scans give a poor estimate for a single voxel. Mean and variance are therefore smoothed, and the variance
-        is shrunk towards that of the whole brain with the weight of `PRIOR_SCANS` scans.
-
-        Args:
-            scores: Pooled scores, each (Z, Y, X).
-            masks: Brains, each bool (Z, Y, X).
-            spacing: Voxel spacing along (x, y, z) in mm.
-            mirrored: Whether mirror images of the scans are healthy scans too.
+        is shrunk towards that of the whole brain with the weight of `PRIOR_SCANS` scans; `spacing` is (x, y, z) in mm.
         """
         shape = scores[0].shape
         count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -76,11 +70,7 @@ class VoxelStatistics:
         return VoxelStatistics(self.mean * np.float32(mean), self.sd * np.float32(sd))
 
     def factors_to(self, other: VoxelStatistics, mask: np.ndarray) -> tuple[float, float]:
-        """Return the factors from this mean and SD to others within a mask.
-
-        Returns:
-            The factor of the means by least squares, and that of the SDs by the geometric mean.
-        """
+        """Return the factors to another mean, by least squares, and SD, by the geometric mean, within a mask."""
         ours, theirs = (voxelwise.mean[mask].astype(np.float64) for voxelwise in (self, other))
         ratio = np.log(other.sd[mask].astype(np.float64) / self.sd[mask])
         return float((ours @ theirs) / max(ours @ ours, 1e-300)), float(np.exp(ratio.mean()))
@@ -166,14 +156,9 @@ class Calibration:
         progress: Progress | None = None,
         fast: bool = False,
     ) -> np.ndarray:
-        """Convert a raw score map (Z, Y, X) to z-scores; negative below the healthy mean.
+        """Convert a raw score map (Z, Y, X) to z-scores, negative below the healthy mean, 0 outside `mask`.
 
-        Args:
-            score: The raw map, (Z, Y, X).
-            mask: Examined part, bool (Z, Y, X).
-            spacing: Voxel spacing along (x, y, z) in mm.
-            progress: Times the steps.
-            fast: Whether the map was made in fast mode.
+        `spacing` is along (x, y, z) in mm; `fast` means that the map was made in fast mode.
         """
         progress = progress or Progress()
         with progress.timed("post-process"):

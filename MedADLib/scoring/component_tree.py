@@ -61,11 +61,7 @@ class RegionForest:
         self._passes, self._heights = self._spanning_passes(number, lookup, place, strides, hill_of)
 
     def find(
-        self,
-        threshold: float,
-        p_value: Callable[[float], float],
-        min_ml: float = 0.05,
-        midline: float | None = None,
+        self, threshold: float, p_value: Callable[[float], float], min_ml: float = 0.05, midline: float | None = None
     ) -> tuple[np.ndarray, tuple[Region, ...]]:
         """Find the regions of the map as `find_regions` does; the labels are a new array each time."""
         if not threshold >= self.lowest:

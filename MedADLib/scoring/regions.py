@@ -65,10 +65,7 @@ def side_of(right_share: float) -> Side:
 
 
 def midline_of(mask: Volume) -> float | None:
-    """Return the R coordinate (mm) of the sagittal plane through the centroid of a mask.
-
-    Args:
-        mask: The examined part, nonzero inside, shape (Z, Y, X).
+    """Return the R coordinate (mm) of the sagittal plane through the centroid of a mask (Z, Y, X), nonzero inside.
 
     Returns:
         None if the mask has no usable midline: it is empty, a single slice, or narrower than a head, such as the mask
@@ -169,14 +166,7 @@ def number_regions(
 
 
 def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
-    """Adjust p-values by Benjamini and Hochberg (1995) to control the false discovery rate.
-
-    Args:
-        p_values: Shape (N,), each in [0, 1].
-
-    Returns:
-        The q-values, shape (N,), float64, in the order of `p_values`.
-    """
+    """Adjust p-values (N,) to q-values, float64 (N,), for the false discovery rate (Benjamini and Hochberg 1995)."""
     # By hand, because the import of scipy.stats would take longer than all other work on the regions.
     p_values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p_values, kind="stable")[::-1]
@@ -195,18 +185,9 @@ def _measure(
     p_value: Callable[[float], float],
     midline: float | None,
 ) -> tuple[tuple[Region, ...], np.ndarray]:
-    """Measure all regions in one pass over their voxels.
+    """Measure all regions in one pass; return them by rank, at most `MOST_REGIONS`, and the rank of each, (K,).
 
-    Args:
-        anomaly: The whole map.
-        inside: Flat indices of the regions' voxels, increasing, shape (N,).
-        region: Region of each voxel, 0-based, shape (N,).
-        count: Voxels per region, shape (K,).
-        p_value: Returns the p-value of a peak.
-        midline: As in `find_regions`.
-
-    Returns:
-        The regions sorted by rank, at most `MOST_REGIONS`, and the rank of each region, shape (K,).
+    `region` is the number of the region of each voxel, from 0, (N,), and `count` the voxels per region, (K,).
     """
     # Grouped by region, with the voxels of each region in array order: the sums below then add the same numbers in the
     # same order, whichever way the components were found.
@@ -259,11 +240,7 @@ def _measure(
 def _peaks(anomaly: Volume, indices: tuple[np.ndarray, ...], highest: np.ndarray, region: np.ndarray) -> np.ndarray:
     """Return the RAS mm of the largest value in each region, shape (K, 3); of equal values the most central.
 
-    Args:
-        anomaly: The whole map.
-        indices: Array indices (z, y, x) of the regions' voxels, each of shape (N,), grouped by region.
-        highest: Whether each voxel has the largest value of its region, shape (N,).
-        region: Region of each voxel, shape (N,).
+    Voxels are grouped by region: `indices` are (z, y, x), each (N,), `highest` and `region` of each voxel, (N,).
     """
     ras, region = anomaly.ras_from_voxels(np.stack([index[highest] for index in indices], axis=1)), region[highest]
     _, first, count = np.unique(region, return_index=True, return_counts=True)

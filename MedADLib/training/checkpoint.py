@@ -18,14 +18,7 @@ Optimizers = Mapping[str, torch.optim.Optimizer]
 
 
 def save_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers, state: dict) -> None:
-    """Write weights, optimizer moments and a state; a crash leaves the previous file.
-
-    Args:
-        path: The checkpoint file.
-        network: Network with the parameters and buffers to store.
-        optimizers: Optimizers by the name of their objective, with the moments to store; a single one has the name "".
-        state: Step number and history, as JSON.
-    """
+    """Write weights, buffers, moments by name of objective, and a JSON state; a crash leaves the previous file."""
     tensors = {f"network.{key}": value.contiguous() for key, value in network.state_dict().items()}
     for name, optimizer in optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
@@ -37,12 +30,7 @@ def save_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers
 
 
 def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers | None = None) -> dict | None:
-    """Restore a checkpoint.
-
-    Args:
-        path: The checkpoint file.
-        network: Receives the weights.
-        optimizers: Receive the moments; None restores the weights only.
+    """Restore the weights and, for given optimizers, the moments of a checkpoint.
 
     Returns:
         The state; None without a readable checkpoint.
@@ -85,13 +73,9 @@ def _prefix(name: str) -> str:
 
 
 def bfloat16_suits(device: str, record: Path) -> bool:
-    """Return whether bfloat16 is clearly faster than float32, measured once for each training.
+    """Return whether bfloat16 is clearly faster than float32, measured once for each training and kept in `record`.
 
     The measurement may differ when the computer is busy, and a training must resume in the same precision.
-
-    Args:
-        device: Device of the training.
-        record: JSON file that stores the result.
     """
     try:
         kept = json.loads(record.read_text(encoding="utf-8"))["bfloat16"]

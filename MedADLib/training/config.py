@@ -142,11 +142,7 @@ CHOICES = (
 
 
 def unused_options(args: argparse.Namespace) -> list[str]:
-    """List the given options that the method does not use, as they are written on the command line.
-
-    Args:
-        args: The result of `complete_arguments`, with ``method``.
-    """
+    """List the given options that the method does not use, as they are written on the command line."""
     # One file of options may serve several methods, so these are passed over and not refused.
     found = [key for key in OPTIONS if key not in ENTRIES[args.method].options]
     if args.latent is not None and "sweep_steps" not in found:
@@ -180,16 +176,10 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
 
 
 def complete_arguments(args: argparse.Namespace) -> argparse.Namespace:
-    """Complete the arguments with the options of the file, and then with defaults.
+    """Complete a copy of the arguments of `add_choices`, with ``method``, by the options of the file and defaults.
 
     Paths in the file are relative to the folder of the file. Its table ``extra`` contains the settings of the method,
     which the method checks. The file may name its ``method``.
-
-    Args:
-        args: The result of the parser of `add_choices`, with ``method``.
-
-    Returns:
-        A copy with the dictionary ``extra``.
 
     Raises:
         InputError: If the file cannot be read, is for another method, or has an unknown option or a value of the wrong
@@ -216,16 +206,7 @@ def complete_arguments(args: argparse.Namespace) -> argparse.Namespace:
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str], file: Path | None) -> None:
-    """Refuse unknown option names.
-
-    Args:
-        given: Names in the file.
-        known: Known names.
-        file: The file, for the message.
-
-    Raises:
-        InputError: For the first unknown name; the remedy names a similar known one.
-    """
+    """Refuse unknown option names of a file: InputError for the first; the remedy names a similar known one."""
     known = list(known)
     for key in given:
         if key not in known:
@@ -294,9 +275,6 @@ def settings_of(written: Iterable[str]) -> dict[str, object]:
 def check_model_name(path: Path) -> None:
     """Refuse a path that cannot be a model file.
 
-    Args:
-        path: Path of the model file to write.
-
     Raises:
         InputError: If it does not end in ``.medad``, or its stem is not a name for a model.
     """
@@ -305,12 +283,7 @@ def check_model_name(path: Path) -> None:
 
 
 def pooling_with(pooling: Pooling, minimum_mm: float | None, average_mm: float | None) -> Pooling:
-    """Replace the pooling sizes that a user gives.
-
-    Args:
-        pooling: Pooling of the method or model.
-        minimum_mm: Edge of the box of the minimum in mm; None keeps the present one.
-        average_mm: Edge of the box of the average in mm; None keeps the present one.
+    """Replace the pooling sizes in mm that a user gives; None keeps the present one.
 
     Raises:
         InputError: If a size is out of range.
@@ -328,13 +301,6 @@ def training_folder(
 
     Each set of settings has its own folder, so that no training continues from the weights of another. The number of
     steps does not count as a setting, because a checkpoint contains its plan.
-
-    Args:
-        work: The work folder.
-        name: Name of the method.
-        extra: Settings of the method that the user gave.
-        latent: Latent size, if the user gave one.
-        augmentation: Whether the training augments its slices.
     """
     chosen = {"extra": dict(extra), "latent": latent, "augmentation": augmentation}
     if chosen == {"extra": {}, "latent": None, "augmentation": True}:

@@ -61,10 +61,10 @@ class HealthyData:
         return replace(train, varied=self.varied), validation
 
 
-def read_scan(scan: Source | Path, progress: Progress | None = None) -> tuple[Volume, np.ndarray]:
+def read_scan(scan: Source | Path) -> tuple[Volume, np.ndarray]:
     """Read a scan and extract its brain mask (Z, Y, X)."""
     volume = scan.read() if isinstance(scan, Source) else read_image(scan)
-    return volume, brain_mask(volume, None, progress)[0]
+    return volume, brain_mask(volume)[0]
 
 
 def healthy_data(
@@ -112,13 +112,7 @@ def healthy_data(
 
 
 def bytes_to_prepare(count: int, kind: str, longest: int | None = None) -> int:
-    """Estimate the largest size of prepared scans on the disk in bytes.
-
-    Args:
-        count: Number of training and validation scans.
-        kind: Kind of their space.
-        longest: Pixels along the longer side of single slices; None for the largest possible.
-    """
+    """Estimate the largest size in bytes of prepared scans on the disk; slices have `longest` pixels on a side."""
     voxels = {SLICE: (longest or LARGEST_SIDE) ** 2, VOLUME: VOLUME_VOXELS}.get(kind, BRAIN_VOXELS)
     return count * voxels * (np.dtype(np.float16).itemsize + np.dtype(np.uint8).itemsize)
 
@@ -126,14 +120,7 @@ def bytes_to_prepare(count: int, kind: str, longest: int | None = None) -> int:
 def prepared_scans(
     scans: dict[str, Source], names: Sequence[str], template: ReferenceSpace, progress: Progress
 ) -> list[PreparedScan]:
-    """Prepare scans, and keep what maps them back to their own grids.
-
-    Args:
-        scans: Scans by name.
-        names: Names of the scans to prepare.
-        template: Space of the model.
-        progress: Receives each scan; may cancel.
-    """
+    """Prepare scans by name, and keep what maps them back to their own grids."""
     found = []
     for name in names:
         progress.update(len(found) / max(len(names), 1), f"preparing {name}")

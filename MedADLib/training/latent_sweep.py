@@ -59,11 +59,7 @@ def sweep(sizes: Sequence[int], measured: Callable[[int], Row], folder: Path) ->
 
 
 def check_sizes(sizes: Sequence[int]) -> None:
-    """Check latent sizes.
-
-    Raises:
-        InputError: If there are fewer than 3 sizes, or they do not increase.
-    """
+    """Check latent sizes; raises InputError for fewer than 3 sizes, or sizes that do not increase."""
     if len(sizes) < FEWEST or min(sizes) < 1 or np.diff(sizes).min() <= 0:
         raise InputError("bad_latent_sizes", sizes=",".join(map(str, sizes)))
 
@@ -73,10 +69,6 @@ def elbow(sizes: Sequence[int], errors: Sequence[float]) -> int:
 
     The curve is scaled to the unit square; the result is the point farthest below the line between its ends, which
     approximates the largest curvature.
-
-    Args:
-        sizes: Increasing latent sizes, at least 3.
-        errors: Validation errors.
 
     Raises:
         ValueError: If there are fewer than 3 sizes or they do not increase.
@@ -94,9 +86,6 @@ def worse_with_more(rows: Sequence[Row]) -> tuple[int, int] | None:
     A larger latent can represent all that a smaller one can. Such a pair shows that the trainings were too short to
     compare the sizes, so that neither the choice nor the measurements on labels are reliable.
 
-    Args:
-        rows: Rows of `sweep`.
-
     Returns:
         The smaller and the larger size of the pair with the largest ratio; None if no error rises by `CLEARLY`.
     """
@@ -107,13 +96,7 @@ def worse_with_more(rows: Sequence[Row]) -> tuple[int, int] | None:
 
 
 def draw(rows: Sequence[Row], chosen: int, path: Path) -> None:
-    """Draw the validation error, and below it measurements on labels if there are any, over the latent size.
-
-    Args:
-        rows: Rows of `sweep`.
-        chosen: Chosen size, which a dashed line marks.
-        path: PNG file to write.
-    """
+    """Draw the validation error, and below it any measurements on labels; a dashed line marks the choice."""
     from matplotlib.figure import Figure
 
     labelled = [name for name in rows[0] if name.endswith(("auroc", "ap"))]

@@ -178,21 +178,10 @@ def fit_slices(
 ) -> list[Values]:
     """Train a network on slices of the training subjects, and validate it on unchanged slices of others; see `fit`.
 
-    Args:
-        network: See `fit`.
-        slices: Slices of the training subjects, and of the validation subjects.
-        plan: Steps, learning rate and seed.
-        measure: Computes the validation values from the network and the batches of held-out images, masks and positions
-            on the device, see `Slices.batch`.
-        folder: See `fit`.
-        device: Device of the training.
-        progress: See `fit`.
-        size: Slices in a batch.
-        held: Largest number of held-out slices, evenly spread over all.
-        sample: Returns a training batch by its number; None takes `size` gently augmented slices.
-
-    Returns:
-        The rows of the log; see `fit`.
+    `slices` are those of the training and of the validation subjects. `measure` computes the validation values from the
+    network and batches of `size` held-out images, masks and positions on the device, see `Slices.batch`; at most `held`
+    slices are held out, evenly spread over all. `sample` returns a training batch by its number; None takes `size`
+    gently augmented slices. The other arguments and the result are those of `fit`.
     """
     train, validation = slices
     chosen = validation.spread(held)

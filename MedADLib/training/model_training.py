@@ -167,11 +167,7 @@ def usable_scans(
 
 
 def _finish(
-    options: argparse.Namespace,
-    trained: Trained,
-    pooling: Pooling,
-    progress: Progress,
-    on_line: Callable[[str], None],
+    options: argparse.Namespace, trained: Trained, pooling: Pooling, progress: Progress, on_line: Callable[[str], None]
 ) -> None:
     """Draw restorations of validation scans, calibrate, and write the model."""
     method, facts, data, scans, split, device = trained
@@ -256,11 +252,9 @@ def outcome_of(trained: Trained, output: Path) -> list[str]:
 
 
 def at_the_end(facts: Mapping[str, object]) -> list[str]:
-    """List the last values on the validation scans, such as ``validation_error = 0.031``.
+    """List the last values on the validation scans, such as ``validation_error = 0.031``, from facts of the training.
 
-    Args:
-        facts: Facts of the training. The last row of a log is under ``last`` or, for several networks, under the name
-            of the network, which then precedes its values.
+    The last row of a log is under ``last`` or, for several networks, under its name, which precedes its values.
     """
     found = []
     for name, row in facts.items():

@@ -20,14 +20,7 @@ IMAGE_COLUMNS, SAMPLES = 8, 3
 
 
 def draw_all_curves(folder: Path) -> list[Path]:
-    """Draw ``curves.png`` beside every newer ``log.csv`` in a folder.
-
-    Args:
-        folder: Folder to search, with its subfolders.
-
-    Returns:
-        The written figures.
-    """
+    """Draw ``curves.png`` beside every newer ``log.csv`` in a folder and its subfolders; return the figures."""
     written = []
     for log in sorted(folder.rglob("log.csv")):
         target = log.with_name("curves.png")
@@ -38,12 +31,7 @@ def draw_all_curves(folder: Path) -> list[Path]:
 
 
 def draw_curves(log: Path, target: Path) -> None:
-    """Draw the columns of a log; values of both training and validation share axes.
-
-    Args:
-        log: Log file of `loop.fit`.
-        target: PNG file to write.
-    """
+    """Draw the columns of a log of `loop.fit`; values of both training and validation share axes."""
     rows = read_table(log, ",")
     panels: dict[str, list[str]] = {}
     for column in rows[0]:
@@ -66,16 +54,9 @@ def draw_curves(log: Path, target: Path) -> None:
 
 
 def write_figures(method: Method, data: HealthyData, folder: Path, name: str) -> list[Path]:
-    """Write ``NAME-reconstructions.png`` and, for a method with a prior, ``NAME-samples.png``.
+    """Write ``NAME-reconstructions.png`` and, for a method with a prior, ``NAME-samples.png``; return the files.
 
-    Args:
-        method: Trained method.
-        data: Data with the validation scans to reconstruct: slices of the first volume, or the first single slices.
-        folder: Folder to write to.
-        name: Name of the model.
-
-    Returns:
-        The files written.
+    The reconstructed validation scans are slices of the first volume, or the first single slices.
     """
     folder.mkdir(parents=True, exist_ok=True)
     flat = len(data.validation[0][0]) == 1

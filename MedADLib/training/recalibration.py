@@ -82,14 +82,7 @@ class Recalibration:
         resolve(self.device)
 
     def write(self, model: Model, progress: Progress) -> Model:
-        """Restore the healthy scans, calibrate on them and write the new model file.
-
-        Args:
-            model: The model to recalibrate; its networks do not change.
-            progress: Receives the stages and steps; may cancel.
-
-        Returns:
-            The new model.
+        """Restore the healthy scans, calibrate a model on them, and write and return the new one; networks stay.
 
         Raises:
             MedADError: If scans, settings or the path of the new model cannot be used.

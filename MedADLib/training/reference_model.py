@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 
 def split_of(like: Model, names: Collection[str]) -> Split:
-    """Return the split that a model was trained with.
-
-    Args:
-        like: The model.
-        names: Names of the existing scans.
+    """Return the split that a model was trained with, if all its scans are among these names.
 
     Raises:
         InputError: If the model contains no split, or a scan of its split is missing.
@@ -48,16 +44,7 @@ def kept_split(model: Model) -> Split:
 
 
 def check_kind(like: Model, scans: Iterable[Source], longest: int | None, prepare: str) -> str:
-    """Check that scans and options fit a model.
-
-    Args:
-        like: The model.
-        scans: The scans; only the first readable one is checked.
-        longest: Requested pixels along the longer side; None takes those of the model.
-        prepare: Requested preparation, see `space_choice.chosen_space`.
-
-    Returns:
-        The preparation of the model, for `chosen_space`.
+    """Check that the first readable scan and the options fit a model; return its preparation, for `chosen_space`.
 
     Raises:
         InputError: If the model is for volumes and the scans are single slices, or the reverse; or if another size or

@@ -45,10 +45,6 @@ TRAINERS: Mapping[str, Trainer] = LazyObjects(RECIPES, lambda entry: entry.recip
 def check_settings(method: str, options: Options) -> None:
     """Refuse settings with a name that a method does not have; their values are checked with the scans.
 
-    Args:
-        method: Name of the method.
-        options: Options of the training.
-
     Raises:
         InputError: For the first unknown name.
     """

@@ -42,12 +42,9 @@ class Tissue:
     darkest: float
 
     @classmethod
-    def measure(cls, values: np.ndarray, labels: np.ndarray | None = None) -> Tissue:
-        """Measure the voxels of the brain, shape (N,), with labels (1 fluid, 2 grey, 3 white) if they are known."""
-        if labels is not None and all((labels == kind).any() for kind in (1, 2, 3)):
-            fluid, grey, white = (float(values[labels == kind].mean()) for kind in (1, 2, 3))
-        else:
-            fluid, grey, white = _three_means(values)
+    def measure(cls, values: np.ndarray) -> Tissue:
+        """Measure the voxels of the brain, shape (N,)."""
+        fluid, grey, white = _three_means(values)
         return cls(
             fluid=fluid,
             pure_fluid=float(np.percentile(values[values <= (fluid + grey) / 2], 15)),
@@ -94,13 +91,9 @@ class Frame:
         return cls(affine, (low + high) / 2, np.maximum((high - low) / 2, 1e-6))
 
     def position(self, indices: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the positions of the voxels of a box or coarser grid, in half extents of the brain from its centre.
+        """Return the positions (3, Z', Y', X') of voxels (z, y, x), in half extents of the brain from its centre.
 
-        Args:
-            indices: Voxel indices along (z, y, x) of the full grid.
-
-        Returns:
-            Shape (3, Z', Y', X'); the first axis is (right, anterior, superior).
+        The first axis is (right, anterior, superior).
         """
         z, y, x = np.ix_(*indices)
         ras = [row[3] + row[2] * z + row[1] * y + row[0] * x for row in self.affine[:3]]
@@ -148,20 +141,17 @@ class PositionMaps:
     step: np.ndarray
 
     @classmethod
-    def survey(cls, volume: Volume, brain: np.ndarray, tissue: Tissue, labels: np.ndarray | None) -> PositionMaps:
-        """Survey a volume within its non-empty brain mask of shape (Z, Y, X); `labels` replace intensities."""
+    def survey(cls, volume: Volume, brain: np.ndarray, tissue: Tissue) -> PositionMaps:
+        """Survey a volume within its non-empty brain mask of shape (Z, Y, X)."""
         box = bounding_slices(brain)
         fine = volume.spacing[::-1]
         step = np.maximum(1, np.floor(FINEST_MM / fine)).astype(int)
         pick = tuple(slice(part.start, part.stop, int(stride)) for part, stride in zip(box, step))
         brain, spacing = np.ascontiguousarray(brain[pick]), fine * step
         first = np.array([part.start for part in box])
-        if labels is None:
-            intensity = smooth(volume.array[pick], brain, spacing[::-1], 1.8)
-            fluid, white = intensity < (tissue.fluid + tissue.grey) / 2, tissue.white_share(intensity)
-        else:
-            fluid, white = labels[pick] == 1, labels[pick] == 3
-        white = np.where(brain, white, 0).astype(np.float32)
+        intensity = smooth(volume.array[pick], brain, spacing[::-1], 1.8)
+        fluid = intensity < (tissue.fluid + tissue.grey) / 2
+        white = np.where(brain, tissue.white_share(intensity), 0).astype(np.float32)
         index = [start + np.arange(size) * stride for start, size, stride in zip(first, brain.shape, step)]
         frame = Frame.measure(volume.affine, first + np.argwhere(brain) * step)
         position = frame.position(index)

@@ -79,9 +79,7 @@ class SimulatedLesion:
     centre_ras: tuple[float, float, float]
 
 
-def insert_lesion(
-    volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed: int, tissue: np.ndarray | None = None
-) -> SimulatedLesion:
+def insert_lesion(volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed: int) -> SimulatedLesion:
     """Insert a lesion into a healthy T1 scan; the same arguments give the same lesion.
 
     Args:
@@ -89,26 +87,23 @@ def insert_lesion(
         brain_mask: True in the brain, shape (Z, Y, X).
         spec: Specification of the lesion.
         seed: Random seed of position and size (unless given) and of the shape.
-        tissue: Labels 1 for fluid, 2 for grey and 3 for white matter, shape (Z, Y, X); None classifies by intensity.
 
     Returns:
         The scan with the lesion and the mask of the lesion.
 
     Raises:
-        InputError: If mask or labels are not on the scan's grid, the brain has no contrast, or the lesion does not fit.
+        InputError: If the mask is not on the scan's grid, the brain has no contrast, or the lesion does not fit.
     """
     brain = np.asarray(brain_mask, dtype=bool)
     scan, expected = volume.name, volume.array.shape
     if brain.shape != expected:
         raise InputError("brain_mask_shape", shape=brain.shape, scan=scan, expected=expected)
-    if tissue is not None and tissue.shape != expected:
-        raise InputError("tissue_labels_shape", shape=tissue.shape, scan=scan, expected=expected)
     if not brain.any():
         raise InputError("lesion_brain_mask_empty", scan=scan)
-    levels = Tissue.measure(volume.array[brain], None if tissue is None else tissue[brain])
+    levels = Tissue.measure(volume.array[brain])
     if not levels.fluid < levels.grey < levels.white:
         raise InputError("tissue_contrast", scan=scan)
-    maps = PositionMaps.survey(volume, brain, levels, tissue)
+    maps = PositionMaps.survey(volume, brain, levels)
     streams = np.random.SeedSequence([seed, list(RADII_MM).index(spec.kind)]).spawn(2)
     placing, shaping = (np.random.default_rng(stream) for stream in streams)
     canvas = Canvas(volume.array.astype(np.float32), brain, volume.spacing[::-1], levels, maps.frame)

@@ -30,14 +30,7 @@ class Patch:
     def around(cls, centre: np.ndarray, reach_mm: float, shape: tuple[int, ...], spacing: np.ndarray) -> Patch:
         """Return the box of all voxels within `reach_mm` of a voxel index (z, y, x), clipped to the grid.
 
-        Args:
-            centre: Voxel index (z, y, x), may be fractional.
-            reach_mm: Half the edge of the box in mm.
-            shape: Shape of the whole grid (Z, Y, X).
-            spacing: Voxel spacing along (z, y, x) in mm.
-
-        Returns:
-            The box; it is at least one voxel thick if the centre is on the grid.
+        It is at least one voxel thick if the centre, which may be fractional, is on the grid; spacing is (z, y, x), mm.
         """
         first = np.maximum(np.floor(centre - reach_mm / spacing), 0).astype(int)
         stop = np.minimum(np.ceil(centre + reach_mm / spacing).astype(int) + 1, shape)
@@ -99,14 +92,8 @@ class Ellipsoid:
 def blob(patch: Patch, ellipsoid: Ellipsoid, roughness: float, rng: np.random.Generator) -> np.ndarray:
     """Draw a connected, irregular body around the centre.
 
-    Args:
-        patch: The grid.
-        ellipsoid: Its approximate shape.
-        roughness: SD of the logarithm of the distance to the surface.
-        rng: Source of randomness.
-
-    Returns:
-        Depth of every voxel inside the body in mm, negative outside; shape of the patch.
+    `roughness` is the SD of the logarithm of the distance to the surface. The result is the depth of every voxel inside
+    the body in mm, negative outside.
     """
     radius, distance = ellipsoid.radius_mm, ellipsoid.distance(patch)
     coarse = random_field(patch, 0.4 * radius, rng)
@@ -142,15 +129,8 @@ def depth_mm(mask: np.ndarray, spacing: tuple[float, float, float] | np.ndarray)
 def push(patch: Patch, ellipsoid: Ellipsoid, amount_mm: float, reach: float) -> np.ndarray:
     """Return the displacement of tissue away from the centre: 0 there, largest at the surface, 0 at `reach`.
 
-    Args:
-        patch: The grid.
-        ellipsoid: The surface.
-        amount_mm: Largest displacement, negative inwards. It is limited to a quarter of the distance over which it
-            fades, since a larger one would fold the tissue.
-        reach: Distance of zero displacement in radii, above 1.
-
-    Returns:
-        Displacement along the direction from the centre in mm, shape of the patch.
+    The displacement, in mm along the direction from the centre, is at most a quarter of the distance over which it
+    fades, since a larger one would fold the tissue. `reach` is in radii, above 1.
     """
     limit = 0.25 * (reach - 1) * ellipsoid.radius_mm
     amount = float(np.clip(amount_mm, -limit, limit))
@@ -162,13 +142,7 @@ def push(patch: Patch, ellipsoid: Ellipsoid, amount_mm: float, reach: float) -> 
 def displace(patch: Patch, image: np.ndarray, outward_mm: np.ndarray) -> np.ndarray:
     """Move the tissue of an image along the direction from the centre.
 
-    Args:
-        patch: The grid.
-        image: Shape of the patch.
-        outward_mm: Outward displacement of the tissue that arrives at each voxel, shape of the patch.
-
-    Returns:
-        The displaced image, float32; voxels without displacement keep their value bit for bit.
+    `outward_mm` is that of the tissue that arrives at each voxel. Voxels without displacement stay bit for bit.
     """
     import SimpleITK as sitk
 

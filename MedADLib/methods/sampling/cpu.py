@@ -107,18 +107,10 @@ def _attend(
     values: torch.Tensor,
     seen: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Compute the attention of a segment to itself and all indices before; store keys and values in the cache.
+    """Attend from a segment to itself and all indices before, and store keys and values in the cache of a block.
 
-    Args:
-        segment: Rows and indices.
-        number: Index of the block.
-        queries: (R, heads, indices, head width); of all indices, or of the last one.
-        keys: Keys of all indices.
-        values: Values of all indices.
-        seen: Attention mask, bool (indices, last); None for the last index, which attends to all.
-
-    Returns:
-        (R, indices, width), with concatenated heads.
+    Queries are (R, heads, indices, head width): of all indices, with a mask `seen` (indices, last), or of the last one.
+    The result is (R, indices, width), with concatenated heads.
     """
     rows, first, last = len(keys), segment.first, segment.last
     for kept, new in zip((segment.cache.keys, segment.cache.values), (keys, values)):
@@ -130,18 +122,11 @@ def _attend(
 
 
 def sample_by_segments(task: SamplingTask, on_progress: Callable[[float], None]) -> torch.Tensor:
-    """Sample restorations of slices with a static mask, in segments between the sampled codes.
+    """Sample restorations, int64 (n, samples, length), with a static mask, in segments between the sampled codes.
 
     The likelihood pass gives the logits of the first sampled code, and nothing is computed after the last one. Samples
     with equal codes so far share a row. The prior processes the segments of all slices together, because a processor
     computes many rows more efficiently than few.
-
-    Args:
-        task: What to sample.
-        on_progress: Called with the completed share, in [0, 1], after each sampled index; may raise to stop.
-
-    Returns:
-        int64 (n, samples, length).
     """
     restored = task.codes[:, None].repeat(1, len(task.samples), 1)
     growing = [_Rows(task, number) for number in range(len(task.codes)) if task.places[number].any()]
@@ -163,10 +148,6 @@ class _Rows:
     """The different histories of one slice's samples, and their keys and values.
 
     Samples equal to the slice's own codes have no row: they use the cache of the likelihood pass.
-
-    Args:
-        task: What to sample.
-        number: Index of the slice.
     """
 
     def __init__(self, task: SamplingTask, number: int):
@@ -250,18 +231,11 @@ class _Branch:
 
 
 def sample_speculatively(task: SamplingTask, on_progress: Callable[[float], None]) -> torch.Tensor:
-    """Sample restorations of slices with a dynamic mask, in speculative segments.
+    """Sample restorations, int64 (n, samples, length), with a dynamic mask (a limit), in speculative segments.
 
     Each code is checked given the restored codes before it. Where a sample differs from its branch, a new branch with
     its own keys and values starts. One pass processes the branches of all slices. The likelihood pass is the first
     segment of all.
-
-    Args:
-        task: What to sample, with a limit.
-        on_progress: Called with the completed share, in [0, 1]; may raise to stop.
-
-    Returns:
-        int64 (n, samples, length).
     """
     restored = task.codes[:, None].repeat(1, len(task.samples), 1)
     open_branches: list[_Branch] = []
@@ -294,16 +268,7 @@ def _segment(task: SamplingTask, branch: _Branch, end: int) -> Segment:
 
 
 def _scan(task: SamplingTask, branch: _Branch, logits: torch.Tensor) -> list[_Branch]:
-    """Check the codes of a segment; samples that get another code leave the branch.
-
-    Args:
-        task: What to sample.
-        branch: Branch; it keeps the other samples and moves to the end of the segment.
-        logits: (L, K) of the branch from its next index on.
-
-    Returns:
-        The new branches.
-    """
+    """Check a branch's next codes by logits (L, K) and move on; return new branches of samples with another code."""
     first, number = branch.place, branch.number
     position, kept = task.positions[number : number + 1], task.codes[number]
     window, new = slice(first, first + len(logits)), []

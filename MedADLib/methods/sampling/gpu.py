@@ -22,17 +22,10 @@ CROWDED = 0.75
 
 
 def sample_by_fixed_point(task: SamplingTask, on_progress: Callable[[float], None]) -> torch.Tensor:
-    """Sample restorations of slices with a static or dynamic mask.
+    """Sample restorations, int64 (n, samples, length), with a static or dynamic mask.
 
     The likelihood pass is the first pass of all samples. Each later pass starts after the first index that the previous
     one changed in any row, ends with the last index that may be resampled, and contains only rows that changed.
-
-    Args:
-        task: What to sample.
-        on_progress: Called with the completed share, in [0, 1], after each pass; may raise to stop.
-
-    Returns:
-        int64 (n, samples, length).
     """
     prior, samples = task.prior, len(task.samples)
     passes = _Passes(task)
@@ -72,9 +65,6 @@ class _Passes:
     """Current iterate of all restorations, and its update in a pass.
 
     Everything that determines shapes is on the host, so that a pass synchronises with the device once.
-
-    Args:
-        task: What to sample.
     """
 
     def __init__(self, task: SamplingTask):
@@ -95,17 +85,9 @@ class _Passes:
         return torch.from_numpy(array).to(self.guess.device)
 
     def sample(self, logits: torch.Tensor, slot: np.ndarray, active: np.ndarray, first: int, last: int) -> np.ndarray:
-        """Sample the codes of some rows and indices again.
+        """Sample the codes of active rows again, by logits (slots, last - first, K) from index `first` on.
 
-        Args:
-            logits: (slots, last - first, K).
-            slot: Position of each row in `logits`, (rows,).
-            active: Rows to sample.
-            first: First index.
-            last: Last index plus one.
-
-        Returns:
-            The first index that changed in each row, (rows,); a large number if none did.
+        `slot` is the place of each row in the logits. Return the first changed index of each row, else a large number.
         """
         allowed = np.zeros(len(self.guess), bool)
         allowed[active] = True

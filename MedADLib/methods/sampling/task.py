@@ -49,12 +49,7 @@ class Distinct:
 
 
 def decoding_batches(sizes: Sequence[int], device: str) -> Iterator[range]:
-    """Group slices for decoding in one batch: one slice on a CPU, as many as fit on a GPU.
-
-    Args:
-        sizes: Number of restorations of each slice.
-        device: ``cpu``, ``cuda`` or ``cuda:N``.
-    """
+    """Group slices by their numbers of restorations for decoding: one slice on a CPU, as many as fit on a GPU."""
     most = 1 if device == "cpu" else slices_at_once(device)
     first, held = 0, 0
     for number, size in enumerate(sizes):

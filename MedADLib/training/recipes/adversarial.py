@@ -110,12 +110,12 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     return method, {"generator": generator[-1], "encoder": encoder[-1]}
 
 
-def resolution_for(size: tuple[int, ...], longest: int = LONGEST, multiple: int = 16) -> tuple[int, ...]:
-    """Choose the grid of the networks for slices of a size: longer side `longest`, both sides multiples of `multiple`.
+def resolution_for(size: tuple[int, ...]) -> tuple[int, ...]:
+    """Choose the grid of the networks for slices of a size: longer side `LONGEST`, both multiples of 16.
 
     The shorter side is rounded, which stretches all images by the same few percent.
     """
-    return tuple(max(round(n * longest / max(size) / multiple), 1) * multiple for n in size)
+    return tuple(max(round(n * LONGEST / max(size) / 16), 1) * 16 for n in size)
 
 
 def train_gan(

@@ -41,13 +41,6 @@ def train_features(
 ) -> tuple[FeatureNetwork, list[dict[str, float]]]:
     """Train a feature network for perceptual losses; `FEATURE_STEPS` steps are enough, so there are no more.
 
-    Args:
-        slices: Slices of the training subjects, and of the validation subjects.
-        options: Steps, seed and device.
-        folder: Folder for checkpoint and log.
-        progress: Receives each step; may cancel.
-        rate: Largest learning rate.
-
     Returns:
         The network, on the CPU and in evaluation mode, and the rows of the log; ``validation_error`` is the share of
         positions at the last level for which their own augmented copy is not the most similar one.

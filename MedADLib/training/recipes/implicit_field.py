@@ -27,12 +27,7 @@ VALIDATION_STEPS, VALIDATION_POINTS, VALIDATION_RATE = 30, 1024, 0.02
 
 
 class BrainVoxels:
-    """Brain voxels of scans for random sampling; mirror images count as further scans.
-
-    Args:
-        scans: Pairs of image and mask, each (Z, Y, X).
-        mirrored: Whether mirror images of healthy brains are healthy too.
-    """
+    """Brain voxels of scans for random sampling; mirror images, if they are healthy too, count as further scans."""
 
     def __init__(self, scans: list[Scan], mirrored: bool):
         self.size = scans[0][0].shape
@@ -41,15 +36,9 @@ class BrainVoxels:
         self.count = len(scans) * (1 + mirrored)
 
     def sample(self, numbers: np.ndarray, points: int, key: list[int]) -> Batch:
-        """Sample random voxels of scans; only `key` determines the voxels.
+        """Sample coordinates (n, points, 3) and intensities (n, points), float32, of scans by number (n,).
 
-        Args:
-            numbers: Numbers of scans (n,); those beyond the last scan are mirror images.
-            points: Number of voxels per scan.
-            key: Seed, as a list of numbers.
-
-        Returns:
-            Coordinates (n, points, 3) and intensities (n, points), float32.
+        Numbers beyond the last scan are mirror images. Only `key` determines the voxels.
         """
         generator, where, seen = generator_of(key), [], []
         for number in numbers:

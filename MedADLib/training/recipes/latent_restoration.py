@@ -105,15 +105,6 @@ def train_prior(
 ) -> list[dict[str, float]]:
     """Train the prior of a method on the codes of its trained VQ-VAE, which does not change.
 
-    Args:
-        method: Method with a trained VQ-VAE and the prior to train.
-        slices: Slices of the training subjects, and of the validation subjects.
-        plan: Steps and learning rate.
-        recipe: Batch and augmentation.
-        folder: Folder for checkpoint and log.
-        device: Device of the training.
-        progress: Receives each step; may cancel.
-
     Returns:
         The rows of the log; ``validation_nll`` is in nats per code.
     """
@@ -139,13 +130,7 @@ def train_prior(
 def with_thresholds(
     method: LatentRestoration, scans: Sequence[tuple[np.ndarray, np.ndarray]], device: str = "cpu"
 ) -> LatentRestoration:
-    """Set the thresholds λ for restoration and for the sample score to percentiles over codes of healthy scans.
-
-    Args:
-        method: Trained method.
-        scans: Prepared image and mask, each (Z, Y, X), of healthy scans outside the training.
-        device: Device of the training.
-    """
+    """Set the thresholds λ for restoration and sample score to percentiles over codes of scans outside the training."""
     nll = np.concatenate([method.code_nll(image, mask, device) for image, mask in scans])
     parameters = replace(
         method.parameters,
@@ -166,32 +151,19 @@ def train_networks(
 ) -> tuple[LatentRestoration, dict]:
     """Train both networks of a method, and set its thresholds from the validation scans.
 
-    Args:
-        method: Untrained method.
-        slices: Samples of the training subjects, and of the validation subjects.
-        scans: Prepared image and mask of each validation scan.
-        recipe: Hyperparameters that the options do not set.
-        options: Steps, seed, device.
-        folder: Folder for checkpoints and logs.
-        progress: Receives the stages and steps; may cancel.
-
     Returns:
         The trained method, and the last row of each log.
     """
     progress.stage("VQ-VAE", 0.1, 0.5)
     plan = options.plan(options.steps or recipe.steps, recipe.rate)
+
+    def sample(step: int) -> Batch:
+        return slices[0].batch(step, recipe.batch, plan.seed, recipe.augmentation)
+
     first = fit_slices(
-        method.vqvae,
-        slices,
-        plan,
-        restoration_errors,
-        folder / "vqvae",
-        options.device,
-        progress,
-        recipe.batch,
-        VALIDATION_SLICES,
-        lambda step: slices[0].batch(step, recipe.batch, plan.seed, recipe.augmentation),
-    )
+        method.vqvae, slices, plan, restoration_errors, folder / "vqvae", options.device, progress, recipe.batch,
+        VALIDATION_SLICES, sample,
+    )  # fmt: skip
     method.vqvae.requires_grad_(False)
     progress.stage("prior", 0.5, 0.9)
     prior_plan = options.plan(options.prior_steps or recipe.prior_steps, 1e-3)
@@ -232,13 +204,7 @@ VOLUMES = Recipe(
 def working_shape(shape: Sequence[int], spacing: Sequence[float], levels: int) -> tuple[int, ...]:
     """Choose the grid of the networks: about 2 mm, not finer than the scans, and at most 16 codes along each axis.
 
-    Args:
-        shape: Shape (Z, Y, X) of prepared scans.
-        spacing: Spacing of prepared scans along (x, y, z) in mm.
-        levels: Number of times that the VQ-VAE halves the grid.
-
-    Returns:
-        Shape (Z, Y, X), which the VQ-VAE can halve.
+    Shapes are (Z, Y, X), and `spacing` is (x, y, z) in mm. The VQ-VAE halves the result `levels` times.
     """
     halved = 1 << levels
     wanted = (n * min(step / WORKING_MM, 1.0) / halved for n, step in zip(shape, reversed(spacing)))

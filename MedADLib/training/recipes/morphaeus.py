@@ -60,16 +60,6 @@ def train_phase(
     The paper trains up to 500 epochs at a rate of 5e-4 with early stopping and a warm-up of 10 epochs. Here the number
     of steps is fixed, the rate is annealed, and the warm-up is 30 % of the steps.
 
-    Args:
-        network: Receives the trained weights.
-        features: Feature network of the perceptual distance.
-        phase: Phase of the training, which sets the losses.
-        slices: See `loop.fit_slices`, as all that follow.
-        plan: Steps and learning rate.
-        folder: Folder for checkpoint and log.
-        device: Device of the training.
-        progress: Receives each step; may cancel.
-
     Returns:
         The rows of the log; ``validation_*`` as in `deformation_errors`.
     """

@@ -179,15 +179,7 @@ def pasted(
 
 
 class FPICheck:
-    """Values on the validation scans, corrupted once with patches of the training scans.
-
-    Args:
-        train: Slices of the training subjects.
-        validation: Slices of the validation subjects.
-        parameters: Parameters of the method.
-        seed: Random seed of the anomalies.
-        device: Device of the training.
-    """
+    """Values on the validation scans, corrupted once with patches of the training scans."""
 
     def __init__(self, train: Slices, validation: Slices, parameters: FPIParameters, seed: int, device: str):
         chosen = validation.spread(VALIDATION_SLICES)

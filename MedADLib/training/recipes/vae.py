@@ -93,17 +93,7 @@ def healthy_changes(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[float]:
-    """Compute the mean |X̂ − Y| per brain pixel of healthy slices for each λ.
-
-    Args:
-        method: Trained method.
-        slices: Slices of healthy scans outside the training.
-        grid: Values of λ.
-        count: Number of slices, evenly spread over all.
-        seed: Random seed of the noise of a method with noise.
-        device: Device of the restoration.
-        progress: Receives each λ and batch of slices; may cancel.
-    """
+    """Compute the mean |X̂ − Y| per brain pixel of `count` healthy slices, evenly spread over all, for each λ."""
     chosen = slices.spread(count)
     together = slices_at_once(device)
     starts = range(0, len(chosen), together)
@@ -128,10 +118,6 @@ def best_weight(grid: Sequence[float], changes: Sequence[float]) -> float:
     large λ makes X oscillate about Y. Here there are no oscillations and the curve only falls, so its minimum is at the
     largest λ, which restores nothing. The curve is scaled to the unit square; the result is the point farthest below
     the line between its first and its least value, which approximates the largest curvature.
-
-    Args:
-        grid: Increasing λ, at least 3.
-        changes: Mean |X̂ − Y| of healthy slices for each λ.
 
     Raises:
         ValueError: If there are fewer than 3 λ, or they do not increase.
