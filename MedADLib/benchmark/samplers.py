@@ -79,7 +79,17 @@ def reevaluated(
     At every position the whole samples pass through the prior; a code that is less likely than the limit given the
     restored codes before it is resampled.
 
-    `codes` of the slice are int64 (length,), the result (S, length). `indices` are the positions to evaluate, or all.
+    Args:
+        prior: A prior of slices.
+        codes: Codes of the slice, int64 (length,).
+        position: Slice coordinate, (1,).
+        limit: λ in nats.
+        samples: Number of restorations S.
+        noise_key: Random seed and slice number.
+        indices: Token positions to evaluate, each of which takes the same time; None takes all.
+
+    Returns:
+        int64 (S, length).
     """
     restored = codes.repeat(samples, 1)
     for index in indices or range(len(codes)):

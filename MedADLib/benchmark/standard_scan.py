@@ -56,7 +56,11 @@ class StandardScan:
 
 
 def standard_scan(template: BrainSpace, path: Path | None = None) -> StandardScan:
-    """Insert a lesion into a skull-stripped scan; without a path, the MNI152 brain of nilearn on a usual grid.
+    """Insert a lesion into a skull-stripped scan.
+
+    Args:
+        template: Template of the model.
+        path: A scan without its skull; None takes the MNI152 brain of nilearn on a grid of 288×288×181.
 
     Raises:
         InputError: If the scan cannot be read, or nilearn is missing.

@@ -210,7 +210,13 @@ def _compare_images(
 
 
 def image_rows(scores: Mapping[str, np.ndarray], truth: np.ndarray, seed: int) -> list[Row]:
-    """Return a row for each detector of scores (N,): AUROC and average precision with their bootstrap intervals."""
+    """Return a row for each detector: AUROC and average precision with their bootstrap intervals.
+
+    Args:
+        scores: By detector, one score per image, (N,).
+        truth: Whether each image is abnormal, bool (N,).
+        seed: Random seed of the bootstrap.
+    """
     rows: list[Row] = []
     for name, score in scores.items():
         row: Row = {"detector": name, "healthy": int((~truth).sum()), "abnormal": int(truth.sum())}

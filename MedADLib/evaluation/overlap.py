@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 
 def dice(found: np.ndarray, truth: np.ndarray) -> float:
-    """Compute the Dice overlap, 0 to 1, of two masks by MONAI in single precision; NaN if the reference is empty."""
+    """Compute the Dice overlap of two masks of one shape by MONAI, in single precision.
+
+    Args:
+        found: Mask, True or non-zero inside.
+        truth: Reference of the same shape.
+
+    Returns:
+        The overlap, in [0, 1]; NaN if the reference is empty.
+    """
     import torch
     from monai.metrics.meandice import compute_dice
 

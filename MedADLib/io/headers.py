@@ -75,7 +75,11 @@ class NiftiHeader:
 
 
 def has_dicom_magic(path: Path) -> bool:
-    """Return whether a file begins as a DICOM object does; raises OSError if it cannot be read."""
+    """Return whether a file begins as a DICOM object does.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
     with path.open("rb") as stream:
         return stream.read(132)[128:] == b"DICM"
 

@@ -39,7 +39,11 @@ class Source:
     patient: str | None = field(default=None, repr=False)
 
     def read(self) -> Volume:
-        """Read the scan; raises InputError if it cannot be read."""
+        """Read the scan.
+
+        Raises:
+            InputError: If it cannot be read.
+        """
         if self.place is not None:
             return read_place(self.path, self.place, self.name)
         if self.path.is_dir() or self.path.name.lower().endswith(IMAGE_SUFFIXES):

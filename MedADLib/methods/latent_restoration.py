@@ -325,7 +325,13 @@ class LatentRestoration(Method):
         return vqvae_in_monai(self.vqvae) if self.parameters.dimensions == 2 else None
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
-        """Compute the NLL in nats of the codes with brain, (n,), of image and mask (Z, Y, X); λ is a percentile."""
+        """Compute the negative log-likelihood in nats of the codes that contain brain, (n,); λ is a percentile of it.
+
+        Args:
+            image: Standard intensities, float32 (Z, Y, X).
+            mask: Brain, bool (Z, Y, X).
+            device: ``cpu``, ``cuda`` or ``cuda:N``.
+        """
         found = []
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()

@@ -37,9 +37,16 @@ def window_of(count: int) -> int:
 
 
 def smoothed(profile: np.ndarray, window: int) -> np.ndarray:
-    """Apply a Savitzky–Golay filter to a profile (Z,): each value becomes that of its window's least-squares cubic.
+    """Apply a Savitzky–Golay filter: replace each value by that of the least-squares cubic of its window.
 
-    At the ends, the values come from the outermost complete window; a profile shorter than it stays.
+    At the ends, the values come from the cubic of the outermost complete window.
+
+    Args:
+        profile: (Z,).
+        window: Odd, above 3.
+
+    Returns:
+        (Z,), float64; the profile itself if it is shorter than the window.
     """
     from scipy.signal import savgol_filter
 
@@ -85,7 +92,17 @@ class SliceUNet(SliceNetwork):
     def predictions(
         self, image: np.ndarray, mask: np.ndarray, device: str, progress: Progress | None
     ) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Yield slice indices (n,), images, masks (0 or 1) and predictions, each (n, 1, Y, X), of a scan (Z, Y, X)."""
+        """Apply the network to the slices of a prepared scan.
+
+        Args:
+            image: Standard intensities, (Z, Y, X).
+            mask: Brain, bool (Z, Y, X).
+            device: ``cpu``, ``cuda`` or ``cuda:N``.
+            progress: Updated before each batch.
+
+        Yields:
+            Slice indices (n,), images, masks (0 or 1) and predictions, each (n, 1, Y, X).
+        """
         network = self.network.to(device).eval()
         with torch.inference_mode():
             for chosen, batch, positions in slice_batches(image, mask, device, progress):

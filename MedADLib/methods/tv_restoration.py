@@ -206,7 +206,18 @@ class VAETV(SliceNetwork):
         weight: float | None = None,
         after_step: Callable[[int], None] = lambda steps: None,
     ) -> torch.Tensor:
-        """Compute X̂ of slices Y (N, 1, Y, X), see `most_probable`; `keys` are seed and slice number, for the noise."""
+        """Compute X̂ of slices.
+
+        Args:
+            images: Y, (N, 1, Y, X).
+            inside: Brain, bool, (N, 1, Y, X).
+            keys: Seed and slice number of each slice, for the noise.
+            weight: λ; None uses that of the parameters.
+            after_step: Called with the number of completed steps.
+
+        Returns:
+            (N, 1, Y, X).
+        """
         p = self.parameters
         network = self.network.to(images.device).eval()
         weight = p.tv_weight if weight is None else weight

@@ -39,7 +39,14 @@ def smoothed(values: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Smooth with a Gaussian of 7×7 pixels and σ = 3, normalised within the masks so that a constant stays constant.
 
     Zimmerer et al. 2019 smooth slices of 64×64. Here too, the window is in pixels, whatever their size; the pooling of
-    the calibration is in mm. Values and masks are (N, 1, Y, X), and the result is 0 outside the masks.
+    the calibration is in mm.
+
+    Args:
+        values: (N, 1, Y, X).
+        masks: Valid pixels, bool or 0 and 1, (N, 1, Y, X).
+
+    Returns:
+        (N, 1, Y, X), 0 outside the masks.
     """
     masks = masks.to(values)
     profile = torch.arange(WINDOW, dtype=values.dtype, device=values.device) - WINDOW // 2

@@ -29,7 +29,15 @@ Loss = tuple[torch.Tensor, dict[str, torch.Tensor]]
 def gradient_penalty(critic: Critic, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     """Compute 10 · E[(‖∇D(x̃)‖₂ − 1)²] at x̃ = εx + (1 − ε)x̂, ε ~ U(0, 1) for each sample (Gulrajani et al. 2017).
 
-    Computed in float32, because second derivatives are too inaccurate in half precision; x and x̂ are (N, ...).
+    Computed in float32, because second derivatives are too inaccurate in half precision.
+
+    Args:
+        critic: Returns one number for each sample, (N,).
+        real: x, (N, ...).
+        fake: x̂, the same shape.
+
+    Returns:
+        A scalar.
     """
     with torch.autocast(real.device.type, enabled=False), torch.enable_grad():
         part = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
@@ -42,6 +50,11 @@ def gradient_penalty(critic: Critic, real: torch.Tensor, fake: torch.Tensor) -> 
 
 def critic_loss(critic: Critic, real: torch.Tensor, fake: torch.Tensor) -> Loss:
     """Compute the critic's loss E[D(fake)] − E[D(real)] + gradient penalty, without gradients to the generator.
+
+    Args:
+        critic: Returns one number for each sample, (N,).
+        real: (N, ...).
+        fake: The same shape.
 
     Returns:
         The loss, and ``wasserstein`` (the critic's estimate of the distance) and ``penalty``.
@@ -99,10 +112,15 @@ class WassersteinGAN(nn.Module):
 
 
 class CodeEncoder(nn.Sequential):
-    """Encoder E(x) of f-AnoGAN: slices (N, 1, Y, X) to codes (N, latent) in [−1, 1]; arguments as in `ConvEncoder`.
+    """Encoder E(x) of f-AnoGAN: slices (N, 1, Y, X) to codes (N, latent) in [−1, 1].
 
     The tanh is that of f-AnoGAN (Schlegl et al. 2019): codes come from the centre of N(0, I) only, where generated
     images are most typical.
+
+    Args:
+        size: Slice size (Y, X).
+        channels: Channels of each level.
+        latent: Length of a code.
     """
 
     def __init__(self, size: Sequence[int], channels: Sequence[int], latent: int):
@@ -141,10 +159,14 @@ def distances(critic: nn.Module, images: torch.Tensor, restored: torch.Tensor) -
 
 
 class ImageCritic(nn.Module):
-    """Critic of slices, which also provides the features f for f-AnoGAN; arguments as in `ConvEncoder`.
+    """Critic of slices, which also provides the features f for f-AnoGAN.
 
     Strided convolutions (kernel 4) with leaky ReLU and layer norm, then one dense layer. The first convolution has no
     norm, because normalisation there would remove the brightness of a slice.
+
+    Args:
+        size: Slice size (Y, X), both divisible by 2 to the number of levels.
+        channels: Channels of each level; every level halves the grid.
     """
 
     def __init__(self, size: Sequence[int], channels: Sequence[int]):
@@ -182,7 +204,12 @@ class AdversarialReconstruction(nn.Module):
     Without batch norm: Baur et al. 2021 report results without it, and a step of the critic, which needs codes or
     reconstructions, must not change the autoencoder's statistics.
 
-    `size`, `channels` and `out` are those of `ConvEncoder`, and `latent` is the length of a code.
+    Args:
+        size: Slice size (Y, X), both divisible by 2 to the number of levels.
+        channels: Channels of each level; every level halves the grid.
+        latent: Length of a code.
+        out: Outputs of the encoder; twice the length of a code for a mean and a variance.
+        critic: The critic.
     """
 
     def __init__(self, size: Sequence[int], channels: Sequence[int], latent: int, out: int, critic: nn.Module):
@@ -228,7 +255,12 @@ class VAEGAN(AdversarialReconstruction):
     not depend on the slice size. At the weight w = 1 of the recipe, a critic with gradient norm 1 contributes little
     compared with a sum over all pixels.
 
-    `adversarial` is w, and `critic_channels` are those of the levels of the critic.
+    Args:
+        size: Slice size (Y, X).
+        channels: Channels of each level.
+        latent: Length of a code.
+        critic_channels: Channels of each level of the critic.
+        adversarial: w.
     """
 
     def __init__(
@@ -275,7 +307,11 @@ class AdversarialAutoEncoder(AdversarialReconstruction):
     code of a slice with a lesion is near that of the healthy slice. Then the encoder alone minimises −E[D(z)]. The two
     steps have separate optimisers, as in Makhzani et al. 2015, so that no weight between the losses is needed.
 
-    `constraint` is ρ; 0 gives the plain adversarial autoencoder.
+    Args:
+        size: Slice size (Y, X).
+        channels: Channels of each level.
+        latent: Length of a code.
+        constraint: ρ; 0 for the plain adversarial autoencoder.
     """
 
     def __init__(self, size: Sequence[int], channels: Sequence[int], latent: int, constraint: float = 1.0):
@@ -316,7 +352,10 @@ class Generator(nn.Sequential):
     The decoder of the autoencoders, without batch norm: an image depends on its own code only, and a step of the
     critic, which needs generated images, does not change the generator's statistics.
 
-    `channels` are those of the critic's levels, in the critic's order; the sizes are as in `ConvEncoder`.
+    Args:
+        size: Slice size (Y, X), both divisible by 2 to the number of levels.
+        channels: Channels of the critic's levels, in the critic's order.
+        latent: Length of a code.
     """
 
     def __init__(self, size: Sequence[int], channels: Sequence[int], latent: int):

@@ -126,7 +126,12 @@ class AutoEncoder(nn.Module):
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Compute the loss of the variant over whole slices (N, 1, Y, X); `masks` serve the logged error only.
+        """Compute the loss of the variant over whole slices; see the class.
+
+        Args:
+            images: (N, 1, Y, X).
+            masks: Brain, (N, 1, Y, X); only for the logged error.
+            positions: (N,); not used.
 
         Returns:
             The loss, and ``error``: mean absolute error per brain pixel, ``squared_error`` per pixel of the slice, and

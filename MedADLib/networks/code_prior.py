@@ -122,7 +122,15 @@ class CodePrior(nn.Module):
                 nn.init.normal_(layer.weight, std=0.02 / (2 * layers) ** 0.5)
 
     def forward(self, codes: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Compute logits (N, length, K) of every code, int64 (N, length) in raster order, given those before it."""
+        """Compute the logits of every code given those before it.
+
+        Args:
+            codes: int64 (N, length), raster order.
+            positions: Slice coordinate, (N,).
+
+        Returns:
+            (N, length, K).
+        """
         tokens = self.tokens(codes, positions, 0, codes.shape[1])
         for block in self.blocks:
             queries, keys, values = block.split(tokens)

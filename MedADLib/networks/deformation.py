@@ -60,7 +60,13 @@ def integrate(velocity: torch.Tensor) -> torch.Tensor:
 def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
     """Compute det(∂φ/∂p) of φ(p) = p + u(p): the ratio of volume before to after the warp; at 0 or below, φ folds.
 
-    Central differences, one-sided at the edges. u is in pixels as in `warp`, result (N, 1, Y, X) or (N, 1, Z, Y, X).
+    Central differences, one-sided at the edges.
+
+    Args:
+        displacement: u in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X).
+
+    Returns:
+        (N, 1, Y, X) or (N, 1, Z, Y, X).
     """
     dims = displacement.shape[1]
     slopes = torch.stack(torch.gradient(displacement, dim=list(range(2, 2 + dims))), dim=2)
@@ -71,8 +77,14 @@ def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
 def roughness(velocity: torch.Tensor) -> torch.Tensor:
     """Compute ½·mean ‖∇v‖² with MONAI's `DiffusionLoss`.
 
-    Central differences in all directions, mean over components and over interior pixels; v is in pixels as in `warp`,
-    at least 3 along each axis. Only trainings need it: importing MONAI takes seconds.
+    Central differences in all directions, mean over components and over interior pixels. Only trainings need it:
+    importing MONAI takes seconds.
+
+    Args:
+        velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), at least 3 pixels along each axis.
+
+    Returns:
+        A scalar.
     """
     from monai.losses import DiffusionLoss
 
@@ -228,7 +240,12 @@ class Deformer(nn.Module):
 
 
 class Morphing(nn.Module):
-    """Autoencoder and deformer of MorphAEus, with the arguments of `PriorAutoencoder`."""
+    """Autoencoder and deformer of MorphAEus.
+
+    Args:
+        size: Size of images (Y, X) or volumes (Z, Y, X).
+        channels: Channels of the autoencoder's levels.
+    """
 
     def __init__(self, size: Sequence[int], channels: Sequence[int]):
         super().__init__()

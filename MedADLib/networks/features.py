@@ -55,10 +55,15 @@ class FeatureLearner(nn.Module):
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Compute InfoNCE between positions of two augmented copies of slices (N, 1, Y, X), the mean over the levels.
+        """Compute InfoNCE between positions of two augmented copies, the mean over the levels.
 
         For positions p sampled inside the brain, with unit vectors u_p of one copy and v_p of the other:
         −log exp(u_p·v_p / τ) / Σ_q exp(u_p·v_q / τ), τ = 0.1.
+
+        Args:
+            images: (N, 1, Y, X).
+            masks: Brain, (N, 1, Y, X).
+            positions: (N,); not used.
 
         Returns:
             The loss, and ``matched``: share of positions at the last level with the right one as most similar position.

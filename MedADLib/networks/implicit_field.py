@@ -62,7 +62,16 @@ class IntensityField(nn.Module):
     def errors(
         self, points: torch.Tensor, latents: torch.Tensor, intensities: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compute cross-entropy in nats of the classes and expected intensity, float32 (N, P), at points (N, P, 3)."""
+        """Compute the cross-entropy in nats of the scans' classes under the field, and the expected intensities.
+
+        Args:
+            points: (N, P, 3).
+            latents: (N, latent).
+            intensities: Intensities of the scans at these points, (N, P).
+
+        Returns:
+            Two tensors (N, P), float32.
+        """
         logits = self(points, latents).flatten(0, 1)
         entropy = self.compare(logits, intensities.reshape(-1, 1))
         return entropy.view_as(intensities), self.compare.image(logits).view_as(intensities)

@@ -38,11 +38,18 @@ def brain_mean(values: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 
 def squared_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Compute the squared correlation cc², 0 to 1, in a window of 9 × 9 (× 9) pixels around each pixel of two images.
+    """Compute the squared correlation cc² in a window of 9 × 9 (× 9) pixels around each pixel.
 
     It is 0 where either image is flat; outside the image, intensities are 0. MONAI's
     `LocalNormalizedCrossCorrelationLoss` has the same values with the opposite sign; a test compares them. On a CPU it
     takes 2.6 times the time, which makes a training step of MorphAEus 18 % longer.
+
+    Args:
+        first: (N, 1, Y, X) or (N, 1, Z, Y, X), float32.
+        second: The same shape.
+
+    Returns:
+        The same shape, 0 to 1.
     """
     products = torch.cat([first, second, first * first, second * second, first * second], dim=1)
     count = CORRELATION_WINDOW ** (first.ndim - 2)
@@ -53,11 +60,19 @@ def squared_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tens
 
 
 def dissimilarity(first: torch.Tensor, second: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Compute N = 1 − mean cc², a scalar, over the windows that overlap the mask (0 or 1, the images' shape).
+    """Compute N = 1 − mean cc² over the windows that overlap the mask.
 
     cc² is 0 in flat background even where two images agree, so its mean over a whole slice would mostly measure the
     amount of background. Therefore windows without brain are excluded. Windows at the edge of the brain are included,
     because its outline is structure too.
+
+    Args:
+        first: (N, 1, Y, X) or (N, 1, Z, Y, X), float32.
+        second: The same shape.
+        masks: Examined pixels, 0 or 1, the same shape.
+
+    Returns:
+        A scalar.
     """
     pool = max_pool2d if masks.ndim == 4 else max_pool3d
     near = pool(masks, CORRELATION_WINDOW, stride=1, padding=CORRELATION_WINDOW // 2)

@@ -50,9 +50,14 @@ class UNet(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: torch.Tensor, conditions: torch.Tensor | None = None) -> torch.Tensor:
-        """Apply the network to slices (N, inputs, Y, X) with conditions (N, conditions), to (N, outputs, Y, X).
+        """Apply the network to slices.
 
-        Sides are divisible by 2 to the number of levels less one.
+        Args:
+            images: (N, inputs, Y, X), sides divisible by 2 to the number of levels less one.
+            conditions: (N, conditions); None if the network has none.
+
+        Returns:
+            (N, outputs, Y, X).
         """
         embedded = None if self.tell is None else self.tell(_waves(conditions))
         features, skips = images.contiguous(memory_format=torch.channels_last), []
@@ -108,7 +113,13 @@ class CorruptionSegmenter(UNet):
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor, target: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Compute the cross-entropy of corrupted slices with the degree α as target, (N, 1, Y, X), over the brain.
+        """Compute the binary cross-entropy with the degree as soft target, mean over the brain's pixels.
+
+        Args:
+            images: Corrupted slices, (N, 1, Y, X).
+            masks: Brain, (N, 1, Y, X), 0 or 1.
+            positions: (N,).
+            target: Degree α, (N, 1, Y, X).
 
         Returns:
             The loss, and ``error``, the mean of |α̂ − α| over the brain.
@@ -139,7 +150,13 @@ class Denoiser(UNet):
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor, target: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Compute the squared error of noisy slices against healthy ones, (N, 1, Y, X), over the brain.
+        """Compute the squared error, mean over the brain's pixels.
+
+        Args:
+            images: Noisy slices, (N, 1, Y, X).
+            masks: Brain, (N, 1, Y, X), 0 or 1.
+            positions: (N,).
+            target: Healthy slices, (N, 1, Y, X).
 
         Returns:
             The loss, and ``error``, the mean absolute error over the brain.

@@ -202,7 +202,12 @@ class VAE(nn.Module):
         return self.compare.image(self.decode(self.posteriors(images)[0].mean))
 
     def terms(self, images: torch.Tensor, noise: Noise | None = None) -> Terms:
-        """Compute reconstruction, error and KL of each image (N, 1, Y, X), at the latents' means without noise."""
+        """Compute reconstruction, error and KL of each image.
+
+        Args:
+            images: (N, 1, Y, X).
+            noise: Returns the noise of the latents; None uses their means.
+        """
         posteriors = self.posteriors(images)
         values = tuple(posterior.at(noise) for posterior in posteriors)
         decoded = self.decode(values[0])
@@ -218,6 +223,11 @@ class VAE(nn.Module):
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Compute the mean energy per pixel, and the error on images with holes with its share c.
+
+        Args:
+            images: (N, 1, Y, X).
+            masks: Brain, (N, 1, Y, X); holes are inside it.
+            positions: (N,); not used.
 
         Returns:
             The loss, and ``divergence`` in nats per image, ``context_error`` per pixel, and ``error``: mean absolute

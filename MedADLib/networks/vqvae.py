@@ -207,7 +207,12 @@ class VQVAE(nn.Module):
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Compute the error, summed everywhere and divided by the brain's pixels, plus the commitment loss.
+        """Compute the error plus the commitment loss.
+
+        Args:
+            images: (N, 1, Y, X).
+            masks: Brain, (N, 1, Y, X), 0 or 1; the error is summed everywhere and divided by the brain's pixels.
+            positions: (N,).
 
         Returns:
             The loss, and ``error`` (mean absolute error per brain pixel), ``commitment`` and ``codes_used`` (different

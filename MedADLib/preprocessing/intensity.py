@@ -57,7 +57,11 @@ def landmark_values(values: np.ndarray) -> np.ndarray:
 
 
 def standard_histogram(values: np.ndarray) -> np.ndarray:
-    """Return the histogram (`HISTOGRAM_EDGES`) as fractions, after scaling the 1st and 99th percentile to 0 and 1."""
+    """Return the intensity histogram after scaling the 1st and 99th percentile to 0 and 1.
+
+    Returns:
+        float64 array of ``len(HISTOGRAM_EDGES) - 1`` fractions that sum to 1.
+    """
     low, high = np.percentile(values, (1, 99))
     scaled = np.clip((values - low) / max(high - low, 1e-12), HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
     counts = np.histogram(scaled, HISTOGRAM_EDGES)[0].astype(np.float64)

@@ -52,7 +52,12 @@ _known: WeakKeyDictionary[Volume, tuple[np.ndarray, tuple[Level, ...]]] = WeakKe
 
 
 def template_levels(template: Volume, mask: np.ndarray) -> tuple[Level, ...]:
-    """Return a mean image and its brain at each of `LEVELS`, computed once for each; its voxels must not change."""
+    """Return a template at each of `LEVELS`, computed once for each template; its voxels must not change.
+
+    Args:
+        template: The mean image.
+        mask: Its brain, bool (Z, Y, X).
+    """
     of, levels = _known.get(template, (None, ()))
     if of is not mask:
         levels = _levels(template, mask)

@@ -74,7 +74,13 @@ class ReferenceSpace(ABC):
 
     @classmethod
     def without_mean(cls, shape: tuple[int, int, int], affine: np.ndarray, **arrays: np.ndarray) -> ReferenceSpace:
-        """Make a space of a grid (Z, Y, X) and its 4×4 affine, without a mean yet; no scan is beyond its limits."""
+        """Make a space of a grid (Z, Y, X) and its 4×4 affine, before its mean is computed; no scan is beyond limits.
+
+        Args:
+            shape: Shape of the grid, (Z, Y, X).
+            affine: 4×4, voxel index (x, y, z) to RAS mm.
+            arrays: Further fields of the kind of space.
+        """
         image, bins = Volume(np.zeros(shape, np.float32), affine, "template"), len(HISTOGRAM_EDGES) - 1
         limits = {"histogram": np.inf, "correlation": -1.0, "overlap": 0.0}
         return cls(image, np.ones(shape, bool), np.full(bins, 1 / bins), limits, **arrays)

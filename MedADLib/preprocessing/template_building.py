@@ -201,7 +201,13 @@ def build_volume_template(
 def build_slice_template(
     names: Sequence[str], read: Callable[[str], Volume], longest: int | None = None, progress: Progress | None = None
 ) -> SliceSpace:
-    """Build the template of a model of single slices from at least 3: a grid by `slice_size`, and their mean.
+    """Build the template of a model of single slices: a grid chosen from healthy images, and their mean.
+
+    Args:
+        names: Names of the images, at least 3; each is read on its own.
+        read: Returns an image by its name.
+        longest: Pixels along the longer side of the model's grid; None chooses by `slice_size`.
+        progress: Reports each image; may cancel.
 
     Raises:
         InputError: If there are fewer than 3 images, or the size is not possible.

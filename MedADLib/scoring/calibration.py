@@ -42,10 +42,16 @@ class VoxelStatistics:
     def of(
         cls, scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], spacing: Sequence[float], mirrored: bool = True
     ) -> VoxelStatistics:
-        """Estimate mean and SD from pooled scores (Z, Y, X) of healthy scans and, if `mirrored`, their mirror images.
+        """Estimate mean and SD from pooled scores of healthy scans and, if they are healthy too, their mirror images.
 
         A few scans give a poor estimate for a single voxel. Mean and variance are therefore smoothed, and the variance
-        is shrunk towards that of the whole brain with the weight of `PRIOR_SCANS` scans; `spacing` is (x, y, z) in mm.
+        is shrunk towards that of the whole brain with the weight of `PRIOR_SCANS` scans.
+
+        Args:
+            scores: Pooled scores, each (Z, Y, X).
+            masks: Brains, each bool (Z, Y, X).
+            spacing: Voxel spacing along (x, y, z) in mm.
+            mirrored: Whether mirror images of the scans are healthy scans too.
         """
         shape = scores[0].shape
         count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -156,9 +162,14 @@ class Calibration:
         progress: Progress | None = None,
         fast: bool = False,
     ) -> np.ndarray:
-        """Convert a raw score map (Z, Y, X) to z-scores, negative below the healthy mean, 0 outside `mask`.
+        """Convert a raw score map (Z, Y, X) to z-scores; negative below the healthy mean.
 
-        `spacing` is along (x, y, z) in mm; `fast` means that the map was made in fast mode.
+        Args:
+            score: The raw map, (Z, Y, X).
+            mask: Examined part, bool (Z, Y, X).
+            spacing: Voxel spacing along (x, y, z) in mm.
+            progress: Times the steps.
+            fast: Whether the map was made in fast mode.
         """
         progress = progress or Progress()
         with progress.timed("post-process"):

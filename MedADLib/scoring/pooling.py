@@ -52,9 +52,19 @@ def reach_of(minimum_mm: float, step: float) -> int:
 
 
 def smooth(score: np.ndarray, mask: np.ndarray, spacing_xyz: Sequence[float], fwhm_mm: float) -> np.ndarray:
-    """Smooth by a Gaussian within the mask; `fwhm_mm`, its full width at half maximum, of 0 smooths nothing.
+    """Smooth by a Gaussian within the mask.
 
-    The other arguments, the result and the errors are those of `pool`.
+    Args:
+        score: Shape (Z, Y, X).
+        mask: True where scores count, shape (Z, Y, X).
+        spacing_xyz: Voxel spacing along (x, y, z) in mm.
+        fwhm_mm: Full width at half maximum of the Gaussian; 0 smooths nothing.
+
+    Returns:
+        The smoothed map, float32, shape (Z, Y, X), 0 outside the mask.
+
+    Raises:
+        InputError: If shapes differ, or the width or spacing is not a usable number.
     """
     spacing = _checked(score, mask, spacing_xyz, fwhm_mm)
     weights = [_gaussian_weights(fwhm_mm * SIGMA_PER_FWHM / step) for step in spacing]

@@ -166,7 +166,14 @@ def number_regions(
 
 
 def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
-    """Adjust p-values (N,) to q-values, float64 (N,), for the false discovery rate (Benjamini and Hochberg 1995)."""
+    """Adjust p-values by Benjamini and Hochberg (1995) to control the false discovery rate.
+
+    Args:
+        p_values: Shape (N,), each in [0, 1].
+
+    Returns:
+        The q-values, shape (N,), float64, in the order of `p_values`.
+    """
     # By hand, because the import of scipy.stats would take longer than all other work on the regions.
     p_values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p_values, kind="stable")[::-1]

@@ -206,7 +206,16 @@ def complete_arguments(args: argparse.Namespace) -> argparse.Namespace:
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str], file: Path | None) -> None:
-    """Refuse unknown option names of a file: InputError for the first; the remedy names a similar known one."""
+    """Refuse unknown option names.
+
+    Args:
+        given: Names in the file.
+        known: Known names.
+        file: The file, for the message.
+
+    Raises:
+        InputError: For the first unknown name; the remedy names a similar known one.
+    """
     known = list(known)
     for key in given:
         if key not in known:

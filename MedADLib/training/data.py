@@ -112,7 +112,13 @@ def healthy_data(
 
 
 def bytes_to_prepare(count: int, kind: str, longest: int | None = None) -> int:
-    """Estimate the largest size in bytes of prepared scans on the disk; slices have `longest` pixels on a side."""
+    """Estimate the largest size of prepared scans on the disk in bytes.
+
+    Args:
+        count: Number of training and validation scans.
+        kind: Kind of their space.
+        longest: Pixels along the longer side of single slices; None for the largest possible.
+    """
     voxels = {SLICE: (longest or LARGEST_SIDE) ** 2, VOLUME: VOLUME_VOXELS}.get(kind, BRAIN_VOXELS)
     return count * voxels * (np.dtype(np.float16).itemsize + np.dtype(np.uint8).itemsize)
 

@@ -59,7 +59,11 @@ def sweep(sizes: Sequence[int], measured: Callable[[int], Row], folder: Path) ->
 
 
 def check_sizes(sizes: Sequence[int]) -> None:
-    """Check latent sizes; raises InputError for fewer than 3 sizes, or sizes that do not increase."""
+    """Check latent sizes.
+
+    Raises:
+        InputError: If there are fewer than 3 sizes, or they do not increase.
+    """
     if len(sizes) < FEWEST or min(sizes) < 1 or np.diff(sizes).min() <= 0:
         raise InputError("bad_latent_sizes", sizes=",".join(map(str, sizes)))
 

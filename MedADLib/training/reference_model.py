@@ -44,7 +44,16 @@ def kept_split(model: Model) -> Split:
 
 
 def check_kind(like: Model, scans: Iterable[Source], longest: int | None, prepare: str) -> str:
-    """Check that the first readable scan and the options fit a model; return its preparation, for `chosen_space`.
+    """Check that scans and options fit a model.
+
+    Args:
+        like: The model.
+        scans: The scans; only the first readable one is checked.
+        longest: Requested pixels along the longer side; None takes those of the model.
+        prepare: Requested preparation, see `space_choice.chosen_space`.
+
+    Returns:
+        The preparation of the model, for `chosen_space`.
 
     Raises:
         InputError: If the model is for volumes and the scans are single slices, or the reverse; or if another size or

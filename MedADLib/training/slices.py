@@ -60,6 +60,12 @@ class Slices:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Create the batch of a training step; each epoch uses every slice once, in an order set by seed and epoch.
 
+        Args:
+            step: Number of the step.
+            size: Number of slices.
+            seed: Random seed.
+            augmentation: Augmentation of the slices; None leaves them unchanged.
+
         Returns:
             Images (size, 1, Y, X), masks (size, 1, Y, X), positions (size,), float32.
         """
@@ -72,7 +78,15 @@ class Slices:
         return order[(step % per_epoch) * size :][:size]
 
     def near(self, positions: np.ndarray, key: Sequence[int], without: np.ndarray | None = None) -> np.ndarray:
-        """Select for each position (n,) the nearest slice of a random scan that is not in `without`; indices (n,).
+        """Select, for each position, a slice at about that position from a random scan.
+
+        Args:
+            positions: Slice coordinates (n,).
+            key: Numbers that determine the random scans.
+            without: For each position, the scan to exclude (n,); None allows all.
+
+        Returns:
+            Indices (n,) of the slices with the nearest positions.
 
         Raises:
             InputError: If no other scan exists.

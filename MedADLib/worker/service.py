@@ -43,7 +43,11 @@ SHARES = {"reading": (0.0, 0.01), "model": (0.01, 0.03), "detection": (0.03, 0.9
 
 
 class Models:
-    """Cache of the `MODELS_KEPT` models used last; a model is loaded again only after its file has changed."""
+    """Cache of the `MODELS_KEPT` models used last; a model is loaded again only after its file has changed.
+
+    Args:
+        load_model: None for `MedADLib.load_model`.
+    """
 
     def __init__(self, load_model: Callable[..., Any] | None):
         self._load_model = load_model

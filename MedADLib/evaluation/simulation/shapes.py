@@ -30,7 +30,14 @@ class Patch:
     def around(cls, centre: np.ndarray, reach_mm: float, shape: tuple[int, ...], spacing: np.ndarray) -> Patch:
         """Return the box of all voxels within `reach_mm` of a voxel index (z, y, x), clipped to the grid.
 
-        It is at least one voxel thick if the centre, which may be fractional, is on the grid; spacing is (z, y, x), mm.
+        Args:
+            centre: Voxel index (z, y, x), may be fractional.
+            reach_mm: Half the edge of the box in mm.
+            shape: Shape of the whole grid (Z, Y, X).
+            spacing: Voxel spacing along (z, y, x) in mm.
+
+        Returns:
+            The box; it is at least one voxel thick if the centre is on the grid.
         """
         first = np.maximum(np.floor(centre - reach_mm / spacing), 0).astype(int)
         stop = np.minimum(np.ceil(centre + reach_mm / spacing).astype(int) + 1, shape)
@@ -142,7 +149,13 @@ def push(patch: Patch, ellipsoid: Ellipsoid, amount_mm: float, reach: float) -> 
 def displace(patch: Patch, image: np.ndarray, outward_mm: np.ndarray) -> np.ndarray:
     """Move the tissue of an image along the direction from the centre.
 
-    `outward_mm` is that of the tissue that arrives at each voxel. Voxels without displacement stay bit for bit.
+    Args:
+        patch: The grid.
+        image: Shape of the patch.
+        outward_mm: Outward displacement of the tissue that arrives at each voxel, shape of the patch.
+
+    Returns:
+        The displaced image, float32; voxels without displacement keep their value bit for bit.
     """
     import SimpleITK as sitk
 

@@ -122,11 +122,18 @@ def _attend(
 
 
 def sample_by_segments(task: SamplingTask, on_progress: Callable[[float], None]) -> torch.Tensor:
-    """Sample restorations, int64 (n, samples, length), with a static mask, in segments between the sampled codes.
+    """Sample restorations of slices with a static mask, in segments between the sampled codes.
 
     The likelihood pass gives the logits of the first sampled code, and nothing is computed after the last one. Samples
     with equal codes so far share a row. The prior processes the segments of all slices together, because a processor
     computes many rows more efficiently than few.
+
+    Args:
+        task: What to sample.
+        on_progress: Called with the completed share, in [0, 1], after each sampled index; may raise to stop.
+
+    Returns:
+        int64 (n, samples, length).
     """
     restored = task.codes[:, None].repeat(1, len(task.samples), 1)
     growing = [_Rows(task, number) for number in range(len(task.codes)) if task.places[number].any()]
@@ -231,11 +238,18 @@ class _Branch:
 
 
 def sample_speculatively(task: SamplingTask, on_progress: Callable[[float], None]) -> torch.Tensor:
-    """Sample restorations, int64 (n, samples, length), with a dynamic mask (a limit), in speculative segments.
+    """Sample restorations of slices with a dynamic mask, in speculative segments.
 
     Each code is checked given the restored codes before it. Where a sample differs from its branch, a new branch with
     its own keys and values starts. One pass processes the branches of all slices. The likelihood pass is the first
     segment of all.
+
+    Args:
+        task: What to sample, with a limit.
+        on_progress: Called with the completed share, in [0, 1]; may raise to stop.
+
+    Returns:
+        int64 (n, samples, length).
     """
     restored = task.codes[:, None].repeat(1, len(task.samples), 1)
     open_branches: list[_Branch] = []

@@ -22,10 +22,17 @@ CROWDED = 0.75
 
 
 def sample_by_fixed_point(task: SamplingTask, on_progress: Callable[[float], None]) -> torch.Tensor:
-    """Sample restorations, int64 (n, samples, length), with a static or dynamic mask.
+    """Sample restorations of slices with a static or dynamic mask.
 
     The likelihood pass is the first pass of all samples. Each later pass starts after the first index that the previous
     one changed in any row, ends with the last index that may be resampled, and contains only rows that changed.
+
+    Args:
+        task: What to sample.
+        on_progress: Called with the completed share, in [0, 1], after each pass; may raise to stop.
+
+    Returns:
+        int64 (n, samples, length).
     """
     prior, samples = task.prior, len(task.samples)
     passes = _Passes(task)

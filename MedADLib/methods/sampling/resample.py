@@ -17,7 +17,15 @@ Sampler = Literal["auto", "segment", "jacobi", "sequential"]
 
 
 def sample_sequentially(task: SamplingTask, on_progress: Callable[[float], None]) -> torch.Tensor:
-    """Sample restorations, int64 (n, samples, length), index by index without the likelihood pass: the reference."""
+    """Sample restorations of slices index by index: the reference sampler, without results of the likelihood pass.
+
+    Args:
+        task: What to sample.
+        on_progress: Called with the completed share, in [0, 1], after each index; may raise to stop.
+
+    Returns:
+        int64 (n, samples, length).
+    """
     prior, (count, length), rows = task.prior, task.codes.shape, len(task.samples)
     restored = task.codes.repeat_interleave(rows, 0)
     positions = task.positions.repeat_interleave(rows)

@@ -44,6 +44,7 @@ class PendingRuns:
 
     Args:
         settings: With setValue, value and remove, as QSettings has; None for Slicer's own.
+        now: Returns the seconds since 1970.
     """
 
     def __init__(self, settings: Any = None):

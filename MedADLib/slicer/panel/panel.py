@@ -196,7 +196,11 @@ class Panel:
         self._seen, self._arrived = shown, None
 
     def run(self, settings: Settings | None = None) -> None:
-        """Examine the chosen scan with these settings, or else with those that the panel shows."""
+        """Examine the chosen scan.
+
+        Args:
+            settings: None for those that the panel shows.
+        """
         parameters = self._parameters
         if parameters is None or parameters.inputVolume is None:
             return

@@ -26,7 +26,11 @@ class SamplePanel:
         self.refresh(None)
 
     def refresh(self, scan: Any) -> None:
-        """Offer the sample if there is no scan and Slicer has its Sample Data module."""
+        """Offer the sample if there is no scan and Slicer has its Sample Data module.
+
+        Args:
+            scan: A scan in the scene, None if there is none.
+        """
         offered = scan is None and _sample_data() is not None
         self._ui.sampleButton.visible = self._ui.sampleLabel.visible = offered
 

@@ -27,7 +27,12 @@ VALIDATION_STEPS, VALIDATION_POINTS, VALIDATION_RATE = 30, 1024, 0.02
 
 
 class BrainVoxels:
-    """Brain voxels of scans for random sampling; mirror images, if they are healthy too, count as further scans."""
+    """Brain voxels of scans for random sampling; mirror images count as further scans.
+
+    Args:
+        scans: Pairs of image and mask, each (Z, Y, X).
+        mirrored: Whether mirror images of healthy brains are healthy too.
+    """
 
     def __init__(self, scans: list[Scan], mirrored: bool):
         self.size = scans[0][0].shape

@@ -20,10 +20,17 @@ CATEGORICAL = "categorical"
 
 
 def k_means(values: np.ndarray, count: int) -> np.ndarray:
-    """Find the optimal centres (count,) of one-dimensional k-means, increasing, exact to the width of a bin.
+    """Find the optimal centres of one-dimensional k-means, exact to the width of a histogram bin.
 
     In one dimension a class is an interval, so that dynamic programming over a histogram finds the best intervals
     (Wang and Song 2011), without a random start and without local minima.
+
+    Args:
+        values: Finite values of any shape.
+        count: Number of centres.
+
+    Returns:
+        Increasing centres (count,), float64; each is the mean of its values.
 
     Raises:
         InputError: If there are fewer different values than centres.

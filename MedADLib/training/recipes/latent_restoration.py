@@ -130,7 +130,13 @@ def train_prior(
 def with_thresholds(
     method: LatentRestoration, scans: Sequence[tuple[np.ndarray, np.ndarray]], device: str = "cpu"
 ) -> LatentRestoration:
-    """Set the thresholds λ for restoration and sample score to percentiles over codes of scans outside the training."""
+    """Set the thresholds λ for restoration and for the sample score to percentiles over codes of healthy scans.
+
+    Args:
+        method: Trained method.
+        scans: Prepared image and mask, each (Z, Y, X), of healthy scans outside the training.
+        device: Device of the training.
+    """
     nll = np.concatenate([method.code_nll(image, mask, device) for image, mask in scans])
     parameters = replace(
         method.parameters,
