@@ -141,7 +141,7 @@ def test_what_cannot_be_used_is_said_and_the_process_stays(worker):
     (worker.folder / "corrupt.medad").write_bytes(b"PK\x03\x04")
     for change, kind, code, says in (
         ({"model": "missing"}, "ModelError", "model_unknown", "'missing'"),
-        ({"model": "here/missing.medad"}, "ModelError", "model_missing", "missing.medad"),
+        ({"model": "here/missing.medad"}, "ModelError", "not_found", "missing.medad"),
         ({"model": "corrupt.medad"}, "ModelError", "model_cut_short", "corrupt.medad"),
         ({"input": "missing.npy"}, "InputError", "exchange_unreadable", "missing.npy"),
         ({"mask": "corrupt.medad"}, "InputError", "exchange_damaged", "corrupt.medad"),

@@ -222,7 +222,7 @@ def test_the_picture_is_written_whole_or_not_at_all(standalone, tmp_path):
     render_views(standalone, result, detection.regions[0].centroid_ras, path, SIZE)
     assert np.array_equal(np.round(imread(path)[..., :3] * 255), draw(standalone, detection, result))
     missing = tmp_path / "missing" / "views.png"
-    with raises(OutputError, "view_file_unwritable", path=str(missing)):
+    with raises(OutputError, "not_written", path=str(missing)):
         render_views(standalone, result, (0, 0, 0), missing, SIZE)
     assert [found.name for found in tmp_path.iterdir()] == ["views.png"]
 
