@@ -45,7 +45,7 @@ def fine_head(times: int) -> Volume:
 
 def test_reading_detecting_and_writing_take_few_bytes_a_voxel(tmp_path):
     pytest.importorskip("resource")
-    scan = fine_head(5)
+    scan = fine_head(4)
     scan.write(tmp_path / "scan.nii.gz")
     arguments = [str(tmp_path / "scan.nii.gz"), str(tmp_path / "result"), str(MODEL)]
     done = subprocess.run([sys.executable, "-c", PEAK, *arguments], cwd=ROOT, capture_output=True, text=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +25,8 @@ from MedADLib.training.slices import Slices
 from MedADLib.volume import Volume
 
 LESION = (0.45, 0.2)
+# The autoencoder is trained until it finds something, which takes long.
+SLOW_AUTOENCODER = [pytest.param(name, marks=pytest.mark.slow if name == "autoencoder" else ()) for name in METHODS]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def check_maps(detection: Detection, volume: Volume) -> None:
     assert (detection.anomaly.array[detection.labels.array > 0] >= detection.threshold).all()
 
 
-@pytest.mark.parametrize("method", ["atlas", "autoencoder"])
+@pytest.mark.parametrize("method", SLOW_AUTOENCODER[:2])
 def test_a_lesion_is_found_and_healthy_images_are_not_flagged(one_thread, method):  # noqa: F811
     trained = load_model(toy_plane_model(method))
     quiet = [detect(radiograph(seed), trained) for seed in (100, 101, 103, 104)]
@@ -64,7 +65,7 @@ def test_a_lesion_is_found_and_healthy_images_are_not_flagged(one_thread, method
         assert found.regions[0].volume_ml == pytest.approx((found.labels.array == 1).sum() * pixel_ml)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SLOW_AUTOENCODER)
 def test_every_method_repeats_bit_for_bit(one_thread, method):  # noqa: F811
     trained, volume = load_model(toy_plane_model(method)), radiograph(105, lesion=LESION)
     first, second = detect(volume, trained, Settings(seed=2)), detect(volume, trained, Settings(seed=2))
@@ -191,12 +192,11 @@ def test_calibration_needs_a_spread_without_each_slice(model):
 
 def test_pictures_of_training_show_each_validation_image(one_thread):  # noqa: F811
     toy_plane_model("latent_restoration")
-    folder = toy_plane_folder() / "work" / "latent_restoration"
-    assert {path.name for path in folder.glob("*.png")} == {
+    found = (toy_plane_folder() / "work").glob("latent_restoration*/*.png")
+    assert sorted(path.name for path in found) == [
         "toy-plane-latent-restoration-reconstructions.png",
         "toy-plane-latent-restoration-samples.png",
-    }
-    assert isinstance(folder, Path)
+    ]
 
 
 def test_a_png_is_examined_as_it_was_learned_from(one_thread, tmp_path, capsys):  # noqa: F811

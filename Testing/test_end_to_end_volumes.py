@@ -142,7 +142,7 @@ def test_models_of_no_brains_are_not_compared_on_simulated_lesions(joints, atlas
 
 @pytest.mark.parametrize("method", ["vae", "denoising"])
 def test_networks_of_other_shapes_train_on_the_smallest_grid(joints, model, tmp_path, method):
-    more = ("--work", tmp_path / "work", "--steps", "2", *(("--latent", "4") if method == "vae" else ()))
+    more = ("--work", joints / "work", "--steps", "2", *(("--latent", "4") if method == "vae" else ()))
     assert train(method, joints / "healthy", tmp_path / "m.medad", *more) == 0
     found = detect(joint(3), load_model(tmp_path / "m.medad"))
     assert np.isfinite(found.anomaly.array).all() and bounding_slices(found.mask.array > 0) is not None

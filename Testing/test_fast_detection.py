@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
-from support.phantoms import ToyModels, head, one_thread, toy_models  # noqa: F401
+from support.phantoms import ToyModels, head, one_alignment, one_thread, toy_models  # noqa: F401
 from support.toy_codes import random_networks, toy_parameters
 
 from MedADLib import detect, load_model

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.phantoms import ToyModels, head, one_thread, toy_models  # noqa: F401
+from support.phantoms import ToyModels, head, one_alignment, one_thread, toy_models  # noqa: F401
 
 from MedADLib import Volume, detect, load_model
 from MedADLib.cli import main
@@ -87,32 +87,41 @@ def test_settings_threshold_pooling_and_words_can_be_changed(toy, own_scans, tmp
     assert "samples = 2" in model.card and "2.0.0" in model.card
 
 
+def refused(capsys, toy: ToyModels, *arguments, **more) -> tuple[str, dict]:
+    """Code and parameters of the error with which a calibration ends."""
+    capsys.readouterr()
+    assert calibrated(toy, *arguments, "--json-log", **more) != 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["event"] == "error"
+    return last["code"], last["parameters"]
+
+
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "code", "shown"),
     [
-        (["--set", "prior_width=64"], "'prior_width' of the latent_restoration model cannot be changed"),
-        (["--set", "size=[80,80]"], "Adjustable settings: samples, restoration_nll"),
-        (["--set", "sample=3"], "'sample' of the latent_restoration model cannot be changed"),
-        (["--set", "samples=0"], "samples must be 1 to 1000"),
-        (["--set", "samples=many"], "after --set"),
-        (["--set", "samples"], "--set 'samples' is not NAME=VALUE"),
-        (["--threshold", "a lot"], "a lot"),
-        (["--minimum-mm", "99"], "pooling sizes must be 0 to 50 mm"),
-        (["--model-version", "new"], "'new' is not a version"),
-        (["--seed", "-1"], "the seed is -1"),
-        (["--device", "gpu"], "the device 'gpu' is unknown"),
+        (["--set", "prior_width=64"], "setting_not_adjustable", "prior_width"),
+        (["--set", "size=[80,80]"], "setting_not_adjustable", "samples, restoration_nll"),
+        (["--set", "sample=3"], "setting_not_adjustable", "latent_restoration"),
+        (["--set", "samples=0"], "method_setting_invalid", "samples must be 1 to 1000"),
+        (["--set", "samples=many"], "method_setting_invalid", "samples"),
+        (["--set", "samples"], "not_name_value", "samples"),
+        (["--threshold", "a lot"], "bad_threshold", "a lot"),
+        (["--minimum-mm", "99"], "bad_pooling_size", ""),
+        (["--model-version", "new"], "bad_model_version", "new"),
+        (["--seed", "-1"], "negative_seed", "-1"),
+        (["--device", "gpu"], "unknown_device", "gpu"),
     ],
 )
-def test_what_cannot_be_is_refused_before_scans_are_examined(toy, own_scans, tmp_path, capsys, more, said):
-    assert calibrated(toy, tmp_path / "no" / "model.medad", own_scans, *more) != 0
-    told = capsys.readouterr().err
-    assert said in told and "fault in MedAD" not in told and not (tmp_path / "no").exists()
+def test_what_cannot_be_is_refused_before_scans_are_examined(toy, own_scans, tmp_path, capsys, more, code, shown):
+    found, parameters = refused(capsys, toy, tmp_path / "no" / "model.medad", own_scans, *more)
+    assert found == code and shown in " ".join(map(str, parameters.values())) and not (tmp_path / "no").exists()
 
 
 def test_what_was_learned_with_other_settings_stays_as_it_was(toy, own_scans, tmp_path, capsys):
     for method, setting in (("atlas", "fwhm_mm=2"), ("autoencoder", "loss=l1")):
-        assert calibrated(toy, tmp_path / "new.medad", own_scans, "--set", setting, method=method) != 0
-        assert "has no adjustable settings" in capsys.readouterr().err
+        code, parameters = refused(capsys, toy, tmp_path / "new.medad", own_scans, "--set", setting, method=method)
+        assert code == "no_adjustable_settings"
+        assert parameters == {"setting": setting.partition("=")[0], "method": method}
 
 
 def test_pictures_are_no_scans_of_a_model_of_volumes(toy, tmp_path, capsys):
@@ -120,9 +129,8 @@ def test_pictures_are_no_scans_of_a_model_of_volumes(toy, tmp_path, capsys):
     for number in range(3):
         volume = head(number)[0]
         Volume(volume.array[20:21], volume.affine, f"flat-{number}").write(tmp_path / "flat" / f"flat-{number}.nii.gz")
-    assert calibrated(toy, tmp_path / "new.medad", tmp_path / "flat") != 0
-    told = capsys.readouterr().err
-    assert "is for volumes, and these scans are single slices" in told and "--like" not in told
+    code, parameters = refused(capsys, toy, tmp_path / "new.medad", tmp_path / "flat")
+    assert (code, parameters) == ("model_for_volumes", {"model": "toy-latent-restoration"})
 
 
 def test_the_seed_decides_what_is_drawn(toy, own_scans, tmp_path):
@@ -137,8 +145,8 @@ def test_the_seed_decides_what_is_drawn(toy, own_scans, tmp_path):
 def test_too_few_scans_and_a_bad_name_are_refused(toy, own_scans, tmp_path, capsys):
     (tmp_path / "few").mkdir()
     shutil.copy(own_scans / "lab-0_T1w.nii.gz", tmp_path / "few")
-    assert calibrated(toy, tmp_path / "model.medad", tmp_path / "few") != 0
-    assert "1 usable scans are too few" in capsys.readouterr().err
-    assert calibrated(toy, tmp_path / "model.zip", own_scans) != 0
-    assert "model.zip is not a name for a model file" in capsys.readouterr().err
+    code, parameters = refused(capsys, toy, tmp_path / "model.medad", tmp_path / "few")
+    assert code == "too_few_usable_scans" and parameters["count"] == 1
+    code, parameters = refused(capsys, toy, tmp_path / "model.zip", own_scans)
+    assert code == "bad_model_file_name" and parameters["path"].endswith("model.zip")
     assert not list(tmp_path.glob("*.medad"))

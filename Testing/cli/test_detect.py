@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -115,9 +116,10 @@ def test_what_is_odd_about_the_scan_is_in_the_result_too(out, tmp_path, capsys):
     path = tmp_path / "thick.nrrd"
     brain_volume(spacing=(6.0, 6.0, 12.0)).write(path)
     assert run("detect", path, "-o", out) == 0
-    assert "12 mm apart" in capsys.readouterr().err
+    thick = Message("thick_slices", spacing=12)
+    assert thick in capsys.readouterr().err
     facts = json.loads((out / "thick.json").read_text("utf-8"))
-    assert len(facts["warnings"]) == 2 and "12 mm apart" in facts["warnings"][0]
+    assert len(facts["warnings"]) == 2 and facts["warnings"][0] == thick
 
 
 def test_a_folder_of_dicom_slices_gives_results_in_its_name(out, tmp_path):
@@ -163,12 +165,12 @@ def test_help_is_no_failure_and_lists_the_commands(capsys):
     assert "usage: medad" in out and all(f"    {name}" in out for name in main.COMMANDS)
 
 
-@pytest.mark.parametrize("name", main.COMMANDS)
-def test_the_help_of_each_command_begins_with_its_purpose_in_one_sentence(name, capsys):
-    assert run(name, "--help") == 0
-    usage, purpose, *_ = capsys.readouterr().out.split("\n\n")
-    assert usage.startswith(f"usage: medad {name} ")
-    assert re.fullmatch(r"[A-Z][^.]*\.", " ".join(purpose.split()))
+def test_the_help_of_each_command_begins_with_its_purpose_in_one_sentence(capsys):
+    for name in main.COMMANDS:
+        assert run(name, "--help") == 0
+        usage, purpose, *_ = capsys.readouterr().out.split("\n\n")
+        assert usage.startswith(f"usage: medad {name} ")
+        assert re.fullmatch(r"[A-Z][^.]*\.", " ".join(purpose.split())), name
 
 
 def test_the_version_is_told(capsys):
@@ -186,19 +188,19 @@ def failing(error):
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [
-        (InputError("no_brain", name="scan"), "no brain was found in scan."),
-        (ModelError("model_cut_short", path="a.medad"), "a.medad is cut short. Download"),
-        (MemoryError(), "too little memory"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "too little memory"),
-        (OSError(28, "No space left on device"), "No space left on device. Free some disk space."),
-        (ValueError("two\nlines"), "ValueError: two lines. This is a fault in MedAD; see --debug."),
+        (InputError("no_brain", name="scan"), Message("no_brain", name="scan")),
+        (ModelError("model_cut_short", path="a.medad"), Message("model_cut_short", path="a.medad")),
+        (MemoryError(), Message("out_of_memory")),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), Message("out_of_memory")),
+        (OSError(28, "No space left on device"), Message("disk_full", reason="No space left on device")),
+        (ValueError("two\nlines"), Message("internal_error_in_command", kind="ValueError", reason="two lines")),
     ],
 )
-def test_any_failure_is_one_line_and_leaves_no_folder_behind(scan, out, capsys, error, words, tmp_path):
+def test_any_failure_is_one_line_and_leaves_no_folder_behind(scan, out, capsys, error, message, tmp_path):
     assert run("detect", scan, "-o", out, detect=failing(error)) == 1
-    assert words in one_line(capsys)
+    assert one_line(capsys) == message
     assert os.listdir(tmp_path) == ["in"]
 
 
@@ -231,7 +233,7 @@ def test_a_bad_input_is_named_before_the_model_is_loaded(out, capsys, tmp_path):
         raise AssertionError("the model was loaded")
 
     assert main.main(["detect", str(path), "-o", str(out)], detect=fake_detect, load_model=load) == 1
-    assert "cut.nii.gz is cut short" in one_line(capsys)
+    assert one_line(capsys) == Message("compressed_data_cut_short", path=path)
     assert os.listdir(tmp_path) == ["cut.nii.gz"]
 
 
@@ -240,7 +242,7 @@ def test_a_folder_that_cannot_be_written_is_found_out_before_anything_is_read(sc
     blocked.touch()
     detect = failing(AssertionError("it was computed"))
     assert run("detect", scan, "-o", blocked, detect=detect) == 1
-    assert "cannot be written: it is a file" in one_line(capsys)
+    assert one_line(capsys) == Message("folder_is_file", folder=blocked)
 
 
 def test_a_failed_rerun_keeps_the_result_that_was_there(scan, out, capsys):
@@ -265,57 +267,86 @@ def test_results_can_lie_beside_their_scan(scan):
 
 # Stopping.
 
+# Imports once, and then becomes a new process for each line of its input: words, what to do, and where stderr goes.
 STOPPED = """
-import hashlib, os, sys, time
+import hashlib, json, os, sys, time
 sys.path[:0] = [{root!r}, {testing!r}]
-from MedADLib.cli import main as cli
+import MedADLib.results.figure, MedADLib.results.writing
+from MedADLib.cli import detect as _, main as cli
 from support.command_line import fake_detect
-def detect(volume, model, settings, progress):
-    progress.stage("restoration", 0, 1)
-    print("busy", file=sys.stderr, flush=True)
-    {busy}
+def busy_detect(busy):
+    def detect(volume, model, settings, progress):
+        progress.stage("restoration", 0, 1)
+        print("busy", file=sys.stderr, flush=True)
+        exec(busy)
+    return detect
 def slow_picture(detection, path):
     path.write_bytes(b"half a picture")
     print("busy", file=sys.stderr, flush=True)
     time.sleep(30)
-if {writing!r}:
-    import MedADLib.results.figure
-    MedADLib.results.figure.draw = slow_picture
-    detect = fake_detect
-sys.exit(cli.main(sys.argv[1:], detect=detect, load_model=str))
+while line := sys.stdin.readline():
+    words, busy, errors = json.loads(line)
+    if child := os.fork():
+        print(child, flush=True)
+        status = os.waitpid(child, 0)[1]
+        print(os.waitstatus_to_exitcode(status), flush=True)
+        continue
+    os.dup2(os.open(errors, os.O_WRONLY), 2)
+    detect = busy_detect(busy)
+    if busy == "writing":
+        MedADLib.results.figure.draw, detect = slow_picture, fake_detect
+    sys.exit(cli.main(words, detect=detect, load_model=str))
 """
 BUSY = {
     "reporting": "for _ in range(3000): time.sleep(0.01); progress.update(0.5)",
     "silent": "time.sleep(30)",
     "in C": "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)",
-    "stubborn": "exec('while True:\\n try: time.sleep(30)\\n except BaseException: pass')",
+    "stubborn": "while True:\n try: time.sleep(30)\n except BaseException: pass",
+    "writing": "writing",
 }
+
+
+@pytest.fixture(scope="module")
+def commands():
+    """A process that starts commands."""
+    code = STOPPED.format(root=str(ROOT), testing=str(ROOT / "Testing"))
+    command = [sys.executable, "-c", code]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        yield process
+        process.stdin.close()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent the POSIX way")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("busy", [*BUSY, "writing"])
-def test_a_signal_ends_the_run_within_two_seconds_and_leaves_nothing(scan, out, tmp_path, busy, number):
-    line, writing = BUSY.get(busy, "pass"), busy == "writing"
-    code = STOPPED.format(root=str(ROOT), testing=str(ROOT / "Testing"), busy=line, writing=writing)
-    command = [sys.executable, "-c", code, "detect", str(scan), "-o", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("busy", BUSY)
+def test_a_signal_ends_the_run_within_two_seconds_and_leaves_nothing(commands, scan, out, tmp_path, busy, number):
+    pipe = tmp_path / "errors"
+    os.mkfifo(pipe)
+    print(json.dumps([["detect", str(scan), "-o", str(out)], BUSY[busy], str(pipe)]), file=commands.stdin, flush=True)
+    child = int(commands.stdout.readline())
     try:
-        said = ""
-        while "busy" not in said:
-            said = process.stderr.readline()
-            assert said, "it ended by itself"
-        time.sleep(0.1)
-        asked = time.perf_counter()
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=20)
-        took = time.perf_counter() - asked
+        with open(pipe, encoding="utf-8") as stderr:
+            said = ""
+            while "busy" not in said:
+                said = stderr.readline()
+                assert said, "it ended by itself"
+            time.sleep(0.1)
+            asked = time.perf_counter()
+            os.kill(child, number)
+            watchdog = threading.Timer(20, os.kill, (child, signal.SIGKILL))
+            watchdog.start()
+            errors, code = stderr.read(), int(commands.stdout.readline())
+            took = time.perf_counter() - asked
+            watchdog.cancel()
+            child = None
     finally:
-        process.kill()
-    assert process.returncode == 130
+        if child is not None:
+            os.kill(child, signal.SIGKILL)
+    assert code == 130
     assert took < 2.0
     assert errors == "medad: cancelled\n"
-    assert os.listdir(tmp_path) == ["in"]
+    assert sorted(os.listdir(tmp_path)) == ["errors", "in"]
 
 
 def test_cancelled_runs_keep_the_result_that_was_there(scan, out):
@@ -349,14 +380,14 @@ def test_maps_are_evaluated_against_references(tmp_path, capsys):
     assert row["case"] == "map" and float(row["average_precision"]) == 1 and float(row["dice"]) == 1
     assert len(table.read_text("utf-8").splitlines()) == 3
     assert run(*words[:-1], tmp_path / "evaluation.docx") == 1
-    assert ".tsv or .json" in one_line(capsys)
+    assert one_line(capsys) == Message("bad_table_name", path=tmp_path / "evaluation.docx")
 
 
 def test_the_module_can_be_run(tmp_path):
     command = [sys.executable, "-m", "MedADLib", "detect", str(tmp_path / "no.nii"), "-o", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.returncode == 1
-    assert done.stderr == f"medad: error: {tmp_path / 'no.nii'} does not exist. Check the path.\n"
+    assert done.stderr == f"medad: error: {Message('not_found', path=tmp_path / 'no.nii')}\n"
     assert not os.listdir(tmp_path)
 
 

@@ -36,9 +36,10 @@ def test_one_picture_of_an_npz_file_needs_no_name(tmp_path):
 
 
 def test_of_several_pictures_one_is_named_as_training_names_it(stack):
-    with pytest.raises(InputError, match=r"holds 12 images.*set\.npz#00, or any up to set\.npz#11") as refused:
+    with pytest.raises(InputError) as refused:
         named_scan(stack)
-    assert refused.value.code == "image_not_named"
+    assert refused.value.code == "image_not_named" and refused.value.parameters["count"] == 12
+    assert "set.npz#00" in refused.value.remedy and "set.npz#11" in refused.value.remedy
     for number in ("7", "07", "images-07"):
         scan = named_scan(Path(f"{stack}#{number}"))
         assert scan.name == "set-07" and np.array_equal(scan.read().array[0], GREY // 8)
@@ -48,9 +49,10 @@ def test_of_several_pictures_one_is_named_as_training_names_it(stack):
 
 @pytest.mark.parametrize("wanted", ["12", "-1", "x", "other-3", "7.0", "1e1", "99999999999999999999"])
 def test_a_picture_that_is_not_there_is_refused(stack, wanted):
-    with pytest.raises(InputError, match=r"set\.npz#00") as refused:
+    with pytest.raises(InputError) as refused:
         named_scan(Path(f"{stack}#{wanted}"))
     assert refused.value.code == "no_such_image" and repr(wanted) in refused.value.problem
+    assert "set.npz#00" in refused.value.remedy
 
 
 def test_pictures_of_several_arrays_are_named_by_array_healthy_or_not(tmp_path):
@@ -59,9 +61,9 @@ def test_pictures_of_several_arrays_are_named_by_array_healthy_or_not(tmp_path):
     np.savez(path, train_images=pictures, train_labels=[0, 1], test_images=pictures // 3, test_labels=[1, 0], one=GREY)
     assert np.array_equal(named_scan(Path(f"{path}#test_images-1")).read().array[0], GREY // 2 // 3)
     assert np.array_equal(named_scan(Path(f"{path}#one")).read().array[0], GREY)
-    with pytest.raises(InputError, match="'1'") as refused:
+    with pytest.raises(InputError) as refused:
         named_scan(Path(f"{path}#1"))
-    assert refused.value.code == "no_such_image"
+    assert (refused.value.code, refused.value.parameters["image"]) == ("no_such_image", "1")
 
 
 def test_a_file_whose_name_looks_like_a_picture_of_another_is_that_file(tmp_path, stack):
@@ -89,9 +91,9 @@ def test_an_unknown_type_names_all_that_are_known(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["scan.nii.gz", "scan.png", "scan.npz", "scan.npz#3", "scan.dcm", "scan"])
 def test_a_missing_file_is_named(tmp_path, name):
-    with pytest.raises(InputError, match=name.split("#")[0]) as refused:
+    with pytest.raises(InputError) as refused:
         named_scan(tmp_path / name)
-    assert refused.value.code == "not_found"
+    assert refused.value.code == "not_found" and name.split("#")[0] in refused.value.problem
 
 
 def test_the_help_names_the_types():

@@ -60,7 +60,7 @@ def test_a_work_folder_with_another_template_is_refused_and_its_own_goes_on(firs
     (tmp_path / "split.json").write_text(json.dumps(a_split(5, 1, 4)))
     more = ("--work", tmp_path / "work", "--split", tmp_path / "split.json")
     train(tmp_path / "own.medad", *more, "--size", 64)
-    with pytest.raises(InputError, match="--work") as caught:
+    with pytest.raises(InputError) as caught:
         train(tmp_path / "new.medad", *more, "--like", first.path)
     assert caught.value.code == "work_of_other_template"
     assert caught.value.parameters == {"work": str(tmp_path / "work"), "model": "toy-plane-atlas"}
@@ -86,10 +86,11 @@ def test_scans_that_the_model_knew_and_are_missing_are_told(first, tmp_path):
     healthy.mkdir()
     for seed in range(10):
         radiograph(seed).write(healthy / f"chest-{seed}.nii.gz")
-    with pytest.raises(InputError, match="chest-10.*--split") as caught:
+    with pytest.raises(InputError) as caught:
         train(tmp_path / "new.medad", "--like", first.path, healthy=healthy)
     assert caught.value.code == "reference_scans_missing"
     assert (caught.value.parameters["count"], caught.value.parameters["missing"]) == (28, 18)
+    assert caught.value.parameters["example"] == "chest-10"
     (healthy / "chest-0.nii.gz").write_bytes(b"")
     (tmp_path / "split.json").write_text(json.dumps(a_split(5, 1, 4)))
     with pytest.raises(InputError) as caught:
@@ -100,7 +101,7 @@ def test_scans_that_the_model_knew_and_are_missing_are_told(first, tmp_path):
 @pytest.mark.parametrize("split", [None, {}, {"train": ["a"]}, {"train": 5}, {"who": []}, [1]])
 def test_a_model_without_a_sound_split_is_told(first, tmp_path, split):
     save_model(replace(first, name="odd", training={"split": split}), tmp_path / "odd.medad")
-    with pytest.raises(InputError, match="--split") as caught:
+    with pytest.raises(InputError) as caught:
         train(tmp_path / "new.medad", "--like", tmp_path / "odd.medad")
     assert (caught.value.code, caught.value.parameters) == ("model_without_split", {"model": "odd"})
 
@@ -110,5 +111,6 @@ def test_another_size_and_a_model_that_is_not_there_are_refused(first, tmp_path)
         train(tmp_path / "new.medad", "--like", first.path, "--size", 96)
     assert caught.value.code == "model_of_other_size"
     assert (caught.value.parameters["own"], caught.value.parameters["asked"]) == (64, 96)
-    with pytest.raises(ModelError, match="no model named"):
+    with pytest.raises(ModelError) as caught:
         train(tmp_path / "new.medad", "--like", "nobody")
+    assert (caught.value.code, caught.value.parameters["name"]) == ("model_unknown", "nobody")

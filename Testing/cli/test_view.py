@@ -52,7 +52,7 @@ def test_the_missing_extra_is_named(out, capsys, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if "trame" in name else find(name, *rest))
     assert view(out) == 1
-    assert "pip install 'medad[view]'" in one_line(capsys)
+    assert one_line(capsys) == Message("view_packages_missing")
 
 
 def test_a_scan_that_was_moved_is_asked_for(out, installed, tmp_path, capsys):

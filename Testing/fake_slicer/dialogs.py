@@ -32,6 +32,7 @@ class Dialogs:
         settings_file: Where Slicer's settings are.
         opened_urls: What was sent to the browser.
         processes: Processes that were started.
+        ending: Those that were told to end.
     """
 
     def __init__(self):
@@ -41,6 +42,7 @@ class Dialogs:
         self.opened_urls: list[str] = []
         self.settings_file = ""
         self.processes: WeakSet[QtCore.QProcess] = WeakSet()
+        self.ending: WeakSet[QtCore.QProcess] = WeakSet()
 
     def say(self, kind: str, text: str) -> None:
         """Record a message."""

@@ -23,7 +23,8 @@ from .packages import Packages
 from .patching import Layers
 from .user_actions import UserActions
 
-PATIENCE_MS = 2000
+# A process that was told to end may still be starting, on a busy computer for many seconds.
+PATIENCE_SECONDS = 30
 
 
 class FakeSlicer(UserActions, Observations, ModuleLifecycle):
@@ -163,21 +164,13 @@ class FakeSlicer(UserActions, Observations, ModuleLifecycle):
             for name in list(self.widgets):
                 self._destroy(name)
             driver.settle()
-            states = QtCore.QProcess.ProcessState
-            for process in list(self.dialogs.processes):
-                # One that was told to end may take a moment; Slicer would be gone by then.
-                if Shiboken.isValid(process) and process.state() != states.NotRunning:
-                    process.waitForFinished(PATIENCE_MS)
-                if Shiboken.isValid(process) and process.state() != states.NotRunning:
-                    running.append(process.program())
-                    process.kill()
-                    process.waitForFinished(PATIENCE_MS)
+            running += self._end_processes()
             if QtWidgets.QApplication.overrideCursor() is not None:
                 QtWidgets.QApplication.restoreOverrideCursor()
                 running.append("the wait cursor")
             self.window.deleteLater()
             driver.settle()
-            signals.forget_dead()
+            signals.forget_all()
         finally:
             self.layers.close()
             self._forget()
@@ -187,6 +180,25 @@ class FakeSlicer(UserActions, Observations, ModuleLifecycle):
                 raise AssertionError(f"left running: {', '.join(running)}")
             if self.answers:
                 raise AssertionError(f"answers that nobody asked for: {list(self.answers)}")
+
+    def _end_processes(self) -> list[str]:
+        """Wait for the processes that were told to end, and kill the others; returns the programs of those killed."""
+
+        def running(process):
+            return Shiboken.isValid(process) and process.state() != QtCore.QProcess.ProcessState.NotRunning
+
+        def all_have_ended():
+            return not any(map(running, self.dialogs.ending))
+
+        # With the event loop, as the program may end a process by a timer.
+        with contextlib.suppress(AssertionError):
+            driver.wait(all_have_ended, PATIENCE_SECONDS, str)
+        left = [process for process in self.dialogs.processes if running(process)]
+        programs = [process.program() for process in left]
+        for process in left:
+            process.kill()
+            process.waitForFinished()
+        return programs
 
     def _forget(self) -> None:
         """Listen no longer."""

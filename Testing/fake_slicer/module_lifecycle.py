@@ -33,6 +33,8 @@ class ModuleLifecycle:
         self.widgets: dict[str, Any] = {}
         self._foreign = make_widgets()
         self._files: dict[str, Path] = {}
+        # Slicer completes its start once, with the modules that are there.
+        self._started = False
         self._python: dict[str, Any] = {}
         self._panels: dict[str, PanelParent] = {}
 
@@ -53,7 +55,9 @@ class ModuleLifecycle:
         """
         self._files[name] = Path(file) if file is not None else ROOT / name / f"{name}.py"
         self._load_module(name)
-        slicer.app._events.startupCompleted.emit()
+        if not self._started:
+            self._started = True
+            slicer.app._events.startupCompleted.emit()
         self._select(name)
         return self.widget
 

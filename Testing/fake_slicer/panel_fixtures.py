@@ -21,13 +21,15 @@ from support.two_blobs import two_blobs
 from support.workers import FAKE_WORKER
 
 from fake_slicer import FakeSlicer
+from MedADLib.results import writing
 from MedADLib.results.exchange import read_volume, write_exchange
 from MedADLib.slicer.install import installer
 from MedADLib.slicer.worker import client as worker_client
 from MedADLib.volume import Volume
 
 COMMAND = [sys.executable, str(FAKE_WORKER)]
-HANG_SECONDS = 6.0
+# Longer than a busy computer needs to start a worker.
+HANG_SECONDS = 60.0
 
 
 class Installed:
@@ -102,6 +104,12 @@ def stub_process(monkeypatch):
 
 
 @pytest.fixture
+def no_drawing(monkeypatch):
+    """The picture of an export is an empty file, for tests of the other files."""
+    monkeypatch.setattr(writing, "_draw", lambda detection, path: path.touch())
+
+
+@pytest.fixture
 def app(tmp_path, planted_installer, stub_client) -> Iterator[FakeSlicer]:
     """Slicer with nothing loaded; the module is not open yet."""
     (tmp_path / "slicer").mkdir()
@@ -145,6 +153,17 @@ def wait_for_end(app: FakeSlicer, seconds: float = 20) -> None:
         return not app.widget.panel.running
 
     app.wait(the_run_has_ended, seconds)
+
+
+def catch_up(app: FakeSlicer) -> None:
+    """Wait until the panel has done what a change of the scene makes it do after a pause."""
+    app.run_events(0)
+
+    def the_panel_has_caught_up():
+        panel = app.widget.panel
+        return not (panel._later.active or panel._watch._timer.active)
+
+    app.wait(the_panel_has_caught_up)
 
 
 def wait_for_stage(app: FakeSlicer, text: str, seconds: float = 20) -> None:
@@ -196,4 +215,14 @@ def difference(before: np.ndarray, after: np.ndarray) -> float:
     return float(np.abs(before.astype(int) - after).mean())
 
 
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "slicer", "stub_client", "stub_process"]
+__all__ = [
+    "app",
+    "done",
+    "no_drawing",
+    "own_home",
+    "panel",
+    "planted_installer",
+    "slicer",
+    "stub_client",
+    "stub_process",
+]

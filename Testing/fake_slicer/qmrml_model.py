@@ -26,6 +26,8 @@ class SceneModel(QtGui.QStandardItemModel):
         self._scene = None
         self._tags: list[int] = []
         self._observed: dict[str, tuple[slicer.vtkMRMLNode, int]] = {}
+        # Of each listed node, by its identifier.
+        self._items: dict[str, QtGui.QStandardItem] = {}
         self._extra = {BEFORE: [], AFTER: []}
 
     def scene(self):
@@ -92,6 +94,7 @@ class SceneModel(QtGui.QStandardItemModel):
     def _update(self):
         """Remove all rows of nodes and make them anew, as after reading or closing a scene."""
         self._observe_none()
+        self._items = {}
         if self._scene is None:
             self.removeRows(0, self.rowCount())
             self._extra = {BEFORE: [], AFTER: []}
@@ -116,6 +119,7 @@ class SceneModel(QtGui.QStandardItemModel):
         item.setToolTip(node.GetNodeTagName())
         item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
         parent.insertRow(row, [item])
+        self._items[node.GetID()] = item
 
     def observe(self, node):
         """Follow the name of a node that is listed."""
@@ -127,21 +131,16 @@ class SceneModel(QtGui.QStandardItemModel):
     def _on_node(self, node, event):
         if not self._alive() or self._scene.IsClosing() or self._scene.IsImporting() or node.GetScene() is None:
             return
-        item = self._item_of(node)
+        item = self._items.get(node.GetID())
         if item is not None:
             item.setText(node.GetName())
-
-    def _item_of(self, node):
-        parent = self.scene_item()
-        children = [] if parent is None else [parent.child(row) for row in range(parent.rowCount())]
-        return next((child for child in children if child.data(ID_ROLE) == node.GetID()), None)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _on_added(self, scene, event, node):
         if not self._alive() or scene.IsImporting():
             # Identifiers and references of nodes that are being read are not final.
             return
-        if self._item_of(node) is None:
+        if node.GetID() not in self._items:
             self._insert(node, list(scene.GetNodes()).index(node))
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
@@ -150,7 +149,7 @@ class SceneModel(QtGui.QStandardItemModel):
             return
         if (entry := self._observed.pop(node.GetID(), None)) is not None:
             entry[0].RemoveObserver(entry[1])
-        item = self._item_of(node)
+        item = self._items.pop(node.GetID(), None)
         if item is not None:
             self.scene_item().removeRow(item.row())
 

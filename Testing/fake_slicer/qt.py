@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from typing import Any
 
 from PySide6 import QtCore, QtGui, QtNetwork, QtSvg, QtWidgets
@@ -29,6 +30,16 @@ class QtModule(types.ModuleType):
 def _start_process(process: QtCore.QProcess, *arguments: Any) -> None:
     dialogs.current().processes.add(process)
     process.start(*arguments)
+
+
+def _ender(name: str) -> Callable[..., None]:
+    """A function of QProcess by which a program tells it to end."""
+
+    def end(process: QtCore.QProcess) -> None:
+        dialogs.current().ending.add(process)
+        getattr(process, name)()
+
+    return end
 
 
 def _set_value(settings: QtCore.QSettings, key: str, value: Any) -> None:
@@ -79,6 +90,7 @@ member_replacements.update(
         ("QMenu", "exec"): dialogs.run_menu,
         ("QMenu", "exec_"): dialogs.run_menu,
         ("QProcess", "start"): _start_process,
+        **{("QProcess", name): _ender(name) for name in ("closeWriteChannel", "terminate", "kill")},
         ("QSettings", "setValue"): _set_value,
         ("QSettings", "value"): _value,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from typing import Any
+from weakref import ReferenceType, ref
 
 from PySide6 import QtCore
 from shiboken6 import Shiboken
@@ -15,6 +16,10 @@ from .errors import guarded, report
 ONLY_QT6 = {"checkStateChanged(Qt::CheckState)"}
 # Connections of objects that belong to Qt, whose PySide6 wrappers would otherwise be forgotten with their lists.
 _kept: dict[int, Any] = {}
+# The signals of each class.
+_offered: dict[type, dict[str, str]] = {}
+# All objects with connections.
+_connected: dict[int, ReferenceType[QtCore.QObject]] = {}
 
 
 def aliases(cls: type, kind: str) -> dict[str, str]:
@@ -27,12 +32,13 @@ def aliases(cls: type, kind: str) -> dict[str, str]:
 
 def signal_signatures(obj: QtCore.QObject) -> dict[str, str]:
     """The signatures of all signals of an object and what PySide6 calls them."""
-    own = aliases(type(obj), "_signal_aliases")
-    meta = obj.metaObject()
-    methods = [meta.method(index) for index in range(meta.methodCount())]
-    names = [bytes(m.methodSignature().data()).decode() for m in methods if m.methodType() == m.MethodType.Signal]
-    offered = {name: name for name in names if name not in ONLY_QT6 and "PyObject" not in name and name[0] != "_"}
-    return {**offered, **own}
+    if type(obj) not in _offered:
+        own, meta = aliases(type(obj), "_signal_aliases"), obj.metaObject()
+        methods = [meta.method(index) for index in range(meta.methodCount())]
+        names = [bytes(m.methodSignature().data()).decode() for m in methods if m.methodType() == m.MethodType.Signal]
+        offered = {name: name for name in names if name not in ONLY_QT6 and "PyObject" not in name and name[0] != "_"}
+        _offered[type(obj)] = {**offered, **own}
+    return _offered[type(obj)]
 
 
 def find_signal(obj: QtCore.QObject, signature: str) -> str:
@@ -135,10 +141,18 @@ def connect_slot(sender: QtCore.QObject, signature: str, receiver: QtCore.QObjec
     _connections(sender).append((native, method, receive))
 
 
-def forget_dead() -> None:
-    """Let go of objects that Qt has deleted."""
-    for key in [key for key, obj in _kept.items() if not Shiboken.isValid(obj)]:
-        del _kept[key]
+def forget_all() -> None:
+    """Undo all connections: through one, Qt holds a function and all that it belongs to, unseen by Python."""
+    for reference in list(_connected.values()):
+        obj = reference()
+        if obj is None:
+            continue
+        for native, _function, receive in obj._fake_connections:
+            if Shiboken.isValid(obj):
+                QtCore.QObject.disconnect(obj, QtCore.SIGNAL(native), receive)
+        obj._fake_connections.clear()
+    _connected.clear()
+    _kept.clear()
 
 
 def _connections(obj: QtCore.QObject) -> list:
@@ -146,4 +160,5 @@ def _connections(obj: QtCore.QObject) -> list:
         _kept[id(obj)] = obj
     if not hasattr(obj, "_fake_connections"):
         obj._fake_connections = []
+        _connected[id(obj)] = ref(obj)
     return obj._fake_connections

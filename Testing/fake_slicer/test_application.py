@@ -102,6 +102,17 @@ def test_a_process_talks_through_its_signals(app):
     assert b"".join(said) == b"HELLO\n\n" and ended == [(3, qt.QProcess.NormalExit)]
 
 
+def test_a_process_that_was_told_to_end_may_take_until_a_timer_ends_it(tmp_path):
+    with FakeSlicer(tmp_path) as app:
+        import qt
+
+        process = qt.QProcess()
+        process.start("sleep", ["30"])
+        app.wait(lambda: process.state() == qt.QProcess.Running)
+        process.closeWriteChannel()
+        qt.QTimer.singleShot(200, process.kill)
+
+
 def test_waiting_in_vain_says_so(app):
     with pytest.raises(AssertionError, match="waited 0.05 s in vain"):
         app.wait(lambda: False, seconds=0.05)

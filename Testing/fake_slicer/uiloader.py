@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -58,18 +58,9 @@ def load(path: str | Path) -> QtWidgets.QWidget:
     path = Path(path)
     if not path.is_file():
         raise UiError(f"{path} does not exist")
-    tree = ElementTree.parse(path)
-    root = tree.getroot()
-    connections = root.find("connections")
-    wanted = [] if connections is None else list(connections)
-    if connections is not None:
-        root.remove(connections)
-    problems = _check_text(root)
-    loader = _Loader()
-    buffer = QtCore.QBuffer()
-    simple = copy.deepcopy(root)
-    enumerators = _take_enumerators(simple)
-    buffer.setData(ElementTree.tostring(simple))
+    root, wanted, problems, simple, enumerators = _read(path.read_bytes())
+    problems, loader, buffer = list(problems), _Loader(), QtCore.QBuffer()
+    buffer.setData(simple)
     buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
     widget = loader.load(buffer)
     problems += loader.problems
@@ -97,6 +88,18 @@ def load(path: str | Path) -> QtWidgets.QWidget:
     # Widgets of Python must live as long as the panel; Qt owns only their C++ side.
     widget._fake_made = loader.made
     return widget
+
+
+@lru_cache(maxsize=4)
+def _read(text: bytes) -> tuple[ElementTree.Element, list[ElementTree.Element], list[str], bytes, list]:
+    """Root without connections, the connections, problems, what Qt's loader reads, and enumerators unknown to it."""
+    root, simple = ElementTree.fromstring(text), ElementTree.fromstring(text)
+    wanted = [connection for connections in root.findall("connections") for connection in connections]
+    for tree in (root, simple):
+        for connections in tree.findall("connections"):
+            tree.remove(connections)
+    enumerators = _take_enumerators(simple)
+    return root, wanted, _check_text(root), ElementTree.tostring(simple), enumerators
 
 
 def _take_enumerators(root: ElementTree.Element) -> list[tuple[str, str, Any]]:

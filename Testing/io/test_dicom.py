@@ -41,6 +41,7 @@ def test_a_series_is_sorted_by_place_and_lies_where_its_headers_say(series):
     assert np.allclose(volume.affine, expected)
 
 
+@pytest.mark.slow
 def test_a_real_oblique_series_lies_where_its_slices_do(data_dir):
     volume = read_image(data_dir / "dicom_mr_papaya")
     assert volume.array.shape == (20, 256, 256)
@@ -55,7 +56,7 @@ def test_a_real_oblique_series_lies_where_its_slices_do(data_dir):
 def test_a_missing_slice_is_named_with_its_place(series):
     file_at(series, 11).unlink()
     message = refused(series, "missing_slices")
-    assert "lacks 1 slices" in message and "2 (1)" in message
+    assert (message.parameters["count"], message.parameters["gaps"]) == (1, "2 (1)")
     assert "DOE" not in message and "4711" not in message
 
 
@@ -77,7 +78,7 @@ def test_two_series_are_refused_and_named_by_number_not_by_patient(series):
         path = series / f"other{number}.dcm"
         write_slice(path, SERIES[number], (0, 0, number), _0020_000e="1.2.9", _0020_0011="12", _0008_0018=f"9.{number}")
     message = refused(series, "several_series")
-    assert "2 image series" in message and "7 (MR, 6)" in message and "12 (MR, 3)" in message
+    assert message.parameters["count"] == 2 and "7 (MR, 6)" in message and "12 (MR, 3)" in message
     assert "DOE" not in message and "4711" not in message
 
 
@@ -156,7 +157,7 @@ def test_all_slices_in_one_file_are_a_volume(tmp_path):
 def test_folders_without_a_series_and_single_dicom_files_say_what_to_give(series, tmp_path):
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "no_slices")
-    assert "folder that holds all its slices" in refused(next(series.iterdir()), "single_dicom_file")
+    refused(next(series.iterdir()), "single_dicom_file")
     for path in list(series.iterdir())[1:]:
         path.unlink()
     write_slice(series / "other.dcm", SERIES[0], (0, 0, 0), _0020_000e="1.2.3.9")

@@ -51,17 +51,18 @@ def test_a_dicom_picture_is_what_a_run_on_its_folder_reads(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"nothing of the kind", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
 def test_what_is_no_picture_is_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=name):
+    with pytest.raises(InputError) as refused:
         read_raster(tmp_path / name, "a")
+    assert refused.value.code == "not_decoded" and name in refused.value.problem
 
 
 def test_a_picture_without_contrast_or_of_one_line_is_refused(tmp_path):
-    with pytest.raises(InputError, match="value 7 ") as refused:
+    with pytest.raises(InputError) as refused:
         read_raster(write(tmp_path / "flat.png", np.full((4, 4), 7, np.uint8)), "flat")
-    assert refused.value.code == "constant"
-    with pytest.raises(InputError, match=r"line\.png") as refused:
+    assert (refused.value.code, refused.value.parameters["value"]) == ("constant", 7)
+    with pytest.raises(InputError) as refused:
         read_raster(write(tmp_path / "line.png", GREY[:1]), "line")
-    assert refused.value.code == "single_line"
+    assert refused.value.code == "single_line" and "line.png" in refused.value.problem
 
 
 def test_an_npz_of_one_picture_and_of_a_stack(tmp_path):
@@ -85,9 +86,9 @@ def test_coloured_arrays(tmp_path):
 def test_of_labelled_pictures_only_healthy_ones_are_taken_and_nobody_guesses_which(tmp_path):
     file = tmp_path / "medmnist.npz"
     np.savez(file, train_images=np.stack([GREY] * 4), train_labels=np.array([[0], [1], [0], [1]]))
-    with pytest.raises(InputError, match=r"\(0, 1\).*--healthy-label") as refused:
+    with pytest.raises(InputError) as refused:
         places_in(file)
-    assert refused.value.code == "several_labels"
+    assert (refused.value.code, refused.value.parameters["labels"]) == ("several_labels", "0, 1")
     assert places_in(file, 1) == [Place("train_images", 1), Place("train_images", 3)]
     with pytest.raises(InputError) as refused:
         places_in(file, 5)
@@ -102,9 +103,9 @@ def test_arrays_that_are_no_pictures_are_refused(tmp_path):
     (tmp_path / "broken.npz").write_bytes(b"PK\3\4 and no more")
     codes = {"objects": "bad_npz", "names": "no_image_arrays", "deep": "not_an_image_stack", "broken": "bad_npz"}
     for name, code in codes.items():
-        with pytest.raises(InputError, match=name) as refused:
+        with pytest.raises(InputError) as refused:
             places_in(tmp_path / f"{name}.npz")
-        assert refused.value.code == code
-    with pytest.raises(InputError, match="not a number") as refused:
+        assert refused.value.code == code and f"{name}.npz" in refused.value.problem
+    with pytest.raises(InputError) as refused:
         read_place(tmp_path / "nan.npz", Place("a", None), "nan")
-    assert refused.value.code == "not_numbers"
+    assert refused.value.code == "not_numbers" and refused.value.parameters["nan"] > 0

@@ -349,9 +349,9 @@ UNSOUND = {
 @pytest.mark.parametrize("code", UNSOUND)
 def test_unsound_json_is_refused(code):
     for content in UNSOUND[code]:
-        with pytest.raises(ModelError, match=r"^a\.json") as refused:
+        with pytest.raises(ModelError) as refused:
             json_of({"a.json": content}, "a.json")
-        assert refused.value.code == code, content[:40]
+        assert refused.value.code == code and refused.value.parameters["name"] == "a.json", content[:40]
 
 
 @dataclass(frozen=True)
@@ -383,15 +383,17 @@ def test_json_becomes_a_dataclass():
 )  # fmt: skip
 def test_json_that_is_no_exact_dataclass_is_refused(change):
     name, value = next(iter(change.items()))
-    with pytest.raises(ModelError, match=f"settings .*{name}") as refused:
+    with pytest.raises(ModelError) as refused:
         from_json(Settings, VALUES | change, "settings")
+    assert refused.value.problem.startswith("settings ") and name in refused.value.problem
     code = "wrong_type" if name in VALUES else "unknown_key"
     assert refused.value.code == ("wrong_value" if name == "kind" else code)
     assert name != "kind" or (repr(value) in refused.value.problem and "plain, fine" in refused.value.problem)
 
 
-@pytest.mark.parametrize("missing", VALUES)
-def test_a_missing_key_is_refused_even_if_it_has_a_default(missing):
-    with pytest.raises(ModelError, match=f"settings .*{missing}") as refused:
-        from_json(Settings, {key: value for key, value in VALUES.items() if key != missing}, "settings")
-    assert refused.value.code == "missing_key"
+def test_a_missing_key_is_refused_even_if_it_has_a_default():
+    for missing in VALUES:
+        with pytest.raises(ModelError) as refused:
+            from_json(Settings, {key: value for key, value in VALUES.items() if key != missing}, "settings")
+        assert refused.value.code == "missing_key"
+        assert refused.value.parameters == {"name": "settings", "key": missing}

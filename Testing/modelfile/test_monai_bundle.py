@@ -189,6 +189,7 @@ def test_monai_reconstructs_what_our_network_reconstructs(bundles, name):
     assert np.allclose(found.affine, image.affine, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_shipped_codes_run_by_the_commands_of_the_readme(tmp_path, capsys):
     bundle = tmp_path / "new" / "bundle"
     assert main.main(["models", "export", "brain-t1", "--monai", str(bundle), "--json-log"]) == 0

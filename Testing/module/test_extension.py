@@ -111,37 +111,35 @@ def test_the_entry_is_valid(entry):
     assert b"\r" not in text and text.endswith(b"}\n") and not text.startswith(b"\xef\xbb\xbf")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"$schema": SCHEMA.replace("1.0.2", "1.0.1")},
-        {"$schema": None},
-        {"category": "Detection"},
-        {"category": ["Segmentation"]},
-        {"scm_url": "git@github.com:ORG/SlicerMedAD.git"},
-        {"scm_url": "https://github.com/ORG/MedAD.git"},
-        {"tier": 2},
-        {"tier": "1"},
-        {"tier": True},
-        {"enabled": "yes"},
-        {"scm_type": "svn"},
-        {"build_dependencies": "PyTorch"},
-        {"build_dependencies": [""]},
-        {"dicom_support_rule": ["MR"]},
-        {"dicom_support_rule": "Modality = 'MR'"},
-        {"dicom_support_rule": "BodyPartExamined == 'HEAD'"},
-        {"keywords": "belongs into CMakeLists.txt"},
-        {"description": "not in the schema"},
-    ],
-    ids=str,
-)
-def test_a_planted_error_in_the_entry_is_found(entry, change):
-    assert list(entry_problems(entry | change)) != []
+PLANTED = [
+    {"$schema": SCHEMA.replace("1.0.2", "1.0.1")},
+    {"$schema": None},
+    {"category": "Detection"},
+    {"category": ["Segmentation"]},
+    {"scm_url": "git@github.com:ORG/SlicerMedAD.git"},
+    {"scm_url": "https://github.com/ORG/MedAD.git"},
+    {"tier": 2},
+    {"tier": "1"},
+    {"tier": True},
+    {"enabled": "yes"},
+    {"scm_type": "svn"},
+    {"build_dependencies": "PyTorch"},
+    {"build_dependencies": [""]},
+    {"dicom_support_rule": ["MR"]},
+    {"dicom_support_rule": "Modality = 'MR'"},
+    {"dicom_support_rule": "BodyPartExamined == 'HEAD'"},
+    {"keywords": "belongs into CMakeLists.txt"},
+    {"description": "not in the schema"},
+]
 
 
-@pytest.mark.parametrize("name", REQUIRED)
-def test_a_missing_field_of_the_entry_is_found(entry, name):
-    assert list(entry_problems({key: value for key, value in entry.items() if key != name})) != []
+def test_planted_errors_in_the_entry_are_found(entry):
+    assert [change for change in PLANTED if not list(entry_problems(entry | change))] == []
+
+
+def test_a_missing_field_of_the_entry_is_found(entry):
+    for name in REQUIRED:
+        assert list(entry_problems({key: value for key, value in entry.items() if key != name})) != [], name
 
 
 def test_the_rule_suggests_medad_for_images_of_mr_and_nothing_else(entry):
@@ -216,7 +214,8 @@ def test_a_clone_of_one_commit_is_small_enough():
     The history of the development does not count: the submission page says to publish without it.
     """
     objects = git("rev-list", "--objects", "--no-walk", "--no-object-names", "HEAD")
-    packed = len(git("pack-objects", "--stdout", "--no-reuse-delta", "-q", given=objects))
+    # Without differences between files, which takes more bytes and less time.
+    packed = len(git("pack-objects", "--stdout", "--no-reuse-delta", "--window=0", "-q", given=objects))
     files = sum((ROOT / name).stat().st_size for name in names("ls-files") if (ROOT / name).is_file())
     assert packed + files <= LARGEST_CHECKOUT, f"{packed / 1e6:.0f} MB packed and {files / 1e6:.0f} MB of files"
 
@@ -250,19 +249,16 @@ def test_importing_the_module_runs_nothing():
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
+def test_code_at_file_scope_is_found():
+    for code in (
         "print('hello')",
         "x = install()",
         "for x in y: pass",
         "if x: y()",
         "with a: pass",
         "try: import t\nexcept E: i()",
-    ],
-)
-def test_code_at_file_scope_is_found(code):
-    assert len(list(actions(ast.parse(code)))) == 1
+    ):
+        assert len(list(actions(ast.parse(code)))) == 1, code
 
 
 def test_definitions_at_file_scope_are_fine():

@@ -28,6 +28,7 @@ def self_test(module, name) -> unittest.TestResult:
     return outcome
 
 
+@pytest.mark.slow
 def test_the_self_test_passes(app, monkeypatch):
     monkeypatch.undo()
     app.open_module("MedAD")

@@ -14,6 +14,11 @@ from support.source_code import ROOT
 from MedADLib.runtime import threads
 
 ASK = "import json, os, torch; print(json.dumps([torch.get_num_threads(), os.environ['OMP_WAIT_POLICY']]))"
+# What torch will read when it is imported; whether it has been.
+SET = (
+    "import json, os, sys; names = 'OMP_NUM_THREADS', 'OMP_WAIT_POLICY'; "
+    "print(json.dumps([*map(os.environ.get, names), 'torch' in sys.modules]))"
+)
 
 
 def told(code: str, **environment: str) -> list:
@@ -63,8 +68,8 @@ worker.main([])
 
 
 def test_the_command_line_computes_as_the_worker_does():
-    code = f"from MedADLib.cli.main import main; main(['models', 'list']); {ASK}"
-    assert told(code) == [threads.physical_cores(), "PASSIVE"]
+    code = f"from MedADLib.cli.main import main; main(['models', 'list']); {SET}"
+    assert told(code) == [str(threads.physical_cores()), "PASSIVE", False]
 
 
 def test_importing_the_library_sets_nothing_but_loading_a_model_does():
@@ -75,11 +80,11 @@ from MedADLib import MedADError, load_model
 try:
     load_model("no such model")
 except MedADError:
-    {ASK}
+    {SET}
 """
     assert told(code)[1] == "PASSIVE"
 
 
 def test_what_the_user_has_set_stays():
-    code = f"from MedADLib.runtime import threads; threads.settle(); {ASK}"
-    assert told(code, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="ACTIVE") == [1, "ACTIVE"]
+    code = f"from MedADLib.runtime import threads; threads.settle(); {SET}"
+    assert told(code, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="ACTIVE") == ["1", "ACTIVE", False]

@@ -51,11 +51,11 @@ def write_slice(path: Path, pixels: np.ndarray, position, **tags):
 
 
 def refused(path, *codes):
-    """Assert that reading fails with one of these codes, in one line that names the file, and return it."""
+    """Assert that reading fails with one of these codes, in one line that names the file, and return the message."""
     with pytest.raises(InputError) as caught:
         read_image(path)
     message = str(caught.value)
     assert caught.value.code in codes
     assert "\n" not in message and stem(path).encode("ascii", "backslashreplace").decode() in message
     assert caught.value.remedy
-    return message
+    return caught.value.message

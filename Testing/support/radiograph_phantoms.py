@@ -17,6 +17,8 @@ FULL_SCALE = 4000.0
 METHODS = ("atlas", "autoencoder", "latent_restoration")
 # The autoencoder learns the toy pictures in a few seconds; latent restoration would take a minute and learns nothing.
 STEPS = {"atlas": "1", "autoencoder": "150", "latent_restoration": "6"}
+# Where the size of the networks makes no difference to what is tested.
+SMALL = ("channels=[8,16,32]", "codes=32", "width=16", "prior_width=32", "prior_layers=2")
 
 
 def coronal(size: tuple[int, int] = SIZE, thickness: float = 5.0) -> np.ndarray:
@@ -79,5 +81,6 @@ def train_plane(method: str, healthy: Path, output: Path, *more: object) -> None
     train.add_arguments(parser)
     fixed = ["--full-precision", "--device", "cpu", "--size", "64", "--steps", STEPS[method], "--prior-steps", "6"]
     fixed += ["--latent", "8"] if method == "autoencoder" else []
+    fixed += [word for setting in SMALL for word in ("--set", setting)] if method == "latent_restoration" else []
     arguments = [method, "--healthy", healthy, "-o", output, *fixed, *more]
     assert train.run(parser.parse_args([str(argument) for argument in arguments])) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -58,7 +58,8 @@ def syntax(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def imports(path: Path, file_scope_only: bool = False) -> set[str]:
+@cache
+def imports(path: Path, file_scope_only: bool = False) -> frozenset[str]:
     """The absolute names of all modules a file imports; for `from a import b` both `a` and `a.b`.
 
     Args:
@@ -73,7 +74,7 @@ def imports(path: Path, file_scope_only: bool = False) -> set[str]:
             module = _absolute(path, node)
             names.add(module)
             names.update(f"{module}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
 def imported_on_loading(path: Path) -> set[str]:
@@ -87,7 +88,7 @@ def imported_on_loading(path: Path) -> set[str]:
     return found
 
 
-def top_level(names: set[str]) -> set[str]:
+def top_level(names: Collection[str]) -> set[str]:
     """The packages that the modules belong to."""
     return {name.partition(".")[0] for name in names}
 
@@ -111,6 +112,7 @@ def _absolute(path: Path, node: ast.ImportFrom) -> str:
     return ".".join((*package, *filter(None, [node.module])))
 
 
+@cache
 def _own_files(name: str) -> list[Path]:
     """The files that importing a module of ours runs: its own and its packages' `__init__.py`."""
     parts = name.split(".")

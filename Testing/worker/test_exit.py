@@ -46,10 +46,10 @@ def test_it_ends_when_nobody_reads_its_events(tmp_path):
 
 
 def test_it_ends_after_the_idle_time_and_not_during_work(start):
-    worker = start("--idle-seconds", "0.5")
+    worker = start("--idle-seconds", "0.3")
     worker.detect("slowly")
     worker.begun()
-    time.sleep(0.8)
+    time.sleep(0.5)
     assert worker.process.poll() is None
     worker.ask("cancel", id="1")
     worker.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 
@@ -100,52 +101,57 @@ def test_a_long_computation_shows_that_it_is_alive_and_one_that_hangs_does_not(s
 # What goes wrong leaves the process usable.
 
 
-@pytest.mark.parametrize(
-    ("do", "kind", "code", "says"),
-    [
-        ("without_memory", "MemoryError", "out_of_memory", "memory"),
-        ("without_torch", "ImportError", "package_missing", "torch is missing or damaged. Install it with pip"),
-        ("wrongly", "InternalError", "internal_error", "ZeroDivisionError: division by zero. "),
-        pytest.param("on_a_full_disk", "OutputError", None, "could not be written", marks=posix_only),
-    ],
-)
-def test_a_failure_is_one_line_and_the_next_detection_works(worker, do, kind, code, says):
-    worker.detect(do, "1")
+def check_failure(worker, kind, code, says):
     failed = worker.end()
-    assert (failed["event"], failed["id"], failed["kind"]) == ("failed", "1", kind)
+    assert (failed["event"], failed["id"], failed["kind"], failed["code"]) == ("failed", "1", kind, code), failed
     assert says in failed["message"] and "\n" not in failed["message"]
-    if code is not None:
-        assert failed["code"] == code and from_json("", failed) == failed["message"]
-    assert worker.outputs() == []
-    assert "Traceback" in worker.log.read_text("utf-8")
-    if do != "on_a_full_disk":
-        worker.detect("quickly", "2")
-        assert worker.end()["event"] == "done"
+    assert from_json("", failed) == failed["message"]
+    assert not (worker.folder / "out-1").exists()
 
 
-@pytest.mark.parametrize(
-    ("change", "kind", "code", "says"),
-    [
-        ({"model": "missing"}, "ModelError", None, "there is no model named 'missing'"),
-        ({"model": "here/missing.medad"}, "ModelError", None, "does not exist. Check the path"),
-        ({"model": "corrupt.medad"}, "ModelError", None, "is cut short. Download or copy the file again"),
-        ({"input": "missing.npy"}, "InputError", None, "missing.npy cannot be read"),
-        ({"mask": "corrupt.medad"}, "InputError", None, "corrupt.medad is damaged"),
-        ({"output": "."}, "OutputError", None, "not empty"),
-        ({"output": "corrupt.medad/out"}, "OutputError", "folder_not_writable", "corrupt.medad/out"),
-        ({"settings": {"smallest_region_ml": -1}}, "RequestError", "smallest_region_out_of_range", "-1 mL"),
-    ],
-)
-def test_what_cannot_be_used_is_said_and_the_process_stays(worker, change, kind, code, says):
-    (worker.folder / "corrupt.medad").write_bytes(b"PK\x03\x04")
-    worker.detect("quickly", **change)
-    failed = worker.end()
-    assert (failed["event"], failed["kind"]) == ("failed", kind) and says in failed["message"]
-    if code is not None:
-        assert failed["code"] == code and from_json("", failed) == failed["message"]
-    assert worker.outputs() == []
+def check_next_detection(worker):
     worker.detect("quickly", "2")
     assert worker.end()["event"] == "done"
+    shutil.rmtree(worker.folder / "out-2")
+    assert worker.outputs() == []
+
+
+def test_a_failure_is_one_line_and_the_next_detection_works(worker):
+    for do, kind, code, says in (
+        ("without_memory", "MemoryError", "out_of_memory", "memory"),
+        ("without_torch", "ImportError", "package_missing", "torch"),
+        ("wrongly", "InternalError", "internal_error", "ZeroDivisionError: division by zero"),
+    ):
+        logged = len(worker.log.read_text("utf-8"))
+        worker.detect(do, "1")
+        check_failure(worker, kind, code, says)
+        assert "Traceback" in worker.log.read_text("utf-8")[logged:], do
+        check_next_detection(worker)
+
+
+@posix_only
+def test_a_full_disk_is_one_line_and_leaves_nothing(worker):
+    worker.detect("on_a_full_disk", "1")
+    check_failure(worker, "OutputError", "exchange_result_unwritable", "out-1")
+    assert worker.outputs() == []
+    assert "Traceback" in worker.log.read_text("utf-8")
+
+
+def test_what_cannot_be_used_is_said_and_the_process_stays(worker):
+    (worker.folder / "corrupt.medad").write_bytes(b"PK\x03\x04")
+    for change, kind, code, says in (
+        ({"model": "missing"}, "ModelError", "model_unknown", "'missing'"),
+        ({"model": "here/missing.medad"}, "ModelError", "model_missing", "missing.medad"),
+        ({"model": "corrupt.medad"}, "ModelError", "model_cut_short", "corrupt.medad"),
+        ({"input": "missing.npy"}, "InputError", "exchange_unreadable", "missing.npy"),
+        ({"mask": "corrupt.medad"}, "InputError", "exchange_damaged", "corrupt.medad"),
+        ({"output": "."}, "OutputError", "exchange_folder_not_empty", ""),
+        ({"output": "corrupt.medad/out"}, "OutputError", "folder_not_writable", "corrupt.medad/out"),
+        ({"settings": {"smallest_region_ml": -1}}, "RequestError", "smallest_region_out_of_range", "-1 mL"),
+    ):
+        worker.detect("quickly", **change)
+        check_failure(worker, kind, code, says)
+        check_next_detection(worker)
 
 
 # Cancelling.
@@ -169,6 +175,7 @@ def test_cancelling_in_the_middle_is_quick_leaves_nothing_and_keeps_the_process_
 # The real thing.
 
 
+@pytest.mark.slow
 def test_the_real_worker_started_by_its_path_from_anywhere_loads_once_and_detects(start):
     worker = start(script=WORKER)
     worker.detect("", "1", model="brain-t1-atlas")

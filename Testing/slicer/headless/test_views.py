@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from matplotlib.image import imread
 from support.mrml import (
     StandaloneScene,
     add_transform,
@@ -16,6 +15,7 @@ from support.mrml import (
     standalone,
     straight_affine,
 )
+from support.raised import raises
 
 from MedADLib.errors import OutputError
 from MedADLib.slicer.headless.render import GAP, draw_views, render_views
@@ -215,12 +215,15 @@ def test_a_scan_without_findings_and_one_without_examined_part_can_be_drawn(stan
 
 
 def test_the_picture_is_written_whole_or_not_at_all(standalone, tmp_path):
+    from matplotlib.image import imread
+
     detection, result = shown(standalone)
     path = tmp_path / "views.png"
     render_views(standalone, result, detection.regions[0].centroid_ras, path, SIZE)
     assert np.array_equal(np.round(imread(path)[..., :3] * 255), draw(standalone, detection, result))
-    with pytest.raises(OutputError, match="could not be written"):
-        render_views(standalone, result, (0, 0, 0), tmp_path / "missing" / "views.png", SIZE)
+    missing = tmp_path / "missing" / "views.png"
+    with raises(OutputError, "view_file_unwritable", path=str(missing)):
+        render_views(standalone, result, (0, 0, 0), missing, SIZE)
     assert [found.name for found in tmp_path.iterdir()] == ["views.png"]
 
 

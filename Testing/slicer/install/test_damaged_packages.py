@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from MedADLib.messages import Message
 from MedADLib.slicer.install import packages
 from MedADLib.slicer.install.packages import Computer, damage, missing, remove
 
@@ -58,20 +59,23 @@ def take_away(site, *names):
 INFO = "torch-2.12.1.dist-info"
 
 
+NO_METADATA = Message("package_without_metadata")
+
+
 @pytest.mark.parametrize(
     ("gone", "problem"),
     [
-        (["torch"], "torch/__init__.py is missing"),
-        (["torchgen"], "torchgen/__init__.py is missing"),
-        (["torch/version.py"], "torch/version.py is missing"),
-        (["torch/lib/torch_cpu.dll"], "torch/lib/torch_cpu.dll is missing"),
-        (["torch/_C.cp312-win_amd64.pyd"], "torch/_C.cp312-win_amd64.pyd is missing"),
-        ([f"{INFO}/RECORD"], "the list of its files is missing"),
-        ([f"{INFO}/METADATA"], "its metadata is missing"),
-        ([INFO], "its metadata is missing"),
-        ([INFO, "torch"], "its metadata is missing"),
+        (["torch"], Message("package_file_missing", file="torch/__init__.py")),
+        (["torchgen"], Message("package_file_missing", file="torchgen/__init__.py")),
+        (["torch/version.py"], Message("package_file_missing", file="torch/version.py")),
+        (["torch/lib/torch_cpu.dll"], Message("package_file_missing", file="torch/lib/torch_cpu.dll")),
+        (["torch/_C.cp312-win_amd64.pyd"], Message("package_file_missing", file="torch/_C.cp312-win_amd64.pyd")),
+        ([f"{INFO}/RECORD"], Message("package_without_record")),
+        ([f"{INFO}/METADATA"], NO_METADATA),
+        ([INFO], NO_METADATA),
+        ([INFO, "torch"], NO_METADATA),
     ],
-    ids=" and ".join,
+    ids=lambda value: " and ".join(value) if isinstance(value, list) else value.code,
 )
 def test_each_kind_of_damage_is_told(site, gone, problem):
     take_away(site, *gone)
@@ -80,7 +84,7 @@ def test_each_kind_of_damage_is_told(site, gone, problem):
 
 def test_a_file_that_was_cut_short_is_told(site):
     (site / "torch/lib/torch_cpu.dll").write_text("L" * 4999)
-    assert damage("torch", site) == "torch/lib/torch_cpu.dll is incomplete"
+    assert damage("torch", site) == Message("package_file_incomplete", file="torch/lib/torch_cpu.dll")
 
 
 def test_what_is_intact_or_not_there_has_no_damage(site, tmp_path_factory):
@@ -128,7 +132,7 @@ def test_what_a_real_pip_leaves_behind_is_recognised_and_gives_way(python, tmp_p
                 file.writestr(name, text)
     assert install(program, wheels[0]).returncode != 0
     assert (site / "torch" / "__init__.py").is_file() and not (site / "torchgen").exists()
-    assert damage("torch", site) == "its metadata is missing"
+    assert damage("torch", site) == NO_METADATA
     remove("torch", site)
     done = install(program, wheels[1])
     assert done.returncode == 0, done.stdout + done.stderr
@@ -144,5 +148,5 @@ def test_a_half_installed_pytorch_is_missing_and_nothing_is_imported(site, monke
     assert "torch" not in [package.name for package in missing(computer)]
     take_away(site, f"{INFO}/METADATA", "torchgen")
     (lacking,) = (package for package in missing(computer) if package.name == "torch")
-    assert lacking.damage == "its metadata is missing"
+    assert lacking.damage == NO_METADATA
     assert not {"torchgen", "functorch"} & (set(sys.modules) - before)

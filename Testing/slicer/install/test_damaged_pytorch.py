@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from support.slicer_install import OURS, SLICER_5_12, World, slicer
 
+from MedADLib.messages import Message
 from MedADLib.slicer.install import installer as installer_module
 from MedADLib.slicer.install.packages import InstallError, plan_text
 
@@ -23,7 +24,7 @@ def test_a_damaged_pytorch_is_deleted_before_it_is_installed_again_and_the_quest
     (lacking,) = world.installer().missing()
     assert lacking.name == "torch" and lacking.requirement == "torch>=2.3"
     text = plan_text([lacking])
-    assert "torch that is there cannot be used (torchgen/__init__.py is missing)" in text and "is deleted" in text
+    assert Message("plan_damage", name="torch", damage="torchgen/__init__.py is missing") in text
     assert world.run() is True
     assert [next(iter(call)) for call in world.calls] == ["delete", "torch"]
     assert "torch==" not in world.calls[1]["constraints"] and "numpy==2.4.6" in world.calls[1]["constraints"]
@@ -38,8 +39,9 @@ def test_a_damaged_package_that_cannot_be_deleted_is_told_and_nothing_is_install
     def delete(name):
         raise PermissionError(13, "[WinError 5] Access is denied: 'torch_cpu.dll'")
 
-    with pytest.raises(InstallError, match="torch could not be deleted: its files are in use. Restart"):
+    with pytest.raises(InstallError) as caught:
         world.run(delete=delete)
+    assert (caught.value.code, caught.value.parameters) == ("install_damaged_in_use", {"name": "torch"})
     assert world.calls == []
 
 
@@ -48,7 +50,7 @@ def test_a_pytorch_that_fails_to_load_is_offered_again_though_its_files_look_rig
     monkeypatch.setattr(installer_module, "trace", lambda name: "first")
     world.trouble = "OSError: [WinError 126] c10.dll"
     (lacking,) = world.installer().missing()
-    assert lacking.damage == "loading it fails: OSError: [WinError 126] c10.dll"
+    assert lacking.damage == Message("package_not_loadable", reason=world.trouble)
     monkeypatch.setattr(installer_module, "trace", lambda name: "second")
     assert world.run() is True
     assert [next(iter(call)) for call in world.calls] == ["delete", "torch"] and world.installer().missing() == []
@@ -57,8 +59,9 @@ def test_a_pytorch_that_fails_to_load_is_offered_again_though_its_files_look_rig
 def test_a_new_pytorch_that_fails_to_load_is_told(monkeypatch):
     world = World()
     world.trouble = "ModuleNotFoundError: No module named 'torchgen'"
-    with pytest.raises(InstallError, match="installed but cannot be loaded: ModuleNotFoundError.*Restart Slicer"):
+    with pytest.raises(InstallError) as caught:
         world.run()
+    assert (caught.value.code, caught.value.parameters) == ("install_torch_not_loadable", {"reason": world.trouble})
 
 
 def test_whether_pytorch_can_be_loaded_is_tried_once_for_each_installation(monkeypatch):

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import pytest
 from fake_slicer import FakeSlicer
-from fake_slicer.panel_fixtures import app, done, own_home, panel, planted_installer, run, scan, slicer, stub_client
+from fake_slicer.panel_fixtures import (
+    app,
+    done,
+    no_drawing,
+    own_home,
+    panel,
+    planted_installer,
+    run,
+    scan,
+    slicer,
+    stub_client,
+)
 
 from MedADLib.detection import Settings
 from MedADLib.slicer.request import settings_of, write_settings
 
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
+__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 
 def scene_text(app):
@@ -17,7 +28,7 @@ def scene_text(app):
     return "\n".join(str(node) for node in app.scene.GetNodes() if node.IsA("vtkMRMLScriptedModuleNode"))
 
 
-def test_preferences_survive_a_restart_and_are_not_in_the_scene(panel, tmp_path):
+def test_preferences_survive_a_restart_and_are_not_in_the_scene(panel, tmp_path, no_drawing):
     panel.click("advancedSection")
     panel.choose("deviceSelector", "CPU")
     panel.type("idleBox", "37")

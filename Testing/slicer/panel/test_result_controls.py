@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from fake_slicer.panel_fixtures import (
     app,
+    catch_up,
     column,
     done,
+    no_drawing,
     overlay,
     own_home,
     panel,
@@ -24,7 +26,7 @@ from support.mrml import exported_labels, voxels
 
 from MedADLib.slicer.scene.viewing import shown_now
 
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
+__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 KEEP, NAME, ML, PEAK, P, SIDE = range(6)
 
@@ -127,7 +129,7 @@ def test_a_result_of_before_has_the_smallest_region_of_its_run(done, tmp_path):
     assert done.ui.smallestBox.value == 0.05 and len(column(done, NAME)) == 2
 
 
-def test_an_export_says_which_regions_were_filtered(done, tmp_path):
+def test_an_export_says_which_regions_were_filtered(done, tmp_path, no_drawing):
     smallest = round(min(region.volume_ml for region in shown(done).regions) + 0.1, 2)
     done.type("smallestBox", str(smallest))
     done.answers.append(str(tmp_path))
@@ -242,7 +244,7 @@ def test_the_overlay_without_rejected_regions_belongs_to_its_scan_alone(done):
     assert overlay(done)[0] is first and overlay(done)[1].GetAttribute("MedAD.role") == "kept"
     assert not voxels(overlay(done)[1])[voxels(done.widget.panel._shown.labels) == 1].any()
     done.scene.RemoveNode(first)
-    done.run_events(0.2)
+    catch_up(done)
     assert overlay(done)[1] is None
 
 

@@ -10,6 +10,7 @@ from fake_slicer import panel_fixtures
 from fake_slicer.panel_fixtures import (
     InlineClient,
     app,
+    catch_up,
     column,
     overlay,
     own_home,
@@ -88,13 +89,13 @@ def cine(app, monkeypatch):
 def examined(cine):
     cine.click("framesCheckBox")
     run(cine)
-    cine.run_events(0.2)
+    catch_up(cine)
     return cine
 
 
 def scrub(app, number):
     app.browser.SetSelectedItemNumber(number)
-    app.run_events(0.15)
+    catch_up(app)
 
 
 def shown(app):
@@ -253,7 +254,7 @@ def test_a_saved_scene_brings_every_frame_back_alive(examined, tmp_path):
 
 def test_the_sequence_may_be_deleted_with_its_result_shown(examined):
     examined.scene.RemoveNode(examined.browser)
-    examined.run_events(0.2)
+    catch_up(examined)
     assert not examined.ui.framesCheckBox.visible or "frames" in examined.ui.framesCheckBox.text
     run(examined)
     assert examined.ui.resultSection.visible

@@ -9,6 +9,7 @@ from fake_slicer.panel_fixtures import (
     InlineClient,
     app,
     done,
+    no_drawing,
     own_home,
     panel,
     planted_installer,
@@ -21,7 +22,7 @@ from fake_slicer.panel_fixtures import (
 from MedADLib.messages import Message, set_translator
 from MedADLib.slicer.install.packages import InstallError, Package
 
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
+__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 MARK = "«"
 
@@ -147,7 +148,7 @@ def test_progress_is_in_the_users_language_and_its_log_in_english(panel, monkeyp
     assert panel.ui.logText.toPlainText().split("\n")[-1] == f" 50 % {logged}"
 
 
-def test_exported_files_stay_in_english(panel, monkeypatch, tmp_path):
+def test_exported_files_stay_in_english(panel, monkeypatch, tmp_path, no_drawing):
     plant(monkeypatch, ("warning", Message("scan_changed")))
     set_translator(speak)
     run(panel)

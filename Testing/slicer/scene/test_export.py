@@ -20,6 +20,7 @@ from support.mrml import (
     terminology,
     voxels,
 )
+from support.raised import raises
 
 from MedADLib.errors import InputError, OutputError
 from MedADLib.io.reading import read_image
@@ -104,12 +105,12 @@ def test_nothing_accepted_and_no_scan_are_reported_without_a_trace(standalone, s
     for region in detection.regions:
         decisions.keep(region, False)
     before = node_ids(standalone.scene)
-    with pytest.raises(InputError, match="no region is accepted"):
+    with raises(InputError, "no_region_kept"):
         send_to_segment_editor(detection, decisions, result, standalone.scene)
     assert node_ids(standalone.scene) == before
     decisions.keep(detection.regions[0], True)
     standalone.scene.RemoveNode(result.input)
-    with pytest.raises(InputError, match="no longer in the scene"):
+    with raises(InputError, "scan_gone", name="head"):
         send_to_segment_editor(detection, decisions, result, standalone.scene)
 
 
@@ -158,11 +159,10 @@ def test_an_export_from_an_opened_scene_equals_that_before(standalone, shown, tm
 def test_files_of_somebody_else_and_edited_results_stop_the_export(shown, tmp_path):
     _, _, result = shown
     (tmp_path / "head.json").write_text('{"EchoTime": 0.003}')
-    with pytest.raises(OutputError, match="head.json") as caught:
+    with raises(OutputError, "not_our_file", path=str(tmp_path / "head.json")):
         export(result, tmp_path, "head")
-    assert caught.value.code == "not_our_file"
     voxels(result.labels)[0, 0, 0] = 3
-    with pytest.raises(InputError, match="edited"):
+    with raises(InputError, "result_edited", name="head"):
         export(result, tmp_path / "new", "head")
     assert [path.name for path in tmp_path.iterdir()] == ["head.json"]
 

@@ -23,6 +23,7 @@ from support.mrml import (
     terminology,
     voxels,
 )
+from support.raised import raises
 
 from MedADLib.errors import InputError, OutputError
 from MedADLib.results.colours import heat_colours, region_colour
@@ -153,12 +154,12 @@ def test_the_segmentation_file_holds_every_voxel_on_the_scans_grid(standalone, t
 
 
 def test_a_scene_that_cannot_be_written_or_read_says_so_and_leaves_nothing(standalone, tmp_path, capfd):
-    with pytest.raises(OutputError, match="could not be written"):
+    with raises(OutputError, "view_file_unwritable", path=str(tmp_path / "missing" / "scene.mrb")):
         standalone.save(tmp_path / "missing" / "scene.mrb")
-    with pytest.raises(InputError, match="could not be opened"):
+    with raises(InputError, "scene_unreadable", path=str(tmp_path / "missing.mrb")):
         standalone.load(tmp_path / "missing.mrb")
     (tmp_path / "no scene.mrb").write_bytes(b"this is no zip file")
-    with pytest.raises(InputError, match="could not be opened"):
+    with raises(InputError, "scene_unreadable", path=str(tmp_path / "no scene.mrb")):
         standalone.load(tmp_path / "no scene.mrb")
     assert "ERR|" in capfd.readouterr().err, "MRML itself must have complained of the broken file"
     assert [path.name for path in tmp_path.iterdir()] == ["no scene.mrb"]

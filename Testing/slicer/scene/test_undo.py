@@ -17,6 +17,7 @@ from support.mrml import (
     table_rows,
     voxels,
 )
+from support.raised import raises
 
 from MedADLib.errors import InputError
 from MedADLib.slicer.scene.decisions import Decisions
@@ -101,7 +102,7 @@ def test_only_the_last_run_can_be_taken_back(standalone, scan):
     assert can_undo(result)
     undo_detection(result)
     assert not can_undo(result)
-    with pytest.raises(InputError, match="no run on this scan"):
+    with raises(InputError, "nothing_to_undo"):
         undo_detection(result)
 
 

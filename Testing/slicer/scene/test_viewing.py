@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 from support.mrml import add_transform, make_detection, no_mrml_errors, node_ids, standalone, voxels
+from support.raised import raises
 
 from MedADLib.errors import InputError
 from MedADLib.slicer.scene.residual import residual_node
@@ -43,7 +44,7 @@ def test_each_part_lies_over_the_scan(standalone, shown):
     assert outlines.GetVisibility2D() and all(display.GetVisibility() for display in displays)
     show(result, standalone.scene, "anomaly")
     assert layers(view) == (scan, result.anomaly.GetID(), OVERLAY_OPACITY) and outlines.GetVisibility2D()
-    with pytest.raises(InputError, match="no nonsense. Choose one of anomaly"):
+    with raises(InputError, "no_such_view", what="nonsense", choices=", ".join(WHATS)):
         show(result, standalone.scene, "nonsense")
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from support.fake_process import Listener, desk_of_a_client, state_of  # noqa: F401
+from support.raised import raises
 
 from MedADLib.detection import Settings
 from MedADLib.errors import InputError, OutputError
@@ -54,7 +55,7 @@ def test_a_second_detection_while_one_is_running_is_refused_and_the_first_goes_o
     second = Listener()
     for prepare in (lambda: None, desk.process.get_ready, desk.client.cancel):
         prepare()
-        with pytest.raises(InputError, match="a detection is running. Wait for its end or cancel it"):
+        with raises(InputError, "busy"):
             desk.client.detect(desk.job("out2"), second)
     assert len(desk.process.requests) == 2 and not first.told and not second.told
 
@@ -90,7 +91,7 @@ def test_messages_with_a_known_code_can_be_translated(desk):
 def test_output_that_is_in_use_is_refused_before_anything_starts(desk):
     (desk.folder / "out").mkdir()
     (desk.folder / "out" / "mine.txt").write_text("mine")
-    with pytest.raises(OutputError, match="not empty"):
+    with raises(OutputError, "exchange_folder_not_empty", folder=str(desk.folder / "out")):
         desk.detect()
     assert not desk.processes and not desk.client.busy
 

@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from fake_slicer.strict_qt import LAUNCHER, event_loop, strict_application  # noqa: F401
+from support.raised import raises
 from support.workers import gone, posix_only
 
 from MedADLib.errors import MedADError
@@ -91,7 +91,7 @@ def test_inside_slicer_the_worker_runs_in_slicers_python(monkeypatch, tmp_path):
     launcher = tmp_path / "bin" / name
     monkeypatch.setenv("SLICER_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
-    with pytest.raises(MedADError, match="PythonSlicer is missing in .*bin. Install Slicer again"):
+    with raises(MedADError, "python_slicer_missing", folder=str(tmp_path / "bin")):
         worker_program()
     launcher.write_bytes(b"")
     launcher.chmod(0o755)
