@@ -30,7 +30,9 @@ SENTENCES = {
     "mask_node_empty": S(_("the brain mask {name} marks nothing in {scan}"), _("Choose another mask, or none.")),
     "mask_node_gone": S(_("the brain mask of this result is no longer in the scene"), _("Choose one and run again.")),
     # How a run and its worker process can end.
-    "scan_not_handed_over": S(_("the scan could not be handed to the computation ({reason})"), _("Free disk space.")),
+    "scan_not_handed_over": S(
+        _("the scan could not be handed to the computation ({reason})"), _("Free some disk space.")
+    ),
     "scan_removed": _("the scan was removed from the scene, so the run was stopped"),
     "scan_changed": S(
         _("the scan's voxels changed while it was examined"), _("Run again to examine them as they are now.")

@@ -66,6 +66,8 @@ def test_each_sentence_is_used():
     # `errors.explain` puts these codes together.
     written |= {"disk_full_at", "system_error_at"}
     assert not [code for code in messages._catalogue() if code not in written]
+
+
 # Names of options, variables, addresses and tools that a reader needs to find in the remedy of a code.
 NAMED = {
     "bad_threshold": ("3.5", "1ml", "0.1%"),

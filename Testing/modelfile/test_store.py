@@ -47,7 +47,7 @@ def test_an_added_model_is_the_users_own_and_listed_with_all_that_the_panel_show
     path = downloaded(store, "new (1).medad", version="2.0.1", description="for knees", modality="T2 MR")
     added = modelfile_store.add(path)
     assert own_files() == ["new.medad"] and added.path.read_bytes() == path.read_bytes()
-    found = {summary.name: summary for summary in modelfile_store.installed()}
+    found = {summary.name: summary for summary in modelfile_store.list_models()}
     assert list(found) == ["brain-t1", "new"] and found["new"] == added
     said = (added.version, added.description, added.modality, added.created)
     assert said == ("2.0.1", "for knees", "T2 MR", "2031-02-03")
@@ -115,7 +115,7 @@ def test_a_name_taken_in_another_folder_or_by_a_damaged_model_is_told(store, fol
 def test_a_renamed_file_gets_its_own_name_beside_the_shipped_model(store):
     path = downloaded(store, "brain-t1-2.medad", name="brain-t1", version="9.0.0")
     assert modelfile_store.add(path).name == "brain-t1-2"
-    assert [summary.version for summary in modelfile_store.installed()] == ["1.2.0", "9.0.0"]
+    assert [summary.version for summary in modelfile_store.list_models()] == ["1.2.0", "9.0.0"]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(store, monkeypatch):
 def test_only_own_models_are_removed(store):
     modelfile_store.add(downloaded(store))
     modelfile_store.remove("new")
-    assert own_files() == [] and [summary.name for summary in modelfile_store.installed()] == ["brain-t1"]
+    assert own_files() == [] and [summary.name for summary in modelfile_store.list_models()] == ["brain-t1"]
     with pytest.raises(ModelError) as caught:
         modelfile_store.remove("brain-t1")
     assert caught.value.code == "model_ships" and "brain-t1" in caught.value.problem
