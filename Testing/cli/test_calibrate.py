@@ -108,7 +108,7 @@ def refused(capsys, toy: ToyModels, *arguments, **more) -> tuple[str, dict]:
         (["--threshold", "a lot"], "bad_threshold", "a lot"),
         (["--minimum-mm", "99"], "bad_pooling_size", ""),
         (["--model-version", "new"], "bad_model_version", "new"),
-        (["--seed", "-1"], "negative_seed", "-1"),
+        (["--seed", "-1"], "bad_seed", "-1"),
         (["--device", "gpu"], "unknown_device", "gpu"),
     ],
 )

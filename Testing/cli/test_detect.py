@@ -211,10 +211,10 @@ def test_debug_shows_the_traceback(scan, out, capsys):
 
 
 def test_a_failure_is_an_event_too(scan, out, capsys):
-    error = InputError("seed_negative", seed=-1)
+    error = InputError("bad_seed", value=-1)
     assert run("detect", scan, "-o", out, "--json-log", detect=failing(error)) == 1
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert last.pop("code") == "seed_negative" and last.pop("parameters") == {"seed": -1}
+    assert last.pop("code") == "bad_seed" and last.pop("parameters") == {"value": -1}
     assert last == {"event": "error", "kind": "InputError", "message": str(error)}
     bad = MedADError("loss_not_finite", network="prior", value=float("nan"), step=3)
     assert run("detect", scan, "-o", out, "--json-log", detect=failing(bad)) == 1

@@ -196,7 +196,7 @@ SPOILT = (
     (climbing, "entry_unsafe_name", "../../evil.py"),
     (markup, "model_problem_damaged", "<img src='file:///etc/passwd'>"),
     (too_new, "model_problem", "9"),
-    (lambda path: path.unlink(), "model_missing", "knee.medad"),
+    (lambda path: path.unlink(), "not_found", "knee.medad"),
 )
 
 

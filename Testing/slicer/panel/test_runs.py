@@ -270,7 +270,7 @@ def test_scripts_get_clear_errors(panel, planted_installer):
         ("not_scalar_volume", ("'MRHead'",), "MRHead", {}),
         ("mask_node_kind", (), panel.scan, {"mask": table}),
         ("bad_threshold", ("5 potatoes",), panel.scan, {"threshold": "5 potatoes"}),
-        ("request_seed", ("'abc'",), panel.scan, {"seed": "abc"}),
+        ("bad_seed", ("'abc'",), panel.scan, {"seed": "abc"}),
         ("volume_constant", ("grey", "7"), constant, {}),
     ):
         with pytest.raises(MedADError) as caught:
