@@ -266,7 +266,7 @@ def test_scripts_get_clear_errors(panel, planted_installer):
     for code, words, examined, wishes in (
         ("model_unknown", ("brain-t9", "brain-t1-atlas"), panel.scan, {"model": "brain-t9"}),
         ("no_volume", (), None, {}),
-        ("request_setting", ("colour",), panel.scan, {"colour": "red"}),
+        ("unknown_setting", ("colour",), panel.scan, {"colour": "red"}),
         ("not_scalar_volume", ("'MRHead'",), "MRHead", {}),
         ("mask_node_kind", (), panel.scan, {"mask": table}),
         ("bad_threshold", ("5 potatoes",), panel.scan, {"threshold": "5 potatoes"}),
