@@ -100,7 +100,7 @@ def test_a_reference_on_another_grid_is_refused(files, tmp_path):
     shifted[0, 3] = 5.0
     Volume(np.zeros(SHAPE, np.uint8), shifted).write(tmp_path / "shifted.nii.gz")
     for masks in ([tmp_path / "shifted.nii.gz"],), (files["truth"][:1], [tmp_path / "shifted.nii.gz"]):
-        with pytest.raises(InputError, match="shifted.nii.gz .*sub0_map") as caught:
+        with pytest.raises(InputError, match=r"shifted\.nii\.gz.*sub0_map") as caught:
             evaluate(files["map"][:1], *masks)
         assert caught.value.code == "evaluation_mask_not_on_grid"
 

@@ -217,7 +217,7 @@ def test_a_real_mask_on_another_grid_is_refused(toy, tmp_path):
     template = load_model(toy.models["atlas"]).template
     volume, mask = head(8)
     Volume(mask[1:].astype(np.uint8), volume.affine).write(tmp_path / "truth.nii.gz")
-    with pytest.raises(InputError, match="truth.nii.gz .*head-8.nii.gz") as caught:
+    with pytest.raises(InputError, match=r"truth\.nii\.gz.*head-8\.nii\.gz") as caught:
         real_case(toy.healthy / "head-8.nii.gz", tmp_path / "truth.nii.gz", template)
     assert caught.value.code == "evaluation_mask_not_on_grid"
 

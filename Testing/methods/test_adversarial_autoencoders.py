@@ -9,6 +9,7 @@ import pytest
 import torch
 from support.model_files import model
 from support.phantoms import one_thread  # noqa: F401
+from support.refusals import accepted
 from support.toy_slices import toy_data, toy_scan, with_cuboid
 
 from MedADLib.errors import Cancelled, InputError, ModelError
@@ -150,9 +151,8 @@ def test_without_constraint_it_is_the_plain_adversarial_autoencoder(tmp_path):
     assert method.network.constraint == 0 and "train_autoencoder_constraint" not in facts["last"]
 
 
-@pytest.mark.parametrize(
-    ("parameters", "settings"),
-    [
+def test_settings_that_make_no_sense_are_refused():
+    wrong = [
         (VAE_GAN, {"size": (30, 32)}),
         (VAE_GAN, {"critic_channels": ()}),
         (VAE_GAN, {"critic_channels": (8,) * 6}),
@@ -162,8 +162,5 @@ def test_without_constraint_it_is_the_plain_adversarial_autoencoder(tmp_path):
         (AAE, {"constraint": -1.0}),
         (AAE, {"constraint": float("inf")}),
         (AAE, {"channels": (1 << 12,)}),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(parameters, settings):
-    with pytest.raises(ValueError):
-        replace(parameters, **settings)
+    ]
+    assert accepted(ValueError, lambda row: replace(row[0], **row[1]), wrong) == []

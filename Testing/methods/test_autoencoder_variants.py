@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from support.phantoms import head, one_thread  # noqa: F401
+from support.refusals import accepted
 
 from MedADLib.errors import InputError, ModelError
 from MedADLib.methods.autoencoder import Autoencoder, AutoencoderParameters
@@ -163,9 +164,8 @@ def test_the_backbone_comes_back_to_the_size_it_started_from(norm, bottleneck):
     assert ConvDecoder(channels, 2, norm)(features).shape == (3, 2, *size)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
+def test_variants_that_make_no_sense_are_refused():
+    wrong = [
         {"loss": "l3"},
         {"variant": "x"},
         {"score": ""},
@@ -173,11 +173,8 @@ def test_the_backbone_comes_back_to_the_size_it_started_from(norm, bottleneck):
         {"slots": 10**6},
         {"variant": "uncertain", "loss": "ssim"},
         {"size": (8, 8), "channels": (4,)},
-    ],
-)
-def test_variants_that_make_no_sense_are_refused(settings):
-    with pytest.raises(ValueError):
-        replace(SMALL, **settings)
+    ]
+    assert accepted(ValueError, lambda settings: replace(SMALL, **settings), wrong) == []
 
 
 def test_a_model_from_before_the_variants_is_a_plain_one():
