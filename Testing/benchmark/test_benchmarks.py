@@ -153,6 +153,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_measured(tmp_
         benchmark(tmp_path, "products")
 
 
+@pytest.mark.slow
 def test_a_whole_benchmark_of_a_toy(tmp_path, monkeypatch, capsys):
     from MedADLib.benchmark import scaling
 

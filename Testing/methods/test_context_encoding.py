@@ -102,13 +102,19 @@ def test_the_context_encoder_takes_the_mean_of_its_latents():
     assert losses[0] == losses[1] == pytest.approx((network(images) - images).square().mean().item(), rel=1e-5)
 
 
-@pytest.fixture(scope="module", params=[(train_cevae, ContextVAE), (train_context_encoder, ContextEncoder)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((train_context_encoder, ContextEncoder, 100), id="context_encoder"),
+        pytest.param((train_cevae, ContextVAE, 200), id="cevae", marks=pytest.mark.slow),
+    ],
+)
 def training(request, tmp_path_factory):
-    train, kind = request.param
+    train, kind, steps = request.param
     folder = tmp_path_factory.mktemp(kind.name)
     before = train(toy_data(8, plain_scan), Options(steps=1, seed=1, extra=WISHES), folder / "before", Progress())[1]
     method, facts = train(
-        toy_data(8, plain_scan), Options(steps=200, seed=1, extra=WISHES), folder / "after", Progress()
+        toy_data(8, plain_scan), Options(steps=steps, seed=1, extra=WISHES), folder / "after", Progress()
     )
     assert type(method) is kind and not method.network.training
     return method, facts["last"], before["last"]

@@ -13,12 +13,9 @@ from unittest import mock
 
 import numpy as np
 import pytest
-import torch
 
-from MedADLib.cli import train
 from MedADLib.preprocessing.brain_space import Prepared, Template
 from MedADLib.preprocessing.template_building import build_template
-from MedADLib.training import data
 from MedADLib.volume import Volume
 from support.made_once import made_once
 
@@ -32,6 +29,8 @@ PARTS = {"train": range(4), "validation": range(4, 5), "calibration": range(5, 7
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     """Networks of toy size take longer on several threads than on one; for modules that import it."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -87,6 +86,9 @@ class ToyModels:
 
     def train(self, method: str, output: Path, *more: str) -> int:
         """Run ``medad train`` for a method on the toy heads, on a coarse grid."""
+        from MedADLib.cli import train
+        from MedADLib.training import data
+
         parser = argparse.ArgumentParser()
         train.add_arguments(parser)
         steps = ["--steps", "3", "--prior-steps", "3", "--sweep-steps", "1", "--full-precision", "--device", "cpu"]

@@ -187,7 +187,7 @@ STRICT, EVERYTHING = 9.0, -math.inf
         ("static", STRICT, 15, FAST),
         ("static", None, 15, FAST),
         ("static", EVERYTHING, 1, FAST),
-        ("static", EVERYTHING, 15, ("segment",)),
+        pytest.param("static", EVERYTHING, 15, ("segment",), marks=pytest.mark.slow),
         ("dynamic", STRICT, 1, FAST),
         ("dynamic", None, 4, FAST),
         ("dynamic", EVERYTHING, 1, FAST),
@@ -218,6 +218,7 @@ def test_a_volume_of_4096_codes_is_drawn_the_same_by_all_samplers():
         assert torch.equal(question.ask(sampler, "static", -math.inf, 3, allowed=allowed), reference), sampler
 
 
+@pytest.mark.slow
 def test_the_trained_prior_draws_the_same_codes_from_a_real_scan(data_dir):
     model = load_model("brain-t1")
     scan = prepare(*read_scan(data_dir / "healthy_t1_ds002748" / "sub-58_T1w.nii.gz"), model.template)
