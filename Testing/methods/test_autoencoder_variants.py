@@ -24,12 +24,12 @@ from MedADLib.training.slices import Slices
 SMALL = AutoencoderParameters(size=(32, 32), channels=(8, 16, 16), latent=8)
 VARIANTS = [
     {"loss": "l1"},
-    {"loss": "ssim"},
-    {"loss": "perceptual"},
-    {"variant": "uncertain"},
+    pytest.param({"loss": "ssim"}, marks=pytest.mark.slow),
+    pytest.param({"loss": "perceptual"}, marks=pytest.mark.slow),
+    pytest.param({"variant": "uncertain"}, marks=pytest.mark.slow),
     {"variant": "memory"},
     {"variant": "spatial", "latent": 2},
-    {"variant": "constrained"},
+    pytest.param({"variant": "constrained"}, marks=pytest.mark.slow),
     {"score": "gradient"},
 ]
 

@@ -185,12 +185,12 @@ STRICT, EVERYTHING = 9.0, -math.inf
     ("mask", "threshold", "samples", "samplers"),
     [
         ("static", STRICT, 15, FAST),
-        ("static", None, 15, FAST),
-        ("static", EVERYTHING, 1, FAST),
+        pytest.param("static", None, 15, FAST, marks=pytest.mark.slow),
+        pytest.param("static", EVERYTHING, 1, FAST, marks=pytest.mark.slow),
         pytest.param("static", EVERYTHING, 15, ("segment",), marks=pytest.mark.slow),
         ("dynamic", STRICT, 1, FAST),
         ("dynamic", None, 4, FAST),
-        ("dynamic", EVERYTHING, 1, FAST),
+        pytest.param("dynamic", EVERYTHING, 1, FAST, marks=pytest.mark.slow),
     ],
 )
 def test_the_trained_prior_draws_the_same_codes_from_its_own_template(mask, threshold, samples, samplers):
