@@ -26,7 +26,7 @@ EXTRA = {"width": 64, "layers": 4, "bands": 3, "steps": 60, "points": 512, "rate
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> tuple[ImplicitField, dict]:
-    options = Options(steps=250, latent=8, seed=1, extra=EXTRA)
+    options = Options(steps=180, latent=8, seed=1, extra=EXTRA)
     return train(toy_data(12, plain_scan), options, tmp_path_factory.mktemp("field"), Progress())
 
 

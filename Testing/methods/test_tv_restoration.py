@@ -23,7 +23,7 @@ SPATIAL = {"bottleneck": "spatial", "latent": 2}
 DENSE = {"latent": 16, "kl_weight": 0.0005}
 KINDS = [
     pytest.param((train_vae_tv, VAETV, SPATIAL, 120), id="vae"),
-    pytest.param((train_gmvae_tv, GMVAETV, SPATIAL, 120), id="gmvae"),
+    pytest.param((train_gmvae_tv, GMVAETV, SPATIAL, 120), id="gmvae", marks=pytest.mark.slow),
     pytest.param((train_vae_tv, VAETV, DENSE, 400), id="dense-vae", marks=pytest.mark.slow),
     pytest.param((train_gmvae_tv, GMVAETV, DENSE, 400), id="dense-gmvae", marks=pytest.mark.slow),
 ]
