@@ -119,7 +119,7 @@ def test_the_report_has_the_numbers_and_a_picture(tmp_path):
     ("words", "code", "named"),
     [
         (("--model", "brain-t1-atlas"), "slice_restoration_needed", "brain-t1-atlas"),
-        (("samplers", "--scan", "nowhere.nii.gz"), "unreadable", "nowhere"),
+        (("samplers", "--scan", "nowhere.nii.gz"), "not_found", "nowhere"),
         (("runs", "--also", "nomodel"), "model_unknown", "nomodel"),
     ],
 )

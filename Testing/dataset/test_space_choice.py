@@ -19,7 +19,6 @@ from MedADLib.errors import InputError
 from MedADLib.messages import Message
 from MedADLib.preprocessing import brain_extraction
 from MedADLib.preprocessing.brain_extraction import NoBrainError, holds_brain
-from MedADLib.training.data import healthy_data
 from MedADLib.volume import Volume
 
 
@@ -134,6 +133,8 @@ def test_small_volumes_are_no_fault_unless_most_are_brains(tmp_path, caplog):
 
 
 def test_slices_among_volumes_are_refused(tmp_path):
+    from MedADLib.training.data import healthy_data
+
     scans = folder_of(tmp_path / "mixed", [*(joint(n) for n in range(7)), joint(7, (1, 22, 18))])
     with pytest.raises(InputError) as caught:
         check_scans(scans, tmp_path / "checks.json", mixed=True)
@@ -146,6 +147,8 @@ def test_slices_among_volumes_are_refused(tmp_path):
 
 
 def test_a_work_folder_of_another_kind_is_refused(tmp_path):
+    from MedADLib.training.data import healthy_data
+
     scans = folder_of(tmp_path / "joints", [joint(n) for n in range(7)])
     split = Split(("scan-0", "scan-1", "scan-2"), ("scan-3",), ("scan-4", "scan-5", "scan-6"))
     data = healthy_data(scans, split, tmp_path / "work")

@@ -8,7 +8,6 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from sklearn.metrics import average_precision_score
 
 from MedADLib.errors import InputError, OutputError
 from MedADLib.evaluation.evaluate import evaluate, write_json, write_tsv
@@ -43,6 +42,8 @@ def arrays(files, kind, case):
 
 
 def test_every_case_and_all_together_inside_the_mask(files):
+    from sklearn.metrics import average_precision_score
+
     result = evaluate(files["map"], files["truth"], files["mask"], threshold=1.0)
     inside = arrays(files, "mask", 0) > 0
     scores = [arrays(files, "map", case)[inside] for case in range(3)]

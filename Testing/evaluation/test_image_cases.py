@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
 from support.phantoms import one_thread  # noqa: F401
 from support.radiograph_phantoms import radiograph, toy_plane_folder, toy_plane_model
 from support.toy_npz import COUNTS, write_toy_npz
@@ -117,6 +116,8 @@ class Brightness:
 
 
 def test_the_numbers_are_those_of_scikit_learn():
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     random = np.random.default_rng(0)
     truth = np.arange(60) % 3 == 0
     # Rounded, so that some images have the same score.

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
 from support.phantoms import one_thread  # noqa: F401
 from support.radiograph_phantoms import radiograph, toy_plane_folder, toy_plane_model, train_plane
 from support.toy_npz import write_toy_npz
@@ -72,6 +71,8 @@ def test_the_table_has_every_detector_with_its_intervals(compared):
 
 
 def test_the_numbers_are_those_of_scikit_learn_on_the_written_scores(compared):
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     scores, rows = table(compared / "scores.tsv"), table(compared / "comparison.tsv")
     truth = [int(score["abnormal"]) for score in scores]
     assert sum(truth) == 6 and all("test_images" in score["image"] for score in scores)

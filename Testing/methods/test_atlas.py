@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 from support.phantoms import head, with_lesion
 from support.refusals import accepted
 
@@ -61,6 +60,8 @@ def test_a_place_that_hardly_any_scan_has_does_not_shout(scans):
 
 
 def test_a_lesion_in_a_toy_head_is_found(scans):
+    from sklearn.metrics import roc_auc_score
+
     atlas = Atlas.train(scans, SPACING)
     volume, mask = head(0)
     image, _ = aligned_scan(11)
