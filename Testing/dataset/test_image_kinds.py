@@ -95,7 +95,9 @@ def real(data_dir):
     )
 
 
-@pytest.mark.parametrize(("chests", "brains"), [(8, 6), (6, 8), (30, 10), (300, 40)])
+@pytest.mark.parametrize(
+    ("chests", "brains"), [(8, 6), (6, 8), (30, 10), pytest.param(300, 40, marks=pytest.mark.slow)]
+)
 def test_real_brains_and_chests_are_told_apart(real, chests, brains):
     random = np.random.default_rng(0)
     for _ in range(20):

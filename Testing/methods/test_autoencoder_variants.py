@@ -28,9 +28,9 @@ VARIANTS = [
     pytest.param({"loss": "perceptual"}, marks=pytest.mark.slow),
     pytest.param({"variant": "uncertain"}, marks=pytest.mark.slow),
     {"variant": "memory"},
-    {"variant": "spatial", "latent": 2},
+    pytest.param({"variant": "spatial", "latent": 2}, marks=pytest.mark.slow),
     pytest.param({"variant": "constrained"}, marks=pytest.mark.slow),
-    {"score": "gradient"},
+    pytest.param({"score": "gradient"}, marks=pytest.mark.slow),
 ]
 
 

@@ -222,7 +222,9 @@ def test_scores_are_what_they_are_called_and_facts_tell_of_the_deformation(defor
     assert found.facts["smallest_jacobian"] == pytest.approx(made.jacobian()[:, 0][inside].min().item(), abs=1e-4)
 
 
-@pytest.mark.parametrize("schedule", ["morphaeus", "apart", "morphade"])
+@pytest.mark.parametrize(
+    "schedule", ["morphaeus", *(pytest.param(other, marks=pytest.mark.slow) for other in ("apart", "morphade"))]
+)
 def test_a_user_trains_it_and_gets_the_same_again(tmp_path, schedule):
     options = Options(steps=4, seed=2, extra={"channels": list(CHANNELS), "score": "jacobian", "schedule": schedule})
     data = toy_data(2, plain_scan)

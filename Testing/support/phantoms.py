@@ -111,7 +111,8 @@ def toy_heads(folder: Path) -> ToyModels:
 
 def train_toys(folder: Path) -> None:
     """Write toy heads into a folder, and train a model of each of three methods on them."""
-    from MedADLib.training import plots
+    from MedADLib.training import model_training, plots
+    from MedADLib.training.data import prepared_scans
     from MedADLib.training.plots import draw_curves
 
     toy = toy_heads(folder)
@@ -127,7 +128,18 @@ def train_toys(folder: Path) -> None:
         if log.parent.name not in ("sweep-1", "sweep-2", "sweep-8", "sweep-16", "sweep-32", "sweep-64"):
             draw_curves(log, target)
 
-    with mock.patch.object(plots, "draw_curves", draw_some):
+    prepared: dict[tuple[str, ...], list[Prepared]] = {}
+
+    def prepare_once(scans, names, template, progress=None) -> list[Prepared]:
+        # The methods have one template, and each alignment takes half a second.
+        if tuple(names) not in prepared:
+            prepared[tuple(names)] = prepared_scans(scans, names, template, progress)
+        return prepared[tuple(names)]
+
+    with (
+        mock.patch.object(plots, "draw_curves", draw_some),
+        mock.patch.object(model_training, "prepared_scans", prepare_once),
+    ):
         for method, output in toy.models.items():
             toy.train(method, output)
 

@@ -210,7 +210,7 @@ def test_a_volume_of_4096_codes_is_drawn_the_same_by_all_samplers():
     prior = CodePrior(8, 16**3, 16, 2, 2, further=(16, 256)).eval()
     question = Question(prior, torch.randint(0, 8, (1, 16**3)), torch.zeros(1))
     allowed = torch.zeros(1, 16**3, dtype=torch.bool)
-    allowed[0, torch.randperm(16**3)[:12]] = True
+    allowed[0, torch.randperm(16**3)[:8]] = True
     reference = question.ask("sequential", "static", -math.inf, 3, allowed=allowed)
     changed = (reference != question.codes[:, None]).any(1)
     assert changed.any() and not (changed & ~allowed).any()
