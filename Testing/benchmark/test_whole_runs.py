@@ -59,7 +59,7 @@ def test_stopping_ends_the_process_and_removes_its_files(started, tmp_path, way,
     assert os.listdir(tmp_path / "temporary") == []
 
 
-@pytest.mark.parametrize("way", [cold_command, warm_worker])
+@pytest.mark.parametrize("way", [cold_command, pytest.param(warm_worker, marks=pytest.mark.slow)])
 def test_a_detection_that_fails_is_told_and_leaves_nothing(started, tmp_path, way):
     scan, _ = head(1)
     given = scan.with_array(np.zeros_like(scan.array))

@@ -56,7 +56,7 @@ def test_pictures_are_scans_unless_there_are_volumes(tmp_path, caplog):
     touch(tmp_path, "b.png", "a.JPEG", "c.jpg", "notes.txt")
     assert list(find_scans(tmp_path)) == ["a", "b", "c"]
     touch(tmp_path, "scan.nii.gz")
-    with pytest.raises(InputError, match="--only.*--skip-bad") as caught:
+    with pytest.raises(InputError) as caught:
         find_scans(tmp_path)
     assert caught.value.code == "images_beside_volumes"
     found = caught.value.parameters

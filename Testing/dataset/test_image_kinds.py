@@ -45,11 +45,11 @@ def test_brains_and_chests_are_refused_unless_the_user_insists(tmp_path):
         save(folder, f"brain-{seed}", brain(seed))
     for seed in range(6):
         save(folder, f"chest-{seed}", radiograph(seed).array[0, ::-1])
-    with pytest.raises(InputError, match="chest-0, chest-1, .*--mixed") as caught:
+    with pytest.raises(InputError, match="chest-0, chest-1, ") as caught:
         check(folder)
     assert caught.value.code == "two_kinds_by_intensity" and caught.value.parameters["typical"] == "brain-0"
     facts = scan_statistics.statistics_of(find_scans(folder), tmp_path / "facts.json", Progress())
-    with pytest.raises(InputError, match="chest-0, chest-1, .*--mixed") as caught:
+    with pytest.raises(InputError, match="chest-0, chest-1, ") as caught:
         checks._refuse_kinds_of_images(facts)
     assert caught.value.code == "two_kinds_by_outline" and caught.value.parameters["typical"] == "brain-0"
     assert len(check(folder, mixed=True)) == 14
@@ -95,7 +95,9 @@ def real(data_dir):
     )
 
 
-@pytest.mark.parametrize(("chests", "brains"), [(8, 6), (6, 8), (30, 10), (300, 40)])
+@pytest.mark.parametrize(
+    ("chests", "brains"), [(8, 6), (6, 8), (30, 10), pytest.param(300, 40, marks=pytest.mark.slow)]
+)
 def test_real_brains_and_chests_are_told_apart(real, chests, brains):
     random = np.random.default_rng(0)
     for _ in range(20):

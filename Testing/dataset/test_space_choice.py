@@ -19,7 +19,6 @@ from MedADLib.errors import InputError
 from MedADLib.messages import Message
 from MedADLib.preprocessing import brain_extraction
 from MedADLib.preprocessing.brain_extraction import NoBrainError, holds_brain
-from MedADLib.training.data import healthy_data
 from MedADLib.volume import Volume
 
 
@@ -102,7 +101,7 @@ def test_a_brain_is_told_by_its_size_and_by_extraction(monkeypatch):
 def test_without_brain_extraction_a_head_is_not_guessed(tmp_path, monkeypatch):
     scans = folder_of(tmp_path / "heads", [with_skull()] * 3)
     monkeypatch.setattr(brain_extraction.metadata, "files", lambda name: [])
-    with pytest.raises(InputError, match="deepbet.*pip install.*--prepare field") as caught:
+    with pytest.raises(InputError, match="deepbet") as caught:
         chosen_space(scans, "auto", tmp_path / "work")
     assert caught.value.code == "brain_undecided"
     assert not (tmp_path / "work" / "space.json").exists()
@@ -125,13 +124,17 @@ def test_small_volumes_are_no_fault_unless_most_are_brains(tmp_path, caplog):
     assert caught.value.code == "unusable_scans" and caught.value.parameters["count"] == 10
     assert " mL" in caught.value.parameters["scans"]
     heads = folder_of(tmp_path / "heads", [*(head(n)[0] for n in range(5)), joint(1)])
-    with pytest.raises(InputError, match="scan-5: .* 79 mL") as caught:
+    with pytest.raises(InputError) as caught:
         check_scans(heads, tmp_path / "2.json", mixed=True)
     assert caught.value.code == "unusable_scans" and caught.value.parameters["count"] == 1
+    told = caught.value.parameters["scans"]
+    assert told.startswith("scan-5: ") and " 79 mL" in told
     assert len(check_scans(heads, tmp_path / "2.json", mixed=True, prepare="field")) == 6
 
 
 def test_slices_among_volumes_are_refused(tmp_path):
+    from MedADLib.training.data import healthy_data
+
     scans = folder_of(tmp_path / "mixed", [*(joint(n) for n in range(7)), joint(7, (1, 22, 18))])
     with pytest.raises(InputError) as caught:
         check_scans(scans, tmp_path / "checks.json", mixed=True)
@@ -144,11 +147,13 @@ def test_slices_among_volumes_are_refused(tmp_path):
 
 
 def test_a_work_folder_of_another_kind_is_refused(tmp_path):
+    from MedADLib.training.data import healthy_data
+
     scans = folder_of(tmp_path / "joints", [joint(n) for n in range(7)])
     split = Split(("scan-0", "scan-1", "scan-2"), ("scan-3",), ("scan-4", "scan-5", "scan-6"))
     data = healthy_data(scans, split, tmp_path / "work")
     assert data.template.kind == "field" and data.why.code == "space_without_brains"
-    with pytest.raises(InputError, match="--work") as caught:
+    with pytest.raises(InputError) as caught:
         healthy_data(scans, split, tmp_path / "work", prepare="brain")
     assert caught.value.code == "work_of_other_preparation"
     assert (caught.value.parameters["found"], caught.value.parameters["asked"]) == ("field", "brain")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
 from support.phantoms import one_thread  # noqa: F401
 from support.radiograph_phantoms import radiograph, toy_plane_folder, toy_plane_model
 from support.toy_npz import COUNTS, write_toy_npz
@@ -86,18 +85,18 @@ def test_abnormal_images_are_the_other_labels_of_the_test_arrays(npz, tmp_path):
     assert abnormal_scans(toy_plane_folder() / "healthy", None, None) == {}
     arrays = dict(np.load(without_test))
     np.savez(tmp_path / "toy.npz", **arrays | {"train_labels": arrays["train_labels"] * 0})
-    with pytest.raises(InputError, match="label than 0") as refused:
+    with pytest.raises(InputError) as refused:
         abnormal_scans(tmp_path / "toy.npz", None, 0)
-    assert refused.value.code == "no_other_label"
+    assert refused.value.code == "no_other_label" and refused.value.parameters["label"] == 0
 
 
 def test_healthy_images_to_judge_are_the_benchmark_or_else_those_for_calibration():
     split = Split(("a", "b", "c"), ("d",), ("e", "f"))
     assert held_out(split) == ("calibration", ("e", "f")) and held_out(split, "validation") == ("validation", ("d",))
     assert held_out(replace(split, benchmark=("g",))) == ("benchmark", ("g",))
-    with pytest.raises(InputError, match="benchmark") as caught:
+    with pytest.raises(InputError) as caught:
         held_out(split, "benchmark")
-    assert caught.value.code == "split_part_empty"
+    assert (caught.value.code, caught.value.parameters) == ("split_part_empty", {"part": "benchmark"})
 
 
 def test_an_image_is_not_both(npz, model):
@@ -117,6 +116,8 @@ class Brightness:
 
 
 def test_the_numbers_are_those_of_scikit_learn():
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     random = np.random.default_rng(0)
     truth = np.arange(60) % 3 == 0
     # Rounded, so that some images have the same score.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
 from support.phantoms import one_thread  # noqa: F401
 from support.radiograph_phantoms import radiograph, toy_plane_folder, toy_plane_model, train_plane
 from support.toy_npz import write_toy_npz
@@ -73,6 +71,8 @@ def test_the_table_has_every_detector_with_its_intervals(compared):
 
 
 def test_the_numbers_are_those_of_scikit_learn_on_the_written_scores(compared):
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     scores, rows = table(compared / "scores.tsv"), table(compared / "comparison.tsv")
     truth = [int(score["abnormal"]) for score in scores]
     assert sum(truth) == 6 and all("test_images" in score["image"] for score in scores)
@@ -141,17 +141,16 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_written(trained, 
     healthy = toy_plane_folder() / "healthy"
     model = load_model(atlas)
     save_model(replace(model, training={}), tmp_path / "old.medad")
-    for words, told in (
-        ((atlas, "--healthy", healthy), "no_abnormal_images"),
-        ((atlas, *labelled, "--real", npz, npz), "options_for_brains"),
-        ((atlas, "brain-t1-atlas", *labelled), "brain-t1-atlas has another template or split than a.*--like a"),
-        ((atlas, "--healthy", healthy, *sick), "healthy_images_missing"),
-        ((tmp_path / "old.medad", *labelled), "valid split.*--split"),
-        (("brain-t1-atlas", "--healthy", healthy, *sick), "are for 2-D images"),
+    missing = {"count": 6, "example": "toy-test_images-00", "folder": str(healthy)}
+    for words, code, told in (
+        ((atlas, "--healthy", healthy), "no_abnormal_images", {}),
+        ((atlas, *labelled, "--real", npz, npz), "options_for_brains", {}),
+        ((atlas, "brain-t1-atlas", *labelled), "models_differ", {"model": "brain-t1-atlas", "first": "a"}),
+        ((atlas, "--healthy", healthy, *sick), "healthy_images_missing", missing),
+        ((tmp_path / "old.medad", *labelled), "model_without_split", {}),
+        (("brain-t1-atlas", "--healthy", healthy, *sick), "image_options_for_volumes", {}),
     ):
         with pytest.raises(InputError) as caught:
             compare(output, *words)
-        assert told == caught.value.code or re.search(told, str(caught.value))
-        if told == "healthy_images_missing":
-            assert caught.value.parameters == {"count": 6, "example": "toy-test_images-00", "folder": str(healthy)}
+        assert caught.value.code == code and told.items() <= caught.value.parameters.items()
     assert not output.exists()

@@ -95,6 +95,7 @@ def names(compared) -> list[str]:
     return [detector.name for detector in detectors([load_model(path) for path in compared[1]], "cpu")]
 
 
+@pytest.mark.slow
 def test_the_tables_have_every_detector_in_its_four_variants(compared, names):
     rows = table(compared[0] / "comparison.tsv")
     assert list(rows[0]) == COLUMNS
@@ -109,6 +110,7 @@ def test_the_tables_have_every_detector_in_its_four_variants(compared, names):
                 assert 0 <= float(row[column]) <= 1
 
 
+@pytest.mark.slow
 def test_kinds_and_real_scans_have_their_own_tables(compared, names):
     kinds = table(compared[0] / "kinds.tsv")
     groups = list(dict.fromkeys(row["lesions"] for row in kinds))
@@ -120,6 +122,7 @@ def test_kinds_and_real_scans_have_their_own_tables(compared, names):
     assert max(float(row["AUROC"]) for row in atlas) > 0.9 and atlas[-1]["lesions hit at 1%"] == "1/1"
 
 
+@pytest.mark.slow
 def test_record_and_pictures_are_there(compared, names):
     models = [load_model(path) for path in compared[1]]
     record = json.loads((compared[0] / "comparison.json").read_text())
@@ -131,6 +134,7 @@ def test_record_and_pictures_are_there(compared, names):
     assert (compared[0] / "overview.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_second_run_uses_the_kept_scores_and_says_the_same(compared, toy, monkeypatch):
     def never(*given, **named):
         pytest.fail("scored again what was kept")
@@ -152,6 +156,7 @@ def other_atlas(toy: ToyModels, path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_retrained_model_is_scored_anew_in_the_same_folder(compared, toy, names, tmp_path, monkeypatch):
     monkeypatch.setattr(lesion_cases, "cases", cases_made_once)
     shutil.copytree(compared[0], tmp_path / "out")
@@ -217,7 +222,7 @@ def test_a_real_mask_on_another_grid_is_refused(toy, tmp_path):
     template = load_model(toy.models["atlas"]).template
     volume, mask = head(8)
     Volume(mask[1:].astype(np.uint8), volume.affine).write(tmp_path / "truth.nii.gz")
-    with pytest.raises(InputError, match="truth.nii.gz .*head-8.nii.gz") as caught:
+    with pytest.raises(InputError, match=r"truth\.nii\.gz.*head-8\.nii\.gz") as caught:
         real_case(toy.healthy / "head-8.nii.gz", tmp_path / "truth.nii.gz", template)
     assert caught.value.code == "evaluation_mask_not_on_grid"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.phantoms import head, one_thread  # noqa: F401
+from support.refusals import accepted
 
 from MedADLib.errors import ModelError
 from MedADLib.methods.autoencoder import Autoencoder, AutoencoderParameters
@@ -115,7 +116,6 @@ def test_the_latent_size_is_the_bottleneck():
         assert network.encoder(torch.rand(3, 1, 32, 32)).shape == (3, 1)
 
 
-@pytest.mark.parametrize("settings", [{"size": (30, 32)}, {"size": (32,)}, {"channels": ()}, {"latent": 0}])
-def test_settings_that_make_no_sense_are_refused(settings):
-    with pytest.raises(ValueError):
-        replace(SMALL, **settings)
+def test_settings_that_make_no_sense_are_refused():
+    wrong = [{"size": (30, 32)}, {"size": (32,)}, {"channels": ()}, {"latent": 0}]
+    assert accepted(ValueError, lambda settings: replace(SMALL, **settings), wrong) == []

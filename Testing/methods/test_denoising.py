@@ -17,7 +17,7 @@ from MedADLib.training.slices import Slices
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> tuple[Denoising, dict]:
     """A denoiser of toy slices, and the last row of its log."""
-    options = Options(steps=150, seed=1, extra={"channels": [8, 16, 16]})
+    options = Options(steps=100, seed=1, extra={"channels": [8, 16, 16]})
     method, facts = train_denoising(toy_data(), options, tmp_path_factory.mktemp("denoising"), Progress())
     return method, facts["last"]
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from support.model_files import model
 from support.phantoms import one_thread  # noqa: F401
+from support.refusals import accepted
 from support.toy_slices import toy_data, toy_scan, with_cuboid
 
 from MedADLib.errors import InputError, ModelError
@@ -186,9 +187,8 @@ def test_resampling_keeps_a_smooth_slice():
     assert torch.allclose(flat, torch.full((1, 1, 16, 16), 0.7), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
+def test_settings_that_make_no_sense_are_refused():
+    wrong = [
         {"size": (32,)},
         {"size": (0, 32)},
         {"resolution": (15, 16)},
@@ -201,8 +201,5 @@ def test_resampling_keeps_a_smooth_slice():
         {"search_steps": 10**6},
         {"search_rate": 0.0},
         {"kappa": float("nan")},
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(settings):
-    with pytest.raises(ValueError):
-        replace(SMALL, **settings)
+    ]
+    assert accepted(ValueError, lambda settings: replace(SMALL, **settings), wrong) == []

@@ -9,6 +9,7 @@ import pytest
 import torch
 from support.model_files import model
 from support.phantoms import one_thread  # noqa: F401
+from support.refusals import accepted
 from support.toy_slices import toy_scan
 
 from MedADLib.errors import ModelError
@@ -71,9 +72,8 @@ def test_a_damaged_model_is_refused(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    "settings",
-    [
+def test_settings_that_make_no_sense_are_refused(kind):
+    wrong = [
         {"size": (32,)},
         {"size": (33, 32)},
         {"size": (4096, 4096)},
@@ -82,11 +82,8 @@ def test_a_damaged_model_is_refused(kind):
         {"channels": (0, 8)},
         {"channels": (1024,)},
         {"channels": (8,) * 9},
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(kind, settings):
-    with pytest.raises(ValueError):
-        replace(kind.Parameters(), **settings)
+    ]
+    assert accepted(ValueError, lambda settings: replace(kind.Parameters(), **settings), wrong) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

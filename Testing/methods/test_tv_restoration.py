@@ -21,15 +21,15 @@ WISHES = {"channels": [8, 16, 16], "steps": 40, "kl_weight": 0.005, "rate": 0.02
 
 SPATIAL = {"bottleneck": "spatial", "latent": 2}
 DENSE = {"latent": 16, "kl_weight": 0.0005}
-KINDS = {
-    "vae": (train_vae_tv, VAETV, SPATIAL, 120),
-    "gmvae": (train_gmvae_tv, GMVAETV, SPATIAL, 120),
-    "dense-vae": (train_vae_tv, VAETV, DENSE, 400),
-    "dense-gmvae": (train_gmvae_tv, GMVAETV, DENSE, 400),
-}
+KINDS = [
+    pytest.param((train_vae_tv, VAETV, SPATIAL, 120), id="vae"),
+    pytest.param((train_gmvae_tv, GMVAETV, SPATIAL, 120), id="gmvae", marks=pytest.mark.slow),
+    pytest.param((train_vae_tv, VAETV, DENSE, 400), id="dense-vae", marks=pytest.mark.slow),
+    pytest.param((train_gmvae_tv, GMVAETV, DENSE, 400), id="dense-gmvae", marks=pytest.mark.slow),
+]
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+@pytest.fixture(scope="module", params=KINDS)
 def training(request, tmp_path_factory):
     train, kind, latents, steps = request.param
     folder, wishes = tmp_path_factory.mktemp(kind.name), WISHES | latents | {"tv_weight": 0.4}

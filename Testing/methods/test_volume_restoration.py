@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from support.phantoms import MODEL_SHAPE, one_thread, toy_models  # noqa: F401
+from support.refusals import accepted
 from support.toy_codes import random_networks
 
 from MedADLib.errors import Cancelled, InputError, ModelError
@@ -175,9 +176,8 @@ def test_a_saved_model_restores_bit_for_bit_the_same(networks):
             VolumeRestoration.from_tensors(method.parameters, tensors | {key: tensors[key][:-1]})
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
+def test_settings_that_make_no_sense_or_fill_the_memory_are_refused():
+    wrong = [
         {"size": (20, 24)},
         {"size": (1, 20, 1 << 20)},
         {"size": (1024, 1024, 1024)},
@@ -189,11 +189,8 @@ def test_a_saved_model_restores_bit_for_bit_the_same(networks):
         {"channels": ()},
         {"samples": 0},
         {"restoration_nll": -1.0},
-    ],
-)
-def test_settings_that_make_no_sense_or_fill_the_memory_are_refused(settings):
-    with pytest.raises(ValueError):
-        replace(SMALL, **settings)
+    ]
+    assert accepted(ValueError, lambda settings: replace(SMALL, **settings), wrong) == []
 
 
 def test_cancelling_stops_between_two_codes(networks):

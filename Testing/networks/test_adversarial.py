@@ -274,5 +274,5 @@ def test_the_encoder_spreads_its_codes_over_the_prior(tmp_path):
             return torch.cat([model.encode(shades(1000 + number)[0]) for number in range(10)]).std(dim=0)
 
     assert (spread() < 0.1).all()
-    fit(model, shades, nothing, Plan(250, 2e-3, every=250), tmp_path)
+    fit(model, shades, nothing, Plan(100, 4e-3, every=100), tmp_path)
     assert (spread() > 0.3).all() and (spread() < 2).all()

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from monai.losses import LocalNormalizedCrossCorrelationLoss
 from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.networks.losses import CORRELATION_WINDOW, dissimilarity, squared_correlation
@@ -26,6 +25,8 @@ def test_the_correlation_is_that_of_every_window():
 
 @pytest.mark.parametrize("size", [(24, 20), (12, 10, 11)])
 def test_the_correlation_is_that_of_monai(size):
+    from monai.losses import LocalNormalizedCrossCorrelationLoss
+
     first, second = pair(*size)
     theirs = LocalNormalizedCrossCorrelationLoss(len(size), CORRELATION_WINDOW, reduction="none")(second, first)
     assert torch.allclose(squared_correlation(first, second), -theirs, atol=1e-4)

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 import torch
-from monai.networks.nets import vqvae
 
 from MedADLib.networks.vqvae import Decoder, Encoder
 
@@ -18,6 +17,8 @@ def monai_layers(
     which: str, dimensions: int, given: int, channels, residual_layers: int, wanted: int
 ) -> torch.nn.Module:
     """MONAI's encoder or decoder with the arguments of ours."""
+    from monai.networks.nets import vqvae
+
     shared = {"spatial_dims": dimensions, "in_channels": given, "out_channels": wanted, "channels": channels}
     shared |= {"num_res_layers": residual_layers, "num_res_channels": channels, "dropout": 0.0, "act": "RELU"}
     if which == "encoder":

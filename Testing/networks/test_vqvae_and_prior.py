@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from support.phantoms import one_thread  # noqa: F401
@@ -105,6 +107,7 @@ def clusters(steps: int, codes: int, width: int = 4) -> list[torch.Tensor]:
 
 
 def trained_quantiser(codes: int = 32) -> tuple[Quantiser, torch.Tensor]:
+    """A quantiser of clusters, and latents of its last batches."""
     torch.manual_seed(2)
     network = Quantiser(codes, 4).train()
     batches = clusters(400, codes)
@@ -113,8 +116,20 @@ def trained_quantiser(codes: int = 32) -> tuple[Quantiser, torch.Tensor]:
     return network.eval(), torch.cat(batches[-8:])
 
 
-def test_no_code_dies_and_every_cluster_gets_its_own(monkeypatch):
-    network, latent = trained_quantiser()
+@pytest.fixture(scope="module")
+def shared_quantiser() -> tuple[Quantiser, torch.Tensor]:
+    return trained_quantiser()
+
+
+@pytest.fixture
+def quantiser(shared_quantiser) -> tuple[Quantiser, torch.Tensor]:
+    """A copy of the trained quantiser, and latents."""
+    network, latent = shared_quantiser
+    return copy.deepcopy(network), latent.clone()
+
+
+def test_no_code_dies_and_every_cluster_gets_its_own(quantiser, monkeypatch):
+    network, latent = quantiser
     used = network.indices(latent).unique().numel()
     error = (network(latent)[0] - latent).square().mean()
     assert used >= 29
@@ -124,15 +139,15 @@ def test_no_code_dies_and_every_cluster_gets_its_own(monkeypatch):
     assert error < 0.5 * (collapsed(latent)[0] - latent).square().mean()
 
 
-def test_the_nearest_code_is_chosen():
-    network, latent = trained_quantiser()
+def test_the_nearest_code_is_chosen(quantiser):
+    network, latent = quantiser
     distance = (latent.movedim(1, -1)[..., None, :] - network.codebook).square().sum(-1)
     assert torch.equal(network.indices(latent), distance.argmin(-1))
     assert torch.equal(network.embed(network.indices(latent)).movedim(1, -1), network.codebook[distance.argmin(-1)])
 
 
-def test_the_codebook_changes_in_training_only():
-    network, latent = trained_quantiser()
+def test_the_codebook_changes_in_training_only(quantiser):
+    network, latent = quantiser
     before = {key: value.clone() for key, value in network.state_dict().items()}
     network(latent + 1)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
@@ -143,8 +158,8 @@ def test_the_codebook_changes_in_training_only():
     assert not torch.equal(network.codebook, before["codebook"])
 
 
-def test_reduced_precision_does_not_change_which_code_is_nearest():
-    network, _ = trained_quantiser()
+def test_reduced_precision_does_not_change_which_code_is_nearest(quantiser):
+    network, _ = quantiser
     latent = 4 * torch.randn(8, 4, 16, 16, generator=torch.Generator().manual_seed(9))
     with torch.autocast("cpu", torch.bfloat16):
         quantised, indices, commitment = network(latent)
@@ -153,8 +168,8 @@ def test_reduced_precision_does_not_change_which_code_is_nearest():
     assert quantised.dtype == commitment.dtype == network.codebook.dtype == torch.float32
 
 
-def test_gradients_pass_straight_through_and_the_commitment_pulls_to_the_code():
-    network, latent = trained_quantiser()
+def test_gradients_pass_straight_through_and_the_commitment_pulls_to_the_code(quantiser):
+    network, latent = quantiser
     latent = latent[:1].clone().requires_grad_()
     quantised, indices, commitment = network(latent)
     quantised.sum().backward()

@@ -11,7 +11,7 @@ from MedADLib.volume import Volume
 
 @pytest.fixture(scope="module")
 def template() -> BrainSpace:
-    return toy_template()[0]
+    return toy_template(3)[0]
 
 
 def test_a_template_is_mirror_symmetric_and_needs_three_scans(template):

@@ -117,8 +117,8 @@ def other_map(folder, name, change):
     [
         (lambda folder: (folder / "detection.json").unlink(), "exchange_unusable", "No such file"),
         (lambda folder: (folder / "detection.json").write_text("{"), "exchange_unusable", "Ergebnis"),
-        (lambda folder: (folder / "labels.npy").unlink(), "exchange_unusable", "labels.npy cannot be read"),
-        (lambda folder: (folder / "anomaly.npy").write_bytes(b"x"), "exchange_unusable", "anomaly.npy is damaged"),
+        (lambda folder: (folder / "labels.npy").unlink(), "exchange_unusable", "labels.npy"),
+        (lambda folder: (folder / "anomaly.npy").write_bytes(b"x"), "exchange_unusable", "anomaly.npy"),
         (lambda folder: damage(folder, score="high"), "exchange_unusable", "score"),
         (lambda folder: damage(folder, score=float("nan")), "exchange_unusable", "NaN"),
         (lambda folder: damage(folder, format=2), "exchange_format", "format 2"),

@@ -82,11 +82,11 @@ def test_a_scan_that_has_gone_is_asked_for_and_can_be_given(tmp_path):
     moved = tmp_path / "elsewhere.nii.gz"
     shutil.move(tmp_path / "in" / "scan.nii.gz", moved)
     (stored,) = stored_results(tmp_path / "out")
-    with pytest.raises(InputError, match=r"scan\.nii\.gz.*--scan FILE") as caught:
+    with pytest.raises(InputError, match=r"scan\.nii\.gz") as caught:
         reopen(stored)
     assert caught.value.code == "result_scan_moved"
     edit(stored.file(".json"), lambda facts: facts["input"].pop("path"))
-    with pytest.raises(InputError, match=r"scan\.json.*--scan FILE") as caught:
+    with pytest.raises(InputError, match=r"scan\.json") as caught:
         reopen(stored_results(tmp_path / "out")[0])
     assert caught.value.code == "result_scan_missing"
     assert np.array_equal(reopen(stored, moved).volume.array, detection.volume.array)

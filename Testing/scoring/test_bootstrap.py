@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from MedADLib.scoring.metrics import Curve, intervals
 
@@ -19,6 +18,8 @@ def scores(count: int, apart: float = 1.0, seed: int = 0) -> tuple[np.ndarray, n
 
 
 def test_the_interval_is_that_of_a_plain_loop_with_scikit_learn():
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     score, truth = scores(90)
     random, values = np.random.default_rng(5), {"auroc": [], "ap": []}
     for _ in range(50):

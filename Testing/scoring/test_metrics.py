@@ -7,7 +7,6 @@ import time
 import numpy as np
 import pytest
 from scipy import ndimage
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 
 from MedADLib.errors import InputError
 from MedADLib.evaluation.overlap import dice
@@ -35,6 +34,8 @@ CASES = [
 
 @pytest.mark.parametrize("score, truth", CASES)
 def test_area_measures_agree_with_scikit_learn(score, truth):
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     curve = Curve.of(score, truth)
     assert curve.average_precision() == pytest.approx(average_precision_score(truth, score), abs=1e-12)
     assert curve.auroc() == pytest.approx(roc_auc_score(truth, score), abs=1e-12)
@@ -43,6 +44,8 @@ def test_area_measures_agree_with_scikit_learn(score, truth):
 
 @pytest.mark.parametrize("score, truth", CASES)
 def test_maximum_dice_agrees_with_trying_every_threshold(score, truth):
+    from sklearn.metrics import f1_score
+
     best, threshold = Curve.of(score, truth).maximum_dice()
     tried = {t: f1_score(truth, score >= t) for t in np.unique(score)}
     assert best == pytest.approx(max(tried.values()), abs=1e-12)
@@ -54,6 +57,8 @@ def test_maximum_dice_agrees_with_trying_every_threshold(score, truth):
 @pytest.mark.parametrize("recall", [0.5, 0.95, 1.0])
 @pytest.mark.parametrize("score, truth", CASES)
 def test_false_positive_rate_agrees_with_the_roc_curve(score, truth, recall):
+    from sklearn.metrics import roc_curve
+
     fpr, tpr, _ = roc_curve(truth, score, drop_intermediate=False)
     expected = fpr[tpr >= recall - 1e-12].min()
     assert Curve.of(score, truth).false_positive_rate_at(recall) == pytest.approx(expected, abs=1e-12)
@@ -109,6 +114,8 @@ def test_scores_that_cannot_be_ranked_are_refused():
 
 
 def test_a_rare_lesion_among_millions_is_measured_in_seconds():
+    from sklearn.metrics import average_precision_score
+
     rng = np.random.default_rng(0)
     score = rng.random(4_000_000, np.float32)
     truth = np.zeros(len(score), bool)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from support.refusals import accepted
 
 from MedADLib.errors import InputError
 from MedADLib.scoring.healthy_reference import Threshold
@@ -29,13 +30,11 @@ def test_what_is_no_threshold_is_refused_with_an_example(text):
     assert caught.value.code == "bad_threshold" and "3.5, 1ml or 0.1%" in caught.value.remedy
 
 
-@pytest.mark.parametrize(("amount", "unit"), [(-1.0, ""), (float("nan"), ""), (float("inf"), "ml"), (1.0, "mm")])
-def test_thresholds_that_make_no_sense_cannot_be_made(amount, unit):
-    with pytest.raises(InputError):
-        Threshold(amount, unit)
+def test_thresholds_that_make_no_sense_cannot_be_made():
+    wrong = [(-1.0, ""), (float("nan"), ""), (float("inf"), "ml"), (1.0, "mm")]
+    assert accepted(InputError, lambda row: Threshold(*row), wrong) == []
 
 
-@pytest.mark.parametrize("text", ["3.5", "1ml", "0.1%", "0.00002%", "1234567ml", "3.14159265"])
-def test_a_threshold_that_is_written_down_is_read_back_as_it_was(text):
-    threshold = Threshold.parse(text)
-    assert Threshold.parse(str(threshold)) == threshold
+def test_a_threshold_that_is_written_down_is_read_back_as_it_was():
+    written = ["3.5", "1ml", "0.1%", "0.00002%", "1234567ml", "3.14159265"]
+    assert [text for text in written if Threshold.parse(str(Threshold.parse(text))) != Threshold.parse(text)] == []

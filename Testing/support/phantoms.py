@@ -15,12 +15,10 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from MedADLib.cli import train
 from MedADLib.preprocessing import brain_space, template_building
 from MedADLib.preprocessing.brain_space import BrainSpace, PreparedBrain
 from MedADLib.preprocessing.registration import affine_to_native
 from MedADLib.preprocessing.template_building import build_template
-from MedADLib.training import data
 from MedADLib.volume import Volume
 from support.made_once import made_once
 
@@ -115,6 +113,9 @@ class ToyModels:
 
     def train(self, method: str, output: Path, *more: str) -> int:
         """Run ``medad train`` for a method on the toy heads, on a coarse grid."""
+        from MedADLib.cli import train
+        from MedADLib.training import data
+
         parser = argparse.ArgumentParser()
         train.add_arguments(parser)
         steps = ["--steps", "3", "--prior-steps", "3", "--sweep-steps", "1", "--full-precision", "--device", "cpu"]
@@ -138,6 +139,10 @@ def toy_heads(folder: Path) -> ToyModels:
 
 def train_toys(folder: Path) -> None:
     """Write toy heads into a folder, and train a model of each of three methods on them."""
+    from MedADLib.training import model_training, plots
+    from MedADLib.training.data import prepared_scans
+    from MedADLib.training.plots import draw_curves
+
     toy = toy_heads(folder)
     toy.healthy.mkdir()
     split = {part: [f"head-{number}" for number in numbers] for part, numbers in PARTS.items()}
@@ -145,7 +150,25 @@ def train_toys(folder: Path) -> None:
         volume, _ = head(number)
         volume.write(toy.healthy / f"{volume.name}.nii.gz")
     toy.split.write_text(json.dumps(split))
-    with mock.patch.object(brain_space, "affine_to_native", aligned_once):
+
+    def draw_some(log: Path, target: Path) -> None:
+        # The autoencoders of a sweep log the same columns, and each figure takes a second.
+        if log.parent.name not in ("sweep-1", "sweep-2", "sweep-8", "sweep-16", "sweep-32", "sweep-64"):
+            draw_curves(log, target)
+
+    prepared: dict[tuple[str, ...], list[PreparedBrain]] = {}
+
+    def prepare_once(scans, names, template, progress=None) -> list[PreparedBrain]:
+        # The methods have one template, and each alignment takes half a second.
+        if tuple(names) not in prepared:
+            prepared[tuple(names)] = prepared_scans(scans, names, template, progress)
+        return prepared[tuple(names)]
+
+    with (
+        mock.patch.object(plots, "draw_curves", draw_some),
+        mock.patch.object(model_training, "prepared_scans", prepare_once),
+        mock.patch.object(brain_space, "affine_to_native", aligned_once),
+    ):
         for method, output in toy.models.items():
             toy.train(method, output)
 

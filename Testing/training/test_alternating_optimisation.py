@@ -119,9 +119,11 @@ def test_gradients_are_clipped_for_each_objective(tmp_path):
 
 def test_an_objective_that_is_not_finite_is_named_and_the_last_state_stays(tmp_path):
     fit(Game(), batches, validate, Plan(2, 1e-2, every=2), tmp_path / "good")
-    with pytest.raises(MedADError, match="critic became nan at step 0") as caught:
+    with pytest.raises(MedADError) as caught:
         fit(Game(bad=True), batches, validate, PLAN, tmp_path)
-    assert caught.value.code == "loss_not_finite" and caught.value.parameters["network"] == "critic"
+    assert caught.value.code == "loss_not_finite"
+    told = caught.value.parameters
+    assert (told["network"], str(told["value"]), told["step"]) == ("critic", "nan", 0)
     assert load_checkpoint(tmp_path / "good" / "checkpoint.safetensors", Game())["step"] == 2
 
 

@@ -5,6 +5,7 @@ import csv
 import pytest
 import torch
 from support.phantoms import one_thread  # noqa: F401
+from support.refusals import accepted
 from support.training import same_weights, stopping_after
 
 from MedADLib.errors import Cancelled, MedADError
@@ -130,7 +131,7 @@ def test_a_finished_run_is_not_run_again(tmp_path, unbroken):
 @pytest.mark.parametrize("bad", ["loss", "gradient"])
 @pytest.mark.parametrize("step", [5, 7])
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path, step, bad):
-    with pytest.raises(MedADError, match="full-precision") as caught:
+    with pytest.raises(MedADError) as caught:
         fit(Line(step, bad), batches, validate, PLAN, tmp_path)
     assert caught.value.code == f"{bad}_not_finite"
     assert (caught.value.parameters["network"], caught.value.parameters["step"]) == ("Line", step)
@@ -194,7 +195,6 @@ def test_the_rate_warms_up_and_comes_down():
     assert found == pytest.approx(rates(schedules.SequentialLR(torchs, parts, [20]), 1000), rel=1e-6)
 
 
-@pytest.mark.parametrize("settings", [{"steps": 0}, {"every": 0}, {"rate": 0}, {"clip": 0}, {"decay": -1}])
-def test_plans_that_make_no_sense_are_refused(settings):
-    with pytest.raises(MedADError):
-        Plan(**({"steps": 10} | settings))
+def test_plans_that_make_no_sense_are_refused():
+    wrong = [{"steps": 0}, {"every": 0}, {"rate": 0}, {"clip": 0}, {"decay": -1}]
+    assert accepted(MedADError, lambda settings: Plan(**({"steps": 10} | settings)), wrong) == []

@@ -4,7 +4,6 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from sklearn.cluster import KMeans
 
 from MedADLib.errors import InputError
 from MedADLib.training.recipes.intensity_classes import class_centres, k_means
@@ -23,6 +22,8 @@ def tissue(seed: int = 0) -> np.ndarray:
 
 
 def test_centres_are_as_good_as_those_of_scikit_learn():
+    from sklearn.cluster import KMeans
+
     values = tissue()
     other = KMeans(10, n_init=20, random_state=0).fit(values[:, None])
     ours = k_means(values, 10)
