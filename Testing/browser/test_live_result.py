@@ -27,7 +27,8 @@ REFERENCE = HealthyReference(
 
 def detection(spots=3, **changes):
     """Spots with peaks 9, 8 and 7, at a threshold of 3, which 20 ml of a healthy scan pass."""
-    return replace(synthetic_detection(spots=spots), reference=REFERENCE, expected_false_positive_ml=20.0, **changes)
+    calibrated = {"reference": REFERENCE, "healthy_count": REFERENCE.count, "expected_false_positive_ml": 20.0}
+    return replace(synthetic_detection(spots=spots), **calibrated, **changes)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def store(
     restored = np.where(detection.mask.array > 0, detection.restored.array + brighter, volume.array).astype(np.float32)
     provenance = {**detection.provenance, "input": {"name": name, "sha256": content_hash(volume)}}
     detection = replace(detection, restored=detection.restored.with_array(restored), provenance=provenance, **changes)
-    write_detection(detection, folder / "out", name, picture=False, source=source)
+    write_detection(detection, folder / "out", name, figure=False, source=source)
     return detection
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 import types
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
@@ -222,7 +221,7 @@ def test_news_and_errors_go_when_another_scan_is_chosen_or_the_scene_closes(done
 
 
 @pytest.fixture
-def sample_data(monkeypatch):
+def sample_data(app):
     """Slicer's Sample Data module, which gives what a test plants, or raises it."""
     module, planted = types.ModuleType("SampleData"), types.SimpleNamespace(asked=[], answer=None)
 
@@ -236,7 +235,7 @@ def sample_data(monkeypatch):
             return planted.answer()
 
     module.SampleDataLogic = SampleDataLogic
-    monkeypatch.setitem(sys.modules, "SampleData", module)
+    app.layers.add_module("SampleData", module)
     return planted
 
 
@@ -270,9 +269,9 @@ def test_a_failed_download_is_told_in_the_box(app, sample_data, answer, words):
     assert app.ui.sampleButton.visible and not app.slot_errors
 
 
-def test_a_slicer_without_sample_data_offers_none(app, monkeypatch):
+def test_a_slicer_without_sample_data_offers_none(app):
     app.open_module("MedAD")
-    monkeypatch.setitem(sys.modules, "SampleData", None)
+    app.layers.add_module("SampleData", None)
     app.widget.panel.refresh()
     assert not app.ui.sampleButton.visible
 
