@@ -18,6 +18,19 @@ pytest.register_assert_rewrite("support")
 from support.made_once import share  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
+# The files that take longest, in this order: they start first, so that no process works on one alone at the end.
+LONGEST = (
+    *("slicer/panel/test_right_patient.py", "test_end_to_end.py", "evaluation/test_lesion_comparison.py"),
+    *("test_detection.py", "methods/test_tv_restoration.py", "cli/test_train.py", "benchmark/test_benchmarks.py"),
+    *("methods/sampling/test_samplers.py", "worker/test_service.py", "methods/test_new_method.py"),
+    *("module/test_module.py", "modelfile/test_monai_bundle.py", "preprocessing/test_brain_extraction.py"),
+    *("preprocessing/test_brain_space.py", "test_end_to_end_images.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {ROOT / "Testing" / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 def pytest_configure(config) -> None:

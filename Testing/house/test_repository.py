@@ -130,3 +130,8 @@ def test_ci_runs_the_tests():
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111, ".ci/run is not executable"
     assert "make test-all" in script.read_text("utf-8").splitlines()
+
+
+def test_the_files_that_start_first_exist():
+    names = re.findall(r'"([\w/]+\.py)"', (ROOT / "Testing" / "conftest.py").read_text("utf-8"))
+    assert names and [name for name in names if not (ROOT / "Testing" / name).is_file()] == []
