@@ -11,6 +11,7 @@ import pytest
 from support.source_code import OWN_PACKAGE, ROOT, library_files, rank, syntax
 
 MOST_FLAT, LONGEST = 7, 600
+OWN_INIT = "__init__"
 # Imports against the layers that are allowed: (module, imported module): why.
 ALLOWED: dict[tuple[str, str], str] = {}
 
@@ -36,8 +37,8 @@ def edges(package: Path) -> dict[str, set[str]]:
         # The package itself only stands for the modules of its public names.
         asked = {public.get(word) for word in _names_of_package(path, own, name)}
         found[name] = (found[name] - {"", name}) | {module for module in asked if module in modules and module != name}
-    # What the package itself offers is imported on request, by others than its own modules.
-    found.pop("")
+    # The package itself offers its public names, which are imported on request; it may import nothing else.
+    found[OWN_INIT] = found.pop("") - {"", *public.values()}
     return found
 
 
@@ -53,9 +54,12 @@ def _imported(name: str, path: Path, own: str) -> Iterator[str]:
             if base is not None:
                 yield from (f"{base}.{alias.name}".lstrip(".") for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and node.args:
-            word = node.args[0]
-            if isinstance(word, ast.Constant) and str(word.value).startswith(f"{own}."):
-                yield word.value.partition(".")[2]
+            word = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
+            level = len(word) - len(word.lstrip("."))
+            if level:
+                yield _base(name, path, ast.ImportFrom(word[level:], [], level), own)
+            elif word.startswith(f"{own}."):
+                yield word.partition(".")[2]
 
 
 def _names_of_package(path: Path, own: str, name: str) -> Iterator[str]:
@@ -85,7 +89,7 @@ def _public(path: Path) -> dict[str, str]:
 
 def against(found: dict[str, set[str]]) -> list[str]:
     """Imports that point up, or sideways to another package of the same layer."""
-    offenders = []
+    offenders = [f"{OWN_INIT} imports {other}" for other in sorted(found.get(OWN_INIT, ()))]
     for module, imported in sorted(found.items()):
         for other in sorted(imported):
             if (module, other) in ALLOWED or None in (rank(module), rank(other)):
@@ -118,7 +122,7 @@ def library():
 
 
 def test_every_module_is_in_a_layer(library):
-    assert [name for name in library if rank(name) is None] == []
+    assert [name for name in library if name != OWN_INIT and rank(name) is None] == []
 
 
 def test_imports_only_point_down(library):
@@ -187,6 +191,18 @@ def test_imports_that_point_up_are_found_wherever_they_stand(planted):
         "scoring.pooling imports training.loop",
     ]
     assert rings == []
+
+
+def test_imports_by_name_are_found_also_in_the_package_itself(planted):
+    public = "if TYPE_CHECKING:\n    from .volume import Volume\n"
+    found, _ = planted(
+        __init__=f"{public}def __getattr__(name):\n    import_module('.io.reading', __name__).patch(Volume)\n",
+        volume="import_module('.reading', 'House.io')\n",
+        runtime__in__device="importlib.import_module('..scoring.pooling', __package__)\n",
+        scoring__in__pooling="",
+        io__in__reading="",
+    )
+    assert found == ["__init__ imports io.reading", "runtime.device imports scoring.pooling"]
 
 
 def test_circles_are_found_through_other_modules_and_public_names(planted):
