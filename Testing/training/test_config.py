@@ -127,11 +127,11 @@ def test_the_help_of_a_sweep_has_only_what_a_sweep_uses():
     text = " ".join(parser.format_help().split())
     assert "-o DIR, --output DIR folder to write --only" in text and ".medad" not in text
     assert "Example: medad sweep --healthy DIR" in text
-    uses = ("--sweep-steps", "--steps", "--split", "--seed", "--sizes", "--abnormal", "--set", "--prepare", "--no-mixed")
+    uses = ("--sweep-steps", "--steps", "--split", "--seed", "--sizes", "--abnormal", "--set", "--prepare", "--mixed")
     assert [name for name in uses if name not in text] == []
     unused = ("--prior-steps", "--latent", "--threshold", "--licence", "--pictures", "--full-precision", "--minimum-mm")
     assert [name for name in unused if name in text] == []
-    # A command line of before has them.
+    # Command lines of version 0.1.0 may have them.
     assert parser.parse_args(["--threshold", "1ml"]).threshold == "1ml"
     with pytest.raises(InputError, match="-o DIR"):
         cli_sweep.run(parser.parse_args(["--healthy", "scans"]))
