@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from support.phantoms import head, one_alignment  # noqa: F401
+from support.phantoms import head, one_alignment, with_lesion  # noqa: F401
 from support.source_code import ROOT
 
 from MedADLib import read_image
@@ -70,7 +70,7 @@ def test_a_lesion_that_is_not_found_is_said_so(toy_brain, without_slicer, tmp_pa
 
 
 def test_a_scan_of_the_user_has_no_known_lesion(without_slicer, tmp_path, capsys):
-    head(51)[0].write(tmp_path / "my head.nii.gz")
+    with_lesion(head(51)[0], (30.0, 10.0, 12.0), 14.0)[0].write(tmp_path / "my head.nii.gz")
     assert run(tmp_path / "out", tmp_path / "my head.nii.gz") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("score ") and re.match(r"\d+ regions, ", lines[2]) and lines[3].startswith("  1. ")
