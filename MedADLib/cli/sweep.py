@@ -14,26 +14,24 @@ from ..training.config import CHOICES, add_choices, complete_arguments
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
-# Options of `medad train` with another help here.
-CHANGED = {
+# What differs from the options of `medad train`. Those that a sweep does not use are accepted, but not in the help.
+CHANGED = dict.fromkeys(
+    ("prior_steps", "latent", "full_precision", "threshold", "minimum_mm", "average_mm", "data_note", "authors",
+     "licence", "modality", "pictures"),
+    {"help": argparse.SUPPRESS},
+) | {
     "output": {"help": "folder to write", "metavar": "DIR"},
     "work": {"help": "folder for prepared scans (default: work in the output folder)"},
     "steps": {"help": "training steps for each latent size, if --sweep-steps is not given"},
     "sweep_steps": {"help": "training steps for each latent size (default: of the method)"},
-}
-# Options of `medad train` that a sweep does not use. The help leaves them out, but command lines may still have them.
-UNUSED = (
-    *("prior_steps", "latent", "full_precision", "threshold", "minimum_mm", "average_mm"),
-    *("data_note", "authors", "licence", "modality", "pictures"),
-)
-HIDDEN = dict.fromkeys(UNUSED, {"help": argparse.SUPPRESS})
+}  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad sweep``: the sizes, and those of ``medad train`` that a sweep uses."""
     parser.description = "Train an autoencoder of each latent size, and choose a size from healthy scans."
     parser.epilog = "Example: medad sweep --healthy DIR --sizes 4,16,64 --sweep-steps 1200 -o DIR"
-    add_choices(parser, [choice._replace(**(CHANGED | HIDDEN).get(choice.key, {})) for choice in CHOICES])
+    add_choices(parser, [choice._replace(**CHANGED.get(choice.key, {})) for choice in CHOICES])
     # A file of options for another method is not for this command.
     parser.set_defaults(method="autoencoder")
     parser.add_argument("--sizes", default="1,2,4,8,16,32,64,128", help="latent sizes to try (default %(default)s)")

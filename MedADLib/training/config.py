@@ -206,12 +206,7 @@ def complete_arguments(args: argparse.Namespace, output: str = "NAME.medad") -> 
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str], file: Path | None) -> None:
-    """Refuse unknown option names.
-
-    Args:
-        given: Names in the file.
-        known: Known names.
-        file: The file, for the message.
+    """Refuse the names given in a file that are not known.
 
     Raises:
         InputError: For the first unknown name; the remedy names a similar known one.
