@@ -112,6 +112,22 @@ def circles(found: dict[str, set[str]]) -> list[str]:
     return [" <-> ".join(ring) for ring in sorted(rings) if ring]
 
 
+def both_ways(found: dict[str, set[str]]) -> list[str]:
+    """Imports of each other by two packages, one of which may be inside the other."""
+
+    def home(module: str) -> str:
+        """The package that a module is or is in; a module in none stands for itself."""
+        is_package = any(other.startswith(f"{module}.") for other in found)
+        return module if is_package else module.rpartition(".")[0] or module
+
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for module, imported in found.items():
+        for other in imported:
+            arrows.setdefault((home(module), home(other)), []).append(f"{module} imports {other}")
+    pairs = [(here, there) for here, there in arrows if here < there and (there, here) in arrows]
+    return sorted(arrow for here, there in pairs for arrow in arrows[here, there] + arrows[there, here])
+
+
 @pytest.fixture(scope="module")
 def library():
     return edges(ROOT / OWN_PACKAGE)
@@ -127,6 +143,10 @@ def test_imports_only_point_down(library):
 
 def test_there_is_no_import_circle(library):
     assert circles(library) == []
+
+
+def test_no_two_packages_import_each_other(library):
+    assert both_ways(library) == []
 
 
 def test_exceptions_are_still_needed(library):
@@ -162,7 +182,7 @@ def planted(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         found = edges(package)
-        return against(found), circles(found)
+        return against(found), circles(found), both_ways(found)
 
     return plant
 
@@ -171,7 +191,7 @@ def test_imports_that_point_up_are_found_wherever_they_stand(planted):
     lazy = "def f():\n    from ..training import loop\n"
     typing = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..cli.main import run\n"
     sideways = "from ..networks import unet\nfrom ..runtime import device\nfrom . import reading\n"
-    found, rings = planted(
+    found, rings, _ = planted(
         scoring__in__pooling=lazy,
         runtime__in__device=typing,
         io__in__dicom=sideways,
@@ -190,7 +210,7 @@ def test_imports_that_point_up_are_found_wherever_they_stand(planted):
 
 
 def test_circles_are_found_through_other_modules_and_public_names(planted):
-    found, rings = planted(
+    found, rings, packages = planted(
         __init__="if TYPE_CHECKING:\n    from .detection import detect\n",
         detection="from .volume import Volume\n",
         volume="def f():\n    from . import detect\n",
@@ -199,4 +219,21 @@ def test_circles_are_found_through_other_modules_and_public_names(planted):
         io__in__c="def f():\n    from House.io.a import y\n",
     )
     assert found == ["volume imports detection"]
+    assert packages == ["detection imports volume", "volume imports detection"]
     assert rings == ["detection <-> volume", "io.a <-> io.b <-> io.c"]
+
+
+def test_two_packages_that_import_each_other_are_found_even_without_a_circle_of_modules(planted):
+    found, rings, packages = planted(
+        methods__in__restoration="from .sampling.task import x\n",
+        methods__in__sampling__in____init__="",
+        methods__in__sampling__in__task="def f():\n    from ..slices import y\n",
+        methods__in__sampling__in__cpu="from .task import x\n",
+        methods__in__slices="from ..volume import Volume\n",
+        volume="",
+    )
+    assert found == rings == []
+    assert packages == [
+        "methods.restoration imports methods.sampling.task",
+        "methods.sampling.task imports methods.slices",
+    ]
