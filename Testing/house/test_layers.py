@@ -116,6 +116,22 @@ def circles(found: dict[str, set[str]]) -> list[str]:
     return [" <-> ".join(ring) for ring in sorted(rings) if ring]
 
 
+def both_ways(found: dict[str, set[str]]) -> list[str]:
+    """Imports of each other by two packages, one of which may be inside the other."""
+
+    def home(module: str) -> str:
+        """The package that a module is or is in; a module in none stands for itself."""
+        is_package = any(other.startswith(f"{module}.") for other in found)
+        return module if is_package else module.rpartition(".")[0] or module
+
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for module, imported in found.items():
+        for other in imported:
+            arrows.setdefault((home(module), home(other)), []).append(f"{module} imports {other}")
+    pairs = [(here, there) for here, there in arrows if here < there and (there, here) in arrows]
+    return sorted(arrow for here, there in pairs for arrow in arrows[here, there] + arrows[there, here])
+
+
 @pytest.fixture(scope="module")
 def library():
     return edges(ROOT / OWN_PACKAGE)
@@ -131,6 +147,10 @@ def test_imports_only_point_down(library):
 
 def test_there_is_no_import_circle(library):
     assert circles(library) == []
+
+
+def test_no_two_packages_import_each_other(library):
+    assert both_ways(library) == []
 
 
 def test_exceptions_are_still_needed(library):
@@ -156,19 +176,24 @@ def test_few_modules_lie_flat_and_none_is_too_long():
 
 
 @pytest.fixture
-def planted(tmp_path):
-    """Write a package of these modules and say what the checks find in it."""
+def imports_of(tmp_path):
+    """Write a package of these modules and read its imports."""
 
-    def plant(**modules: str):
+    def write(**modules: str):
         package = tmp_path / "House"
         for name, text in {"__init__": "", **modules}.items():
             path = package / f"{name.replace('__in__', '/')}.py"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        found = edges(package)
-        return against(found), circles(found)
+        return edges(package)
 
-    return plant
+    return write
+
+
+@pytest.fixture
+def planted(imports_of):
+    """Write a package of these modules and find wrong imports and circles in it."""
+    return lambda **modules: (against(found := imports_of(**modules)), circles(found))
 
 
 def test_imports_that_point_up_are_found_wherever_they_stand(planted):
@@ -216,3 +241,19 @@ def test_circles_are_found_through_other_modules_and_public_names(planted):
     )
     assert found == ["volume imports detection"]
     assert rings == ["detection <-> volume", "io.a <-> io.b <-> io.c"]
+
+
+def test_two_packages_that_import_each_other_are_found_even_without_a_circle_of_modules(imports_of):
+    found = imports_of(
+        methods__in__restoration="from .sampling.task import x\n",
+        methods__in__sampling__in____init__="",
+        methods__in__sampling__in__task="def f():\n    from ..slices import y\n",
+        methods__in__sampling__in__cpu="from .task import x\n",
+        methods__in__slices="from ..volume import Volume\n",
+        volume="",
+    )
+    assert against(found) == circles(found) == []
+    assert both_ways(found) == [
+        "methods.restoration imports methods.sampling.task",
+        "methods.sampling.task imports methods.slices",
+    ]
