@@ -220,7 +220,7 @@ def test_an_inverted_contrast_is_examined_and_warned_of(atlas):
     inverted = volume.with_array(np.where(mask, np.maximum(1400 - volume.array, 1), 0).astype(np.float32))
     detection = detect(inverted, atlas)
     check_maps(detection, inverted)
-    assert any(warning.code == "unlike_training" for warning in detection.warnings)
+    assert any(warning.code == "out_of_distribution" for warning in detection.warnings)
 
 
 def test_a_healthy_head_looks_healthier_than_a_sick_one(atlas, found):
@@ -228,7 +228,7 @@ def test_a_healthy_head_looks_healthier_than_a_sick_one(atlas, found):
     healthy = detect(volume, atlas)
     assert healthy.anomaly.array.max() < 0.6 * found.anomaly.array.max()
     assert healthy.score < found.score
-    assert not any(warning.code == "unlike_training" for warning in healthy.warnings)
+    assert not any(warning.code == "out_of_distribution" for warning in healthy.warnings)
 
 
 def test_the_result_says_how_it_was_made(found, atlas, sick):

@@ -115,7 +115,7 @@ def test_a_lesion_is_found_where_it_is(atlas, flip):
 def test_other_scans_are_called_unlike_or_refused(atlas):
     found = detect(head(0)[0], atlas)
     assert np.isfinite(found.anomaly.array).all()
-    assert {"unlike_training", "field_beyond_training"} <= {text.code for text in found.warnings}
+    assert {"out_of_distribution", "volume_beyond_training"} <= {text.code for text in found.warnings}
     with pytest.raises(InputError) as caught:
         detect(joint(0, (1, *SHAPE[1:])), atlas)
     assert caught.value.code == "scan_single_slice_for_volumes"

@@ -43,7 +43,7 @@ def test_a_scan_is_examined_and_the_result_summed_up(scan, out, capsys):
     for words in ("scan: score 12.5", "6 healthy scans", "smallest possible p is 0.14", "2 regions", "1. ", "mm right"):
         assert words in said.out
     assert str(out) in said.out and "scan_anomaly.nii.gz" in said.out
-    assert said.err == "medad: warning: unlike the training data\n"
+    assert said.err == "medad: warning: another contrast\n"
     assert sorted(os.listdir(out)) == sorted(
         f"scan{suffix}"
         for suffix in (
@@ -89,7 +89,7 @@ def test_stdout_holds_json_lines_alone_with_json_log(scan, out, capsys):
     result = events[-1]
     assert result["event"] == "result" and result["score"] == 12.5 and result["regions"] == 2
     assert {os.path.basename(path) for path in result["files"]} == set(os.listdir(out))
-    assert result["warnings"] == ["unlike the training data"]
+    assert result["warnings"] == ["another contrast"]
 
 
 def test_a_c_library_cannot_spoil_the_json_lines(scan, out):
@@ -109,7 +109,7 @@ def test_a_c_library_cannot_spoil_the_json_lines(scan, out):
 def test_quiet_says_nothing_but_warnings(scan, out, capsys):
     assert run("detect", scan, "-o", out, "--quiet") == 0
     said = capsys.readouterr()
-    assert said.out == "" and said.err == "medad: warning: unlike the training data\n"
+    assert said.out == "" and said.err == "medad: warning: another contrast\n"
 
 
 def test_what_is_odd_about_the_scan_is_in_the_result_too(out, tmp_path, capsys):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fake_slicer.panel_fixtures import app, column, own_home, panel, planted_installer, run, stub_client
 from support.mrml import slicer, voxels
-from support.source_code import ROOT
+from support.source_code import HEAVY, ROOT
 
 __all__ = ["app", "own_home", "panel", "planted_installer", "stub_client"]
 
@@ -64,7 +64,7 @@ from pathlib import Path
 from fake_slicer import FakeSlicer
 with FakeSlicer(Path(tempfile.mkdtemp())) as app:
     app.open_module("MedAD")
-    heavy = {{"torch", "monai", "scipy", "matplotlib", "sklearn", "deepbet", "SimpleITK"}} & set(sys.modules)
+    heavy = {HEAVY!r} & set(sys.modules)
 print("heavy:", sorted(heavy))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

@@ -62,7 +62,7 @@ def test_an_unlike_scan_is_called_unlike_and_a_like_one_is_not(template):
     volume, mask = head(22)
     assert template.prepared(volume, mask).warnings() == []
     inverted = volume.with_array(np.where(mask, np.maximum(1400 - volume.array, 0), 0).astype(np.float32))
-    assert "unlike_training" in [text.code for text in template.prepared(inverted, mask).warnings()]
+    assert "out_of_distribution" in [text.code for text in template.prepared(inverted, mask).warnings()]
 
 
 def test_a_brain_of_a_mouse_is_refused(template):

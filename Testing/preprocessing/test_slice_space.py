@@ -160,9 +160,9 @@ def test_unlike_pictures_are_called_so_and_like_ones_are_not(template):
     volume = radiograph(27)
     assert prepared(template, volume).warnings() == []
     inverted = volume.with_array(volume.array.max() - volume.array)
-    assert "unlike_training" in [text.code for text in prepared(template, inverted).warnings()]
+    assert "out_of_distribution" in [text.code for text in prepared(template, inverted).warnings()]
     upright = Volume(volume.array[:, :, :20], volume.affine, "strip")
-    assert "field_other_shape" in [text.code for text in prepared(template, upright).warnings()]
+    assert "volume_other_shape" in [text.code for text in prepared(template, upright).warnings()]
 
 
 def test_what_is_no_picture_is_refused(template):

@@ -107,7 +107,7 @@ def test_padding_is_empty_and_not_examined_and_what_is_too_large_is_cut_off():
     assert large.mask.all() and large.beyond == pytest.approx(2 / 3)
     back = large.map_to_native(np.ones_like(large.image)).array
     assert back[16:48, 8:40].min() == 1 and back[:15].max() == back[:, 41:].max() == 0
-    (beyond,) = (text for text in large.warnings() if text.code == "field_beyond_training")
+    (beyond,) = (text for text in large.warnings() if text.code == "volume_beyond_training")
     assert "67%" in beyond
     restored = large.image_to_native(large.image).array
     assert np.array_equal(restored[:15], large.native.array[:15])
@@ -210,9 +210,9 @@ def test_unlike_volumes_are_called_so_and_like_ones_are_not(template):
     volume = joint(20)
     assert prepared(template, volume).warnings() == []
     inverted = volume.with_array(volume.array.max() - volume.array)
-    assert "unlike_training" in [text.code for text in prepared(template, inverted).warnings()]
+    assert "out_of_distribution" in [text.code for text in prepared(template, inverted).warnings()]
     narrow = Volume(volume.array[:, :, :8], volume.affine, "narrow")
-    assert "field_other_shape" in [text.code for text in prepared(template, narrow).warnings()]
+    assert "volume_other_shape" in [text.code for text in prepared(template, narrow).warnings()]
 
 
 def test_a_template_survives_saving(template):

@@ -89,12 +89,12 @@ def test_how_a_result_was_made_names_everything():
         "input": {"name": "scan", "sha256": "cd" * 32},
         "something_new": "as it is",
     }
-    text = provenance_text(dataclasses.replace(found, provenance=provenance, warnings=("unlike the training data",)))
+    text = provenance_text(dataclasses.replace(found, provenance=provenance, warnings=("another contrast",)))
     for fact in (
         "name: brain-t1", "version: 1.0", "sha256: " + "ab" * 32, "sha256: " + "cd" * 32, "Random seed: 0",
         "Device: CPU", "Method: Atlas", "threshold: 1ml", "smallest region listed (mL): 0.05",
         "Examined part: found by deepbet", "overlap with the template: 0.9321", "medad: 0.1.0", "Time: 0.1 s",
-        "brain mask: 0.1 s", "unlike the training data", "score 12.5", "2 regions", "none: not known", "list: 1, 2",
+        "brain mask: 0.1 s", "another contrast", "score 12.5", "2 regions", "none: not known", "list: 1, 2",
         "Something new: as it is",
     ):  # fmt: skip
         assert fact in text, fact
@@ -145,10 +145,10 @@ def test_every_sentence_of_a_result_can_be_translated(shouted):
 
 
 def test_an_out_of_distribution_warning_is_known_by_its_code_or_in_older_results_by_its_words(monkeypatch):
-    more = {"unlike_training": ("messages.preprocessing", Sentence("another contrast, distance {distance}"))}
+    more = {"out_of_distribution": ("messages.preprocessing", Sentence("another contrast, distance {distance}"))}
     catalogue = {**messages._catalogue(), **more}
     monkeypatch.setattr(messages, "_catalogue", lambda: catalogue)
-    coded, older = Message("unlike_training", distance=9), "this scan is unlike the model's training data. Beware"
+    coded, older = Message("out_of_distribution", distance=9), "this scan is unlike the model's training data. Beware"
     other = Message("exchange_damaged", path="unlike the model's training data", detail="")
     for warnings, expected in (((other, coded), coded), (("slow", older), older), ((other, "slow"), ""), ((), "")):
         assert out_of_distribution(dataclasses.replace(detection(), warnings=warnings)) == expected

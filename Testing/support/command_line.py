@@ -12,7 +12,7 @@ def fake_detect(volume, model, settings, progress):
     progress.stage("restoration", 0.2, 1.0)
     progress.update(0.5, "halfway")
     fake_detect.called = (volume, model, settings)
-    return synthetic_detection(volume, warnings=("unlike the training data",))
+    return synthetic_detection(volume, warnings=("another contrast",))
 
 
 def run(*words, detect=fake_detect):

@@ -49,7 +49,8 @@ def test_it_ends_after_the_idle_time_and_not_during_work(start):
     worker = start("--idle-seconds", "0.3")
     worker.detect("slowly")
     worker.begun()
-    time.sleep(0.5)
+    for _ in range(5):  # at most ten a second
+        worker.until("progress")
     assert worker.process.poll() is None
     worker.ask("cancel", id="1")
     worker.end()

@@ -12,6 +12,7 @@ from support.workers import WORKER, one_worker, posix_only, worker_starter  # no
 
 from MedADLib.messages import Message, from_json
 from MedADLib.results.exchange import FILES, read_exchange, write_volume
+from MedADLib.worker.service import HEARTBEAT_SECONDS, heartbeats
 
 
 def test_it_says_at_once_who_it_is(worker):
@@ -83,19 +84,18 @@ def test_warnings_of_the_library_are_told_once_and_kept(worker):
     assert read_exchange(done["output"], brain_volume()).warnings == tuple(texts)
 
 
-def test_a_long_computation_shows_that_it_is_alive_and_one_that_hangs_does_not(start):
-    worker = start()
+def test_a_long_computation_shows_that_it_is_alive(worker):
     worker.detect("in_c")
     assert worker.until("alive", seconds=5)[-1]["id"] == "1"
-    worker.process.kill()
-    worker = start()
-    worker.detect("stubbornly")
-    worker.begun()
-    time.sleep(0.5)
-    while not worker.events.empty():
-        worker.events.get()
-    time.sleep(1.0)
-    assert worker.events.empty()
+
+
+def test_a_process_that_does_not_compute_sends_no_heartbeat():
+    slept, used = [], iter([1.0, 1.5, 1.51, 1.51, 3.0, 3.0])
+    beats = heartbeats(slept.append, lambda: next(used))
+    next(beats)
+    assert slept == [HEARTBEAT_SECONDS]
+    next(beats)
+    assert slept == [HEARTBEAT_SECONDS] * 4, "two intervals without computation in between"
 
 
 # What goes wrong leaves the process usable.

@@ -46,6 +46,13 @@ def test_what_is_no_pending_run_or_an_old_one_is_dropped(kept):
     assert PendingRuns(settings).take() is None and settings.kept == {}
 
 
+def test_a_run_is_dropped_after_a_week():
+    settings, week = Settings(), 7 * 24 * 3600
+    for age, found in ((week - 1, True), (week, False), (-1, False)):
+        PendingRuns(settings, lambda: 1000.0).remember(PendingRun("brain-t1"))
+        assert (PendingRuns(settings, lambda age=age: 1000.0 + age).take() is not None) == found, age
+
+
 def test_pending_runs_are_in_slicers_settings(monkeypatch):
     settings = Settings()
     fake = SimpleNamespace(app=SimpleNamespace(userSettings=lambda: settings))

@@ -27,6 +27,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from support.source_code import ROOT, syntax
 from support.two_blobs import two_blobs
 
+from MedADLib.messages import Message
 from MedADLib.scoring.regions import find_regions, midline_of
 from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.worker import client
@@ -34,7 +35,7 @@ from MedADLib.slicer.worker import client
 __all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
 SIDE = 5
-UNLIKE = "this scan is unlike the model's training data: intensity histogram distance 9. Do not rely on the result"
+OUTLYING = Message("out_of_distribution", histogram=9.0, histogram_limit=0.1, correlation=0.1, correlation_limit=0.9)
 # What a reader of scans should not have to translate, and the standard terms of which the panel must use some.
 JARGON = re.compile(
     r"healthy spread|unusual|take[ns]? back|imagin|graphics card|processor|random &?number:|healthy version"
@@ -166,9 +167,9 @@ def test_an_out_of_distribution_scan_takes_the_place_of_what_was_guessed_before_
     assert "Fits brain-t1" in panel.ui.reportLabel.text
     run(panel)
     assert "Fits brain-t1" in panel.ui.reportLabel.text
-    monkeypatch.setattr(panel_fixtures, "two_blobs", with_warning(UNLIKE))
+    monkeypatch.setattr(panel_fixtures, "two_blobs", with_warning(OUTLYING))
     run(panel)
-    assert panel.ui.warningsLabel.text.startswith("This scan is unlike"), "it comes first"
+    assert panel.ui.warningsLabel.text.startswith("This scan differs from the training data"), "it comes first"
     amber = QtGui.QColor(ground_of(panel, "warningsBox"))
     assert amber.green() < amber.red() - 25 and abs(amber.green() - amber.blue()) < 12, "the box is red"
     assert "Fits" not in panel.ui.reportLabel.text
@@ -179,15 +180,6 @@ def test_an_out_of_distribution_scan_takes_the_place_of_what_was_guessed_before_
     assert "Fits" not in panel.ui.reportLabel.text
     panel.select_node("inputSelector", panel.load_volume(scan("other")))
     assert "Fits brain-t1" in panel.ui.reportLabel.text
-
-
-def test_the_library_still_writes_the_warning_that_is_looked_for():
-    from MedADLib.preprocessing.space import similarity_warnings
-    from MedADLib.results.text import OUT_OF_DISTRIBUTION
-
-    limits = {"histogram": 0.1, "correlation": 0.9}
-    (text,) = similarity_warnings(limits, {"histogram": 1.0, "correlation": 0.1})
-    assert OUT_OF_DISTRIBUTION in text
 
 
 def test_a_click_jumps_to_the_peak_where_the_centroid_lies_outside(panel, monkeypatch):
