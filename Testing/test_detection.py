@@ -52,7 +52,7 @@ def shifted(right_mm: float) -> np.ndarray:
 
 
 def check_maps(detection: Detection, volume: Volume) -> None:
-    """What every result promises, whatever the model thinks."""
+    """Check what holds for every result of any model."""
     mask = detection.mask.array > 0
     for result in (detection.anomaly, detection.restored, detection.labels, detection.mask):
         assert result.same_grid(volume) and np.isfinite(result.array).all()
@@ -70,7 +70,7 @@ def overlap(detection: Detection, truth: np.ndarray, label: int = 1) -> float:
     return 2 * (region & truth).sum() / (region.sum() + truth.sum())
 
 
-def test_the_atlas_finds_a_lesion_as_the_most_unusual_region(found, sick):
+def test_the_atlas_finds_a_lesion_as_the_most_anomalous_region(found, sick):
     volume, mask, truth = sick
     check_maps(found, volume)
     assert (found.mask.array > 0).sum() == pytest.approx(mask.sum(), rel=0.02)
@@ -231,7 +231,7 @@ def test_a_healthy_head_looks_healthier_than_a_sick_one(atlas, found):
     assert not any(warning.code == "out_of_distribution" for warning in healthy.warnings)
 
 
-def test_the_result_says_how_it_was_made(found, atlas, sick):
+def test_the_result_states_how_it_was_made(found, atlas, sick):
     provenance = found.provenance
     assert provenance["model"] == {"name": "toy-atlas", "version": "1.0.0", "sha256": atlas.sha256}
     assert provenance["method"] == "atlas" and provenance["device"] == "cpu" and provenance["seed"] == 0

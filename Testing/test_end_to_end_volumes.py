@@ -1,4 +1,4 @@
-"""From a folder of volumes that are no brains to what is unusual in another one."""
+"""Models of volumes other than brains, from training on a folder to detection in another one."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def atlas(joints, model):
     return load_model(joints / "joint-atlas.medad")
 
 
-def test_medad_says_what_it_chose_and_why(joints, tmp_path, capsys):
+def test_medad_states_what_it_chose_and_why(joints, tmp_path, capsys):
     assert train("atlas", joints / "healthy", tmp_path / "a.medad", "--work", joints / "work") == 0
     said = capsys.readouterr().out
     assert "prepared as volumes of 32 x 32 x 22 voxels of 2 x 2 x 2.5 mm, examined in the whole field of view" in said
     assert Message("space_without_brains", count=3, examined=3) in said
 
 
-def test_the_model_says_what_it_knows(model, joints):
+def test_the_model_states_what_it_knows(model, joints):
     assert model.template.kind == "field" and model.modality == "3-D scans"
     assert str(model.calibration.reference.threshold) == "0.1%" and model.calibration.reference.count == 3
     assert "Input: volumes of 32 x 32 x 22 voxels" in model.card
@@ -112,7 +112,7 @@ def test_a_lesion_is_found_where_it_is(atlas, flip):
     assert np.array_equal(again.anomaly.array, found.anomaly.array) and again.score == found.score
 
 
-def test_other_scans_are_called_unlike_or_refused(atlas):
+def test_other_scans_are_out_of_distribution_or_refused(atlas):
     found = detect(head(0)[0], atlas)
     assert np.isfinite(found.anomaly.array).all()
     assert {"out_of_distribution", "volume_beyond_training"} <= {text.code for text in found.warnings}

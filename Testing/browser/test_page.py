@@ -1,4 +1,4 @@
-"""The page in a real browser: every control changes the real pictures of the views, and nobody else gets to see it."""
+"""The page in a real browser: every control changes the images of the views, and only its user has access."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ REFERENCE = replace(healthy_reference(), brain_ml=40000.0)
 
 
 class Page:
-    """The page of a running `medad view`, and pictures of its views."""
+    """The page of a running `medad view`, and images of its views."""
 
     def __init__(self, page):
         self.page = page
@@ -56,7 +56,7 @@ class Page:
         return {view: shot[y : y + high, x : x + wide] for view, (x, y, wide, high) in self.boxes.items()}
 
     def still(self) -> dict[str, np.ndarray]:
-        """The same, once the better pictures that follow each movement have come."""
+        """Return the images once two in succession are equal: finer ones follow each movement."""
         before, end = self.pictures(), time.monotonic() + SECONDS
         while time.monotonic() < end:
             time.sleep(0.3)
@@ -167,7 +167,7 @@ def test_the_line_can_be_dragged_in_the_view_itself_and_fading_takes_its_place(s
 
 
 def differing(one: np.ndarray, other: np.ndarray) -> float:
-    """The part of two grey pictures that is not the same."""
+    """Return the share of pixels that differ between two grey images."""
     return float((np.abs(one - other) > 24).mean())
 
 

@@ -1,4 +1,4 @@
-"""``medad calibrate``: the same networks, other settings and healthy scans, and nothing judged on what it knows."""
+"""``medad calibrate``: the same networks with other settings and healthy scans, none of them training scans."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def toy(one_thread) -> Iterator[ToyModels]:  # noqa: F811
 
 @pytest.fixture(scope="module")
 def own_scans(tmp_path_factory) -> Path:
-    """Healthy scans of a lab of its own, of names that no model knows."""
+    """Healthy scans with names that occur in no model."""
     folder = tmp_path_factory.mktemp("own")
     for number in range(4):
         head(80 + number)[0].write(folder / f"lab-{number}_T1w.nii.gz")
@@ -124,7 +124,7 @@ def test_what_was_learned_with_other_settings_stays_as_it_was(toy, own_scans, tm
         assert parameters == {"setting": setting.partition("=")[0], "method": method}
 
 
-def test_pictures_are_no_scans_of_a_model_of_volumes(toy, tmp_path, capsys):
+def test_images_are_not_scans_of_a_model_of_volumes(toy, tmp_path, capsys):
     (tmp_path / "flat").mkdir()
     for number in range(3):
         volume = head(number)[0]

@@ -1,4 +1,4 @@
-"""A long command tells in a log file, too, how far it is."""
+"""Progress of long commands in a log file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: what it writes and says, its exit codes, and that nothing is left of a run that failed."""
+"""The command line: files, output and exit codes, and no files left after a failed run."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_c_library_cannot_spoil_the_json_lines(scan, out):
     assert "printf from C" in done.stderr
 
 
-def test_quiet_says_nothing_but_warnings(scan, out, capsys):
+def test_quiet_prints_warnings_only(scan, out, capsys):
     assert run("detect", scan, "-o", out, "--quiet") == 0
     said = capsys.readouterr()
     assert said.out == "" and said.err == "medad: warning: another contrast\n"
@@ -159,7 +159,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(words, capsys, tmp_path, monkey
     assert not os.listdir(tmp_path)
 
 
-def test_help_is_no_failure_and_lists_the_commands(capsys):
+def test_help_is_not_a_failure_and_lists_the_commands(capsys):
     assert run("--help") == 0
     out = capsys.readouterr().out
     assert "usage: medad" in out and all(f"    {name}" in out for name in main.COMMANDS)
@@ -173,7 +173,7 @@ def test_the_help_of_each_command_begins_with_its_purpose_in_one_sentence(capsys
         assert re.fullmatch(r"[A-Z][^.]*\.", " ".join(purpose.split())), name
 
 
-def test_the_version_is_told(capsys):
+def test_the_version_is_reported(capsys):
     from MedADLib._version import __version__
 
     assert run("--version") == 0
@@ -391,7 +391,7 @@ def test_the_module_can_be_run(tmp_path):
     assert not os.listdir(tmp_path)
 
 
-def test_output_into_a_closed_pipe_is_no_crash():
+def test_output_into_a_closed_pipe_is_not_a_crash():
     command = f"{sys.executable} -m MedADLib models | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.stderr == ""

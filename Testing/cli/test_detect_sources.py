@@ -1,4 +1,4 @@
-"""``medad detect`` takes whatever ``medad train`` learns from, and says how to name it."""
+"""``medad detect`` takes every input of ``medad train``, and its errors state how to name one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def stack(tmp_path):
     return tmp_path / "set.npz"
 
 
-def test_one_picture_of_an_npz_file_needs_no_name(tmp_path):
+def test_one_image_of_an_npz_file_needs_no_name(tmp_path):
     np.savez(tmp_path / "one.npz", picture=GREY)
     np.savez(tmp_path / "stack.npz", images=GREY[None])
     for name in ("one", "stack"):
@@ -35,7 +35,7 @@ def test_one_picture_of_an_npz_file_needs_no_name(tmp_path):
         assert list(find_scans(tmp_path / f"{name}.npz")) == [scan.name]
 
 
-def test_of_several_pictures_one_is_named_as_training_names_it(stack):
+def test_of_several_images_one_is_named_as_training_names_it(stack):
     with pytest.raises(InputError) as refused:
         named_scan(stack)
     assert refused.value.code == "image_not_named" and refused.value.parameters["count"] == 12
@@ -48,14 +48,14 @@ def test_of_several_pictures_one_is_named_as_training_names_it(stack):
 
 
 @pytest.mark.parametrize("wanted", ["12", "-1", "x", "other-3", "7.0", "1e1", "99999999999999999999"])
-def test_a_picture_that_is_not_there_is_refused(stack, wanted):
+def test_an_image_that_is_not_there_is_refused(stack, wanted):
     with pytest.raises(InputError) as refused:
         named_scan(Path(f"{stack}#{wanted}"))
     assert refused.value.code == "no_such_image" and repr(wanted) in refused.value.problem
     assert "set.npz#00" in refused.value.remedy
 
 
-def test_pictures_of_several_arrays_are_named_by_array_healthy_or_not(tmp_path):
+def test_images_of_several_arrays_are_named_by_array_healthy_or_not(tmp_path):
     path = tmp_path / "medmnist.npz"
     pictures = np.stack([GREY, GREY // 2])
     np.savez(path, train_images=pictures, train_labels=[0, 1], test_images=pictures // 3, test_labels=[1, 0], one=GREY)
@@ -66,12 +66,12 @@ def test_pictures_of_several_arrays_are_named_by_array_healthy_or_not(tmp_path):
     assert (refused.value.code, refused.value.parameters["image"]) == ("no_such_image", "1")
 
 
-def test_a_file_whose_name_looks_like_a_picture_of_another_is_that_file(tmp_path, stack):
+def test_a_file_whose_name_looks_like_an_image_of_another_is_that_file(tmp_path, stack):
     np.savez(tmp_path / "set.npz#3.npz", picture=GREY // 9)
     assert np.array_equal(named_scan(tmp_path / "set.npz#3.npz").read().array[0], GREY // 9)
 
 
-def test_a_single_dicom_file_is_a_picture_whatever_it_is_called(tmp_path):
+def test_a_single_dicom_file_is_an_image_whatever_it_is_called(tmp_path):
     for name, wanted in (("im0.dcm", "im0"), ("1.2.840.7", "1.2.840.7"), ("plain", "plain")):
         write_slice(tmp_path / "x.dcm", SERIES[0], (0, 0, 0))
         (tmp_path / "x.dcm").rename(tmp_path / name)

@@ -1,4 +1,4 @@
-"""``medad models``: what it lists, verifies and shows, and what it says of models that are not there."""
+"""``medad models``: list, verify and show models, and errors for missing ones."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_training_leaves_a_calibrated_model_that_opens(toy, method):
     assert ("Paper: " in model.card) == (method != "atlas") and "another brain extraction" in model.card
 
 
-def test_the_methods_share_one_template_and_leave_their_logs_and_pictures(toy):
+def test_the_methods_share_one_template_and_leave_their_logs_and_images(toy):
     templates = [load_model(path).template.image.array for path in toy.models.values()]
     assert np.array_equal(templates[0], templates[1]) and np.array_equal(templates[0], templates[2])
     for log in ("autoencoder/sweep-4", "autoencoder/sweep-128", "latent_restoration/vqvae", "latent_restoration/prior"):
@@ -68,7 +68,7 @@ def test_thresholds_of_latent_restoration_are_those_of_healthy_scans(toy):
     assert 0 < parameters.restoration_nll < parameters.sample_nll < 20
 
 
-def test_pictures_in_folders_of_subjects_train_with_a_configuration_file(tmp_path, capsys, one_thread):  # noqa: F811
+def test_images_in_folders_of_subjects_train_with_a_configuration_file(tmp_path, capsys, one_thread):  # noqa: F811
     for subject in range(10):
         (tmp_path / "chests" / f"patient-{subject}").mkdir(parents=True)
         for view in range(2):
@@ -138,7 +138,7 @@ def test_the_same_command_makes_the_same_file(toy, tmp_path):
         (("--minimum-mm", "99"), "bad_pooling_size"),
     ],
 )
-def test_what_cannot_be_done_is_told_before_any_training(toy, tmp_path, monkeypatch, more, code):
+def test_what_cannot_be_done_is_reported_before_any_training(toy, tmp_path, monkeypatch, more, code):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as caught:
         toy.train("atlas", tmp_path / "m.medad", "--work", str(tmp_path / "work"), *more)
@@ -191,7 +191,7 @@ def test_a_model_that_could_not_be_written_is_refused_before_any_scan_is_read(to
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder.medad"}
 
 
-def test_each_network_says_how_it_did_at_the_end(toy):
+def test_each_network_states_how_it_did_at_the_end(toy):
     said = at_the_end(load_model(toy.models["latent_restoration"]).training["facts"])
     measured = {part.partition(" = ")[0] for part in said}
     assert measured == {"vqvae validation_error", "vqvae validation_codes_used", "prior validation_nll"}

@@ -1,4 +1,4 @@
-"""A training in the space and with the split of a model there is."""
+"""Training in the space and with the split of an existing model."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_models_of_the_other_kind_are_refused_whatever_their_split(first, tmp_pa
     assert (caught.value.code, caught.value.parameters) == ("model_for_slices", {"model": "toy-plane-atlas"})
 
 
-def test_scans_that_the_model_knew_and_are_missing_are_told(first, tmp_path):
+def test_scans_that_the_model_knew_and_are_missing_are_reported(first, tmp_path):
     healthy = tmp_path / "healthy"
     healthy.mkdir()
     for seed in range(10):
@@ -99,7 +99,7 @@ def test_scans_that_the_model_knew_and_are_missing_are_told(first, tmp_path):
 
 
 @pytest.mark.parametrize("split", [None, {}, {"train": ["a"]}, {"train": 5}, {"who": []}, [1]])
-def test_a_model_without_a_sound_split_is_told(first, tmp_path, split):
+def test_a_model_without_a_sound_split_is_reported(first, tmp_path, split):
     save_model(replace(first, name="odd", training={"split": split}), tmp_path / "odd.medad")
     with pytest.raises(InputError) as caught:
         train(tmp_path / "new.medad", "--like", tmp_path / "odd.medad")

@@ -1,4 +1,4 @@
-"""`medad view` before there is a page: what is wrong is one line that says what to do."""
+"""Errors of `medad view` before a page opens: one line with a remedy."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def view(*words):
     return main.main(["view", *map(str, words), "--no-open"])
 
 
-def test_help_says_how_to_reach_a_server(capsys):
+def test_help_states_how_to_reach_a_server(capsys):
     assert main.main(["view", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "ssh -L 8765:127.0.0.1:8765" in said and "OUTDIR" in said

@@ -1,4 +1,4 @@
-"""What is wrong with a folder is found before the training, and a folder of one kind is never refused."""
+"""Faults of a folder are found before training, and a folder of one kind is never refused."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_scans_of_one_kind_pass_without_a_word(folder, caplog):
     assert len(check(folder)) == 8 and caplog.text == ""
 
 
-def test_gain_offset_and_resolution_are_no_other_kind(folder):
+def test_gain_offset_and_resolution_do_not_change_the_kind(folder):
     for seed in range(20, 24):
         volume, _ = head(seed, spacing=(5.0, 5.0, 6.0), size=40)
         volume.with_array(volume.array * 7.5 + (volume.array > 0) * 90).write(folder / f"other-{seed}.nii.gz")
@@ -63,7 +63,7 @@ def test_radiographs_of_one_kind_pass_also_where_a_body_reaches_the_border(tmp_p
     assert len(check(folder)) == 18
 
 
-def test_noisy_and_cleaned_air_are_no_other_kind(folder, caplog):
+def test_noisy_and_cleaned_air_are_the_same_kind(folder, caplog):
     for seed in range(20, 24):
         volume, _ = head(seed)
         air = np.random.default_rng(seed).rayleigh(20, volume.array.shape)
@@ -110,7 +110,7 @@ def test_one_scan_of_another_contrast_is_listed(folder, caplog):
     assert warning.parameters["scans"].startswith("t2 (")
 
 
-def test_contrasts_are_told_by_their_names_too(folder):
+def test_contrasts_are_recognised_by_their_names_too(folder):
     for seed in (0, 1):
         (folder / f"head-{seed}.nii.gz").rename(folder / f"sub-{seed}_T1w.nii.gz")
     (folder / "head-2.nii.gz").rename(folder / "sub-2_FLAIR.nii.gz")
@@ -229,7 +229,7 @@ def test_a_scan_is_looked_at_once_until_it_changes(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("kept", [0, 4e9])
-def test_a_full_disk_is_told_before_anything_is_written(tmp_path, monkeypatch, kept):
+def test_a_full_disk_is_reported_before_anything_is_written(tmp_path, monkeypatch, kept):
     usage = namedtuple("usage", "total used free")(10**12, 10**12, 2 * 10**9)
     asked = []
     monkeypatch.setattr(shutil, "disk_usage", lambda path: asked.append(path) or usage)

@@ -1,4 +1,4 @@
-"""Which of the three spaces a folder gets, and that it is said and kept."""
+"""The choice among the three spaces for a folder, reported and stored."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def with_skull() -> Volume:
     return volume.with_array(np.maximum(volume.array, air).astype(np.float32))
 
 
-def test_each_kind_is_told_from_a_few_scans_and_why_is_said(tmp_path):
+def test_each_kind_is_recognised_from_a_few_scans_and_why_is_stated(tmp_path):
     slices = folder_of(tmp_path / "slices", [radiograph(n) for n in range(3)])
     heads = folder_of(tmp_path / "heads", [head(n)[0] for n in range(4)])
     joints = folder_of(tmp_path / "joints", [joint(n) for n in range(9)])
@@ -79,7 +79,7 @@ def test_what_was_found_is_not_looked_for_again(tmp_path, monkeypatch):
         assert chosen_space(scans, "auto", tmp_path / "work") == first
 
 
-def test_a_brain_is_told_by_its_size_and_by_extraction(monkeypatch):
+def test_a_brain_is_recognised_by_its_size_and_by_extraction(monkeypatch):
     assert holds_brain(head(0)[0]) and not holds_brain(joint(0))
     small = Volume(head(0)[0].array, np.diag([1.5, 1.5, 1.5, 1.0]))
     assert not holds_brain(small)
@@ -108,13 +108,13 @@ def test_without_brain_extraction_a_head_is_not_guessed(tmp_path, monkeypatch):
     assert chosen_space(scans, "field", tmp_path / "work").kind == "field"
 
 
-def test_a_real_slab_of_a_body_is_no_brain_and_costs_no_extraction(data_dir, monkeypatch):
+def test_a_real_slab_of_a_body_is_not_a_brain_and_costs_no_extraction(data_dir, monkeypatch):
     monkeypatch.setattr(brain_extraction, "_extract", lambda *given: pytest.fail("took long"))
     (slab,) = find_scans(data_dir / "body_totalsegmentator", "*_mr_*").values()
     assert not holds_brain(slab.read())
 
 
-def test_small_volumes_are_no_fault_unless_most_are_brains(tmp_path, caplog):
+def test_small_volumes_are_accepted_unless_most_are_brains(tmp_path, caplog):
     joints = find_scans(folder_of_joints(tmp_path / "joints"))
     with caplog.at_level(logging.WARNING):
         assert check_scans(joints, tmp_path / "1.json").keys() == joints.keys()

@@ -69,7 +69,7 @@ def test_a_split_survives_its_file(tmp_path):
         '{"train": "abc", "validation": ["d"], "calibration": ["e","f"]}',
     ],
 )
-def test_a_file_that_is_no_split_is_refused(tmp_path, text):
+def test_a_file_that_is_not_a_split_is_refused(tmp_path, text):
     file = tmp_path / "split.json"
     file.write_text(text)
     for path in (file, tmp_path / "missing.json"):
@@ -78,7 +78,7 @@ def test_a_file_that_is_no_split_is_refused(tmp_path, text):
         assert (caught.value.code, caught.value.parameters) == ("not_a_split", {"path": str(path)})
 
 
-def test_leakage_in_a_file_is_told_as_leakage(tmp_path):
+def test_leakage_in_a_file_is_reported_as_leakage(tmp_path):
     file = tmp_path / "split.json"
     parts = {"train": ["a", "b", "c"], "validation": ["d"], "calibration": ["a", "e"]}
     file.write_text(json.dumps(parts))

@@ -82,7 +82,7 @@ def test_without_masks_the_whole_grid_counts(files):
     assert result.rows[0].dice is None and result.pooled.lesions is None
 
 
-def test_tables_hold_every_row_and_say_where_there_is_no_value(files, tmp_path):
+def test_tables_hold_every_row_and_state_where_there_is_no_value(files, tmp_path):
     result = evaluate(files["map"], files["truth"], files["mask"])
     write_tsv(result, tmp_path / "out.tsv")
     write_json(result, tmp_path / "out.json")

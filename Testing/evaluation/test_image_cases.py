@@ -1,4 +1,4 @@
-"""Which images are healthy, abnormal and unseen, and how well one score tells them."""
+"""Healthy and abnormal test images, and how well a score separates them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_little_for_validation_is_pooled_but_the_test_images_stay_apart(tmp_path
 
 
 @pytest.mark.parametrize("counts", [{"train": 9}, {"val": 4, "test": 9}, {"train": 9, "test": 9, "more": 1}])
-def test_arrays_that_are_no_whole_split_are_divided_by_chance(tmp_path, counts):
+def test_arrays_without_a_complete_split_are_divided_randomly(tmp_path, counts):
     scans = find_scans(write_toy_npz(tmp_path / "toy.npz", **counts), healthy_label=0)
     assert split_of_arrays(scans, 0, 3) is None
 

@@ -1,4 +1,4 @@
-"""Comparing 2-D models on labelled images, from model files to tables and picture."""
+"""Comparison of 2-D models on labelled images, from model files to tables and figure."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_numbers_are_those_of_scikit_learn_on_the_written_scores(compared):
         assert float(row["AP"]) == pytest.approx(average_precision_score(truth, values), abs=1e-4)
 
 
-def test_record_and_picture_are_there(compared, trained):
+def test_record_and_image_are_there(compared, trained):
     record = json.loads((compared / "comparison.json").read_text())
     assert record["models"] == {name: load_model(trained / f"{name}.medad").sha256 for name in ("a", "b")}
     assert record["part"] == "benchmark" and [row["detector"] for row in record["rows"]] == NAMES

@@ -1,4 +1,4 @@
-"""Pictures of the panel and of the scene's views."""
+"""Images of the panel and of the scene's views."""
 
 from __future__ import annotations
 

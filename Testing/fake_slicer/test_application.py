@@ -102,7 +102,7 @@ def test_a_process_talks_through_its_signals(app):
     assert b"".join(said) == b"HELLO\n\n" and ended == [(3, qt.QProcess.NormalExit)]
 
 
-def test_a_process_that_was_told_to_end_may_take_until_a_timer_ends_it(tmp_path):
+def test_a_process_that_was_asked_to_end_may_take_until_a_timer_ends_it(tmp_path):
     with FakeSlicer(tmp_path) as app:
         import qt
 
@@ -113,7 +113,7 @@ def test_a_process_that_was_told_to_end_may_take_until_a_timer_ends_it(tmp_path)
         qt.QTimer.singleShot(200, process.kill)
 
 
-def test_waiting_in_vain_says_so(app):
+def test_a_timeout_is_reported(app):
     with pytest.raises(AssertionError, match="waited 0.05 s in vain"):
         app.wait(lambda: False, seconds=0.05)
 

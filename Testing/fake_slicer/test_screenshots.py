@@ -38,7 +38,7 @@ def test_views_are_real_and_stay_where_they_are(app):
     slicer.util.resetThreeDViews()
 
 
-def test_pictures_of_the_panel(tmp_path):
+def test_images_of_the_panel(tmp_path):
     pictures = []
     for number, looks in enumerate([{}, {"dark": True}, {"font_points": 16}]):
         with FakeSlicer(tmp_path / str(number), **looks) as app:

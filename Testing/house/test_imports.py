@@ -1,4 +1,4 @@
-"""Who may import what: the boundaries that keep Slicer starting fast and the library usable without it."""
+"""Import rules that keep Slicer starting fast and the library usable without it."""
 
 from __future__ import annotations
 

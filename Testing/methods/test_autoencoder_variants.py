@@ -194,7 +194,7 @@ def data() -> HealthyData:
     return HealthyData(SimpleNamespace(symmetric=True), [toy_scan(n) for n in range(3)], [toy_scan(50)])
 
 
-def test_a_user_gets_what_was_wished_for_and_a_typing_error_is_told(tmp_path):
+def test_settings_take_effect_and_a_typing_error_is_reported(tmp_path):
     wishes = {"channels": [4, 8, 8], "variant": "memory", "latent": 4, "loss": "perceptual"}
     method, facts = train(data(), Options(steps=2, extra=wishes), tmp_path / "one", Progress())
     assert method.parameters == replace(SMALL, channels=(4, 8, 8), latent=4, variant="memory", loss="perceptual")

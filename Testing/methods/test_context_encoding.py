@@ -135,7 +135,7 @@ def test_a_lesion_scores_higher_than_healthy_tissue(training):
     assert (found[lesion][:, None] > found[mask & ~lesion][None]).mean() > 0.95
 
 
-def test_the_scan_is_as_unusual_as_recipes_say(training):
+def test_the_scan_is_as_anomalous_as_recipes_say(training):
     method = training[0]
     image, mask = plain_scan(51)
     result = method.restore(with_cuboid(image, 1.3)[0], mask)

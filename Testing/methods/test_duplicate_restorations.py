@@ -1,4 +1,4 @@
-"""Restorations that occur twice are decoded once, and as many slices together as a device has room for."""
+"""Equal restorations are decoded once, in batches as large as the memory of the device allows."""
 
 from __future__ import annotations
 

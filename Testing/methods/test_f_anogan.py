@@ -42,7 +42,7 @@ def training(tmp_path_factory) -> tuple[FAnoGAN, dict[str, list[dict]]]:
     return method, logs
 
 
-def test_the_generator_comes_near_mean_and_spread_of_slices_it_has_not_seen(training):
+def test_the_generator_matches_mean_and_sd_of_validation_slices(training):
     _, logs = training
     # On these slices the mean is 0.24 a pixel and the standard deviation 0.13.
     assert logs["no game"][-1]["validation_error"] > 0.18

@@ -81,7 +81,7 @@ def test_pii_trains_with_its_own_batches(tmp_path):
     assert np.isfinite(facts["last"]["validation_error"])
 
 
-def test_unknown_and_impossible_wishes_are_refused(tmp_path):
+def test_unknown_and_impossible_settings_are_refused(tmp_path):
     wrong = [{"blend": "linear"}, {"blending": "cubic"}, {"size": [32, 32]}, {"channels": [7]}]
 
     def make(extra):

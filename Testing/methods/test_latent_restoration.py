@@ -68,7 +68,7 @@ def test_with_the_threshold_at_zero_every_code_is_drawn_and_the_scan_is_forgotte
     assert not np.allclose(result.restored, method.restore(image, mask, seed=4).restored, atol=1e-3)
 
 
-def test_only_codes_less_likely_than_the_threshold_are_drawn_anew(networks):
+def test_only_codes_less_likely_than_the_threshold_are_resampled(networks):
     image, mask = scan()
     _, _, nll = plain_decode(networks, image)
     examined = nll[mask.any((1, 2))]
@@ -86,7 +86,7 @@ def test_weights_of_the_restorations_add_up_to_one(networks, monkeypatch):
 
 
 def weights(networks, monkeypatch, residuals: dict[int, float], rows: list[int]) -> np.ndarray:
-    """The weights that restorations get whose mean residuals, in spreads of the scan, are known."""
+    """The weights of restorations with known mean residuals in SD of the scan."""
     image = np.random.default_rng(0).normal(size=(1, 16, 24))
     image = (5 + (image - image.mean()) / image.std()).astype(np.float32)
     signs = torch.tensor([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]).repeat(6, 1)

@@ -52,7 +52,7 @@ def moved(seed: int, count: int = 8, reach: float = 1.5) -> torch.Tensor:
 
 
 class OneHead(nn.Module):
-    """An autoencoder that knows one anatomy: its prior is always the toy head, with the features of the image."""
+    """An autoencoder of one anatomy: its prior is always the toy head, with the features of the image."""
 
     def __init__(self):
         super().__init__()
@@ -64,7 +64,7 @@ class OneHead(nn.Module):
 
 @pytest.fixture(scope="module")
 def deforming() -> MorphAEus:
-    """MorphAEus whose deformer has learned to move one head to others."""
+    """MorphAEus with a trained deformer from one head to others."""
     torch.manual_seed(0)
     network = Morphing((SIDE, SIDE), CHANNELS)
     network.autoencoder = OneHead()
@@ -200,7 +200,7 @@ def test_the_shift_that_was_made_is_the_shift_that_is_found(deforming):
     assert left < 0.8 * residuals(deforming, image, "prior").mean()
 
 
-def test_scores_are_what_they_are_called_and_facts_tell_of_the_deformation(deforming):
+def test_scores_are_what_they_are_called_and_facts_describe_the_deformation(deforming):
     volume = moved(5)[:, 0].numpy() * 1.2
     mask = volume > 0.1
     made = deforming.network(torch.from_numpy(volume)[:, None])
@@ -241,7 +241,7 @@ def test_a_user_trains_it_and_gets_the_same_again(tmp_path, schedule):
         MorphAEus.from_tensors(method.parameters, {name: tensors[name] for name in list(tensors)[1:]})
 
 
-def test_wishes_that_make_no_sense_are_refused(tmp_path):
+def test_settings_that_make_no_sense_are_refused(tmp_path):
     for extra in ({"schedule": "best"}, {"schedule": ["joint"]}, {"score": "best"}, {"beta": 1.0}, {"size": [8, 8]}):
         with pytest.raises(InputError):
             train(toy_data(2, plain_scan), Options(steps=1, extra=extra), tmp_path, Progress())

@@ -1,4 +1,4 @@
-"""Pictures drawn from a prior alone: what a method with random weights imagines is no scan, and repeats by seed."""
+"""Images sampled from a prior alone: random weights give no scan, and a seed gives the same image again."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_f_anogan_shows_what_its_generator_makes():
 
 
 @pytest.mark.parametrize("name", ["context_encoder", "autoencoder"])
-def test_methods_without_a_prior_imagine_nothing(name):
+def test_methods_without_a_prior_generate_no_images(name):
     assert method_of(name).prior_slices(2, 3, flat=False) == []
 
 

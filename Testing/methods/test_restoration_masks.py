@@ -1,4 +1,4 @@
-"""Which codes a restoration draws anew, and by which sampler: the maps, what is recorded, and files of before."""
+"""The codes that a restoration resamples and its sampler: maps, records, and earlier model files."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_sampler_gives_the_same_map_and_is_named(method, mask):
     assert reference.facts["sampler"] == "sequential"
 
 
-def test_the_masks_differ_and_say_how_much_they_change(method):
+def test_the_masks_differ_and_state_how_much_they_change(method):
     static, dynamic = (with_settings(method, mask=mask).restore(*scan(method)) for mask in ("static", "dynamic"))
     assert not np.array_equal(static.score, dynamic.score) and static.sample_score == dynamic.sample_score
     redrawn, changed, different = (

@@ -1,4 +1,4 @@
-"""A quick look restores some slices only: what lies between is interpolated, and the score is for all of them."""
+"""Skipped slices: a fast restoration of some slices, interpolated scores for the others."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_a_restoration_can_be_cancelled_between_its_steps(kind):
     assert len(asked) == 3
 
 
-def test_wishes_replace_defaults_and_are_checked():
+def test_settings_replace_defaults_and_are_checked():
     base = ContextVAE.Parameters(size=(32, 32), channels=(8, 8))
     asked = with_overrides(base, {"channels": [4, 4], "context": 1, "score": "reconstruction"})
     assert asked == replace(base, channels=(4, 4), context=1.0, score="reconstruction")

@@ -116,7 +116,7 @@ def test_with_the_threshold_at_zero_a_full_volume_is_a_pure_sample_of_the_prior(
     assert np.allclose(result.restored, method.restore(*scan(1, everywhere=True), seed=3).restored, atol=1e-5)
 
 
-def test_only_codes_with_brain_are_drawn_anew_and_count(networks, monkeypatch):
+def test_only_codes_with_brain_are_resampled_and_counted(networks, monkeypatch):
     image, mask = scan()
     _, codes = coded(networks, image, mask)
     brain = torch.zeros(SMALL.grid, dtype=torch.bool)
@@ -273,7 +273,7 @@ def test_single_slices_and_unknown_settings_are_refused(tmp_path):
             train_volumes(toy_data(), Options(steps=1, extra=extra), tmp_path, Progress())
 
 
-def test_the_command_leaves_a_calibrated_model_and_its_pictures(tmp_path, one_thread):  # noqa: F811
+def test_the_command_leaves_a_calibrated_model_and_its_images(tmp_path, one_thread):  # noqa: F811
     toy, settings = toy_models(), ("channels=[4,8,8]", "prior_layers=1", "prior_width=16", "samples=2")
     chosen = [part for setting in settings for part in ("--set", setting)]
     assert toy.train("volume_restoration", tmp_path / "toy.medad", *chosen) == 0

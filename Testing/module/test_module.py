@@ -72,7 +72,7 @@ print("heavy:", sorted(heavy))
     assert "heavy: []" in done.stdout
 
 
-def test_the_help_says_what_it_does_and_whom_to_cite(module):
+def test_the_help_states_what_it_does_and_whom_to_cite(module):
     parent = slicer.modules.MedADInstance.parent
     assert "Run Detection" in parent.helpText and "not a medical device" in parent.helpText
     assert "without contrast agent" in parent.helpText and "No lesion is known" in parent.helpText
@@ -106,7 +106,7 @@ def test_a_reload_keeps_the_result(panel):
     assert len(column(panel, 1)) == 3
 
 
-def test_a_volume_that_is_no_result_is_the_default_input(panel):
+def test_a_volume_that_is_not_a_result_is_the_default_input(panel):
     run(panel)
     panel.scene.RemoveNode(panel.scan)
     panel.leave_module()
@@ -114,7 +114,7 @@ def test_a_volume_that_is_no_result_is_the_default_input(panel):
     assert panel.ui.inputSelector.currentNode() is None
 
 
-def test_the_self_test_s_cube_is_where_it_says(module):
+def test_the_self_test_s_cube_is_at_its_stated_position(module):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
     import numpy as np
 

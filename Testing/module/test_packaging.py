@@ -55,7 +55,7 @@ def test_extension_index_can_read_the_description():
         assert len(re.findall(rf'^set\(EXTENSION_{name} "[^"$]+"\)$', text, flags=re.MULTILINE)) == 1, name
 
 
-def test_pictures_of_the_description_are_in_the_repository():
+def test_images_of_the_description_are_in_the_repository():
     text = (ROOT / "CMakeLists.txt").read_text("utf-8")
     lines = re.findall(r'^set\(EXTENSION_(?:ICONURL|SCREENSHOTURLS) "([^"]+)"\)$', text, flags=re.MULTILINE)
     for url in " ".join(lines).split():

@@ -85,7 +85,7 @@ def test_the_penalty_teaches_the_critic_its_slope():
     assert torch.allclose(slope.grad, torch.tensor([2 * 10 * (2.0 - 1), 0.0]), atol=1e-4)
 
 
-def test_equal_distributions_are_no_distance_apart_and_shifted_ones_their_shift():
+def test_the_distance_of_distributions_is_their_shift():
     generator = torch.Generator().manual_seed(2)
     critic = linear(torch.tensor([0.6, 0.8]))
     distances = []
@@ -171,7 +171,7 @@ def test_the_encoder_learns_and_generator_and_critic_stay_frozen(tmp_path):
     assert not torch.equal(izi.encoder[0][0].weight, first)
 
 
-def test_the_encoder_loss_is_the_picture_error_and_kappa_times_that_of_the_features():
+def test_the_encoder_loss_is_the_image_error_and_kappa_times_that_of_the_features():
     gan, encoder = image_gan(), CodeEncoder(SIZE, CHANNELS, LATENT).eval()
     images = torch.rand(3, 1, *SIZE)
     restored = gan.generator(encoder(images))
@@ -241,7 +241,7 @@ def blob(number: int) -> tuple[torch.Tensor]:
     return (points * SPREAD + MEAN,)
 
 
-def test_a_generator_learns_mean_and_spread_of_a_distribution(tmp_path):
+def test_a_generator_learns_mean_and_sd_of_a_distribution(tmp_path):
     torch.manual_seed(0)
     gan = WassersteinGAN(nn.Linear(2, 2), CodeCritic(2, 64), 2)
 

@@ -20,7 +20,7 @@ def test_the_first_answer_is_kept(first, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"bfloat16": "yes"}'])
-def test_a_damaged_record_is_made_anew(text, tmp_path, monkeypatch):
+def test_a_damaged_record_is_replaced(text, tmp_path, monkeypatch):
     record = tmp_path / "precision.json"
     record.write_text(text)
     monkeypatch.setattr(autotune, "bfloat16_is_faster", lambda device: True)

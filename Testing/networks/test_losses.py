@@ -57,7 +57,7 @@ def test_structural_similarity_is_that_of_monai():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_error_is_nothing_for_the_same_picture_and_grows_where_it_differs(loss, features):
+def test_every_error_is_nothing_for_the_same_image_and_grows_where_it_differs(loss, features):
     x = pictures()
     y = x.clone()
     y[0, :, 4:10, 20:26] = 1 - y[0, :, 4:10, 20:26]
@@ -85,14 +85,14 @@ def test_errors_have_gradients_that_lead_back(loss, features):
     assert float(error.detach()) < 0.5 * first
 
 
-def test_flat_pictures_make_no_error_without_a_number():
+def test_flat_images_make_no_error_without_a_number():
     flat = torch.zeros(1, 1, 16, 16, requires_grad=True)
     error = error_map("ssim", flat, torch.zeros(1, 1, 16, 16), None)
     error.mean().backward()
     assert (error == 0).all() and torch.isfinite(flat.grad).all()
 
 
-def test_a_negative_picture_is_not_structurally_similar():
+def test_a_negative_image_is_not_structurally_similar():
     x = pictures()
     assert error_map("ssim", -x, x, None).mean() > 1 > error_map("ssim", 0.8 * x, x, None).mean()
 
@@ -122,7 +122,7 @@ def test_features_know_a_place_again_that_only_looks_different(tmp_path):
     assert share(network) < share(untrained)
 
 
-def test_a_learning_batch_without_brain_inside_is_no_error_of_shape():
+def test_a_training_batch_without_brain_is_accepted():
     torch.manual_seed(0)
     learner = FeatureLearner()
     masks = torch.zeros(2, 1, 32, 32)

@@ -53,7 +53,7 @@ def test_conditions_do_nothing_at_first_and_can_be_learned():
     assert loss < 0.04 < 0.5 * float(goal[:, 0, 0, 0].var(unbiased=False))
 
 
-def test_an_untrained_segmenter_says_healthy_and_its_loss_is_least_at_the_degree():
+def test_an_untrained_segmenter_gives_healthy_and_its_loss_is_least_at_the_degree():
     network = net(CorruptionSegmenter)
     positions, masks = torch.zeros(3), torch.ones(3, 1, 32, 32)
     assert 0 < network.predict(images(), positions).mean() < 0.2

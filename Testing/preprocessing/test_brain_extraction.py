@@ -1,4 +1,4 @@
-"""Which part of a scan is brain: stripped scans are told from heads, and masks are taken, outlined or extracted."""
+"""The part of a scan that is brain: stripped scans are recognised, masks are given, outlined or extracted."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_the_way_back_puts_things_where_they_were(template):
     assert mapped.array[~mask].max() == 0
 
 
-def test_an_unlike_scan_is_called_unlike_and_a_like_one_is_not(template):
+def test_only_an_out_of_distribution_scan_gets_a_warning(template):
     volume, mask = head(22)
     assert template.prepared(volume, mask).warnings() == []
     inverted = volume.with_array(np.where(mask, np.maximum(1400 - volume.array, 0), 0).astype(np.float32))

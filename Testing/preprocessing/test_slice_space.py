@@ -28,7 +28,7 @@ def prepared(template, volume, mask=None):
 
 @pytest.mark.parametrize("axes", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 1, 0), (2, 0, 1)])
 @pytest.mark.parametrize("flips", [(), (0, 1), (1, 2), (0, 1, 2)])
-def test_a_slice_is_the_same_picture_however_it_is_stored(template, axes, flips):
+def test_a_slice_is_the_same_image_however_it_is_stored(template, axes, flips):
     volume = radiograph(20)
     other = turned(volume, axes, flips)
     places = other.ras_from_voxels(np.argwhere(np.ones(other.array.shape)))
@@ -88,7 +88,7 @@ def test_anisotropic_pixels_keep_the_shape_of_the_body(template):
     assert np.corrcoef(fine.image[both], flat.image[both])[0, 1] > 0.97
 
 
-def test_eight_and_sixteen_bits_are_the_same_picture(template):
+def test_eight_and_sixteen_bits_are_the_same_image(template):
     volume = radiograph(24)
     plain = prepared(template, volume)
     for low, high in ((0, 255), (-1024, 64511), (0, 1)):
@@ -131,7 +131,7 @@ def test_resizing_averages_areas_and_interpolates_between_centres():
     assert resized(noise, (13, 7)).mean() == pytest.approx(noise.mean(), rel=1e-6)
 
 
-def test_the_grid_suits_the_pictures():
+def test_the_grid_suits_the_images():
     def views(*sizes):
         return [SliceView.of(Volume(np.zeros((1, *size), np.float32), np.eye(4))) for size in sizes]
 
@@ -156,7 +156,7 @@ def test_a_template_of_few_or_mixed_images_is_refused():
     assert caught.value.code == "scan_not_single_slice"
 
 
-def test_unlike_pictures_are_called_so_and_like_ones_are_not(template):
+def test_only_out_of_distribution_images_get_a_warning(template):
     volume = radiograph(27)
     assert prepared(template, volume).warnings() == []
     inverted = volume.with_array(volume.array.max() - volume.array)
@@ -165,7 +165,7 @@ def test_unlike_pictures_are_called_so_and_like_ones_are_not(template):
     assert "volume_other_shape" in [text.code for text in prepared(template, upright).warnings()]
 
 
-def test_what_is_no_picture_is_refused(template):
+def test_what_is_not_an_image_is_refused(template):
     volume = radiograph(28)
     with pytest.raises(InputError) as caught:
         prepared(template, volume.with_array(np.ones_like(volume.array)))

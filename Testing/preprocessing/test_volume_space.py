@@ -174,7 +174,7 @@ def grid_for(*scans):
     return volume_grid([np.array(spacing) for _, spacing in scans], [np.array(extent) for extent, _ in scans])
 
 
-def test_the_grid_holds_the_usual_scan_and_is_no_finer():
+def test_the_grid_holds_the_usual_scan_and_is_not_finer():
     assert grid_for(*[((35, 51, 35), (1, 1, 1))] * 5) == ((35, 64, 64), (1, 1, 1))
     # An abdomen has more pixels than can be had; slices are as thick as the scans'.
     (slices, rows, columns), spacing = grid_for(*[((400, 300, 450), (0.8, 0.8, 5.0))] * 5)
@@ -189,7 +189,7 @@ def test_the_grid_holds_the_usual_scan_and_is_no_finer():
     assert grid_for(*[((60, 60, 60), (1, 1, 1))] * 30, ((500, 500, 900), (1, 1, 1))) == ((60, 64, 64), (1, 1, 1))
 
 
-def test_extents_are_told_along_right_anterior_superior():
+def test_extents_are_reported_along_right_anterior_superior():
     shape, linear = SCANS["sagittal"]
     assert extent_ras(noisy(shape, linear @ np.diag([2.0, 3.0, 5.0]))).tolist() == [36 * 5, 40 * 2, 30 * 3]
 
@@ -206,7 +206,7 @@ def test_the_template_is_the_mean_of_what_most_scans_show(template):
     assert np.array_equal(wide.mask, template.mask) and wide.beyond > 0.5
 
 
-def test_unlike_volumes_are_called_so_and_like_ones_are_not(template):
+def test_only_out_of_distribution_volumes_get_a_warning(template):
     volume = joint(20)
     assert prepared(template, volume).warnings() == []
     inverted = volume.with_array(volume.array.max() - volume.array)

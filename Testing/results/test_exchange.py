@@ -1,4 +1,4 @@
-"""What one process writes is what the other reads, or there is an error and nothing on disk."""
+"""Exchange between processes: the reader gets what was written, or an error with no file left."""
 
 from __future__ import annotations
 

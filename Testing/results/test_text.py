@@ -61,7 +61,7 @@ def test_the_verdict_in_full():
     assert "; 1 region; " in panel_verdict(detection(spots=1))
 
 
-def test_without_a_region_the_verdict_says_how_large_the_largest_value_is():
+def test_without_a_region_the_verdict_states_how_large_the_largest_value_is():
     text = panel_verdict(detection(spots=0))
     assert "; no region above a z-score of 3, the largest z-score is 0.5; " in text
     empty = detection(spots=0)
@@ -125,7 +125,7 @@ def test_regions_are_counted_in_one_sentence(spots, words):
     assert text.startswith(words) and "a z-score of 3 (SD above the healthy mean; expected false positives:" in text
 
 
-def test_one_healthy_scan_is_no_plural():
+def test_one_healthy_scan_is_in_the_singular():
     assert "against one healthy scan;" in verdict(detection(scores=(1,)))
     assert "against 5 healthy scans;" in verdict(detection())
 

@@ -55,7 +55,7 @@ def test_exactly_the_promised_files_are_written_and_returned(tmp_path, detection
     assert all(path.parent == tmp_path and path.stat().st_size for path in files)
 
 
-def test_without_a_picture_there_is_none_and_an_old_one_goes(tmp_path):
+def test_without_an_image_there_is_none_and_an_old_one_goes(tmp_path):
     write_detection(synthetic_detection(), tmp_path, "case")
     write_detection(synthetic_detection(), tmp_path, "case", figure=False)
     assert set(os.listdir(tmp_path)) == NAMES - {"case.png"}

@@ -1,4 +1,4 @@
-"""Pieces side by side: the same results as one after the other, quickly stopped, and every second counted once."""
+"""Parallel map: results as in sequence, quick cancellation, and every second counted once."""
 
 from __future__ import annotations
 

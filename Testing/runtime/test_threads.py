@@ -22,7 +22,7 @@ SET = (
 
 
 def told(code: str, **environment: str) -> list:
-    """What a fresh process says that has nothing set but this."""
+    """Output of a new process with these variables only."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "MKL_"))}
     done = subprocess.run(
         [sys.executable, "-c", code], env={**inherited, **environment}, cwd=ROOT, capture_output=True, text=True
@@ -48,7 +48,7 @@ def test_threads_that_share_a_core_count_once_and_cores_of_others_not_at_all(tmp
     assert threads.physical_cores(described(tmp_path, places)) == cores
 
 
-def test_where_the_system_does_not_say_all_allowed_processors_count(tmp_path, monkeypatch):
+def test_where_the_system_does_not_state_all_allowed_processors_count(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 7}, raising=False)
     assert threads.physical_cores(tmp_path) == 3
 

@@ -26,7 +26,7 @@ def brain(shift: int = 0) -> np.ndarray:
 
 
 def prepared_scan(mask: np.ndarray) -> PreparedBrain:
-    """A scan whose own grid is the model's grid."""
+    """A scan on the model's grid."""
     volume = Volume(np.where(mask, 100, 0).astype(np.float32), np.diag([*SPACING, 1.0]), "scan")
     bins = len(HISTOGRAM_EDGES) - 1
     limits = {"histogram": 1.0, "correlation": 0.0, "overlap": 0.0}
@@ -49,7 +49,7 @@ def healthy_scans(count: int = 4, spot: float = 0.0) -> list[tuple[PreparedBrain
 
 
 def with_numbers(**numbers) -> Calibration:
-    """A calibration whose numbers are easy to judge by hand."""
+    """A calibration with numbers that are easy to check by hand."""
     usual = {
         "pooling": Pooling(0.0, 0.0),
         "voxelwise": VoxelStatistics(np.ones(SHAPE, np.float32), np.full(SHAPE, 0.5, np.float32)),
@@ -178,7 +178,7 @@ def calibration() -> Calibration:
     return calibrate(healthy_scans(), Pooling(2.4, 6.0), Threshold(0.1, "%"))
 
 
-def test_a_saved_calibration_says_the_same(calibration):
+def test_a_saved_calibration_gives_the_same(calibration):
     again = Calibration.from_tensors(calibration.parameters(), calibration.tensors())
     assert again.pooling == calibration.pooling
     for name in ("threshold", "brain_ml", "count"):

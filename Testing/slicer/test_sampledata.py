@@ -31,7 +31,7 @@ def language(monkeypatch):
 
 @pytest.fixture
 def registered(monkeypatch):
-    """What a stand-in for Slicer's Sample Data module was told, by category; the same source twice counts once."""
+    """Sources that a stand-in for Slicer's Sample Data module got, by category; a repeated source counts once."""
     sources = {}
 
     class SampleDataLogic:
@@ -60,7 +60,7 @@ def registered(monkeypatch):
     return sources
 
 
-def test_the_scan_is_offered_with_checksum_and_picture(language, registered):
+def test_the_scan_is_offered_with_checksum_and_image(language, registered):
     assert sampledata.register(ICONS) is True
     assert list(registered) == ["MedAD"]
     assert [source[3] for source in registered["MedAD"]] == ["MRHead"]
@@ -97,7 +97,7 @@ def test_no_scan_outside_the_scope_of_the_models_is_offered(language):
     assert not {sample.node_name for sample in sampledata.samples()} & {"MRBrainTumor1", "MRBrainTumor2"}
 
 
-def test_the_button_and_the_help_say_what_to_expect(language):
+def test_the_button_and_the_help_state_what_to_expect(language):
     (sample,) = sampledata.samples()
     assert "without known lesion" in sample.title and "false positive" in sample.title
     page = ElementTree.fromstring(f"<html>{sampledata.what_to_expect()}</html>")
@@ -106,7 +106,7 @@ def test_the_button_and_the_help_say_what_to_expect(language):
     assert "false positives" in head and "make demo" in head
 
 
-def test_pictures_are_what_the_script_draws(monkeypatch):
+def test_images_are_what_the_script_draws(monkeypatch):
     image = pytest.importorskip("PIL.Image")
     monkeypatch.syspath_prepend(str(ROOT / "Resources"))
     import draw_thumbnails

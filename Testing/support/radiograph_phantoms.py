@@ -55,7 +55,7 @@ def radiograph(seed: int, size: tuple[int, int] = SIZE, lesion: tuple[float, flo
 
 @functools.cache
 def toy_plane_folder() -> Path:
-    """A folder of healthy toy radiographs, and room for models; nobody may write into it."""
+    """A folder of healthy toy radiographs and of their models; read only."""
     keep = tempfile.TemporaryDirectory(prefix="toy-planes-")
     toy_plane_folder.keep = keep
     folder = Path(keep.name)

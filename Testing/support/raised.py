@@ -1,4 +1,4 @@
-"""What an error says, by its code and parameters; the sentences are tested in house/test_messages.py."""
+"""Check errors by code and parameters; house/test_messages.py tests the sentences."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class World:
 
 @pytest.fixture
 def slicer(monkeypatch):
-    """A Slicer of 5.12 whose functions record their arguments."""
+    """A Slicer 5.12 with functions that record their arguments."""
     calls = []
 
     def pip_install(

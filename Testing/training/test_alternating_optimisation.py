@@ -159,7 +159,7 @@ def test_two_objectives_of_one_name_are_refused(tmp_path):
         fit(Twins(), batches, validate, PLAN, tmp_path)
 
 
-def test_a_game_learns_in_bfloat16_and_keeps_its_weights_in_float32(tmp_path):
+def test_alternating_training_in_bfloat16_keeps_weights_in_float32(tmp_path):
     game = Game()
     history = fit(game, batches, validate, Plan(150, 2e-2, every=150, reduced=True), tmp_path)
     assert history[-1]["validation_error"] > 0.5

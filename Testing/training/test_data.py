@@ -31,7 +31,7 @@ def test_scans_of_all_formats_are_found_by_name(tmp_path):
     assert list(find_scans(tmp_path)) == ["C", "a", "b", "d"]
 
 
-def test_files_that_macos_and_unfinished_writes_leave_are_no_scans(tmp_path):
+def test_files_that_macos_and_unfinished_writes_leave_are_not_scans(tmp_path):
     for name in ("sub-01.nii.gz", "._sub-01.nii.gz", ".partial-77-sub-02.nii.gz"):
         (tmp_path / name).write_bytes(b"")
     assert list(find_scans(tmp_path)) == ["sub-01"]
@@ -61,7 +61,7 @@ def test_prepared_scans_are_used_again(toy, monkeypatch):
         assert (image[~mask] == 0).all() and 0.3 < np.median(image[mask]) < 0.9
 
 
-def test_a_damaged_prepared_scan_is_made_anew(toy, tmp_path, monkeypatch):
+def test_a_damaged_prepared_scan_is_replaced(toy, tmp_path, monkeypatch):
     import shutil
 
     work = tmp_path / "work"

@@ -33,7 +33,7 @@ def test_a_sweep_writes_each_size_and_marks_the_choice(tmp_path):
     assert (tmp_path / "new" / "sweep.png").stat().st_size > 5000
 
 
-def test_errors_that_rise_with_the_size_tell_of_short_trainings():
+def test_errors_that_rise_with_the_size_indicate_short_trainings():
     def rows(*errors):
         return [{"latent": 2**n, "validation_error": error} for n, error in enumerate(errors)]
 

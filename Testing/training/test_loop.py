@@ -89,7 +89,7 @@ def test_a_network_with_a_codebook_resumes_bit_for_bit(tmp_path):
     assert same_weights(whole, broken)
 
 
-def test_the_network_learns_and_the_log_says_so(tmp_path):
+def test_the_network_learns_and_the_log_states_it(tmp_path):
     network = Line()
     plan = Plan(200, 2e-2, every=50)
     history = fit(network, batches, validate, plan, tmp_path)
@@ -130,7 +130,7 @@ def test_a_finished_run_is_not_run_again(tmp_path, unbroken):
 
 @pytest.mark.parametrize("bad", ["loss", "gradient"])
 @pytest.mark.parametrize("step", [5, 7])
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path, step, bad):
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_state(tmp_path, step, bad):
     with pytest.raises(MedADError) as caught:
         fit(Line(step, bad), batches, validate, PLAN, tmp_path)
     assert caught.value.code == f"{bad}_not_finite"

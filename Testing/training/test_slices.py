@@ -67,7 +67,7 @@ def test_a_batch_depends_on_step_and_seed_only():
     assert first[0].shape == first[1].shape == (6, 1, 8, 8)
 
 
-def test_pictures_keep_their_position_and_a_small_set_still_makes_a_batch():
+def test_images_keep_their_position_and_a_small_set_still_makes_a_batch():
     slices = numbered()
     images, _, positions = slices.batch(1, 4, 0, None)
     assert np.allclose(positions, slice_positions(10)[images[:, 0, 0, 0].int() % 10])

@@ -1,4 +1,4 @@
-"""No training goes on with another one's weights, or with other scans."""
+"""A training never continues with other weights or other scans."""
 
 from __future__ import annotations
 

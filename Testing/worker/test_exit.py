@@ -1,4 +1,4 @@
-"""The worker never stays behind, and leaves nothing when it goes."""
+"""The worker ends with its parent and leaves no files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_it_ends_with_its_stdin_whatever_it_does(worker, do):
     assert worker.outputs() == []
 
 
-def test_it_ends_when_told_to(worker):
+def test_it_ends_on_request(worker):
     worker.detect("stubbornly")
     worker.begun()
     worker.ask("quit")

@@ -15,7 +15,7 @@ from MedADLib.results.exchange import FILES, read_exchange, write_volume
 from MedADLib.worker.service import HEARTBEAT_SECONDS, heartbeats
 
 
-def test_it_says_at_once_who_it_is(worker):
+def test_it_states_at_once_who_it_is(worker):
     assert worker.ready["pid"] == worker.process.pid and worker.ready["protocol"] == 1
     assert {"medad", "python", "numpy", "torch", "SimpleITK"} <= set(worker.ready["versions"])
 
@@ -72,7 +72,7 @@ def test_what_libraries_print_does_not_disturb(worker):
     assert all(line.startswith(b'{"event"') for line in worker.lines)
 
 
-def test_warnings_of_the_library_are_told_once_and_kept(worker):
+def test_warnings_of_the_library_are_reported_once_and_kept(worker):
     worker.detect("warning")
     *events, done = worker.until("done")
     warned = [event for event in events if event["event"] == "warning"]
@@ -137,7 +137,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(worker):
     assert "Traceback" in worker.log.read_text("utf-8")
 
 
-def test_what_cannot_be_used_is_said_and_the_process_stays(worker):
+def test_what_cannot_be_used_is_stated_and_the_process_stays(worker):
     (worker.folder / "corrupt.medad").write_bytes(b"PK\x03\x04")
     for change, kind, code, says in (
         ({"model": "missing"}, "ModelError", "model_unknown", "'missing'"),

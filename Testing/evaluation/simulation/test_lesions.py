@@ -93,7 +93,7 @@ def test_a_seed_decides_everything_but_the_contrast(kind):
 
 
 @pytest.mark.parametrize("kind", ["tumour", "spots", "cavity"])
-def test_contrast_is_in_spreads_of_the_brain(kind):
+def test_contrast_is_in_sd_of_the_brain(kind):
     volume, brain, _ = phantom()
     spread = volume.array[brain].std()
     drops = []

@@ -62,7 +62,7 @@ def naive(question: Question, mask: str, threshold: float, samples: int) -> torc
 
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("threshold", [1.0, 2.5])
-def test_the_reference_does_what_the_definition_says(mask, threshold):
+def test_the_reference_does_what_the_definition_states(mask, threshold):
     question = random_question(15)
     assert torch.equal(question.ask("sequential", mask, threshold, 3), naive(question, mask, threshold, 3))
 
@@ -80,7 +80,7 @@ def test_a_dynamic_mask_judges_by_what_was_restored():
 
 @pytest.mark.parametrize("sampler", ["sequential", *FAST])
 @pytest.mark.parametrize("mask", MASKS)
-def test_nothing_is_drawn_without_a_limit_and_the_scan_is_forgotten_with_none(mask, sampler):
+def test_without_a_limit_no_code_is_resampled_and_with_limit_none_all_are(mask, sampler):
     question = random_question(15)
     assert torch.equal(question.ask(sampler, mask, math.inf, 4), question.codes[:, None].expand(-1, 4, -1))
     other = Question(question.prior, (question.codes + 1) % CODES, question.positions)

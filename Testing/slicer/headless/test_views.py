@@ -1,4 +1,4 @@
-"""Real Slicer views off screen, judged by what changes in the picture when something in the scene does."""
+"""Real Slicer views off screen: changes in the image after changes in the scene."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def changed(before, after, view):
 
 
 def middle(mask):
-    """Mean row and column of the True pixels as fractions of the picture."""
+    """Mean row and column of the True pixels as fractions of the image."""
     return np.argwhere(mask).mean(axis=0) / mask.shape
 
 
@@ -197,7 +197,7 @@ def test_a_view_that_was_there_before_gets_layers_and_legend(standalone):
     view.close()
 
 
-def test_drawing_twice_gives_the_same_picture_and_adds_no_nodes(standalone):
+def test_drawing_twice_gives_the_same_image_and_adds_no_nodes(standalone):
     detection, result = shown(standalone)
     first = draw(standalone, detection, result)
     before = node_ids(standalone.scene)
@@ -214,7 +214,7 @@ def test_a_scan_without_findings_and_one_without_examined_part_can_be_drawn(stan
     assert part(draw(standalone, detection, result), "axial").max() > 100
 
 
-def test_the_picture_is_written_whole_or_not_at_all(standalone, tmp_path):
+def test_the_image_is_written_whole_or_not_at_all(standalone, tmp_path):
     from matplotlib.image import imread
 
     detection, result = shown(standalone)

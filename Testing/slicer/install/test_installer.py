@@ -1,5 +1,5 @@
 """The installer on stand-ins with the signatures of Slicer 5.8, 5.12 and the PyTorch extension: what is asked of them,
-what is told when they fail, and that Slicer's own packages are never changed unnoticed."""
+what is reported when they fail, and that Slicer's own packages are never changed unnoticed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_pytorch_extension_is_fetched_first_and_nothing_else_before_the_rest
     assert world.interactive is True
 
 
-def test_without_an_extensions_manager_the_way_by_hand_is_told():
+def test_without_an_extensions_manager_the_way_by_hand_is_reported():
     world = World(extension=False)
     for manager in (None, SimpleNamespace()):
         with pytest.raises(InstallError) as caught:

@@ -40,7 +40,7 @@ def test_a_run_is_remembered_over_a_restart_and_taken_once():
 
 
 @pytest.mark.parametrize("kept", [None, "", "nonsense", "[]", "{}", '{"when": 0, "model": "x"}', '{"when": "x"}', 7])
-def test_what_is_no_pending_run_or_an_old_one_is_dropped(kept):
+def test_what_is_not_a_pending_run_or_an_old_one_is_dropped(kept):
     settings = Settings()
     settings.setValue(KEY, kept)
     assert PendingRuns(settings).take() is None and settings.kept == {}

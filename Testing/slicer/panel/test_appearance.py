@@ -115,7 +115,7 @@ def wait_for_scrolling(app):
 
 
 def unreadable(app):
-    """Widgets whose text does not fit into them."""
+    """Widgets with text that does not fit into them."""
     panel = app.window.widget()
     for child in panel.findChildren(QtWidgets.QWidget):
         if not child.isVisible() or not child.objectName():

@@ -1,4 +1,4 @@
-"""Export from the panel: usable names, accepted regions only, nobody else's files, and a clear word if it fails."""
+"""Export from the panel: usable names, accepted regions only, no foreign files, and a clear error."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def files(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_files_are_named_after_the_scan_and_told(done, folder):
+def test_the_files_are_named_after_the_scan_and_reported(done, folder):
     export(done, folder)
     assert files(folder) == sorted(f"scan{suffix}" for suffix in SUFFIXES)
     assert str(folder) in said(done) and f"{len(SUFFIXES)} files" in said(done)
@@ -111,7 +111,7 @@ def test_files_of_somebody_else_are_not_replaced(done, folder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such permissions")
-def test_a_folder_that_cannot_be_written_is_told(done, folder, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_reported(done, folder, monkeypatch):
     folder.chmod(0o500)
     if os.geteuid() == 0:
         import tempfile
@@ -126,7 +126,7 @@ def test_a_folder_that_cannot_be_written_is_told(done, folder, monkeypatch):
     assert "cannot be written: Permission denied" in said(done) and files(folder) == []
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(done, folder, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_nothing(done, folder, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""The panel's fast mode: asked for by a tick, remembered with the scene, and told in the result."""
+"""The panel's fast mode: set by a check box, saved with the scene, and stated in the result."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def how_it_was_made(panel) -> str:
     return texts[0]
 
 
-def test_a_tick_asks_for_fast_mode_and_the_result_says_so(panel, asked):
+def test_a_tick_asks_for_fast_mode_and_the_result_states_it(panel, asked):
     run(panel)
     assert "fast mode: no" in how_it_was_made(panel)
     panel.click("advancedSection")
@@ -140,7 +140,7 @@ class RealEngine(InlineClient):
 
 
 @pytest.mark.slow
-def test_with_a_model_without_a_faster_mode_the_panel_says_that_it_ran_as_usual(app, own_home, monkeypatch):
+def test_with_a_model_without_a_faster_mode_the_panel_states_that_it_ran_as_usual(app, own_home, monkeypatch):
     monkeypatch.setattr(worker_client, "WorkerClient", RealEngine)
     models = own_home / ".medad" / "models"
     models.mkdir(parents=True)
@@ -157,7 +157,7 @@ def test_with_a_model_without_a_faster_mode_the_panel_says_that_it_ran_as_usual(
     assert "tiny has no faster mode; it ran as usual" in app.ui.warningsLabel.text.replace("\u200b", "")
 
 
-def test_scripts_are_told_what_fast_takes(panel):
+def test_fast_of_another_type_is_refused_in_scripts(panel):
     for fast in ("yes", 1, None):
         with raises(InputError, "bad_fast"):
             panel.widget.logic.process(panel.scan, fast=fast)

@@ -73,7 +73,7 @@ def open_file(app, path):
 
 
 def wait_for_restart(app, file, lacking, restart=False):
-    """Run, install, and be told that Slicer has to restart."""
+    """Run and install until Slicer has to restart."""
     node = open_file(app, file)
     app.open_module("MedAD")
     app.select_node("inputSelector", node)
@@ -83,7 +83,7 @@ def wait_for_restart(app, file, lacking, restart=False):
     assert "has to be restarted" in said(app) and not results(app)
 
 
-def test_one_dialog_says_what_how_large_and_why_and_then_the_run_starts_by_itself(panel, lacking):
+def test_one_dialog_states_what_how_large_and_why_and_then_the_run_starts_by_itself(panel, lacking):
     panel.answers.append(True)
     run(panel)
     (question,) = questions(panel)
@@ -95,7 +95,7 @@ def test_one_dialog_says_what_how_large_and_why_and_then_the_run_starts_by_itsel
     assert len(questions(panel)) == 1
 
 
-def test_refused_nothing_changes_and_the_panel_says_so(panel, lacking):
+def test_refused_nothing_changes_and_the_panel_states_it(panel, lacking):
     before = snapshot(panel)
     panel.answers.append(False)
     run(panel)
@@ -122,7 +122,7 @@ def test_what_fails_is_explained_and_can_be_tried_again(panel, lacking):
     assert results(panel)
 
 
-def test_a_slicer_that_can_never_run_it_is_told_without_a_question(panel, monkeypatch):
+def test_a_slicer_that_can_never_run_it_is_reported_without_a_question(panel, monkeypatch):
     def never():
         raise InstallError("install_no_torch_for_mac", numpy="2.4.6")
 
@@ -243,7 +243,7 @@ def test_a_scan_that_was_never_saved_or_is_gone_is_asked_for(app, tmp_path, file
         assert not questions(again)
 
 
-def test_a_scan_that_cannot_be_opened_any_more_is_told(app, tmp_path, file, lacking):
+def test_a_scan_that_cannot_be_opened_any_more_is_reported(app, tmp_path, file, lacking):
     wait_for_restart(app, file, lacking)
     app.close()
     file.write_bytes(b"nothing")
@@ -335,7 +335,7 @@ def test_the_real_installer_from_end_to_end(real):
     assert len(questions(real)) == 1 and len(column(real, NAME)) == 2
 
 
-def test_without_network_the_real_installer_says_so(real):
+def test_without_network_the_real_installer_states_it(real):
     def offline(requirements):
         print("[Errno -3] Temporary failure in name resolution")
         raise real.packages.failure()
@@ -352,7 +352,7 @@ def test_without_network_the_real_installer_says_so(real):
     assert [kind for kind, *_ in real.packages.installs].count("torch") == 1
 
 
-def test_a_pytorch_that_cannot_be_loaded_is_replaced_after_the_question_that_says_so(real):
+def test_a_pytorch_that_cannot_be_loaded_is_replaced_after_the_question_that_states_it(real):
     real.answers.append(True)
     run(real)
     assert len(column(real, NAME)) == 2

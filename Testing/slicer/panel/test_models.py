@@ -85,7 +85,7 @@ def said(panel):
     return panel.ui.statusLabel.text or panel.ui.errorLabel.text
 
 
-def test_the_list_says_name_purpose_size_and_date(panel):
+def test_the_list_states_name_purpose_size_and_date(panel):
     assert names(panel) == ["brain-t1", "brain-t1-ae", "brain-t1-atlas"]
     assert cells(panel, NAME) == ["Restoration (recommended)", "Autoencoder", "Atlas (fastest)"]
     purpose = "T1-weighted MR of the brain (resamples what is improbable in healthy scans, slice by slice)"
@@ -152,7 +152,7 @@ def test_a_model_is_added_by_dropping_its_file_on_slicer(app, download, own_home
     assert "knee" in names(app) and app.ui.modelSelector.currentText == "knee (Atlas)"
 
 
-def test_a_bad_file_dropped_while_another_module_is_shown_is_told_in_a_window(panel, tmp_path, own_home):
+def test_a_bad_file_dropped_while_another_module_is_shown_is_reported_in_a_window(panel, tmp_path, own_home):
     (tmp_path / "bad.medad").write_text("<html>")
     panel.select_module("Data")
     assert not panel.drop_file(tmp_path / "bad.medad")
@@ -200,7 +200,7 @@ SPOILT = (
 )
 
 
-def test_a_file_that_is_no_sound_model_is_refused_with_a_sentence(panel, tmp_path, own_home):
+def test_a_file_that_is_not_a_sound_model_is_refused_with_a_sentence(panel, tmp_path, own_home):
     for number, (spoil, code, detail) in enumerate(SPOILT):
         (tmp_path / str(number)).mkdir()
         path = downloaded(tmp_path / str(number), "knee")
@@ -256,7 +256,7 @@ def delete(path):
 
 
 @pytest.mark.parametrize("spoil", [delete, lambda path: path.write_bytes(b"PK")], ids=["deleted", "damaged"])
-def test_a_model_that_is_spoilt_behind_the_panels_back_is_told_at_run(panel, download, own_home, spoil, monkeypatch):
+def test_a_model_that_is_spoilt_behind_the_panels_back_is_reported_at_run(panel, download, own_home, spoil, monkeypatch):
     add_by_button(panel, download)
     monkeypatch.setattr(type(panel.widget.logic.client), "detect", look_first)
     spoil(own_home / ".medad" / "models" / "knee.medad")
@@ -311,7 +311,7 @@ def test_the_users_models_lie_outside_the_extension(own_home):
     assert own_folder() == own_home / ".medad" / "models" and ROOT not in own_folder().parents
 
 
-def test_a_scene_that_wants_a_model_of_another_computer_says_so(panel, download, tmp_path, own_home):
+def test_a_scene_that_wants_a_model_of_another_computer_states_it(panel, download, tmp_path, own_home):
     add_by_button(panel, download)
     panel.save_scene(tmp_path / "scene.mrb")
     (own_home / ".medad" / "models" / "knee.medad").unlink()

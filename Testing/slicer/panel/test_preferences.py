@@ -1,4 +1,4 @@
-"""What is remembered where: the computer's preferences in its settings, the run's parameters in the scene."""
+"""Preferences are stored in the application's settings, parameters of a run in the scene."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ class Fails(InlineClient):
         listener.failed("ModelError", "the model is broken. Get it again.")
 
 
-def test_a_failed_run_is_told_in_the_red_box_and_news_in_the_small_line(app, monkeypatch):
+def test_a_failed_run_is_reported_in_the_red_box_and_news_in_the_small_line(app, monkeypatch):
     monkeypatch.setattr(client, "WorkerClient", Fails)
     app.load_volume(scan())
     app.open_module("MedAD")
@@ -253,7 +253,7 @@ def no_connection():
 @pytest.mark.parametrize(
     ("answer", "words"), [(no_connection, "no connection"), (list, "loaded nothing"), (lambda: None, "loaded nothing")]
 )
-def test_a_failed_download_is_told_in_the_box(app, sample_data, answer, words):
+def test_a_failed_download_is_reported_in_the_box(app, sample_data, answer, words):
     app.open_module("MedAD")
     sample_data.answer = answer
     app.click("sampleButton")
@@ -268,7 +268,7 @@ def test_a_slicer_without_sample_data_offers_none(app):
     assert not app.ui.sampleButton.visible
 
 
-def test_every_widget_says_what_it_is_for(done):
+def test_every_widget_states_what_it_is_for(done):
     for widget in done.window.widget().findChildren(QtWidgets.QWidget):
         kinds = (QtWidgets.QAbstractButton, QtWidgets.QComboBox, QtWidgets.QAbstractSpinBox, QtWidgets.QAbstractSlider)
         labelled = isinstance(widget, QtWidgets.QLabel) and widget.buddy() is not None

@@ -129,7 +129,7 @@ def test_a_result_of_before_has_the_smallest_region_of_its_run(done, tmp_path):
     assert done.ui.smallestBox.value == 0.05 and len(column(done, NAME)) == 2
 
 
-def test_an_export_says_which_regions_were_filtered(done, tmp_path, no_drawing):
+def test_an_export_states_which_regions_were_filtered(done, tmp_path, no_drawing):
     smallest = round(min(region.volume_ml for region in shown(done).regions) + 0.1, 2)
     done.type("smallestBox", str(smallest))
     done.answers.append(str(tmp_path))

@@ -21,7 +21,7 @@ STEPS = ("load A", "load B", "choose A", "choose B", "run", "delete A", "delete 
 
 
 def volumes() -> dict:
-    """Two heads of one grid that no voxel tells apart by place, and whose values differ."""
+    """Two heads on one grid with different values."""
     first = scan("A")
     other = first.with_array(first.array * 0.5 + 40.0 * (first.array > 0), "B")
     return {"A": first, "B": other}

@@ -27,7 +27,7 @@ __all__ = ["app", "own_home", "panel", "planted_installer", "stub_client"]
 NAME = 1
 
 
-def test_the_result_lies_on_a_scan_under_a_turned_transform(panel):
+def test_the_result_lies_on_a_scan_under_a_rotated_transform(panel):
     matrix = add_transform(panel.scene, panel.scan)
     run(panel)
     detection = panel.widget.panel.result_panel.detection

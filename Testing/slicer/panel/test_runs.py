@@ -163,7 +163,7 @@ def test_a_worker_that_hangs_is_ended_and_explained(panel):
 @pytest.mark.parametrize(
     ("behaviour", "words"), [("refusing", "brain extraction needs deepbet"), ("without_disk_space", "disk space")]
 )
-def test_what_goes_wrong_in_the_worker_is_said_in_the_panel(panel, behaviour, words):
+def test_what_goes_wrong_in_the_worker_is_stated_in_the_panel(panel, behaviour, words):
     before = snapshot(panel)
     behave(behaviour)
     run(panel)
@@ -171,7 +171,7 @@ def test_what_goes_wrong_in_the_worker_is_said_in_the_panel(panel, behaviour, wo
     assert words in panel.ui.errorLabel.text
 
 
-def test_a_full_disk_here_is_said_too(panel, monkeypatch):
+def test_a_full_disk_here_is_stated_too(panel, monkeypatch):
     from MedADLib.slicer import run as run_file
 
     def full(*arguments):
@@ -298,7 +298,7 @@ def _alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if Path("/proc").is_dir() else True
 
 
-def test_a_panel_deleted_without_cleanup_hears_nothing_more(panel):
+def test_a_panel_deleted_without_cleanup_receives_no_events(panel):
     """As tests and scripts delete one; observers of the scene would raise at every later change."""
     run(panel)
     widget, parent = panel.widgets.pop("MedAD"), panel._panels.pop("MedAD")

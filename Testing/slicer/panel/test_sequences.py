@@ -41,7 +41,7 @@ FRAMES = 3
 
 
 def blobs_by_frame(volume, settings, model):
-    """Frame n (from 1) is n times as unusual, so that each has a verdict, regions and a map of its own."""
+    """Frame n (from 1) is n times as anomalous, so that each has a verdict, regions and a map of its own."""
     found = two_blobs(volume, settings, model)
     if " frame " not in volume.name:
         return found

@@ -1,4 +1,4 @@
-"""A user's way through the panel: choose, run, look, judge, hand on; every step by mouse and keyboard."""
+"""A user's workflow in the panel: choose, run, view, review, export; every step by mouse and keyboard."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_scan_that_is_there_is_chosen_and_judged_at_once(panel):
     assert not panel.ui.resultSection.visible and not panel.ui.regionsSection.visible
 
 
-def test_without_a_scan_the_button_says_what_to_do(app):
+def test_without_a_scan_the_button_states_what_to_do(app):
     app.open_module("MedAD")
     assert not app.ui.runButton.enabled
     assert app.tip("runButton") == "Select a scan to examine."
@@ -178,7 +178,7 @@ def test_the_views_blend_from_the_scan_to_its_pseudo_healthy_image(done):
     assert overlay(done)[1].GetAttribute("MedAD.role") == "anomaly" and overlay(done)[2] == pytest.approx(0.5, abs=0.02)
 
 
-def test_every_kind_of_picture_can_be_chosen(done):
+def test_every_kind_of_image_can_be_chosen(done):
     done.choose("viewSelector", "Scan only")
     alone = done.views_picture((600, 500))
     for entry, role in (("Residual (scan minus pseudo-healthy)", "residual"), ("Anomaly map", "anomaly")):
@@ -204,7 +204,7 @@ def test_export_writes_what_the_command_line_writes(done, tmp_path):
     assert str(folder) in done.ui.statusLabel.text.replace("\u200b", "")
 
 
-def test_a_result_says_how_it_was_made(done):
+def test_a_result_states_how_it_was_made(done):
     texts = []
     done.answers.append(lambda dialog: texts.append(text_of(dialog)))
     done.click("provenanceButton")
@@ -220,7 +220,7 @@ def test_one_click_repeats_a_result(done):
     assert {role: node.GetID() for node in results(done) if (role := node.GetAttribute("MedAD.role"))} == before
 
 
-def test_a_second_run_starts_afresh_and_says_so(done):
+def test_a_second_run_starts_afresh_and_states_it(done):
     done.cell("regionsTable", 1, NAME).double_click()
     done.cell("regionsTable", 1, NAME).type("cyst?")
     done.cell("regionsTable", 0, KEEP).tick()

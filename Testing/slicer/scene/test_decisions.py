@@ -157,7 +157,7 @@ def test_a_name_given_in_the_segment_editor_is_taken_over(shown, standalone, tmp
     assert names == ["just before saving", "Region 2", "renamed elsewhere"]
 
 
-def test_reading_names_back_says_whether_there_were_any(shown):
+def test_reading_names_back_states_whether_there_were_any(shown):
     detection, result = shown
     decisions = Decisions(result, detection)
     assert not decisions.read_back()
@@ -166,7 +166,7 @@ def test_reading_names_back_says_whether_there_were_any(shown):
     assert decisions.of(detection.regions[1]).name == "mine"
 
 
-def test_segments_that_the_user_removed_are_no_obstacle(shown):
+def test_segments_that_the_user_removed_are_not_an_obstacle(shown):
     detection, result = shown
     result.segmentation.GetSegmentation().RemoveSegment("Region_2")
     decisions = Decisions(result, detection)

@@ -114,7 +114,7 @@ def test_nothing_accepted_and_no_scan_are_reported_without_a_trace(standalone, s
         send_to_segment_editor(detection, decisions, result, standalone.scene)
 
 
-def test_files_hold_the_accepted_regions_with_names_and_say_what_was_rejected(shown, tmp_path):
+def test_files_hold_the_accepted_regions_with_names_and_state_what_was_rejected(shown, tmp_path):
     detection, _, result = shown
     files = export(result, tmp_path / "new", "head: T1/2")
     assert sorted(path.name for path in files) == sorted(f"head_ T1_2{suffix}" for suffix in RESULT_SUFFIXES)

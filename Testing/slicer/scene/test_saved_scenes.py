@@ -153,7 +153,7 @@ def test_the_segmentation_file_holds_every_voxel_on_the_scans_grid(standalone, t
     assert np.array_equal(exported_labels(segmentation, reference, other.scene), detection.labels.array)
 
 
-def test_a_scene_that_cannot_be_written_or_read_says_so_and_leaves_nothing(standalone, tmp_path, capfd):
+def test_a_scene_that_cannot_be_written_or_read_states_it_and_leaves_nothing(standalone, tmp_path, capfd):
     with raises(OutputError, "not_written", path=str(tmp_path / "missing" / "scene.mrb")):
         standalone.save(tmp_path / "missing" / "scene.mrb")
     with raises(InputError, "scene_unreadable", path=str(tmp_path / "missing.mrb")):

@@ -72,7 +72,7 @@ def test_reading_an_image_that_does_not_start_at_voxel_zero_keeps_its_place(stan
     assert np.allclose(volume_from_node(node).affine[:, 3], volume.affine @ [4, 5, 6, 1])
 
 
-def test_reading_refuses_what_is_no_scalar_image(standalone):
+def test_reading_refuses_what_is_not_a_scalar_image(standalone):
     add = standalone.scene.AddNewNodeByClass
     photo = add("vtkMRMLVectorVolumeNode", "photo")
     image = vtkImageData()
@@ -171,7 +171,7 @@ def test_each_region_is_a_named_coloured_and_coded_segment(standalone):
         assert segment.GetRepresentation("Closed surface").GetNumberOfPolys() > 0
 
 
-def test_the_table_says_of_each_region_what_the_detection_says(standalone):
+def test_the_table_states_of_each_region_what_the_detection_states(standalone):
     detection, _, result, _ = show(standalone)
     rows = table_rows(result.table)
     assert len(rows) == len(detection.regions)

@@ -1,4 +1,4 @@
-"""Taking a run back, by MedAD and by Slicer."""
+"""Undo of a run, by MedAD and by Slicer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What slice views are told to show of a result."""
+"""Layers of a result in slice views."""
 
 from __future__ import annotations
 

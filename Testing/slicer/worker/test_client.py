@@ -1,4 +1,4 @@
-"""A detection from the client's side, whatever the worker says; time and process are made up."""
+"""A detection from the client's side, for any events of the worker; time and process are fakes."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_bytes_may_be_cut_anywhere(desk):
     assert desk.told == [("warning", "Zoë 日 \U0001f9e0")]
 
 
-def test_what_is_no_event_goes_to_the_log(desk):
+def test_what_is_not_an_event_goes_to_the_log(desk):
     heard = []
     desk.client.on_log = heard.append
     desk.detect()

@@ -1,4 +1,4 @@
-"""Cancelling, death, silence and the end, from the client's side; time and process are made up."""
+"""Cancelling, crashes, hangs and the end, from the client's side; time and process are fakes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_cancelling_before_the_process_is_ready_is_immediate_and_lets_it_start(d
     assert len(desk.processes) == 1
 
 
-def test_cancelling_in_the_middle_keeps_a_process_that_heeds_it(desk):
+def test_cancelling_in_the_middle_keeps_a_process_that_stops_in_time(desk):
     desk.computing()
     desk.client.cancel()
     assert state_of(desk.client) == "cancelling"
@@ -33,7 +33,7 @@ def test_cancelling_in_the_middle_keeps_a_process_that_heeds_it(desk):
     assert not desk.process.killed
 
 
-def test_a_computation_that_does_not_heed_it_is_killed_and_the_next_one_gets_a_new_process(desk):
+def test_a_computation_that_does_not_stop_is_killed_and_the_next_one_gets_a_new_process(desk):
     desk.computing()
     desk.client.cancel()
     desk.clock.pass_by(0.99)
@@ -134,7 +134,7 @@ def test_a_process_that_ends_while_idle_is_replaced_when_needed(desk):
     assert len(desk.processes) == 2
 
 
-def test_a_process_that_cannot_start_says_why(desk):
+def test_a_process_that_cannot_start_states_why(desk):
     desk.detect()
     desk.process.end(NOT_STARTED, "no such file")
     assert desk.told[-1][1] == "WorkerNotStarted" and "no such file" in desk.told[-1][2]
@@ -144,7 +144,7 @@ def test_a_process_that_cannot_start_says_why(desk):
     assert desk.told[-1][1] == "WorkerNotStarted" and "No module named 'numpy'" in desk.told[-1][2]
 
 
-def test_a_process_that_fails_within_start_is_no_trouble(desk):
+def test_a_process_that_fails_within_start_is_handled(desk):
     class Stillborn(FakeProcess):
         def start(self, *arguments):
             super().start(*arguments)
@@ -175,7 +175,7 @@ def test_a_process_that_never_gets_ready_is_taken_for_dead(desk):
     assert desk.process.killed and desk.told[-1][1] == "WorkerHung"
 
 
-def test_a_night_in_which_the_computer_slept_is_no_silence(desk):
+def test_a_night_in_which_the_computer_slept_is_not_a_hang(desk):
     desk.computing()
     desk.clock.sleep_of_the_computer(30_000)
     desk.say("alive")

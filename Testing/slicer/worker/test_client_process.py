@@ -113,7 +113,7 @@ def test_a_worker_that_hangs_is_ended(live):
 
 
 @posix_only
-def test_a_full_disk_is_said_and_leaves_nothing(live):
+def test_a_full_disk_is_stated_and_leaves_nothing(live):
     listener = live.detect("on_a_full_disk")
     live.wait()
     assert listener.told[-1][:2] == ("failed", "OutputError")
