@@ -50,9 +50,11 @@ def atlas(joints, model):
 
 def test_medad_states_what_it_chose_and_why(joints, tmp_path, capsys):
     assert train("atlas", joints / "healthy", tmp_path / "a.medad", "--work", joints / "work") == 0
-    said = capsys.readouterr().out
-    assert "prepared as volumes of 32 x 32 x 22 voxels of 2 x 2 x 2.5 mm, examined in the whole field of view" in said
-    assert Message("space_without_brains", count=3, examined=3) in said
+    printed = capsys.readouterr().out
+    assert (
+        "prepared as volumes of 32 x 32 x 22 voxels of 2 x 2 x 2.5 mm, examined in the whole field of view" in printed
+    )
+    assert Message("space_without_brains", count=3, examined=3) in printed
 
 
 def test_the_model_states_what_it_knows(model, joints):

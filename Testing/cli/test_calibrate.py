@@ -62,11 +62,11 @@ def test_a_scan_of_the_new_scanner_is_judged_by_its_own_kind(here):
 
 def test_on_its_own_folder_a_model_uses_the_calibration_scans_only(toy, tmp_path, capsys):
     assert calibrated(toy, tmp_path / "again.medad", toy.healthy) == 0
-    said = capsys.readouterr()
-    assert "calibrated on " in said.out
+    printed = capsys.readouterr()
+    assert "calibrated on " in printed.out
     before, after = load_model(toy.models["latent_restoration"]), load_model(tmp_path / "again.medad")
     assert after.training["calibrated_on"]["scans"] == sorted(before.training["split"]["calibration"])
-    assert "left out" in said.err
+    assert "left out" in printed.err
     for ours, theirs in zip(before.calibration.tensors().values(), after.calibration.tensors().values()):
         assert np.allclose(ours, theirs, rtol=1e-3, atol=1e-5), "the same scans and settings give the same numbers"
 

@@ -27,7 +27,7 @@ def stack(tmp_path):
 
 
 def test_one_image_of_an_npz_file_needs_no_name(tmp_path):
-    np.savez(tmp_path / "one.npz", picture=GREY)
+    np.savez(tmp_path / "one.npz", image=GREY)
     np.savez(tmp_path / "stack.npz", images=GREY[None])
     for name in ("one", "stack"):
         scan = named_scan(tmp_path / f"{name}.npz")
@@ -67,7 +67,7 @@ def test_images_of_several_arrays_are_named_by_array_healthy_or_not(tmp_path):
 
 
 def test_a_file_whose_name_looks_like_an_image_of_another_is_that_file(tmp_path, stack):
-    np.savez(tmp_path / "set.npz#3.npz", picture=GREY // 9)
+    np.savez(tmp_path / "set.npz#3.npz", image=GREY // 9)
     assert np.array_equal(named_scan(tmp_path / "set.npz#3.npz").read().array[0], GREY // 9)
 
 

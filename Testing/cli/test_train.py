@@ -87,8 +87,8 @@ def test_images_in_folders_of_subjects_train_with_a_configuration_file(tmp_path,
     parts = {part: {name[:9] for name in names} for part, names in model.training["split"].items()}
     assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 10
     assert json.loads((tmp_path / "work" / "split.json").read_text()) == model.training["split"]
-    said = capsys.readouterr().out
-    assert "20 scans of 10 subjects" in said and "64 x 64 pixels, examined in the whole field of view" in said
+    printed = capsys.readouterr().out
+    assert "20 scans of 10 subjects" in printed and "64 x 64 pixels, examined in the whole field of view" in printed
     found = detect(read_raster(tmp_path / "chests" / "patient-3" / "1.png", "one"), model)
     assert np.isfinite(found.anomaly.array).all()
 
@@ -192,8 +192,8 @@ def test_a_model_that_could_not_be_written_is_refused_before_any_scan_is_read(to
 
 
 def test_each_network_states_how_it_did_at_the_end(toy):
-    said = at_the_end(load_model(toy.models["latent_restoration"]).training["facts"])
-    measured = {part.partition(" = ")[0] for part in said}
+    printed = at_the_end(load_model(toy.models["latent_restoration"]).training["facts"])
+    measured = {part.partition(" = ")[0] for part in printed}
     assert measured == {"vqvae validation_error", "vqvae validation_codes_used", "prior validation_nll"}
     rows = {"latent_sweep": {"4": 0.1}, "schedule": "apart", "last": {"step": 9, "validation_error": 0.123456}}
     assert at_the_end(rows) == ["validation_error = 0.1235"]

@@ -7,7 +7,6 @@ import pytest
 import scipy.sparse
 import scipy.sparse.linalg
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.corruption.blending import blend_by_gradients
 from MedADLib.corruption.poisson import differences, negative_divergence, solve

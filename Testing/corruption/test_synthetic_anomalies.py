@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.corruption.blending import blend_by_gradients, blend_linearly, paste_foreign
 from MedADLib.corruption.poisson import inpaint

@@ -95,8 +95,8 @@ def test_two_contrasts_are_refused_unless_the_user_insists(folder):
     with pytest.raises(InputError) as caught:
         check(folder)
     assert caught.value.code == "two_kinds_by_intensity"
-    told = caught.value.parameters
-    assert (told["fewer"], told["typical"]) == ("t2-30, t2-31, t2-32", "head-0")
+    reported = caught.value.parameters
+    assert (reported["fewer"], reported["typical"]) == ("t2-30, t2-31, t2-32", "head-0")
     assert len(check(folder, mixed=True)) == 11
 
 
@@ -191,13 +191,13 @@ def test_fewer_than_three_scans_are_refused(folder):
 def test_too_few_scans_are_refused_in_the_same_words_before_and_after_they_are_looked_at(folder, count):
     for number in range(count, 8):
         (folder / f"head-{number}.nii.gz").unlink()
-    said = []
+    printed = []
     for refuse in (lambda: check(folder, fewest=FEWEST), lambda: Split.automatic(list(find_scans(folder)))):
         with pytest.raises(InputError) as refused:
             refuse()
-        said.append((refused.value.remedy, refused.value.parameters, refused.value.code))
-    assert said[0][:2] == said[1][:2] and said[0][1] == {"count": count, "fewest": 8}
-    assert {code for _, _, code in said} <= {"too_few_usable_scans", "too_few_scans"}
+        printed.append((refused.value.remedy, refused.value.parameters, refused.value.code))
+    assert printed[0][:2] == printed[1][:2] and printed[0][1] == {"count": count, "fewest": 8}
+    assert {code for _, _, code in printed} <= {"too_few_usable_scans", "too_few_scans"}
 
 
 def test_files_of_other_modalities_are_refused_unless_the_user_insists(tmp_path):

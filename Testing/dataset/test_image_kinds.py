@@ -19,9 +19,9 @@ from MedADLib.io.images import read_raster
 from MedADLib.runtime.progress import Progress
 
 
-def save(folder, name, picture):
+def save(folder, name, image):
     folder.mkdir(exist_ok=True)
-    scaled = (picture - picture.min()) / np.ptp(picture) * 255
+    scaled = (image - image.min()) / np.ptp(image) * 255
     return write(folder / f"{name}.png", np.round(scaled).astype(np.uint8))
 
 
@@ -35,7 +35,7 @@ def brain(seed, height=0.5):
 
 
 def far(pictures):
-    kinds = two_kinds(np.array([thumbnail(picture) for picture in pictures]))
+    kinds = two_kinds(np.array([thumbnail(image) for image in pictures]))
     return min(kinds.apart, kinds.tidy)
 
 
@@ -74,8 +74,8 @@ def test_two_odd_images_are_not_a_kind():
 
 
 def test_gain_offset_and_size_do_not_matter():
-    picture = brain(1)
-    assert np.allclose(thumbnail(picture), thumbnail(np.kron(picture, np.ones((3, 3))) * 7 - 30), atol=2e-3)
+    image = brain(1)
+    assert np.allclose(thumbnail(image), thumbnail(np.kron(image, np.ones((3, 3))) * 7 - 30), atol=2e-3)
 
 
 def test_few_equal_or_empty_images_are_one_kind():
@@ -90,7 +90,7 @@ def real(data_dir):
         chests = file["train_images"][file["train_labels"].ravel() == 0]
     brains = sorted((data_dir / "healthy_ixi2d" / "val").glob("*.png"))
     return (
-        np.array([thumbnail(picture) for picture in chests]),
+        np.array([thumbnail(image) for image in chests]),
         np.array([thumbnail(read_raster(path, "x").array[0]) for path in brains]),
     )
 

@@ -127,8 +127,8 @@ def test_small_volumes_are_accepted_unless_most_are_brains(tmp_path, caplog):
     with pytest.raises(InputError) as caught:
         check_scans(heads, tmp_path / "2.json", mixed=True)
     assert caught.value.code == "unusable_scans" and caught.value.parameters["count"] == 1
-    told = caught.value.parameters["scans"]
-    assert told.startswith("scan-5: ") and " 79 mL" in told
+    reported = caught.value.parameters["scans"]
+    assert reported.startswith("scan-5: ") and " 79 mL" in reported
     assert len(check_scans(heads, tmp_path / "2.json", mixed=True, prepare="field")) == 6
 
 

@@ -142,8 +142,8 @@ def test_a_sweep_of_labelled_images_has_their_columns(npz, tmp_path, capsys, one
     table = sweep(tmp_path / "out", "--healthy", npz, "--healthy-label", 0)
     assert table[0] == ["latent", "validation_error", "image_auroc", "image_ap"] and len(table) == 4
     assert all(0 <= float(cell) <= 1 for row in table[1:] for cell in row[2:])
-    said = capsys.readouterr().out
-    assert "labelled images: 6 healthy (benchmark), 6 abnormal" in said and "best by image_auroc" in said
+    printed = capsys.readouterr().out
+    assert "labelled images: 6 healthy (benchmark), 6 abnormal" in printed and "best by image_auroc" in printed
     assert (tmp_path / "out" / "sweep.png").stat().st_size > 5000
     kept = Split.read(tmp_path / "out" / "work" / "split.json")
     assert parts_of(kept.train) == {"train"} and parts_of(kept.benchmark) == {"test"}

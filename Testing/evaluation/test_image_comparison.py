@@ -142,7 +142,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_written(trained, 
     model = load_model(atlas)
     save_model(replace(model, training={}), tmp_path / "old.medad")
     missing = {"count": 6, "example": "toy-test_images-00", "folder": str(healthy)}
-    for words, code, told in (
+    for words, code, reported in (
         ((atlas, "--healthy", healthy), "no_abnormal_images", {}),
         ((atlas, *labelled, "--real", npz, npz), "options_for_brains", {}),
         ((atlas, "brain-t1-atlas", *labelled), "models_differ", {"model": "brain-t1-atlas", "first": "a"}),
@@ -152,5 +152,5 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_written(trained, 
     ):
         with pytest.raises(InputError) as caught:
             compare(output, *words)
-        assert caught.value.code == code and told.items() <= caught.value.parameters.items()
+        assert caught.value.code == code and reported.items() <= caught.value.parameters.items()
     assert not output.exists()

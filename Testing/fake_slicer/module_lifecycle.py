@@ -159,12 +159,12 @@ class ModuleLifecycle:
         return self._python[name]
 
     def destroy_without_cleanup(self, name: str | None = None) -> None:
-        """Destroy a panel without a call of its Python side, as happens to a panel that is not the module's only one."""
-        self._destroy(name or self.selected, told=False)
+        """Destroy a panel without a call of its Python side, as happens where a module has several."""
+        self._destroy(name or self.selected, reported=False)
 
-    def _destroy(self, name: str, told: bool = True) -> None:
+    def _destroy(self, name: str, reported: bool = True) -> None:
         widget, panel = self.widgets.pop(name), self._panels.pop(name)
-        if told:
+        if reported:
             widget.cleanup()
         for child in panel._panel._object.findChildren(QtWidgets.QWidget):
             if hasattr(child, "_forget"):

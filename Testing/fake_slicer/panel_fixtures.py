@@ -38,13 +38,13 @@ class Installed:
     def __init__(self, packages=()):
         self.packages = list(packages)
         self.answer: bool | Exception = True
-        self.said: list[str] = ["Collecting safetensors", "Successfully installed safetensors"]
+        self.printed: list[str] = ["Collecting safetensors", "Successfully installed safetensors"]
 
     def missing(self):
         return self.packages
 
     def install(self, packages, log):
-        for line in self.said:
+        for line in self.printed:
             log(line)
         if isinstance(self.answer, Exception):
             raise self.answer

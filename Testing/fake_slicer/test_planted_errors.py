@@ -302,9 +302,9 @@ def test_an_overlay_that_cannot_be_seen(tmp_path, opacity):
         widget = app.open_module("Small", write_module(tmp_path, {RESULT: line}))
         volume = brain_volume(name="other")
         widget.other = app.standalone.add_volume(volume.with_array(volume.array.max() - volume.array))
-        before = app.views_picture((400, 300)).astype(int)
+        before = app.views_image((400, 300)).astype(int)
         app.click("applyButton")
-        changed = (abs(app.views_picture((400, 300)) - before).max(axis=2) > 20).mean()
+        changed = (abs(app.views_image((400, 300)) - before).max(axis=2) > 20).mean()
         assert (changed > 0.05) == (opacity > 0), changed
 
 

@@ -84,7 +84,7 @@ def test_every_link_leads_to_a_file_and_to_a_heading():
 
 def test_scope_accuracy_status_and_loading_come_before_the_first_image():
     first = " ".join(README.partition("![")[0].replace(">", " ").split())
-    for said in (
+    for printed in (
         "T1-weighted MRI of adult brains without contrast agent",
         "not a medical device",
         "11 of 62 lesion parts",
@@ -97,7 +97,7 @@ def test_scope_accuracy_status_and_loading_come_before_the_first_image():
         "Edit > Application Settings > Modules".replace(">", " "),
         "Additional module paths",
     ):
-        assert " ".join(said.split()) in first, said
+        assert " ".join(printed.split()) in first, printed
 
 
 def test_what_was_not_run_is_named():

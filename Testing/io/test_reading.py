@@ -79,9 +79,9 @@ def test_a_flipped_byte_in_compressed_data_is_noticed(tmp_path, suffix, share):
 def test_other_content_under_an_image_suffix_is_refused(tmp_path, suffix, kind):
     path = tmp_path / f"scan{suffix}"
     if kind == "png":
-        picture = tmp_path / "picture.png"
-        sitk.WriteImage(sitk.GetImageFromArray(np.arange(600, dtype=np.uint8).reshape(20, 30)), str(picture))
-        path.write_bytes(picture.read_bytes())
+        image = tmp_path / "picture.png"
+        sitk.WriteImage(sitk.GetImageFromArray(np.arange(600, dtype=np.uint8).reshape(20, 30)), str(image))
+        path.write_bytes(image.read_bytes())
     else:
         page = b"<html>404</html>" * 50
         path.write_bytes({"text": page, "zip": b"PK\3\4" + bytes(900), "html.gz": gzip.compress(page)}[kind])

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import head, one_thread  # noqa: F401
+from support.phantoms import head
 from support.refusals import accepted
 
 from MedADLib.errors import InputError, ModelError
@@ -195,8 +195,8 @@ def data() -> HealthyData:
 
 
 def test_settings_take_effect_and_a_typing_error_is_reported(tmp_path):
-    wishes = {"channels": [4, 8, 8], "variant": "memory", "latent": 4, "loss": "perceptual"}
-    method, facts = train(data(), Options(steps=2, extra=wishes), tmp_path / "one", Progress())
+    chosen = {"channels": [4, 8, 8], "variant": "memory", "latent": 4, "loss": "perceptual"}
+    method, facts = train(data(), Options(steps=2, extra=chosen), tmp_path / "one", Progress())
     assert method.parameters == replace(SMALL, channels=(4, 8, 8), latent=4, variant="memory", loss="perceptual")
     assert facts["last"]["step"] == 2 and (tmp_path / "one" / "features" / "log.csv").is_file()
     for wrong in ({"los": "l1"}, {"loss": "l3"}, {"slots": "many"}, {"size": [32, 32]}):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.toy_slices import toy_data, toy_scan, with_cuboid
 
 from MedADLib.errors import InputError

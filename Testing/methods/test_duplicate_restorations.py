@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.toy_codes import random_networks, toy_parameters
 
 from MedADLib.methods.latent_restoration import LatentRestoration

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.source_code import ROOT
 from support.toy_codes import random_networks, toy_parameters
 from support.toy_slices import plain_scan, toy_data, toy_scan, with_cuboid

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.refusals import accepted
 from support.toy_codes import random_networks, toy_parameters
 
@@ -44,18 +43,18 @@ def plain_decode(method: LatentRestoration, image: np.ndarray) -> tuple[np.ndarr
     with torch.inference_mode():
         where = torch.from_numpy(slice_positions(len(image)))
         codes = method.vqvae.encode(torch.from_numpy(image)[:, None], where)
-        pictures = method.vqvae.decode(codes, where)[:, 0].numpy()
-        return pictures, codes.flatten(1), method.prior.nll(codes.flatten(1), where)
+        images = method.vqvae.decode(codes, where)[:, 0].numpy()
+        return images, codes.flatten(1), method.prior.nll(codes.flatten(1), where)
 
 
 def test_without_unlikely_codes_the_scan_is_just_decoded(networks):
     method = with_settings(networks, restoration_nll=1e9)
     image, mask = scan()
-    pictures, codes, _ = plain_decode(method, image)
+    images, codes, _ = plain_decode(method, image)
     assert len(codes.unique()) > 3
     result = method.restore(image, mask, seed=0)
-    assert np.allclose(result.restored, np.where(mask, np.maximum(pictures, 0), 0), atol=1e-5)
-    assert np.allclose(result.score, np.where(mask, np.abs(pictures - image), 0), atol=1e-5)
+    assert np.allclose(result.restored, np.where(mask, np.maximum(images, 0), 0), atol=1e-5)
+    assert np.allclose(result.score, np.where(mask, np.abs(images - image), 0), atol=1e-5)
     assert result.facts["codes_redrawn_per_slice"] == 0 and result.facts["slices"] == mask.any((1, 2)).sum()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.methods.registry import METHODS
 from MedADLib.networks.vae import GMVAE
@@ -32,10 +31,10 @@ def test_draws_differ_from_each_other_and_repeat_by_seed(name):
     method = method_of(name)
     found = method.prior_slices(2, 3, flat=False, seed=1)
     assert [part.shape for part in found] == [(2, *SIZE)] * 3
-    pictures = np.concatenate(found)
-    assert np.isfinite(pictures).all() and len(np.unique(pictures.reshape(6, -1), axis=0)) == 6
-    assert np.array_equal(pictures, np.concatenate(method.prior_slices(2, 3, flat=False, seed=1)))
-    assert not np.array_equal(pictures, np.concatenate(method.prior_slices(2, 3, flat=False, seed=2)))
+    images = np.concatenate(found)
+    assert np.isfinite(images).all() and len(np.unique(images.reshape(6, -1), axis=0)) == 6
+    assert np.array_equal(images, np.concatenate(method.prior_slices(2, 3, flat=False, seed=1)))
+    assert not np.array_equal(images, np.concatenate(method.prior_slices(2, 3, flat=False, seed=2)))
 
 
 def test_f_anogan_shows_what_its_generator_makes():

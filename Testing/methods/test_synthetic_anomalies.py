@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from support.model_files import model
-from support.phantoms import one_thread  # noqa: F401
 from support.refusals import accepted
 from support.toy_slices import toy_scan
 

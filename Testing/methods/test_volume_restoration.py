@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import MODEL_SHAPE, one_thread, toy_models  # noqa: F401
+from support.phantoms import MODEL_SHAPE, toy_models
 from support.refusals import accepted
 from support.toy_codes import random_networks
 
@@ -202,10 +202,10 @@ def test_cancelling_stops_between_two_codes(networks):
 
 
 def test_progress_goes_up_to_the_end(networks):
-    told = []
-    progress = Progress(lambda stage, fraction, message: told.append(fraction))
+    reported = []
+    progress = Progress(lambda stage, fraction, message: reported.append(fraction))
     with_settings(networks, restoration_nll=1.0).restore(*scan(), progress=progress)
-    assert told == sorted(told) and len(told) > 10 and told[0] == 0 and told[-1] == 1
+    assert reported == sorted(reported) and len(reported) > 10 and reported[0] == 0 and reported[-1] == 1
 
 
 def test_the_working_grid_has_2_mm_and_8_to_16_codes_of_a_brain():
@@ -273,7 +273,7 @@ def test_single_slices_and_unknown_settings_are_refused(tmp_path):
             train_volumes(toy_data(), Options(steps=1, extra=extra), tmp_path, Progress())
 
 
-def test_the_command_leaves_a_calibrated_model_and_its_images(tmp_path, one_thread):  # noqa: F811
+def test_the_command_leaves_a_calibrated_model_and_its_images(tmp_path, one_thread):
     toy, settings = toy_models(), ("channels=[4,8,8]", "prior_layers=1", "prior_width=16", "samples=2")
     chosen = [part for setting in settings for part in ("--set", setting)]
     assert toy.train("volume_restoration", tmp_path / "toy.medad", *chosen) == 0

@@ -49,8 +49,8 @@ def test_an_added_model_is_the_users_own_and_listed_with_all_that_the_panel_show
     assert own_files() == ["new.medad"] and added.path.read_bytes() == path.read_bytes()
     found = {summary.name: summary for summary in modelfile_store.list_models()}
     assert list(found) == ["brain-t1", "new"] and found["new"] == added
-    said = (added.version, added.description, added.modality, added.created)
-    assert said == ("2.0.1", "for knees", "T2 MR", "2031-02-03")
+    printed = (added.version, added.description, added.modality, added.created)
+    assert printed == ("2.0.1", "for knees", "T2 MR", "2031-02-03")
     assert added.size_bytes == path.stat().st_size and added.kind == "3-D"
     assert added.own and not found["brain-t1"].own
     assert find_model("new") == added.path

@@ -204,8 +204,8 @@ def test_licence_is_where_the_index_looks_and_is_named_on_the_homepage():
 
 
 def test_homepage_shows_an_image():
-    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
-    assert pictures and all((ROOT / path).is_file() for path in pictures if "://" not in path)
+    images = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert images and all((ROOT / path).is_file() for path in images if "://" not in path)
 
 
 def test_a_clone_of_one_commit_is_small_enough():

@@ -63,10 +63,10 @@ def test_the_package_holds_all_that_slicer_needs_and_nothing_else(package):
 
 def test_the_description_states_what_the_extensions_manager_needs(package):
     text = (package / DESCRIPTION).read_text("utf-8")
-    said = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
-    assert said["depends"] == "PyTorch" and said["category"] == "Segmentation" and said["enabled"] == "1"
-    assert said["dicom_support_rule"].startswith("Modality == 'MR'") and "anomaly" in said["keywords"].split()
-    assert said["scmurl"].endswith("/SlicerMedAD.git") and said["iconurl"].endswith("/Resources/MedAD.png")
+    printed = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+    assert printed["depends"] == "PyTorch" and printed["category"] == "Segmentation" and printed["enabled"] == "1"
+    assert printed["dicom_support_rule"].startswith("Modality == 'MR'") and "anomaly" in printed["keywords"].split()
+    assert printed["scmurl"].endswith("/SlicerMedAD.git") and printed["iconurl"].endswith("/Resources/MedAD.png")
 
 
 def test_on_windows_it_is_a_zip_file_with_the_same_files(small, tmp_path):

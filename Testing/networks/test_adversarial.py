@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from torch import nn
 
 from MedADLib.networks.adversarial import (

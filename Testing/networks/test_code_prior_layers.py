@@ -6,7 +6,6 @@ import time
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.toy_codes import Question, random_networks, random_prior, toy_parameters
 
 from MedADLib.methods import latent_restoration

@@ -4,7 +4,6 @@ import warnings
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from torch.nn.functional import interpolate
 
 from MedADLib.networks.deformation import integrate, jacobian_determinant, roughness, warp

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.networks.losses import CORRELATION_WINDOW, dissimilarity, squared_correlation
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import head, one_thread  # noqa: F401
+from support.phantoms import head
 
 from MedADLib.networks.features import FeatureLearner, FeatureNetwork, perturbed
 from MedADLib.networks.losses import error_map, ssim

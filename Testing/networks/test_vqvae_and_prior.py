@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.networks import vqvae as quantiser_module
 from MedADLib.networks.code_prior import CodePrior, likelihood_of

@@ -131,8 +131,8 @@ def test_an_unfit_mask_is_refused():
     with pytest.raises(InputError) as caught:
         brain_mask(volume, Volume(mask.array[1:], mask.affine, "brainmask"))
     assert caught.value.code == "mask_not_on_grid"
-    told = caught.value.parameters
-    assert (told["mask_shape"], told["shape"]) == ("26 x 28 x 23", "26 x 28 x 24")
+    reported = caught.value.parameters
+    assert (reported["mask_shape"], reported["shape"]) == ("26 x 28 x 23", "26 x 28 x 24")
     shifted = mask.affine.copy()
     shifted[2, 3] += 3
     with pytest.raises(InputError) as caught:

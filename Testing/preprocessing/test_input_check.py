@@ -198,9 +198,9 @@ EXPECTED = {
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_real_scans(data_dir, name):
-    verdict, said = EXPECTED[name]
+    verdict, printed = EXPECTED[name]
     report = inspect(read_image(data_dir / name, uniform=True), T1)
-    assert report.verdict == verdict and said in "\n".join(report.lines)
+    assert report.verdict == verdict and printed in "\n".join(report.lines)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int16])

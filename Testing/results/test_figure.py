@@ -135,9 +135,17 @@ def test_nothing_is_cut_off(drawn, detection):
 
 def test_score_chance_and_warnings_are_stated(drawn):
     figure, _ = drawn(synthetic_detection(warnings=(LONG,)))
-    said = "\n".join(text.get_text() for text in figure.texts)
-    for words in ("scan", "score 12.5", "p = 0.14", "6 healthy scans", "2 regions", "differs from the training data", "brain-t1"):
-        assert words in said
+    printed = "\n".join(text.get_text() for text in figure.texts)
+    for words in (
+        "scan",
+        "score 12.5",
+        "p = 0.14",
+        "6 healthy scans",
+        "2 regions",
+        "differs from the training data",
+        "brain-t1",
+    ):
+        assert words in printed
     assert "z-score\n(SD above\nhealthy\nmean)" in [axes.get_title() for axes in figure.axes]
 
 

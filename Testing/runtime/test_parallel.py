@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Iterator
@@ -71,12 +72,14 @@ def test_progress_grows_from_none_to_all_and_is_reported_in_the_callers_thread(c
             reports.append((fraction, message, threading.get_ident()))
             reported.notify_all()
 
+    def more_than(count: int) -> bool:
+        return len(reports) > count
+
     def work(piece: int, own: Progress) -> None:
         for step in range(4):
             own.update(step / 4)
             with reported:
-                now = len(reports)
-                assert cores == 1 or reported.wait_for(lambda: len(reports) > now, 20)
+                assert cores == 1 or reported.wait_for(functools.partial(more_than, len(reports)), 20)
 
     run(range(4), work, Progress(report))
     fractions = [fraction for fraction, _, _ in reports]

@@ -21,7 +21,7 @@ SET = (
 )
 
 
-def told(code: str, **environment: str) -> list:
+def reported(code: str, **environment: str) -> list:
     """Output of a new process with these variables only."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "MKL_"))}
     done = subprocess.run(
@@ -64,17 +64,17 @@ class Service:
 worker_service.Service, private_pipes.take_pipes = Service, lambda: (None, None)
 worker.main([])
 """
-    assert told(code) == [threads.physical_cores(), "PASSIVE"]
+    assert reported(code) == [threads.physical_cores(), "PASSIVE"]
 
 
 def test_the_command_line_computes_as_the_worker_does():
     code = f"from MedADLib.cli.main import main; main(['models', 'list']); {SET}"
-    assert told(code) == [str(threads.physical_cores()), "PASSIVE", False]
+    assert reported(code) == [str(threads.physical_cores()), "PASSIVE", False]
 
 
 def test_importing_the_library_sets_nothing_but_loading_a_model_does():
     names = "import json, os, MedADLib; print(json.dumps([name for name in os.environ if name.startswith('OMP_')]))"
-    assert told(names) == []
+    assert reported(names) == []
     code = f"""
 from MedADLib import MedADError, load_model
 try:
@@ -82,9 +82,9 @@ try:
 except MedADError:
     {SET}
 """
-    assert told(code)[1] == "PASSIVE"
+    assert reported(code)[1] == "PASSIVE"
 
 
 def test_what_the_user_has_set_stays():
     code = f"from MedADLib.runtime import threads; threads.settle(); {SET}"
-    assert told(code, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="ACTIVE") == ["1", "ACTIVE", False]
+    assert reported(code, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="ACTIVE") == ["1", "ACTIVE", False]

@@ -70,7 +70,7 @@ def test_the_scan_is_offered_with_checksum_and_image(language, registered):
         folder, _slash, digest = uri.rpartition("/")
         assert folder == "https://github.com/Slicer/SlicerTestingData/releases/download/SHA256"
         assert checksum == f"SHA256:{digest}" and len(bytes.fromhex(digest)) == 32
-        assert picture_size(thumbnail) == (192, 128)
+        assert image_size(thumbnail) == (192, 128)
 
 
 def test_registering_again_adds_nothing(language, registered):
@@ -119,7 +119,7 @@ def test_images_are_what_the_script_draws(monkeypatch):
         assert difference.max() <= 1, f"run python Resources/draw_thumbnails.py: {name} is not what it draws"
 
 
-def picture_size(path):
+def image_size(path):
     data = Path(path).read_bytes()[:24]
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     return struct.unpack(">II", data[16:24])

@@ -21,8 +21,8 @@ def run(*words, detect=fake_detect):
 
 def one_line(capsys):
     """The only line on stderr, after its prefix; nothing may be on stdout."""
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert len(said.err.splitlines()) == 1, said.err
-    assert said.err.startswith("medad: error: ")
-    return said.err[len("medad: error: ") :].strip()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1, printed.err
+    assert printed.err.startswith("medad: error: ")
+    return printed.err[len("medad: error: ") :].strip()

@@ -99,18 +99,18 @@ class Listener:
     """Record of the client's events; fails on any event after the end."""
 
     def __init__(self, then=None):
-        self.told: list[tuple] = []
+        self.reported: list[tuple] = []
         self.then = then
 
     def _note(self, *what):
         assert not self.ended, f"{what} after {self.told}"
-        self.told.append(what)
+        self.reported.append(what)
         if self.then is not None:
             self.then(*what)
 
     @property
     def ended(self) -> bool:
-        return bool(self.told) and self.told[-1][0] in ("done", "failed", "cancelled")
+        return bool(self.reported) and self.reported[-1][0] in ("done", "failed", "cancelled")
 
     def progress(self, stage, fraction, message):
         self._note("progress", stage, fraction, message)
@@ -175,8 +175,8 @@ class Desk:
         self.process.say(event, id=self.process.job, **fields)
 
     @property
-    def told(self):
-        return self.listener.told
+    def reported(self):
+        return self.listener.reported
 
 
 @pytest.fixture(name="desk")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # Packages that take long to import, so that nothing that Slicer loads at its start or with the panel imports them.
-HEAVY = {"torch", "monai", "matplotlib", "sklearn", "scipy", "pydicom", "nilearn", "deepbet", "safetensors", "SimpleITK"}
+HEAVY = {"torch", "monai", "matplotlib", "sklearn", "scipy", "pydicom", "nilearn", "deepbet", "safetensors"}
+HEAVY |= {"SimpleITK"}
 OWN_PACKAGE = "MedADLib"
 
 # From top to bottom, as the house of docs has them; what stands on one line may not import each other.

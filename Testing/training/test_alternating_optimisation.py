@@ -7,7 +7,6 @@ import csv
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.training import same_weights, stopping_after
 
 from MedADLib.errors import Cancelled, MedADError
@@ -122,8 +121,8 @@ def test_an_objective_that_is_not_finite_is_named_and_the_last_state_stays(tmp_p
     with pytest.raises(MedADError) as caught:
         fit(Game(bad=True), batches, validate, PLAN, tmp_path)
     assert caught.value.code == "loss_not_finite"
-    told = caught.value.parameters
-    assert (told["network"], str(told["value"]), told["step"]) == ("critic", "nan", 0)
+    reported = caught.value.parameters
+    assert (reported["network"], str(reported["value"]), reported["step"]) == ("critic", "nan", 0)
     assert load_checkpoint(tmp_path / "good" / "checkpoint.safetensors", Game())["step"] == 2
 
 

@@ -75,11 +75,11 @@ def test_toml_with_the_method_s_own_settings(tmp_path):
         ({"extra": 5}, "extra_not_a_table", {}),
     ],
 )
-def test_options_that_nobody_knows_and_values_of_another_kind_are_refused(tmp_path, options, code, told):
+def test_options_that_nobody_knows_and_values_of_another_kind_are_refused(tmp_path, options, code, reported):
     file = config(tmp_path, **options)
     with pytest.raises(InputError) as caught:
         given("--config", file, *PLACES)
-    assert caught.value.code == code and told.items() <= caught.value.parameters.items()
+    assert caught.value.code == code and reported.items() <= caught.value.parameters.items()
     assert file.name in caught.value.parameters["file"]
     assert code != "unknown_option" or "healthy, output" in caught.value.parameters["known"]
 

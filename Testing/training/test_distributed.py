@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.source_code import ROOT
 from support.training import stopping_after
 from support.training_process import PLAN, Pair, batches, train
@@ -38,8 +37,8 @@ def start(folder: Path, names: list[str], count: int) -> None:
         )
         for rank in range(count)
     ]
-    said = [process.communicate(timeout=60)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * count, said
+    printed = [process.communicate(timeout=60)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * count, printed
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from support.lesion_case import lesion_case
-from support.phantoms import head, one_thread  # noqa: F401
+from support.phantoms import head
 
 from MedADLib.cli import sweep as cli_sweep
 from MedADLib.errors import InputError
@@ -74,8 +74,12 @@ def test_the_command_draws_the_curve_of_a_folder(tmp_path, capsys, monkeypatch):
     table = [line.split("\t") for line in (tmp_path / "out" / "sweep.tsv").read_text().splitlines()]
     assert table[0] == ["latent", "validation_error", "slice_auroc", "slice_ap", "pixel_auroc", "pixel_ap"]
     assert [row[0] for row in table[1:]] == ["1", "2", "4"]
-    told = capsys.readouterr().out
-    assert (tmp_path / "out" / "sweep.png").is_file() and "chosen without labels" in told and "best by pixel_ap" in told
+    reported = capsys.readouterr().out
+    assert (
+        (tmp_path / "out" / "sweep.png").is_file()
+        and "chosen without labels" in reported
+        and "best by pixel_ap" in reported
+    )
     args.latent = 4
     with pytest.raises(InputError) as caught:
         cli_sweep.run(args)

@@ -4,7 +4,6 @@ import csv
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.refusals import accepted
 from support.training import same_weights, stopping_after
 
@@ -76,16 +75,16 @@ def test_a_network_with_a_codebook_resumes_bit_for_bit(tmp_path):
         torch.manual_seed(0)
         return VQVAE((4, 8), 1, 8, 4)
 
-    def pictures(step):
+    def images(step):
         generator = torch.Generator().manual_seed(step)
         return torch.rand(4, 1, 8, 8, generator=generator), torch.ones(4, 1, 8, 8), torch.zeros(4)
 
     plan, nothing = Plan(8, 1e-3, every=3), lambda network: {"error": 0.0}
     whole, broken = fresh(), fresh()
-    fit(whole, pictures, nothing, plan, tmp_path / "whole")
+    fit(whole, images, nothing, plan, tmp_path / "whole")
     with pytest.raises(Cancelled):
-        fit(fresh(), pictures, nothing, plan, tmp_path / "broken", progress=stopping_after(5))
-    fit(broken, pictures, nothing, plan, tmp_path / "broken")
+        fit(fresh(), images, nothing, plan, tmp_path / "broken", progress=stopping_after(5))
+    fit(broken, images, nothing, plan, tmp_path / "broken")
     assert same_weights(whole, broken)
 
 

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.errors import InputError
 from MedADLib.methods.slicewise import examined_slices, slice_positions

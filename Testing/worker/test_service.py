@@ -101,10 +101,10 @@ def test_a_process_that_does_not_compute_sends_no_heartbeat():
 # What goes wrong leaves the process usable.
 
 
-def check_failure(worker, kind, code, says):
+def check_failure(worker, kind, code, message):
     failed = worker.end()
     assert (failed["event"], failed["id"], failed["kind"], failed["code"]) == ("failed", "1", kind, code), failed
-    assert says in failed["message"] and "\n" not in failed["message"]
+    assert message in failed["message"] and "\n" not in failed["message"]
     assert from_json("", failed) == failed["message"]
     assert not (worker.folder / "out-1").exists()
 
@@ -117,14 +117,14 @@ def check_next_detection(worker):
 
 
 def test_a_failure_is_one_line_and_the_next_detection_works(worker):
-    for do, kind, code, says in (
+    for do, kind, code, message in (
         ("without_memory", "MemoryError", "out_of_memory", "memory"),
         ("without_torch", "ImportError", "package_missing", "torch"),
         ("wrongly", "InternalError", "internal_error", "ZeroDivisionError: division by zero"),
     ):
         logged = len(worker.log.read_text("utf-8"))
         worker.detect(do, "1")
-        check_failure(worker, kind, code, says)
+        check_failure(worker, kind, code, message)
         assert "Traceback" in worker.log.read_text("utf-8")[logged:], do
         check_next_detection(worker)
 
@@ -139,7 +139,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(worker):
 
 def test_what_cannot_be_used_is_stated_and_the_process_stays(worker):
     (worker.folder / "corrupt.medad").write_bytes(b"PK\x03\x04")
-    for change, kind, code, says in (
+    for change, kind, code, message in (
         ({"model": "missing"}, "ModelError", "model_unknown", "'missing'"),
         ({"model": "here/missing.medad"}, "ModelError", "not_found", "missing.medad"),
         ({"model": "corrupt.medad"}, "ModelError", "model_cut_short", "corrupt.medad"),
@@ -150,7 +150,7 @@ def test_what_cannot_be_used_is_stated_and_the_process_stays(worker):
         ({"settings": {"smallest_region_ml": -1}}, "RequestError", "smallest_region_out_of_range", "-1 mL"),
     ):
         worker.detect("quickly", **change)
-        check_failure(worker, kind, code, says)
+        check_failure(worker, kind, code, message)
         check_next_detection(worker)
 
 

@@ -129,8 +129,10 @@ def test_a_change_of_texture_keeps_the_mean(seed, contrast):
 
 def test_both_textures_occur():
     volume, brain, _ = phantom()
-    said = {insert_lesion(volume, brain, LesionSpec("texture"), seed).description.split(", ")[4] for seed in range(6)}
-    assert said == {"blurred borders", "coarse grain"}
+    printed = {
+        insert_lesion(volume, brain, LesionSpec("texture"), seed).description.split(", ")[4] for seed in range(6)
+    }
+    assert printed == {"blurred borders", "coarse grain"}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

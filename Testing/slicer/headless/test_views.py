@@ -61,9 +61,9 @@ def middle(mask):
     return np.argwhere(mask).mean(axis=0) / mask.shape
 
 
-def no_overlay(picture_of, result):
+def no_overlay(image_of, result):
     result.anomaly.GetDisplayNode().SetThreshold(1e6, 2e6)
-    picture = picture_of()
+    picture = image_of()
     result.anomaly.GetDisplayNode().SetThreshold(3.0, 1e6)
     return picture
 

@@ -137,15 +137,15 @@ OFFLINE = [
         (["error: something new"], "failed"),
     ],
 )
-def test_a_failure_is_explained_with_what_to_do_and_the_log(said, code):
+def test_a_failure_is_explained_with_what_to_do_and_the_log(printed, code):
     world = World()
-    world.says["monai"] = said
+    world.message["monai"] = printed
     world.fails["monai"] = subprocess.CalledProcessError(1, ["PythonSlicer", "-m", "pip", "install", "monai"])
     with pytest.raises(InstallError) as caught:
         world.run()
     assert caught.value.parameters == {"packages": "safetensors, monai, deepbet"}
     assert caught.value.code == f"install_{code}" and caught.value.remedy
-    assert said[-1] in caught.value.log and said[-1] in world.log
+    assert printed[-1] in caught.value.log and printed[-1] in world.log
     assert "deepbet" not in world.installed
     del world.fails["monai"]
     assert world.run() is True  # once the cause is gone, it goes on where it stopped
@@ -155,7 +155,7 @@ def test_a_failure_is_explained_with_what_to_do_and_the_log(said, code):
 
 def test_pytorch_that_fails_is_explained_too():
     world = World()
-    world.says["torch"], world.fails["torch"] = ["[Errno 28] No space left on device"], RuntimeError("failed")
+    world.message["torch"], world.fails["torch"] = ["[Errno 28] No space left on device"], RuntimeError("failed")
     with pytest.raises(InstallError) as caught:
         world.run()
     assert (caught.value.code, caught.value.parameters) == ("install_disk_full", {"packages": "PyTorch"})
@@ -166,8 +166,8 @@ def test_pytorch_that_fails_is_explained_too():
 
 def test_trouble_with_an_earlier_package_does_not_explain_a_later_one():
     world = World()
-    world.says["torch"] = [OFFLINE[0], "Successfully installed torch"]
-    world.says["monai"], world.fails["monai"] = ["[Errno 28] No space left on device"], RuntimeError("failed")
+    world.message["torch"] = [OFFLINE[0], "Successfully installed torch"]
+    world.message["monai"], world.fails["monai"] = ["[Errno 28] No space left on device"], RuntimeError("failed")
     with pytest.raises(InstallError) as caught:
         world.run()
     assert caught.value.code == "install_disk_full"

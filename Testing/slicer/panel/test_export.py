@@ -8,25 +8,12 @@ import sys
 
 import numpy as np
 import pytest
-from fake_slicer.panel_fixtures import (
-    app,
-    catch_up,
-    done,
-    no_drawing,
-    own_home,
-    panel,
-    planted_installer,
-    run,
-    scan,
-    stub_client,
-)
+from fake_slicer.panel_fixtures import catch_up, run, scan
 
 from MedADLib.io.reading import read_image
 from MedADLib.messages import Message
 from MedADLib.results import writing
 from MedADLib.results.writing import RESULT_SUFFIXES
-
-__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 # The picture needs matplotlib, which tests have and Slicer may lack.
 SUFFIXES = list(RESULT_SUFFIXES)
@@ -44,7 +31,7 @@ def export(app, folder):
     app.click("exportButton")
 
 
-def said(app):
+def printed(app):
     return (app.ui.statusLabel.text or app.ui.errorLabel.text).replace("\u200b", "")
 
 
@@ -55,7 +42,7 @@ def files(folder):
 def test_the_files_are_named_after_the_scan_and_reported(done, folder):
     export(done, folder)
     assert files(folder) == sorted(f"scan{suffix}" for suffix in SUFFIXES)
-    assert str(folder) in said(done) and f"{len(SUFFIXES)} files" in said(done)
+    assert str(folder) in printed(done) and f"{len(SUFFIXES)} files" in printed(done)
 
 
 NAMES = (
@@ -106,7 +93,7 @@ def test_own_results_are_replaced_and_other_files_stay(done, folder, no_drawing)
 def test_files_of_somebody_else_are_not_replaced(done, folder):
     (folder / "scan.json").write_text('{"RepetitionTime": 2.3}')
     export(done, folder)
-    assert Message("not_our_file", path=folder / "scan.json") in said(done)
+    assert Message("not_our_file", path=folder / "scan.json") in printed(done)
     assert files(folder) == ["scan.json"] and "RepetitionTime" in (folder / "scan.json").read_text()
 
 
@@ -123,7 +110,7 @@ def test_a_folder_that_cannot_be_written_is_reported(done, folder, monkeypatch):
     export(done, folder)
     monkeypatch.undo()
     folder.chmod(0o700)
-    assert "cannot be written: Permission denied" in said(done) and files(folder) == []
+    assert "cannot be written: Permission denied" in printed(done) and files(folder) == []
 
 
 def test_a_full_disk_is_reported_and_leaves_nothing(done, folder, monkeypatch):
@@ -132,7 +119,7 @@ def test_a_full_disk_is_reported_and_leaves_nothing(done, folder, monkeypatch):
 
     monkeypatch.setattr(writing, "_write_nifti", full)
     export(done, folder)
-    assert "No space left on device" in said(done) and files(folder) == []
+    assert "No space left on device" in printed(done) and files(folder) == []
 
 
 def test_the_file_dialog_can_be_left(done):

@@ -7,17 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_slicer import FakeSlicer
-from fake_slicer.panel_fixtures import (
-    InlineClient,
-    app,
-    own_home,
-    panel,
-    planted_installer,
-    run,
-    scan,
-    slicer,
-    stub_client,
-)
+from fake_slicer.panel_fixtures import InlineClient, run, scan, slicer
 from PySide6 import QtCore, QtTest, QtWidgets
 from support.raised import raises
 from support.source_code import ROOT
@@ -28,8 +18,6 @@ from MedADLib.results.exchange import read_volume, write_exchange
 from MedADLib.slicer.install.packages import Package
 from MedADLib.slicer.request import again
 from MedADLib.slicer.worker import client as worker_client
-
-__all__ = ["app", "own_home", "panel", "planted_installer", "stub_client"]
 
 
 @pytest.fixture

@@ -11,18 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fake_slicer import FakeSlicer, panel_fixtures
-from fake_slicer.panel_fixtures import (
-    InlineClient,
-    app,
-    done,
-    own_home,
-    panel,
-    planted_installer,
-    run,
-    scan,
-    slice_centre,
-    stub_client,
-)
+from fake_slicer.panel_fixtures import InlineClient, run, scan, slice_centre
 from PySide6 import QtCore, QtGui, QtWidgets
 from support.source_code import ROOT, syntax
 from support.two_blobs import two_blobs
@@ -31,8 +20,6 @@ from MedADLib.messages import Message
 from MedADLib.scoring.regions import find_regions, midline_of
 from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.worker import client
-
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
 SIDE = 5
 OUTLYING = Message("out_of_distribution", histogram=9.0, histogram_limit=0.1, correlation=0.1, correlation_limit=0.9)
@@ -202,9 +189,9 @@ def test_a_click_jumps_to_the_peak_where_the_centroid_lies_outside(panel, monkey
 
 def test_news_and_errors_go_when_another_scan_is_chosen_or_the_scene_closes(done, tmp_path):
     other = done.load_volume(scan("other"))
-    for tell in (done.widget.panel.run_panel.say, done.widget.panel.run_panel.fail):
+    for describe in (done.widget.panel.run_panel.say, done.widget.panel.run_panel.fail):
         for node in (other, done.scan):
-            tell("something of this scan")
+            describe("something of this scan")
             done.select_node("inputSelector", node)
             assert not done.ui.statusLabel.visible and not done.ui.errorBox.visible
     done.widget.panel.run_panel.fail("something of this scene")

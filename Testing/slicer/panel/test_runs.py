@@ -8,25 +8,18 @@ from pathlib import Path
 
 import pytest
 from fake_slicer.panel_fixtures import (
-    app,
     behave,
     column,
-    own_home,
-    panel,
-    planted_installer,
     results,
     run,
     scan,
     slicer,
     snapshot,
-    stub_process,
     wait_for_end,
     wait_for_stage,
 )
 from support.raised import raises
 from support.synthetic import brain_volume
-
-__all__ = ["app", "own_home", "panel", "planted_installer", "stub_process"]
 
 NAME = 1
 
@@ -263,7 +256,7 @@ def test_scripts_get_clear_errors(panel, planted_installer):
     constant = panel.load_volume(brain_volume(name="grey"))
     slicer.util.arrayFromVolume(constant)[:] = 7
     table = panel.scene.AddNewNodeByClass("vtkMRMLTableNode", "a table")
-    for code, words, examined, wishes in (
+    for code, words, examined, settings in (
         ("model_unknown", ("brain-t9", "brain-t1-atlas"), panel.scan, {"model": "brain-t9"}),
         ("no_volume", (), None, {}),
         ("unknown_setting", ("colour",), panel.scan, {"colour": "red"}),
@@ -274,11 +267,11 @@ def test_scripts_get_clear_errors(panel, planted_installer):
         ("volume_constant", ("grey", "7"), constant, {}),
     ):
         with pytest.raises(MedADError) as caught:
-            logic.process(examined, **wishes)
+            logic.process(examined, **settings)
         assert caught.value.code == code and all(word in str(caught.value) for word in words), caught.value
     behave("slowly")
     with pytest.raises(Cancelled):
-        logic.process(panel.scan, progress=lambda *said: logic.client.cancel())
+        logic.process(panel.scan, progress=lambda *printed: logic.client.cancel())
     planted_installer.packages = list(_packages())
     with raises(MedADError, "packages_missing"):
         logic.process(panel.scan)

@@ -9,18 +9,13 @@ import pytest
 from fake_slicer import panel_fixtures
 from fake_slicer.panel_fixtures import (
     InlineClient,
-    app,
     catch_up,
     column,
     overlay,
-    own_home,
-    panel,
-    planted_installer,
     results,
     run,
     scan,
     snapshot,
-    stub_client,
     wait_for_end,
 )
 from support.mrml import slicer, table_rows, voxels
@@ -33,8 +28,6 @@ from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.volumes import image_from_array, matrix_from_array
 from MedADLib.slicer.worker import client
-
-__all__ = ["app", "own_home", "panel", "planted_installer", "stub_client"]
 
 NAME, ML = 1, 2
 FRAMES = 3

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from support.mrml import (
-    StandaloneScene,
-    add_transform,
-    make_detection,
-    no_mrml_errors,
-    standalone,
-    table_rows,
-)
+from support.mrml import StandaloneScene, add_transform, make_detection, table_rows
 
 from MedADLib.slicer.scene.decisions import ATTRIBUTE, Decisions
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import show_detection
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 # Above 2 (10 ml) the second and the third are one region; above 3 (0.5 ml) they are two; above 4 neither is there.
 BLOBS = ((-9, 6, 8, 9.0, 6), (9, 1, -10, 3.9, 5), (9, -7, -10, 3.8, 5))

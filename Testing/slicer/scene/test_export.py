@@ -12,11 +12,9 @@ from support.mrml import (
     add_transform,
     exported_labels,
     make_detection,
-    no_mrml_errors,
     node_ids,
     on_grid_of,
     slicer,
-    standalone,
     terminology,
     voxels,
 )
@@ -33,8 +31,6 @@ from MedADLib.slicer.scene.export import export, send_to_segment_editor
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.scene.show import show_detection
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 BLOBS = ((-9, 6, 8, 9.0, 6), (9, 1, -10, 6.0, 4), (9, -9, 8, 5.0, 4))
 

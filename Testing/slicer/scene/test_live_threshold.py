@@ -13,9 +13,7 @@ from support.mrml import (
     add_transform,
     exported_labels,
     make_detection,
-    no_mrml_errors,
     node_ids,
-    standalone,
     straight_affine,
     surface_points,
     table_rows,
@@ -31,8 +29,6 @@ from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.volume import Volume
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 # Above 4 there is the first alone; above 2, with 10 ml, all three, two of which have become one.
 BLOBS = ((-9, 6, 8, 9.0, 6), (9, -7, -10, 3.8, 5), (9, 1, -10, 3.9, 5))

@@ -13,11 +13,9 @@ from support.mrml import (
     add_transform,
     exported_labels,
     make_detection,
-    no_mrml_errors,
     node_ids,
     on_grid_of,
     slicer,
-    standalone,
     surface_points,
     table_rows,
     terminology,
@@ -30,8 +28,6 @@ from MedADLib.results.colours import heat_colours, region_colour
 from MedADLib.slicer.scene.nodes import NODES, find_result
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.slicer.scene.volumes import node_affine
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 
 @pytest.fixture

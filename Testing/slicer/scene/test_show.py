@@ -12,11 +12,9 @@ from support.mrml import (
     add_transform,
     exported_labels,
     make_detection,
-    no_mrml_errors,
     node_ids,
     open_edges,
     slicer,
-    standalone,
     surface_points,
     table_rows,
     terminology,
@@ -33,8 +31,6 @@ from MedADLib.slicer.scene import viewing
 from MedADLib.slicer.scene.nodes import NODES, find_result
 from MedADLib.slicer.scene.show import jump_to, show_detection
 from MedADLib.slicer.scene.volumes import node_affine, volume_from_node
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 OTHER_BLOBS = ((-9, 6, 8, 9.0, 6), (8, -7, -10, 6.0, 5), (10, 8, 6, 5.0, 4))
 
