@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.phantoms import head, one_thread  # noqa: F401
 from support.radiograph_phantoms import METHODS, radiograph, toy_plane_folder, toy_plane_model, train_plane
+from support.raised import raises
 from support.synthetic import turned
 
 from MedADLib import detect, load_model
@@ -114,12 +115,10 @@ def test_results_of_a_slice_can_be_written_and_drawn(model, tmp_path):
 
 
 def test_scans_and_models_of_another_kind_do_not_meet(model, tmp_path):
-    with pytest.raises(InputError) as refused:
+    with raises(InputError, "scan_several_slices"):
         detect(head(1)[0], model)
-    assert refused.value.code == "scan_several_slices"
-    with pytest.raises(InputError) as refused:
+    with raises(InputError, "scan_single_slice_for_volumes"):
         detect(radiograph(1), load_model("brain-t1-atlas"))
-    assert refused.value.code == "scan_single_slice_for_volumes"
 
 
 def test_a_model_file_states_its_kind_and_survives_saving(model, tmp_path):
@@ -154,9 +153,8 @@ def test_slices_and_volumes_in_one_folder_are_refused(tmp_path):
     for seed in range(8):
         radiograph(seed).write(folder / f"s{seed}.nii.gz")
     head(1)[0].write(folder / "s3.nii.gz")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "slices_and_volumes") as caught:
         train_plane("atlas", folder, tmp_path / "m.medad")
-    assert caught.value.code == "slices_and_volumes"
     assert caught.value.parameters == {"slices": 7, "slice": "s0", "volume": "s3"}
     assert not (tmp_path / "m.medad").exists()
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.joint_phantoms import SHAPE, folder_of_joints, joint, train
 from support.phantoms import head, one_thread  # noqa: F401
+from support.raised import raises
 
 from MedADLib import detect, load_model
 from MedADLib.cli import main
@@ -118,9 +119,8 @@ def test_other_scans_are_out_of_distribution_or_refused(atlas):
     found = detect(head(0)[0], atlas)
     assert np.isfinite(found.anomaly.array).all()
     assert {"out_of_distribution", "volume_beyond_training"} <= {text.code for text in found.warnings}
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "scan_single_slice_for_volumes"):
         detect(joint(0, (1, *SHAPE[1:])), atlas)
-    assert caught.value.code == "scan_single_slice_for_volumes"
 
 
 def test_the_panel_asks_a_field_model_for_no_brain(joints, atlas):

@@ -10,6 +10,7 @@ import pytest
 from support.image_files import GREY, SERIES, write, write_slice
 from support.phantoms import one_thread  # noqa: F401
 from support.radiograph_phantoms import radiograph, toy_plane_model
+from support.raised import raises
 
 from MedADLib.cli import detect
 from MedADLib.cli.main import main
@@ -82,9 +83,8 @@ def test_a_single_dicom_file_is_an_image_whatever_it_is_called(tmp_path):
 @pytest.mark.parametrize("name", ["notes.txt", "scan.bmp", "scan"])
 def test_an_unknown_type_names_all_that_are_known(tmp_path, name):
     (tmp_path / name).write_bytes(b"x" * 200)
-    with pytest.raises(InputError) as refused:
+    with raises(InputError, "unknown_image_type") as refused:
         named_scan(tmp_path / name)
-    assert refused.value.code == "unknown_image_type"
     for known in (".nii.gz", ".nrrd", ".mha", ".png", ".jpg", ".jpeg", ".npz", "DICOM file", "folder of DICOM"):
         assert known in str(refused.value)
 

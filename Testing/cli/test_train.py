@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from support.phantoms import METHODS, MODEL_SHAPE, ToyModels, one_alignment, one_thread, toy_models  # noqa: F401
 from support.radiograph_phantoms import FULL_SCALE, radiograph, toy_plane_folder, train_plane
+from support.raised import raises
 
 from MedADLib import detect
 from MedADLib.cli import train
@@ -95,9 +96,8 @@ def test_images_in_folders_of_subjects_train_with_a_configuration_file(tmp_path,
 
 def test_a_full_disk_stops_the_training_before_it_begins(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "free")(10**8))
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "disk_too_small") as caught:
         toy.train("atlas", tmp_path / "m.medad", "--work", str(tmp_path / "work"))
-    assert caught.value.code == "disk_too_small"
     assert caught.value.parameters["folder"] == str(tmp_path / "work") and caught.value.parameters["free"] == 0.1
     assert {path.name for path in (tmp_path / "work").iterdir()} == {"checks.json", "space.json"}
 
@@ -109,9 +109,8 @@ def test_a_bad_scan_is_left_out_of_the_split_when_asked(tmp_path, one_thread):  
     split = {"train": names[:5], "validation": names[5:6], "calibration": names[6:]}
     (tmp_path / "split.json").write_text(json.dumps(split))
     more = ("--work", tmp_path / "work", "--split", tmp_path / "split.json")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "unusable_scans") as caught:
         train_plane("atlas", healthy, tmp_path / "m.medad", *more)
-    assert caught.value.code == "unusable_scans"
     assert (caught.value.parameters["count"], caught.value.parameters["total"]) == (1, 18)
     assert caught.value.parameters["scans"].startswith("chest-1: ")
     train_plane("atlas", healthy, tmp_path / "m.medad", *more, "--skip-bad")
@@ -140,9 +139,8 @@ def test_the_same_command_makes_the_same_file(toy, tmp_path):
 )
 def test_what_cannot_be_done_is_reported_before_any_training(toy, tmp_path, monkeypatch, more, code):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, code) as caught:
         toy.train("atlas", tmp_path / "m.medad", "--work", str(tmp_path / "work"), *more)
-    assert caught.value.code == code
     wanted = more[1].partition("=")[0]
     assert code in ("steps_not_positive", "bad_pooling_size") or wanted in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -168,9 +166,8 @@ def test_settings_that_a_method_does_not_have_are_refused_before_any_scan_is_rea
     toy, tmp_path, monkeypatch, method, more, words
 ):
     refuse_to_read(monkeypatch)
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "method_setting_unknown") as caught:
         toy.train(method, tmp_path / "m.medad", *more)
-    assert caught.value.code == "method_setting_unknown"
     setting, known = words.split(": ")
     assert setting in caught.value.parameters["setting"] and known in caught.value.parameters["known"]
 
@@ -184,9 +181,8 @@ def test_a_model_that_could_not_be_written_is_refused_before_any_scan_is_read(to
             toy.train("atlas", tmp_path / output)
         assert refused.value.code == code and str(tmp_path / output.split("/")[0]) in refused.value.problem
     monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "free")(10**6))
-    with pytest.raises(OutputError) as refused:
+    with raises(OutputError, "no_space_for_model") as refused:
         toy.train("atlas", tmp_path / "new" / "m.medad")
-    assert refused.value.code == "no_space_for_model"
     assert (refused.value.parameters["free"], refused.value.parameters["needed"]) == (1, 20)
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder.medad"}
 

@@ -12,6 +12,7 @@ import pytest
 from support.image_files import write_slice
 from support.phantoms import head
 from support.radiograph_phantoms import radiograph
+from support.raised import raises
 
 from MedADLib.dataset import scan_statistics
 from MedADLib.dataset.checks import check_disk, check_scans
@@ -83,18 +84,16 @@ def test_real_scans_of_two_contrasts_are_refused(data_dir, tmp_path):
     t2 = [data_dir / "stroke_cstar" / "T2.nii.gz", *(data_dir / "ms_open_ms_data").glob("*/T2_*.nii.gz")]
     for number, path in enumerate([*t1, *t2]):
         (tmp_path / "mixed" / f"{number}.nii.gz").symlink_to(path)
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "two_kinds_by_intensity") as caught:
         check(tmp_path / "mixed")
-    assert caught.value.code == "two_kinds_by_intensity"
     assert (caught.value.parameters["fewer"], caught.value.parameters["typical"]) == ("7, 8", "0")
 
 
 def test_two_contrasts_are_refused_unless_the_user_insists(folder):
     for seed in (30, 31, 32):
         other_contrast(head(seed)[0]).write(folder / f"t2-{seed}.nii.gz")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "two_kinds_by_intensity") as caught:
         check(folder)
-    assert caught.value.code == "two_kinds_by_intensity"
     reported = caught.value.parameters
     assert (reported["fewer"], reported["typical"]) == ("t2-30, t2-31, t2-32", "head-0")
     assert len(check(folder, mixed=True)) == 11
@@ -121,9 +120,8 @@ def test_contrasts_are_recognised_by_their_names_too(folder):
 
 def test_a_copy_in_another_file_type_is_found(folder, caplog):
     head(3)[0].write(folder / "twin.mha")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "unusable_scans") as caught:
         check(folder)
-    assert caught.value.code == "unusable_scans"
     assert caught.value.parameters == {"count": 1, "total": 9, "scans": "twin: a copy of head-3"}
     with caplog.at_level(logging.WARNING):
         assert list(check(folder, skip_bad=True)) == [f"head-{n}" for n in range(8)]
@@ -151,9 +149,8 @@ def test_files_that_cannot_be_used_are_all_named(folder):
     (folder / "empty.nii").write_bytes(b"")
     volume = head(5)[0]
     volume.with_array(np.digitize(volume.array, [100.0, 400.0, 700.0]).astype(np.float32)).write(folder / "seg.nii.gz")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "unusable_scans") as caught:
         check(folder)
-    assert caught.value.code == "unusable_scans"
     assert (caught.value.parameters["count"], caught.value.parameters["total"]) == (3, 10)
     for word in ("head-1", "empty", "seg", "label map"):
         assert word in caught.value.parameters["scans"]
@@ -173,9 +170,8 @@ def test_odd_geometry_is_listed(folder, caplog):
 
 def test_slices_among_volumes_are_refused(folder):
     radiograph(1).write(folder / "slice.nii.gz")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "slices_and_volumes") as caught:
         check(folder)
-    assert caught.value.code == "slices_and_volumes"
     assert (caught.value.parameters["slices"], caught.value.parameters["slice"]) == (1, "slice")
 
 
@@ -236,8 +232,7 @@ def test_a_full_disk_is_reported_before_anything_is_written(tmp_path, monkeypatc
     if kept:
         check_disk(tmp_path / "not" / "there", 5e9, kept)
     else:
-        with pytest.raises(InputError) as caught:
+        with raises(InputError, "disk_too_small") as caught:
             check_disk(tmp_path / "not" / "there", 5e9, kept)
-        assert caught.value.code == "disk_too_small"
         assert (caught.value.parameters["needed"], caught.value.parameters["free"]) == (5.0, 2.0)
     assert asked == [tmp_path.resolve()] and list(tmp_path.iterdir()) == []

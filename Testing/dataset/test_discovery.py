@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 from support.image_files import GREY, SERIES, write, write_slice
+from support.raised import raises
 
 from MedADLib.dataset.discovery import find_scans
 from MedADLib.errors import InputError
@@ -56,9 +57,8 @@ def test_images_are_scans_unless_there_are_volumes(tmp_path, caplog):
     touch(tmp_path, "b.png", "a.JPEG", "c.jpg", "notes.txt")
     assert list(find_scans(tmp_path)) == ["a", "b", "c"]
     touch(tmp_path, "scan.nii.gz")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "images_beside_volumes") as caught:
         find_scans(tmp_path)
-    assert caught.value.code == "images_beside_volumes"
     found = caught.value.parameters
     assert (found["images"], found["image"], found["volumes"]) == (3, "a.JPEG", 1)
     assert list(find_scans(tmp_path, only="*.nii.gz")) == ["scan"] and list(find_scans(tmp_path, only="*.png")) == ["b"]

@@ -9,6 +9,7 @@ import pytest
 from support.joint_phantoms import folder_of_joints, joint
 from support.phantoms import head
 from support.radiograph_phantoms import radiograph
+from support.raised import raises
 
 from MedADLib.dataset import space_choice
 from MedADLib.dataset.checks import check_scans
@@ -136,9 +137,8 @@ def test_slices_among_volumes_are_refused(tmp_path):
     from MedADLib.training.data import healthy_data
 
     scans = folder_of(tmp_path / "mixed", [*(joint(n) for n in range(7)), joint(7, (1, 22, 18))])
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "slices_and_volumes") as caught:
         check_scans(scans, tmp_path / "checks.json", mixed=True)
-    assert caught.value.code == "slices_and_volumes"
     assert (caught.value.parameters["slices"], caught.value.parameters["slice"]) == (1, "scan-7")
     split = Split(("scan-0", "scan-1", "scan-7"), ("scan-2",), ("scan-3", "scan-4", "scan-5"))
     with pytest.raises(InputError, match="scan-7") as caught:
@@ -153,13 +153,11 @@ def test_a_work_folder_of_another_kind_is_refused(tmp_path):
     split = Split(("scan-0", "scan-1", "scan-2"), ("scan-3",), ("scan-4", "scan-5", "scan-6"))
     data = healthy_data(scans, split, tmp_path / "work")
     assert data.template.kind == "field" and data.why.code == "space_without_brains"
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "work_of_other_preparation") as caught:
         healthy_data(scans, split, tmp_path / "work", prepare="brain")
-    assert caught.value.code == "work_of_other_preparation"
     assert (caught.value.parameters["found"], caught.value.parameters["asked"]) == ("field", "brain")
     (tmp_path / "work" / "space.json").unlink()
     again = healthy_data(scans, split, tmp_path / "work", prepare="field")
     assert np.array_equal(again.train[0][0], data.train[0][0])
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "size_for_slices"):
         healthy_data(scans, split, tmp_path / "other", longest=64)
-    assert caught.value.code == "size_for_slices"

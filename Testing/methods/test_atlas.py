@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.phantoms import head, with_lesion
+from support.raised import raises
 from support.refusals import accepted
 
 from MedADLib.errors import ModelError
@@ -93,9 +94,8 @@ def test_a_saved_atlas_gives_the_same_and_a_damaged_one_is_refused(scans):
         (tensors | {"spread": -tensors["spread"]}, "atlas_sd_not_positive"),
         (tensors | {"spread": np.zeros_like(tensors["spread"])}, "atlas_sd_not_positive"),
     ):
-        with pytest.raises(ModelError) as caught:
+        with raises(ModelError, code):
             Atlas.from_tensors(atlas.parameters, bad)
-        assert caught.value.code == code
 
 
 def test_two_scans_have_no_sd(scans):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support.model_files import model
+from support.raised import raises
 from support.refusals import accepted
 from support.toy_slices import toy_scan
 
@@ -133,9 +134,8 @@ def test_settings_replace_defaults_and_are_checked():
         ({"score": "best"}, "score", "method_setting_invalid"),
         ({"context": 2.0}, "share", "method_setting_invalid"),
     ):
-        with pytest.raises(InputError) as caught:
+        with raises(InputError, code) as caught:
             with_overrides(base, options)
-        assert caught.value.code == code
         assert named in caught.value.parameters["setting" if code == "method_setting_unknown" else "problem"]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from support.phantoms import MODEL_SHAPE, toy_models
+from support.raised import raises
 from support.refusals import accepted
 from support.toy_codes import random_networks
 
@@ -265,9 +266,8 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
 
 
 def test_single_slices_and_unknown_settings_are_refused(tmp_path):
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "method_needs_volumes"):
         train_volumes(toy_data("plane"), Options(steps=1), tmp_path, Progress())
-    assert caught.value.code == "method_needs_volumes"
     for extra in ({"size": [16, 16, 16]}, {"levels": 2}, {"working": [16, 16, 15]}, {"channels": 3}):
         with pytest.raises(InputError):
             train_volumes(toy_data(), Options(steps=1, extra=extra), tmp_path, Progress())

@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from support.raised import raises
 
 from MedADLib.errors import ModelError, OutputError
 from MedADLib.modelfile.archive import CAPS, Caps, read_archive, write_archive
@@ -393,7 +394,6 @@ def test_json_that_is_not_an_exact_dataclass_is_refused(change):
 
 def test_a_missing_key_is_refused_even_if_it_has_a_default():
     for missing in VALUES:
-        with pytest.raises(ModelError) as refused:
+        with raises(ModelError, "missing_key") as refused:
             from_json(Settings, {key: value for key, value in VALUES.items() if key != missing}, "settings")
-        assert refused.value.code == "missing_key"
         assert refused.value.parameters == {"name": "settings", "key": missing}

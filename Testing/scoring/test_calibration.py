@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.raised import raises
 from support.refusals import accepted
 
 from MedADLib.errors import InputError, ModelError
@@ -286,6 +287,5 @@ def test_a_malformed_fast_mode_is_refused():
 
     assert accepted(ModelError, opened, wrong) == []
     tensors = {name: array for name, array in found.tensors().items() if name != "fast_maxima"}
-    with pytest.raises(ModelError) as caught:
+    with raises(ModelError, "calibration_incomplete"):
         Calibration.from_tensors(found.parameters(), tensors)
-    assert caught.value.code == "calibration_incomplete"

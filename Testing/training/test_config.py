@@ -102,14 +102,12 @@ def test_a_file_may_name_the_method_that_it_is_for(tmp_path):
     train, sweep = cli_train.add_arguments, cli_sweep.add_arguments
     args = given("vae", "--config", vae / "config.json", *PLACES, declare=train)
     assert (args.method, args.steps) == ("vae", 7)
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "options_of_other_method") as caught:
         given("atlas", "--config", vae / "config.json", *PLACES, declare=train)
-    assert caught.value.code == "options_of_other_method"
     assert (caught.value.parameters["found"], caught.value.parameters["method"]) == ("vae", "atlas")
     assert given("--config", autoencoder / "config.json", *PLACES, declare=sweep).steps == 7
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "options_of_other_method") as caught:
         given("--config", vae / "config.json", *PLACES, declare=sweep)
-    assert caught.value.code == "options_of_other_method"
     assert (caught.value.parameters["found"], caught.value.parameters["method"]) == ("vae", "autoencoder")
 
 

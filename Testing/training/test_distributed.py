@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.raised import raises
 from support.source_code import ROOT
 from support.training import stopping_after
 from support.training_process import PLAN, Pair, batches, train
@@ -89,9 +90,8 @@ def test_shares_are_all_of_a_batch_without_overlap(count):
 
 
 def test_a_batch_smaller_than_the_number_of_processes_is_refused():
-    with pytest.raises(MedADError) as caught:
+    with raises(MedADError, "batch_below_processes") as caught:
         ProcessGroup(0, 3).share((torch.zeros(2, 4),))
-    assert caught.value.code == "batch_below_processes"
     assert caught.value.parameters == {"samples": 2, "processes": 3}
 
 

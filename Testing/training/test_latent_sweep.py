@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.lesion_case import lesion_case
 from support.phantoms import head
+from support.raised import raises
 
 from MedADLib.cli import sweep as cli_sweep
 from MedADLib.errors import InputError
@@ -81,6 +82,5 @@ def test_the_command_draws_the_curve_of_a_folder(tmp_path, capsys, monkeypatch):
         and "best by pixel_ap" in reported
     )
     args.latent = 4
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "latent_size_given"):
         cli_sweep.run(args)
-    assert caught.value.code == "latent_size_given"

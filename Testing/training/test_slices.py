@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from support.raised import raises
 
 from MedADLib.errors import InputError
 from MedADLib.methods.slicewise import examined_slices, slice_positions
@@ -173,6 +174,5 @@ def test_a_neighbour_in_another_scan_is_at_the_same_height_and_never_of_the_same
 def test_one_scan_has_no_neighbours():
     slices = numbered(scans=1)
     assert len(slices.near(slices.positions, [0])) == 10
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "only_one_scan"):
         slices.near(slices.positions, [0], slices.scans)
-    assert caught.value.code == "only_one_scan"

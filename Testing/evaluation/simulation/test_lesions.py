@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from scipy import ndimage
+from support.raised import raises
 
 from MedADLib.errors import InputError
 from MedADLib.evaluation.simulation.insertion import CONTRASTS, RADII_MM, LesionSpec, insert_lesion
@@ -224,9 +225,8 @@ def test_chosen_places_vary_and_avoid_the_midline_and_the_deep_nuclei():
 )
 def test_what_does_not_fit_is_refused(spec, code):
     volume, brain, _ = phantom()
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, code):
         insert_lesion(volume, brain, spec, 0)
-    assert caught.value.code == code
 
 
 def test_wrong_arguments_are_refused():
@@ -240,9 +240,8 @@ def test_wrong_arguments_are_refused():
         (lambda: insert_lesion(volume, np.zeros_like(brain), spots, 0), "lesion_brain_mask_empty"),
         (lambda: insert_lesion(flat, brain, spots, 0), "tissue_contrast"),
     ):
-        with pytest.raises(InputError) as caught:
+        with raises(InputError, code):
             make()
-        assert caught.value.code == code
 
 
 def box_patch(size: int = 40, step: float = 1.5) -> Patch:
