@@ -203,8 +203,8 @@ def test_a_png_is_examined_as_it_was_learned_from(one_thread, tmp_path, capsys):
     from MedADLib.cli.main import main
 
     array = radiograph(100, lesion=LESION).array[0]
-    picture = sitk.GetImageFromArray(np.clip(array / array.max() * 255, 0, 255).astype(np.uint8))
-    sitk.WriteImage(picture, str(tmp_path / "chest.png"))
+    pixels = sitk.GetImageFromArray(np.clip(array / array.max() * 255, 0, 255).astype(np.uint8))
+    sitk.WriteImage(pixels, str(tmp_path / "chest.png"))
     words = ["detect", tmp_path / "chest.png", "-o", tmp_path / "out", "--model", toy_plane_model(), "--no-picture"]
     assert main([str(word) for word in words]) == 0
     anomaly = read_image(tmp_path / "out" / "chest_anomaly.nii.gz")

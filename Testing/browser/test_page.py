@@ -127,7 +127,7 @@ def test_swiping_changes_the_part_between_the_old_and_the_new_line_and_no_other(
         restored = page.still()
         for view in SLICES:
             columns = {part: round(part * scan[view].shape[1] / 100) for part in (30, 60)}
-            # Lossy pictures are the same but for rounding, and spill a block of pixels over the line.
+            # Lossy images are the same but for rounding, and spill a block of pixels over the line.
             for image, part in ((first, 60), (second, 30)):
                 left, right = np.s_[:, : columns[part] - 16], np.s_[:, columns[part] + 17 :]
                 assert differing(image[view][left], scan[view][left]) == 0, view

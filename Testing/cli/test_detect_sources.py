@@ -58,8 +58,8 @@ def test_an_image_that_is_not_there_is_refused(stack, wanted):
 
 def test_images_of_several_arrays_are_named_by_array_healthy_or_not(tmp_path):
     path = tmp_path / "medmnist.npz"
-    pictures = np.stack([GREY, GREY // 2])
-    np.savez(path, train_images=pictures, train_labels=[0, 1], test_images=pictures // 3, test_labels=[1, 0], one=GREY)
+    samples = np.stack([GREY, GREY // 2])
+    np.savez(path, train_images=samples, train_labels=[0, 1], test_images=samples // 3, test_labels=[1, 0], one=GREY)
     assert np.array_equal(named_scan(Path(f"{path}#test_images-1")).read().array[0], GREY // 2 // 3)
     assert np.array_equal(named_scan(Path(f"{path}#one")).read().array[0], GREY)
     with pytest.raises(InputError) as refused:
@@ -67,7 +67,7 @@ def test_images_of_several_arrays_are_named_by_array_healthy_or_not(tmp_path):
     assert (refused.value.code, refused.value.parameters["image"]) == ("no_such_image", "1")
 
 
-def test_a_file_whose_name_looks_like_an_image_of_another_is_that_file(tmp_path, stack):
+def test_a_file_named_like_an_image_of_another_is_that_file(tmp_path, stack):
     np.savez(tmp_path / "set.npz#3.npz", image=GREY // 9)
     assert np.array_equal(named_scan(tmp_path / "set.npz#3.npz").read().array[0], GREY // 9)
 
@@ -104,10 +104,10 @@ def test_the_help_names_the_types():
 
 
 def test_what_was_learned_from_can_be_examined(one_thread, tmp_path, capsys):  # noqa: F811
-    pictures = np.stack([radiograph(seed).array[0, ::-1] for seed in (100, 101)]).astype(np.int16)
-    np.savez(tmp_path / "set.npz", images=pictures)
-    write_slice(tmp_path / "im0.dcm", pictures[0], (0, 0, 0))
-    write(tmp_path / "plain.png", pictures[0].astype(np.uint16))
+    samples = np.stack([radiograph(seed).array[0, ::-1] for seed in (100, 101)]).astype(np.int16)
+    np.savez(tmp_path / "set.npz", images=samples)
+    write_slice(tmp_path / "im0.dcm", samples[0], (0, 0, 0))
+    write(tmp_path / "plain.png", samples[0].astype(np.uint16))
 
     def examined(name):
         words = ["detect", tmp_path / name, "-o", tmp_path / "out", "--model", toy_plane_model(), "--no-picture"]
@@ -115,11 +115,11 @@ def test_what_was_learned_from_can_be_examined(one_thread, tmp_path, capsys):  #
 
     for name, stem in (("set.npz#1", "set-1"), ("im0.dcm", "im0"), ("plain.png", "plain")):
         assert examined(name) == 0
-        assert read_image(tmp_path / "out" / f"{stem}_anomaly.nii.gz").array.shape == (1, *pictures.shape[1:])
+        assert read_image(tmp_path / "out" / f"{stem}_anomaly.nii.gz").array.shape == (1, *samples.shape[1:])
     results = stored_results(tmp_path / "out")
     assert len(results) == 3
     for stored in results:
-        assert reopen(stored).volume.array.shape == (1, *pictures.shape[1:])
+        assert reopen(stored).volume.array.shape == (1, *samples.shape[1:])
     capsys.readouterr()
     assert examined("set.npz") != 0
     assert "set.npz#0" in capsys.readouterr().err

@@ -40,7 +40,7 @@ def a_split(*counts: int) -> dict[str, list[str]]:
 
 
 def test_the_new_model_has_the_template_and_the_split_of_the_other(first, tmp_path):
-    # Another seed would give another split, and the split another mean picture.
+    # Another seed would give another split, and the split another mean image.
     made = train(tmp_path / "new.medad", "--like", first.path, "--seed", 7)
     assert made.training["split"] == first.training["split"]
     assert np.array_equal(made.template.image.array, first.template.image.array)

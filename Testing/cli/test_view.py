@@ -84,7 +84,7 @@ def test_a_port_in_use_is_named(out, installed, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "printed"),
     [
         (("--port", "99999"), Message("port_out_of_range", port=99999)),
         (("--host", "192.0.2.1"), Message("host_unusable", host="192.0.2.1", reason="").partition(":")[0]),

@@ -34,8 +34,8 @@ def brain(seed, height=0.5):
     return volume[int(len(volume) * height)]
 
 
-def far(pictures):
-    kinds = two_kinds(np.array([thumbnail(image) for image in pictures]))
+def far(samples):
+    kinds = two_kinds(np.array([thumbnail(image) for image in samples]))
     return min(kinds.apart, kinds.tidy)
 
 
@@ -69,8 +69,8 @@ def test_slices_at_two_heights_are_one_kind():
 
 
 def test_two_odd_images_are_not_a_kind():
-    pictures = [radiograph(seed).array[0] for seed in range(10)] + [brain(seed) for seed in range(2)]
-    assert far(pictures) < 0.4
+    samples = [radiograph(seed).array[0] for seed in range(10)] + [brain(seed) for seed in range(2)]
+    assert far(samples) < 0.4
 
 
 def test_gain_offset_and_size_do_not_matter():
@@ -79,8 +79,8 @@ def test_gain_offset_and_size_do_not_matter():
 
 
 def test_few_equal_or_empty_images_are_one_kind():
-    for pictures in ([brain(1)] * 12, [brain(n) for n in range(5)], [np.zeros((9, 9))] * 12):
-        assert far(pictures) == 0
+    for samples in ([brain(1)] * 12, [brain(n) for n in range(5)], [np.zeros((9, 9))] * 12):
+        assert far(samples) == 0
 
 
 @pytest.fixture(scope="module")

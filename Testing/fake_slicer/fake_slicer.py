@@ -23,7 +23,7 @@ from .packages import Packages
 from .patching import Layers
 from .user_actions import UserActions
 
-# A process that was told to end may still be starting, on a busy computer for many seconds.
+# A process that was asked to end may still be starting, on a busy computer for many seconds.
 PATIENCE_SECONDS = 30
 
 

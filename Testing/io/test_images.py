@@ -44,8 +44,8 @@ def test_a_dicom_image_is_what_a_run_on_its_folder_reads(tmp_path):
     write_slice(tmp_path / "1.dcm", SERIES[2], (-10, -20, 5), _0020_0037="0\\1\\0\\0\\0\\-1")
     volume, run = read_raster(tmp_path / "1.dcm", "x"), read_image(tmp_path)
     assert np.array_equal(volume.array[0], SERIES[2])
-    pictures = [SliceView.of(one).image(one.array) for one in (volume, run)]
-    assert np.array_equal(*pictures) and SliceView.of(volume) == SliceView.of(run)
+    samples = [SliceView.of(one).image(one.array) for one in (volume, run)]
+    assert np.array_equal(*samples) and SliceView.of(volume) == SliceView.of(run)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.dcm"])
@@ -67,11 +67,11 @@ def test_an_image_without_contrast_or_of_one_line_is_refused(tmp_path):
 
 
 def test_an_npz_of_one_image_and_of_a_stack(tmp_path):
-    np.savez(tmp_path / "one.npz", picture=GREY)
+    np.savez(tmp_path / "one.npz", pixels=GREY)
     np.savez(tmp_path / "many.npz", images=np.stack([GREY, GREY // 2, GREY // 3]), ids=np.arange(3))
-    assert places_in(tmp_path / "one.npz") == [Place("picture", None)]
+    assert places_in(tmp_path / "one.npz") == [Place("pixels", None)]
     assert places_in(tmp_path / "many.npz") == [Place("images", n) for n in range(3)]
-    assert np.array_equal(read_place(tmp_path / "one.npz", Place("picture", None), "a").array[0], GREY)
+    assert np.array_equal(read_place(tmp_path / "one.npz", Place("pixels", None), "a").array[0], GREY)
     assert np.array_equal(read_place(tmp_path / "many.npz", Place("images", 1), "a").array[0], GREY // 2)
 
 

@@ -120,11 +120,11 @@ def test_the_gradient_score_is_the_slope_of_the_error():
     network = method.network.double().eval()
     x = torch.from_numpy(image[16])[None, None].double()
 
-    def error(picture):
+    def error(pixels):
         with torch.no_grad():
             # The network gives float32, too coarse for a difference; its parts do not.
-            restored = network.decoder(network.expand(network.encoder(picture)))
-            return float((restored - picture).square().sum())
+            restored = network.decoder(network.expand(network.encoder(pixels)))
+            return float((restored - pixels).square().sum())
 
     for row, column in ((12, 14), (16, 16), (20, 10)):
         step = torch.zeros_like(x)

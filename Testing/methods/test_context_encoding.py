@@ -14,7 +14,7 @@ from MedADLib.training.loop import Plan, fit
 from MedADLib.training.recipes.vae import train_cevae, train_context_encoder
 from MedADLib.training.slices import Slices
 
-WISHES = {"channels": [8, 16, 32], "latent": 16}
+SETTINGS = {"channels": [8, 16, 32], "latent": 16}
 
 
 def cut(holes: Holes, count: int = 40, seed: int = 0) -> torch.Tensor:
@@ -111,9 +111,9 @@ def test_the_context_encoder_takes_the_mean_of_its_latents():
 def training(request, tmp_path_factory):
     train, kind, steps = request.param
     folder = tmp_path_factory.mktemp(kind.name)
-    before = train(toy_data(8, plain_scan), Options(steps=1, seed=1, extra=WISHES), folder / "before", Progress())[1]
+    before = train(toy_data(8, plain_scan), Options(steps=1, seed=1, extra=SETTINGS), folder / "before", Progress())[1]
     method, facts = train(
-        toy_data(8, plain_scan), Options(steps=steps, seed=1, extra=WISHES), folder / "after", Progress()
+        toy_data(8, plain_scan), Options(steps=steps, seed=1, extra=SETTINGS), folder / "after", Progress()
     )
     assert type(method) is kind and not method.network.training
     return method, facts["last"], before["last"]

@@ -76,11 +76,11 @@ def test_the_scores_are_those_of_the_recipe(training):
     images = torch.from_numpy(image)[:, None]
     with torch.no_grad():
         codes = method.encoder.eval()(images)
-        pictures = method.gan.generator(codes)
-        features = (method.gan.critic.features(images) - method.gan.critic.features(pictures)).square().mean()
-        again = method.encoder(pictures)
-    assert np.allclose(found.score, (images - pictures).abs()[:, 0].numpy(), atol=1e-6)
-    expected = float((images - pictures).square().mean() + SMALL.kappa * features)
+        samples = method.gan.generator(codes)
+        features = (method.gan.critic.features(images) - method.gan.critic.features(samples)).square().mean()
+        again = method.encoder(samples)
+    assert np.allclose(found.score, (images - samples).abs()[:, 0].numpy(), atol=1e-6)
+    expected = float((images - samples).square().mean() + SMALL.kappa * features)
     assert found.sample_score == pytest.approx(expected, rel=1e-5)
     assert found.facts["code_distance"] == pytest.approx(float((codes - again).square().sum(1).mean()), rel=1e-4)
 
@@ -93,9 +93,9 @@ def test_the_search_s_objective_is_that_of_the_paper(gamma):
     with torch.no_grad():
         found = objective(gan, images, codes, gamma)
         for number, (image, code) in enumerate(zip(images, codes)):
-            picture = gan.generator(code[None])
-            apart = np.abs((image[None] - picture).numpy()).sum()
-            features = np.abs((gan.critic.features(image[None]) - gan.critic.features(picture)).numpy()).sum()
+            pixels = gan.generator(code[None])
+            apart = np.abs((image[None] - pixels).numpy()).sum()
+            features = np.abs((gan.critic.features(image[None]) - gan.critic.features(pixels)).numpy()).sum()
             assert features > 0.01 * apart
             assert float(found[number]) == pytest.approx((1 - gamma) * apart + gamma * features, rel=1e-4)
 

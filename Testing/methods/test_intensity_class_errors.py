@@ -28,7 +28,7 @@ CENTRES = (0.0, 0.3, 0.6, 0.9)
 
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory) -> VariationalAutoencoder:
-    """A trained VAE whose classes are background, fluid, grey and white matter of the toy heads."""
+    """A trained VAE with the classes background, fluid, grey and white matter of the toy heads."""
     data, folder = toy_data(6), tmp_path_factory.mktemp("vae")
     parameters = VAEParameters((32, 32), (8, 16, 32), 16, error="categorical", centres=(0.0, 0.15, 0.5, 0.82))
     method = VariationalAutoencoder.untrained(parameters, seed=1)

@@ -36,10 +36,10 @@ SMALL = MorphAEusParameters((SIDE, SIDE), CHANNELS)
 def anatomy() -> torch.Tensor:
     """A toy head, (1, 1, 32, 32): skull, two ventricles, one side brighter."""
     y, x = torch.meshgrid(torch.linspace(-1, 1, SIDE), torch.linspace(-1, 1, SIDE), indexing="ij")
-    picture = torch.where((y / 0.8).square() + (x / 0.65).square() < 1, 0.7 + 0.1 * x, torch.zeros(()))
+    pixels = torch.where((y / 0.8).square() + (x / 0.65).square() < 1, 0.7 + 0.1 * x, torch.zeros(()))
     for middle in (-0.22, 0.22):
-        picture[((x - middle) / 0.12).square() + ((y + 0.1) / 0.3).square() < 1] = 0.25
-    return picture[None, None]
+        pixels[((x - middle) / 0.12).square() + ((y + 0.1) / 0.3).square() < 1] = 0.25
+    return pixels[None, None]
 
 
 def moved(seed: int, count: int = 8, reach: float = 1.5) -> torch.Tensor:

@@ -11,7 +11,7 @@ from MedADLib.networks.vae import GMVAE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SIZE, CHANNELS = (16, 24), (4, 8)
-IMAGINING = {
+GENERATIVE = {
     "vae": {"latent": 6},
     "vae_tv": {"latent": 2},
     "gmvae_tv": {"latent": 2, "components": 3},
@@ -23,10 +23,10 @@ IMAGINING = {
 
 def method_of(name):
     kind = METHODS[name]
-    return kind.untrained(kind.Parameters(size=SIZE, channels=CHANNELS, **IMAGINING.get(name, {})), seed=3)
+    return kind.untrained(kind.Parameters(size=SIZE, channels=CHANNELS, **GENERATIVE.get(name, {})), seed=3)
 
 
-@pytest.mark.parametrize("name", IMAGINING)
+@pytest.mark.parametrize("name", GENERATIVE)
 def test_draws_differ_from_each_other_and_repeat_by_seed(name):
     method = method_of(name)
     found = method.prior_slices(2, 3, flat=False, seed=1)

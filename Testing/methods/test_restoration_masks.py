@@ -56,10 +56,10 @@ def test_every_sampler_gives_the_same_map_and_is_named(method, mask):
 def test_the_masks_differ_and_state_how_much_they_change(method):
     static, dynamic = (with_settings(method, mask=mask).restore(*scan(method)) for mask in ("static", "dynamic"))
     assert not np.array_equal(static.score, dynamic.score) and static.sample_score == dynamic.sample_score
-    redrawn, changed, different = (
+    resampled, changed, different = (
         static.facts[f"{name}_per_{method.unit}"] for name in ("codes_redrawn", "codes_changed", "restorations")
     )
-    assert 0 < changed <= redrawn and 1 < different <= method.parameters.samples
+    assert 0 < changed <= resampled and 1 < different <= method.parameters.samples
 
 
 def test_models_from_before_have_a_static_mask(method):

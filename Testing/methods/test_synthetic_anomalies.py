@@ -22,7 +22,7 @@ KINDS = [FPI, Denoising]
 
 
 def tiny(kind: type[SliceUNet]) -> SliceUNet:
-    """A network whose outputs vary as a trained one's do."""
+    """A network with outputs that vary like those of a trained one."""
     method = kind.untrained(kind.Parameters(size=(32, 32), channels=(8, 8)), seed=3)
     with torch.no_grad():
         method.network.last.weight.normal_(std=0.5)

@@ -99,8 +99,8 @@ def test_without_unlikely_codes_the_scan_is_just_decoded(networks):
     assert len(codes.unique()) > 3
     result = with_settings(networks, restoration_nll=1e9).restore(image, mask, seed=0)
     inside = coarse_scan(image, mask, SMALL.working)[1]
-    picture = decoded(networks, codes)
-    restored, score = np.where(inside, np.maximum(picture, 0), 0), np.where(inside, np.abs(picture - coarse), 0)
+    pixels = decoded(networks, codes)
+    restored, score = np.where(inside, np.maximum(pixels, 0), 0), np.where(inside, np.abs(pixels - coarse), 0)
     assert np.allclose(result.restored, np.where(mask, resized(restored, SMALL.size), 0), atol=1e-5)
     assert np.allclose(result.score, np.where(mask, resized(score, SMALL.size), 0), atol=1e-5)
     assert result.facts == {"codes_redrawn_per_volume": 0, "volumes": 1}
@@ -124,8 +124,8 @@ def test_only_codes_with_brain_are_resampled_and_counted(networks, monkeypatch):
     # Voxels 2 to 10 of 24 reach into the first half of the working grid's four columns of codes, and no further.
     brain[:, :, :2] = True
     nll = networks.prior.nll(codes, torch.zeros(1))[0][brain.flatten()]
-    seen, picture = [], torch.zeros(1, 1, *SMALL.working)
-    monkeypatch.setattr(networks.vqvae, "decode", lambda grids, where: seen.append(grids) or picture)
+    seen, pixels = [], torch.zeros(1, 1, *SMALL.working)
+    monkeypatch.setattr(networks.vqvae, "decode", lambda grids, where: seen.append(grids) or pixels)
     result = with_settings(networks, restoration_nll=0.0, sample_nll=2.0).restore(image, mask, seed=0)
     assert result.facts["codes_redrawn_per_volume"] == brain.sum() == 16
     assert result.sample_score == pytest.approx(float(nll[nll > 2].sum()), rel=1e-4) and result.sample_score > 0
@@ -281,5 +281,5 @@ def test_the_command_leaves_a_calibrated_model_and_its_images(tmp_path, one_thre
     assert model.method.name == "volume_restoration" and model.method.fits(MODEL_SHAPE)
     assert model.method.parameters.working == (16, 64, 64) and model.calibration.reference.count == 2
     (folder,) = toy.work.glob("volume_restoration-*")
-    for picture in ("toy-reconstructions.png", "toy-samples.png", "vqvae/curves.png", "prior/curves.png"):
-        assert (folder / picture).stat().st_size > 1000
+    for pixels in ("toy-reconstructions.png", "toy-samples.png", "vqvae/curves.png", "prior/curves.png"):
+        assert (folder / pixels).stat().st_size > 1000

@@ -47,7 +47,7 @@ def network(name: str, seed: int = 0) -> nn.Module:
     return AdversarialAutoEncoder(SIZE, CHANNELS, LATENT)
 
 
-def pictures(number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def originals(number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(number)
     images = torch.rand(4, 1, 1, 1, generator=generator) * torch.ones(4, 1, *SIZE)
     return images, torch.ones_like(images), torch.zeros(4)
@@ -153,7 +153,7 @@ def test_an_objective_trains_its_own_parameters_only(tmp_path, name, objective, 
     (own,) = [candidate for candidate in model.objectives() if candidate.name == objective]
     model.objectives = lambda: (own,)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    fit(model, pictures, nothing, Plan(2, 1e-2, every=2), tmp_path)
+    fit(model, originals, nothing, Plan(2, 1e-2, every=2), tmp_path)
     changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
     wanted = {key for key in before if key.startswith(prefixes)}
     assert changed <= wanted
@@ -165,7 +165,7 @@ def test_the_encoder_learns_and_generator_and_critic_stay_frozen(tmp_path):
     before = {key: value.clone() for key, value in gan.state_dict().items()}
     izi = IziF(gan, CodeEncoder(SIZE, CHANNELS, LATENT), kappa=1.0)
     first = izi.encoder[0][0].weight.clone()
-    fit(izi, pictures, nothing, Plan(3, 1e-2, every=3), tmp_path)
+    fit(izi, originals, nothing, Plan(3, 1e-2, every=3), tmp_path)
     assert all(torch.equal(value, before[key]) for key, value in gan.state_dict().items())
     assert not torch.equal(izi.encoder[0][0].weight, first)
 
@@ -199,7 +199,7 @@ def test_without_divergence_from_the_prior_and_judgement_the_loss_of_vae_gan_is_
     last = model.encoder[-1]
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    images, masks, positions = pictures(3)
+    images, masks, positions = originals(3)
     torch.manual_seed(5)
     loss, log = model.autoencoder_loss(images, masks, positions)
     torch.manual_seed(5)
@@ -213,7 +213,7 @@ def test_without_divergence_from_the_prior_and_judgement_the_loss_of_vae_gan_is_
 
 def test_the_constraint_is_the_distance_of_the_codes_of_slice_and_reconstruction():
     model = network("adversarial_autoencoder")
-    images, masks, positions = pictures(4)
+    images, masks, positions = originals(4)
     with torch.no_grad():
         model.encoder[-1].weight.mul_(100)
     plain = AdversarialAutoEncoder(SIZE, CHANNELS, LATENT, constraint=0.0)
@@ -229,7 +229,7 @@ def test_the_same_seed_plays_the_same_game(tmp_path, name):
     games = []
     for number, one in enumerate((plan, plan, replace(plan, seed=5))):
         model = network(name)
-        fit(model, pictures, nothing, one, tmp_path / str(number))
+        fit(model, originals, nothing, one, tmp_path / str(number))
         games.append(torch.cat([value.flatten() for value in model.state_dict().values()]))
     assert torch.equal(games[0], games[1]) and not torch.equal(games[0], games[2])
 

@@ -28,7 +28,7 @@ def store(
     Args:
         folder: Of both.
         name: Of the scan.
-        spots: Unusual places in it.
+        spots: Number of anomalies in it.
         suffix: Of its file.
         seed: Of its noise.
         brighter: How much larger the restored values are.

@@ -24,7 +24,7 @@ def write_toy_npz(path: Path, **counts: int) -> Path:
     for part, count in (counts or COUNTS).items():
         images = []
         for _ in range(count):
-            # Rows of pictures run downwards.
+            # Rows of images run downwards.
             images += [radiograph(seed, SIDE).array[0, ::-1], radiograph(seed + 1000, SIDE, LESION).array[0, ::-1]]
             seed += 1
         arrays[f"{part}_images"] = np.stack(images).astype(np.uint16)

@@ -113,7 +113,7 @@ def test_gradients_are_clipped_for_each_objective(tmp_path):
     game = Steep()
     fit(game, batches, validate, Plan(1, 1e-2, clip=0.5), tmp_path)
     assert game.touched[0] == [True, True] and game.touched[-1] == pytest.approx(0.5, rel=1e-4)
-    # The generator's loss runs through the critic, whose gradient it leaves alone.
+    # The generator's loss runs through the critic, but leaves the critic's gradient alone.
     assert norm_of(game.critic) == pytest.approx(0.5, rel=1e-4)
 
 

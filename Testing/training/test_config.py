@@ -60,7 +60,7 @@ def test_toml_with_the_method_s_own_settings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "told"),
+    ("options", "code", "reported"),
     [
         ({"stepz": 5}, "misspelled_option", {"option": "stepz", "nearest": "steps"}),
         ({"prior_step": 5}, "misspelled_option", {"option": "prior_step", "nearest": "prior_steps"}),

@@ -86,7 +86,7 @@ def test_it_follows_slice_zoom_shift_and_direction(stage, view):
         lambda: node.SetOrientation("Sagittal"),
     ):
         move()
-        # Made before the move, not anew for the comparison.
+        # Made before the move, not again for the comparison.
         before = view.pixels().astype(int)
         image, scan, restored = sides(stage, view, swipe, 0.5)
         assert np.array_equal(before, image)

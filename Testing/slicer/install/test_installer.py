@@ -115,7 +115,7 @@ OFFLINE = [
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("printed", "code"),
     [
         (OFFLINE, "no_connection"),
         (["[Errno -3] Temporary failure in name resolution"], "no_connection"),

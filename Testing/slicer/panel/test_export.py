@@ -15,7 +15,7 @@ from MedADLib.messages import Message
 from MedADLib.results import writing
 from MedADLib.results.writing import RESULT_SUFFIXES
 
-# The picture needs matplotlib, which tests have and Slicer may lack.
+# The figure needs matplotlib, which tests have and Slicer may lack.
 SUFFIXES = list(RESULT_SUFFIXES)
 
 
@@ -128,7 +128,7 @@ def test_the_file_dialog_can_be_left(done):
     assert not done.ui.statusLabel.visible
 
 
-def test_a_result_whose_parts_were_deleted_is_not_exported(done, folder, no_drawing):
+def test_a_result_with_deleted_parts_is_not_exported(done, folder, no_drawing):
     done.scene.RemoveNode(done.widget.panel._shown.restored)
     catch_up(done)
     assert not done.ui.regionsSection.visible and not done.ui.resultSection.visible
