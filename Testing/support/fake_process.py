@@ -103,7 +103,7 @@ class Listener:
         self.then = then
 
     def _note(self, *what):
-        assert not self.ended, f"{what} after {self.told}"
+        assert not self.ended, f"{what} after {self.reported}"
         self.reported.append(what)
         if self.then is not None:
             self.then(*what)

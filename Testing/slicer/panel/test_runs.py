@@ -299,7 +299,7 @@ def test_a_panel_deleted_without_cleanup_receives_no_events(panel):
     panel.window.takeWidget()
     parent._panel._object.deleteLater()
     panel.run_events(0.1)
-    assert widget.logic.client._connection is None, "the worker was told to end"
+    assert widget.logic.client._connection is None, "the worker was asked to end"
     other = panel.standalone.add_volume(scan("other"))
     view = panel.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
     view.SetBackgroundVolumeID(other.GetID())

@@ -140,7 +140,7 @@ from support.workers import LiveClient
 with strict_qt() as application:
     live = LiveClient(Path(sys.argv[2]), application, sys.argv[3:])
     listener = live.detect("stubbornly")
-    while not any(what[:2] == ("progress", "restoration") for what in listener.told):
+    while not any(what[:2] == ("progress", "restoration") for what in listener.reported):
         application.processEvents()
     print(live.client._connection._process.pid, flush=True)
     while True:
