@@ -57,7 +57,7 @@ MUTATIONS = (
     Mutation("MedADLib/scoring/regions.py", "Testing/scoring/test_regions.py",
              "to_right > midline", "to_right < midline",
              "a finding on the left is reported on the right"),
-    Mutation("MedADLib/methods/sampling/task.py", "Testing/methods/sampling/test_draws.py",
+    Mutation("MedADLib/methods/sampling/task.py", "Testing/methods/sampling/test_task.py",
              "np.random.default_rng([*key, place])", "np.random.default_rng([key[1], place])",
              "the seed of a run has no effect, and results of earlier versions do not repeat"),
     Mutation("MedADLib/networks/vqvae.py", "Testing/networks/test_vqvae_and_prior.py",

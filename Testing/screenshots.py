@@ -64,7 +64,7 @@ def scroll_to(widget) -> None:
 
 
 def take() -> None:
-    """Go through the panel as the tutorial does, and take a picture at every step."""
+    """Go through the panel as the tutorial does, with a screenshot at every step."""
     prepare()
     widget = slicer.util.getModuleWidget("MedAD")
     ui, panel = widget.ui, widget.panel
@@ -99,7 +99,7 @@ def take() -> None:
 
 
 def main() -> None:
-    """Take all pictures and leave Slicer."""
+    """Take all screenshots and leave Slicer."""
     failed = True
     try:
         take()

@@ -33,7 +33,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * scale)
 
 
 def fine_head(times: int) -> Volume:
-    """A made-up head whose voxels are cut into smaller ones along each axis."""
+    """A synthetic head with each voxel divided along each axis."""
     coarse, _ = head(3)
     array = coarse.array
     for axis in range(3):

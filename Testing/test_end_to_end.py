@@ -60,7 +60,7 @@ def test_the_same_run_twice_gives_the_same_bits(toy_model, tmp_path):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_models_that_ship_are_calibrated_and_say_where_they_come_from(name):
+def test_the_models_that_ship_are_calibrated_and_state_where_they_come_from(name):
     model = load_model(name)
     assert model.method.name == SHIPPED[name] and SHIPPED[name] in METHODS
     assert model.calibration.reference.count == 6

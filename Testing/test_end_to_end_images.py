@@ -1,4 +1,4 @@
-"""2-D models from a folder of single slices to what is unusual in another one."""
+"""2-D models, from training on a folder of single slices to detection in another one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.phantoms import head, one_thread  # noqa: F401
 from support.radiograph_phantoms import METHODS, radiograph, toy_plane_folder, toy_plane_model, train_plane
+from support.raised import raises
 from support.synthetic import turned
 
 from MedADLib import detect, load_model
@@ -75,7 +76,7 @@ def test_every_method_repeats_bit_for_bit(one_thread, method):  # noqa: F811
     assert first.score == second.score and first.regions == second.regions
 
 
-def test_the_lesion_is_restored_and_its_place_is_told(model):
+def test_the_lesion_is_restored_and_its_place_is_reported(model):
     volume = radiograph(106, lesion=LESION)
     found, truth, healthy = detect(volume, model), truth_of(106), radiograph(106)
     lost = np.abs(volume.array - healthy.array)[truth].mean()
@@ -114,15 +115,13 @@ def test_results_of_a_slice_can_be_written_and_drawn(model, tmp_path):
 
 
 def test_scans_and_models_of_another_kind_do_not_meet(model, tmp_path):
-    with pytest.raises(InputError) as refused:
+    with raises(InputError, "scan_several_slices"):
         detect(head(1)[0], model)
-    assert refused.value.code == "scan_several_slices"
-    with pytest.raises(InputError) as refused:
+    with raises(InputError, "scan_single_slice_for_volumes"):
         detect(radiograph(1), load_model("brain-t1-atlas"))
-    assert refused.value.code == "scan_single_slice_for_volumes"
 
 
-def test_a_model_file_says_its_kind_and_survives_saving(model, tmp_path):
+def test_a_model_file_states_its_kind_and_survives_saving(model, tmp_path):
     assert verify_model(toy_plane_model()).kind == "2-D" and model.info()["preparation"]["kind"] == "plane"
     older = load_model("brain-t1-atlas")
     assert verify_model("brain-t1-atlas").kind == "3-D" and "kind" not in older.info()["preparation"]
@@ -137,7 +136,7 @@ def test_a_model_file_says_its_kind_and_survives_saving(model, tmp_path):
     assert caught.value.code == "model_would_be_refused" and caught.value.parameters["reason"] == "template_unusable"
 
 
-def test_training_says_what_it_chose(model, capsys, tmp_path):
+def test_training_states_what_it_chose(model, capsys, tmp_path):
     train_plane("atlas", toy_plane_folder() / "healthy", tmp_path / "m.medad", "--work", toy_plane_folder() / "work")
     assert "single slices of 64 x 64 pixels" in capsys.readouterr().out
     assert "single slices of 64 x 64 pixels" in model.card and model.modality == "2-D images"
@@ -154,15 +153,14 @@ def test_slices_and_volumes_in_one_folder_are_refused(tmp_path):
     for seed in range(8):
         radiograph(seed).write(folder / f"s{seed}.nii.gz")
     head(1)[0].write(folder / "s3.nii.gz")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "slices_and_volumes") as caught:
         train_plane("atlas", folder, tmp_path / "m.medad")
-    assert caught.value.code == "slices_and_volumes"
     assert caught.value.parameters == {"slices": 7, "slice": "s0", "volume": "s3"}
     assert not (tmp_path / "m.medad").exists()
 
 
 def test_nothing_is_mirrored_where_left_is_not_right(model):
-    """The toy heart is on one side; a heart on the other must be unusual."""
+    """The toy heart is on one side; a heart on the other is anomalous."""
     volume = radiograph(110)
     mirrored = volume.with_array(np.ascontiguousarray(volume.array[:, :, ::-1]))
     assert detect(mirrored, model).anomaly.array.max() > 3 * detect(volume, model).anomaly.array.max()
@@ -178,7 +176,7 @@ def test_nothing_is_mirrored_where_left_is_not_right(model):
     assert all(np.array_equal(image[0], side[0]) for image in slices.batch(0, 4, 1, still)[0])
 
 
-def test_calibration_needs_a_spread_without_each_slice(model):
+def test_calibration_needs_an_sd_without_each_slice(model):
     def scan(seed):
         prepared = model.template.prepared(volume := radiograph(seed), np.ones(volume.array.shape, bool))
         return prepared, Restoration(prepared.image, prepared.image, 0.0)
@@ -190,7 +188,7 @@ def test_calibration_needs_a_spread_without_each_slice(model):
     assert found.reference.maxima.max() < 100
 
 
-def test_pictures_of_training_show_each_validation_image(one_thread):  # noqa: F811
+def test_images_of_training_show_each_validation_image(one_thread):  # noqa: F811
     toy_plane_model("latent_restoration")
     found = (toy_plane_folder() / "work").glob("latent_restoration*/*.png")
     assert sorted(path.name for path in found) == [
@@ -205,8 +203,8 @@ def test_a_png_is_examined_as_it_was_learned_from(one_thread, tmp_path, capsys):
     from MedADLib.cli.main import main
 
     array = radiograph(100, lesion=LESION).array[0]
-    picture = sitk.GetImageFromArray(np.clip(array / array.max() * 255, 0, 255).astype(np.uint8))
-    sitk.WriteImage(picture, str(tmp_path / "chest.png"))
+    pixels = sitk.GetImageFromArray(np.clip(array / array.max() * 255, 0, 255).astype(np.uint8))
+    sitk.WriteImage(pixels, str(tmp_path / "chest.png"))
     words = ["detect", tmp_path / "chest.png", "-o", tmp_path / "out", "--model", toy_plane_model(), "--no-picture"]
     assert main([str(word) for word in words]) == 0
     anomaly = read_image(tmp_path / "out" / "chest_anomaly.nii.gz")

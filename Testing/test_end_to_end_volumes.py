@@ -1,4 +1,4 @@
-"""From a folder of volumes that are no brains to what is unusual in another one."""
+"""Models of volumes other than brains, from training on a folder to detection in another one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.joint_phantoms import SHAPE, folder_of_joints, joint, train
 from support.phantoms import head, one_thread  # noqa: F401
+from support.raised import raises
 
 from MedADLib import detect, load_model
 from MedADLib.cli import main
@@ -48,14 +49,16 @@ def atlas(joints, model):
     return load_model(joints / "joint-atlas.medad")
 
 
-def test_medad_says_what_it_chose_and_why(joints, tmp_path, capsys):
+def test_medad_states_what_it_chose_and_why(joints, tmp_path, capsys):
     assert train("atlas", joints / "healthy", tmp_path / "a.medad", "--work", joints / "work") == 0
-    said = capsys.readouterr().out
-    assert "prepared as volumes of 32 x 32 x 22 voxels of 2 x 2 x 2.5 mm, examined in the whole field of view" in said
-    assert Message("space_without_brains", count=3, examined=3) in said
+    printed = capsys.readouterr().out
+    assert (
+        "prepared as volumes of 32 x 32 x 22 voxels of 2 x 2 x 2.5 mm, examined in the whole field of view" in printed
+    )
+    assert Message("space_without_brains", count=3, examined=3) in printed
 
 
-def test_the_model_says_what_it_knows(model, joints):
+def test_the_model_states_what_it_knows(model, joints):
     assert model.template.kind == "field" and model.modality == "3-D scans"
     assert str(model.calibration.reference.threshold) == "0.1%" and model.calibration.reference.count == 3
     assert "Input: volumes of 32 x 32 x 22 voxels" in model.card
@@ -112,13 +115,12 @@ def test_a_lesion_is_found_where_it_is(atlas, flip):
     assert np.array_equal(again.anomaly.array, found.anomaly.array) and again.score == found.score
 
 
-def test_other_scans_are_called_unlike_or_refused(atlas):
+def test_other_scans_are_out_of_distribution_or_refused(atlas):
     found = detect(head(0)[0], atlas)
     assert np.isfinite(found.anomaly.array).all()
-    assert {"unlike_training", "field_beyond_training"} <= {text.code for text in found.warnings}
-    with pytest.raises(InputError) as caught:
+    assert {"out_of_distribution", "volume_beyond_training"} <= {text.code for text in found.warnings}
+    with raises(InputError, "scan_single_slice_for_volumes"):
         detect(joint(0, (1, *SHAPE[1:])), atlas)
-    assert caught.value.code == "scan_single_slice_for_volumes"
 
 
 def test_the_panel_asks_a_field_model_for_no_brain(joints, atlas):

@@ -104,7 +104,7 @@ def test_only_methods_with_many_restorations_have_a_faster_form():
     }
 
 
-def test_a_result_in_fast_mode_says_so(toy):
+def test_a_result_in_fast_mode_states_it(toy):
     model, volume = load_model(toy.models["latent_restoration"]), head(30)[0]
     full, fast = detect(volume, model), detect(volume, model, Settings(fast=True))
     assert full.provenance["settings"]["fast"] is False and fast.provenance["settings"]["fast"] is True
@@ -127,7 +127,7 @@ def test_a_model_that_was_not_calibrated_in_fast_mode_warns_of_false_alarms(toy)
     assert Message("fast_mode_not_calibrated") in found.warnings
 
 
-def test_a_model_without_a_faster_mode_runs_as_usual_and_says_so(toy):
+def test_a_model_without_a_faster_mode_runs_as_usual_and_states_it(toy):
     model, volume = load_model(toy.models["atlas"]), head(30)[0]
     usual, asked = detect(volume, model), detect(volume, model, Settings(fast=True))
     assert np.array_equal(usual.anomaly.array, asked.anomaly.array) and usual.regions == asked.regions
@@ -135,7 +135,7 @@ def test_a_model_without_a_faster_mode_runs_as_usual_and_says_so(toy):
     assert asked.warnings[-1].code == "no_fast_mode" and model.name in asked.warnings[-1]
 
 
-def test_medad_detect_fast_tells_the_reader_and_writes_it_down(toy, tmp_path, capsys):
+def test_medad_detect_fast_informs_the_reader_and_writes_it_down(toy, tmp_path, capsys):
     head(30)[0].write(tmp_path / "scan.nii.gz")
     words = ["detect", tmp_path / "scan.nii.gz", "-o", tmp_path / "out", "--model", toy.models["latent_restoration"]]
     assert main.main([*map(str, words), "--fast", "--no-picture"]) == 0

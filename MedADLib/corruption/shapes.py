@@ -26,7 +26,7 @@ CENTRAL = 0.8
 SQUARES, BLOBS = (0.08, 0.32), (0.05, 0.2)
 EDGE = 2.0
 WAVES = 8
-STRETCH, ROUGHNESS = 0.35, 0.35
+LOG_ELONGATION, ROUGHNESS = 0.35, 0.35
 
 
 def band_edges(values: torch.Tensor, count: int = BANDS) -> torch.Tensor:
@@ -124,9 +124,9 @@ def blobs(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     down, across, radius = _offsets_and_radius(masks, generator, BLOBS)
     count, _, height, width = masks.shape
     angle = uniform(count, generator, 0, math.pi)
-    stretch = torch.exp(uniform(count, generator, -STRETCH, STRETCH))
-    along = (down * torch.cos(angle) + across * torch.sin(angle)) * stretch
-    aside = (across * torch.cos(angle) - down * torch.sin(angle)) / stretch
+    elongation = torch.exp(uniform(count, generator, -LOG_ELONGATION, LOG_ELONGATION))
+    along = (down * torch.cos(angle) + across * torch.sin(angle)) * elongation
+    aside = (across * torch.cos(angle) - down * torch.sin(angle)) / elongation
     coarse = torch.randn(count, 1, WAVES, WAVES, generator=generator)
     waves = interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)
     inside = radius - torch.sqrt(along.square() + aside.square()) * torch.exp(ROUGHNESS * waves)

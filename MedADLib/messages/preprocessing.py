@@ -55,9 +55,9 @@ SENTENCES = {
     ),
     "slice_little_examined": S(_("too little of {name} is examined"), _("Give a larger mask, or none.")),
     # How a scan differs from the training data.
-    "unlike_training": S(
+    "out_of_distribution": S(
         _(
-            "this scan is unlike the model's training data: intensity histogram distance {histogram:.3f} "
+            "this scan differs from the training data of the model: intensity histogram distance {histogram:.3f} "
             "(training scans up to {histogram_limit:.3f}), correlation with the healthy mean {correlation:.2f} "
             "(at least {correlation_limit:.2f})"
         ),
@@ -67,11 +67,11 @@ SENTENCES = {
         "the brain overlaps the model's template by {overlap:.3f} only (training scans at least {limit:.3f}): "
         "part of it may be missing, or the alignment may have failed"
     ),
-    "field_other_shape": _(
+    "volume_other_shape": _(
         "the examined part has another shape than the field of view of the model's training images: they overlap "
         "by {overlap:.3f} (training images at least {limit:.3f})"
     ),
-    "field_beyond_training": _(
+    "volume_beyond_training": _(
         "{share:.0%} of the part to examine lies beyond the field of view of most training images and was not examined"
     ),
     # Templates, as they are built and as model files hold them.

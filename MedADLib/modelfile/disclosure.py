@@ -137,7 +137,7 @@ def disclosure(training: dict) -> list[str]:
     """Describe the subjects of the training data.
 
     Args:
-        training: The training record of a model file, whose content is not trusted: ``data`` (source of the scans),
+        training: The training record of a model file, which is not trusted: ``data`` (source of the scans),
             ``split`` (scan names by part) and, from ``medad calibrate``, ``calibrated_on``.
 
     Returns:

@@ -48,14 +48,13 @@ def check_sizes(size: Sequence[int], channels: Sequence[int], latent: int) -> No
 
 
 class ConvEncoder(nn.Sequential):
-    """Encoder of slices (N, inputs, Y, X) to codes.
+    """Encoder of slices (N, 1, Y, X) to codes.
 
     Args:
         size: Slice size (Y, X), both divisible by 2 to the number of levels.
         channels: Channels of each level; every level halves the grid.
         out: Length of a code (at each grid position if spatial); twice the latent size for a mean and a variance.
         bottleneck: "dense", code (N, out), or "spatial", a 1×1 convolution that keeps the grid, code (N, out, h, w).
-        inputs: Channels of a slice.
         norm: Norm after each convolution, and, if "batch", in the hidden layer; WGAN-GP critics must not use "batch".
         act: Nonlinearity.
     """

@@ -57,7 +57,7 @@ class ReferenceSpace(ABC):
     flat: ClassVar[bool] = False
     symmetric: ClassVar[bool] = False
     region: ClassVar[str] = "field of view"
-    overlap_warning: ClassVar[str] = "field_other_shape"
+    overlap_warning: ClassVar[str] = "volume_other_shape"
 
     image: Volume
     mask: np.ndarray
@@ -272,12 +272,12 @@ def kind_of(parameters: dict) -> str:
 
 
 def similarity_warnings(limits: dict[str, float], similarity: dict[str, float]) -> list[Message]:
-    """Return at most one warning, `unlike_training`, that a scan of this similarity is out of distribution."""
+    """Return at most one warning, `out_of_distribution`, that a scan of this similarity is out of distribution."""
     far = similarity["histogram"] > FAR * limits["histogram"]
     if not far and similarity["correlation"] >= limits["correlation"]:
         return []
     measured = {name: similarity[name] for name in ("histogram", "correlation")}
-    return [Message("unlike_training", **measured, **{f"{name}_limit": limits[name] for name in measured})]
+    return [Message("out_of_distribution", **measured, **{f"{name}_limit": limits[name] for name in measured})]
 
 
 def limits_of(similarities: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -89,7 +89,7 @@ class PreparedVolume(PreparedScan):
         """Return how the scan differs from the model's training scans; empty if it does not."""
         found = super().warnings()
         if self.beyond > MUCH_BEYOND:
-            found.append(Message("field_beyond_training", share=self.beyond))
+            found.append(Message("volume_beyond_training", share=self.beyond))
         return found
 
     def _resampled(self, values: np.ndarray) -> np.ndarray:

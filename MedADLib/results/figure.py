@@ -99,8 +99,8 @@ class Scene:
         step = mask.spacing[::-1]
         inside = bounding_slices(mask.array > 0)
         tight = inside or tuple(slice(0, size) for size in mask.array.shape)
-        room = [int(n) for n in np.ceil(MARGIN_MM / step)]
-        sides = zip(tight, room, mask.array.shape)
+        margin = [int(n) for n in np.ceil(MARGIN_MM / step)]
+        sides = zip(tight, margin, mask.array.shape)
         box = tuple(slice(max(part.start - n, 0), min(part.stop + n, size)) for part, n, size in sides)
         scan = reoriented(detection.volume, TOWARDS)
         seen = scan.array[tight][mask.array[tight] > 0] if inside else scan.array

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from ..detection import Detection
     from ..scoring.regions import Region
 
-# Part of each out-of-distribution warning in results of earlier versions, which hold no codes of warnings.
-OUT_OF_DISTRIBUTION = "unlike the model's training data"
-UNLIKE_TRAINING = "unlike_training"
+# Part of each out-of-distribution warning in results of version 0.1, which hold no codes of warnings.
+EARLIER_WORDS = "unlike the model's training data"
 DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 
 KNOWN = ("model", "method", "seed", "settings", "device", "brain_mask", "input", "resemblance", "facts", "versions")
@@ -99,7 +98,7 @@ def panel_verdict(detection: Detection, kept: int | None = None, smaller: str = 
 
 
 def out_of_distribution(detection: Detection) -> str:
-    """Return the warning that the scan is unlike the training data; empty if there is none.
+    """Return the warning that the scan is out of distribution; empty if there is none.
 
     Warnings of earlier versions have no code and are recognised by their words.
     """
@@ -219,8 +218,8 @@ def part_name(part: Any) -> str:
 
 def _is_out_of_distribution(warning: str) -> bool:
     if isinstance(warning, Message):
-        return warning.code == UNLIKE_TRAINING
-    return OUT_OF_DISTRIBUTION in warning
+        return warning.code == "out_of_distribution"
+    return EARLIER_WORDS in warning
 
 
 def _whole(detection: Detection) -> str:

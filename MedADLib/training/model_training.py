@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 THRESHOLDS = {"brain": "1ml", "plane": "0.1%", "field": "0.1%"}
 MODALITIES = {"brain": "T1-weighted MR of the brain", "plane": "2-D images", "field": "3-D scans"}
 # Bytes for checkpoints, each with a copy during writing, and the model. The sweep of autoencoders takes 0.4 GB.
-ROOM_FOR_WEIGHTS = 1e9
+BYTES_FOR_WEIGHTS = 1e9
 
 MEASURED = "validation_"
 
@@ -161,8 +161,8 @@ def usable_scans(
     else:
         split = split.without(scans.keys() - usable.keys())
     kept = sum(file.stat().st_size for file in (options.work / "prepared").glob("*"))
-    room = bytes_to_prepare(len(split.train + split.validation), kind, longest)
-    check_disk(options.work, room + ROOM_FOR_WEIGHTS, kept)
+    prepared = bytes_to_prepare(len(split.train + split.validation), kind, longest)
+    check_disk(options.work, prepared + BYTES_FOR_WEIGHTS, kept)
     return usable, split
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +100,18 @@ class Report:
         start, stop = self.window
         fraction = round(start + (stop - start) * fraction, 4)
         self._emit("progress", id=self._job, stage=stage, fraction=fraction, **coded(message))
+
+
+def heartbeats(
+    sleep: Callable[[float], None] = time.sleep, processor: Callable[[], float] = time.process_time
+) -> Iterator[None]:
+    """Yield after each `HEARTBEAT_SECONDS` in which the process, by its `processor` seconds, has computed."""
+    used = processor()
+    while True:
+        sleep(HEARTBEAT_SECONDS)
+        before, used = used, processor()
+        if used - before > 0.01 * HEARTBEAT_SECONDS:
+            yield
 
 
 class Service:
@@ -234,11 +246,8 @@ class Service:
 
     def _beat(self) -> None:
         """Send ``alive`` events while the detection uses the processor; a detection that hangs sends none."""
-        used = time.process_time()
-        while True:
-            time.sleep(HEARTBEAT_SECONDS)
-            before, used = used, time.process_time()
-            if used - before > 0.01 * HEARTBEAT_SECONDS and (job := self._job) is not None:
+        for _ in heartbeats():
+            if (job := self._job) is not None:
                 self._emit("alive", id=job)
 
     def _emit(self, event: str, **fields: Any) -> None:

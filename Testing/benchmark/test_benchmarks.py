@@ -98,7 +98,7 @@ def test_slices_for_a_curve_stay_where_they_are_in_the_brain(scan, count):
     assert all(np.array_equal(stack[number], image[number // times]) for number in chosen)
 
 
-def test_the_report_has_the_numbers_and_a_picture(tmp_path):
+def test_the_report_has_the_numbers_and_an_image(tmp_path):
     seconds = Seconds.of([3.0, 1.0, 2.0])
     assert (seconds.median, seconds.least, seconds.most, seconds.runs) == (2, 1, 3, 3)
     measured = Measured("a toy", "toy 1.0.0")
@@ -123,7 +123,7 @@ def test_the_report_has_the_numbers_and_a_picture(tmp_path):
         (("runs", "--also", "nomodel"), "model_unknown", "nomodel"),
     ],
 )
-def test_what_cannot_be_measured_is_said(tmp_path, words, code, named):
+def test_what_cannot_be_measured_is_stated(tmp_path, words, code, named):
     with pytest.raises((InputError, ModelError), match=named) as caught:
         benchmark(tmp_path, *words)
     assert caught.value.code == code
@@ -146,7 +146,7 @@ def test_a_head_with_its_skull_is_refused(tmp_path):
     assert caught.value.code == "not_skull_stripped"
 
 
-def test_a_place_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path, monkeypatch):
+def test_a_place_that_cannot_be_written_is_reported_before_anything_is_measured(tmp_path, monkeypatch):
     (tmp_path / "out").write_text("a file")
     monkeypatch.setattr(suite, "products", lambda *_: pytest.fail("it began"))
     with pytest.raises(OutputError):

@@ -50,7 +50,7 @@ def test_all_samplers_draw_the_codes_of_the_cpu(method, scan, device):
             assert torch.equal(drawn_by(method, slices, sampler).cpu(), expected)
 
 
-def test_a_map_that_is_far_off_is_told(method, scan, monkeypatch, tmp_path):
+def test_a_map_that_is_far_off_is_reported(method, scan, monkeypatch, tmp_path):
     true = LatentRestoration.restore
 
     def wrong(self, image, mask, *, device="cpu", **more):

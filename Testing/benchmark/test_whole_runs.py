@@ -60,7 +60,7 @@ def test_stopping_ends_the_process_and_removes_its_files(started, tmp_path, way,
 
 
 @pytest.mark.parametrize("way", [cold_command, pytest.param(warm_worker, marks=pytest.mark.slow)])
-def test_a_detection_that_fails_is_told_and_leaves_nothing(started, tmp_path, way):
+def test_a_detection_that_fails_is_reported_and_leaves_nothing(started, tmp_path, way):
     scan, _ = head(1)
     given = scan.with_array(np.zeros_like(scan.array))
     given.write(tmp_path / "empty.nii.gz")
@@ -86,7 +86,7 @@ def worker_that(monkeypatch, tmp_path, code: str) -> None:
     ],
     ids=["before it was asked", "in the middle of a line"],
 )
-def test_a_worker_that_dies_is_told_with_its_last_words(started, tmp_path, monkeypatch, code):
+def test_a_worker_that_dies_is_reported_with_its_last_output(started, tmp_path, monkeypatch, code):
     worker_that(monkeypatch, tmp_path, code)
     with pytest.raises(MedADError, match="out of memory") as caught:
         warm_worker(head(1)[0], "brain-t1", 1)
@@ -120,7 +120,7 @@ with Interruption(cli._clean_up):
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process is there and no zombie, which it stays where nobody asks how it ended."""
+    """Whether a process exists and is not a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

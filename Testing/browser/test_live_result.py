@@ -1,4 +1,4 @@
-"""What the page of a result says as its threshold moves: regions, p-values and words, without a browser."""
+"""Texts of the page of a result as its threshold moves: regions and p-values, without a browser."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_chosen_region_stays_chosen_when_the_threshold_moves(live):
     assert live.selected is None
 
 
-def test_a_long_table_is_cut_and_says_so(live):
+def test_a_long_table_is_cut_and_states_it(live):
     region = live.detection.regions[0]
     many = tuple(replace(region, rank=rank, label=rank) for rank in range(1, MOST_ROWS + 6))
     live._live.detection = replace(live.detection, regions=many)
@@ -106,14 +106,14 @@ def test_a_place_names_the_sides_of_the_body(live):
     assert row["title"].startswith("L, peak at 23 mm left, 40 mm anterior, 5 mm inferior")
 
 
-def test_how_it_was_made_is_told(live):
+def test_how_it_was_made_is_reported(live):
     facts = dict(live.facts())
     assert facts["Model"] == "brain-t1 1.0" and facts["Random seed"] == "0"
     assert facts["Device"] == "cpu" and facts["Healthy scans"] == "4"
     assert "Fast mode" not in facts
 
 
-def test_a_result_of_fast_mode_is_told_as_such():
+def test_a_result_of_fast_mode_is_reported_as_such():
     made = detection()
     fast = replace(made, provenance={**made.provenance, "settings": {"fast": True}})
     assert ("Fast mode", "yes") in page_of(Stage(), fast).facts()
@@ -134,7 +134,7 @@ def test_what_a_reader_rejected_stays_so_at_every_threshold_and_names_stay_too()
     assert stage.result.segmentation.GetSegmentation().GetSegment("Region_3").GetName() == "cyst"
 
 
-def test_with_everything_rejected_nothing_is_listed_and_it_says_why():
+def test_with_everything_rejected_nothing_is_listed_and_the_reason_is_given():
     stage = Stage()
     page = page_of(stage, detection(spots=1), {1: Decision(False, "Region 1")})
     assert page.rows() == [] and page.regions() == []

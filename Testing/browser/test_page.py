@@ -1,4 +1,4 @@
-"""The page in a real browser: every control changes the real pictures of the views, and nobody else gets to see it."""
+"""The page in a real browser: every control changes the images of the views, and only its user has access."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ REFERENCE = replace(healthy_reference(), brain_ml=40000.0)
 
 
 class Page:
-    """The page of a running `medad view`, and pictures of its views."""
+    """The page of a running `medad view`, and images of its views."""
 
     def __init__(self, page):
         self.page = page
@@ -48,7 +48,7 @@ class Page:
             view: tuple(round(box[key]) for key in ("x", "y", "width", "height")) for view, box in boxes.items()
         }
 
-    def pictures(self) -> dict[str, np.ndarray]:
+    def images(self) -> dict[str, np.ndarray]:
         """What the views look like now, in grey."""
         from PIL import Image
 
@@ -56,11 +56,11 @@ class Page:
         return {view: shot[y : y + high, x : x + wide] for view, (x, y, wide, high) in self.boxes.items()}
 
     def still(self) -> dict[str, np.ndarray]:
-        """The same, once the better pictures that follow each movement have come."""
-        before, end = self.pictures(), time.monotonic() + SECONDS
+        """Return the images once two in succession are equal: finer ones follow each movement."""
+        before, end = self.images(), time.monotonic() + SECONDS
         while time.monotonic() < end:
             time.sleep(0.3)
-            now = self.pictures()
+            now = self.images()
             if all(np.array_equal(before[view], now[view]) for view in VIEWS):
                 return now
             before = now
@@ -73,7 +73,7 @@ class Page:
         same = set(views)
         while same:
             assert time.monotonic() < end, f"the pictures of {sorted(same)} did not change"
-            now = self.pictures()
+            now = self.images()
             same = {view for view in same if np.abs(now[view] - before[view]).max() < 40}
 
     def slide(self, name: str, key: str) -> None:
@@ -127,15 +127,15 @@ def test_swiping_changes_the_part_between_the_old_and_the_new_line_and_no_other(
         restored = page.still()
         for view in SLICES:
             columns = {part: round(part * scan[view].shape[1] / 100) for part in (30, 60)}
-            # Lossy pictures are the same but for rounding, and spill a block of pixels over the line.
-            for picture, part in ((first, 60), (second, 30)):
+            # Lossy images are the same but for rounding, and spill a block of pixels over the line.
+            for image, part in ((first, 60), (second, 30)):
                 left, right = np.s_[:, : columns[part] - 16], np.s_[:, columns[part] + 17 :]
-                assert differing(picture[view][left], scan[view][left]) == 0, view
-                assert differing(picture[view][right], restored[view][right]) == 0, view
-                assert differing(picture[view][right], scan[view][right]) > 0.01, view
-                assert picture[view][:, columns[part]].mean() > 180, "the line is seen"
+                assert differing(image[view][left], scan[view][left]) == 0, view
+                assert differing(image[view][right], restored[view][right]) == 0, view
+                assert differing(image[view][right], scan[view][right]) > 0.01, view
+                assert image[view][:, columns[part]].mean() > 180, "the line is seen"
         chromium.locator("#blend").fill("0")
-        assert all(differing(picture, scan[view]) == 0 for view, picture in page.still().items())
+        assert all(differing(image, scan[view]) == 0 for view, image in page.still().items())
 
 
 def test_the_line_can_be_dragged_in_the_view_itself_and_fading_takes_its_place(server):
@@ -167,7 +167,7 @@ def test_the_line_can_be_dragged_in_the_view_itself_and_fading_takes_its_place(s
 
 
 def differing(one: np.ndarray, other: np.ndarray) -> float:
-    """The part of two grey pictures that is not the same."""
+    """Return the share of pixels that differ between two grey images."""
     return float((np.abs(one - other) > 24).mean())
 
 
@@ -225,10 +225,10 @@ def test_a_reader_works_through_a_result(server):
         rows = chromium.locator("#regions tbody tr")
         rows.nth(1).wait_for(timeout=1000 * SECONDS)
         page = Page(chromium)
-        for view, picture in page.still().items():
-            assert picture.std() > 5, f"{view} is empty"
+        for view, image in page.still().items():
+            assert image.std() > 5, f"{view} is empty"
         text = chromium.locator("body").inner_text()
-        for words in ("More anomalous than 6 of 6 healthy scans", "Not a medical device", "unlike the training data"):
+        for words in ("More anomalous than 6 of 6 healthy scans", "Not a medical device", "another contrast"):
             assert words in text
         assert rows.count() == 2 and chromium.locator("#allowed").inner_text() == "1 mL"
         assert all(fits(chromium, selector) for selector in (".head", ".panel", ".views"))
@@ -256,7 +256,7 @@ def test_a_reader_works_through_a_result(server):
         urllib.request.urlopen(host)
 
     process.send_signal(signal.SIGINT)
-    said, errors = process.communicate(timeout=10)
+    printed, errors = process.communicate(timeout=10)
     assert process.returncode in (0, 130), errors
     assert "Traceback" not in errors and "ERR|" not in errors
 

@@ -1,4 +1,4 @@
-"""``medad calibrate``: the same networks, other settings and healthy scans, and nothing judged on what it knows."""
+"""``medad calibrate``: the same networks with other settings and healthy scans, none of them training scans."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def toy(one_thread) -> Iterator[ToyModels]:  # noqa: F811
 
 @pytest.fixture(scope="module")
 def own_scans(tmp_path_factory) -> Path:
-    """Healthy scans of a lab of its own, of names that no model knows."""
+    """Healthy scans with names that occur in no model."""
     folder = tmp_path_factory.mktemp("own")
     for number in range(4):
         head(80 + number)[0].write(folder / f"lab-{number}_T1w.nii.gz")
@@ -62,11 +62,11 @@ def test_a_scan_of_the_new_scanner_is_judged_by_its_own_kind(here):
 
 def test_on_its_own_folder_a_model_uses_the_calibration_scans_only(toy, tmp_path, capsys):
     assert calibrated(toy, tmp_path / "again.medad", toy.healthy) == 0
-    said = capsys.readouterr()
-    assert "calibrated on " in said.out
+    printed = capsys.readouterr()
+    assert "calibrated on " in printed.out
     before, after = load_model(toy.models["latent_restoration"]), load_model(tmp_path / "again.medad")
     assert after.training["calibrated_on"]["scans"] == sorted(before.training["split"]["calibration"])
-    assert "left out" in said.err
+    assert "left out" in printed.err
     for ours, theirs in zip(before.calibration.tensors().values(), after.calibration.tensors().values()):
         assert np.allclose(ours, theirs, rtol=1e-3, atol=1e-5), "the same scans and settings give the same numbers"
 
@@ -124,7 +124,7 @@ def test_what_was_learned_with_other_settings_stays_as_it_was(toy, own_scans, tm
         assert parameters == {"setting": setting.partition("=")[0], "method": method}
 
 
-def test_pictures_are_no_scans_of_a_model_of_volumes(toy, tmp_path, capsys):
+def test_images_are_not_scans_of_a_model_of_volumes(toy, tmp_path, capsys):
     (tmp_path / "flat").mkdir()
     for number in range(3):
         volume = head(number)[0]

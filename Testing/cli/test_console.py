@@ -1,4 +1,4 @@
-"""A long command tells in a log file, too, how far it is."""
+"""Progress of long commands in a log file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from MedADLib.cli.console import Console
 def test_a_line_a_minute_where_no_bar_can_be_drawn(settings, lines, monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
-    with Console(**settings) as said:
+    with Console(**settings) as printed:
         for second in range(0, 150, 10):
             now[0] = float(second)
-            said.progress("training", second / 150, f"step {second} of 150")
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == lines
+            printed.progress("training", second / 150, f"step {second} of 150")
+    reported = capsys.readouterr().err.splitlines()
+    assert len(reported) == lines
     if lines:
-        assert told[0] == " 40 %  training: step 60 of 150"
+        assert reported[0] == " 40 %  training: step 60 of 150"

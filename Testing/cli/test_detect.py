@@ -1,4 +1,4 @@
-"""The command line: what it writes and says, its exit codes, and that nothing is left of a run that failed."""
+"""The command line: files, output and exit codes, and no files left after a failed run."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def out(tmp_path):
 
 def test_a_scan_is_examined_and_the_result_summed_up(scan, out, capsys):
     assert run("detect", scan, "-o", out) == 0
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     for words in ("scan: score 12.5", "6 healthy scans", "smallest possible p is 0.14", "2 regions", "1. ", "mm right"):
-        assert words in said.out
-    assert str(out) in said.out and "scan_anomaly.nii.gz" in said.out
-    assert said.err == "medad: warning: unlike the training data\n"
+        assert words in printed.out
+    assert str(out) in printed.out and "scan_anomaly.nii.gz" in printed.out
+    assert printed.err == "medad: warning: another contrast\n"
     assert sorted(os.listdir(out)) == sorted(
         f"scan{suffix}"
         for suffix in (
@@ -77,9 +77,9 @@ def test_stdout_holds_json_lines_alone_with_json_log(scan, out, capsys):
         return fake_detect(*args)
 
     assert run("detect", scan, "-o", out, "--json-log", detect=noisy) == 0
-    said = capsys.readouterr()
-    events = [json.loads(line) for line in said.out.splitlines()]
-    assert "a library talks" in said.err
+    printed = capsys.readouterr()
+    events = [json.loads(line) for line in printed.out.splitlines()]
+    assert "a library talks" in printed.err
     assert {event["event"] for event in events} == {"progress", "warning", "result"}
     progress = [event for event in events if event["event"] == "progress"]
     assert all(set(event) == {"event", "stage", "fraction", "message"} for event in progress)
@@ -89,7 +89,7 @@ def test_stdout_holds_json_lines_alone_with_json_log(scan, out, capsys):
     result = events[-1]
     assert result["event"] == "result" and result["score"] == 12.5 and result["regions"] == 2
     assert {os.path.basename(path) for path in result["files"]} == set(os.listdir(out))
-    assert result["warnings"] == ["unlike the training data"]
+    assert result["warnings"] == ["another contrast"]
 
 
 def test_a_c_library_cannot_spoil_the_json_lines(scan, out):
@@ -106,10 +106,10 @@ def test_a_c_library_cannot_spoil_the_json_lines(scan, out):
     assert "printf from C" in done.stderr
 
 
-def test_quiet_says_nothing_but_warnings(scan, out, capsys):
+def test_quiet_prints_warnings_only(scan, out, capsys):
     assert run("detect", scan, "-o", out, "--quiet") == 0
-    said = capsys.readouterr()
-    assert said.out == "" and said.err == "medad: warning: unlike the training data\n"
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err == "medad: warning: another contrast\n"
 
 
 def test_what_is_odd_about_the_scan_is_in_the_result_too(out, tmp_path, capsys):
@@ -159,7 +159,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(words, capsys, tmp_path, monkey
     assert not os.listdir(tmp_path)
 
 
-def test_help_is_no_failure_and_lists_the_commands(capsys):
+def test_help_is_not_a_failure_and_lists_the_commands(capsys):
     assert run("--help") == 0
     out = capsys.readouterr().out
     assert "usage: medad" in out and all(f"    {name}" in out for name in main.COMMANDS)
@@ -173,7 +173,7 @@ def test_the_help_of_each_command_begins_with_its_purpose_in_one_sentence(capsys
         assert re.fullmatch(r"[A-Z][^.]*\.", " ".join(purpose.split())), name
 
 
-def test_the_version_is_told(capsys):
+def test_the_version_is_reported(capsys):
     from MedADLib._version import __version__
 
     assert run("--version") == 0
@@ -206,8 +206,8 @@ def test_any_failure_is_one_line_and_leaves_no_folder_behind(scan, out, capsys, 
 
 def test_debug_shows_the_traceback(scan, out, capsys):
     assert run("detect", scan, "-o", out, "--debug", detect=failing(ValueError("odd"))) == 1
-    said = capsys.readouterr().err
-    assert "Traceback" in said and said.splitlines()[-1].startswith("medad: error: ValueError: odd")
+    printed = capsys.readouterr().err
+    assert "Traceback" in printed and printed.splitlines()[-1].startswith("medad: error: ValueError: odd")
 
 
 def test_a_failure_is_an_event_too(scan, out, capsys):
@@ -327,10 +327,10 @@ def test_a_signal_ends_the_run_within_two_seconds_and_leaves_nothing(commands, s
     child = int(commands.stdout.readline())
     try:
         with open(pipe, encoding="utf-8") as stderr:
-            said = ""
-            while "busy" not in said:
-                said = stderr.readline()
-                assert said, "it ended by itself"
+            printed = ""
+            while "busy" not in printed:
+                printed = stderr.readline()
+                assert printed, "it ended by itself"
             time.sleep(0.1)
             asked = time.perf_counter()
             os.kill(child, number)
@@ -391,7 +391,7 @@ def test_the_module_can_be_run(tmp_path):
     assert not os.listdir(tmp_path)
 
 
-def test_output_into_a_closed_pipe_is_no_crash():
+def test_output_into_a_closed_pipe_is_not_a_crash():
     command = f"{sys.executable} -m MedADLib models | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.stderr == ""

@@ -24,7 +24,7 @@ def seconds_in(folder) -> dict[str, float]:
     return json.loads((folder / "case.json").read_text())["seconds"]
 
 
-def test_the_facts_are_written_last_and_tell_how_long_the_rest_and_the_picture_took(tmp_path):
+def test_the_facts_are_written_last_and_report_how_long_the_rest_and_the_image_took(tmp_path):
     progress = Progress()
     progress.stage("writing", 0.0, 1.0)
     write_detection(synthetic_detection(), tmp_path, "case", progress=progress)

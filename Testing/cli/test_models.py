@@ -1,4 +1,4 @@
-"""``medad models``: what it lists, verifies and shows, and what it says of models that are not there."""
+"""``medad models``: list, verify and show models, and errors for missing ones."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def test_models_are_listed_with_what_is_wrong_with_them(monkeypatch, capsys, tmp
     bad = replace(good, name="bad", method="", version="", description="", error="it is cut")
     monkeypatch.setattr(store, "list_models", lambda: [good, bad])
     assert run("models") == run("models", "list") == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     purpose = "T1 (compares each voxel with the mean and SD of healthy scans)"
-    assert f"brain-t1\t1.0.0\tatlas\t{purpose}" in said and "it is cut" in said
+    assert f"brain-t1\t1.0.0\tatlas\t{purpose}" in printed and "it is cut" in printed
     assert run("models", "--json-log") == 0
     assert [model["name"] for model in json.loads(capsys.readouterr().out)["models"]] == ["brain-t1", "bad"]
 
@@ -35,15 +35,17 @@ def test_verifying_goes_on_after_a_bad_model_and_fails_in_the_end(monkeypatch, c
 
     monkeypatch.setattr(modelfile_model, "verify_model", verify)
     assert run("models", "verify", "bad", "good") == 1
-    said = capsys.readouterr()
-    assert said.err == f"medad: error: {ModelError('model_cut_short', path='bad')}\n" and "good: intact" in said.out
+    printed = capsys.readouterr()
+    assert (
+        printed.err == f"medad: error: {ModelError('model_cut_short', path='bad')}\n" and "good: intact" in printed.out
+    )
     assert run("models", "verify", "good") == 0
 
 
 def test_the_card_of_a_model_is_shown(capsys):
     assert run("models", "card", "brain-t1-atlas") == 0
-    said = capsys.readouterr().out
-    assert said.startswith("# brain-t1-atlas") and "Not a medical device" in said
+    printed = capsys.readouterr().out
+    assert printed.startswith("# brain-t1-atlas") and "Not a medical device" in printed
 
 
 def test_a_missing_model_is_one_line(capsys, tmp_path):

@@ -1,4 +1,4 @@
-"""A training in the space and with the split of a model there is."""
+"""Training in the space and with the split of an existing model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from support.phantoms import head, one_thread  # noqa: F401
 from support.radiograph_phantoms import radiograph, toy_plane_folder, toy_plane_model
+from support.raised import raises
 
 from MedADLib.cli import train as cli_train
 from MedADLib.errors import InputError, ModelError
@@ -39,7 +40,7 @@ def a_split(*counts: int) -> dict[str, list[str]]:
 
 
 def test_the_new_model_has_the_template_and_the_split_of_the_other(first, tmp_path):
-    # Another seed would give another split, and the split another mean picture.
+    # Another seed would give another split, and the split another mean image.
     made = train(tmp_path / "new.medad", "--like", first.path, "--seed", 7)
     assert made.training["split"] == first.training["split"]
     assert np.array_equal(made.template.image.array, first.template.image.array)
@@ -60,9 +61,8 @@ def test_a_work_folder_with_another_template_is_refused_and_its_own_goes_on(firs
     (tmp_path / "split.json").write_text(json.dumps(a_split(5, 1, 4)))
     more = ("--work", tmp_path / "work", "--split", tmp_path / "split.json")
     train(tmp_path / "own.medad", *more, "--size", 64)
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "work_of_other_template") as caught:
         train(tmp_path / "new.medad", *more, "--like", first.path)
-    assert caught.value.code == "work_of_other_template"
     assert caught.value.parameters == {"work": str(tmp_path / "work"), "model": "toy-plane-atlas"}
     made = train(tmp_path / "new.medad", *more, "--like", tmp_path / "own.medad")
     assert made.training["split"] == a_split(5, 1, 4, 0)
@@ -81,14 +81,13 @@ def test_models_of_the_other_kind_are_refused_whatever_their_split(first, tmp_pa
     assert (caught.value.code, caught.value.parameters) == ("model_for_slices", {"model": "toy-plane-atlas"})
 
 
-def test_scans_that_the_model_knew_and_are_missing_are_told(first, tmp_path):
+def test_scans_that_the_model_knew_and_are_missing_are_reported(first, tmp_path):
     healthy = tmp_path / "healthy"
     healthy.mkdir()
     for seed in range(10):
         radiograph(seed).write(healthy / f"chest-{seed}.nii.gz")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "reference_scans_missing") as caught:
         train(tmp_path / "new.medad", "--like", first.path, healthy=healthy)
-    assert caught.value.code == "reference_scans_missing"
     assert (caught.value.parameters["count"], caught.value.parameters["missing"]) == (28, 18)
     assert caught.value.parameters["example"] == "chest-10"
     (healthy / "chest-0.nii.gz").write_bytes(b"")
@@ -99,7 +98,7 @@ def test_scans_that_the_model_knew_and_are_missing_are_told(first, tmp_path):
 
 
 @pytest.mark.parametrize("split", [None, {}, {"train": ["a"]}, {"train": 5}, {"who": []}, [1]])
-def test_a_model_without_a_sound_split_is_told(first, tmp_path, split):
+def test_a_model_without_a_sound_split_is_reported(first, tmp_path, split):
     save_model(replace(first, name="odd", training={"split": split}), tmp_path / "odd.medad")
     with pytest.raises(InputError) as caught:
         train(tmp_path / "new.medad", "--like", tmp_path / "odd.medad")
@@ -107,9 +106,8 @@ def test_a_model_without_a_sound_split_is_told(first, tmp_path, split):
 
 
 def test_another_size_and_a_model_that_is_not_there_are_refused(first, tmp_path):
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "model_of_other_size") as caught:
         train(tmp_path / "new.medad", "--like", first.path, "--size", 96)
-    assert caught.value.code == "model_of_other_size"
     assert (caught.value.parameters["own"], caught.value.parameters["asked"]) == (64, 96)
     with pytest.raises(ModelError) as caught:
         train(tmp_path / "new.medad", "--like", "nobody")

@@ -1,4 +1,4 @@
-"""`medad view` before there is a page: what is wrong is one line that says what to do."""
+"""Errors of `medad view` before a page opens: one line with a remedy."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def view(*words):
     return main.main(["view", *map(str, words), "--no-open"])
 
 
-def test_help_says_how_to_reach_a_server(capsys):
+def test_help_states_how_to_reach_a_server(capsys):
     assert main.main(["view", "--help"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "ssh -L 8765:127.0.0.1:8765" in said and "OUTDIR" in said
-    assert "All browsers on one address show the same views: a change in one changes all." in said
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "ssh -L 8765:127.0.0.1:8765" in printed and "OUTDIR" in printed
+    assert "All browsers on one address show the same views: a change in one changes all." in printed
 
 
 def test_a_folder_without_results(tmp_path, capsys):
@@ -84,15 +84,15 @@ def test_a_port_in_use_is_named(out, installed, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "printed"),
     [
         (("--port", "99999"), Message("port_out_of_range", port=99999)),
         (("--host", "192.0.2.1"), Message("host_unusable", host="192.0.2.1", reason="").partition(":")[0]),
     ],
 )
-def test_an_impossible_address_is_named(out, installed, capsys, words, said):
+def test_an_impossible_address_is_named(out, installed, capsys, words, printed):
     assert view(out, *words) == 1
-    assert said in one_line(capsys)
+    assert printed in one_line(capsys)
 
 
 def test_without_a_port_any_free_one_is_taken():

@@ -7,7 +7,6 @@ import pytest
 import scipy.sparse
 import scipy.sparse.linalg
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.corruption.blending import blend_by_gradients
 from MedADLib.corruption.poisson import differences, negative_divergence, solve
@@ -84,7 +83,7 @@ def test_a_blend_by_gradients_is_that_of_a_direct_solver(shape):
         assert np.abs(found.images[number, 0].numpy() - expected).max() < 3e-4
 
 
-def test_a_picture_solves_the_equation_of_its_own_gradients():
+def test_an_image_solves_the_equation_of_its_own_gradients():
     values, unknown, tissue, _ = scene(2)
     start = torch.where(unknown * tissue > 0, 0.0, values)
     assert torch.allclose(solve(start, unknown, tissue, differences(values, tissue)), values, atol=2e-4)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.corruption.blending import blend_by_gradients, blend_linearly, paste_foreign
 from MedADLib.corruption.poisson import inpaint
@@ -113,7 +112,7 @@ def test_a_linear_blend_is_the_formula_in_each_pixel_and_grows_in_proportion():
 
 
 @pytest.mark.parametrize("blend", BLENDS)
-def test_foreign_background_is_no_foreign_tissue(blend):
+def test_foreign_background_is_not_a_foreign_tissue(blend):
     images, masks = slices(0)
     foreign, foreign_masks = slices(1)
     only = paste_foreign(images, masks, foreign, foreign_masks, masks, torch.ones(COUNT), blend)
@@ -186,7 +185,7 @@ def test_the_level_counts_the_bias_that_came_about():
     assert {0.1, 0.5} <= levels <= {0.0, 0.1, 0.5}
 
 
-def test_coarse_noise_has_its_spread_is_smooth_and_stays_in_the_brain():
+def test_coarse_noise_has_its_sd_is_smooth_and_stays_in_the_brain():
     masks = torch.zeros(200, 1, 64, 64)
     masks[..., 8:56, 8:56] = 1
     images = 0.5 * masks
@@ -207,7 +206,7 @@ def test_coarse_noise_has_its_spread_is_smooth_and_stays_in_the_brain():
     assert places.min() > 0.7 * places.max()
 
 
-def test_an_unusual_part_is_smoothed_over_and_the_rest_is_left():
+def test_an_anomalous_part_is_smoothed_over_and_the_rest_is_left():
     images, masks = slices(0)
     share = (blobs(masks, seeded()) > 0.1).float()
     sick = torch.where(share > 0, 1.5, images)

@@ -1,4 +1,4 @@
-"""What is wrong with a folder is found before the training, and a folder of one kind is never refused."""
+"""Faults of a folder are found before training, and a folder of one kind is never refused."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from support.image_files import write_slice
 from support.phantoms import head
 from support.radiograph_phantoms import radiograph
+from support.raised import raises
 
 from MedADLib.dataset import scan_statistics
 from MedADLib.dataset.checks import check_disk, check_scans
@@ -48,7 +49,7 @@ def test_scans_of_one_kind_pass_without_a_word(folder, caplog):
     assert len(check(folder)) == 8 and caplog.text == ""
 
 
-def test_gain_offset_and_resolution_are_no_other_kind(folder):
+def test_gain_offset_and_resolution_do_not_change_the_kind(folder):
     for seed in range(20, 24):
         volume, _ = head(seed, spacing=(5.0, 5.0, 6.0), size=40)
         volume.with_array(volume.array * 7.5 + (volume.array > 0) * 90).write(folder / f"other-{seed}.nii.gz")
@@ -63,7 +64,7 @@ def test_radiographs_of_one_kind_pass_also_where_a_body_reaches_the_border(tmp_p
     assert len(check(folder)) == 18
 
 
-def test_noisy_and_cleaned_air_are_no_other_kind(folder, caplog):
+def test_noisy_and_cleaned_air_are_the_same_kind(folder, caplog):
     for seed in range(20, 24):
         volume, _ = head(seed)
         air = np.random.default_rng(seed).rayleigh(20, volume.array.shape)
@@ -83,20 +84,18 @@ def test_real_scans_of_two_contrasts_are_refused(data_dir, tmp_path):
     t2 = [data_dir / "stroke_cstar" / "T2.nii.gz", *(data_dir / "ms_open_ms_data").glob("*/T2_*.nii.gz")]
     for number, path in enumerate([*t1, *t2]):
         (tmp_path / "mixed" / f"{number}.nii.gz").symlink_to(path)
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "two_kinds_by_intensity") as caught:
         check(tmp_path / "mixed")
-    assert caught.value.code == "two_kinds_by_intensity"
     assert (caught.value.parameters["fewer"], caught.value.parameters["typical"]) == ("7, 8", "0")
 
 
 def test_two_contrasts_are_refused_unless_the_user_insists(folder):
     for seed in (30, 31, 32):
         other_contrast(head(seed)[0]).write(folder / f"t2-{seed}.nii.gz")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "two_kinds_by_intensity") as caught:
         check(folder)
-    assert caught.value.code == "two_kinds_by_intensity"
-    told = caught.value.parameters
-    assert (told["fewer"], told["typical"]) == ("t2-30, t2-31, t2-32", "head-0")
+    reported = caught.value.parameters
+    assert (reported["fewer"], reported["typical"]) == ("t2-30, t2-31, t2-32", "head-0")
     assert len(check(folder, mixed=True)) == 11
 
 
@@ -110,7 +109,7 @@ def test_one_scan_of_another_contrast_is_listed(folder, caplog):
     assert warning.parameters["scans"].startswith("t2 (")
 
 
-def test_contrasts_are_told_by_their_names_too(folder):
+def test_contrasts_are_recognised_by_their_names_too(folder):
     for seed in (0, 1):
         (folder / f"head-{seed}.nii.gz").rename(folder / f"sub-{seed}_T1w.nii.gz")
     (folder / "head-2.nii.gz").rename(folder / "sub-2_FLAIR.nii.gz")
@@ -121,9 +120,8 @@ def test_contrasts_are_told_by_their_names_too(folder):
 
 def test_a_copy_in_another_file_type_is_found(folder, caplog):
     head(3)[0].write(folder / "twin.mha")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "unusable_scans") as caught:
         check(folder)
-    assert caught.value.code == "unusable_scans"
     assert caught.value.parameters == {"count": 1, "total": 9, "scans": "twin: a copy of head-3"}
     with caplog.at_level(logging.WARNING):
         assert list(check(folder, skip_bad=True)) == [f"head-{n}" for n in range(8)]
@@ -151,9 +149,8 @@ def test_files_that_cannot_be_used_are_all_named(folder):
     (folder / "empty.nii").write_bytes(b"")
     volume = head(5)[0]
     volume.with_array(np.digitize(volume.array, [100.0, 400.0, 700.0]).astype(np.float32)).write(folder / "seg.nii.gz")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "unusable_scans") as caught:
         check(folder)
-    assert caught.value.code == "unusable_scans"
     assert (caught.value.parameters["count"], caught.value.parameters["total"]) == (3, 10)
     for word in ("head-1", "empty", "seg", "label map"):
         assert word in caught.value.parameters["scans"]
@@ -173,9 +170,8 @@ def test_odd_geometry_is_listed(folder, caplog):
 
 def test_slices_among_volumes_are_refused(folder):
     radiograph(1).write(folder / "slice.nii.gz")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "slices_and_volumes") as caught:
         check(folder)
-    assert caught.value.code == "slices_and_volumes"
     assert (caught.value.parameters["slices"], caught.value.parameters["slice"]) == (1, "slice")
 
 
@@ -191,13 +187,13 @@ def test_fewer_than_three_scans_are_refused(folder):
 def test_too_few_scans_are_refused_in_the_same_words_before_and_after_they_are_looked_at(folder, count):
     for number in range(count, 8):
         (folder / f"head-{number}.nii.gz").unlink()
-    said = []
+    printed = []
     for refuse in (lambda: check(folder, fewest=FEWEST), lambda: Split.automatic(list(find_scans(folder)))):
         with pytest.raises(InputError) as refused:
             refuse()
-        said.append((refused.value.remedy, refused.value.parameters, refused.value.code))
-    assert said[0][:2] == said[1][:2] and said[0][1] == {"count": count, "fewest": 8}
-    assert {code for _, _, code in said} <= {"too_few_usable_scans", "too_few_scans"}
+        printed.append((refused.value.remedy, refused.value.parameters, refused.value.code))
+    assert printed[0][:2] == printed[1][:2] and printed[0][1] == {"count": count, "fewest": 8}
+    assert {code for _, _, code in printed} <= {"too_few_usable_scans", "too_few_scans"}
 
 
 def test_files_of_other_modalities_are_refused_unless_the_user_insists(tmp_path):
@@ -229,15 +225,14 @@ def test_a_scan_is_looked_at_once_until_it_changes(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("kept", [0, 4e9])
-def test_a_full_disk_is_told_before_anything_is_written(tmp_path, monkeypatch, kept):
+def test_a_full_disk_is_reported_before_anything_is_written(tmp_path, monkeypatch, kept):
     usage = namedtuple("usage", "total used free")(10**12, 10**12, 2 * 10**9)
     asked = []
     monkeypatch.setattr(shutil, "disk_usage", lambda path: asked.append(path) or usage)
     if kept:
         check_disk(tmp_path / "not" / "there", 5e9, kept)
     else:
-        with pytest.raises(InputError) as caught:
+        with raises(InputError, "disk_too_small") as caught:
             check_disk(tmp_path / "not" / "there", 5e9, kept)
-        assert caught.value.code == "disk_too_small"
         assert (caught.value.parameters["needed"], caught.value.parameters["free"]) == (5.0, 2.0)
     assert asked == [tmp_path.resolve()] and list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What a folder of healthy scans holds, and whose each scan is."""
+"""The scans in a folder, and the subject of each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 from support.image_files import GREY, SERIES, write, write_slice
+from support.raised import raises
 
 from MedADLib.dataset.discovery import find_scans
 from MedADLib.errors import InputError
@@ -47,18 +48,17 @@ def test_folders_are_subjects_and_equal_file_names_get_their_folder_s_name(tmp_p
     assert len(set(subjects(tmp_path, subjects="file").values())) == 3
 
 
-def test_a_folder_that_all_share_is_nobody(tmp_path):
+def test_a_folder_that_all_scans_share_is_not_a_subject(tmp_path):
     touch(tmp_path, "train/normal/a.nii", "train/normal/b.nii")
     assert subjects(tmp_path) == {"a": "a", "b": "b"}
 
 
-def test_pictures_are_scans_unless_there_are_volumes(tmp_path, caplog):
+def test_images_are_scans_unless_there_are_volumes(tmp_path, caplog):
     touch(tmp_path, "b.png", "a.JPEG", "c.jpg", "notes.txt")
     assert list(find_scans(tmp_path)) == ["a", "b", "c"]
     touch(tmp_path, "scan.nii.gz")
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "images_beside_volumes") as caught:
         find_scans(tmp_path)
-    assert caught.value.code == "images_beside_volumes"
     found = caught.value.parameters
     assert (found["images"], found["image"], found["volumes"]) == (3, "a.JPEG", 1)
     assert list(find_scans(tmp_path, only="*.nii.gz")) == ["scan"] and list(find_scans(tmp_path, only="*.png")) == ["b"]
@@ -76,7 +76,7 @@ def test_a_pattern_chooses_files(tmp_path):
     assert caught.value.code == "no_scans_named" and caught.value.parameters["pattern"] == "*.nrrd"
 
 
-def test_what_an_earlier_training_wrote_is_no_scan(tmp_path):
+def test_what_an_earlier_training_wrote_is_not_a_scan(tmp_path):
     touch(
         tmp_path, "a.png", "model.work/template.safetensors", "model.work/atlas/model-reconstructions.png", ".x/b.png"
     )
@@ -104,7 +104,7 @@ def test_single_dicom_images_are_scans_each_whatever_they_are_called(tmp_path):
     assert np.array_equal(found["1.2.840.2"].read().array[0], SERIES[1])
 
 
-def test_pictures_of_an_npz_file_are_different_subjects(tmp_path):
+def test_images_of_an_npz_file_are_different_subjects(tmp_path):
     np.savez(tmp_path / "set.npz", images=np.stack([GREY + n for n in range(12)]))
     found = find_scans(tmp_path)
     assert list(found)[:2] == ["set-00", "set-01"] and len({source.subject for source in found.values()}) == 12

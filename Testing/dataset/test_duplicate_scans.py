@@ -1,4 +1,4 @@
-"""Of equal scans the same one is kept everywhere, and not the copy."""
+"""Of equal scans, the same one is kept everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Brains among radiographs are told by what pictures show, and pictures of one kind are never refused."""
+"""Images of two kinds in one folder are refused, images of one kind never."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from MedADLib.io.images import read_raster
 from MedADLib.runtime.progress import Progress
 
 
-def save(folder, name, picture):
+def save(folder, name, image):
     folder.mkdir(exist_ok=True)
-    scaled = (picture - picture.min()) / np.ptp(picture) * 255
+    scaled = (image - image.min()) / np.ptp(image) * 255
     return write(folder / f"{name}.png", np.round(scaled).astype(np.uint8))
 
 
@@ -34,8 +34,8 @@ def brain(seed, height=0.5):
     return volume[int(len(volume) * height)]
 
 
-def far(pictures):
-    kinds = two_kinds(np.array([thumbnail(picture) for picture in pictures]))
+def far(samples):
+    kinds = two_kinds(np.array([thumbnail(image) for image in samples]))
     return min(kinds.apart, kinds.tidy)
 
 
@@ -55,7 +55,7 @@ def test_brains_and_chests_are_refused_unless_the_user_insists(tmp_path):
     assert len(check(folder, mixed=True)) == 14
 
 
-def test_pictures_of_one_kind_pass_without_a_word(tmp_path, caplog):
+def test_images_of_one_kind_pass_without_a_word(tmp_path, caplog):
     for seed in range(12):
         save(tmp_path / "brains", f"{seed}", brain(seed))
         save(tmp_path / "chests", f"{seed}", radiograph(seed).array[0, ::-1])
@@ -64,23 +64,23 @@ def test_pictures_of_one_kind_pass_without_a_word(tmp_path, caplog):
     assert "two_kinds" not in " ".join(getattr(record.msg, "code", "") for record in caplog.records)
 
 
-def test_slices_at_two_heights_are_no_two_kinds():
+def test_slices_at_two_heights_are_one_kind():
     assert far([brain(seed, height) for seed in range(6) for height in (0.35, 0.65)]) < 0.4
 
 
-def test_two_odd_pictures_are_no_kind():
-    pictures = [radiograph(seed).array[0] for seed in range(10)] + [brain(seed) for seed in range(2)]
-    assert far(pictures) < 0.4
+def test_two_odd_images_are_not_a_kind():
+    samples = [radiograph(seed).array[0] for seed in range(10)] + [brain(seed) for seed in range(2)]
+    assert far(samples) < 0.4
 
 
 def test_gain_offset_and_size_do_not_matter():
-    picture = brain(1)
-    assert np.allclose(thumbnail(picture), thumbnail(np.kron(picture, np.ones((3, 3))) * 7 - 30), atol=2e-3)
+    image = brain(1)
+    assert np.allclose(thumbnail(image), thumbnail(np.kron(image, np.ones((3, 3))) * 7 - 30), atol=2e-3)
 
 
-def test_few_equal_or_empty_pictures_are_no_two_kinds():
-    for pictures in ([brain(1)] * 12, [brain(n) for n in range(5)], [np.zeros((9, 9))] * 12):
-        assert far(pictures) == 0
+def test_few_equal_or_empty_images_are_one_kind():
+    for samples in ([brain(1)] * 12, [brain(n) for n in range(5)], [np.zeros((9, 9))] * 12):
+        assert far(samples) == 0
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def real(data_dir):
         chests = file["train_images"][file["train_labels"].ravel() == 0]
     brains = sorted((data_dir / "healthy_ixi2d" / "val").glob("*.png"))
     return (
-        np.array([thumbnail(picture) for picture in chests]),
+        np.array([thumbnail(image) for image in chests]),
         np.array([thumbnail(read_raster(path, "x").array[0]) for path in brains]),
     )
 
@@ -98,7 +98,7 @@ def real(data_dir):
 @pytest.mark.parametrize(
     ("chests", "brains"), [(8, 6), (6, 8), (30, 10), pytest.param(300, 40, marks=pytest.mark.slow)]
 )
-def test_real_brains_and_chests_are_told_apart(real, chests, brains):
+def test_real_brains_and_chests_are_distinguished(real, chests, brains):
     random = np.random.default_rng(0)
     for _ in range(20):
         drawn = [one[random.choice(len(one), n, replace=False)] for one, n in zip(real, (chests, brains))]
@@ -110,7 +110,7 @@ def test_real_brains_and_chests_are_told_apart(real, chests, brains):
 
 
 @pytest.mark.parametrize("count", [8, 14, 40])
-def test_real_pictures_of_one_kind_are_not_refused(real, count):
+def test_real_images_of_one_kind_are_not_refused(real, count):
     random = np.random.default_rng(0)
     for one in real:
         for _ in range(100):

@@ -1,4 +1,4 @@
-"""Which of the three spaces a folder gets, and that it is said and kept."""
+"""The choice among the three spaces for a folder, reported and stored."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from support.joint_phantoms import folder_of_joints, joint
 from support.phantoms import head
 from support.radiograph_phantoms import radiograph
+from support.raised import raises
 
 from MedADLib.dataset import space_choice
 from MedADLib.dataset.checks import check_scans
@@ -36,7 +37,7 @@ def with_skull() -> Volume:
     return volume.with_array(np.maximum(volume.array, air).astype(np.float32))
 
 
-def test_each_kind_is_told_from_a_few_scans_and_why_is_said(tmp_path):
+def test_each_kind_is_recognised_from_a_few_scans_and_why_is_stated(tmp_path):
     slices = folder_of(tmp_path / "slices", [radiograph(n) for n in range(3)])
     heads = folder_of(tmp_path / "heads", [head(n)[0] for n in range(4)])
     joints = folder_of(tmp_path / "joints", [joint(n) for n in range(9)])
@@ -79,7 +80,7 @@ def test_what_was_found_is_not_looked_for_again(tmp_path, monkeypatch):
         assert chosen_space(scans, "auto", tmp_path / "work") == first
 
 
-def test_a_brain_is_told_by_its_size_and_by_extraction(monkeypatch):
+def test_a_brain_is_recognised_by_its_size_and_by_extraction(monkeypatch):
     assert holds_brain(head(0)[0]) and not holds_brain(joint(0))
     small = Volume(head(0)[0].array, np.diag([1.5, 1.5, 1.5, 1.0]))
     assert not holds_brain(small)
@@ -108,13 +109,13 @@ def test_without_brain_extraction_a_head_is_not_guessed(tmp_path, monkeypatch):
     assert chosen_space(scans, "field", tmp_path / "work").kind == "field"
 
 
-def test_a_real_slab_of_a_body_is_no_brain_and_costs_no_extraction(data_dir, monkeypatch):
+def test_a_real_slab_of_a_body_is_not_a_brain_and_costs_no_extraction(data_dir, monkeypatch):
     monkeypatch.setattr(brain_extraction, "_extract", lambda *given: pytest.fail("took long"))
     (slab,) = find_scans(data_dir / "body_totalsegmentator", "*_mr_*").values()
     assert not holds_brain(slab.read())
 
 
-def test_small_volumes_are_no_fault_unless_most_are_brains(tmp_path, caplog):
+def test_small_volumes_are_accepted_unless_most_are_brains(tmp_path, caplog):
     joints = find_scans(folder_of_joints(tmp_path / "joints"))
     with caplog.at_level(logging.WARNING):
         assert check_scans(joints, tmp_path / "1.json").keys() == joints.keys()
@@ -127,8 +128,8 @@ def test_small_volumes_are_no_fault_unless_most_are_brains(tmp_path, caplog):
     with pytest.raises(InputError) as caught:
         check_scans(heads, tmp_path / "2.json", mixed=True)
     assert caught.value.code == "unusable_scans" and caught.value.parameters["count"] == 1
-    told = caught.value.parameters["scans"]
-    assert told.startswith("scan-5: ") and " 79 mL" in told
+    reported = caught.value.parameters["scans"]
+    assert reported.startswith("scan-5: ") and " 79 mL" in reported
     assert len(check_scans(heads, tmp_path / "2.json", mixed=True, prepare="field")) == 6
 
 
@@ -136,9 +137,8 @@ def test_slices_among_volumes_are_refused(tmp_path):
     from MedADLib.training.data import healthy_data
 
     scans = folder_of(tmp_path / "mixed", [*(joint(n) for n in range(7)), joint(7, (1, 22, 18))])
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "slices_and_volumes") as caught:
         check_scans(scans, tmp_path / "checks.json", mixed=True)
-    assert caught.value.code == "slices_and_volumes"
     assert (caught.value.parameters["slices"], caught.value.parameters["slice"]) == (1, "scan-7")
     split = Split(("scan-0", "scan-1", "scan-7"), ("scan-2",), ("scan-3", "scan-4", "scan-5"))
     with pytest.raises(InputError, match="scan-7") as caught:
@@ -153,13 +153,11 @@ def test_a_work_folder_of_another_kind_is_refused(tmp_path):
     split = Split(("scan-0", "scan-1", "scan-2"), ("scan-3",), ("scan-4", "scan-5", "scan-6"))
     data = healthy_data(scans, split, tmp_path / "work")
     assert data.template.kind == "field" and data.why.code == "space_without_brains"
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "work_of_other_preparation") as caught:
         healthy_data(scans, split, tmp_path / "work", prepare="brain")
-    assert caught.value.code == "work_of_other_preparation"
     assert (caught.value.parameters["found"], caught.value.parameters["asked"]) == ("field", "brain")
     (tmp_path / "work" / "space.json").unlink()
     again = healthy_data(scans, split, tmp_path / "work", prepare="field")
     assert np.array_equal(again.train[0][0], data.train[0][0])
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "size_for_slices"):
         healthy_data(scans, split, tmp_path / "other", longest=64)
-    assert caught.value.code == "size_for_slices"

@@ -1,4 +1,4 @@
-"""Whose a scan is where its name alone does not say: pictures in NPZ files, and DICOM files of one patient."""
+"""Subjects of images in NPZ files and of DICOM files, which the file name does not identify."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def subjects(folder, rule="auto"):
     return {name: source.subject for name, source in find_scans(folder, subjects=rule).items()}
 
 
-def test_all_pictures_of_an_npz_file_are_of_one_subject_where_the_user_says_so(tmp_path):
+def test_all_images_of_an_npz_file_are_of_one_subject_where_the_user_states_it(tmp_path):
     arrays(tmp_path / "anna" / "a.npz")
     arrays(tmp_path / "anna" / "b.npz")
     arrays(tmp_path / "bert" / "c.npz")
@@ -39,7 +39,7 @@ def test_all_pictures_of_an_npz_file_are_of_one_subject_where_the_user_says_so(t
     assert set(subjects(tmp_path, "file").values()) == {"anna_a", "anna_b", "bert_c"}
 
 
-def test_pictures_of_an_npz_file_of_a_bids_subject_are_that_subject_s(tmp_path):
+def test_images_of_an_npz_file_of_a_bids_subject_are_that_subject_s(tmp_path):
     for name in ("sub-01_slices.npz", "sub-02_slices.npz", "sub-03/slices.npz", "sub-03/more.npz"):
         arrays(tmp_path / name)
     assert set(subjects(tmp_path).values()) == {"sub-01", "sub-02", "sub-03"}
@@ -71,11 +71,16 @@ def test_dicom_images_of_one_patient_stay_together_whatever_their_names(tmp_path
         image(tmp_path / "clinic" / f"im{number:02d}.dcm", f"P{number // 2}")
     image(tmp_path / "other" / "late.dcm", "P0")
     scans = find_scans(tmp_path)
-    whose = {name: source.subject for name, source in scans.items()}
-    assert len(set(whose.values())) == 10
-    assert whose["clinic_im00"] == whose["clinic_im01"] == whose["other_late"] == "the patient of clinic_im00"
-    split = Split.automatic(list(scans), 3, subjects=whose)
-    split.check_subjects(whose)
+    subject_of = {name: source.subject for name, source in scans.items()}
+    assert len(set(subject_of.values())) == 10
+    assert (
+        subject_of["clinic_im00"]
+        == subject_of["clinic_im01"]
+        == subject_of["other_late"]
+        == "the patient of clinic_im00"
+    )
+    split = Split.automatic(list(scans), 3, subjects=subject_of)
+    split.check_subjects(subject_of)
     assert len(set(subjects(tmp_path, "file").values())) == 21
     assert set(subjects(tmp_path, "folder").values()) == {"clinic", "other"}
 
@@ -85,21 +90,21 @@ def test_dicom_series_of_one_patient_stay_together(tmp_path):
         (tmp_path / folder).mkdir()
         for number, pixels in enumerate(SERIES):
             write_slice(tmp_path / folder / f"{number}.dcm", pixels, (0, 0, 3 * number), _0010_0020=patient)
-    whose = subjects(tmp_path)
-    assert whose["a"] == whose["b"] != whose["c"]
+    subject_of = subjects(tmp_path)
+    assert subject_of["a"] == subject_of["b"] != subject_of["c"]
 
 
 def test_patients_join_subjects_of_bids_names(tmp_path):
     patients = {"sub-01_a": "P1", "sub-01_b": "P2", "sub-02_a": "P2", "loose": "P1", "sub-03": "P3"}
     for name, patient in patients.items():
         image(tmp_path / f"{name}.dcm", patient)
-    whose = subjects(tmp_path)
-    assert len({whose[name] for name in ("sub-01_a", "sub-01_b", "sub-02_a", "loose")}) == 1
-    assert whose["sub-03"] == "sub-03" != whose["loose"]
+    subject_of = subjects(tmp_path)
+    assert len({subject_of[name] for name in ("sub-01_a", "sub-01_b", "sub-02_a", "loose")}) == 1
+    assert subject_of["sub-03"] == "sub-03" != subject_of["loose"]
 
 
 @pytest.mark.parametrize(("patient", "code"), [("ANONYMOUS", "same_patient_id"), ("", "no_patient_id")])
-def test_a_number_that_was_taken_out_tells_nobody_apart_and_this_is_said(tmp_path, patient, code):
+def test_a_removed_patient_number_identifies_no_subject_and_this_is_reported(tmp_path, patient, code):
     for number in range(9):
         image(tmp_path / f"im{number}.dcm", patient)
     scans = find_scans(tmp_path)
@@ -108,11 +113,11 @@ def test_a_number_that_was_taken_out_tells_nobody_apart_and_this_is_said(tmp_pat
     assert doubt.code == code and "ANONYMOUS" not in doubt
 
 
-def test_an_empty_number_is_nobody_s(tmp_path):
+def test_an_empty_number_identifies_no_subject(tmp_path):
     for number, patient in enumerate(("", "", "P1", "P1")):
         image(tmp_path / f"im{number}.dcm", patient)
-    whose = subjects(tmp_path)
-    assert whose["im2"] == whose["im3"] and len(set(whose.values())) == 3
+    subject_of = subjects(tmp_path)
+    assert subject_of["im2"] == subject_of["im3"] and len(set(subject_of.values())) == 3
 
 
 def test_the_patient_s_number_is_not_shown(tmp_path):
@@ -122,7 +127,7 @@ def test_the_patient_s_number_is_not_shown(tmp_path):
     assert scans["a"].patient == "SECRET-1" and "SECRET" not in repr(scans)
 
 
-def test_the_modality_is_what_the_header_says_and_nothing_else(tmp_path):
+def test_the_modality_is_what_the_header_states_and_nothing_else(tmp_path):
     for name, modality in (("a", "CT"), ("b", "DX"), ("c", "CR"), ("d", "DOE^JANE")):
         image(tmp_path / f"{name}.dcm", name, _0008_0060=modality)
     found = {name: source.modality for name, source in find_scans(tmp_path).items()}

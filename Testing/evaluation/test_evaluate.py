@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from support.raised import raises
 
 from MedADLib.errors import InputError, OutputError
 from MedADLib.evaluation.evaluate import evaluate, write_json, write_tsv
@@ -82,7 +83,7 @@ def test_without_masks_the_whole_grid_counts(files):
     assert result.rows[0].dice is None and result.pooled.lesions is None
 
 
-def test_tables_hold_every_row_and_say_where_there_is_no_value(files, tmp_path):
+def test_tables_hold_every_row_and_state_where_there_is_no_value(files, tmp_path):
     result = evaluate(files["map"], files["truth"], files["mask"])
     write_tsv(result, tmp_path / "out.tsv")
     write_json(result, tmp_path / "out.json")
@@ -114,9 +115,8 @@ def test_numbers_of_files_must_agree(files):
         with pytest.raises(InputError) as caught:
             evaluate(files["map"], *masks)
         assert caught.value.code == code and caught.value.parameters == numbers
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "no_maps"):
         evaluate([], [])
-    assert caught.value.code == "no_maps"
 
 
 def test_a_table_that_cannot_be_written_is_an_error_and_leaves_nothing(files, tmp_path):

@@ -1,4 +1,4 @@
-"""Which images are healthy, abnormal and unseen, and how well one score tells them."""
+"""Healthy and abnormal test images, and how well a score separates them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from support.phantoms import one_thread  # noqa: F401
 from support.radiograph_phantoms import radiograph, toy_plane_folder, toy_plane_model
+from support.raised import raises
 from support.toy_npz import COUNTS, write_toy_npz
 
 from MedADLib.cli import sweep as cli_sweep
@@ -48,9 +49,8 @@ def parts_of(names) -> set[str]:
 def test_one_npz_file_is_as_good_as_its_folder(npz):
     found = find_scans(npz, healthy_label=0)
     assert list(found) == list(find_scans(npz.parent, healthy_label=0)) and len(found) == sum(COUNTS.values())
-    with pytest.raises(InputError) as refused:
+    with raises(InputError, "several_labels"):
         find_scans(npz)
-    assert refused.value.code == "several_labels"
 
 
 def test_the_file_s_own_split_is_kept(npz):
@@ -70,7 +70,7 @@ def test_little_for_validation_is_pooled_but_the_test_images_stay_apart(tmp_path
 
 
 @pytest.mark.parametrize("counts", [{"train": 9}, {"val": 4, "test": 9}, {"train": 9, "test": 9, "more": 1}])
-def test_arrays_that_are_no_whole_split_are_divided_by_chance(tmp_path, counts):
+def test_arrays_without_a_complete_split_are_divided_randomly(tmp_path, counts):
     scans = find_scans(write_toy_npz(tmp_path / "toy.npz", **counts), healthy_label=0)
     assert split_of_arrays(scans, 0, 3) is None
 
@@ -142,8 +142,8 @@ def test_a_sweep_of_labelled_images_has_their_columns(npz, tmp_path, capsys, one
     table = sweep(tmp_path / "out", "--healthy", npz, "--healthy-label", 0)
     assert table[0] == ["latent", "validation_error", "image_auroc", "image_ap"] and len(table) == 4
     assert all(0 <= float(cell) <= 1 for row in table[1:] for cell in row[2:])
-    said = capsys.readouterr().out
-    assert "labelled images: 6 healthy (benchmark), 6 abnormal" in said and "best by image_auroc" in said
+    printed = capsys.readouterr().out
+    assert "labelled images: 6 healthy (benchmark), 6 abnormal" in printed and "best by image_auroc" in printed
     assert (tmp_path / "out" / "sweep.png").stat().st_size > 5000
     kept = Split.read(tmp_path / "out" / "work" / "split.json")
     assert parts_of(kept.train) == {"train"} and parts_of(kept.benchmark) == {"test"}

@@ -1,4 +1,4 @@
-"""Comparing 2-D models on labelled images, from model files to tables and picture."""
+"""Comparison of 2-D models on labelled images, from model files to tables and figure."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_numbers_are_those_of_scikit_learn_on_the_written_scores(compared):
         assert float(row["AP"]) == pytest.approx(average_precision_score(truth, values), abs=1e-4)
 
 
-def test_record_and_picture_are_there(compared, trained):
+def test_record_and_image_are_there(compared, trained):
     record = json.loads((compared / "comparison.json").read_text())
     assert record["models"] == {name: load_model(trained / f"{name}.medad").sha256 for name in ("a", "b")}
     assert record["part"] == "benchmark" and [row["detector"] for row in record["rows"]] == NAMES
@@ -142,7 +142,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_written(trained, 
     model = load_model(atlas)
     save_model(replace(model, training={}), tmp_path / "old.medad")
     missing = {"count": 6, "example": "toy-test_images-00", "folder": str(healthy)}
-    for words, code, told in (
+    for words, code, reported in (
         ((atlas, "--healthy", healthy), "no_abnormal_images", {}),
         ((atlas, *labelled, "--real", npz, npz), "options_for_brains", {}),
         ((atlas, "brain-t1-atlas", *labelled), "models_differ", {"model": "brain-t1-atlas", "first": "a"}),
@@ -152,5 +152,5 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_written(trained, 
     ):
         with pytest.raises(InputError) as caught:
             compare(output, *words)
-        assert caught.value.code == code and told.items() <= caught.value.parameters.items()
+        assert caught.value.code == code and reported.items() <= caught.value.parameters.items()
     assert not output.exists()

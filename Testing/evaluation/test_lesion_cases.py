@@ -1,4 +1,4 @@
-"""Slices and voxels with a simulated lesion are told from those without."""
+"""Scores of slices and voxels with and without a simulated lesion."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RAW, CUBES = Pooling(0.0, 0.0), (1.0, 1.0, 1.0)
 
 
 class Brightness:
-    """A method whose score is the picture."""
+    """A method with the image as its score."""
 
     def restore(self, image, mask, *, seed=0, device="cpu", progress=None):
         score = np.where(mask, image, 0).astype(np.float32)
@@ -31,7 +31,7 @@ def pair(base: np.ndarray, lesion: float, subject: str = "a") -> list[Case]:
     return [lesion_case(subject, base, mask, truth & False), lesion_case(subject, sick, mask, truth)]
 
 
-def test_lesions_are_told_from_healthy_voxels_and_slices():
+def test_lesions_are_distinguished_from_healthy_voxels_and_slices():
     base = np.random.default_rng(0).uniform(0, 0.5, (6, 20, 20))
     assert set(lesion_level(Brightness(), pair(base, 0.9), RAW, CUBES).values()) == {1.0}
     upside_down = lesion_level(Brightness(), pair(-base, -0.9), RAW, CUBES)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.phantoms import ToyModels, head, one_thread, toy_models, with_lesion  # noqa: F401
+from support.raised import raises
 
 from MedADLib.cli import compare as cli_compare
 from MedADLib.errors import InputError
@@ -123,7 +124,7 @@ def test_kinds_and_real_scans_have_their_own_tables(compared, names):
 
 
 @pytest.mark.slow
-def test_record_and_pictures_are_there(compared, names):
+def test_record_and_images_are_there(compared, names):
     models = [load_model(path) for path in compared[1]]
     record = json.loads((compared[0] / "comparison.json").read_text())
     assert record["models"] == {model.name: model.sha256 for model in models}
@@ -135,7 +136,7 @@ def test_record_and_pictures_are_there(compared, names):
 
 
 @pytest.mark.slow
-def test_a_second_run_uses_the_kept_scores_and_says_the_same(compared, toy, monkeypatch):
+def test_a_second_run_uses_the_kept_scores_and_gives_the_same(compared, toy, monkeypatch):
     def never(*given, **named):
         pytest.fail("scored again what was kept")
 
@@ -157,7 +158,7 @@ def other_atlas(toy: ToyModels, path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_retrained_model_is_scored_anew_in_the_same_folder(compared, toy, names, tmp_path, monkeypatch):
+def test_a_retrained_model_is_scored_again_in_the_same_folder(compared, toy, names, tmp_path, monkeypatch):
     monkeypatch.setattr(lesion_cases, "cases", cases_made_once)
     shutil.copytree(compared[0], tmp_path / "out")
     before = [row["AP"] for row in table(tmp_path / "out" / "comparison.tsv") if row["detector"] == names[1]]
@@ -166,7 +167,7 @@ def test_a_retrained_model_is_scored_anew_in_the_same_folder(compared, toy, name
     assert len(after) == 4 and after != before
 
 
-def test_two_models_of_one_method_are_told_apart(toy, tmp_path):
+def test_two_models_of_one_method_are_distinguished(toy, tmp_path):
     models = [load_model(path) for path in (toy.models["atlas"], other_atlas(toy, tmp_path / "other.medad"))]
     names = [detector.name for detector in detectors(models, "cpu")]
     assert len(names) == len(set(names)) == 3
@@ -177,9 +178,8 @@ def test_models_that_do_not_belong_together_are_refused(toy, tmp_path):
     stranger = tmp_path / "stranger.medad"
     split = model.training["split"] | {"train": ["head-8"], "benchmark": ["head-0"]}
     save_model(replace(model, training=model.training | {"split": split}), stranger)
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "models_differ"):
         compare(toy, tmp_path / "out", [toy.models["atlas"], stranger])
-    assert caught.value.code == "models_differ"
     save_model(replace(model, training=model.training | {"split": split | {"benchmark": []}}), stranger)
     with pytest.raises(InputError) as caught:
         compare(toy, tmp_path / "out", [stranger])

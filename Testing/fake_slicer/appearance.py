@@ -1,4 +1,4 @@
-"""How the application looks: Slicer's light or dark colours, and a font size."""
+"""Appearance of the application: Slicer's light or dark colours, and a font size."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class ExtensionsModel:
         return name in self._installed
 
     def installExtensionFromServer(self, name: str, *options: Any) -> bool:
-        """Install if the test says so."""
+        """Install if the test allows it."""
         done = dialogs.is_positive(dialogs.current().ask("extension", name, False))
         if done:
             self._installed.add(name)

@@ -45,7 +45,7 @@ class Connector:
     Args:
         widget: The widget.
         parameter: Its parameter, a `parameters.Parameter`.
-        signal: What tells that the user changed it; None for a widget that only shows.
+        signal: Signal that the user changed it; None for a widget that only shows.
         attribute: The property.
     """
 

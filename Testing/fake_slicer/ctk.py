@@ -154,7 +154,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
 
 
 class ctkCheckBox(QtWidgets.QCheckBox):
-    """A check box whose indicator may be an icon."""
+    """A check box with an optional icon as indicator."""
 
     def _indicator_icon(self):
         return getattr(self, "_icon", QIcon())

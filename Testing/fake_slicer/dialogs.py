@@ -1,4 +1,4 @@
-"""Dialogs that nobody sits in front of: what they say is recorded, what they ask is answered by the test."""
+"""Dialogs without a user: texts are recorded, and the test answers the questions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Dialogs:
         settings_file: Where Slicer's settings are.
         opened_urls: What was sent to the browser.
         processes: Processes that were started.
-        ending: Those that were told to end.
+        ending: Those that were asked to end.
     """
 
     def __init__(self):

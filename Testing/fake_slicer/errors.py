@@ -1,4 +1,4 @@
-"""What goes wrong where nobody would see it: exceptions in slots and observers, MRML's errors, Qt's warnings."""
+"""Errors without an effect on a test: exceptions in slots and observers, MRML's errors, Qt's warnings."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Collector:
     """Collects while a fake Slicer is open.
 
     Attributes:
-        slot_errors: Tracebacks of exceptions that nobody caught.
-        shown_errors: Exceptions that the user was told about in a message box and that are no mistakes of the program.
+        slot_errors: Tracebacks of uncaught exceptions.
+        shown_errors: Exceptions shown to the user in a message box, which are not mistakes of the program.
         mrml_errors: What VTK and MRML reported as errors.
         qt_warnings: What Qt complained about.
     """
@@ -54,11 +54,11 @@ class Collector:
         self._window.RemoveObserver(self._tag)
 
     def mark_displayed(self, error: BaseException):
-        """Note that a message box told the user about this exception."""
+        """Record that a message box has shown this exception."""
         self._displayed.append(error)
 
     def add(self, error: BaseException):
-        """Note an exception that nobody caught."""
+        """Record an uncaught exception."""
         builtin = type(error).__module__ == "builtins" and not isinstance(error, ABOUT_THE_WORLD)
         if any(error is displayed for displayed in self._displayed) and not builtin:
             self.shown_errors.append(error)

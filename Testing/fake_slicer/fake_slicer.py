@@ -23,12 +23,12 @@ from .packages import Packages
 from .patching import Layers
 from .user_actions import UserActions
 
-# A process that was told to end may still be starting, on a busy computer for many seconds.
+# A process that was asked to end may still be starting, on a busy computer for many seconds.
 PATIENCE_SECONDS = 30
 
 
 class FakeSlicer(UserActions, Observations, ModuleLifecycle):
-    """Slicer around a scripted module, as far as the module can tell.
+    """Slicer around a scripted module, as far as the module uses it.
 
     Args:
         folder: For settings and temporary files; a second fake Slicer on the same folder is Slicer started again.
@@ -44,8 +44,8 @@ class FakeSlicer(UserActions, Observations, ModuleLifecycle):
         widget: The open module's widget object.
         messages: What dialogs said: (kind, text).
         answers: The next answers to dialogs; see `dialogs.Dialogs`.
-        slot_errors: Exceptions that nobody caught; must be empty at the end, and likewise mrml_errors, qt_warnings.
-        shown_errors: Exceptions that the user was told about.
+        slot_errors: Uncaught exceptions; must be empty at the end, and likewise mrml_errors, qt_warnings.
+        shown_errors: Exceptions shown to the user.
         packages: What is installed and what installing gives; see `packages.Packages`.
         standalone: The scene and its application logic.
         widgets: All open modules' widget objects by name.
@@ -117,12 +117,12 @@ class FakeSlicer(UserActions, Observations, ModuleLifecycle):
 
     @property
     def slot_errors(self) -> list[str]:
-        """Exceptions that nobody caught."""
+        """Uncaught exceptions."""
         return self.errors.slot_errors
 
     @property
     def shown_errors(self) -> list[BaseException]:
-        """Exceptions that the user was told about."""
+        """Exceptions shown to the user."""
         return self.errors.shown_errors
 
     @property
@@ -182,7 +182,7 @@ class FakeSlicer(UserActions, Observations, ModuleLifecycle):
                 raise AssertionError(f"answers that nobody asked for: {list(self.answers)}")
 
     def _end_processes(self) -> list[str]:
-        """Wait for the processes that were told to end, and kill the others; returns the programs of those killed."""
+        """Wait for the processes that were asked to end, kill the others, and return the programs of those killed."""
 
         def running(process):
             return Shiboken.isValid(process) and process.state() != QtCore.QProcess.ProcessState.NotRunning

@@ -1,4 +1,4 @@
-"""Pictures of the panel and of the scene's views."""
+"""Images of the panel and of the scene's views."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def draw_views(standalone: StandaloneScene, size: tuple[int, int]) -> np.ndarray
         space.renderer.ResetCamera()
         space.renderer.GetActiveCamera().Zoom(1.4)
         drawn["1"] = space.pixels()
-    picture = np.full((size[1], size[0], 3), GAP_GREY, dtype=np.uint8)
+    screenshot = np.full((size[1], size[0], 3), GAP_GREY, dtype=np.uint8)
     corners = {"Red": (0, 0), "1": (0, 1), "Green": (1, 0), "Yellow": (1, 1)}
     for name, (row, column) in corners.items():
         top, left = row * (size[1] - height), column * (size[0] - width)
-        picture[top : top + height, left : left + width] = drawn[name]
-    return picture
+        screenshot[top : top + height, left : left + width] = drawn[name]
+    return screenshot
 
 
 def _place_of(standalone: StandaloneScene, name: str) -> Any:

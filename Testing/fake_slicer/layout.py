@@ -11,7 +11,7 @@ VIEW_SIZE = (560, 498)
 
 
 class SliceView:
-    """The picture in a slice widget."""
+    """The image in a slice widget."""
 
     def __init__(self, logic):
         self._logic = logic
@@ -69,9 +69,9 @@ class SliceController:
 
 
 class ThreeDView:
-    """The picture in a 3-D widget.
+    """The image in a 3-D widget.
 
-    Its camera is placed when a picture is drawn; here is only counted what it was asked for.
+    Its camera is placed when an image is drawn; requests are only counted here.
     """
 
     def __init__(self, logic):

@@ -129,7 +129,7 @@ class ModuleLifecycle:
         driver.settle()
 
     def leave_module(self) -> None:
-        """The user goes to another module, whose panel takes the place of this one."""
+        """Go to another module; its panel replaces this one."""
         panel = self._panels.get(self.selected)
         if panel is not None and panel._entered:
             panel._entered = False
@@ -140,7 +140,7 @@ class ModuleLifecycle:
     def reload_module(self, name: str | None = None) -> Any:
         """What the developer's Reload button does; returns the module object.
 
-        The old panel is told to clean up but not to exit, its widgets are hidden but go on to exist, and the new one
+        The old panel gets cleanup() but not exit(), its widgets are hidden but go on to exist, and the new one
         is set up but not entered.
         """
         name = name or self.selected
@@ -159,12 +159,12 @@ class ModuleLifecycle:
         return self._python[name]
 
     def destroy_without_cleanup(self, name: str | None = None) -> None:
-        """Destroy a panel whose Python side is not told, as it happens to a panel that is not the module's only one."""
-        self._destroy(name or self.selected, told=False)
+        """Destroy a panel without a call of its Python side, as happens where a module has several."""
+        self._destroy(name or self.selected, reported=False)
 
-    def _destroy(self, name: str, told: bool = True) -> None:
+    def _destroy(self, name: str, reported: bool = True) -> None:
         widget, panel = self.widgets.pop(name), self._panels.pop(name)
-        if told:
+        if reported:
             widget.cleanup()
         for child in panel._panel._object.findChildren(QtWidgets.QWidget):
             if hasattr(child, "_forget"):

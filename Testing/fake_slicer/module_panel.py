@@ -14,7 +14,7 @@ class ModulePanel(QtWidgets.QScrollArea):
     """Shows one module's panel at a time, beneath a section of help.
 
     A panel that is left is taken out of the layout, but Slicer does not destroy the layout's item, with which the
-    panel stays registered. So when the panel comes back, its new item is not told when the panel's height for a width
+    panel stays registered. So when the panel comes back, its new item gets no event when the panel's height for a width
     changes, and goes on with the heights that it asked for first, three of them. A panel with labels that wrap their
     lines is then squeezed as soon as its contents grow.
     """
@@ -53,7 +53,7 @@ class ModulePanel(QtWidgets.QScrollArea):
         self.updateGeometry()
 
     def take(self, panel: QtWidgets.QWidget) -> None:
-        """Hide a panel; the layout's item of it is kept by nobody and destroyed by nobody."""
+        """Hide a panel; its item of the layout is neither kept nor destroyed."""
         index = self._layout.indexOf(panel)
         if index < 0:
             return

@@ -32,7 +32,7 @@ class LoadableModule:
 
 
 class ScriptedModule:
-    """A module of Python: what Slicer's module object knows of it."""
+    """Slicer's module object of a scripted module."""
 
     def __init__(self, app: Any, name: str, path: str, parent: Any):
         self._app = app

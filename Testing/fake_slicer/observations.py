@@ -64,7 +64,7 @@ class Observations:
         driver.settle()
         return self.window.minimumSizeHint().width()
 
-    def views_picture(self, size: tuple[int, int] = (1116, 1000)) -> np.ndarray:
+    def views_image(self, size: tuple[int, int] = (1116, 1000)) -> np.ndarray:
         """Axial, 3-D, coronal and sagittal view of the scene as it is, as one array (height, width, 3), uint8."""
         return images.draw_views(self.standalone, size)
 
@@ -75,10 +75,10 @@ class Observations:
         driver.settle()
         panel = images.grab_widget(self.window)
         self.window.resize(before)
-        views = self.views_picture((SCREEN[0] - PANEL_WIDTH - images.GAP, SCREEN[1]))
-        picture = images.compose(panel, views, caption, QtWidgets.QApplication.font())
-        images.save(picture, path)
-        return picture
+        views = self.views_image((SCREEN[0] - PANEL_WIDTH - images.GAP, SCREEN[1]))
+        image = images.compose(panel, views, caption, QtWidgets.QApplication.font())
+        images.save(image, path)
+        return image
 
     def sideways_cut(self) -> list[str]:
         """Names of widgets that do not fit into the panel's width."""

@@ -11,7 +11,7 @@ SELECTABLE = {
 
 
 class SegmentEditor:
-    """What the segment editor was told to edit."""
+    """What the segment editor edits."""
 
     def __init__(self):
         self._segmentation = self._source = self._editor = None

@@ -20,7 +20,7 @@ OPTIONS = {
 
 
 class Packages:
-    """Records what is installed; the test says what is missing and what comes of it.
+    """Record of what is installed; the test sets what is missing and the outcome.
 
     Attributes:
         installs: What was done: ("pip", requirements, options), ("torch", requirement, options) and so on.
@@ -29,7 +29,7 @@ class Packages:
         pytorch_extension: Whether the PyTorch extension (the module PyTorchUtils) is there.
         packaging: Whether there is a slicer.packaging.
         torch: What installTorch gives: a module, None where the user refuses, or an exception to raise.
-        torch_installed: What torchInstalled() says.
+        torch_installed: Result of torchInstalled().
         sample_data: Arguments of every registerCustomSampleDataSource.
     """
 

@@ -38,13 +38,13 @@ class Installed:
     def __init__(self, packages=()):
         self.packages = list(packages)
         self.answer: bool | Exception = True
-        self.said: list[str] = ["Collecting safetensors", "Successfully installed safetensors"]
+        self.printed: list[str] = ["Collecting safetensors", "Successfully installed safetensors"]
 
     def missing(self):
         return self.packages
 
     def install(self, packages, log):
-        for line in self.said:
+        for line in self.printed:
             log(line)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -105,7 +105,7 @@ def stub_process(monkeypatch):
 
 @pytest.fixture
 def no_drawing(monkeypatch):
-    """The picture of an export is an empty file, for tests of the other files."""
+    """Write an empty file as the figure of an export, for tests of the other files."""
     monkeypatch.setattr(writing, "_draw", lambda detection, path: path.touch())
 
 
@@ -206,12 +206,12 @@ def slice_centre(app: FakeSlicer) -> np.ndarray:
 
 
 def changed_part(before: np.ndarray, after: np.ndarray) -> float:
-    """Which part of a picture's pixels is clearly different."""
+    """Return the share of pixels that differ clearly."""
     return float((np.abs(before.astype(int) - after).max(axis=-1) > 16).mean())
 
 
 def difference(before: np.ndarray, after: np.ndarray) -> float:
-    """Mean difference of two pictures in grey values."""
+    """Mean difference of two images in grey values."""
     return float(np.abs(before.astype(int) - after).mean())
 
 

@@ -197,7 +197,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Union:
-    """Values of several types: the parameter's name with the number of the type tells which one it is."""
+    """Values of several types: the parameter's name with the number of the type selects one."""
 
     kinds: tuple[Stored, ...]
     notes: tuple
@@ -275,7 +275,7 @@ class Parameter:
 
 
 class Value:
-    """One parameter of one wrapper, kept until the node says that it was modified."""
+    """One parameter of one wrapper, kept until the node is modified."""
 
     def __init__(self, parameter: Parameter, node: slicer.vtkMRMLScriptedModuleNode):
         self.parameter, self._node = parameter, node
@@ -329,7 +329,7 @@ def _parameter(name: str, hint: Any, wrapped: type) -> Parameter:
 
 
 class _Wrapper:
-    """What every wrapped class gets; its instances allow no attribute that is no parameter."""
+    """Base of every wrapped class; its instances allow parameters only as attributes."""
 
     def __init__(self, parameterNode: slicer.vtkMRMLScriptedModuleNode):
         if not isinstance(parameterNode, slicer.vtkMRMLScriptedModuleNode):

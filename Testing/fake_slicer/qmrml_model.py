@@ -92,7 +92,7 @@ class SceneModel(QtGui.QStandardItemModel):
         self._extra[kind] = list(entries)
 
     def _update(self):
-        """Remove all rows of nodes and make them anew, as after reading or closing a scene."""
+        """Remove all rows of nodes and make them again, as after reading or closing a scene."""
         self._observe_none()
         self._items = {}
         if self._scene is None:

@@ -175,7 +175,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
                 signal.emit(node)
 
     def _check_after_removals(self):
-        """Connect anew, so that the combo box hears of removed rows first, as it does with Qt 5 but not with Qt 6."""
+        """Connect again, so that the combo box gets removed rows first, as it does with Qt 5 but not with Qt 6."""
         for signal in (self._filter.rowsRemoved, self._filter.modelReset, self._filter.layoutChanged):
             if self._checking:
                 signal.disconnect(self._check_current)

@@ -33,7 +33,7 @@ def _start_process(process: QtCore.QProcess, *arguments: Any) -> None:
 
 
 def _ender(name: str) -> Callable[..., None]:
-    """A function of QProcess by which a program tells it to end."""
+    """A function of QProcess by which a program ends it."""
 
     def end(process: QtCore.QProcess) -> None:
         dialogs.current().ending.add(process)

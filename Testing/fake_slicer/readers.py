@@ -39,7 +39,7 @@ def load_with_reader(modules: dict[str, Any], path: Path, file_type: str | None)
         file_type: What the reader must call its files; None for anything.
 
     Returns:
-        Whether a reader took it and says that it could load it.
+        Whether a reader took it and could load it.
     """
     for name, module in modules.items():
         kind = getattr(module, f"{name}FileReader", None)

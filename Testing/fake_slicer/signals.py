@@ -14,7 +14,7 @@ from .errors import guarded, report
 
 # Signals of Qt 6 that Qt 5.15, which Slicer is built with, does not have.
 ONLY_QT6 = {"checkStateChanged(Qt::CheckState)"}
-# Connections of objects that belong to Qt, whose PySide6 wrappers would otherwise be forgotten with their lists.
+# Connections of objects that belong to Qt: their PySide6 wrappers would otherwise be forgotten with their lists.
 _kept: dict[int, Any] = {}
 # The signals of each class.
 _offered: dict[type, dict[str, str]] = {}

@@ -91,18 +91,18 @@ def test_settings_outlive_a_restart_as_text_and_are_nobody_elses(tmp_path):
 def test_a_process_talks_through_its_signals(app):
     import qt
 
-    process, said, ended = qt.QProcess(), [], []
-    process.connect("readyReadStandardOutput()", lambda: said.append(process.readAllStandardOutput().data()))
+    process, printed, ended = qt.QProcess(), [], []
+    process.connect("readyReadStandardOutput()", lambda: printed.append(process.readAllStandardOutput().data()))
     process.connect("finished(int,QProcess::ExitStatus)", lambda code, status: ended.append((code, status)))
     program = Path(slicer.app.slicerHome) / "bin" / "PythonSlicer"
     process.start(str(program), ["-c", "import sys; print(sys.stdin.readline().upper()); sys.exit(3)"])
     assert process.waitForStarted()
     process.write(b"hello\n")
     app.wait(lambda: ended)
-    assert b"".join(said) == b"HELLO\n\n" and ended == [(3, qt.QProcess.NormalExit)]
+    assert b"".join(printed) == b"HELLO\n\n" and ended == [(3, qt.QProcess.NormalExit)]
 
 
-def test_a_process_that_was_told_to_end_may_take_until_a_timer_ends_it(tmp_path):
+def test_a_process_that_was_asked_to_end_may_take_until_a_timer_ends_it(tmp_path):
     with FakeSlicer(tmp_path) as app:
         import qt
 
@@ -113,7 +113,7 @@ def test_a_process_that_was_told_to_end_may_take_until_a_timer_ends_it(tmp_path)
         qt.QTimer.singleShot(200, process.kill)
 
 
-def test_waiting_in_vain_says_so(app):
+def test_a_timeout_is_reported(app):
     with pytest.raises(AssertionError, match="waited 0.05 s in vain"):
         app.wait(lambda: False, seconds=0.05)
 

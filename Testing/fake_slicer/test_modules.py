@@ -47,7 +47,7 @@ def test_the_limits_of_a_parameter_are_those_of_its_widget(small):
     assert small.ui.thresholdSlider.value == 100
 
 
-def test_an_error_for_the_user_is_shown_and_is_no_mistake(small):
+def test_an_error_for_the_user_is_shown_and_is_not_a_mistake(small):
     small.widget._parameterNode.threshold = 200.0
     small.click("applyButton")
     kind, text = small.messages[-1]
@@ -73,7 +73,7 @@ def test_parameters_come_back_with_the_scene(small, tmp_path):
     assert int(small.ui.resultLabel.text) > 0
 
 
-def test_a_parameter_is_read_again_when_its_node_says_so(small):
+def test_a_parameter_is_read_again_when_its_node_states_it(small):
     parameters, node = small.widget._parameterNode, small.widget._parameterNode.parameterNode
     modified = node.StartModify()
     node.SetParameter("label", "from elsewhere")

@@ -295,22 +295,22 @@ def test_mistakes_that_show_while_it_runs(tmp_path, name):
 
 @pytest.mark.parametrize("opacity", [0.0, 0.6])
 def test_an_overlay_that_cannot_be_seen(tmp_path, opacity):
-    """Whether a layer is there is told by the difference of two pictures, not by the nodes."""
+    """The difference of two images shows whether a layer is there, not the nodes."""
     line = f"slicer.util.setSliceViewerLayers(foreground=self.other, foregroundOpacity={opacity})"
     with FakeSlicer(tmp_path) as app:
         app.load_volume(brain_volume())
         widget = app.open_module("Small", write_module(tmp_path, {RESULT: line}))
         volume = brain_volume(name="other")
         widget.other = app.standalone.add_volume(volume.with_array(volume.array.max() - volume.array))
-        before = app.views_picture((400, 300)).astype(int)
+        before = app.views_image((400, 300)).astype(int)
         app.click("applyButton")
-        changed = (abs(app.views_picture((400, 300)) - before).max(axis=2) > 20).mean()
+        changed = (abs(app.views_image((400, 300)) - before).max(axis=2) > 20).mean()
         assert (changed > 0.05) == (opacity > 0), changed
 
 
 @pytest.mark.parametrize("right", [True, False])
 def test_a_tag_that_is_taken_for_nothing(tmp_path, right):
-    """The first tag of connectGui is 0, so that its truth does not tell whether there is one."""
+    """The first tag of connectGui is 0, so that its truth value does not show whether there is one."""
     before = "if self._parameterNode:\n            self._parameterNode.disconnectGui"
     code = {} if right else {before: before.replace("_parameterNode:", "_parameterNode and self._tag:")}
     with FakeSlicer(tmp_path) as app:
@@ -416,7 +416,7 @@ def test_a_module_that_is_ready_only_when_it_is_entered(tmp_path, right):
 
 
 def test_an_observer_that_outlives_its_panel(tmp_path):
-    """Not every panel is told to clean up before it is destroyed."""
+    """Not every panel gets cleanup() before it is destroyed."""
     code = {CONNECT: f"{CONNECT}; self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.count)"}
     code["    def onApply"] = (
         "    def count(self, caller, event):\n        self.ui.resultLabel.text = 'x'\n\n    def onApply"
@@ -469,7 +469,7 @@ def test_an_attribute_of_a_class_that_is_not_listed_filters_nothing(tmp_path):
         assert app.ui.inputSelector.nodeCount() == 1
 
 
-def test_a_reader_that_does_not_say_whether_it_loaded(tmp_path):
+def test_a_reader_that_does_not_state_whether_it_loaded(tmp_path):
     reader = """
 class SmallFileReader:
     def __init__(self, parent):

@@ -29,28 +29,28 @@ def test_views_are_real_and_stay_where_they_are(app):
     assert composite.GetBackgroundVolumeID() == node.GetID()
     red.JumpSliceByCentering(5.0, -8.0, 12.0)
     before = [red.GetSliceToRAS().GetElement(row, column) for row in range(4) for column in range(4)]
-    picture = app.views_picture((420, 320))
+    image = app.views_image((420, 320))
     after = [red.GetSliceToRAS().GetElement(row, column) for row in range(4) for column in range(4)]
-    assert picture.shape == (320, 420, 3) and before == after and red.GetDimensions()[:2] == (560, 498)
-    quarters = [picture[:150, :200], picture[170:, :200], picture[170:, 220:]]
+    assert image.shape == (320, 420, 3) and before == after and red.GetDimensions()[:2] == (560, 498)
+    quarters = [image[:150, :200], image[170:, :200], image[170:, 220:]]
     assert all((quarter.max(axis=2) > 60).mean() > 0.2 for quarter in quarters)
     slicer.util.resetSliceViews()
     slicer.util.resetThreeDViews()
 
 
-def test_pictures_of_the_panel(tmp_path):
-    pictures = []
+def test_images_of_the_panel(tmp_path):
+    images = []
     for number, looks in enumerate([{}, {"dark": True}, {"font_points": 16}]):
         with FakeSlicer(tmp_path / str(number), **looks) as app:
             app.load_volume(brain_volume())
             app.open_module("Small", write_module(tmp_path / str(number)))
-            pictures.append(app.grab(tmp_path / "panel.png"))
+            images.append(app.grab(tmp_path / "panel.png"))
             if not looks:
                 screen = app.screenshot(tmp_path / "screen.png", "A caption")
                 assert (tmp_path / "screen.png").stat().st_size > 10_000 and screen.shape[1] == 1600
-                assert np.array_equal(screen[:200, :470], pictures[0][:200, :470])
+                assert np.array_equal(screen[:200, :470], images[0][:200, :470])
                 assert app.sideways_cut() == []
-    light, dark, large = pictures
+    light, dark, large = images
     assert (tmp_path / "panel.png").is_file() and light.shape[1] == 480
     assert light.mean() > 180 > 90 > dark.mean() and large.shape[0] > 1.2 * light.shape[0]
     # Letters are drawn: there are dark pixels on light ground.

@@ -149,7 +149,7 @@ def test_the_actions_of_a_selector_are_rows_but_no_choices(small):
     assert selector.nodeCount() == 1 and selector.currentNode() is small.scan
 
 
-def test_the_first_node_is_chosen_where_none_is_no_choice(app, tmp_path):
+def test_the_first_node_is_chosen_where_none_is_not_offered(app, tmp_path):
     none = '<property name="noneEnabled"><bool>true</bool></property>'
     actions = NO_ACTIONS['<property name="noneEnabled">'].removesuffix('<property name="noneEnabled">')
     app.open_module("Small", write_module(tmp_path, panel={none: actions}))

@@ -53,7 +53,7 @@ def _to_write(call: ast.Call, position: int) -> bool:
 
 
 def writes(call: ast.Call) -> bool:
-    """Whether a call writes to a file or stream, as far as its name and mode tell."""
+    """Whether a call writes to a file or stream, by its name and mode."""
     name, owner = getattr(call.func, "attr", ""), getattr(getattr(call.func, "value", None), "id", "")
     if isinstance(call.func, ast.Name):
         name = call.func.id
@@ -105,7 +105,7 @@ def test_a_write_past_it_is_found_and_one_to_a_temporary_path_is_not(line):
 
 
 @pytest.mark.parametrize("path", ["open(path)", "path.open('rb')", "text.copy()", "model.save(path)"])
-def test_reading_and_methods_of_the_same_name_are_no_writes(path):
+def test_reading_and_methods_of_the_same_name_are_not_writes(path):
     assert list(bypasses(ast.parse(path))) == []
 
 

@@ -1,4 +1,4 @@
-"""The references: found by their links, told apart, and the same in the help and in the README."""
+"""The references: found by their links, distinct, and the same in the help and in the README."""
 
 from __future__ import annotations
 

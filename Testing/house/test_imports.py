@@ -1,4 +1,4 @@
-"""Who may import what: the boundaries that keep Slicer starting fast and the library usable without it."""
+"""Import rules that keep Slicer starting fast and the library usable without it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from support.source_code import ROOT, imported_on_loading, imports, library_files, top_level
+from support.source_code import HEAVY, ROOT, imported_on_loading, imports, library_files, top_level
 
 try:
     import tomllib
@@ -14,7 +14,6 @@ except ModuleNotFoundError:
     import tomli as tomllib
 
 SLICER = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "LayerDMLib", "layer_dm_lib", "SampleData", "PyTorchUtils"}
-HEAVY = {"torch", "monai", "matplotlib", "sklearn", "scipy", "pydicom", "nilearn", "deepbet", "safetensors"}
 
 
 def relative(path):

@@ -139,7 +139,7 @@ def test_every_sentence_can_be_filled_and_follows_the_rules():
     assert odd == {}
 
 
-def test_every_error_says_what_to_do():
+def test_every_error_states_what_to_do():
     catalogue = {code: texts for code, (_, texts) in messages._catalogue().items()}
     silent = {code for code, bare in errors().items() if bare and not catalogue[code].remedy}
     assert silent - NO_REMEDY == set() and len(errors()) > 200

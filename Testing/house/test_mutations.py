@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
 from mutations import MUTATIONS
 from support.source_code import ROOT
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.module)
-def test_the_old_text_of_a_mutation_occurs_once_and_its_test_file_exists(mutation):
-    text = (ROOT / mutation.module).read_text(encoding="utf-8")
-    assert text.count(mutation.old) == 1
-    compile(text.replace(mutation.old, mutation.new), mutation.module, "exec")
-    assert (ROOT / mutation.test).is_file()
+def test_the_old_text_of_a_mutation_occurs_once_and_its_test_file_exists():
+    texts = {mutation: (ROOT / mutation.module).read_text(encoding="utf-8") for mutation in MUTATIONS}
+    assert [mutation.module for mutation, text in texts.items() if text.count(mutation.old) != 1] == []
+    assert [mutation.test for mutation in MUTATIONS if not (ROOT / mutation.test).is_file()] == []
+    for mutation, text in texts.items():
+        compile(text.replace(mutation.old, mutation.new), mutation.module, "exec")
 
 
 def test_twenty_modules_have_a_mutation_each():

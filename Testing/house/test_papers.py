@@ -1,4 +1,4 @@
-"""Every method says whose it is, in docs/METHODS.md and on the card of a trained model."""
+"""Every method names its authors, in docs/METHODS.md and on the card of a trained model."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_schedule_adds_the_paper_that_it_is_from_and_no_paper_comes_twice():
     assert of("morphaeus", {"schedule": "morphade"}, score="jacobian") == both
 
 
-def test_who_opens_a_method_reads_whose_it_is():
+def test_each_method_names_its_authors_on_its_page():
     for name in (name for name in METHODS if ENTRIES[name].papers):
         kind = METHODS[name]
         texts = f"{kind.__doc__} {sys.modules[kind.__module__].__doc__}"

@@ -1,4 +1,4 @@
-"""README and pages keep their promises: errors, commands and links exist, data are disclosed, versions agree."""
+"""README and pages: errors, commands and links exist, data are disclosed, versions agree."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def test_every_link_leads_to_a_file_and_to_a_heading():
     assert len(links) > 20 and [link for link in links if leads_nowhere(*link)] == []
 
 
-def test_scope_accuracy_status_and_loading_come_before_the_first_picture():
+def test_scope_accuracy_status_and_loading_come_before_the_first_image():
     first = " ".join(README.partition("![")[0].replace(">", " ").split())
-    for said in (
+    for printed in (
         "T1-weighted MRI of adult brains without contrast agent",
         "not a medical device",
         "11 of 62 lesion parts",
@@ -97,7 +97,7 @@ def test_scope_accuracy_status_and_loading_come_before_the_first_picture():
         "Edit > Application Settings > Modules".replace(">", " "),
         "Additional module paths",
     ):
-        assert " ".join(said.split()) in first, said
+        assert " ".join(printed.split()) in first, printed
 
 
 def test_what_was_not_run_is_named():
@@ -144,7 +144,7 @@ def test_the_models_of_the_readme_have_the_versions_that_ship():
 
 
 def test_the_citation_file_has_the_keys_of_its_format_and_our_facts():
-    """The format is read by line, because a reader of YAML is no dependency; cffconvert validated the file."""
+    """The format is read by line, because YAML is not a dependency; cffconvert validated the file."""
     text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     top = dict(re.findall(r"^([a-z-]+):[ ]*(.*)$", text, re.M))
     assert {"cff-version", "message", "title", "authors", "type", "version", "license"} <= top.keys()

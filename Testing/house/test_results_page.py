@@ -1,4 +1,4 @@
-"""docs/RESULTS.md says what its own tables say, and the tables are those of the files under docs/benchmark."""
+"""Sentences of docs/RESULTS.md agree with its tables, and the tables with the files under docs/benchmark."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def test_superlatives_are_true():
     assert max(sweep, key=lambda row: float(row["image_ap"]))["latent"] == "8"
 
 
-def test_spots_and_texture_are_missed_as_the_page_says():
+def test_spots_and_texture_are_missed_as_the_page_states():
     hit = {key: row["lesions hit at 1%"] for key, row in KINDS.items() if key[1] == BOTH}
     assert all(value == "0/36" for (_, _, kind), value in hit.items() if kind == "spots")
     texture = [name for (name, _, kind), value in hit.items() if kind == "texture" and value != "0/6"]

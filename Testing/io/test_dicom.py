@@ -82,7 +82,7 @@ def test_two_series_are_refused_and_named_by_number_not_by_patient(series):
     assert "DOE" not in message and "4711" not in message
 
 
-def test_what_is_no_slice_of_the_series_is_left_out(series, caplog):
+def test_what_is_not_a_slice_of_the_series_is_left_out(series, caplog):
     extra = {"_0008_0008": "ORIGINAL\\PRIMARY\\LOCALIZER", "_0020_000e": "1.2.9"}
     for number in range(3):
         write_slice(series / f"scout{number}.dcm", SERIES[0], (0, 0, number), _0008_0018=f"9.{number}", **extra)
@@ -154,7 +154,7 @@ def test_all_slices_in_one_file_are_a_volume(tmp_path):
     assert np.allclose(volume.spacing, (1.5, 2, 3))
 
 
-def test_folders_without_a_series_and_single_dicom_files_say_what_to_give(series, tmp_path):
+def test_folders_without_a_series_and_single_dicom_files_name_what_to_give(series, tmp_path):
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "no_slices")
     refused(next(series.iterdir()), "single_dicom_file")
@@ -164,7 +164,7 @@ def test_folders_without_a_series_and_single_dicom_files_say_what_to_give(series
     refused(series, "single_images")
 
 
-def test_a_single_image_is_a_slice_where_its_header_says(series):
+def test_a_single_image_is_a_slice_where_its_header_states(series):
     for path in list(series.iterdir()):
         if path != file_at(series, 11):
             path.unlink()

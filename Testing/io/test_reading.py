@@ -1,4 +1,4 @@
-"""Reading: real scans come in whole, and every fault of a file is one line that says what is wrong."""
+"""Reading: real scans come in whole, and every fault of a file gives one line that states it."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ def test_a_flipped_byte_in_compressed_data_is_noticed(tmp_path, suffix, share):
 def test_other_content_under_an_image_suffix_is_refused(tmp_path, suffix, kind):
     path = tmp_path / f"scan{suffix}"
     if kind == "png":
-        picture = tmp_path / "picture.png"
-        sitk.WriteImage(sitk.GetImageFromArray(np.arange(600, dtype=np.uint8).reshape(20, 30)), str(picture))
-        path.write_bytes(picture.read_bytes())
+        image = tmp_path / "picture.png"
+        sitk.WriteImage(sitk.GetImageFromArray(np.arange(600, dtype=np.uint8).reshape(20, 30)), str(image))
+        path.write_bytes(image.read_bytes())
     else:
         page = b"<html>404</html>" * 50
         path.write_bytes({"text": page, "zip": b"PK\3\4" + bytes(900), "html.gz": gzip.compress(page)}[kind])
@@ -133,7 +133,7 @@ def test_a_compressed_bomb_is_not_unpacked_to_its_end(tmp_path, monkeypatch):
     ids=["2-D", "4-D", "line"],
 )
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
-def test_what_is_no_single_volume_is_refused(tmp_path, suffix, shape, code, shown):
+def test_what_is_not_a_single_volume_is_refused(tmp_path, suffix, shape, code, shown):
     path = tmp_path / f"scan{suffix}"
     sitk.WriteImage(sitk.GetImageFromArray(np.random.default_rng(0).random(shape), isVector=False), str(path))
     assert shown.items() <= refused(path, code).parameters.items()
@@ -154,7 +154,7 @@ def test_one_time_point_is_a_volume(tmp_path):
 @pytest.mark.parametrize(("bad", "counts"), [((np.nan,), (1, 0)), ((np.inf, -np.inf), (0, 2))], ids=["nan", "inf"])
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_voxels_that_are_no_numbers_are_counted(tmp_path, suffix, dtype, bad, counts):
+def test_nan_and_infinite_voxels_are_counted(tmp_path, suffix, dtype, bad, counts):
     array = NOISE.astype(dtype)
     array[3, 4, 5 : 5 + len(bad)] = bad
     parameters = refused(written(tmp_path / f"scan{suffix}", array), "not_numbers").parameters
@@ -235,14 +235,14 @@ def test_big_endian_and_scaled_voxels_have_their_true_values(tmp_path):
     assert np.allclose(read_image(patched_little).array, little * 0.5 - 7)
 
 
-def test_names_with_spaces_and_accents_work_and_bytes_that_are_no_text_are_refused(tmp_path):
+def test_names_with_spaces_and_accents_work_and_bytes_that_are_not_text_are_refused(tmp_path):
     folder = tmp_path / "Kopf für Test"
     folder.mkdir()
     assert read_image(written(folder / "große Aufnahme 1.nii.gz")).name == "große Aufnahme 1"
     refused(tmp_path / "bad\udcff.nii.gz", "invalid_file_name")
 
 
-def test_reading_says_nothing_on_stderr(tmp_path, capfd):
+def test_reading_prints_nothing_on_stderr(tmp_path, capfd):
     path = written(tmp_path / "scan.mha")
     read_image(path)
     path.write_bytes(path.read_bytes()[:-50])

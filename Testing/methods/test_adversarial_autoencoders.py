@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from support.model_files import model
-from support.phantoms import one_thread  # noqa: F401
 from support.refusals import accepted
 from support.toy_slices import toy_data, toy_scan, with_cuboid
 

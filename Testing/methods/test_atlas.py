@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.phantoms import head, with_lesion
+from support.raised import raises
 from support.refusals import accepted
 
 from MedADLib.errors import ModelError
@@ -25,7 +26,7 @@ def scans() -> list[tuple[np.ndarray, np.ndarray]]:
     return [aligned_scan(seed) for seed in range(5)]
 
 
-def test_the_score_of_a_voxel_is_its_distance_from_the_mean_in_spreads(scans):
+def test_the_score_of_a_voxel_is_a_z_score(scans):
     atlas = Atlas.train(scans, SPACING, fwhm_mm=0.0, floor=0.01)
     image, mask = aligned_scan(9)
     result = atlas.restore(image, mask)
@@ -40,7 +41,7 @@ def test_the_score_of_a_voxel_is_its_distance_from_the_mean_in_spreads(scans):
     assert result.sample_score == pytest.approx(float(result.score[mask].mean()), rel=1e-5)
 
 
-def test_quiet_places_get_the_floor_as_their_spread(scans):
+def test_voxels_of_low_variance_get_the_smallest_sd(scans):
     atlas = Atlas.train(scans, SPACING, fwhm_mm=0.0, floor=0.5)
     image, mask = aligned_scan(9)
     result = atlas.restore(image, mask)
@@ -80,7 +81,7 @@ def test_smoothing_quiets_noise(scans):
     assert soft.score[mask].max() < 0.7 * sharp.score[mask].max()
 
 
-def test_a_saved_atlas_says_the_same_and_a_damaged_one_is_refused(scans):
+def test_a_saved_atlas_gives_the_same_and_a_damaged_one_is_refused(scans):
     atlas = Atlas.train(scans, SPACING)
     image, mask = aligned_scan(9)
     tensors = atlas.tensors()
@@ -93,12 +94,11 @@ def test_a_saved_atlas_says_the_same_and_a_damaged_one_is_refused(scans):
         (tensors | {"spread": -tensors["spread"]}, "atlas_sd_not_positive"),
         (tensors | {"spread": np.zeros_like(tensors["spread"])}, "atlas_sd_not_positive"),
     ):
-        with pytest.raises(ModelError) as caught:
+        with raises(ModelError, code):
             Atlas.from_tensors(atlas.parameters, bad)
-        assert caught.value.code == code
 
 
-def test_two_scans_have_no_spread(scans):
+def test_two_scans_have_no_sd(scans):
     with pytest.raises(ModelError) as caught:
         Atlas.train(scans[:2], SPACING)
     assert caught.value.code == "atlas_too_few_scans" and caught.value.parameters == {"count": 2, "minimum": 3}

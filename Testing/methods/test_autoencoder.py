@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import head, one_thread  # noqa: F401
+from support.phantoms import head
 from support.refusals import accepted
 
 from MedADLib.errors import ModelError

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import head, one_thread  # noqa: F401
+from support.phantoms import head
 from support.refusals import accepted
 
 from MedADLib.errors import InputError, ModelError
@@ -120,11 +120,11 @@ def test_the_gradient_score_is_the_slope_of_the_error():
     network = method.network.double().eval()
     x = torch.from_numpy(image[16])[None, None].double()
 
-    def error(picture):
+    def error(pixels):
         with torch.no_grad():
             # The network gives float32, too coarse for a difference; its parts do not.
-            restored = network.decoder(network.expand(network.encoder(picture)))
-            return float((restored - picture).square().sum())
+            restored = network.decoder(network.expand(network.encoder(pixels)))
+            return float((restored - pixels).square().sum())
 
     for row, column in ((12, 14), (16, 16), (20, 10)):
         step = torch.zeros_like(x)
@@ -194,9 +194,9 @@ def data() -> HealthyData:
     return HealthyData(SimpleNamespace(symmetric=True), [toy_scan(n) for n in range(3)], [toy_scan(50)])
 
 
-def test_a_user_gets_what_was_wished_for_and_a_typing_error_is_told(tmp_path):
-    wishes = {"channels": [4, 8, 8], "variant": "memory", "latent": 4, "loss": "perceptual"}
-    method, facts = train(data(), Options(steps=2, extra=wishes), tmp_path / "one", Progress())
+def test_settings_take_effect_and_a_typing_error_is_reported(tmp_path):
+    chosen = {"channels": [4, 8, 8], "variant": "memory", "latent": 4, "loss": "perceptual"}
+    method, facts = train(data(), Options(steps=2, extra=chosen), tmp_path / "one", Progress())
     assert method.parameters == replace(SMALL, channels=(4, 8, 8), latent=4, variant="memory", loss="perceptual")
     assert facts["last"]["step"] == 2 and (tmp_path / "one" / "features" / "log.csv").is_file()
     for wrong in ({"los": "l1"}, {"loss": "l3"}, {"slots": "many"}, {"size": [32, 32]}):

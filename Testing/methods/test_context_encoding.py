@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.refusals import accepted
 from support.toy_slices import plain_scan, toy_data, with_cuboid
 
@@ -15,7 +14,7 @@ from MedADLib.training.loop import Plan, fit
 from MedADLib.training.recipes.vae import train_cevae, train_context_encoder
 from MedADLib.training.slices import Slices
 
-WISHES = {"channels": [8, 16, 32], "latent": 16}
+SETTINGS = {"channels": [8, 16, 32], "latent": 16}
 
 
 def cut(holes: Holes, count: int = 40, seed: int = 0) -> torch.Tensor:
@@ -112,9 +111,9 @@ def test_the_context_encoder_takes_the_mean_of_its_latents():
 def training(request, tmp_path_factory):
     train, kind, steps = request.param
     folder = tmp_path_factory.mktemp(kind.name)
-    before = train(toy_data(8, plain_scan), Options(steps=1, seed=1, extra=WISHES), folder / "before", Progress())[1]
+    before = train(toy_data(8, plain_scan), Options(steps=1, seed=1, extra=SETTINGS), folder / "before", Progress())[1]
     method, facts = train(
-        toy_data(8, plain_scan), Options(steps=steps, seed=1, extra=WISHES), folder / "after", Progress()
+        toy_data(8, plain_scan), Options(steps=steps, seed=1, extra=SETTINGS), folder / "after", Progress()
     )
     assert type(method) is kind and not method.network.training
     return method, facts["last"], before["last"]
@@ -135,7 +134,7 @@ def test_a_lesion_scores_higher_than_healthy_tissue(training):
     assert (found[lesion][:, None] > found[mask & ~lesion][None]).mean() > 0.95
 
 
-def test_the_scan_is_as_unusual_as_recipes_say(training):
+def test_the_scan_is_as_anomalous_as_recipes_say(training):
     method = training[0]
     image, mask = plain_scan(51)
     result = method.restore(with_cuboid(image, 1.3)[0], mask)

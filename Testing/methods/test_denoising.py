@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.toy_slices import toy_data, toy_scan, with_cuboid
 
 from MedADLib.errors import InputError
@@ -54,7 +53,7 @@ def test_the_score_is_the_residual_well_inside_the_brain_and_0_elsewhere(trained
     assert 0.3 < inner.sum() / mask.sum() < 0.9
 
 
-def test_the_inner_part_of_a_brain_is_two_pixels_in_and_a_picture_has_no_edge():
+def test_the_inner_part_of_a_brain_is_two_pixels_in_and_an_image_has_no_edge():
     masks = torch.zeros(1, 1, 20, 20)
     masks[..., 4:16, 5:15] = 1
     inner = well_inside(masks)
@@ -80,6 +79,6 @@ def test_a_batch_depends_on_step_and_seed_only():
     assert 0.5 * SPREAD < noise[masks > 0].std() < 1.1 * SPREAD
 
 
-def test_unknown_wishes_are_refused(tmp_path):
+def test_unknown_settings_are_refused(tmp_path):
     with pytest.raises(InputError):
         train_denoising(toy_data(2), Options(steps=1, extra={"sigma": 0.3}), tmp_path, Progress())

@@ -1,11 +1,10 @@
-"""Restorations that occur twice are decoded once, and as many slices together as a device has room for."""
+"""Equal restorations are decoded once, in batches as large as the memory of the device allows."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.toy_codes import random_networks, toy_parameters
 
 from MedADLib.methods.latent_restoration import LatentRestoration

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from support.model_files import model
-from support.phantoms import one_thread  # noqa: F401
 from support.refusals import accepted
 from support.toy_slices import toy_data, toy_scan, with_cuboid
 
@@ -43,7 +42,7 @@ def training(tmp_path_factory) -> tuple[FAnoGAN, dict[str, list[dict]]]:
     return method, logs
 
 
-def test_the_generator_comes_near_mean_and_spread_of_slices_it_has_not_seen(training):
+def test_the_generator_matches_mean_and_sd_of_validation_slices(training):
     _, logs = training
     # On these slices the mean is 0.24 a pixel and the standard deviation 0.13.
     assert logs["no game"][-1]["validation_error"] > 0.18
@@ -78,11 +77,11 @@ def test_the_scores_are_those_of_the_recipe(training):
     images = torch.from_numpy(image)[:, None]
     with torch.no_grad():
         codes = method.encoder.eval()(images)
-        pictures = method.gan.generator(codes)
-        features = (method.gan.critic.features(images) - method.gan.critic.features(pictures)).square().mean()
-        again = method.encoder(pictures)
-    assert np.allclose(found.score, (images - pictures).abs()[:, 0].numpy(), atol=1e-6)
-    expected = float((images - pictures).square().mean() + SMALL.kappa * features)
+        samples = method.gan.generator(codes)
+        features = (method.gan.critic.features(images) - method.gan.critic.features(samples)).square().mean()
+        again = method.encoder(samples)
+    assert np.allclose(found.score, (images - samples).abs()[:, 0].numpy(), atol=1e-6)
+    expected = float((images - samples).square().mean() + SMALL.kappa * features)
     assert found.sample_score == pytest.approx(expected, rel=1e-5)
     assert found.facts["code_distance"] == pytest.approx(float((codes - again).square().sum(1).mean()), rel=1e-4)
 
@@ -95,9 +94,9 @@ def test_the_search_s_objective_is_that_of_the_paper(gamma):
     with torch.no_grad():
         found = objective(gan, images, codes, gamma)
         for number, (image, code) in enumerate(zip(images, codes)):
-            picture = gan.generator(code[None])
-            apart = np.abs((image[None] - picture).numpy()).sum()
-            features = np.abs((gan.critic.features(image[None]) - gan.critic.features(picture)).numpy()).sum()
+            pixels = gan.generator(code[None])
+            apart = np.abs((image[None] - pixels).numpy()).sum()
+            features = np.abs((gan.critic.features(image[None]) - gan.critic.features(pixels)).numpy()).sum()
             assert features > 0.01 * apart
             assert float(found[number]) == pytest.approx((1 - gamma) * apart + gamma * features, rel=1e-4)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
+from support.raised import raises
 from support.refusals import accepted
 from support.toy_slices import plain_scan, toy_data, with_cuboid
 
@@ -81,7 +81,7 @@ def test_pii_trains_with_its_own_batches(tmp_path):
     assert np.isfinite(facts["last"]["validation_error"])
 
 
-def test_unknown_and_impossible_wishes_are_refused(tmp_path):
+def test_unknown_and_impossible_settings_are_refused(tmp_path):
     wrong = [{"blend": "linear"}, {"blending": "cubic"}, {"size": [32, 32]}, {"channels": [7]}]
 
     def make(extra):
@@ -91,6 +91,5 @@ def test_unknown_and_impossible_wishes_are_refused(tmp_path):
 
 
 def test_one_scan_has_no_foreign_patches(tmp_path):
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "only_one_scan"):
         train_fpi(toy_data(1), Options(steps=1, extra={"channels": [8]}), tmp_path, Progress())
-    assert caught.value.code == "only_one_scan"

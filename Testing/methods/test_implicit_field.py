@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.refusals import accepted
 from support.toy_slices import plain_scan, toy_data, with_cuboid
 
@@ -169,7 +168,7 @@ def test_an_empty_brain_and_a_cancelled_search():
         method.restore(image, mask, progress=Progress(cancelled=lambda: asked.append(1) or len(asked) > 5))
 
 
-def test_a_training_is_the_same_again_and_heeds_wishes(tmp_path):
+def test_training_is_reproducible_and_uses_its_settings(tmp_path):
     options, data = Options(steps=3, latent=4, seed=2, extra=EXTRA | {"width": 16}), toy_data(2, plain_scan)
     first, second = (train(data, options, tmp_path / name, Progress())[0] for name in "ab")
     assert first.parameters == second.parameters and first.parameters.width == 16 and first.parameters.latent == 4

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.source_code import ROOT
 from support.toy_codes import random_networks, toy_parameters
 from support.toy_slices import plain_scan, toy_data, toy_scan, with_cuboid
@@ -29,7 +28,7 @@ CENTRES = (0.0, 0.3, 0.6, 0.9)
 
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory) -> VariationalAutoencoder:
-    """A trained VAE whose classes are background, fluid, grey and white matter of the toy heads."""
+    """A trained VAE with the classes background, fluid, grey and white matter of the toy heads."""
     data, folder = toy_data(6), tmp_path_factory.mktemp("vae")
     parameters = VAEParameters((32, 32), (8, 16, 32), 16, error="categorical", centres=(0.0, 0.15, 0.5, 0.82))
     method = VariationalAutoencoder.untrained(parameters, seed=1)
@@ -77,7 +76,7 @@ def test_what_is_too_dark_scores_higher_than_healthy_tissue_and_so_does_a_hole(v
     assert (found[lesion][:, None] > found[mask & ~lesion][None]).mean() > 0.9
 
 
-def test_the_restored_picture_is_the_expected_intensity(vae):
+def test_the_restored_image_is_the_expected_intensity(vae):
     image, mask = toy_scan(51)
     sick, lesion = with_cuboid(image, 0.3)
     restored = vae.restore(sick, mask).restored
@@ -112,7 +111,7 @@ def test_training_finds_the_classes(tmp_path):
     assert intensities.min() < centres[1] < centres[-1] < intensities.max()
 
 
-def test_centres_are_no_wish_and_go_with_the_error(tmp_path):
+def test_centres_are_not_a_setting_and_depend_on_the_error(tmp_path):
     for wrong in ({"centres": [0.1, 0.2]}, {"error": "categorical", "centres": [0.1, 0.2]}, {"error": "classes"}):
         with pytest.raises(InputError):
             train_vae(toy_data(2, plain_scan), Options(steps=1, extra=wrong), tmp_path, Progress())

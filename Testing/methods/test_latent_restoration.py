@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.refusals import accepted
 from support.toy_codes import random_networks, toy_parameters
 
@@ -44,18 +43,18 @@ def plain_decode(method: LatentRestoration, image: np.ndarray) -> tuple[np.ndarr
     with torch.inference_mode():
         where = torch.from_numpy(slice_positions(len(image)))
         codes = method.vqvae.encode(torch.from_numpy(image)[:, None], where)
-        pictures = method.vqvae.decode(codes, where)[:, 0].numpy()
-        return pictures, codes.flatten(1), method.prior.nll(codes.flatten(1), where)
+        images = method.vqvae.decode(codes, where)[:, 0].numpy()
+        return images, codes.flatten(1), method.prior.nll(codes.flatten(1), where)
 
 
 def test_without_unlikely_codes_the_scan_is_just_decoded(networks):
     method = with_settings(networks, restoration_nll=1e9)
     image, mask = scan()
-    pictures, codes, _ = plain_decode(method, image)
+    images, codes, _ = plain_decode(method, image)
     assert len(codes.unique()) > 3
     result = method.restore(image, mask, seed=0)
-    assert np.allclose(result.restored, np.where(mask, np.maximum(pictures, 0), 0), atol=1e-5)
-    assert np.allclose(result.score, np.where(mask, np.abs(pictures - image), 0), atol=1e-5)
+    assert np.allclose(result.restored, np.where(mask, np.maximum(images, 0), 0), atol=1e-5)
+    assert np.allclose(result.score, np.where(mask, np.abs(images - image), 0), atol=1e-5)
     assert result.facts["codes_redrawn_per_slice"] == 0 and result.facts["slices"] == mask.any((1, 2)).sum()
 
 
@@ -68,7 +67,7 @@ def test_with_the_threshold_at_zero_every_code_is_drawn_and_the_scan_is_forgotte
     assert not np.allclose(result.restored, method.restore(image, mask, seed=4).restored, atol=1e-3)
 
 
-def test_only_codes_less_likely_than_the_threshold_are_drawn_anew(networks):
+def test_only_codes_less_likely_than_the_threshold_are_resampled(networks):
     image, mask = scan()
     _, _, nll = plain_decode(networks, image)
     examined = nll[mask.any((1, 2))]
@@ -86,7 +85,7 @@ def test_weights_of_the_restorations_add_up_to_one(networks, monkeypatch):
 
 
 def weights(networks, monkeypatch, residuals: dict[int, float], rows: list[int]) -> np.ndarray:
-    """The weights that restorations get whose mean residuals, in spreads of the scan, are known."""
+    """The weights of restorations with known mean residuals in SD of the scan."""
     image = np.random.default_rng(0).normal(size=(1, 16, 24))
     image = (5 + (image - image.mean()) / image.std()).astype(np.float32)
     signs = torch.tensor([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]).repeat(6, 1)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.refusals import accepted
 from support.toy_slices import plain_scan, toy_data, toy_scan, with_cuboid
 from torch import nn
@@ -37,10 +36,10 @@ SMALL = MorphAEusParameters((SIDE, SIDE), CHANNELS)
 def anatomy() -> torch.Tensor:
     """A toy head, (1, 1, 32, 32): skull, two ventricles, one side brighter."""
     y, x = torch.meshgrid(torch.linspace(-1, 1, SIDE), torch.linspace(-1, 1, SIDE), indexing="ij")
-    picture = torch.where((y / 0.8).square() + (x / 0.65).square() < 1, 0.7 + 0.1 * x, torch.zeros(()))
+    pixels = torch.where((y / 0.8).square() + (x / 0.65).square() < 1, 0.7 + 0.1 * x, torch.zeros(()))
     for middle in (-0.22, 0.22):
-        picture[((x - middle) / 0.12).square() + ((y + 0.1) / 0.3).square() < 1] = 0.25
-    return picture[None, None]
+        pixels[((x - middle) / 0.12).square() + ((y + 0.1) / 0.3).square() < 1] = 0.25
+    return pixels[None, None]
 
 
 def moved(seed: int, count: int = 8, reach: float = 1.5) -> torch.Tensor:
@@ -52,7 +51,7 @@ def moved(seed: int, count: int = 8, reach: float = 1.5) -> torch.Tensor:
 
 
 class OneHead(nn.Module):
-    """An autoencoder that knows one anatomy: its prior is always the toy head, with the features of the image."""
+    """An autoencoder of one anatomy: its prior is always the toy head, with the features of the image."""
 
     def __init__(self):
         super().__init__()
@@ -64,7 +63,7 @@ class OneHead(nn.Module):
 
 @pytest.fixture(scope="module")
 def deforming() -> MorphAEus:
-    """MorphAEus whose deformer has learned to move one head to others."""
+    """MorphAEus with a trained deformer from one head to others."""
     torch.manual_seed(0)
     network = Morphing((SIDE, SIDE), CHANNELS)
     network.autoencoder = OneHead()
@@ -200,7 +199,7 @@ def test_the_shift_that_was_made_is_the_shift_that_is_found(deforming):
     assert left < 0.8 * residuals(deforming, image, "prior").mean()
 
 
-def test_scores_are_what_they_are_called_and_facts_tell_of_the_deformation(deforming):
+def test_scores_are_what_they_are_called_and_facts_describe_the_deformation(deforming):
     volume = moved(5)[:, 0].numpy() * 1.2
     mask = volume > 0.1
     made = deforming.network(torch.from_numpy(volume)[:, None])
@@ -241,7 +240,7 @@ def test_a_user_trains_it_and_gets_the_same_again(tmp_path, schedule):
         MorphAEus.from_tensors(method.parameters, {name: tensors[name] for name in list(tensors)[1:]})
 
 
-def test_wishes_that_make_no_sense_are_refused(tmp_path):
+def test_settings_that_make_no_sense_are_refused(tmp_path):
     for extra in ({"schedule": "best"}, {"schedule": ["joint"]}, {"score": "best"}, {"beta": 1.0}, {"size": [8, 8]}):
         with pytest.raises(InputError):
             train(toy_data(2, plain_scan), Options(steps=1, extra=extra), tmp_path, Progress())

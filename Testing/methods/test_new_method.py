@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 import pytest
-from support.phantoms import ToyModels, head, one_thread, toy_models, with_lesion  # noqa: F401
+from support.phantoms import ToyModels, head, toy_models, with_lesion
 from support.source_code import ROOT
 
 import MedADLib.methods

@@ -1,18 +1,17 @@
-"""Pictures drawn from a prior alone: what a method with random weights imagines is no scan, and repeats by seed."""
+"""Images sampled from a prior alone: random weights give no scan, and a seed gives the same image again."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.methods.registry import METHODS
 from MedADLib.networks.vae import GMVAE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SIZE, CHANNELS = (16, 24), (4, 8)
-IMAGINING = {
+GENERATIVE = {
     "vae": {"latent": 6},
     "vae_tv": {"latent": 2},
     "gmvae_tv": {"latent": 2, "components": 3},
@@ -24,18 +23,18 @@ IMAGINING = {
 
 def method_of(name):
     kind = METHODS[name]
-    return kind.untrained(kind.Parameters(size=SIZE, channels=CHANNELS, **IMAGINING.get(name, {})), seed=3)
+    return kind.untrained(kind.Parameters(size=SIZE, channels=CHANNELS, **GENERATIVE.get(name, {})), seed=3)
 
 
-@pytest.mark.parametrize("name", IMAGINING)
+@pytest.mark.parametrize("name", GENERATIVE)
 def test_draws_differ_from_each_other_and_repeat_by_seed(name):
     method = method_of(name)
     found = method.prior_slices(2, 3, flat=False, seed=1)
     assert [part.shape for part in found] == [(2, *SIZE)] * 3
-    pictures = np.concatenate(found)
-    assert np.isfinite(pictures).all() and len(np.unique(pictures.reshape(6, -1), axis=0)) == 6
-    assert np.array_equal(pictures, np.concatenate(method.prior_slices(2, 3, flat=False, seed=1)))
-    assert not np.array_equal(pictures, np.concatenate(method.prior_slices(2, 3, flat=False, seed=2)))
+    images = np.concatenate(found)
+    assert np.isfinite(images).all() and len(np.unique(images.reshape(6, -1), axis=0)) == 6
+    assert np.array_equal(images, np.concatenate(method.prior_slices(2, 3, flat=False, seed=1)))
+    assert not np.array_equal(images, np.concatenate(method.prior_slices(2, 3, flat=False, seed=2)))
 
 
 def test_f_anogan_shows_what_its_generator_makes():
@@ -47,7 +46,7 @@ def test_f_anogan_shows_what_its_generator_makes():
 
 
 @pytest.mark.parametrize("name", ["context_encoder", "autoencoder"])
-def test_methods_without_a_prior_imagine_nothing(name):
+def test_methods_without_a_prior_generate_no_images(name):
     assert method_of(name).prior_slices(2, 3, flat=False) == []
 
 

@@ -29,7 +29,7 @@ def test_every_score_of_a_vae_is_shown_with_its_sample_score(scan):
                                                        ("reconstruction", "kl", "elbo")]  # fmt: skip
 
 
-def test_the_plain_reconstruction_draws_nothing_anew(scan):
+def test_the_plain_reconstruction_resamples_no_code(scan):
     parameters = LatentRestorationParameters(
         SIZE, CHANNELS, 1, 16, 8, prior_width=16, prior_layers=1, prior_heads=2, restoration_nll=0.0, samples=3
     )

@@ -1,4 +1,4 @@
-"""Which codes a restoration draws anew, and by which sampler: the maps, what is recorded, and files of before."""
+"""The codes that a restoration resamples and its sampler: maps, records, and earlier model files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from support.phantoms import one_thread  # noqa: F401
 from support.toy_codes import random_networks, toy_parameters
 
 from MedADLib.errors import Cancelled, ModelError
@@ -54,13 +53,13 @@ def test_every_sampler_gives_the_same_map_and_is_named(method, mask):
     assert reference.facts["sampler"] == "sequential"
 
 
-def test_the_masks_differ_and_say_how_much_they_change(method):
+def test_the_masks_differ_and_state_how_much_they_change(method):
     static, dynamic = (with_settings(method, mask=mask).restore(*scan(method)) for mask in ("static", "dynamic"))
     assert not np.array_equal(static.score, dynamic.score) and static.sample_score == dynamic.sample_score
-    redrawn, changed, different = (
+    resampled, changed, different = (
         static.facts[f"{name}_per_{method.unit}"] for name in ("codes_redrawn", "codes_changed", "restorations")
     )
-    assert 0 < changed <= redrawn and 1 < different <= method.parameters.samples
+    assert 0 < changed <= resampled and 1 < different <= method.parameters.samples
 
 
 def test_models_from_before_have_a_static_mask(method):
@@ -74,10 +73,10 @@ def test_models_from_before_have_a_static_mask(method):
 
 
 def test_progress_never_goes_back_and_cancelling_stops_between_two_codes():
-    method, told = random_networks(LatentRestoration, toy_parameters(restoration_nll=0.0, samples=2)), []
+    method, reported = random_networks(LatentRestoration, toy_parameters(restoration_nll=0.0, samples=2)), []
     image, mask = (np.concatenate([array] * 5) for array in scan(method))
-    method.restore(image, mask, progress=Progress(lambda stage, fraction, message: told.append(fraction)))
-    assert told == sorted(told) and told[0] == 0 and told[-1] == pytest.approx(1) and len(told) > 60
+    method.restore(image, mask, progress=Progress(lambda stage, fraction, message: reported.append(fraction)))
+    assert reported == sorted(reported) and reported[0] == 0 and reported[-1] == pytest.approx(1) and len(reported) > 60
     asked = []
     with pytest.raises(Cancelled):
         method.restore(image, mask, progress=Progress(cancelled=lambda: asked.append(1) or len(asked) > 7))

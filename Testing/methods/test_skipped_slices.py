@@ -1,4 +1,4 @@
-"""A quick look restores some slices only: what lies between is interpolated, and the score is for all of them."""
+"""Skipped slices: a fast restoration of some slices, interpolated scores for the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.interpolate import interp1d
-from support.phantoms import one_thread  # noqa: F401
 from support.toy_codes import random_networks, toy_parameters
 
 from MedADLib.methods.latent_restoration import LatentRestoration

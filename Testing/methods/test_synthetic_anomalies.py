@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from support.model_files import model
-from support.phantoms import one_thread  # noqa: F401
 from support.refusals import accepted
 from support.toy_slices import toy_scan
 
@@ -23,7 +22,7 @@ KINDS = [FPI, Denoising]
 
 
 def tiny(kind: type[SliceUNet]) -> SliceUNet:
-    """A network whose outputs vary as a trained one's do."""
+    """A network with outputs that vary like those of a trained one."""
     method = kind.untrained(kind.Parameters(size=(32, 32), channels=(8, 8)), seed=3)
     with torch.no_grad():
         method.network.last.weight.normal_(std=0.5)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.toy_slices import plain_scan, toy_data, with_cuboid
 
 from MedADLib.errors import InputError
@@ -16,7 +15,7 @@ from MedADLib.training.config import Options
 from MedADLib.training.recipes.tv_restoration import GRID, best_weight, healthy_changes, train_gmvae_tv, train_vae_tv
 from MedADLib.training.slices import Slices
 
-WISHES = {"channels": [8, 16, 16], "steps": 40, "kl_weight": 0.005, "rate": 0.02}
+SETTINGS = {"channels": [8, 16, 16], "steps": 40, "kl_weight": 0.005, "rate": 0.02}
 
 
 SPATIAL = {"bottleneck": "spatial", "latent": 2}
@@ -32,10 +31,10 @@ KINDS = [
 @pytest.fixture(scope="module", params=KINDS)
 def training(request, tmp_path_factory):
     train, kind, latents, steps = request.param
-    folder, wishes = tmp_path_factory.mktemp(kind.name), WISHES | latents | {"tv_weight": 0.4}
-    before = train(toy_data(8, plain_scan), Options(steps=1, seed=1, extra=wishes), folder / "before", Progress())[1]
+    folder, settings = tmp_path_factory.mktemp(kind.name), SETTINGS | latents | {"tv_weight": 0.4}
+    before = train(toy_data(8, plain_scan), Options(steps=1, seed=1, extra=settings), folder / "before", Progress())[1]
     method, facts = train(
-        toy_data(8, plain_scan), Options(steps=steps, seed=1, extra=wishes), folder / "after", Progress()
+        toy_data(8, plain_scan), Options(steps=steps, seed=1, extra=settings), folder / "after", Progress()
     )
     assert type(method) is kind and method.parameters.tv_weight == 0.4 and "tv_weights" not in facts
     return method, facts["last"], before["last"]
@@ -214,8 +213,8 @@ def test_healthy_scans_change_less_the_larger_the_weight(training):
 
 
 def test_training_chooses_the_weight_and_keeps_it_in_the_parameters(tmp_path):
-    wishes = WISHES | {"steps": 3, "draw": True}
-    options = Options(steps=2, latent=1, extra=wishes)
+    settings = SETTINGS | {"steps": 3, "draw": True}
+    options = Options(steps=2, latent=1, extra=settings)
     method, facts = train_vae_tv(toy_data(2, plain_scan), options, tmp_path / "a", Progress())
     assert list(facts["tv_weights"]) == [f"{weight:g}" for weight in GRID] and method.parameters.latent == 1
     assert method.parameters.tv_weight == best_weight(GRID, list(facts["tv_weights"].values()))

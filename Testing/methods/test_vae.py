@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.toy_slices import plain_scan, toy_data, with_cuboid
 
 from MedADLib.errors import InputError

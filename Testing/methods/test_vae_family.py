@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support.model_files import model
-from support.phantoms import one_thread  # noqa: F401
+from support.raised import raises
 from support.refusals import accepted
 from support.toy_slices import toy_scan
 
@@ -123,20 +123,19 @@ def test_a_restoration_can_be_cancelled_between_its_steps(kind):
     assert len(asked) == 3
 
 
-def test_wishes_replace_defaults_and_are_checked():
+def test_settings_replace_defaults_and_are_checked():
     base = ContextVAE.Parameters(size=(32, 32), channels=(8, 8))
     asked = with_overrides(base, {"channels": [4, 4], "context": 1, "score": "reconstruction"})
     assert asked == replace(base, channels=(4, 4), context=1.0, score="reconstruction")
-    for wishes, named, code in (
+    for options, named, code in (
         ({"contxt": 0.5}, "contxt", "method_setting_unknown"),
         ({"size": [64, 64]}, "size", "method_setting_unknown"),
         ({"context": "half"}, "context", "method_setting_invalid"),
         ({"score": "best"}, "score", "method_setting_invalid"),
         ({"context": 2.0}, "share", "method_setting_invalid"),
     ):
-        with pytest.raises(InputError) as caught:
-            with_overrides(base, wishes)
-        assert caught.value.code == code
+        with raises(InputError, code) as caught:
+            with_overrides(base, options)
         assert named in caught.value.parameters["setting" if code == "method_setting_unknown" else "problem"]
 
 

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from support.phantoms import MODEL_SHAPE, one_thread, toy_models  # noqa: F401
+from support.phantoms import MODEL_SHAPE, toy_models
+from support.raised import raises
 from support.refusals import accepted
 from support.toy_codes import random_networks
 
@@ -98,8 +99,8 @@ def test_without_unlikely_codes_the_scan_is_just_decoded(networks):
     assert len(codes.unique()) > 3
     result = with_settings(networks, restoration_nll=1e9).restore(image, mask, seed=0)
     inside = coarse_scan(image, mask, SMALL.working)[1]
-    picture = decoded(networks, codes)
-    restored, score = np.where(inside, np.maximum(picture, 0), 0), np.where(inside, np.abs(picture - coarse), 0)
+    pixels = decoded(networks, codes)
+    restored, score = np.where(inside, np.maximum(pixels, 0), 0), np.where(inside, np.abs(pixels - coarse), 0)
     assert np.allclose(result.restored, np.where(mask, resized(restored, SMALL.size), 0), atol=1e-5)
     assert np.allclose(result.score, np.where(mask, resized(score, SMALL.size), 0), atol=1e-5)
     assert result.facts == {"codes_redrawn_per_volume": 0, "volumes": 1}
@@ -116,15 +117,15 @@ def test_with_the_threshold_at_zero_a_full_volume_is_a_pure_sample_of_the_prior(
     assert np.allclose(result.restored, method.restore(*scan(1, everywhere=True), seed=3).restored, atol=1e-5)
 
 
-def test_only_codes_with_brain_are_drawn_anew_and_count(networks, monkeypatch):
+def test_only_codes_with_brain_are_resampled_and_counted(networks, monkeypatch):
     image, mask = scan()
     _, codes = coded(networks, image, mask)
     brain = torch.zeros(SMALL.grid, dtype=torch.bool)
     # Voxels 2 to 10 of 24 reach into the first half of the working grid's four columns of codes, and no further.
     brain[:, :, :2] = True
     nll = networks.prior.nll(codes, torch.zeros(1))[0][brain.flatten()]
-    seen, picture = [], torch.zeros(1, 1, *SMALL.working)
-    monkeypatch.setattr(networks.vqvae, "decode", lambda grids, where: seen.append(grids) or picture)
+    seen, pixels = [], torch.zeros(1, 1, *SMALL.working)
+    monkeypatch.setattr(networks.vqvae, "decode", lambda grids, where: seen.append(grids) or pixels)
     result = with_settings(networks, restoration_nll=0.0, sample_nll=2.0).restore(image, mask, seed=0)
     assert result.facts["codes_redrawn_per_volume"] == brain.sum() == 16
     assert result.sample_score == pytest.approx(float(nll[nll > 2].sum()), rel=1e-4) and result.sample_score > 0
@@ -202,10 +203,10 @@ def test_cancelling_stops_between_two_codes(networks):
 
 
 def test_progress_goes_up_to_the_end(networks):
-    told = []
-    progress = Progress(lambda stage, fraction, message: told.append(fraction))
+    reported = []
+    progress = Progress(lambda stage, fraction, message: reported.append(fraction))
     with_settings(networks, restoration_nll=1.0).restore(*scan(), progress=progress)
-    assert told == sorted(told) and len(told) > 10 and told[0] == 0 and told[-1] == 1
+    assert reported == sorted(reported) and len(reported) > 10 and reported[0] == 0 and reported[-1] == 1
 
 
 def test_the_working_grid_has_2_mm_and_8_to_16_codes_of_a_brain():
@@ -265,15 +266,14 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
 
 
 def test_single_slices_and_unknown_settings_are_refused(tmp_path):
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "method_needs_volumes"):
         train(toy_data("plane"), Options(steps=1), tmp_path, Progress())
-    assert caught.value.code == "method_needs_volumes"
     for extra in ({"size": [16, 16, 16]}, {"levels": 2}, {"working": [16, 16, 15]}, {"channels": 3}):
         with pytest.raises(InputError):
             train(toy_data(), Options(steps=1, extra=extra), tmp_path, Progress())
 
 
-def test_the_command_leaves_a_calibrated_model_and_its_pictures(tmp_path, one_thread):  # noqa: F811
+def test_the_command_leaves_a_calibrated_model_and_its_images(tmp_path, one_thread):
     toy, settings = toy_models(), ("channels=[4,8,8]", "prior_layers=1", "prior_width=16", "samples=2")
     chosen = [part for setting in settings for part in ("--set", setting)]
     assert toy.train("volume_restoration", tmp_path / "toy.medad", *chosen) == 0
@@ -281,5 +281,5 @@ def test_the_command_leaves_a_calibrated_model_and_its_pictures(tmp_path, one_th
     assert model.method.name == "volume_restoration" and model.method.fits(MODEL_SHAPE)
     assert model.method.parameters.working == (16, 64, 64) and model.calibration.reference.count == 2
     (folder,) = toy.work.glob("volume_restoration-*")
-    for picture in ("toy-reconstructions.png", "toy-samples.png", "vqvae/curves.png", "prior/curves.png"):
-        assert (folder / picture).stat().st_size > 1000
+    for pixels in ("toy-reconstructions.png", "toy-samples.png", "vqvae/curves.png", "prior/curves.png"):
+        assert (folder / pixels).stat().st_size > 1000

@@ -1,4 +1,4 @@
-"""Archives from strangers: every trick is refused with one line, and ours appear whole or not at all."""
+"""Archives: every attack is refused with one line, and MedAD's own files are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from support.raised import raises
 
 from MedADLib.errors import ModelError, OutputError
 from MedADLib.modelfile.archive import CAPS, Caps, read_archive, write_archive
@@ -54,7 +55,7 @@ def build(path, *entries, count=None, comment=b"", front=b"", before_end=b""):
 
 
 def refusal(path, caps=CAPS):
-    """The refusal, after checking that it is one line that names the file and says what to do."""
+    """Return the error, after checking that it is one line with the file and a remedy."""
     with pytest.raises(ModelError) as caught:
         read_archive(path, caps)
     text = str(caught.value)
@@ -68,7 +69,7 @@ def path(tmp_path):
     return tmp_path / "model.medad"
 
 
-def test_handmade_archives_are_readable_when_honest(path):
+def test_valid_handmade_archives_are_readable(path):
     """Otherwise the refusals below would prove nothing."""
     build(path, entry("a/b.txt", b"hello"), entry("c", b"y" * 1000, method=zipfile.ZIP_DEFLATED))
     assert read_archive(path) == {"a/b.txt": b"hello", "c": b"y" * 1000}
@@ -381,7 +382,7 @@ def test_json_becomes_a_dataclass():
         {"pair": [0.5]}, {"pair": [0.5, "mm", 1]}, {"pair": ["mm", 0.5]}, {"extra": 1}, {"__class__": "x"},
     ],
 )  # fmt: skip
-def test_json_that_is_no_exact_dataclass_is_refused(change):
+def test_json_that_is_not_an_exact_dataclass_is_refused(change):
     name, value = next(iter(change.items()))
     with pytest.raises(ModelError) as refused:
         from_json(Settings, VALUES | change, "settings")
@@ -393,7 +394,6 @@ def test_json_that_is_no_exact_dataclass_is_refused(change):
 
 def test_a_missing_key_is_refused_even_if_it_has_a_default():
     for missing in VALUES:
-        with pytest.raises(ModelError) as refused:
+        with raises(ModelError, "missing_key") as refused:
             from_json(Settings, {key: value for key, value in VALUES.items() if key != missing}, "settings")
-        assert refused.value.code == "missing_key"
         assert refused.value.parameters == {"name": "settings", "key": missing}

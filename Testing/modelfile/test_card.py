@@ -35,7 +35,7 @@ def test_sizes_of_volumes_are_in_mm_and_ml():
     assert " mL per healthy scan" in card and "pixel" not in card
 
 
-def test_sizes_of_pictures_are_in_pixels_and_shares():
+def test_sizes_of_images_are_in_pixels_and_shares():
     model = load_model(toy_plane_model())
     # 64 pixels along the longer side, which counts as 192 mm.
     assert model.calibration.pooling.average_mm == 6.0
@@ -71,7 +71,7 @@ def test_subjects_are_the_groups_that_the_data_set_lists(data_dir):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_card_of_a_shipped_model_says_what_the_tables_say_it_finds_and_misses(name):
+def test_the_card_of_a_shipped_model_states_what_the_tables_state_it_finds_and_misses(name):
     def rows(file):
         with open(ROOT / "docs" / "benchmark" / file, newline="", encoding="utf-8") as handle:
             found = csv.DictReader(handle, delimiter="\t")
@@ -169,7 +169,7 @@ def test_a_users_own_model_is_given_as_healthy_by_its_author():
     assert disclosed(model.card, about(model)) == model.card
 
 
-def test_a_shipped_model_that_a_user_recalibrated_says_which_scans_are_whose():
+def test_a_recalibrated_shipped_model_states_the_origin_of_its_scans():
     shipped = load_model("brain-t1-atlas").training
     later = {"data": "our scanner", "scans": ["sub-01_T1w", "sub-02_T1w"]}
     lines = disclosure(shipped | {"calibrated_on": later})

@@ -37,7 +37,7 @@ def saved(path):
 
 
 def refusal(path) -> ModelError:
-    """The refusal of a file, after checking that it is one line that names the file and says what to do."""
+    """Return the error of a file, after checking that it is one line with the file and a remedy."""
     with pytest.raises(ModelError) as caught:
         load_model(path, REGISTRY)
     text = str(caught.value)
@@ -245,7 +245,7 @@ def test_values_of_the_wrong_kind_are_refused(saved, change):
 
 
 def raw(dtype: str, shape: list, count: int, fill: bytes = b"\0") -> bytes:
-    """A safetensors file of one tensor `weights` with `count` bytes, whatever its header says of them."""
+    """A safetensors file of one tensor `weights` with `count` bytes, independent of its header."""
     header = json.dumps({"weights": {"dtype": dtype, "shape": shape, "data_offsets": [0, count]}}).encode()
     return len(header).to_bytes(8, "little") + header + fill * count
 

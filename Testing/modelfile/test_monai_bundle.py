@@ -91,7 +91,7 @@ SCHEMA = {
 
 
 def used(method):
-    """A slice-wise network that knows means and variances of its features."""
+    """A slice-wise network with means and variances of its features."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         method.network.train()
@@ -287,7 +287,7 @@ def test_nothing_is_left_of_an_export_that_fails(tmp_path, monkeypatch):
         ["card", "brain-t1-ae", "--monai", "bundle"],
     ],
 )
-def test_wrong_usage_is_told_with_the_right_one(words, tmp_path, monkeypatch, capsys):
+def test_wrong_usage_is_reported_with_the_right_one(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main.main(["models", *words]) == 1
     assert capsys.readouterr().err.endswith("Run: medad models export NAME --monai DIR\n")

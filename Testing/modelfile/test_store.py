@@ -49,20 +49,20 @@ def test_an_added_model_is_the_users_own_and_listed_with_all_that_the_panel_show
     assert own_files() == ["new.medad"] and added.path.read_bytes() == path.read_bytes()
     found = {summary.name: summary for summary in modelfile_store.list_models()}
     assert list(found) == ["brain-t1", "new"] and found["new"] == added
-    said = (added.version, added.description, added.modality, added.created)
-    assert said == ("2.0.1", "for knees", "T2 MR", "2031-02-03")
+    printed = (added.version, added.description, added.modality, added.created)
+    assert printed == ("2.0.1", "for knees", "T2 MR", "2031-02-03")
     assert added.size_bytes == path.stat().st_size and added.kind == "3-D"
     assert added.own and not found["brain-t1"].own
     assert find_model("new") == added.path
 
 
-def test_a_model_of_single_slices_says_so(store):
+def test_a_model_of_single_slices_states_it(store):
     path = downloaded(store)
     preparation = {"kind": "plane", "affine": [], "limits": {}}
     assert modelfile_store.add(forge(path, preparation=preparation)).kind == "2-D"
 
 
-def test_the_same_model_again_is_no_error_and_changes_nothing(store):
+def test_the_same_model_again_is_not_an_error_and_changes_nothing(store):
     first = modelfile_store.add(downloaded(store))
     before = first.path.stat().st_mtime_ns
     assert modelfile_store.add(downloaded(store, "again.medad")) == first
@@ -96,7 +96,7 @@ def test_a_model_named_like_a_shipped_one_does_not_hide_it(store):
     assert caught.value.code == "name_taken_by_shipped" and own_files() == []
 
 
-def test_a_name_taken_in_another_folder_or_by_a_damaged_model_is_told(store, folders):
+def test_a_name_taken_in_another_folder_or_by_a_damaged_model_is_reported(store, folders):
     path = downloaded(store)
     other = downloaded(folders[0], "new.medad", version="2.0.0")
     with pytest.raises(NameTakenError) as caught:
@@ -149,7 +149,7 @@ def test_a_file_over_the_size_cap_is_refused(store, monkeypatch):
     assert own_files() == []
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(store, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_nothing(store, monkeypatch):
     path = downloaded(store)
 
     def full(descriptor):

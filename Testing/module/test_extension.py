@@ -52,7 +52,7 @@ RULE_NODES = (ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.Compare, ast.Eq, 
 
 
 def suggests(rule, modality, sop_class):
-    """Whether the rule suggests MedAD for a DICOM object; ValueError or SyntaxError if it is no rule."""
+    """Whether the rule suggests MedAD for a DICOM object; ValueError or SyntaxError if it is not a rule."""
     tree = ast.parse(rule, mode="eval")
     attributes = {"Modality": modality, "SOPClassUID": sop_class}
     for node in ast.walk(tree):
@@ -171,7 +171,7 @@ def test_dependencies_are_the_same_for_index_and_cmake(entry):
     assert entry["build_subdirectory"] == "."
 
 
-def test_pictures_are_png_files_of_the_published_branch(entry):
+def test_images_are_png_files_of_the_published_branch(entry):
     start = entry["scm_url"].removesuffix(".git").replace("github.com", "raw.githubusercontent.com")
     urls = [setting("ICONURL"), *setting("SCREENSHOTURLS").split()]
     assert len(urls) >= 2
@@ -203,15 +203,15 @@ def test_licence_is_where_the_index_looks_and_is_named_on_the_homepage():
     assert "Apache-2.0" in (ROOT / "README.md").read_text("utf-8")
 
 
-def test_homepage_shows_a_picture():
-    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
-    assert pictures and all((ROOT / path).is_file() for path in pictures if "://" not in path)
+def test_homepage_shows_an_image():
+    images = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert images and all((ROOT / path).is_file() for path in images if "://" not in path)
 
 
 def test_a_clone_of_one_commit_is_small_enough():
     """Files and .git together, of the single commit from which the extension is published.
 
-    The history of the development does not count: the submission page says to publish without it.
+    The history of the development does not count: the submission page excludes it.
     """
     objects = git("rev-list", "--objects", "--no-walk", "--no-object-names", "HEAD")
     # Without differences between files, which takes more bytes and less time.

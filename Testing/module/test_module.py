@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fake_slicer.panel_fixtures import app, column, own_home, panel, planted_installer, run, stub_client
 from support.mrml import slicer, voxels
-from support.source_code import ROOT
+from support.source_code import HEAVY, ROOT
 
 __all__ = ["app", "own_home", "panel", "planted_installer", "stub_client"]
 
@@ -64,7 +64,7 @@ from pathlib import Path
 from fake_slicer import FakeSlicer
 with FakeSlicer(Path(tempfile.mkdtemp())) as app:
     app.open_module("MedAD")
-    heavy = {{"torch", "monai", "scipy", "matplotlib", "sklearn", "deepbet", "SimpleITK"}} & set(sys.modules)
+    heavy = {HEAVY!r} & set(sys.modules)
 print("heavy:", sorted(heavy))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
@@ -72,7 +72,7 @@ print("heavy:", sorted(heavy))
     assert "heavy: []" in done.stdout
 
 
-def test_the_help_says_what_it_does_and_whom_to_cite(module):
+def test_the_help_states_what_it_does_and_whom_to_cite(module):
     parent = slicer.modules.MedADInstance.parent
     assert "Run Detection" in parent.helpText and "not a medical device" in parent.helpText
     assert "without contrast agent" in parent.helpText and "No lesion is known" in parent.helpText
@@ -106,7 +106,7 @@ def test_a_reload_keeps_the_result(panel):
     assert len(column(panel, 1)) == 3
 
 
-def test_a_volume_that_is_no_result_is_the_default_input(panel):
+def test_a_volume_that_is_not_a_result_is_the_default_input(panel):
     run(panel)
     panel.scene.RemoveNode(panel.scan)
     panel.leave_module()
@@ -114,7 +114,7 @@ def test_a_volume_that_is_no_result_is_the_default_input(panel):
     assert panel.ui.inputSelector.currentNode() is None
 
 
-def test_the_self_test_s_cube_is_where_it_says(module):
+def test_the_self_test_s_cube_is_at_its_stated_position(module):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "scan")
     import numpy as np
 

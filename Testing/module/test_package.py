@@ -61,12 +61,12 @@ def test_the_package_holds_all_that_slicer_needs_and_nothing_else(package):
         assert (package / MODULES / name).read_bytes() == (ROOT / "MedAD" / name).read_bytes()
 
 
-def test_the_description_says_what_the_extensions_manager_needs(package):
+def test_the_description_states_what_the_extensions_manager_needs(package):
     text = (package / DESCRIPTION).read_text("utf-8")
-    said = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
-    assert said["depends"] == "PyTorch" and said["category"] == "Segmentation" and said["enabled"] == "1"
-    assert said["dicom_support_rule"].startswith("Modality == 'MR'") and "anomaly" in said["keywords"].split()
-    assert said["scmurl"].endswith("/SlicerMedAD.git") and said["iconurl"].endswith("/Resources/MedAD.png")
+    printed = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+    assert printed["depends"] == "PyTorch" and printed["category"] == "Segmentation" and printed["enabled"] == "1"
+    assert printed["dicom_support_rule"].startswith("Modality == 'MR'") and "anomaly" in printed["keywords"].split()
+    assert printed["scmurl"].endswith("/SlicerMedAD.git") and printed["iconurl"].endswith("/Resources/MedAD.png")
 
 
 def test_on_windows_it_is_a_zip_file_with_the_same_files(small, tmp_path):
@@ -95,7 +95,7 @@ endif()
 
 @pytest.fixture
 def small(tmp_path):
-    """An extension of one module, in whose folder lies a file that CMake does not know."""
+    """An extension of one module with a file that CMake does not list."""
     root = tmp_path / "small"
     for name in ("Small.py", "forgotten.py", "Resources/a.txt"):
         (root / "Small" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def test_what_cmake_does_not_list_is_missing(small, tmp_path):
     assert "contributors One Person, Another (Somewhere)" in lines and "description What it does (in short)." in lines
 
 
-def test_what_the_script_cannot_follow_is_told_and_makes_no_package(small, tmp_path):
+def test_what_the_script_cannot_follow_is_reported_and_makes_no_package(small, tmp_path):
     for wrong, right, problem in (
         ("  Small.py\n", "  Small.py\n  gone.py\n", "gone.py is listed, but there is no such file"),
         ("  Small.py\n", "  ../docs/Small.json\n", "lies outside its module's folder"),

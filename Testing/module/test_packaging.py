@@ -55,7 +55,7 @@ def test_extension_index_can_read_the_description():
         assert len(re.findall(rf'^set\(EXTENSION_{name} "[^"$]+"\)$', text, flags=re.MULTILINE)) == 1, name
 
 
-def test_pictures_of_the_description_are_in_the_repository():
+def test_images_of_the_description_are_in_the_repository():
     text = (ROOT / "CMakeLists.txt").read_text("utf-8")
     lines = re.findall(r'^set\(EXTENSION_(?:ICONURL|SCREENSHOTURLS) "([^"]+)"\)$', text, flags=re.MULTILINE)
     for url in " ".join(lines).split():
@@ -106,12 +106,12 @@ def test_cmake_installs_the_whole_extension(tmp_path):
     run(cmake, "--build", build)
     run(cmake, "--install", build)
 
-    said = dict(line.split("=", 1) for line in (build / "extension.txt").read_text("utf-8").splitlines())
-    assert said["project"] == "MedAD"
-    assert said["modules"] == "MedADLib generic_tests=FALSE;MedAD generic_tests=TRUE"
-    assert said["tests"] == "MedAD.py"
-    assert said["DEPENDS"] == "PyTorch"
-    assert said["cpack"] == "yes"
+    printed = dict(line.split("=", 1) for line in (build / "extension.txt").read_text("utf-8").splitlines())
+    assert printed["project"] == "MedAD"
+    assert printed["modules"] == "MedADLib generic_tests=FALSE;MedAD generic_tests=TRUE"
+    assert printed["tests"] == "MedAD.py"
+    assert printed["DEPENDS"] == "PyTorch"
+    assert printed["cpack"] == "yes"
 
     for folder in (prefix / "installed" / "qt-scripted-modules", build / "lib" / "Slicer" / "qt-scripted-modules"):
         assert files_of(folder) == expected_files() | extension_files()

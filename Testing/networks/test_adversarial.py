@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from torch import nn
 
 from MedADLib.networks.adversarial import (
@@ -48,7 +47,7 @@ def network(name: str, seed: int = 0) -> nn.Module:
     return AdversarialAutoEncoder(SIZE, CHANNELS, LATENT)
 
 
-def pictures(number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def originals(number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(number)
     images = torch.rand(4, 1, 1, 1, generator=generator) * torch.ones(4, 1, *SIZE)
     return images, torch.ones_like(images), torch.zeros(4)
@@ -85,7 +84,7 @@ def test_the_penalty_teaches_the_critic_its_slope():
     assert torch.allclose(slope.grad, torch.tensor([2 * 10 * (2.0 - 1), 0.0]), atol=1e-4)
 
 
-def test_equal_distributions_are_no_distance_apart_and_shifted_ones_their_shift():
+def test_the_distance_of_distributions_is_their_shift():
     generator = torch.Generator().manual_seed(2)
     critic = linear(torch.tensor([0.6, 0.8]))
     distances = []
@@ -154,7 +153,7 @@ def test_an_objective_trains_its_own_parameters_only(tmp_path, name, objective, 
     (own,) = [candidate for candidate in model.objectives() if candidate.name == objective]
     model.objectives = lambda: (own,)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    fit(model, pictures, nothing, Plan(2, 1e-2, every=2), tmp_path)
+    fit(model, originals, nothing, Plan(2, 1e-2, every=2), tmp_path)
     changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
     wanted = {key for key in before if key.startswith(prefixes)}
     assert changed <= wanted
@@ -166,12 +165,12 @@ def test_the_encoder_learns_and_generator_and_critic_stay_frozen(tmp_path):
     before = {key: value.clone() for key, value in gan.state_dict().items()}
     izi = IziF(gan, CodeEncoder(SIZE, CHANNELS, LATENT), kappa=1.0)
     first = izi.encoder[0][0].weight.clone()
-    fit(izi, pictures, nothing, Plan(3, 1e-2, every=3), tmp_path)
+    fit(izi, originals, nothing, Plan(3, 1e-2, every=3), tmp_path)
     assert all(torch.equal(value, before[key]) for key, value in gan.state_dict().items())
     assert not torch.equal(izi.encoder[0][0].weight, first)
 
 
-def test_the_encoder_loss_is_the_picture_error_and_kappa_times_that_of_the_features():
+def test_the_encoder_loss_is_the_image_error_and_kappa_times_that_of_the_features():
     gan, encoder = image_gan(), CodeEncoder(SIZE, CHANNELS, LATENT).eval()
     images = torch.rand(3, 1, *SIZE)
     restored = gan.generator(encoder(images))
@@ -200,7 +199,7 @@ def test_without_divergence_from_the_prior_and_judgement_the_loss_of_vae_gan_is_
     last = model.encoder[-1]
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    images, masks, positions = pictures(3)
+    images, masks, positions = originals(3)
     torch.manual_seed(5)
     loss, log = model.autoencoder_loss(images, masks, positions)
     torch.manual_seed(5)
@@ -214,7 +213,7 @@ def test_without_divergence_from_the_prior_and_judgement_the_loss_of_vae_gan_is_
 
 def test_the_constraint_is_the_distance_of_the_codes_of_slice_and_reconstruction():
     model = network("adversarial_autoencoder")
-    images, masks, positions = pictures(4)
+    images, masks, positions = originals(4)
     with torch.no_grad():
         model.encoder[-1].weight.mul_(100)
     plain = AdversarialAutoEncoder(SIZE, CHANNELS, LATENT, constraint=0.0)
@@ -230,7 +229,7 @@ def test_the_same_seed_plays_the_same_game(tmp_path, name):
     games = []
     for number, one in enumerate((plan, plan, replace(plan, seed=5))):
         model = network(name)
-        fit(model, pictures, nothing, one, tmp_path / str(number))
+        fit(model, originals, nothing, one, tmp_path / str(number))
         games.append(torch.cat([value.flatten() for value in model.state_dict().values()]))
     assert torch.equal(games[0], games[1]) and not torch.equal(games[0], games[2])
 
@@ -241,7 +240,7 @@ def blob(number: int) -> tuple[torch.Tensor]:
     return (points * SPREAD + MEAN,)
 
 
-def test_a_generator_learns_mean_and_spread_of_a_distribution(tmp_path):
+def test_a_generator_learns_mean_and_sd_of_a_distribution(tmp_path):
     torch.manual_seed(0)
     gan = WassersteinGAN(nn.Linear(2, 2), CodeCritic(2, 64), 2)
 

@@ -20,7 +20,7 @@ def test_the_first_answer_is_kept(first, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"bfloat16": "yes"}'])
-def test_a_damaged_record_is_made_anew(text, tmp_path, monkeypatch):
+def test_a_damaged_record_is_replaced(text, tmp_path, monkeypatch):
     record = tmp_path / "precision.json"
     record.write_text(text)
     monkeypatch.setattr(autotune, "bfloat16_is_faster", lambda device: True)
@@ -34,9 +34,9 @@ def test_the_trial_itself_gives_an_answer():
 def test_a_decoder_is_timed_once_a_process_and_only_where_the_processor_can(monkeypatch):
     asked = []
     monkeypatch.setattr(autotune, "bfloat16_is_faster", lambda device: asked.append(device) or True)
-    for can, told in ((False, False), (True, True)):
+    for can, reported in ((False, False), (True, True)):
         monkeypatch.setattr(autotune, "_known_to_processor", lambda can=can: can)
         autotune.decodes_faster.cache_clear()
-        assert autotune.decodes_faster("cpu") is told and autotune.decodes_faster("cpu") is told
+        assert autotune.decodes_faster("cpu") is reported and autotune.decodes_faster("cpu") is reported
     assert asked == ["cpu"]
     autotune.decodes_faster.cache_clear()

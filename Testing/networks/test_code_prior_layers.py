@@ -6,7 +6,6 @@ import time
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.toy_codes import Question, random_networks, random_prior, toy_parameters
 
 from MedADLib.methods import latent_restoration
@@ -46,7 +45,7 @@ def test_codes_do_not_depend_on_how_products_are_computed(mask, sampler):
 
 
 @pytest.mark.parametrize("faster", [False, True])
-def test_a_restoration_takes_what_the_trial_found_and_says_so(faster, monkeypatch):
+def test_a_restoration_takes_what_the_trial_found_and_states_it(faster, monkeypatch):
     monkeypatch.setattr(latent_restoration, "convolves_faster", lambda device: faster)
     method = random_networks(LatentRestoration, toy_parameters(restoration_nll=1.0, samples=2))
     image = torch.rand(3, *method.parameters.size, generator=torch.Generator().manual_seed(0)).numpy()

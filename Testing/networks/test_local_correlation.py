@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.networks.losses import CORRELATION_WINDOW, dissimilarity, squared_correlation
 
@@ -53,7 +52,7 @@ def test_background_does_not_count():
     assert 1 - squared_correlation(*wide[:2]).mean() < 1 - squared_correlation(*wider[:2]).mean() - 0.05
 
 
-def test_a_flat_picture_is_like_nothing_and_gives_finite_gradients():
+def test_a_constant_image_has_no_correlation_and_finite_gradients():
     first, _ = pair(16, 16)
     flat = torch.full_like(first, 0.7).requires_grad_()
     found = dissimilarity(first, flat, torch.ones_like(first))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import head, one_thread  # noqa: F401
+from support.phantoms import head
 
 from MedADLib.networks.features import FeatureLearner, FeatureNetwork, perturbed
 from MedADLib.networks.losses import error_map, ssim
@@ -20,21 +20,21 @@ def features() -> FeatureNetwork:
     return FeatureNetwork().eval().requires_grad_(False)
 
 
-def pictures(count: int = 2, seed: int = 0) -> torch.Tensor:
+def samples(count: int = 2, seed: int = 0) -> torch.Tensor:
     return torch.rand(count, 1, 24, 32, generator=torch.Generator().manual_seed(seed))
 
 
 def test_squared_and_absolute_errors_are_those_of_each_pixel():
-    x, y = pictures(seed=1), pictures(seed=2)
+    x, y = samples(seed=1), samples(seed=2)
     assert torch.equal(error_map("l2", y, x, None), (x - y) ** 2)
     assert torch.equal(error_map("l1", y, x, None), (x - y).abs())
 
 
 def test_structural_similarity_is_that_of_the_formula():
-    x, y = pictures(1, 1)[0, 0].double().numpy(), pictures(1, 2)[0, 0].double().numpy()
+    x, y = samples(1, 1)[0, 0].double().numpy(), samples(1, 2)[0, 0].double().numpy()
     line = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
     window = np.outer(line, line) / line.sum() ** 2
-    found = ssim(pictures(1, 1), pictures(1, 2))[0, 0]
+    found = ssim(samples(1, 1), samples(1, 2))[0, 0]
     for row, column in ((5, 5), (12, 20), (18, 26)):
         a, b = (z[row - 5 : row + 6, column - 5 : column + 6] for z in (x, y))
         mean_a, mean_b = (window * a).sum(), (window * b).sum()
@@ -48,7 +48,7 @@ def test_structural_similarity_is_that_of_the_formula():
 def test_structural_similarity_is_that_of_monai():
     from monai.metrics.regression import compute_ssim_and_cs
 
-    x, y = pictures(seed=1).requires_grad_(), 0.7 * pictures(seed=1) + 0.3 * pictures(seed=2)
+    x, y = samples(seed=1).requires_grad_(), 0.7 * samples(seed=1) + 0.3 * samples(seed=2)
     theirs = compute_ssim_and_cs(x, y, 2, (11, 11), (1.5, 1.5))[0]
     ours = ssim(x, y)[..., 5:-5, 5:-5]
     assert torch.allclose(ours, theirs, atol=1e-4)
@@ -57,8 +57,8 @@ def test_structural_similarity_is_that_of_monai():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_error_is_nothing_for_the_same_picture_and_grows_where_it_differs(loss, features):
-    x = pictures()
+def test_every_error_is_nothing_for_the_same_image_and_grows_where_it_differs(loss, features):
+    x = samples()
     y = x.clone()
     y[0, :, 4:10, 20:26] = 1 - y[0, :, 4:10, 20:26]
     assert torch.allclose(error_map(loss, x, x, features), torch.zeros_like(x), atol=1e-5)
@@ -72,7 +72,7 @@ def test_every_error_is_nothing_for_the_same_picture_and_grows_where_it_differs(
 @pytest.mark.parametrize("loss", LOSSES)
 def test_errors_have_gradients_that_lead_back(loss, features):
     torch.manual_seed(0)
-    x = pictures()
+    x = samples()
     y = (x + 0.1 * torch.randn(x.shape)).requires_grad_()
     optimizer = torch.optim.Adam([y], 5e-3)
     first = None
@@ -85,15 +85,15 @@ def test_errors_have_gradients_that_lead_back(loss, features):
     assert float(error.detach()) < 0.5 * first
 
 
-def test_flat_pictures_make_no_error_without_a_number():
+def test_flat_images_make_no_error_without_a_number():
     flat = torch.zeros(1, 1, 16, 16, requires_grad=True)
     error = error_map("ssim", flat, torch.zeros(1, 1, 16, 16), None)
     error.mean().backward()
     assert (error == 0).all() and torch.isfinite(flat.grad).all()
 
 
-def test_a_negative_picture_is_not_structurally_similar():
-    x = pictures()
+def test_a_negative_image_is_not_structurally_similar():
+    x = samples()
     assert error_map("ssim", -x, x, None).mean() > 1 > error_map("ssim", 0.8 * x, x, None).mean()
 
 
@@ -122,7 +122,7 @@ def test_features_know_a_place_again_that_only_looks_different(tmp_path):
     assert share(network) < share(untrained)
 
 
-def test_a_learning_batch_without_brain_inside_is_no_error_of_shape():
+def test_a_training_batch_without_brain_is_accepted():
     torch.manual_seed(0)
     learner = FeatureLearner()
     masks = torch.zeros(2, 1, 32, 32)

@@ -4,7 +4,6 @@ import warnings
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from torch.nn.functional import interpolate
 
 from MedADLib.networks.morphaeus import integrate, jacobian_determinant, roughness, warp
@@ -20,7 +19,7 @@ def some_field(size: tuple[int, ...], reach: float, seed: int = 0) -> torch.Tens
 
 
 def inner(values: torch.Tensor, margin: int = 4) -> torch.Tensor:
-    """All but the pixels near the edges, where a flow leaves the picture."""
+    """All but the pixels near the edges, where a flow leaves the image."""
     return values[(..., *(slice(margin, -margin),) * (values.ndim - 2))]
 
 
@@ -73,7 +72,7 @@ def test_the_opposite_velocity_flows_back(size):
     assert (jacobian_determinant(there) > 0).all()
 
 
-def test_the_jacobian_determinant_tells_growth_turning_and_folding():
+def test_the_jacobian_determinant_shows_growth_rotation_and_folding():
     y, x = torch.meshgrid(torch.arange(8.0), torch.arange(9.0), indexing="ij")
     shear = torch.stack([0.5 * y, 0.25 * x + 0.3 * y])[None]
     assert torch.allclose(jacobian_determinant(shear), torch.full((1, 1, 8, 9), 1.5 * 1.25), atol=1e-5)

@@ -47,14 +47,14 @@ def test_it_is_the_negative_log_probability():
     assert torch.allclose(compare(logits[..., 0, 0], images[..., 0, 0]), by_hand[..., 0, 0], atol=1e-5)
 
 
-def test_intensities_are_their_own_picture():
+def test_intensities_are_their_own_image():
     images, decoded = some_images(), some_images().flip(0)
     assert torch.equal(PixelError("l1")(decoded, images), (decoded - images).abs())
     assert torch.equal(PixelError("l2")(decoded, images), (decoded - images).square())
     assert torch.equal(PixelError("l2").image(decoded), decoded) and PixelError("l1").channels == 1
 
 
-def test_centres_are_no_weights():
+def test_centres_are_not_weights():
     assert not PixelError("categorical", CENTRES).state_dict()
 
 

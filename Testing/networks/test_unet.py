@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.networks.unet import CorruptionSegmenter, Denoiser, UNet
 
@@ -41,19 +40,19 @@ def test_what_is_far_is_seen_through_the_lower_levels():
 def test_conditions_do_nothing_at_first_and_can_be_learned():
     network = net(conditions=2)
     same = images(1, 16).expand(3, -1, -1, -1)
-    told = [torch.tensor([[-0.4, 0.1], [0.2, 0.9], [0.5, 0.0]]), torch.zeros(3, 2)]
-    assert torch.equal(network(same, told[0]), network(same, told[1]))
-    goal = told[0][:, :1, None, None].expand(3, 1, 16, 16)
+    reported = [torch.tensor([[-0.4, 0.1], [0.2, 0.9], [0.5, 0.0]]), torch.zeros(3, 2)]
+    assert torch.equal(network(same, reported[0]), network(same, reported[1]))
+    goal = reported[0][:, :1, None, None].expand(3, 1, 16, 16)
     optimizer = torch.optim.Adam(network.parameters(), 1e-2)
     for _ in range(40):
-        loss = (network(same, told[0]) - goal).square().mean()
+        loss = (network(same, reported[0]) - goal).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     assert loss < 0.04 < 0.5 * float(goal[:, 0, 0, 0].var(unbiased=False))
 
 
-def test_an_untrained_segmenter_says_healthy_and_its_loss_is_least_at_the_degree():
+def test_an_untrained_segmenter_gives_healthy_and_its_loss_is_least_at_the_degree():
     network = net(CorruptionSegmenter)
     positions, masks = torch.zeros(3), torch.ones(3, 1, 32, 32)
     assert 0 < network.predict(images(), positions).mean() < 0.2

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.networks import vqvae as quantiser_module
 from MedADLib.networks.code_prior import CodePrior, likelihood_of
@@ -15,7 +14,7 @@ CODES, LENGTH = 7, 12
 
 @pytest.fixture
 def prior() -> CodePrior:
-    """A random prior whose logits differ clearly, so that an error is not lost in rounding."""
+    """A random prior with clearly different logits, so that an error is not lost in rounding."""
     torch.manual_seed(3)
     network = CodePrior(CODES, LENGTH, width=16, layers=2, heads=2).eval()
     for parameter in network.parameters():
@@ -47,7 +46,7 @@ def test_filling_the_cache_gives_the_logits_of_the_forward_pass(prior):
 
 
 @pytest.mark.parametrize("stops", [(3, 11), (0, 1, 2, 3, 4, 11), (5, 6, 10), (10, 11)])
-def test_going_on_from_the_cache_is_the_same_as_starting_anew(prior, stops):
+def test_continuing_from_the_cache_equals_starting_again(prior, stops):
     old, new, where = some_codes(2, 1), some_codes(2, 2), torch.tensor([-0.1, 0.4])
     new[:, : stops[0]] = old[:, : stops[0]]
     _, cache = prior.fill(old, where)

@@ -8,7 +8,7 @@ from MedADLib.volume import Volume, spacing_ras
 
 
 def scan(*spacing, order=(0, 1, 2)):
-    """A volume whose array axes x, y, z run along the given ones of right, anterior, superior."""
+    """A volume with array axes x, y, z along the given ones of right, anterior, superior."""
     affine = np.zeros((4, 4))
     affine[3, 3] = 1
     for column, row in enumerate(order):
@@ -40,5 +40,5 @@ def test_axes_may_be_stored_in_any_order():
     assert brain_grid([scan(2, 2, 5, order=(1, 2, 0))]) == ((30, 96, 96), (2.0, 2.0, 5.0))
 
 
-def test_a_scan_unlike_the_others_does_not_choose():
+def test_an_outlier_does_not_decide_the_grid():
     assert brain_grid([scan(1, 1, 1), scan(1, 1, 1), scan(4, 4, 4)])[0] == (100, 160, 160)

@@ -1,4 +1,4 @@
-"""What the panel says of a scan at once: right on real scans, careful where it cannot know, and fast."""
+"""The panel's quick check of a scan: right on real scans, careful in doubt, and fast."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def stripped(spacing=3.0):
     return volume.with_array(np.where(brain, volume.array, 0).astype(np.float32))
 
 
-def test_a_stripped_brain_fits_and_its_size_is_told():
+def test_a_stripped_brain_fits_and_its_size_is_reported():
     report = inspect(stripped(), T1)
     size = "77 × 77 × 77 voxels of 3 × 3 × 3 mm, 231 × 231 × 231 mm"
     assert report.lines == (size, STRIPPED, FITS)
     assert report.verdict == "fits" and report.reason == ""
 
 
-def test_sizes_are_told_along_x_y_z():
+def test_sizes_are_reported_along_x_y_z():
     volume = stripped()
     volume = Volume(volume.array[:60, :70], volume.affine @ np.diag([1, 1.1, 1.3, 1]))
     assert inspect(volume).lines[0].startswith("77 × 70 × 60 voxels of 3 × 3.3 × 3.9 mm, 231 × 231 × 234 mm")
@@ -57,7 +57,7 @@ def codes(report):
     return [fact.code for fact in report.facts]
 
 
-def test_a_head_says_that_the_brain_will_be_extracted_and_whether_that_needs_a_package(monkeypatch):
+def test_a_head_states_that_the_brain_will_be_extracted_and_whether_that_needs_a_package(monkeypatch):
     monkeypatch.setattr(input_check, "installed_version", lambda name: "1.0.2")
     assert codes(inspect(head()[0], T1)) == ["scan_size", "scan_skull", "scan_fits_if"]
     assert "with skull" in inspect(head()[0], T1).lines[1]
@@ -67,7 +67,7 @@ def test_a_head_says_that_the_brain_will_be_extracted_and_whether_that_needs_a_p
     assert codes(inspect(head()[0], T1, masked=True))[1] == "scan_masked"
 
 
-def test_without_a_model_nothing_is_said_to_fit():
+def test_without_a_model_no_fit_is_stated():
     report = inspect(stripped())
     assert report.verdict == "fits" and report.lines[1:] == (STRIPPED,)
 
@@ -114,7 +114,7 @@ def test_what_a_run_would_refuse_is_unfit():
     assert speck.code == "scan_little_tissue" and "27 mL" in speck
 
 
-def test_a_time_series_is_no_volume_at_all():
+def test_a_time_series_is_not_a_volume_at_all():
     with pytest.raises(InputError) as caught:
         Volume(np.zeros((3, 4, 5, 6)), np.eye(4))
     assert caught.value.code == "not_3d" and caught.value.parameters["dimensions"] == 4
@@ -132,7 +132,7 @@ def test_slices_and_volumes_need_models_of_their_kind():
     assert inspect(sagittal, FLAT).verdict == "fits" and unfit(sagittal)
 
 
-def test_a_ct_is_told_by_its_hounsfield_units_unless_the_model_knows_ct():
+def test_a_ct_is_recognised_by_its_hounsfield_units_unless_the_model_knows_ct():
     volume, brain = head(air_noise=0)
     noise = np.random.default_rng(0).normal(0, 15, volume.array.shape)
     ct = np.select([brain, volume.array > 100, volume.array > 0], [35, 60, 900], -1000) + noise
@@ -144,7 +144,7 @@ def test_a_ct_is_told_by_its_hounsfield_units_unless_the_model_knows_ct():
     assert "CT" not in inspect(signed, T1).reason
 
 
-def test_a_label_map_is_told_from_a_scan_of_few_grey_levels():
+def test_a_label_map_is_distinguished_from_a_scan_of_few_grey_levels():
     volume = stripped()
     regions = (np.add.outer(np.add.outer(np.arange(77) // 8, np.arange(77) // 8), np.arange(77) // 8) + 1) * (
         volume.array > 0
@@ -171,7 +171,7 @@ def test_parts_of_a_brain_thick_slices_and_too_much_memory_are_doubtful(monkeypa
     assert doubt(volume).code == "scan_much_memory" and "1 GB" in doubt(volume)
 
 
-def test_a_huge_volume_says_what_memory_it_needs(monkeypatch):
+def test_a_huge_volume_states_what_memory_it_needs(monkeypatch):
     volume = stripped()
     assert codes(inspect(volume, T1))[0] == "scan_size"
     monkeypatch.setattr(input_check, "MEMORY_GB_PER_VOXEL", 25e-9 * 280e6 / volume.array.size)
@@ -198,9 +198,9 @@ EXPECTED = {
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_real_scans(data_dir, name):
-    verdict, said = EXPECTED[name]
+    verdict, printed = EXPECTED[name]
     report = inspect(read_image(data_dir / name, uniform=True), T1)
-    assert report.verdict == verdict and said in "\n".join(report.lines)
+    assert report.verdict == verdict and printed in "\n".join(report.lines)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int16])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.phantoms import head
+from support.raised import raises
 
 from MedADLib.errors import InputError
 from MedADLib.preprocessing.intensity import (
@@ -34,9 +35,8 @@ def test_two_scans_of_one_anatomy_with_other_gain_get_the_same_standard_intensit
 
 
 def test_a_constant_brain_is_refused():
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "brain_one_intensity"):
         landmark_values(np.full(100, 7.0))
-    assert caught.value.code == "brain_one_intensity"
 
 
 def test_histogram_distance_is_the_wasserstein_distance():

@@ -43,7 +43,7 @@ def test_alignment_does_not_mind_another_contrast_and_repeats_exactly():
     assert np.array_equal(first, affine_to_native(volume, mask, inverted, mask))
 
 
-def test_resampling_there_and_back_keeps_a_smooth_picture():
+def test_resampling_there_and_back_keeps_a_smooth_image():
     volume, _ = head(5)
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in volume.array.shape), indexing="ij")
     smooth = volume.with_array(np.exp(-3 * (x**2 + y**2 + z**2)).astype(np.float32))

@@ -1,4 +1,4 @@
-"""A template's coarse grids: made once for all scans, anew for another template, and never kept longer than it."""
+"""A template's coarse grids: made once for all scans, again for another template, and released with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_each_level_is_the_template_on_its_grid():
     assert np.array_equal(*(sitk.GetArrayFromImage(image) for image in (levels[-1].image, expected)))
 
 
-def test_the_grids_of_a_template_are_made_once_and_those_of_another_mask_anew():
+def test_the_grids_of_a_template_are_made_once_for_each_mask():
     template, mask = head(0)
     first = template_levels(template, mask)
     assert template_levels(template, mask) is first

@@ -54,7 +54,7 @@ def test_without_decisions_there_are_none(tmp_path):
         lambda facts: facts["rejected"][0].update(rank=1),
     ],
 )
-def test_damaged_decisions_are_said_in_one_line(decided, change):
+def test_damaged_decisions_are_stated_in_one_line(decided, change):
     _, stored = decided
     edit(stored.file(".json"), change)
     (stored,) = stored_results(stored.folder)

@@ -1,4 +1,4 @@
-"""The picture: right is on the left and says so, aspect is true, nothing is cut off, whatever the scan is like."""
+"""The figure: right is on the left and labelled, aspect is true, nothing is cut off, for any scan."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def drawn(monkeypatch, tmp_path):
 
 
 def spot_at(ras, volume):
-    """A detection with one unusual place near a point in RAS mm."""
+    """A detection with one anomaly near a point in RAS mm."""
     detection = synthetic_detection(volume, spots=0)
     grid = np.stack(np.meshgrid(*[np.arange(n) for n in volume.array.shape], indexing="ij"), axis=-1)
     distance = np.linalg.norm(volume.ras_from_voxels(grid.reshape(-1, 3)) - ras, axis=1).reshape(volume.array.shape)
@@ -98,7 +98,7 @@ def test_a_slice_is_as_wide_and_high_as_it_is_in_mm(drawn, geometry):
         assert axes.get_aspect() == 1
 
 
-LONG = "this scan is unlike the model's training data in every way that was measured. Do not rely on the result"
+LONG = "this scan differs from the training data of the model in every way that was measured. Do not rely on the result"
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,22 @@ def test_nothing_is_cut_off(drawn, detection):
     assert pixels[:3].max() == pixels[-3:].max() == pixels[:, :3].max() == pixels[:, -3:].max() == 0
 
 
-def test_score_chance_and_warnings_are_said(drawn):
+def test_score_chance_and_warnings_are_stated(drawn):
     figure, _ = drawn(synthetic_detection(warnings=(LONG,)))
-    said = "\n".join(text.get_text() for text in figure.texts)
-    for words in ("scan", "score 12.5", "p = 0.14", "6 healthy scans", "2 regions", "unlike the model's", "brain-t1"):
-        assert words in said
+    printed = "\n".join(text.get_text() for text in figure.texts)
+    for words in (
+        "scan",
+        "score 12.5",
+        "p = 0.14",
+        "6 healthy scans",
+        "2 regions",
+        "differs from the training data",
+        "brain-t1",
+    ):
+        assert words in printed
     assert "z-score\n(SD above\nhealthy\nmean)" in [axes.get_title() for axes in figure.axes]
 
 
-def test_a_picture_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
+def test_an_image_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
     with pytest.raises(OSError):
         draw(synthetic_detection(), tmp_path / "missing" / "case.png")

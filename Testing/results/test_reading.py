@@ -56,7 +56,7 @@ def test_the_examined_part_is_exact_where_nothing_was_restored(tmp_path):
     assert np.array_equal(reopen(stored).mask.array, detection.mask.array)
 
 
-def test_a_result_that_does_not_tell_the_examined_part_has_what_was_restored(tmp_path):
+def test_without_a_stored_examined_part_the_restored_part_is_used(tmp_path):
     detection = store(tmp_path)
     (tmp_path / "out" / "scan_examined.nii.gz").unlink()
     (stored,) = stored_results(tmp_path / "out")
@@ -110,7 +110,7 @@ def test_several_results_are_listed_by_name_and_other_files_are_not(tmp_path):
 
 
 @pytest.mark.parametrize(("folder", "code"), [("empty", "no_results"), ("nowhere", "result_folder_missing")])
-def test_a_folder_without_results_is_said_in_one_line(tmp_path, folder, code):
+def test_a_folder_without_results_is_stated_in_one_line(tmp_path, folder, code):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=folder) as caught:
         stored_results(tmp_path / folder)
@@ -128,7 +128,7 @@ def test_a_folder_without_results_is_said_in_one_line(tmp_path, folder, code):
         (lambda facts: facts["input"].pop("sha256"), "result_scan_not_recorded", ""),
     ],
 )
-def test_a_damaged_record_is_said_in_one_line(tmp_path, change, code, words):
+def test_a_damaged_record_is_stated_in_one_line(tmp_path, change, code, words):
     store(tmp_path)
     edit(tmp_path / "out" / "scan.json", change)
     (stored,) = stored_results(tmp_path / "out")

@@ -61,7 +61,7 @@ def test_the_verdict_in_full():
     assert "; 1 region; " in panel_verdict(detection(spots=1))
 
 
-def test_without_a_region_the_verdict_says_how_large_the_largest_value_is():
+def test_without_a_region_the_verdict_states_how_large_the_largest_value_is():
     text = panel_verdict(detection(spots=0))
     assert "; no region above a z-score of 3, the largest z-score is 0.5; " in text
     empty = detection(spots=0)
@@ -89,12 +89,12 @@ def test_how_a_result_was_made_names_everything():
         "input": {"name": "scan", "sha256": "cd" * 32},
         "something_new": "as it is",
     }
-    text = provenance_text(dataclasses.replace(found, provenance=provenance, warnings=("unlike the training data",)))
+    text = provenance_text(dataclasses.replace(found, provenance=provenance, warnings=("another contrast",)))
     for fact in (
         "name: brain-t1", "version: 1.0", "sha256: " + "ab" * 32, "sha256: " + "cd" * 32, "Random seed: 0",
         "Device: CPU", "Method: Atlas", "threshold: 1ml", "smallest region listed (mL): 0.05",
         "Examined part: found by deepbet", "overlap with the template: 0.9321", "medad: 0.1.0", "Time: 0.1 s",
-        "brain mask: 0.1 s", "unlike the training data", "score 12.5", "2 regions", "none: not known", "list: 1, 2",
+        "brain mask: 0.1 s", "another contrast", "score 12.5", "2 regions", "none: not known", "list: 1, 2",
         "Something new: as it is",
     ):  # fmt: skip
         assert fact in text, fact
@@ -125,7 +125,7 @@ def test_regions_are_counted_in_one_sentence(spots, words):
     assert text.startswith(words) and "a z-score of 3 (SD above the healthy mean; expected false positives:" in text
 
 
-def test_one_healthy_scan_is_no_plural():
+def test_one_healthy_scan_is_in_the_singular():
     assert "against one healthy scan;" in verdict(detection(scores=(1,)))
     assert "against 5 healthy scans;" in verdict(detection())
 
@@ -145,10 +145,10 @@ def test_every_sentence_of_a_result_can_be_translated(shouted):
 
 
 def test_an_out_of_distribution_warning_is_known_by_its_code_or_in_older_results_by_its_words(monkeypatch):
-    more = {"unlike_training": ("messages.preprocessing", Sentence("another contrast, distance {distance}"))}
+    more = {"out_of_distribution": ("messages.preprocessing", Sentence("another contrast, distance {distance}"))}
     catalogue = {**messages._catalogue(), **more}
     monkeypatch.setattr(messages, "_catalogue", lambda: catalogue)
-    coded, older = Message("unlike_training", distance=9), "this scan is unlike the model's training data. Beware"
+    coded, older = Message("out_of_distribution", distance=9), "this scan is unlike the model's training data. Beware"
     other = Message("exchange_damaged", path="unlike the model's training data", detail="")
     for warnings, expected in (((other, coded), coded), (("slow", older), older), ((other, "slow"), ""), ((), "")):
         assert out_of_distribution(dataclasses.replace(detection(), warnings=warnings)) == expected

@@ -1,4 +1,4 @@
-"""How much goes through at once, and what happens when a GPU has too little memory for it."""
+"""Batch size, and what happens when a GPU has too little memory for it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Pieces side by side: the same results as one after the other, quickly stopped, and every second counted once."""
+"""Parallel map: results as in sequence, quick cancellation, and every second counted once."""
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Iterator
@@ -31,8 +32,13 @@ def run(pieces, work, progress=None, device="cpu"):
 
 
 def test_results_come_in_the_order_of_the_pieces(cores):
-    def work(piece: int, told: Progress) -> int:
-        time.sleep(0.02 * (5 - piece))
+    second = threading.Event()
+
+    def work(piece: int, _: Progress) -> int:
+        if piece == 1:
+            second.set()
+        elif piece == 0 and cores > 1:
+            assert second.wait(20), "the first piece ends after the second"
         return 10 * piece
 
     assert run(range(6), work) == [0, 10, 20, 30, 40, 50]
@@ -40,7 +46,7 @@ def test_results_come_in_the_order_of_the_pieces(cores):
 
 
 def test_pieces_are_computed_by_one_thread_each_and_the_threads_are_as_before_afterwards(cores):
-    used = run(range(6), lambda piece, told: (torch.get_num_threads(), threading.get_ident()))
+    used = run(range(6), lambda piece, _: (torch.get_num_threads(), threading.get_ident()))
     assert [threads for threads, _ in used] == [1] * 6
     assert (threading.get_ident() in {ident for _, ident in used}) == (cores == 1)
     assert torch.get_num_threads() == cores
@@ -52,44 +58,55 @@ def test_pieces_are_computed_by_one_thread_each_and_the_threads_are_as_before_af
 
 
 def test_a_gpu_and_a_single_piece_have_all_cores(cores):
-    seen = [run(range(2), lambda piece, told: torch.get_num_threads(), device="cuda:0")]
-    seen.append(run(range(1), lambda piece, told: torch.get_num_threads()))
+    seen = [run(range(2), lambda piece, _: torch.get_num_threads(), device="cuda:0")]
+    seen.append(run(range(1), lambda piece, _: torch.get_num_threads()))
     assert seen == [[cores] * 2, [cores]]
 
 
-def test_progress_grows_from_none_to_all_and_is_told_in_the_callers_thread(cores):
-    told: list[tuple[float, str, int]] = []
+def test_progress_grows_from_none_to_all_and_is_reported_in_the_callers_thread(cores):
+    reports: list[tuple[float, str, int]] = []
+    reported = threading.Condition()
+
+    def report(_: str, fraction: float, message: str) -> None:
+        with reported:
+            reports.append((fraction, message, threading.get_ident()))
+            reported.notify_all()
+
+    def more_than(count: int) -> bool:
+        return len(reports) > count
 
     def work(piece: int, own: Progress) -> None:
         for step in range(4):
             own.update(step / 4)
-            time.sleep(0.03)
+            with reported:
+                assert cores == 1 or reported.wait_for(functools.partial(more_than, len(reports)), 20)
 
-    run(range(4), work, Progress(lambda _, fraction, message: told.append((fraction, message, threading.get_ident()))))
-    fractions = [fraction for fraction, _, _ in told]
+    run(range(4), work, Progress(report))
+    fractions = [fraction for fraction, _, _ in reports]
     assert fractions == sorted(fractions) and fractions[0] == 0 and len(set(fractions)) > 4
     assert cores == 1 or fractions[-1] == pytest.approx(1)
-    assert all(message == described(fraction) for fraction, message, _ in told)
-    assert {ident for _, _, ident in told} == {threading.get_ident()}
+    assert all(message == described(fraction) for fraction, message, _ in reports)
+    assert {ident for _, _, ident in reports} == {threading.get_ident()}
 
 
-def test_cancelling_stops_all_lanes_within_a_piece(cores):
-    wanted, steps = threading.Event(), []
+def until_cancelled(own: Progress) -> None:
+    """Report progress until that raises `Cancelled`."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        own.update(0.5)
+
+
+def test_cancelling_stops_all_threads_within_a_piece(cores):
+    wanted, before = threading.Event(), threading.active_count()
 
     def work(piece: int, own: Progress) -> None:
-        for step in range(1000):
-            own.update(step / 1000)
-            steps.append(piece)
-            time.sleep(0.01)
-            if step == 3:
-                wanted.set()
+        wanted.set()
+        until_cancelled(own)
+        raise AssertionError("not cancelled")
 
     with pytest.raises(Cancelled):
         run(range(4), work, Progress(cancelled=wanted.is_set))
-    count = len(steps)
-    assert count < 100
-    time.sleep(0.05)
-    assert len(steps) == count, "nothing goes on in the background"
+    assert threading.active_count() == before, "nothing goes on in the background"
     assert torch.get_num_threads() == cores
 
 
@@ -99,12 +116,11 @@ def test_what_a_piece_raises_reaches_the_caller_and_stops_the_others(cores):
     def work(piece: int, own: Progress) -> None:
         begun.append(piece)
         if piece == 1:
-            raise MemoryError("no room")
-        for step in range(100):
-            own.update(step / 100)
-            time.sleep(0.01)
+            raise MemoryError("full")
+        if cores > 1:
+            until_cancelled(own)
 
-    with pytest.raises(MemoryError, match="no room"):
+    with pytest.raises(MemoryError, match="full"):
         run(range(20), work)
     assert len(begun) <= 4
 

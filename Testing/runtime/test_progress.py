@@ -9,7 +9,7 @@ from MedADLib.runtime.progress import Progress, Stopwatch, rounded
 
 
 class Clock:
-    """Time that passes when it is told."""
+    """A clock that advances on request."""
 
     def __init__(self):
         self.now = 100.0

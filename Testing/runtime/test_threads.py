@@ -21,8 +21,8 @@ SET = (
 )
 
 
-def told(code: str, **environment: str) -> list:
-    """What a fresh process says that has nothing set but this."""
+def reported(code: str, **environment: str) -> list:
+    """Output of a new process with these variables only."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "MKL_"))}
     done = subprocess.run(
         [sys.executable, "-c", code], env={**inherited, **environment}, cwd=ROOT, capture_output=True, text=True
@@ -48,7 +48,7 @@ def test_threads_that_share_a_core_count_once_and_cores_of_others_not_at_all(tmp
     assert threads.physical_cores(described(tmp_path, places)) == cores
 
 
-def test_where_the_system_does_not_say_all_allowed_processors_count(tmp_path, monkeypatch):
+def test_where_the_system_does_not_state_all_allowed_processors_count(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 7}, raising=False)
     assert threads.physical_cores(tmp_path) == 3
 
@@ -64,17 +64,17 @@ class Service:
 worker_service.Service, private_pipes.take_pipes = Service, lambda: (None, None)
 worker.main([])
 """
-    assert told(code) == [threads.physical_cores(), "PASSIVE"]
+    assert reported(code) == [threads.physical_cores(), "PASSIVE"]
 
 
 def test_the_command_line_computes_as_the_worker_does():
     code = f"from MedADLib.cli.main import main; main(['models', 'list']); {SET}"
-    assert told(code) == [str(threads.physical_cores()), "PASSIVE", False]
+    assert reported(code) == [str(threads.physical_cores()), "PASSIVE", False]
 
 
 def test_importing_the_library_sets_nothing_but_loading_a_model_does():
     names = "import json, os, MedADLib; print(json.dumps([name for name in os.environ if name.startswith('OMP_')]))"
-    assert told(names) == []
+    assert reported(names) == []
     code = f"""
 from MedADLib import MedADError, load_model
 try:
@@ -82,9 +82,9 @@ try:
 except MedADError:
     {SET}
 """
-    assert told(code)[1] == "PASSIVE"
+    assert reported(code)[1] == "PASSIVE"
 
 
 def test_what_the_user_has_set_stays():
     code = f"from MedADLib.runtime import threads; threads.settle(); {SET}"
-    assert told(code, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="ACTIVE") == ["1", "ACTIVE", False]
+    assert reported(code, OMP_NUM_THREADS="1", OMP_WAIT_POLICY="ACTIVE") == ["1", "ACTIVE", False]

@@ -31,7 +31,7 @@ def test_the_interval_is_that_of_a_plain_loop_with_scikit_learn():
         assert found[name] == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
 
 
-def test_the_interval_is_as_wide_as_theory_says():
+def test_the_interval_is_as_wide_as_theory_states():
     score, truth = scores(300)
     low, high = auroc_interval(score, truth, 0, 400)
     area, sick, well = Curve.of(score, truth).auroc(), truth.sum(), (~truth).sum()
@@ -48,6 +48,6 @@ def test_a_seed_repeats_and_perfect_scores_leave_no_doubt():
     assert auroc_interval(truth * 1.0, truth, 1, 50) == (1.0, 1.0)
 
 
-def test_few_images_say_less_than_many():
+def test_few_images_are_less_certain_than_many():
     widths = [high - low for low, high in (auroc_interval(*scores(n), 0, 200) for n in (30, 300))]
     assert widths[0] > 2 * widths[1]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.raised import raises
 from support.refusals import accepted
 
 from MedADLib.errors import InputError, ModelError
@@ -26,7 +27,7 @@ def brain(shift: int = 0) -> np.ndarray:
 
 
 def prepared_scan(mask: np.ndarray) -> PreparedBrain:
-    """A scan whose own grid is the model's grid."""
+    """A scan on the model's grid."""
     volume = Volume(np.where(mask, 100, 0).astype(np.float32), np.diag([*SPACING, 1.0]), "scan")
     bins = len(HISTOGRAM_EDGES) - 1
     limits = {"histogram": 1.0, "correlation": 0.0, "overlap": 0.0}
@@ -49,7 +50,7 @@ def healthy_scans(count: int = 4, spot: float = 0.0) -> list[tuple[PreparedBrain
 
 
 def with_numbers(**numbers) -> Calibration:
-    """A calibration whose numbers are easy to judge by hand."""
+    """A calibration with numbers that are easy to check by hand."""
     usual = {
         "pooling": Pooling(0.0, 0.0),
         "voxelwise": VoxelStatistics(np.ones(SHAPE, np.float32), np.full(SHAPE, 0.5, np.float32)),
@@ -178,7 +179,7 @@ def calibration() -> Calibration:
     return calibrate(healthy_scans(), Pooling(2.4, 6.0), Threshold(0.1, "%"))
 
 
-def test_a_saved_calibration_says_the_same(calibration):
+def test_a_saved_calibration_gives_the_same(calibration):
     again = Calibration.from_tensors(calibration.parameters(), calibration.tensors())
     assert again.pooling == calibration.pooling
     for name in ("threshold", "brain_ml", "count"):
@@ -286,6 +287,5 @@ def test_a_malformed_fast_mode_is_refused():
 
     assert accepted(ModelError, opened, wrong) == []
     tensors = {name: array for name, array in found.tensors().items() if name != "fast_maxima"}
-    with pytest.raises(ModelError) as caught:
+    with raises(ModelError, "calibration_incomplete"):
         Calibration.from_tensors(found.parameters(), tensors)
-    assert caught.value.code == "calibration_incomplete"

@@ -93,18 +93,18 @@ def test_a_value_on_the_threshold_counts_and_the_background_never_does():
 
 
 @pytest.mark.parametrize("threshold, min_ml", [(100.0, 0.0), (1.0, 1000.0)])
-def test_nothing_unusual_gives_no_regions(threshold, min_ml):
+def test_nothing_anomalous_gives_no_regions(threshold, min_ml):
     anomaly = random_map()
     labels, regions = find_regions(anomaly, threshold, halving, min_ml)
     assert regions == () and not labels.any() and labels.shape == anomaly.array.shape
 
 
-def test_a_threshold_that_is_no_number_is_refused():
+def test_a_threshold_that_is_not_a_number_is_refused():
     with pytest.raises(InputError):
         find_regions(random_map(), float("nan"), halving)
 
 
-def test_more_regions_than_labels_keeps_the_most_unusual():
+def test_more_regions_than_labels_keeps_the_most_anomalous():
     array = np.zeros((70, 70, 70), np.float32)
     array[::2, ::2, ::2] = np.random.default_rng(1).permutation(35**3).reshape(35, 35, 35) + 1.0
     labels, regions = find_regions(Volume(array, np.eye(4)), 1.0, lambda peak: 0.5, min_ml=0.0)

@@ -24,7 +24,7 @@ def test_a_threshold_is_read_as_people_write_it(text, amount, unit):
 
 
 @pytest.mark.parametrize("text", ["", "abc", "-1", "nan", "inf", "1e3", "5 l", "1mlx", "1;2", "%", "1 ml ml", "3,5"])
-def test_what_is_no_threshold_is_refused_with_an_example(text):
+def test_what_is_not_a_threshold_is_refused_with_an_example(text):
     with pytest.raises(InputError) as caught:
         Threshold.parse(text)
     assert caught.value.code == "bad_threshold" and "3.5, 1ml or 0.1%" in caught.value.remedy

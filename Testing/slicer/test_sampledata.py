@@ -31,7 +31,7 @@ def language(monkeypatch):
 
 @pytest.fixture
 def registered(monkeypatch):
-    """What a stand-in for Slicer's Sample Data module was told, by category; the same source twice counts once."""
+    """Sources that a stand-in for Slicer's Sample Data module got, by category; a repeated source counts once."""
     sources = {}
 
     class SampleDataLogic:
@@ -60,7 +60,7 @@ def registered(monkeypatch):
     return sources
 
 
-def test_the_scan_is_offered_with_checksum_and_picture(language, registered):
+def test_the_scan_is_offered_with_checksum_and_image(language, registered):
     assert sampledata.register(ICONS) is True
     assert list(registered) == ["MedAD"]
     assert [source[3] for source in registered["MedAD"]] == ["MRHead"]
@@ -70,7 +70,7 @@ def test_the_scan_is_offered_with_checksum_and_picture(language, registered):
         folder, _slash, digest = uri.rpartition("/")
         assert folder == "https://github.com/Slicer/SlicerTestingData/releases/download/SHA256"
         assert checksum == f"SHA256:{digest}" and len(bytes.fromhex(digest)) == 32
-        assert picture_size(thumbnail) == (192, 128)
+        assert image_size(thumbnail) == (192, 128)
 
 
 def test_registering_again_adds_nothing(language, registered):
@@ -97,7 +97,7 @@ def test_no_scan_outside_the_scope_of_the_models_is_offered(language):
     assert not {sample.node_name for sample in sampledata.samples()} & {"MRBrainTumor1", "MRBrainTumor2"}
 
 
-def test_the_button_and_the_help_say_what_to_expect(language):
+def test_the_button_and_the_help_state_what_to_expect(language):
     (sample,) = sampledata.samples()
     assert "without known lesion" in sample.title and "false positive" in sample.title
     page = ElementTree.fromstring(f"<html>{sampledata.what_to_expect()}</html>")
@@ -106,7 +106,7 @@ def test_the_button_and_the_help_say_what_to_expect(language):
     assert "false positives" in head and "make demo" in head
 
 
-def test_pictures_are_what_the_script_draws(monkeypatch):
+def test_images_are_what_the_script_draws(monkeypatch):
     image = pytest.importorskip("PIL.Image")
     monkeypatch.syspath_prepend(str(ROOT / "Resources"))
     import draw_thumbnails
@@ -119,7 +119,7 @@ def test_pictures_are_what_the_script_draws(monkeypatch):
         assert difference.max() <= 1, f"run python Resources/draw_thumbnails.py: {name} is not what it draws"
 
 
-def picture_size(path):
+def image_size(path):
     data = Path(path).read_bytes()[:24]
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     return struct.unpack(">II", data[16:24])

@@ -12,7 +12,7 @@ def fake_detect(volume, model, settings, progress):
     progress.stage("restoration", 0.2, 1.0)
     progress.update(0.5, "halfway")
     fake_detect.called = (volume, model, settings)
-    return synthetic_detection(volume, warnings=("unlike the training data",))
+    return synthetic_detection(volume, warnings=("another contrast",))
 
 
 def run(*words, detect=fake_detect):
@@ -21,8 +21,8 @@ def run(*words, detect=fake_detect):
 
 def one_line(capsys):
     """The only line on stderr, after its prefix; nothing may be on stdout."""
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert len(said.err.splitlines()) == 1, said.err
-    assert said.err.startswith("medad: error: ")
-    return said.err[len("medad: error: ") :].strip()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1, printed.err
+    assert printed.err.startswith("medad: error: ")
+    return printed.err[len("medad: error: ") :].strip()

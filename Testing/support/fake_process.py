@@ -1,4 +1,4 @@
-"""A process and timers for the worker's client that do what the test says, at once."""
+"""A process and timers for the worker's client that the test controls, without waiting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PARTIAL = ".medad-x"
 
 
 class Clock:
-    """Time that passes when the test says so; `timer` makes timers that live by it."""
+    """A clock that the test advances; `timer` makes timers that follow it."""
 
     def __init__(self):
         self.now = 0.0
@@ -55,7 +55,7 @@ class FakeTimer:
 
 
 class FakeProcess:
-    """A process that says what the test makes it say."""
+    """A process with output from the test."""
 
     def __init__(self):
         self.pid = None
@@ -96,21 +96,21 @@ class FakeProcess:
 
 
 class Listener:
-    """Writes down what it is told and fails if it is told anything after the end."""
+    """Record of the client's events; fails on any event after the end."""
 
     def __init__(self, then=None):
-        self.told: list[tuple] = []
+        self.reported: list[tuple] = []
         self.then = then
 
     def _note(self, *what):
-        assert not self.ended, f"{what} after {self.told}"
-        self.told.append(what)
+        assert not self.ended, f"{what} after {self.reported}"
+        self.reported.append(what)
         if self.then is not None:
             self.then(*what)
 
     @property
     def ended(self) -> bool:
-        return bool(self.told) and self.told[-1][0] in ("done", "failed", "cancelled")
+        return bool(self.reported) and self.reported[-1][0] in ("done", "failed", "cancelled")
 
     def progress(self, stage, fraction, message):
         self._note("progress", stage, fraction, message)
@@ -175,8 +175,8 @@ class Desk:
         self.process.say(event, id=self.process.job, **fields)
 
     @property
-    def told(self):
-        return self.listener.told
+    def reported(self):
+        return self.listener.reported
 
 
 @pytest.fixture(name="desk")

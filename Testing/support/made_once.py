@@ -1,4 +1,4 @@
-"""What takes long to make is made by one process of a test run, and copied by the others."""
+"""Slow fixtures are made by one process of a test run, and copied by the others."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def make_detection(
 
     Args:
         affine: Grid; None for the oblique one.
-        blobs: Centre R, A, S in mm from the middle of the grid, height in healthy spreads, radius in mm at which the
+        blobs: Centre R, A, S in mm from the middle of the grid, height as a z-score, radius in mm at which the
             map reaches zero.
         name: Of the volume.
         shape: (Z, Y, X).

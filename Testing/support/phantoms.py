@@ -175,7 +175,7 @@ def train_toys(folder: Path) -> None:
 
 @functools.cache
 def toy_models() -> ToyModels:
-    """The toy models, trained once in a test run and copied for each process; nobody may change the models."""
+    """The toy models, trained once in a test run and copied for each process; read only."""
     keep = tempfile.TemporaryDirectory(prefix="toy-models-")
     toy_models.keep = keep
     made_once("toy-models", train_toys, Path(keep.name))

@@ -15,7 +15,7 @@ from MedADLib.volume import Volume
 COUNT, SIZE, EXTENT_MM = 28, (72, 88), (288.0, 352.0)
 FULL_SCALE = 4000.0
 METHODS = ("atlas", "autoencoder", "latent_restoration")
-# The autoencoder learns the toy pictures in a few seconds; latent restoration would take a minute and learns nothing.
+# The autoencoder learns the toy images in a few seconds; latent restoration would take a minute and learns nothing.
 STEPS = {"atlas": "1", "autoencoder": "150", "latent_restoration": "6"}
 # Where the size of the networks makes no difference to what is tested.
 SMALL = ("channels=[8,16,32]", "codes=32", "width=16", "prior_width=32", "prior_layers=2")
@@ -55,7 +55,7 @@ def radiograph(seed: int, size: tuple[int, int] = SIZE, lesion: tuple[float, flo
 
 @functools.cache
 def toy_plane_folder() -> Path:
-    """A folder of healthy toy radiographs, and room for models; nobody may write into it."""
+    """A folder of healthy toy radiographs and of their models; read only."""
     keep = tempfile.TemporaryDirectory(prefix="toy-planes-")
     toy_plane_folder.keep = keep
     folder = Path(keep.name)

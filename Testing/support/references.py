@@ -8,7 +8,7 @@ from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
 
 
 def healthy_reference(ml_above_three: float = 1.0) -> HealthyReference:
-    """Six healthy scans; of each, `ml_above_three` ml lie above 3 healthy spreads on average."""
+    """Six healthy scans; on average, `ml_above_three` ml of each lie above a z-score of 3."""
     return HealthyReference(
         maxima=np.array([2.5, 3.0, 3.5, 4.0, 4.5, 5.0]),
         sample_scores=np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),

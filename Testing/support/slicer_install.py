@@ -27,7 +27,7 @@ class World:
         self.installed = dict(installed)
         self.extension, self.system = extension, system
         self.calls, self.log, self.loaded, self.torch_version = [], [], set(), "2.9.1+cu128"
-        self.says, self.fails, self.changes = {}, {}, {}
+        self.message, self.fails, self.changes = {}, {}, {}
         self.damage, self.settings, self.trouble, self.loads = {}, {}, "", 0
 
     def installer(self, **replaced):
@@ -62,7 +62,7 @@ class World:
     def _do(self, names, versions):
         self.calls[-1]["environment"] = {key: os.environ.get(key) for key in ("PIP_CONSTRAINT", "PIP_PROGRESS_BAR")}
         for name, version in zip(names, versions):
-            for line in self.says.get(name, [f"Successfully installed {name}"]):
+            for line in self.message.get(name, [f"Successfully installed {name}"]):
                 print(line)
             if name in self.fails:
                 raise self.fails[name]
@@ -97,7 +97,7 @@ class World:
 
 @pytest.fixture
 def slicer(monkeypatch):
-    """A Slicer of 5.12 whose functions record their arguments."""
+    """A Slicer 5.12 with functions that record their arguments."""
     calls = []
 
     def pip_install(

@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# Packages that take long to import, so that nothing that Slicer loads at its start or with the panel imports them.
+HEAVY = {"torch", "monai", "matplotlib", "sklearn", "scipy", "pydicom", "nilearn", "deepbet", "safetensors"}
+HEAVY |= {"SimpleITK"}
 OWN_PACKAGE = "MedADLib"
 
 # From top to bottom, as docs/ARCHITECTURE.md draws them; what stands on one line may not import each other.

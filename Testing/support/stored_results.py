@@ -28,7 +28,7 @@ def store(
     Args:
         folder: Of both.
         name: Of the scan.
-        spots: Unusual places in it.
+        spots: Number of anomalies in it.
         suffix: Of its file.
         seed: Of its noise.
         brighter: How much larger the restored values are.
@@ -44,7 +44,7 @@ def store(
     noise = np.random.default_rng(seed).normal(0, 1, volume.array.shape)
     volume.with_array(np.where(volume.array > 0, volume.array + noise, 0).astype(np.float32)).write(source)
     volume = read_image(source)
-    detection = synthetic_detection(volume, spots, warnings=("unlike the training data",))
+    detection = synthetic_detection(volume, spots, warnings=("another contrast",))
     # A method restores every voxel that it examines, and none that it does not.
     restored = np.where(detection.mask.array > 0, detection.restored.array + brighter, volume.array).astype(np.float32)
     provenance = {**detection.provenance, "input": {"name": name, "sha256": content_hash(volume)}}

@@ -34,11 +34,11 @@ def brain_volume(
 
 
 def synthetic_detection(volume: Volume | None = None, spots: int = 2, warnings: tuple[str, ...] = ()) -> Detection:
-    """What a detector would return that found `spots` unusual places in a scan.
+    """Make the result of a detector with `spots` anomalies in a scan.
 
     Args:
         volume: The scan; its voxels above 0 are the brain.
-        spots: Unusual places, at most 4; the first is the most unusual.
+        spots: Number of anomalies, at most 4; the first is the most anomalous.
         warnings: Passed on.
     """
     volume = volume or brain_volume()

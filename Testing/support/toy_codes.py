@@ -1,4 +1,4 @@
-"""Methods of latent restoration whose networks are random, and yet have something to choose from."""
+"""Methods of latent restoration with random networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def toy_parameters(**settings) -> LatentRestorationParameters:
 
 
 def random_networks(kind: type[LatentRestoration], parameters: LatentRestorationParameters) -> LatentRestoration:
-    """Random networks with a codebook whose codes are all used, and a prior that prefers some codes clearly."""
+    """Random networks with a codebook that is used completely, and a prior that prefers some codes clearly."""
     method = kind.untrained(parameters, seed=4)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -22,12 +22,12 @@ def write_toy_npz(path: Path, **counts: int) -> Path:
     """
     arrays, seed = {}, 0
     for part, count in (counts or COUNTS).items():
-        pictures = []
+        images = []
         for _ in range(count):
-            # Rows of pictures run downwards.
-            pictures += [radiograph(seed, SIDE).array[0, ::-1], radiograph(seed + 1000, SIDE, LESION).array[0, ::-1]]
+            # Rows of images run downwards.
+            images += [radiograph(seed, SIDE).array[0, ::-1], radiograph(seed + 1000, SIDE, LESION).array[0, ::-1]]
             seed += 1
-        arrays[f"{part}_images"] = np.stack(pictures).astype(np.uint16)
+        arrays[f"{part}_images"] = np.stack(images).astype(np.uint16)
         arrays[f"{part}_labels"] = np.tile([[0], [1]], (count, 1)).astype(np.uint8)
     np.savez(path, **arrays)
     return path

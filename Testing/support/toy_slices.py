@@ -34,6 +34,6 @@ def with_cuboid(image: np.ndarray, value: float) -> tuple[np.ndarray, np.ndarray
 
 
 def toy_data(training: int = 6, scan=toy_scan) -> HealthyData:
-    """Toy scans to train on and one to validate on; the template says only that brains are symmetric."""
+    """Toy scans to train on and one to validate on; the template states only that brains are symmetric."""
     template = SimpleNamespace(kind="brain", symmetric=True)
     return HealthyData(template, [scan(number) for number in range(training)], [scan(50)])

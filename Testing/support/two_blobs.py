@@ -1,4 +1,4 @@
-"""Two blobs, found in whatever scan; needs neither a model nor a test framework."""
+"""A detection of two blobs in any scan, without a model or a test framework."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from MedADLib.scoring.regions import find_regions
 from MedADLib.volume import Volume
 from support.references import healthy_reference
 
-# Centre as a part of each axis (z, y, x), height in healthy spreads, radius as a part of the shortest side.
+# Centre as a part of each axis (z, y, x), height as a z-score, radius as a part of the shortest side.
 BLOBS = (((0.55, 0.6, 0.35), 9.0, 0.16), ((0.5, 0.4, 0.66), 4.6, 0.12), ((0.4, 0.65, 0.6), 2.4, 0.1))
 
 
 def two_blobs(volume: Volume, settings: Settings, model: str) -> Detection:
-    """Two blobs above the default threshold of 3 healthy spreads, one below it, on a smooth background.
+    """Two blobs above the default threshold, a z-score of 3, and one below it, on a smooth background.
 
     Args:
         volume: The scan; voxels above 0 are the brain.
-        settings: Mask, threshold and seed are heeded; fast mode is recorded only.
+        settings: Mask, threshold and seed take effect; fast mode is recorded only.
         model: Name to record.
     """
     inside = volume.array > 0 if settings.mask is None else settings.mask.array > 0

@@ -130,7 +130,7 @@ class LiveClient:
 
 
 def gone(pid: int, seconds: float) -> bool:
-    """Whether a process that is no child of ours ends in time."""
+    """Whether a process that is not a child of this one ends in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:

@@ -7,7 +7,7 @@ import csv
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
+from support.raised import raises
 from support.training import same_weights, stopping_after
 
 from MedADLib.errors import Cancelled, MedADError
@@ -113,17 +113,16 @@ def test_gradients_are_clipped_for_each_objective(tmp_path):
     game = Steep()
     fit(game, batches, validate, Plan(1, 1e-2, clip=0.5), tmp_path)
     assert game.touched[0] == [True, True] and game.touched[-1] == pytest.approx(0.5, rel=1e-4)
-    # The generator's loss runs through the critic, whose gradient it leaves alone.
+    # The generator's loss runs through the critic, but leaves the critic's gradient alone.
     assert norm_of(game.critic) == pytest.approx(0.5, rel=1e-4)
 
 
 def test_an_objective_that_is_not_finite_is_named_and_the_last_state_stays(tmp_path):
     fit(Game(), batches, validate, Plan(2, 1e-2, every=2), tmp_path / "good")
-    with pytest.raises(MedADError) as caught:
+    with raises(MedADError, "loss_not_finite") as caught:
         fit(Game(bad=True), batches, validate, PLAN, tmp_path)
-    assert caught.value.code == "loss_not_finite"
-    told = caught.value.parameters
-    assert (told["network"], str(told["value"]), told["step"]) == ("critic", "nan", 0)
+    reported = caught.value.parameters
+    assert (reported["network"], str(reported["value"]), reported["step"]) == ("critic", "nan", 0)
     assert load_checkpoint(tmp_path / "good" / "checkpoint.safetensors", Game())["step"] == 2
 
 
@@ -159,7 +158,7 @@ def test_two_objectives_of_one_name_are_refused(tmp_path):
         fit(Twins(), batches, validate, PLAN, tmp_path)
 
 
-def test_a_game_learns_in_bfloat16_and_keeps_its_weights_in_float32(tmp_path):
+def test_alternating_training_in_bfloat16_keeps_weights_in_float32(tmp_path):
     game = Game()
     history = fit(game, batches, validate, Plan(150, 2e-2, every=150, reduced=True), tmp_path)
     assert history[-1]["validation_error"] > 0.5

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.phantoms import ToyModels, one_thread, toy_models  # noqa: F401
+from support.phantoms import ToyModels, toy_models
 
 from MedADLib.dataset.discovery import find_scans
 from MedADLib.dataset.split import Split
@@ -16,7 +16,7 @@ from MedADLib.training.data import healthy_data, prepared_scans
 
 
 @pytest.fixture(scope="module")
-def toy(one_thread) -> Iterator[ToyModels]:  # noqa: F811
+def toy(one_thread) -> Iterator[ToyModels]:
     return toy_models()
 
 
@@ -31,7 +31,7 @@ def test_scans_of_all_formats_are_found_by_name(tmp_path):
     assert list(find_scans(tmp_path)) == ["C", "a", "b", "d"]
 
 
-def test_files_that_macos_and_unfinished_writes_leave_are_no_scans(tmp_path):
+def test_files_that_macos_and_unfinished_writes_leave_are_not_scans(tmp_path):
     for name in ("sub-01.nii.gz", "._sub-01.nii.gz", ".partial-77-sub-02.nii.gz"):
         (tmp_path / name).write_bytes(b"")
     assert list(find_scans(tmp_path)) == ["sub-01"]
@@ -61,7 +61,7 @@ def test_prepared_scans_are_used_again(toy, monkeypatch):
         assert (image[~mask] == 0).all() and 0.3 < np.median(image[mask]) < 0.9
 
 
-def test_a_damaged_prepared_scan_is_made_anew(toy, tmp_path, monkeypatch):
+def test_a_damaged_prepared_scan_is_replaced(toy, tmp_path, monkeypatch):
     import shutil
 
     work = tmp_path / "work"
@@ -109,7 +109,7 @@ def test_the_template_knows_training_scans_only(toy, tmp_path, monkeypatch):
 def test_scans_to_calibrate_on_keep_the_way_back(toy):
     split, scans = Split.read(toy.split), find_scans(toy.healthy)
     template = healthy_data(scans, split, toy.work).template
-    told = []
-    found = prepared_scans(scans, ["head-5"], template, Progress(lambda *message: told.append(message)))
-    assert [scan.native.name for scan in found] == ["head-5"] and "head-5" in told[0][2]
+    reported = []
+    found = prepared_scans(scans, ["head-5"], template, Progress(lambda *message: reported.append(message)))
+    assert [scan.native.name for scan in found] == ["head-5"] and "head-5" in reported[0][2]
     assert found[0].map_to_native(found[0].image).same_grid(found[0].native)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
+from support.raised import raises
 from support.source_code import ROOT
 from support.training import stopping_after
 from support.training_process import PLAN, Pair, batches, train
@@ -38,8 +38,8 @@ def start(folder: Path, names: list[str], count: int) -> None:
         )
         for rank in range(count)
     ]
-    said = [process.communicate(timeout=60)[1] for process in started]
-    assert [process.returncode for process in started] == [0] * count, said
+    printed = [process.communicate(timeout=60)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * count, printed
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +90,8 @@ def test_shares_are_all_of_a_batch_without_overlap(count):
 
 
 def test_a_batch_smaller_than_the_number_of_processes_is_refused():
-    with pytest.raises(MedADError) as caught:
+    with raises(MedADError, "batch_below_processes") as caught:
         ProcessGroup(0, 3).share((torch.zeros(2, 4),))
-    assert caught.value.code == "batch_below_processes"
     assert caught.value.parameters == {"samples": 2, "processes": 3}
 
 

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from support.lesion_case import lesion_case
-from support.phantoms import head, one_thread  # noqa: F401
+from support.phantoms import head
+from support.raised import raises
 
 from MedADLib.cli import sweep as cli_sweep
 from MedADLib.errors import InputError
@@ -33,7 +34,7 @@ def test_a_sweep_writes_each_size_and_marks_the_choice(tmp_path):
     assert (tmp_path / "new" / "sweep.png").stat().st_size > 5000
 
 
-def test_errors_that_rise_with_the_size_tell_of_short_trainings():
+def test_errors_that_rise_with_the_size_indicate_short_trainings():
     def rows(*errors):
         return [{"latent": 2**n, "validation_error": error} for n, error in enumerate(errors)]
 
@@ -74,9 +75,12 @@ def test_the_command_draws_the_curve_of_a_folder(tmp_path, capsys, monkeypatch):
     table = [line.split("\t") for line in (tmp_path / "out" / "sweep.tsv").read_text().splitlines()]
     assert table[0] == ["latent", "validation_error", "slice_auroc", "slice_ap", "pixel_auroc", "pixel_ap"]
     assert [row[0] for row in table[1:]] == ["1", "2", "4"]
-    told = capsys.readouterr().out
-    assert (tmp_path / "out" / "sweep.png").is_file() and "chosen without labels" in told and "best by pixel_ap" in told
+    reported = capsys.readouterr().out
+    assert (
+        (tmp_path / "out" / "sweep.png").is_file()
+        and "chosen without labels" in reported
+        and "best by pixel_ap" in reported
+    )
     args.latent = 4
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "latent_size_given"):
         cli_sweep.run(args)
-    assert caught.value.code == "latent_size_given"

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
+from support.raised import raises
 from support.refusals import accepted
 from support.training import same_weights, stopping_after
 
@@ -76,20 +76,20 @@ def test_a_network_with_a_codebook_resumes_bit_for_bit(tmp_path):
         torch.manual_seed(0)
         return VQVAE((4, 8), 1, 8, 4)
 
-    def pictures(step):
+    def images(step):
         generator = torch.Generator().manual_seed(step)
         return torch.rand(4, 1, 8, 8, generator=generator), torch.ones(4, 1, 8, 8), torch.zeros(4)
 
     plan, nothing = Plan(8, 1e-3, every=3), lambda network: {"error": 0.0}
     whole, broken = fresh(), fresh()
-    fit(whole, pictures, nothing, plan, tmp_path / "whole")
+    fit(whole, images, nothing, plan, tmp_path / "whole")
     with pytest.raises(Cancelled):
-        fit(fresh(), pictures, nothing, plan, tmp_path / "broken", progress=stopping_after(5))
-    fit(broken, pictures, nothing, plan, tmp_path / "broken")
+        fit(fresh(), images, nothing, plan, tmp_path / "broken", progress=stopping_after(5))
+    fit(broken, images, nothing, plan, tmp_path / "broken")
     assert same_weights(whole, broken)
 
 
-def test_the_network_learns_and_the_log_says_so(tmp_path):
+def test_the_network_learns_and_the_log_states_it(tmp_path):
     network = Line()
     plan = Plan(200, 2e-2, every=50)
     history = fit(network, batches, validate, plan, tmp_path)
@@ -130,10 +130,9 @@ def test_a_finished_run_is_not_run_again(tmp_path, unbroken):
 
 @pytest.mark.parametrize("bad", ["loss", "gradient"])
 @pytest.mark.parametrize("step", [5, 7])
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path, step, bad):
-    with pytest.raises(MedADError) as caught:
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_state(tmp_path, step, bad):
+    with raises(MedADError, f"{bad}_not_finite") as caught:
         fit(Line(step, bad), batches, validate, PLAN, tmp_path)
-    assert caught.value.code == f"{bad}_not_finite"
     assert (caught.value.parameters["network"], caught.value.parameters["step"]) == ("Line", step)
     network = Line()
     state = load_checkpoint(tmp_path / "checkpoint.safetensors", network)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
+from support.raised import raises
 
 from MedADLib.errors import InputError
 from MedADLib.methods.slicewise import examined_slices, slice_positions
@@ -67,7 +67,7 @@ def test_a_batch_depends_on_step_and_seed_only():
     assert first[0].shape == first[1].shape == (6, 1, 8, 8)
 
 
-def test_pictures_keep_their_position_and_a_small_set_still_makes_a_batch():
+def test_images_keep_their_position_and_a_small_set_still_makes_a_batch():
     slices = numbered()
     images, _, positions = slices.batch(1, 4, 0, None)
     assert np.allclose(positions, slice_positions(10)[images[:, 0, 0, 0].int() % 10])
@@ -174,6 +174,5 @@ def test_a_neighbour_in_another_scan_is_at_the_same_height_and_never_of_the_same
 def test_one_scan_has_no_neighbours():
     slices = numbered(scans=1)
     assert len(slices.near(slices.positions, [0])) == 10
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "only_one_scan"):
         slices.near(slices.positions, [0], slices.scans)
-    assert caught.value.code == "only_one_scan"

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 
 from MedADLib.methods.volume_restoration import coarse_scan, resized
 from MedADLib.training.augmentation import Augmentation
@@ -76,7 +75,7 @@ def test_without_any_change_a_volume_is_itself_or_its_mirror_image_left_to_right
     assert torch.allclose(kept, images, atol=1e-3)
 
 
-def test_a_turned_box_keeps_its_size_though_the_grid_is_no_cube():
+def test_a_turned_box_keeps_its_size_though_the_grid_is_not_a_cube():
     images, masks = box(24)
     turned = Augmentation(90, 0, 0, 0, 0, 0, 0, 0)
     _, found = turned(images, masks, torch.Generator().manual_seed(0), mirrored=False)

@@ -1,4 +1,4 @@
-"""No training goes on with another one's weights, or with other scans."""
+"""A training never continues with other weights or other scans."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support.raised import raises
 
 from MedADLib.errors import InputError
 from MedADLib.io.sources import Source
@@ -43,7 +44,6 @@ def test_scans_that_changed_since_they_were_prepared_are_refused(tmp_path):
         refuse_changed(scans, split, tmp_path)
     file.write_bytes(b"another")
     os.utime(file, ns=(1, 1))
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, "work_of_changed_scans") as caught:
         refuse_changed(scans, split, tmp_path)
-    assert caught.value.code == "work_of_changed_scans"
     assert (caught.value.parameters["count"], caught.value.parameters["example"]) == (1, "a")

@@ -1,4 +1,4 @@
-"""Requests that are none are answered and survived."""
+"""Malformed requests are answered, and the worker continues."""
 
 from __future__ import annotations
 

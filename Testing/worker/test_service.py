@@ -12,9 +12,10 @@ from support.workers import WORKER, one_worker, posix_only, worker_starter  # no
 
 from MedADLib.messages import Message, from_json
 from MedADLib.results.exchange import FILES, read_exchange, write_volume
+from MedADLib.worker.service import HEARTBEAT_SECONDS, heartbeats
 
 
-def test_it_says_at_once_who_it_is(worker):
+def test_it_states_at_once_who_it_is(worker):
     assert worker.ready["pid"] == worker.process.pid and worker.ready["protocol"] == 1
     assert {"medad", "python", "numpy", "torch", "SimpleITK"} <= set(worker.ready["versions"])
 
@@ -71,7 +72,7 @@ def test_what_libraries_print_does_not_disturb(worker):
     assert all(line.startswith(b'{"event"') for line in worker.lines)
 
 
-def test_warnings_of_the_library_are_told_once_and_kept(worker):
+def test_warnings_of_the_library_are_reported_once_and_kept(worker):
     worker.detect("warning")
     *events, done = worker.until("done")
     warned = [event for event in events if event["event"] == "warning"]
@@ -83,28 +84,27 @@ def test_warnings_of_the_library_are_told_once_and_kept(worker):
     assert read_exchange(done["output"], brain_volume()).warnings == tuple(texts)
 
 
-def test_a_long_computation_shows_that_it_is_alive_and_one_that_hangs_does_not(start):
-    worker = start()
+def test_a_long_computation_shows_that_it_is_alive(worker):
     worker.detect("in_c")
     assert worker.until("alive", seconds=5)[-1]["id"] == "1"
-    worker.process.kill()
-    worker = start()
-    worker.detect("stubbornly")
-    worker.begun()
-    time.sleep(0.5)
-    while not worker.events.empty():
-        worker.events.get()
-    time.sleep(1.0)
-    assert worker.events.empty()
+
+
+def test_a_process_that_does_not_compute_sends_no_heartbeat():
+    slept, used = [], iter([1.0, 1.5, 1.51, 1.51, 3.0, 3.0])
+    beats = heartbeats(slept.append, lambda: next(used))
+    next(beats)
+    assert slept == [HEARTBEAT_SECONDS]
+    next(beats)
+    assert slept == [HEARTBEAT_SECONDS] * 4, "two intervals without computation in between"
 
 
 # What goes wrong leaves the process usable.
 
 
-def check_failure(worker, kind, code, says):
+def check_failure(worker, kind, code, message):
     failed = worker.end()
     assert (failed["event"], failed["id"], failed["kind"], failed["code"]) == ("failed", "1", kind, code), failed
-    assert says in failed["message"] and "\n" not in failed["message"]
+    assert message in failed["message"] and "\n" not in failed["message"]
     assert from_json("", failed) == failed["message"]
     assert not (worker.folder / "out-1").exists()
 
@@ -117,14 +117,14 @@ def check_next_detection(worker):
 
 
 def test_a_failure_is_one_line_and_the_next_detection_works(worker):
-    for do, kind, code, says in (
+    for do, kind, code, message in (
         ("without_memory", "MemoryError", "out_of_memory", "memory"),
         ("without_torch", "ImportError", "package_missing", "torch"),
         ("wrongly", "InternalError", "internal_error", "ZeroDivisionError: division by zero"),
     ):
         logged = len(worker.log.read_text("utf-8"))
         worker.detect(do, "1")
-        check_failure(worker, kind, code, says)
+        check_failure(worker, kind, code, message)
         assert "Traceback" in worker.log.read_text("utf-8")[logged:], do
         check_next_detection(worker)
 
@@ -137,9 +137,9 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(worker):
     assert "Traceback" in worker.log.read_text("utf-8")
 
 
-def test_what_cannot_be_used_is_said_and_the_process_stays(worker):
+def test_what_cannot_be_used_is_stated_and_the_process_stays(worker):
     (worker.folder / "corrupt.medad").write_bytes(b"PK\x03\x04")
-    for change, kind, code, says in (
+    for change, kind, code, message in (
         ({"model": "missing"}, "ModelError", "model_unknown", "'missing'"),
         ({"model": "here/missing.medad"}, "ModelError", "not_found", "missing.medad"),
         ({"model": "corrupt.medad"}, "ModelError", "model_cut_short", "corrupt.medad"),
@@ -150,7 +150,7 @@ def test_what_cannot_be_used_is_said_and_the_process_stays(worker):
         ({"settings": {"smallest_region_ml": -1}}, "RequestError", "smallest_region_out_of_range", "-1 mL"),
     ):
         worker.detect("quickly", **change)
-        check_failure(worker, kind, code, says)
+        check_failure(worker, kind, code, message)
         check_next_detection(worker)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,16 +48,16 @@ class PendingRuns:
         now: Returns the seconds since 1970.
     """
 
-    def __init__(self, settings: Any = None):
+    def __init__(self, settings: Any = None, now: Callable[[], float] = time.time):
         if settings is None:
             import slicer
 
             settings = slicer.app.userSettings()
-        self._settings = settings
+        self._settings, self._now = settings, now
 
     def remember(self, run: PendingRun) -> None:
         """Store a run, in place of any other."""
-        self._settings.setValue(KEY, json.dumps({"when": time.time(), **plain(run)}))
+        self._settings.setValue(KEY, json.dumps({"when": self._now(), **plain(run)}))
         self._settings.sync()
 
     def take(self) -> PendingRun | None:
@@ -67,7 +68,7 @@ class PendingRuns:
             document = json.loads(text)
             when = document.pop("when")
             run = from_json(PendingRun, document, "the stored run")
-            return run if 0 <= time.time() - when < FORGOTTEN_AFTER_SECONDS else None
+            return run if 0 <= self._now() - when < FORGOTTEN_AFTER_SECONDS else None
         except (MedADError, TypeError, ValueError, KeyError, AttributeError):
             return None
 

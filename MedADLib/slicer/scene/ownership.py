@@ -13,7 +13,7 @@ import slicer
 
 ROLE = "MedAD.role"
 INPUT = "MedAD.input"
-# The former ID of the scan of a result whose scan is gone.
+# The former ID of the scan of a result, after its scan was deleted.
 ORPHAN = "MedAD.orphanOf"
 # On regions that were handed to the Segment Editor: no run changes them, but they belong to their scan.
 HANDED_ON = "MedAD.handedOn"

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from scipy import ndimage
+from support.raised import raises
 
 from MedADLib.errors import InputError
 from MedADLib.evaluation.simulation.insertion import CONTRASTS, RADII_MM, LesionSpec, insert_lesion
@@ -93,7 +94,7 @@ def test_a_seed_decides_everything_but_the_contrast(kind):
 
 
 @pytest.mark.parametrize("kind", ["tumour", "spots", "cavity"])
-def test_contrast_is_in_spreads_of_the_brain(kind):
+def test_contrast_is_in_sd_of_the_brain(kind):
     volume, brain, _ = phantom()
     spread = volume.array[brain].std()
     drops = []
@@ -129,8 +130,10 @@ def test_a_change_of_texture_keeps_the_mean(seed, contrast):
 
 def test_both_textures_occur():
     volume, brain, _ = phantom()
-    said = {insert_lesion(volume, brain, LesionSpec("texture"), seed).description.split(", ")[4] for seed in range(6)}
-    assert said == {"blurred borders", "coarse grain"}
+    printed = {
+        insert_lesion(volume, brain, LesionSpec("texture"), seed).description.split(", ")[4] for seed in range(6)
+    }
+    assert printed == {"blurred borders", "coarse grain"}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -222,9 +225,8 @@ def test_chosen_places_vary_and_avoid_the_midline_and_the_deep_nuclei():
 )
 def test_what_does_not_fit_is_refused(spec, code):
     volume, brain, _ = phantom()
-    with pytest.raises(InputError) as caught:
+    with raises(InputError, code):
         insert_lesion(volume, brain, spec, 0)
-    assert caught.value.code == code
 
 
 def test_wrong_arguments_are_refused():
@@ -238,9 +240,8 @@ def test_wrong_arguments_are_refused():
         (lambda: insert_lesion(volume, np.zeros_like(brain), spots, 0), "lesion_brain_mask_empty"),
         (lambda: insert_lesion(flat, brain, spots, 0), "tissue_contrast"),
     ):
-        with pytest.raises(InputError) as caught:
+        with raises(InputError, code):
             make()
-        assert caught.value.code == code
 
 
 def box_patch(size: int = 40, step: float = 1.5) -> Patch:

@@ -1,4 +1,4 @@
-"""Segmentes of several slices in one pass are what single passes give."""
+"""Segments of several slices in one pass equal those of single passes."""
 
 from __future__ import annotations
 

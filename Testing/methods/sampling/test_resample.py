@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.toy_codes import CODES, random_prior
 
 from MedADLib.methods.sampling.resample import resample_codes
@@ -66,12 +65,16 @@ def test_so_it_is_where_the_prior_is_shown_further_codes_and_few_samples_are_dra
 ):
     prior, codes = random_prior(27, further=(3, 9)), torch.arange(27) % CODES
     monkeypatch.setattr(device, "CODES_ON_CPU", 27 * at_once)
-    told = []
+    reported = []
     unlikely, where = patterns(27)[pattern], torch.tensor([0.1])
     logits, cache = prior.fill(codes[None], where)
-    found = resample_codes(prior, codes, where, unlikely, logits[0], cache, 5, (0, 5), told.append)
+    found = resample_codes(prior, codes, where, unlikely, logits[0], cache, 5, (0, 5), reported.append)
     assert torch.equal(found, naive(prior, codes, unlikely, 5))
-    assert told == sorted(told) and told[-1] == pytest.approx(1) and len(told) == unlikely.sum() * -(-5 // at_once)
+    assert (
+        reported == sorted(reported)
+        and reported[-1] == pytest.approx(1)
+        and len(reported) == unlikely.sum() * -(-5 // at_once)
+    )
 
 
 def test_the_first_samples_are_the_same_however_many_are_drawn_and_keys_count():

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from support.phantoms import one_thread  # noqa: F401
 from support.toy_codes import CODES, Question, random_prior
 
 from MedADLib.methods.sampling import task
@@ -62,7 +61,7 @@ def naive(question: Question, mask: str, threshold: float, samples: int) -> torc
 
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("threshold", [1.0, 2.5])
-def test_the_reference_does_what_the_definition_says(mask, threshold):
+def test_the_reference_does_what_the_definition_states(mask, threshold):
     question = random_question(15)
     assert torch.equal(question.ask("sequential", mask, threshold, 3), naive(question, mask, threshold, 3))
 
@@ -80,7 +79,7 @@ def test_a_dynamic_mask_judges_by_what_was_restored():
 
 @pytest.mark.parametrize("sampler", ["sequential", *FAST])
 @pytest.mark.parametrize("mask", MASKS)
-def test_nothing_is_drawn_without_a_limit_and_the_scan_is_forgotten_with_none(mask, sampler):
+def test_without_a_limit_no_code_is_resampled_and_with_limit_none_all_are(mask, sampler):
     question = random_question(15)
     assert torch.equal(question.ask(sampler, mask, math.inf, 4), question.codes[:, None].expand(-1, 4, -1))
     other = Question(question.prior, (question.codes + 1) % CODES, question.positions)
@@ -134,11 +133,11 @@ def test_segments_compute_no_row_twice_and_nothing_that_is_known_or_not_needed(t
 @pytest.mark.parametrize("sampler", ["sequential", *FAST])
 @pytest.mark.parametrize("mask", MASKS)
 def test_progress_goes_up_to_the_end_and_can_stop_the_work(mask, sampler):
-    question, told = random_question(15), []
+    question, reported = random_question(15), []
     limit, places = (None, question.nll > 1) if mask == "static" else (1.0, question.nll > -1)
     given = question.prior, question.codes, question.positions, places, question.logits, question.cache, 3, (0, [3, 4])
-    resample_codes(*given, told.append, limit, sampler)
-    assert told == sorted(told) and told[-1] == pytest.approx(1) and len(told) > 2
+    resample_codes(*given, reported.append, limit, sampler)
+    assert reported == sorted(reported) and reported[-1] == pytest.approx(1) and len(reported) > 2
     with pytest.raises(ZeroDivisionError):
         resample_codes(*given, lambda done: 1 / 0, limit, sampler)
 
@@ -163,16 +162,16 @@ def test_the_reference_draws_slices_together_as_it_does_alone(monkeypatch, limit
     """Near ties are computed from the history of their own slice and sample."""
     monkeypatch.setattr(task, "CLOSE", margin)
     question, samples = random_question(15, slices=3), 4
-    places, told = torch.rand(3, 15, generator=torch.Generator().manual_seed(5)) < 0.6, []
+    places, reported = torch.rand(3, 15, generator=torch.Generator().manual_seed(5)) < 0.6, []
 
     def ask(chosen: slice) -> torch.Tensor:
         cache, numbers = question.cache.rows(chosen), list(range(3))[chosen]
         given = question.codes[chosen], question.positions[chosen], places[chosen], question.logits[chosen], cache
         with torch.inference_mode():
-            return resample_codes(question.prior, *given, samples, (0, numbers), told.append, limit, "sequential")
+            return resample_codes(question.prior, *given, samples, (0, numbers), reported.append, limit, "sequential")
 
     together = ask(slice(0, 3))
-    assert told == sorted(told) and len(set(told)) == 15 and told[-1] == pytest.approx(1)
+    assert reported == sorted(reported) and len(set(reported)) == 15 and reported[-1] == pytest.approx(1)
     assert torch.equal(together, torch.cat([ask(slice(n, n + 1)) for n in range(3)]))
     assert len(together.unique(dim=0)) > 6
 

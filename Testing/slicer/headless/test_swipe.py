@@ -57,10 +57,10 @@ def sides(stage, view, swipe, part, anomaly=ANOMALY):
     return view.pixels().astype(int), *whole
 
 
-def check(picture, scan, restored, column):
-    assert np.array_equal(picture[:, :column], scan[:, :column])
-    assert np.array_equal(picture[:, column + 1 :], restored[:, column + 1 :])
-    assert (picture[:, column] == 255).mean() > 0.8, "the line, but where an outline crosses it"
+def check(image, scan, restored, column):
+    assert np.array_equal(image[:, :column], scan[:, :column])
+    assert np.array_equal(image[:, column + 1 :], restored[:, column + 1 :])
+    assert (image[:, column] == 255).mean() > 0.8, "the line, but where an outline crosses it"
 
 
 def swipe_of(stage, view):
@@ -70,8 +70,8 @@ def swipe_of(stage, view):
 def test_the_scan_is_on_the_left_and_its_restoration_on_the_right(stage, view):
     swipe = swipe_of(stage, view)
     for part in (0.2, 0.5, 0.8):
-        picture, scan, restored = sides(stage, view, swipe, part)
-        check(picture, scan, restored, round(part * SIZE[0]))
+        image, scan, restored = sides(stage, view, swipe, part)
+        check(image, scan, restored, round(part * SIZE[0]))
         assert (np.abs(scan - restored) > 5).mean() > 0.05, "the test has teeth"
 
 
@@ -86,11 +86,11 @@ def test_it_follows_slice_zoom_shift_and_direction(stage, view):
         lambda: node.SetOrientation("Sagittal"),
     ):
         move()
-        # Made before the move, not anew for the comparison.
+        # Made before the move, not again for the comparison.
         before = view.pixels().astype(int)
-        picture, scan, restored = sides(stage, view, swipe, 0.5)
-        assert np.array_equal(before, picture)
-        check(picture, scan, restored, SIZE[0] // 2)
+        image, scan, restored = sides(stage, view, swipe, 0.5)
+        assert np.array_equal(before, image)
+        check(image, scan, restored, SIZE[0] // 2)
 
 
 def test_overlay_and_outlines_are_the_same_on_both_sides(stage, view):
@@ -117,9 +117,9 @@ def test_it_follows_the_threshold(stage, view):
 
 def test_at_the_right_edge_there_is_nothing_of_it(stage, view):
     swipe = swipe_of(stage, view)
-    picture, scan, _ = sides(stage, view, swipe, 0.3)
+    image, scan, _ = sides(stage, view, swipe, 0.3)
     swipe.look(stage.result, 1.0, ANOMALY)
-    assert np.array_equal(view.pixels(), scan) and not np.array_equal(picture, scan)
+    assert np.array_equal(view.pixels(), scan) and not np.array_equal(image, scan)
 
 
 def test_another_result_takes_the_place_of_the_one_before(stage, view):
@@ -128,5 +128,5 @@ def test_another_result_takes_the_place_of_the_one_before(stage, view):
     view.pixels()
     other = stage.detection.restored.with_array(stage.detection.volume.array[:, ::-1].copy())
     stage.show(replace(stage.detection, restored=other))
-    picture, scan, restored = sides(stage, view, swipe, 0.5)
-    check(picture, scan, restored, SIZE[0] // 2)
+    image, scan, restored = sides(stage, view, swipe, 0.5)
+    check(image, scan, restored, SIZE[0] // 2)

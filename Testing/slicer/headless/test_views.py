@@ -1,4 +1,4 @@
-"""Real Slicer views off screen, judged by what changes in the picture when something in the scene does."""
+"""Real Slicer views off screen: changes in the image after changes in the scene."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def draw(standalone, detection, result):
     return draw_views(standalone, result, centre, SIZE)
 
 
-def part(picture, view):
+def part(rendered, view):
     """One of the four views, without the writing at its edges."""
     row, column = VIEWS[view]
     width, height = (SIZE[0] - GAP) // 2, (SIZE[1] - GAP) // 2
     top, left = row * (SIZE[1] - height), column * (SIZE[0] - width)
-    return picture[top : top + height, left : left + width].astype(int)[24:-24, 24:-48]
+    return rendered[top : top + height, left : left + width].astype(int)[24:-24, 24:-48]
 
 
 def changed(before, after, view):
@@ -57,15 +57,15 @@ def changed(before, after, view):
 
 
 def middle(mask):
-    """Mean row and column of the True pixels as fractions of the picture."""
+    """Mean row and column of the True pixels as fractions of the image."""
     return np.argwhere(mask).mean(axis=0) / mask.shape
 
 
-def no_overlay(picture_of, result):
+def no_overlay(image_of, result):
     result.anomaly.GetDisplayNode().SetThreshold(1e6, 2e6)
-    picture = picture_of()
+    rendered = image_of()
     result.anomaly.GetDisplayNode().SetThreshold(3.0, 1e6)
-    return picture
+    return rendered
 
 
 @pytest.mark.parametrize("transformed", [False, True])
@@ -117,21 +117,21 @@ def test_the_examined_part_is_seen_in_space_only(standalone):
 
 def test_right_is_on_the_left_and_front_and_top_are_up(standalone):
     detection, result = shown(standalone)
-    picture = draw(standalone, detection, result)
+    rendered = draw(standalone, detection, result)
     without = no_overlay(lambda: draw(standalone, detection, result), result)
-    row, column = middle(changed(picture, without, "axial"))
+    row, column = middle(changed(rendered, without, "axial"))
     assert row < 0.45 and column < 0.45
-    row, column = middle(changed(picture, without, "coronal"))
+    row, column = middle(changed(rendered, without, "coronal"))
     assert row < 0.45 and column < 0.45
-    row, column = middle(changed(picture, without, "sagittal"))
+    row, column = middle(changed(rendered, without, "sagittal"))
     assert row < 0.45 and column < 0.45, "front is on the left, as Slicer has it"
 
 
 def test_a_round_head_on_an_anisotropic_grid_is_drawn_round_and_whole(standalone):
     detection, result = shown(standalone)
-    picture = draw(standalone, detection, result)
+    rendered = draw(standalone, detection, result)
     for view in SLICES:
-        inside = part(picture, view).mean(axis=-1) > 15
+        inside = part(rendered, view).mean(axis=-1) > 15
         rows, columns = np.flatnonzero(inside[:, 5:-5].mean(axis=1) > 0.1), np.flatnonzero(inside.mean(axis=0) > 0.1)
         height, width = np.ptp(rows), np.ptp(columns)
         assert height == pytest.approx(width, rel=0.15), view
@@ -149,22 +149,22 @@ def test_a_long_body_fills_wide_views(standalone):
     )
     node = standalone.add_volume(detection.volume)
     result = show_detection(detection, node, standalone.scene)
-    picture = draw_views(standalone, result, (0.0, 0.0, 0.0), (804, 404))
-    beside_the_crosshair = picture[104, :400].mean(axis=-1) > 100
+    rendered = draw_views(standalone, result, (0.0, 0.0, 0.0), (804, 404))
+    beside_the_crosshair = rendered[104, :400].mean(axis=-1) > 100
     assert 0.75 < beside_the_crosshair.mean() < 0.95
 
 
 def test_the_top_region_is_under_the_crosshair(standalone):
     detection, result = shown(standalone, blobs=(RIGHT_FRONT_TOP, (-9, -6, -8, 6.0, 6)), transformed=True)
     result.segmentation.GetDisplayNode().SetVisibility(False)
-    picture = draw(standalone, detection, result)
+    rendered = draw(standalone, detection, result)
     without = no_overlay(lambda: draw(standalone, detection, result), result)
     world = to_world(result.input).TransformPoint(detection.regions[0].centroid_ras)
     crosshair = standalone.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
     assert np.allclose(crosshair.GetCrosshairRAS(), world)
     for view in SLICES:
-        spot = changed(picture, without, view)
-        pixels = part(picture, view)
+        spot = changed(rendered, without, view)
+        pixels = part(rendered, view)
         yellow = (pixels[..., 0] > 180) & (pixels[..., 1] > 150) & (pixels[..., 2] < 110) & ~spot
         row, column = yellow.mean(axis=1).argmax(), yellow.mean(axis=0).argmax()
         assert spot[max(row - 2, 0) : row + 3].any() and spot[:, max(column - 2, 0) : column + 3].any(), view
@@ -197,7 +197,7 @@ def test_a_view_that_was_there_before_gets_layers_and_legend(standalone):
     view.close()
 
 
-def test_drawing_twice_gives_the_same_picture_and_adds_no_nodes(standalone):
+def test_drawing_twice_gives_the_same_image_and_adds_no_nodes(standalone):
     detection, result = shown(standalone)
     first = draw(standalone, detection, result)
     before = node_ids(standalone.scene)
@@ -214,7 +214,7 @@ def test_a_scan_without_findings_and_one_without_examined_part_can_be_drawn(stan
     assert part(draw(standalone, detection, result), "axial").max() > 100
 
 
-def test_the_picture_is_written_whole_or_not_at_all(standalone, tmp_path):
+def test_the_image_is_written_whole_or_not_at_all(standalone, tmp_path):
     from matplotlib.image import imread
 
     detection, result = shown(standalone)

@@ -77,12 +77,12 @@ NO_METADATA = Message("package_without_metadata")
     ],
     ids=lambda value: " and ".join(value) if isinstance(value, list) else value.code,
 )
-def test_each_kind_of_damage_is_told(site, gone, problem):
+def test_each_kind_of_damage_is_reported(site, gone, problem):
     take_away(site, *gone)
     assert damage("torch", site) == problem
 
 
-def test_a_file_that_was_cut_short_is_told(site):
+def test_a_file_that_was_cut_short_is_reported(site):
     (site / "torch/lib/torch_cpu.dll").write_text("L" * 4999)
     assert damage("torch", site) == Message("package_file_incomplete", file="torch/lib/torch_cpu.dll")
 

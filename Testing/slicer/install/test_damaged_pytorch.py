@@ -1,4 +1,4 @@
-"""A PyTorch that is there but cannot be used: the installer says so, deletes it and installs it again."""
+"""An unusable PyTorch: the installer reports it, deletes it and installs it again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["slicer"]
 COMPLETE = SLICER_5_12 | OURS | {"torch": "2.9.1+cu128"}
 
 
-def test_a_damaged_pytorch_is_deleted_before_it_is_installed_again_and_the_question_says_so():
+def test_a_damaged_pytorch_is_deleted_before_it_is_installed_again_and_the_question_states_it():
     world = World(COMPLETE)
     world.damage = {"torch": "torchgen/__init__.py is missing"}
     (lacking,) = world.installer().missing()
@@ -32,7 +32,7 @@ def test_a_damaged_pytorch_is_deleted_before_it_is_installed_again_and_the_quest
     assert world.installer().missing() == []
 
 
-def test_a_damaged_package_that_cannot_be_deleted_is_told_and_nothing_is_installed():
+def test_a_damaged_package_that_cannot_be_deleted_is_reported_and_nothing_is_installed():
     world = World(COMPLETE)
     world.damage = {"torch": "its metadata is missing"}
 
@@ -56,7 +56,7 @@ def test_a_pytorch_that_fails_to_load_is_offered_again_though_its_files_look_rig
     assert [next(iter(call)) for call in world.calls] == ["delete", "torch"] and world.installer().missing() == []
 
 
-def test_a_new_pytorch_that_fails_to_load_is_told(monkeypatch):
+def test_a_new_pytorch_that_fails_to_load_is_reported(monkeypatch):
     world = World()
     world.trouble = "ModuleNotFoundError: No module named 'torchgen'"
     with pytest.raises(InstallError) as caught:

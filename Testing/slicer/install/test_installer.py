@@ -1,5 +1,5 @@
 """The installer on stand-ins with the signatures of Slicer 5.8, 5.12 and the PyTorch extension: what is asked of them,
-what is told when they fail, and that Slicer's own packages are never changed unnoticed."""
+what is reported when they fail, and that Slicer's own packages are never changed unnoticed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support.raised import raises
 from support.slicer_install import OURS, SLICER_5_8, SLICER_5_12, World, slicer
 
 from MedADLib.slicer.install import installer as installer_module
@@ -86,23 +87,20 @@ def test_the_pytorch_extension_is_fetched_first_and_nothing_else_before_the_rest
     assert world.interactive is True
 
 
-def test_without_an_extensions_manager_the_way_by_hand_is_told():
+def test_without_an_extensions_manager_the_way_by_hand_is_reported():
     world = World(extension=False)
     for manager in (None, SimpleNamespace()):
-        with pytest.raises(InstallError) as caught:
+        with raises(InstallError, "install_no_extension"):
             world.run(extensions=lambda manager=manager: manager)
-        assert caught.value.code == "install_no_extension"
     world.fails["extension"] = True
-    with pytest.raises(InstallError) as caught:
+    with raises(InstallError, "install_extension_failed"):
         world.run()
-    assert caught.value.code == "install_extension_failed"
 
 
 def test_pytorch_refused_in_its_own_dialog_changes_nothing():
     world = World()
-    with pytest.raises(InstallError) as caught:
+    with raises(InstallError, "install_declined"):
         world.run(torch_logic=lambda: SimpleNamespace(installTorch=lambda **arguments: None))
-    assert caught.value.code == "install_declined"
     assert world.installed == SLICER_5_12 and world.calls == []
 
 
@@ -117,7 +115,7 @@ OFFLINE = [
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("printed", "code"),
     [
         (OFFLINE, "no_connection"),
         (["[Errno -3] Temporary failure in name resolution"], "no_connection"),
@@ -137,15 +135,15 @@ OFFLINE = [
         (["error: something new"], "failed"),
     ],
 )
-def test_a_failure_is_explained_with_what_to_do_and_the_log(said, code):
+def test_a_failure_is_explained_with_what_to_do_and_the_log(printed, code):
     world = World()
-    world.says["monai"] = said
+    world.message["monai"] = printed
     world.fails["monai"] = subprocess.CalledProcessError(1, ["PythonSlicer", "-m", "pip", "install", "monai"])
     with pytest.raises(InstallError) as caught:
         world.run()
     assert caught.value.parameters == {"packages": "safetensors, monai, deepbet"}
     assert caught.value.code == f"install_{code}" and caught.value.remedy
-    assert said[-1] in caught.value.log and said[-1] in world.log
+    assert printed[-1] in caught.value.log and printed[-1] in world.log
     assert "deepbet" not in world.installed
     del world.fails["monai"]
     assert world.run() is True  # once the cause is gone, it goes on where it stopped
@@ -155,38 +153,34 @@ def test_a_failure_is_explained_with_what_to_do_and_the_log(said, code):
 
 def test_pytorch_that_fails_is_explained_too():
     world = World()
-    world.says["torch"], world.fails["torch"] = ["[Errno 28] No space left on device"], RuntimeError("failed")
+    world.message["torch"], world.fails["torch"] = ["[Errno 28] No space left on device"], RuntimeError("failed")
     with pytest.raises(InstallError) as caught:
         world.run()
     assert (caught.value.code, caught.value.parameters) == ("install_disk_full", {"packages": "PyTorch"})
-    with pytest.raises(InstallError) as caught:
+    with raises(InstallError, "install_no_extension"):
         world.run(torch_logic=lambda: (_ for _ in ()).throw(ModuleNotFoundError("PyTorchUtils")))
-    assert caught.value.code == "install_no_extension"
 
 
 def test_trouble_with_an_earlier_package_does_not_explain_a_later_one():
     world = World()
-    world.says["torch"] = [OFFLINE[0], "Successfully installed torch"]
-    world.says["monai"], world.fails["monai"] = ["[Errno 28] No space left on device"], RuntimeError("failed")
-    with pytest.raises(InstallError) as caught:
+    world.message["torch"] = [OFFLINE[0], "Successfully installed torch"]
+    world.message["monai"], world.fails["monai"] = ["[Errno 28] No space left on device"], RuntimeError("failed")
+    with raises(InstallError, "install_disk_full"):
         world.run()
-    assert caught.value.code == "install_disk_full"
 
 
 def test_a_changed_package_of_slicers_own_is_noticed():
     world = World()
     world.changes = {"numpy": "1.26.4"}
-    with pytest.raises(InstallError) as caught:
+    with raises(InstallError, "install_changed_slicer") as caught:
         world.run()
-    assert caught.value.code == "install_changed_slicer"
     assert caught.value.parameters == {"changes": "numpy 2.4.6 → 1.26.4", "repair": "numpy==2.4.6"}
 
 
 def test_success_without_an_effect_is_noticed():
     world = World()
-    with pytest.raises(InstallError) as caught:
+    with raises(InstallError, "install_without_effect") as caught:
         world.run(pip=lambda requirements, without_dependencies, file: world.installed.update(safetensors="0.8.0"))
-    assert caught.value.code == "install_without_effect"
     assert caught.value.parameters == {"packages": "monai>=1.4, deepbet==1.0.2"}
 
 

@@ -1,4 +1,4 @@
-"""Which packages are missing in Slicer is told from metadata alone, and fits computer, PyTorch and numpy."""
+"""Missing packages in Slicer: found from metadata alone, fitting computer, PyTorch and numpy."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_versions_compare_as_pips_do():
             assert satisfied(f"torch{condition}", computer(torch=version)) == expected, (version, condition)
 
 
-def test_the_plan_says_what_how_large_why_where_and_that_nothing_is_uploaded():
+def test_the_plan_states_what_how_large_why_where_and_that_nothing_is_uploaded():
     text = plan_text(missing(computer(extension=False, nvidia=True)))
     for package in missing(computer(extension=False, nvidia=True)):
         assert f"• {package.name} (" in text and package.purpose in text
@@ -140,14 +140,14 @@ def test_a_package_that_appears_is_seen_without_a_restart(tmp_path, monkeypatch)
     assert versions.installed_version("medad-made-up") == "1.2"
 
 
-def test_the_requirements_file_for_offline_use_says_the_same():
+def test_the_requirements_file_for_offline_use_lists_the_same():
     text = (ROOT / "MedAD" / "Resources" / "requirements.txt").read_text("utf-8")
     listed = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert listed == [package.requirement for package in needed(computer()) if package.name != "torch"]
 
 
 def test_detection_needs_nothing_else_than_is_installed():
-    """Matplotlib, for one, is needed for pictures only, which Slicer draws itself."""
+    """Matplotlib, for one, is needed for figures only, which Slicer draws itself."""
     program = """
 import sys
 for name in ("matplotlib", "PIL", "pandas", "nibabel", "sklearn", "nilearn", "skimage", "tqdm", "einops"):

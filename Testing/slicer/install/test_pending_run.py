@@ -40,10 +40,17 @@ def test_a_run_is_remembered_over_a_restart_and_taken_once():
 
 
 @pytest.mark.parametrize("kept", [None, "", "nonsense", "[]", "{}", '{"when": 0, "model": "x"}', '{"when": "x"}', 7])
-def test_what_is_no_pending_run_or_an_old_one_is_dropped(kept):
+def test_what_is_not_a_pending_run_or_an_old_one_is_dropped(kept):
     settings = Settings()
     settings.setValue(KEY, kept)
     assert PendingRuns(settings).take() is None and settings.kept == {}
+
+
+def test_a_run_is_dropped_after_a_week():
+    settings, week = Settings(), 7 * 24 * 3600
+    for age, found in ((week - 1, True), (week, False), (-1, False)):
+        PendingRuns(settings, lambda: 1000.0).remember(PendingRun("brain-t1"))
+        assert (PendingRuns(settings, lambda age=age: 1000.0 + age).take() is not None) == found, age
 
 
 def test_pending_runs_are_in_slicers_settings(monkeypatch):

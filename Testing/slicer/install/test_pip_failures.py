@@ -9,7 +9,7 @@ import sys
 from MedADLib.slicer.install.packages import cause_of
 
 
-def test_failures_are_explained_from_what_a_real_pip_says(tmp_path):
+def test_failures_are_explained_from_what_a_real_pip_prints(tmp_path):
     """Offline, and against the pins."""
     (tmp_path / "c d.txt").write_text("numpy==1.0\n")
     environment = os.environ | {"PIP_CONSTRAINT": (tmp_path / "c d.txt").as_uri(), "PIP_CONFIG_FILE": os.devnull}

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fake_slicer import FakeSlicer, panel_fixtures
-from fake_slicer.panel_fixtures import InlineClient, own_home, planted_installer, scan, stub_client
+from fake_slicer.panel_fixtures import InlineClient, scan
 from PySide6 import QtCore, QtWidgets
 from support.synthetic import brain_volume
 from support.two_blobs import two_blobs
@@ -20,8 +20,6 @@ from MedADLib.scoring.regions import find_regions
 from MedADLib.slicer.install.packages import InstallError, Package
 from MedADLib.slicer.panel.texts import breakable, tooltip
 from MedADLib.slicer.worker import client
-
-__all__ = ["own_home", "planted_installer", "stub_client"]
 
 LOOKS = {
     "narrowest": ({}, 330),
@@ -92,7 +90,7 @@ def prepare(app, state, monkeypatch, planted_installer, folder):
     if state == "install":
         planted_installer.packages = [Package("torch", "runs the neural networks", 700, "torch>=2.3")]
         planted_installer.answer = InstallError("install_no_connection", packages="torch")
-        planted_installer.said = ["Collecting torch from a place with a very long address " * 4] * 30
+        planted_installer.printed = ["Collecting torch from a place with a very long address " * 4] * 30
         app.answers.append(True)
     if state == "long names":
         app.choose("modelSelector", app.ui.modelSelector.itemText(3))
@@ -115,7 +113,7 @@ def wait_for_scrolling(app):
 
 
 def unreadable(app):
-    """Widgets whose text does not fit into them."""
+    """Widgets with text that does not fit into them."""
     panel = app.window.widget()
     for child in panel.findChildren(QtWidgets.QWidget):
         if not child.isVisible() or not child.objectName():

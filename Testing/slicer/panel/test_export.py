@@ -1,4 +1,4 @@
-"""Export from the panel: usable names, accepted regions only, nobody else's files, and a clear word if it fails."""
+"""Export from the panel: usable names, accepted regions only, no foreign files, and a clear error."""
 
 from __future__ import annotations
 
@@ -8,27 +8,14 @@ import sys
 
 import numpy as np
 import pytest
-from fake_slicer.panel_fixtures import (
-    app,
-    catch_up,
-    done,
-    no_drawing,
-    own_home,
-    panel,
-    planted_installer,
-    run,
-    scan,
-    stub_client,
-)
+from fake_slicer.panel_fixtures import catch_up, run, scan
 
 from MedADLib.io.reading import read_image
 from MedADLib.messages import Message
 from MedADLib.results import writing
 from MedADLib.results.writing import RESULT_SUFFIXES
 
-__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
-
-# The picture needs matplotlib, which tests have and Slicer may lack.
+# The figure needs matplotlib, which tests have and Slicer may lack.
 SUFFIXES = list(RESULT_SUFFIXES)
 
 
@@ -44,7 +31,7 @@ def export(app, folder):
     app.click("exportButton")
 
 
-def said(app):
+def printed(app):
     return (app.ui.statusLabel.text or app.ui.errorLabel.text).replace("\u200b", "")
 
 
@@ -52,10 +39,10 @@ def files(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_files_are_named_after_the_scan_and_told(done, folder):
+def test_the_files_are_named_after_the_scan_and_reported(done, folder):
     export(done, folder)
     assert files(folder) == sorted(f"scan{suffix}" for suffix in SUFFIXES)
-    assert str(folder) in said(done) and f"{len(SUFFIXES)} files" in said(done)
+    assert str(folder) in printed(done) and f"{len(SUFFIXES)} files" in printed(done)
 
 
 NAMES = (
@@ -106,12 +93,12 @@ def test_own_results_are_replaced_and_other_files_stay(done, folder, no_drawing)
 def test_files_of_somebody_else_are_not_replaced(done, folder):
     (folder / "scan.json").write_text('{"RepetitionTime": 2.3}')
     export(done, folder)
-    assert Message("not_our_file", path=folder / "scan.json") in said(done)
+    assert Message("not_our_file", path=folder / "scan.json") in printed(done)
     assert files(folder) == ["scan.json"] and "RepetitionTime" in (folder / "scan.json").read_text()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such permissions")
-def test_a_folder_that_cannot_be_written_is_told(done, folder, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_reported(done, folder, monkeypatch):
     folder.chmod(0o500)
     if os.geteuid() == 0:
         import tempfile
@@ -123,16 +110,16 @@ def test_a_folder_that_cannot_be_written_is_told(done, folder, monkeypatch):
     export(done, folder)
     monkeypatch.undo()
     folder.chmod(0o700)
-    assert "cannot be written: Permission denied" in said(done) and files(folder) == []
+    assert "cannot be written: Permission denied" in printed(done) and files(folder) == []
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(done, folder, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_nothing(done, folder, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(writing, "_write_nifti", full)
     export(done, folder)
-    assert "No space left on device" in said(done) and files(folder) == []
+    assert "No space left on device" in printed(done) and files(folder) == []
 
 
 def test_the_file_dialog_can_be_left(done):
@@ -141,7 +128,7 @@ def test_the_file_dialog_can_be_left(done):
     assert not done.ui.statusLabel.visible
 
 
-def test_a_result_whose_parts_were_deleted_is_not_exported(done, folder, no_drawing):
+def test_a_result_with_deleted_parts_is_not_exported(done, folder, no_drawing):
     done.scene.RemoveNode(done.widget.panel._shown.restored)
     catch_up(done)
     assert not done.ui.regionsSection.visible and not done.ui.resultSection.visible

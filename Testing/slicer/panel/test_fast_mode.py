@@ -1,4 +1,4 @@
-"""The panel's fast mode: asked for by a tick, remembered with the scene, and told in the result."""
+"""The panel's fast mode: set by a check box, saved with the scene, and stated in the result."""
 
 from __future__ import annotations
 
@@ -7,17 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_slicer import FakeSlicer
-from fake_slicer.panel_fixtures import (
-    InlineClient,
-    app,
-    own_home,
-    panel,
-    planted_installer,
-    run,
-    scan,
-    slicer,
-    stub_client,
-)
+from fake_slicer.panel_fixtures import InlineClient, run, scan, slicer
 from PySide6 import QtCore, QtTest, QtWidgets
 from support.raised import raises
 from support.source_code import ROOT
@@ -28,8 +18,6 @@ from MedADLib.results.exchange import read_volume, write_exchange
 from MedADLib.slicer.install.packages import Package
 from MedADLib.slicer.request import again
 from MedADLib.slicer.worker import client as worker_client
-
-__all__ = ["app", "own_home", "panel", "planted_installer", "stub_client"]
 
 
 @pytest.fixture
@@ -52,7 +40,7 @@ def how_it_was_made(panel) -> str:
     return texts[0]
 
 
-def test_a_tick_asks_for_fast_mode_and_the_result_says_so(panel, asked):
+def test_a_tick_asks_for_fast_mode_and_the_result_states_it(panel, asked):
     run(panel)
     assert "fast mode: no" in how_it_was_made(panel)
     panel.click("advancedSection")
@@ -140,7 +128,7 @@ class RealEngine(InlineClient):
 
 
 @pytest.mark.slow
-def test_with_a_model_without_a_faster_mode_the_panel_says_that_it_ran_as_usual(app, own_home, monkeypatch):
+def test_with_a_model_without_a_faster_mode_the_panel_states_that_it_ran_as_usual(app, own_home, monkeypatch):
     monkeypatch.setattr(worker_client, "WorkerClient", RealEngine)
     models = own_home / ".medad" / "models"
     models.mkdir(parents=True)
@@ -157,7 +145,7 @@ def test_with_a_model_without_a_faster_mode_the_panel_says_that_it_ran_as_usual(
     assert "tiny has no faster mode; it ran as usual" in app.ui.warningsLabel.text.replace("\u200b", "")
 
 
-def test_scripts_are_told_what_fast_takes(panel):
+def test_fast_of_another_type_is_refused_in_scripts(panel):
     for fast in ("yes", 1, None):
         with raises(InputError, "bad_fast"):
             panel.widget.logic.process(panel.scan, fast=fast)

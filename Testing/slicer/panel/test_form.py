@@ -1,4 +1,4 @@
-"""What can be said of the panel without opening it: its .ui file, and the names by which the code reaches into it."""
+"""The panel's .ui file, and the names of its widgets in the code."""
 
 from __future__ import annotations
 

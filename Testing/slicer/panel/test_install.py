@@ -6,27 +6,13 @@ import subprocess
 import sys
 
 import pytest
-from fake_slicer.panel_fixtures import (
-    app,
-    column,
-    own_home,
-    panel,
-    planted_installer,
-    results,
-    run,
-    scan,
-    slicer,
-    snapshot,
-    stub_client,
-)
+from fake_slicer.panel_fixtures import column, results, run, scan, slicer, snapshot
 from support.slicer_install import OURS, SLICER_5_12
 from support.source_code import ROOT
 
 from MedADLib.slicer.install import installer as installer_module
 from MedADLib.slicer.install.installer import SlicerInstaller
 from MedADLib.slicer.install.packages import Computer, InstallError, Package
-
-__all__ = ["app", "own_home", "panel", "planted_installer", "stub_client"]
 
 NAME = 1
 LACKING = [
@@ -45,7 +31,7 @@ def questions(app):
     return [text for kind, text in app.messages if kind == "question"]
 
 
-def said(app):
+def printed(app):
     return app.ui.statusLabel.text or app.ui.errorLabel.text
 
 
@@ -73,17 +59,17 @@ def open_file(app, path):
 
 
 def wait_for_restart(app, file, lacking, restart=False):
-    """Run, install, and be told that Slicer has to restart."""
+    """Run and install until Slicer has to restart."""
     node = open_file(app, file)
     app.open_module("MedAD")
     app.select_node("inputSelector", node)
     lacking.answer = False
     app.answers.extend([True, restart])
     app.click("runButton")
-    assert "has to be restarted" in said(app) and not results(app)
+    assert "has to be restarted" in printed(app) and not results(app)
 
 
-def test_one_dialog_says_what_how_large_and_why_and_then_the_run_starts_by_itself(panel, lacking):
+def test_one_dialog_states_what_how_large_and_why_and_then_the_run_starts_by_itself(panel, lacking):
     panel.answers.append(True)
     run(panel)
     (question,) = questions(panel)
@@ -95,11 +81,11 @@ def test_one_dialog_says_what_how_large_and_why_and_then_the_run_starts_by_itsel
     assert len(questions(panel)) == 1
 
 
-def test_refused_nothing_changes_and_the_panel_says_so(panel, lacking):
+def test_refused_nothing_changes_and_the_panel_states_it(panel, lacking):
     before = snapshot(panel)
     panel.answers.append(False)
     run(panel)
-    assert said(panel) == "Nothing was installed, and nothing was run."
+    assert printed(panel) == "Nothing was installed, and nothing was run."
     assert snapshot(panel) == before and panel.ui.runButton.enabled and lacking.packages == LACKING
     assert not panel.ui.logText.toPlainText()
     panel.answers.append(True)
@@ -110,10 +96,10 @@ def test_refused_nothing_changes_and_the_panel_says_so(panel, lacking):
 def test_what_fails_is_explained_and_can_be_tried_again(panel, lacking):
     before = snapshot(panel)
     lacking.answer = InstallError("install_disk_full", packages="torch")
-    lacking.said = ["Collecting torch", "No space left on device"]
+    lacking.printed = ["Collecting torch", "No space left on device"]
     panel.answers.append(True)
     run(panel)
-    assert said(panel).startswith("Torch could not be installed: the disk is full. Free some space")
+    assert printed(panel).startswith("Torch could not be installed: the disk is full. Free some space")
     assert "No space left on device" in panel.ui.logText.toPlainText() and panel.ui.logText.visible
     assert panel.ui.runButton.enabled and snapshot(panel) == before
     lacking.answer = True
@@ -122,13 +108,13 @@ def test_what_fails_is_explained_and_can_be_tried_again(panel, lacking):
     assert results(panel)
 
 
-def test_a_slicer_that_can_never_run_it_is_told_without_a_question(panel, monkeypatch):
+def test_a_slicer_that_can_never_run_it_is_reported_without_a_question(panel, monkeypatch):
     def never():
         raise InstallError("install_no_torch_for_mac", numpy="2.4.6")
 
     monkeypatch.setattr(panel.widget.logic.installer, "missing", never)
     run(panel)
-    assert said(panel).startswith("MedAD cannot run in this Slicer for Intel Macs")
+    assert printed(panel).startswith("MedAD cannot run in this Slicer for Intel Macs")
     assert not questions(panel) and panel.ui.runButton.enabled and not results(panel)
 
 
@@ -239,18 +225,18 @@ def test_a_scan_that_was_never_saved_or_is_gone_is_asked_for(app, tmp_path, file
     file.unlink()
     with restarted(tmp_path) as again:
         again.open_module("MedAD")
-        assert said(again) == "Slicer has restarted. Load your scan and click Run Detection to go on."
+        assert printed(again) == "Slicer has restarted. Load your scan and click Run Detection to go on."
         assert not questions(again)
 
 
-def test_a_scan_that_cannot_be_opened_any_more_is_told(app, tmp_path, file, lacking):
+def test_a_scan_that_cannot_be_opened_any_more_is_reported(app, tmp_path, file, lacking):
     wait_for_restart(app, file, lacking)
     app.close()
     file.write_bytes(b"nothing")
     with restarted(tmp_path) as again:
         again.answers.append(True)
         again.open_module("MedAD")
-        assert "could not be opened" in said(again) and not results(again)
+        assert "could not be opened" in printed(again) and not results(again)
 
 
 def test_a_run_within_a_mask_does_not_go_on_without_it(app, tmp_path, file, lacking):
@@ -266,7 +252,7 @@ def test_a_run_within_a_mask_does_not_go_on_without_it(app, tmp_path, file, lack
     with restarted(tmp_path) as again:
         again.answers.append(True)
         again.open_module("MedAD")
-        assert "brain mask again" in said(again) and not results(again)
+        assert "brain mask again" in printed(again) and not results(again)
         assert again.ui.inputSelector.currentNode() is not None
 
 
@@ -335,7 +321,7 @@ def test_the_real_installer_from_end_to_end(real):
     assert len(questions(real)) == 1 and len(column(real, NAME)) == 2
 
 
-def test_without_network_the_real_installer_says_so(real):
+def test_without_network_the_real_installer_states_it(real):
     def offline(requirements):
         print("[Errno -3] Temporary failure in name resolution")
         raise real.packages.failure()
@@ -343,7 +329,7 @@ def test_without_network_the_real_installer_says_so(real):
     works, real.packages.outcome = real.packages.outcome, offline
     real.answers.append(True)
     run(real)
-    assert "no connection" in said(real) and "Connect to the internet" in said(real)
+    assert "no connection" in printed(real) and "Connect to the internet" in printed(real)
     assert "Temporary failure in name resolution" in real.ui.logText.toPlainText()
     real.packages.outcome = works
     real.answers.append(True)
@@ -352,7 +338,7 @@ def test_without_network_the_real_installer_says_so(real):
     assert [kind for kind, *_ in real.packages.installs].count("torch") == 1
 
 
-def test_a_pytorch_that_cannot_be_loaded_is_replaced_after_the_question_that_says_so(real):
+def test_a_pytorch_that_cannot_be_loaded_is_replaced_after_the_question_that_states_it(real):
     real.answers.append(True)
     run(real)
     assert len(column(real, NAME)) == 2

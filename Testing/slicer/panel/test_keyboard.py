@@ -6,20 +6,8 @@ import re
 
 import numpy as np
 import pytest
-from fake_slicer.panel_fixtures import (
-    app,
-    column,
-    done,
-    own_home,
-    panel,
-    planted_installer,
-    run,
-    slice_centre,
-    stub_client,
-)
+from fake_slicer.panel_fixtures import column, run, slice_centre
 from PySide6 import QtCore, QtTest, QtWidgets
-
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
 
 KEEP, NAME, ML, PEAK, P, SIDE = range(6)
 # Alt with these opens the menus of Slicer's window: File, Edit, View, Help.

@@ -9,19 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_slicer.panel_fixtures import (
-    app,
-    column,
-    done,
-    own_home,
-    panel,
-    planted_installer,
-    results,
-    run,
-    scan,
-    stub_client,
-    stub_process,
-)
+from fake_slicer.panel_fixtures import column, results, run, scan
 from PySide6 import QtCore, QtWidgets
 from support.source_code import ROOT
 
@@ -31,8 +19,6 @@ from MedADLib.modelfile.manifest import MANIFEST
 from MedADLib.modelfile.model import save_model
 from MedADLib.modelfile.store import ModelSummary, add
 from MedADLib.slicer.panel.texts import sentence
-
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client", "stub_process"]
 
 NAME, PURPOSE, SIZE, DATE = range(4)
 SHIPPED = sorted((ROOT / "Resources" / "models").glob("*.medad"))
@@ -81,11 +67,11 @@ def own_files(home):
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
-def said(panel):
+def printed(panel):
     return panel.ui.statusLabel.text or panel.ui.errorLabel.text
 
 
-def test_the_list_says_name_purpose_size_and_date(panel):
+def test_the_list_states_name_purpose_size_and_date(panel):
     assert names(panel) == ["brain-t1", "brain-t1-ae", "brain-t1-atlas"]
     assert cells(panel, NAME) == ["Restoration (recommended)", "Autoencoder", "Atlas (fastest)"]
     purpose = "T1-weighted MR of the brain (resamples what is improbable in healthy scans, slice by slice)"
@@ -126,7 +112,7 @@ def test_a_model_is_added_by_button_chosen_and_used(panel, download, own_home):
     assert own_files(own_home) == ["knee.medad"] and "knee" in names(panel)
     assert panel.widget._parameterNode.modelName == "knee"
     assert panel.ui.modelSelector.currentText == "knee (Atlas)"
-    assert "knee was added" in said(panel)
+    assert "knee was added" in printed(panel)
     assert "Fits knee, if it is T2-weighted MR of the knee" in panel.ui.reportLabel.text
     run(panel)
     assert "knee" in panel.widget.panel.result_panel.detection.provenance["model"]["name"]
@@ -152,7 +138,7 @@ def test_a_model_is_added_by_dropping_its_file_on_slicer(app, download, own_home
     assert "knee" in names(app) and app.ui.modelSelector.currentText == "knee (Atlas)"
 
 
-def test_a_bad_file_dropped_while_another_module_is_shown_is_told_in_a_window(panel, tmp_path, own_home):
+def test_a_bad_file_dropped_while_another_module_is_shown_is_reported_in_a_window(panel, tmp_path, own_home):
     (tmp_path / "bad.medad").write_text("<html>")
     panel.select_module("Data")
     assert not panel.drop_file(tmp_path / "bad.medad")
@@ -200,7 +186,7 @@ SPOILT = (
 )
 
 
-def test_a_file_that_is_no_sound_model_is_refused_with_a_sentence(panel, tmp_path, own_home):
+def test_a_file_that_is_not_a_sound_model_is_refused_with_a_sentence(panel, tmp_path, own_home):
     for number, (spoil, code, detail) in enumerate(SPOILT):
         (tmp_path / str(number)).mkdir()
         path = downloaded(tmp_path / str(number), "knee")
@@ -209,7 +195,7 @@ def test_a_file_that_is_no_sound_model_is_refused_with_a_sentence(panel, tmp_pat
             add(path)
         assert caught.value.code == code and detail in caught.value.problem
         add_by_button(panel, path)
-        assert said(panel).replace("\u200b", "") == sentence(str(caught.value))
+        assert printed(panel).replace("\u200b", "") == sentence(str(caught.value))
         assert own_files(own_home) == [] and len(names(panel)) == 3
         assert panel.widget._parameterNode.modelName == "brain-t1" and panel.ui.runButton.enabled
 
@@ -229,7 +215,7 @@ def test_another_model_of_the_same_name_replaces_only_with_consent(panel, tmp_pa
 
 def test_a_model_named_like_a_shipped_one_does_not_hide_it(panel, tmp_path, own_home):
     add_by_button(panel, downloaded(tmp_path, "brain-t1"))
-    assert "ships with MedAD" in said(panel) and "rename the file" in said(panel)
+    assert "ships with MedAD" in printed(panel) and "rename the file" in printed(panel)
     assert not own_files(own_home)
 
 
@@ -256,12 +242,12 @@ def delete(path):
 
 
 @pytest.mark.parametrize("spoil", [delete, lambda path: path.write_bytes(b"PK")], ids=["deleted", "damaged"])
-def test_a_model_that_is_spoilt_behind_the_panels_back_is_told_at_run(panel, download, own_home, spoil, monkeypatch):
+def test_a_model_that_is_damaged_after_it_was_chosen_is_reported_at_run(panel, download, own_home, spoil, monkeypatch):
     add_by_button(panel, download)
     monkeypatch.setattr(type(panel.widget.logic.client), "detect", look_first)
     spoil(own_home / ".medad" / "models" / "knee.medad")
     run(panel)
-    assert "knee" in said(panel) and not results(panel)
+    assert "knee" in printed(panel) and not results(panel)
     assert not panel.ui.runButton.enabled
     assert "knee is not installed, or its file is damaged" in panel.ui.reportLabel.text
     monkeypatch.undo()
@@ -311,7 +297,7 @@ def test_the_users_models_lie_outside_the_extension(own_home):
     assert own_folder() == own_home / ".medad" / "models" and ROOT not in own_folder().parents
 
 
-def test_a_scene_that_wants_a_model_of_another_computer_says_so(panel, download, tmp_path, own_home):
+def test_a_scene_that_wants_a_model_of_another_computer_states_it(panel, download, tmp_path, own_home):
     add_by_button(panel, download)
     panel.save_scene(tmp_path / "scene.mrb")
     (own_home / ".medad" / "models" / "knee.medad").unlink()

@@ -1,26 +1,13 @@
-"""What is remembered where: the computer's preferences in its settings, the run's parameters in the scene."""
+"""Preferences are stored in the application's settings, parameters of a run in the scene."""
 
 from __future__ import annotations
 
 import pytest
 from fake_slicer import FakeSlicer
-from fake_slicer.panel_fixtures import (
-    app,
-    done,
-    no_drawing,
-    own_home,
-    panel,
-    planted_installer,
-    run,
-    scan,
-    slicer,
-    stub_client,
-)
+from fake_slicer.panel_fixtures import run, scan, slicer
 
 from MedADLib.detection import Settings
 from MedADLib.slicer.request import settings_of, write_settings
-
-__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 
 def scene_text(app):

@@ -11,30 +11,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fake_slicer import FakeSlicer, panel_fixtures
-from fake_slicer.panel_fixtures import (
-    InlineClient,
-    app,
-    done,
-    own_home,
-    panel,
-    planted_installer,
-    run,
-    scan,
-    slice_centre,
-    stub_client,
-)
+from fake_slicer.panel_fixtures import InlineClient, run, scan, slice_centre
 from PySide6 import QtCore, QtGui, QtWidgets
 from support.source_code import ROOT, syntax
 from support.two_blobs import two_blobs
 
+from MedADLib.messages import Message
 from MedADLib.scoring.regions import find_regions, midline_of
 from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.worker import client
 
-__all__ = ["app", "done", "own_home", "panel", "planted_installer", "stub_client"]
-
 SIDE = 5
-UNLIKE = "this scan is unlike the model's training data: intensity histogram distance 9. Do not rely on the result"
+OUTLYING = Message("out_of_distribution", histogram=9.0, histogram_limit=0.1, correlation=0.1, correlation_limit=0.9)
 # What a reader of scans should not have to translate, and the standard terms of which the panel must use some.
 JARGON = re.compile(
     r"healthy spread|unusual|take[ns]? back|imagin|graphics card|processor|random &?number:|healthy version"
@@ -141,7 +129,7 @@ class Fails(InlineClient):
         listener.failed("ModelError", "the model is broken. Get it again.")
 
 
-def test_a_failed_run_is_told_in_the_red_box_and_news_in_the_small_line(app, monkeypatch):
+def test_a_failed_run_is_reported_in_the_red_box_and_news_in_the_small_line(app, monkeypatch):
     monkeypatch.setattr(client, "WorkerClient", Fails)
     app.load_volume(scan())
     app.open_module("MedAD")
@@ -166,9 +154,9 @@ def test_an_out_of_distribution_scan_takes_the_place_of_what_was_guessed_before_
     assert "Fits brain-t1" in panel.ui.reportLabel.text
     run(panel)
     assert "Fits brain-t1" in panel.ui.reportLabel.text
-    monkeypatch.setattr(panel_fixtures, "two_blobs", with_warning(UNLIKE))
+    monkeypatch.setattr(panel_fixtures, "two_blobs", with_warning(OUTLYING))
     run(panel)
-    assert panel.ui.warningsLabel.text.startswith("This scan is unlike"), "it comes first"
+    assert panel.ui.warningsLabel.text.startswith("This scan differs from the training data"), "it comes first"
     amber = QtGui.QColor(ground_of(panel, "warningsBox"))
     assert amber.green() < amber.red() - 25 and abs(amber.green() - amber.blue()) < 12, "the box is red"
     assert "Fits" not in panel.ui.reportLabel.text
@@ -179,15 +167,6 @@ def test_an_out_of_distribution_scan_takes_the_place_of_what_was_guessed_before_
     assert "Fits" not in panel.ui.reportLabel.text
     panel.select_node("inputSelector", panel.load_volume(scan("other")))
     assert "Fits brain-t1" in panel.ui.reportLabel.text
-
-
-def test_the_library_still_writes_the_warning_that_is_looked_for():
-    from MedADLib.preprocessing.space import similarity_warnings
-    from MedADLib.results.text import OUT_OF_DISTRIBUTION
-
-    limits = {"histogram": 0.1, "correlation": 0.9}
-    (text,) = similarity_warnings(limits, {"histogram": 1.0, "correlation": 0.1})
-    assert OUT_OF_DISTRIBUTION in text
 
 
 def test_a_click_jumps_to_the_peak_where_the_centroid_lies_outside(panel, monkeypatch):
@@ -210,9 +189,9 @@ def test_a_click_jumps_to_the_peak_where_the_centroid_lies_outside(panel, monkey
 
 def test_news_and_errors_go_when_another_scan_is_chosen_or_the_scene_closes(done, tmp_path):
     other = done.load_volume(scan("other"))
-    for tell in (done.widget.panel.run_panel.say, done.widget.panel.run_panel.fail):
+    for describe in (done.widget.panel.run_panel.say, done.widget.panel.run_panel.fail):
         for node in (other, done.scan):
-            tell("something of this scan")
+            describe("something of this scan")
             done.select_node("inputSelector", node)
             assert not done.ui.statusLabel.visible and not done.ui.errorBox.visible
     done.widget.panel.run_panel.fail("something of this scene")
@@ -261,7 +240,7 @@ def no_connection():
 @pytest.mark.parametrize(
     ("answer", "words"), [(no_connection, "no connection"), (list, "loaded nothing"), (lambda: None, "loaded nothing")]
 )
-def test_a_failed_download_is_told_in_the_box(app, sample_data, answer, words):
+def test_a_failed_download_is_reported_in_the_box(app, sample_data, answer, words):
     app.open_module("MedAD")
     sample_data.answer = answer
     app.click("sampleButton")
@@ -276,7 +255,7 @@ def test_a_slicer_without_sample_data_offers_none(app):
     assert not app.ui.sampleButton.visible
 
 
-def test_every_widget_says_what_it_is_for(done):
+def test_every_widget_states_what_it_is_for(done):
     for widget in done.window.widget().findChildren(QtWidgets.QWidget):
         kinds = (QtWidgets.QAbstractButton, QtWidgets.QComboBox, QtWidgets.QAbstractSpinBox, QtWidgets.QAbstractSlider)
         labelled = isinstance(widget, QtWidgets.QLabel) and widget.buddy() is not None

@@ -7,26 +7,11 @@ import re
 
 import numpy as np
 import pytest
-from fake_slicer.panel_fixtures import (
-    app,
-    catch_up,
-    column,
-    done,
-    no_drawing,
-    overlay,
-    own_home,
-    panel,
-    planted_installer,
-    run,
-    scan,
-    stub_client,
-)
+from fake_slicer.panel_fixtures import catch_up, column, overlay, run, scan
 from PySide6 import QtCore
 from support.mrml import exported_labels, voxels
 
 from MedADLib.slicer.scene.viewing import shown_now
-
-__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 KEEP, NAME, ML, PEAK, P, SIDE = range(6)
 
@@ -44,19 +29,19 @@ def test_kept_regions_are_counted(done):
 
 def test_a_rejected_region_leaves_the_overlay_and_the_3d_view(done):
     done.cell("regionsTable", 0, SIDE).click()
-    before = done.views_picture((600, 500)).astype(int)
+    before = done.views_image((600, 500)).astype(int)
     done.cell("regionsTable", 0, KEEP).tick()
-    after = done.views_picture((600, 500)).astype(int)
+    after = done.views_image((600, 500)).astype(int)
     # Axial, 3-D, coronal and sagittal view.
     views = [np.s_[:248, :298], np.s_[:248, 302:], np.s_[252:, :298], np.s_[252:, 302:]]
     for number, view in enumerate(views):
-        warm = [int((picture[view][..., 0] - picture[view][..., 2] > 60).sum()) for picture in (before, after)]
+        warm = [int((image[view][..., 0] - image[view][..., 2] > 60).sum()) for image in (before, after)]
         changed = np.abs(before[view] - after[view]).max(axis=-1) > 30
         assert changed.mean() > 0.005, number
         # In the axial view, the legend is warm too.
         assert number == 1 or warm[1] < 0.5 * warm[0], (number, warm)
     done.cell("regionsTable", 0, KEEP).tick()
-    assert (np.abs(done.views_picture((600, 500)) - before).max(axis=-1) > 30).mean() < 0.001
+    assert (np.abs(done.views_image((600, 500)) - before).max(axis=-1) > 30).mean() < 0.001
 
 
 def test_the_threshold_box_shows_what_is_reached(done):
@@ -129,7 +114,7 @@ def test_a_result_of_before_has_the_smallest_region_of_its_run(done, tmp_path):
     assert done.ui.smallestBox.value == 0.05 and len(column(done, NAME)) == 2
 
 
-def test_an_export_says_which_regions_were_filtered(done, tmp_path, no_drawing):
+def test_an_export_states_which_regions_were_filtered(done, tmp_path, no_drawing):
     smallest = round(min(region.volume_ml for region in shown(done).regions) + 0.1, 2)
     done.type("smallestBox", str(smallest))
     done.answers.append(str(tmp_path))

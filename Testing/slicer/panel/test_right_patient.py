@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from fake_slicer.panel_fixtures import app, catch_up, own_home, planted_installer, run, scan, slice_centre, stub_client
+from fake_slicer.panel_fixtures import catch_up, run, scan, slice_centre
 from support.mrml import slicer, voxels
 from support.two_blobs import two_blobs
 
@@ -15,13 +15,11 @@ from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.scene.transaction import remove_node
 from MedADLib.slicer.worker import client as worker_client
 
-__all__ = ["app", "own_home", "planted_installer", "stub_client"]
-
 STEPS = ("load A", "load B", "choose A", "choose B", "run", "delete A", "delete B", "close", "reopen")
 
 
 def volumes() -> dict:
-    """Two heads of one grid that no voxel tells apart by place, and whose values differ."""
+    """Two heads on one grid with different values."""
     first = scan("A")
     other = first.with_array(first.array * 0.5 + 40.0 * (first.array > 0), "B")
     return {"A": first, "B": other}

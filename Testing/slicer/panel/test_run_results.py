@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from fake_slicer import FakeSlicer
-from fake_slicer.panel_fixtures import (
-    app,
-    catch_up,
-    column,
-    overlay,
-    own_home,
-    panel,
-    planted_installer,
-    results,
-    run,
-    scan,
-    slice_centre,
-    slicer,
-    stub_client,
-)
+from fake_slicer.panel_fixtures import catch_up, column, overlay, results, run, scan, slice_centre, slicer
 from support.mrml import add_transform, oblique_affine, voxels
 from support.synthetic import brain_volume
-
-__all__ = ["app", "own_home", "panel", "planted_installer", "stub_client"]
 
 NAME = 1
 
 
-def test_the_result_lies_on_a_scan_under_a_turned_transform(panel):
+def test_the_result_lies_on_a_scan_under_a_rotated_transform(panel):
     matrix = add_transform(panel.scene, panel.scan)
     run(panel)
     detection = panel.widget.panel.result_panel.detection
@@ -72,8 +56,8 @@ def test_without_a_main_window_everything_works(tmp_path, planted_installer, stu
 def test_scripts_get_the_same_without_the_panel(panel):
     logic = slicer.util.getModuleLogic("MedAD")
     heard = []
-    wishes = {"threshold": "10ml", "progress": lambda *said: heard.append(said)}
-    result = logic.process(panel.scan, model="brain-t1", waitForCompletion=True, **wishes)
+    settings = {"threshold": "10ml", "progress": lambda *printed: heard.append(printed)}
+    result = logic.process(panel.scan, model="brain-t1", waitForCompletion=True, **settings)
     assert result.table.GetNumberOfRows() == 3 and overlay(panel)[1] is result.anomaly
     assert heard and heard[0][1] <= heard[-1][1] <= 1
 

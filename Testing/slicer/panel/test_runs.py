@@ -8,25 +8,18 @@ from pathlib import Path
 
 import pytest
 from fake_slicer.panel_fixtures import (
-    app,
     behave,
     column,
-    own_home,
-    panel,
-    planted_installer,
     results,
     run,
     scan,
     slicer,
     snapshot,
-    stub_process,
     wait_for_end,
     wait_for_stage,
 )
 from support.raised import raises
 from support.synthetic import brain_volume
-
-__all__ = ["app", "own_home", "panel", "planted_installer", "stub_process"]
 
 NAME = 1
 
@@ -163,7 +156,7 @@ def test_a_worker_that_hangs_is_ended_and_explained(panel):
 @pytest.mark.parametrize(
     ("behaviour", "words"), [("refusing", "brain extraction needs deepbet"), ("without_disk_space", "disk space")]
 )
-def test_what_goes_wrong_in_the_worker_is_said_in_the_panel(panel, behaviour, words):
+def test_what_goes_wrong_in_the_worker_is_stated_in_the_panel(panel, behaviour, words):
     before = snapshot(panel)
     behave(behaviour)
     run(panel)
@@ -171,7 +164,7 @@ def test_what_goes_wrong_in_the_worker_is_said_in_the_panel(panel, behaviour, wo
     assert words in panel.ui.errorLabel.text
 
 
-def test_a_full_disk_here_is_said_too(panel, monkeypatch):
+def test_a_full_disk_here_is_stated_too(panel, monkeypatch):
     from MedADLib.slicer import run as run_file
 
     def full(*arguments):
@@ -263,7 +256,7 @@ def test_scripts_get_clear_errors(panel, planted_installer):
     constant = panel.load_volume(brain_volume(name="grey"))
     slicer.util.arrayFromVolume(constant)[:] = 7
     table = panel.scene.AddNewNodeByClass("vtkMRMLTableNode", "a table")
-    for code, words, examined, wishes in (
+    for code, words, examined, settings in (
         ("model_unknown", ("brain-t9", "brain-t1-atlas"), panel.scan, {"model": "brain-t9"}),
         ("no_volume", (), None, {}),
         ("unknown_setting", ("colour",), panel.scan, {"colour": "red"}),
@@ -273,12 +266,12 @@ def test_scripts_get_clear_errors(panel, planted_installer):
         ("bad_seed", ("'abc'",), panel.scan, {"seed": "abc"}),
         ("volume_constant", ("grey", "7"), constant, {}),
     ):
-        with pytest.raises(MedADError) as caught:
-            logic.process(examined, **wishes)
-        assert caught.value.code == code and all(word in str(caught.value) for word in words), caught.value
+        with raises(MedADError, code) as caught:
+            logic.process(examined, **settings)
+        assert all(word in str(caught.value.parameters) for word in words), caught.value.parameters
     behave("slowly")
     with pytest.raises(Cancelled):
-        logic.process(panel.scan, progress=lambda *said: logic.client.cancel())
+        logic.process(panel.scan, progress=lambda *printed: logic.client.cancel())
     planted_installer.packages = list(_packages())
     with raises(MedADError, "packages_missing"):
         logic.process(panel.scan)
@@ -298,7 +291,7 @@ def _alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if Path("/proc").is_dir() else True
 
 
-def test_a_panel_deleted_without_cleanup_hears_nothing_more(panel):
+def test_a_panel_deleted_without_cleanup_receives_no_events(panel):
     """As tests and scripts delete one; observers of the scene would raise at every later change."""
     run(panel)
     widget, parent = panel.widgets.pop("MedAD"), panel._panels.pop("MedAD")
@@ -306,7 +299,7 @@ def test_a_panel_deleted_without_cleanup_hears_nothing_more(panel):
     panel.window.takeWidget()
     parent._panel._object.deleteLater()
     panel.run_events(0.1)
-    assert widget.logic.client._connection is None, "the worker was told to end"
+    assert widget.logic.client._connection is None, "the worker was asked to end"
     other = panel.standalone.add_volume(scan("other"))
     view = panel.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
     view.SetBackgroundVolumeID(other.GetID())

@@ -9,18 +9,13 @@ import pytest
 from fake_slicer import panel_fixtures
 from fake_slicer.panel_fixtures import (
     InlineClient,
-    app,
     catch_up,
     column,
     overlay,
-    own_home,
-    panel,
-    planted_installer,
     results,
     run,
     scan,
     snapshot,
-    stub_client,
     wait_for_end,
 )
 from support.mrml import slicer, table_rows, voxels
@@ -34,14 +29,12 @@ from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.volumes import image_from_array, matrix_from_array
 from MedADLib.slicer.worker import client
 
-__all__ = ["app", "own_home", "panel", "planted_installer", "stub_client"]
-
 NAME, ML = 1, 2
 FRAMES = 3
 
 
 def blobs_by_frame(volume, settings, model):
-    """Frame n (from 1) is n times as unusual, so that each has a verdict, regions and a map of its own."""
+    """Frame n (from 1) is n times as anomalous, so that each has a verdict, regions and a map of its own."""
     found = two_blobs(volume, settings, model)
     if " frame " not in volume.name:
         return found

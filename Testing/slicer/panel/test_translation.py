@@ -5,24 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from fake_slicer.panel_fixtures import (
-    InlineClient,
-    app,
-    done,
-    no_drawing,
-    own_home,
-    panel,
-    planted_installer,
-    results,
-    run,
-    scan,
-    stub_client,
-)
+from fake_slicer.panel_fixtures import InlineClient, results, run, scan
 
 from MedADLib.messages import Message, set_translator
 from MedADLib.slicer.install.packages import InstallError, Package
-
-__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 MARK = "«"
 
@@ -119,8 +105,8 @@ def test_a_result_that_was_changed_elsewhere_is_explained_in_the_users_language(
     image.DeepCopy(result.anomaly.GetImageData())
     result.anomaly.SetAndObserveImageData(image)
     done.wait(lambda: done.ui.errorLabel.text, 5)
-    said = "«the anomaly map or the region labels of scan were edited». «Run the detection again.»"
-    assert done.ui.errorLabel.text == said
+    printed = "«the anomaly map or the region labels of scan were edited». «Run the detection again.»"
+    assert done.ui.errorLabel.text == printed
 
 
 def test_the_check_of_a_scan_and_the_verdict_are_in_the_users_language(panel):

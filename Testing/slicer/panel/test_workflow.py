@@ -1,4 +1,4 @@
-"""A user's way through the panel: choose, run, look, judge, hand on; every step by mouse and keyboard."""
+"""A user's workflow in the panel: choose, run, view, review, export; every step by mouse and keyboard."""
 
 from __future__ import annotations
 
@@ -6,32 +6,23 @@ import numpy as np
 import pytest
 from fake_slicer.driver import CannotUseError
 from fake_slicer.panel_fixtures import (
-    app,
     catch_up,
     changed_part,
     column,
     difference,
-    done,
-    no_drawing,
     overlay,
-    own_home,
-    panel,
-    planted_installer,
     results,
     run,
     scan,
     slice_centre,
     slicer,
     snapshot,
-    stub_client,
 )
 from PySide6 import QtWidgets
 from support.mrml import voxels
 from support.source_code import ROOT
 
 from MedADLib.results.text import provenance_text
-
-__all__ = ["app", "done", "no_drawing", "own_home", "panel", "planted_installer", "stub_client"]
 
 KEEP, NAME, ML, PEAK, P, SIDE = range(6)
 
@@ -52,7 +43,7 @@ def test_a_scan_that_is_there_is_chosen_and_judged_at_once(panel):
     assert not panel.ui.resultSection.visible and not panel.ui.regionsSection.visible
 
 
-def test_without_a_scan_the_button_says_what_to_do(app):
+def test_without_a_scan_the_button_states_what_to_do(app):
     app.open_module("MedAD")
     assert not app.ui.runButton.enabled
     assert app.tip("runButton") == "Select a scan to examine."
@@ -74,12 +65,12 @@ def test_after_a_run_everything_is_there(done):
 
 
 def test_the_overlay_can_be_seen_and_its_opacity_changes_it(done):
-    picture = done.views_picture((600, 500))
+    image = done.views_image((600, 500))
     done.drag("opacitySlider", 0.0)
-    without = done.views_picture((600, 500))
-    assert changed_part(picture, without) > 0.003
+    without = done.views_image((600, 500))
+    assert changed_part(image, without) > 0.003
     done.drag("opacitySlider", 1.0)
-    assert difference(without, done.views_picture((600, 500))) > 1.2 * difference(picture, without)
+    assert difference(without, done.views_image((600, 500))) > 1.2 * difference(image, without)
 
 
 def test_the_threshold_slider_changes_regions_table_and_overlay(done):
@@ -170,27 +161,27 @@ def test_the_views_blend_from_the_scan_to_its_pseudo_healthy_image(done):
     done.drag("fadeSlider", 100)
     background, foreground, opacity = overlay(done)
     assert foreground.GetAttribute("MedAD.role") == "restored" and opacity == pytest.approx(1.0)
-    restored = done.views_picture((600, 500))
+    restored = done.views_image((600, 500))
     done.drag("fadeSlider", 0)
-    assert changed_part(restored, done.views_picture((600, 500))) > 0.003
+    assert changed_part(restored, done.views_image((600, 500))) > 0.003
     assert overlay(done)[1].GetAttribute("MedAD.role") == "restored" and overlay(done)[2] == 0
     done.choose("viewSelector", "Anomaly map")
     assert overlay(done)[1].GetAttribute("MedAD.role") == "anomaly" and overlay(done)[2] == pytest.approx(0.5, abs=0.02)
 
 
-def test_every_kind_of_picture_can_be_chosen(done):
+def test_every_kind_of_image_can_be_chosen(done):
     done.choose("viewSelector", "Scan only")
-    alone = done.views_picture((600, 500))
+    alone = done.views_image((600, 500))
     for entry, role in (("Residual (scan minus pseudo-healthy)", "residual"), ("Anomaly map", "anomaly")):
         done.choose("viewSelector", entry)
         assert overlay(done)[1].GetAttribute("MedAD.role") == role
-        assert changed_part(alone, done.views_picture((600, 500))) > 0.001, entry
+        assert changed_part(alone, done.views_image((600, 500))) > 0.001, entry
 
 
 def test_the_regions_can_be_hidden_in_3d(done):
-    with_regions = done.views_picture((600, 500))
+    with_regions = done.views_image((600, 500))
     done.click("surfacesCheckBox")
-    assert changed_part(with_regions, done.views_picture((600, 500))) > 0.001
+    assert changed_part(with_regions, done.views_image((600, 500))) > 0.001
 
 
 def test_export_writes_what_the_command_line_writes(done, tmp_path):
@@ -204,7 +195,7 @@ def test_export_writes_what_the_command_line_writes(done, tmp_path):
     assert str(folder) in done.ui.statusLabel.text.replace("\u200b", "")
 
 
-def test_a_result_says_how_it_was_made(done):
+def test_a_result_states_how_it_was_made(done):
     texts = []
     done.answers.append(lambda dialog: texts.append(text_of(dialog)))
     done.click("provenanceButton")
@@ -220,7 +211,7 @@ def test_one_click_repeats_a_result(done):
     assert {role: node.GetID() for node in results(done) if (role := node.GetAttribute("MedAD.role"))} == before
 
 
-def test_a_second_run_starts_afresh_and_says_so(done):
+def test_a_second_run_starts_afresh_and_states_it(done):
     done.cell("regionsTable", 1, NAME).double_click()
     done.cell("regionsTable", 1, NAME).type("cyst?")
     done.cell("regionsTable", 0, KEEP).tick()

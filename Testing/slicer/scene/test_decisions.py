@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from support.mrml import (
-    StandaloneScene,
-    add_transform,
-    make_detection,
-    no_mrml_errors,
-    standalone,
-    table_rows,
-)
+from support.mrml import StandaloneScene, add_transform, make_detection, table_rows
 
 from MedADLib.slicer.scene.decisions import ATTRIBUTE, Decisions
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import show_detection
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 # Above 2 (10 ml) the second and the third are one region; above 3 (0.5 ml) they are two; above 4 neither is there.
 BLOBS = ((-9, 6, 8, 9.0, 6), (9, 1, -10, 3.9, 5), (9, -7, -10, 3.8, 5))
@@ -157,7 +148,7 @@ def test_a_name_given_in_the_segment_editor_is_taken_over(shown, standalone, tmp
     assert names == ["just before saving", "Region 2", "renamed elsewhere"]
 
 
-def test_reading_names_back_says_whether_there_were_any(shown):
+def test_reading_names_back_states_whether_there_were_any(shown):
     detection, result = shown
     decisions = Decisions(result, detection)
     assert not decisions.read_back()
@@ -166,7 +157,7 @@ def test_reading_names_back_says_whether_there_were_any(shown):
     assert decisions.of(detection.regions[1]).name == "mine"
 
 
-def test_segments_that_the_user_removed_are_no_obstacle(shown):
+def test_segments_that_the_user_removed_are_not_an_obstacle(shown):
     detection, result = shown
     result.segmentation.GetSegmentation().RemoveSegment("Region_2")
     decisions = Decisions(result, detection)

@@ -12,11 +12,9 @@ from support.mrml import (
     add_transform,
     exported_labels,
     make_detection,
-    no_mrml_errors,
     node_ids,
     on_grid_of,
     slicer,
-    standalone,
     terminology,
     voxels,
 )
@@ -33,8 +31,6 @@ from MedADLib.slicer.scene.export import export, send_to_segment_editor
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.scene.show import show_detection
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 BLOBS = ((-9, 6, 8, 9.0, 6), (9, 1, -10, 6.0, 4), (9, -9, 8, 5.0, 4))
 
@@ -114,7 +110,7 @@ def test_nothing_accepted_and_no_scan_are_reported_without_a_trace(standalone, s
         send_to_segment_editor(detection, decisions, result, standalone.scene)
 
 
-def test_files_hold_the_accepted_regions_with_names_and_say_what_was_rejected(shown, tmp_path):
+def test_files_hold_the_accepted_regions_with_names_and_state_what_was_rejected(shown, tmp_path):
     detection, _, result = shown
     files = export(result, tmp_path / "new", "head: T1/2")
     assert sorted(path.name for path in files) == sorted(f"head_ T1_2{suffix}" for suffix in RESULT_SUFFIXES)

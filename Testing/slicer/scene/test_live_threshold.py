@@ -13,9 +13,7 @@ from support.mrml import (
     add_transform,
     exported_labels,
     make_detection,
-    no_mrml_errors,
     node_ids,
-    standalone,
     straight_affine,
     surface_points,
     table_rows,
@@ -31,8 +29,6 @@ from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.volume import Volume
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 # Above 4 there is the first alone; above 2, with 10 ml, all three, two of which have become one.
 BLOBS = ((-9, 6, 8, 9.0, 6), (9, -7, -10, 3.8, 5), (9, 1, -10, 3.9, 5))
@@ -99,7 +95,7 @@ def test_surfaces_come_when_the_slider_rests(standalone):
     assert live.finish(seconds=0.0), "nothing is left to do"
 
 
-def test_many_surfaces_are_made_in_several_goes_the_most_unusual_first(standalone):
+def test_many_surfaces_are_made_in_several_goes_the_most_anomalous_first(standalone):
     spots = tuple((x, y, z, 6.0 + 0.01 * x, 3) for x in (-9, 0, 9) for y in (-8, 0, 8) for z in (-10, 0, 10))
     detection = make_detection(straight_affine(), blobs=spots)
     result = show_detection(detection, standalone.add_volume(detection.volume), standalone.scene)
@@ -208,7 +204,7 @@ def test_an_outdated_slider_does_not_touch_a_newer_result(standalone):
     assert table_rows(result.table) == [] and not voxels(result.labels).any()
 
 
-def test_a_missing_display_is_no_obstacle(standalone):
+def test_a_missing_display_is_not_an_obstacle(standalone):
     result, live = live_result(standalone)
     for node in (result.anomaly, result.segmentation, result.labels):
         standalone.scene.RemoveNode(node.GetDisplayNode())
@@ -228,7 +224,7 @@ def large():
 
 
 def test_a_large_scan_follows_in_a_moment(large):
-    """The aim is 100 ms on a desktop computer; the bound leaves room for a busy one."""
+    """The aim is 100 ms on a desktop computer; the bound allows for a busy one."""
     seconds, counts = [], []
     for position in (*np.linspace(0.0, 1.0, 15), *np.linspace(0.95, 0.2, 6)):
         start = time.process_time()

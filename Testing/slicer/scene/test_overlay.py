@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.mrml import (
-    StandaloneScene,
-    add_transform,
-    make_detection,
-    no_mrml_errors,
-    node_ids,
-    standalone,
-    straight_affine,
-    voxels,
-)
+from support.mrml import StandaloneScene, add_transform, make_detection, node_ids, straight_affine, voxels
 
 from MedADLib.slicer.headless.views import SliceView, look_at
 from MedADLib.slicer.scene.decisions import Decisions
@@ -24,8 +15,6 @@ from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import jump_to, show_detection
 from MedADLib.slicer.scene.undo import undo_detection
 from MedADLib.slicer.scene.viewing import show
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 SIZE = (200, 200)
 

@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.mrml import make_detection, no_mrml_errors, standalone, straight_affine, voxels
+from support.mrml import make_detection, straight_affine, voxels
 
 from MedADLib.results.exchange import read_exchange, write_exchange
 from MedADLib.scoring.regions import find_regions
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.volume import Volume
 
-__all__ = ["no_mrml_errors", "standalone"]
 SHAPE, SPACING, TIMES = (45, 72, 72), (4 * 0.868, 4 * 0.868, 4 * 1.0), 4
 # Processor seconds; measured: 0.5 to 0.9.
 AT_MOST = 2.5

@@ -13,10 +13,8 @@ from support.mrml import (
     add_transform,
     exported_labels,
     make_detection,
-    no_mrml_errors,
     on_grid_of,
     slicer,
-    standalone,
     straight_affine,
     surface_points,
     table_rows,
@@ -33,8 +31,6 @@ from MedADLib.slicer.scene.nodes import find_result, to_world
 from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import jump_to, show_detection
 from MedADLib.slicer.scene.volumes import image_from_array
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 VOLUMES = ("volume", "mask", "anomaly", "restored", "labels")
 NUMBERS = ("threshold", "expected_false_positive_ml", "score", "p_value", "healthy_count", "provenance", "warnings")

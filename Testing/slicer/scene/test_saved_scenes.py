@@ -13,11 +13,9 @@ from support.mrml import (
     add_transform,
     exported_labels,
     make_detection,
-    no_mrml_errors,
     node_ids,
     on_grid_of,
     slicer,
-    standalone,
     surface_points,
     table_rows,
     terminology,
@@ -30,8 +28,6 @@ from MedADLib.results.colours import heat_colours, region_colour
 from MedADLib.slicer.scene.nodes import NODES, find_result
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.slicer.scene.volumes import node_affine
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 
 @pytest.fixture
@@ -153,7 +149,7 @@ def test_the_segmentation_file_holds_every_voxel_on_the_scans_grid(standalone, t
     assert np.array_equal(exported_labels(segmentation, reference, other.scene), detection.labels.array)
 
 
-def test_a_scene_that_cannot_be_written_or_read_says_so_and_leaves_nothing(standalone, tmp_path, capfd):
+def test_a_scene_that_cannot_be_written_or_read_states_it_and_leaves_nothing(standalone, tmp_path, capfd):
     with raises(OutputError, "not_written", path=str(tmp_path / "missing" / "scene.mrb")):
         standalone.save(tmp_path / "missing" / "scene.mrb")
     with raises(InputError, "scene_unreadable", path=str(tmp_path / "missing.mrb")):

@@ -7,17 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from support.mrml import (
-    StandaloneScene,
-    add_transform,
-    make_detection,
-    no_mrml_errors,
-    node_ids,
-    slicer,
-    standalone,
-    table_rows,
-    voxels,
-)
+from support.mrml import StandaloneScene, add_transform, make_detection, node_ids, slicer, table_rows, voxels
 from support.raised import raises
 
 from MedADLib.errors import InputError
@@ -29,8 +19,6 @@ from MedADLib.slicer.scene.sequences import follow_frame, frames_of, show_sequen
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.slicer.scene.undo import can_undo, undo_detection
 from MedADLib.slicer.scene.volumes import image_from_array, matrix_from_array
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 FRAMES = 4
 

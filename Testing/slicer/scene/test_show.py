@@ -12,11 +12,9 @@ from support.mrml import (
     add_transform,
     exported_labels,
     make_detection,
-    no_mrml_errors,
     node_ids,
     open_edges,
     slicer,
-    standalone,
     surface_points,
     table_rows,
     terminology,
@@ -33,8 +31,6 @@ from MedADLib.slicer.scene import viewing
 from MedADLib.slicer.scene.nodes import NODES, find_result
 from MedADLib.slicer.scene.show import jump_to, show_detection
 from MedADLib.slicer.scene.volumes import node_affine, volume_from_node
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 OTHER_BLOBS = ((-9, 6, 8, 9.0, 6), (8, -7, -10, 6.0, 5), (10, 8, 6, 5.0, 4))
 
@@ -72,7 +68,7 @@ def test_reading_an_image_that_does_not_start_at_voxel_zero_keeps_its_place(stan
     assert np.allclose(volume_from_node(node).affine[:, 3], volume.affine @ [4, 5, 6, 1])
 
 
-def test_reading_refuses_what_is_no_scalar_image(standalone):
+def test_reading_refuses_what_is_not_a_scalar_image(standalone):
     add = standalone.scene.AddNewNodeByClass
     photo = add("vtkMRMLVectorVolumeNode", "photo")
     image = vtkImageData()
@@ -171,7 +167,7 @@ def test_each_region_is_a_named_coloured_and_coded_segment(standalone):
         assert segment.GetRepresentation("Closed surface").GetNumberOfPolys() > 0
 
 
-def test_the_table_says_of_each_region_what_the_detection_says(standalone):
+def test_the_table_states_of_each_region_what_the_detection_states(standalone):
     detection, _, result, _ = show(standalone)
     rows = table_rows(result.table)
     assert len(rows) == len(detection.regions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.mrml import StandaloneScene, exported_labels, no_mrml_errors, on_grid_of, slicer, standalone, voxels
+from support.mrml import StandaloneScene, exported_labels, on_grid_of, slicer, voxels
 from support.phantoms import one_thread  # noqa: F401
 from support.radiograph_phantoms import coronal, radiograph, toy_plane_model
 
@@ -15,7 +15,7 @@ from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.volume import Volume
 
-__all__ = ["no_mrml_errors", "slicer", "standalone"]
+__all__ = ["slicer"]
 
 
 @pytest.mark.parametrize("thickness", [0.8, 5.0])

@@ -1,4 +1,4 @@
-"""Taking a run back, by MedAD and by Slicer."""
+"""Undo of a run, by MedAD and by Slicer."""
 
 from __future__ import annotations
 
@@ -6,17 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from support.mrml import (
-    add_transform,
-    exported_labels,
-    make_detection,
-    no_mrml_errors,
-    node_ids,
-    slicer,
-    standalone,
-    table_rows,
-    voxels,
-)
+from support.mrml import add_transform, exported_labels, make_detection, node_ids, slicer, table_rows, voxels
 from support.raised import raises
 
 from MedADLib.errors import InputError
@@ -27,8 +17,6 @@ from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.residual import RESIDUAL, residual_node
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.slicer.scene.undo import can_undo, forget, undo_detection
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 OTHER_BLOBS = ((-9, 6, 8, 7.0, 6), (8, -7, -10, 6.0, 5), (10, 8, 6, 5.0, 4))
 

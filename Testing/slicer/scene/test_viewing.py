@@ -1,4 +1,4 @@
-"""What slice views are told to show of a result."""
+"""Layers of a result in slice views."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from support.mrml import add_transform, make_detection, no_mrml_errors, node_ids, standalone, voxels
+from support.mrml import add_transform, make_detection, node_ids, voxels
 from support.raised import raises
 
 from MedADLib.errors import InputError
 from MedADLib.slicer.scene.residual import residual_node
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.slicer.scene.viewing import OVERLAY_OPACITY, WHATS, cross_fade, set_opacity, show, show_3d
-
-__all__ = ["no_mrml_errors", "standalone"]
 
 
 @pytest.fixture

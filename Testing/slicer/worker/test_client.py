@@ -1,4 +1,4 @@
-"""A detection from the client's side, whatever the worker says; time and process are made up."""
+"""A detection from the client's side, for any events of the worker; time and process are fakes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_detection_from_start_to_end(desk):
     desk.say("alive")
     desk.say("done", output="there", seconds=1.5, warm=False)
     progress = ("progress", "restoration", 0.25, "imagining")
-    assert desk.told == [progress, ("warning", "odd"), ("done", "there", 1.5)]
+    assert desk.reported == [progress, ("warning", "odd"), ("done", "there", 1.5)]
     assert state_of(client) == "idle" and not client.busy
 
 
@@ -57,7 +57,7 @@ def test_a_second_detection_while_one_is_running_is_refused_and_the_first_goes_o
         prepare()
         with raises(InputError, "busy"):
             desk.client.detect(desk.job("out2"), second)
-    assert len(desk.process.requests) == 2 and not first.told and not second.told
+    assert len(desk.process.requests) == 2 and not first.reported and not second.reported
 
 
 def test_the_listener_may_ask_for_the_next_detection_at_the_end_of_the_first(desk):
@@ -67,13 +67,13 @@ def test_the_listener_may_ask_for_the_next_detection_at_the_end_of_the_first(des
     desk.say("done", output="there", seconds=1, warm=False)
     assert desk.client.busy
     desk.say("done", output="here", seconds=1, warm=True)
-    assert second.told == [("done", "here", 1)]
+    assert second.reported == [("done", "here", 1)]
 
 
 def test_a_failure_of_the_worker_is_passed_on_and_the_process_kept(desk):
     desk.computing()
     desk.say("failed", kind="ModelError", message="it is damaged. Get it again.")
-    assert desk.told[-1] == ("failed", "ModelError", "it is damaged. Get it again.")
+    assert desk.reported[-1] == ("failed", "ModelError", "it is damaged. Get it again.")
     assert state_of(desk.client) == "idle" and desk.process.running
 
 
@@ -83,7 +83,7 @@ def test_messages_with_a_known_code_can_be_translated(desk):
     desk.say("warning", message=str(message), code=message.code, parameters=message.parameters)
     desk.say("warning", message="of a newer worker", code="unheard_of", parameters={})
     desk.say("failed", kind="InputError", message=str(message), code=message.code, parameters=message.parameters)
-    (_, first), (_, second), (_, _, last) = desk.told[-3:]
+    (_, first), (_, second), (_, _, last) = desk.reported[-3:]
     assert first.code == last.code == "scan_moved" and first == last == message
     assert second == "of a newer worker" and not isinstance(second, Message)
 
@@ -107,10 +107,10 @@ def test_bytes_may_be_cut_anywhere(desk):
     message = {"event": "warning", "id": desk.process.job, "message": "Zoë 日 \U0001f9e0"}
     for number in json.dumps(message, ensure_ascii=False).encode() + b"\n":
         desk.process.output(bytes([number]))
-    assert desk.told == [("warning", "Zoë 日 \U0001f9e0")]
+    assert desk.reported == [("warning", "Zoë 日 \U0001f9e0")]
 
 
-def test_what_is_no_event_goes_to_the_log(desk):
+def test_what_is_not_an_event_goes_to_the_log(desk):
     heard = []
     desk.client.on_log = heard.append
     desk.detect()
@@ -142,19 +142,19 @@ def test_a_listener_that_fails_does_not_lose_the_end(desk):
     data = b"".join(json.dumps({**line, "id": desk.process.job, "seconds": 1}).encode() + b"\n" for line in lines)
     with pytest.raises(KeyError):
         desk.process.output(data)
-    assert desk.told[-1] == ("done", "o", 1) and state_of(desk.client) == "idle"
+    assert desk.reported[-1] == ("done", "o", 1) and state_of(desk.client) == "idle"
 
 
 def test_events_keep_their_order_when_a_listener_runs_the_event_loop(desk):
     def pump(name, *_):
-        if name == "progress" and len(desk.told) == 1:
+        if name == "progress" and len(desk.reported) == 1:
             desk.say("done", output="o", seconds=1)
 
     desk.detect(then=pump)
     desk.process.get_ready()
     lines = [{"event": "progress", "stage": str(n), "fraction": 0.1, "message": ""} for n in range(3)]
     desk.process.output(b"".join(json.dumps({**x, "id": desk.process.job}).encode() + b"\n" for x in lines))
-    assert [what[:2] for what in desk.told] == [*(("progress", str(n)) for n in range(3)), ("done", "o")]
+    assert [what[:2] for what in desk.reported] == [*(("progress", str(n)) for n in range(3)), ("done", "o")]
 
 
 def test_events_of_an_earlier_detection_are_ignored(desk):
@@ -165,7 +165,7 @@ def test_events_of_an_earlier_detection_are_ignored(desk):
     desk.detect("out2")
     desk.process.say("progress", id=old, stage="s", fraction=0.1, message="")
     desk.process.say("done", id=old, output="o", seconds=1)
-    assert not desk.told and desk.client.busy
+    assert not desk.reported and desk.client.busy
 
 
 def test_paths_may_be_given_as_paths(desk):

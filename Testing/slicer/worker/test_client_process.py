@@ -38,7 +38,7 @@ def live(tmp_path, application, pump):
 
 
 def begun(live, listener, pump):
-    pump(lambda: any(what[:2] == ("progress", "restoration") for what in listener.told))
+    pump(lambda: any(what[:2] == ("progress", "restoration") for what in listener.reported))
     time.sleep(0.1)
 
 
@@ -47,7 +47,7 @@ def test_a_detection_arrives_and_the_next_uses_the_same_process(live):
     for output in ("one", "two"):
         listener = live.detect("quickly", output)
         live.wait()
-        name, folder, seconds = listener.told[-1]
+        name, folder, seconds = listener.reported[-1]
         assert name == "done" and seconds > 0
         assert len(read_exchange(folder, brain_volume()).regions) == 2
         pids.append(live.client._connection._process.pid)
@@ -61,7 +61,7 @@ def test_cancelling_a_cooperative_computation(live, pump, moment):
         pump(lambda: state_of(live.client) == "busy")
     elif moment == "middle":
         begun(live, listener, pump)
-    assert live.cancel() < 2.0 and listener.told[-1] == ("cancelled",)
+    assert live.cancel() < 2.0 and listener.reported[-1] == ("cancelled",)
     assert live.files() == live.before and state_of(live.client) in ("starting", "idle")
 
 
@@ -71,11 +71,11 @@ def test_cancelling_a_stubborn_computation_ends_its_process_and_the_next_works(l
     listener = live.detect(do)
     begun(live, listener, pump)
     pid = live.client._connection._process.pid
-    assert 0.9 < live.cancel() < 2.0 and listener.told[-1] == ("cancelled",)
+    assert 0.9 < live.cancel() < 2.0 and listener.reported[-1] == ("cancelled",)
     assert live.files() == live.before and gone(pid, 2.0)
     listener = live.detect("quickly")
     live.wait()
-    assert listener.told[-1][0] == "done"
+    assert listener.reported[-1][0] == "done"
 
 
 def test_cancelling_at_any_moment_leaves_nothing_or_a_whole_result(live, pump):
@@ -85,10 +85,10 @@ def test_cancelling_at_any_moment_leaves_nothing_or_a_whole_result(live, pump):
         end = time.monotonic() + moment
         pump(lambda end=end: time.monotonic() > end)
         live.cancel()
-        if listener.told[-1][0] == "done":
-            assert read_exchange(listener.told[-1][1], brain_volume()).regions
+        if listener.reported[-1][0] == "done":
+            assert read_exchange(listener.reported[-1][1], brain_volume()).regions
         else:
-            assert listener.told[-1] == ("cancelled",) and live.files() == live.before
+            assert listener.reported[-1] == ("cancelled",) and live.files() == live.before
         moment += 0.02
 
 
@@ -98,7 +98,7 @@ def test_a_worker_killed_by_the_system_is_explained(live, pump):
     begun(live, listener, pump)
     os.kill(live.client._connection._process.pid, signal.SIGKILL)
     live.wait()
-    assert listener.told[-1][:2] == ("failed", "WorkerDied") and listener.told[-1][2].code == "worker_died"
+    assert listener.reported[-1][:2] == ("failed", "WorkerDied") and listener.reported[-1][2].code == "worker_died"
     assert live.files() == live.before
     live.detect("quickly")
     live.wait()
@@ -108,16 +108,16 @@ def test_a_worker_killed_by_the_system_is_explained(live, pump):
 def test_a_worker_that_hangs_is_ended(live):
     listener = live.detect("frozen")
     live.wait()
-    assert listener.told[-1][:2] == ("failed", "WorkerHung")
+    assert listener.reported[-1][:2] == ("failed", "WorkerHung")
     assert live.files() == live.before
 
 
 @posix_only
-def test_a_full_disk_is_said_and_leaves_nothing(live):
+def test_a_full_disk_is_stated_and_leaves_nothing(live):
     listener = live.detect("on_a_full_disk")
     live.wait()
-    assert listener.told[-1][:2] == ("failed", "OutputError")
-    assert listener.told[-1][2].code == "exchange_result_unwritable"
+    assert listener.reported[-1][:2] == ("failed", "OutputError")
+    assert listener.reported[-1][2].code == "exchange_result_unwritable"
     assert live.files() == live.before
 
 
@@ -126,7 +126,7 @@ def test_stopping_in_the_middle_ends_it_and_leaves_nothing(live, pump):
     begun(live, listener, pump)
     pid = live.client._connection._process.pid
     live.client.stop()
-    assert listener.told[-1] == ("cancelled",)
+    assert listener.reported[-1] == ("cancelled",)
     pump(lambda: not live.client._ending)
     assert gone(pid, 2.0) and live.files() == live.before
 
@@ -140,7 +140,7 @@ from support.workers import LiveClient
 with strict_qt() as application:
     live = LiveClient(Path(sys.argv[2]), application, sys.argv[3:])
     listener = live.detect("stubbornly")
-    while not any(what[:2] == ("progress", "restoration") for what in listener.told):
+    while not any(what[:2] == ("progress", "restoration") for what in listener.reported):
         application.processEvents()
     print(live.client._connection._process.pid, flush=True)
     while True:

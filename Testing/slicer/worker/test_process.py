@@ -15,7 +15,7 @@ from MedADLib.slicer.worker.process import NOT_STARTED, QtProcess, QtTimer, work
 
 
 class Heard:
-    """Everything that a process says."""
+    """The whole output of a process."""
 
     def __init__(self, process, *arguments):
         self.output, self.log, self.ends = b"", b"", []
@@ -28,7 +28,7 @@ class Heard:
         self.log += data
 
 
-def test_a_process_hears_speaks_and_ends(pump):
+def test_a_process_reads_writes_and_ends(pump):
     code = "import sys; sys.stderr.write('log é'); print(sys.stdin.read()[::-1]); sys.exit(3)"
     process = QtProcess()
     assert not process.running
@@ -45,7 +45,7 @@ def test_a_process_hears_speaks_and_ends(pump):
     pump(lambda: True)
 
 
-def test_a_program_that_is_not_there_is_said_once(pump):
+def test_a_program_that_is_not_there_is_stated_once(pump):
     process = QtProcess()
     heard = Heard(process, "no-such-program-é")
     pump(lambda: heard.ends)
