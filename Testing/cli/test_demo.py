@@ -90,6 +90,6 @@ def test_a_failure_is_one_line_and_leaves_no_folder(tmp_path, capsys, monkeypatc
     if error:
         monkeypatch.setattr(demo, "read_image", interrupted)
     assert run(tmp_path / "out", tmp_path / "missing.nii.gz") == code
-    told = capsys.readouterr()
-    assert re.match(line, told.err) and told.err.count("\n") == 1 and told.out == ""
+    printed = capsys.readouterr()
+    assert re.match(line, printed.err) and printed.err.count("\n") == 1 and printed.out == ""
     assert names(tmp_path) == []
