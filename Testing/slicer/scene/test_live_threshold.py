@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import time
 
@@ -219,6 +220,8 @@ def large():
         show_detection(detection, standalone.add_volume(detection.volume), standalone.scene), detection
     )
     live.prepare()
+    # Garbage of earlier tests must not be freed while the time is taken.
+    gc.collect()
     # The scene lives as long as this generator.
     yield live
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import replace
 
@@ -38,6 +39,8 @@ def repeated(array: np.ndarray) -> np.ndarray:
 def test_the_overlay_is_there_soon_after_the_worker_has_answered(standalone, detection, tmp_path, record_property):
     write_exchange(detection, tmp_path)
     node = standalone.add_volume(detection.volume)
+    # What earlier tests left behind, such as scenes with hundreds of segments, takes seconds to free.
+    gc.collect()
     begin = time.process_time()
     result = show_detection(read_exchange(tmp_path, detection.volume), node, standalone.scene)
     taken = time.process_time() - begin
