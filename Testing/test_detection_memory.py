@@ -43,6 +43,7 @@ def fine_head(times: int) -> Volume:
     return Volume(array, affine, coarse.name)
 
 
+@pytest.mark.slow
 def test_reading_detecting_and_writing_take_few_bytes_a_voxel(tmp_path):
     pytest.importorskip("resource")
     scan = fine_head(4)

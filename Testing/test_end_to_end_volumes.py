@@ -76,6 +76,7 @@ def test_pooling_is_as_small_as_the_field_of_view(model, joints, tmp_path):
     assert usual.shrunk(wide) == usual
 
 
+@pytest.mark.slow
 def test_a_scan_is_examined_on_the_command_line(model, joints, tmp_path):
     volume = joint(1, lesion=True)
     volume.write(tmp_path / "scan.nii.gz")

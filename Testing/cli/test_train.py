@@ -117,6 +117,7 @@ def test_a_bad_scan_is_left_out_of_the_split_when_asked(tmp_path, one_thread):  
     assert load_model(tmp_path / "m.medad").training["split"]["train"] == ["chest-0", "chest-2", "chest-3", "chest-4"]
 
 
+@pytest.mark.slow
 def test_the_same_command_makes_the_same_file(toy, tmp_path):
     again = tmp_path / toy.models["autoencoder"].name
     toy.train("autoencoder", again, "--pictures", str(tmp_path / "pictures"))

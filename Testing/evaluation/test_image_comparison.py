@@ -89,6 +89,7 @@ def test_record_and_image_are_there(compared, trained):
     assert (compared / "comparison.png").stat().st_size > 10000
 
 
+@pytest.mark.slow
 def test_a_second_run_uses_the_kept_scores_and_another_seed_moves_only_the_intervals(compared, trained, monkeypatch):
     def never(*given):
         return lambda image: pytest.fail("scored again what was kept")
@@ -103,6 +104,7 @@ def test_a_second_run_uses_the_kept_scores_and_another_seed_moves_only_the_inter
     assert [row["AUROC"] for row in again] == [row["AUROC"] for row in rows] and again != rows
 
 
+@pytest.mark.slow
 def test_scores_of_other_images_with_the_same_names_are_not_taken(compared, trained, tmp_path):
     shutil.copytree(compared, tmp_path / "out")
     arrays = dict(np.load(trained / "toy.npz"))

@@ -42,6 +42,7 @@ def training(tmp_path_factory) -> tuple[FAnoGAN, dict[str, list[dict]]]:
     return method, logs
 
 
+@pytest.mark.slow
 def test_the_generator_matches_mean_and_sd_of_validation_slices(training):
     _, logs = training
     # On these slices the mean is 0.24 a pixel and the standard deviation 0.13.
@@ -50,12 +51,14 @@ def test_the_generator_matches_mean_and_sd_of_validation_slices(training):
     assert logs["game"][-1]["train_critic_wasserstein"] > 0
 
 
+@pytest.mark.slow
 def test_the_encoder_finds_codes_of_unseen_healthy_slices(training):
     _, logs = training
     assert logs["encoder"][-1]["validation_squared_error"] < 0.25 * logs["no encoder"][-1]["validation_squared_error"]
     assert logs["encoder"][-1]["validation_error"] < 0.25 * logs["no encoder"][-1]["validation_error"]
 
 
+@pytest.mark.slow
 def test_a_lesion_raises_the_score_where_it_is(training):
     method, _ = training
     image, mask = toy_scan(51)
@@ -68,6 +71,7 @@ def test_a_lesion_raises_the_score_where_it_is(training):
     assert np.isfinite(found.score).all() and found.score.dtype == found.restored.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_the_scores_are_those_of_the_recipe(training):
     method, _ = training
     at_network_size = FAnoGAN(replace(SMALL, size=(16, 16)), method.gan, method.encoder)
@@ -101,6 +105,7 @@ def test_the_search_s_objective_is_that_of_the_paper(gamma):
             assert float(found[number]) == pytest.approx((1 - gamma) * apart + gamma * features, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_search_goes_down_its_objective_and_leaves_the_networks_alone(training):
     method, _ = training
     before = method.tensors()
@@ -119,6 +124,7 @@ def test_the_search_goes_down_its_objective_and_leaves_the_networks_alone(traini
     assert all(np.array_equal(value, before[key]) for key, value in method.tensors().items())
 
 
+@pytest.mark.slow
 def test_the_search_of_a_scan_depends_on_the_seed_only_if_it_starts_from_noise(training):
     method, _ = training
     image, mask = toy_scan(52)
@@ -130,6 +136,7 @@ def test_the_search_of_a_scan_depends_on_the_seed_only_if_it_starts_from_noise(t
         assert np.array_equal(first, other) is not depends
 
 
+@pytest.mark.slow
 def test_a_saved_model_gives_the_same_bits(training, tmp_path):
     method, _ = training
     image, mask = toy_scan(53)
@@ -145,6 +152,7 @@ def test_a_saved_model_gives_the_same_bits(training, tmp_path):
     assert first.sample_score == again.sample_score and first.facts == again.facts
 
 
+@pytest.mark.slow
 def test_damaged_weights_are_refused(training):
     tensors = training[0].tensors()
     key = "gan.critic.head.weight"

@@ -29,6 +29,7 @@ def trained(tmp_path_factory) -> tuple[FPI, dict, dict]:
         return method, facts["last"], FPICheck(*parts, method.parameters, 1, "cpu")(fresh)
 
 
+@pytest.mark.slow
 def test_training_finds_foreign_patches_of_unseen_heads_and_anomalies_of_another_kind(trained):
     _, last, before = trained
     assert last["validation_error"] < 0.85 * before["error"]
@@ -36,6 +37,7 @@ def test_training_finds_foreign_patches_of_unseen_heads_and_anomalies_of_another
     assert last["validation_other_precision"] > 4 * before["other_precision"]
 
 
+@pytest.mark.slow
 def test_a_lesion_scores_higher_than_healthy_tissue_and_raises_the_scans_score(trained):
     method, _, _ = trained
     image, mask = plain_scan(51)
@@ -48,6 +50,7 @@ def test_a_lesion_scores_higher_than_healthy_tissue_and_raises_the_scans_score(t
     assert found.score.max() <= 1 and not found.score[~mask].any() and np.isfinite(found.score).all()
 
 
+@pytest.mark.slow
 def test_what_is_called_restored_is_the_scan_with_the_found_part_smoothed_over(trained):
     method, _, _ = trained
     image, mask = plain_scan(51)

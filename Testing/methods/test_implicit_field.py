@@ -98,6 +98,7 @@ def test_the_loss_is_the_mean_cross_entropy_and_reaches_the_latents():
     assert (network.latents.grad.abs().sum(1) > 0).tolist() == [True, False, True, False]
 
 
+@pytest.mark.slow
 def test_the_search_lowers_the_loss_and_scans_do_not_touch_each_other(trained):
     network = trained[0].network
     voxels = BrainVoxels([plain_scan(50), plain_scan(51)], False)
@@ -112,6 +113,7 @@ def test_the_search_lowers_the_loss_and_scans_do_not_touch_each_other(trained):
     assert torch.allclose(alone[0], both[1], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_training_learns_what_is_shared(trained):
     method, facts = trained
     assert {"validation_error", "validation_cross_entropy", "train_error"} <= set(facts["last"])
@@ -122,6 +124,7 @@ def test_training_learns_what_is_shared(trained):
     assert not result.restored[~mask].any() and not result.score[~mask].any()
 
 
+@pytest.mark.slow
 def test_a_lesion_scores_higher_than_the_rest_and_the_scan_too(trained):
     method, (image, mask) = trained[0], plain_scan(51)
     sick, lesion = with_cuboid(image, 1.1 if image[mask].mean() < 0.75 else 0.4)
@@ -132,6 +135,7 @@ def test_a_lesion_scores_higher_than_the_rest_and_the_scan_too(trained):
     assert found.facts["latent_length"] <= 1 + 1e-6
 
 
+@pytest.mark.slow
 def test_a_seed_decides_everything(trained):
     method, (image, mask) = trained[0], plain_scan(52)
     first, second, other = (method.restore(image, mask, seed=seed) for seed in (3, 3, 4))

@@ -230,6 +230,7 @@ def toy_data(kind: str = "brain") -> HealthyData:
     return HealthyData(template, [healthy_scan(n) for n in range(12)], [healthy_scan(50 + n) for n in range(2)])
 
 
+@pytest.mark.slow
 def test_a_lesion_scores_higher_than_the_rest_of_the_brain(tmp_path, monkeypatch):
     recipe = VOLUMES._replace(batch=4, rate=3e-3, augmentation=VOLUMES.aligned)
     monkeypatch.setattr(volume_restoration, "VOLUMES", recipe)
@@ -273,6 +274,7 @@ def test_single_slices_and_unknown_settings_are_refused(tmp_path):
             train(toy_data(), Options(steps=1, extra=extra), tmp_path, Progress())
 
 
+@pytest.mark.slow
 def test_the_command_leaves_a_calibrated_model_and_its_images(tmp_path, one_thread):
     toy, settings = toy_models(), ("channels=[4,8,8]", "prior_layers=1", "prior_width=16", "samples=2")
     chosen = [part for setting in settings for part in ("--set", setting)]

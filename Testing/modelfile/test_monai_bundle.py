@@ -178,6 +178,7 @@ def bundles(tmp_path_factory):
     return {name: (folder / name, path) for name, path in made.items()} | {"printed": printed.splitlines()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TOYS, "shipped"])
 def test_monai_reconstructs_what_our_network_reconstructs(bundles, name):
     folder, path = bundles[name]
@@ -205,15 +206,18 @@ def test_the_shipped_codes_run_by_the_commands_of_the_readme(tmp_path, capsys):
     assert np.ptp(wanted) > 0.5 and np.abs(found.array - wanted).max() < TOLERANCE
 
 
+@pytest.mark.slow
 def test_monai_verifies_the_metadata(bundles):
     pytest.importorskip("jsonschema", reason="MONAI verifies metadata with jsonschema")
     assert bundles["printed"].count("verified metadata") == len(TOYS) + 1
 
 
+@pytest.mark.slow
 def test_weights_of_codes_fit_the_class_of_monai_itself(bundles):
     assert bundles["printed"].count("fits VQVAE") == 2
 
 
+@pytest.mark.slow
 def test_the_bundle_holds_card_licence_and_weights_that_need_no_pickled_code(bundles):
     folder, path = bundles["codes"]
     original = load_model(path)
@@ -226,6 +230,7 @@ def test_the_bundle_holds_card_licence_and_weights_that_need_no_pickled_code(bun
     )
 
 
+@pytest.mark.slow
 def test_equal_models_give_equal_bundles_also_in_an_empty_folder(bundles, tmp_path):
     folder, path = bundles["codes"]
     again = tmp_path / "again"

@@ -118,6 +118,7 @@ def test_cmake_installs_the_whole_extension(tmp_path):
         assert models_found_in(folder, tmp_path) == MODELS
 
 
+@pytest.mark.slow
 def test_wheel_holds_library_and_models(tmp_path):
     """Builds a wheel as `pip install .` does, then uses what is in it."""
     pytest.importorskip("setuptools")

@@ -240,6 +240,7 @@ def blob(number: int) -> tuple[torch.Tensor]:
     return (points * SPREAD + MEAN,)
 
 
+@pytest.mark.slow
 def test_a_generator_learns_mean_and_sd_of_a_distribution(tmp_path):
     torch.manual_seed(0)
     gan = WassersteinGAN(nn.Linear(2, 2), CodeCritic(2, 64), 2)
@@ -256,6 +257,7 @@ def test_a_generator_learns_mean_and_sd_of_a_distribution(tmp_path):
     assert history[-1]["train_critic_wasserstein"] < 0.2 * history[0]["train_critic_wasserstein"]
 
 
+@pytest.mark.slow
 def test_the_encoder_spreads_its_codes_over_the_prior(tmp_path):
     torch.manual_seed(0)
     # In one dimension the slope of a critic cannot turn around, because the penalty keeps it away from 0.

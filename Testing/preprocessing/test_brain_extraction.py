@@ -174,6 +174,7 @@ def overlap(mask, truth):
     return 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
 
 
+@pytest.mark.slow
 def test_a_real_head_is_extracted_the_same_in_every_orientation(deepbet, data_dir):
     volume = read_image(data_dir / f"{IXI}.nii.gz")
     truth = read_image(data_dir / f"{IXI}_DLMUSE.nii.gz").array > 0
@@ -188,6 +189,7 @@ def test_a_real_head_is_extracted_the_same_in_every_orientation(deepbet, data_di
     assert np.array_equal(sitk.GetArrayFromImage(sitk.DICOMOrient(back, "PSR")) > 0, mask)
 
 
+@pytest.mark.slow
 def test_a_body_has_no_brain_and_is_examined_whole_with_a_warning(deepbet, data_dir, caplog):
     body = read_image(data_dir / "body_totalsegmentator" / "example_ct.nii.gz")
     mask, how = brain_mask(body)

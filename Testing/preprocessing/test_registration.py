@@ -33,6 +33,7 @@ def test_a_known_movement_is_found_to_half_a_voxel(degrees):
     assert error.mean() < 2.0
 
 
+@pytest.mark.slow
 def test_alignment_does_not_mind_another_contrast_and_repeats_exactly():
     volume, mask = head(4)
     known = rotation(6.0, (5.0, 5.0, -5.0))

@@ -58,6 +58,7 @@ def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
     return {key: kept[key] for key in kept if key != "largest"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two", "resumed"])
 def test_two_processes_learn_the_same_weights_as_one_with_the_joint_batch(together, name):
     one, first, second = (weights(together, which) for which in ("one-0", f"{name}-0", f"{name}-1"))
@@ -68,12 +69,14 @@ def test_two_processes_learn_the_same_weights_as_one_with_the_joint_batch(togeth
     assert min(float((one[key] - untrained[key]).abs().max()) for key in one) > 1e-3
 
 
+@pytest.mark.slow
 def test_buffers_are_those_of_rank_0(together):
     kept = [torch.load(together / f"two-{rank}.pt", weights_only=True)["largest"] for rank in (0, 1)]
     share = batches(8 * 3 - 1)[0][:3]
     assert kept[0] == kept[1] == share.max()
 
 
+@pytest.mark.slow
 def test_rank_0_alone_writes(together):
     assert {path.name for path in (together / "two").iterdir()} == {"checkpoint.safetensors", "log.csv"}
     assert (together / "two" / "log.csv").read_text().count("\n") == 3

@@ -273,6 +273,7 @@ def test_tissue_is_moved_without_folding_and_far_tissue_not_at_all(amount):
     np.testing.assert_array_equal(moved[still], image[still])
 
 
+@pytest.mark.slow
 def test_real_scans_take_every_kind_quickly(data_dir):
     volume = read_image(data_dir / "healthy_t1_ds002748" / "sub-52_T1w.nii.gz")
     brain = volume.array > 0

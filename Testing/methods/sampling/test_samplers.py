@@ -203,6 +203,7 @@ def test_the_trained_prior_draws_the_same_codes_from_its_own_template(mask, thre
         assert torch.equal(question.ask(sampler, mask, threshold, samples), reference), sampler
 
 
+@pytest.mark.slow
 def test_a_volume_of_4096_codes_is_drawn_the_same_by_all_samplers():
     torch.manual_seed(0)
     prior = CodePrior(8, 16**3, 16, 2, 2, further=(16, 256)).eval()

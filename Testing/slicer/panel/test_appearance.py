@@ -190,6 +190,7 @@ def test_the_names_of_a_stranger_are_shown_as_they_are_and_not_as_markup(tmp_pat
                 assert label.textFormat() == QtCore.Qt.TextFormat.PlainText or label.objectName() == "modelsNote"
 
 
+@pytest.mark.slow
 def test_hundreds_of_regions_follow_the_slider(tmp_path, monkeypatch, stub_client, planted_installer):
     monkeypatch.setattr(panel_fixtures, "two_blobs", many_blobs)
     (tmp_path / "slicer").mkdir()

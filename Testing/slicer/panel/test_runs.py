@@ -142,6 +142,7 @@ def test_a_worker_that_the_system_kills_is_explained(panel):
     assert len(column(panel, NAME)) == 2
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_ended_and_explained(panel):
     before = snapshot(panel)
     behave("stubbornly")

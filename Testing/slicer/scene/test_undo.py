@@ -121,6 +121,7 @@ def test_a_closed_scene_and_deleted_nodes_do_no_harm(standalone, scan):
     forget()
 
 
+@pytest.mark.slow
 def test_slicers_own_undo_after_a_run_breaks_nothing(standalone, scan):
     scene = standalone.scene
     for node in scene.GetNodes():

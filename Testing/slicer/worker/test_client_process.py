@@ -78,6 +78,7 @@ def test_cancelling_a_stubborn_computation_ends_its_process_and_the_next_works(l
     assert listener.reported[-1][0] == "done"
 
 
+@pytest.mark.slow
 def test_cancelling_at_any_moment_leaves_nothing_or_a_whole_result(live, pump):
     moment = 0.0
     while moment < 0.3:
@@ -104,6 +105,7 @@ def test_a_worker_killed_by_the_system_is_explained(live, pump):
     live.wait()
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_worker_that_hangs_is_ended(live):
     listener = live.detect("frozen")
