@@ -193,6 +193,7 @@ def test_a_whole_benchmark_of_a_toy(tmp_path, monkeypatch, capsys):
     assert len(layers) == 16 and all(float(row["linear_ms"]) > 0 < float(row["times_linear"]) for row in layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("darker", "codes", "least"), [(0.3, 8, 15.0), pytest.param(0.6, 6, 22.0, marks=pytest.mark.slow)]
 )

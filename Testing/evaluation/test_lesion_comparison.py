@@ -195,6 +195,7 @@ def test_cases_are_each_subject_untouched_and_with_every_kind():
     assert str(CaseName("a", "spots", "weak")) == "a_spots_weak" and str(CaseName("a")) == "a_healthy"
 
 
+@pytest.mark.slow
 def test_a_case_has_its_lesion_where_the_scan_was_changed(toy):
     template = load_model(toy.models["atlas"]).template
     scans = {"head-8": toy.healthy / "head-8.nii.gz"}

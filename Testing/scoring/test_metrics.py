@@ -93,6 +93,7 @@ def test_without_positives_there_is_nothing_to_measure():
     assert np.isnan(dice(np.ones(3, bool), np.zeros(3, bool)))
 
 
+@pytest.mark.slow
 def test_dice_of_a_large_mask_keeps_six_digits():
     found, truth = np.ones(30_000_000, bool), np.zeros(30_000_000, bool)
     truth[:20_000_001] = True

@@ -179,6 +179,7 @@ def test_the_reference_draws_slices_together_as_it_does_alone(monkeypatch, limit
 STRICT, EVERYTHING = 9.0, -math.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mask", "threshold", "samples", "samplers"),
     [

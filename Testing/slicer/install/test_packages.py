@@ -146,6 +146,7 @@ def test_the_requirements_file_for_offline_use_lists_the_same():
     assert listed == [package.requirement for package in needed(computer()) if package.name != "torch"]
 
 
+@pytest.mark.slow
 def test_detection_needs_nothing_else_than_is_installed():
     """Matplotlib, for one, is needed for figures only, which Slicer draws itself."""
     program = """

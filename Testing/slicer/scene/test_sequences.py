@@ -181,6 +181,7 @@ def test_a_first_run_can_be_taken_back(cine):
     assert np.array_equal(voxels(cine.volume), cine.detections[3].volume.array)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["show_detection", "show_labels", "surface_of"])
 @pytest.mark.parametrize("earlier", [False, True], ids=["first run", "second run"])
 def test_a_failure_leaves_the_scene_as_it_was(cine, monkeypatch, name, earlier):

@@ -65,6 +65,7 @@ def test_cancelling_a_cooperative_computation(live, pump, moment):
     assert live.files() == live.before and state_of(live.client) in ("starting", "idle")
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize("do", ["stubbornly", "in_c"])
 def test_cancelling_a_stubborn_computation_ends_its_process_and_the_next_works(live, pump, do):
