@@ -17,6 +17,7 @@ def corrupt(
     degrees: torch.Tensor,
     biases: torch.Tensor,
     generator: torch.Generator,
+    shapes: torch.Tensor | None = None,
 ) -> Corrupted:
     """Blend in foreign tissue of matched range and shift intensity bands, inside one smooth random shape per slice.
 
@@ -32,11 +33,12 @@ def corrupt(
         degrees: α of the foreign tissue, (N,), 0 to 1.
         biases: Magnitude of the intensity shift, (N,), 0 to 1.
         generator: Random generator; the numbers do not depend on the strengths.
+        shapes: Where the slices may change, (N, 1, Y, X), 0 to 1; None draws one blob per slice.
 
     Returns:
         The corrupted slices; the target is the larger of α and the actual intensity shift.
     """
-    shapes = blobs(masks, generator)
+    shapes = blobs(masks, generator) if shapes is None else shapes
     rescaled = matched(foreign, images, shapes * masks * foreign_masks)
     first = paste_foreign(images, masks, rescaled, foreign_masks, shapes, degrees)
     second = shift_bands(first.images, masks, shapes, edges, biases, generator)

@@ -157,6 +157,15 @@ ENTRIES: dict[str, Entry] = {
         "removes what looks like noise",
         (22,),
     ),
+    "synthetic_restoration": Entry(
+        "synthetic_restoration:SyntheticRestoration",
+        "synthetic_restoration:train",
+        "Synthetic-anomaly restoration",
+        "removes what resembles a synthetic anomaly of any size",
+        (20, 23, 24),
+        options=(STEPS,),
+        pooling_mm=(0.0, 2.5),
+    ),
     "implicit_field": Entry(
         "implicit_field:ImplicitField",
         "implicit_field:train",
