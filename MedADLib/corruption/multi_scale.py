@@ -425,10 +425,10 @@ class Kind:
 
 KINDS = {
     "gain": Kind(change_gain, 0.2),
-    "level": Kind(change_level, 0.22),
-    "bands": Kind(change_bands, 0.14, 2.0),
+    "level": Kind(change_level, 0.2),
+    "bands": Kind(change_bands, 0.13, 2.0),
     "foreign": Kind(change_foreign, 0.12, 3.0),
-    "texture": Kind(change_texture, 0.2, 4.0),
-    "form": Kind(change_form, 0.06, 5.0),
+    "texture": Kind(change_texture, 0.24, 4.0),
+    "form": Kind(change_form, 0.05, 5.0),
     "bias": Kind(change_bias, 0.06, 8.0),
 }

@@ -34,10 +34,10 @@ from ..prefetching import Prefetched
 if TYPE_CHECKING:
     from ..config import Options
 
-STEPS, RATE = 12000, 2e-3
+STEPS, RATE = 20000, 2e-3
 # Share of the steps after which anomalies of all sizes and strengths occur.
 EASY_UNTIL = 0.25
-BATCH, SIDE = 12, 96
+BATCH, SIDE = 8, 96
 # Largest shift of an augmented slab in pixels.
 MARGIN = 4
 VALIDATION_SLABS = 48
@@ -52,7 +52,7 @@ CLEAR = 0.3
 def train(
     data: HealthyData, options: Options, folder: Path, progress: Progress, workers: int | None = None
 ) -> tuple[SyntheticRestoration, dict]:
-    """Train the restorer: 12,000 steps of 12 slabs of 96 × 96 pixels, about 100 minutes on two CPU cores.
+    """Train the restorer: 20,000 steps of 8 slabs of 96 × 96 pixels, about 100 minutes on two CPU cores.
 
     ``options.extra`` may set ``channels``, ``mirror`` and ``score``. The first quarter of the steps begins with large and
     strong anomalies: with all of them from the start, FPI's segmenter learned nothing for many steps. Other processes draw the anomalies; every batch
