@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate, pad
 
 from ..networks.synthetic_restoration import RESTORED, SLICES, SlabRestorer
 from ..runtime.progress import Progress
@@ -26,13 +26,17 @@ class SyntheticRestorationParameters:
 
     Attributes:
         size: Slice size (Y, X).
+        resolution: Grid (Z, Y, X) of the mean and SD of healthy scans; the training finds both.
         channels: Channels of each level; all levels except the first halve the grid.
         mirror: Whether the network also sees the other half of the brain, mirrored.
         score: ``degree``, the predicted degree of anomaly; ``residual``, |x − x̂|; or ``both``, their sum, with the
             residual in units of 0.25.
     """
 
+    found: ClassVar[tuple[str, ...]] = ("size", "resolution")
+
     size: tuple[int, ...] = (160, 160)
+    resolution: tuple[int, ...] = (50, 80, 80)
     channels: tuple[int, ...] = (16, 48, 96, 192)
     mirror: bool = True
     score: Literal["both", "degree", "residual"] = "both"
@@ -40,6 +44,8 @@ class SyntheticRestorationParameters:
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not 1 <= len(self.channels) <= 8:
             raise ValueError("the U-Net needs a 2-D size and 1 to 8 levels")
+        if len(self.resolution) != 3 or any(not 0 < n <= 512 for n in self.resolution):
+            raise ValueError("mean and SD need a 3-D grid of up to 512 voxels along each side")
         # These sizes come from a model file: a network must not need more memory than the file could fill.
         if any(not 0 < n <= 1024 for n in self.size) or any(not 0 < n <= 512 for n in self.channels):
             raise ValueError("slices have up to 1024 pixels along each side, and a level up to 512 channels")
@@ -51,11 +57,11 @@ class SyntheticRestorationParameters:
 
     def network(self) -> SlabRestorer:
         """Build the untrained network."""
-        return SlabRestorer(tuple(self.channels))
+        return SlabRestorer(tuple(self.channels), tuple(self.resolution))
 
 
 class SyntheticRestoration(SliceNetwork):
-    """Restoration by a network trained on synthetic anomalies (DISYRE, Naval Marimont et al. 2024; UNA, Liu et al. 2025).
+    """Restorer trained on synthetic anomalies (after Naval Marimont et al. 2024, Tan et al. 2020 and Liu et al. 2025).
 
     As in DISYRE the network sees healthy scans with synthetic anomalies and restores them; as in FPI (Tan et al. 2020)
     it also predicts the degree of anomaly of each voxel. One network has both heads, and the degree gates the change of
@@ -99,7 +105,7 @@ class SyntheticRestoration(SliceNetwork):
         times = np.zeros(len(image), np.float32)
         used = examined_slices(mask)
         box = brain_box(mask, self.parameters.multiple)
-        places = torch.from_numpy(coordinates(image.shape))
+        places = all_places(image.shape, self.network.healthy.cpu())
         network = self.network.to(device).eval()
         done = 0
         with torch.inference_mode():
@@ -176,6 +182,20 @@ def coordinates(shape: tuple[int, ...]) -> np.ndarray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=1)
 
 
+def all_places(shape: tuple[int, ...], healthy: torch.Tensor) -> torch.Tensor:
+    """Return what the network sees of the position of all pixels of a grid (Z, Y, X).
+
+    Args:
+        shape: The grid.
+        healthy: Mean and SD of healthy scans on a coarser grid, (2, Z', Y', X').
+
+    Returns:
+        Coordinates, mean and SD, float32 (Z, 5, Y, X).
+    """
+    fine = interpolate(healthy[None].float(), size=tuple(shape), mode="trilinear", align_corners=False)[0]
+    return torch.cat([torch.from_numpy(coordinates(shape)), fine.movedim(0, 1)], dim=1)
+
+
 def slab_inputs(
     slabs: torch.Tensor, places: torch.Tensor, mirror: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -183,7 +203,7 @@ def slab_inputs(
 
     Args:
         slabs: (N, 5, Y, X).
-        places: From `coordinates`, (N, 3, Y, X).
+        places: From `all_places`, (N, 5, Y, X).
         mirror: Whether to show the mirror image; without it, the channel is 0.
     """
     centre = slabs[:, SLICES // 2 : SLICES // 2 + 1]

@@ -10,7 +10,10 @@ from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, in
 
 # Slices in and out; the slices out are those in the middle.
 SLICES, RESTORED = 5, 3
-PLACES = 3
+# Coordinates, and mean and SD of healthy scans.
+PLACES = 5
+# Smallest SD, and the largest distance from the mean in SD, that the network sees.
+LEAST_SPREAD, FARTHEST = 0.05, 6.0
 # Most pixels are healthy: with this initial bias the training need not learn that first.
 USUAL_LOGIT = -3.0
 # Pixels around an anomaly that count for its Dice.
@@ -24,18 +27,21 @@ class SlabRestorer(nn.Module):
     """U-Net with two heads for the middle slices of a slab: a correction r of the intensities, and an anomaly logit a.
 
     The pseudo-healthy image is x̂ = x + σ(a)·r: where nothing is anomalous, the scan is copied, with its noise and
-    sharpness. Inputs are the slices, the mirror image of the middle one, and the position of every pixel.
+    sharpness. Inputs are the slices, the mirror image of the middle one, the position of every pixel, the mean and SD of
+    healthy scans there, and the middle slice's distance from this mean in SD.
 
     Batch norm depends neither on the size of the field of view nor on a lesion in it when the network is applied, and
     training takes place on parts of slices.
 
     Args:
         channels: Channels of each level; all levels except the first halve the grid.
+        resolution: Grid (Z, Y, X) of the stored mean and SD of healthy scans.
     """
 
-    def __init__(self, channels: tuple[int, ...]):
+    def __init__(self, channels: tuple[int, ...], resolution: tuple[int, ...]):
         super().__init__()
-        inputs = SLICES + 1 + PLACES
+        self.register_buffer("healthy", torch.stack([torch.zeros(resolution), torch.ones(resolution)]))
+        inputs = SLICES + 1 + PLACES + 1
         self.down = nn.ModuleList([_level(a, b) for a, b in pairwise((inputs, *channels))])
         self.up = nn.ModuleList([_level(below + here, here) for below, here in pairwise(reversed(channels))])
         self.last = nn.Conv2d(channels[0], 2 * RESTORED, 1)
@@ -53,12 +59,15 @@ class SlabRestorer(nn.Module):
         Args:
             slabs: Neighbouring slices, (N, 5, Y, X), sides divisible by 2 to the number of levels less one.
             mirrors: Middle slices of the mirrored scan, (N, 1, Y, X).
-            places: Coordinates (z, y, x) of the pixels in the grid, -0.5 to 0.5, (N, 3, Y, X).
+            places: Coordinates (z, y, x) of the pixels in the grid, -0.5 to 0.5, and mean and SD of healthy scans,
+                (N, 5, Y, X).
 
         Returns:
             Correction and logit, each float32 (N, 3, Y, X), for the three middle slices.
         """
-        features = torch.cat([slabs, mirrors, places], 1).contiguous(memory_format=torch.channels_last)
+        mean, spread = places[:, 3:4], places[:, 4:5].clamp_min(LEAST_SPREAD)
+        distance = ((slabs[:, SLICES // 2, None] - mean) / spread).clamp(-FARTHEST, FARTHEST)
+        features = torch.cat([slabs, mirrors, places, distance], 1).contiguous(memory_format=torch.channels_last)
         skips = []
         for number, level in enumerate(self.down):
             features = level(avg_pool2d(features, 2) if number else features)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from torch.nn.functional import affine_grid, grid_sample, interpolate
+from torch.nn.functional import adaptive_avg_pool3d, affine_grid, grid_sample, interpolate
 
 from ...corruption.multi_scale import HIGHEST, LOWEST, Slab, add_anomalies
 from ...corruption.random_fields import random_crop
@@ -20,7 +20,7 @@ from ...methods.slicewise import examined_slices
 from ...methods.synthetic_restoration import (
     SyntheticRestoration,
     SyntheticRestorationParameters,
-    coordinates,
+    all_places,
     slab_indices,
     slab_inputs,
 )
@@ -38,6 +38,8 @@ STEPS, RATE = 20000, 2e-3
 # Share of the steps after which anomalies of all sizes and strengths occur.
 EASY_UNTIL = 0.25
 BATCH, SIDE = 8, 96
+# Factor between the grid and that of the mean and SD of healthy scans.
+COARSER = 2
 # Largest shift of an augmented slab in pixels.
 MARGIN = 4
 VALIDATION_SLABS = 48
@@ -54,9 +56,9 @@ def train(
 ) -> tuple[SyntheticRestoration, dict]:
     """Train the restorer: 20,000 steps of 8 slabs of 96 × 96 pixels, about 100 minutes on two CPU cores.
 
-    ``options.extra`` may set ``channels``, ``mirror`` and ``score``. The first quarter of the steps begins with large and
-    strong anomalies: with all of them from the start, FPI's segmenter learned nothing for many steps. Other processes draw the anomalies; every batch
-    depends on seed and step only.
+    ``options.extra`` may set ``channels``, ``mirror`` and ``score``. The training begins with large and strong anomalies
+    and has all of them after a quarter of the steps: with all from the start, networks predict only the frequency of
+    anomalies for many steps. Other processes draw the anomalies; every batch depends on seed and step only.
 
     The log has values on synthetic anomalies in the validation scans: ``validation_error``, the mean |x̂ − x₀| in
     anomalies; ``validation_healing``, the same over the mean |x − x₀|; ``validation_precision``, the average precision
@@ -77,9 +79,13 @@ def train(
         InputError: If a setting is unknown, or there is only one training scan.
         MedADError: See `fit`.
     """
-    base = SyntheticRestorationParameters(size=tuple(data.train[0][0].shape[1:]))
+    shape = data.train[0][0].shape
+    resolution = tuple(-(-size // COARSER) for size in shape)
+    base = SyntheticRestorationParameters(size=tuple(shape[1:]), resolution=resolution)
     method = SyntheticRestoration.untrained(with_overrides(base, options.overrides()), options.seed)
-    source = SlabSource.of(data.train, data)
+    method.network.healthy.copy_(mean_and_spread(data.train, resolution, data.template.symmetric))
+    places = all_places(shape, method.network.healthy).numpy()
+    source = SlabSource.of(data.train, data, places)
     plan = options.plan(options.steps or STEPS, RATE)
     progress.stage("restorer of synthetic anomalies", 0.0, 0.9)
     multiple, mirror = method.parameters.multiple, method.parameters.mirror
@@ -91,7 +97,7 @@ def train(
         log = fit(
             method.network,
             batches,
-            Check(SlabSource.of(data.validation, data, source), plan.seed, multiple, mirror, options.device),
+            Check(SlabSource.of(data.validation, data, places, source), plan.seed, multiple, mirror, options.device),
             plan,
             folder / "restorer",
             options.device,
@@ -124,7 +130,7 @@ class SlabSource:
         edges: Borders between intensity bands.
         mirrored: Whether mirror images of healthy slices are healthy too.
         varied: Whether to augment the slabs.
-        places: Coordinates of the grid, see `coordinates`.
+        places: What the network sees of positions, see `all_places`.
         rows: Rows of the plane with brain in some scan, and a margin.
         columns: Such columns, symmetric in the plane.
     """
@@ -140,7 +146,9 @@ class SlabSource:
     columns: slice
 
     @classmethod
-    def of(cls, scans: list[Scan], data: HealthyData, foreign: SlabSource | None = None) -> SlabSource:
+    def of(
+        cls, scans: list[Scan], data: HealthyData, places: np.ndarray, foreign: SlabSource | None = None
+    ) -> SlabSource:
         """Collect scans, with the foreign tissue and the intensity bands of another source, if one is given.
 
         Raises:
@@ -163,7 +171,7 @@ class SlabSource:
             edges,
             data.template.symmetric,
             data.varied,
-            coordinates(shape)[..., rows, columns],
+            np.ascontiguousarray(places[..., rows, columns]),
             rows,
             columns,
         )
@@ -190,7 +198,8 @@ class SlabSource:
         z = int(used[int(random.integers(len(used)))])
         clean, inside = self._varied(image, mask, z, random)
         others = [scan for scan in self.foreign if scan[0] is not image]
-        other, near = others[int(random.integers(len(others)))], int(np.clip(z + random.integers(-2, 3), 0, len(image) - 1))
+        other = others[int(random.integers(len(others)))]
+        near = int(np.clip(z + random.integers(-2, 3), 0, len(image) - 1))
         # Foreign tissue is often not needed. It has random numbers of its own, so that all others are the same without.
         apart = random.spawn(1)[0]
         slab = Slab(clean.copy(), inside, lambda: self._varied(*other, near, apart), self.spacing, self.edges)
@@ -219,6 +228,31 @@ class SlabSource:
             slab, inside = slab[..., ::-1], inside[..., ::-1]
         slab = _recoloured(slab, self.spacing, random)
         return np.ascontiguousarray(np.where(inside, slab, 0), np.float32), np.ascontiguousarray(inside)
+
+
+def mean_and_spread(scans: list[Scan], resolution: tuple[int, ...], mirrored: bool) -> torch.Tensor:
+    """Compute mean and SD of healthy scans on a coarser grid.
+
+    Args:
+        scans: Pairs of image and mask, each (Z, Y, X).
+        resolution: The coarser grid (Z', Y', X').
+        mirrored: Whether mirror images of healthy scans are healthy too.
+
+    Returns:
+        (2, Z', Y', X'), float32; mean 0 and SD 1 where no scan has brain.
+    """
+    shape = scans[0][0].shape
+    count, total, squares = (np.zeros(shape, np.float32) for _ in range(3))
+    for image, mask in scans:
+        for turn in (slice(None), slice(None, None, -1))[: 1 + mirrored]:
+            count += mask[..., turn]
+            total += (image * mask)[..., turn]
+            squares += (image.astype(np.float32) ** 2 * mask)[..., turn]
+    parts = [adaptive_avg_pool3d(torch.from_numpy(part)[None], resolution)[0] for part in (count, total, squares)]
+    seen = parts[0] > 0.5
+    mean, square = (part / parts[0].clamp_min(1e-3) for part in parts[1:])
+    spread = (square - mean.square()).clamp_min(0).sqrt()
+    return torch.stack([torch.where(seen, mean, 0), torch.where(seen, spread, 1)])
 
 
 def _with_margin(occupied: np.ndarray, margin: int) -> slice:
