@@ -27,8 +27,8 @@ class SlabRestorer(nn.Module):
     """U-Net with two heads for the middle slices of a slab: a correction r of the intensities, and an anomaly logit a.
 
     The pseudo-healthy image is x̂ = x + σ(a)·r: where nothing is anomalous, the scan is copied, with its noise and
-    sharpness. Inputs are the slices, the mirror image of the middle one, the position of every pixel, the mean and SD of
-    healthy scans there, and the middle slice's distance from this mean in SD.
+    sharpness. Inputs are the slices, the mirror image of the middle one, the position of every pixel, mean and SD of
+    healthy scans there, and the distance of the middle slice from this mean in SD.
 
     Batch norm depends neither on the size of the field of view nor on a lesion in it when the network is applied, and
     training takes place on parts of slices.
