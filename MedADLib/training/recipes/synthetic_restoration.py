@@ -58,7 +58,7 @@ def train(
 
     ``options.extra`` may set ``channels``, ``mirror`` and ``score``. The training begins with large and strong
     anomalies and has all of them after a quarter of the steps: with all from the start, networks predict only the
-    frequency of anomalies for many steps. Other processes draw the anomalies; every batch depends on seed and step only.
+    frequency of anomalies for many steps. Other processes draw the anomalies; a batch depends on seed and step only.
 
     The log has values on synthetic anomalies in the validation scans: ``validation_error``, the mean |x̂ − x₀| in
     anomalies; ``validation_healing``, the same over the mean |x − x₀|; ``validation_precision``, the average precision
