@@ -20,8 +20,8 @@ from MedADLib.methods.registry import pooling_of
 from MedADLib.methods.synthetic_restoration import (
     SyntheticRestoration,
     SyntheticRestorationParameters,
-    all_places,
     brain_box,
+    position_maps,
 )
 from MedADLib.modelfile.model import load_model
 from MedADLib.runtime.progress import Progress
@@ -277,8 +277,8 @@ def test_batches_of_worker_processes_come_in_order_from_any_step():
 
 def test_a_batch_depends_on_step_and_seed_only():
     data = toy_data(3)
-    places = all_places((16, 32, 32), mean_and_spread(data.train, (8, 16, 16), True)).numpy()
-    source = SlabSource.of(data.train, data, places)
+    positions = position_maps((16, 32, 32), mean_and_spread(data.train, (8, 16, 16), True)).numpy()
+    source = SlabSource.of(data.train, data, positions)
     batch = source.batch(3, 0, 4, True)
     np.random.rand(3), torch.rand(3)
     assert all(torch.equal(a, b) for a, b in zip(batch, source.batch(3, 0, 4, True)))

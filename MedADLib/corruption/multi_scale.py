@@ -200,10 +200,10 @@ def _site(
         inside = np.zeros_like(plane)
         inside[focus] = plane[focus]
         plane = inside if inside.any() else plane
-    places = np.flatnonzero(plane)
-    if not places.size:
+    candidates = np.flatnonzero(plane)
+    if not candidates.size:
         return None
-    y, x = np.unravel_index(places[int(random.integers(places.size))], plane.shape)
+    y, x = np.unravel_index(candidates[int(random.integers(candidates.size))], plane.shape)
     # An anomaly may touch the middle slice with its centre or with its end.
     z = middle + random.uniform(-0.8, 0.8) * radius / slab.spacing[0] if len(slab.image) > 1 else middle
     centre = np.array([z, y, x], np.float64)

@@ -105,7 +105,7 @@ class SyntheticRestoration(SliceNetwork):
         times = np.zeros(len(image), np.float32)
         used = examined_slices(mask)
         box = brain_box(mask, self.parameters.multiple)
-        places = all_places(image.shape, self.network.healthy.cpu())
+        positions = position_maps(image.shape, self.network.healthy.cpu())
         network = self.network.to(device).eval()
         done = 0
         with torch.inference_mode():
@@ -114,7 +114,7 @@ class SyntheticRestoration(SliceNetwork):
                     progress.update(done / len(used), f"slice {done + 1} of {len(used)}")
                 done += len(chosen)
                 slabs = np.stack([image[slab_indices(z, len(image))] for z in chosen])
-                parts = slab_inputs(torch.from_numpy(slabs), places[chosen], self.parameters.mirror)
+                parts = slab_inputs(torch.from_numpy(slabs), positions[chosen], self.parameters.mirror)
                 inputs = (to_device(box.cut(part), device) for part in parts)
                 correction, logit = network(*inputs)
                 weight = torch.sigmoid(logit)
@@ -182,7 +182,7 @@ def coordinates(shape: tuple[int, ...]) -> np.ndarray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=1)
 
 
-def all_places(shape: tuple[int, ...], healthy: torch.Tensor) -> torch.Tensor:
+def position_maps(shape: tuple[int, ...], healthy: torch.Tensor) -> torch.Tensor:
     """Return what the network sees of the position of all pixels of a grid (Z, Y, X).
 
     Args:
@@ -197,17 +197,17 @@ def all_places(shape: tuple[int, ...], healthy: torch.Tensor) -> torch.Tensor:
 
 
 def slab_inputs(
-    slabs: torch.Tensor, places: torch.Tensor, mirror: bool
+    slabs: torch.Tensor, positions: torch.Tensor, mirror: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the three inputs of the network for whole slices.
 
     Args:
         slabs: (N, 5, Y, X).
-        places: From `all_places`, (N, 5, Y, X).
+        positions: From `position_maps`, (N, 5, Y, X).
         mirror: Whether to show the mirror image; without it, the channel is 0.
     """
     centre = slabs[:, SLICES // 2 : SLICES // 2 + 1]
-    return slabs, centre.flip(-1) if mirror else torch.zeros_like(centre), places
+    return slabs, centre.flip(-1) if mirror else torch.zeros_like(centre), positions
 
 
 def _highest(values: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, in
 # Slices in and out; the slices out are those in the middle.
 SLICES, RESTORED = 5, 3
 # Coordinates, and mean and SD of healthy scans.
-PLACES = 5
+POSITIONS = 5
 # Smallest SD, and the largest distance from the mean in SD, that the network sees.
 LEAST_SPREAD, FARTHEST = 0.05, 6.0
 # Most pixels are healthy: with this initial bias the training need not learn that first.
@@ -41,7 +41,7 @@ class SlabRestorer(nn.Module):
     def __init__(self, channels: tuple[int, ...], resolution: tuple[int, ...]):
         super().__init__()
         self.register_buffer("healthy", torch.stack([torch.zeros(resolution), torch.ones(resolution)]))
-        inputs = SLICES + 1 + PLACES + 1
+        inputs = SLICES + 1 + POSITIONS + 1
         self.down = nn.ModuleList([_level(a, b) for a, b in pairwise((inputs, *channels))])
         self.up = nn.ModuleList([_level(below + here, here) for below, here in pairwise(reversed(channels))])
         self.last = nn.Conv2d(channels[0], 2 * RESTORED, 1)
@@ -52,22 +52,22 @@ class SlabRestorer(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(
-        self, slabs: torch.Tensor, mirrors: torch.Tensor, places: torch.Tensor
+        self, slabs: torch.Tensor, mirrors: torch.Tensor, positions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute correction and anomaly logit.
 
         Args:
             slabs: Neighbouring slices, (N, 5, Y, X), sides divisible by 2 to the number of levels less one.
             mirrors: Middle slices of the mirrored scan, (N, 1, Y, X).
-            places: Coordinates (z, y, x) of the pixels in the grid, -0.5 to 0.5, and mean and SD of healthy scans,
+            positions: Coordinates (z, y, x) of the pixels in the grid, -0.5 to 0.5, and mean and SD of healthy scans,
                 (N, 5, Y, X).
 
         Returns:
             Correction and logit, each float32 (N, 3, Y, X), for the three middle slices.
         """
-        mean, spread = places[:, 3:4], places[:, 4:5].clamp_min(LEAST_SPREAD)
+        mean, spread = positions[:, 3:4], positions[:, 4:5].clamp_min(LEAST_SPREAD)
         distance = ((slabs[:, SLICES // 2, None] - mean) / spread).clamp(-FARTHEST, FARTHEST)
-        features = torch.cat([slabs, mirrors, places, distance], 1).contiguous(memory_format=torch.channels_last)
+        features = torch.cat([slabs, mirrors, positions, distance], 1).contiguous(memory_format=torch.channels_last)
         skips = []
         for number, level in enumerate(self.down):
             features = level(avg_pool2d(features, 2) if number else features)
@@ -81,7 +81,7 @@ class SlabRestorer(nn.Module):
         self,
         slabs: torch.Tensor,
         mirrors: torch.Tensor,
-        places: torch.Tensor,
+        positions: torch.Tensor,
         masks: torch.Tensor,
         clean: torch.Tensor,
         degrees: torch.Tensor,
@@ -97,7 +97,7 @@ class SlabRestorer(nn.Module):
         Args:
             slabs: See `forward`.
             mirrors: See `forward`.
-            places: See `forward`.
+            positions: See `forward`.
             masks: Brain in the middle slices, (N, 3, Y, X), 0 or 1.
             clean: Middle slices x₀ without anomalies, (N, 3, Y, X).
             degrees: Degree of anomaly, (N, 3, Y, X), 0 to 1.
@@ -106,7 +106,7 @@ class SlabRestorer(nn.Module):
         Returns:
             The loss, and its terms.
         """
-        correction, logit = self(slabs, mirrors, places)
+        correction, logit = self(slabs, mirrors, positions)
         scan = middle(slabs)
         probability = torch.sigmoid(logit)
         restored = scan + probability * correction

@@ -20,7 +20,7 @@ from ...methods.slicewise import examined_slices
 from ...methods.synthetic_restoration import (
     SyntheticRestoration,
     SyntheticRestorationParameters,
-    all_places,
+    position_maps,
     slab_indices,
     slab_inputs,
 )
@@ -84,8 +84,8 @@ def train(
     base = SyntheticRestorationParameters(size=tuple(shape[1:]), resolution=resolution)
     method = SyntheticRestoration.untrained(with_overrides(base, options.overrides()), options.seed)
     method.network.healthy.copy_(mean_and_spread(data.train, resolution, data.template.symmetric))
-    places = all_places(shape, method.network.healthy).numpy()
-    source = SlabSource.of(data.train, data, places)
+    positions = position_maps(shape, method.network.healthy).numpy()
+    source = SlabSource.of(data.train, data, positions)
     plan = options.plan(options.steps or STEPS, RATE)
     progress.stage("restorer of synthetic anomalies", 0.0, 0.9)
     multiple, mirror = method.parameters.multiple, method.parameters.mirror
@@ -97,7 +97,7 @@ def train(
         log = fit(
             method.network,
             batches,
-            Check(SlabSource.of(data.validation, data, places, source), plan.seed, multiple, mirror, options.device),
+            Check(SlabSource.of(data.validation, data, positions, source), plan.seed, multiple, mirror, options.device),
             plan,
             folder / "restorer",
             options.device,
@@ -112,7 +112,7 @@ class Learned(NamedTuple):
 
     slabs: torch.Tensor
     mirrors: torch.Tensor
-    places: torch.Tensor
+    positions: torch.Tensor
     masks: torch.Tensor
     clean: torch.Tensor
     degrees: torch.Tensor
@@ -130,7 +130,7 @@ class SlabSource:
         edges: Borders between intensity bands.
         mirrored: Whether mirror images of healthy slices are healthy too.
         varied: Whether to augment the slabs.
-        places: What the network sees of positions, see `all_places`.
+        positions: What the network sees of positions, see `position_maps`.
         rows: Rows of the plane with brain in some scan, and a margin.
         columns: Such columns, symmetric in the plane.
     """
@@ -141,13 +141,13 @@ class SlabSource:
     edges: torch.Tensor
     mirrored: bool
     varied: bool
-    places: np.ndarray
+    positions: np.ndarray
     rows: slice
     columns: slice
 
     @classmethod
     def of(
-        cls, scans: list[Scan], data: HealthyData, places: np.ndarray, foreign: SlabSource | None = None
+        cls, scans: list[Scan], data: HealthyData, positions: np.ndarray, foreign: SlabSource | None = None
     ) -> SlabSource:
         """Collect scans, with the foreign tissue and the intensity bands of another source, if one is given.
 
@@ -171,7 +171,7 @@ class SlabSource:
             edges,
             data.template.symmetric,
             data.varied,
-            np.ascontiguousarray(places[..., rows, columns]),
+            np.ascontiguousarray(positions[..., rows, columns]),
             rows,
             columns,
         )
@@ -208,7 +208,7 @@ class SlabSource:
             for axis, size in enumerate(clean.shape[1:])
         )
         add_anomalies(slab, random, (rows, columns), ease=ease)
-        inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(self.places[z])[None], mirror)
+        inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(self.positions[z])[None], mirror)
         targets = (
             middle(torch.from_numpy(part.astype(np.float32))[None])
             for part in (inside, clean, slab.degree, slab.labels)
