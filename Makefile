@@ -25,11 +25,13 @@ endif
 export QT_QPA_PLATFORM ?= offscreen
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test lint icon screenshots cmake-lists package environment clean
+.PHONY: help demo test test-all mutations lint icon screenshots cmake-lists package environment clean
 
 help:
 	@echo "make demo [INPUT=scan.nii.gz] [OUT=folder]   the main job, on an example brain or on your own scan"
-	@echo "make test [ARGS='-k name']                   all checks: ruff, then pytest"
+	@echo "make test [ARGS='-k name']                   ruff, then all tests that are not marked slow"
+	@echo "make test-all                                all checks: ruff, then all tests"
+	@echo "make mutations [ARGS='--only 3']             do the tests find 20 mistakes planted in the library?"
 	@echo "make lint                                    ruff alone"
 	@echo "make icon                                    draw the icons again"
 	@echo "make screenshots [SLICER_APP=path/to/Slicer] make the screenshots of the panel in Slicer"
@@ -42,7 +44,13 @@ demo: environment
 	$(PY) -m MedADLib.cli.demo $(if $(INPUT),"$(INPUT)") $(if $(OUT),--output "$(OUT)") $(ARGS)
 
 test: lint
+	$(PY) -m pytest -m "not slow" $(ARGS)
+
+test-all: lint
 	$(PY) -m pytest $(ARGS)
+
+mutations: environment
+	$(PY) Testing/mutations.py $(ARGS)
 
 lint: environment
 	$(PY) -m ruff check .

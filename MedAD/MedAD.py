@@ -236,7 +236,7 @@ class MedADLogic(ScriptedLoadableModuleLogic):
 
     Args:
         client: Client of the computing process; None for a `MedADLib.slicer.worker.client.WorkerClient`.
-        installer: A `MedADLib.slicer.install.installer.Installer`; None for that of Slicer.
+        installer: With `missing` and `install`; None for a `MedADLib.slicer.install.installer.SlicerInstaller`.
     """
 
     def __init__(self, client=None, installer=None):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._version import __version__
 from .errors import InputError
 from .messages import Message
+from .runtime.device import check_device, run_on
 from .runtime.progress import Progress, rounded
 from .scoring.healthy_reference import HealthyReference, Threshold
 from .scoring.regions import Region, find_regions, midline_of
@@ -26,7 +29,7 @@ SMALLEST_REGION_ML = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """Settings of a detection.
+    """What a user may set for a run; `as_json` and `from_json` convert all but the mask.
 
     Attributes:
         mask: Brain mask on the grid of the scan; None extracts the brain.
@@ -38,7 +41,7 @@ class Settings:
             exact. Thresholds and p-values come from healthy scans in fast mode, if the model was calibrated in it.
 
     Raises:
-        InputError: If the seed or the smallest region is out of range.
+        InputError: If a value is of a wrong type or out of range.
     """
 
     mask: Volume | None = None
@@ -49,10 +52,64 @@ class Settings:
     fast: bool = False
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise InputError("seed_negative", seed=self.seed)
-        if not 0 <= self.smallest_region_ml < 1e4:
-            raise InputError("smallest_region_out_of_range", ml=self.smallest_region_ml)
+        check_device(self.device)
+        seed, ml = self.seed, self.smallest_region_ml
+        # In Python, bool is a subclass of int.
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+            raise InputError("bad_seed", value=repr(seed))
+        if isinstance(ml, bool) or not isinstance(ml, Real) or not 0 <= ml < 1e4:
+            raise InputError("smallest_region_out_of_range", ml=repr(ml))
+        if type(self.fast) is not bool:
+            raise InputError("bad_fast", value=repr(self.fast))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Settings:
+        """Build settings from values by name, such as those of `as_json`; missing ones have their defaults.
+
+        Args:
+            values: By field, without the mask; the threshold as a text such as ``1ml``, a z-score or None.
+
+        Raises:
+            InputError: If a name is unknown, or a value is of a wrong type or out of range.
+        """
+        if unknown := sorted(set(values) - set(cls.names())):
+            raise InputError("unknown_setting", name=f"{unknown[0]:.80}", known=", ".join(cls.names()))
+        threshold = values.get("threshold")
+        if isinstance(threshold, Real) and not isinstance(threshold, bool):
+            threshold = Threshold(float(threshold))
+        elif threshold is not None:
+            threshold = Threshold.parse(str(threshold))
+        return cls(**{**values, "threshold": threshold})
+
+    @classmethod
+    def of_provenance(cls, provenance: Mapping[str, Any]) -> Settings:
+        """Read the settings of the run that made a result; those that an earlier version lacks have their defaults.
+
+        Args:
+            provenance: That of a `Detection`. It names the device that computed, without which GPU of several.
+
+        Raises:
+            InputError: If a value cannot be used, as in an edited scene.
+        """
+        chosen = provenance.get("settings")
+        values = {**(chosen if isinstance(chosen, dict) else {}), "seed": provenance.get("seed")}
+        values["device"] = str(provenance.get("device", "auto")).partition(":")[0]
+        return cls.from_json({name: values[name] for name in cls.names() if values.get(name) is not None})
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of all settings but the mask."""
+        return [entry.name for entry in fields(cls) if entry.name != "mask"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all settings but the mask by name, as JSON holds them."""
+        return {
+            "device": self.device,
+            "seed": int(self.seed),
+            "threshold": None if self.threshold is None else str(self.threshold),
+            "smallest_region_ml": float(self.smallest_region_ml),
+            "fast": self.fast,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,18 +168,16 @@ def detect(
         InputError: If the scan or the mask cannot be used, or the device does not exist.
         Cancelled: If the user has requested cancellation.
     """
-    from .runtime.device import run_on
-
     settings, progress = settings or Settings(), progress or Progress()
     calibration = model.calibration
     if calibration is None:
         raise InputError("not_calibrated", model=model.name)
     space = model.template
-    progress.stage(space.region, 0.0, 0.05, "finding the part to examine")
+    progress.stage(space.region, 0.0, 0.05, Message("progress_examined_part"))
     examined, how = space.examined(volume, settings.mask, progress)
-    progress.stage("preparation", 0.05, 0.3, "registering the scan to the template of the model")
+    progress.stage("preparation", 0.05, 0.3, Message("progress_preparation"))
     prepared = space.prepared(volume, examined, progress)
-    progress.stage("restoration", 0.3, 0.9, "restoring the pseudo-healthy image")
+    progress.stage("restoration", 0.3, 0.9, Message("progress_restoration"))
     method, fast, speed = _method(model, settings.fast)
     restoration, device, notes = run_on(
         settings.device,
@@ -130,33 +185,32 @@ def detect(
             prepared.image, prepared.mask, seed=settings.seed, device=device, progress=progress
         ),
     )
-    progress.stage("anomaly map", 0.9, 0.95, "comparing with healthy scans")
+    progress.stage("anomaly map", 0.9, 0.95, Message("progress_comparison"))
     z_scores = calibration.anomaly_map(restoration.score, prepared.mask, space.image.spacing, progress, fast)
     with progress.timed("back to native"):
         anomaly = prepared.map_to_native(np.maximum(z_scores, 0))
         restored = prepared.image_to_native(restoration.restored)
-    progress.stage("regions", 0.95, 1.0, "delineating regions")
-    reference = calibration.read_by(fast)
-    wanted = settings.threshold or reference.threshold
-    threshold = reference.value_of(wanted)
+    progress.stage("regions", 0.95, 1.0, Message("progress_regions"))
+    reference = calibration.reference_of(fast)
+    settings = replace(settings, threshold=settings.threshold or reference.threshold)
+    threshold = reference.value_of(settings.threshold)
     mask = volume.with_array(examined.view(np.uint8), f"{volume.name}_mask")
     labels, regions = find_regions(
         anomaly, threshold, reference.region_p_value, settings.smallest_region_ml, midline_of(mask)
     )
     progress.finish()
+    chosen = settings.as_json()
+    # The device that computed, which may differ from the one that was asked for.
+    del chosen["device"]
     provenance = {
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
         "method": model.method.name,
-        "seed": settings.seed,
-        "settings": {
-            "threshold": str(wanted),
-            "smallest_region_ml": settings.smallest_region_ml,
-            "fast": settings.fast,
-        },
+        "seed": chosen.pop("seed"),
+        "settings": chosen,
         "device": device,
         "brain_mask": how,
         "input": {"name": volume.name, "sha256": content_hash(volume)},
-        "resemblance": {key: round(value, 4) for key, value in prepared.resemblance.items()},
+        "resemblance": {key: round(value, 4) for key, value in prepared.similarity.items()},
         "facts": restoration.facts,
         "versions": versions(),
         "seconds": rounded(progress.seconds),
@@ -183,9 +237,7 @@ def _method(model: Model, fast: bool) -> tuple[Method, bool, list[str]]:
     """Choose the method to restore with; return also whether it is in fast mode, and notes for the user."""
     if not fast:
         return model.method, False, []
-    from .methods.base import faster_form
-
-    method = faster_form(model.method)
+    method = model.method.faster()
     if method is None:
         return model.method, False, [Message("no_fast_mode", model=model.name)]
     if model.calibration.fast is None:

@@ -1,4 +1,4 @@
-"""The errors that MedAD raises on purpose, and one line for any failure.
+"""Errors that MedAD raises on purpose, and one line for any failure.
 
 Each error has a stable code and parameters; its sentences stand in `MedADLib.messages`.
 """

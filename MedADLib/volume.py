@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import InputError, OutputError
+from .runtime.atomic_files import replacing
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 # RAS axis of each letter, and whether the letter is on its negative side.
@@ -91,14 +92,7 @@ class Volume:
         return bool(np.abs(corners @ (self.affine - other.affine).T).max() <= tolerance_mm)
 
     def ras_from_voxels(self, zyx: np.ndarray) -> np.ndarray:
-        """Convert voxel indices to RAS mm.
-
-        Args:
-            zyx: Voxel indices, shape (N, 3), in the order (z, y, x).
-
-        Returns:
-            Shape (N, 3), RAS mm.
-        """
+        """Convert voxel indices (N, 3), in the order (z, y, x), to RAS mm, (N, 3)."""
         xyz = np.asarray(zyx, dtype=float)[:, ::-1]
         return xyz @ self.affine[:3, :3].T + self.affine[:3, 3]
 
@@ -141,13 +135,10 @@ class Volume:
         """
         import SimpleITK as sitk
 
-        path = Path(path)
-        partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
         try:
-            sitk.WriteImage(self.to_sitk(), str(partial), useCompression=True, compressionLevel=1)
-            os.replace(partial, path)
+            with replacing(Path(path)) as partial:
+                sitk.WriteImage(self.to_sitk(), str(partial), useCompression=True, compressionLevel=1)
         except (RuntimeError, OSError) as error:
-            partial.unlink(missing_ok=True)
             raise OutputError("not_written", path=path) from error
 
 
@@ -159,16 +150,25 @@ def size_text(numbers: Iterable[float]) -> str:
 def stem(path: str | os.PathLike) -> str:
     """Return the file name without its image suffix, or the name of a folder."""
     name = Path(path).name
-    for suffix in (*IMAGE_SUFFIXES, *PICTURE_SUFFIXES):
+    for suffix in (*IMAGE_SUFFIXES, *RASTER_SUFFIXES):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name
 
 
+def nearest_axes(volume: Volume) -> np.ndarray:
+    """Return the nearest of the axes (x, y, z) to right, anterior and superior, shape (3,)."""
+    return np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
+
+
 def spacing_ras(volume: Volume) -> np.ndarray:
-    """Return the spacing in mm along the axes nearest to right, anterior and superior, (3,)."""
-    nearest = np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
-    return volume.spacing[nearest]
+    """Return the spacing in mm along the axes nearest to right, anterior and superior, shape (3,)."""
+    return volume.spacing[nearest_axes(volume)]
+
+
+def extent_ras(volume: Volume) -> np.ndarray:
+    """Return the field of view in mm along the axes nearest to right, anterior and superior, shape (3,)."""
+    return spacing_ras(volume) * np.array(volume.array.shape[::-1])[nearest_axes(volume)]
 
 
 def is_single_slice(volume: Volume) -> bool:
@@ -176,15 +176,10 @@ def is_single_slice(volume: Volume) -> bool:
     return min(volume.array.shape) == 1
 
 
-def upright(volume: Volume, towards: str) -> Volume:
-    """Reorient a volume to the nearest anatomical axes (view, no copy).
+def reoriented(volume: Volume, towards: str) -> Volume:
+    """Reorient a volume to the nearest anatomical axes (view, no copy): the same voxels at the same positions.
 
-    Args:
-        volume: Volume of any orientation.
-        towards: Directions of the axes (x, y, z) of the result, such as ``LPS`` for left, posterior and superior.
-
-    Returns:
-        The reoriented volume: the same voxels at the same positions, in another order of the array.
+    `towards` names the directions of its axes (x, y, z), such as ``LPS`` for left, posterior and superior.
     """
     here = [LETTERS[letter] for letter in orientation(volume)]
     axes = [next(axis for axis, (along, _) in enumerate(here) if along == LETTERS[letter][0]) for letter in towards]

@@ -1,24 +1,36 @@
-"""What many tests share: the real data, and small synthetic scans and detections."""
+"""Hooks of pytest, and the folder of real scans."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The other cores belong to the other test processes; read when the first numerical library is imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
 import pytest
-from made_once import share
-from references import healthy_reference
 
-from MedADLib.detection import Detection
-from MedADLib.scoring.regions import find_regions
-from MedADLib.volume import Volume
+# Failures in shared code show values, too.
+pytest.register_assert_rewrite("support")
+
+from support.made_once import share  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
+# The files that take longest, in this order: they start first, so that no process works on one alone at the end.
+LONGEST = (
+    *("slicer/panel/test_right_patient.py", "test_end_to_end.py", "evaluation/test_lesion_comparison.py"),
+    *("test_detection.py", "methods/test_tv_restoration.py", "cli/test_train.py", "benchmark/test_benchmarks.py"),
+    *("methods/sampling/test_samplers.py", "worker/test_service.py", "methods/test_new_method.py"),
+    *("module/test_module.py", "modelfile/test_monai_bundle.py", "preprocessing/test_brain_extraction.py"),
+    *("preprocessing/test_brain_space.py", "test_end_to_end_images.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {ROOT / "Testing" / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 def pytest_configure(config) -> None:
@@ -34,70 +46,8 @@ def data_dir() -> Path:
     return folder
 
 
-def brain_volume(
-    shape: tuple[int, int, int] = (24, 28, 26),
-    spacing: tuple[float, float, float] = (6.0, 6.0, 6.0),
-    affine: np.ndarray | None = None,
-    name: str = "scan",
-) -> Volume:
-    """A smooth ellipsoid of 60-120 on a background of 0: float32, axes towards right, anterior, superior by default.
-
-    Args:
-        shape: (Z, Y, X).
-        spacing: Of (x, y, z) in mm.
-        affine: Used instead of one made from `spacing`.
-        name: Of the volume.
-    """
-    z, y, x = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
-    radius = x**2 + y**2 + z**2
-    array = np.where(radius < 0.7, 120 - 60 * radius + 5 * np.sin(9 * x), 0).astype(np.float32)
-    if affine is None:
-        affine = np.diag([*spacing, 1.0])
-        affine[:3, 3] = -np.array(spacing) * (np.array(shape[::-1]) - 1) / 2
-    return Volume(array, affine, name)
-
-
-def synthetic_detection(volume: Volume | None = None, spots: int = 2, warnings: tuple[str, ...] = ()) -> Detection:
-    """What a detector would return that found `spots` unusual places in a scan.
-
-    Args:
-        volume: The scan; its voxels above 0 are the brain.
-        spots: Unusual places, at most 4; the first is the most unusual.
-        warnings: Passed on.
-    """
-    volume = volume or brain_volume()
-    mask = volume.array > 0
-    anomaly = np.where(mask, 0.5, 0).astype(np.float32)
-    centres = np.array([[0.5, 0.4, 0.35], [0.45, 0.6, 0.65], [0.6, 0.5, 0.4], [0.35, 0.5, 0.5]])
-    for number, centre in enumerate(centres[:spots]):
-        z, y, x = (centre * volume.array.shape).astype(int)
-        anomaly[z - 1 : z + 1, y - 1 : y + 1, x - 1 : x + 2] = 9.0 - number
-    anomaly *= mask
-    field = volume.with_array(anomaly, f"{volume.name}_anomaly")
-    reference = healthy_reference()
-    labels, regions = find_regions(field, 3.0, reference.region_p_value)
-    restored = np.where(anomaly > 3, 90, volume.array).astype(np.float32)
-    return Detection(
-        volume=volume,
-        mask=volume.with_array(mask.astype(np.uint8), f"{volume.name}_mask"),
-        anomaly=field,
-        restored=volume.with_array(restored, f"{volume.name}_restored"),
-        labels=volume.with_array(labels, f"{volume.name}_regions"),
-        regions=regions,
-        threshold=3.0,
-        expected_false_positive_ml=1.0,
-        score=12.5,
-        p_value=1 / 7,
-        healthy_count=6,
-        reference=reference,
-        provenance={
-            "model": {"name": "brain-t1", "version": "1.0", "sha256": "ab" * 32},
-            "method": "atlas",
-            "seed": 0,
-            "settings": {"threshold": "1ml"},
-            "device": "cpu",
-            "versions": {"medad": "0.1.0"},
-            "seconds": {"brain mask": 0.1},
-        },
-        warnings=warnings,
-    )
+@pytest.fixture(autouse=True)
+def no_fake_slicer_left():
+    """Blame the test that leaves the emulated Slicer open, not one that comes after it in the same process."""
+    yield
+    assert not {"qt", "ctk", "SampleData"} & set(sys.modules), "the emulated Slicer was not closed"

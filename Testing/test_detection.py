@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from phantoms import METHODS, ToyModels, head, one_thread, toy_models, with_lesion  # noqa: F401
+from support.phantoms import METHODS, ToyModels, head, one_alignment, one_thread, toy_models, with_lesion  # noqa: F401
 
 from MedADLib import detect, load_model
 from MedADLib.detection import Detection, Settings, content_hash
 from MedADLib.errors import Cancelled, InputError
+from MedADLib.messages import Message
 from MedADLib.methods.latent_restoration import LatentRestoration
+from MedADLib.results.text import part_name
 from MedADLib.runtime.progress import Progress
 from MedADLib.runtime.strict_json import plain
 from MedADLib.scoring.healthy_reference import Threshold
@@ -158,15 +160,21 @@ def test_masks_that_do_not_fit_are_refused(atlas, sick):
     smaller = Volume(mask[1:].astype(np.uint8), volume.affine, "smaller")
     elsewhere = Volume(mask.astype(np.uint8), shifted(5.0) @ volume.affine, "elsewhere")
     empty = volume.with_array(np.zeros(mask.shape, np.uint8), "empty")
-    for given, words in ((smaller, "not on the grid"), (elsewhere, "elsewhere"), (empty, "empty")):
-        with pytest.raises(InputError, match=words):
+    for given, code in ((smaller, "mask_not_on_grid"), (elsewhere, "mask_elsewhere"), (empty, "mask_empty")):
+        with pytest.raises(InputError) as refused:
             detect(volume, atlas, Settings(mask=given))
+        assert refused.value.code == code and given.name in refused.value.problem
 
 
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
-        ({"seed": -1}, "seed_negative"),
+        ({"seed": -1}, "bad_seed"),
+        ({"seed": True}, "bad_seed"),
+        ({"seed": 1.0}, "bad_seed"),
+        ({"fast": 1}, "bad_fast"),
+        ({"smallest_region_ml": "1"}, "smallest_region_out_of_range"),
+        ({"device": "cuda:x"}, "unknown_device"),
         ({"smallest_region_ml": -0.1}, "smallest_region_out_of_range"),
         ({"smallest_region_ml": float("nan")}, "smallest_region_out_of_range"),
     ],
@@ -177,18 +185,34 @@ def test_settings_that_make_no_sense_are_refused(settings, code):
     assert refused.value.code == code
 
 
+def test_settings_come_back_from_json_and_from_the_provenance_of_their_result():
+    chosen = Settings(None, "cuda:1", 7, Threshold(1.5, "ml"), 2.0, True)
+    document = json.loads(json.dumps(chosen.as_json()))
+    assert Settings.from_json(document).as_json() == document and document["threshold"] == "1.5ml"
+    assert Settings.from_json({}).as_json() == Settings().as_json()
+    assert Settings.from_json({"threshold": 1e-7}).threshold == Threshold(1e-7)
+    kept = {name: document[name] for name in ("threshold", "smallest_region_ml", "fast")}
+    provenance = {"device": "cuda:1", "seed": 7, "settings": kept}
+    assert Settings.of_provenance(provenance).as_json() == {**document, "device": "cuda"}
+    assert Settings.of_provenance({}).as_json() == Settings().as_json(), "a result of an earlier version"
+    with pytest.raises(InputError) as refused:
+        Settings.from_json({"seeds": 1})
+    assert refused.value.code == "unknown_setting"
+
+
 @pytest.mark.parametrize("device", ["abacus", "cuda:x", "cpu:0", "cuda:99", ""])
 def test_a_device_that_is_not_there_is_named(atlas, sick, device):
     volume, mask, _ = sick
-    with pytest.raises(InputError, match=device) as refused:
+    with pytest.raises(InputError) as refused:
         detect(volume, atlas, Settings(mask=volume.with_array(mask.astype(np.uint8)), device=device))
     assert refused.value.code == ("no_gpu" if device == "cuda:99" else "unknown_device")
+    assert refused.value.parameters == {"device": device}
 
 
 def test_a_model_without_calibration_is_refused_at_once(atlas, sick):
-    with pytest.raises(InputError, match=atlas.name) as refused:
+    with pytest.raises(InputError) as refused:
         detect(sick[0], replace(atlas, calibration=None))
-    assert refused.value.code == "not_calibrated"
+    assert (refused.value.code, refused.value.parameters) == ("not_calibrated", {"model": atlas.name})
 
 
 def test_an_inverted_contrast_is_examined_and_warned_of(atlas):
@@ -196,7 +220,7 @@ def test_an_inverted_contrast_is_examined_and_warned_of(atlas):
     inverted = volume.with_array(np.where(mask, np.maximum(1400 - volume.array, 1), 0).astype(np.float32))
     detection = detect(inverted, atlas)
     check_maps(detection, inverted)
-    assert any("unlike the model's training data" in warning for warning in detection.warnings)
+    assert any(warning.code == "unlike_training" for warning in detection.warnings)
 
 
 def test_a_healthy_head_looks_healthier_than_a_sick_one(atlas, found):
@@ -204,7 +228,7 @@ def test_a_healthy_head_looks_healthier_than_a_sick_one(atlas, found):
     healthy = detect(volume, atlas)
     assert healthy.anomaly.array.max() < 0.6 * found.anomaly.array.max()
     assert healthy.score < found.score
-    assert not any("unlike" in warning for warning in healthy.warnings)
+    assert not any(warning.code == "unlike_training" for warning in healthy.warnings)
 
 
 def test_the_result_says_how_it_was_made(found, atlas, sick):
@@ -228,11 +252,13 @@ def test_other_voxels_or_another_place_have_another_hash(sick):
 
 def test_progress_runs_from_start_to_end_and_cancelling_stops(atlas, sick):
     volume, mask, _ = sick
-    settings, told = Settings(mask=volume.with_array(mask.astype(np.uint8))), []
-    detect(volume, atlas, settings, Progress(lambda stage, fraction, message: told.append((stage, fraction))))
-    fractions = [fraction for _, fraction in told]
+    settings, reports = Settings(mask=volume.with_array(mask.astype(np.uint8))), []
+    detect(volume, atlas, settings, Progress(lambda *report: reports.append(report)))
+    fractions = [fraction for _, fraction, _ in reports]
     assert fractions == sorted(fractions) and fractions[0] == 0 and 0.9 < fractions[-1] <= 1
-    stages = list(dict.fromkeys(stage for stage, _ in told))
+    stages = list(dict.fromkeys(stage for stage, _, _ in reports))
     assert stages == ["brain mask", "preparation", "restoration", "anomaly map", "regions"]
+    texts = [*map(part_name, stages), *(message for _, _, message in reports if message)]
+    assert [text for text in texts if not isinstance(text, Message)] == [], "every text can be translated"
     with pytest.raises(Cancelled):
         detect(volume, atlas, settings, Progress(cancelled=lambda: True))

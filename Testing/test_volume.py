@@ -5,40 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import brain_volume
+from support.synthetic import GEOMETRIES, brain_volume, rotation
 
 from MedADLib.errors import InputError, OutputError
 from MedADLib.io.reading import read_image
 from MedADLib.volume import Volume, stem
-
-
-def rotation(degrees):
-    """Rotations about x, y, z by the degrees given."""
-    result = np.eye(3)
-    for axis, angle in enumerate(np.radians(degrees)):
-        i, j = [other for other in range(3) if other != axis]
-        step = np.eye(3)
-        step[i, i] = step[j, j] = np.cos(angle)
-        step[i, j], step[j, i] = -np.sin(angle), np.sin(angle)
-        result = result @ step
-    return result
-
-
-def affine(axes, spacing, origin=(11.0, -22.0, 33.0)):
-    result = np.eye(4)
-    result[:3, :3] = np.asarray(axes) * np.asarray(spacing)
-    result[:3, 3] = origin
-    return result
-
-
-GEOMETRIES = {
-    "RAS": affine(np.eye(3), (1, 1, 1)),
-    "LPS, anisotropic": affine(np.diag([-1, -1, 1]), (0.8, 0.9, 6.5)),
-    "LAS, left-handed": affine(np.diag([-1, 1, 1]), (0.868, 0.868, 1)),
-    "PSR, permuted": affine([[0, 0, 1], [-1, 0, 0], [0, 1, 0]], (2, 3, 4)),
-    "oblique": affine(rotation((12, -25, 40)), (1.1, 2.2, 3.3)),
-    "oblique, left-handed": affine(rotation((-170, 35, 5)) @ np.diag([1, 1, -1]), (0.5, 0.7, 5)),
-}
 
 
 @pytest.fixture(params=GEOMETRIES, ids=GEOMETRIES)
@@ -89,30 +60,30 @@ def test_a_grid_is_the_same_only_if_every_voxel_is():
 
 
 @pytest.mark.parametrize(
-    ("array", "change", "code", "words"),
+    ("array", "change", "code", "shown"),
     [
-        (np.zeros((4, 4)), None, "not_3d", "odd has 2 dimensions"),
-        (np.zeros((2, 2, 2, 2)), None, "not_3d", "odd has 4 dimensions"),
-        (np.zeros((2, 2, 2)), (0, 0, 0.0), "bad_spacing", "odd has a voxel spacing of 0 x 1 x 1 mm"),
-        (np.zeros((2, 2, 2)), (0, 0, np.nan), "no_position", "odd"),
-        (np.zeros((2, 2, 2)), (0, 1, 0.7), "not_orthogonal", "odd"),
+        (np.zeros((4, 4)), None, "not_3d", "2"),
+        (np.zeros((2, 2, 2, 2)), None, "not_3d", "4"),
+        (np.zeros((2, 2, 2)), (0, 0, 0.0), "bad_spacing", "0 x 1 x 1 mm"),
+        (np.zeros((2, 2, 2)), (0, 0, np.nan), "no_position", ""),
+        (np.zeros((2, 2, 2)), (0, 1, 0.7), "not_orthogonal", ""),
     ],
 )
-def test_an_impossible_volume_cannot_be_made(array, change, code, words):
+def test_an_impossible_volume_cannot_be_made(array, change, code, shown):
     matrix = np.eye(4)
     if change:
         matrix[change[0], change[1]] = change[2]
-    with pytest.raises(InputError, match=words) as caught:
+    with pytest.raises(InputError) as caught:
         Volume(array, matrix, "odd")
-    assert caught.value.code == code
+    assert caught.value.code == code and caught.value.problem.startswith("odd ") and shown in caught.value.problem
 
 
 def test_voxels_can_be_replaced_on_the_same_grid_only():
     volume = brain_volume()
     assert np.array_equal(volume.with_array(volume.array * 2).affine, volume.affine)
-    with pytest.raises(InputError, match=volume.name) as caught:
+    with pytest.raises(InputError) as caught:
         volume.with_array(volume.array[1:])
-    assert caught.value.code == "array_not_on_grid"
+    assert (caught.value.code, caught.value.parameters["name"]) == ("array_not_on_grid", volume.name)
 
 
 def test_a_mask_becomes_an_image_of_ones():
@@ -123,9 +94,9 @@ def test_a_mask_becomes_an_image_of_ones():
 
 
 def test_writing_where_nothing_can_be_written_leaves_nothing(tmp_path):
-    with pytest.raises(OutputError, match=r"scan\.nii\.gz") as caught:
+    with pytest.raises(OutputError) as caught:
         brain_volume().write(tmp_path / "missing" / "scan.nii.gz")
-    assert caught.value.code == "not_written"
+    assert caught.value.code == "not_written" and "scan.nii.gz" in caught.value.problem
     assert not list(tmp_path.iterdir())
 
 

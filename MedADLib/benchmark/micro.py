@@ -27,7 +27,7 @@ RUNS = 30
 GRID, CODES = (16, 16, 16), 256
 WIDTH, LAYERS, HEADS = 128, 6, 4
 # Numbers of resampled codes at random positions: nearly the whole volume lies between the first and the last.
-DRAWN = (20, 100)
+RESAMPLED = (20, 100)
 SEED = 0
 
 
@@ -58,15 +58,7 @@ class Agreement:
 
 
 def agreement(method: LatentRestoration, image: np.ndarray, mask: np.ndarray, device: str, runs: int) -> Agreement:
-    """Restore a prepared scan on the CPU and on another device.
-
-    Args:
-        method: A trained method.
-        image: A prepared scan, (Z, Y, X).
-        mask: Its brain, (Z, Y, X).
-        device: The other device.
-        runs: Number of runs on that device after a first one.
-    """
+    """Restore a prepared scan (Z, Y, X) on the CPU and on another device, there `runs` times after a first one."""
     found = {}
 
     def restored(where: str) -> None:
@@ -103,11 +95,7 @@ class Product:
 
 
 def products(prior: CodePrior) -> list[Product]:
-    """Time the layers of one block of a prior on one core.
-
-    Args:
-        prior: A prior on the CPU.
-    """
+    """Time the layers of one block of a prior on one core."""
     block, found = prior.blocks[0], []
     with torch.inference_mode(), cores(1):
         for layer in (block.project, block.merge, block.widen, block.narrow):
@@ -125,7 +113,7 @@ class VolumeRace:
 
     Attributes:
         length: Number of codes of the volume.
-        drawn: Number of resampled codes.
+        resampled: Number of resampled codes.
         samples: Number of restorations.
         way: The sampler.
         seconds: Time of all restorations.
@@ -133,7 +121,7 @@ class VolumeRace:
     """
 
     length: int
-    drawn: int
+    resampled: int
     samples: int
     way: str
     seconds: Seconds
@@ -145,12 +133,6 @@ def volume_race(samples: int, runs: int, progress: Progress | None = None, devic
 
     The prior has random weights, so that hardly any two restorations are equal, which is the worst case.
 
-    Args:
-        samples: Number of restorations S.
-        runs: Number of runs.
-        progress: Receives each sampler; may cancel.
-        device: Device of the sampling.
-
     Raises:
         AssertionError: If the two draw different codes.
     """
@@ -160,23 +142,23 @@ def volume_race(samples: int, runs: int, progress: Progress | None = None, devic
     codes, position = torch.randint(CODES, (1, length)).to(device), torch.zeros(1, device=device)
     with torch.inference_mode():
         logits, cache = prior.fill(codes, position)
-        for number, drawn in enumerate(DRAWN):
-            places = torch.zeros(1, length, dtype=torch.bool, device=device)
-            places[0, torch.randperm(length)[:drawn].to(device)] = True
+        for number, resampled in enumerate(RESAMPLED):
+            marked = torch.zeros(1, length, dtype=torch.bool, device=device)
+            marked[0, torch.randperm(length)[:resampled].to(device)] = True
             found: list[torch.Tensor] = []
 
-            def draw(sampler: Sampler, places: torch.Tensor = places, found: list = found) -> None:
+            def draw(sampler: Sampler, marked: torch.Tensor = marked, found: list = found) -> None:
                 key = (SEED, [0])
                 found.append(
-                    resample_codes(prior, codes, position, places, logits, cache, samples, key, sampler=sampler)
+                    resample_codes(prior, codes, position, marked, logits, cache, samples, key, sampler=sampler)
                 )
 
             ways: list[Sampler] = ["segment", "jacobi"]
             seconds = []
             for step, way in enumerate(ways):
-                progress.update((number + step / len(ways)) / len(DRAWN), f"{drawn} of {length} codes, {way}")
+                progress.update((number + step / len(ways)) / len(RESAMPLED), f"{resampled} of {length} codes, {way}")
                 seconds.append(timed(lambda way=way: draw(way), runs, device))
                 assert torch.equal(found[-1], found[0]), f"{way} draws other codes"
-            rows += [VolumeRace(length, drawn, samples, way, s, 1.0) for way, s in zip(ways, seconds)]
+            rows += [VolumeRace(length, resampled, samples, way, s, 1.0) for way, s in zip(ways, seconds)]
             rows[-1] = replace(rows[-1], ratio=seconds[1].median / seconds[0].median)
     return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import platform
 from collections.abc import Sequence
@@ -10,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..detection import versions
+from ..runtime.atomic_files import replacing, write_text
+from ..runtime.tables import table_text
 from .micro import Agreement, Product, VolumeRace
 from .samplers import PUBLISHED_SAMPLES, Race
 from .scaling import FEW, Growth
@@ -77,29 +77,13 @@ def machine() -> str:
 
 
 def write_report(measured: Measured, folder: Path) -> list[Path]:
-    """Write a table of each kind, ``scaling.png``, and ``report.md`` with all tables.
-
-    Args:
-        measured: The measurements; empty tables are not written.
-        folder: Destination; created if it is missing.
-
-    Returns:
-        The files written.
-    """
+    """Write a table of each kind, ``scaling.png``, and ``report.md`` with all tables to a folder; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {
-        "samplers.tsv": (RACE_COLUMNS, [race_row(row) for row in measured.race]),
-        "volumes.tsv": (VOLUME_COLUMNS, [volume_row(row) for row in measured.volumes]),
-        "runs.tsv": (RUN_COLUMNS, [run_row(row) for row in measured.runs]),
-        "scaling.tsv": (GROWTH_COLUMNS, [growth_row(row) for row in measured.growth]),
-        "products.tsv": (PRODUCT_COLUMNS, [product_row(row) for row in measured.products]),
-        "devices.tsv": (DEVICE_COLUMNS, [device_row(row) for row in measured.device]),
-    }
+    tables = _tables(measured)
     written = []
     for name, (columns, rows) in tables.items():
         if rows:
-            with open(folder / name, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file, delimiter="\t", lineterminator="\n").writerows([columns, *rows])
+            write_text(folder / name, table_text(columns, rows))
             written.append(folder / name)
     if measured.growth:
         draw_growth(measured.growth, folder / "scaling.png")
@@ -109,48 +93,41 @@ def write_report(measured: Measured, folder: Path) -> list[Path]:
     for name, (columns, rows) in tables.items():
         if rows:
             lines += [f"**{name}** {NOTES.get(name, '')}".rstrip(), "", *markdown(columns, rows), ""]
-    (folder / "report.md").write_text("\n".join(lines), encoding="utf-8")
+    write_text(folder / "report.md", "\n".join(lines))
     return [*written, folder / "report.md"]
 
 
-def race_row(row: Race) -> tuple:
-    """Return a row of ``samplers.tsv``."""
-    s = row.seconds
-    numbers = (f"{row.codes:.1f}", f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", s.runs, f"{row.ratio:.3g}")
-    return (row.slices, row.way, *numbers, row.share)
-
-
-def volume_row(row: VolumeRace) -> tuple:
-    """Return a row of ``volumes.tsv``."""
-    s = row.seconds
-    numbers = (f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", s.runs, f"{row.ratio:.3g}")
-    return (row.length, row.drawn, row.samples, row.way, *numbers)
-
-
-def run_row(row: WholeRun) -> tuple:
-    """Return a row of ``runs.tsv``."""
-    s, parts = row.seconds, ", ".join(f"{name} {value:.2f}" for name, value in row.parts.items())
-    numbers = (f"{s.median:.2f}", f"{s.least:.2f}", f"{s.most:.2f}", s.runs, round(row.peak_bytes / 1e6))
-    return (row.way, row.model, *numbers, parts)
-
-
-def growth_row(row: Growth) -> tuple:
-    """Return a row of ``scaling.tsv``."""
-    s = row.seconds
-    seconds = (f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", s.runs)
-    return (row.what, f"{row.value:.4g}", row.part, *seconds, f"{row.codes:.1f}")
-
-
-def product_row(row: Product) -> tuple:
-    """Return a row of ``products.tsv``."""
-    return (row.rows, *row.wide, *(f"{1e3 * s.least:.3g}" for s in (row.linear, row.convolution)), f"{row.ratio:.2f}")
-
-
-def device_row(row: Agreement) -> tuple:
-    """Return a row of ``devices.tsv``."""
-    s, apart = row.seconds, (row.largest, row.mean, row.sample)
-    seconds = (f"{s.median:.4g}", f"{s.least:.4g}", f"{s.most:.4g}", f"{row.cpu.median:.4g}")
-    return (row.device, *seconds, *(f"{value:.2g}" for value in apart), "yes" if row.close else "NO")
+def _tables(measured: Measured) -> dict[str, tuple[tuple[str, ...], list[tuple]]]:
+    """Return columns and rows of each table, by file name."""
+    return {
+        "samplers.tsv": (RACE_COLUMNS, [
+            (row.slices, row.way, f"{row.codes:.1f}", *row.seconds.cells(), f"{row.ratio:.3g}", row.share)
+            for row in measured.race
+        ]),
+        "volumes.tsv": (VOLUME_COLUMNS, [
+            (row.length, row.resampled, row.samples, row.way, *row.seconds.cells(), f"{row.ratio:.3g}")
+            for row in measured.volumes
+        ]),
+        "runs.tsv": (RUN_COLUMNS, [
+            (row.way, row.model, *row.seconds.cells(".2f"), round(row.peak_bytes / 1e6),
+             ", ".join(f"{name} {value:.2f}" for name, value in row.parts.items()))
+            for row in measured.runs
+        ]),
+        "scaling.tsv": (GROWTH_COLUMNS, [
+            (row.what, f"{row.value:.4g}", row.part, *row.seconds.cells(), f"{row.codes:.1f}")
+            for row in measured.growth
+        ]),
+        "products.tsv": (PRODUCT_COLUMNS, [
+            (row.rows, *row.wide, *(f"{1e3 * each.least:.3g}" for each in (row.linear, row.convolution)),
+             f"{row.ratio:.2f}")
+            for row in measured.products
+        ]),
+        "devices.tsv": (DEVICE_COLUMNS, [
+            (row.device, *row.seconds.cells()[:3], f"{row.cpu.median:.4g}",
+             *(f"{value:.2g}" for value in (row.largest, row.mean, row.sample)), "yes" if row.close else "NO")
+            for row in measured.device
+        ]),
+    }  # fmt: skip
 
 
 def markdown(columns: Sequence[str], rows: Sequence[tuple]) -> list[str]:
@@ -163,7 +140,6 @@ def draw_growth(rows: Sequence[Growth], path: Path) -> None:
     """Draw a log-log plot of seconds for each varied quantity, a line for each part."""
     names = list(dict.fromkeys(row.what for row in rows))
     figure = Figure(figsize=(4 * len(names), 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
     for number, name in enumerate(names):
         axes = figure.add_subplot(1, len(names), number + 1)
         for part in dict.fromkeys(row.part for row in rows if row.what == name):
@@ -180,7 +156,8 @@ def draw_growth(rows: Sequence[Growth], path: Path) -> None:
         axes.grid(alpha=0.3)
         if number == 0:
             axes.legend(fontsize=8)
-    figure.savefig(path, dpi=100)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=100)
 
 
 def _label(axis: Axis, ticks: Sequence[float]) -> None:

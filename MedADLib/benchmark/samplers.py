@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from ..methods.latent_restoration import LatentRestoration
-from ..methods.sampling.draws import gumbel
 from ..methods.sampling.resample import Sampler, resample_codes, sampler_for
+from ..methods.sampling.task import gumbel
 from ..methods.slicewise import examined_slices, slice_batch
 from ..networks.code_prior import Cache, CodePrior, likelihood_of
+from ..runtime.numerics import evenly_spread
 from ..runtime.progress import Progress
 from .timing import Seconds, cores, timed
 
@@ -23,7 +24,7 @@ TOGETHER = 8
 PUBLISHED_SAMPLES = 15
 SEED = 0
 # Number of measured positions of a plain re-evaluation; each takes the same time.
-PLACES = 10
+INDICES = 10
 SMALLEST_LESION = 20
 DYNAMIC, WHOLE_GRID = "segment, dynamic mask", "whole grid at every place"
 # The published code re-evaluates every code after its predecessors, as does the sampler that it is compared with.
@@ -31,14 +32,10 @@ LIKE = {WHOLE_GRID: DYNAMIC}
 
 
 class MonaiTransformer(torch.nn.Module):
-    """Adapter of our prior to MONAI's `VQVAETransformerInferer`.
+    """Adapter of our prior of slices to MONAI's `VQVAETransformerInferer`; positions are slice coordinates, (N,).
 
     Sequences of MONAI begin with a start token, and its logits have a column for it. The attention is that of our
     prior, which is faster than that of MONAI's transformer.
-
-    Args:
-        prior: A prior of slices.
-        positions: Slice coordinate of each row, (N,).
     """
 
     def __init__(self, prior: CodePrior, positions: torch.Tensor):
@@ -53,18 +50,10 @@ class MonaiTransformer(torch.nn.Module):
 
 
 def monai_samples(prior: CodePrior, position: torch.Tensor, grid: tuple[int, int], samples: int) -> torch.Tensor:
-    """Sample slices by MONAI's loop: all codes, in H·W forward passes over a growing prefix.
+    """Sample slices by MONAI's loop: all codes, in h·w forward passes over a growing prefix.
 
-    The loop cannot start from the codes of a slice or keep some of them.
-
-    Args:
-        prior: A prior of slices.
-        position: Slice coordinate, (1,).
-        grid: Codes (h, w) of a slice.
-        samples: Number of slices.
-
-    Returns:
-        int64 (samples, h, w).
+    The loop cannot start from the codes of a slice or keep some of them. The position is the slice coordinate, (1,);
+    the result is int64 (samples, h, w).
     """
     from monai.inferers import VQVAETransformerInferer
     from monai.utils import Ordering
@@ -83,7 +72,7 @@ def reevaluated(
     limit: float,
     samples: int,
     noise_key: tuple[int, int],
-    places: range | None = None,
+    indices: range | None = None,
 ) -> torch.Tensor:
     """Restore as the published code does: evaluate the whole grid again at each position.
 
@@ -97,17 +86,17 @@ def reevaluated(
         limit: λ in nats.
         samples: Number of restorations S.
         noise_key: Random seed and slice number.
-        places: Positions to evaluate, each of which takes the same time; None takes all.
+        indices: Token positions to evaluate, each of which takes the same time; None takes all.
 
     Returns:
         int64 (S, length).
     """
     restored = codes.repeat(samples, 1)
-    for place in places or range(len(codes)):
-        logits = prior(restored, position.expand(samples))[:, place]
-        unlikely = likelihood_of(logits, restored[:, place]) > limit
-        drawn = (logits.float() + gumbel(noise_key, place, samples, prior.codes).to(logits.device)).argmax(dim=1)
-        restored[:, place] = torch.where(unlikely, drawn, restored[:, place])
+    for index in indices or range(len(codes)):
+        logits = prior(restored, position.expand(samples))[:, index]
+        unlikely = likelihood_of(logits, restored[:, index]) > limit
+        fresh = (logits.float() + gumbel(noise_key, index, samples, prior.codes).to(logits.device)).argmax(dim=1)
+        restored[:, index] = torch.where(unlikely, fresh, restored[:, index])
     return restored
 
 
@@ -132,7 +121,7 @@ class Coded:
     unlikely: torch.Tensor
 
     @property
-    def drawn(self) -> float:
+    def resampled(self) -> float:
         """Mean number of resampled codes per slice."""
         return float(self.unlikely.float().sum(1).mean())
 
@@ -178,10 +167,10 @@ def coded(method: LatentRestoration, image: np.ndarray, numbers: np.ndarray, dev
 def drawn_by(method: LatentRestoration, slices: Coded, sampler: Sampler, dynamic: bool = False) -> torch.Tensor:
     """Return restorations (n·S, length) of slices by one of our samplers."""
     p = method.parameters
-    places = torch.ones_like(slices.unlikely) if dynamic else slices.unlikely
+    marked = torch.ones_like(slices.unlikely) if dynamic else slices.unlikely
     limit = p.restoration_nll if dynamic else None
     return resample_codes(
-        method.prior, slices.codes, slices.positions, places, slices.logits, slices.cache, p.samples,
+        method.prior, slices.codes, slices.positions, marked, slices.logits, slices.cache, p.samples,
         (SEED, slices.numbers), limit=limit, sampler=sampler,
     )  # fmt: skip
 
@@ -217,7 +206,7 @@ def race(
     progress, rows = progress or Progress(), []
     used, sizes = examined_slices(mask), lesion.reshape(len(lesion), -1).sum(axis=1)
     kinds = {"lesion": used[sizes[used] >= SMALLEST_LESION], "normal": used[sizes[used] == 0]}
-    kinds = {name: spread(numbers, TOGETHER) for name, numbers in kinds.items() if len(numbers)}
+    kinds = {name: numbers[evenly_spread(len(numbers), TOGETHER)] for name, numbers in kinds.items() if len(numbers)}
     with torch.inference_mode(), cores(1):
         by_monai = cache(lambda: _by_monai(method, runs, device))
         for number, (name, numbers) in enumerate(kinds.items()):
@@ -225,17 +214,12 @@ def race(
             ways = _ways(method, slices, runs, by_monai if monai else None, device)
             for step, (way, (measure, share)) in enumerate(ways.items()):
                 progress.update((number + step / len(ways)) / len(kinds), f"{name} slices, {way}")
-                rows.append(Race(name, way, slices.drawn, measure(), 0.0, share))
+                rows.append(Race(name, way, slices.resampled, measure(), 0.0, share))
     taken = {(row.slices, row.way): row.seconds.median for row in rows}
     engine = sampler_for("auto", device)
     return [
         replace(row, ratio=row.seconds.median / max(taken[row.slices, LIKE.get(row.way, engine)], 1e-9)) for row in rows
     ]
-
-
-def spread(numbers: np.ndarray, count: int) -> np.ndarray:
-    """Select at most `count` numbers, evenly spread from the first to the last."""
-    return numbers[np.unique(np.linspace(0, len(numbers) - 1, min(count, len(numbers))).round().astype(int))]
 
 
 def _ways(
@@ -259,12 +243,12 @@ def _ways(
     middle = count // 2
     codes, position = slices.codes[middle], slices.positions[middle : middle + 1]
     length = len(codes)
-    places = range(length // (2 * PLACES), length, max(length // PLACES, 1))
+    indices = range(length // (2 * INDICES), length, max(length // INDICES, 1))
     key = (SEED, slices.numbers[middle])
 
     def plain() -> Seconds:
-        again = lambda: reevaluated(method.prior, codes, position, p.restoration_nll, p.samples, key, places)  # noqa: E731
-        return timed(again, runs, device).times(length / len(places))
+        again = lambda: reevaluated(method.prior, codes, position, p.restoration_nll, p.samples, key, indices)  # noqa: E731
+        return timed(again, runs, device).times(length / len(indices))
 
     everything = f"{count} slices"
     ways = {
@@ -272,7 +256,7 @@ def _ways(
         "jacobi": (own("jacobi"), everything),
         "sequential with cache": (own("sequential"), everything),
         DYNAMIC: (own("segment", dynamic=True), everything),
-        WHOLE_GRID: (plain, f"{len(places)} of {length} places of 1 slice"),
+        WHOLE_GRID: (plain, f"{len(indices)} of {length} places of 1 slice"),
     }
     if monai is not None:
         ways["MONAI's sampling"] = (monai, "1 slice; each takes as long")

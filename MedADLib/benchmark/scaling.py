@@ -12,9 +12,10 @@ from ..methods.latent_restoration import LatentRestoration
 from ..methods.slicewise import examined_slices
 from ..modelfile.model import Model
 from ..preprocessing.registration import resample
+from ..runtime.numerics import evenly_spread
 from ..runtime.progress import Progress
 from ..volume import Volume
-from .samplers import as_published, spread
+from .samplers import as_published
 from .standard_scan import StandardScan
 from .timing import Seconds, cores
 
@@ -50,15 +51,7 @@ class Growth:
 def growth(
     model: Model, scan: StandardScan, runs: int, progress: Progress | None = None, device: str = "cpu"
 ) -> list[Growth]:
-    """Measure all curves.
-
-    Args:
-        model: A model of latent restoration.
-        scan: The standard scan.
-        runs: Number of runs of each point.
-        progress: Receives each point; may cancel.
-        device: Device of the restoration.
-    """
+    """Measure all curves."""
     progress, rows = progress or Progress(), []
     points = list(_points(model, scan, device))
     for number, (what, value, measure) in enumerate(points):
@@ -105,7 +98,8 @@ def some_slices(image: np.ndarray, mask: np.ndarray, count: int) -> tuple[np.nda
     times = -(-count // len(examined_slices(mask)))
     image, mask = (np.repeat(array, times, axis=0) for array in (image, mask))
     only = np.zeros_like(mask)
-    chosen = spread(examined_slices(mask), count)
+    examined = examined_slices(mask)
+    chosen = examined[evenly_spread(len(examined), count)]
     only[chosen] = mask[chosen]
     return image, only
 

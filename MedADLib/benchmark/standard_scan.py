@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..evaluation.simulation.insertion import LesionSpec, insert_lesion
 from ..io.reading import read_image
 from ..preprocessing.brain_extraction import is_skull_stripped
-from ..preprocessing.brain_space import Prepared, Template
+from ..preprocessing.brain_space import BrainSpace, PreparedBrain
 from ..preprocessing.registration import resample
 from ..volume import Volume
 
@@ -50,12 +50,12 @@ class StandardScan:
 
     volume: Volume
     brain: Volume
-    prepared: Prepared
+    prepared: PreparedBrain
     lesion: np.ndarray
     name: str
 
 
-def standard_scan(template: Template, path: Path | None = None) -> StandardScan:
+def standard_scan(template: BrainSpace, path: Path | None = None) -> StandardScan:
     """Insert a lesion into a skull-stripped scan.
 
     Args:

@@ -38,15 +38,13 @@ class Seconds:
         """Scale to this multiple of the work."""
         return Seconds(self.median * factor, self.least * factor, self.most * factor, self.runs)
 
+    def cells(self, form: str = ".4g") -> tuple[str, str, str, int]:
+        """Format median, least and most, and return them with the number of runs."""
+        return f"{self.median:{form}}", f"{self.least:{form}}", f"{self.most:{form}}", self.runs
+
 
 def timed(work: Callable[[], object], runs: int, device: str = "cpu") -> Seconds:
-    """Measure the seconds of several runs.
-
-    Args:
-        work: The work of one run.
-        runs: Number of runs.
-        device: Device of the work; a GPU is synchronised after each run.
-    """
+    """Measure the wall-clock seconds of several runs of some work; a GPU is synchronised after each run."""
     found = []
     for _ in range(runs):
         begin = time.perf_counter()

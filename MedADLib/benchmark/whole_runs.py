@@ -62,17 +62,10 @@ def cold_command(
 ) -> WholeRun:
     """Run ``medad detect`` in a fresh process, including all its files.
 
-    Args:
-        scan: File of the scan.
-        model: Name or file.
-        runs: Number of runs.
-        fast: Whether in fast mode.
-        device: Device of the detection.
-        check_cancelled: Called repeatedly; may raise to stop.
+    `check_cancelled` is called repeatedly and may raise, which ends the process and removes its files.
 
     Raises:
         MedADError: If a detection fails.
-        Cancelled: If `check_cancelled` raises it; the process has ended then and its files are removed.
     """
     walls, profiles, peak = [], [], 0
     for _ in range(runs):
@@ -106,17 +99,8 @@ def warm_worker(
 ) -> WholeRun:
     """Run detections in a worker process that has examined the scan once before.
 
-    Args:
-        scan: The scan in memory, as in Slicer; the time includes its transfer to the worker.
-        model: Name or file.
-        runs: Number of runs after the first.
-        fast: Whether in fast mode.
-        device: Device of the detection.
-        check_cancelled: Called repeatedly; may raise to stop.
-
-    Raises:
-        MedADError: If a detection fails.
-        Cancelled: If `check_cancelled` raises it; the process has ended then and its files are removed.
+    Arguments and errors are those of `cold_command`, but the scan is in memory, as in Slicer. The time includes
+    its transfer to the worker, and a first detection does not count.
     """
     walls, profiles = [], []
     with staging_folder(Path(tempfile.gettempdir())) as folder:

@@ -32,7 +32,7 @@ class LiveResult:
 
     def __init__(self, live: LiveThreshold, decisions: Decisions):
         self._live, self._decisions = live, decisions
-        self.position = live.ml_to_slider(live.false_positive_ml)
+        self.position = live.scale.position(live.false_positive_ml)
         self.selected: Region | None = None
 
     @property
@@ -45,19 +45,12 @@ class LiveResult:
         return [region for region in self.detection.regions if self._decisions.of(region).kept]
 
     def move(self, position: float) -> bool:
-        """Move the threshold slider.
-
-        Args:
-            position: In [0, 1].
-
-        Returns:
-            Whether the regions changed.
-        """
+        """Move the threshold slider to a position in [0, 1]; return whether the regions changed."""
         # A model's own threshold need not lie on the slider; it stays until the slider is moved.
         if position == self.position:
             return False
         before, self.position = self.detection, position
-        if self._live.set(self._live.slider_to_ml(position)) is before:
+        if self._live.set(self._live.scale.ml(position)) is before:
             return False
         self._decisions.follow(self.detection)
         if self.selected is not None:

@@ -90,16 +90,7 @@ BLEND_STEP = 0.5
 
 
 def build_page(server: Any, views: tuple[str, ...], select: Callable[[int], None]) -> AbstractLayout:
-    """Lay out the page.
-
-    Args:
-        server: Server with the state of the page.
-        views: Names of the views in reading order.
-        select: Called with the rank of a selected region.
-
-    Returns:
-        The layout.
-    """
+    """Lay out the page with these views in reading order; `select` is called with the rank of a selected region."""
     layout = AbstractLayout(server, html.Div())
     with layout:
         client.Style(STYLE)
@@ -159,7 +150,7 @@ def _head() -> None:
 def _verdict() -> None:
     with html.Section():
         html.Div("✗ {{ error }}", v_if="error", classes="error", id="error")
-        html.Div("✗ {{ unlike }}", v_if="unlike", classes="error", id="unlike")
+        html.Div("✗ {{ out_of_distribution }}", v_if="out_of_distribution", classes="error", id="out-of-distribution")
         html.Div("⚠ {{ warning }}", v_for="warning in warnings", key="warning", classes="warning")
         html.Div("{{ verdict }}", classes="verdict", id="verdict")
 

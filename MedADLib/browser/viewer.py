@@ -10,6 +10,7 @@ from ..errors import MedADError
 from ..messages import translated
 from ..results.reading import StoredResult
 from ..results.text import out_of_distribution
+from ..slicer.headless.views import edge_letters
 from .live_result import LiveResult
 from .page import STEPS, build_page, slice_overlay, space_overlay
 from .views import SLICES, SPACE, Stage, Views
@@ -73,9 +74,9 @@ class Viewer:
         made = live.detection.provenance.get("model", {})
         with self._state as state:
             state.chosen, state.error = name, ""
-            unlike = out_of_distribution(live.detection)
-            state.unlike = translated(unlike)
-            state.warnings = [translated(warning) for warning in live.detection.warnings if warning != unlike]
+            first = out_of_distribution(live.detection)
+            state.out_of_distribution = translated(first)
+            state.warnings = [translated(warning) for warning in live.detection.warnings if warning != first]
             state.model = f"model {made.get('name', '?')} {made.get('version', '')}"
             state.facts = live.facts()
             # The slider has steps: the threshold of the result stays until the slider moves.
@@ -89,7 +90,7 @@ class Viewer:
             for view in SLICES:
                 low, high = self.views.slices[view].get_slice_range()
                 state[f"range_{view}"] = [low, high, self.views.slices[view].get_slice_step()]
-                state[f"letters_{view}"] = self.views.letters(view)
+                state[f"letters_{view}"] = edge_letters(self.views.slices[view].get_view_node())
                 self._moved(view)
 
     def close(self) -> None:
@@ -100,16 +101,11 @@ class Viewer:
     def _prepare_state(self) -> None:
         state = self._state
         state.trame__title = "MedAD"
-        state.update(
-            {
-                **{"results": list(self._results), "chosen": next(iter(self._results)), "busy": False, "error": ""},
-                **{"verdict": "", "model": "", "facts": [], "rows": [], "count": "", "selected": 0},
-                **{"unlike": "", "warnings": []},
-                **{"threshold": 0, "allowed": "", "threshold_value": "", "scale_top": ""},
-                **{"compare": "swipe", "blend": 0},
-                **{"opacity": OPACITY_PERCENT, "anomaly_on": True, "outlines_on": True},
-            }
-        )
+        state.update({"results": list(self._results), "chosen": next(iter(self._results)), "busy": False, "error": ""})
+        state.update({"verdict": "", "model": "", "facts": [], "rows": [], "count": "", "selected": 0})
+        state.update({"out_of_distribution": "", "warnings": [], "compare": "swipe", "blend": 0})
+        state.update({"threshold": 0, "allowed": "", "threshold_value": "", "scale_top": ""})
+        state.update({"opacity": OPACITY_PERCENT, "anomaly_on": True, "outlines_on": True})
         for name in SLICES:
             state.update({f"place_{name}": "", f"offset_{name}": 0, f"range_{name}": [0, 1, 1]})
             state[f"letters_{name}"] = ["", "", "", ""]

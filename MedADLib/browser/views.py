@@ -12,11 +12,12 @@ from trame_slicer.views import ViewLayoutDefinition
 
 from ..slicer.headless.scene import StandaloneScene
 from ..slicer.headless.swipe import Swipe
-from ..slicer.headless.views import AXES
+from ..slicer.headless.views import body_box, look_at, mm_per_pixel, position_of
 from ..slicer.scene.decisions import Decisions
+from ..slicer.scene.display import legend_of
 from ..slicer.scene.live_threshold import LiveThreshold
-from ..slicer.scene.nodes import SceneResult
-from ..slicer.scene.overlay import find_kept, overlay_node
+from ..slicer.scene.nodes import SceneResult, find_derived
+from ..slicer.scene.overlay import KEPT, overlay_node
 from ..slicer.scene.show import show_detection
 from ..slicer.scene.transaction import remove_node
 from ..slicer.scene.volumes import array_from_matrix
@@ -53,18 +54,12 @@ class Stage:
         self.decisions: Decisions | None = None
 
     def show(self, detection: Detection, decided: Mapping[int, Decision] | None = None) -> LiveThreshold:
-        """Show a detection in place of the previous one.
-
-        Args:
-            detection: The result.
-            decided: Earlier decisions of the reader, by rank.
-
-        Returns:
-            The live threshold of the detection.
+        """Show a detection in place of the previous one, with earlier decisions of the reader, by rank; return its
+        threshold.
         """
         scene = self.standalone.scene
         if self.result is not None:
-            nodes = (*self.result.nodes().values(), find_kept(self.result.input, scene), self.result.input)
+            nodes = (*self.result.nodes().values(), find_derived(self.result.input, KEPT, scene), self.result.input)
             for node in filter(None, nodes):
                 if node.IsA("vtkMRMLDisplayableNode"):
                     for index in reversed(range(node.GetNumberOfDisplayNodes())):
@@ -73,10 +68,8 @@ class Stage:
         node = self.standalone.add_volume(detection.volume)
         self.result = show_detection(detection, node, scene)
         # The page has its own legend.
-        for index in range(self.result.anomaly.GetNumberOfDisplayNodes()):
-            display = self.result.anomaly.GetNthDisplayNode(index)
-            if display.IsA("vtkMRMLColorLegendDisplayNode"):
-                display.SetVisibility(False)
+        if (legend := legend_of(self.result.anomaly)) is not None:
+            legend.SetVisibility(False)
         self._crosshair().SetCrosshairMode(self._crosshair().ShowBasic)
         self.decisions = Decisions(self.result, detection)
         for region in detection.regions:
@@ -119,14 +112,6 @@ class Stage:
     def scale_top(self) -> float:
         """Return the anomaly value at the upper end of the colour scale."""
         return float(self.result.anomaly.GetDisplayNode().GetWindowLevelMax())
-
-    def body_box(self) -> tuple[list[float], list[float]]:
-        """Return centre and size of the examined part, RAS mm."""
-        bounds = [0.0] * 6
-        node = self.result.body if self.result.body.GetPolyData().GetNumberOfPoints() else self.result.input
-        node.GetRASBounds(bounds)
-        low, high = bounds[::2], bounds[1::2]
-        return [(a + b) / 2 for a, b in zip(low, high)], [b - a for a, b in zip(low, high)]
 
     def _crosshair(self) -> Any:
         return self.standalone.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
@@ -186,7 +171,7 @@ class Views:
         """Fit every view to the examined part."""
         for name in self.slices:
             self._frame_slice(name)
-        centre, extent = self._stage.body_box()
+        centre, extent = body_box(self._stage.result)
         direction = np.array([-0.7, 0.75, 0.35])
         direction /= np.linalg.norm(direction)
         distance = 0.5 * np.linalg.norm(extent) / np.tan(np.radians(VIEW_ANGLE_DEGREES / 2))
@@ -200,11 +185,10 @@ class Views:
         self.draw()
 
     def swipe(self, part: float, anomaly: float) -> None:
-        """Show the pseudo-healthy image on the right of a line across every slice.
+        """Show the pseudo-healthy image on the right of a line across every slice, with the anomaly map at this
+        opacity.
 
-        Args:
-            part: Position of the line, from 0 at the left edge to 1 at the right one.
-            anomaly: Opacity of the anomaly map.
+        The line lies at the left edge for a `part` of 0 and at the right edge for 1.
         """
         for swipe in self._swipes.values():
             swipe.look(self._stage.result, part, anomaly)
@@ -220,19 +204,8 @@ class Views:
 
     def place(self, name: str) -> tuple[str, float]:
         """Return the position of a slice as, for example, ``S 12 mm``, and its offset in mm."""
-        to_ras = array_from_matrix(self.slices[name].get_view_node().GetSliceToRAS())
-        side = int(np.abs(to_ras[:3, 2]).argmax())
-        mm = float(to_ras[side, 3])
-        return f"{AXES[side][int(mm >= 0)]} {abs(mm):.0f} mm", float(self.slices[name].get_slice_value())
-
-    def letters(self, name: str) -> list[str]:
-        """Return the directions of the body at the left, right, lower and upper edge of a slice view."""
-        to_ras = array_from_matrix(self.slices[name].get_view_node().GetSliceToRAS())
-        found = []
-        for axis in (0, 1):
-            side = int(np.abs(to_ras[:3, axis]).argmax())
-            found += AXES[side] if to_ras[side, axis] > 0 else AXES[side][::-1]
-        return found
+        view = self.slices[name]
+        return position_of(view.get_view_node()), float(view.get_slice_value())
 
     def close(self) -> None:
         """Free the graphics memory."""
@@ -246,18 +219,9 @@ class Views:
         view = self.slices[name]
         self._swipes[name].fit()
         node = view.get_view_node()
-        centre, extent = self._stage.body_box()
-        to_ras = node.GetSliceToRAS()
-        frame = array_from_matrix(to_ras)
-        normal = frame[:3, 2]
-        middle = np.array(centre) + normal * (normal @ (frame[:3, 3] - centre))
-        for row in range(3):
-            to_ras.SetElement(row, 3, middle[row])
-        node.UpdateMatrices()
-        width, height = view.render_window().GetSize()
-        across, up = np.abs(frame[:3, :2].T) @ np.array(extent) * MARGIN
-        scale = float(max(across / width, up / height))
-        node.SetFieldOfView(width * scale, height * scale, node.GetFieldOfView()[2])
+        centre, extent = body_box(self._stage.result)
+        size, through = view.render_window().GetSize(), array_from_matrix(node.GetSliceToRAS())[:3, 3]
+        look_at(node, size, centre, through, mm_per_pixel(node, size, extent * MARGIN))
 
     def _observe_clicks(self, view: Any, clicked: Callable[[list[float]], None]) -> None:
         pressed = {}

@@ -13,7 +13,8 @@ import warnings
 from contextlib import ExitStack, redirect_stdout
 from typing import Any, TextIO
 
-from ..messages import Message, as_json
+from ..messages import as_json
+from ..runtime.library_log import library_warnings
 
 SECONDS_BETWEEN_REPORTS = 0.1
 # Without a terminal, such as in a log file, there is no progress bar.
@@ -56,12 +57,10 @@ class Console:
         if not self._debug:
             self._stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
-        handler = _Listener(self)
+        self._stack.enter_context(library_warnings(self.warning))
         logger = logging.getLogger("MedADLib")
-        logger.addHandler(handler)
-        propagate, logger.propagate = logger.propagate, False
-        self._stack.callback(setattr, logger, "propagate", propagate)
-        self._stack.callback(logger.removeHandler, handler)
+        self._stack.callback(setattr, logger, "propagate", logger.propagate)
+        logger.propagate = False
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -155,15 +154,3 @@ class Console:
 
         self._stack.callback(restore)
         return events
-
-
-class _Listener(logging.Handler):
-    """A log handler that forwards the warnings of the library to the console."""
-
-    def __init__(self, console: Console):
-        super().__init__(logging.WARNING)
-        self._console = console
-
-    def emit(self, record: logging.LogRecord) -> None:
-        found = record.args[0] if record.msg == "%s" and record.args else record.msg
-        self._console.warning(found if isinstance(found, Message) else record.getMessage())

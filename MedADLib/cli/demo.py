@@ -11,14 +11,14 @@ import numpy as np
 from ..benchmark.standard_scan import mni152_brain
 from ..detection import Detection, Settings, detect
 from ..errors import MedADError
-from ..evaluation.simulation.insertion import LesionSpec, SimulatedLesion, insert_lesion
+from ..evaluation.overlap import KnownLesion
+from ..evaluation.simulation.insertion import LesionSpec, insert_lesion
 from ..io.reading import read_image
 from ..modelfile.model import load_model
 from ..results.text import count_of_regions, location, place, top_regions, verdict
 from ..results.writing import write_detection
 from ..runtime.atomic_files import writable_folder
 from ..runtime.progress import Progress
-from ..scoring.metrics import dice
 from ..volume import Volume, stem
 
 LESION = LesionSpec("tumour", "strong", radius_mm=12.0)
@@ -27,18 +27,14 @@ SCENE = "demo"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the demo.
+    """Run the demo; return 0 if it is done, 1 if it failed, 130 if it was cancelled.
 
     Args:
         argv: Arguments without the name of the program; None takes those of the process.
-
-    Returns:
-        Exit status: 0 done, 1 failed, 130 cancelled.
     """
     parser = argparse.ArgumentParser(prog="python -m MedADLib.cli.demo", description=__doc__)
-    parser.add_argument(
-        "input", nargs="?", type=Path, help="your scan (default: the MNI152 brain with a simulated lesion)"
-    )
+    scan = "your scan (default: the MNI152 brain with a simulated lesion)"
+    parser.add_argument("input", nargs="?", type=Path, help=scan)
     parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for the results (default demo)")
     parser.add_argument("--model", default="brain-t1", help="installed model or model file (default brain-t1)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
@@ -55,18 +51,10 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def demo_scan(template: Volume) -> SimulatedLesion:
-    """Simulate one lesion of known place and extent in the MNI152 brain.
-
-    Args:
-        template: The MNI152 T1 brain without skull.
-    """
-    return insert_lesion(template, template.array > 0.05, LESION, SEED)
-
-
 def _run(args: argparse.Namespace) -> None:
     if args.input is None:
-        lesion = demo_scan(mni152_brain())
+        brain = mni152_brain()
+        lesion = insert_lesion(brain, brain.array > 0.05, LESION, SEED)
         scan, truth, name, source = lesion.volume, lesion.mask, "mni152", None
     else:
         scan, truth, name, source = read_image(args.input), None, stem(args.input), args.input
@@ -91,20 +79,15 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _print_overlap(detection: Detection, truth: Volume) -> None:
-    """Print the place of the lesion, the region that contains it, and their overlap."""
-    lesion = truth.array > 0
-    centre = truth.ras_from_voxels(np.argwhere(lesion)).mean(axis=0)
-    print(f"the lesion is at {place(centre)}: {lesion.sum() * truth.voxel_ml:.1f} mL")
-    touching = [r for r in detection.regions if (lesion & (detection.labels.array == r.label)).any()]
-    if not touching:
+    """Print the position of the lesion, the region that contains it, and their overlap."""
+    lesion = KnownLesion.of(detection, truth)
+    print(f"the lesion is at {place(lesion.centre)}: {lesion.volume_ml:.1f} mL")
+    if lesion.region is None:
         print("it was NOT found at this threshold")
         return
-    best = touching[0]
-    print(f"it was found as region {best.rank} of {len(detection.regions)}, {location(best)}")
-    overlap = dice(np.isin(detection.labels.array, [r.label for r in touching]), lesion)
-    covered = (lesion & (detection.labels.array > 0)).sum() / lesion.sum()
-    print(f"overlap: Dice {overlap:.2f}, {covered:.0%} of the lesion covered; all regions together: Dice "
-          f"{dice(detection.labels.array > 0, lesion):.2f}")  # fmt: skip
+    print(f"it was found as region {lesion.region.rank} of {len(detection.regions)}, {location(lesion.region)}")
+    print(f"overlap: Dice {lesion.dice:.2f}, {lesion.covered:.0%} of the lesion covered; all regions together: Dice "
+          f"{lesion.dice_of_all:.2f}")  # fmt: skip
 
 
 def _scene(detection: Detection, folder: Path) -> list[Path]:
@@ -122,10 +105,10 @@ def _scene(detection: Detection, folder: Path) -> list[Path]:
         centre = detection.regions[0].peak_ras
     else:
         centre = detection.volume.ras_from_voxels(np.argwhere(detection.mask.array > 0)).mean(axis=0)
-    picture, bundle = folder / f"{SCENE}.png", folder / f"{SCENE}.mrb"
-    render_views(standalone, result, centre, picture)
+    figure, bundle = folder / f"{SCENE}.png", folder / f"{SCENE}.mrb"
+    render_views(standalone, result, centre, figure)
     standalone.save(bundle)
-    return [picture, bundle]
+    return [figure, bundle]
 
 
 def _show(stage: str, fraction: float, message: str) -> None:

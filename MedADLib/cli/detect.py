@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import re
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..scoring.healthy_reference import Threshold
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -26,20 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     types = "scan: NIfTI, NRRD, MHA, PNG, JPEG, DICOM file or folder, NPZ (one of several images: FILE.npz#NUMBER)"
     parser.add_argument("input", type=Path, metavar="INPUT", help=types)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help=f"installed model or model file (default {DEFAULT_MODEL})",
-    )
-    parser.add_argument(
-        "--mask", type=Path, help="brain mask: image on the grid of the scan, non-zero in the voxels to examine"
-    )
-    parser.add_argument("--device", type=_device, default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
-    parser.add_argument("--seed", type=_seed, default=0, help="random seed (default 0)")
+    models = f"installed model or model file (default {DEFAULT_MODEL})"
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=models)
+    masks = "brain mask: image on the grid of the scan, non-zero in the voxels to examine"
+    parser.add_argument("--mask", type=Path, help=masks)
+    devices = "auto, cpu, cuda or cuda:N (default auto)"
+    parser.add_argument("--device", type=_setting("device"), default="auto", help=devices)
+    parser.add_argument("--seed", type=_setting("seed"), default=0, help="random seed (default 0)")
     parser.add_argument(
         "--threshold",
-        type=_threshold,
+        type=_setting("threshold"),
         help="a z-score such as 3.5, or the expected false positives per healthy scan, such as 1ml or 0.1%% "
         "(default: threshold of the model)",
     )
@@ -48,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
-    """Detect anomalies, write the results and print a summary.
+    """Detect anomalies, write the results, print a summary and return 0.
 
     Args:
         args: The arguments that `add_arguments` declares, and ``detect`` and ``load_model``, which replace those of the
@@ -56,24 +51,18 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
         console: Receives warnings and the summary.
         progress: Receives each stage; may cancel.
 
-    Returns:
-        0.
-
     Raises:
         MedADError: If scan, mask, model or output folder cannot be used.
     """
     from dataclasses import replace
 
-    from ..detection import Settings
+    from ..detection import Settings, detect
     from ..io.reading import read_image
     from ..io.sources import named_scan
     from ..results.writing import check_ours, write_detection
     from ..runtime.atomic_files import writable_folder
 
-    if args.detect is None:
-        from ..detection import detect
-    else:
-        detect = args.detect
+    detect = args.detect or detect
     started = time.perf_counter()
     scan = named_scan(args.input)
     name = scan.name
@@ -133,20 +122,16 @@ def _report(console: Console, detection: Detection, files: list[Path], seconds: 
     )
 
 
-def _threshold(text: str) -> Threshold:
-    try:
-        return Threshold.parse(text)
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+def _setting(name: str) -> Callable[[str], Any]:
+    """Make the parser of one of the `Settings` for argparse."""
 
+    def parse(text: str) -> Any:
+        from ..detection import Settings
 
-def _device(text: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a device; write auto, cpu, cuda or cuda:N")
-    return text
+        try:
+            value = int(text) if name == "seed" and text.isdecimal() else text
+            return getattr(Settings.from_json({name: value}), name)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
 
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of 0 or more")
-    return int(text)
+    return parse

@@ -17,48 +17,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad evaluate``."""
     parser.description = "Compare anomaly maps with reference masks, and print AUROC, Dice and other metrics."
     parser.add_argument("maps", nargs="+", type=Path, metavar="MAP", help="anomaly maps")
-    parser.add_argument(
-        "--truth", nargs="+", type=Path, required=True, metavar="MASK", help="reference masks, one for each map"
-    )
-    parser.add_argument(
-        "--mask", nargs="+", type=Path, metavar="MASK", help="masks of the voxels to evaluate, one for each map"
-    )
+    truth, masks = "reference masks, one for each map", "masks of the voxels to evaluate, one for each map"
+    parser.add_argument("--truth", nargs="+", type=Path, required=True, metavar="MASK", help=truth)
+    parser.add_argument("--mask", nargs="+", type=Path, metavar="MASK", help=masks)
     parser.add_argument("--threshold", type=float, help="also count lesions at this value of the maps")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="table to write, .tsv or .json")
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
-    """Compare anomaly maps with reference masks, print the table and write it.
+    """Compare anomaly maps with reference masks, print the table and write it."""
+    from dataclasses import asdict
 
-    Args:
-        args: The arguments that `add_arguments` declares.
-        console: Receives the table.
-        progress: Receives the steps; may cancel.
-
-    Returns:
-        0.
-
-    Raises:
-        MedADError: If the images cannot be used, or the name of the table has another ending.
-    """
-    from dataclasses import asdict, fields
-
-    from ..evaluation.evaluate import Row, evaluate, write_json, write_tsv
+    from ..evaluation.evaluate import evaluate, write_json, write_tsv
 
     if args.output is not None and args.output.suffix not in (".tsv", ".json"):
         raise InputError("bad_table_name", path=args.output)
     found = evaluate(args.maps, args.truth, args.mask, args.threshold, progress)
     if args.output is not None:
         (write_json if args.output.suffix == ".json" else write_tsv)(found, args.output)
-    columns = [field.name for field in fields(Row)]
-    lines = ["\t".join(columns)]
-    for row in (*found.rows, found.pooled):
-        lines.append("\t".join(_cell(getattr(row, column)) for column in columns))
-    console.result(lines, cases=[asdict(row) for row in found.rows], pooled=asdict(found.pooled))
+    console.result(found.lines(4), cases=[asdict(row) for row in found.rows], pooled=asdict(found.pooled))
     return 0
-
-
-def _cell(value: object) -> str:
-    if value is None or value != value:
-        return "n/a"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from ..modelfile.model import Model
     from ..runtime.progress import Progress
 
-# Each command is a module of its name with `add_arguments` and `run`.
+# Each command is a module of its name: `add_arguments` declares the arguments; `run` takes them and a `Progress`,
+# returns the exit code, and may raise MedADError.
 COMMANDS = {
     "detect": "detect anomalies in one scan",
-    "models": "list, describe or verify models",
+    "models": "list, describe, verify or export models",
     "evaluate": "compare anomaly maps with reference masks",
     "train": "train a model on healthy scans",
     "calibrate": "recalibrate a model on your own healthy scans",
@@ -61,15 +62,12 @@ def main(
     detect: Callable[..., Detection] | None = None,
     load_model: Callable[[str], Model] | None = None,
 ) -> int:
-    """Run one command.
+    """Run one command and return the exit code.
 
     Args:
         argv: Arguments without the name of the program; None takes those of the process.
         detect: Replaces `MedADLib.detect`.
         load_model: Replaces `MedADLib.load_model`.
-
-    Returns:
-        The exit code.
     """
     argv = sys.argv[1:] if argv is None else argv
     threads.settle()

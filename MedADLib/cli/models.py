@@ -16,33 +16,19 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad models``."""
     parser.description = "List the installed models, show or verify a model file, or export it as a MONAI bundle."
-    parser.add_argument(
-        "action",
-        nargs="?",
-        choices=("list", "info", "card", "verify", "export"),
-        default="list",
-        help="list: names and purposes (default); info: all facts as JSON; card: the model card; "
-        "verify: check the file; export: write a MONAI bundle",
-    )
+    actions = {
+        **{"list": "names and purposes (default)", "info": "all facts as JSON", "card": "the model card"},
+        **{"verify": "check the file", "export": "write a MONAI bundle"},
+    }
+    each = "; ".join(f"{name}: {what}" for name, what in actions.items())
+    parser.add_argument("action", nargs="?", choices=tuple(actions), default="list", help=each)
     names = "models for info, card and verify (default all); one for export"
     parser.add_argument("names", nargs="*", metavar="NAME|FILE", help=names)
     parser.add_argument("--monai", type=Path, metavar="DIR", help="export: write a MONAI bundle to this new folder")
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
-    """List, describe, verify or export models.
-
-    Args:
-        args: The arguments that `add_arguments` declares, and ``load_model``.
-        console: Receives the results.
-        progress: Not used.
-
-    Returns:
-        1 if a model cannot be read, else 0.
-
-    Raises:
-        InputError: If no model is named and none is installed, or an export lacks its folder.
-    """
+    """List, describe, verify or export models; return 1 if a model cannot be read."""
     import json
     from dataclasses import asdict
 

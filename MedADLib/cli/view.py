@@ -31,26 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="OUTDIR", help="output folder of medad detect")
     parser.add_argument("--scan", type=Path, metavar="FILE", help="the scan, if its file has moved")
     parser.add_argument("--port", type=int, metavar="N", help="port to listen on (default 8765, or any free port)")
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1, this computer only)"
-    )
+    host = "address to listen on (default 127.0.0.1, this computer only)"
+    parser.add_argument("--host", default="127.0.0.1", help=host)
     parser.add_argument("--no-open", action="store_true", help="print the address only, and do not open a browser")
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
-    """Show results until Ctrl-C.
-
-    Args:
-        args: The arguments that `add_arguments` declares.
-        progress: Receives the stages until the first result is shown.
-
-    Returns:
-        0.
-
-    Raises:
-        MedADError: If there is no result, its scan is missing or another scan, the port is in use, or a package is
-            missing.
-    """
+    """Show results until Ctrl-C."""
     from ..results.reading import of_scan, reopen_decided, stored_results
     from ..runtime.progress import Progress
 
@@ -75,9 +62,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
 
     def start(server: object) -> Viewer:
         viewer = Viewer(
-            server,
-            results,
-            lambda stored: first.pop(stored.stem, None) or reopen_decided(stored, args.scan),
+            server, results, lambda stored: first.pop(stored.stem, None) or reopen_decided(stored, args.scan)
         )
         viewer.show(results[0].stem)
         progress.finish()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,11 +27,6 @@ class Corrupted:
 
     images: torch.Tensor
     target: torch.Tensor
-
-    @property
-    def level(self) -> torch.Tensor:
-        """Return the largest degree of corruption in each slice, (N,); 0 if the slice did not change."""
-        return self.target.amax(dim=(1, 2, 3))
 
 
 def uniform(count: int, generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
@@ -90,10 +84,7 @@ def blend_by_gradients(
     """
     differs = ((foreign - images).abs() > SAME) & (degree > 0)
     degree = degree * tissue * differs.any(dim=(1, 2, 3), keepdim=True)
-    between = (
-        torch.maximum(degree[:, :, 1:], degree[:, :, :-1]),
-        torch.maximum(degree[..., 1:], degree[..., :-1]),
-    )
+    between = (torch.maximum(degree[:, :, 1:], degree[:, :, :-1]), torch.maximum(degree[..., 1:], degree[..., :-1]))
     guidance = []
     for share, own, other in zip(between, differences(images, tissue), differences(foreign, tissue)):
         own, other = (1 - share) * own, share * other
@@ -133,25 +124,3 @@ def paste_foreign(
         The corrupted slices, with α times the shape as target where the slices differ.
     """
     return blend(images, foreign, for_each(degrees, images) * shapes, masks * foreign_masks)
-
-
-def matched(foreign: torch.Tensor, images: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    """Rescale foreign slices so that minimum and maximum inside the mask equal those of the images.
-
-    Args:
-        foreign: (N, 1, Y, X).
-        images: (N, 1, Y, X).
-        inside: Mask of the pixels to compare, (N, 1, Y, X), 0 outside.
-
-    Returns:
-        The same shape; slices with an empty mask or constant foreign intensities in it do not change.
-    """
-    (low, high), (least, most) = _range(foreign, inside), _range(images, inside)
-    usable = (high > low) & (low < math.inf)
-    gain = torch.where(usable, (most - least) / (high - low), 1)
-    return torch.where(usable, (foreign - low) * gain + least, foreign)
-
-
-def _range(values: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    low = torch.where(inside > 0, values, math.inf).amin(dim=(1, 2, 3), keepdim=True)
-    return low, torch.where(inside > 0, values, -math.inf).amax(dim=(1, 2, 3), keepdim=True)

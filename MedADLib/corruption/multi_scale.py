@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool3d, grid_sample
 
-from .blending import HIGHEST, LOWEST
-from .disentangled import corrupt
+from .blending import HIGHEST, LOWEST, paste_foreign
 from .random_fields import fractal_crop, random_crop
+from .shapes import shift_bands
 
 # Radius of the sphere of the same volume in mm. The smallest anomalies are one voxel of 1.5 mm.
 RADII_MM = (0.75, 35.0)
@@ -321,28 +321,26 @@ def change_foreign(site: Site, random: np.random.Generator) -> np.ndarray:
 
 
 def change_bands(site: Site, random: np.random.Generator) -> np.ndarray:
-    """Disentangled anomaly generation: foreign tissue of matched range, and shifted intensity bands."""
+    """Disentangled anomaly generation (DAG): blend in foreign tissue of matched range, and shift intensity bands."""
     slab = site.slab
     depth, height, width = site.shape
+    image, mask, (foreign, foreign_mask) = slab.image[site.box], slab.mask[site.box], site.foreign()
+    inside = (site.weight > 0) & mask & foreign_mask
+    if inside.any() and np.ptp(foreign[inside]) > 0:
+        low, least = foreign[inside].min(), image[inside].min()
+        foreign = (foreign - low) * (np.ptp(image[inside]) / np.ptp(foreign[inside])) + least
 
     def tall(values: np.ndarray) -> torch.Tensor:
         # As one tall slice, all slices of the slab have the same bands.
         return torch.from_numpy(np.ascontiguousarray(values, np.float32)).view(1, 1, depth * height, width)
 
-    foreign, foreign_mask = site.foreign()
-    degree = random.random() * (random.random() < 0.6)
-    corrupted = corrupt(
-        tall(slab.image[site.box]),
-        tall(slab.mask[site.box]),
-        tall(foreign),
-        tall(foreign_mask),
-        slab.edges,
-        torch.tensor([degree], dtype=torch.float32),
-        torch.tensor([site.strength(0.03, 0.5, random)], dtype=torch.float32),
-        torch.Generator().manual_seed(int(random.integers(2**62))),
-        tall(site.weight),
-    )
-    return corrupted.images.view(depth, height, width).numpy()
+    degree = torch.tensor([random.random() * (random.random() < 0.6)], dtype=torch.float32)
+    bias = torch.tensor([site.strength(0.03, 0.5, random)], dtype=torch.float32)
+    masks, shapes = tall(mask), tall(site.weight)
+    pasted = paste_foreign(tall(image), masks, tall(foreign), tall(foreign_mask), shapes, degree).images
+    generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+    shifted = shift_bands(pasted, masks, shapes, slab.edges, bias, generator)
+    return shifted.images.view(depth, height, width).numpy()
 
 
 def change_texture(site: Site, random: np.random.Generator) -> np.ndarray:

@@ -17,14 +17,9 @@ LARGEST = 0.999
 
 
 def differences(values: torch.Tensor, tissue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute differences of each pixel to the next below and to the right, 0 where one of the two is not tissue.
+    """Compute differences to the next pixel below and to the right, 0 where one of the two is not tissue (0 or 1).
 
-    Args:
-        values: (N, 1, Y, X).
-        tissue: (N, 1, Y, X), 0 or 1.
-
-    Returns:
-        Shapes (N, 1, Y - 1, X) and (N, 1, Y, X - 1).
+    Values (N, 1, Y, X) give (N, 1, Y - 1, X) and (N, 1, Y, X - 1).
     """
     down = (values[:, :, 1:] - values[:, :, :-1]) * tissue[:, :, 1:] * tissue[:, :, :-1]
     across = (values[..., 1:] - values[..., :-1]) * tissue[..., 1:] * tissue[..., :-1]
@@ -104,12 +99,7 @@ def _neighbours(inside: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, eq=False)
 class _Box:
-    """Bounding boxes of equal size around the unknown pixels of each slice and their neighbours.
-
-    Attributes:
-        rows: (N, h, 1).
-        columns: (N, 1, w).
-    """
+    """Bounding boxes of one size around the unknown pixels of each slice: rows (N, h, 1) and columns (N, 1, w)."""
 
     rows: torch.Tensor
     columns: torch.Tensor

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch.nn.functional import conv2d, interpolate
 
+from ..runtime.numerics import evenly_spread, k_means
 from .blending import HIGHEST, LOWEST, Corrupted, for_each, uniform
 
 BANDS = 10
@@ -28,24 +30,11 @@ STRETCH, ROUGHNESS = 0.35, 0.35
 
 
 def band_edges(values: torch.Tensor, count: int = BANDS) -> torch.Tensor:
-    """Find the borders between intensity classes with k-means.
-
-    Args:
-        values: Intensities of healthy tissue, any shape.
-        count: Number of classes.
-
-    Returns:
-        (count - 1,), increasing.
-    """
-    ordered = values.flatten().sort().values
-    ordered = ordered[torch.linspace(0, len(ordered) - 1, min(LOOKED_AT, len(ordered))).long()]
-    centres = ordered[torch.linspace(0.5 / count, 1 - 0.5 / count, count).mul(len(ordered) - 1).long()]
-    sums = torch.cat([ordered.new_zeros(1), ordered.cumsum(0)])
-    for _ in range(ROUNDS):
-        stops = torch.searchsorted(ordered, (centres[1:] + centres[:-1]) / 2)
-        ends = torch.cat([stops.new_zeros(1), stops, stops.new_full((1,), len(ordered))])
-        sizes = ends.diff()
-        centres = torch.where(sizes > 0, sums[ends].diff() / sizes.clamp_min(1), centres)
+    """Find the increasing borders (count - 1,) between intensity classes of healthy tissue with k-means."""
+    ordered = np.sort(values.detach().cpu().numpy(), axis=None)
+    ordered = ordered[evenly_spread(len(ordered), LOOKED_AT)]
+    start = ordered[(np.linspace(0.5 / count, 1 - 0.5 / count, count) * (len(ordered) - 1)).astype(int)]
+    centres = torch.from_numpy(np.sort(k_means(ordered[:, None], start[:, None], ROUNDS)[0], axis=None)).to(values)
     return (centres[1:] + centres[:-1]) / 2
 
 
@@ -118,30 +107,20 @@ def add_coarse_noise(
 
 
 def squares(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Sample one square for each slice, as in FPI (Tan et al. 2020): half-width 8 to 32 % of the brain's bounding box.
+    """Sample a square for each brain mask (N, 1, Y, X), as in FPI (Tan et al. 2020): 1 in the square and the brain.
 
-    Args:
-        masks: Brain, (N, 1, Y, X), 0 or 1.
-        generator: Random generator.
-
-    Returns:
-        (N, 1, Y, X), 1 inside the square and the brain, 0 elsewhere.
+    Its half-width is 8 to 32 % of the brain's bounding box.
     """
-    down, across, radius = _places(masks, generator, SQUARES)
+    down, across, radius = _offsets_and_radius(masks, generator, SQUARES)
     return ((down.abs() <= radius.round()) & (across.abs() <= radius.round())).to(masks.dtype) * masks
 
 
 def blobs(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Sample one smooth shape for each slice: a rotated ellipse with a radius modulated by a random field.
+    """Sample a smooth shape for each brain mask (N, 1, Y, X): a rotated ellipse with a randomly modulated radius.
 
-    Args:
-        masks: Brain, (N, 1, Y, X), 0 or 1.
-        generator: Random generator.
-
-    Returns:
-        (N, 1, Y, X), 1 inside the shape, decreasing to 0 over two pixels at its outline, 0 outside the brain.
+    It is 1 inside, decreases to 0 over two pixels at its outline, and is 0 outside the brain.
     """
-    down, across, radius = _places(masks, generator, BLOBS)
+    down, across, radius = _offsets_and_radius(masks, generator, BLOBS)
     count, _, height, width = masks.shape
     angle = uniform(count, generator, 0, math.pi)
     stretch = torch.exp(uniform(count, generator, -STRETCH, STRETCH))
@@ -154,7 +133,7 @@ def blobs(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return share * share * (3 - 2 * share) * masks
 
 
-def _places(
+def _offsets_and_radius(
     masks: torch.Tensor, generator: torch.Generator, radii: tuple[float, float]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Compute the offsets of all pixels from a random centre, down and across, and a random radius, in pixels."""

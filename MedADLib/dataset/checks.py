@@ -20,8 +20,9 @@ from ..errors import InputError
 from ..io.sources import Source
 from ..messages import Message
 from ..preprocessing.intensity import HISTOGRAM_EDGES
+from ..runtime.numerics import evenly_spread
 from ..runtime.progress import Progress
-from .scan_statistics import Facts, evenly_spread, seen, two_kinds
+from .scan_statistics import ScanStatistics, statistics_of, two_kinds
 from .split import FEWEST_BY_HAND
 
 # Names of copied files on different systems: "a - Copy", "Copy of a", "a copy 2", "a (1)", "Kopie von a".
@@ -91,7 +92,7 @@ def check_scans(
         InputError: If scans cannot be used or are copies and `skip_bad` is not set, if they are of clearly different
             kinds, or if there are too few usable ones.
     """
-    facts = seen(scans, record, progress or Progress())
+    facts = statistics_of(scans, record, progress or Progress())
     if prepare == "brain" or (prepare == "auto" and _can_be_brains(facts)):
         facts = {name: replace(f, unfit=f.unfit_brain or f.unfit, doubt=f.doubt_brain) for name, f in facts.items()}
     copies = _copies(facts)
@@ -124,19 +125,14 @@ def check_scans(
     return usable
 
 
-def _can_be_brains(facts: Mapping[str, Facts]) -> bool:
+def _can_be_brains(facts: Mapping[str, ScanStatistics]) -> bool:
     """Check whether most of the usable scans are large enough for brains; later steps examine their content."""
     usable = [fact for fact in facts.values() if not fact.unfit]
     return 2 * sum(not fact.unfit_brain for fact in usable) > len(usable)
 
 
 def check_disk(folder: Path, needed: float, kept: float = 0.0) -> None:
-    """Check the free space of a disk.
-
-    Args:
-        folder: Folder to write; it need not exist yet.
-        needed: Bytes to write.
-        kept: Bytes of these that exist already.
+    """Check that the disk of a folder, which need not exist yet, has room for `needed` bytes; `kept` of them exist.
 
     Raises:
         InputError: If the disk has too little space.
@@ -147,7 +143,7 @@ def check_disk(folder: Path, needed: float, kept: float = 0.0) -> None:
         raise InputError("disk_too_small", folder=folder, needed=missing / 1e9, free=free / 1e9)
 
 
-def _copies(facts: Mapping[str, Facts]) -> dict[str, str]:
+def _copies(facts: Mapping[str, ScanStatistics]) -> dict[str, str]:
     """Find copies: scans with the voxels of another scan, and the name of that scan."""
     equal: dict[str, list[str]] = {}
     for name, fact in facts.items():
@@ -157,7 +153,7 @@ def _copies(facts: Mapping[str, Facts]) -> dict[str, str]:
     return {name: names[0] for names in ordered for name in names[1:]}
 
 
-def _refuse_slices_among_volumes(facts: Mapping[str, Facts]) -> None:
+def _refuse_slices_among_volumes(facts: Mapping[str, ScanStatistics]) -> None:
     flat = [name for name, fact in facts.items() if fact.single]
     if flat and len(flat) < len(facts):
         deep = next(name for name in facts if name not in flat)
@@ -171,12 +167,12 @@ def _refuse_modalities(scans: Mapping[str, Source]) -> None:
         raise InputError("mixed_modalities", modalities=_counted(modalities))
 
 
-def _refuse_mixture(facts: Mapping[str, Facts]) -> None:
+def _refuse_mixture(facts: Mapping[str, ScanStatistics]) -> None:
     """Refuse different contrasts by BIDS names, and two groups of scans with a wide gap between their intensities."""
     suffixes = Counter(match[1] for name in facts if (match := BIDS_SUFFIX.search(name)) and match[1] in CONTRASTS)
     if len(suffixes) > 1:
         raise InputError("mixed_contrasts", contrasts=_counted(suffixes))
-    chosen = evenly_spread(sorted(facts), COMPARED)
+    chosen = _compared(facts)
     gap, group = _gap(np.array([facts[name].histogram for name in chosen]))
     smaller = min(group.sum(), len(chosen) - group.sum())
     if smaller >= SMALLEST_KIND * len(chosen) and (found := _kinds(chosen, group, gap, DOUBTFUL)):
@@ -185,9 +181,9 @@ def _refuse_mixture(facts: Mapping[str, Facts]) -> None:
         log.warning(Message("perhaps_two_kinds_by_intensity", **found))
 
 
-def _refuse_kinds_of_images(facts: Mapping[str, Facts]) -> None:
+def _refuse_kinds_of_images(facts: Mapping[str, ScanStatistics]) -> None:
     """Refuse 2-D images of different objects by their outlines."""
-    chosen = evenly_spread(sorted(name for name, fact in facts.items() if fact.single), COMPARED)
+    chosen = _compared(name for name, fact in facts.items() if fact.single)
     if chosen:
         kinds = two_kinds(np.array([facts[name].thumbnail for name in chosen]))
         distance = min(kinds.apart, kinds.tidy)
@@ -195,6 +191,12 @@ def _refuse_kinds_of_images(facts: Mapping[str, Facts]) -> None:
             if distance >= DIFFERENT_IMAGES:
                 raise InputError("two_kinds_by_outline", **found)
             log.warning(Message("perhaps_two_kinds_by_outline", **found))
+
+
+def _compared(names: Iterable[str]) -> list[str]:
+    """Return at most `COMPARED` of the names, evenly spread."""
+    names = sorted(names)
+    return [names[n] for n in evenly_spread(len(names), COMPARED)]
 
 
 def _kinds(names: list[str], group: np.ndarray, distance: float, least: float) -> dict[str, str | float]:
@@ -207,46 +209,34 @@ def _kinds(names: list[str], group: np.ndarray, distance: float, least: float) -
 
 
 def _gap(histograms: np.ndarray) -> tuple[float, np.ndarray]:
-    """Find the widest gap in a set of histograms.
+    """Find the widest gap in histograms (n, bins): return its length, and which are on one side, bool (n,).
 
     The gap is the longest edge of their minimum spanning tree under the Wasserstein-1 distance that leaves at least
     two histograms on either side: a single scan is an outlier and not a kind.
-
-    Args:
-        histograms: Shape (n, bins).
-
-    Returns:
-        The length of the edge, and which histograms are on one side, bool (n,).
     """
-    sums = np.cumsum(histograms, axis=1) * float(HISTOGRAM_EDGES[1] - HISTOGRAM_EDGES[0])
-    distance = np.array([np.abs(sums - one).sum(axis=1) for one in sums])
-    count = len(distance)
-    parent, nearest, edges = np.zeros(count, int), distance[0].copy(), []
-    inside = np.arange(count) == 0
-    while not inside.all():
-        new = int(np.where(inside, np.inf, nearest).argmin())
-        edges.append((float(nearest[new]), int(parent[new]), new))
-        inside[new] = True
-        closer = distance[new] < nearest
-        nearest[closer], parent[closer] = distance[new][closer], new
-    for cut in sorted(edges, reverse=True):
-        side = np.zeros(count, bool)
-        side[cut[2]] = True
-        # Edges are in the order in which the tree grew: a parent comes before its children.
-        for _, start, end in edges:
-            side[end] |= bool(side[start]) and end != cut[2]
-        if 2 <= side.sum() <= count - 2:
-            return cut[0], side
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+    from scipy.spatial.distance import cdist
+
+    count, sums = len(histograms), np.cumsum(histograms, axis=1) * float(HISTOGRAM_EDGES[1] - HISTOGRAM_EDGES[0])
+    # In a graph of scipy, a distance of 0 is no edge.
+    tree = minimum_spanning_tree(np.maximum(cdist(sums, sums, "cityblock"), 1e-12)).toarray()
+    for length in np.unique(tree)[:0:-1]:
+        for edge in np.argwhere(tree == length):
+            rest = tree.copy()
+            rest[tuple(edge)] = 0
+            _, part = connected_components(rest, directed=False)
+            if 2 <= (part == part[0]).sum() <= count - 2:
+                return float(length), part != part[0]
     return 0.0, np.zeros(count, bool)
 
 
-def _atypical_scans(facts: Mapping[str, Facts]) -> Message | None:
+def _atypical_scans(facts: Mapping[str, ScanStatistics]) -> Message | None:
     """Name the scans with a doubt of their own."""
     found = [f"{name}: {fact.doubt}" for name, fact in facts.items() if fact.doubt]
     return Message("atypical_scans", count=len(found), total=len(facts), scans=_listed(found)) if found else None
 
 
-def _atypical_geometry(facts: Mapping[str, Facts]) -> Message | None:
+def _atypical_geometry(facts: Mapping[str, ScanStatistics]) -> Message | None:
     """Name the scans with a voxel size or field of view far from the median."""
     sizes = np.array([[*fact.spacing, *fact.extent] for fact in facts.values()])
     usual = np.median(sizes, axis=0)
@@ -263,7 +253,7 @@ def _atypical_geometry(facts: Mapping[str, Facts]) -> Message | None:
     return Message("atypical_geometry", count=len(found), total=len(facts), usual=voxels, scans=_listed(found))
 
 
-def _atypical_intensities(facts: Mapping[str, Facts]) -> Message | None:
+def _atypical_intensities(facts: Mapping[str, ScanStatistics]) -> Message | None:
     """Name the scans with a histogram far from the median histogram."""
     sums = np.cumsum([fact.histogram for fact in facts.values()], axis=1)
     apart = np.abs(sums - np.median(sums, axis=0)).sum(axis=1) * float(HISTOGRAM_EDGES[1] - HISTOGRAM_EDGES[0])

@@ -16,8 +16,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ..errors import InputError
-from ..io.dicom import DicomTags, is_series, most_say, tags_of
-from ..io.images import ARRAYS, PICTURES, is_dicom, place_names, places_in
+from ..io.dicom import DicomTags, is_series, most_frequent_tags, tags_of
+from ..io.images import ARRAYS, RASTERS, is_dicom, place_names, places_in
 from ..io.sources import Source, own_name
 from ..messages import Message
 from ..volume import IMAGE_SUFFIXES
@@ -33,17 +33,13 @@ DICOM_NAMES = re.compile(r"(.*\.(dcm|dicom|ima)|[^.]*|.*\.\d+)", re.IGNORECASE)
 
 # This file identifies the work folder of a training.
 WORK = "template.safetensors"
-KNOWN = (*IMAGE_SUFFIXES, *PICTURES, ARRAYS, ".dcm")
+KNOWN = (*IMAGE_SUFFIXES, *RASTERS, ARRAYS, ".dcm")
 
 
 def subject_by_name(folders: Sequence[str], own: str, name: str, rule: str) -> str:
-    """Identify the subject of a file by its path.
+    """Identify the subject of a scan by its path: folders below the one common to all files, and its own name.
 
-    Args:
-        folders: Folders of the file below the folder common to all files.
-        own: Name of the file without its ending.
-        name: Name of the scan.
-        rule: ``auto``, ``folder`` or ``file``, see `find_scans`.
+    The rules ``auto``, ``folder`` and ``file`` are those of `find_scans`.
     """
     if rule == "auto" and (bids := SUBJECT.search("/".join([*folders, own]))):
         return bids[1]
@@ -60,9 +56,6 @@ def joined_by_patient(scans: Mapping[str, Source]) -> dict[str, Source]:
 
     If all DICOM files have the same PatientID, or none, it was removed and is ignored. The PatientID takes precedence
     over folders, because one folder may contain many patients.
-
-    Args:
-        scans: Scans by name, with subjects from their paths.
     """
     if len(_patients(scans)) < 2:
         return dict(scans)
@@ -86,12 +79,7 @@ def joined_by_patient(scans: Mapping[str, Source]) -> dict[str, Source]:
 
 
 def doubts_about_subjects(scans: Mapping[str, Source], rule: str) -> list[Message]:
-    """List what a user should check about the subjects that `find_scans` identified.
-
-    Args:
-        scans: By name, as `find_scans` returns them.
-        rule: The rule that it was called with.
-    """
+    """List what a user should check about the subjects that `find_scans` identified by a rule."""
     if rule != "auto":
         return []
     doubts = []
@@ -173,11 +161,7 @@ def _of_one_kind(folder: Path, files: list[Path], skip_bad: bool) -> list[Path]:
 
 
 def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
-    """Find image files, and folders of one DICOM series, in an order that does not depend on the disk.
-
-    Returns:
-        DICOM tags by path; None for other files.
-    """
+    """Find image files (with None) and DICOM files or folders (with tags), in an order independent of the disk."""
     found: dict[Path, DicomTags | None] = {}
     for place, folders, names in os.walk(folder):
         if WORK in names:
@@ -187,13 +171,13 @@ def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
         # Files with a leading dot are not scans: macOS writes them beside copied files.
         paths = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
         paths = [path for path in paths if only is None or fnmatch(path.name, only)]
-        known = (*IMAGE_SUFFIXES, *PICTURES, ARRAYS)
+        known = (*IMAGE_SUFFIXES, *RASTERS, ARRAYS)
         found |= {path: None for path in paths if path.name.lower().endswith(known)}
         others = [path for path in paths if not path.name.lower().endswith(known) and path.name.upper() != "DICOMDIR"]
         others = [path for path in others if DICOM_NAMES.fullmatch(path.name) and is_dicom(path)]
         dicom = {path: tags_of(path) for path in others}
         headers = list(dicom.values())
-        found |= {Path(place): most_say(headers)} if is_series(headers) else dicom
+        found |= {Path(place): most_frequent_tags(headers)} if is_series(headers) else dicom
     return dict(sorted(found.items()))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +16,11 @@ from ..errors import InputError
 from ..io.sources import Source
 from ..preprocessing.input_check import InputReport, inspect
 from ..preprocessing.intensity import standard_histogram
-from ..preprocessing.slice_space import PlaneView, resized
+from ..preprocessing.slice_space import SliceView, resized
+from ..runtime.atomic_files import write_json
+from ..runtime.numerics import k_means
 from ..runtime.progress import Progress
-from ..volume import Volume, is_single_slice
+from ..volume import Volume, extent_ras, is_single_slice, spacing_ras
 
 SIDE = 8
 # Fewer images are outliers and not a kind.
@@ -25,7 +28,7 @@ SMALLEST_KIND, SMALLEST_SHARE = 3, 0.1
 ROUNDS = 20
 
 SAMPLE_VOXELS = 1e6
-SPAN, DARK = (0.5, 99.5), 0.1
+RANGE, DARK = (0.5, 99.5), 0.1
 
 
 class TwoKinds(NamedTuple):
@@ -45,11 +48,6 @@ class TwoKinds(NamedTuple):
     group: np.ndarray
 
 
-def evenly_spread(names: Sequence[str], most: int) -> list[str]:
-    """Select at most `most` names, evenly spread over all."""
-    return [names[n] for n in np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).astype(int))]
-
-
 def thumbnail(image: np.ndarray) -> tuple[float, ...]:
     """Reduce an image (rows, columns) to a vector of mean 0 and length 1, which is invariant to gain and offset."""
     small = resized(image.astype(np.float32), (SIDE, SIDE)).astype(np.float64).ravel()
@@ -58,10 +56,7 @@ def thumbnail(image: np.ndarray) -> tuple[float, ...]:
 
 
 def two_kinds(thumbnails: np.ndarray) -> TwoKinds:
-    """Divide images into two groups by k-means, started along their first principal component.
-
-    Args:
-        thumbnails: Results of `thumbnail`, shape (n, numbers).
+    """Divide thumbnails (n, numbers) into two groups by k-means, started along their first principal component.
 
     Returns:
         The groups; `apart` and `tidy` are 0 if a group is too small to be a kind.
@@ -70,13 +65,9 @@ def two_kinds(thumbnails: np.ndarray) -> TwoKinds:
     if count < 2 * SMALLEST_KIND:
         return TwoKinds(0.0, 0.0, np.zeros(count, bool))
     group = np.linalg.svd(thumbnails - thumbnails.mean(axis=0), full_matrices=False)[0][:, 0] > 0
-    for _ in range(ROUNDS):
-        if group.all() or not group.any():
-            break
-        far = [((thumbnails - thumbnails[group == side].mean(axis=0)) ** 2).sum(axis=1) for side in (True, False)]
-        group, before = far[0] < far[1], group
-        if (group == before).all():
-            break
+    if not group.all() and group.any():
+        start = np.stack([thumbnails[group == side].mean(axis=0) for side in (False, True)])
+        group = k_means(thumbnails, start, ROUNDS)[1] == 1
     smaller = min(group.sum(), count - group.sum())
     if smaller < max(SMALLEST_KIND, SMALLEST_SHARE * count):
         return TwoKinds(0.0, 0.0, group)
@@ -85,12 +76,7 @@ def two_kinds(thumbnails: np.ndarray) -> TwoKinds:
 
 
 def _silhouette(distance: np.ndarray, group: np.ndarray) -> float:
-    """Compute the mean silhouette (Rousseeuw 1987) of two groups of at least two members.
-
-    Args:
-        distance: Shape (n, n), 0 on the diagonal.
-        group: Members of the first group, bool (n,).
-    """
+    """Compute the mean silhouette (Rousseeuw 1987) of two groups of 2 or more from their distances (n, n)."""
     sums = np.stack([distance[:, group].sum(axis=1), distance[:, ~group].sum(axis=1)])
     counts = np.array([group.sum(), (~group).sum()])
     own = np.where(group, sums[0] / (counts[0] - 1), sums[1] / (counts[1] - 1))
@@ -99,7 +85,7 @@ def _silhouette(distance: np.ndarray, group: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ScanStatistics:
     """Statistics of one scan; a scan that cannot be read has only `unfit`.
 
     Attributes:
@@ -131,60 +117,44 @@ class Facts:
     changed: int = 0
 
 
-def seen(scans: Mapping[str, Source], record: Path, progress: Progress) -> dict[str, Facts]:
-    """Compute the statistics of every scan; unchanged files use those of an earlier run.
-
-    Args:
-        scans: Scans by name.
-        record: JSON file with the statistics of an earlier run; it is replaced.
-        progress: Receives each scan; may cancel.
-    """
+def statistics_of(scans: Mapping[str, Source], record: Path, progress: Progress) -> dict[str, ScanStatistics]:
+    """Compute the statistics of every scan; unchanged files use those of an earlier run in `record`, a file."""
     try:
         read = json.loads(record.read_text(encoding="utf-8"))
         # Statistics of an older version lack some fields.
-        kept = {name: Facts(**fact) for name, fact in read.items() if fact.keys() == asdict(Facts()).keys()}
+        names = asdict(ScanStatistics()).keys()
+        kept = {name: ScanStatistics(**fact) for name, fact in read.items() if fact.keys() == names}
     except (OSError, ValueError, TypeError, AttributeError):
         kept = {}
-    found: dict[str, Facts] = {}
+    found: dict[str, ScanStatistics] = {}
     for number, (name, source) in enumerate(scans.items()):
         progress.update(number / len(scans), f"checking {name}, {number + 1} of {len(scans)}")
-        size, changed = _stamp(source.path)
+        size, changed = 0, 0
+        with suppress(OSError):
+            size, changed = source.fingerprint()
         if name in kept and (kept[name].size, kept[name].changed) == (size, changed):
             found[name] = kept[name]
         else:
-            found[name] = replace(_look(source), size=size, changed=changed)
+            found[name] = replace(_measured(source), size=size, changed=changed)
     record.parent.mkdir(parents=True, exist_ok=True)
-    partial = record.with_name(f".partial-{record.name}")
-    partial.write_text(json.dumps({name: asdict(fact) for name, fact in found.items()}), encoding="utf-8")
-    partial.replace(record)
+    write_json(record, {name: asdict(fact) for name, fact in found.items()})
     return found
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of the last change in ns of a file, or of all files of a folder."""
-    try:
-        states = [entry.stat() for entry in (path.iterdir() if path.is_dir() else (path,))]
-    except OSError:
-        return 0, 0
-    return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
-
-
-def _look(source: Source) -> Facts:
+def _measured(source: Source) -> ScanStatistics:
     try:
         volume = source.read()
     except InputError as error:
-        return Facts(unfit=error.problem)
+        return ScanStatistics(unfit=error.problem)
     single = is_single_slice(volume)
     reports = (("", ""), ("", "")) if single else (_against(inspect(volume, whole=w)) for w in (True, False))
     (unfit, doubt), (unfit_brain, doubt_brain) = reports
-    axes = np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
-    spacing, counts = volume.spacing[axes], np.array(volume.array.shape[::-1])[axes]
     digest = hashlib.sha256(str(volume.array.shape).encode())
     digest.update(np.ascontiguousarray(volume.array, np.float32))
-    sizes = tuple(spacing.tolist()), tuple((counts * spacing).tolist())
+    sizes = tuple(spacing_ras(volume).tolist()), tuple(extent_ras(volume).tolist())
     faults = (unfit, doubt, unfit_brain, doubt_brain)
-    outline = thumbnail(PlaneView.of(volume).picture(volume.array)) if single else ()
-    return Facts(digest.hexdigest(), single, *sizes, _histogram(volume), outline, *faults)
+    outline = thumbnail(SliceView.of(volume).image(volume.array)) if single else ()
+    return ScanStatistics(digest.hexdigest(), single, *sizes, _histogram(volume), outline, *faults)
 
 
 def _against(report: InputReport) -> tuple[str, str]:
@@ -204,6 +174,6 @@ def _histogram(volume: Volume) -> tuple[float, ...]:
     step = max(1, round((volume.array.size / SAMPLE_VOXELS) ** (1 / 3)))
     # A single slice keeps its axis of one voxel.
     sample = volume.array[tuple(slice(None, None, step if count > 1 else 1) for count in volume.array.shape)]
-    low, high = np.percentile(sample, SPAN)
+    low, high = np.percentile(sample, RANGE)
     bright = sample[sample > low + DARK * (high - low)]
     return tuple(np.round(standard_histogram(bright if bright.size else sample), 6).tolist())

@@ -12,28 +12,20 @@ from ..errors import InputError
 from ..io.sources import Source
 from ..messages import Message
 from ..preprocessing.brain_extraction import holds_brain
-from ..preprocessing.brain_space import Template
-from ..preprocessing.slice_space import PlaneTemplate
-from ..preprocessing.spaces import kind_of
-from ..preprocessing.volume_space import FieldTemplate
+from ..preprocessing.space import BRAIN, SLICE, VOLUME, kind_of
+from ..runtime.atomic_files import write_json
+from ..runtime.numerics import evenly_spread
 from ..runtime.progress import Progress
 from ..volume import is_single_slice
-from .scan_statistics import evenly_spread
 
 log = logging.getLogger(__name__)
 
 # An odd number always has a majority.
 MOST_EXAMINED = 5
-BRAIN, FIELD, PLANE = (space.kind for space in (Template, FieldTemplate, PlaneTemplate))
 
 
 class Chosen(NamedTuple):
-    """A kind of space.
-
-    Attributes:
-        kind: Key of `SPACES`.
-        why: Reason, for display.
-    """
+    """A kind of space (key of `SPACES`), and the reason, for display."""
 
     kind: str
     why: str
@@ -58,7 +50,7 @@ def chosen_space(scans: Mapping[str, Source], prepare: str, work: Path, progress
     if is_single_slice(next(iter(scans.values())).read()):
         if prepare != "auto":
             raise InputError("prepare_for_volumes", prepare=prepare)
-        return Chosen(PLANE, Message("space_of_slices"))
+        return Chosen(SLICE, Message("space_of_slices"))
     prepared, kept = _prepared(work), _kept(record)
     if prepared is not None:
         if prepare not in ("auto", prepared):
@@ -73,7 +65,7 @@ def chosen_space(scans: Mapping[str, Source], prepare: str, work: Path, progress
     else:
         found = Chosen(prepare, Message("space_as_given", prepare=prepare))
     work.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps(found._asdict()), encoding="utf-8")
+    write_json(record, found._asdict())
     return found
 
 
@@ -91,12 +83,13 @@ def _kept(record: Path) -> Chosen | None:
         kept = Chosen(**json.loads(record.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return kept if kept.kind in (BRAIN, FIELD) else None
+    return kept if kept.kind in (BRAIN, VOLUME) else None
 
 
 def _majority(scans: Mapping[str, Source], progress: Progress) -> Chosen:
     """Choose brains if most of a few scans contain one; examine only as many scans as decide it."""
-    names = evenly_spread(sorted(scans), MOST_EXAMINED)
+    names = sorted(scans)
+    names = [names[n] for n in evenly_spread(len(names), MOST_EXAMINED)]
     names = names[: len(names) - (len(names) + 1) % 2]
     holding, lacking = [], []
     for number, name in enumerate(names):
@@ -110,7 +103,7 @@ def _majority(scans: Mapping[str, Source], progress: Progress) -> Chosen:
         log.warning(Message("brains_and_others", examined=examined, brains=brains, others=others))
     if len(holding) > len(lacking):
         return Chosen(BRAIN, Message("space_of_brains", count=len(holding), examined=examined))
-    return Chosen(FIELD, Message("space_without_brains", count=len(lacking), examined=examined))
+    return Chosen(VOLUME, Message("space_without_brains", count=len(lacking), examined=examined))
 
 
 def _shows_brain(source: Source) -> bool:

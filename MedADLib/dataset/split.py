@@ -88,10 +88,7 @@ class Split:
         return Split(**{part: tuple(n for n in own if n not in names) for part, own in asdict(self).items()})
 
     def check_found(self, names: Collection[str]) -> None:
-        """Check that all scans of the split exist.
-
-        Args:
-            names: Names of the existing scans.
+        """Check that all scans of the split are among these names.
 
         Raises:
             InputError: For the first missing scan.
@@ -100,10 +97,7 @@ class Split:
             raise InputError("split_scan_missing", name=missing[0])
 
     def check_subjects(self, subjects: Mapping[str, str]) -> None:
-        """Check that all scans of each subject are in one part.
-
-        Args:
-            subjects: Subjects by name of scan; other scans are not checked.
+        """Check that all scans of each subject (by name of scan; others are not checked) are in one part.
 
         Raises:
             InputError: For the first subject with scans in two parts.
@@ -113,14 +107,8 @@ class Split:
         for name, part in parts.items():
             other = first.setdefault(subjects[name], name)
             if parts[other] != part:
-                raise InputError(
-                    "subject_in_two_parts",
-                    subject=subjects[name],
-                    first=other,
-                    first_part=parts[other],
-                    second=name,
-                    second_part=part,
-                )
+                places = {"first": other, "first_part": parts[other], "second": name, "second_part": part}
+                raise InputError("subject_in_two_parts", subject=subjects[name], **places)
 
     @classmethod
     def automatic(
@@ -158,11 +146,6 @@ def split_of_arrays(scans: Mapping[str, Source], seed: int, to_calibrate: int) -
 
     The test images are the benchmark. Half of the validation images are for calibration; if they are too few for that,
     validation and training images are united and split at random, see `Split.automatic`.
-
-    Args:
-        scans: Healthy scans by name.
-        seed: Random seed.
-        to_calibrate: Smallest number of scans for calibration.
 
     Returns:
         The split; None unless all scans are of such arrays, with some for training and some for testing.

@@ -11,10 +11,12 @@ import numpy as np
 
 if TYPE_CHECKING:
     from ..modelfile.model import Model
-    from ..preprocessing.brain_space import Prepared
+    from ..preprocessing.brain_space import PreparedBrain
     from ..scoring.calibration import Pooling
 
 HEALTHY_FALSE_POSITIVES = 0.01
+# Random seed of lesions and bootstrap.
+SEED = 20260
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +32,7 @@ class Detector:
 
     name: str
     key: str
-    score: Callable[[Prepared], tuple[np.ndarray, float]]
+    score: Callable[[PreparedBrain], tuple[np.ndarray, float]]
     pooling: Pooling
 
 
@@ -57,7 +59,6 @@ class Kept:
 
 def detectors(models: Sequence[Model], device: str) -> list[Detector]:
     """Return plain intensity deviation, each model, and the other scores of its networks."""
-    from ..methods.base import readings
     from ..scoring.calibration import Pooling
 
     template = hashlib.sha256(models[0].template.image.array.tobytes()).hexdigest()[:12]
@@ -67,14 +68,14 @@ def detectors(models: Sequence[Model], device: str) -> list[Detector]:
         name, key, pooling = model.method.name, model.sha256[:12], model.calibration.pooling
         if methods.count(name) > 1:
             name += f" ({model.name})" if names.count(model.name) == 1 else f" ({model.name} {key[:6]})"
-        for reading, method in readings(model.method).items():
+        for reading, method in model.method.alternative_scores().items():
             file = f"{key}-{reading.replace(' ', '-').replace(',', '')}"
             found.append(Detector(f"{name}: {reading}", file, _scorer(method, device), pooling))
         found.append(Detector(name, key, _scorer(model.method, device), pooling))
     return found
 
 
-def intensity_deviation(prepared: Prepared) -> tuple[np.ndarray, float]:
+def intensity_deviation(prepared: PreparedBrain) -> tuple[np.ndarray, float]:
     """Score a scan without a model: distance of each voxel from the median of the brain, in its SD."""
     inside = prepared.image[prepared.mask]
     deviation = np.abs(prepared.image - np.median(inside)) / inside.std()
@@ -90,8 +91,8 @@ def pooled_map(detector: Detector, kept: Kept, pooled: bool, spacing: Sequence[f
     return pool(kept.score, kept.mask, spacing, detector.pooling.minimum_mm, detector.pooling.average_mm)
 
 
-def _scorer(method, device: str) -> Callable[[Prepared], tuple[np.ndarray, float]]:
-    def score(prepared: Prepared) -> tuple[np.ndarray, float]:
+def _scorer(method, device: str) -> Callable[[PreparedBrain], tuple[np.ndarray, float]]:
+    def score(prepared: PreparedBrain) -> tuple[np.ndarray, float]:
         result = method.restore(prepared.image, prepared.mask, seed=0, device=device)
         return result.score, result.sample_score
 

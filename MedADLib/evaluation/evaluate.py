@@ -13,9 +13,11 @@ import numpy as np
 
 from ..errors import InputError, OutputError
 from ..io.reading import read_image
+from ..runtime.atomic_files import write_text
 from ..runtime.progress import Progress
-from ..scoring.metrics import Curve, LesionCounts, count_lesions, dice
+from ..scoring.metrics import Curve, LesionCounts, count_lesions
 from ..volume import stem
+from .overlap import dice
 
 RECALL = 0.95
 POOLED = "pooled"
@@ -75,6 +77,11 @@ class Evaluation:
     pooled: Row
     threshold: float | None
     region: str
+
+    def lines(self, digits: int = 6) -> list[str]:
+        """Format header, cases and the pooled row as tab-separated lines; n/a for a missing value."""
+        rows = [[_text(value, digits) for value in asdict(row).values()] for row in (*self.rows, self.pooled)]
+        return ["\t".join(cells) for cells in ([field.name for field in fields(Row)], *rows)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,11 +146,7 @@ def write_tsv(evaluation: Evaluation, path: str | os.PathLike) -> None:
     Raises:
         OutputError: If it cannot be written; no partial file is left.
     """
-    columns = [field.name for field in fields(Row)]
-    lines = ["\t".join(columns)]
-    for row in (*evaluation.rows, evaluation.pooled):
-        lines.append("\t".join(_text(getattr(row, column)) for column in columns))
-    _write(Path(path), "\n".join(lines) + "\n")
+    _write(Path(path), "\n".join(evaluation.lines()) + "\n")
 
 
 def write_json(evaluation: Evaluation, path: str | os.PathLike) -> None:
@@ -221,18 +224,15 @@ def _missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _text(value: object) -> str:
+def _text(value: object, digits: int) -> str:
     if _missing(value):
         return "n/a"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def _write(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
+        write_text(path, text)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OutputError("table_unwritable", path=path, reason=error.strerror or error) from error

@@ -9,10 +9,11 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..runtime.atomic_files import replacing
 from ..runtime.device import resolve
+from ..runtime.numerics import evenly_spread
 from ..scoring.metrics import Curve
 from .lesion_cases import KINDS
 from .simulation.insertion import CONTRASTS
@@ -79,43 +80,32 @@ class Strip:
         return cls(name, variant.threshold, tuple(Tile.of(*pair) for pair in chosen))
 
 
-def write_picture(path: Path, name: str, variant: Variant) -> None:
-    """Draw all cases of a variant of a detector.
+def write_cases(path: Path, name: str, variant: Variant) -> None:
+    """Draw all cases of a variant of a detector as a PNG, with the name of the detector as title.
 
     Colours show the map up to four times the 1 % threshold; the lesion is outlined in green, the part above the
     threshold in white.
-
-    Args:
-        path: PNG to write.
-        name: Name of the detector, for the title.
-        variant: Its maps.
     """
     tiles = [Tile.of(case, values) for case, values in variant.judged]
     rows = -(-len(tiles) // COLUMNS)
     figure = Figure(figsize=(COLUMNS * 2, rows * 2.2), facecolor="black")
-    FigureCanvasAgg(figure)
     for number, tile in enumerate(tiles):
         axes = figure.add_subplot(rows, COLUMNS, number + 1)
         _draw(axes, tile, variant.threshold)
         axes.set_title(tile.title, color="white", fontsize=7, pad=1)
     figure.suptitle(f"{name}: map, lesion (green), above the 1 % healthy threshold (white)", color="white", fontsize=9)
     figure.subplots_adjust(0, 0, 1, 0.95, 0.02, 0.08)
-    figure.savefig(path, dpi=90, facecolor="black")
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=90, facecolor="black")
 
 
 def write_overview(path: Path, strips: Sequence[Strip]) -> None:
-    """Draw the maps of all detectors for the same lesions, a row for each detector; colours as in `write_picture`.
-
-    Args:
-        path: PNG to write.
-        strips: Slices of each detector.
-    """
+    """Draw the maps of all detectors for the same lesions, a row for each detector; colours as in `write_cases`."""
     columns = max((len(strip.tiles) for strip in strips), default=0)
     if not columns:
         return
     width, half = columns + NAMES, -(-len(strips) // 2)
     figure = Figure(figsize=(2 * width * SIDE, half * SIDE), facecolor="black")
-    FigureCanvasAgg(figure)
     for number, strip in enumerate(strips):
         left, top = number // half * width, 1 - (number % half + 1) / half
         name = "\n".join(wrap(strip.name, 22))
@@ -127,7 +117,8 @@ def write_overview(path: Path, strips: Sequence[Strip]) -> None:
             _draw(axes, tile, strip.threshold)
             if number % half == 0:
                 axes.text(3, 3, tile.title, color="white", fontsize=6)
-    figure.savefig(path, dpi=90, facecolor="black")
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=90, facecolor="black")
 
 
 def _draw(axes, tile: Tile, threshold: float) -> None:
@@ -148,25 +139,18 @@ def write_examples(
     rows: Sequence[Mapping],
     device: str,
 ) -> None:
-    """Draw healthy and abnormal examples with restored images and anomaly maps of each model, and ROC curves below.
+    """Draw healthy and abnormal examples with restored images and anomaly maps of each model, and ROC curves below, as
+    a PNG.
 
     Examples are spread evenly over the images and do not depend on their scores. All maps of a model have one scale.
-
-    Args:
-        path: PNG to write.
-        models: Models that restore the examples.
-        images: Healthy and abnormal images.
-        scores: By detector, one score per image, (N,).
-        rows: Rows of the table, for the legend.
-        device: Device of the restoration.
+    `scores` holds one score per image, (N,), by detector; `rows` of the table give the legend.
     """
     truth = np.array([image.abnormal for image in images])
     groups = [np.flatnonzero(~truth), np.flatnonzero(truth)]
-    chosen = [g[n] for g in groups for n in np.unique(np.linspace(0, len(g) - 1, min(SHOWN, len(g))).astype(int))]
+    chosen = [number for group in groups for number in group[evenly_spread(len(group), SHOWN)]]
     shown = [images[n] for n in chosen]
     columns, lines = len(shown), 1 + 2 * len(models)
     figure = Figure(figsize=(INCH * columns + 1.2, INCH * lines + 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
     strip, below = figure.subfigures(2, 1, height_ratios=(INCH * lines, 4.6))
     grid = strip.subplots(lines, columns, squeeze=False)
     _row(grid[0], "image", [image.image for image in shown], "gray", 1.0)
@@ -178,9 +162,8 @@ def write_examples(
         _row(grid[1 + 2 * number], f"{model.name}\nrestored", restored, "gray", 1.0)
         _row(grid[2 + 2 * number], f"{model.name}\nmap", maps, "inferno", max(top, 1e-9))
     _curves(below.subplots(), scores, truth, rows)
-    partial = path.with_name(f".partial-{path.name}")
-    figure.savefig(partial, dpi=100, format="png")
-    partial.replace(path)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=100)
 
 
 def _restored(model: Model, shown: Sequence[LabelledImage], device: str) -> tuple[list[np.ndarray], list[np.ndarray]]:

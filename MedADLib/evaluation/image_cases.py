@@ -18,7 +18,7 @@ from ..scoring.metrics import Curve
 
 if TYPE_CHECKING:
     from ..methods.base import Method
-    from ..preprocessing.slice_space import PlaneTemplate
+    from ..preprocessing.slice_space import SliceSpace
 
 ABNORMAL_HELP = (
     "abnormal 2-D images: a folder or an NPZ file; without it, --healthy-label selects the images with other labels in "
@@ -48,13 +48,7 @@ class LabelledImage:
 def abnormal_scans(healthy: Path, abnormal: Path | None, healthy_label: int | None) -> dict[str, Source]:
     """Find the abnormal images, as described in `ABNORMAL_HELP`.
 
-    Args:
-        healthy: Folder or NPZ file of the healthy images.
-        abnormal: Folder or NPZ file; images of an NPZ file with the healthy label are left out.
-        healthy_label: Label of healthy images in NPZ files.
-
-    Returns:
-        Sources by name; empty without `abnormal` and `healthy_label`.
+    Without `abnormal` and `healthy_label` there are none. Images of an NPZ file with the healthy label are left out.
 
     Raises:
         InputError: If no image is found.
@@ -71,11 +65,7 @@ def abnormal_scans(healthy: Path, abnormal: Path | None, healthy_label: int | No
 def held_out(split: Split, part: str | None = None) -> tuple[str, tuple[str, ...]]:
     """Select healthy images that took no part in training: a part, or the benchmark, or the calibration images.
 
-    Returns:
-        Name of the part and names of its images.
-
-    Raises:
-        InputError: If the part is empty.
+    Returns the name of the part and the names of its images; raises InputError if the part is empty.
     """
     part = part or ("benchmark" if split.benchmark else "calibration")
     if not (names := getattr(split, part)):
@@ -92,27 +82,21 @@ def refuse_both(healthy: Mapping[str, Source], abnormal: Mapping[str, Source]) -
 
 
 def labelled_images(
-    healthy: Mapping[str, Source], abnormal: Mapping[str, Source], template: PlaneTemplate, progress: Progress
+    healthy: Mapping[str, Source], abnormal: Mapping[str, Source], template: SliceSpace, progress: Progress
 ) -> list[LabelledImage]:
     """Bring images to the space of a model, the healthy ones first.
-
-    Args:
-        healthy: Sources by name.
-        abnormal: Sources by name.
-        template: The space.
-        progress: Receives each image; may cancel.
 
     Raises:
         InputError: If an image cannot be used or is not a single slice.
     """
-    from ..training.data import brought
+    from ..training.data import prepared_scan
 
     found, count = [], len(healthy) + len(abnormal)
     for is_abnormal, scans in ((False, healthy), (True, abnormal)):
         for name, source in scans.items():
             progress.update(len(found) / count, f"preparing {name}, {len(found) + 1} of {count}")
             # Keep the image in model space only: the scan on its own grid may be large.
-            scan = brought(source, template)
+            scan = prepared_scan(source, template)
             found.append(LabelledImage(name, scan.image, scan.mask, is_abnormal))
     return found
 
@@ -122,14 +106,7 @@ def image_level(
 ) -> dict[str, float]:
     """Measure how well the sample score of a method separates abnormal from healthy images.
 
-    Args:
-        method: A trained method.
-        images: Healthy and abnormal images.
-        device: Device of the computation.
-        progress: May cancel.
-
-    Returns:
-        ``image_auroc`` and ``image_ap``; empty without images.
+    Returns ``image_auroc`` and ``image_ap``; empty without images.
     """
     if not images:
         return {}

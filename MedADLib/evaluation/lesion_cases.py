@@ -14,13 +14,14 @@ from ..errors import InputError
 from ..io.reading import read_image
 from ..io.sources import Source
 from ..messages import Message
-from ..preprocessing.brain_space import Prepared, Template, prepare
+from ..preprocessing.brain_space import BrainSpace, PreparedBrain
 from ..preprocessing.registration import resample
 from ..scoring.calibration import Pooling
 from ..scoring.metrics import Curve
 from ..scoring.pooling import pool
 from ..training.data import read_scan
 from ..volume import Volume
+from .detectors import SEED
 from .simulation.insertion import CONTRASTS, RADII_MM, LesionSpec, insert_lesion
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ KINDS = tuple(RADII_MM)
 
 log = logging.getLogger(__name__)
 
-SEED = 20260
 # A slice counts as abnormal where the lesion covers at least this many pixels; fewer are neither healthy nor abnormal.
 LESION_PIXELS = 20
 
@@ -64,7 +64,7 @@ class Case:
     """
 
     name: CaseName
-    prepared: Prepared
+    prepared: PreparedBrain
     truth: np.ndarray
 
     def brightened(self, value: float) -> Case:
@@ -76,13 +76,9 @@ class Case:
 
 
 def case_names(subjects: Sequence[str], every: bool = False) -> list[CaseName]:
-    """List the cases of subjects: each scan untouched, and once with each kind of lesion.
+    """List the cases of subjects: each scan untouched, and once with each kind of lesion, or with `every` combination.
 
     The contrasts rotate over subjects and kinds, so that each kind meets each contrast equally often.
-
-    Args:
-        subjects: Scan names.
-        every: Combine every kind with every contrast in every subject instead.
     """
     contrasts = tuple(CONTRASTS)
     names = [CaseName(subject) for subject in subjects]
@@ -94,16 +90,9 @@ def case_names(subjects: Sequence[str], every: bool = False) -> list[CaseName]:
 
 
 def cases(
-    names: Sequence[CaseName], scans: Mapping[str, Source | Path], template: Template, seed: int
+    names: Sequence[CaseName], scans: Mapping[str, Source | Path], template: BrainSpace, seed: int
 ) -> Iterator[Case]:
-    """Generate the cases one by one; the same seed gives the same lesions.
-
-    Args:
-        names: Names of the cases.
-        scans: Scans or their paths, by name.
-        template: Space of the model.
-        seed: Random seed of positions and shapes.
-    """
+    """Generate the cases one by one from scans by name; the same random seed gives the same lesions."""
     read: tuple[str, Volume, np.ndarray] | None = None
     for name in names:
         if read is None or read[0] != name.subject:
@@ -118,7 +107,7 @@ def cases(
         yield Case(name, *_prepared(volume, brain, truth, template))
 
 
-def real_case(image: Path, truth: Path, template: Template) -> Case:
+def real_case(image: Path, truth: Path, template: BrainSpace) -> Case:
     """Read a real scan with a manual mask of its lesions.
 
     Raises:
@@ -131,13 +120,15 @@ def real_case(image: Path, truth: Path, template: Template) -> Case:
     return Case(CaseName(volume.name, "real"), *_prepared(volume, brain, mask.array > 0, template))
 
 
-def _prepared(volume: Volume, brain: np.ndarray, truth: np.ndarray, template: Template) -> tuple[Prepared, np.ndarray]:
-    prepared = prepare(volume, brain, template)
+def _prepared(
+    volume: Volume, brain: np.ndarray, truth: np.ndarray, template: BrainSpace
+) -> tuple[PreparedBrain, np.ndarray]:
+    prepared = template.prepared(volume, brain)
     lesion = resample(volume.with_array(truth.astype(np.float32)), template.image, prepared.to_native) > 0.5
     return prepared, lesion & prepared.mask
 
 
-def lesion_cases(subjects: Sequence[str], scans: Mapping[str, Source], template: Template) -> list[Case]:
+def lesion_cases(subjects: Sequence[str], scans: Mapping[str, Source], template: BrainSpace) -> list[Case]:
     """Return the scan of each subject untouched and with one lesion of each kind; empty if a simulation fails."""
     try:
         return list(cases(case_names(subjects), scans, template, SEED))
@@ -152,14 +143,7 @@ def lesion_level(
     """Measure how well the pooled map of a method separates lesions: voxel by voxel and slice by slice.
 
     A slice with a lesion is compared with the same slice of the same subject without it, since a reconstruction is
-    worse at the base of the brain than in its middle, with or without a lesion.
-
-    Args:
-        method: A trained method.
-        made: Cases of `lesion_cases`.
-        pooling: Pooling of the method.
-        spacing: Voxel spacing of the model's grid along (x, y, z) in mm.
-        device: Device of the computation.
+    worse at the base of the brain than in its middle, with or without a lesion. `spacing` is (x, y, z) in mm.
 
     Returns:
         ``slice_auroc`` and ``slice_ap`` of the mean of a slice, and ``pixel_auroc`` and ``pixel_ap`` of all brain

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from ..scoring.calibration import Places
-from ..scoring.metrics import Curve, LesionCounts, count_lesions, dice
+from ..scoring.calibration import VoxelStatistics
+from ..scoring.metrics import Curve, LesionCounts, count_lesions
 from .detectors import HEALTHY_FALSE_POSITIVES, Detector, Kept, pooled_map
 from .lesion_cases import KINDS
+from .overlap import dice
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +40,8 @@ def variants(detector: Detector, kept: Sequence[Kept], spacing: Sequence[float])
             references, maps = made
             if calibrated:
                 masks = [k.mask for k in healthy]
-                places = Places.of(references, masks, spacing)
-                maps = [places.unusual(m, k.mask) for m, k in zip(maps, cases)]
+                voxelwise = VoxelStatistics.of(references, masks, spacing)
+                maps = [voxelwise.z_scores(m, k.mask) for m, k in zip(maps, cases)]
                 references = left_out_maps(references, masks, spacing)
             values = np.concatenate([m[k.mask] for m, k in zip(references, healthy)])
             threshold = float(np.quantile(values, 1 - HEALTHY_FALSE_POSITIVES))
@@ -57,8 +56,8 @@ def left_out_maps(
     found = []
     for n in range(len(maps)):
         others = [m for m in range(len(maps)) if m != n]
-        places = Places.of([maps[m] for m in others], [masks[m] for m in others], spacing)
-        found.append(places.unusual(maps[n], masks[n]))
+        voxelwise = VoxelStatistics.of([maps[m] for m in others], [masks[m] for m in others], spacing)
+        found.append(voxelwise.z_scores(maps[n], masks[n]))
     return found
 
 
@@ -135,11 +134,3 @@ def _yes(value: bool) -> str:
 
 def _rounded(value: float) -> float:
     return round(value, 4)
-
-
-def write_table(path: Path, rows: Sequence[Mapping]) -> None:
-    """Write rows as tab-separated values with the keys of the first row as header."""
-    with open(path, "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]), delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,11 +38,7 @@ MODALITY = re.compile("[A-Z0-9]{2,16}")
 
 
 class DicomHeader:
-    """Header of a DICOM image, read without its pixels.
-
-    Attributes:
-        image: ITK's reader, with size, spacing and components of the image.
-    """
+    """Header of a DICOM image, read without its pixels; `image` is ITK's reader, with size, spacing, components."""
 
     def __init__(self, image: sitk.ImageFileReader):
         self.image = image
@@ -61,13 +58,22 @@ class DicomHeader:
             return None
         return cls(reader)
 
-    def has(self, key: str) -> bool:
-        """Return whether the header has a tag, such as ``0020|0032``."""
-        return self.image.HasMetaDataKey(key)
+    def has(self, keyword: str) -> bool:
+        """Return whether the header has an attribute, such as ``ImagePositionPatient``."""
+        return self.image.HasMetaDataKey(_gdcm_key(keyword))
 
-    def tag(self, key: str) -> str:
-        """Return the text of a tag without its padding; empty if the header lacks it."""
-        return self.image.GetMetaData(key).strip(" \0") if self.has(key) else ""
+    def tag(self, keyword: str) -> str:
+        """Return the text of an attribute without its padding; empty if the header lacks it."""
+        return self.image.GetMetaData(_gdcm_key(keyword)).strip(" \0") if self.has(keyword) else ""
+
+
+@cache
+def _gdcm_key(keyword: str) -> str:
+    """Return GDCM's key of a DICOM attribute, its tag number such as ``0020|0032``."""
+    from pydicom.datadict import tag_for_keyword
+
+    number = tag_for_keyword(keyword)
+    return f"{number >> 16:04x}|{number & 0xFFFF:04x}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +115,17 @@ def read_series(folder: Path, name: str) -> Volume:
     Raises:
         InputError: If there is no series or more than one, or slices are missing, damaged or unevenly spaced.
     """
+    import SimpleITK as sitk
+
     slices = _choose(folder, _headers(folder))
     if slices[0].frames > 1:
-        return _read_multiframe(folder, slices[0], name)
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(slices[0].path))
+        return Volume.from_sitk(_voxels(folder, reader), name)
     slices, affine = _arrange(folder, slices)
-    return Volume(_read_slices(folder, slices), affine, name)
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames([str(member.path) for member in slices])
+    return Volume(sitk.GetArrayFromImage(_voxels(folder, reader)), affine, name)
 
 
 def _headers(folder: Path) -> list[Slice]:
@@ -145,27 +157,27 @@ def _header(path: Path) -> Slice | None:
         return None
     image, tag = header.image, header.tag
 
-    def numbers(key: str, count: int) -> np.ndarray | None:
+    def numbers(keyword: str, count: int) -> np.ndarray | None:
         try:
-            values = np.array([float(part) for part in tag(key).split("\\")])
+            values = np.array([float(part) for part in tag(keyword).split("\\")])
         except ValueError:
             return None
         return values if values.shape == (count,) and np.isfinite(values).all() else None
 
-    localizer = "LOCALIZER" in tag("0008|0008").upper().split("\\")
-    if localizer or tag("0008|0016") in SEGMENTATION_CLASSES or image.GetNumberOfComponents() != 1:
+    localizer = "LOCALIZER" in tag("ImageType").upper().split("\\")
+    if localizer or tag("SOPClassUID") in SEGMENTATION_CLASSES or image.GetNumberOfComponents() != 1:
         return None
     return Slice(
         path=path,
-        series=tag("0020|000e"),
-        series_number=tag("0020|0011"),
-        instance=tag("0008|0018"),
-        patient=(tag("0010|0020"), tag("0010|0010")),
-        modality=tag("0008|0060"),
+        series=tag("SeriesInstanceUID"),
+        series_number=tag("SeriesNumber"),
+        instance=tag("SOPInstanceUID"),
+        patient=(tag("PatientID"), tag("PatientName")),
+        modality=tag("Modality"),
         size=image.GetSize(),
         spacing=image.GetSpacing(),
-        cosines=numbers("0020|0037", 6),
-        position=numbers("0020|0032", 3),
+        cosines=numbers("ImageOrientationPatient", 6),
+        position=numbers("ImagePositionPatient", 3),
     )
 
 
@@ -246,32 +258,15 @@ def _single_affine(image: Slice) -> np.ndarray:
     return LPS_RAS @ lps
 
 
-def _read_slices(folder: Path, slices: list[Slice]) -> np.ndarray:
-    """Read the voxels of sorted slices, (Z, Y, X); float32 keeps the rescaling of each slice."""
+def _voxels(folder: Path, reader: sitk.ImageFileReader | sitk.ImageSeriesReader) -> sitk.Image:
+    """Read the voxels of one file of all slices, or of sorted slices; float32 keeps the rescaling of each slice."""
     import SimpleITK as sitk
 
-    reader = sitk.ImageSeriesReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileNames([str(member.path) for member in slices])
     reader.SetOutputPixelType(sitk.sitkFloat32)
     try:
         with silenced():
-            return sitk.GetArrayFromImage(reader.Execute())
-    except RuntimeError as error:
-        raise InputError("dicom_not_decoded", folder=folder) from error
-
-
-def _read_multiframe(folder: Path, header: Slice, name: str) -> Volume:
-    """Read the volume of an enhanced object, which holds all slices in one file."""
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(header.path))
-    reader.SetOutputPixelType(sitk.sitkFloat32)
-    try:
-        with silenced():
-            return Volume.from_sitk(reader.Execute(), name)
+            return reader.Execute()
     except RuntimeError as error:
         raise InputError("dicom_not_decoded", folder=folder) from error
 
@@ -300,16 +295,16 @@ def tags_of(path: Path) -> DicomTags:
     header = DicomHeader.of(path)
     if header is None:
         return DicomTags()
-    modality = header.tag("0008|0060").upper()
+    modality = header.tag("Modality").upper()
     if not MODALITY.fullmatch(modality):
         modality = ""
     size = header.image.GetSize()
     return DicomTags(
-        patient=header.tag("0010|0020"),
+        patient=header.tag("PatientID"),
         modality=RADIOGRAPH if modality in RADIOGRAPHS else modality,
-        series=header.tag("0020|000e"),
+        series=header.tag("SeriesInstanceUID"),
         frames=size[2] if len(size) > 2 else 1,
-        placed=header.has("0020|0032"),
+        placed=header.has("ImagePositionPatient"),
     )
 
 
@@ -322,7 +317,7 @@ def is_series(headers: Sequence[DicomTags]) -> bool:
     return any(count > 1 for count in series.values())
 
 
-def most_say(headers: Sequence[DicomTags]) -> DicomTags:
+def most_frequent_tags(headers: Sequence[DicomTags]) -> DicomTags:
     """Find the most frequent patient and modality of the files of a folder."""
 
     def most_frequent(values: Sequence[str | None]) -> str:

@@ -29,18 +29,9 @@ CHUNK = 1 << 20
 # Bytes that a file may hold beyond what its header gives.
 SLACK = 64 * CHUNK
 # Bytes of a voxel by the MetaImage name of its type.
-META_BYTES = {
-    "MET_CHAR": 1,
-    "MET_UCHAR": 1,
-    "MET_SHORT": 2,
-    "MET_USHORT": 2,
-    "MET_INT": 4,
-    "MET_UINT": 4,
-    "MET_LONG_LONG": 8,
-    "MET_ULONG_LONG": 8,
-    "MET_FLOAT": 4,
-    "MET_DOUBLE": 8,
-}
+INTEGER_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG_LONG": 8}
+META_BYTES = {f"MET_{sign}{name}": size for name, size in INTEGER_BYTES.items() for sign in ("", "U")}
+META_BYTES |= {"MET_FLOAT": 4, "MET_DOUBLE": 8}
 
 
 @dataclass(frozen=True)
@@ -119,13 +110,7 @@ def nifti_position(path: Path) -> bytes | None:
 
 
 def check_nifti(path: Path) -> int:
-    """Check a NIfTI header, and that all voxels are present and undamaged.
-
-    Args:
-        path: A file that ends in ``.nii`` or ``.nii.gz``.
-
-    Returns:
-        Bytes of the voxels, decompressed.
+    """Check a NIfTI header, and that all voxels are present and undamaged; return their bytes, decompressed.
 
     Raises:
         InputError: If the file is damaged, of another format, or not a scalar image of finite numbers.
@@ -136,7 +121,7 @@ def check_nifti(path: Path) -> int:
     header = NiftiHeader.parse(start)
     if header is None:
         if compressed:
-            raise InputError("not_compressed_nifti", path=path)
+            raise InputError("wrong_format", path=path, format="compressed NIfTI")
         raise InputError("wrong_format", path=path, format="NIfTI")
     _check_shape(path, header.shape)
     if header.kind in SEVERAL_NUMBERS:
@@ -155,13 +140,7 @@ def check_nifti(path: Path) -> int:
 
 
 def check_nrrd(path: Path) -> int:
-    """Check a NRRD header, and that compressed voxels are present and undamaged; ITK checks uncompressed ones.
-
-    Args:
-        path: A file that ends in ``.nrrd`` or ``.nhdr``.
-
-    Returns:
-        Bytes of the file that holds the voxels.
+    """Check a NRRD header, and that compressed voxels are undamaged (ITK checks others); return the bytes of the file.
 
     Raises:
         InputError: If the file is damaged or of another format.
@@ -187,13 +166,7 @@ def check_nrrd(path: Path) -> int:
 
 
 def check_meta(path: Path) -> int:
-    """Check a MetaImage header, and that all voxels are present and undamaged.
-
-    Args:
-        path: A file that ends in ``.mha`` or ``.mhd``.
-
-    Returns:
-        Bytes of the file that holds the voxels.
+    """Check a MetaImage header, and that all voxels are present and undamaged; return the bytes of their file.
 
     Raises:
         InputError: If the file is damaged or of another format.
@@ -233,24 +206,13 @@ def check_meta(path: Path) -> int:
 
 
 def check_spacing(path: Path, spacing: tuple[float, ...]) -> None:
-    """Raise InputError for a voxel spacing that is zero, negative or not finite.
-
-    Args:
-        path: For the message.
-        spacing: In mm along each axis.
-    """
+    """Raise InputError for a voxel spacing, in mm along each axis, that is zero, negative or not finite."""
     if not (np.isfinite(spacing).all() and min(spacing) > 0):
         raise InputError("bad_spacing", name=path, spacing=size_text(spacing))
 
 
 def check_numbers(path: Path, nan: int, infinite: int) -> None:
-    """Raise InputError if voxels are not finite numbers.
-
-    Args:
-        path: For the message.
-        nan: Number of voxels that are NaN.
-        infinite: Number of voxels that are infinite.
-    """
+    """Raise InputError if the number of NaN or of infinite voxels is not 0."""
     if nan or infinite:
         raise InputError("not_numbers", path=path, nan=nan, infinite=infinite)
 
@@ -304,13 +266,7 @@ def _inflate(stream: BinaryIO, path: Path) -> Iterator[bytes]:
 
 @dataclass
 class _Survey:
-    """Content of a stream of voxels.
-
-    Attributes:
-        size: In bytes.
-        nan: Number of voxels that are NaN.
-        infinite: Number of voxels that are infinite.
-    """
+    """Content of a stream of voxels: its bytes, and the numbers of NaN and of infinite voxels."""
 
     size: int = 0
     nan: int = 0

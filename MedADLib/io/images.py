@@ -23,7 +23,7 @@ from ..runtime.stdio import silenced
 from ..volume import LPS_RAS, Volume, size_text
 from .headers import check_numbers, has_dicom_magic
 
-PICTURES = {".png": "PNGImageIO", ".jpg": "JPEGImageIO", ".jpeg": "JPEGImageIO"}
+RASTERS = {".png": "PNGImageIO", ".jpg": "JPEGImageIO", ".jpeg": "JPEGImageIO"}
 ARRAYS = ".npz"
 PARTS = re.compile("(train|val|test)(?=_)")
 MAX_PIXELS, MAX_ARRAY_BYTES = 2**28, 2**33
@@ -34,12 +34,7 @@ NUMBER = re.compile(r"(?:(?P<key>.+)-)?(?P<index>[0-9]{1,12})")
 
 
 class Place(NamedTuple):
-    """Location of an image in an NPZ file.
-
-    Attributes:
-        key: Name of the array.
-        index: Index along the first axis of the array; None if the array is one image.
-    """
+    """Location of an image in an NPZ file: an array and the index along its first axis, None if it is one image."""
 
     key: str
     index: int | None
@@ -59,15 +54,8 @@ def is_dicom(path: Path) -> bool:
         return False
 
 
-def read_picture(path: Path, name: str) -> Volume:
-    """Read a PNG, a JPEG or a DICOM file of one image; colours become luminance, transparency is ignored.
-
-    Args:
-        path: The file.
-        name: Name of the volume.
-
-    Returns:
-        A volume of one slice, float32 (1, Y, X).
+def read_raster(path: Path, name: str) -> Volume:
+    """Read a PNG, a JPEG or a DICOM file of one image as one slice, float32 (1, Y, X); colours become luminance.
 
     Raises:
         InputError: If it is damaged, holds several images or has one value throughout.
@@ -76,7 +64,7 @@ def read_picture(path: Path, name: str) -> Volume:
 
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    reader.SetImageIO(PICTURES.get(path.suffix.lower(), "GDCMImageIO"))
+    reader.SetImageIO(RASTERS.get(path.suffix.lower(), "GDCMImageIO"))
     try:
         with silenced():
             reader.ReadImageInformation()
@@ -136,15 +124,7 @@ def places_in(path: Path, healthy_label: int | None = None, healthy: bool = True
 
 
 def read_place(path: Path, place: Place, name: str) -> Volume:
-    """Read one image of an NPZ file.
-
-    Args:
-        path: The file.
-        place: See `places_in`.
-        name: Name of the volume.
-
-    Returns:
-        A volume of one slice, float32 (1, Y, X).
+    """Read one image of an NPZ file, see `places_in`, as a volume of one slice, float32 (1, Y, X).
 
     Raises:
         InputError: If it is damaged or has one value throughout.
@@ -226,11 +206,7 @@ def _checked(array: np.ndarray, path: Path) -> np.ndarray:
 
 
 def place_names(places: Sequence[Place]) -> list[str]:
-    """Name each image of one file; the name is empty if the file holds a single array that is one image.
-
-    Args:
-        places: All images that are used of the file.
-    """
+    """Name all images that are used of one file; the name is empty if its single array is one image."""
     keys, width = {place.key for place in places}, len(str(max(place.index or 0 for place in places)))
     return [
         "-".join(([place.key] if len(keys) > 1 else []) + ([] if place.index is None else [f"{place.index:0{width}d}"]))

@@ -59,10 +59,7 @@ def _strategy(sample: np.ndarray) -> int:
 
 
 def _compressor(strategy: int) -> zlib._Compress:
-    """Make a gzip compressor that stores neither file name nor time.
-
-    Level 1: the others take up to seven times as long for files that are a seventh smaller.
-    """
+    """Make a gzip compressor without file name and time; other levels take up to 7 times as long for a seventh less."""
     return zlib.compressobj(1, zlib.DEFLATED, GZIP_WRAPPER, zlib.DEF_MEM_LEVEL, strategy)
 
 

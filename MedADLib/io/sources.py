@@ -8,14 +8,14 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..volume import IMAGE_SUFFIXES, Volume, stem
-from .images import ARRAYS, PICTURES, Place, is_dicom, place_named, read_picture, read_place
+from .images import ARRAYS, RASTERS, Place, is_dicom, place_named, read_place, read_raster
 from .reading import read_image
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-STRIPPED = (*PICTURES, ARRAYS, *DICOM_SUFFIXES)
+STRIPPED = (*RASTERS, ARRAYS, *DICOM_SUFFIXES)
 
 IN_ARRAYS = re.compile(r"(?P<file>.*\.npz)#(?P<image>[^/\\#]*)", re.IGNORECASE | re.DOTALL)
-READABLE = (*IMAGE_SUFFIXES, *PICTURES, ARRAYS, *DICOM_SUFFIXES)
+READABLE = (*IMAGE_SUFFIXES, *RASTERS, ARRAYS, *DICOM_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Source:
             return read_place(self.path, self.place, self.name)
         if self.path.is_dir() or self.path.name.lower().endswith(IMAGE_SUFFIXES):
             return replace(read_image(self.path), name=self.name)
-        return read_picture(self.path, self.name)
+        return read_raster(self.path, self.name)
 
     def fingerprint(self) -> list[int]:
         """Return bytes and time of the last change in nanoseconds, of the file or of all files of the folder."""
@@ -91,5 +91,5 @@ def named_scan(given: Path) -> Source:
         name = f"{name}-{which}" if which else name
         return Source(path, name, name, place)
     if not folder and not path.name.lower().endswith(READABLE) and not is_dicom(path):
-        raise InputError("unknown_image_type", path=path, types=", ".join((*IMAGE_SUFFIXES, *PICTURES)), arrays=ARRAYS)
+        raise InputError("unknown_image_type", path=path, types=", ".join((*IMAGE_SUFFIXES, *RASTERS)), arrays=ARRAYS)
     return Source(path, name, name)

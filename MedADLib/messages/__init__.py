@@ -1,4 +1,4 @@
-"""What MedAD says to a user, by code: errors, warnings and verdicts, with their sentences in one package.
+"""Errors, warnings and verdicts for the user, by code, with their sentences in one package.
 
 The library raises and returns codes with parameters; the sentences stand in one file a package of the library
 (`io`, `modelfile`, …). Programs read the code, which is stable; the English sentence may be improved. Slicer
@@ -13,7 +13,7 @@ from functools import cache, partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
-# One file for each package of the library that has something to say.
+# One file for each package of the library that raises errors or shows texts.
 CATALOGUES = (
     *("benchmark", "browser", "cli", "dataset", "detection", "evaluation", "io", "methods", "modelfile"),
     *("preprocessing", "results", "runtime", "scoring", "slicer", "training", "worker"),
@@ -25,8 +25,8 @@ class Sentence(NamedTuple):
     """The sentences of one code, as templates of `str.format`.
 
     Attributes:
-        problem: What is wrong or worth knowing, without the final full stop.
-        remedy: What the reader can do about it; empty if there is nothing to do.
+        problem: The error, warning or text, without the final full stop.
+        remedy: What the reader can do; may be empty.
     """
 
     problem: str
@@ -34,11 +34,11 @@ class Sentence(NamedTuple):
 
 
 class Message(str):
-    """An English sentence that knows its code and parameters, so that it can be translated later.
+    """An English sentence with its code and parameters, so that it can be translated later.
 
     Args:
         code: A code of a catalogue.
-        parameters: What its templates need: texts and numbers, so that the message can be written as JSON.
+        parameters: Values of its templates: texts and numbers, so that the message can be written as JSON.
 
     Raises:
         KeyError: If no catalogue has the code, or a parameter is missing.
@@ -58,7 +58,7 @@ class Message(str):
         return partial(type(self), self.code, **self.parameters), ()
 
     def translated(self) -> str:
-        """The sentence in the language of the application."""
+        """Return the sentence in the language of the application."""
         return say(self.code, **self.parameters)
 
 
@@ -73,8 +73,9 @@ def sentence(code: str, parameters: Mapping[str, Any]) -> Sentence:
 
 
 def say(code: str, **parameters: Any) -> str:
-    """A sentence in the language of the application."""
+    """Return a sentence in the language of the application."""
     context, texts = _catalogue()[code]
+    parameters = {name: translated(value) for name, value in parameters.items()}
     try:
         problem, remedy = ((_translate(context, text) if text else "").format(**parameters) for text in texts)
     except (KeyError, IndexError, ValueError):
@@ -83,22 +84,22 @@ def say(code: str, **parameters: Any) -> str:
     return _joined(Sentence(_line(problem).rstrip(". "), _line(remedy)))
 
 
-def translated(message: str) -> str:
-    """A message in the language of the application; a plain text, as of an older result, stays as it is."""
+def translated(message: Any) -> Any:
+    """Translate a message to the language of the application; anything else, as of an older result, stays as it is."""
     return message.translated() if isinstance(message, Message) else message
 
 
 def as_json(message: str) -> dict[str, Any] | None:
-    """Code and parameters of a message for a JSON document; None for a plain text."""
+    """Return code and parameters of a message for a JSON document; None for a plain text."""
     return {"code": message.code, "parameters": message.parameters} if isinstance(message, Message) else None
 
 
 def from_json(text: str, document: Any) -> str:
-    """A message back from what `as_json` gave.
+    """Rebuild a message from the result of `as_json`.
 
     Args:
         text: The English sentence, which stays where the code is not known, as of a newer MedAD.
-        document: What `as_json` gave; anything else is passed over.
+        document: The result of `as_json`; anything else is ignored.
     """
     try:
         return Message(document["code"], **document["parameters"])
@@ -107,7 +108,7 @@ def from_json(text: str, document: Any) -> str:
 
 
 def mark(text: str) -> str:
-    """Mark a sentence for Slicer's translation tools, which look for ``_("…")``; the text stays as it is."""
+    """Mark a sentence for Slicer's translation tools, which search for ``_("…")``; return it unchanged."""
     return text
 
 
@@ -138,12 +139,12 @@ def _joined(found: Sentence) -> str:
 
 @cache
 def _catalogue() -> dict[str, tuple[str, Sentence]]:
-    """All sentences by code, each with the context of its translation."""
+    """Collect all sentences by code, each with the context of its translation."""
     found: dict[str, tuple[str, Sentence]] = {}
     for name in CATALOGUES:
-        for code, sentence in import_module(f"{__name__}.{name}").SENTENCES.items():
+        for code, entry in import_module(f"{__name__}.{name}").SENTENCES.items():
             if code in found:
                 raise ValueError(f"the code {code} is in two catalogues")
             # As Slicer's tools name it: folder and file.
-            found[code] = (f"messages.{name}", sentence)
+            found[code] = (f"messages.{name}", Sentence(entry) if isinstance(entry, str) else entry)
     return found

@@ -1,22 +1,15 @@
 """Sentences of the package `benchmark`, by code."""
 
-from __future__ import annotations
-
-from . import Sentence
+from . import Sentence as S
 from . import mark as _
 
-SENTENCES: dict[str, Sentence] = {
-    "nilearn_missing": Sentence(
-        _("the MNI152 brain comes with the Python package nilearn, which is missing"), _("Run: pip install nilearn")
-    ),
-    "not_skull_stripped": Sentence(
-        _("{name} has its skull, or no empty background"), _("Give a scan of the brain alone.")
-    ),
-    "benchmark_command_failed": Sentence(
-        _('medad detect failed; its output ends with "{output}"'), _("Try medad detect alone.")
-    ),
-    "benchmark_worker_ended": Sentence(
-        _('the worker ended before it was done; its output ends with "{output}"'), _("Try medad detect alone.")
-    ),
-    "benchmark_worker_failed": Sentence(_("the worker failed: {reason}"), _("Try medad detect alone.")),
+# Remedies of several sentences.
+DETECT_ALONE = _("Try medad detect alone.")
+
+SENTENCES = {
+    "nilearn_missing": S(_("the MNI152 brain needs the Python package nilearn"), _("Run: pip install nilearn")),
+    "not_skull_stripped": S(_("{name} has its skull, or no empty background"), _("Give a scan of the brain alone.")),
+    "benchmark_command_failed": S(_('medad detect failed; its output ends with "{output}"'), DETECT_ALONE),
+    "benchmark_worker_ended": S(_('the worker ended too early; its output ends with "{output}"'), DETECT_ALONE),
+    "benchmark_worker_failed": S(_("the worker failed: {reason}"), DETECT_ALONE),
 }

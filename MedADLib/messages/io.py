@@ -1,185 +1,114 @@
 """Sentences of the package `io` and of `volume`, by code."""
 
-from __future__ import annotations
-
-from . import Sentence
+from . import Sentence as S
 from . import mark as _
 
-SENTENCES: dict[str, Sentence] = {
+# Remedies of several sentences.
+PLAIN_VOLUME = _("Give a single 3-D volume of plain numbers.")
+REPAIR_HEADER = _("Repair the image header.")
+RESAMPLE = _("Resample it to a regular grid first.")
+FOLDER_OF_SLICES = _("Give the folder that directly holds the slices.")
+NAME_ONE = _("Name one as {file}#{first}, or any up to {file}#{last}.")
+COPY_AGAIN = _("Copy or export the file again.")
+ONE_SERIES = _("Leave only the series to examine in the folder.")
+
+SENTENCES = {
     # Any image file.
-    "invalid_file_name": Sentence(_("the name {path} is not valid text"), _("Rename the file.")),
-    "unreadable": Sentence(_("{path} cannot be read: {reason}"), _("Check the path and its permissions.")),
-    "not_found": Sentence(_("{path} does not exist"), _("Check the path.")),
-    "not_a_file": Sentence(_("{path} is not a file"), _("Give an image file or a folder of DICOM slices.")),
-    "empty_file": Sentence(_("{path} is empty"), _("Copy or export the file again.")),
-    "single_dicom_file": Sentence(_("{path} is a single DICOM file"), _("Give the folder that holds all its slices.")),
-    "unknown_volume_type": Sentence(
-        _("{path} is of an unknown type"), _("Supported are {types} and a folder of DICOM slices.")
-    ),
-    "unknown_image_type": Sentence(
+    "invalid_file_name": S(_("the name {path} is not valid text"), _("Rename the file.")),
+    "unreadable": S(_("{path} cannot be read: {reason}"), _("Check the path and its permissions.")),
+    "not_found": S(_("{path} does not exist"), _("Check the path.")),
+    "not_a_file": S(_("{path} is not a file"), _("Give an image file or a folder of DICOM slices.")),
+    "empty_file": S(_("{path} is empty"), COPY_AGAIN),
+    "single_dicom_file": S(_("{path} is a single DICOM file"), _("Give the folder that holds all its slices.")),
+    "unknown_volume_type": S(_("{path} is of an unknown type"), _("Supported: {types} and a folder of DICOM slices.")),
+    "unknown_image_type": S(
         _("{path} is of an unknown type"),
         _(
             "Supported are {types}, {arrays} (if it holds several images, give FILE{arrays}#NUMBER), a DICOM file of "
             "one image, and a folder of DICOM slices."
         ),
     ),
-    "damaged_image": Sentence(_("{path} is damaged or cut short"), _("Copy or export the file again.")),
-    "wrong_format": Sentence(
-        _("{path} is not a {format} image, although its name ends like that of one"),
-        _("Copy or export the file again."),
-    ),
-    "not_compressed_nifti": Sentence(
-        _("{path} is not a compressed NIfTI image, although its name ends like that of one"),
-        _("Copy or export the file again."),
-    ),
+    "damaged_image": S(_("{path} is damaged or cut short"), COPY_AGAIN),
+    "wrong_format": S(_("{path} is not a {format} image, although its name ends like that of one"), COPY_AGAIN),
     # Header and grid.
-    "incomplete_header": Sentence(
-        _("{path} is cut short: its header is incomplete"), _("Copy or export the file again.")
+    "incomplete_header": S(_("{path} is cut short: its header is incomplete"), COPY_AGAIN),
+    "impossible_size": S(_("{path} has an impossible size ({size}) in its header"), COPY_AGAIN),
+    "header_exceeds_file": S(
+        _("{path} is cut short: its header gives more voxels ({size}) than the file can hold"), COPY_AGAIN
     ),
-    "impossible_size": Sentence(
-        _("{path} has an impossible size ({size}) in its header"), _("Copy or export the file again.")
-    ),
-    "header_exceeds_file": Sentence(
-        _("{path} is cut short: its header gives more voxels ({size}) than the file can hold"),
-        _("Copy or export the file again."),
-    ),
-    "cut_short": Sentence(
-        _("{path} is cut short: its header gives {expected} bytes of voxels, {present} are there"),
-        _("Copy or export the file again."),
-    ),
-    "more_data_than_header": Sentence(
-        _("{path} holds far more data than its header gives"), _("Copy or export the file again.")
-    ),
-    "bad_checksum": Sentence(
-        _("{path} is damaged: the checksum of its compressed data is wrong"), _("Copy or export the file again.")
-    ),
-    "compressed_data_cut_short": Sentence(
-        _("{path} is cut short: its compressed data end too early"), _("Copy or export the file again.")
-    ),
-    "several_data_files": Sentence(_("{path} is spread over several data files"), _("Save it as one file.")),
-    "missing_data_file": Sentence(_("{path} names the data file {file}, which does not exist"), _("Copy both files.")),
-    "unknown_voxel_type": Sentence(_("{path} has voxels of an unknown type"), _("Convert it to float32.")),
-    "several_components": Sentence(
-        _("{path} has several numbers in each voxel (colour, vector or complex)"),
-        _("Give a single 3-D volume of plain numbers."),
-    ),
-    "not_3d": Sentence(
-        _("{name} has {dimensions} dimensions ({size})"), _("Give a single 3-D volume of plain numbers.")
-    ),
-    "single_line": Sentence(_("{path} has only one line of voxels ({size})"), _("Give the whole image.")),
-    "too_many_voxels": Sentence(
-        _("{path} has {voxels} voxels; at most {limit} are supported"), _("Resample or crop it.")
-    ),
-    "bad_spacing": Sentence(_("{name} has a voxel spacing of {spacing} mm"), _("Repair the image header.")),
-    "no_position": Sentence(_("{name} has no usable position in space"), _("Repair the image header.")),
-    "not_orthogonal": Sentence(
-        _("{name} has axes that are not at right angles"), _("Resample it to a regular grid first.")
-    ),
+    "cut_short": S(_("{path} is cut short: its header gives {expected} bytes of voxels, {present} exist"), COPY_AGAIN),
+    "more_data_than_header": S(_("{path} holds far more data than its header gives"), COPY_AGAIN),
+    "bad_checksum": S(_("{path} is damaged: the checksum of its compressed data is wrong"), COPY_AGAIN),
+    "compressed_data_cut_short": S(_("{path} is cut short: its compressed data end too early"), COPY_AGAIN),
+    "several_data_files": S(_("{path} is spread over several data files"), _("Save it as one file.")),
+    "missing_data_file": S(_("{path} names the data file {file}, which does not exist"), _("Copy both files.")),
+    "unknown_voxel_type": S(_("{path} has voxels of an unknown type"), _("Convert it to float32.")),
+    "several_components": S(_("{path} has several numbers in each voxel (colour, vector or complex)"), PLAIN_VOLUME),
+    "not_3d": S(_("{name} has {dimensions} dimensions ({size})"), PLAIN_VOLUME),
+    "single_line": S(_("{path} has only one line of voxels ({size})"), _("Give the whole image.")),
+    "too_many_voxels": S(_("{path} has {voxels} voxels; at most {limit} are supported"), _("Resample or crop it.")),
+    "bad_spacing": S(_("{name} has a voxel spacing of {spacing} mm"), REPAIR_HEADER),
+    "no_position": S(_("{name} has no usable position in space"), REPAIR_HEADER),
+    "not_orthogonal": S(_("{name} has axes that are not at right angles"), RESAMPLE),
     # Voxels.
-    "not_numbers": Sentence(
+    "not_numbers": S(
         _("{path} has {nan} voxels that are not a number and {infinite} that are infinite"),
         _("Replace them, for example by 0 outside the head."),
     ),
-    "constant": Sentence(
-        _("{path} has the same value {value:g} everywhere, so there is nothing to examine"),
-        _("Copy or export the file again."),
-    ),
-    "array_not_on_grid": Sentence(_("an array of shape {shape} does not fit the grid {grid} of {name}")),
-    "not_written": Sentence(
+    "constant": S(_("{path} has the same value {value:g} everywhere, so there is nothing to examine"), COPY_AGAIN),
+    "array_not_on_grid": _("an array of shape {shape} does not fit the grid {grid} of {name}"),
+    "not_written": S(
         _("{path} could not be written"), _("Check that the disk is not full and the folder is not write-protected.")
     ),
     # Warnings about an image.
-    "odd_extent": Sentence(_("the image is {extent:.3g} mm across: check that its unit of length is right")),
-    "thick_slices": Sentence(_("the slices are {spacing:.3g} mm apart: small findings between them can be missed")),
-    "unknown_orientation": Sentence(
-        _("the header does not give the orientation of the image: left and right may be swapped")
-    ),
-    "forms_disagree": Sentence(
-        _(
-            "the sform and the qform of the header place the image {distance:.3g} mm apart: the qform is used, other "
-            "programs may use the sform"
-        )
+    "odd_extent": _("the image is {extent:.3g} mm across: check that its unit of length is right"),
+    "thick_slices": _("the slices are {spacing:.3g} mm apart: small findings between them can be missed"),
+    "unknown_orientation": _("the header does not give the orientation of the image: left and right may be swapped"),
+    "forms_disagree": _(
+        "the sform and the qform of the header place the image {distance:.3g} mm apart: the qform is used, other "
+        "programs may use the sform"
     ),
     # A folder of DICOM files.
-    "no_slices": Sentence(_("{folder} holds no DICOM slices"), _("Give the folder that directly holds the slices.")),
-    "no_readable_slices": Sentence(
-        _("{folder} holds {count} DICOM files, but no image slice that can be read"),
-        _("Give the folder that directly holds the slices."),
-    ),
-    "single_images": Sentence(
-        _("{folder} holds single images, not a series of slices"), _("Give the folder with all slices.")
-    ),
-    "several_series": Sentence(
-        _("{folder} holds {count} image series; by number (modality, slices): {series}"),
-        _("Leave only the series to examine in the folder."),
-    ),
-    "several_patients": Sentence(
-        _("{folder} holds slices of different patients in one series"),
-        _("Leave only the series to examine in the folder."),
-    ),
-    "several_volumes": Sentence(
-        _("{folder} holds {count} volumes in one series"), _("Leave only the series to examine in the folder.")
-    ),
-    "no_slice_position": Sentence(_("{folder} has slices without a position in space"), _("Export the series again.")),
-    "slice_sizes_differ": Sentence(
-        _("{folder} has slices of different size (number: size): {sizes}"),
-        _("Leave only the series to examine in the folder."),
-    ),
-    "slice_grids_differ": Sentence(
-        _("{folder} has slices of different angle or pixel size"),
-        _("Leave only the series to examine in the folder."),
-    ),
-    "several_at_one_position": Sentence(
-        _("{folder} has several images at one position (time points or echoes)"),
-        _("Leave only the series to examine in the folder."),
-    ),
-    "missing_slices": Sentence(
+    "no_slices": S(_("{folder} holds no DICOM slices"), FOLDER_OF_SLICES),
+    "no_readable_slices": S(_("{folder} holds {count} DICOM files, but no readable image slice"), FOLDER_OF_SLICES),
+    "single_images": S(_("{folder} holds single images, not a series of slices"), _("Give the folder of all slices.")),
+    "several_series": S(_("{folder} holds {count} image series; by number (modality, slices): {series}"), ONE_SERIES),
+    "several_patients": S(_("{folder} holds slices of different patients in one series"), ONE_SERIES),
+    "several_volumes": S(_("{folder} holds {count} volumes in one series"), ONE_SERIES),
+    "no_slice_position": S(_("{folder} has slices without a position in space"), _("Export the series again.")),
+    "slice_sizes_differ": S(_("{folder} has slices of different size (number: size): {sizes}"), ONE_SERIES),
+    "slice_grids_differ": S(_("{folder} has slices of different angle or pixel size"), ONE_SERIES),
+    "several_at_one_position": S(_("{folder} has several images at one position (time points or echoes)"), ONE_SERIES),
+    "missing_slices": S(
         _("{folder} lacks {count} slices; after slice (number missing): {gaps}"), _("Export the whole series.")
     ),
-    "uneven_slices": Sentence(
-        _("{folder} has unevenly spaced slices ({least:.3g} to {most:.3g} mm)"),
-        _("Resample it to a regular grid first."),
+    "uneven_slices": S(_("{folder} has unevenly spaced slices ({least:.3g} to {most:.3g} mm)"), RESAMPLE),
+    "tilted_gantry": S(_("{folder} was scanned with a tilted gantry"), RESAMPLE),
+    "dicom_not_decoded": S(_("{folder} has slices that cannot be decoded"), _("Export it again, uncompressed.")),
+    "dicom_others_left_out": _(
+        "DICOM files that are not image slices (localizer, segmentation, report) are left out: {count}"
     ),
-    "tilted_gantry": Sentence(
-        _("{folder} was scanned with a tilted gantry"), _("Resample it to a regular grid first.")
-    ),
-    "dicom_not_decoded": Sentence(
-        _("{folder} has slices that cannot be decoded"), _("Export the series again, uncompressed.")
-    ),
-    "dicom_others_left_out": Sentence(
-        _("DICOM files that are not image slices (localizer, segmentation, report) are left out: {count}")
-    ),
-    "dicom_copies_left_out": Sentence(_("DICOM files that are copies of others are left out: {count}")),
-    "dicom_singles_left_out": Sentence(_("series of a single image are left out: {count}")),
+    "dicom_copies_left_out": _("DICOM files that are copies of others are left out: {count}"),
+    "dicom_singles_left_out": _("series of a single image are left out: {count}"),
     # 2-D images.
-    "not_decoded": Sentence(_("{path} cannot be decoded"), _("Copy or export the file again.")),
-    "too_many_pixels": Sentence(_("{path} has more than {limit} pixels"), _("Shrink it first.")),
-    "several_images": Sentence(
+    "not_decoded": S(_("{path} cannot be decoded"), COPY_AGAIN),
+    "too_many_pixels": S(_("{path} has more than {limit} pixels"), _("Shrink it first.")),
+    "several_images": S(
         _("{path} holds {count} images"), _("Give single images, or each volume as a folder or file of its own.")
     ),
-    "not_an_image_stack": Sentence(
+    "not_an_image_stack": S(
         _("{path}: {array} of {size} is not a stack of images"), _("Give arrays (N, rows, columns).")
     ),
-    "no_other_label": Sentence(
-        _("{path} holds no images with another label than {label}"), _("Check --healthy-label.")
-    ),
-    "no_image_arrays": Sentence(
-        _("{path} holds no images"), _("Give arrays (rows, columns) or (N, rows, columns) of numbers.")
-    ),
-    "no_labels": Sentence(_("{path} has no labels for {array}"), _("Leave out --healthy-label.")),
-    "several_labels": Sentence(
+    "no_other_label": S(_("{path} holds no images with another label than {label}"), _("Check --healthy-label.")),
+    "no_image_arrays": S(_("{path} holds no images"), _("Give number arrays (rows, columns) or (N, rows, columns).")),
+    "no_labels": S(_("{path} has no labels for {array}"), _("Leave out --healthy-label.")),
+    "several_labels": S(
         _("{path} has images of several labels ({labels})"), _("Name the label of healthy images: --healthy-label.")
     ),
-    "arrays_too_large": Sentence(_("{path} holds more than {limit} GB"), _("Split it into several files.")),
-    "bad_npz": Sentence(_("{path} is not a valid NPZ file"), _("Write arrays of numbers with numpy.savez.")),
-    "pixels_not_numbers": Sentence(
-        _("{path} has pixels that are not plain numbers"), _("Copy or export the file again.")
-    ),
-    "odd_components": Sentence(_("{path} has {count} numbers in each pixel"), _("Give grey or colour images.")),
-    "image_not_named": Sentence(
-        _("{path} holds {count} images"), _("Name one as {file}#{first}, or any up to {file}#{last}.")
-    ),
-    "no_such_image": Sentence(
-        _("{path} holds no image {image!a:.80}"), _("Name one as {file}#{first}, or any up to {file}#{last}.")
-    ),
+    "arrays_too_large": S(_("{path} holds more than {limit} GB"), _("Split it into several files.")),
+    "bad_npz": S(_("{path} is not a valid NPZ file"), _("Write arrays of numbers with numpy.savez.")),
+    "pixels_not_numbers": S(_("{path} has pixels that are not plain numbers"), COPY_AGAIN),
+    "odd_components": S(_("{path} has {count} numbers in each pixel"), _("Give grey or colour images.")),
+    "image_not_named": S(_("{path} holds {count} images"), NAME_ONE),
+    "no_such_image": S(_("{path} holds no image {image!a:.80}"), NAME_ONE),
 }

@@ -1,45 +1,29 @@
 """Sentences of the package `methods`, by code."""
 
-from __future__ import annotations
-
-from . import Sentence
+from . import Sentence as S
 from . import mark as _
 
-SENTENCES: dict[str, Sentence] = {
-    "tensor_missing": Sentence(
-        _("the {method} model lacks the tensor {tensor}"),
-        _("Download or copy the model file again."),
-    ),
-    "tensor_unknown": Sentence(
+# Remedies of several sentences.
+DOWNLOAD_AGAIN = _("Download or copy the model file again.")
+
+SENTENCES = {
+    "tensor_missing": S(_("the {method} model lacks the tensor {tensor}"), DOWNLOAD_AGAIN),
+    "tensor_unknown": S(
         _("the {method} model has an unknown tensor {tensor}"),
         _("Update MedAD. If it is up to date, download or copy the model file again."),
     ),
-    "tensor_shape": Sentence(
-        _("the tensor {tensor} of the {method} model has shape {shape}, not {expected}"),
-        _("Download or copy the model file again."),
-    ),
-    "tensor_type": Sentence(
-        _("the tensor {tensor} of the {method} model has type {dtype}, not {expected}"),
-        _("Download or copy the model file again."),
-    ),
-    "atlas_too_few_scans": Sentence(
-        _("an atlas of {count} scans has no standard deviation"),
-        _("Give at least {minimum} healthy scans."),
-    ),
-    "atlas_sd_not_positive": Sentence(
-        _("the standard deviation of the atlas model is not positive"),
-        _("Download or copy the model file again."),
-    ),
-    "method_without_settings": Sentence(
-        _("the method has no setting {setting}"),
-        _("It has no settings at all. Leave it out."),
-    ),
-    "method_setting_unknown": Sentence(
-        _("the configuration has the unknown setting {setting}"),
-        _("Known settings: {known}."),
-    ),
-    "method_setting_invalid": Sentence(
-        _("{problem}"),
-        _("Correct it after --set or in the configuration file."),
-    ),
+    "tensor_shape": S(_("the tensor {tensor} of the {method} model has shape {shape}, not {expected}"), DOWNLOAD_AGAIN),
+    "tensor_type": S(_("the tensor {tensor} of the {method} model has type {dtype}, not {expected}"), DOWNLOAD_AGAIN),
+    "atlas_too_few_scans": S(_("an atlas of {count} scans has no standard deviation"), _("Give {minimum} or more.")),
+    "atlas_sd_not_positive": S(_("the standard deviation of the atlas model is not positive"), DOWNLOAD_AGAIN),
+    "method_without_settings": S(_("the method has no setting {setting}"), _("It has no settings. Leave it out.")),
+    "method_setting_unknown": S(_("the configuration has the unknown setting {setting}"), _("Known: {known}.")),
+    "method_setting_invalid": S(_("{problem}"), _("Correct it after --set or in the configuration file.")),
+    # Progress.
+    "progress_slice": _("slice {number} of {count}"),
+    "progress_slice_step": _("slice {number} of {count}, step {step}"),
+    "progress_restored_slice": _("restoring slice {number} of {count}"),
+    "progress_restored_volume": _("restoring volume {number} of {count}"),
+    "progress_latent": _("searching the latent of the scan, step {step} of {count}"),
+    "progress_field": _("comparing the scan with the field"),
 }

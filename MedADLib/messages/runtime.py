@@ -1,63 +1,56 @@
 """Sentences of the package `runtime` and of `errors`, by code."""
 
-from __future__ import annotations
-
-from . import Sentence
+from . import Sentence as S
 from . import mark as _
 
-SENTENCES: dict[str, Sentence] = {
-    "cancelled": Sentence(_("cancelled")),
+# Remedies of several sentences.
+FREE_SPACE = _("Free some disk space.")
+CHECK_PATH = _("Check the path and its permissions.")
+OTHER_FOLDER = _("Choose another output folder.")
+UNTRUSTED = _("Do not use it; get the file from a source that you trust.")
+
+SENTENCES = {
+    "cancelled": _("cancelled"),
     # Failures that are not errors of MedAD.
-    "package_missing": Sentence(
+    "package_missing": S(
         _("the Python package {package} is missing or damaged"),
         _("Install it with pip; in Slicer, click Run Detection in the MedAD panel and agree."),
     ),
-    "out_of_memory": Sentence(_("too little memory"), _("Close other programs or examine a smaller scan.")),
-    "disk_full": Sentence(_("{reason}"), _("Free some disk space.")),
-    "disk_full_at": Sentence(_("{reason} ({path})"), _("Free some disk space.")),
-    "system_error": Sentence(_("{reason}"), _("Check the path and its permissions.")),
-    "system_error_at": Sentence(_("{reason} ({path})"), _("Check the path and its permissions.")),
-    "internal_error": Sentence(_("{kind}: {reason}"), _("This is a fault in MedAD; see the log.")),
-    "internal_error_in_command": Sentence(_("{kind}: {reason}"), _("This is a fault in MedAD; see --debug.")),
+    "out_of_memory": S(_("too little memory"), _("Close other programs or examine a smaller scan.")),
+    "disk_full": S(_("{reason}"), FREE_SPACE),
+    "disk_full_at": S(_("{reason} ({path})"), FREE_SPACE),
+    "system_error": S(_("{reason}"), CHECK_PATH),
+    "system_error_at": S(_("{reason} ({path})"), CHECK_PATH),
+    "internal_error": S(_("{kind}: {reason}"), _("This is a fault in MedAD; see the log.")),
+    "internal_error_in_command": S(_("{kind}: {reason}"), _("This is a fault in MedAD; see --debug.")),
     # Output folders.
-    "folder_not_writable": Sentence(_("{folder} cannot be written: {reason}"), _("Choose another output folder.")),
-    "folder_is_file": Sentence(_("{folder} cannot be written: it is a file"), _("Choose another output folder.")),
-    "file_is_folder": Sentence(_("{path} is a folder"), _("Give the name of a file.")),
-    "no_space_for_model": Sentence(
+    "folder_not_writable": S(_("{folder} cannot be written: {reason}"), OTHER_FOLDER),
+    "folder_is_file": S(_("{folder} cannot be written: it is a file"), OTHER_FOLDER),
+    "file_is_folder": S(_("{path} is a folder"), _("Give the name of a file.")),
+    "no_space_for_model": S(
         _("the disk of {folder} has {free:.0f} MB left, and a model takes up to {needed:.0f} MB"),
         _("Free some disk space, or give -o on another disk."),
     ),
     # Devices.
-    "unknown_device": Sentence(_("the device {device!r} is unknown"), _("Use auto, cpu, cuda or cuda:N.")),
-    "no_gpu": Sentence(
-        _("the GPU {device} does not exist"), _("Use --device cpu, or auto to use a GPU only if there is one.")
-    ),
-    "smaller_batches": Sentence(_("{device} had little memory; computed in batches of 1/{divisor}")),
-    "computed_on_cpu": Sentence(_("{device} had too little memory; computed on the CPU")),
+    "unknown_device": S(_("the device {device!r} is unknown"), _("Use auto, cpu, cuda or cuda:N.")),
+    "no_gpu": S(_("the GPU {device} does not exist"), _("Use --device cpu, or auto to use a GPU if there is one.")),
+    "smaller_batches": _("{device} had little memory; computed in batches of 1/{divisor}"),
+    "computed_on_cpu": _("{device} had too little memory; computed on the CPU"),
     # JSON and text of unknown origin.
-    "text_too_long": Sentence(
-        _("{name} is longer than the {limit} bytes allowed"),
-        _("Do not use it; get the file from a source that you trust."),
+    "text_too_long": S(_("{name} is longer than the {limit} bytes allowed"), UNTRUSTED),
+    "not_utf8": _("{name} is not UTF-8 text"),
+    "empty_text": _("{name} is empty"),
+    "control_characters": S(_("{name} holds control characters"), UNTRUSTED),
+    "bad_json": _("{name} is not valid JSON ({reason})"),
+    "code_in_json": S(_("{name} holds {value}, which bundle loaders take for code"), UNTRUSTED),
+    "not_json": S(_("the model has values that JSON cannot hold ({reason})"), _("Use plain finite values.")),
+    "not_an_object": _("{name} is not an object"),
+    "unknown_key": S(
+        _("{name} has the unknown key {key}"), _("Update MedAD. If it is up to date: Download or copy the file again.")
     ),
-    "not_utf8": Sentence(_("{name} is not UTF-8 text")),
-    "empty_text": Sentence(_("{name} is empty")),
-    "control_characters": Sentence(
-        _("{name} holds control characters"), _("Do not use it; get the file from a source that you trust.")
-    ),
-    "bad_json": Sentence(_("{name} is not valid JSON ({reason})")),
-    "code_in_json": Sentence(
-        _("{name} holds {value}, which bundle loaders take for code"),
-        _("Do not use it; get the file from a source that you trust."),
-    ),
-    "not_json": Sentence(_("the model has values that JSON cannot hold ({reason})"), _("Use plain finite values.")),
-    "not_an_object": Sentence(_("{name} is not an object")),
-    "unknown_key": Sentence(
-        _("{name} has the unknown key {key}"),
-        _("Update MedAD. If it is up to date: Download or copy the file again."),
-    ),
-    "missing_key": Sentence(_("{name} lacks {key}")),
-    "wrong_type": Sentence(_("{name} has a {key} of the wrong type")),
-    "wrong_value": Sentence(_("{name} has the {key} {value}, which is none of {choices}")),
-    "malformed": Sentence(_("{name} is malformed ({reason})")),
-    "not_finite": Sentence(_("{name} is {value} and not a finite number"), _("Get the file again.")),
+    "missing_key": _("{name} lacks {key}"),
+    "wrong_type": _("{name} has a {key} of the wrong type"),
+    "wrong_value": _("{name} has the {key} {value}, which is none of {choices}"),
+    "malformed": _("{name} is malformed ({reason})"),
+    "not_finite": S(_("{name} is {value} and not a finite number"), _("Get the file again.")),
 }

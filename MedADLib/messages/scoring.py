@@ -1,54 +1,31 @@
 """Sentences of the package `scoring`, by code."""
 
-from __future__ import annotations
-
-from . import Sentence
+from . import Sentence as S
 from . import mark as _
 
-SENTENCES: dict[str, Sentence] = {
-    "bad_threshold": Sentence(
-        _("the threshold {threshold!r:.80} is not valid"), _("Write for example 3.5, 1ml or 0.1%.")
-    ),
-    "region_limits_not_finite": Sentence(
+# Remedies of several sentences.
+DOWNLOAD_AGAIN = _("Download or copy the file again.")
+
+SENTENCES = {
+    "bad_threshold": S(_("the threshold {threshold!r:.80} is not valid"), _("Write for example 3.5, 1ml or 0.1%.")),
+    "region_limits_not_finite": S(
         _("the threshold is {threshold} and the smallest region {min_ml} mL"), _("Give finite numbers.")
     ),
-    "map_not_on_mask": Sentence(
-        _("a map of shape {shape} does not fit a mask of shape {mask}"), _("Give both on the same grid.")
-    ),
-    "score_not_a_number": Sentence(_("a score is not a number"), _("Repair the map.")),
-    "pooling_spacing": Sentence(
-        _("the voxel spacing {spacing} cannot be used"), _("Give three positive numbers in mm.")
-    ),
-    "pooling_sizes": Sentence(_("pooling sizes of {sizes} mm cannot be used"), _("Give sizes of 0 or more.")),
+    "map_not_on_mask": S(_("a map of shape {shape} does not fit a mask of shape {mask}"), _("Give both on one grid.")),
+    "score_not_a_number": S(_("a score is not a number"), _("Repair the map.")),
+    "pooling_spacing": S(_("the voxel spacing {spacing} cannot be used"), _("Give three positive numbers in mm.")),
+    "pooling_sizes": S(_("pooling sizes of {sizes} mm cannot be used"), _("Give sizes of 0 or more.")),
     # Calibration, as it is made and as model files and results hold it.
-    "calibration_few_scans": Sentence(
-        _("{count} scans are too few to calibrate"), _("Give at least {fewest} healthy scans, better 20.")
-    ),
-    "calibration_incomplete": Sentence(
+    "calibration_few_scans": S(_("{count} scans are too few to calibrate"), _("Give {fewest} or more, better 20.")),
+    "calibration_incomplete": S(
         _("the calibration is incomplete or has parts that this version does not support"), _("Update MedAD.")
     ),
-    "calibration_malformed": Sentence(
-        _("the calibration is malformed ({detail})"), _("Download or copy the file again.")
-    ),
-    "calibration_places": Sentence(
-        _("the voxelwise mean and SD of the calibration are malformed"), _("Download or copy the file again.")
-    ),
-    "calibration_fast": Sentence(
-        _("the calibration of the fast mode is malformed"), _("Download or copy the file again.")
-    ),
-    "calibration_counts": Sentence(
-        _("the scores of the calibration differ in their number of scans"), _("Download or copy the file again.")
-    ),
-    "calibration_thresholds": Sentence(
-        _("the thresholds of the calibration do not increase"), _("Download or copy the file again.")
-    ),
-    "calibration_no_volume": Sentence(
-        _("the examined volume of the calibration is not positive"), _("Download or copy the file again.")
-    ),
-    "reference_incomplete": Sentence(
-        _("the record of the healthy scans is incomplete"), _("Download or copy the file again.")
-    ),
-    "reference_malformed": Sentence(
-        _("the record of the healthy scans is malformed ({detail})"), _("Download or copy the file again.")
-    ),
+    "calibration_malformed": S(_("the calibration is malformed ({detail})"), DOWNLOAD_AGAIN),
+    "calibration_places": S(_("the voxelwise mean and SD of the calibration are malformed"), DOWNLOAD_AGAIN),
+    "calibration_fast": S(_("the calibration of the fast mode is malformed"), DOWNLOAD_AGAIN),
+    "calibration_counts": S(_("the scores of the calibration differ in their number of scans"), DOWNLOAD_AGAIN),
+    "calibration_thresholds": S(_("the thresholds of the calibration do not increase"), DOWNLOAD_AGAIN),
+    "calibration_no_volume": S(_("the examined volume of the calibration is not positive"), DOWNLOAD_AGAIN),
+    "reference_incomplete": S(_("the record of the healthy scans is incomplete"), DOWNLOAD_AGAIN),
+    "reference_malformed": S(_("the record of the healthy scans is malformed ({detail})"), DOWNLOAD_AGAIN),
 }

@@ -21,10 +21,8 @@ from ..networks.adversarial import (
 from ..networks.conv_autoencoder import check_sizes
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
-from .base import SliceNetwork, generated_slices, load_network, network_tensors, with_prefix
+from .base import BackboneParameters, Method, SliceNetwork, generated_slices
 from .slicewise import slice_batches
-
-PREFIXES = ("gan.", "encoder.")
 
 
 class Reconstruction(SliceNetwork):
@@ -33,16 +31,8 @@ class Reconstruction(SliceNetwork):
     The model file contains the critic, but the score does not use it.
     """
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score |x − x̂|, without randomness; see `Method.restore`."""
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score |x − x̂|, without randomness."""
         restored = image.astype(np.float32)
         network = self.network.to(device).eval()
         with torch.inference_mode():
@@ -52,29 +42,19 @@ class Reconstruction(SliceNetwork):
         score = np.where(mask, np.abs(image - restored), 0).astype(np.float32)
         return Restoration(score, restored, float(score[mask].mean()) if mask.any() else 0.0)
 
-    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the prior; see `WithPrior`."""
-        return generated_slices(self.network, count, columns, seed)
-
 
 @dataclass(frozen=True)
-class AdversarialAutoencoderParameters:
+class AdversarialAutoencoderParameters(BackboneParameters):
     """Settings of the networks.
 
     Attributes:
-        size: Slice size (Y, X).
-        channels: Channels of each level.
-        latent: Latent size.
         constraint: ρ, weight of ‖z − E(x̂)‖²; 0 for the plain adversarial autoencoder.
     """
 
-    size: tuple[int, ...] = (160, 160)
-    channels: tuple[int, ...] = (16, 32, 64, 64, 64)
-    latent: int = 128
     constraint: float = 1.0
 
     def __post_init__(self) -> None:
-        check_sizes(self.size, self.channels, self.latent)
+        super().__post_init__()
         if not 0 <= self.constraint <= 1e6:
             raise ValueError("the constraint must be 0 to 1000000")
 
@@ -94,16 +74,9 @@ class AdversarialAutoencoder(Reconstruction):
 
 
 def objective(gan: WassersteinGAN, images: torch.Tensor, codes: torch.Tensor, gamma: float) -> torch.Tensor:
-    """Compute AnoGAN's objective (1 − γ)·Σ|x − G(z)| + γ·Σ|f(x) − f(G(z))| (Schlegl et al. 2017).
+    """Compute AnoGAN's objective (1 − γ)·Σ|x − G(z)| + γ·Σ|f(x) − f(G(z))| of each slice, (N,) (Schlegl et al. 2017).
 
-    Args:
-        gan: Generator G and critic with the features f.
-        images: x, (N, 1, Y, X).
-        codes: z, (N, latent).
-        gamma: γ.
-
-    Returns:
-        (N,), one value for each slice.
+    x are slices (N, 1, Y, X), z codes (N, latent), and f the features of the critic.
     """
     generated = gan.generator(codes)
     residual = (images - generated).abs().flatten(1).sum(dim=1)
@@ -119,16 +92,7 @@ def search_codes(
     Generator and critic do not change. Adam scales each component of a code separately, so slices in one batch do not
     influence each other.
 
-    Args:
-        gan: Trained generator and critic.
-        images: (N, 1, Y, X) on the generator's grid.
-        start: Initial codes (N, latent).
-        steps: Adam steps.
-        rate: Learning rate.
-        gamma: γ.
-
-    Returns:
-        (N, latent); their objective is at most that of `start`.
+    Images (N, 1, Y, X) are on the generator's grid. The objective of the codes (N, latent) is at most that of `start`.
     """
     with torch.enable_grad():
         codes = start.detach().clone().requires_grad_(True)
@@ -180,7 +144,7 @@ class FAnoGANParameters:
             raise ValueError("the search may have up to 10000 steps")
 
 
-class FAnoGAN:
+class FAnoGAN(Method):
     """Residual |x − G(E(x))| of f-AnoGAN (Schlegl et al. 2019): encoder E, generator G of healthy slices.
 
     The residual is computed at the resolution of the networks, so detail that resampling loses is not an anomaly.
@@ -202,40 +166,12 @@ class FAnoGAN:
         gan = WassersteinGAN(generator, ImageCritic(p.resolution, p.channels), p.latent)
         return cls(parameters, gan, CodeEncoder(p.resolution, p.channels, p.latent))
 
-    def tensors(self) -> dict[str, np.ndarray]:
-        """Return the weights of generator, critic and encoder."""
-        return network_tensors(self.gan, PREFIXES[0]) | network_tensors(self.encoder, PREFIXES[1])
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """Return the networks by the prefix of their tensors."""
+        return {"gan.": self.gan, "encoder.": self.encoder}
 
-    @classmethod
-    def from_tensors(cls, parameters: FAnoGANParameters, tensors: dict[str, np.ndarray]) -> FAnoGAN:
-        """Build the method from saved weights.
-
-        Raises:
-            ModelError: If they do not fit.
-        """
-        method = cls.untrained(parameters)
-        strays = {key: value for key, value in tensors.items() if not key.startswith(PREFIXES)}
-        load_network(cls.name, method.gan, with_prefix(tensors, PREFIXES[0]) | strays)
-        load_network(cls.name, method.encoder, with_prefix(tensors, PREFIXES[1]))
-        return method
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
-        return tuple(shape[1:]) == tuple(self.parameters.size)
-
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score |x − G(z)|; see `Method.restore`.
-
-        The fact ``code_distance`` is the mean of ‖E(x) − E(G(z))‖² over slices.
-        """
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score |x − G(z)|; the fact ``code_distance`` is the mean of ‖E(x) − E(G(z))‖² over slices."""
         p = self.parameters
         self.gan.to(device).eval()
         self.encoder.to(device).eval()
@@ -251,13 +187,11 @@ class FAnoGAN:
                 squared, features = distances(self.gan.critic, small, generated)
                 samples += (squared + p.kappa * features).tolist()
                 code_distances += (own - self.encoder(generated)).square().sum(dim=1).tolist()
-        restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
         facts = {"code_distance": float(np.mean(code_distances or [0.0]))}
-        score = np.where(mask, score, 0).astype(np.float32)
         return Restoration(score, restored, float(np.mean(samples or [0.0])), facts)
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the prior; see `WithPrior`."""
+        """Sample slices from the prior; see `Method.prior_slices`."""
         return generated_slices(self.gan, count, columns, seed)
 
     def _codes(self, images: torch.Tensor, own: torch.Tensor, chosen: np.ndarray, seed: int) -> torch.Tensor:
@@ -267,8 +201,8 @@ class FAnoGAN:
             return own
         start = own
         if p.search_from == "prior":
-            draws = [np.random.default_rng([seed, int(index)]).normal(size=p.latent) for index in chosen]
-            start = torch.from_numpy(np.array(draws, np.float32)).to(images.device)
+            samples = [np.random.default_rng([seed, int(index)]).normal(size=p.latent) for index in chosen]
+            start = torch.from_numpy(np.array(samples, np.float32)).to(images.device)
         return search_codes(self.gan, images, start, p.search_steps, p.search_rate, p.gamma)
 
 
@@ -280,25 +214,19 @@ def resampled(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class VAEGANParameters:
+class VAEGANParameters(BackboneParameters):
     """Settings of the networks.
 
     Attributes:
-        size: Slice size (Y, X).
-        channels: Channels of each level.
-        latent: Latent size.
         critic_channels: Channels of each level of the critic.
         adversarial: w, weight of the critic's output relative to a sum over all pixels.
     """
 
-    size: tuple[int, ...] = (160, 160)
-    channels: tuple[int, ...] = (16, 32, 64, 64, 64)
-    latent: int = 128
     critic_channels: tuple[int, ...] = (8, 16, 32, 64, 64)
     adversarial: float = 1.0
 
     def __post_init__(self) -> None:
-        check_sizes(self.size, self.channels, self.latent)
+        super().__post_init__()
         check_sizes(self.size, self.critic_channels, self.latent)
         if not 0 <= self.adversarial <= 1e6:
             raise ValueError("the weight of the critic must be 0 to 1000000")

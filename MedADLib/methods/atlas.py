@@ -12,7 +12,7 @@ from ..errors import ModelError
 from ..runtime.progress import Progress
 from ..scoring.pooling import smooth
 from ..scoring.restoration import Restoration
-from .base import require_tensors
+from .base import Method, require_tensors
 
 FEWEST = 3
 
@@ -42,7 +42,7 @@ class AtlasParameters:
             raise ValueError("fwhm_mm must be 0 to 50, floor above 0 to 10")
 
 
-class Atlas:
+class Atlas(Method):
     """Voxelwise z-score against aligned, histogram-matched healthy scans: a baseline without a network.
 
     Voxel score: |G ∗ (x − μ) / max(σ, floor·mean σ)| with a Gaussian G inside the brain. Sample score: its mean over
@@ -66,11 +66,7 @@ class Atlas:
     ) -> Atlas:
         """Compute voxelwise mean and SD over scans and, where those are healthy too, their mirror images.
 
-        Args:
-            scans: Pairs of prepared image and mask, each (Z, Y, X).
-            spacing: Voxel spacing along (x, y, z) in mm.
-            mirrored: Whether mirror images are used.
-            **settings: Other fields of `AtlasParameters`.
+        Scans are pairs of image and mask, (Z, Y, X); `spacing` is (x, y, z) in mm; `settings` are other parameters.
 
         Raises:
             ModelError: If there are fewer than 3 scans.
@@ -113,20 +109,11 @@ class Atlas:
         """Return whether the atlas accepts prepared scans of this shape (Z, Y, X)."""
         return tuple(shape) == tuple(self.parameters.shape)
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score |smoothed z|; the pseudo-healthy image is the healthy mean. See `Method.restore`."""
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score |smoothed z|; the pseudo-healthy image is the healthy mean."""
         floor = self.parameters.floor * float(self.spread[mask].mean())
         z = np.where(mask, (image - self.mean) / np.maximum(self.spread, floor), 0).astype(np.float32)
         if self.parameters.fwhm_mm > 0:
             z = smooth(z, mask, self.parameters.spacing, self.parameters.fwhm_mm)
-        score = np.where(mask, np.abs(z), 0).astype(np.float32)
-        restored = np.where(mask, self.mean, 0).astype(np.float32)
-        return Restoration(score, restored, float(score[mask].mean()))
+        score = np.abs(z)
+        return Restoration(score, self.mean, float(score[mask].mean()))

@@ -9,25 +9,22 @@ import numpy as np
 import torch
 
 from ..networks.autoencoder import AutoEncoder, Variant
-from ..networks.conv_autoencoder import check_sizes
 from ..networks.losses import SSIM_WINDOW, Loss
-from ..networks.monai_twin import BundleNetwork, first_outputs, sequence_in_monai
+from ..networks.monai_export import BundleNetwork, first_outputs, sequence_in_monai
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
-from .base import SliceNetwork
+from .base import BackboneParameters, SliceNetwork
 from .slicewise import slice_batches
 
 Score = Literal["error", "gradient"]
 
 
 @dataclass(frozen=True)
-class AutoencoderParameters:
+class AutoencoderParameters(BackboneParameters):
     """Settings of the autoencoder.
 
     Attributes:
-        size: Slice size (Y, X).
-        channels: Channels of each level.
         latent: Latent size d; of each grid position if spatial.
         loss: Error e: "l2", "l1", "ssim" or "perceptual"; see `losses.error_map`.
         variant: "plain", "uncertain" (AE-U), "memory" (MemAE), "spatial" or "constrained"; see `AutoEncoder`.
@@ -35,8 +32,6 @@ class AutoencoderParameters:
         slots: Number of memory slots N.
     """
 
-    size: tuple[int, ...] = (160, 160)
-    channels: tuple[int, ...] = (16, 32, 64, 64, 64)
     latent: int = 32
     loss: Loss = added("l2")
     variant: Variant = added("plain")
@@ -44,7 +39,7 @@ class AutoencoderParameters:
     slots: int = added(25)
 
     def __post_init__(self) -> None:
-        check_sizes(self.size, self.channels, self.latent)
+        super().__post_init__()
         for value, choices in ((self.loss, Loss), (self.variant, Variant), (self.score, Score)):
             if value not in get_args(choices):
                 raise ValueError(f"{value!r} is none of {', '.join(get_args(choices))}")
@@ -69,16 +64,8 @@ class Autoencoder(SliceNetwork):
     name = "autoencoder"
     Parameters = AutoencoderParameters
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score e(x, x̂), exp(−s)·e(x, x̂) of AE-U, or |∂ Σ score / ∂x|; see `Method.restore`."""
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score e(x, x̂), exp(−s)·e(x, x̂) of AE-U, or |∂ Σ score / ∂x|."""
         p, network = self.parameters, self.network.to(device).eval()
         # Slices with too little brain are not examined and stay unchanged.
         restored, score = np.where(mask, image, 0).astype(np.float32), np.zeros(image.shape, np.float32)
@@ -99,12 +86,10 @@ class Autoencoder(SliceNetwork):
             restored[chosen], score[chosen] = (
                 part.detach()[:, 0].float().cpu().numpy() for part in (made.restored, pixels)
             )
-        restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
-        score = np.where(mask, score, 0).astype(np.float32)
         return Restoration(score, restored, float(score[mask].mean()))
 
     def monai_network(self) -> BundleNetwork | None:
-        """The reconstruction x̂ of a slice as PyTorch layers; None for MemAE, which needs its own memory layer."""
+        """Return the reconstruction x̂ of a slice as PyTorch layers; None for MemAE with its memory."""
         network = self.network
         if network.memory is not None:
             return None

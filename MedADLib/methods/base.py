@@ -1,40 +1,113 @@
-"""The interface of detection methods: what all have, what some have, and a base class for one slice-wise network."""
+"""The base class of detection methods, and of those with one network for slices."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
 
 from ..errors import ModelError
-from ..networks.monai_twin import BundleNetwork
+from ..networks.conv_autoencoder import check_sizes
+from ..networks.monai_export import BundleNetwork
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
 
-Self = TypeVar("Self", bound="SliceNetwork")
+Self = TypeVar("Self", bound="Method")
 
 
-class Method(Protocol):
-    """A detection method, built from validated parameters and tensors, never from code in a file."""
+def require_tensors(name: str, tensors: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]) -> None:
+    """Check that the tensors are exactly those expected.
+
+    Raises:
+        ModelError: If a tensor is missing, unknown or of another shape; the message names the first.
+    """
+    for key in shapes.keys() - tensors.keys():
+        raise ModelError("tensor_missing", method=name, tensor=key)
+    for key in tensors.keys() - shapes.keys():
+        raise ModelError("tensor_unknown", method=name, tensor=key)
+    for key, shape in shapes.items():
+        if tuple(tensors[key].shape) != tuple(shape):
+            found = tensors[key].shape
+            raise ModelError("tensor_shape", method=name, tensor=key, shape=found, expected=tuple(shape))
+
+
+def generated_slices(network: torch.nn.Module, count: int, columns: int, seed: int) -> list[np.ndarray]:
+    """Sample slices of a network with ``sample_prior(count, noise)``, (count, Y, X) for each column."""
+    with torch.inference_mode():
+        images = network.cpu().eval().sample_prior(count * columns, torch.Generator().manual_seed(seed))
+    return list(images[:, 0].float().numpy().reshape(columns, count, *images.shape[2:]))
+
+
+def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndarray]) -> None:
+    """Load weights into a network, in eval mode and without gradients.
+
+    Raises:
+        ModelError: If a tensor is missing, unknown, or of another shape or type.
+    """
+    state = network.state_dict()
+    require_tensors(name, tensors, {key: tuple(value.shape) for key, value in state.items()})
+    for key, value in state.items():
+        if torch.from_numpy(np.zeros(0, tensors[key].dtype)).dtype != value.dtype:
+            found = tensors[key].dtype
+            raise ModelError("tensor_type", method=name, tensor=key, dtype=found, expected=value.dtype)
+    network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in tensors.items()})
+    network.eval().requires_grad_(False)
+
+
+class Method(ABC):
+    """Base class of detection methods, built from validated parameters and tensors, never from code in a file.
+
+    A subclass has `_restore`, ``untrained(parameters, seed)`` and `networks`, or `tensors` and `from_tensors` of its
+    own. Methods that can do more than score override `faster`, `alternative_scores`, `prior_slices` and
+    `monai_network`.
+
+    Attributes:
+        name: Name in the registry.
+        Parameters: Class of the settings, a frozen dataclass.
+        unit: What the method restores at a time, "slice" or "volume".
+        adjustable: Settings that `medad calibrate` may change, because no network depends on them.
+    """
 
     name: ClassVar[str]
     Parameters: ClassVar[type]
+    unit: ClassVar[str] = "slice"
+    adjustable: ClassVar[tuple[str, ...]] = ()
     parameters: object
+
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """Return the networks by the prefix of their tensors; a method without networks has none."""
+        return {}
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return everything that was learned, as arrays for safetensors."""
+        return {
+            prefix + key: value.detach().cpu().numpy()
+            for prefix, network in self.networks().items()
+            for key, value in network.state_dict().items()
+        }
 
     @classmethod
-    def from_tensors(cls, parameters, tensors: dict[str, np.ndarray]) -> Method:
+    def from_tensors(cls: type[Self], parameters, tensors: dict[str, np.ndarray]) -> Self:
         """Build the method from saved parameters and tensors.
 
         Raises:
             ModelError: If they do not fit.
         """
+        method = cls.untrained(parameters)
+        networks = method.networks()
+        unknown = {key: value for key, value in tensors.items() if not key.startswith(tuple(networks))}
+        for prefix, network in networks.items():
+            own = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+            load_network(cls.name, network, own | unknown)
+        return method
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
+        size = tuple(self.parameters.size)
+        return tuple(shape)[-len(size) :] == size
 
     def restore(
         self,
@@ -55,73 +128,36 @@ class Method(Protocol):
             progress: Receives the progress and may cancel; its `timed` parts are the profile in the result.
 
         Returns:
-            Score and pseudo-healthy image, each float32 (Z, Y, X), and the sample score.
+            Score and pseudo-healthy image, each float32 (Z, Y, X) and 0 outside the mask, and the sample score. The
+            pseudo-healthy image has no negative intensity.
 
         Raises:
             Cancelled: If the user stops the run.
         """
+        found = self._restore(image, mask, seed, device, progress or Progress())
+        score, restored = (
+            np.where(mask, part, 0).astype(np.float32) for part in (found.score, np.maximum(found.restored, 0))
+        )
+        return replace(found, score=score, restored=restored)
 
-
-def require_tensors(name: str, tensors: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]) -> None:
-    """Check that the tensors are exactly those expected.
-
-    Raises:
-        ModelError: If a tensor is missing, unknown or of another shape; the message names the first.
-    """
-    for key in shapes.keys() - tensors.keys():
-        raise ModelError("tensor_missing", method=name, tensor=key)
-    for key in tensors.keys() - shapes.keys():
-        raise ModelError("tensor_unknown", method=name, tensor=key)
-    for key, shape in shapes.items():
-        if tuple(tensors[key].shape) != tuple(shape):
-            found = tensors[key].shape
-            raise ModelError("tensor_shape", method=name, tensor=key, shape=found, expected=tuple(shape))
-
-
-@runtime_checkable
-class Hastened(Protocol):
-    """A method with a fast mode."""
+    @abstractmethod
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Compute the restoration; `restore` replaces values outside the mask."""
 
     def faster(self) -> Method | None:
-        """Return the fast form, with the same networks; None if this form is already as fast."""
+        """Return the fast form, with the same networks; None if there is none or this form is already as fast.
 
+        Its maps use the voxelwise healthy mean and SD of the full method, so both forms must estimate the same score.
+        Thresholds and p-values are calibrated separately, see `Calibration.fast`.
+        """
+        return None
 
-@runtime_checkable
-class InMONAI(Protocol):
-    """A method with a network that classes of MONAI and PyTorch alone can build."""
-
-    def monai_network(self) -> BundleNetwork | None:
-        """The network that reconstructs a slice; None if such classes cannot build it with these parameters."""
-
-
-def faster_form(method: Method) -> Method | None:
-    """Return the fast form of a method; None if it has none.
-
-    Its maps use the voxelwise healthy mean and SD of the full method, so both forms must estimate the same score.
-    Thresholds and p-values are calibrated separately, see `Calibration.fast`.
-    """
-    return method.faster() if isinstance(method, Hastened) else None
-
-
-@runtime_checkable
-class WithReadings(Protocol):
-    """A method with networks that also give other scores than its own."""
-
-    def readings(self) -> dict[str, Method]:
-        """Return the same networks with each of the other scores, by a short name."""
-
-
-def readings(method: Method) -> dict[str, Method]:
-    """Return the same networks with other scores, by a short name; nothing for methods of one score."""
-    return method.readings() if isinstance(method, WithReadings) else {}
-
-
-@runtime_checkable
-class WithPrior(Protocol):
-    """A generative method: slices can be sampled from what it learned, without any scan."""
+    def alternative_scores(self) -> dict[str, Method]:
+        """Return the same networks with each of their other scores, by a short name."""
+        return {}
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices of healthy anatomy.
+        """Sample slices of healthy anatomy from the prior of a generative method, without any scan.
 
         Args:
             count: Slices in each column.
@@ -132,51 +168,33 @@ class WithPrior(Protocol):
         Returns:
             (count, Y, X) for each column; of volumes, slices of the same volumes. Empty if there is no prior.
         """
+        return []
+
+    def monai_network(self) -> BundleNetwork | None:
+        """Return the network that reconstructs a slice; None if classes of MONAI and PyTorch alone cannot build it."""
+        return None
 
 
-def prior_slices(method: Method, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-    """Sample slices from the prior of a method, see `WithPrior`; nothing for methods without one."""
-    return method.prior_slices(count, columns, flat, seed) if isinstance(method, WithPrior) else []
+@dataclass(frozen=True)
+class BackboneParameters:
+    """Sizes of a network with the layers of `networks.conv_autoencoder`.
 
-
-def generated_slices(network: torch.nn.Module, count: int, columns: int, seed: int) -> list[np.ndarray]:
-    """Sample slices of a network with ``sample_prior(count, noise)``, (count, Y, X) for each column."""
-    with torch.inference_mode():
-        images = network.cpu().eval().sample_prior(count * columns, torch.Generator().manual_seed(seed))
-    return list(images[:, 0].float().numpy().reshape(columns, count, *images.shape[2:]))
-
-
-def network_tensors(network: torch.nn.Module, prefix: str = "") -> dict[str, np.ndarray]:
-    """Return the weights and buffers of a network as numpy arrays, each key with the prefix."""
-    return {prefix + key: value.detach().cpu().numpy() for key, value in network.state_dict().items()}
-
-
-def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndarray]) -> None:
-    """Load weights into a network, in eval mode and without gradients.
-
-    Raises:
-        ModelError: If a tensor is missing, unknown, or of another shape or type.
+    Attributes:
+        size: Slice size (Y, X).
+        channels: Channels of each level.
+        latent: Latent size; of each grid position if spatial.
     """
-    state = network.state_dict()
-    require_tensors(name, tensors, {key: tuple(value.shape) for key, value in state.items()})
-    for key, value in state.items():
-        if torch.from_numpy(np.zeros(0, tensors[key].dtype)).dtype != value.dtype:
-            found = tensors[key].dtype
-            raise ModelError("tensor_type", method=name, tensor=key, dtype=found, expected=value.dtype)
-    network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in tensors.items()})
-    network.eval().requires_grad_(False)
+
+    size: tuple[int, ...] = (160, 160)
+    channels: tuple[int, ...] = (16, 32, 64, 64, 64)
+    latent: int = 128
+
+    def __post_init__(self) -> None:
+        check_sizes(self.size, self.channels, self.latent)
 
 
-def with_prefix(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """Return the tensors of one of several networks, without its prefix."""
-    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
-
-
-class SliceNetwork:
+class SliceNetwork(Method):
     """Base class of a method with one network; its parameters have a `size` (Y, X) and build the `network()`."""
-
-    name: ClassVar[str]
-    Parameters: ClassVar[type]
 
     def __init__(self, parameters, network: torch.nn.Module):
         self.parameters, self.network = parameters, network
@@ -187,21 +205,10 @@ class SliceNetwork:
         torch.manual_seed(seed)
         return cls(parameters, parameters.network())
 
-    def tensors(self) -> dict[str, np.ndarray]:
-        """Return the weights of the network."""
-        return network_tensors(self.network)
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """Return the network, without a prefix."""
+        return {"": self.network}
 
-    @classmethod
-    def from_tensors(cls: type[Self], parameters, tensors: dict[str, np.ndarray]) -> Self:
-        """Build the method from saved weights.
-
-        Raises:
-            ModelError: If they do not fit.
-        """
-        method = cls.untrained(parameters)
-        load_network(cls.name, method.network, tensors)
-        return method
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
-        return tuple(shape[1:]) == tuple(self.parameters.size)
+    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
+        """Sample slices from the prior, if the network has one; see `Method.prior_slices`."""
+        return generated_slices(self.network, count, columns, seed) if hasattr(self.network, "sample_prior") else []

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from ..messages import Message
 from ..networks.implicit_field import IntensityField, within_ball
 from ..networks.pixel_error import check_centres
 from ..runtime.progress import Progress
@@ -77,24 +78,12 @@ class ImplicitField(SliceNetwork):
     name = "implicit_field"
     Parameters = ImplicitFieldParameters
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
-        return tuple(shape) == tuple(self.parameters.size)
-
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score the cross-entropy of each voxel, and its mean over the brain; see `Method.restore`.
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score the cross-entropy of each voxel, and its mean over the brain.
 
         The length of the latent is not the sample score: it reaches its limit of 1 for many healthy scans.
         """
-        p, progress = self.parameters, progress or Progress()
+        p = self.parameters
         restored, score = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
         voxels = np.flatnonzero(mask)
         if not len(voxels):
@@ -103,23 +92,24 @@ class ImplicitField(SliceNetwork):
         intensities = image.ravel()[voxels].astype(np.float32)
 
         def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
-            progress.update(0.5 * step / p.steps, f"looking for the scan's latent, step {step + 1} of {p.steps}")
-            drawn = torch.randint(len(voxels), (p.points,), generator=generator_of([seed, step])).numpy()
-            return places(voxels[drawn], p.size)[None].to(device), torch.from_numpy(intensities[drawn])[None].to(device)
+            progress.update(0.5 * step / p.steps, Message("progress_latent", step=step + 1, count=p.steps))
+            chosen = torch.randint(len(voxels), (p.points,), generator=generator_of([seed, step])).numpy()
+            where, seen = voxel_coordinates(voxels[chosen], p.size), torch.from_numpy(intensities[chosen])
+            return where[None].to(device), seen[None].to(device)
 
         latents = search_latents(network, batch, 1, p.steps, p.rate)
         with torch.inference_mode():
             for start in range(0, len(voxels), CHUNK):
-                progress.update(0.5 + 0.5 * start / len(voxels), "comparing the scan with the field")
+                progress.update(0.5 + 0.5 * start / len(voxels), Message("progress_field"))
                 chosen = voxels[start : start + CHUNK]
                 seen = torch.from_numpy(intensities[start : start + CHUNK])[None].to(device)
-                found = network.errors(places(chosen, p.size)[None].to(device), latents, seen)
+                found = network.errors(voxel_coordinates(chosen, p.size)[None].to(device), latents, seen)
                 score.ravel()[chosen], restored.ravel()[chosen] = (part[0].cpu().numpy() for part in found)
         mean = float(score[mask].mean(dtype=np.float64))
-        return Restoration(score, np.maximum(restored, 0), mean, {"latent_length": float(latents.norm())})
+        return Restoration(score, restored, mean, {"latent_length": float(latents.norm())})
 
 
-def places(voxels: np.ndarray, size: tuple[int, int, int]) -> torch.Tensor:
+def voxel_coordinates(voxels: np.ndarray, size: tuple[int, int, int]) -> torch.Tensor:
     """Compute coordinates (n, 3), along (z, y, x), of voxels with a flat index; the longest side is from -1 to 1.
 
     The origin is the centre of the grid, so a change of sign of x gives the mirror image.
@@ -139,26 +129,20 @@ def search_latents(
 
     Adam scales each component of a latent separately, so scans in one batch do not influence each other.
 
-    Args:
-        network: Trained field.
-        batch: Returns the points (N, P, 3) and intensities (N, P) of a step by its number.
-        count: Number of scans N.
-        steps: Adam steps.
-        rate: First learning rate; it decreases linearly to 0.
-
-    Returns:
-        (N, latent), each of length at most 1.
+    `batch` returns points (N, P, 3) and intensities (N, P) by the number of a step, and the rate decreases linearly to
+    0. The latents (N, latent) have lengths of at most 1.
     """
     # Training validates in inference mode, where tensors have no gradient.
     with torch.inference_mode(False), torch.enable_grad():
         latents = torch.zeros(count, network.latent, device=network.head.weight.device, requires_grad=True)
         optimizer = torch.optim.Adam([latents], lr=rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
         for step in range(steps):
             points, intensities = batch(step)
             entropy, _ = network.errors(points, latents, intensities)
             (latents.grad,) = torch.autograd.grad(entropy.mean(dim=1).sum(), latents)
-            optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
             optimizer.step()
+            schedule.step()
             with torch.no_grad():
                 latents.copy_(within_ball(latents))
         return latents.detach()

@@ -10,23 +10,24 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
+from ..messages import Message
 from ..networks.autotune import convolves_faster, decodes_faster
 from ..networks.code_prior import CodePrior, convolve, likelihood_of
-from ..networks.monai_twin import BundleNetwork, vqvae_in_monai
+from ..networks.monai_export import BundleNetwork, vqvae_in_monai
 from ..networks.pixel_error import check_centres
 from ..networks.vqvae import VQVAE
 from ..runtime.device import wait_for
-from ..runtime.parallel import side_by_side
+from ..runtime.parallel import parallel_map
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
-from .base import load_network, network_tensors, with_prefix
-from .sampling.draws import Distinct, together
+from .base import Method
 from .sampling.resample import Sampler, resample_codes, sampler_for
+from .sampling.task import Distinct, decoding_batches
 from .slicewise import every_nth, examined_slices, interpolate_slices, slice_batch, slice_batches, slice_groups
 
 # Share of sampling in the time of a batch of slices.
-DRAWING = 0.4
+SAMPLING_SHARE = 0.4
 # In fast mode: restorations S of each slice, and the step between restored slices.
 FAST_SAMPLES, FAST_STEP = 3, 3
 
@@ -135,7 +136,7 @@ class _Restored:
     different: int
 
 
-class LatentRestoration:
+class LatentRestoration(Method):
     """Latent restoration of slices: improbable codes are resampled, and the change is the anomaly.
 
     Naval Marimont and Tarroni 2021. Codes with NLL > λ under the prior are sampled S times; pixel score:
@@ -149,8 +150,6 @@ class LatentRestoration:
 
     name = "latent_restoration"
     Parameters: ClassVar[type] = LatentRestorationParameters
-    unit: ClassVar[str] = "slice"
-    # Settings that `medad calibrate` may change, since no network depends on them.
     adjustable: ClassVar[tuple[str, ...]] = (
         "samples", "restoration_nll", "sample_nll", "sharpness", "mask", "slice_step",
     )  # fmt: skip
@@ -170,27 +169,9 @@ class LatentRestoration:
         prior = CodePrior(p.codes, math.prod(p.grid), p.prior_width, p.prior_layers, p.prior_heads, further=p.further)
         return cls(parameters, vqvae, prior)
 
-    def tensors(self) -> dict[str, np.ndarray]:
-        """Return the weights of both networks."""
-        return network_tensors(self.vqvae, "vqvae.") | network_tensors(self.prior, "prior.")
-
-    @classmethod
-    def from_tensors(cls, parameters: LatentRestorationParameters, tensors: dict[str, np.ndarray]) -> LatentRestoration:
-        """Build the method from saved weights.
-
-        Raises:
-            ModelError: If they do not fit.
-        """
-        method = cls.untrained(parameters)
-        vqvae, prior = with_prefix(tensors, "vqvae."), with_prefix(tensors, "prior.")
-        strays = {key: value for key, value in tensors.items() if not key.startswith(("vqvae.", "prior."))}
-        load_network(cls.name, method.vqvae, vqvae | strays)
-        load_network(cls.name, method.prior, prior)
-        return method
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
-        return tuple(shape[1:]) == tuple(self.parameters.size)
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """Return the networks by the prefix of their tensors."""
+        return {"vqvae.": self.vqvae, "prior.": self.prior}
 
     def faster(self) -> LatentRestoration | None:
         """Return the method with fewer restorations of fewer slices; None if it has as few already.
@@ -208,17 +189,9 @@ class LatentRestoration:
         method.sampler, method.reduced = self.sampler, self.reduced
         return method
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score Σ ω e(x, x_s) over S restorations; sample score Σ NLL·1[NLL > λ]. See `Method.restore`."""
-        p, progress = self.parameters, progress or Progress()
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score Σ ω e(x, x_s) over S restorations; sample score Σ NLL·1[NLL > λ]."""
+        p = self.parameters
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()
         reduced = decodes_faster(device) if self.reduced is None else self.reduced
@@ -230,11 +203,12 @@ class LatentRestoration:
         groups, total = slice_groups(used, device), len(used)
 
         def message(done: float) -> str:
-            return f"restoring {self.unit} {min(int(done * total) + 1, total)} of {total}"
+            code = {"slice": "progress_restored_slice", "volume": "progress_restored_volume"}[self.unit]
+            return Message(code, number=min(int(done * total) + 1, total), count=total)
 
-        parts = side_by_side(
+        parts = parallel_map(
             groups,
-            lambda chosen, own: self._restored(image, mask, chosen, unit, reduced, seed, device, own),
+            lambda chosen, own: self._restored_slices(image, mask, chosen, unit, reduced, seed, device, own),
             progress,
             message,
             [len(chosen) for chosen in groups],
@@ -262,11 +236,10 @@ class LatentRestoration:
             }
         if p.slice_step > 1:
             facts["slice_step"] = p.slice_step
-        restored = np.where(mask, np.maximum(image + change, 0), 0).astype(np.float32)
-        return Restoration(np.where(mask, score, 0).astype(np.float32), restored, float(sample_scores.sum()), facts)
+        return Restoration(score, image + change, float(sample_scores.sum()), facts)
 
     @torch.inference_mode()
-    def _restored(
+    def _restored_slices(
         self,
         image: np.ndarray,
         mask: np.ndarray,
@@ -300,7 +273,7 @@ class LatentRestoration:
                 cache,
                 p.samples,
                 (seed, chosen.tolist()),
-                lambda done: progress.update(DRAWING * done),
+                lambda done: progress.update(SAMPLING_SHARE * done),
                 p.restoration_nll if dynamic else None,
                 self.sampler,
             ).view(len(chosen), -1, codes.shape[1])
@@ -324,11 +297,11 @@ class LatentRestoration:
         """Compute image and score of each slice on the device, without synchronisation in between."""
         compared, where = [], positions[found.owners]
         codes, counts, where = (part.split(found.sizes) for part in (found.codes, found.counts, where))
-        for some in together(found.sizes, str(batch.device)):
+        for some in decoding_batches(found.sizes, str(batch.device)):
 
             def on_progress(done: float, some: range = some) -> None:
                 part = (some.start + done * len(some)) / len(found.sizes)
-                progress.update(DRAWING + (1 - DRAWING) * part)
+                progress.update(SAMPLING_SHARE + (1 - SAMPLING_SHARE) * part)
 
             here = slice(some.start, some.stop)
             decoded = self._decoded(torch.cat(codes[here]), torch.cat(where[here]), reduced, on_progress)
@@ -336,19 +309,19 @@ class LatentRestoration:
                 compared.append(self._compare(of_slice, counts[row], batch[row], unit))
         return compared
 
-    def readings(self) -> dict[str, LatentRestoration]:
+    def alternative_scores(self) -> dict[str, LatentRestoration]:
         """Return the plain reconstruction: no code is resampled, so one restoration is enough."""
         plain = replace(self.parameters, restoration_nll=1e9, samples=1)
         return {"plain reconstruction": type(self)(plain, self.vqvae, self.prior)}
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the autoregressive prior, at heights from low to high; see `WithPrior`."""
+        """Sample slices from the autoregressive prior, at heights from low to high; see `Method.prior_slices`."""
         positions = np.zeros(columns) if flat else np.linspace(-0.4, 0.4, columns, dtype=np.float32)
         seeds = range(seed, seed + columns) if flat else [seed] * columns
         return [codes_from_prior(self, float(place), count, key) for place, key in zip(positions, seeds)]
 
     def monai_network(self) -> BundleNetwork | None:
-        """The reconstruction of a slice from its codes, without the prior; None for volumes."""
+        """Return the reconstruction of a slice from its codes, without the prior; None for volumes."""
         return vqvae_in_monai(self.vqvae) if self.parameters.dimensions == 2 else None
 
     def code_nll(self, image: np.ndarray, mask: np.ndarray, device: str = "cpu") -> np.ndarray:
@@ -396,7 +369,7 @@ class LatentRestoration:
         The weights use the *mean* residual of a restoration, in units of the scan's SD, or in nats if it is a
         cross-entropy. With the sum over all pixels, as the formula is sometimes printed, all weights would be equal.
         """
-        images = self.vqvae.compare.picture(decoded)[:, 0]
+        images = self.vqvae.compare.image(decoded)[:, 0]
         residuals = self.vqvae.compare(decoded, image.expand(len(decoded), *image.shape))[:, 0]
         closeness = self.parameters.sharpness / (residuals.flatten(1).mean(dim=1) / unit).clamp_min(1e-6)
         weights = torch.softmax(closeness + counts.to(closeness.dtype).log(), dim=0)
@@ -405,23 +378,13 @@ class LatentRestoration:
 
 
 def codes_from_prior(method: LatentRestoration, position: float, count: int, seed: int = 0) -> np.ndarray:
-    """Sample images from the autoregressive prior.
-
-    Args:
-        method: Trained method.
-        position: Slice coordinate in [-0.5, 0.5]; 0 for volumes.
-        count: Number of samples.
-        seed: Random seed.
-
-    Returns:
-        Slices (count, Y, X), or volumes (count, Z, Y, X).
-    """
+    """Sample slices (count, Y, X) at a coordinate in [-0.5, 0.5], or volumes (count, Z, Y, X), from the prior."""
     grid, length = method.parameters.grid, method.prior.length
     with torch.inference_mode():
         where = torch.tensor([position])
-        codes = torch.zeros(1, length, dtype=torch.long)
-        logits, cache = method.prior.fill(codes, where)
+        start = torch.zeros(1, length, dtype=torch.long)
+        logits, cache = method.prior.fill(start, where)
         everything = torch.ones(length, dtype=torch.bool)
         key = (seed, int(round((position + 0.5) * 1e6)))
-        drawn = resample_codes(method.prior, codes[0], where, everything, logits[0], cache, count, key)
-        return method.vqvae.pictures(drawn.view(count, *grid), where.expand(count))[:, 0].numpy()
+        codes = resample_codes(method.prior, start[0], where, everything, logits[0], cache, count, key)
+        return method.vqvae.decode_images(codes.view(count, *grid), where.expand(count))[:, 0].numpy()

@@ -67,16 +67,8 @@ class MorphAEus(SliceNetwork):
     name = "morphaeus"
     Parameters = MorphAEusParameters
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score the residual after deformation, without randomness; see `Method.restore`.
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score the residual after deformation, without randomness.
 
         The facts contain the mean displacement over the brain in pixels of the model's grid, and the smallest Jacobian
         determinant of the deformation there: at 0 or below, the deformation folds.

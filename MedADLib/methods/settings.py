@@ -34,15 +34,7 @@ def check_names(
 
 
 def with_overrides(parameters: Any, overrides: Mapping[str, object], refused: Collection[str] | None = None) -> Any:
-    """Replace default parameters by those that a user chose.
-
-    Args:
-        parameters: A frozen dataclass of plain values.
-        overrides: Value by name, as JSON has them: lists for tuples.
-        refused: As in `check_names`.
-
-    Returns:
-        New parameters of the same class.
+    """Replace default parameters, a frozen dataclass, by JSON values that a user chose; `refused` as in `check_names`.
 
     Raises:
         InputError: If a setting is unknown, of the wrong type, out of range or refused.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
+from ..messages import Message
 from ..runtime.device import slices_at_once
 from ..runtime.progress import Progress
 
@@ -49,33 +50,15 @@ def generator_of(key: Sequence[int]) -> torch.Generator:
 
 
 def slice_batches(
-    image: np.ndarray,
-    mask: np.ndarray,
-    device: str,
-    progress: Progress | None,
-    start: float = 0.0,
-    stop: float = 1.0,
-    unit: str = "slice",
+    image: np.ndarray, mask: np.ndarray, device: str, progress: Progress | None
 ) -> Iterator[tuple[np.ndarray, torch.Tensor, torch.Tensor]]:
-    """Yield the slices of a prepared scan that contain brain, in batches.
-
-    Args:
-        image: Standard intensities, (Z, Y, X).
-        mask: Brain, (Z, Y, X).
-        device: Device of the tensors.
-        progress: Updated before each batch.
-        start: Progress fraction at the first batch.
-        stop: Progress fraction after the last.
-        unit: Name of a slice in messages.
-
-    Yields:
-        Slice indices (n,), images (n, 1, Y, X), positions (n,).
-    """
+    """Yield the slices with brain of image and mask (Z, Y, X): indices (n,), images (n, 1, Y, X), positions (n,)."""
     groups = slice_groups(examined_slices(mask), device)
     total, before = sum(map(len, groups)), 0
     for chosen in groups:
         if progress is not None:
-            progress.update(start + (stop - start) * before / total, f"{unit} {before + 1} of {total}")
+            message = Message("progress_slice", number=before + 1, count=total)
+            progress.update(before / total, message)
         before += len(chosen)
         yield chosen, *slice_batch(image, chosen, device)
 

@@ -26,14 +26,7 @@ WHOLE = 0.95
 
 
 def volume_score(profile: np.ndarray) -> float:
-    """Compute the mean of the highest quarter of a smoothed profile: FPI's sample score in MOOD 2020 (Tan et al. 2020).
-
-    Args:
-        profile: Score of each slice, in order, (Z,), at least one.
-
-    Returns:
-        The sample score; for a single slice, its score.
-    """
+    """Compute the mean of the highest quarter of a smooth profile (Z,): FPI's score in MOOD 2020 (Tan et al. 2020)."""
     smooth = np.sort(smoothed(profile, window_of(len(profile))))
     return float(smooth[-max(round(TOP_SHARE * len(smooth)), 1) :].mean())
 
@@ -44,7 +37,7 @@ def window_of(count: int) -> int:
 
 
 def smoothed(profile: np.ndarray, window: int) -> np.ndarray:
-    """Apply a Savitzky–Golay filter: each value becomes that of the least-squares cubic of its window.
+    """Apply a Savitzky–Golay filter: replace each value by that of the least-squares cubic of its window.
 
     At the ends, the values come from the cubic of the outermost complete window.
 
@@ -55,14 +48,12 @@ def smoothed(profile: np.ndarray, window: int) -> np.ndarray:
     Returns:
         (Z,), float64; the profile itself if it is shorter than the window.
     """
+    from scipy.signal import savgol_filter
+
     profile = np.asarray(profile, np.float64)
     if len(profile) < window:
         return profile
-    steps = np.linspace(-1, 1, window)
-    basis = np.linalg.qr(np.vander(steps, ORDER + 1))[0]
-    fits = np.lib.stride_tricks.sliding_window_view(profile, window) @ (basis @ basis.T)
-    half = window // 2
-    return np.concatenate([fits[0, :half], fits[:, half], fits[-1, half + 1 :]])
+    return savgol_filter(profile, window, ORDER)
 
 
 @dataclass(frozen=True)
@@ -130,16 +121,8 @@ class Denoising(SliceUNet):
     Parameters = SliceUNetParameters
     Network = Denoiser
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score |x − x̂|, without randomness: no noise is added to the scan; see `Method.restore`."""
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score |x − x̂|, without randomness: no noise is added to the scan."""
         score, restored = np.zeros(image.shape, np.float32), np.where(mask, image, 0).astype(np.float32)
         for chosen, images, masks, healthy in self.predictions(image, mask, device, progress):
             healthy = healthy.clamp_min(0) * masks
@@ -149,14 +132,7 @@ class Denoising(SliceUNet):
 
 
 def well_inside(masks: torch.Tensor) -> torch.Tensor:
-    """Find the pixels with more than 95 % brain in their 5 × 5 neighbourhood.
-
-    Args:
-        masks: Brain, (N, 1, Y, X), 0 or 1; pixels outside the slice do not count.
-
-    Returns:
-        (N, 1, Y, X), 0 or 1.
-    """
+    """Find the pixels of brain masks (N, 1, Y, X) with more than 95 % brain in their 5 × 5 neighbourhood."""
     share = avg_pool2d(masks, WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
     return masks * (share > WHOLE)
 
@@ -190,16 +166,8 @@ class FPI(SliceUNet):
     Parameters = FPIParameters
     Network = CorruptionSegmenter
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score α̂, without randomness; see `Method.restore`."""
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score α̂, without randomness."""
         score = np.zeros(image.shape, np.float32)
         restored = np.where(mask, image, 0).astype(np.float32)
         for chosen, images, masks, degree in self.predictions(image, mask, device, progress):

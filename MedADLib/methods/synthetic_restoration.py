@@ -13,7 +13,7 @@ from ..networks.synthetic_restoration import RESTORED, SLICES, SlabRestorer
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
 from .base import SliceNetwork
-from .slicewise import examined_slices, slice_groups, slice_positions, to_device
+from .slicewise import examined_slices, slice_batches, slice_positions, to_device
 
 # A change of this many standard intensities scores as much as the degree 1; about the SD of a T1 brain.
 CONTRAST = 0.25
@@ -73,50 +73,36 @@ class SyntheticRestoration(SliceNetwork):
 
     name = "synthetic_restoration"
     Parameters = SyntheticRestorationParameters
+    adjustable = ("score",)
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Restore the scan and score it, without randomness; see `Method.restore`."""
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Restore the scan and score it, without randomness."""
         image = np.where(mask, image, 0).astype(np.float32)
         change, degree = self._predicted(image, mask, device, progress)
-        restored = np.where(mask, np.maximum(image + change, 0), 0).astype(np.float32)
+        restored = np.where(mask, np.maximum(image + change, 0), 0)
         residual = np.abs(image - restored) / np.float32(CONTRAST)
         score = {"degree": degree, "residual": residual, "both": degree + residual}[self.parameters.score]
-        score = np.where(mask, score, 0).astype(np.float32)
         return Restoration(score, restored, _highest(score[mask]))
 
-    def readings(self) -> dict[str, SyntheticRestoration]:
-        """Return the same network with the other scores; see `WithReadings`."""
+    def alternative_scores(self) -> dict[str, SyntheticRestoration]:
+        """Return the same network with the other scores; see `Method.alternative_scores`."""
         names = [name for name in ("both", "degree", "residual") if name != self.parameters.score]
         return {name: type(self)(replace(self.parameters, score=name), self.network) for name in names}
 
     def _predicted(
-        self, image: np.ndarray, mask: np.ndarray, device: str, progress: Progress | None
+        self, image: np.ndarray, mask: np.ndarray, device: str, progress: Progress
     ) -> tuple[np.ndarray, np.ndarray]:
         """Predict the change x̂ − x and the degree of each voxel, each float32 (Z, Y, X), means over the slabs."""
         change, degree = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
         times = np.zeros(len(image), np.float32)
-        used = examined_slices(mask)
         box = brain_box(mask, self.parameters.multiple)
         positions = position_maps(image.shape, self.network.healthy.cpu())
         network = self.network.to(device).eval()
-        done = 0
         with torch.inference_mode():
-            for chosen in slice_groups(used, device):
-                if progress is not None:
-                    progress.update(done / len(used), f"slice {done + 1} of {len(used)}")
-                done += len(chosen)
+            for chosen, _, _ in slice_batches(image, mask, device, progress):
                 slabs = np.stack([image[slab_indices(z, len(image))] for z in chosen])
                 parts = slab_inputs(torch.from_numpy(slabs), positions[chosen], self.parameters.mirror)
-                inputs = (to_device(box.cut(part), device) for part in parts)
-                correction, logit = network(*inputs)
+                correction, logit = network(*(to_device(box.cut(part), device) for part in parts))
                 weight = torch.sigmoid(logit)
                 both = ((weight * correction).cpu().numpy(), weight.cpu().numpy())
                 for number, z in enumerate(chosen):
@@ -126,9 +112,9 @@ class SyntheticRestoration(SliceNetwork):
                             times[here] += 1
                             for total, part in zip((change, degree), both):
                                 box.add(total[here], part[number, channel])
-        inside = np.zeros(len(image), bool)
-        inside[used] = True
-        share = np.where(inside, 1 / np.maximum(times, 1), 0).astype(np.float32)[:, None, None]
+        share = np.zeros((len(image), 1, 1), np.float32)
+        used = examined_slices(mask)
+        share[used, 0, 0] = 1 / times[used]
         return change * share, degree * share
 
 

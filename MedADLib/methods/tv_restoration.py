@@ -9,23 +9,15 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-from ..networks.conv_autoencoder import Bottleneck, check_sizes, grid_of
-from ..networks.vae import GMVAE, VAE, Draw
+from ..messages import Message
+from ..networks.conv_autoencoder import Bottleneck, grid_of
+from ..networks.vae import GMVAE, VAE, Noise
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
-from .base import SliceNetwork, generated_slices
+from .base import BackboneParameters, SliceNetwork
 from .slicewise import examined_slices, generator_of, slice_batches
 
 INNER = 5
-
-
-def total_variation(difference: torch.Tensor) -> torch.Tensor:
-    """Compute the total variation Σ √(d_y² + d_x²) of each image from its forward differences, (N,).
-
-    Args:
-        difference: (N, 1, Y, X).
-    """
-    return _differences(difference).square().sum(1).sqrt().flatten(1).sum(1)
 
 
 def most_probable(
@@ -36,7 +28,7 @@ def most_probable(
     steps: int,
     rate: float,
     clip: float,
-    draw: Draw | None = None,
+    noise: Noise | None = None,
     after_step: Callable[[int], None] = lambda steps: None,
 ) -> torch.Tensor:
     """Minimise E(X) + λ·‖X − Y‖_TV by gradient steps from X = Y (You et al. 2019).
@@ -56,7 +48,7 @@ def most_probable(
         steps: Number of steps.
         rate: First step size.
         clip: Largest gradient of a pixel.
-        draw: Noise of the latents, sampled in each step; None uses their means.
+        noise: Noise of the latents, sampled in each step; None uses their means.
         after_step: Called with the number of completed steps.
 
     Returns:
@@ -67,7 +59,7 @@ def most_probable(
     for step in range(steps):
         with torch.enable_grad():
             current = (images + change).detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(network.energy(current, draw).sum(), current)
+            (gradient,) = torch.autograd.grad(network.energy(current, noise).sum(), current)
         size = rate * (1 - step / steps)
         change = torch.where(masks, change - size * gradient.clamp(-clip, clip), 0)
         if weight > 0:
@@ -98,24 +90,18 @@ def _divergence(field: torch.Tensor) -> torch.Tensor:
     return down - pad(down, (0, 0, 1, 0))[:, :, :-1] + right - pad(right, (1, 0))[:, :, :, :-1]
 
 
-def noise_of(keys: Sequence[tuple[int, int]]) -> Draw:
-    """Return a source of standard normal noise for a batch, with one random stream for each slice.
-
-    The noise of a slice does not depend on the other slices of the batch.
-
-    Args:
-        keys: Seed and slice number of each slice.
-    """
+def noise_of(keys: Sequence[tuple[int, int]]) -> Noise:
+    """Return normal noise by seed and slice number of each slice, independent of the other slices of the batch."""
     streams = [generator_of(key) for key in keys]
 
-    def draw(like: torch.Tensor) -> torch.Tensor:
+    def sample(like: torch.Tensor) -> torch.Tensor:
         return torch.stack([torch.randn(like.shape[1:], generator=stream) for stream in streams]).to(like)
 
-    return draw
+    return sample
 
 
 @dataclass(frozen=True)
-class VAETVParameters:
+class VAETVParameters(BackboneParameters):
     """Settings of network and restoration.
 
     You et al. 2019 use six convolutions of 64 channels to latents on a quarter of the grid, 500 steps, the first fifth
@@ -124,9 +110,6 @@ class VAETVParameters:
     a lesion within the intensity range of healthy tissue is as probable as any brain (docs/RESULTS.md).
 
     Attributes:
-        size: Slice size (Y, X).
-        channels: Channels of each level.
-        latent: Latent size; of each grid position if spatial.
         kl_weight: β, weight of the mean KL of a latent relative to the mean squared error of a pixel; see `VAE`.
         tv_weight: λ.
         steps: Gradient steps.
@@ -136,9 +119,6 @@ class VAETVParameters:
         bottleneck: "dense", or "spatial" as in the paper.
     """
 
-    size: tuple[int, ...] = (160, 160)
-    channels: tuple[int, ...] = (16, 32, 64, 64, 64)
-    latent: int = 128
     kl_weight: float = 0.0005
     tv_weight: float = 0.4
     steps: int = 40
@@ -148,7 +128,7 @@ class VAETVParameters:
     bottleneck: Bottleneck = "dense"
 
     def __post_init__(self) -> None:
-        check_sizes(self.size, self.channels, self.latent)
+        super().__post_init__()
         if self.bottleneck == "spatial" and self.latent > 64:
             raise ValueError("at most 64 channels of spatial latents are allowed")
         if not 0 < self.kl_weight <= 1e3 or not 0 <= self.tv_weight <= 1e6 or not 1 <= self.steps <= 10_000:
@@ -200,23 +180,15 @@ class VAETV(SliceNetwork):
     name = "vae_tv"
     Parameters = VAETVParameters
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score |X̂ − Y|; see `Method.restore`."""
-        progress, total, done = progress or Progress(), len(examined_slices(mask)), 0
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score |X̂ − Y|."""
+        total, done = len(examined_slices(mask)), 0
         restored = np.where(mask, image, 0).astype(np.float32)
         for chosen, batch, _ in slice_batches(image, mask, device, None):
 
             def on_step(steps: int, done: int = done, count: int = len(chosen)) -> None:
                 part = (done + count * steps / self.parameters.steps) / total
-                progress.update(part, f"slice {done + 1} of {total}, step {steps}")
+                progress.update(part, Message("progress_slice_step", number=done + 1, count=total, step=steps))
 
             inside = torch.from_numpy(mask[chosen])[:, None].to(device)
             keys = [(seed, int(index)) for index in chosen]
@@ -249,12 +221,8 @@ class VAETV(SliceNetwork):
         p = self.parameters
         network = self.network.to(images.device).eval()
         weight = p.tv_weight if weight is None else weight
-        draw = noise_of(keys) if p.draw else None
-        return most_probable(network, images, inside, weight, p.steps, p.rate, p.clip, draw, after_step)
-
-    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the prior; see `WithPrior`."""
-        return generated_slices(self.network, count, columns, seed)
+        noise = noise_of(keys) if p.draw else None
+        return most_probable(network, images, inside, weight, p.steps, p.rate, p.clip, noise, after_step)
 
 
 class GMVAETV(VAETV):

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch.nn.functional import conv2d
 
-from ..networks.conv_autoencoder import check_sizes
-from ..networks.monai_twin import BundleNetwork, first_outputs, image_layers, sequence_in_monai
+from ..networks.monai_export import BundleNetwork, first_outputs, image_layers, sequence_in_monai
 from ..networks.pixel_error import Error, check_centres
 from ..networks.vae import VAE, Holes
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
-from .base import SliceNetwork, generated_slices
+from .base import BackboneParameters, SliceNetwork
 from .slicewise import slice_batches
 
 WINDOW, SIGMA = 7, 3.0
@@ -26,14 +25,9 @@ SCALE_PERCENTILE = 99
 
 
 def kl_gradient(network: VAE, images: torch.Tensor) -> torch.Tensor:
-    """Compute |∂KL(q(z|x) ‖ p(z))/∂x| of each slice (Zimmerer et al. 2019).
+    """Compute |∂KL(q(z|x) ‖ p(z))/∂x| of slices (N, 1, Y, X), in nats per standard intensity (Zimmerer et al. 2019).
 
-    Args:
-        network: In eval mode, so that slices of a batch are independent; the latents are the posterior means.
-        images: (N, 1, Y, X).
-
-    Returns:
-        (N, 1, Y, X), in nats per standard intensity.
+    The network is in eval mode, so that slices of a batch are independent; the latents are the posterior means.
     """
     with torch.enable_grad():
         images = images.detach().requires_grad_()
@@ -63,13 +57,10 @@ def smoothed(values: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class VAEParameters:
+class VAEParameters(BackboneParameters):
     """Settings of network and scores.
 
     Attributes:
-        size: Slice size (Y, X).
-        channels: Channels of each level.
-        latent: Latent size.
         kl_weight: β, weight of the mean KL of a latent relative to the mean error of a pixel; see `VAE`. At the .005
             of MedIAnomaly's VAE, brains of 160×160 keep 20 nats and are blurred; at .0005 they keep 70 nats. With a
             categorical error and 128 latents, .005 gives the ELBO itself.
@@ -84,9 +75,6 @@ class VAEParameters:
             that a hole in a brain is anomalous too; the others are of healthy brains.
     """
 
-    size: tuple[int, ...] = (160, 160)
-    channels: tuple[int, ...] = (16, 32, 64, 64, 64)
-    latent: int = 128
     kl_weight: float = 0.0005
     error: Error = "l2"
     score: Literal["reconstruction", "kl_gradient", "product"] = "reconstruction"
@@ -98,7 +86,7 @@ class VAEParameters:
     found: ClassVar[tuple[str, ...]] = ("size", "centres", "gradient_scale")
 
     def __post_init__(self) -> None:
-        check_sizes(self.size, self.channels, self.latent)
+        super().__post_init__()
         check_centres(self.error, self.centres)
         if not 0 < self.kl_weight <= 1e3 or not 0 < self.gradient_scale < np.inf:
             raise ValueError("the KL weight must be above 0, at most 1000, and the gradient's scale positive")
@@ -118,16 +106,8 @@ class VariationalAutoencoder(SliceNetwork):
     name = "vae"
     Parameters = VAEParameters
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score the error e, the smoothed |∂KL/∂x|, or their product, with z = μ; see `Method.restore`."""
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score the error e, the smoothed |∂KL/∂x|, or their product, with z = μ."""
         p = self.parameters
         network = self.network.to(device).eval()
         restored, score = image.astype(np.float32), np.zeros(image.shape, np.float32)
@@ -146,16 +126,11 @@ class VariationalAutoencoder(SliceNetwork):
             samples["reconstruction"] += error.tolist()
             samples["kl"] += divergence.tolist()
             samples["elbo"] += (error + p.kl_weight * divergence).tolist()
-        restored = np.where(mask, np.maximum(restored, 0), 0).astype(np.float32)
         pool = np.mean if p.over_slices == "mean" else np.max
         found = {name: float(pool(values)) if values else 0.0 for name, values in samples.items()}
-        return Restoration(np.where(mask, score, 0).astype(np.float32), restored, found[p.sample_score], found)
+        return Restoration(score, restored, found[p.sample_score], found)
 
-    def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices from the prior; see `WithPrior`."""
-        return generated_slices(self.network, count, columns, seed)
-
-    def readings(self) -> dict[str, VariationalAutoencoder]:
+    def alternative_scores(self) -> dict[str, VariationalAutoencoder]:
         """Return each other pixel score with the sample score that belongs to it; needs a trained KL term."""
         if self.network.context >= 1:
             return {}
@@ -172,20 +147,14 @@ class VariationalAutoencoder(SliceNetwork):
     def with_gradient_scale(
         self, scans: Sequence[tuple[np.ndarray, np.ndarray]], device: str = "cpu", progress: Progress | None = None
     ) -> VariationalAutoencoder:
-        """Return the method with the scale of the KL-gradient found on healthy scans.
-
-        Args:
-            scans: Pairs of prepared image and mask, each (Z, Y, X).
-            device: ``cpu``, ``cuda`` or ``cuda:N``.
-            progress: Updated for each batch of slices.
-        """
+        """Return the method with the scale of the KL-gradient found on healthy scans, image and mask (Z, Y, X)."""
         unscaled = type(self)(replace(self.parameters, score="kl_gradient", gradient_scale=1.0), self.network)
         values = [unscaled.restore(image, mask, device=device, progress=progress).score[mask] for image, mask in scans]
         scale = float(np.percentile(np.concatenate(values), SCALE_PERCENTILE))
         return type(self)(replace(self.parameters, gradient_scale=float(f"{max(scale, 1e-12):.6g}")), self.network)
 
     def monai_network(self) -> BundleNetwork:
-        """The reconstruction of a slice with z = μ, as PyTorch layers."""
+        """Return the reconstruction of a slice with z = μ, as PyTorch layers."""
         network = self.network
         *layers, moments = network.encoder
         means = first_outputs(moments, network.shape[0])
@@ -232,16 +201,8 @@ class ContextVAEParameters(VAEParameters):
 
     def network(self) -> VAE:
         """Build the network with random weights from torch's current seed."""
-        return VAE(
-            self.size,
-            self.channels,
-            self.latent,
-            self.kl_weight,
-            self.error,
-            context=self.context,
-            holes=self.holes(),
-            centres=self.centres,
-        )
+        sizes = self.size, self.channels, self.latent, self.kl_weight, self.error
+        return VAE(*sizes, context=self.context, holes=self.holes(), centres=self.centres)
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,7 @@ from .latent_restoration import LatentRestoration, LatentRestorationParameters, 
 
 
 def resized(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Resample a volume to another grid of the same field of view: linear, antialiased if the grid is coarser.
-
-    Args:
-        array: (Z, Y, X).
-        shape: Shape of the other grid, (Z, Y, X).
-
-    Returns:
-        float32 of that shape.
-    """
+    """Resample a volume (Z, Y, X) to another grid, float32: linear, antialiased if the grid is coarser."""
     volume = torch.from_numpy(np.ascontiguousarray(array, np.float32))
     # Antialiased interpolation exists in 2-D only: (Y, X) first, then (Z, X) with unchanged X.
     for sides in ((shape[1], shape[2]), (shape[0], shape[2])):
@@ -93,30 +85,17 @@ class VolumeRestoration(LatentRestoration):
     unit = "volume"
     adjustable = tuple(name for name in LatentRestoration.adjustable if name != "slice_step")
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether the method accepts prepared scans of this shape (Z, Y, X)."""
-        return tuple(shape) == tuple(self.parameters.size)
-
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
         """Restore on the working grid and resample the result to the scan's; see `LatentRestoration.restore`."""
-        coarse = self._as_one_slice(image, mask)
-        found = super().restore(*coarse, seed=seed, device=device, progress=progress)
+        coarse, inside = self._as_one_slice(image, mask)
+        found = super()._restore(coarse, inside, seed, device, progress)
         score, restored = (
-            np.where(mask, resized(array[0], image.shape), 0).astype(np.float32)
-            for array in (found.score, found.restored)
+            resized(np.where(inside, part, 0)[0], image.shape) for part in (found.score, np.maximum(found.restored, 0))
         )
         return Restoration(score, restored, found.sample_score, found.facts)
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample volumes from the autoregressive prior, and take slices from low to high; see `WithPrior`."""
+        """Sample volumes from the autoregressive prior, and take slices from low to high; see `Method.prior_slices`."""
         volumes = codes_from_prior(self, 0.0, count, seed)
         heights = np.linspace(0.1, 0.9, columns) * (volumes.shape[1] - 1)
         return [volumes[:, int(height)] for height in heights]

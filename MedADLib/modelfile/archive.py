@@ -9,18 +9,17 @@ from __future__ import annotations
 import io
 import os
 import re
-import secrets
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import ModelError, OutputError
+from ..runtime.atomic_files import write_bytes
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _END = struct.Struct("<4sHHHHIIH")
@@ -54,15 +53,12 @@ CAPS = Caps()
 
 
 def read_archive(path: str | os.PathLike, caps: Caps = CAPS, only: Collection[str] | None = None) -> dict[str, bytes]:
-    """Read the entries of a zip file into memory.
+    """Read the entries of a zip file into memory; return their contents by name.
 
     Args:
         path: The zip file.
         caps: Limits.
         only: Names of the wanted entries; None for all. The names of all entries are checked in either case.
-
-    Returns:
-        Content by entry name.
 
     Raises:
         ModelError: If the file is missing, is not a sound zip archive, exceeds a limit, or holds an entry with an
@@ -85,9 +81,9 @@ def open_archive(path: str | os.PathLike) -> BinaryIO:
             raise ModelError("model_not_a_file", path=path)
         return open(path, "rb")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ModelError("model_missing", path=path) from error
+        raise ModelError("not_found", path=path) from error
     except (OSError, ValueError) as error:
-        raise ModelError("model_unreadable", path=path, detail=error) from error
+        raise ModelError("unreadable", path=path, reason=error) from error
 
 
 def unpack(
@@ -180,11 +176,7 @@ def _inflate(
 
 
 def write_archive(path: str | os.PathLike, files: Mapping[str, bytes]) -> None:
-    """Write a zip file atomically; the same content gives the same bytes.
-
-    Args:
-        path: The file; an older one is replaced.
-        files: Content by entry name.
+    """Write files, by entry name, as a zip file in place of an older one, atomically; equal content gives equal bytes.
 
     Raises:
         ModelError: If `read_archive` would refuse it.
@@ -193,34 +185,13 @@ def write_archive(path: str | os.PathLike, files: Mapping[str, bytes]) -> None:
     content = _pack(files)
     unpack(io.BytesIO(content), path)
     try:
-        write_whole(Path(path), content)
+        write_bytes(Path(path), content, durable=True)
     except OSError as error:
         raise OutputError("model_not_written", path=path, detail=error.strerror) from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file atomically: under another name first, then in the place of an older one.
-
-    Raises:
-        OSError: If it cannot be written; no partial file is left, and an older file stays.
-    """
-    partial = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")
-    try:
-        with partial.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
-    finally:
-        with suppress(OSError):
-            partial.unlink()
-
-
 def _pack(files: Mapping[str, bytes]) -> bytes:
-    """Pack a zip archive with sorted entries, each deflated if that saves a fifth and keeps well within the ratio.
-
-    Weights hardly shrink, and load faster if stored.
-    """
+    """Pack a zip archive with sorted entries, each deflated if that saves a fifth and keeps well within the ratio."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", allowZip64=False) as archive:
         for name, content in sorted(files.items()):

@@ -6,21 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..preprocessing.slice_space import FIELD_MM, PlaneTemplate
-from ..preprocessing.spaces import describe
+from ..preprocessing.slice_space import LONGER_SIDE_MM
 from ..scoring.pooling import reach_of
-from .disclosure import (
-    CALIBRATED_ON,
-    CALIBRATION,
-    DATA,
-    LIMITS,
-    METHOD,
-    PARTS,
-    SCANS,
-    About,
-    composed,
-    disclosure,
-)
+from .disclosure import CALIBRATED_ON, CALIBRATION, DATA, LIMITS, METHOD, PARTS, SCANS, About, composed, disclosure
 from .manifest import KINDS
 
 if TYPE_CHECKING:
@@ -52,7 +40,7 @@ def model_card(model: Model) -> str:
             f"- {reference.count} scans were used for the calibration, so no p-value is below "
             f"{reference.smallest_p:.3f}. For your own scanner, calibrate or train on your own healthy scans.",
         ],
-        METHOD: [f"- Input: {describe(model.template)}."],
+        METHOD: [f"- Input: {model.template.describe()}."],
         CALIBRATION: [
             f"- {reference.count} held-out scans.",
             f"- Largest anomaly value in each, in SD above the healthy mean: {largest}.",
@@ -98,11 +86,11 @@ def _sizes(model: Model) -> list[str]:
     pooling, reference = model.calibration.pooling, model.calibration.reference
     budget = reference.value_of(reference.threshold)
     above = reference.expected_false_positive_ml(budget)
-    flat = isinstance(model.template, PlaneTemplate)
+    flat = model.template.flat
     shown = f"{100 * above / reference.brain_ml:.2g} % of its pixels" if flat else f"{above:.2f} mL"
     lines = [
         f"- Default threshold {reference.threshold}: {budget:.2f} SD above the healthy mean. Expected false positives: "
-        f"{shown} per healthy scan.",
+        f"{shown} per healthy scan."
     ]
     if (fast := model.calibration.fast) is not None:
         lines.append(f"- In fast mode: {fast.reference.value_of(reference.threshold):.2f} SD above the healthy mean.")
@@ -114,5 +102,5 @@ def _sizes(model: Model) -> list[str]:
         *lines,
         f"- Pooling, in pixels of the model's grid: minimum over {minimum}, mean over {average:.3g}.",
         "- The field of view of an image is fitted into the model's grid whatever its spacing. The longer side counts "
-        f"as {FIELD_MM:g} mm and a pixel as {step:.3g} mm, so pooling sizes in mm mean a share of the image.",
+        f"as {LONGER_SIDE_MM:g} mm and a pixel as {step:.3g} mm, so pooling sizes in mm mean a share of the image.",
     ]

@@ -157,14 +157,11 @@ def disclosure(training: dict) -> list[str]:
 
 
 def composed(about: About, sections: Mapping[str, Iterable[str]]) -> str:
-    """Compose a card: purpose first, then the sections in their order; lists of scans and papers come last.
+    """Compose a card in Markdown: purpose, then the sections in order, then scans and papers; empty ones are left out.
 
     Args:
         about: The model.
         sections: Lines of Markdown by title; those of `METHOD` and `PAPERS` are completed from `about`.
-
-    Returns:
-        Markdown. Empty sections are left out.
     """
     found = {title: list(lines) for title, lines in sections.items()}
     limits = found.get(LIMITS, [])

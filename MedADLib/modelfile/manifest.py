@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..errors import MedADError, ModelError
-from ..preprocessing.spaces import kind_of
+from ..preprocessing.space import kind_of
 from ..runtime.strict_json import from_json, json_of
 
 METADATA, LICENCE = "configs/metadata.json", "LICENSE"
@@ -69,11 +69,7 @@ class Manifest:
     files: dict
 
     def __post_init__(self) -> None:
-        patterns = {
-            "name": NAME,
-            "version": VERSION,
-            "created": r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)?)?",
-        }
+        patterns = {"name": NAME, "version": VERSION, "created": r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)?)?"}
         for key, pattern in patterns.items():
             if not re.fullmatch(pattern, getattr(self, key), re.ASCII):
                 raise ValueError(f"{key} {getattr(self, key)!a:.80} is malformed")
@@ -130,9 +126,6 @@ def check_files(files: dict[str, bytes], manifest: Manifest) -> None:
 
 def problem_of(error: MedADError) -> dict[str, str]:
     """Describe an error by parameters of the error that is raised in its place.
-
-    Args:
-        error: The cause.
 
     Returns:
         Its code as ``reason``, and in English its ``problem`` and, as ``advice``, its remedy.

@@ -7,7 +7,6 @@ looked up in the registry, their parameters are checked against a frozen datacla
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
@@ -19,6 +18,7 @@ import numpy as np
 from ..errors import MedADError, ModelError
 from ..runtime import threads
 from ..runtime.strict_json import from_json, json_bytes, text_of
+from ..runtime.versions import installed_version
 from . import archive
 from .manifest import (
     CALIBRATION,
@@ -217,18 +217,14 @@ def _assemble(files: dict[str, bytes], registry: dict[str, type] | None) -> Mode
     if manifest.calibration is not None:
         tensors = tensors_of(files, CALIBRATION)
         calibration = _built("calibration_unusable", Calibration.from_tensors, manifest.calibration, tensors)
-        if calibration.places.mean.shape != shape:
+        if calibration.voxelwise.mean.shape != shape:
             raise ModelError("calibration_not_on_grid")
+    shared = ("name", "version", "created", "description", "modality", "training")
     return Model(
-        name=manifest.name,
-        version=manifest.version,
-        created=manifest.created,
-        description=manifest.description,
-        modality=manifest.modality,
+        **{name: getattr(manifest, name) for name in shared},
         method=built,
         template=template,
         calibration=calibration,
-        training=manifest.training,
         authors=authors_of(files),
         card=text_of(files, CARD),
         licence=text_of(files, LICENCE),
@@ -260,12 +256,14 @@ def bundle_metadata(model: Model) -> dict:
     }
     anomaly = image | {"modality": "n/a", "channel_def": {"0": "anomaly map, SD above the healthy mean"}}
     restored = image | {"channel_def": {"0": "pseudo-healthy scan"}}
+    names = ("monai", "torch", "numpy", "SimpleITK", "safetensors")
+    installed = {name: installed_version(name) or "not installed" for name in names}
     return {
         "version": model.version,
-        "monai_version": _installed("monai"),
-        "pytorch_version": _installed("torch"),
-        "numpy_version": _installed("numpy"),
-        "required_packages_version": {name: _installed(name) for name in ("SimpleITK", "safetensors")},
+        "monai_version": installed["monai"],
+        "pytorch_version": installed["torch"],
+        "numpy_version": installed["numpy"],
+        "required_packages_version": {name: installed[name] for name in ("SimpleITK", "safetensors")},
         "task": "Unsupervised anomaly detection",
         "description": model.description,
         "authors": model.authors,
@@ -273,11 +271,3 @@ def bundle_metadata(model: Model) -> dict:
         "intended_use": "Research only; not for diagnosis",
         "network_data_format": {"inputs": {"image": image}, "outputs": {"anomaly": anomaly, "restored": restored}},
     }
-
-
-def _installed(package: str) -> str:
-    """Return the installed version without importing the package."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"

@@ -6,15 +6,15 @@ calibration and regions stay in MedAD.
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
 import os
 from pathlib import Path
 
 from ..errors import ModelError, OutputError
-from ..methods.base import BundleNetwork, InMONAI
+from ..methods.base import BundleNetwork
 from ..runtime.atomic_files import staging_folder, writable_folder
 from ..runtime.strict_json import json_bytes
+from ..runtime.versions import installed_version
 from .manifest import CARD, LICENCE, METADATA
 from .model import Model, bundle_metadata, load_model
 from .store import card
@@ -25,7 +25,7 @@ SLICES_AT_ONCE = 16
 
 
 def export_bundle(name_or_path: str | os.PathLike, folder: str | os.PathLike) -> Path:
-    """Write a MONAI bundle; the folder appears whole or not at all, and equal models give equal files.
+    """Write a MONAI bundle and return its folder, which appears whole or not at all; equal models give equal files.
 
     Weights are a state dict of tensors by `torch.save`, since MONAI's tools do not read safetensors. They load it with
     ``weights_only=True``, and so should everyone.
@@ -34,9 +34,6 @@ def export_bundle(name_or_path: str | os.PathLike, folder: str | os.PathLike) ->
         name_or_path: A model, as for `load_model`.
         folder: The folder of the bundle, new or empty.
 
-    Returns:
-        The folder.
-
     Raises:
         ModelError: If the model cannot be loaded or MONAI cannot build its network.
         OutputError: If something is in the folder already, or it cannot be written.
@@ -44,7 +41,7 @@ def export_bundle(name_or_path: str | os.PathLike, folder: str | os.PathLike) ->
     folder = Path(os.path.abspath(folder))
     _check_free(folder)
     model = load_model(name_or_path)
-    network = model.method.monai_network() if isinstance(model.method, InMONAI) else None
+    network = model.method.monai_network()
     if network is None:
         raise ModelError("not_for_monai", model=model.name, method=model.method.name)
     files = {
@@ -103,19 +100,11 @@ def _metadata(model: Model, network: BundleNetwork) -> dict:
         **metadata,
         "changelog": {model.version: f"exported from the MedAD model {model.name}"},
         # The reader and writer of NIfTI files.
-        "required_packages_version": {"nibabel": _version("nibabel")},
+        "required_packages_version": {"nibabel": installed_version("nibabel") or "5.0.0"},
         "task": "Reconstruction of slices by a network that was trained on healthy anatomy",
         "data_source": str(model.training.get("data", "")),
         "network_data_format": {"inputs": {"image": inputs}, "outputs": {"pred": outputs}},
     }
-
-
-def _version(package: str) -> str:
-    """The installed version; the least that will do where it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "5.0.0"
 
 
 def _inference(model: Model, network: BundleNetwork) -> dict:

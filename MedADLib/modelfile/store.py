@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import ModelError, OutputError
 from ..methods.registry import ENTRIES
+from ..runtime.atomic_files import write_bytes
 from ..runtime.strict_json import TEXT_BYTES, from_json, text_of
 from . import archive
 from .disclosure import WHOLE, About, disclosed, found_by, own_words
@@ -25,9 +26,6 @@ from .manifest import CARD, MANIFEST, NAME, SUFFIX, Manifest, MethodEntry, check
 
 # Notes on the models that ship with MedAD, by method.
 NOTES = {"latent_restoration": "recommended", "atlas": "fastest"}
-
-# Files that this process has checked: (path, time of last change, size).
-_intact: set[tuple[str, int, int]] = set()
 
 
 @dataclass(frozen=True)
@@ -113,18 +111,8 @@ def summary_of(path: str | os.PathLike) -> ModelSummary:
             method, kind = from_json(MethodEntry, manifest.method, "method").name, manifest.kind
     except ModelError as error:
         return ModelSummary(path.stem, path, error=str(error), size_bytes=size, own=own)
-    return ModelSummary(
-        name=path.stem,
-        path=path,
-        version=manifest.version,
-        description=manifest.description,
-        modality=manifest.modality,
-        method=method,
-        created=manifest.created,
-        size_bytes=size,
-        kind=kind,
-        own=own,
-    )
+    facts = {name: getattr(manifest, name) for name in ("version", "description", "modality", "created")}
+    return ModelSummary(path.stem, path, **facts, method=method, size_bytes=size, kind=kind, own=own)
 
 
 def model_folders() -> list[Path]:
@@ -182,14 +170,8 @@ class NameTakenError(ModelError):
     """Another model has the name; `replaceable` if it is the user's own, which `add` may replace."""
 
     def __init__(self, code: str, replaceable: bool = False, **parameters: Any):
-        """Note whether the other one may be replaced."""
         super().__init__(code, **parameters)
         self.replaceable = replaceable
-
-
-def installed() -> list[ModelSummary]:
-    """List the models that can be chosen, see `list_models`."""
-    return list_models()
 
 
 def add(path: str | os.PathLike, replace: bool = False) -> ModelSummary:
@@ -248,10 +230,7 @@ def remove(name: str) -> None:
 
 
 def card(name: str | os.PathLike) -> str:
-    """Return the model card: purpose and scope first, with training subjects and, of a shipped model, results.
-
-    Returns:
-        Markdown.
+    """Return the model card in Markdown: purpose and scope first, with training subjects and, if shipped, results.
 
     Raises:
         ModelError: If there is no such model, or its card cannot be shown.
@@ -277,32 +256,9 @@ def card(name: str | os.PathLike) -> str:
     return disclosed(text, about, found)
 
 
-def check_integrity(path: str | os.PathLike) -> ModelSummary:
-    """Compare each entry of a model with its hash in the manifest.
-
-    This process does not read an intact file again until it changes.
-
-    Raises:
-        ModelError: If the file is missing, damaged, changed or too new.
-    """
-    path = find_model(path)
-    with archive.open_archive(path) as stream:
-        state = os.fstat(stream.fileno())
-        key = (os.path.abspath(path), state.st_mtime_ns, state.st_size)
-        if key not in _intact:
-            files = archive.unpack(stream, path)
-            with naming(path):
-                check_files(files, manifest_of(files))
-            _intact.add(key)
-    return summary_of(path)
-
-
 def _of_name(name: str) -> Path | None:
     """Return the installed model of this name, ignoring case as some file systems do."""
-    for summary in list_models():
-        if summary.name.casefold() == name.casefold():
-            return summary.path
-    return None
+    return next((path for stem, path in _available().items() if stem.casefold() == name.casefold()), None)
 
 
 def _name_clash(path: Path, manifest: Manifest, existing: Path) -> NameTakenError:
@@ -336,7 +292,7 @@ def _write(target: Path, content: bytes) -> None:
     """Copy a model atomically."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        archive.write_whole(target, content)
+        write_bytes(target, content, durable=True)
     except OSError as error:
         megabytes = len(content) / 1e6
         raise OutputError("model_not_copied", path=target, detail=error.strerror, megabytes=megabytes) from error

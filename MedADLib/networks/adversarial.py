@@ -13,8 +13,9 @@ from itertools import chain
 import torch
 from torch import nn
 
-from .alternating_optimisation import Turn
+from .alternating_optimisation import Objective
 from .conv_autoencoder import ConvDecoder, ConvEncoder, Expansion, grid_of
+from .losses import brain_mean
 from .vae import Normal, per_image
 
 PENALTY = 10.0
@@ -83,14 +84,14 @@ class WassersteinGAN(nn.Module):
         self.generator, self.critic = generator, critic
         self.latent, self.critic_steps = latent, critic_steps
 
-    def turns(self) -> tuple[Turn, Turn]:
+    def objectives(self) -> tuple[Objective, Objective]:
         """Alternate between several steps of the critic and one of the generator; Adam with betas (0, 0.9)."""
         return (
-            Turn("critic", self.critic.parameters(), self.critic_turn, repeat=self.critic_steps, betas=BETAS),
-            Turn("generator", self.generator.parameters(), self.generator_turn, betas=BETAS),
+            Objective("critic", self.critic.parameters(), self.critic_loss, repeat=self.critic_steps, betas=BETAS),
+            Objective("generator", self.generator.parameters(), self.generator_loss, betas=BETAS),
         )
 
-    def draw(self, like: torch.Tensor) -> torch.Tensor:
+    def generate(self, like: torch.Tensor) -> torch.Tensor:
         """Generate samples of random codes, as many as `like` and on its device."""
         return self.generator(torch.randn(len(like), self.latent, device=like.device))
 
@@ -98,15 +99,15 @@ class WassersteinGAN(nn.Module):
         """Generate (count, 1, Y, X) from codes sampled from N(0, I)."""
         return self.generator(torch.randn(count, self.latent, generator=noise))
 
-    def critic_turn(self, real: torch.Tensor, *_: torch.Tensor) -> Loss:
+    def critic_loss(self, real: torch.Tensor, *_: torch.Tensor) -> Loss:
         """Compute E[D(G(z))] − E[D(x)] + penalty."""
         with torch.no_grad():
-            fake = self.draw(real)
+            fake = self.generate(real)
         return critic_loss(self.critic, real, fake)
 
-    def generator_turn(self, real: torch.Tensor, *_: torch.Tensor) -> Loss:
+    def generator_loss(self, real: torch.Tensor, *_: torch.Tensor) -> Loss:
         """Compute −E[D(G(z))]."""
-        loss = opponent_loss(self.critic, self.draw(real))
+        loss = opponent_loss(self.critic, self.generate(real))
         return loss, {"judgement": -loss.detach()}
 
 
@@ -190,12 +191,7 @@ class ImageCritic(nn.Module):
 
 
 class CodeCritic(nn.Sequential):
-    """Critic of codes (N, latent), with result (N,): two hidden layers with leaky ReLU.
-
-    Args:
-        latent: Length of a code.
-        width: Width of the hidden layers.
-    """
+    """Critic of codes (N, latent), with result (N,): two hidden layers with leaky ReLU."""
 
     def __init__(self, latent: int, width: int = 256):
         layers = [nn.Linear(latent, width), nn.LeakyReLU(0.2), nn.Linear(width, width), nn.LeakyReLU(0.2)]
@@ -240,11 +236,11 @@ class AdversarialReconstruction(nn.Module):
         """Decode codes sampled from N(0, I), to (count, 1, Y, X)."""
         return self.decode(torch.randn(count, self.latent, generator=noise))
 
-    def turns(self) -> tuple[Turn, ...]:
+    def objectives(self) -> tuple[Objective, ...]:
         """Alternate between five steps of the critic, Adam with betas (0, 0.9), and one of encoder and decoder."""
         return (
-            Turn("critic", self.critic.parameters(), self.critic_turn, repeat=CRITIC_STEPS, betas=BETAS),
-            Turn("autoencoder", self.own_parameters(), self.autoencoder_turn),
+            Objective("critic", self.critic.parameters(), self.critic_loss, repeat=CRITIC_STEPS, betas=BETAS),
+            Objective("autoencoder", self.own_parameters(), self.autoencoder_loss),
         )
 
     def own_parameters(self) -> Iterator[nn.Parameter]:
@@ -287,19 +283,19 @@ class VAEGAN(AdversarialReconstruction):
         posterior = Normal.of(self.encoder(images))
         return self.decode(posterior.at(torch.randn_like)), per_image(posterior.divergence_from_standard())
 
-    def critic_turn(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
+    def critic_loss(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
         """Compute the critic's loss with slices as real and reconstructions as fake samples."""
         with torch.no_grad():
             restored, _ = self.sample(images)
         return critic_loss(self.critic, images, restored)
 
-    def autoencoder_turn(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
+    def autoencoder_loss(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
         """Compute L, and ``error`` (mean absolute error per brain pixel), ``kl`` and ``judgement`` (E[D(x̂)])."""
         restored, kl = self.sample(images)
         difference = (restored.float() - images).abs()
         judged = opponent_loss(self.critic, restored)
         loss = difference.mean() + (kl.mean() + self.adversarial * judged) / images[0].numel()
-        error = (difference * masks).sum() / masks.sum().clamp_min(1)
+        error = brain_mean(difference, masks)
         return loss, {"error": error.detach(), "kl": kl.mean().detach(), "judgement": -judged.detach()}
 
 
@@ -322,17 +318,17 @@ class AdversarialAutoEncoder(AdversarialReconstruction):
         super().__init__(size, channels, latent, latent, CodeCritic(latent))
         self.constraint = constraint
 
-    def turns(self) -> tuple[Turn, ...]:
+    def objectives(self) -> tuple[Objective, ...]:
         """Alternate between five steps of the critic, one of encoder and decoder, and one of the encoder."""
-        return (*super().turns(), Turn("encoder", self.encoder.parameters(), self.encoder_turn, betas=BETAS))
+        return (*super().objectives(), Objective("encoder", self.encoder.parameters(), self.encoder_loss, betas=BETAS))
 
-    def critic_turn(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
+    def critic_loss(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
         """Compute the critic's loss with samples of N(0, I) as real and codes as fake samples."""
         with torch.no_grad():
             codes = self.encode(images).float()
         return critic_loss(self.critic, torch.randn_like(codes), codes)
 
-    def autoencoder_turn(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
+    def autoencoder_loss(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
         """Compute the loss, and ``error`` (mean absolute error per brain pixel) and ``constraint``, ‖z − E(x̂)‖²."""
         codes = self.encode(images)
         restored = self.decode(codes)
@@ -341,10 +337,10 @@ class AdversarialAutoEncoder(AdversarialReconstruction):
         if self.constraint:
             apart = (codes - self.encode(restored)).float().square().sum(dim=1).mean()
             loss, log["constraint"] = loss + self.constraint * apart / images[0].numel(), apart.detach()
-        error = (difference.abs() * masks).sum() / masks.sum().clamp_min(1)
+        error = brain_mean(difference.abs(), masks)
         return loss, log | {"error": error.detach()}
 
-    def encoder_turn(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
+    def encoder_loss(self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor) -> Loss:
         """Compute −E[D(E(x))]."""
         loss = opponent_loss(self.critic, self.encode(images))
         return loss, {"judgement": -loss.detach()}

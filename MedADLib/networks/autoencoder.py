@@ -11,7 +11,7 @@ from torch.nn.functional import normalize, relu
 
 from .conv_autoencoder import ConvDecoder, ConvEncoder, Expansion
 from .features import FeatureNetwork
-from .losses import Loss, error_map
+from .losses import Loss, brain_mean, error_map
 
 Variant = Literal["plain", "uncertain", "memory", "spatial", "constrained"]
 ENTROPY_WEIGHT = 2e-4
@@ -26,10 +26,6 @@ class Memory(nn.Module):
     The weights of a code z over the slots m_i are w = softmax(cos(z, m_i)). Weights below λ become 0 by a
     differentiable hard shrinkage, ŵ_i = max(w_i − λ, 0)·w_i / (|w_i − λ| + ε), and the others are divided by their sum.
     Gong et al. recommend λ of 1 to 3 times 1/slots; 1/slots is used, with which at least one weight remains.
-
-    Args:
-        slots: Number of slots N.
-        latent: Length of a code.
     """
 
     def __init__(self, slots: int, latent: int):
@@ -38,14 +34,7 @@ class Memory(nn.Module):
         self.items = nn.Parameter(torch.randn(slots, latent))
 
     def forward(self, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Replace codes by averages of the slots.
-
-        Args:
-            codes: (N, latent).
-
-        Returns:
-            Codes (N, latent), and their weights (N, slots), which are at least 0 and sum to 1.
-        """
+        """Replace codes (N, latent) by averages of the slots; also return weights (N, slots), at least 0, of sum 1."""
         # In half precision, rounding would decide whether weights near λ become 0.
         with torch.autocast(codes.device.type, enabled=False):
             weights = torch.softmax(normalize(codes.float(), dim=1) @ normalize(self.items, dim=1).T, dim=1)
@@ -158,5 +147,5 @@ class AutoEncoder(nn.Module):
         if self.variant == "constrained":
             loss = loss + RHO * (made.code - self.encoder(made.restored)).float().square().mean()
         difference = made.restored.detach() - images
-        error = (difference.abs() * masks).sum() / masks.sum().clamp_min(1)
+        error = brain_mean(difference.abs(), masks)
         return loss, {"squared_error": difference.square().mean(), "error": error, "score": score.detach()}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
 
 import torch
 
@@ -16,40 +14,16 @@ from .code_prior import product
 TRIALS = 16
 
 
-def bfloat16_suits(device: str, record: Path) -> bool:
-    """Return whether bfloat16 is clearly faster than float32, measured once for each training.
-
-    The measurement may differ when the computer is busy, and a training must resume in the same precision.
-
-    Args:
-        device: Device of the training.
-        record: JSON file that stores the result.
-    """
-    try:
-        kept = json.loads(record.read_text(encoding="utf-8"))["bfloat16"]
-    except (OSError, ValueError, TypeError, KeyError):
-        kept = None
-    if isinstance(kept, bool):
-        return kept
-    found = _faster(device)
-    record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps({"bfloat16": found}), encoding="utf-8")
-    return found
-
-
 @cache
 def decodes_faster(device: str) -> bool:
     """Return whether convolutions are clearly faster in bfloat16; measured once in a process.
 
     On a processor with bfloat16 instructions it is about twice as fast, so the result is reproducible. On others it is
     many times slower, and nothing is measured.
-
-    Args:
-        device: Device of the decoder.
     """
     if torch.device(device).type == "cpu" and not _known_to_processor():
         return False
-    return _faster(device)
+    return bfloat16_is_faster(device)
 
 
 @cache
@@ -57,9 +31,6 @@ def convolves_faster(device: str) -> bool:
     """Return whether matrix products are clearly faster as 1×1 convolutions; measured once in a process.
 
     Matrix products and convolutions use different libraries, and the faster one depends on the processor.
-
-    Args:
-        device: Device of the products; False for a GPU.
     """
     if torch.device(device).type != "cpu":
         return False
@@ -75,8 +46,11 @@ def _known_to_processor() -> bool:
         return False
 
 
-def _faster(device: str) -> bool:
-    """Compare the shortest times of a convolution in both precisions, run alternately; other processes may be busy."""
+def bfloat16_is_faster(device: str) -> bool:
+    """Return whether a convolution is clearly faster in bfloat16 than in float32.
+
+    The shortest times of alternate runs are compared, because other processes may be busy.
+    """
     image = torch.randn(4, 32, 80, 80, device=device).to(memory_format=torch.channels_last)
     layer = torch.nn.Conv2d(32, 32, 3, padding=1, device=device).to(memory_format=torch.channels_last)
 

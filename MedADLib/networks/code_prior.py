@@ -14,7 +14,7 @@ def product(tokens: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, conv
     """Multiply tokens (…, before) by a weight (after, before) and add a bias (after,); (…, after).
 
     A 1×1 convolution is faster with some processors' libraries. It sums in another order, so results differ in the last
-    bits; samplers resolve near ties of the resulting logits in float64, see `Draws`.
+    bits; samplers resolve near ties of the resulting logits in float64, see `SamplingTask`.
     """
     if not convolved:
         return linear(tokens, weight, bias)
@@ -65,7 +65,7 @@ class Cache(NamedTuple):
 class Block(nn.Module):
     """Transformer block with pre-norm attention and feed-forward layers."""
 
-    def __init__(self, width: int, heads: int, dropout: float):
+    def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
         self.attention_norm = nn.LayerNorm(width)
@@ -74,7 +74,6 @@ class Block(nn.Module):
         self.feed_norm = nn.LayerNorm(width)
         self.widen = Product(width, 4 * width)
         self.narrow = Product(4 * width, width)
-        self.dropout = nn.Dropout(dropout)
 
     def split(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Compute queries, keys and values (N, heads, L, head width) of tokens (N, L, width)."""
@@ -84,8 +83,8 @@ class Block(nn.Module):
 
     def finish(self, tokens: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
         """Add the output (…, width) of the attention, with concatenated heads, and the feed-forward part to tokens."""
-        tokens = tokens + self.dropout(self.merge(attended))
-        return tokens + self.dropout(self.narrow(gelu(self.widen(self.feed_norm(tokens)))))
+        tokens = tokens + self.merge(attended)
+        return tokens + self.narrow(gelu(self.widen(self.feed_norm(tokens))))
 
 
 class CodePrior(nn.Module):
@@ -102,28 +101,17 @@ class CodePrior(nn.Module):
         width: Token width.
         layers: Number of blocks.
         heads: Attention heads.
-        dropout: Dropout rate in training.
         further: Distances in raster order to further codes of the input: one row, one plane.
     """
 
-    def __init__(
-        self,
-        codes: int,
-        length: int,
-        width: int,
-        layers: int,
-        heads: int,
-        dropout: float = 0.0,
-        further: Sequence[int] = (),
-    ):
+    def __init__(self, codes: int, length: int, width: int, layers: int, heads: int, further: Sequence[int] = ()):
         super().__init__()
         self.codes, self.length, self.further = codes, length, tuple(further)
         self.code_embedding = nn.Embedding(codes + 1, width)
         self.further_embeddings = nn.ModuleList(nn.Embedding(codes + 1, width) for _ in self.further)
         self.place_embedding = nn.Parameter(0.02 * torch.randn(length, width))
         self.position_embedding = nn.Linear(16, width)
-        self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, codes)
         for module in self.modules():
@@ -213,7 +201,7 @@ class CodePrior(nn.Module):
         angles = positions[:, None].float() * torch.pi * 2.0 ** torch.arange(8, device=positions.device)
         waves = torch.cat([angles.sin(), angles.cos()], dim=1).to(self.place_embedding.dtype)
         where = self.position_embedding(waves)
-        return self.dropout(tokens + self.place_embedding[first:last] + where[:, None])
+        return tokens + self.place_embedding[first:last] + where[:, None]
 
 
 def likelihood_of(logits: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:

@@ -66,12 +66,11 @@ class ConvEncoder(nn.Sequential):
         channels: Sequence[int],
         out: int,
         bottleneck: Bottleneck = "dense",
-        inputs: int = 1,
         norm: Norm = "batch",
         act: Act = "relu",
     ):
         layers: list[nn.Module] = []
-        before = inputs
+        before = 1
         for after in channels:
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none"), *_norm(norm, after), _act(act)]
             before = after

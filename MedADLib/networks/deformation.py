@@ -1,13 +1,14 @@
 """Networks, warping and losses of MorphAEus (Bercea et al. 2023) and MORPHADE (Avci et al. 2024).
 
 An autoencoder computes a coarse pseudo-healthy image, and a deformer the velocity field that warps it to the scan.
-MONAI's `Warp` and `DVF2DDF` compute the same deformations, and tests compare the results. The functions here store no
-grid between calls, and scaling and squaring takes 40 % of MONAI's time on a CPU, a large part of a training step.
+MONAI's `Warp` and `DVF2DDF` compute the same deformations, and tests compare the results. The functions here stay,
+because detections use them and importing MONAI takes seconds; on a CPU they also take less than half of MONAI's time.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -16,7 +17,7 @@ from torch import nn
 from torch.nn.functional import grid_sample, interpolate
 
 from .features import FeatureNetwork
-from .losses import dissimilarity, structure
+from .losses import brain_mean, dissimilarity, structure
 
 STEPS = 7
 
@@ -32,40 +33,28 @@ PERCEPTUAL_WEIGHT = 0.5
 WARM_UP = 0.3
 SMOOTHNESS_LEAST, SMOOTHNESS_MOST = 1e-3, 3.0
 
-# "rising" is MorphAEus, "joint" and "deformer" are the two steps of MORPHADE; "apart" is ours.
+# "rising" is MorphAEus, "joint" and "deformer" are the two steps of MORPHADE; "apart" is neither.
 Phase = Literal["rising", "apart", "joint", "deformer"]
 SMOOTHNESS = {"joint": 1.0, "deformer": 0.01}
 
 
 def warp(images: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
-    """Warp images: x∘φ with φ(p) = p + u(p), linear interpolation, border values outside the image.
+    """Warp images x, (N, C, Y, X) or (N, C, Z, Y, X): x∘φ with φ(p) = p + u(p), linear, with border values outside.
 
-    Args:
-        images: x, (N, C, Y, X) or (N, C, Z, Y, X).
-        displacement: u in pixels, (N, 2, Y, X) along Y, X, or (N, 3, Z, Y, X) along Z, Y, X.
-
-    Returns:
-        The images' shape.
+    The displacement u is in pixels, (N, 2, Y, X) along Y, X, or (N, 3, Z, Y, X) along Z, Y, X.
     """
-    return _sample(images, _turned(displacement))
+    return _sample(images, _normalised(displacement))
 
 
-def integrate(velocity: torch.Tensor, steps: int = STEPS) -> torch.Tensor:
+def integrate(velocity: torch.Tensor) -> torch.Tensor:
     """Integrate a stationary velocity to the displacement at time 1 by scaling and squaring (Arsigny et al. 2006).
 
-    With φ the flow of v, that of −v is φ⁻¹.
-
-    Args:
-        velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), components as in `warp`.
-        steps: Number of squarings.
-
-    Returns:
-        u in pixels, the velocity's shape.
+    With φ the flow of v, that of −v is φ⁻¹. Both are in pixels, with shape and components as in `warp`.
     """
-    turned = _turned(velocity) / 2**steps
-    for _ in range(steps):
-        turned = turned + _sample(turned, turned)
-    return (turned * _pixels(turned)).flip(1)
+    normalised = _normalised(velocity) / 2**STEPS
+    for _ in range(STEPS):
+        normalised = normalised + _sample(normalised, normalised)
+    return (normalised * _pixels(normalised)).flip(1)
 
 
 def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
@@ -86,9 +75,10 @@ def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
 
 
 def roughness(velocity: torch.Tensor) -> torch.Tensor:
-    """Compute ½·mean ‖∇v‖²: central differences in all directions, mean over components and over interior pixels.
+    """Compute ½·mean ‖∇v‖² with MONAI's `DiffusionLoss`.
 
-    Half of MONAI's `DiffusionLoss`; the indexing in MONAI's version will change its meaning in a future PyTorch.
+    Central differences in all directions, mean over components and over interior pixels. Only trainings need it:
+    importing MONAI takes seconds.
 
     Args:
         velocity: v in pixels, (N, 2, Y, X) or (N, 3, Z, Y, X), at least 3 pixels along each axis.
@@ -96,18 +86,20 @@ def roughness(velocity: torch.Tensor) -> torch.Tensor:
     Returns:
         A scalar.
     """
-    dims = velocity.ndim - 2
-    inner = (..., *(slice(1, -1),) * dims)
-    slopes = torch.gradient(velocity, dim=list(range(2, 2 + dims)))
-    return 0.5 * sum(slope[inner].square().mean() for slope in slopes)
+    from monai.losses import DiffusionLoss
+
+    with warnings.catch_warnings():
+        # MONAI indexes with lists of slices, which PyTorch deprecates.
+        warnings.simplefilter("ignore", UserWarning)
+        return 0.5 * DiffusionLoss()(velocity)
 
 
-def _sample(images: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
-    grid = _identity(turned.shape[2:], turned.device) + turned.movedim(1, -1)
+def _sample(images: torch.Tensor, normalised: torch.Tensor) -> torch.Tensor:
+    grid = _identity(normalised.shape[2:], normalised.device) + normalised.movedim(1, -1)
     return grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
-def _turned(displacement: torch.Tensor) -> torch.Tensor:
+def _normalised(displacement: torch.Tensor) -> torch.Tensor:
     """Convert pixels to PyTorch's `grid_sample` units: X first, in halves of the grid's width."""
     flipped = displacement.flip(1)
     return flipped / _pixels(flipped)
@@ -129,7 +121,7 @@ def levels_of(size: Sequence[int]) -> int:
     return math.ceil(math.log2(max(size)))
 
 
-class Drawn(NamedTuple):
+class AutoencoderOutput(NamedTuple):
     """Output of the autoencoder.
 
     Attributes:
@@ -142,9 +134,9 @@ class Drawn(NamedTuple):
     encoded: list[torch.Tensor]
     decoded: list[torch.Tensor]
 
-    def detached(self) -> Drawn:
+    def detached(self) -> AutoencoderOutput:
         """Return the same values without gradients to the autoencoder."""
-        return Drawn(self.prior.detach(), *([part.detach() for part in parts] for parts in self[1:]))
+        return AutoencoderOutput(self.prior.detach(), *([part.detach() for part in parts] for parts in self[1:]))
 
 
 class Morphed(NamedTuple):
@@ -201,7 +193,7 @@ class PriorAutoencoder(nn.Module):
         )
         self.last = CONV[dims](channels[0], 1, 1)
 
-    def forward(self, images: torch.Tensor) -> Drawn:
+    def forward(self, images: torch.Tensor) -> AutoencoderOutput:
         """Compute x_prior of images (N, 1, Y, X), and the features of all levels."""
         encoded = []
         for layer in self.down:
@@ -211,7 +203,7 @@ class PriorAutoencoder(nn.Module):
         for layer, grid in zip(reversed(self.up), reversed(grids[:-1])):
             wide = interpolate(decoded[0], size=grid, mode=LINEAR[self.dims], align_corners=False)
             decoded.insert(0, layer(wide))
-        return Drawn(self.last(decoded[0]).float(), encoded, decoded)
+        return AutoencoderOutput(self.last(decoded[0]).float(), encoded, decoded)
 
 
 class Deformer(nn.Module):
@@ -238,12 +230,12 @@ class Deformer(nn.Module):
         nn.init.normal_(self.flow.weight, std=FLOW_SPREAD)
         nn.init.zeros_(self.flow.bias)
 
-    def forward(self, drawn: Drawn) -> torch.Tensor:
+    def forward(self, output: AutoencoderOutput) -> torch.Tensor:
         """Compute the velocity in pixels, float32 (N, 2, Y, X) along Y, X; of volumes (N, 3, Z, Y, X)."""
         carried: list[torch.Tensor] = []
         for level, stage, after in zip(range(LEVELS, 0, -1), self.stages, self.after):
-            given = torch.cat([drawn.encoded[level - 1], drawn.decoded[level], *carried], dim=1)
-            carried = [after(stage(given, output_size=drawn.decoded[level - 1].shape[2:]))]
+            given = torch.cat([output.encoded[level - 1], output.decoded[level], *carried], dim=1)
+            carried = [after(stage(given, output_size=output.decoded[level - 1].shape[2:]))]
         return self.flow(carried[0]).float()
 
 
@@ -264,12 +256,12 @@ class Morphing(nn.Module):
         """Compute x_prior and x_morph of images (N, 1, Y, X) or (N, 1, Z, Y, X)."""
         return self.fit(self.autoencoder(images))
 
-    def fit(self, drawn: Drawn) -> Morphed:
+    def fit(self, output: AutoencoderOutput) -> Morphed:
         """Deform the output of the autoencoder; the fields are float32 even if the features are not."""
-        velocity = self.deformer(drawn)
+        velocity = self.deformer(output)
         with torch.autocast(velocity.device.type, enabled=False):
             displacement = integrate(velocity)
-            return Morphed(drawn.prior, velocity, displacement, warp(drawn.prior, displacement))
+            return Morphed(output.prior, velocity, displacement, warp(output.prior, displacement))
 
 
 def _layer(dims: int, before: int, after: int, stride: int) -> nn.Sequential:
@@ -331,17 +323,16 @@ class MorphLearner(nn.Module):
             (½ mean ‖∇v‖²); ``error``: mean absolute error of x_prior per brain pixel.
         """
         part, log, total = float(progress[0]), {}, images.new_zeros(())
-        drawn = self.network.autoencoder(images)
+        output = self.network.autoencoder(images)
         if self.phase != "deformer":
-            total = restoration = self.restoration(images, drawn.prior)
+            total = restoration = self.restoration(images, output.prior)
             log["restoration"] = restoration.detach()
         if part >= WARM_UP or self.phase == "deformer":
-            fixed = drawn.detached() if self.phase == "apart" else drawn
+            fixed = output.detached() if self.phase == "apart" else output
             forth, back, rough = self.morphing(images, masks, self.network.fit(fixed))
             total = total + (forth + back) / 2 + self.smoothness(part) * rough
             log |= {"unlikeness": forth.detach(), "roughness": rough.detach()}
-        error = ((drawn.prior - images).abs() * masks).sum() / masks.sum().clamp_min(1)
-        return total, log | {"error": error.detach()}
+        return total, log | {"error": brain_mean((output.prior - images).abs(), masks).detach()}
 
     def smoothness(self, progress: float) -> float:
         """Return β at a completed share of the training."""

@@ -17,7 +17,7 @@ from torch.nn.functional import avg_pool2d, cross_entropy, max_pool2d, normalize
 CHANNELS = (8, 16, 32, 64)
 EMBEDDING = 32
 TEMPERATURE = 0.1
-PLACES = 512
+POSITIONS = 512
 
 
 class FeatureNetwork(nn.Module):
@@ -68,12 +68,12 @@ class FeatureLearner(nn.Module):
         Returns:
             The loss, and ``matched``: share of positions at the last level with the right one as most similar position.
         """
-        first, second = self.features(changed(images, masks)), self.features(changed(images, masks))
+        first, second = self.features(perturbed(images, masks)), self.features(perturbed(images, masks))
         losses, matched = [], images.new_zeros(())
         for level, head in enumerate(self.heads):
             inside = avg_pool2d(masks, 1 << level)[:, 0].flatten() > 0.5
             places = inside.nonzero()[:, 0]
-            places = places[torch.randperm(len(places))[:PLACES].to(places.device)]
+            places = places[torch.randperm(len(places))[:POSITIONS].to(places.device)]
             u, v = (normalize(head(f[level]).float().movedim(1, -1).flatten(0, 2)[places]) for f in (first, second))
             similarity = u @ v.T / TEMPERATURE
             wanted = torch.arange(len(places), device=images.device)
@@ -82,7 +82,7 @@ class FeatureLearner(nn.Module):
         return torch.stack(losses).mean(), {"matched": matched}
 
 
-def changed(images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+def perturbed(images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Change brightness, contrast, sharpness and noise of images (N, 1, Y, X) at random, without displacement."""
     shape = (len(images), 1, 1, 1)
     # Sampled on the CPU, so that the changes are the same on every device.

@@ -12,14 +12,9 @@ from .pixel_error import PixelError
 
 
 def fourier_features(points: torch.Tensor, bands: int) -> torch.Tensor:
-    """Concatenate coordinates with their sines and cosines at doubling frequencies (Mildenhall et al. 2020).
+    """Concatenate coordinates (…, 3) in [-1, 1] with sines and cosines at doubling frequencies, (…, 3 + 6·bands).
 
-    Args:
-        points: (…, 3), each coordinate in [-1, 1].
-        bands: Number of frequencies; the first has one wave across the cube [-1, 1].
-
-    Returns:
-        (…, 3 + 6·bands).
+    The first frequency has one wave across the cube [-1, 1] (Mildenhall et al. 2020).
     """
     scales = math.pi * 2.0 ** torch.arange(bands, dtype=points.dtype, device=points.device)
     angles = (points[..., None] * scales).flatten(-2)
@@ -79,16 +74,11 @@ class IntensityField(nn.Module):
         """
         logits = self(points, latents).flatten(0, 1)
         entropy = self.compare(logits, intensities.reshape(-1, 1))
-        return entropy.view_as(intensities), self.compare.picture(logits).view_as(intensities)
+        return entropy.view_as(intensities), self.compare.image(logits).view_as(intensities)
 
 
 class AutoDecoder(nn.Module):
-    """Auto-decoder (Park et al. 2019): a field and one latent for each training scan, trained together; no encoder.
-
-    Args:
-        field: Field to train.
-        scans: Number of training scans.
-    """
+    """Auto-decoder (Park et al. 2019): a field and one latent for each training scan, trained together; no encoder."""
 
     def __init__(self, field: IntensityField, scans: int):
         super().__init__()
@@ -98,12 +88,7 @@ class AutoDecoder(nn.Module):
     def loss(
         self, scans: torch.Tensor, points: torch.Tensor, intensities: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Compute the mean cross-entropy.
-
-        Args:
-            scans: Indices of training scans, (N,).
-            points: Positions in each, (N, P, 3).
-            intensities: Intensities there, (N, P).
+        """Compute the mean cross-entropy of scans by index, (N,), at points (N, P, 3) with intensities (N, P).
 
         Returns:
             The loss, and ``error`` (mean absolute error of the expected intensity) and ``latent_length``.

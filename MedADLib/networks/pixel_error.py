@@ -54,15 +54,7 @@ class PixelError(nn.Module):
         self.register_buffer("bounds", (centres[1:] + centres[:-1]) / 2, persistent=False)
 
     def forward(self, decoded: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        """Compute e of each pixel, float32.
-
-        Args:
-            decoded: Output of the decoder, (N, channels, …).
-            images: x, (N, 1, …).
-
-        Returns:
-            (N, 1, …).
-        """
+        """Compute e of each pixel, float32 (N, 1, …), of decoder output (N, channels, …) and images x, (N, 1, …)."""
         if self.error == "categorical":
             return cross_entropy(decoded.float(), self.classes(images)[:, 0], reduction="none")[:, None]
         difference = decoded.float() - images
@@ -72,7 +64,7 @@ class PixelError(nn.Module):
         """Return the index of the nearest centre of each intensity, int64 of any shape."""
         return torch.bucketize(images.detach().contiguous(), self.bounds)
 
-    def picture(self, decoded: torch.Tensor) -> torch.Tensor:
+    def image(self, decoded: torch.Tensor) -> torch.Tensor:
         """Convert a decoder's output (N, channels, …) to standard intensities (N, 1, …), float32."""
         if self.error != "categorical":
             return decoded.float()

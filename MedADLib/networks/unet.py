@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, interpolate
 
+from .losses import brain_mean
+
 GROUPS = 8
 WAVES = 4
 HIDDEN = 64
@@ -98,11 +100,7 @@ def _waves(conditions: torch.Tensor) -> torch.Tensor:
 
 
 class CorruptionSegmenter(UNet):
-    """U-Net that predicts the degree of corruption of each pixel, given the slice's position (FPI, Tan et al. 2020).
-
-    Args:
-        channels: See `UNet`.
-    """
+    """U-Net that predicts the degree of corruption of each pixel, given the slice's position (FPI, Tan et al. 2020)."""
 
     def __init__(self, channels: tuple[int, ...]):
         super().__init__(channels, conditions=1)
@@ -127,9 +125,8 @@ class CorruptionSegmenter(UNet):
             The loss, and ``error``, the mean of |α̂ − α| over the brain.
         """
         logits = self(images, positions[:, None]).float()
-        brain = masks.sum().clamp_min(1)
-        loss = (binary_cross_entropy_with_logits(logits, target, reduction="none") * masks).sum() / brain
-        error = ((torch.sigmoid(logits) - target).abs() * masks).sum() / brain
+        loss = brain_mean(binary_cross_entropy_with_logits(logits, target, reduction="none"), masks)
+        error = brain_mean((torch.sigmoid(logits) - target).abs(), masks)
         return loss, {"error": error.detach(), "cross_entropy": loss.detach()}
 
 
@@ -139,9 +136,6 @@ class Denoiser(UNet):
     The network predicts the difference to its input, which is 0 before training. The paper's network predicts the slice
     itself and must first learn the identity: on toy scans, after the same 300 steps, its error in healthy tissue is
     twice as large.
-
-    Args:
-        channels: See `UNet`.
     """
 
     def __init__(self, channels: tuple[int, ...]):
@@ -167,7 +161,6 @@ class Denoiser(UNet):
         Returns:
             The loss, and ``error``, the mean absolute error over the brain.
         """
-        difference = (self.predict(images, positions) - target) * masks
-        brain = masks.sum().clamp_min(1)
-        loss = difference.square().sum() / brain
-        return loss, {"error": (difference.abs().sum() / brain).detach(), "squared_error": loss.detach()}
+        difference = self.predict(images, positions) - target
+        loss = brain_mean(difference.square(), masks)
+        return loss, {"error": brain_mean(difference.abs(), masks).detach(), "squared_error": loss.detach()}

@@ -14,12 +14,13 @@ import torch
 from torch import nn
 
 from .conv_autoencoder import Bottleneck, ConvDecoder, ConvEncoder, Expansion, grid_of
+from .losses import brain_mean
 from .pixel_error import Error, PixelError
 
 # Variances outside e⁻¹⁰…e¹⁰ have no practical meaning, and their squares overflow in half precision.
 LIMIT = 10.0
 # Returns standard normal numbers of a tensor's shape and device.
-Draw = Callable[[torch.Tensor], torch.Tensor]
+Noise = Callable[[torch.Tensor], torch.Tensor]
 
 HIDDEN = 64
 
@@ -83,9 +84,9 @@ class Normal(NamedTuple):
         mean, log_variance = both.float().chunk(2, dim=1)
         return cls(mean, log_variance.clamp(-LIMIT, LIMIT))
 
-    def at(self, draw: Draw | None) -> torch.Tensor:
-        """Return a sample μ + σ·ε with the noise ε of `draw`; the mean if it is None."""
-        return self.mean if draw is None else self.mean + (0.5 * self.log_variance).exp() * draw(self.mean)
+    def at(self, noise: Noise | None) -> torch.Tensor:
+        """Return a sample μ + σ·ε with ε from `noise`; the mean if it is None."""
+        return self.mean if noise is None else self.mean + (0.5 * self.log_variance).exp() * noise(self.mean)
 
     def log_density(self, values: torch.Tensor) -> torch.Tensor:
         """Compute log N(values; μ, σ²) = −½·log 2π − ½·log σ² − ½·(values − μ)²/σ², elementwise."""
@@ -194,28 +195,28 @@ class VAE(nn.Module):
 
     def sample_prior(self, count: int, noise: torch.Generator) -> torch.Tensor:
         """Decode latents sampled from the prior p(z), to (count, 1, Y, X)."""
-        return self.compare.picture(self.decode(torch.randn(count, *self.shape, generator=noise)))
+        return self.compare.image(self.decode(torch.randn(count, *self.shape, generator=noise)))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Reconstruct slices (N, 1, Y, X) with z = μ."""
-        return self.compare.picture(self.decode(self.posteriors(images)[0].mean))
+        return self.compare.image(self.decode(self.posteriors(images)[0].mean))
 
-    def terms(self, images: torch.Tensor, draw: Draw | None = None) -> Terms:
+    def terms(self, images: torch.Tensor, noise: Noise | None = None) -> Terms:
         """Compute reconstruction, error and KL of each image.
 
         Args:
             images: (N, 1, Y, X).
-            draw: Returns the noise of the latents; None uses their means.
+            noise: Returns the noise of the latents; None uses their means.
         """
         posteriors = self.posteriors(images)
-        values = tuple(posterior.at(draw) for posterior in posteriors)
+        values = tuple(posterior.at(noise) for posterior in posteriors)
         decoded = self.decode(values[0])
         divergence = self.divergence_of(posteriors, values)
-        return Terms(self.compare.picture(decoded), self.compare(decoded, images), divergence)
+        return Terms(self.compare.image(decoded), self.compare(decoded, images), divergence)
 
-    def energy(self, images: torch.Tensor, draw: Draw | None = None) -> torch.Tensor:
+    def energy(self, images: torch.Tensor, noise: Noise | None = None) -> torch.Tensor:
         """Compute E(x) of each image, (N,); see the class. It is a sum, so it does not depend on the other images."""
-        terms = self.terms(images, draw)
+        terms = self.terms(images, noise)
         return terms.error + self.divergence_weight * terms.divergence
 
     def loss(
@@ -242,9 +243,8 @@ class VAE(nn.Module):
             filled = self.decode(self.posteriors(self.holes(images, masks))[0].mean)
             error = self.compare(filled, images).mean()
             total, log["context_error"] = total + self.context * error, error.detach()
-            restored = restored if self.context < 1 else self.compare.picture(filled)
-        error = ((restored - images).abs() * masks).sum() / masks.sum().clamp_min(1)
-        return total, log | {"error": error.detach()}
+            restored = restored if self.context < 1 else self.compare.image(filled)
+        return total, log | {"error": brain_mean((restored - images).abs(), masks).detach()}
 
 
 class GMVAE(VAE):
@@ -314,7 +314,7 @@ class GMVAE(VAE):
         component = component.expand(count, 1, self.latent, *self.places)
         mean, log_variance = (part.gather(1, component)[:, 0] for part in prior)
         latents = Normal(mean, log_variance).at(lambda like: torch.randn(like.shape, generator=noise))
-        return self.compare.picture(self.decode(latents))
+        return self.compare.image(self.decode(latents))
 
     def divergence_of(self, posteriors: tuple[Normal, ...], values: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Compute the KL of each image in nats, (N,); see the class."""

@@ -22,12 +22,7 @@ COMMITMENT = 0.25
 
 
 class Convolution(nn.Sequential):
-    """Convolution with the name ``conv``, followed by a ReLU unless it is bare.
-
-    Args:
-        convolution: The layer.
-        bare: Whether there is no ReLU.
-    """
+    """Convolution with the name ``conv``, followed by a ReLU unless it is bare."""
 
     def __init__(self, convolution: nn.Module, bare: bool = False):
         super().__init__()
@@ -51,15 +46,7 @@ class ResidualUnit(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Encoder of images to a grid of vectors; every level halves the grid.
-
-    Args:
-        dimensions: 2 or 3.
-        given: Channels of the images.
-        channels: Channels of each level.
-        residual_layers: Residual units after each level.
-        width: Channels of the result.
-    """
+    """Encoder of images with `given` channels to a grid of vectors of `width`; every level halves the grid."""
 
     def __init__(self, dimensions: int, given: int, channels: Sequence[int], residual_layers: int, width: int):
         super().__init__()
@@ -79,15 +66,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Decoder of a grid of vectors to images; every level doubles the grid.
-
-    Args:
-        dimensions: 2 or 3.
-        given: Channels of the vectors.
-        channels: Channels of each level of the encoder, in its order.
-        residual_layers: Residual units before each level.
-        wanted: Channels of the images.
-    """
+    """Decoder of vectors with `given` channels to images with `wanted` ones; `channels` in the encoder's order."""
 
     def __init__(self, dimensions: int, given: int, channels: Sequence[int], residual_layers: int, wanted: int):
         super().__init__()
@@ -113,10 +92,6 @@ class Quantiser(nn.Module):
     The codes are initialised with encoder outputs of the first batch, and a rarely used code is replaced by an encoder
     output with a large quantisation error; otherwise most of a small codebook is unused after the first steps.
     Distances and codebook stay in float32 under autocast, because bfloat16 changes the nearest code.
-
-    Args:
-        codes: Codebook size K.
-        width: Length d of a code vector.
     """
 
     def __init__(self, codes: int, width: int):
@@ -126,14 +101,7 @@ class Quantiser(nn.Module):
         self.register_buffer("sums", torch.zeros(codes, width))
 
     def indices(self, latent: torch.Tensor) -> torch.Tensor:
-        """Find the nearest code at each position.
-
-        Args:
-            latent: Encoder output, (N, d, H, W); of volumes (N, d, D, H, W), here and in the other methods.
-
-        Returns:
-            int64 (N, H, W).
-        """
+        """Find the nearest codes, int64 (N, H, W), of an encoder output (N, d, H, W); of volumes (N, d, D, H, W)."""
         with torch.autocast(latent.device.type, enabled=False):
             flat = latent.float().movedim(1, -1)
             return self._distances(flat.reshape(-1, flat.shape[-1])).argmin(dim=1).view(flat.shape[:-1])
@@ -143,10 +111,7 @@ class Quantiser(nn.Module):
         return nn.functional.embedding(indices, self.codebook).movedim(-1, 1).contiguous()
 
     def forward(self, latent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Quantise with straight-through gradients; in training mode, update the codebook.
-
-        Args:
-            latent: Encoder output, (N, d, H, W).
+        """Quantise an encoder output (N, d, H, W) with straight-through gradients; in training, update the codebook.
 
         Returns:
             Quantised latent (N, d, H, W), indices (N, H, W), commitment loss (mean squared distance to the code).
@@ -228,24 +193,16 @@ class VQVAE(nn.Module):
         self.to(memory_format=torch.channels_last if dimensions == 2 else torch.channels_last_3d)
 
     def encode(self, images: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Encode slices to code indices.
-
-        Args:
-            images: Standard intensities, (N, 1, Y, X).
-            positions: Slice coordinate in [-0.5, 0.5], (N,).
-
-        Returns:
-            int64 (N, h, w).
-        """
+        """Encode slices (N, 1, Y, X) at positions (N,) in [-0.5, 0.5] to code indices, int64 (N, h, w)."""
         return self.quantiser.indices(self.encoder(_with_position(images, positions)))
 
     def decode(self, indices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Decode code indices (N, h, w) to (N, channels, Y, X); see `PixelError`."""
         return self.decoder(_with_position(self.quantiser.embed(indices), positions))
 
-    def pictures(self, indices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def decode_images(self, indices: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Decode code indices (N, h, w) to images (N, 1, Y, X), float32."""
-        return self.compare.picture(self.decode(indices, positions))
+        return self.compare.image(self.decode(indices, positions))
 
     def loss(
         self, images: torch.Tensor, masks: torch.Tensor, positions: torch.Tensor
@@ -264,7 +221,7 @@ class VQVAE(nn.Module):
         quantised, indices, commitment = self.quantiser(self.encoder(_with_position(images, positions)))
         decoded, brain = self.decoder(_with_position(quantised, positions)), masks.sum().clamp_min(1)
         loss = self.compare(decoded, images).sum() / brain + COMMITMENT * commitment
-        error = (self.compare.picture(decoded.detach()) - images).abs().sum() / brain
+        error = (self.compare.image(decoded.detach()) - images).abs().sum() / brain
         return loss, {"error": error, "commitment": commitment.detach(), "codes_used": indices.unique().numel()}
 
 

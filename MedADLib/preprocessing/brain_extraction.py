@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..masks import bounding_slices
 from ..messages import Message
 from ..runtime.progress import Progress
-from ..volume import Volume, orientation, upright
+from ..volume import Volume, orientation, reoriented
 
 if TYPE_CHECKING:
     import torch
@@ -65,23 +65,18 @@ def is_skull_stripped(volume: Volume) -> bool:
     )
 
 
-def holds_brain(volume: Volume, progress: Progress | None = None) -> bool:
+def holds_brain(volume: Volume) -> bool:
     """Return whether a scan shows a whole brain: a stripped one, or one found by extraction, of the size of brains.
 
     Any other isolated organ of that size counts as a brain too.
 
-    Args:
-        volume: The scan.
-        progress: Reports each step; may cancel.
-
     Raises:
         InputError: If the scan is not skull-stripped and the brain extraction is not installed.
-        Cancelled: If the user asked to stop.
     """
     if volume.array.size * volume.voxel_ml < SMALLEST_BRAIN_ML or _shortest(volume.array.shape, volume) < SHORTEST_MM:
         return False
     try:
-        found = _outline(volume) if is_skull_stripped(volume) else _extract(volume, progress or Progress())
+        found = _outline(volume) if is_skull_stripped(volume) else _extract(volume, Progress())
     except NoBrainError:
         return False
     lengths = [part.stop - part.start for part in bounding_slices(found)]
@@ -95,12 +90,7 @@ def holds_brain(volume: Volume, progress: Progress | None = None) -> bool:
 def brain_mask(
     volume: Volume, given: Volume | None = None, progress: Progress | None = None
 ) -> tuple[np.ndarray, Message]:
-    """Find the part of a scan to examine.
-
-    Args:
-        volume: The scan.
-        given: The user's mask, non-zero in the brain, on the same grid; it is used unchanged.
-        progress: Reports each step; may cancel.
+    """Find the part of a scan to examine: that of a mask `given`, non-zero inside, on the same grid, or the brain.
 
     Returns:
         The mask, bool, shape (Z, Y, X), on the volume's grid, and its origin as a message. If no brain is found, the
@@ -114,10 +104,10 @@ def brain_mask(
     progress = progress or Progress()
     if given is not None:
         return given_mask(volume, given), Message("part_given_mask")
-    progress.update(0.0, "checking for a skull")
+    progress.update(0.0, Message("progress_skull"))
     if is_skull_stripped(volume):
         return _outline(volume), Message("part_outline")
-    progress.update(0.1, "extracting the brain")
+    progress.update(0.1, Message("progress_extraction"))
     try:
         return _extract(volume, progress), Message("part_extraction", package=DEEPBET.replace("==", " "))
     except NoBrainError:
@@ -203,32 +193,29 @@ def _extract(volume: Volume, progress: Progress) -> np.ndarray:
     import torch
 
     finder, segmenter = (_network(name) for name in NETWORKS)
-    oriented = upright(volume, "RAS")
+    oriented = reoriented(volume, "RAS")
     # The networks of deepbet take scans as (x, y, z).
     scan = torch.from_numpy(np.ascontiguousarray(oriented.array.transpose(2, 1, 0), np.float32))
     with torch.inference_mode():
         small = _resized(scan, (128,) * 3, "nearest-exact")
         low, high = torch.quantile(small, torch.tensor([0.005, 0.995])).tolist()
-        progress.update(0.2, "finding the brain")
+        progress.update(0.2, Message("progress_brain"))
         box = _box_around(_brain_probability(finder, small, low, high).numpy() > 0.5, scan.shape, volume.name)
-        progress.update(0.4, "outlining the brain")
+        progress.update(0.4, Message("progress_outline"))
         detail = _resized(scan[box], (256,) * 3, "nearest-exact")
         probability = _brain_probability(segmenter, detail, low, high)
-        progress.update(0.9, "outlining the brain")
+        progress.update(0.9, Message("progress_outline"))
         inside = _resized(probability, scan[box].shape, "trilinear").numpy() > 0.5
     if not SMALLEST_BRAIN_ML <= inside.sum() * volume.voxel_ml <= LARGEST_BRAIN_ML:
         raise NoBrainError(volume.name)
     mask = np.zeros(scan.shape, bool)
     mask[box] = _largest_piece(inside)
     found = Volume(mask.transpose(2, 1, 0), oriented.affine, volume.name)
-    return np.ascontiguousarray(upright(found, orientation(volume)).array)
+    return np.ascontiguousarray(reoriented(found, orientation(volume)).array)
 
 
 def _network(name: str) -> torch.jit.ScriptModule:
-    """Load one of deepbet's networks from the installed wheel.
-
-    TorchScript can execute any code, so only files with the vetted hash are loaded.
-    """
+    """Load one of deepbet's networks; TorchScript can execute any code, so only a file with the vetted hash."""
     import torch
 
     try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..volume import Volume, spacing_ras
-from .slice_space import PlaneView
+from .slice_space import SliceView
 
 # Extent of a large adult brain with a margin: left to right and back to front, and from bottom to top.
 IN_PLANE_MM, UPWARDS_MM = 192.0, 150.0
@@ -21,7 +21,7 @@ TOLERANCE = 1.05
 
 VOLUME_MULTIPLE, MOST_BLOCKS = 32, 5
 FEWEST_SLICES, MOST_SLICES = 2, 160
-FIELD_VOXELS = (VOLUME_MULTIPLE * MOST_BLOCKS) ** 2 * MOST_SLICES
+VOLUME_VOXELS = (VOLUME_MULTIPLE * MOST_BLOCKS) ** 2 * MOST_SLICES
 # Percentile of the fields of view that fit: one scan of the whole body must not shrink a knee to a few voxels.
 FITTING = 90
 
@@ -31,16 +31,10 @@ LARGEST_GIVEN_SIDE = 512
 
 
 def brain_grid(volumes: Sequence[Volume]) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
-    """Choose the grid of a model of brains.
+    """Choose the grid of a model of brains: shape (Z, Y, X) and spacing (x, y, z) in mm.
 
     The pixels in the plane are square: the coarsest size that keeps the finer in-plane resolution of the scans. For
     scans of 1.2 mm and less, these are 160 x 160 pixels of 1.2 mm. Slices are as thick as those of the scans.
-
-    Args:
-        volumes: The training scans.
-
-    Returns:
-        Shape (Z, Y, X) and spacing (x, y, z) in mm.
     """
     usual = np.median([spacing_ras(volume) for volume in volumes], axis=0)
     finest = float(usual[:2].min()) * TOLERANCE
@@ -49,27 +43,15 @@ def brain_grid(volumes: Sequence[Volume]) -> tuple[tuple[int, int, int], tuple[f
     return (int(np.ceil(UPWARDS_MM / thickness)), size, size), (IN_PLANE_MM / size, IN_PLANE_MM / size, thickness)
 
 
-def extent_ras(volume: Volume) -> np.ndarray:
-    """Return the field of view in mm along the axes nearest to right, anterior and superior, shape (3,)."""
-    counts = np.array(volume.array.shape[::-1])
-    return spacing_ras(volume) * counts[_axes(volume)]
-
-
-def field_grid(
+def volume_grid(
     spacings: Sequence[np.ndarray], extents: Sequence[np.ndarray]
 ) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
-    """Choose the grid of a model of volumes by their whole field of view.
+    """Choose the grid of a model of volumes by the whole field of view: shape (Z, Y, X), spacing (x, y, z) in mm.
 
     The pixels in the plane are square and as fine as the finer in-plane resolution of the scans, but coarser where
     more than `VOLUME_MULTIPLE` x `MOST_BLOCKS` of them would be needed along an axis. Slices are as thick as those of
     the scans, but not thinner than the width of a pixel, and at most `MOST_SLICES`.
-
-    Args:
-        spacings: Spacings of the scans, see `spacing_ras`.
-        extents: Fields of view of the scans, see `extent_ras`.
-
-    Returns:
-        Shape (Z, Y, X) and spacing (x, y, z) in mm.
+    `spacings` and `extents` of the scans are those of `spacing_ras` and `extent_ras`.
     """
     usual = np.median(spacings, axis=0)
     # Rounded like the numbers of a header, so that 64 pixels of 1.0000001 mm need 64 pixels.
@@ -86,13 +68,10 @@ def field_grid(
 
 
 def centred_on(grid: Volume, volume: Volume) -> np.ndarray:
-    """Return the shift that puts the centre of a grid on the centre of a scan's field of view.
+    """Return the shift (4×4, the grid's to the scan's RAS mm) that centres a grid on a scan's field of view.
 
     The centres may differ by up to half a voxel of the grid: then voxels of the same size coincide, and scans with an
     even and an odd number of slices get the same blur.
-
-    Returns:
-        4×4 matrix from the grid's RAS mm to the scan's RAS mm.
     """
     corner, middle = np.zeros((1, 3)), 0.5 * (np.array(volume.array.shape) - 1)[None]
     centre = grid.ras_from_voxels(0.5 * (np.array(grid.array.shape) - 1)[None])[0]
@@ -104,11 +83,7 @@ def centred_on(grid: Volume, volume: Volume) -> np.ndarray:
 
 
 def averaged(volume: Volume, spacing: Sequence[float]) -> Volume:
-    """Average voxels of a scan where several fit into one of the grid, so that noise does not alias.
-
-    Args:
-        volume: The scan.
-        spacing: Spacing of the grid along right, anterior, superior, in mm.
+    """Average voxels where several fit into one of `spacing` (right, anterior, superior; mm), against aliased noise.
 
     Returns:
         The same field of view, except for less than one voxel at the high end of an axis, which repeats the last one.
@@ -129,21 +104,13 @@ def averaged(volume: Volume, spacing: Sequence[float]) -> Volume:
     return Volume(np.ascontiguousarray(array), affine, volume.name)
 
 
-def _axes(volume: Volume) -> np.ndarray:
-    """Return the nearest of the scan's axes (x, y, z) for right, anterior and superior, shape (3,)."""
-    return np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
-
-
-def plane_size(views: Sequence[PlaneView], longest: int | None = None) -> tuple[int, int]:
-    """Choose the grid of a model of 2-D images: their median aspect ratio, and at most as many pixels as they have.
+def slice_size(views: Sequence[SliceView], longest: int | None = None) -> tuple[int, int]:
+    """Choose rows and columns of a model of 2-D images: their median aspect ratio, and at most as many pixels.
 
     Args:
         views: Views of the images.
         longest: Pixels along the longer side, a multiple of `SLICE_MULTIPLE`; None takes the median of the images,
             from `SMALLEST_SIDE` to `LARGEST_SIDE`.
-
-    Returns:
-        Rows and columns.
 
     Raises:
         InputError: If `longest` is not possible.

@@ -1,9 +1,7 @@
 """Check of a scan before a run, within a tenth of a second: size, skull, and whether the model fits.
 
-A scan is unfit only if a run would refuse it. Findings from its values, such as that it is a CT, are doubts. The check
-does not guess the contrast of an MR scan: the brightness of the brain's core relative to its rim, for example, was
-right in 56 T1 scans of two scanners and wrong in T1 and T2 of a third and in the MNI template. The run itself compares
-the scan with the training scans.
+A scan is unfit only if a run would refuse it. Findings from its values are doubts. The check does not guess the
+contrast of an MR scan: the brightness of the brain's core relative to its rim, for example, was wrong on one scanner.
 """
 
 from __future__ import annotations

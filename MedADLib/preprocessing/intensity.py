@@ -44,22 +44,16 @@ class Landmarks:
 
 
 def landmark_values(values: np.ndarray) -> np.ndarray:
-    """Return intensities at `PERCENTILES`, strictly increasing even where grey levels are few.
-
-    Args:
-        values: Intensities inside the brain, any shape.
-
-    Returns:
-        float64 array of ``len(PERCENTILES)``.
+    """Return intensities at `PERCENTILES`, float64, strictly increasing even where grey levels are few.
 
     Raises:
         InputError: If all intensities are the same.
     """
     marks = np.percentile(values, PERCENTILES).astype(np.float64)
-    span = marks[-1] - marks[0]
-    if span <= 0:
+    width = marks[-1] - marks[0]
+    if width <= 0:
         raise InputError("brain_one_intensity")
-    return marks + np.arange(len(marks)) * span * 1e-6
+    return marks + np.arange(len(marks)) * width * 1e-6
 
 
 def standard_histogram(values: np.ndarray) -> np.ndarray:
@@ -76,6 +70,7 @@ def standard_histogram(values: np.ndarray) -> np.ndarray:
 
 def histogram_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Return the Wasserstein-1 distance of two standard histograms, in units of the 1st to 99th percentile range."""
+    # By hand, because every detection would wait for the import of scipy.stats.
     width = float(HISTOGRAM_EDGES[1] - HISTOGRAM_EDGES[0])
     return float(np.abs(np.cumsum(first) - np.cumsum(second)).sum() * width)
 
@@ -115,12 +110,7 @@ def _piecewise(values: np.ndarray, source: np.ndarray, target: np.ndarray) -> np
 
 @dataclass(frozen=True)
 class PercentileScaling:
-    """Percentile scaling: a linear map of intensities, for images of unknown content.
-
-    Attributes:
-        low: Intensity of the image that becomes `DARKEST`.
-        high: Intensity of the image that becomes `BRIGHTEST`.
-    """
+    """Linear map of intensities, for images of unknown content: `low` becomes `DARKEST` and `high` `BRIGHTEST`."""
 
     low: float
     high: float
@@ -128,10 +118,6 @@ class PercentileScaling:
     @classmethod
     def of(cls, values: np.ndarray, name: str) -> PercentileScaling:
         """Scale an image by `SCALING_PERCENTILES`, or by its extremes where these percentiles are equal.
-
-        Args:
-            values: Intensities, any shape.
-            name: Name of the image, for the error.
 
         Raises:
             InputError: If all values are the same.

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..masks import bounding_slices
+from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import LPS_RAS, Volume
 
@@ -142,7 +143,7 @@ def affine_to_native(
 
     for number, level in enumerate(levels):
         spacing = level.spacing
-        progress.update(number / len(levels), f"aligning at {spacing:g} mm")
+        progress.update(number / len(levels), Message("progress_alignment", spacing=float(spacing)))
         registration = sitk.ImageRegistrationMethod()
         registration.SetNumberOfWorkUnits(WORK_UNITS)
         if level.near is None:
@@ -171,14 +172,13 @@ def affine_to_native(
     return _matrix(transform)
 
 
-def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray, outside: float = 0.0) -> np.ndarray:
-    """Resample a volume to the grid of a reference by linear interpolation.
+def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray) -> np.ndarray:
+    """Resample a volume to the grid of a reference by linear interpolation, with 0 beyond its field of view.
 
     Args:
         moving: The volume to resample.
         reference: A volume on the wanted grid.
         reference_to_moving: 4×4 matrix from reference RAS mm to moving RAS mm.
-        outside: Value beyond the moving volume's field of view.
 
     Returns:
         float32 array of the reference's shape (Z, Y, X).
@@ -194,7 +194,7 @@ def resample(moving: Volume, reference: Volume, reference_to_moving: np.ndarray,
         reference.origin,
         reference.spacing.tolist(),
         reference.direction,
-        outside,
+        0.0,
         sitk.sitkFloat32,
     )
     return sitk.GetArrayFromImage(result)

@@ -1,7 +1,7 @@
 """The space of a model of single slices: the whole field of view, without registration.
 
 Images such as X-rays have many sizes, and often no true spacing. The field of view of a slice is therefore scaled to
-the model's grid, and its longer side counts as `FIELD_MM`: sizes in mm within the model mean a share of the image.
+the model's grid, and its longer side counts as `LONGER_SIDE_MM`: sizes in mm mean a share of the image.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy as np
 from ..errors import InputError, ModelError
 from ..messages import Message
 from ..runtime.progress import Progress
-from ..volume import Volume, is_single_slice
+from ..volume import Volume
 from .intensity import PercentileScaling
-from .space import CEILING, SMALLEST_SHARE, MeanTemplate, PreparedWhole, resemblance, whole_or_given
+from .space import CEILING, SLICE, SMALLEST_SHARE, PreparedScan, ReferenceSpace
 
 Box = tuple[slice, slice]
 
-FIELD_MM = 192.0
+LONGER_SIDE_MM = 192.0
 
 
 @dataclass(frozen=True)
-class PlaneView:
+class SliceView:
     """Reorientation of a single slice to an image with the same directions of rows and columns in every scan.
 
     The slice's axes have two nearest anatomical directions. The column index increases along the first of them in the
@@ -43,7 +43,7 @@ class PlaneView:
     spacing: tuple[float, float]
 
     @classmethod
-    def of(cls, volume: Volume) -> PlaneView:
+    def of(cls, volume: Volume) -> SliceView:
         """Find the view of a single slice.
 
         Raises:
@@ -78,13 +78,13 @@ class PlaneView:
         """Height and width of the field of view in mm."""
         return self.size[0] * self.spacing[0], self.size[1] * self.spacing[1]
 
-    def picture(self, array: np.ndarray) -> np.ndarray:
+    def image(self, array: np.ndarray) -> np.ndarray:
         """Convert an array (Z, Y, X) on the volume's grid to an image (rows, columns)."""
         return array.transpose(self.axes)[0][self._steps]
 
-    def array(self, picture: np.ndarray) -> np.ndarray:
+    def array(self, image: np.ndarray) -> np.ndarray:
         """Convert an image (rows, columns) to an array (Z, Y, X) on the volume's grid."""
-        return np.ascontiguousarray(picture[self._steps][None].transpose(np.argsort(self.axes)))
+        return np.ascontiguousarray(image[self._steps][None].transpose(np.argsort(self.axes)))
 
     @property
     def _steps(self) -> Box:
@@ -92,34 +92,19 @@ class PlaneView:
 
 
 def letterbox(extent_mm: tuple[float, float], grid: tuple[int, int]) -> Box:
-    """Fit a field of view into a grid of square pixels: as large as possible, centred.
-
-    Args:
-        extent_mm: Height and width of the field of view.
-        grid: Rows and columns.
-
-    Returns:
-        Slices of the rows and columns that it covers.
-    """
+    """Fit a field of view (height and width in mm) into a grid, as large as possible and centred; return its slices."""
     scale = min(grid[0] / extent_mm[0], grid[1] / extent_mm[1])
     sizes = [min(max(round(mm * scale), 1), most) for mm, most in zip(extent_mm, grid)]
     starts = [(most - size) // 2 for size, most in zip(sizes, grid)]
     return tuple(slice(start, start + size) for start, size in zip(starts, sizes))
 
 
-def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize an image: area means along axes that shrink, linear interpolation along the others.
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image: area means along axes that shrink, linear interpolation along the others; float32.
 
     Constant images stay exactly constant; there is no padding beyond the edges.
-
-    Args:
-        picture: Shape (rows, columns).
-        size: Rows and columns of the result.
-
-    Returns:
-        float32 array of `size`.
     """
-    values = picture.astype(np.float64)
+    values = image.astype(np.float64)
     for axis, wanted in enumerate(size):
         moved = np.moveaxis(values, axis, 0)
         values = np.moveaxis(_means(moved, wanted) if wanted < len(moved) else _between(moved, wanted), 0, axis)
@@ -143,10 +128,11 @@ def _between(values: np.ndarray, wanted: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class PlaneTemplate(MeanTemplate):
+class SliceSpace(ReferenceSpace):
     """The space of a model of single slices: a mean healthy image; image and mask are (1, Y, X)."""
 
-    kind: ClassVar[str] = "plane"
+    kind: ClassVar[str] = SLICE
+    flat: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if len(self.image.array) != 1:
@@ -154,90 +140,45 @@ class PlaneTemplate(MeanTemplate):
         super().__post_init__()
 
     @classmethod
-    def empty(cls, size: tuple[int, int]) -> PlaneTemplate:
-        """Make a template of these rows and columns, before its mean is computed."""
-        affine = np.diag([FIELD_MM / max(size), FIELD_MM / max(size), 1.0, 1.0])
-        affine[:2, 3] = -0.5 * (np.array(size[::-1]) - 1) * FIELD_MM / max(size)
-        return cls.unlearned((1, *size), affine)
+    def empty(cls, size: tuple[int, int]) -> SliceSpace:
+        """Make a space of these rows and columns, before its mean is computed."""
+        affine = np.diag([LONGER_SIDE_MM / max(size), LONGER_SIDE_MM / max(size), 1.0, 1.0])
+        affine[:2, 3] = -0.5 * (np.array(size[::-1]) - 1) * LONGER_SIDE_MM / max(size)
+        return cls.without_mean((1, *size), affine)
 
-    def examined(
-        self, volume: Volume, given: Volume | None = None, progress: Progress | None = None
-    ) -> tuple[np.ndarray, Message]:
-        """Find the part of a slice to examine: all of it, or the user's mask.
-
-        Args:
-            volume: The scan.
-            given: Nonzero in the part to examine, on the same grid.
-            progress: May cancel.
-
-        Returns:
-            The mask, bool, on the volume's grid, and its origin as a message.
-
-        Raises:
-            InputError: If the scan is not a single slice, or the given mask is empty or on another grid.
-        """
-        (progress or Progress()).update(0.0, "")
-        if not is_single_slice(volume):
-            shown = " x ".join(map(str, volume.array.shape[::-1]))
-            raise InputError("scan_several_slices", name=volume.name, shape=shown)
-        return whole_or_given(volume, given)
-
-    def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedPlane:
-        """Map a slice to the model's grid and normalise it.
-
-        Args:
-            native: The scan, one slice.
-            native_mask: The part to examine, bool, on its grid.
-            progress: Reports each step; may cancel.
-
-        Raises:
-            InputError: If the slice has one intensity only, or the part to examine is too small.
-        """
-        progress = progress or Progress()
-        progress.update(0.0, "scaling to the model's grid")
-        view, grid = PlaneView.of(native), self.image.array.shape[1:]
+    def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedSlice:
+        """Scale a slice to the grid of the model and normalise it; see `ReferenceSpace.prepared`."""
+        (progress or Progress()).update(0.0, Message("progress_scaling"))
+        view, grid = SliceView.of(native), self.image.array.shape[1:]
         box = letterbox(view.extent_mm, grid)
         size = tuple(part.stop - part.start for part in box)
-        picture = resized(view.picture(native.array), size)
-        scaling = PercentileScaling.of(picture, native.name)
+        inside = resized(view.image(native.array), size)
+        scaling = PercentileScaling.of(inside, native.name)
         image, mask = np.zeros((1, *grid), np.float32), np.zeros((1, *grid), bool)
-        image[0][box] = np.clip(scaling.forward(picture), 0, CEILING)
-        mask[0][box] = resized(view.picture(native_mask), size) > 0.5
+        image[0][box] = np.clip(scaling.forward(inside), 0, CEILING)
+        mask[0][box] = resized(view.image(native_mask), size) > 0.5
         if mask.mean() < SMALLEST_SHARE:
             raise InputError("slice_little_examined", name=native.name)
-        seen = resemblance(image, image, mask, self)
-        return PreparedPlane(image, mask, native, native_mask, self, view, box, scaling, seen)
+        similarity = self.similarity(image, image, mask)
+        return PreparedSlice(image, mask, native, native_mask, self, scaling, similarity, view, box)
+
+    def describe(self) -> str:
+        """Describe the space in words."""
+        _, rows, columns = self.image.array.shape
+        return f"single slices of {columns} x {rows} pixels, examined in the whole field of view"
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedPlane(PreparedWhole):
-    """A slice in the space of a model of single slices; the methods are those of `Prepared`.
+class PreparedSlice(PreparedScan):
+    """A slice in the space of a model of single slices.
 
     Attributes:
-        image: Standard intensities, float32 (1, Y, X), 0 outside the field of view.
-        mask: Examined part on the model's grid, bool.
-        native: The scan itself.
-        native_mask: Examined part on its own grid, bool.
-        template: The space.
         view: Reorientation of the slice to an image.
-        box: Field of view on the model's grid.
-        scaling: The intensity map.
-        resemblance: As in `Prepared`.
+        box: Rows and columns of the field of view on the grid of the model.
     """
 
-    image: np.ndarray
-    mask: np.ndarray
-    native: Volume
-    native_mask: np.ndarray
-    template: PlaneTemplate
-    view: PlaneView
+    view: SliceView
     box: Box
-    scaling: PercentileScaling
-    resemblance: dict[str, float]
 
-    def _back(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        mask = self.mask[0][self.box]
-        share = resized(mask, self.view.size)
-        # Without the division by the share of examined pixels, the rim would fade into the part not examined.
-        back = resized(np.where(mask, values[0][self.box], 0), self.view.size) / np.maximum(share, 0.5)
-        return self.view.array(back), self.view.array(share > 0.5)
+    def _resampled(self, values: np.ndarray) -> np.ndarray:
+        return self.view.array(resized(values[0][self.box], self.view.size))[self.native_box]

@@ -1,21 +1,25 @@
-"""Common parts of the spaces of models: the mean image, its storage, and the out-of-distribution check."""
+"""The space of a model, and a scan in it with the way back to its own grid; each kind of space is a subclass."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeVar
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
 from ..errors import InputError, ModelError
+from ..masks import bounding_slices
 from ..messages import Message
+from ..runtime.progress import Progress
 from ..runtime.strict_json import finite_number
-from ..volume import Volume
+from ..volume import Volume, is_single_slice
 from .brain_extraction import given_mask
-from .intensity import HISTOGRAM_EDGES, PercentileScaling, histogram_distance, standard_histogram
+from .intensity import HISTOGRAM_EDGES, Landmarks, PercentileScaling, histogram_distance, standard_histogram
 
+BRAIN, VOLUME, SLICE = KINDS = ("brain", "field", "plane")
 CEILING = 1.5
 
 # The histogram of another scanner differs by about this factor of the limit; that of another contrast by more.
@@ -32,109 +36,28 @@ MARGIN = 1.5
 LEAST_HISTOGRAM, LEAST_CORRELATION, LEAST_OVERLAP = 0.03, 0.05, 0.07
 
 
-def template_parts(
-    parameters: dict, tensors: dict[str, np.ndarray], names: set[str]
-) -> tuple[Volume, dict[str, float]]:
-    """Return the mean and the limits of a saved template.
-
-    Raises:
-        ModelError: If parameters or tensors are not exactly those expected, or malformed.
-    """
-    if set(parameters) != {"affine", "limits"} or set(tensors) != names:
-        raise ModelError("template_incomplete")
-    try:
-        image = Volume(tensors["image"].astype(np.float32), _affine(parameters["affine"]), "template")
-        return image, {key: finite_number(value, key) for key, value in parameters["limits"].items()}
-    except (InputError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError("template_malformed", detail=error) from error
-
-
-def _affine(rows: object) -> np.ndarray:
-    """Convert JSON lists to a 4×4 matrix."""
-    return np.array([[finite_number(value, "the template's affine") for value in row] for row in rows])
-
-
-class Resembled(Protocol):
-    """The statistics of the training scans that a space has.
-
-    Attributes:
-        image: Mean of the training scans.
-        mask: Examined part of the mean, bool (Z, Y, X).
-        histogram: Mean standard histogram of the training scans.
-    """
-
-    image: Volume
-    mask: np.ndarray
-    histogram: np.ndarray
-
-
-def resemblance(corrected: np.ndarray, standard: np.ndarray, mask: np.ndarray, template: Resembled) -> dict[str, float]:
-    """Measure the similarity of a scan in the model's space to the training scans.
-
-    Args:
-        corrected: Intensities after the bias correction, before the landmarks, (Z, Y, X).
-        standard: Standard intensities, (Z, Y, X).
-        mask: Examined part, bool (Z, Y, X).
-        template: The space.
-
-    Returns:
-        ``histogram`` (Wasserstein-1), ``correlation`` (Pearson, inside both masks), ``overlap`` (Dice).
-    """
-    both = mask & template.mask
-    overlap = 2.0 * both.sum() / (mask.sum() + template.mask.sum())
-    # A constant image, such as a template without a mean yet, has no correlation.
-    with np.errstate(invalid="ignore"):
-        correlation = np.corrcoef(standard[both], template.image.array[both])[0, 1] if both.sum() > 1 else 0.0
-    return {
-        "histogram": histogram_distance(standard_histogram(corrected[mask]), template.histogram),
-        "correlation": float(np.nan_to_num(correlation)),
-        "overlap": float(overlap),
-    }
-
-
-def unlike_warnings(limits: dict[str, float], seen: dict[str, float]) -> list[Message]:
-    """Return the out-of-distribution warning `unlike_training` if the scan differs too much from the training scans.
-
-    Args:
-        limits: Limits of the template, see `Template.limits`.
-        seen: Similarity of the scan to the training scans, see `resemblance`.
-
-    Returns:
-        At most one warning.
-    """
-    if seen["histogram"] <= FAR * limits["histogram"] and seen["correlation"] >= limits["correlation"]:
-        return []
-    return [
-        Message(
-            "unlike_training",
-            histogram=seen["histogram"],
-            histogram_limit=limits["histogram"],
-            correlation=seen["correlation"],
-            correlation_limit=limits["correlation"],
-        )
-    ]
-
-
-def check_limits(limits: dict[str, float]) -> None:
-    """Raise ModelError unless the limits are those of a template."""
-    if set(limits) != {"histogram", "correlation", "overlap"}:
-        raise ModelError("template_limits")
-
-
 @dataclass(frozen=True, eq=False)
-class MeanTemplate:
-    """The space of a model that examines whole fields of view: a mean healthy image.
+class ReferenceSpace(ABC):
+    """The space of a model: a grid with the mean of the training scans and the statistics of their intensities.
 
     Attributes:
-        image: Mean of the training images, float32 (Z, Y, X), standard intensities, on the model's grid.
-        mask: Field of view of most training images, bool (Z, Y, X).
-        histogram: Mean standard histogram of the training images.
-        limits: Limits of a similar image, as in `Template`.
+        kind: Name of the kind of space in a model file.
+        flat: Whether the scans are single slices.
+        symmetric: Whether the mirror image of a healthy scan is a healthy scan too.
+        region: The part to examine, in words.
+        overlap_warning: Code of the warning that the examined part has another shape than in the training scans.
+        image: Mean of the training scans, float32 (Z, Y, X), standard intensities, on the model's grid.
+        mask: Examined part of most training scans, bool (Z, Y, X).
+        histogram: Mean standard histogram of the training scans.
+        limits: Limits of a scan that is similar to the training scans: largest ``histogram`` distance, smallest
+            ``correlation`` with the mean, and smallest ``overlap`` with the mask.
     """
 
     kind: ClassVar[str]
+    flat: ClassVar[bool] = False
     symmetric: ClassVar[bool] = False
     region: ClassVar[str] = "field of view"
+    overlap_warning: ClassVar[str] = "field_other_shape"
 
     image: Volume
     mask: np.ndarray
@@ -146,23 +69,87 @@ class MeanTemplate:
             raise ModelError("template_mask")
         if self.histogram.shape != (len(HISTOGRAM_EDGES) - 1,) or self.histogram.min() < 0:
             raise ModelError("template_histogram")
-        check_limits(self.limits)
+        if set(self.limits) != {"histogram", "correlation", "overlap"}:
+            raise ModelError("template_limits")
 
     @classmethod
-    def unlearned(cls: type[Mean], shape: tuple[int, int, int], affine: np.ndarray) -> Mean:
-        """Make a template of a grid (Z, Y, X) and its 4×4 affine, before its mean is computed."""
-        image = Volume(np.zeros(shape, np.float32), affine, "template")
-        return cls(image, np.ones(shape, bool), uniform_histogram(), no_limits())
-
-    def unlike(self, seen: dict[str, float]) -> list[Message]:
-        """Return how an image differs from the training images; empty if it does not.
+    def without_mean(cls, shape: tuple[int, int, int], affine: np.ndarray, **arrays: np.ndarray) -> ReferenceSpace:
+        """Make a space of a grid (Z, Y, X) and its 4×4 affine, before its mean is computed; no scan is beyond limits.
 
         Args:
-            seen: Similarity of the image to the training images, see `resemblance`.
+            shape: Shape of the grid, (Z, Y, X).
+            affine: 4×4, voxel index (x, y, z) to RAS mm.
+            arrays: Further fields of the kind of space.
         """
-        found = unlike_warnings(self.limits, seen)
-        if seen["overlap"] < self.limits["overlap"]:
-            found.append(Message("field_other_shape", overlap=seen["overlap"], limit=self.limits["overlap"]))
+        image, bins = Volume(np.zeros(shape, np.float32), affine, "template"), len(HISTOGRAM_EDGES) - 1
+        limits = {"histogram": np.inf, "correlation": -1.0, "overlap": 0.0}
+        return cls(image, np.ones(shape, bool), np.full(bins, 1 / bins), limits, **arrays)
+
+    def examined(
+        self, volume: Volume, given: Volume | None = None, progress: Progress | None = None
+    ) -> tuple[np.ndarray, Message]:
+        """Find the part of a scan to examine, by the mask `given` on its grid if there is one.
+
+        Returns:
+            The mask, bool (Z, Y, X), on the grid of the scan, and its origin as a message.
+
+        Raises:
+            InputError: If the scan is a single slice and the space is not, or the reverse, or there is no usable mask.
+        """
+        if is_single_slice(volume) and not self.flat:
+            raise InputError("scan_single_slice_for_volumes", name=volume.name)
+        if self.flat and not is_single_slice(volume):
+            shown = " x ".join(map(str, volume.array.shape[::-1]))
+            raise InputError("scan_several_slices", name=volume.name, shape=shown)
+        return self._examined(volume, given, progress or Progress())
+
+    def _examined(self, volume: Volume, given: Volume | None, progress: Progress) -> tuple[np.ndarray, Message]:
+        """Return the whole field of view or the given mask."""
+        progress.update(0.0, "")
+        if given is not None:
+            return given_mask(volume, given), Message("part_given_mask")
+        return np.ones(volume.array.shape, bool), Message("part_field_of_view")
+
+    @abstractmethod
+    def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedScan:
+        """Map a scan and the part to examine, bool (Z, Y, X), to the grid of the model, and normalise intensities.
+
+        Raises:
+            InputError: If the part to examine is too small or has one intensity only.
+            Cancelled: If the user has requested cancellation.
+        """
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Describe the space in words, such as ``single slices of 160 x 128 pixels``."""
+
+    def similarity(self, corrected: np.ndarray, standard: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+        """Measure the similarity of a scan on the grid of the model to the training scans.
+
+        Args:
+            corrected: Intensities after the bias correction, before the normalisation, (Z, Y, X).
+            standard: Standard intensities, (Z, Y, X).
+            mask: Examined part, bool (Z, Y, X).
+
+        Returns:
+            ``histogram`` (Wasserstein-1), ``correlation`` (Pearson, inside both masks), ``overlap`` (Dice).
+        """
+        both = mask & self.mask
+        overlap = 2.0 * both.sum() / (mask.sum() + self.mask.sum())
+        # A constant image, such as a space without a mean yet, has no correlation.
+        with np.errstate(invalid="ignore"):
+            correlation = np.corrcoef(standard[both], self.image.array[both])[0, 1] if both.sum() > 1 else 0.0
+        return {
+            "histogram": histogram_distance(standard_histogram(corrected[mask]), self.histogram),
+            "correlation": float(np.nan_to_num(correlation)),
+            "overlap": float(overlap),
+        }
+
+    def warnings(self, similarity: dict[str, float]) -> list[Message]:
+        """Return how a scan of this similarity differs from the training scans; empty if it does not."""
+        found = similarity_warnings(self.limits, similarity)
+        if similarity["overlap"] < self.limits["overlap"]:
+            found.append(Message(self.overlap_warning, overlap=similarity["overlap"], limit=self.limits["overlap"]))
         return found
 
     def parameters(self) -> dict:
@@ -171,95 +158,132 @@ class MeanTemplate:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the arrays, for safetensors; the mean in half precision."""
-        return {
-            "image": self.image.array.astype(np.float16),
-            "mask": self.mask.astype(np.uint8),
-            "histogram": self.histogram.astype(np.float64),
-        }
+        image, mask = self.image.array.astype(np.float16), self.mask.astype(np.uint8)
+        statistics = {name: getattr(self, name).astype(np.float64) for name in self._statistics()}
+        return {"image": image, "mask": mask, **statistics}
 
     @classmethod
-    def from_tensors(cls: type[Mean], parameters: dict, tensors: dict[str, np.ndarray]) -> Mean:
-        """Build the template from `parameters()` and `tensors()`.
+    def from_tensors(cls, parameters: dict, tensors: dict[str, np.ndarray]) -> ReferenceSpace:
+        """Build the space from `parameters()` and `tensors()`.
 
         Raises:
-            ModelError: If anything is missing or malformed.
+            ModelError: If parameters or tensors are not exactly those expected, or malformed.
         """
-        own = {key: value for key, value in parameters.items() if key != "kind"}
-        image, limits = template_parts(own, tensors, {"image", "mask", "histogram"})
-        return cls(image, tensors["mask"] > 0, tensors["histogram"], limits)
+        statistics = cls._statistics()
+        if {*parameters, "kind"} != {"kind", "affine", "limits"} or set(tensors) != {"image", "mask", *statistics}:
+            raise ModelError("template_incomplete")
+        try:
+            rows = [[finite_number(value, "the template's affine") for value in row] for row in parameters["affine"]]
+            image = Volume(tensors["image"].astype(np.float32), np.array(rows), "template")
+            limits = {key: finite_number(value, key) for key, value in parameters["limits"].items()}
+        except (InputError, TypeError, ValueError, AttributeError) as error:
+            raise ModelError("template_malformed", detail=error) from error
+        return cls(image=image, mask=tensors["mask"] > 0, limits=limits, **{name: tensors[name] for name in statistics})
+
+    @classmethod
+    def _statistics(cls) -> list[str]:
+        """Return the names of the fields that are statistics of intensities."""
+        return [field.name for field in fields(cls) if field.name not in ("image", "mask", "limits")]
+
+    def same_as(self, other: ReferenceSpace) -> bool:
+        """Return whether two spaces are equal, so that a scan prepared for one can be used with the other."""
+        if self.kind != other.kind or not np.array_equal(self.image.affine, other.image.affine):
+            return False
+        theirs = other.tensors()
+        return all(np.array_equal(array, theirs[name]) for name, array in self.tensors().items())
 
 
-Mean = TypeVar("Mean", bound=MeanTemplate)
-
-
-class PreparedWhole(ABC):
-    """A scan in the space of a model that examines whole fields of view.
+@dataclass(frozen=True, eq=False)
+class PreparedScan(ABC):
+    """A scan on the grid of a model, with the way back to its own grid.
 
     Attributes:
+        image: Standard intensities, float32 (Z, Y, X), on the grid of the model; 0 where nothing was resampled.
+        mask: Examined part on the grid of the model, bool (Z, Y, X).
         native: The scan itself.
-        native_mask: Part to examine on its own grid, bool (Z, Y, X).
+        native_mask: Examined part on its own grid, bool (Z, Y, X).
         template: The space.
         scaling: The intensity map.
-        resemblance: Similarity to the training images, with the keys of `Template.limits`.
+        similarity: Similarity to the training scans, with the keys of `ReferenceSpace.limits`.
     """
 
+    image: np.ndarray
+    mask: np.ndarray
     native: Volume
     native_mask: np.ndarray
-    template: MeanTemplate
-    scaling: PercentileScaling
-    resemblance: dict[str, float]
+    template: ReferenceSpace
+    scaling: Landmarks | PercentileScaling
+    similarity: dict[str, float]
 
     def map_to_native(self, scores: np.ndarray) -> Volume:
         """Resample a map (Z, Y, X) from the model's grid to the scan's grid; 0 outside the examined part."""
-        back, _ = self._back(scores)
-        return self.native.with_array(
-            np.where(self.native_mask, back, 0).astype(np.float32), f"{self.native.name}_anomaly"
-        )
+        found = np.zeros(self.native.array.shape, np.float32)
+        np.copyto(found[self.native_box], self._to_native(scores), where=self.native_mask[self.native_box])
+        return self.native.with_array(found, f"{self.native.name}_anomaly")
 
     def image_to_native(self, image: np.ndarray) -> Volume:
         """Convert standard intensities on the model's grid to intensities of the scan on its own grid.
 
-        Voxels of the scan outside the examined part stay.
+        Voxels of the scan outside the examined part stay, so that the two can be compared by swiping.
         """
-        back, inside = self._back(image)
-        restored = np.where(self.native_mask & inside, self.scaling.backward(back), self.native.array)
-        return self.native.with_array(restored.astype(np.float32), f"{self.native.name}_restored")
+        box, restored = self.native_box, self.native.array.astype(np.float32)
+        back, examined = self._to_native(self._native_intensities(image)), self.native_mask[box] & (self.share > 0.5)
+        np.copyto(restored[box], back, where=examined)
+        return self.native.with_array(restored, f"{self.native.name}_restored")
 
     def warnings(self) -> list[Message]:
-        """Return how the scan differs from the model's training images; empty if it does not."""
-        return self.template.unlike(self.resemblance)
+        """Return how the scan differs from the model's training scans; empty if it does not."""
+        return self.template.warnings(self.similarity)
+
+    @cached_property
+    def native_box(self) -> tuple[slice, slice, slice]:
+        """Box (z, y, x) of the examined part on the grid of the scan; nothing else is resampled back."""
+        return bounding_slices(self.native_mask)
+
+    @cached_property
+    def share(self) -> np.ndarray:
+        """Share of examined voxels of the model around each voxel of `native_box`, float32 (Z, Y, X)."""
+        return self._resampled(self.mask.astype(np.float32))
+
+    def _native_intensities(self, image: np.ndarray) -> np.ndarray:
+        """Convert standard intensities to intensities of the scan, still on the grid of the model."""
+        return self.scaling.backward(image)
+
+    def _to_native(self, values: np.ndarray) -> np.ndarray:
+        """Resample the examined values (Z, Y, X) from the model's grid to `native_box` of the scan's grid."""
+        # Without the division by the share of examined voxels, the rim would fade into the part not examined.
+        return self._resampled(np.where(self.mask, values, 0)) / np.maximum(self.share, 0.5)
 
     @abstractmethod
-    def _back(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Resample values from the model's grid to the scan's, and return where they are known; both (Z, Y, X)."""
+    def _resampled(self, values: np.ndarray) -> np.ndarray:
+        """Resample values (Z, Y, X) from the model's grid to `native_box` of the scan's grid, 0 beyond the grid."""
 
 
-def uniform_histogram() -> np.ndarray:
-    """Return the histogram of a template before its mean is computed."""
-    bins = len(HISTOGRAM_EDGES) - 1
-    return np.full(bins, 1 / bins)
-
-
-def no_limits() -> dict[str, float]:
-    """Return limits that every scan keeps, as in `Template.limits`."""
-    return {"histogram": np.inf, "correlation": -1.0, "overlap": 0.0}
-
-
-def whole_or_given(volume: Volume, given: Volume | None) -> tuple[np.ndarray, Message]:
-    """Return the whole field of view or the user's mask, bool (Z, Y, X), and which of them as a message.
+def kind_of(parameters: dict) -> str:
+    """Return the kind of space in the preparation of a model file; files without one are of the brain.
 
     Raises:
-        InputError: If the mask is empty or on another grid.
+        ModelError: If this version does not support the kind.
     """
-    if given is not None:
-        return given_mask(volume, given), Message("part_given_mask")
-    return np.ones(volume.array.shape, bool), Message("part_field_of_view")
+    kind = parameters.get("kind", BRAIN)
+    if type(kind) is not str or kind not in KINDS:
+        raise ModelError("space_unknown", kind=kind)
+    return kind
 
 
-def limits_of(seen: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Return limits that all scans with these similarities keep with a margin, as in `Template.limits`."""
+def similarity_warnings(limits: dict[str, float], similarity: dict[str, float]) -> list[Message]:
+    """Return at most one warning, `unlike_training`, that a scan of this similarity is out of distribution."""
+    far = similarity["histogram"] > FAR * limits["histogram"]
+    if not far and similarity["correlation"] >= limits["correlation"]:
+        return []
+    measured = {name: similarity[name] for name in ("histogram", "correlation")}
+    return [Message("unlike_training", **measured, **{f"{name}_limit": limits[name] for name in measured})]
+
+
+def limits_of(similarities: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return limits that all scans with these similarities keep with a margin, as in `ReferenceSpace.limits`."""
     return {
-        "histogram": max(MARGIN * max(s["histogram"] for s in seen), LEAST_HISTOGRAM),
-        "correlation": 1 - max(MARGIN * (1 - min(s["correlation"] for s in seen)), LEAST_CORRELATION),
-        "overlap": 1 - max(MARGIN * (1 - min(s["overlap"] for s in seen)), LEAST_OVERLAP),
+        "histogram": max(MARGIN * max(s["histogram"] for s in similarities), LEAST_HISTOGRAM),
+        "correlation": 1 - max(MARGIN * (1 - min(s["correlation"] for s in similarities)), LEAST_CORRELATION),
+        "overlap": 1 - max(MARGIN * (1 - min(s["overlap"] for s in similarities)), LEAST_OVERLAP),
     }

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from ..errors import InputError
+from ..runtime.numerics import evenly_spread
 from ..runtime.progress import Progress
-from ..volume import Volume, spacing_ras
-from .brain_space import Prepared, Template, prepare
-from .grids import brain_grid, extent_ras, field_grid, plane_size
+from ..volume import Volume, extent_ras, spacing_ras
+from .brain_space import BrainSpace, PreparedBrain
+from .grids import brain_grid, slice_size, volume_grid
 from .intensity import BRIGHTEST, DARKEST, bias_field, landmark_values, standard_histogram
 from .registration import affine_to_native, resample
-from .slice_space import PlaneTemplate, PlaneView
-from .space import FEWEST, LOOKED_AT, Mean, limits_of, no_limits, resemblance, uniform_histogram
-from .volume_space import FieldTemplate
+from .slice_space import SliceSpace, SliceView
+from .space import FEWEST, LOOKED_AT, ReferenceSpace, limits_of
+from .volume_space import VolumeSpace
+
+Space = TypeVar("Space", bound=ReferenceSpace)
 
 ROUNDS = 2
 
@@ -26,7 +30,7 @@ def build_template(
     shape: tuple[int, int, int] | None = None,
     spacing: tuple[float, float, float] | None = None,
     progress: Progress | None = None,
-) -> tuple[Template, list[Prepared]]:
+) -> tuple[BrainSpace, list[PreparedBrain]]:
     """Build a mirror-symmetric affine mean brain with its intensity standard.
 
     The scan of median brain volume is the first reference. The mean of all scans aligned to the reference, averaged
@@ -62,37 +66,28 @@ def build_template(
         mean = np.mean([np.where(m, i, 0) for i, m in zip(images, masks)], axis=0)
         cover = np.mean(masks, axis=0)
         reference, mask = _symmetric(reference.with_array(mean.astype(np.float32)), cover)
-    template = Template(
-        reference,
-        mask,
-        np.mean(marks, axis=0),
-        uniform_histogram(),
-        no_limits(),
-    )
+    template = BrainSpace.without_mean(shape, reference.affine, landmarks=np.mean(marks, axis=0))
+    template = replace(template, image=reference, mask=mask)
     prepared = []
     for index, (volume, brain) in enumerate(scans):
         progress.update((ROUNDS + index / len(scans)) / (ROUNDS + 1), f"preparing {volume.name}")
-        prepared.append(prepare(volume, brain, template))
+        prepared.append(template.prepared(volume, brain))
     return _with_limits(template, prepared)
 
 
-def _with_limits(template: Template, prepared: list[Prepared]) -> tuple[Template, list[Prepared]]:
+def _with_limits(template: BrainSpace, prepared: list[PreparedBrain]) -> tuple[BrainSpace, list[PreparedBrain]]:
     """Compute the final mean, and limits that every training scan keeps with a margin."""
     cover = np.mean([p.mask for p in prepared], axis=0)
     mean = np.mean([p.image for p in prepared], axis=0)
     mean = 0.5 * (mean + mean[:, :, ::-1])
     mask = 0.5 * (cover + cover[:, :, ::-1]) > 0.5
-    corrected = [p.landmarks.backward(p.image) for p in prepared]
+    corrected = [p.scaling.backward(p.image) for p in prepared]
     histogram = np.mean([standard_histogram(c[p.mask]) for c, p in zip(corrected, prepared)], axis=0)
-    final = replace(
-        template,
-        image=template.image.with_array(np.where(mask, mean, 0).astype(np.float32)),
-        mask=mask,
-        histogram=histogram,
-    )
-    seen = [resemblance(c, p.image, p.mask, final) for c, p in zip(corrected, prepared)]
+    image = template.image.with_array(np.where(mask, mean, 0).astype(np.float32))
+    final = replace(template, image=image, mask=mask, histogram=histogram)
+    seen = [final.similarity(c, p.image, p.mask) for c, p in zip(corrected, prepared)]
     final = replace(final, limits=limits_of(seen))
-    return final, [replace(p, template=final, resemblance=s) for p, s in zip(prepared, seen)]
+    return final, [replace(p, template=final, similarity=s) for p, s in zip(prepared, seen)]
 
 
 def _first_reference(
@@ -134,23 +129,17 @@ def _standard(image: np.ndarray, inside: np.ndarray, unit_marks: np.ndarray) -> 
 
 def _symmetric(reference: Volume, cover: np.ndarray) -> tuple[Volume, np.ndarray]:
     """Make the mean symmetric: apply half of the transform to its mirror image, then average with its mirror image."""
+    from scipy.linalg import sqrtm
+
     mask = cover > 0.5
     mirrored = reference.with_array(np.ascontiguousarray(reference.array[:, :, ::-1]))
     there = affine_to_native(mirrored, np.ascontiguousarray(mask[:, :, ::-1]), reference, mask)
-    half = _square_root(there)
+    half = np.real(sqrtm(there))
     image = resample(reference, reference, half)
     brain = resample(reference.with_array(cover.astype(np.float32)), reference, half)
     image = 0.5 * (image + image[:, :, ::-1])
     brain = 0.5 * (brain + brain[:, :, ::-1])
     return reference.with_array(image.astype(np.float32)), brain > 0.5
-
-
-def _square_root(matrix: np.ndarray) -> np.ndarray:
-    """Return the square root of a matrix by Denman–Beavers iteration, which converges near the identity."""
-    root, inverse = matrix.copy(), np.eye(4)
-    for _ in range(20):
-        root, inverse = 0.5 * (root + np.linalg.inv(inverse)), 0.5 * (inverse + np.linalg.inv(root))
-    return root
 
 
 def sampled(names: Sequence[str]) -> list[str]:
@@ -161,23 +150,15 @@ def sampled(names: Sequence[str]) -> list[str]:
     """
     if len(names) < FEWEST:
         raise InputError("template_few_scans", count=len(names), fewest=FEWEST)
-    return [names[n] for n in np.unique(np.linspace(0, len(names) - 1, min(LOOKED_AT, len(names))).astype(int))]
+    return [names[n] for n in evenly_spread(len(names), LOOKED_AT)]
 
 
-def mean_learned(
-    template: Mean, names: Sequence[str], read: Callable[[str], Volume], progress: Progress, start: float
-) -> Mean:
-    """Compute the mean of healthy images, read one at a time because there may be thousands.
+def with_mean(
+    template: Space, names: Sequence[str], read: Callable[[str], Volume], progress: Progress, start: float
+) -> Space:
+    """Compute the mean of healthy images, and limits from them, for a template without a mean.
 
-    Args:
-        template: The grid, without a mean.
-        names: Names of the images.
-        read: Returns an image by its name.
-        progress: Reports each image; may cancel.
-        start: Progress fraction at the first image.
-
-    Returns:
-        The template with the mean and with limits from the images themselves.
+    The images are read by name, one at a time because there may be thousands; `start` is the first progress fraction.
     """
     shape, images, masks = template.image.array.shape, [], []
     total, count, histogram = np.zeros(shape), np.zeros(shape), np.zeros(template.histogram.shape)
@@ -195,19 +176,14 @@ def mean_learned(
     template = replace(
         template, image=template.image.with_array(mean), mask=mask, histogram=histogram / histogram.sum()
     )
-    seen = [resemblance(i, i, m, template) for i, m in ((i.astype(np.float32), m) for i, m in zip(images, masks))]
+    seen = [template.similarity(i, i, m) for i, m in ((i.astype(np.float32), m) for i, m in zip(images, masks))]
     return replace(template, limits=limits_of(seen))
 
 
-def build_field_template(
+def build_volume_template(
     names: Sequence[str], read: Callable[[str], Volume], progress: Progress | None = None
-) -> FieldTemplate:
-    """Build the template of a model of volumes: a grid chosen from healthy scans, and their mean.
-
-    Args:
-        names: Names of the scans, at least 3; each is read on its own.
-        read: Returns a scan by its name.
-        progress: Reports each scan; may cancel.
+) -> VolumeSpace:
+    """Build the template of a model of volumes from at least 3 scans: a grid chosen from them, and their mean.
 
     Raises:
         InputError: If there are fewer than 3 scans, or one cannot be used.
@@ -219,21 +195,18 @@ def build_field_template(
         volume = read(name)
         spacings.append(spacing_ras(volume))
         extents.append(extent_ras(volume))
-    return mean_learned(FieldTemplate.empty(*field_grid(spacings, extents)), names, read, progress, start=0.2)
+    return with_mean(VolumeSpace.empty(*volume_grid(spacings, extents)), names, read, progress, start=0.2)
 
 
-def build_plane_template(
-    names: Sequence[str],
-    read: Callable[[str], Volume],
-    longest: int | None = None,
-    progress: Progress | None = None,
-) -> PlaneTemplate:
+def build_slice_template(
+    names: Sequence[str], read: Callable[[str], Volume], longest: int | None = None, progress: Progress | None = None
+) -> SliceSpace:
     """Build the template of a model of single slices: a grid chosen from healthy images, and their mean.
 
     Args:
         names: Names of the images, at least 3; each is read on its own.
         read: Returns an image by its name.
-        longest: Pixels along the longer side of the model's grid; None chooses by `plane_size`.
+        longest: Pixels along the longer side of the model's grid; None chooses by `slice_size`.
         progress: Reports each image; may cancel.
 
     Raises:
@@ -243,5 +216,5 @@ def build_plane_template(
     progress, views, sample = progress or Progress(), [], sampled(names)
     for index, name in enumerate(sample):
         progress.update(0.2 * index / len(sample), f"size of {name}")
-        views.append(PlaneView.of(read(name)))
-    return mean_learned(PlaneTemplate.empty(plane_size(views, longest)), names, read, progress, start=0.2)
+        views.append(SliceView.of(read(name)))
+    return with_mean(SliceSpace.empty(slice_size(views, longest)), names, read, progress, start=0.2)

@@ -13,14 +13,8 @@ OPAQUE_AT = 0.5
 # part of the heat scale by at least 20 (CIEDE2000), also for protanopes and deuteranopes (Machado et al. 2009); for
 # others, it differs from the next four by at least 20.
 REGION_COLOURS = (
-    (128, 255, 255),
-    (0, 128, 255),
-    (32, 160, 160),
-    (0, 96, 96),
-    (64, 64, 192),
-    (192, 192, 255),
-    (160, 128, 128),
-    (160, 64, 128),
+    *((128, 255, 255), (0, 128, 255), (32, 160, 160), (0, 96, 96)),
+    *((64, 64, 192), (192, 192, 255), (160, 128, 128), (160, 64, 128)),
 )
 WHITE_D65 = np.array([0.95047, 1.0, 1.08883])
 RGB_FROM_XYZ = np.array(
@@ -29,12 +23,9 @@ RGB_FROM_XYZ = np.array(
 
 
 def heat_colours(count: int = 256) -> np.ndarray:
-    """Return the heat scale: crimson through orange to pale yellow, from transparent to opaque.
+    """Return the heat scale of 2 or more colours: crimson through orange to pale yellow, from transparent to opaque.
 
     Lightness rises by equal steps, so that equal differences in the map look equal and the order survives in grey.
-
-    Args:
-        count: Number of colours, at least 2.
 
     Returns:
         Shape (count, 4): red, green, blue, alpha in [0, 1]; alpha rises from 0 to 1 at the middle of the scale.
@@ -48,10 +39,7 @@ def heat_colours(count: int = 256) -> np.ndarray:
 
 
 def region_colour(rank: int) -> tuple[float, float, float]:
-    """Return the colour of a region, distinct from those of the next four ranks and from the heat scale.
-
-    Args:
-        rank: 1 is the most anomalous region.
+    """Return the colour of a region by its rank from 1, unlike those of the next four ranks and the heat scale.
 
     Returns:
         Red, green, blue in [0, 1]. The colour depends on the rank only, not on the number of regions.

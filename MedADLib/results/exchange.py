@@ -9,46 +9,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError, MedADError, ModelError, OutputError
+from ..errors import InputError, MedADError, OutputError
 from ..runtime.atomic_files import PREFIX, put_in_place, staging_folder
-from ..runtime.progress import Progress, rounded
-from ..runtime.strict_json import added, from_json, plain
+from ..runtime.progress import Progress
 from ..volume import Volume
-from .text import restored_warnings, warning_codes
+from .record import Record
 
 if TYPE_CHECKING:
     from ..detection import Detection
+    from ..scoring.regions import Region
 
 FORMAT = 1
 FACTS = "detection.json"
 MAPS = {"mask": np.uint8, "anomaly": np.float32, "restored": np.float32, "labels": np.int16}
 SUFFIX = ".npy"
 FILES = (*(f"{name}{SUFFIX}" for name in MAPS), FACTS)
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """Contents of ``detection.json``; files of earlier versions lack the codes of the warnings."""
-
-    format: int
-    regions: tuple[dict, ...]
-    threshold: float
-    expected_false_positive_ml: float
-    score: float
-    p_value: float
-    healthy_count: int
-    reference: dict
-    provenance: dict
-    warnings: tuple[str, ...]
-    warning_codes: tuple[dict | None, ...] = added(())
 
 
 def write_volume(volume: Volume, path: str | os.PathLike) -> None:
@@ -102,12 +83,7 @@ def check_empty(folder: Path) -> None:
 
 
 def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Progress | None = None) -> None:
-    """Write a detection without its scan, completely or not at all.
-
-    Args:
-        detection: The result.
-        folder: Destination; it must exist and be empty.
-        progress: Receives each file; may cancel.
+    """Write a detection without its scan to an empty folder, completely or not at all; `progress` may cancel.
 
     Raises:
         OutputError: If it cannot be written, for example on a full disk; nothing is left behind.
@@ -120,13 +96,13 @@ def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Pr
     try:
         with staging_folder(folder) as staging:
             for number, (name, kind) in enumerate(MAPS.items()):
-                progress.update(number / len(MAPS), f"writing the {name}")
+                progress.update(number / len(MAPS))
                 volume = maps[name]
                 with progress.timed("write"):
                     _dump(volume.with_array(volume.array.astype(kind, copy=False)), staging / f"{name}{SUFFIX}")
-            text = json.dumps(plain(asdict(_facts_of(detection, profile or {}))), allow_nan=False)
+            text = json.dumps({"format": FORMAT, **Record.of(detection, profile).as_json()}, allow_nan=False)
             (staging / FACTS).write_text(text, encoding="ascii")
-            progress.update(1.0, "")
+            progress.update(1.0)
             put_in_place(staging, folder, list(FILES), [])
     except OSError as error:
         name, reason = detection.volume.name, error.strerror or error
@@ -134,58 +110,33 @@ def write_exchange(detection: Detection, folder: str | os.PathLike, progress: Pr
 
 
 def read_exchange(folder: str | os.PathLike, volume: Volume) -> Detection:
-    """Read a detection that `write_exchange` wrote.
-
-    Args:
-        folder: Folder of the result.
-        volume: The scan that was examined.
+    """Read the detection of a scan that `write_exchange` wrote.
 
     Raises:
         OutputError: If it is missing, damaged or of another scan.
-        ModelError: If the record of the healthy scans is malformed.
     """
-    from ..detection import Detection
-    from ..scoring.healthy_reference import HealthyReference
-
     folder = Path(folder)
     try:
         document = json.loads((folder / FACTS).read_bytes(), parse_constant=_refuse)
-        facts = from_json(_Facts, document, FACTS)
-        if facts.format != FORMAT:
-            raise OutputError("exchange_format", folder=folder, found=facts.format, expected=FORMAT)
+        if document["format"] != FORMAT:
+            raise OutputError("exchange_format", folder=folder, found=document["format"], expected=FORMAT)
+        if not isinstance(document.get("warning_codes", []), list):
+            raise ValueError("warning_codes is not a list")
         maps = {name: _map(folder, name, volume) for name in MAPS}
-        regions = _regions(facts, maps["labels"], folder)
+        record = Record.from_json(document, maps["anomaly"])
+        _check_labels(record.regions, maps["labels"], folder)
     except OutputError:
         raise
-    except (OSError, ValueError, MedADError) as error:
+    except (OSError, KeyError, TypeError, ValueError, MedADError) as error:
         reason = error.problem if isinstance(error, MedADError) else error
         raise OutputError("exchange_unusable", folder=folder, reason=reason) from error
-    reference = HealthyReference.from_json(facts.reference)
-    if reference.count != facts.healthy_count:
-        count, found = facts.healthy_count, reference.count
-        raise ModelError("exchange_reference", folder=folder, count=count, found=found)
-    return Detection(
-        volume=volume,
-        **maps,
-        regions=regions,
-        threshold=facts.threshold,
-        expected_false_positive_ml=facts.expected_false_positive_ml,
-        score=facts.score,
-        p_value=facts.p_value,
-        healthy_count=facts.healthy_count,
-        reference=reference,
-        provenance=facts.provenance,
-        warnings=restored_warnings(facts.warnings, facts.warning_codes),
-    )
+    return record.detection(volume, **maps)
 
 
 class Leftovers:
-    """Files that a killed writer process may leave behind; its parent process removes them.
+    """Files that a killed writer process may leave behind in its folder; its parent process removes them.
 
     Create it before the writer starts, while the folder is empty or missing.
-
-    Args:
-        folder: Destination of the writer.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -202,24 +153,6 @@ class Leftovers:
         for path in self._missing:
             with suppress(OSError):
                 path.rmdir()
-
-
-def _facts_of(detection: Detection, profile: Mapping[str, float]) -> _Facts:
-    """Collect everything except the maps; the seconds of the run are merged with those of a profile."""
-    seconds = {**detection.provenance.get("seconds", {}), **rounded(profile)}
-    return _Facts(
-        FORMAT,
-        tuple(asdict(region) for region in detection.regions),
-        detection.threshold,
-        detection.expected_false_positive_ml,
-        detection.score,
-        detection.p_value,
-        detection.healthy_count,
-        detection.reference.as_json(),
-        {**detection.provenance, "seconds": seconds} if seconds else detection.provenance,
-        tuple(str(warning) for warning in detection.warnings),
-        tuple(warning_codes(detection.warnings)),
-    )
 
 
 def _dump(volume: Volume, path: Path) -> None:
@@ -239,16 +172,12 @@ def _map(folder: Path, name: str, volume: Volume) -> Volume:
     return volume.with_array(found.array, found.name)
 
 
-def _regions(facts: _Facts, labels: Volume, folder: Path) -> tuple:
-    from ..scoring.regions import Region
-
-    regions = tuple(from_json(Region, region, "a region") for region in facts.regions)
+def _check_labels(regions: tuple[Region, ...], labels: Volume, folder: Path) -> None:
     ranks = list(range(1, len(regions) + 1))
     if [region.rank for region in regions] != ranks or [region.label for region in regions] != ranks:
         raise OutputError("exchange_ranks", folder=folder)
     if labels.array.min() < 0 or labels.array.max() != len(regions):
         raise OutputError("exchange_labels", folder=folder)
-    return regions
 
 
 def _refuse(constant: str) -> float:

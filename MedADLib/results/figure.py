@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..masks import bounding_slices
-from ..volume import Volume, upright
+from ..volume import Volume, reoriented
 from .colours import heat_colours, region_colour
 from .text import count_of_regions, millilitres, verdict
 
@@ -95,14 +95,14 @@ class Scene:
     @classmethod
     def of(cls, detection: Detection) -> Scene:
         """Reorient and crop all volumes of a detection."""
-        mask = upright(detection.mask, TOWARDS)
+        mask = reoriented(detection.mask, TOWARDS)
         step = mask.spacing[::-1]
         inside = bounding_slices(mask.array > 0)
         tight = inside or tuple(slice(0, size) for size in mask.array.shape)
         room = [int(n) for n in np.ceil(MARGIN_MM / step)]
         sides = zip(tight, room, mask.array.shape)
         box = tuple(slice(max(part.start - n, 0), min(part.stop + n, size)) for part, n, size in sides)
-        scan = upright(detection.volume, TOWARDS)
+        scan = reoriented(detection.volume, TOWARDS)
         seen = scan.array[tight][mask.array[tight] > 0] if inside else scan.array
         window = tuple(float(value) for value in np.percentile(seen, [0.5, 99.5]))
         floor = min(window[0], float(np.median(scan.array[box][[0, -1]])))
@@ -110,9 +110,9 @@ class Scene:
         unit = max(detection.threshold, 1e-6)
         return cls(
             scan=scan.within(box),
-            anomaly=upright(detection.anomaly, TOWARDS).array[box],
-            restored=upright(detection.restored, TOWARDS).array[box],
-            labels=upright(detection.labels, TOWARDS).array[box],
+            anomaly=reoriented(detection.anomaly, TOWARDS).array[box],
+            restored=reoriented(detection.restored, TOWARDS).array[box],
+            labels=reoriented(detection.labels, TOWARDS).array[box],
             window=(floor, max(window[1], floor + 1e-6)),
             threshold=unit,
             top=min(max(peak, 2.0 * unit), 4.0 * unit),
@@ -161,11 +161,7 @@ class Page:
 
 
 def draw(detection: Detection, path: Path) -> None:
-    """Write the figure of a detection, with English text.
-
-    Args:
-        detection: The result.
-        path: A PNG file.
+    """Write the figure of a detection as a PNG file, with English text.
 
     Raises:
         OSError: If it cannot be written.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,43 +15,23 @@ from ..errors import InputError, ModelError
 from ..io.reading import read_image
 from ..io.sources import in_file, named_scan
 from ..masks import connected_components
-from ..runtime.strict_json import finite_number
-from ..scoring.healthy_reference import HealthyReference
-from ..scoring.regions import Region, Side
+from ..scoring.regions import Region
 from ..volume import IMAGE_SUFFIXES, Volume
 from .decisions import Decision, default_name
-from .text import restored_warnings
+from .record import Record, region_of
 from .writing import GENERATOR
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
-MEASURES = ("score", "p_value", "threshold", "expected_false_positive_ml")
-OWN_FACTS = {
-    "generated_by",
-    *MEASURES,
-    "healthy_count",
-    "smallest_p_value",
-    "warnings",
-    "warning_codes",
-    "regions",
-    "reference",
-    "rejected",
-    "names",
-}
-ADDED = {"peak_ras", "side"}
+# Keys of ``STEM.json`` that are neither of the record nor of the provenance.
+OWN_KEYS = {"generated_by", "smallest_p_value", "warning_codes", "rejected", "names"}
 LARGEST_FACTS = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)
 class StoredResult:
-    """One result in a folder.
-
-    Attributes:
-        folder: Folder of its files.
-        stem: Beginning of their names.
-        facts: Contents of ``STEM.json``.
-    """
+    """One result in a folder: `stem` begins the names of its files, and `facts` is the content of ``STEM.json``."""
 
     folder: Path
     stem: str
@@ -129,24 +109,16 @@ def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | 
         examined = (maps["restored"].array != volume.array) | (maps["anomaly"].array > 0) | (labels > 0)
     facts = stored.facts
     try:
-        regions = tuple(region_of(values, maps["anomaly"]) for values in facts["regions"])
+        record = Record.from_json({**facts, "provenance": _provenance(facts)}, maps["anomaly"])
         # Rejected regions leave gaps in the ranks.
-        if set(np.unique(labels).tolist()) != {0, *(region.label for region in regions)}:
+        if set(np.unique(labels).tolist()) != {0, *(region.label for region in record.regions)}:
             raise ValueError("its regions do not fit its labels")
-        reference = HealthyReference.from_json(facts["reference"])
-        measures = {name: finite_number(facts[name], name) for name in MEASURES}
-        return Detection(
-            volume=volume,
+        return record.detection(
+            volume,
             mask=volume.with_array(examined.astype(np.uint8), f"{volume.name}_mask"),
             anomaly=maps["anomaly"],
             restored=maps["restored"],
             labels=volume.with_array(labels, maps["regions"].name),
-            regions=regions,
-            **measures,
-            healthy_count=reference.count,
-            reference=reference,
-            provenance=_provenance(facts),
-            warnings=restored_warnings(tuple(facts["warnings"]), facts.get("warning_codes")),
         )
     except KeyError as error:
         raise InputError("result_incomplete", path=stored.file(".json"), key=error.args[0]) from error
@@ -197,51 +169,9 @@ def _scan_facts(stored: StoredResult) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def region_of(values: dict[str, Any], anomaly: Volume) -> Region:
-    """Build a region from its fields, as `dataclasses.asdict` gives them.
-
-    Args:
-        values: By field. Earlier versions wrote neither the position of the peak, which is then found in the map, nor
-            the side, which stays empty.
-        anomaly: The anomaly map.
-
-    Raises:
-        ValueError: If a field is missing or has a wrong length.
-        ModelError: If a field is not a finite number.
-        TypeError: If a field is not a sequence.
-    """
-    names = {field.name for field in fields(Region)}
-    if not names - ADDED <= set(values) <= names:
-        raise ValueError("a region is incomplete")
-    whole = {name: int(finite_number(values[name], name)) for name in ("rank", "label")}
-    centre = tuple(finite_number(value, "centroid_ras") for value in values["centroid_ras"])
-    box = tuple(int(finite_number(value, "bounding_box")) for value in values["bounding_box"])
-    if len(centre) != 3 or len(box) != 6:
-        raise ValueError("a region has no position")
-    numbers = {name: finite_number(values[name], name) for name in ("volume_ml", "peak", "mean", "p_value", "q_value")}
-    if "peak_ras" in values:
-        peak = tuple(finite_number(value, "peak_ras") for value in values["peak_ras"])
-    else:
-        peak = _peak_in(anomaly, box, numbers["peak"])
-    side = values.get("side", "")
-    if len(peak) != 3 or side not in get_args(Side):
-        raise ValueError("a region has no peak or no side")
-    return Region(**whole, **numbers, centroid_ras=centre, bounding_box=box, peak_ras=peak, side=side)
-
-
-def _peak_in(anomaly: Volume, box: tuple[int, ...], peak: float) -> tuple[float, ...]:
-    """Find the voxel in the box of a region that has its peak value, RAS mm."""
-    x0, x1, y0, y1, z0, z1 = box
-    values = anomaly.array[z0:z1, y0:y1, x0:x1]
-    if not values.size:
-        raise ValueError("a region lies outside its map")
-    voxel = np.unravel_index(np.abs(values - peak).argmin(), values.shape) + np.array((z0, y0, x0))
-    return tuple(anomaly.ras_from_voxels(voxel[None])[0].tolist())
-
-
 def _provenance(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the provenance of the detection, without the path of its scan."""
-    provenance = {key: value for key, value in facts.items() if key not in OWN_FACTS}
+    provenance = {key: value for key, value in facts.items() if key not in OWN_KEYS.union(Record.names())}
     if isinstance(provenance.get("input"), dict):
         provenance["input"] = {key: value for key, value in provenance["input"].items() if key != "path"}
     return provenance
@@ -273,7 +203,9 @@ def reopen_decided(
         rejected = [region_of(values, detection.anomaly) for values in stored.facts.get("rejected", ())]
         names = _names(stored.facts.get("names", {}))
         detection = _with_rejected(detection, rejected)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except ModelError as error:
+        raise InputError("result_damaged", path=stored.file(".json"), detail=error.problem) from error
+    except (TypeError, ValueError, AttributeError) as error:
         raise InputError("result_damaged", path=stored.file(".json"), detail=error) from error
     rejected_ranks = {region.rank for region in rejected}
     decisions = {

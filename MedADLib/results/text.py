@@ -42,8 +42,17 @@ TITLES = {
     "restorations_per_slice": "fact_distinct_restorations_slice",
     "restorations_per_volume": "fact_distinct_restorations_volume",
 }
-# Codes of the timed parts of a run; any other part is its own name.
+# Codes of the stages of a run and their timed parts; any other part is its own name.
 PARTS = {
+    "reading": "part_reading",
+    "loading the model": "part_model",
+    "brain mask": "part_brain_mask",
+    "field of view": "part_field",
+    "preparation": "part_preparation",
+    "restoration": "part_restoration",
+    "anomaly map": "part_map",
+    "regions": "part_regions",
+    "writing": "part_writing",
     "align": "part_registration",
     "resample": "part_resampling",
     "bias field": "part_bias_field",
@@ -151,11 +160,7 @@ def location(region: Region) -> str:
 
 
 def count_of_regions(detection: Detection) -> Message:
-    """Return number and total volume of the regions, and the threshold.
-
-    Returns:
-        The English sentence, as for `verdict`.
-    """
+    """Return number and total volume of the regions, and the threshold, as an English sentence like `verdict`."""
     count = len(detection.regions)
     limit = {"threshold": float(detection.threshold), "ml": float(detection.expected_false_positive_ml)}
     if not count:
@@ -185,9 +190,6 @@ def top_regions(detection: Detection, most: int = 5) -> list[str]:
 def provenance_text(detection: Detection) -> str:
     """List the provenance of a detection, one fact a line, in the language of the application.
 
-    Args:
-        detection: The result.
-
     Returns:
         Plain text, with four digits of each number that is not whole; missing facts are left out.
     """
@@ -204,10 +206,15 @@ def provenance_text(detection: Detection) -> str:
         seconds = known["seconds"]
         total = sum(value for value in seconds.values() if isinstance(value, (int, float)))
         lines += ["", _capitalised(say("fact_seconds", seconds=total))]
-        lines += [_row(_part(part), f"{_text(value)} s") for part, value in seconds.items()]
+        lines += [_row(translated(part_name(part)), f"{_text(value)} s") for part, value in seconds.items()]
     heading = say("fact_warnings") if detection.warnings else say("fact_no_warnings")
     lines += ["", _capitalised(heading), *(f"  {translated(warning)}" for warning in detection.warnings)]
     return "\n".join(lines) + "\n"
+
+
+def part_name(part: Any) -> str:
+    """Return the English name of a stage or timed part of a run; a `Message` if it is known."""
+    return Message(PARTS[part]) if part in PARTS else str(part)
 
 
 def _is_out_of_distribution(warning: str) -> bool:
@@ -252,11 +259,6 @@ def _block(name: str, value: Any) -> list[str]:
     elif name == "device" and value == "cpu":
         value = "CPU"
     return [f"{title}: {_text(value)}"]
-
-
-def _part(name: Any) -> str:
-    """Return the name of a timed part of the run."""
-    return say(PARTS[name]) if name in PARTS else str(name)
 
 
 def _title(name: Any) -> str:

@@ -13,9 +13,8 @@ import errno
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,12 +22,13 @@ from ..errors import OutputError
 from ..io.headers import nifti_position
 from ..io.nifti_writing import write_nifti as _write_nifti
 from ..runtime.atomic_files import put_in_place, staging_folder
-from ..runtime.progress import Progress, rounded
+from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
+from ..runtime.tables import table_text
 from ..volume import Volume
 from .colours import region_colour
 from .decisions import accepted, default_name
-from .text import warning_codes
+from .record import Record
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -44,14 +44,8 @@ TERMINOLOGY = (
 )
 
 RESULT_SUFFIXES = (
-    "_anomaly.nii.gz",
-    "_restored.nii.gz",
-    "_regions.nii.gz",
-    "_regions.seg.nrrd",
-    "_regions.tsv",
-    ".json",
-    "_examined.nii.gz",
-    ".png",
+    *("_anomaly.nii.gz", "_restored.nii.gz", "_regions.nii.gz", "_regions.seg.nrrd", "_regions.tsv"),
+    *(".json", "_examined.nii.gz", ".png"),
 )
 COLUMNS = (
     *("rank", "label", "volume_ml", "peak", "mean", "p_value", "q_value", "centroid_r", "centroid_a", "centroid_s"),
@@ -82,7 +76,7 @@ def write_detection(
     detection: Detection,
     folder: Path,
     stem: str,
-    picture: bool = True,
+    figure: bool = True,
     source: Path | None = None,
     progress: Progress | None = None,
     decisions: Mapping[int, Decision] | None = None,
@@ -95,14 +89,14 @@ def write_detection(
         detection: The result.
         folder: Destination; it must exist.
         stem: Beginning of the file names.
-        picture: Whether to draw ``STEM.png``.
+        figure: Whether to draw ``STEM.png``.
         source: File of the scan; NIfTI results then keep both positions (qform, sform) of its header.
         progress: Receives each file; may cancel. Its seconds are added to the facts.
         decisions: Decisions of a reader, by rank. Rejected regions then appear only in the facts, under ``rejected``;
             the others keep their ranks, and have their names in the segmentation and, under ``names``, in the facts.
 
     Returns:
-        The files: anomaly, restored, regions, segmentation, table, facts, examined part, picture.
+        The files: anomaly, restored, regions, segmentation, table, facts, examined part, figure.
 
     Raises:
         OutputError: If one cannot be written, for example on a full disk; everything is as it was before.
@@ -122,7 +116,7 @@ def write_detection(
         ".json": lambda path: path.write_text(_facts(detection, folder, source, read, profile), encoding="utf-8"),
         "_examined.nii.gz": lambda path: _write_nifti(detection.mask, path, position),
     }
-    if picture:
+    if figure:
         writers[".png"] = lambda path: _draw(detection, path)
     try:
         with staging_folder(folder) as staging:
@@ -146,7 +140,7 @@ def _reading(detection: Detection, decisions: Mapping[int, Decision]) -> dict:
     given = {region.rank: decisions[region.rank].name for region in detection.regions if region.rank in decisions}
     defaults = {region.rank: default_name(region) for region in detection.regions}
     return {
-        "rejected": [asdict(r) for r in detection.regions if r.rank in decisions and not decisions[r.rank].kept],
+        "rejected": [r for r in detection.regions if r.rank in decisions and not decisions[r.rank].kept],
         "names": {rank: name for rank, name in given.items() if name != defaults[rank]},
     }
 
@@ -186,15 +180,15 @@ def _write_segmentation(detection: Detection, path: Path, names: Mapping[int, st
 
 def _table(detection: Detection) -> str:
     """Return the regions as tab-separated text, one line each below a line of column names."""
-    lines = ["\t".join(COLUMNS)]
+    rows = []
     for region in detection.regions:
         numbers = (region.volume_ml, region.peak, region.mean, region.p_value, region.q_value, *region.centroid_ras)
         cells = [str(region.rank), str(region.label), *(f"{number:.6g}" for number in numbers)]
         cells += [f"{edge:.6g}" for edge in _box_ras(detection.volume, region)]
         cells += [str(int(index)) for index in region.bounding_box]
         cells += [*(f"{mm:.6g}" for mm in region.peak_ras), region.side]
-        lines.append("\t".join(cells))
-    return "\n".join(lines) + "\n"
+        rows.append(cells)
+    return table_text(COLUMNS, rows)
 
 
 def _box_ras(volume: Volume, region: Region) -> list[float]:
@@ -207,10 +201,7 @@ def _box_ras(volume: Volume, region: Region) -> list[float]:
 def _facts(
     detection: Detection, folder: Path, source: Path | None, read: dict, profile: Mapping[str, float] | None
 ) -> str:
-    """Return everything that is needed to judge the result or to open it again, as strict JSON.
-
-    The seconds of the run are merged with those of a profile, such as the seconds of writing so far.
-    """
+    """Return all that is needed to judge the result or to open it again, with the seconds of the profile, as JSON."""
     scan = dict(detection.provenance.get("input", {}))
     if source is not None:
         try:
@@ -219,24 +210,10 @@ def _facts(
         except ValueError:
             # Windows has no relative path from one drive to another.
             scan["path"] = source.resolve().as_posix()
-    facts = {
-        "generated_by": GENERATOR,
-        "score": detection.score,
-        "p_value": detection.p_value,
-        "healthy_count": detection.healthy_count,
-        "smallest_p_value": 1.0 / (detection.healthy_count + 1),
-        "threshold": detection.threshold,
-        "expected_false_positive_ml": detection.expected_false_positive_ml,
-        "warnings": [str(warning) for warning in detection.warnings],
-        "warning_codes": warning_codes(detection.warnings),
-        **detection.provenance,
-        "seconds": {**detection.provenance.get("seconds", {}), **rounded(profile or {})},
-        "input": scan,
-        "regions": [asdict(region) for region in detection.regions],
-        "reference": detection.reference.as_json(),
-        **read,
-    }
-    return json.dumps(plain(facts), indent=2, allow_nan=False) + "\n"
+    facts: dict[str, Any] = {"generated_by": GENERATOR, "smallest_p_value": detection.reference.smallest_p}
+    for key, value in Record.of(detection, profile).as_json().items():
+        facts.update(value if key == "provenance" else {key: value})
+    return json.dumps({**facts, "input": scan, **plain(read)}, indent=2, allow_nan=False) + "\n"
 
 
 def _draw(detection: Detection, path: Path) -> None:

@@ -1,14 +1,17 @@
-"""Write files atomically: prepare them in a staging folder and move them together; a failed run leaves nothing."""
+"""Write files atomically: complete or not at all, one file or several together; a failed run leaves nothing."""
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ..errors import OutputError
 
@@ -18,8 +21,52 @@ _lock = threading.RLock()
 _created: list[Path] = []
 _staged: list[Path] = []
 
+# Prefix of a single file before it has its name.
+PARTIAL = ".partial-"
+
 # Bytes allowed for a model that ships with MedAD.
-ROOM_FOR_MODEL = 20e6
+MODEL_BYTES = 20e6
+
+
+@contextmanager
+def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
+    """Give the path to write a file to, and move the file to its name after the block; an older file is replaced.
+
+    Args:
+        path: The file. The temporary one lies beside it and has the same suffix.
+        durable: Whether the content must reach the disk before the move, so that it survives a crash of the computer.
+
+    Raises:
+        OSError: If the file cannot be written or moved. No partial file remains and an older file stays, as after any
+            error of the block.
+    """
+    path = Path(path)
+    partial = path.with_name(f"{PARTIAL}{secrets.token_hex(4)}-{path.name}")
+    try:
+        yield partial
+        if durable:
+            with partial.open("rb+") as stream:
+                os.fsync(stream.fileno())
+        os.replace(partial, path)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def write_bytes(path: Path, content: bytes, durable: bool = False) -> None:
+    """Write a file atomically, see `replacing`."""
+    with replacing(path, durable) as partial:
+        partial.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8 atomically, see `replacing`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, content: Any, indent: int | None = None) -> None:
+    """Write a JSON file atomically, see `replacing`."""
+    write_text(path, json.dumps(content, indent=indent))
 
 
 def check_writable(folder: Path) -> list[Path]:
@@ -135,10 +182,8 @@ def abandon() -> None:
 def _remove_empty(folders: list[Path]) -> None:
     """Remove the folders, innermost first, that exist and are empty."""
     for path in folders:
-        try:
+        with suppress(OSError):
             path.rmdir()
-        except OSError:
-            continue
 
 
 @contextmanager
@@ -147,9 +192,6 @@ def place_for_model(path: Path) -> Iterator[None]:
 
     Folders created for it are removed again if the block fails and they are empty.
 
-    Args:
-        path: The model file to be written.
-
     Raises:
         OutputError: If the path is a folder, its folder cannot be written, or the disk is full.
     """
@@ -157,7 +199,7 @@ def place_for_model(path: Path) -> Iterator[None]:
         raise OutputError("file_is_folder", path=path)
     with writable_folder(path.parent):
         free = shutil.disk_usage(path.parent).free
-        if free < ROOM_FOR_MODEL:
-            needed = ROOM_FOR_MODEL / 1e6
+        if free < MODEL_BYTES:
+            needed = MODEL_BYTES / 1e6
             raise OutputError("no_space_for_model", folder=path.parent, free=free / 1e6, needed=needed)
         yield

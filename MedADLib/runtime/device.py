@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,12 +12,12 @@ from ..errors import InputError
 from ..messages import Message
 
 SLICES_ON_CPU = 4
-PLACES_ON_CPU = 1 << 15
-MOST_SLICES, MOST_PLACES = 1024, 1 << 22
+CODES_ON_CPU = 1 << 15
+MOST_SLICES, MOST_CODES = 1024, 1 << 22
 # Fractions of the free memory for slices and for the codes of restorations; torch and others need the rest.
-SLICES_PART, PLACES_PART = 0.4, 0.3
+SLICES_PART, CODES_PART = 0.4, 0.3
 # A slice of 160×160 with the features of one level and their copies; keys and values of one code in the prior, times 3.
-BYTES_A_SLICE, BYTES_A_PLACE = 64e6, 24e3
+BYTES_A_SLICE, BYTES_A_CODE = 64e6, 24e3
 
 _share: ContextVar[float] = ContextVar("share", default=1.0)
 
@@ -36,21 +37,13 @@ def with_share(share: float) -> Iterator[None]:
 
 
 def slices_at_once(device: str) -> int:
-    """Compute the batch size in slices; fixed on a CPU, because matrix products of other sizes round differently.
-
-    Args:
-        device: ``cpu``, ``cuda`` or ``cuda:N``.
-    """
+    """Compute the batch size in slices; fixed on a CPU, because matrix products of other sizes round differently."""
     return SLICES_ON_CPU if device == "cpu" else _fitting(device, SLICES_PART, BYTES_A_SLICE, MOST_SLICES)
 
 
-def places_at_once(device: str) -> int:
-    """Compute how many codes of all restorations are sampled together; their keys and values stay in memory.
-
-    Args:
-        device: ``cpu``, ``cuda`` or ``cuda:N``.
-    """
-    return PLACES_ON_CPU if device == "cpu" else _fitting(device, PLACES_PART, BYTES_A_PLACE, MOST_PLACES)
+def codes_at_once(device: str) -> int:
+    """Compute how many codes of all restorations are sampled together; their keys and values stay in memory."""
+    return CODES_ON_CPU if device == "cpu" else _fitting(device, CODES_PART, BYTES_A_CODE, MOST_CODES)
 
 
 def _fitting(device: str, part: float, bytes_each: float, most: int) -> int:
@@ -104,16 +97,25 @@ def resolve(wanted: str) -> str:
     """
     import torch
 
+    check_device(wanted)
     if wanted == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
-    kind, _, number = wanted.partition(":")
-    if kind == "cpu" and not number:
+    if wanted == "cpu":
         return "cpu"
-    if kind != "cuda" or (number and not number.isdigit()):
-        raise InputError("unknown_device", device=wanted)
-    if int(number or 0) >= torch.cuda.device_count():
+    number = int(wanted.partition(":")[2] or 0)
+    if number >= torch.cuda.device_count():
         raise InputError("no_gpu", device=wanted)
-    return f"cuda:{int(number or 0)}"
+    return f"cuda:{number}"
+
+
+def check_device(name: str) -> None:
+    """Check the name of a device, which need not exist.
+
+    Raises:
+        InputError: If it is none of ``auto``, ``cpu``, ``cuda`` and ``cuda:N``.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise InputError("unknown_device", device=name)
 
 
 def wait_for(device: str) -> None:

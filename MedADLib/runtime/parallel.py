@@ -23,7 +23,7 @@ MOST_THREADS = 8
 SECONDS_BETWEEN_REPORTS = 0.05
 
 
-def side_by_side(
+def parallel_map(
     pieces: Sequence[Piece],
     work: Callable[[Piece, Progress], Result],
     progress: Progress,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import field, fields
+from dataclasses import field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -21,10 +21,6 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 def text_of(files: dict[str, bytes], name: str) -> str:
     """Decode an entry of a model file as text that is safe to print on a console.
-
-    Args:
-        files: Content of each entry.
-        name: Name of the entry.
 
     Raises:
         ModelError: If it is too long, empty, not UTF-8, or holds control characters.
@@ -44,10 +40,6 @@ def text_of(files: dict[str, bytes], name: str) -> str:
 
 def json_of(files: dict[str, bytes], name: str) -> Any:
     """Parse an entry of a model file as JSON.
-
-    Args:
-        files: Content of each entry.
-        name: Name of the entry.
 
     Raises:
         ModelError: If it is not valid JSON, gives a key twice, has a number beyond 64 bits, or a text that MONAI's
@@ -117,8 +109,9 @@ def from_json(cls: type, document: object, where: str) -> Any:
     Only fields made by `added` may be missing.
 
     Args:
-        cls: Dataclass with fields of the types int, float, bool, str, dict, tuple, Literal, or a union of these with
-            None. An int is accepted for a float and a list for a tuple; nothing else is converted.
+        cls: Dataclass with fields of the types int, float, bool, str, dict, tuple, Literal, dataclass, or a union of
+            these with None. An int is accepted for a float and a list for a tuple; numbers must be finite. A dataclass
+            with a method `from_json` is built by it.
         document: The parsed JSON.
         where: Name of the document for messages: a file name or key, not a phrase.
 
@@ -149,12 +142,7 @@ def from_json(cls: type, document: object, where: str) -> Any:
 
 
 def _typed(value: object, kind: Any) -> Any:
-    """Check a JSON value against an annotation.
-
-    Raises:
-        TypeError: If it is of another type.
-        ValueError: With the allowed values, if it is none of a Literal.
-    """
+    """Check a JSON value against an annotation; raises TypeError, or ValueError with the values of a Literal."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         for option in arguments:
@@ -171,8 +159,10 @@ def _typed(value: object, kind: Any) -> Any:
             arguments = arguments[:1] * len(value)
         if len(arguments) == len(value):
             return tuple(_typed(item, option) for item, option in zip(value, arguments))
-    elif kind is float and type(value) in (int, float):
+    elif kind is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
+    elif is_dataclass(kind) and type(value) is dict:
+        return kind.from_json(value) if hasattr(kind, "from_json") else from_json(kind, value, kind.__name__)
     # `type(...) is`, because True is an int for isinstance.
     elif kind in (int, bool, str, dict, NoneType) and type(value) is kind:
         return value
@@ -181,10 +171,6 @@ def _typed(value: object, kind: Any) -> Any:
 
 def finite_number(value: object, name: str) -> float:
     """Check that a JSON value is a finite number; a text such as ``"nan"``, which ``float()`` accepts, is not.
-
-    Args:
-        value: The JSON value.
-        name: Its key, for the message.
 
     Raises:
         ModelError: If it is not a finite number.
@@ -195,11 +181,7 @@ def finite_number(value: object, name: str) -> float:
 
 
 def plain(value: Any) -> Any:
-    """Convert a value for strict JSON: NumPy numbers, arrays and paths; NaN and infinity become null.
-
-    Args:
-        value: Any value; dictionaries and sequences are converted recursively.
-    """
+    """Convert any value for strict JSON, recursively: dataclasses, NumPy values, paths; NaN, infinity become null."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | np.ndarray):
@@ -210,4 +192,6 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int | str):
         return value
+    if is_dataclass(value):
+        return plain(value.as_json() if hasattr(value, "as_json") else vars(value))
     return str(value)

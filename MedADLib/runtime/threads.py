@@ -25,11 +25,7 @@ def wait_passively() -> None:
 
 
 def physical_cores(cpus: Path = CPUS) -> int:
-    """Count the physical cores that this process may use; logical processors if the system does not tell them apart.
-
-    Args:
-        cpus: Folder in which Linux describes the processors.
-    """
+    """Count the physical cores that this process may use; logical processors if Linux does not describe them."""
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
     allowed = os.sched_getaffinity(0)

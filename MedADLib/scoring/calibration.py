@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError, ModelError
-from ..preprocessing.brain_space import Prepared, Template
+from ..preprocessing.brain_space import BrainSpace, PreparedBrain
 from ..preprocessing.grids import IN_PLANE_MM
 from ..runtime.progress import Progress
 from ..runtime.strict_json import finite_number
@@ -18,7 +18,7 @@ from .pooling import pool, smooth
 from .restoration import Restoration
 
 PRIOR_SCANS = 4.0
-PLACE_FWHM_MM = 6.0
+STATISTICS_FWHM_MM = 6.0
 
 CURVE_POINTS = 400
 # Prefix of the names of the calibration in fast mode.
@@ -27,21 +27,21 @@ FAST_NUMBERS = (FAST + "brain_ml", FAST + "mean_times", FAST + "spread_times")
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class VoxelStatistics:
     """Voxelwise mean and SD of the pooled score of healthy scans, in the model's space.
 
     Attributes:
         mean: float32 (Z, Y, X).
-        spread: SD, float32 (Z, Y, X), positive.
+        sd: SD, float32 (Z, Y, X), positive.
     """
 
     mean: np.ndarray
-    spread: np.ndarray
+    sd: np.ndarray
 
     @classmethod
     def of(
         cls, scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], spacing: Sequence[float], mirrored: bool = True
-    ) -> Places:
+    ) -> VoxelStatistics:
         """Estimate mean and SD from pooled scores of healthy scans and, if they are healthy too, their mirror images.
 
         A few scans give a poor estimate for a single voxel. Mean and variance are therefore smoothed, and the variance
@@ -63,31 +63,27 @@ class Places:
         safe = np.maximum(count, 1)
         mean = (total / safe).astype(np.float32)
         variance = np.maximum(squares / safe - (total / safe) ** 2, 0).astype(np.float32)
-        mean = smooth(mean, seen, spacing, PLACE_FWHM_MM)
-        variance = smooth(variance, seen, spacing, PLACE_FWHM_MM)
+        mean = smooth(mean, seen, spacing, STATISTICS_FWHM_MM)
+        variance = smooth(variance, seen, spacing, STATISTICS_FWHM_MM)
         overall = float(variance[seen].mean())
         weight = count / (1 + mirrored)
         variance = (weight * variance + PRIOR_SCANS * overall) / (weight + PRIOR_SCANS)
         mean = np.where(seen, mean, mean[seen].mean())
         return cls(mean.astype(np.float32), np.sqrt(np.maximum(variance, 1e-20)).astype(np.float32))
 
-    def times(self, mean: float, spread: float) -> Places:
+    def scaled(self, mean: float, sd: float) -> VoxelStatistics:
         """Return mean and SD multiplied by factors."""
-        return Places(self.mean * np.float32(mean), self.spread * np.float32(spread))
+        return VoxelStatistics(self.mean * np.float32(mean), self.sd * np.float32(sd))
 
-    def times_of(self, other: Places, mask: np.ndarray) -> tuple[float, float]:
-        """Return the factors from this mean and SD to others within a mask.
-
-        Returns:
-            The factor of the means by least squares, and that of the SDs by the geometric mean.
-        """
-        ours, theirs = (places.mean[mask].astype(np.float64) for places in (self, other))
-        ratio = np.log(other.spread[mask].astype(np.float64) / self.spread[mask])
+    def factors_to(self, other: VoxelStatistics, mask: np.ndarray) -> tuple[float, float]:
+        """Return the factors to another mean, by least squares, and SD, by the geometric mean, within a mask."""
+        ours, theirs = (voxelwise.mean[mask].astype(np.float64) for voxelwise in (self, other))
+        ratio = np.log(other.sd[mask].astype(np.float64) / self.sd[mask])
         return float((ours @ theirs) / max(ours @ ours, 1e-300)), float(np.exp(ratio.mean()))
 
-    def unusual(self, pooled: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def z_scores(self, pooled: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Convert a pooled score (Z, Y, X) to z-scores, SD above the healthy mean; 0 outside the mask."""
-        return np.where(mask, (pooled - self.mean) / self.spread, 0).astype(np.float32)
+        return np.where(mask, (pooled - self.mean) / self.sd, 0).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -118,17 +114,17 @@ class Fast:
     """Calibration of the fast mode, relative to that of the full method.
 
     Attributes:
-        mean_times: Factor of the healthy means.
-        spread_times: Factor of the healthy SDs.
+        mean_factor: Factor of the healthy means.
+        sd_factor: Factor of the healthy SDs.
         reference: Scores of the healthy scans in fast mode.
     """
 
-    mean_times: float
-    spread_times: float
+    mean_factor: float
+    sd_factor: float
     reference: HealthyReference
 
     def __post_init__(self) -> None:
-        if not (0 < self.mean_times < 1e3 and 0 < self.spread_times < 1e3):
+        if not (0 < self.mean_factor < 1e3 and 0 < self.sd_factor < 1e3):
             raise ModelError("calibration_fast")
 
 
@@ -140,21 +136,21 @@ class Calibration:
 
     Attributes:
         pooling: Pooling of raw scores.
-        places: Voxelwise healthy mean and SD in the model's space.
+        voxelwise: Voxelwise healthy mean and SD in the model's space.
         reference: Scores of the healthy scans.
         fast: Calibration of the fast mode; None without one.
     """
 
     pooling: Pooling
-    places: Places
+    voxelwise: VoxelStatistics
     reference: HealthyReference
     fast: Fast | None = None
 
     def __post_init__(self) -> None:
-        if self.places.mean.shape != self.places.spread.shape or self.places.spread.min() <= 0:
+        if self.voxelwise.mean.shape != self.voxelwise.sd.shape or self.voxelwise.sd.min() <= 0:
             raise ModelError("calibration_places")
 
-    def read_by(self, fast: bool) -> HealthyReference:
+    def reference_of(self, fast: bool) -> HealthyReference:
         """Return the reference of the full method or, if calibrated, of the fast mode."""
         return self.fast.reference if fast and self.fast else self.reference
 
@@ -179,9 +175,10 @@ class Calibration:
         with progress.timed("post-process"):
             pooled = pool(score, mask, spacing, self.pooling.minimum_mm, self.pooling.average_mm)
         with progress.timed("calibrate"):
-            known = self.fast if fast else None
-            places = self.places if known is None else self.places.times(known.mean_times, known.spread_times)
-            return places.unusual(pooled, mask)
+            voxelwise, known = self.voxelwise, self.fast if fast else None
+            if known is not None:
+                voxelwise = voxelwise.scaled(known.mean_factor, known.sd_factor)
+            return voxelwise.z_scores(pooled, mask)
 
     def parameters(self) -> dict:
         """Return what is not an array, for JSON."""
@@ -194,14 +191,14 @@ class Calibration:
         }
         if self.fast is None:
             return found
-        numbers = (self.fast.reference.brain_ml, self.fast.mean_times, self.fast.spread_times)
+        numbers = (self.fast.reference.brain_ml, self.fast.mean_factor, self.fast.sd_factor)
         return found | dict(zip(FAST_NUMBERS, numbers))
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the arrays, for safetensors; voxelwise mean and SD in half precision, divided by the mean SD."""
         found = {
-            "mean": (self.places.mean / self._scale).astype(np.float16),
-            "spread": (self.places.spread / self._scale).astype(np.float16),
+            "mean": (self.voxelwise.mean / self._scale).astype(np.float16),
+            "spread": (self.voxelwise.sd / self._scale).astype(np.float16),
         }
         references = {"": self.reference} if self.fast is None else {"": self.reference, FAST: self.fast.reference}
         for prefix, reference in references.items():
@@ -210,7 +207,7 @@ class Calibration:
 
     @property
     def _scale(self) -> float:
-        return float(self.places.spread.mean())
+        return float(self.voxelwise.sd.mean())
 
     @classmethod
     def from_tensors(cls, parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
@@ -235,12 +232,12 @@ class Calibration:
 
         try:
             scale = finite_number(parameters["scale"], "the calibration's scale")
-            mean, spread = (tensors[name].astype(np.float32) * scale for name in ("mean", "spread"))
+            mean, sd = (tensors[name].astype(np.float32) * scale for name in ("mean", "spread"))
             fast = None
             if is_fast:
                 fast = Fast(*(finite_number(parameters[name], name) for name in FAST_NUMBERS[1:]), reference(FAST))
             pooling = Pooling(*(finite_number(parameters[name], name) for name in ("minimum_mm", "average_mm")))
-            return cls(pooling, Places(mean, spread), reference(""), fast)
+            return cls(pooling, VoxelStatistics(mean, sd), reference(""), fast)
         except (TypeError, ValueError, InputError) as error:
             raise ModelError("calibration_malformed", detail=error) from error
 
@@ -251,7 +248,7 @@ def fewest(mirrored: bool) -> int:
 
 
 def calibrate(
-    healthy: Sequence[tuple[Prepared, Restoration]],
+    healthy: Sequence[tuple[PreparedBrain, Restoration]],
     pooling: Pooling,
     threshold: Threshold,
     quick: Sequence[Restoration] | None = None,
@@ -270,7 +267,7 @@ def calibrate(
     Raises:
         InputError: If there are too few scans.
     """
-    template = healthy[0][0].template if healthy else Template
+    template = healthy[0][0].template if healthy else BrainSpace
     mirrored = template.symmetric
     if len(healthy) < fewest(mirrored):
         raise InputError("calibration_few_scans", count=len(healthy), fewest=fewest(mirrored))
@@ -281,38 +278,39 @@ def calibrate(
         both = zip(restorations, masks)
         return [pool(r.score, mask, spacing, pooling.minimum_mm, pooling.average_mm) for r, mask in both]
 
-    def all_places(pooled: Sequence[np.ndarray]) -> tuple[list[Places], Places]:
+    def all_statistics(pooled: Sequence[np.ndarray]) -> tuple[list[VoxelStatistics], VoxelStatistics]:
         """Return mean and SD without each of the scans, and of all scans."""
         whole = range(len(pooled))
         chosen = [[n for n in whole if n != left_out] for left_out in whole] + [list(whole)]
-        found = [Places.of([pooled[n] for n in few], [masks[n] for n in few], spacing, mirrored) for few in chosen]
-        return found[:-1], found[-1]
+        parts = [([pooled[n] for n in few], [masks[n] for n in few]) for few in chosen]
+        *without, of_all = (VoxelStatistics.of(*part, spacing, mirrored) for part in parts)
+        return without, of_all
 
     restorations = [restoration for _, restoration in healthy]
     pooled = pooled_scores(restorations)
-    without, places = all_places(pooled)
+    without, voxelwise = all_statistics(pooled)
     reference, fast = _reference(prepared, pooled, without, restorations, threshold), None
     if quick is not None:
         pooled = pooled_scores(quick)
-        without_quick, places_quick = all_places(pooled)
+        without_quick, voxelwise_quick = all_statistics(pooled)
         some = np.any(masks, axis=0)
-        scaled = [full.times(*full.times_of(own, some)) for full, own in zip(without, without_quick)]
-        times = places.times_of(places_quick, some)
-        fast = Fast(*times, _reference(prepared, pooled, scaled, quick, threshold))
-    return Calibration(pooling, places, reference, fast)
+        scaled = [full.scaled(*full.factors_to(own, some)) for full, own in zip(without, without_quick)]
+        factors = voxelwise.factors_to(voxelwise_quick, some)
+        fast = Fast(*factors, _reference(prepared, pooled, scaled, quick, threshold))
+    return Calibration(pooling, voxelwise, reference, fast)
 
 
 def _reference(
-    prepared: Sequence[Prepared],
+    prepared: Sequence[PreparedBrain],
     pooled: Sequence[np.ndarray],
-    others: Sequence[Places],
+    others: Sequence[VoxelStatistics],
     restorations: Sequence[Restoration],
     threshold: Threshold,
 ) -> HealthyReference:
     """Score healthy scans, each with mean and SD of the other ones."""
     values = []
-    for scan, score, places in zip(prepared, pooled, others):
-        native = scan.map_to_native(places.unusual(score, scan.mask))
+    for scan, score, voxelwise in zip(prepared, pooled, others):
+        native = scan.map_to_native(voxelwise.z_scores(score, scan.mask))
         values.append((np.sort(native.array[scan.native_mask]), native.voxel_ml))
     maxima = np.array([v[-1] for v, _ in values], np.float64)
     thresholds = np.linspace(0.0, max(float(maxima.max()) * 1.05, 1.0), CURVE_POINTS)

@@ -57,16 +57,11 @@ class RegionForest:
         hill_of = np.empty(count, dtype=np.int32)
         hill_of[peaks] = np.arange(len(peaks), dtype=np.int32)
         hill_of = hill_of[peak_of]
-        self._hill = hill_of[number]
-        passes = self._passes(number, lookup, place, strides, hill_of, len(peaks))
-        self._higher, self._joined_at = _join(len(peaks), *passes)
+        self._hill, self._hills = hill_of[number], len(peaks)
+        self._passes, self._heights = self._spanning_passes(number, lookup, place, strides, hill_of)
 
     def find(
-        self,
-        threshold: float,
-        p_value: Callable[[float], float],
-        min_ml: float = 0.05,
-        midline: float | None = None,
+        self, threshold: float, p_value: Callable[[float], float], min_ml: float = 0.05, midline: float | None = None
     ) -> tuple[np.ndarray, tuple[Region, ...]]:
         """Find the regions of the map as `find_regions` does; the labels are a new array each time."""
         if not threshold >= self.lowest:
@@ -76,10 +71,7 @@ class RegionForest:
         above = np.flatnonzero(self._values >= threshold)
         if not len(above):
             return labels, ()
-        joined = self._joined_at < len(above)
-        region_of = _ends(np.where(joined, self._higher, np.arange(len(joined))))
-        component = region_of[self._hill[above]]
-        inside = self._inside[above]
+        component, inside = self._components(above), self._inside[above]
         return labels, number_regions(self.anomaly, inside, component, p_value, min_ml, labels, midline)
 
     def count(self, threshold: float, min_ml: float) -> int:
@@ -89,9 +81,17 @@ class RegionForest:
         above = np.flatnonzero(self._values >= threshold)
         if not len(above):
             return 0
-        region_of = _ends(np.where(self._joined_at < len(above), self._higher, np.arange(len(self._higher))))
-        voxels = np.bincount(region_of[self._hill[above]])
+        voxels = np.bincount(self._components(above))
         return int(((voxels > 0) & (voxels * self.anomaly.voxel_ml >= min_ml * (1 - 1e-9))).sum())
+
+    def _components(self, above: np.ndarray) -> np.ndarray:
+        """Return the region of each voxel above a threshold: hills are one where all passes between are above it."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        hills, passes = self._hills, self._passes[:, : np.searchsorted(self._heights, len(above))]
+        graph = coo_array((np.ones(passes.shape[1], np.int8), tuple(passes)), shape=(hills, hills))
+        return connected_components(graph, directed=False)[1][self._hill[above]]
 
     def _lookup(self, number: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
         """Return the numbers as a flat image with a border, their positions in it, and its strides.
@@ -109,16 +109,25 @@ class RegionForest:
         lookup[place] = number
         return lookup, place, strides
 
-    def _passes(
+    def _spanning_passes(
         self,
         number: np.ndarray,
         lookup: np.ndarray,
         place: np.ndarray,
         strides: tuple[int, int, int],
         hill_of: np.ndarray,
-        hills: int,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the highest pass between touching hills, highest first: both hills, and the lower voxel's number."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the passes that decide which hills are one region, highest first.
+
+        They are a minimum spanning forest of the hills under the number of the lower voxel of each pass.
+
+        Returns:
+            Both hills of each pass, (2, K), and the number of its lower voxel, increasing, (K,).
+        """
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import minimum_spanning_tree
+
+        hills = self._hills
         pairs, heights = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int32)]
         for step in STEPS:
             other = lookup[place + int(np.dot(step, strides))]
@@ -133,8 +142,10 @@ class RegionForest:
         order = np.argsort(height, kind="stable")
         pair, highest = np.unique(pair[order], return_index=True)
         height = height[order][highest]
-        order = np.argsort(height, kind="stable")
-        return pair[order] // max(hills, 1), pair[order] % max(hills, 1), height[order]
+        ends = pair // max(hills, 1), pair % max(hills, 1)
+        forest = minimum_spanning_tree(coo_array((height, ends), shape=(hills, hills))).tocoo()
+        order = np.argsort(forest.data, kind="stable")
+        return np.stack([forest.row, forest.col])[:, order], forest.data[order]
 
 
 def _ends(pointer: np.ndarray) -> np.ndarray:
@@ -144,29 +155,3 @@ def _ends(pointer: np.ndarray) -> np.ndarray:
         if np.array_equal(further, pointer):
             return pointer
         pointer = further
-
-
-def _join(hills: int, first: np.ndarray, second: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each hill the higher hill that it merges with as the threshold falls, and the voxel number of that.
-
-    Args:
-        hills: Number of hills, numbered from the highest peak on.
-        first: One side of each pass, highest pass first.
-        second: The other side.
-        height: Number of the voxel at which each pass is open.
-    """
-    higher, joined_at = list(range(hills)), [np.iinfo(np.int32).max] * hills
-    top = list(range(hills))
-
-    def top_of(hill: int) -> int:
-        while top[hill] != hill:
-            top[hill] = hill = top[top[hill]]
-        return hill
-
-    for one, other, number in zip(first.tolist(), second.tolist(), height.tolist()):
-        one, other = top_of(one), top_of(other)
-        if one != other:
-            upper, lower = min(one, other), max(one, other)
-            top[lower] = higher[lower] = upper
-            joined_at[lower] = number
-    return np.array(higher, dtype=np.int32), np.array(joined_at, dtype=np.int32)

@@ -155,11 +155,7 @@ class ThresholdScale:
 
     @classmethod
     def of(cls, reference: HealthyReference) -> ThresholdScale:
-        """Choose the scale for a reference: at most 0.001 % to 3 % of the examined volume.
-
-        Args:
-            reference: Scores of healthy scans.
-        """
+        """Choose the scale for a reference: at most 0.001 % to 3 % of the examined volume."""
         curve = reference.false_positive_ml
         positive = curve[curve > 0]
         largest = float(positive.max()) if len(positive) else reference.brain_ml * MOST_PART

@@ -44,14 +44,7 @@ class Curve:
 
     @classmethod
     def of(cls, score: np.ndarray, truth: np.ndarray) -> Curve:
-        """Rank scores against a reference.
-
-        Args:
-            score: Any shape; larger is more anomalous.
-            truth: True (or non-zero) where positive; the shape of `score`.
-
-        Returns:
-            The curve of all elements together.
+        """Rank scores (any shape; larger is more anomalous) against a reference, True or non-zero where positive.
 
         Raises:
             InputError: If the shapes differ or a score is NaN.
@@ -112,15 +105,6 @@ class Curve:
         return float(self.false_positives[min(first, len(self.thresholds) - 1)] / self.negatives)
 
 
-def dice(found: np.ndarray, truth: np.ndarray) -> float:
-    """Return the Dice overlap of two masks of one shape; NaN if the reference `truth` is empty."""
-    found, truth = np.asarray(found, dtype=bool), np.asarray(truth, dtype=bool)
-    reference = np.count_nonzero(truth)
-    if not reference:
-        return math.nan
-    return 2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + reference)
-
-
 @dataclass(frozen=True)
 class LesionCounts:
     """Lesion-wise agreement of a binary finding with a reference.
@@ -159,9 +143,6 @@ def count_lesions(found: np.ndarray, truth: np.ndarray, voxel_ml: float, overlap
         truth: Reference mask of the same shape.
         voxel_ml: Volume of one voxel in mL.
         overlap: Share of a lesion's voxels that must be found for a hit; with 0, one voxel is enough.
-
-    Returns:
-        The counts.
 
     Raises:
         InputError: If the shapes differ.

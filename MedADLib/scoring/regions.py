@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..masks import bounding_slices, connected_components
-from ..volume import Volume
+from ..volume import Volume, nearest_axes
 
 MOST_REGIONS = np.iinfo(np.int16).max
 TIE_DECIMALS = 3
@@ -65,10 +65,7 @@ def side_of(right_share: float) -> Side:
 
 
 def midline_of(mask: Volume) -> float | None:
-    """Return the R coordinate (mm) of the sagittal plane through the centroid of a mask.
-
-    Args:
-        mask: The examined part, nonzero inside, shape (Z, Y, X).
+    """Return the R coordinate (mm) of the sagittal plane through the centroid of a mask (Z, Y, X), nonzero inside.
 
     Returns:
         None if the mask has no usable midline: it is empty, a single slice, or narrower than a head, such as the mask
@@ -78,7 +75,7 @@ def midline_of(mask: Volume) -> float | None:
     box = bounding_slices(inside)
     if box is None or 1 in mask.array.shape:
         return None
-    across = int(np.abs(mask.affine[0, :3]).argmax())
+    across = int(nearest_axes(mask)[0])
     extent = box[2 - across]
     if (extent.stop - extent.start) * mask.spacing[across] < NARROWEST_HEAD_MM:
         return None
@@ -177,6 +174,7 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     Returns:
         The q-values, shape (N,), float64, in the order of `p_values`.
     """
+    # By hand, because the import of scipy.stats would take longer than all other work on the regions.
     p_values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p_values, kind="stable")[::-1]
     tests = len(p_values)
@@ -194,18 +192,9 @@ def _measure(
     p_value: Callable[[float], float],
     midline: float | None,
 ) -> tuple[tuple[Region, ...], np.ndarray]:
-    """Measure all regions in one pass over their voxels.
+    """Measure all regions in one pass; return them by rank, at most `MOST_REGIONS`, and the rank of each, (K,).
 
-    Args:
-        anomaly: The whole map.
-        inside: Flat indices of the regions' voxels, increasing, shape (N,).
-        region: Region of each voxel, 0-based, shape (N,).
-        count: Voxels per region, shape (K,).
-        p_value: Returns the p-value of a peak.
-        midline: As in `find_regions`.
-
-    Returns:
-        The regions sorted by rank, at most `MOST_REGIONS`, and the rank of each region, shape (K,).
+    `region` is the number of the region of each voxel, from 0, (N,), and `count` the voxels per region, (K,).
     """
     # Grouped by region, with the voxels of each region in array order: the sums below then add the same numbers in the
     # same order, whichever way the components were found.
@@ -258,11 +247,7 @@ def _measure(
 def _peaks(anomaly: Volume, indices: tuple[np.ndarray, ...], highest: np.ndarray, region: np.ndarray) -> np.ndarray:
     """Return the RAS mm of the largest value in each region, shape (K, 3); of equal values the most central.
 
-    Args:
-        anomaly: The whole map.
-        indices: Array indices (z, y, x) of the regions' voxels, each of shape (N,), grouped by region.
-        highest: Whether each voxel has the largest value of its region, shape (N,).
-        region: Region of each voxel, shape (N,).
+    Voxels are grouped by region: `indices` are (z, y, x), each (N,), `highest` and `region` of each voxel, (N,).
     """
     ras, region = anomaly.ras_from_voxels(np.stack([index[highest] for index in indices], axis=1)), region[highest]
     _, first, count = np.unique(region, return_index=True, return_counts=True)

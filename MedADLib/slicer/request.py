@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from numbers import Integral, Real
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import slicer
 
+from ..detection import Settings
 from ..errors import InputError
-from ..scoring.healthy_reference import Threshold
 from .scene.sequences import frames_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .scene.nodes import SceneResult
 
 MASK_SOURCE = "MedAD.maskSource"
-SETTINGS = ("device", "seed", "threshold", "smallest_region_ml", "fast")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,17 +28,17 @@ class Request:
         model: Name or file of a model.
         mask: Segmentation or label map of the part to examine; None finds the brain.
         all_frames: Whether every frame of the scan's sequence is examined.
-        settings: Of `MedADLib.Settings`, as JSON: device, seed, threshold, smallest_region_ml, fast.
+        settings: Settings without the mask.
 
     Raises:
-        InputError: If a node is of the wrong kind, or a setting is unknown or out of range.
+        InputError: If a node is of the wrong kind.
     """
 
     volume: slicer.vtkMRMLVolumeNode
     model: str
     mask: slicer.vtkMRMLNode | None = None
     all_frames: bool = False
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Settings = Settings()
 
     def __post_init__(self) -> None:
         if self.volume is None:
@@ -50,48 +49,53 @@ class Request:
             self.mask, (slicer.vtkMRMLSegmentationNode, slicer.vtkMRMLScalarVolumeNode)
         ):
             raise InputError("mask_node_kind", name=_called(self.mask))
-        if unknown := sorted(set(self.settings) - set(SETTINGS)):
-            raise InputError("request_setting", name=unknown[0], known=", ".join(SETTINGS))
-        seed, smallest = self.settings.get("seed"), self.settings.get("smallest_region_ml")
-        if seed is not None and (not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0):
-            raise InputError("request_seed", value=repr(seed))
-        if smallest is not None and (not isinstance(smallest, Real) or not 0 <= smallest < 1e4):
-            raise InputError("request_smallest_region", value=repr(smallest))
-        if type(fast := self.settings.get("fast", False)) is not bool:
-            raise InputError("request_fast", value=repr(fast))
-        if self.settings.get("threshold") is not None:
-            Threshold.parse(str(self.settings["threshold"]))
 
 
 def again(result: SceneResult, detection: Detection) -> Request:
-    """Rebuild the request of a result, to repeat its run.
-
-    Args:
-        result: The nodes of the result.
-        detection: Their content.
+    """Rebuild the request of a result from its nodes and their content, to repeat its run.
 
     Raises:
         InputError: If it was limited by a mask that is no longer in the scene.
     """
-    provenance = detection.provenance
-    settings = provenance.get("settings", {})
     mask = result.anomaly.GetNodeReference(MASK_SOURCE)
     if mask is None and result.anomaly.GetNodeReferenceID(MASK_SOURCE):
         raise InputError("mask_node_gone")
     return Request(
         volume=result.input,
-        model=provenance["model"]["name"],
+        model=detection.provenance["model"]["name"],
         mask=mask,
         all_frames=frames_of(result.anomaly) is not None,
-        settings={
-            "seed": int(provenance.get("seed", 0)),
-            "device": str(provenance.get("device", "auto")).partition(":")[0],
-            "threshold": settings.get("threshold"),
-            "smallest_region_ml": settings.get("smallest_region_ml"),
-            # Results made before the fast mode existed lack it.
-            "fast": settings.get("fast", False),
-        },
+        settings=Settings.of_provenance(detection.provenance),
     )
+
+
+def settings_of(parameters: Any, **others: Any) -> Settings:
+    """Read the settings that the module's parameter node holds.
+
+    Args:
+        parameters: The parameter node; a setting such as ``smallest_region_ml`` is its ``smallestRegionMl``.
+        others: Settings that it does not hold.
+
+    Raises:
+        InputError: If a value is out of range.
+    """
+    bound = {name: getattr(parameters, parameter) for name, parameter in _bound(parameters)}
+    return Settings.from_json({**bound, **others})
+
+
+def write_settings(parameters: Any, settings: Settings) -> None:
+    """Write the settings that the module's parameter node holds."""
+    for name, parameter in _bound(parameters):
+        setattr(parameters, parameter, getattr(settings, name))
+
+
+def _bound(parameters: Any) -> Iterator[tuple[str, str]]:
+    """Iterate over the settings that a parameter node holds, with the names of its parameters."""
+    for name in Settings.names():
+        first, *others = name.split("_")
+        parameter = first + "".join(map(str.title, others))
+        if hasattr(parameters, parameter):
+            yield name, parameter
 
 
 def _called(thing: object) -> str:

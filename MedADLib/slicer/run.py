@@ -15,6 +15,7 @@ from ..errors import InputError, MedADError, OutputError
 from ..messages import Message
 from ..preprocessing.input_check import values_unfit
 from ..results.exchange import read_exchange, write_volume
+from ..results.text import part_name
 from ..volume import Volume
 from .request import MASK_SOURCE, Request
 from .scene.nodes import SceneResult
@@ -33,7 +34,6 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        state: How the run ended.
         message: What the user should read if the run is not done, in English; a `Message` can be translated.
         result: The nodes, if the run is done.
     """
@@ -114,10 +114,10 @@ class Run:
             self._removed = True
             self._client.cancel()
             return
-        count = self._count
-        number = len(self._found)
-        text = message if count == 1 else f"frame {number + 1} of {count}: {message or stage}"
-        self._on_progress(stage, (number + fraction) / count, text)
+        count, number = self._count, len(self._found)
+        if count > 1:
+            message = Message("progress_frame", number=number + 1, count=count, step=message or part_name(stage))
+        self._on_progress(stage, (number + fraction) / count, message)
 
     def warning(self, message: str) -> None:
         """Note a warning of the worker, in case that the result lacks it."""

@@ -1,8 +1,7 @@
 """Sample scans: a sample of Slicer, registered once more under MedAD in the Sample Data module.
 
-Only scans that fit the shipped models are registered: T1-weighted heads of adults without contrast agent. Slicer's
-MRBrainTumor1 and MRBrainTumor2 are contrast-enhanced, so they are left out. Slicer has no such scan with a known
-lesion; `make demo` makes one.
+Only scans that fit the shipped models are registered: T1-weighted heads of adults without contrast agent. Slicer has
+none with a known lesion; `make demo` makes one.
 """
 
 from __future__ import annotations
@@ -61,13 +60,10 @@ def samples() -> tuple[Sample, ...]:
 
 
 def register(icon_folder: str | Path) -> bool:
-    """Register the scans in the Sample Data module, after Slicer has started; a second call has no effect.
+    """Register the scans with their thumbnails in the Sample Data module, after Slicer has started; later calls do
+    nothing.
 
-    Args:
-        icon_folder: Where the thumbnails are.
-
-    Returns:
-        Whether there is a Sample Data module.
+    Returns whether there is a Sample Data module.
     """
     try:
         from SampleData import SampleDataLogic

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 
+from ..detection import Settings
 from ..errors import Cancelled, MedADError
 from ..messages import Message
 from .request import Request
@@ -52,8 +53,7 @@ def process(
         Cancelled: If the run is cancelled while this function waits.
     """
     if missing := logic.installer.missing():
-        names = ", ".join(package.name for package in missing)
-        raise MedADError("packages_missing", packages=names)
+        raise MedADError("packages_missing", packages=", ".join(package.name for package in missing))
     outcomes: list[Outcome] = []
 
     def on_finished(outcome: Outcome) -> None:
@@ -61,9 +61,8 @@ def process(
         if finished is not None:
             finished(outcome)
 
-    settings = {name: str(value) if name == "threshold" else value for name, value in settings.items()}
-    request = Request(volume, model, mask, allFrames, settings)
-    run = logic.start(request, progress or _nothing, on_finished)
+    request = Request(volume, model, mask, allFrames, Settings.from_json(settings))
+    run = logic.start(request, progress or (lambda stage, fraction, message: None), on_finished)
     if not waitForCompletion:
         return run
     while not outcomes:
@@ -73,16 +72,7 @@ def process(
     if outcome.state == "cancelled":
         raise Cancelled()
     if outcome.result is None:
-        raise _failure(outcome.message)
+        if isinstance(outcome.message, Message):
+            raise MedADError(outcome.message.code, **outcome.message.parameters)
+        raise MedADError("run_failed", message=outcome.message)
     return outcome.result
-
-
-def _failure(message: str) -> MedADError:
-    """Make the error of a failed run."""
-    if isinstance(message, Message):
-        return MedADError(message.code, **message.parameters)
-    return MedADError("run_failed", message=message)
-
-
-def _nothing(stage: str, fraction: float, message: str) -> None:
-    """Report nothing."""

@@ -34,11 +34,7 @@ class NothingMissing:
 
 
 class CubeClient:
-    """Stand-in for `WorkerClient`.
-
-    Args:
-        failure: Message with which every run fails; empty for runs that work.
-    """
+    """Stand-in for `WorkerClient`; with a failure message, every run fails with it."""
 
     def __init__(self, failure: str = ""):
         self._failure = failure
@@ -65,14 +61,9 @@ class CubeClient:
 
 @contextmanager
 def panel_for_test(widget: Any, resources: Path) -> Iterator[bool]:
-    """List the tiny model in the panel while the block runs; compute without the worker if packages are missing.
+    """List the tiny model of the module's resources in the panel while the block runs.
 
-    Args:
-        widget: The module's widget object.
-        resources: The folder of the module that holds the tiny model.
-
-    Yields:
-        Whether the real worker computes; otherwise `CubeClient` does.
+    Yields whether the real worker computes; otherwise, with packages missing, `CubeClient` does.
     """
     logic, models = widget.logic, os.environ.get("MEDAD_MODELS")
     client, installer = logic.client, logic.installer
@@ -138,11 +129,7 @@ def find_cube(volume: Volume) -> Detection:
 def add_tiny_head(scene: slicer.vtkMRMLScene) -> tuple[slicer.vtkMRMLScalarVolumeNode, np.ndarray]:
     """Add a synthetic head without skull, with a dark ball in its white matter, to a scene.
 
-    Args:
-        scene: Where the head is added.
-
-    Returns:
-        The new volume, and the ball as a bool array of its shape.
+    Returns the new volume, and the ball as a bool array of its shape.
     """
     z, y, x = (np.arange(HEAD_SIZE) - (HEAD_SIZE - 1) / 2 for _ in range(3))
     z, y, x = np.meshgrid(z * HEAD_SPACING, y * HEAD_SPACING, x * HEAD_SPACING, indexing="ij")

@@ -36,16 +36,10 @@ class Augmentation:
     def __call__(
         self, images: torch.Tensor, masks: torch.Tensor, generator: torch.Generator, mirrored: bool = True
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Augment a batch.
+        """Augment images (standard intensities, 0 outside the brain) and masks (0 or 1) of one shape.
 
-        Args:
-            images: Standard intensities, 0 outside the brain, shape (N, 1, Y, X) or (N, 1, Z, Y, X).
-            masks: 0 or 1, of the same shape.
-            generator: Source of all random numbers.
-            mirrored: Whether to flip a random half of the images, left to right.
-
-        Returns:
-            Images and masks of the same shapes.
+        The shape is (N, 1, Y, X) or (N, 1, Z, Y, X). The generator is the source of all randomness. With `mirrored`,
+        a random half of the images is flipped, left to right.
         """
         grid = self._grid(images, generator, mirrored)
         both = grid_sample(

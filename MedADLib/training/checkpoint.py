@@ -1,9 +1,8 @@
-"""Checkpoints: the state of a training as safetensors, written atomically."""
+"""The state of a training on disk: checkpoints as safetensors, and the precision that it resumes in."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,39 +11,26 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..errors import MedADError
+from ..networks import autotune
+from ..runtime.atomic_files import replacing, write_json
 
 Optimizers = Mapping[str, torch.optim.Optimizer]
 
 
 def save_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers, state: dict) -> None:
-    """Write weights, optimizer moments and a state; a crash leaves the previous file.
-
-    Args:
-        path: The checkpoint file.
-        network: Network with the parameters and buffers to store.
-        optimizers: Optimizers by the name of their turn, with the moments to store; a single one has the name "".
-        state: Step number and history, as JSON.
-    """
+    """Write weights, buffers, moments by name of objective, and a JSON state; a crash leaves the previous file."""
     tensors = {f"network.{key}": value.contiguous() for key, value in network.state_dict().items()}
     for name, optimizer in optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
             for key, value in moments.items():
                 tensors[f"{_prefix(name)}.{index}.{key}"] = torch.as_tensor(value).contiguous()
-    partial = path.with_name(f".partial-{path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, partial, metadata={"state": json.dumps(state)})
-    with open(partial, "rb+") as handle:
-        os.fsync(handle.fileno())
-    os.replace(partial, path)
+    with replacing(path, durable=True) as partial:
+        save_file(tensors, partial, metadata={"state": json.dumps(state)})
 
 
 def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers | None = None) -> dict | None:
-    """Restore a checkpoint.
-
-    Args:
-        path: The checkpoint file.
-        network: Receives the weights.
-        optimizers: Receive the moments; None restores the weights only.
+    """Restore the weights and, for given optimizers, the moments of a checkpoint.
 
     Returns:
         The state; None without a readable checkpoint.
@@ -73,7 +59,7 @@ def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers
         network.load_state_dict(weights)
         if optimizers is not None:
             if not moments.keys() <= {_prefix(name) for name in optimizers}:
-                raise ValueError("the checkpoint has turns that the network does not have")
+                raise ValueError("the checkpoint has objectives that the network does not have")
             for name, optimizer in optimizers.items():
                 groups = optimizer.state_dict()["param_groups"]
                 optimizer.load_state_dict({"state": moments.get(_prefix(name), {}), "param_groups": groups})
@@ -84,3 +70,20 @@ def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers
 
 def _prefix(name: str) -> str:
     return f"optimizer-{name}" if name else "optimizer"
+
+
+def bfloat16_suits(device: str, record: Path) -> bool:
+    """Return whether bfloat16 is clearly faster than float32, measured once for each training and kept in `record`.
+
+    The measurement may differ when the computer is busy, and a training must resume in the same precision.
+    """
+    try:
+        kept = json.loads(record.read_text(encoding="utf-8"))["bfloat16"]
+    except (OSError, ValueError, TypeError, KeyError):
+        kept = None
+    if isinstance(kept, bool):
+        return kept
+    found = autotune.bfloat16_is_faster(device)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    write_json(record, {"bfloat16": found})
+    return found

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .loop import Plan
 
 EXTRA, METHOD = "extra", "method"
+# Healthy scans advised for a calibration: with so many a p-value can be below 0.05.
+ADVISED = 20
 
 # What a value of each kind is called in TOML and JSON.
 FILE_TYPES = {Path: "string", str: "string", bool: "boolean", int: "integer", float: "number"}
@@ -139,12 +141,8 @@ CHOICES = (
 )  # fmt: skip
 
 
-def useless(args: argparse.Namespace) -> list[str]:
-    """List the given options that the method does not use, as they are written on the command line.
-
-    Args:
-        args: The result of `settled`, with ``method``.
-    """
+def unused_options(args: argparse.Namespace) -> list[str]:
+    """List the given options that the method does not use, as they are written on the command line."""
     # One file of options may serve several methods, so these are passed over and not refused.
     found = [key for key in OPTIONS if key not in ENTRIES[args.method].options]
     if args.latent is not None and "sweep_steps" not in found:
@@ -177,17 +175,11 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settled(args: argparse.Namespace) -> argparse.Namespace:
-    """Complete the arguments with the options of the file, and then with defaults.
+def complete_arguments(args: argparse.Namespace) -> argparse.Namespace:
+    """Complete a copy of the arguments of `add_choices`, with ``method``, by the options of the file and defaults.
 
     Paths in the file are relative to the folder of the file. Its table ``extra`` contains the settings of the method,
     which the method checks. The file may name its ``method``.
-
-    Args:
-        args: The result of the parser of `add_choices`, with ``method``.
-
-    Returns:
-        A copy with the dictionary ``extra``.
 
     Raises:
         InputError: If the file cannot be read, is for another method, or has an unknown option or a value of the wrong
@@ -246,7 +238,7 @@ def _read(path: Path) -> dict:
         else:
             content = json.loads(text)
     except OSError as error:
-        raise InputError("unreadable_options", file=path, reason=error.strerror or error) from error
+        raise InputError("unreadable", path=path, reason=error.strerror or error) from error
     except ValueError as error:
         raise InputError("bad_options_file", file=path, reason=error) from error
     if not isinstance(content, dict):
@@ -292,9 +284,6 @@ def settings_of(written: Iterable[str]) -> dict[str, object]:
 def check_model_name(path: Path) -> None:
     """Refuse a path that cannot be a model file.
 
-    Args:
-        path: Path of the model file to write.
-
     Raises:
         InputError: If it does not end in ``.medad``, or its stem is not a name for a model.
     """
@@ -303,12 +292,7 @@ def check_model_name(path: Path) -> None:
 
 
 def pooling_with(pooling: Pooling, minimum_mm: float | None, average_mm: float | None) -> Pooling:
-    """Replace the pooling sizes that a user gives.
-
-    Args:
-        pooling: Pooling of the method or model.
-        minimum_mm: Edge of the box of the minimum in mm; None keeps the present one.
-        average_mm: Edge of the box of the average in mm; None keeps the present one.
+    """Replace the pooling sizes in mm that a user gives; None keeps the present one.
 
     Raises:
         InputError: If a size is out of range.
@@ -326,13 +310,6 @@ def training_folder(
 
     Each set of settings has its own folder, so that no training continues from the weights of another. The number of
     steps does not count as a setting, because a checkpoint contains its plan.
-
-    Args:
-        work: The work folder.
-        name: Name of the method.
-        extra: Settings of the method that the user gave.
-        latent: Latent size, if the user gave one.
-        augmentation: Whether the training augments its slices.
     """
     chosen = {"extra": dict(extra), "latent": latent, "augmentation": augmentation}
     if chosen == {"extra": {}, "latent": None, "augmentation": True}:

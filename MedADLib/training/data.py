@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
-from ..dataset.space_choice import FIELD, PLANE, chosen_space
+from ..dataset.space_choice import chosen_space
 from ..dataset.split import Split
 from ..errors import InputError
 from ..io.reading import read_image
 from ..io.sources import Source
 from ..preprocessing.brain_extraction import brain_mask
-from ..preprocessing.brain_space import Template
-from ..preprocessing.grids import BRAIN_VOXELS, FIELD_VOXELS, LARGEST_SIDE
-from ..preprocessing.spaces import PreparedScan, Space, same_space, template_from_tensors
-from ..preprocessing.template_building import build_field_template, build_plane_template, build_template
+from ..preprocessing.grids import BRAIN_VOXELS, LARGEST_SIDE, VOLUME_VOXELS
+from ..preprocessing.space import BRAIN, SLICE, VOLUME, PreparedScan, ReferenceSpace
+from ..preprocessing.spaces import template_from_tensors
+from ..preprocessing.template_building import build_slice_template, build_template, build_volume_template
+from ..runtime.atomic_files import write_bytes, write_json
 from ..runtime.progress import Progress
 from ..volume import Volume, is_single_slice
 from .slices import Slices
@@ -48,7 +49,7 @@ class HealthyData:
         varied: Whether the training may augment its slices.
     """
 
-    template: Space
+    template: ReferenceSpace
     train: list[Scan]
     validation: list[Scan]
     why: str = ""
@@ -60,10 +61,10 @@ class HealthyData:
         return replace(train, varied=self.varied), validation
 
 
-def read_scan(scan: Source | Path, progress: Progress | None = None) -> tuple[Volume, np.ndarray]:
+def read_scan(scan: Source | Path) -> tuple[Volume, np.ndarray]:
     """Read a scan and extract its brain mask (Z, Y, X)."""
     volume = scan.read() if isinstance(scan, Source) else read_image(scan)
-    return volume, brain_mask(volume, None, progress)[0]
+    return volume, brain_mask(volume)[0]
 
 
 def healthy_data(
@@ -97,8 +98,8 @@ def healthy_data(
     if record.is_file() and Split.read(record) != split:
         raise InputError("work_of_other_split", work=work)
     if not record.is_file():
-        record.write_text(json.dumps(split.to_json(), indent=1), encoding="utf-8")
-    if like is not None and like.template.kind != PLANE:
+        write_json(record, split.to_json(), indent=1)
+    if like is not None and like.template.kind != SLICE:
         prepare = like.template.kind
     _refuse_changed(scans, split, work)
     kind, why = chosen_space({name: scans[name] for name in split.train}, prepare, work, progress)
@@ -118,25 +119,18 @@ def bytes_to_prepare(count: int, kind: str, longest: int | None = None) -> int:
         kind: Kind of their space.
         longest: Pixels along the longer side of single slices; None for the largest possible.
     """
-    voxels = {PLANE: (longest or LARGEST_SIDE) ** 2, FIELD: FIELD_VOXELS}.get(kind, BRAIN_VOXELS)
+    voxels = {SLICE: (longest or LARGEST_SIDE) ** 2, VOLUME: VOLUME_VOXELS}.get(kind, BRAIN_VOXELS)
     return count * voxels * (np.dtype(np.float16).itemsize + np.dtype(np.uint8).itemsize)
 
 
 def prepared_scans(
-    scans: dict[str, Source], names: Sequence[str], template: Space, progress: Progress
+    scans: dict[str, Source], names: Sequence[str], template: ReferenceSpace, progress: Progress
 ) -> list[PreparedScan]:
-    """Prepare scans, and keep what maps them back to their own grids.
-
-    Args:
-        scans: Scans by name.
-        names: Names of the scans to prepare.
-        template: Space of the model.
-        progress: Receives each scan; may cancel.
-    """
+    """Prepare scans by name, and keep what maps them back to their own grids."""
     found = []
     for name in names:
         progress.update(len(found) / max(len(names), 1), f"preparing {name}")
-        found.append(brought(scans[name], template))
+        found.append(prepared_scan(scans[name], template))
     return found
 
 
@@ -148,27 +142,27 @@ def _template(
     longest: int | None,
     kind: str,
     like: Model | None,
-) -> Space:
+) -> ReferenceSpace:
     tensors, parameters = work / "template.safetensors", work / "template.json"
     if tensors.is_file() and parameters.is_file():
         kept = template_from_tensors(json.loads(parameters.read_text(encoding="utf-8")), load_file(tensors))
         if longest is not None and max(kept.image.array.shape[1:]) != longest:
             raise InputError("work_of_other_size", work=work)
-        if like is not None and not same_space(kept, like.template):
+        if like is not None and not kept.same_as(like.template):
             raise InputError("work_of_other_template", work=work, model=like.name)
         return kept
     if like is not None:
         built = like.template
-    elif kind == PLANE:
-        built = build_plane_template(split.train, lambda name: _single_slice(scans[name]), longest, progress)
+    elif kind == SLICE:
+        built = build_slice_template(split.train, lambda name: _single_slice(scans[name]), longest, progress)
     elif longest is not None:
         raise InputError("size_for_slices")
-    elif kind == FIELD:
-        built = build_field_template(split.train, lambda name: _whole_volume(scans[name]), progress)
+    elif kind == VOLUME:
+        built = build_volume_template(split.train, lambda name: _whole_volume(scans[name]), progress)
     else:
         built, _ = build_template([_whole_brain(scans[name]) for name in split.train], progress=progress)
-    save_file(built.tensors(), tensors)
-    parameters.write_text(json.dumps(built.parameters()), encoding="utf-8")
+    write_bytes(tensors, save(built.tensors()))
+    write_json(parameters, built.parameters())
     # The stored template has half precision: read it back, so that the first run uses the same one as later runs.
     return template_from_tensors(built.parameters(), load_file(tensors))
 
@@ -180,7 +174,7 @@ def _refuse_changed(scans: dict[str, Source], split: Split, work: Path) -> None:
     changed = [name for name, value in found.items() if kept.get(name, value) != value]
     if changed:
         raise InputError("work_of_changed_scans", count=len(changed), work=work, example=changed[0])
-    record.write_text(json.dumps(found), encoding="utf-8")
+    write_json(record, found)
 
 
 def _single_slice(source: Source) -> Volume:
@@ -205,25 +199,25 @@ def _whole_brain(source: Source) -> tuple[Volume, np.ndarray]:
     return _whole_volume(source, volume), brain
 
 
-def brought(source: Source, template: Space) -> PreparedScan:
+def prepared_scan(source: Source, template: ReferenceSpace) -> PreparedScan:
     """Map a scan to the space of the template.
 
     Raises:
         InputError: If the scan is a single slice and the template is not, or the reverse.
     """
-    if isinstance(template, Template):
+    if template.kind == BRAIN:
         return template.prepared(*_whole_brain(source))
-    volume = _single_slice(source) if template.kind == PLANE else _whole_volume(source)
+    volume = _single_slice(source) if template.kind == SLICE else _whole_volume(source)
     return template.prepared(volume, template.examined(volume)[0])
 
 
-def _prepared(name: str, source: Source, template: Space, work: Path) -> Scan:
+def _prepared(name: str, source: Source, template: ReferenceSpace, work: Path) -> Scan:
     file = work / "prepared" / f"{name}.safetensors"
     try:
         kept = load_file(file)
     except (OSError, SafetensorError):
-        scan = brought(source, template)
+        scan = prepared_scan(source, template)
         kept = {"image": scan.image.astype(np.float16), "mask": scan.mask.astype(np.uint8)}
         file.parent.mkdir(exist_ok=True)
-        save_file(kept, file)
+        write_bytes(file, save(kept))
     return kept["image"].astype(np.float32), kept["mask"] > 0

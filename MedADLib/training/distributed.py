@@ -106,11 +106,8 @@ class ProcessGroup:
 def process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
     """Join the processes that ``torchrun`` started until the block ends.
 
-    Args:
-        device: Device of the training; each process uses its own GPU.
-
     Yields:
-        The group, and the device of this process.
+        The group, and the device of this process, which has its own GPU.
 
     Raises:
         InputError: If there are fewer GPUs than processes.

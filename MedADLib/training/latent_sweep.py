@@ -6,13 +6,14 @@ validation scans determine the size; the figure also shows measurements on label
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from ..runtime.atomic_files import replacing
+from ..runtime.tables import write_table
 from .distributed import ProcessGroup
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -42,10 +43,12 @@ def sweep(sizes: Sequence[int], measured: Callable[[int], Row], folder: Path) ->
     check_sizes(sizes)
     rows: list[Row] = []
     writes = ProcessGroup.current().rank == 0
+    if writes:
+        folder.mkdir(parents=True, exist_ok=True)
     for size in sizes:
         rows.append({"latent": size} | measured(size))
         if writes:
-            _write_table(folder / "sweep.tsv", rows)
+            write_table(folder / "sweep.tsv", [{name: f"{n:.6g}" for name, n in row.items()} for row in rows])
         if len(rows) < FEWEST:
             continue
         # An interrupted sweep leaves the curve of the sizes so far.
@@ -71,10 +74,6 @@ def elbow(sizes: Sequence[int], errors: Sequence[float]) -> int:
     The curve is scaled to the unit square; the result is the point farthest below the line between its ends, which
     approximates the largest curvature.
 
-    Args:
-        sizes: Increasing latent sizes, at least 3.
-        errors: Validation errors.
-
     Raises:
         ValueError: If there are fewer than 3 sizes or they do not increase.
     """
@@ -91,9 +90,6 @@ def worse_with_more(rows: Sequence[Row]) -> tuple[int, int] | None:
     A larger latent can represent all that a smaller one can. Such a pair shows that the trainings were too short to
     compare the sizes, so that neither the choice nor the measurements on labels are reliable.
 
-    Args:
-        rows: Rows of `sweep`.
-
     Returns:
         The smaller and the larger size of the pair with the largest ratio; None if no error rises by `CLEARLY`.
     """
@@ -104,19 +100,11 @@ def worse_with_more(rows: Sequence[Row]) -> tuple[int, int] | None:
 
 
 def draw(rows: Sequence[Row], chosen: int, path: Path) -> None:
-    """Draw the validation error, and below it measurements on labels if there are any, over the latent size.
-
-    Args:
-        rows: Rows of `sweep`.
-        chosen: Chosen size, which a dashed line marks.
-        path: PNG file to write.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Draw the validation error, and below it any measurements on labels; a dashed line marks the choice."""
     from matplotlib.figure import Figure
 
     labelled = [name for name in rows[0] if name.endswith(("auroc", "ap"))]
     figure = Figure(figsize=(6.4, 6 if labelled else 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(2 if labelled else 1, 1, sharex=True, squeeze=False)[:, 0]
     sizes = [row["latent"] for row in rows]
     panels[0].plot(sizes, [row[ERROR] for row in rows], "o-", color="black", label="healthy validation scans")
@@ -133,12 +121,5 @@ def draw(rows: Sequence[Row], chosen: int, path: Path) -> None:
     panels[-1].set_xscale("log", base=2)
     panels[-1].set_xticks(sizes, [str(size) for size in sizes])
     panels[-1].set_xlabel("latent size")
-    figure.savefig(path, dpi=120)
-
-
-def _write_table(path: Path, rows: Sequence[Row]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]), delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=120)

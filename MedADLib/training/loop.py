@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,14 +12,16 @@ import numpy as np
 import torch
 
 from ..errors import Cancelled, MedADError
-from ..networks.alternating_optimisation import Turn, turns_of
+from ..networks.alternating_optimisation import objectives_of
 from ..runtime.progress import Progress
+from ..runtime.tables import write_table
+from .augmentation import GENTLE
 from .checkpoint import load_checkpoint, save_checkpoint
 from .distributed import ProcessGroup
-
-__all__ = ["Batch", "Plan", "Turn", "fit"]
+from .slices import Slices
 
 Batch = tuple[torch.Tensor, ...]
+Values = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Plan:
     """Steps, learning rate and seed of a training.
 
     Attributes:
-        steps: Number of training steps; each step runs every turn of the network.
+        steps: Number of training steps; each step optimises every objective of the network.
         rate: Largest learning rate (AdamW), with warm-up over the first 2 % and cosine annealing to 1 %.
         decay: Weight decay.
         clip: Largest gradient norm.
@@ -53,23 +54,28 @@ class Plan:
         if self.steps < 1 or self.every < 1 or self.rate <= 0 or self.clip <= 0 or self.decay < 0:
             raise MedADError("bad_training_plan")
 
-    def rate_at(self, step: int, rate: float | None = None) -> float:
-        """Compute the learning rate of a step, for the largest rate of a turn if given."""
+    def factor_at(self, step: int) -> float:
+        """Compute the learning rate of a step as a fraction of the largest one, for torch's `LambdaLR`."""
         warm = max(self.steps // 50, 1)
         part = min(max(step - warm, 0) / max(self.steps - warm, 1), 1.0)
-        factor = min((step + 1) / warm, 1.0) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
-        return (self.rate if rate is None else rate) * factor
+        return min((step + 1) / warm, 1.0) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
+
+    def schedule(self, optimizer: torch.optim.Optimizer, step: int = 0) -> torch.optim.lr_scheduler.LambdaLR:
+        """Create the learning-rate schedule of an optimizer that has the largest rate, from a step on."""
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, self.factor_at, last_epoch=step - 1)
 
 
 def fit(
     network: torch.nn.Module,
     batches: Callable[[int], Batch],
-    validate: Callable[[torch.nn.Module], dict[str, float]],
+    validate: Callable[[torch.nn.Module], Values],
     plan: Plan,
     folder: Path,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
-) -> list[dict[str, float]]:
+) -> list[Values]:
     """Train a network, or continue from the checkpoint in the folder.
 
     In a `distributed.process_group`, each process computes its share of every batch, gradients are averaged and then
@@ -77,7 +83,7 @@ def fit(
     a mean over samples is averaged over the shares.
 
     Args:
-        network: Module with `loss(*batch)` or `turns()`, see `Turn`; it receives the trained weights.
+        network: Module with `loss(*batch)`, or with `objectives()`, see `Objective`; it receives the trained weights.
         batches: Returns a batch by its number. The same number must give the same batch, without global random
             numbers. Batches are numbered over all optimizer steps of the training.
         validate: Returns values on the validation scans, with ``error`` among them.
@@ -97,9 +103,9 @@ def fit(
     progress, group = progress or Progress(), ProcessGroup.current()
     torch.manual_seed(plan.seed)
     network.to(device).train()
-    turns = turns_of(network)
-    optimizers = {turn.name: turn.optimizer(plan.rate, plan.decay) for turn in turns}
-    order = [turn for turn in turns for _ in range(turn.repeat)]
+    objectives = objectives_of(network)
+    optimizers = {objective.name: objective.optimizer(plan.rate, plan.decay) for objective in objectives}
+    order = [objective for objective in objectives for _ in range(objective.repeat)]
     checkpoint = Path(folder) / "checkpoint.safetensors"
     fresh = {"step": 0, "history": [], "seconds": 0.0, "plan": asdict(plan)}
     state = load_checkpoint(checkpoint, network, optimizers) or fresh
@@ -108,35 +114,36 @@ def fit(
     if group.broadcast(state["step"]) != state["step"]:
         raise MedADError("checkpoint_not_shared", path=checkpoint)
     group.synchronise(list(network.state_dict().values()))
+    schedules = [plan.schedule(optimizer, state["step"]) for optimizer in optimizers.values()]
     started, logs = time.perf_counter() - state["seconds"], state.pop("logs", {})
     for step in range(state["step"], plan.steps):
         seeds = [plan.seed, step] + [group.rank] * (group.rank > 0)
         torch.manual_seed(int(np.random.default_rng(seeds).integers(2**62)))
-        for number, turn in enumerate(order, step * len(order)):
+        for number, objective in enumerate(order, step * len(order)):
             batch, fraction = group.share(batches(number))
             batch = tuple(part.to(device, non_blocking=True) for part in batch)
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=plan.reduced):
-                loss, log = turn.loss(*batch)
-            optimizer, name = optimizers[turn.name], turn.name or type(network).__name__
+                loss, log = objective.loss(*batch)
+            optimizer, name = optimizers[objective.name], objective.name or type(network).__name__
             optimizer.zero_grad(set_to_none=True)
-            loss.backward(inputs=turn.parameters)
-            value = group.average(turn.parameters, loss, fraction)
+            loss.backward(inputs=objective.parameters)
+            value = group.average(objective.parameters, loss, fraction)
             if not math.isfinite(value):
                 raise MedADError("loss_not_finite", network=name, value=value, step=step)
-            norm = float(torch.nn.utils.clip_grad_norm_(turn.parameters, plan.clip))
+            norm = float(torch.nn.utils.clip_grad_norm_(objective.parameters, plan.clip))
             if not math.isfinite(norm):
                 raise MedADError("gradient_not_finite", network=name, value=norm, step=step)
-            for part in optimizer.param_groups:
-                part["lr"] = plan.rate_at(step, turn.rate)
             optimizer.step()
             for key, logged in log.items():
-                logs.setdefault(f"{turn.name}_{key}" if turn.name else key, []).append(float(logged))
+                logs.setdefault(f"{objective.name}_{key}" if objective.name else key, []).append(float(logged))
+        for schedule in schedules:
+            schedule.step()
         group.synchronise(list(network.buffers()))
         seconds = time.perf_counter() - started
         left = _duration(seconds / (step + 1) * (plan.steps - step - 1))
         if (step + 1) % plan.every == 0 or step + 1 == plan.steps:
             values = _validated(network, validate) if group.rank == 0 else {}
-            row = {"step": step + 1, "rate": plan.rate_at(step)}
+            row = {"step": step + 1, "rate": plan.rate * plan.factor_at(step)}
             row |= {f"train_{key}": float(np.mean(logged)) for key, logged in logs.items()}
             row |= {f"validation_{key}": value for key, value in values.items()}
             # All processes use the history of process 0, so that choices made from it are the same everywhere.
@@ -145,7 +152,7 @@ def fit(
             logs = {}
             if group.rank == 0:
                 save_checkpoint(checkpoint, network, optimizers, state)
-                _write_log(Path(folder) / "log.csv", state["history"])
+                write_table(Path(folder) / "log.csv", state["history"], ",")
         try:
             progress.update((step + 1) / plan.steps, f"step {step + 1} of {plan.steps}, loss {value:.4f}, {left} left")
         except Cancelled:
@@ -157,7 +164,37 @@ def fit(
     return state["history"]
 
 
-def _validated(network: torch.nn.Module, validate: Callable[[torch.nn.Module], dict[str, float]]) -> dict[str, float]:
+def fit_slices(
+    network: torch.nn.Module,
+    slices: tuple[Slices, Slices],
+    plan: Plan,
+    measure: Callable[[torch.nn.Module, Iterable[Batch]], Values],
+    folder: Path,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+    size: int = 32,
+    held: int = 256,
+    sample: Callable[[int], Batch] | None = None,
+) -> list[Values]:
+    """Train a network on slices of the training subjects, and validate it on unchanged slices of others; see `fit`.
+
+    `slices` are those of the training and of the validation subjects. `measure` computes the validation values from the
+    network and batches of `size` held-out images, masks and positions on the device, see `Slices.batch`; at most `held`
+    slices are held out, evenly spread over all. `sample` returns a training batch by its number; None takes `size`
+    gently augmented slices. The other arguments and the result are those of `fit`.
+    """
+    train, validation = slices
+    chosen = validation.spread(held)
+
+    def batches() -> Iterator[Batch]:
+        for start in range(0, len(chosen), size):
+            yield tuple(part.to(device) for part in validation.select(chosen[start : start + size]))
+
+    sample = sample or (lambda number: train.batch(number, size, plan.seed, GENTLE))
+    return fit(network, sample, lambda model: measure(model, batches()), plan, folder, device, progress)
+
+
+def _validated(network: torch.nn.Module, validate: Callable[[torch.nn.Module], Values]) -> Values:
     """Validate the network in evaluation mode."""
     network.eval()
     with torch.inference_mode():
@@ -172,11 +209,3 @@ def _duration(seconds: float) -> str:
     if minutes < 2:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _write_log(path: Path, history: list[dict[str, float]]) -> None:
-    with open(path, "w", newline="") as handle:
-        # A value that is not in every row has a column too.
-        writer = csv.DictWriter(handle, list(dict.fromkeys(key for row in history for key in row)))
-        writer.writeheader()
-        writer.writerows(history)

@@ -2,57 +2,43 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..methods.base import Method, prior_slices
+from ..methods.base import Method
 from ..methods.slicewise import examined_slices
+from ..runtime.atomic_files import replacing
+from ..runtime.tables import read_table
 from .data import HealthyData
 
 CURVE_COLUMNS = 3
 NOT_DRAWN = ("step", "seconds")
 
-IMAGE_COLUMNS, DRAWS = 8, 3
+IMAGE_COLUMNS, SAMPLES = 8, 3
 
 
 def draw_all_curves(folder: Path) -> list[Path]:
-    """Draw ``curves.png`` beside every newer ``log.csv`` in a folder.
-
-    Args:
-        folder: Folder to search, with its subfolders.
-
-    Returns:
-        The figures drawn.
-    """
-    drawn = []
+    """Draw ``curves.png`` beside every newer ``log.csv`` in a folder and its subfolders; return the figures."""
+    written = []
     for log in sorted(folder.rglob("log.csv")):
         target = log.with_name("curves.png")
         if not target.is_file() or target.stat().st_mtime_ns < log.stat().st_mtime_ns:
             draw_curves(log, target)
-            drawn.append(target)
-    return drawn
+            written.append(target)
+    return written
 
 
 def draw_curves(log: Path, target: Path) -> None:
-    """Draw the columns of a log; values of both training and validation share axes.
-
-    Args:
-        log: Log file of `loop.fit`.
-        target: PNG file to write.
-    """
-    with open(log, newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
+    """Draw the columns of a log of `loop.fit`; values of both training and validation share axes."""
+    rows = read_table(log, ",")
     panels: dict[str, list[str]] = {}
     for column in rows[0]:
         if column not in NOT_DRAWN:
             panels.setdefault(column.removeprefix("train_").removeprefix("validation_"), []).append(column)
     lines = -(-len(panels) // CURVE_COLUMNS)
     figure = Figure(figsize=(4 * CURVE_COLUMNS, 2.6 * lines), layout="tight")
-    FigureCanvasAgg(figure)
     for number, (name, columns) in enumerate(panels.items()):
         axes = figure.add_subplot(lines, CURVE_COLUMNS, number + 1)
         for column in columns:
@@ -63,22 +49,14 @@ def draw_curves(log: Path, target: Path) -> None:
         axes.tick_params(labelsize=7)
         if any(column != name for column in columns):
             axes.legend(fontsize=7)
-    partial = target.with_name(f".partial-{target.name}")
-    figure.savefig(partial, dpi=80, format="png")
-    partial.replace(target)
+    with replacing(target) as partial:
+        figure.savefig(partial, dpi=80)
 
 
 def write_figures(method: Method, data: HealthyData, folder: Path, name: str) -> list[Path]:
-    """Write ``NAME-reconstructions.png`` and, for a method with a prior, ``NAME-samples.png``.
+    """Write ``NAME-reconstructions.png`` and, for a method with a prior, ``NAME-samples.png``; return the files.
 
-    Args:
-        method: Trained method.
-        data: Data with the validation scans to reconstruct: slices of the first volume, or the first single slices.
-        folder: Folder to write to.
-        name: Name of the model.
-
-    Returns:
-        The files written.
+    The reconstructed validation scans are slices of the first volume, or the first single slices.
     """
     folder.mkdir(parents=True, exist_ok=True)
     flat = len(data.validation[0][0]) == 1
@@ -88,7 +66,7 @@ def write_figures(method: Method, data: HealthyData, folder: Path, name: str) ->
         shown = used if flat else used[np.linspace(len(used) * 0.08, len(used) * 0.92, IMAGE_COLUMNS).astype(int)]
         only = np.zeros_like(mask)
         only[shown] = mask[shown]
-        result = method.restore(image, mask if getattr(method, "unit", "slice") == "volume" else only, seed=0)
+        result = method.restore(image, mask if method.unit == "volume" else only, seed=0)
         for kept, volume in ((images, image), (restored, result.restored), (scores, result.score)):
             kept += [volume[z] for z in shown]
         examined.append(result.score[only])
@@ -96,16 +74,18 @@ def write_figures(method: Method, data: HealthyData, folder: Path, name: str) ->
     written = [folder / f"{name}-reconstructions.png"]
     rows = [("validation scan", images, 1.0), ("restored", restored, 1.0), ("raw score", scores, top)]
     _montage(rows, written[0])
-    if drawn := prior_slices(method, DRAWS, IMAGE_COLUMNS, flat):
+    if samples := method.prior_slices(SAMPLES, IMAGE_COLUMNS, flat):
         written.append(folder / f"{name}-samples.png")
-        _montage([(f"sample of the prior {n + 1}", [d[n] for d in drawn], 1.0) for n in range(DRAWS)], written[1])
+        _montage(
+            [(f"sample of the prior {n + 1}", [column[n] for column in samples], 1.0) for n in range(SAMPLES)],
+            written[1],
+        )
     return written
 
 
 def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> None:
-    """Draw labelled rows of slices; the last number of a row is the value drawn white."""
+    """Draw labelled rows of slices; the last number of a row is the intensity shown as white."""
     figure = Figure(figsize=(IMAGE_COLUMNS * 1.5, len(rows) * 1.5 + 0.1), facecolor="black")
-    FigureCanvasAgg(figure)
     for number, (label, images, white) in enumerate(rows):
         for column, image in enumerate(images):
             axes = figure.add_axes(
@@ -115,4 +95,5 @@ def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> Non
             axes.axis("off")
             if column == 0:
                 axes.text(3, 3, label, color="white", fontsize=8)
-    figure.savefig(path, dpi=80, facecolor="black")
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=80, facecolor="black")

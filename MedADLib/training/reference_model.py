@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..dataset.split import Split
 from ..errors import InputError
-from ..preprocessing.slice_space import PlaneTemplate
+from ..preprocessing.slice_space import SliceSpace
 from ..volume import is_single_slice
 
 if TYPE_CHECKING:
@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 
 def split_of(like: Model, names: Collection[str]) -> Split:
-    """Return the split that a model was trained with.
-
-    Args:
-        like: The model.
-        names: Names of the existing scans.
+    """Return the split that a model was trained with, if all its scans are among these names.
 
     Raises:
         InputError: If the model contains no split, or a scan of its split is missing.
@@ -63,7 +59,7 @@ def check_kind(like: Model, scans: Iterable[Source], longest: int | None, prepar
         InputError: If the model is for volumes and the scans are single slices, or the reverse; or if another size or
             preparation is requested.
     """
-    kind, flat = like.template.kind, like.template.kind == PlaneTemplate.kind
+    kind, flat = like.template.kind, like.template.kind == SliceSpace.kind
     single = next(_single(scans), flat)
     if single != flat:
         if flat:

@@ -14,6 +14,7 @@ import torch
 from ..errors import InputError
 from ..methods.slicewise import examined_slices, generator_of, slice_positions
 from ..methods.volume_restoration import coarse_scan
+from ..runtime.numerics import evenly_spread
 from .augmentation import Augmentation
 
 
@@ -49,6 +50,11 @@ class Slices:
             numbers.append(np.full(len(used), number))
         return cls(*(np.concatenate(parts) for parts in (images, masks, positions, numbers)), mirrored)
 
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Size (Y, X) of a slice."""
+        return tuple(self.images.shape[1:])
+
     def batch(
         self, step: int, size: int, seed: int, augmentation: Augmentation | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -63,10 +69,10 @@ class Slices:
         Returns:
             Images (size, 1, Y, X), masks (size, 1, Y, X), positions (size,), float32.
         """
-        return self.changed(self.chosen(step, size, seed), [seed, 7, step], augmentation)
+        return self.augmented(self.indices(step, size, seed), [seed, 7, step], augmentation)
 
-    def chosen(self, step: int, size: int, seed: int) -> np.ndarray:
-        """Indices of the slices in the batch of a training step."""
+    def indices(self, step: int, size: int, seed: int) -> np.ndarray:
+        """Return the indices of the slices in the batch of a training step."""
         per_epoch = max(len(self.images) // size, 1)
         order = np.random.default_rng([seed, step // per_epoch]).permutation(len(self.images))
         return order[(step % per_epoch) * size :][:size]
@@ -95,7 +101,7 @@ class Slices:
             found.append(theirs[np.argmin(np.abs(self.positions[theirs] - position))])
         return np.array(found, dtype=np.int64)
 
-    def changed(
+    def augmented(
         self, chosen: np.ndarray, key: Sequence[int], augmentation: Augmentation | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Select and augment slices by index, as in `batch`; only `key` determines the augmentation."""
@@ -106,7 +112,7 @@ class Slices:
 
     def spread(self, count: int) -> np.ndarray:
         """Select indices of at most `count` slices, evenly spread over all."""
-        return np.linspace(0, len(self.images) - 1, min(count, len(self.images))).astype(int)
+        return evenly_spread(len(self.images), count)
 
     def select(self, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Select slices by index without augmentation, as in `batch`."""

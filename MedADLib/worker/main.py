@@ -23,15 +23,12 @@ def main(
     detect: Callable[..., Any] | None = None,
     load_model: Callable[..., Any] | None = None,
 ) -> int:
-    """Serve requests until the idle time has passed; the end of stdin ends the process.
+    """Serve requests until the idle time has passed, and return the exit code; the end of stdin ends the process.
 
     Args:
         argv: Arguments without the name of the program; None for those of the process.
         detect: Used instead of `MedADLib.detect`.
         load_model: Used instead of `MedADLib.load_model`.
-
-    Returns:
-        The exit code.
     """
     from MedADLib.runtime import threads
     from MedADLib.runtime.stdio import take_pipes

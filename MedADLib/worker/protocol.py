@@ -1,14 +1,13 @@
 """The protocol between Slicer and the worker: requests and events, one JSON object a line.
 
-Requests are the classes `Detect`, `Load`, `Cancel` and `Quit`; the key ``request`` has their name in lower case. The
+Requests are the classes `Detect`, `Cancel` and `Quit`; the key ``request`` has their name in lower case. The
 key ``event`` has the name of an event:
 
 - ``ready`` (pid, versions, protocol) once, at the start,
-- ``progress`` (id, stage, fraction, message), ``warning`` (id, message, code, parameters) and ``alive`` (id) during a
-  detection,
+- ``progress`` (id, stage, fraction, message, code, parameters), ``warning`` (id, message, code, parameters) and
+  ``alive`` (id) during a detection,
 - ``done`` (id, output, seconds, warm), ``failed`` (id, kind, message, code, parameters) or ``cancelled`` (id) at its
-  end,
-- ``loaded`` (model, warm) after a `Load`.
+  end.
 
 ``message`` is the English sentence. ``code`` and ``parameters`` are those of `MedADLib.messages`, so that
 ``messages.from_json(event["message"], event)`` is a message that can be translated; the code of a text without one,
@@ -19,23 +18,15 @@ its id or null.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from ..detection import Settings
 from ..errors import InputError, MedADError, ModelError
 from ..messages import as_json
 from ..runtime.strict_json import from_json
-from ..scoring.healthy_reference import Threshold
 
 PROTOCOL = 1
-# Types of the settings of a request.
-SETTINGS = {
-    "device": str,
-    "seed": int,
-    "threshold": (str, int, float),
-    "smallest_region_ml": (int, float),
-    "fast": bool,
-}
 
 
 class RequestError(MedADError):
@@ -43,54 +34,29 @@ class RequestError(MedADError):
 
 
 @dataclass(frozen=True)
-class Detect:
-    """Run a detection.
+class Job:
+    """A detection for the worker.
 
     Attributes:
-        id: Repeated in every event of the detection.
         input: The scan, a file of `exchange.write_volume`.
-        mask: The brain mask, a file of `exchange.write_volume`, or None.
+        mask: The brain mask, a file of `exchange.write_volume`; None extracts the brain.
         model: Name or file.
-        output: Folder for `exchange.write_exchange`, empty or missing.
-        settings: Fields of `MedADLib.Settings` except the mask; the threshold as a text or a number.
-
-    Raises:
-        ValueError: If a setting is unknown or has a value that it cannot have.
+        output: Folder for `exchange.write_exchange`, empty or missing, and of no other job.
+        settings: Settings without the mask.
     """
 
-    id: str
     input: str
     mask: str | None
     model: str
     output: str
-    settings: dict
-
-    def choices(self) -> dict[str, Any]:
-        """Keyword arguments for `MedADLib.Settings`."""
-        chosen = {name: value for name, value in self.settings.items() if value is not None}
-        if "threshold" in chosen:
-            chosen["threshold"] = Threshold.parse(str(chosen["threshold"]))
-        return chosen
-
-    def __post_init__(self) -> None:
-        for name, value in self.settings.items():
-            if name not in SETTINGS:
-                raise ValueError(f"there is no setting {name!a:.80}")
-            # In Python, bool is a subclass of int.
-            mistyped = isinstance(value, bool) != (SETTINGS[name] is bool) or not isinstance(value, SETTINGS[name])
-            if value is not None and mistyped:
-                raise ValueError(f"the setting {name} is {value!a:.80}")
-        try:
-            self.choices()
-        except InputError as error:
-            raise ValueError(error.problem) from error
+    settings: Settings = Settings()
 
 
-@dataclass(frozen=True)
-class Load:
-    """Load a model, so that the next detection starts at once."""
+@dataclass(frozen=True, kw_only=True)
+class Detect(Job):
+    """Run a detection; the id is repeated in each of its events."""
 
-    model: str
+    id: str
 
 
 @dataclass(frozen=True)
@@ -105,40 +71,27 @@ class Quit:
     """End the process."""
 
 
-REQUESTS = {"detect": Detect, "load": Load, "cancel": Cancel, "quit": Quit}
+REQUESTS = {"detect": Detect, "cancel": Cancel, "quit": Quit}
 
 
-@dataclass(frozen=True)
-class Parsed:
-    """A line of the request pipe, parsed.
-
-    Attributes:
-        id: Id of the request for the answer; None if the line has none.
-        request: None if the line is not a valid request.
-        error: Why it is not; None for a request.
-    """
-
-    id: str | None
-    request: Detect | Load | Cancel | Quit | None = field(default=None)
-    error: RequestError | None = field(default=None)
-
-
-def parse(line: bytes) -> Parsed:
-    """Parse a line into a request or an error; never raises."""
+def parse(line: bytes) -> tuple[str | None, Detect | Cancel | Quit | RequestError]:
+    """Parse a line into its id, None if it has none, and the request or the error; never raises."""
     try:
         document = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return Parsed(None, error=RequestError("request_not_json", reason=f"{error!s:.100}"))
+        return None, RequestError("request_not_json", reason=f"{error!s:.100}")
     if not isinstance(document, dict):
-        return Parsed(None, error=RequestError("request_not_an_object"))
+        return None, RequestError("request_not_an_object")
     number = document.get("id") if isinstance(document.get("id"), str) else None
     name = document.pop("request", None)
     if not isinstance(name, str) or name not in REQUESTS:
-        return Parsed(number, error=RequestError("unknown_request", request=f"{name!a:.80}"))
+        return number, RequestError("unknown_request", request=f"{name!a:.80}")
     try:
-        return Parsed(number, from_json(REQUESTS[name], document, f"the request {name}"))
+        return number, from_json(REQUESTS[name], document, f"the request {name}")
     except ModelError as error:
-        return Parsed(number, error=RequestError("bad_request", reason=error.problem))
+        return number, RequestError("bad_request", reason=error.problem)
+    except InputError as error:
+        return number, RequestError(error.code, **error.parameters)
 
 
 def coded(message: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 import platform
 import queue
@@ -13,10 +12,9 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +26,11 @@ from ..messages import Message
 from ..modelfile.store import find_model
 from ..results.exchange import check_empty, read_volume, write_exchange
 from ..runtime.atomic_files import abandon, writable_folder
+from ..runtime.library_log import library_warnings
 from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
-from .protocol import PROTOCOL, Cancel, Detect, Load, Quit, coded, parse
+from ..runtime.versions import installed_version
+from .protocol import PROTOCOL, Cancel, Detect, Quit, RequestError, coded, parse
 
 MODELS_KEPT = 3
 
@@ -54,10 +54,7 @@ class Models:
         self._kept: OrderedDict[tuple, Any] = OrderedDict()
 
     def get(self, name: str) -> tuple[Any, bool]:
-        """Get a model and whether it was in memory already.
-
-        Args:
-            name: Name or file.
+        """Get a model by name or file, and whether it was in memory already.
 
         Raises:
             ModelError: If it is missing or cannot be used.
@@ -85,10 +82,6 @@ class Models:
 class Report:
     """Progress callback that sends ``progress`` events, at most one in `SECONDS_BETWEEN_REPORTS` for each stage.
 
-    Args:
-        emit: Sends an event.
-        job: Id of the detection.
-
     Attributes:
         window: Fractions of the whole job at which the present step begins and ends.
     """
@@ -106,47 +99,7 @@ class Report:
         self._last = (stage, now)
         start, stop = self.window
         fraction = round(start + (stop - start) * fraction, 4)
-        self._emit("progress", id=self._job, stage=stage, fraction=fraction, message=message)
-
-
-class Warnings(logging.Handler):
-    """Log handler that sends each different warning once, as a ``warning`` event.
-
-    Args:
-        emit: Sends an event.
-        job: Id of the detection.
-
-    Attributes:
-        messages: All warnings, in their order; a `Message` where it has a code.
-    """
-
-    def __init__(self, emit: Callable[..., None], job: str):
-        super().__init__(logging.WARNING)
-        self._emit, self._job = emit, job
-        self.messages: list[str] = []
-
-    def add(self, message: str) -> None:
-        """Send a warning unless it was sent before."""
-        if message not in self.messages:
-            self.messages.append(message)
-            self._emit("warning", id=self._job, **coded(message))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send the warning of a log record."""
-        # `getMessage` makes a plain text, which has no code.
-        found = record.args[0] if record.msg == "%s" and record.args else record.msg
-        self.add(found if isinstance(found, Message) else record.getMessage())
-
-
-@contextmanager
-def library_warnings(emit: Callable[..., None], job: str) -> Iterator[Warnings]:
-    """Send what the library logs as warnings while the block runs."""
-    handler, logger = Warnings(emit, job), logging.getLogger("MedADLib")
-    logger.addHandler(handler)
-    try:
-        yield handler
-    finally:
-        logger.removeHandler(handler)
+        self._emit("progress", id=self._job, stage=stage, fraction=fraction, **coded(message))
 
 
 class Service:
@@ -171,7 +124,7 @@ class Service:
         self._requests, self._events, self._idle_seconds = requests, events, idle_seconds
         self._detect = detect
         self._models = Models(load_model)
-        self._work: queue.Queue[Detect | Load] = queue.Queue()
+        self._work: queue.Queue[Detect] = queue.Queue()
         self._writing, self._state = threading.Lock(), threading.Lock()
         self._job: str | None = None
         self._cancelled = threading.Event()
@@ -183,11 +136,7 @@ class Service:
             threading.Thread(target=target, name=target.__name__, daemon=True).start()
         with suppress(queue.Empty):
             while True:
-                request = self._work.get(timeout=self._idle_seconds)
-                if isinstance(request, Load):
-                    self._load(request)
-                else:
-                    self._examine(request)
+                self._examine(self._work.get(timeout=self._idle_seconds))
 
     def _listen(self) -> None:
         """Read requests, also while a detection runs; end the process at the end of the pipe."""
@@ -202,17 +151,16 @@ class Service:
             _leave()
 
     def _receive(self, line: bytes) -> None:
-        parsed = parse(line)
-        request = parsed.request
-        if parsed.error is not None:
-            self._emit("failed", id=parsed.id, kind="RequestError", **coded(parsed.error.message))
+        number, request = parse(line)
+        if isinstance(request, RequestError):
+            self._emit("failed", id=number, kind="RequestError", **coded(request.message))
         elif isinstance(request, Quit):
             _leave()
         elif isinstance(request, Cancel):
             with self._state:
                 if request.id == self._job:
                     self._cancelled.set()
-        elif isinstance(request, Load) or self._begin(request.id):
+        elif self._begin(request.id):
             self._work.put(request)
         else:
             self._emit("failed", id=request.id, kind="Busy", **coded(Message("busy")))
@@ -229,14 +177,6 @@ class Service:
         with self._state:
             self._job = None
 
-    def _load(self, request: Load) -> None:
-        try:
-            _, warm = self._models.get(request.model)
-        except Exception as error:
-            self._emit_failure(None, error)
-        else:
-            self._emit("loaded", model=request.model, warm=warm)
-
     def _examine(self, request: Detect) -> None:
         started = time.perf_counter()
         try:
@@ -246,25 +186,29 @@ class Service:
             if isinstance(error, Cancelled) or self._cancelled.is_set():
                 self._emit("cancelled", id=request.id)
                 return
-            self._emit_failure(request.id, error)
+            traceback.print_exception(error)
+            kind, message = explain(error)
+            self._emit("failed", id=request.id, kind=kind, **coded(message))
         else:
             self._finish()
             seconds = round(time.perf_counter() - started, 3)
             self._emit("done", id=request.id, output=request.output, seconds=seconds, warm=warm)
-
-    def _emit_failure(self, job: str | None, error: BaseException) -> None:
-        traceback.print_exception(error)
-        kind, message = explain(error)
-        self._emit("failed", id=job, kind=kind, **coded(message))
 
     def _detection(self, request: Detect) -> bool:
         """Detect and write the result; return whether the model was in memory already."""
         report = Report(self._emit, request.id)
         progress = Progress(report, self._cancelled.is_set)
         output = Path(request.output)
-        with library_warnings(self._emit, request.id) as warnings:
+        warnings: dict[str, None] = {}
+
+        def warn(message: str) -> None:
+            if message not in warnings:
+                warnings[message] = None
+                self._emit("warning", id=request.id, **coded(message))
+
+        with library_warnings(warn):
             report.window = SHARES["reading"]
-            progress.stage("reading", 0.0, 1.0, "taking over the scan")
+            progress.stage("reading", 0.0, 1.0, Message("progress_scan"))
             check_empty(output)
             with writable_folder(output):
                 volume = read_volume(request.input)
@@ -272,23 +216,21 @@ class Service:
                 volume = volume.with_array(volume.array.astype(np.float32, copy=False))
                 mask = None if request.mask is None else read_volume(request.mask)
                 report.window = SHARES["model"]
-                progress.stage("loading the model", 0.0, 1.0, request.model)
+                progress.stage("loading the model", 0.0, 1.0, Message("progress_model", model=request.model))
                 model, warm = self._models.get(request.model)
                 report.window = SHARES["detection"]
-                detection = self._engine()(volume, model, _settings(request, mask), progress)
+                detection = self._engine()(volume, model, replace(request.settings, mask=mask), progress)
                 for message in detection.warnings:
-                    warnings.add(message)
+                    warn(message)
                 report.window = SHARES["writing"]
                 progress.stage("writing", 0.0, 1.0)
-                write_exchange(replace(detection, warnings=tuple(warnings.messages)), output, progress)
+                write_exchange(replace(detection, warnings=tuple(warnings)), output, progress)
         return warm
 
     def _engine(self) -> Callable[..., Any]:
-        if self._detect is None:
-            from ..detection import detect
+        from ..detection import detect
 
-            return detect
-        return self._detect
+        return self._detect or detect
 
     def _beat(self) -> None:
         """Send ``alive`` events while the detection uses the processor; a detection that hangs sends none."""
@@ -310,19 +252,11 @@ class Service:
             _leave()
 
 
-def _settings(request: Detect, mask: Any) -> Any:
-    from ..detection import Settings
-
-    return Settings(mask=mask, **request.choices())
-
-
 def _versions() -> dict[str, str]:
     """Versions of Python, MedAD and its main packages, which are not imported."""
-    found = {"medad": __version__, "python": platform.python_version()}
-    for package in ("numpy", "torch", "SimpleITK"):
-        with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+    found = {name: installed_version(name) for name in ("numpy", "torch", "SimpleITK")}
+    own = {"medad": __version__, "python": platform.python_version()}
+    return own | {name: version for name, version in found.items() if version}
 
 
 def _leave() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...masks import bounding_slices
+from ...runtime.numerics import k_means
 from ...scoring.pooling import pool, smooth
 from ...volume import Volume
 from .shapes import depth_mm
@@ -41,12 +42,9 @@ class Tissue:
     darkest: float
 
     @classmethod
-    def measure(cls, values: np.ndarray, labels: np.ndarray | None = None) -> Tissue:
-        """Measure the voxels of the brain, shape (N,), with labels (1 fluid, 2 grey, 3 white) if they are known."""
-        if labels is not None and all((labels == kind).any() for kind in (1, 2, 3)):
-            fluid, grey, white = (float(values[labels == kind].mean()) for kind in (1, 2, 3))
-        else:
-            fluid, grey, white = _three_means(values)
+    def measure(cls, values: np.ndarray) -> Tissue:
+        """Measure the voxels of the brain, shape (N,)."""
+        fluid, grey, white = _three_means(values)
         return cls(
             fluid=fluid,
             pure_fluid=float(np.percentile(values[values <= (fluid + grey) / 2], 15)),
@@ -68,11 +66,7 @@ def _three_means(values: np.ndarray) -> list[float]:
     count, edges = np.histogram(values, 256, (low, high))
     centre = (edges[1:] + edges[:-1]) / 2
     means = low + (high - low) * np.array([0.2, 0.5, 0.8])
-    for _ in range(50):
-        nearest = np.abs(centre[:, None] - means).argmin(axis=1)
-        total = np.bincount(nearest, count, minlength=3)
-        means = np.where(total > 0, np.bincount(nearest, count * centre, minlength=3) / np.maximum(total, 1), means)
-    return sorted(float(mean) for mean in means)
+    return sorted(k_means(centre[:, None], means[:, None], 50, count)[0].ravel().tolist())
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +91,9 @@ class Frame:
         return cls(affine, (low + high) / 2, np.maximum((high - low) / 2, 1e-6))
 
     def position(self, indices: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the positions of the voxels of a box or coarser grid, in half extents of the brain from its centre.
+        """Return the positions (3, Z', Y', X') of voxels (z, y, x), in half extents of the brain from its centre.
 
-        Args:
-            indices: Voxel indices along (z, y, x) of the full grid.
-
-        Returns:
-            Shape (3, Z', Y', X'); the first axis is (right, anterior, superior).
+        The first axis is (right, anterior, superior).
         """
         z, y, x = np.ix_(*indices)
         ras = [row[3] + row[2] * z + row[1] * y + row[0] * x for row in self.affine[:3]]
@@ -121,7 +111,7 @@ class Frame:
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class PositionMaps:
     """Maps of a brain for the choice of positions, on a coarse grid for speed.
 
     Attributes:
@@ -151,20 +141,17 @@ class Places:
     step: np.ndarray
 
     @classmethod
-    def survey(cls, volume: Volume, brain: np.ndarray, tissue: Tissue, labels: np.ndarray | None) -> Places:
-        """Survey a volume within its non-empty brain mask of shape (Z, Y, X); `labels` replace intensities."""
+    def survey(cls, volume: Volume, brain: np.ndarray, tissue: Tissue) -> PositionMaps:
+        """Survey a volume within its non-empty brain mask of shape (Z, Y, X)."""
         box = bounding_slices(brain)
         fine = volume.spacing[::-1]
         step = np.maximum(1, np.floor(FINEST_MM / fine)).astype(int)
         pick = tuple(slice(part.start, part.stop, int(stride)) for part, stride in zip(box, step))
         brain, spacing = np.ascontiguousarray(brain[pick]), fine * step
         first = np.array([part.start for part in box])
-        if labels is None:
-            intensity = smooth(volume.array[pick], brain, spacing[::-1], 1.8)
-            fluid, white = intensity < (tissue.fluid + tissue.grey) / 2, tissue.white_share(intensity)
-        else:
-            fluid, white = labels[pick] == 1, labels[pick] == 3
-        white = np.where(brain, white, 0).astype(np.float32)
+        intensity = smooth(volume.array[pick], brain, spacing[::-1], 1.8)
+        fluid = intensity < (tissue.fluid + tissue.grey) / 2
+        white = np.where(brain, tissue.white_share(intensity), 0).astype(np.float32)
         index = [start + np.arange(size) * stride for start, size, stride in zip(first, brain.shape, step)]
         frame = Frame.measure(volume.affine, first + np.argwhere(brain) * step)
         position = frame.position(index)
@@ -188,11 +175,11 @@ class Places:
 
     def choose(self, allowed: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
         """Draw an allowed voxel index (z, y, x) on the full grid; None if there is none."""
-        places = np.flatnonzero(allowed & self.brain)
-        if not len(places):
+        candidates = np.flatnonzero(allowed & self.brain)
+        if not len(candidates):
             return None
-        place = np.unravel_index(places[int(rng.random() * len(places))], self.brain.shape)
-        return self.first + np.array(place) * self.step
+        chosen = np.unravel_index(candidates[int(rng.random() * len(candidates))], self.brain.shape)
+        return self.first + np.array(chosen) * self.step
 
     def distance_from(self, voxel: np.ndarray) -> np.ndarray:
         """Return the distance of every voxel of this grid from a voxel index (z, y, x) of the full grid, in mm."""

@@ -25,7 +25,7 @@ import numpy as np
 from ...errors import InputError
 from ...masks import bounding_slices, connected_components
 from ...volume import Volume
-from .anatomy import Places, Tissue
+from .anatomy import PositionMaps, Tissue
 from .painting import PAINTERS, Canvas
 
 CONTRASTS = {"weak": 0.5, "medium": 1.0, "strong": 2.0}
@@ -79,9 +79,7 @@ class SimulatedLesion:
     centre_ras: tuple[float, float, float]
 
 
-def insert_lesion(
-    volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed: int, tissue: np.ndarray | None = None
-) -> SimulatedLesion:
+def insert_lesion(volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed: int) -> SimulatedLesion:
     """Insert a lesion into a healthy T1 scan; the same arguments give the same lesion.
 
     Args:
@@ -89,31 +87,28 @@ def insert_lesion(
         brain_mask: True in the brain, shape (Z, Y, X).
         spec: Specification of the lesion.
         seed: Random seed of position and size (unless given) and of the shape.
-        tissue: Labels 1 for fluid, 2 for grey and 3 for white matter, shape (Z, Y, X); None classifies by intensity.
 
     Returns:
         The scan with the lesion and the mask of the lesion.
 
     Raises:
-        InputError: If mask or labels are not on the scan's grid, the brain has no contrast, or the lesion does not fit.
+        InputError: If the mask is not on the scan's grid, the brain has no contrast, or the lesion does not fit.
     """
     brain = np.asarray(brain_mask, dtype=bool)
     scan, expected = volume.name, volume.array.shape
     if brain.shape != expected:
         raise InputError("brain_mask_shape", shape=brain.shape, scan=scan, expected=expected)
-    if tissue is not None and tissue.shape != expected:
-        raise InputError("tissue_labels_shape", shape=tissue.shape, scan=scan, expected=expected)
     if not brain.any():
         raise InputError("lesion_brain_mask_empty", scan=scan)
-    levels = Tissue.measure(volume.array[brain], None if tissue is None else tissue[brain])
+    levels = Tissue.measure(volume.array[brain])
     if not levels.fluid < levels.grey < levels.white:
         raise InputError("tissue_contrast", scan=scan)
-    places = Places.survey(volume, brain, levels, tissue)
+    maps = PositionMaps.survey(volume, brain, levels)
     streams = np.random.SeedSequence([seed, list(RADII_MM).index(spec.kind)]).spawn(2)
     placing, shaping = (np.random.default_rng(stream) for stream in streams)
-    canvas = Canvas(volume.array.astype(np.float32), brain, volume.spacing[::-1], levels, places.frame)
+    canvas = Canvas(volume.array.astype(np.float32), brain, volume.spacing[::-1], levels, maps.frame)
     details = ""
-    sites = _sites(volume, places, spec, placing)
+    sites = _sites(volume, maps, spec, placing)
     for voxel, radius in sites:
         details = PAINTERS[spec.kind](canvas, voxel, radius, CONTRASTS[spec.contrast], shaping)
     counted = f"{len(sites)} spots" if spec.kind == "spots" else spec.kind
@@ -128,24 +123,24 @@ def insert_lesion(
 
 
 def _sites(
-    volume: Volume, places: Places, spec: LesionSpec, rng: np.random.Generator
+    volume: Volume, maps: PositionMaps, spec: LesionSpec, rng: np.random.Generator
 ) -> list[tuple[np.ndarray, float]]:
     """Choose the positions of the lesion as voxel indices (z, y, x), with radii in mm."""
     low, high = RADII_MM[spec.kind]
     count = int(rng.integers(SPOTS[0], SPOTS[1] + 1)) if spec.kind == "spots" else 1
     sites: list[tuple[np.ndarray, float]] = []
-    near = np.ones(places.brain.shape, dtype=bool)
+    near = np.ones(maps.brain.shape, dtype=bool)
     for _ in range(count):
         radius = spec.radius_mm or float(rng.uniform(low, high))
         smallest = radius if spec.radius_mm else low
         if spec.centre_ras is not None and not sites:
-            voxel = _given(volume, places, spec, radius)
-            near = places.distance_from(voxel) <= SPOTS_WITHIN_MM
+            voxel = _given(volume, maps, spec, radius)
+            near = maps.distance_from(voxel) <= SPOTS_WITHIN_MM
         else:
-            voxel = places.choose(_allowed(places, spec.kind, radius, sites) & near, rng)
+            voxel = maps.choose(_allowed(maps, spec.kind, radius, sites) & near, rng)
             while voxel is None and radius > smallest:
                 radius = max(SHRINK * radius, smallest)
-                voxel = places.choose(_allowed(places, spec.kind, radius, sites) & near, rng)
+                voxel = maps.choose(_allowed(maps, spec.kind, radius, sites) & near, rng)
         if voxel is not None:
             sites.append((voxel, radius))
     if not sites:
@@ -153,33 +148,33 @@ def _sites(
     return sites
 
 
-def _allowed(places: Places, kind: str, radius: float, sites: list[tuple[np.ndarray, float]]) -> np.ndarray:
-    """Mark the voxels where a lesion of this kind may be centred, on the grid of `places`."""
-    depth, cerebrum = places.depth, places.cerebrum
+def _allowed(maps: PositionMaps, kind: str, radius: float, sites: list[tuple[np.ndarray, float]]) -> np.ndarray:
+    """Mark the voxels where a lesion of this kind may be centred, on the grid of `maps`."""
+    depth, cerebrum = maps.depth, maps.cerebrum
     if kind == "spots":
-        allowed = cerebrum & (places.white_depth >= radius + 1)
+        allowed = cerebrum & (maps.white_depth >= radius + 1)
         for voxel, other in sites:
-            allowed &= places.distance_from(voxel) >= radius + other + 2
+            allowed &= maps.distance_from(voxel) >= radius + other + 2
         return allowed
-    fluid = places.around(places.fluid, radius)
+    fluid = maps.around(maps.fluid, radius)
     if kind == "tumour":
-        beside = cerebrum & (places.aside >= radius + 3) & (fluid <= 0.12)
-        return beside & (depth >= 1.15 * radius + 1) & (places.white > 0.5)
+        beside = cerebrum & (maps.aside >= radius + 3) & (fluid <= 0.12)
+        return beside & (depth >= 1.15 * radius + 1) & (maps.white > 0.5)
     if kind == "cavity":
-        return cerebrum & (depth >= 0.4 * radius) & (depth <= 0.9 * radius) & (places.aside >= radius) & (fluid <= 0.3)
-    white = places.around(places.white, radius)
+        return cerebrum & (depth >= 0.4 * radius) & (depth <= 0.9 * radius) & (maps.aside >= radius) & (fluid <= 0.3)
+    white = maps.around(maps.white, radius)
     cortical = (white >= 0.3) & (white <= 0.65) & (fluid <= 0.3)
     return cerebrum & (depth >= 0.5 * radius) & (depth <= 1.2 * radius) & cortical
 
 
-def _given(volume: Volume, places: Places, spec: LesionSpec, radius: float) -> np.ndarray:
+def _given(volume: Volume, maps: PositionMaps, spec: LesionSpec, radius: float) -> np.ndarray:
     """Return the voxel index (z, y, x) of the given centre; InputError if the lesion does not fit there."""
     ras = np.array([*spec.centre_ras, 1.0])
     voxel = np.rint((np.linalg.inv(volume.affine) @ ras)[2::-1]).astype(int)
-    here = tuple(np.rint((voxel - places.first) / places.step).astype(int))
-    on_grid = all(0 <= index < size for index, size in zip(here, places.brain.shape))
-    depth = float(places.depth[here]) if on_grid else 0.0
-    if depth < max(NEEDED_DEPTH[spec.kind] * radius, places.spacing.max()):
+    here = tuple(np.rint((voxel - maps.first) / maps.step).astype(int))
+    on_grid = all(0 <= index < size for index, size in zip(here, maps.brain.shape))
+    depth = float(maps.depth[here]) if on_grid else 0.0
+    if depth < max(NEEDED_DEPTH[spec.kind] * radius, maps.spacing.max()):
         shown = ", ".join(f"{value:.0f}" for value in spec.centre_ras)
         raise InputError("lesion_does_not_fit", kind=spec.kind, radius=radius, position=shown, depth=depth)
     return voxel

@@ -43,13 +43,9 @@ class Canvas:
         return Patch.around(voxel, reach_mm, self.image.shape, self.spacing)
 
     def push(self, voxel: np.ndarray, ellipsoid: Ellipsoid, amount_mm: float, fades_mm: float) -> None:
-        """Displace tissue outwards, or inwards if negative, with less displacement near the surface of the brain.
+        """Displace tissue outwards, or inwards if negative, by `amount_mm` at the surface of an ellipsoid.
 
-        Args:
-            voxel: Centre, index (z, y, x).
-            ellipsoid: Surface of the largest displacement.
-            amount_mm: Displacement at this surface.
-            fades_mm: Distance from this surface where the displacement reaches zero.
+        The displacement reaches zero `fades_mm` from there, and is smaller near the surface of the brain.
         """
         reach = 1 + fades_mm / ellipsoid.radius_mm
         patch = self.patch(voxel, reach * ellipsoid.reach_mm())

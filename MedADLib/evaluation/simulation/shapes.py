@@ -52,15 +52,9 @@ class Patch:
 
 
 def random_field(patch: Patch, sigma_mm: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw smooth Gaussian noise of mean 0 and SD 1.
+    """Draw smooth Gaussian noise of mean 0 and SD 1, float32, shape of the patch.
 
-    Args:
-        patch: The grid.
-        sigma_mm: SD of the smoothing Gaussian in mm, or one for each of (z, y, x).
-        rng: Source of randomness.
-
-    Returns:
-        Shape of the patch, float32.
+    `sigma_mm` is the SD of the smoothing Gaussian in mm, or one for each of (z, y, x).
     """
     spectrum = np.fft.rfftn(rng.standard_normal(patch.shape, dtype=np.float32))
     sigma = np.broadcast_to(sigma_mm, 3)
@@ -105,14 +99,8 @@ class Ellipsoid:
 def blob(patch: Patch, ellipsoid: Ellipsoid, roughness: float, rng: np.random.Generator) -> np.ndarray:
     """Draw a connected, irregular body around the centre.
 
-    Args:
-        patch: The grid.
-        ellipsoid: Its approximate shape.
-        roughness: SD of the logarithm of the distance to the surface.
-        rng: Source of randomness.
-
-    Returns:
-        Depth of every voxel inside the body in mm, negative outside; shape of the patch.
+    `roughness` is the SD of the logarithm of the distance to the surface. The result is the depth of every voxel inside
+    the body in mm, negative outside.
     """
     radius, distance = ellipsoid.radius_mm, ellipsoid.distance(patch)
     coarse = random_field(patch, 0.4 * radius, rng)
@@ -148,15 +136,8 @@ def depth_mm(mask: np.ndarray, spacing: tuple[float, float, float] | np.ndarray)
 def push(patch: Patch, ellipsoid: Ellipsoid, amount_mm: float, reach: float) -> np.ndarray:
     """Return the displacement of tissue away from the centre: 0 there, largest at the surface, 0 at `reach`.
 
-    Args:
-        patch: The grid.
-        ellipsoid: The surface.
-        amount_mm: Largest displacement, negative inwards. It is limited to a quarter of the distance over which it
-            fades, since a larger one would fold the tissue.
-        reach: Distance of zero displacement in radii, above 1.
-
-    Returns:
-        Displacement along the direction from the centre in mm, shape of the patch.
+    The displacement, in mm along the direction from the centre, is at most a quarter of the distance over which it
+    fades, since a larger one would fold the tissue. `reach` is in radii, above 1.
     """
     limit = 0.25 * (reach - 1) * ellipsoid.radius_mm
     amount = float(np.clip(amount_mm, -limit, limit))

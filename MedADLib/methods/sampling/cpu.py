@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from ...networks.code_prior import Block, Cache, CodePrior, product
-from .draws import Draws
+from .task import SamplingTask
 
 UNCHANGED = -1
 
@@ -107,18 +107,10 @@ def _attend(
     values: torch.Tensor,
     seen: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Compute the attention of a segment to itself and all indices before; store keys and values in the cache.
+    """Attend from a segment to itself and all indices before, and store keys and values in the cache of a block.
 
-    Args:
-        segment: Rows and indices.
-        number: Index of the block.
-        queries: (R, heads, indices, head width); of all indices, or of the last one.
-        keys: Keys of all indices.
-        values: Values of all indices.
-        seen: Attention mask, bool (indices, last); None for the last index, which attends to all.
-
-    Returns:
-        (R, indices, width), with concatenated heads.
+    Queries are (R, heads, indices, head width): of all indices, with a mask `seen` (indices, last), or of the last one.
+    The result is (R, indices, width), with concatenated heads.
     """
     rows, first, last = len(keys), segment.first, segment.last
     for kept, new in zip((segment.cache.keys, segment.cache.values), (keys, values)):
@@ -129,30 +121,30 @@ def _attend(
     return attended.transpose(1, 2).flatten(2)
 
 
-def sample_by_segments(draws: Draws, on_progress: Callable[[float], None]) -> torch.Tensor:
-    """Restorations of some slices whose places to draw are known beforehand.
+def sample_by_segments(task: SamplingTask, on_progress: Callable[[float], None]) -> torch.Tensor:
+    """Sample restorations of slices with a static mask, in segments between the sampled codes.
 
-    The likelihood pass holds all there is to know before the first drawn code, and nothing is computed after the
-    last. Samples are one row as long as they have drawn the same codes. The segments of all slices go through the
-    prior together, for few rows make poor use of a processor.
+    The likelihood pass gives the logits of the first sampled code, and nothing is computed after the last one. Samples
+    with equal codes so far share a row. The prior processes the segments of all slices together, because a processor
+    computes many rows more efficiently than few.
 
     Args:
-        draws: What to sample.
+        task: What to sample.
         on_progress: Called with the completed share, in [0, 1], after each sampled index; may raise to stop.
 
     Returns:
         int64 (n, samples, length).
     """
-    restored = draws.codes[:, None].repeat(1, len(draws.samples), 1)
-    growing = [_Rows(draws, number) for number in range(len(draws.codes)) if draws.places[number].any()]
+    restored = task.codes[:, None].repeat(1, len(task.samples), 1)
+    growing = [_Rows(task, number) for number in range(len(task.codes)) if task.places[number].any()]
     steps = max((len(rows.places) for rows in growing), default=0)
     for step in range(steps):
         growing = [rows for rows in growing if step < len(rows.places)]
         segments = [rows.segment(step) for rows in growing]
         started = [segment for segment in segments if segment is not None]
-        logits = iter(read_last(draws.prior, started) if started else ())
+        logits = iter(read_last(task.prior, started) if started else ())
         for rows, segment in zip(growing, segments):
-            rows.draw(step, None if segment is None else next(logits))
+            rows.sample(step, None if segment is None else next(logits))
             if step + 1 == len(rows.places):
                 restored[rows.number] = rows.restored()
         on_progress((step + 1) / steps)
@@ -163,23 +155,19 @@ class _Rows:
     """The different histories of one slice's samples, and their keys and values.
 
     Samples equal to the slice's own codes have no row: they use the cache of the likelihood pass.
-
-    Args:
-        draws: What to sample.
-        number: Index of the slice.
     """
 
-    def __init__(self, draws: Draws, number: int):
-        self.draws, self.number = draws, number
-        self.places: list[int] = draws.places[number].nonzero()[:, 0].tolist()
-        self.own_codes, self.position = draws.codes[number], draws.positions[number : number + 1]
-        self.prefix = draws.cache.rows(slice(number, number + 1))
+    def __init__(self, task: SamplingTask, number: int):
+        self.task, self.number = task, number
+        self.places: list[int] = task.places[number].nonzero()[:, 0].tolist()
+        self.own_codes, self.position = task.codes[number], task.positions[number : number + 1]
+        self.prefix = task.cache.rows(slice(number, number + 1))
         layers, _, heads, _, width = self.prefix.keys.shape
         # Uninitialised memory is not allocated before it is written.
-        shape = (layers, len(draws.samples), heads, self.places[-1] + 1, width)
+        shape = (layers, len(task.samples), heads, self.places[-1] + 1, width)
         self.cache = Cache(self.prefix.keys.new_empty(shape), self.prefix.values.new_empty(shape))
-        self.codes = self.own_codes.repeat(len(draws.samples), 1)
-        self.row_of, self.count = [UNCHANGED] * len(draws.samples), 0
+        self.codes = self.own_codes.repeat(len(task.samples), 1)
+        self.row_of, self.count = [UNCHANGED] * len(task.samples), 0
 
     def segment(self, step: int) -> Segment | None:
         """Return the segment from one sampled index to the next; None if there are no rows yet."""
@@ -188,14 +176,14 @@ class _Rows:
         first, last = self.places[step - 1] + 1, self.places[step] + 1
         return Segment(self.codes[: self.count], self.position, first, last, self.cache)
 
-    def draw(self, step: int, logits: torch.Tensor | None) -> None:
+    def sample(self, step: int, logits: torch.Tensor | None) -> None:
         """Sample the code of every sample at an index from the logits (R, K) of the rows; split rows that differ."""
         place = self.places[step]
-        unchanged = self.draws.logits[self.number, place][None]
+        unchanged = self.task.logits[self.number, place][None]
         logits = unchanged if logits is None else torch.cat([logits, unchanged])
-        chosen = self.draws.choose(
+        chosen = self.task.choose(
             logits[self.row_of],
-            self.draws.noise(self.number, place),
+            self.task.noise(self.number, place),
             lambda sample: (self._history(self.row_of[sample]), self.position, place),
         )
         taken: set[int] = set()
@@ -249,7 +237,7 @@ class _Branch:
     cache: Cache
 
 
-def sample_speculatively(draws: Draws, on_progress: Callable[[float], None]) -> torch.Tensor:
+def sample_speculatively(task: SamplingTask, on_progress: Callable[[float], None]) -> torch.Tensor:
     """Sample restorations of slices with a dynamic mask, in speculative segments.
 
     Each code is checked given the restored codes before it. Where a sample differs from its branch, a new branch with
@@ -257,62 +245,53 @@ def sample_speculatively(draws: Draws, on_progress: Callable[[float], None]) -> 
     segment of all.
 
     Args:
-        draws: What to sample, with a limit.
+        task: What to sample, with a limit.
         on_progress: Called with the completed share, in [0, 1]; may raise to stop.
 
     Returns:
         int64 (n, samples, length).
     """
-    restored = draws.codes[:, None].repeat(1, len(draws.samples), 1)
+    restored = task.codes[:, None].repeat(1, len(task.samples), 1)
     open_branches: list[_Branch] = []
-    for number, codes in enumerate(draws.codes):
+    for number, codes in enumerate(task.codes):
         whole = _Branch(
-            number, codes, list(range(len(draws.samples))), 0, AHEAD, draws.cache.rows(slice(number, number + 1))
+            number, codes, list(range(len(task.samples))), 0, AHEAD, task.cache.rows(slice(number, number + 1))
         )
-        open_branches += _scan(draws, whole, draws.logits[number])
-    ends = [int(places.nonzero().max()) + 1 if places.any() else 0 for places in draws.places]
+        open_branches += _scan(task, whole, task.logits[number])
+    ends = [int(places.nonzero().max()) + 1 if places.any() else 0 for places in task.places]
     todo = max(sum(len(branch.samples) for branch in open_branches), 1)
     while open_branches:
         for branch in [branch for branch in open_branches if branch.place >= ends[branch.number]]:
             restored[branch.number, branch.samples] = branch.codes
             open_branches.remove(branch)
-        segments = [_segment(draws, branch, ends[branch.number]) for branch in open_branches]
+        segments = [_segment(task, branch, ends[branch.number]) for branch in open_branches]
         if segments:
-            found = zip(list(open_branches), read_all(draws.prior, segments))
-            open_branches += [new for branch, logits in found for new in _scan(draws, branch, logits[0])]
+            found = zip(list(open_branches), read_all(task.prior, segments))
+            open_branches += [new for branch, logits in found for new in _scan(task, branch, logits[0])]
         left = sum(len(b.samples) * (ends[b.number] - b.place) / ends[b.number] for b in open_branches)
         open_branches = [branch for branch in open_branches if branch.samples]
         on_progress(1 - min(left / todo, 1))
     return restored
 
 
-def _segment(draws: Draws, branch: _Branch, end: int) -> Segment:
+def _segment(task: SamplingTask, branch: _Branch, end: int) -> Segment:
     """Return the next segment of a branch."""
     last = min(branch.place + branch.ahead, end)
-    position = draws.positions[branch.number : branch.number + 1]
+    position = task.positions[branch.number : branch.number + 1]
     return Segment(branch.codes[None], position, branch.place, last, branch.cache)
 
 
-def _scan(draws: Draws, branch: _Branch, logits: torch.Tensor) -> list[_Branch]:
-    """Check the codes of a segment; samples that get another code leave the branch.
-
-    Args:
-        draws: What to sample.
-        branch: Branch; it keeps the other samples and moves to the end of the segment.
-        logits: (L, K) of the branch from its next index on.
-
-    Returns:
-        The new branches.
-    """
+def _scan(task: SamplingTask, branch: _Branch, logits: torch.Tensor) -> list[_Branch]:
+    """Check a branch's next codes by logits (L, K) and move on; return new branches of samples with another code."""
     first, number = branch.place, branch.number
-    position, kept = draws.positions[number : number + 1], draws.codes[number]
+    position, kept = task.positions[number : number + 1], task.codes[number]
     window, new = slice(first, first + len(logits)), []
-    unlikely = draws.unlikely(logits, kept[window], lambda row: (branch.codes, position, first + row))
-    for place in (first + (unlikely & draws.places[number, window]).nonzero()[:, 0]).tolist():
+    unlikely = task.unlikely(logits, kept[window], lambda row: (branch.codes, position, first + row))
+    for place in (first + (unlikely & task.places[number, window]).nonzero()[:, 0]).tolist():
         samples = list(branch.samples)
-        chosen = draws.choose(
+        chosen = task.choose(
             logits[place - first].expand(len(samples), -1),
-            draws.noise(number, place)[samples],
+            task.noise(number, place)[samples],
             lambda row, place=place: (branch.codes, position, place),
         ).tolist()
         branch.samples = [sample for sample, code in zip(samples, chosen) if code == kept[place]]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ...networks.code_prior import Cache
-from .draws import Draws, Origin
+from .task import Origin, SamplingTask
 
 # Lengths are rounded up to a multiple of this number, so that there are few different shapes.
 BUCKET = 16
@@ -21,37 +21,37 @@ BUCKET = 16
 CROWDED = 0.75
 
 
-def sample_by_fixed_point(draws: Draws, on_progress: Callable[[float], None]) -> torch.Tensor:
+def sample_by_fixed_point(task: SamplingTask, on_progress: Callable[[float], None]) -> torch.Tensor:
     """Sample restorations of slices with a static or dynamic mask.
 
     The likelihood pass is the first pass of all samples. Each later pass starts after the first index that the previous
     one changed in any row, ends with the last index that may be resampled, and contains only rows that changed.
 
     Args:
-        draws: What to sample.
+        task: What to sample.
         on_progress: Called with the completed share, in [0, 1], after each pass; may raise to stop.
 
     Returns:
         int64 (n, samples, length).
     """
-    prior, samples = draws.prior, len(draws.samples)
-    passes = _Passes(draws)
-    ends, slice_of = passes.ends, np.repeat(np.arange(len(draws.codes)), samples)
+    prior, samples = task.prior, len(task.samples)
+    passes = _Passes(task)
+    ends, slice_of = passes.ends, np.repeat(np.arange(len(task.codes)), samples)
     active = np.flatnonzero(ends > 0)
-    changed = passes.draw(draws.logits, slice_of, active, 0, draws.codes.shape[1])
+    changed = passes.sample(task.logits, slice_of, active, 0, task.codes.shape[1])
     held, cache, done = active, None, 0.0
     while True:
         active = active[changed[active] + 1 < ends[active]]
         done = max(done, 1 - len(active) / len(ends))
         on_progress(done if len(active) else 1.0)
         if not len(active):
-            return passes.guess.view(len(draws.codes), samples, -1)
+            return passes.guess.view(len(task.codes), samples, -1)
         last = int(ends[active].max())
         places = -(-(last - int(changed[active].min()) - 1) // BUCKET) * BUCKET
         first = max(last - places, 1)
         if cache is None or len(active) < CROWDED * len(held):
             if cache is None:
-                source, chosen = draws.cache, slice_of[active]
+                source, chosen = task.cache, slice_of[active]
             else:
                 source, chosen = cache, np.searchsorted(held, active)
             cache, held = _rows(source, chosen, last), active
@@ -59,7 +59,7 @@ def sample_by_fixed_point(draws: Draws, on_progress: Callable[[float], None]) ->
         logits = prior.extend_all(passes.guess[rows], passes.positions[rows], first, last, cache)
         slot = np.zeros(len(ends), np.int64)
         slot[held] = np.arange(len(held))
-        changed = passes.draw(logits, slot, active, first, last)
+        changed = passes.sample(logits, slot, active, first, last)
 
 
 def _rows(cache: Cache, chosen: np.ndarray, last: int) -> Cache:
@@ -72,21 +72,18 @@ class _Passes:
     """Current iterate of all restorations, and its update in a pass.
 
     Everything that determines shapes is on the host, so that a pass synchronises with the device once.
-
-    Args:
-        draws: What to sample.
     """
 
-    def __init__(self, draws: Draws):
-        self.draws, samples = draws, len(draws.samples)
-        self.guess = draws.codes.repeat_interleave(samples, 0)
-        self.positions = draws.positions.repeat_interleave(samples)
-        numbers, places = (part.cpu().numpy() for part in draws.places.nonzero(as_tuple=True))
+    def __init__(self, task: SamplingTask):
+        self.task, samples = task, len(task.samples)
+        self.guess = task.codes.repeat_interleave(samples, 0)
+        self.positions = task.positions.repeat_interleave(samples)
+        numbers, places = (part.cpu().numpy() for part in task.places.nonzero(as_tuple=True))
         # Each (row, index) that may be resampled, with its noise.
         self.spot_rows = (numbers[:, None] * samples + np.arange(samples)).ravel()
         self.spot_places = np.repeat(places, samples)
-        self.noise = draws.noise_at(list(zip(numbers.tolist(), places.tolist())))
-        self.kept = draws.codes[self.tensor(self.spot_rows // samples), self.tensor(self.spot_places)]
+        self.noise = task.noise_at(list(zip(numbers.tolist(), places.tolist())))
+        self.kept = task.codes[self.tensor(self.spot_rows // samples), self.tensor(self.spot_places)]
         self.ends = np.zeros(len(self.guess), np.int64)
         np.maximum.at(self.ends, self.spot_rows, self.spot_places + 1)
 
@@ -94,18 +91,10 @@ class _Passes:
         """Copy indices to the device."""
         return torch.from_numpy(array).to(self.guess.device)
 
-    def draw(self, logits: torch.Tensor, slot: np.ndarray, active: np.ndarray, first: int, last: int) -> np.ndarray:
-        """Sample the codes of some rows and indices again.
+    def sample(self, logits: torch.Tensor, slot: np.ndarray, active: np.ndarray, first: int, last: int) -> np.ndarray:
+        """Sample the codes of active rows again, by logits (slots, last - first, K) from index `first` on.
 
-        Args:
-            logits: (slots, last - first, K).
-            slot: Position of each row in `logits`, (rows,).
-            active: Rows to sample.
-            first: First index.
-            last: Last index plus one.
-
-        Returns:
-            The first index that changed in each row, (rows,); a large number if none did.
+        `slot` is the place of each row in the logits. Return the first changed index of each row, else a large number.
         """
         allowed = np.zeros(len(self.guess), bool)
         allowed[active] = True
@@ -113,23 +102,23 @@ class _Passes:
         spots, rows, places = self.tensor(chosen), self.spot_rows[chosen], self.spot_places[chosen]
         logits = logits[self.tensor(slot[rows]), self.tensor(places - first)]
         noise, kept, where = self.noise[spots], self.kept[spots], (self.tensor(rows), self.tensor(places))
-        found, close = self.draws.largest(logits, noise)
+        found, close = self.task.largest(logits, noise)
         unlikely, unsure = torch.ones_like(close), torch.zeros_like(close)
-        if self.draws.limit is not None:
-            unlikely, unsure = self.draws.beyond(logits, kept)
+        if self.task.limit is not None:
+            unlikely, unsure = self.task.beyond(logits, kept)
         before = self.guess[where]
         different = torch.where(unlikely, found, kept) != before
         # The only synchronisation of a pass.
         different, close, unsure = torch.stack([different, close, unsure]).cpu().numpy()
         if close.any() or unsure.any():
-            samples = len(self.draws.samples)
+            samples = len(self.task.samples)
 
             def history(spot: int) -> Origin:
                 number = int(rows[spot]) // samples
-                return self.guess[int(rows[spot])], self.draws.positions[number : number + 1], int(places[spot])
+                return self.guess[int(rows[spot])], self.task.positions[number : number + 1], int(places[spot])
 
-            found = self.draws.settle_largest(found, np.flatnonzero(close).tolist(), noise, history)
-            unlikely = self.draws.settle_beyond(unlikely, np.flatnonzero(unsure).tolist(), kept, history)
+            found = self.task.recompute_largest(found, np.flatnonzero(close).tolist(), noise, history)
+            unlikely = self.task.recompute_beyond(unlikely, np.flatnonzero(unsure).tolist(), kept, history)
             different = (torch.where(unlikely, found, kept) != before).cpu().numpy()
         self.guess[where] = torch.where(unlikely, found, kept)
         changed = np.full(len(self.guess), np.iinfo(np.int64).max - 1)

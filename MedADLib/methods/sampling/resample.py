@@ -8,43 +8,41 @@ from typing import Literal
 import torch
 
 from ...networks.code_prior import Cache, CodePrior
-from ...runtime.device import places_at_once
+from ...runtime.device import codes_at_once
 from .cpu import sample_by_segments, sample_speculatively
-from .draws import Draws, Origin, gumbel
 from .gpu import sample_by_fixed_point
-
-__all__ = ["Sampler", "gumbel", "resample_codes", "sampler_for"]
+from .task import Origin, SamplingTask
 
 Sampler = Literal["auto", "segment", "jacobi", "sequential"]
 
 
-def sample_sequentially(draws: Draws, on_progress: Callable[[float], None]) -> torch.Tensor:
+def sample_sequentially(task: SamplingTask, on_progress: Callable[[float], None]) -> torch.Tensor:
     """Sample restorations of slices index by index: the reference sampler, without results of the likelihood pass.
 
     Args:
-        draws: What to sample.
+        task: What to sample.
         on_progress: Called with the completed share, in [0, 1], after each index; may raise to stop.
 
     Returns:
         int64 (n, samples, length).
     """
-    prior, (count, length), rows = draws.prior, draws.codes.shape, len(draws.samples)
-    restored = draws.codes.repeat_interleave(rows, 0)
-    positions = draws.positions.repeat_interleave(rows)
-    layers, _, heads, _, width = draws.cache.keys.shape
-    empty = draws.logits.new_zeros(layers, len(restored), heads, length, width, dtype=torch.float32)
+    prior, (count, length), rows = task.prior, task.codes.shape, len(task.samples)
+    restored = task.codes.repeat_interleave(rows, 0)
+    positions = task.positions.repeat_interleave(rows)
+    layers, _, heads, _, width = task.cache.keys.shape
+    empty = task.logits.new_zeros(layers, len(restored), heads, length, width, dtype=torch.float32)
     cache = Cache(empty, empty.clone())
     for place in range(length):
         logits = prior.extend(restored, positions, place, place + 1, cache)
-        for number in draws.places[:, place].nonzero()[:, 0].tolist():
-            mine, kept = slice(number * rows, (number + 1) * rows), draws.codes[number, place].expand(rows)
+        for number in task.places[:, place].nonzero()[:, 0].tolist():
+            mine, kept = slice(number * rows, (number + 1) * rows), task.codes[number, place].expand(rows)
 
             def history(row: int, number=number, place=place) -> Origin:
-                return restored[number * rows + row], draws.positions[number : number + 1], place
+                return restored[number * rows + row], task.positions[number : number + 1], place
 
-            chosen = draws.choose(logits[mine], draws.noise(number, place), history)
-            if draws.limit is not None:
-                unlikely = draws.unlikely(logits[mine], kept, history)
+            chosen = task.choose(logits[mine], task.noise(number, place), history)
+            if task.limit is not None:
+                unlikely = task.unlikely(logits[mine], kept, history)
                 chosen = torch.where(unlikely, chosen, kept)
             restored[mine, place] = chosen
         on_progress((place + 1) / length)
@@ -67,7 +65,7 @@ def resample_codes(
     """Restore slices or volumes: sample improbable codes in raster order and keep the others.
 
     Sampling is the argmax of logits plus Gumbel noise; the noise depends on `noise_key`, index and sample number only.
-    All samplers give the same codes, see `Draws`.
+    All samplers give the same codes, see `SamplingTask`.
 
     Args:
         prior: The prior.
@@ -91,7 +89,7 @@ def resample_codes(
     numbers = [noise_key[1]] if isinstance(noise_key[1], int) else list(noise_key[1])
     sample = _function(sampler_for(sampler, codes.device), limit)
     # The caches of all samples of a volume may not fit into memory.
-    capacity = places_at_once(str(codes.device))
+    capacity = codes_at_once(str(codes.device))
     together = max(capacity // (length * samples), 1)
     at_once = min(max(capacity // length, 1), samples)
     slices = [range(start, min(start + together, len(codes))) for start in range(0, len(codes), together)]
@@ -99,25 +97,12 @@ def resample_codes(
     restored, done, whole = [], 0, len(codes) * samples
     for some in slices:
         here, found = slice(some.start, some.stop), []
+        own = codes[here], position[here], places[here], logits[here], cache.rows(here)
+        keys = [(seed, number) for number in numbers[here]]
         for part in parts:
             share = len(some) * len(part) / whole
-            found.append(
-                sample(
-                    Draws(
-                        prior,
-                        codes[here],
-                        position[here],
-                        places[here],
-                        logits[here],
-                        cache.rows(here),
-                        part,
-                        samples,
-                        [(seed, numbers[number]) for number in some],
-                        limit,
-                    ),
-                    lambda fraction, done=done, share=share: on_progress(done + share * fraction),
-                )
-            )
+            task = SamplingTask(prior, *own, part, samples, keys, limit)
+            found.append(sample(task, lambda fraction, done=done, share=share: on_progress(done + share * fraction)))
             done += share
         restored.append(torch.cat(found, dim=1).flatten(0, 1))
     return torch.cat(restored)
@@ -130,7 +115,7 @@ def sampler_for(sampler: Sampler, device: torch.device | str) -> Sampler:
     return "segment" if torch.device(device).type == "cpu" else "jacobi"
 
 
-def _function(sampler: Sampler, limit: float | None) -> Callable[[Draws, Callable[[float], None]], torch.Tensor]:
+def _function(sampler: Sampler, limit: float | None) -> Callable[[SamplingTask, Callable[[float], None]], torch.Tensor]:
     if sampler == "segment":
         return sample_by_segments if limit is None else sample_speculatively
     return {"jacobi": sample_by_fixed_point, "sequential": sample_sequentially}[sampler]

@@ -14,11 +14,12 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from ...errors import OutputError
 from ...results.colours import region_colour
+from ...runtime.atomic_files import write_bytes
 from ..scene.nodes import SceneResult, to_world
 from ..scene.viewing import show_in_slices
 from ..scene.volumes import image_from_array
 from .scene import StandaloneScene
-from .views import SliceView, SpaceView
+from .views import SliceView, SpaceView, body_box, look_at, mm_per_pixel
 
 SLICES = (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal"))
 MARGIN = 1.14
@@ -49,20 +50,27 @@ def render_views(
     Raises:
         OutputError: If the image cannot be written.
     """
-    write_png(draw_views(standalone, result, centre_ras, size), path)
+    image = draw_views(standalone, result, centre_ras, size)
+    data = image_from_array(np.zeros((1, *image.shape[:2]), dtype=np.uint8))
+    data.GetPointData().SetScalars(numpy_to_vtk(image[::-1].reshape(-1, 3), deep=True))
+    writer = vtk.vtkPNGWriter()
+    writer.SetInputData(data)
+    writer.WriteToMemoryOn()
+    writer.Write()
+    try:
+        write_bytes(Path(path), memoryview(writer.GetResult()))
+    except OSError as error:
+        raise OutputError("not_written", path=Path(path)) from error
 
 
 def draw_views(
     standalone: StandaloneScene, result: SceneResult, centre_ras: Sequence[float], size: tuple[int, int]
 ) -> np.ndarray:
-    """As `render_views`, but return the image.
-
-    Returns:
-        Shape (height, width, 3), uint8, first row on top.
-    """
+    """As `render_views`, but return the image: (height, width, 3), uint8, first row on top."""
     view_size = ((size[0] - GAP) // 2, (size[1] - GAP) // 2)
     point = to_world(result.input).TransformPoint(centre_ras)
-    centre, extent = _body_box(result)
+    centre, extent = body_box(result)
+    extent = extent * MARGIN
     with ExitStack() as cleanup:
         slices = [SliceView(standalone, *names, view_size, legend=names[0] == "Red") for names in SLICES]
         space = SpaceView(standalone, view_size)
@@ -73,9 +81,9 @@ def draw_views(
         crosshair.SetCrosshairMode(crosshair.ShowBasic)
         crosshair.SetCrosshairRAS(*point)
         show_in_slices(result, standalone.scene)
-        scale = max(view.mm_per_pixel(extent) for view in slices)
+        scale = max(mm_per_pixel(view.node, view_size, extent) for view in slices)
         for view in slices:
-            view.look_at(centre, point, scale)
+            look_at(view.node, view_size, centre, point, scale)
             view.write_orientation()
         space.node.SetOrientationMarkerType(slicer.vtkMRMLAbstractViewNode.OrientationMarkerTypeCube)
         side = np.where(np.asarray(point) < centre, -1.0, 1.0)
@@ -83,45 +91,6 @@ def draw_views(
         _write_regions(space, result)
         axial, coronal, sagittal = (view.pixels() for view in slices)
         return _compose([[axial, space.pixels()], [coronal, sagittal]], size)
-
-
-def write_png(image: np.ndarray, path: str | os.PathLike) -> None:
-    """Write an image of shape (height, width, 3), uint8, first row on top.
-
-    Raises:
-        OutputError: If it cannot be written; no partial file is left.
-    """
-    path = Path(path)
-    data = image_from_array(np.zeros((1, *image.shape[:2]), dtype=np.uint8))
-    data.GetPointData().SetScalars(numpy_to_vtk(image[::-1].reshape(-1, 3), deep=True))
-    writer = vtk.vtkPNGWriter()
-    writer.SetInputData(data)
-    writer.WriteToMemoryOn()
-    writer.Write()
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
-        partial.write_bytes(memoryview(writer.GetResult()))
-        os.replace(partial, path)
-    except OSError as error:
-        raise OutputError("view_file_unwritable", path=path) from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _body_box(result: SceneResult) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and sizes with a margin of the examined part, both (3,) in world RAS mm."""
-    bounds = np.zeros(6)
-    if result.body.GetPolyData().GetNumberOfPoints() == 0:
-        result.input.GetRASBounds(bounds)
-    else:
-        # A node's own bounds are those of its transformed box, which is larger than the body.
-        transformed = vtk.vtkTransformPolyDataFilter()
-        transformed.SetTransform(to_world(result.input))
-        transformed.SetInputData(result.body.GetPolyData())
-        transformed.Update()
-        transformed.GetOutput().GetBounds(bounds)
-    low, high = bounds[::2], bounds[1::2]
-    return (low + high) / 2.0, (high - low) * MARGIN
 
 
 def _write_regions(view: SpaceView, result: SceneResult) -> None:

@@ -16,12 +16,7 @@ from ..scene.volumes import image_from_array, matrix_from_array
 
 
 class StandaloneScene:
-    """A scene with the preparations of the application: colours, node types, conversions, view presets.
-
-    Attributes:
-        scene: The MRML scene.
-        application: Its application logic.
-    """
+    """A scene, and its application logic, as the application prepares them: colours, node types, view presets."""
 
     def __init__(self) -> None:
         self.scene = slicer.vtkMRMLScene()
@@ -35,11 +30,8 @@ class StandaloneScene:
         self.application.SetViewLogics(vtkCollection())
         # The logic of Slicer's Colors module registers this class; its other parts need the application's files.
         self.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
-        self._logics = [
-            self._logic(slicer.vtkSlicerSubjectHierarchyModuleLogic()),
-            self._logic(slicer.vtkSlicerSegmentationsModuleLogic()),
-            self._logic(slicer.vtkSlicerSequencesLogic()),
-        ]
+        modules = (slicer.vtkSlicerSubjectHierarchyModuleLogic, slicer.vtkSlicerSegmentationsModuleLogic)
+        self._logics = [self._logic(kind()) for kind in (*modules, slicer.vtkSlicerSequencesLogic)]
         crosshair = slicer.vtkMRMLCrosshairNode()
         crosshair.SetCrosshairName("default")
         self.scene.AddNode(crosshair)
@@ -47,13 +39,8 @@ class StandaloneScene:
         slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
 
     def add_volume(self, volume: Volume) -> slicer.vtkMRMLScalarVolumeNode:
-        """Put a volume into the scene as Slicer would on loading it.
-
-        Args:
-            volume: Any scalar volume.
-
-        Returns:
-            The new node, with a grey display and an item in the subject hierarchy.
+        """Put any scalar volume into the scene as Slicer would on loading it: a grey display, an item in the subject
+        hierarchy.
         """
         node = self.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", volume.name)
         node.SetIJKToRASMatrix(matrix_from_array(volume.affine))
@@ -77,7 +64,7 @@ class StandaloneScene:
                     raise OSError("the scene could not be packed")
                 os.replace(Path(folder) / path.name, path)
         except OSError as error:
-            raise OutputError("view_file_unwritable", path=path) from error
+            raise OutputError("not_written", path=path) from error
 
     def load(self, path: str | os.PathLike) -> None:
         """Add the content of a .mrb file to the scene.

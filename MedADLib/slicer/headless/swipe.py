@@ -19,13 +19,8 @@ LINE_COLOUR = (1.0, 1.0, 1.0)
 class Swipe:
     """The right part of a slice view, drawn by layers of Slicer's own over what the view shows anyway.
 
-    The layers follow the view's slice node as the view itself does, so both sides match at any zoom, in any direction
-    and for any volume.
-
-    Args:
-        renderer: Of the view.
-        node: The view's slice node.
-        application: The scene's application logic.
+    The layers follow the slice node of the view as the view itself does, so both sides match at any zoom, in any
+    direction and for any volume.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ import slicer
 import vtk
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
+from ..scene.nodes import SceneResult, to_world
 from ..scene.volumes import array_from_matrix
 from .scene import StandaloneScene
 
@@ -34,12 +35,69 @@ SPACE_MANAGERS = (
 AXES = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
-class OffscreenView:
-    """A window without a screen and the displayable managers that fill it; close it when done.
+def body_box(result: SceneResult) -> tuple[np.ndarray, np.ndarray]:
+    """Return centre and sizes of the examined part, both (3,) in world RAS mm."""
+    bounds = np.zeros(6)
+    if result.body.GetPolyData().GetNumberOfPoints() == 0:
+        result.input.GetRASBounds(bounds)
+    else:
+        # A node's own bounds are those of its transformed box, which is larger than the body.
+        transformed = vtk.vtkTransformPolyDataFilter()
+        transformed.SetTransform(to_world(result.input))
+        transformed.SetInputData(result.body.GetPolyData())
+        transformed.Update()
+        transformed.GetOutput().GetBounds(bounds)
+    low, high = bounds[::2], bounds[1::2]
+    return (low + high) / 2.0, high - low
+
+
+def mm_per_pixel(node: slicer.vtkMRMLSliceNode, size: Sequence[int], extent: Sequence[float]) -> float:
+    """Pixel size (mm) at which a box of these sizes along R, A and S (mm) fits into a view of (width, height)."""
+    across, up = np.abs(array_from_matrix(node.GetSliceToRAS())[:3, :2].T) @ np.asarray(extent)
+    return float(max(across / size[0], up / size[1]))
+
+
+def look_at(
+    node: slicer.vtkMRMLSliceNode,
+    size: tuple[int, int],
+    centre: Sequence[float],
+    through: Sequence[float],
+    scale: float,
+) -> None:
+    """Place a slice.
 
     Args:
-        size: Width and height in pixels.
+        node: Of the view.
+        size: Width and height of the view in pixels.
+        centre: World RAS mm shown in the middle of the view.
+        through: World RAS mm of a point that the slice goes through.
+        scale: Size of a pixel (mm).
     """
+    to_ras = node.GetSliceToRAS()
+    normal = array_from_matrix(to_ras)[:3, 2]
+    middle = np.asarray(centre) + normal * (normal @ (np.asarray(through) - np.asarray(centre)))
+    for row in range(3):
+        to_ras.SetElement(row, 3, middle[row])
+    node.UpdateMatrices()
+    node.SetFieldOfView(size[0] * scale, size[1] * scale, node.GetFieldOfView()[2])
+
+
+def edge_letters(node: slicer.vtkMRMLSliceNode) -> list[str]:
+    """Return the directions of the body at the left, right, lower and upper edge of a slice view."""
+    to_ras = array_from_matrix(node.GetSliceToRAS())
+    sides = [(axis, int(np.abs(to_ras[:3, axis]).argmax())) for axis in (0, 1)]
+    return [letter for axis, side in sides for letter in AXES[side][:: 1 if to_ras[side, axis] > 0 else -1]]
+
+
+def position_of(node: slicer.vtkMRMLSliceNode) -> str:
+    """Return the position of a slice as, for example, ``S 12 mm``."""
+    to_ras = array_from_matrix(node.GetSliceToRAS())
+    side = int(np.abs(to_ras[:3, 2]).argmax())
+    return f"{AXES[side][int(to_ras[side, 3] >= 0)]} {abs(to_ras[side, 3]):.0f} mm"
+
+
+class OffscreenView:
+    """A window without a screen and the displayable managers that fill it; close it when done."""
 
     def __init__(self, size: tuple[int, int]):
         self.renderer = vtk.vtkRenderer()
@@ -56,11 +114,7 @@ class OffscreenView:
         self._managers = slicer.vtkMRMLDisplayableManagerGroup()
 
     def pixels(self) -> np.ndarray:
-        """Draw the view.
-
-        Returns:
-            Shape (height, width, 3), uint8, first row on top.
-        """
+        """Draw the view; shape (height, width, 3), uint8, first row on top."""
         self.window.Render()
         grab = vtk.vtkWindowToImageFilter()
         grab.SetInput(self.window)
@@ -122,14 +176,10 @@ class OffscreenView:
 
 
 class SliceView(OffscreenView):
-    """One slice of the scene with background, foreground and outlines.
+    """One slice of the scene with background, foreground and outlines, and with the colour legends if `legend` is set.
 
-    Args:
-        standalone: The scene.
-        name: Layout name of the view, as Slicer has it: Red, Yellow or Green.
-        orientation: Axial, Sagittal or Coronal.
-        size: Width and height in pixels.
-        legend: Whether to show the colour legends of its volumes.
+    `name` is the layout name (Red, Yellow or Green), `orientation` Axial, Sagittal or Coronal, `size` (width, height)
+    in pixels.
     """
 
     def __init__(
@@ -156,41 +206,11 @@ class SliceView(OffscreenView):
         self._image.GetProperty().SetDisplayLocationToBackground()
         self.renderer.AddViewProp(self._image)
 
-    def mm_per_pixel(self, extent: Sequence[float]) -> float:
-        """Pixel size (mm) at which a box of these sizes along R, A and S (mm) fits into the view."""
-        across, up = np.abs(array_from_matrix(self.node.GetSliceToRAS())[:3, :2].T) @ np.asarray(extent)
-        width, height = self.window.GetSize()
-        return float(max(across / width, up / height))
-
-    def look_at(self, centre: Sequence[float], through: Sequence[float], mm_per_pixel: float) -> None:
-        """Place the slice.
-
-        Args:
-            centre: World RAS mm shown in the middle of the view.
-            through: World RAS mm of a point that the slice goes through.
-            mm_per_pixel: Scale.
-        """
-        to_world = self.node.GetSliceToRAS()
-        normal = array_from_matrix(to_world)[:3, 2]
-        middle = np.asarray(centre) + normal * (normal @ (np.asarray(through) - np.asarray(centre)))
-        for row in range(3):
-            to_world.SetElement(row, 3, middle[row])
-        self.node.UpdateMatrices()
-        width, height = self.window.GetSize()
-        self.node.SetFieldOfView(width * mm_per_pixel, height * mm_per_pixel, self.node.GetFieldOfView()[2])
-
     def write_orientation(self) -> None:
         """Write the letters of the body's sides on the four edges, and orientation and position of the slice."""
-        to_world = array_from_matrix(self.node.GetSliceToRAS())
-        for axis, low, high in ((0, (0.015, 0.5), (0.985, 0.5)), (1, (0.5, 0.02), (0.5, 0.98))):
-            side = int(np.abs(to_world[:3, axis]).argmax())
-            negative, positive = AXES[side] if to_world[side, axis] > 0 else AXES[side][::-1]
-            self.write(negative, *low, size=0.034, bold=True)
-            self.write(positive, *high, size=0.034, bold=True)
-        side = int(np.abs(to_world[:3, 2]).argmax())
-        place = to_world[side, 3]
-        letter = AXES[side][int(place >= 0)]
-        self.write(f"{self.node.GetOrientation()}   {letter} {abs(place):.0f} mm", 0.015, 0.98)
+        for letter, edge in zip(edge_letters(self.node), ((0.015, 0.5), (0.985, 0.5), (0.5, 0.02), (0.5, 0.98))):
+            self.write(letter, *edge, size=0.034, bold=True)
+        self.write(f"{self.node.GetOrientation()}   {position_of(self.node)}", 0.015, 0.98)
 
     def pixels(self) -> np.ndarray:
         """Draw the slice; shape (height, width, 3), uint8, first row on top."""
@@ -200,12 +220,7 @@ class SliceView(OffscreenView):
 
 
 class SpaceView(OffscreenView):
-    """The scene in three dimensions.
-
-    Args:
-        standalone: The scene.
-        size: Width and height in pixels.
-    """
+    """The scene in three dimensions."""
 
     def __init__(self, standalone: StandaloneScene, size: tuple[int, int]):
         super().__init__(size)

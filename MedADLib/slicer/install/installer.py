@@ -1,12 +1,8 @@
 """Installation of the packages that MedAD lacks into Slicer's Python, after the user has agreed.
 
 PyTorch comes through the PyTorch extension, which picks the build for the computer's GPU; the rest through Slicer's own
-packaging functions, MONAI and deepbet without dependencies, which are all installed by then. A constraints file keeps
-Slicer's numpy and SimpleITK as they are, and a check afterwards confirms it.
-
-Slicer's own question and progress dialog (`pip_ensure`, since 5.12) are not used: they cover neither PyTorch, which
-is nearly all of the download, nor sizes, the PyTorch extension and the restart. The panel asks once for everything,
-shows the log as it comes, and goes on with the run.
+packaging functions. A constraints file keeps Slicer's numpy and SimpleITK as they are. Slicer's own dialog
+(`pip_ensure`, since 5.12) is not used: it covers neither PyTorch, nor sizes and the restart.
 """
 
 from __future__ import annotations
@@ -21,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from ...messages import Message
 from ..worker.process import worker_program
@@ -41,7 +37,7 @@ from .packages import (
     trace,
 )
 
-__all__ = ["InstallError", "Installer", "Package", "SlicerInstaller", "plan_text"]
+__all__ = ["InstallError", "Package", "SlicerInstaller", "plan_text"]
 
 # Their own dependencies are there already, or would replace what is there.
 WITHOUT_DEPENDENCIES = ("monai", "deepbet")
@@ -105,16 +101,6 @@ class _LineStream:
             self._on_line(f"  {5 * step} % of {total / 1e6:.0f} MB")
 
 
-class Installer(Protocol):
-    """Interface of an installer for the panel."""
-
-    def missing(self) -> list[Package]:
-        """List what is missing, damaged or too old, without imports; raises InstallError where MedAD cannot run."""
-
-    def install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
-        """Install packages that the user agreed to; False if Slicer has to restart before they can be used."""
-
-
 class SlicerInstaller:
     """Installer for the running Slicer.
 
@@ -172,11 +158,7 @@ class SlicerInstaller:
         return [needed(self._computer.without(["torch"]))[0]._replace(damage=damage), *lacking]
 
     def install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
-        """Install packages that the user agreed to.
-
-        Args:
-            packages: The result of `missing`.
-            log: Called with each line of the output.
+        """Install the result of `missing`, to which the user agreed; `log` is called with each line of the output.
 
         Returns:
             True if MedAD can run now; False if Slicer has to restart first, see `PendingRuns`.

@@ -1,8 +1,7 @@
 """Python packages that MedAD needs inside Slicer: which are missing or damaged, and why an installation failed.
 
-Nothing is imported to find out: reading the metadata of installed packages takes milliseconds, also for a package that
-an interrupted installation left incomplete. Slicer's own numpy and SimpleITK stay as they are; packages to install
-must fit them.
+Nothing is imported to find out: the metadata of installed packages are enough. Slicer's own numpy and SimpleITK stay
+as they are; packages to install must fit them.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import platform
 import re
 import shutil
 import sysconfig
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from importlib import metadata, util
 from pathlib import Path
@@ -67,15 +66,7 @@ _CAUSES: tuple[tuple[str, str], ...] = (
 
 
 class InstallError(MedADError):
-    """Packages that could not be installed.
-
-    Args:
-        code: As in `MedADError`; parameters too.
-        lines: The output of the installation.
-
-    Attributes:
-        log: The last lines of the output.
-    """
+    """Packages that could not be installed; `log` holds the last of the lines of output."""
 
     def __init__(self, code: str, lines: Iterable[str] = (), **parameters: Any):
         super().__init__(code, **parameters)
@@ -164,18 +155,14 @@ def remove(name: str, folder: Path | None = None) -> None:
         OSError: If a file is in use or may not be deleted; the folder that it is in stays as it was.
     """
     folder = folder or site_packages()
-    for path in list(_remains(name, folder)):
+    remains = [*(folder / each for each in FOLDERS[name]), *folder.glob(f"{name}-*.dist-info")]
+    for path in filter(Path.is_dir, remains):
         # As pip does: Windows renames no folder with a file in use, and Python finds no package of such a name.
         renamed = path.with_name(f"~{path.name}")
         shutil.rmtree(renamed, ignore_errors=True)
         path.rename(renamed)
         shutil.rmtree(renamed, ignore_errors=True)
     importlib.invalidate_caches()
-
-
-def _remains(name: str, folder: Path) -> Iterator[Path]:
-    yield from (folder / each for each in FOLDERS[name] if (folder / each).is_dir())
-    yield from (path for path in folder.glob(f"{name}-*.dist-info") if path.is_dir())
 
 
 @dataclass(frozen=True)
@@ -323,10 +310,6 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 def cause_of(output: Iterable[str]) -> str:
-    """Find the code of the message on a failed installation.
-
-    Args:
-        output: The lines that pip wrote.
-    """
+    """Find the code of the message on a failed installation in the lines that pip wrote."""
     text = "\n".join(output)
     return next((code for pattern, code in _CAUSES if re.search(pattern, text)), "install_failed")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from ...detection import Settings
+from ...errors import MedADError
+from ...runtime.strict_json import from_json, plain
 
 KEY = "MedAD/pendingRun"
 # After a week the user no longer expects the question.
@@ -21,13 +24,19 @@ class PendingRun:
         model: Name or file of the model.
         volume: File of the scan; empty if it was never saved.
         scene: File of the scene; empty if it was never saved.
-        settings: Other settings of the run, values of JSON.
+        scan: Name of the scan.
+        masked: Whether a mask limits the examined part.
+        all_frames: Whether every frame of the scan's sequence is examined.
+        settings: Settings without the mask.
     """
 
     model: str
     volume: str = ""
     scene: str = ""
-    settings: dict = field(default_factory=dict)
+    scan: str = ""
+    masked: bool = False
+    all_frames: bool = False
+    settings: Settings = Settings()
 
 
 class PendingRuns:
@@ -38,20 +47,16 @@ class PendingRuns:
         now: Returns the seconds since 1970.
     """
 
-    def __init__(self, settings: Any = None, now: Callable[[], float] = time.time):
-        self._given, self._now = settings, now
-
-    @property
-    def _settings(self) -> Any:
-        if self._given is None:
+    def __init__(self, settings: Any = None):
+        if settings is None:
             import slicer
 
-            self._given = slicer.app.userSettings()
-        return self._given
+            settings = slicer.app.userSettings()
+        self._settings = settings
 
     def remember(self, run: PendingRun) -> None:
         """Store a run, in place of any other."""
-        self._settings.setValue(KEY, json.dumps({"when": self._now(), **asdict(run)}))
+        self._settings.setValue(KEY, json.dumps({"when": time.time(), **plain(run)}))
         self._settings.sync()
 
     def take(self) -> PendingRun | None:
@@ -61,8 +66,9 @@ class PendingRuns:
         try:
             document = json.loads(text)
             when = document.pop("when")
-            return PendingRun(**document) if 0 <= self._now() - when < FORGOTTEN_AFTER_SECONDS else None
-        except (TypeError, ValueError, KeyError, AttributeError):
+            run = from_json(PendingRun, document, "the stored run")
+            return run if 0 <= time.time() - when < FORGOTTEN_AFTER_SECONDS else None
+        except (MedADError, TypeError, ValueError, KeyError, AttributeError):
             return None
 
     def forget(self) -> None:

@@ -17,9 +17,6 @@ class PanelHeight:
     When the user comes back from another module, Slicer adds the panel to a layout for the second time. From then on
     that layout never drops the heights that Qt cached for a width (`QWidgetItemV2`), so a panel with word-wrapped
     labels is squeezed into its former height. Requests for other widths replace the cached heights.
-
-    Args:
-        form: The widget that holds the whole panel.
     """
 
     def __init__(self, form: Any):

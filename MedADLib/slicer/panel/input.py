@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from ...errors import MedADError
 from ...messages import translated
-from ...modelfile.store import ModelSummary, installed, titles
+from ...modelfile.store import ModelSummary, list_models, titles
 from ...preprocessing.input_check import InputReport, inspect
 from ...results.text import out_of_distribution
 from ..scene.ownership import ROLE
@@ -28,10 +28,7 @@ SIGNS = {"fits": "✓", "doubtful": "⚠", "unfit": "✗"}
 class InputPanel:
     """Shows the choice of scan and model, and the check of the scan.
 
-    Args:
-        ui: The panel's widgets.
-        on_model: Called with the name of a model that the user chose.
-        on_card: Called with the name of a model to show the card of.
+    `on_model` is called with the name of a chosen model, `on_card` with that of a model to show the card of.
     """
 
     def __init__(self, ui: Any, on_model: Callable[[str], None], on_card: Callable[[str], None]):
@@ -40,7 +37,7 @@ class InputPanel:
         self._models: dict[str, ModelSummary] = {}
         self._judged: tuple = ()
         self._report: InputReport | str | None = None
-        # Model of the last run on the scan, and its warning that the scan is unlike the training data.
+        # Model of the last run on the scan, and its out-of-distribution warning.
         self._run: tuple[str, str] = ("", "")
         ui.modelSelector.connect("currentIndexChanged(int)", self._chosen)
         ui.cardButton.connect("clicked(bool)", self._card)
@@ -50,7 +47,7 @@ class InputPanel:
 
     def refresh_models(self, name: str) -> None:
         """List the models again, with `name` chosen."""
-        self._models = {model.name: model for model in installed() if not model.error}
+        self._models = {model.name: model for model in list_models() if not model.error}
         selector = self._ui.modelSelector
         blocked = selector.blockSignals(True)
         selector.clear()
@@ -62,13 +59,7 @@ class InputPanel:
         selector.blockSignals(blocked)
 
     def refresh(self, volume: slicer.vtkMRMLVolumeNode | None, model: str, masked: bool) -> None:
-        """Show a scan and a model.
-
-        Args:
-            volume: The chosen scan.
-            model: Name of the chosen model.
-            masked: Whether the user gives a mask of the part to examine.
-        """
+        """Show a scan and a model; with `masked`, the user gives a mask of the part to examine."""
         selector = self._ui.modelSelector
         index = selector.findData(model)
         if index != selector.currentIndex:
@@ -116,10 +107,7 @@ class InputPanel:
         return ""
 
     def _hide_results(self) -> None:
-        """Keep MedAD's own results out of both selectors.
-
-        A selector can only require attributes, not exclude them, so results are hidden by their IDs.
-        """
+        """Keep MedAD's own results out of both selectors, by their IDs, as a selector cannot exclude attributes."""
         hidden = [node.GetID() for node in slicer.mrmlScene.GetNodes() if node.GetAttribute(ROLE)]
         for selector in (self._ui.inputSelector, self._ui.maskSelector):
             selector.sortFilterProxyModel().hiddenNodeIDs = hidden
@@ -150,7 +138,7 @@ class InputPanel:
             return [f"{SIGNS['unfit']} {report}"] if report else []
         lines = [translated(line) for line in report.lines]
         if self._run[1] and self._run[0] == model:
-            text = _("the last run found this scan unlike the training data of {name}")
+            text = _("the last run found that this scan differs from the training data of {name}")
             guessed = not report.reason and model in self._models
             return [*(lines[:-1] if guessed else lines), f"{SIGNS['unfit']} {text.format(name=model)}"]
         # The last line gives the verdict and its reason.
@@ -171,11 +159,8 @@ def take_keys(widget: Any, part: str) -> None:
     """Give keyboard focus by Tab and by a label's Alt key to a composite widget of Slicer.
 
     A qMRMLNodeComboBox takes no keyboard focus, and as the focus proxy of its combo box keeps it from that one as well;
-    a label passes the focus to its buddy only if that one takes it.
-
-    Args:
-        widget: The widget.
-        part: Class of the widget inside it that handles keys.
+    a label passes the focus to its buddy only if that one takes it. `part` is the class of the inner widget that
+    handles keys.
     """
     inner = widget.findChild(part)
     inner.setFocusProxy(None)

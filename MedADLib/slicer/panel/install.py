@@ -8,23 +8,18 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from ..install.installer import Installer
+from ..install.installer import SlicerInstaller
 from ..install.packages import InstallError, plan_text
 from ..install.pending_run import PendingRun, PendingRuns
+from ..request import Request, write_settings
 from .texts import reason
 
 if TYPE_CHECKING:
-    from ..request import Request
     from .run import RunPanel
 
 
 class InstallPanel:
-    """Asks, installs, and stores the run that waits for a restart.
-
-    Args:
-        ui: The panel's widgets.
-        run_panel: Shows the progress.
-    """
+    """Asks, installs with progress in the run panel, and stores the run that waits for a restart."""
 
     def __init__(self, ui: Any, run_panel: RunPanel):
         self._ui, self._run_panel = ui, run_panel
@@ -32,12 +27,8 @@ class InstallPanel:
         self._waits_for_restart = False
         self.busy = False
 
-    def ready(self, installer: Installer, request: Request) -> bool:
+    def ready(self, installer: SlicerInstaller, request: Request) -> bool:
         """Install what a run needs; False if the run must not begin, and the panel shows why.
-
-        Args:
-            installer: Lists and installs what is missing.
-            request: The run.
 
         Raises:
             InstallError: If MedAD cannot run in this Slicer at all.
@@ -91,19 +82,15 @@ class InstallPanel:
 
 
 def reopen(pending: PendingRun, parameters: Any) -> bool:
-    """Open the scan of a run that waited, and set the panel's parameters to those of the run.
+    """Open the scan of a run that waited, set the panel's parameters, and return whether the run can begin as
+    requested.
 
-    Args:
-        pending: The run.
-        parameters: Returns the scene's parameters, which change when a scene is opened.
-
-    Returns:
-        Whether the run can begin as it was requested.
+    `parameters` returns the parameters of the scene, which change when a scene is opened.
     """
     scan = None
     if pending.scene:
         slicer.util.loadScene(pending.scene)
-        scan = slicer.mrmlScene.GetFirstNodeByName(pending.settings.get("scan", ""))
+        scan = slicer.mrmlScene.GetFirstNodeByName(pending.scan)
     if scan is None and pending.volume:
         # The user may have loaded the scan after saving the scene.
         scan = slicer.util.loadVolume(pending.volume)
@@ -111,12 +98,9 @@ def reopen(pending: PendingRun, parameters: Any) -> bool:
     if scan is not None and scan.IsA("vtkMRMLScalarVolumeNode"):
         found.inputVolume = scan
     found.modelName = pending.model
-    found.allFrames = bool(pending.settings.get("all_frames", False))
-    found.seed = int(pending.settings.get("seed", found.seed))
-    found.smallestRegionMl = float(pending.settings.get("smallest_region_ml", found.smallestRegionMl))
-    found.fast = bool(pending.settings.get("fast", found.fast))
-    masked = bool(pending.settings.get("masked", False))
-    return found.inputVolume is not None and masked == (found.maskNode is not None)
+    found.allFrames = pending.all_frames
+    write_settings(found, pending.settings)
+    return found.inputVolume is not None and pending.masked == (found.maskNode is not None)
 
 
 def _pending(request: Request) -> PendingRun:
@@ -125,12 +109,8 @@ def _pending(request: Request) -> PendingRun:
         model=request.model,
         volume=(storage.GetFileName() or "") if storage is not None else "",
         scene=slicer.mrmlScene.GetURL() or "",
-        settings={
-            "scan": request.volume.GetName(),
-            "masked": request.mask is not None,
-            "all_frames": request.all_frames,
-            "seed": request.settings.get("seed", 0),
-            "smallest_region_ml": request.settings.get("smallest_region_ml", 0.05),
-            "fast": request.settings.get("fast", False),
-        },
+        scan=request.volume.GetName(),
+        masked=request.mask is not None,
+        all_frames=request.all_frames,
+        settings=request.settings,
     )

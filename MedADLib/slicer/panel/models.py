@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from ...errors import MedADError
 from ...messages import translated
-from ...modelfile.store import ModelSummary, NameTakenError, add, card, installed, remove, titles
+from ...modelfile.store import ModelSummary, NameTakenError, add, card, list_models, remove, titles
 from .texts import reason, sentence, tooltip
 
 MEGABYTE = 1e6
@@ -26,8 +26,8 @@ class ModelsPanel:
     Args:
         ui: The panel's widgets.
         on_changed: Called with the name of an added model, or an empty text after one was removed.
-        on_said: Called with news for the user to read.
-        on_error: Called with what went wrong, for the user to read.
+        on_said: Called with news for the user.
+        on_error: Called with errors for the user.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ModelsPanel:
 
     def refresh(self) -> None:
         """List the models again."""
-        models = installed()
+        models = list_models()
         self._own = {model.name for model in models if model.own}
         table = self._ui.modelsTable
         table.setRowCount(len(models))
@@ -159,13 +159,7 @@ class ModelsPanel:
 
 
 def show_text(title: str, text: str, markdown: bool = False) -> None:
-    """Show a longer text in a window, to read and to copy from.
-
-    Args:
-        title: Of the window.
-        text: Plain text, shown line by line, or Markdown.
-        markdown: Whether it is Markdown, in which a single line break does not end a line.
-    """
+    """Show a longer text in a window, to read and to copy from: plain text line by line, or Markdown."""
     dialog = qt.QDialog(slicer.util.mainWindow())
     dialog.setWindowTitle(title)
     layout = qt.QVBoxLayout(dialog)

@@ -17,13 +17,7 @@ LOOKS = {
 
 
 class NoticeBox:
-    """One box, hidden while it is empty.
-
-    Args:
-        box: Its frame.
-        icon: A label for the icon.
-        label: A label for the text.
-    """
+    """One box, hidden while it is empty."""
 
     def __init__(self, box: Any, icon: Any, label: Any):
         self._box, self._icon, self._label = box, icon, label
@@ -33,12 +27,7 @@ class NoticeBox:
         self.clear()
 
     def show(self, text: str, severity: str) -> None:
-        """Show a text.
-
-        Args:
-            text: One or several lines.
-            severity: ``error`` or ``warning``.
-        """
+        """Show one or several lines with the severity ``error`` or ``warning``."""
         icon, light, dark = LOOKS[severity]
         palette = qt.QApplication.palette()
         ground, letters = (palette.color(role).lightness() for role in (qt.QPalette.Window, qt.QPalette.WindowText))

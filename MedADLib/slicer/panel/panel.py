@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +13,14 @@ from slicer.i18n import tr as _
 from ...errors import InputError, MedADError
 from ...messages import translated
 from ...results.text import provenance_text
-from ..request import Request, again
+from ..request import Request, again, settings_of
 from ..run import Outcome, Run
 from ..scene.decisions import ATTRIBUTE as DECISIONS
 from ..scene.export import export, send_to_segment_editor
 from ..scene.nodes import SceneResult, find_result, nodes_of, rename_after_scan, to_world
 from ..scene.observers import Observers
 from ..scene.ownership import has_blank_view, is_scan, show_scan, shown_scan
-from ..scene.reading import recall
+from ..scene.reading import read_detection
 from ..scene.sequences import follow_frame, shows_another_frame
 from ..scene.undo import can_undo, forget, undo_detection
 from ..scene.view_guard import ViewGuard
@@ -37,58 +36,9 @@ from .sample import SamplePanel
 from .texts import reason
 
 if TYPE_CHECKING:
-    from ...detection import Detection
-    from ..scene.decisions import Decisions
+    from ...detection import Detection, Settings
 
 PAUSE_MS = 100
-
-
-def hand_to_segment_editor(
-    result: SceneResult, detection: Detection, decisions: Decisions, fail: Callable[[str], None]
-) -> None:
-    """Open the kept regions in the Segment Editor, over the scan.
-
-    Args:
-        result: Nodes of the result.
-        detection: Their content.
-        decisions: Those of the reader.
-        fail: Called with what went wrong.
-    """
-    with slicer.util.tryWithErrorDisplay(_("The regions could not be handed on.")):
-        try:
-            node = send_to_segment_editor(detection, decisions, result, slicer.mrmlScene)
-        except MedADError as error:
-            fail(reason(error))
-            return
-        if slicer.util.mainWindow() is not None:
-            slicer.util.selectModule("SegmentEditor")
-            editor = slicer.util.getModuleWidget("SegmentEditor").editor
-            editor.setSegmentationNode(node)
-            editor.setSourceVolumeNode(result.input)
-
-
-def ask_and_export(
-    result: SceneResult, preferences: Preferences, say: Callable[[str], None], fail: Callable[[str], None]
-) -> None:
-    """Write the result's files to a folder that the user chooses.
-
-    Args:
-        result: Nodes of the result.
-        preferences: Store the folder for the next time.
-        say: Called with the place of the files.
-        fail: Called with what went wrong.
-    """
-    folder = qt.QFileDialog.getExistingDirectory(
-        slicer.util.mainWindow(), _("Where to write the result"), preferences.export_folder
-    )
-    if not folder:
-        return
-    preferences.export_folder = folder
-    try:
-        paths = export(result, Path(folder), result.input.GetName())
-        say(_("Written to {folder}: {count} files.").format(folder=folder, count=len(paths)))
-    except MedADError as error:
-        fail(reason(error))
 
 
 class Panel:
@@ -127,7 +77,7 @@ class Panel:
         self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say, self.run_panel.fail)
         self.input_panel = InputPanel(ui, self._choose_model, self.models_panel.show_card)
         self.sample_panel = SamplePanel(ui, self._choose_scan, self.run_panel.fail)
-        self.result_panel = ResultPanel(ui, self._threshold_changed)
+        self.result_panel = ResultPanel(ui, lambda detection: self.regions_panel.refresh(self._shown, detection))
         self.regions_panel = RegionsPanel(ui, self._edit, self._export)
         ui.provenanceButton.connect("clicked(bool)", self._provenance)
         ui.repeatButton.connect("clicked(bool)", self._repeat)
@@ -177,11 +127,7 @@ class Panel:
         return next((node for node in slicer.mrmlScene.GetNodes() if is_scan(node)), None)
 
     def show_result(self, reload: bool = False) -> None:
-        """Show the result of the chosen scan, if the scene holds one, and no other.
-
-        Args:
-            reload: Whether the content of its nodes has changed.
-        """
+        """Show the result of the chosen scan, if the scene holds one, and no other; `reload` reads its nodes again."""
         volume = None if self._parameters is None else self._parameters.inputVolume
         result = None if volume is None else find_result(volume, slicer.mrmlScene)
         # While another module is shown, no scan is chosen and the views stay.
@@ -194,12 +140,13 @@ class Panel:
         detection = None
         if result is not None:
             try:
-                detection = recall(result)
+                detection = read_detection(result)
             except MedADError as error:
                 self.run_panel.fail(reason(error))
                 result = None
         elif volume is not None and nodes_of(volume, slicer.mrmlScene):
             self.run_panel.fail(_("A part of the result of this scan was deleted. Run the detection again."))
+        scan_only = self.result_panel.scan_only
         self._shown = result
         self._watch.follow(result)
         self.result_panel.refresh(result, detection)
@@ -216,6 +163,9 @@ class Panel:
             if stale:
                 self.result_panel.hide()
                 self.run_panel.say(_("The result below is of another frame. Run again to examine this one."))
+            elif scan_only and not another and not before:
+                if not is_laid(result, slicer.mrmlScene, alone=True):
+                    self.result_panel.hide()
             elif another or before or not is_laid(result, slicer.mrmlScene):
                 self.result_panel.show_again()
                 if before:
@@ -245,17 +195,16 @@ class Panel:
             self._parameters.inputVolume = arrived
         self._seen, self._arrived = shown, None
 
-    def run(self) -> None:
-        """Examine the chosen scan."""
+    def run(self, settings: Settings | None = None) -> None:
+        """Examine the chosen scan.
+
+        Args:
+            settings: None for those that the panel shows.
+        """
         parameters = self._parameters
         if parameters is None or parameters.inputVolume is None:
             return
-        settings = {
-            "device": self._preferences.device,
-            "seed": parameters.seed,
-            "smallest_region_ml": parameters.smallestRegionMl,
-            "fast": parameters.fast,
-        }
+        settings = settings or settings_of(parameters, device=self._preferences.device)
         self.start(
             Request(parameters.inputVolume, parameters.modelName, parameters.maskNode, parameters.allFrames, settings)
         )
@@ -302,7 +251,7 @@ class Panel:
         if not whole:
             self.run_panel.say(_("Choose scan and brain mask again, then click Run Detection."))
             return
-        self.run()
+        self.run(pending.settings)
 
     def scene_closes(self) -> None:
         """Cancel the run, and release all references to the scene."""
@@ -371,9 +320,6 @@ class Panel:
             follow_frame(self._shown)
             self.show_result(reload=True)
 
-    def _threshold_changed(self, detection: Any) -> None:
-        self.regions_panel.refresh(self._shown, detection)
-
     @property
     def _busy(self) -> bool:
         return self._run is not None or self._installation.busy
@@ -400,12 +346,33 @@ class Panel:
             self.refresh()
 
     def _edit(self) -> None:
+        """Open the kept regions in the Segment Editor, over the scan."""
         # The panel shows no result any more once another module is selected.
-        detection, decisions = self.result_panel.detection, self.regions_panel.decisions
-        hand_to_segment_editor(self._shown, detection, decisions, self.run_panel.fail)
+        scan, detection, decisions = self._shown.input, self.result_panel.detection, self.regions_panel.decisions
+        with slicer.util.tryWithErrorDisplay(_("The regions could not be handed on.")):
+            try:
+                node = send_to_segment_editor(detection, decisions, self._shown, slicer.mrmlScene)
+            except MedADError as error:
+                self.run_panel.fail(reason(error))
+                return
+            if slicer.util.mainWindow() is not None:
+                slicer.util.selectModule("SegmentEditor")
+                editor = slicer.util.getModuleWidget("SegmentEditor").editor
+                editor.setSegmentationNode(node)
+                editor.setSourceVolumeNode(scan)
 
     def _export(self) -> None:
-        ask_and_export(self._shown, self._preferences, self.run_panel.say, self.run_panel.fail)
+        """Write the result's files to a folder that the user chooses, which is stored for the next time."""
+        window, title = slicer.util.mainWindow(), _("Where to write the result")
+        folder = qt.QFileDialog.getExistingDirectory(window, title, self._preferences.export_folder)
+        if not folder:
+            return
+        self._preferences.export_folder = folder
+        try:
+            paths = export(self._shown, Path(folder), self._shown.input.GetName())
+            self.run_panel.say(_("Written to {folder}: {count} files.").format(folder=folder, count=len(paths)))
+        except MedADError as error:
+            self.run_panel.fail(reason(error))
 
     def _provenance(self, checked: bool = False) -> None:
         show_text(_("How this result was made"), provenance_text(self.result_panel.detection))

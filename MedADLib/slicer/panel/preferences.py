@@ -20,11 +20,8 @@ class Preferences:
         self._client: Any = None
 
     def bind(self, ui: Any, client: Any) -> None:
-        """Show the preferences in the panel and store the choices of the user.
-
-        Args:
-            ui: The panel's widgets.
-            client: The worker's client, which gets the time to keep the model loaded.
+        """Show the preferences in the panel, store the choices of the user, and tell the client how long to keep the
+        model loaded.
         """
         self._ui, self._client = ui, client
         for device, text in zip(DEVICES, (_("Automatic"), _("CPU"), _("GPU (CUDA)"))):

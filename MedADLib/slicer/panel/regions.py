@@ -11,8 +11,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...results.colours import region_colour
+from ...results.record import smallest_region_ml
 from ...results.text import location, millilitres
-from ..scene.attributes import smallest_region_ml
 from ..scene.decisions import Decisions
 from ..scene.show import jump_to
 from .texts import tooltip
@@ -32,11 +32,7 @@ MOST_ROWS = 200
 
 
 class RegionRows:
-    """Rows of the table, one for each region in any order; reused, because the slider changes hundreds at once.
-
-    Args:
-        table: A QTableWidget with the columns above.
-    """
+    """Rows of the table, one for each region in any order; reused, because the slider changes hundreds at once."""
 
     def __init__(self, table: Any):
         self._table = table
@@ -162,7 +158,6 @@ class RegionsPanel:
 
     def __init__(self, ui: Any, on_edit: Callable[[], None], on_export: Callable[[], None]):
         self._ui = ui
-        self._on_edit, self._on_export = on_edit, on_export
         self._result: SceneResult | None = None
         self._regions: dict[int, Region] = {}
         self._smallest_p = self._none = ""
@@ -187,16 +182,16 @@ class RegionsPanel:
             table.setHorizontalHeaderItem(column, item)
         table.verticalHeader().setVisible(False)
         self._rows = RegionRows(table)
-        table.connect("itemSelectionChanged()", self._selected)
+        table.connect("itemSelectionChanged()", lambda: self._jump(table.currentRow()))
         table.connect("cellClicked(int,int)", self._clicked)
         table.connect("cellDoubleClicked(int,int)", self._double_clicked)
         table.connect("itemChanged(QTableWidgetItem*)", self._changed)
-        table.connect("itemActivated(QTableWidgetItem*)", self._activated)
+        table.connect("itemActivated(QTableWidgetItem*)", lambda item: self._jump(item.row()))
         self._space = qt.QShortcut(qt.QKeySequence("Space"), table)
         self._space.setContext(qt.Qt.WidgetShortcut)
         self._space.connect("activated()", self._tick)
-        ui.editButton.connect("clicked(bool)", self._edit)
-        ui.exportButton.connect("clicked(bool)", self._export)
+        ui.editButton.connect("clicked(bool)", lambda checked=False: on_edit())
+        ui.exportButton.connect("clicked(bool)", lambda checked=False: on_export())
         self.refresh(None, None)
 
     def refresh(self, result: SceneResult | None, detection: Detection | None) -> None:
@@ -206,8 +201,10 @@ class RegionsPanel:
         regions = () if detection is None else detection.regions
         self._regions = {region.rank: region for region in regions}
         self.decisions = None if result is None else Decisions(result, detection)
-        if self.decisions is not None and another:
-            self.decisions.show_overlay()
+        if self.decisions is not None:
+            self.decisions.reject_removed()
+            if another:
+                self.decisions.show_overlay()
         listed = regions[:MOST_ROWS]
         smallest_p = 1.0 if detection is None else detection.reference.smallest_p
         self._smallest_p = _("; smallest possible p is {smallest:.2g}").format(smallest=smallest_p)
@@ -223,9 +220,6 @@ class RegionsPanel:
     def _region_of(self, row: int) -> Region | None:
         return self._regions.get(self._rows.rank(row))
 
-    def _selected(self) -> None:
-        self._jump(self._ui.regionsTable.currentRow())
-
     def _clicked(self, row: int, column: int) -> None:
         # A click on the selected row moves the views to it again; a click on a tick only ticks.
         if column != NUMBER:
@@ -235,9 +229,6 @@ class RegionsPanel:
         region = self._region_of(row)
         if region is not None and self._result is not None:
             jump_to(self._result, region, slicer.mrmlScene)
-
-    def _activated(self, item: Any) -> None:
-        self._jump(item.row())
 
     def _tick(self) -> None:
         """Keep or reject the selected region, whichever of its cells is selected."""
@@ -279,9 +270,3 @@ class RegionsPanel:
             if kept
             else _("Keep at least one region first.")
         )
-
-    def _edit(self, checked: bool = False) -> None:
-        self._on_edit()
-
-    def _export(self, checked: bool = False) -> None:
-        self._on_export()

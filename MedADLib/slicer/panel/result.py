@@ -37,9 +37,7 @@ PAUSE_MS = 60
 class ResultPanel:
     """Shows a result, with controls of the views, the threshold and the smallest region.
 
-    Args:
-        ui: The panel's widgets.
-        on_threshold: Called with the detection at a new threshold.
+    `on_threshold` is called with the detection at a new threshold.
     """
 
     def __init__(self, ui: Any, on_threshold: Callable[[Detection], None]):
@@ -81,13 +79,18 @@ class ResultPanel:
         """The detection at the present threshold."""
         return None if self._live is None else self._live.detection
 
-    def refresh(self, result: SceneResult | None, detection: Detection | None) -> None:
-        """Show a result, or none.
+    @property
+    def scan_only(self) -> bool:
+        """Whether the reader looks at the scan alone."""
+        return self._what == "scan"
 
-        Args:
-            result: Its nodes.
-            detection: Their content.
-        """
+    @property
+    def _what(self) -> str:
+        """Content of the views, as chosen in `viewSelector`."""
+        return self._ui.viewSelector.itemData(self._ui.viewSelector.currentIndex)
+
+    def refresh(self, result: SceneResult | None, detection: Detection | None) -> None:
+        """Show a result, or none."""
         self._rest.stop()
         self._observers.clear()
         self._result = result
@@ -119,7 +122,7 @@ class ResultPanel:
         self._choose("anomaly")
 
     def hide(self) -> None:
-        """Show the scan alone, because the result belongs to another frame."""
+        """Show the scan alone, such as another frame than that of the result."""
         self._choose("scan")
 
     def close(self) -> None:
@@ -130,11 +133,11 @@ class ResultPanel:
 
     def _show_warnings(self, detection: Detection) -> None:
         """Show the warnings above the verdict; an out-of-distribution warning comes first, as an error."""
-        unlike = out_of_distribution(detection)
-        warnings = sorted(detection.warnings, key=lambda text: text != unlike)
+        first = out_of_distribution(detection)
+        warnings = sorted(detection.warnings, key=lambda text: text != first)
         if warnings:
             lines = [sentence(translated(text)) for text in warnings]
-            self._warnings.show("\n".join(lines), "error" if unlike else "warning")
+            self._warnings.show("\n".join(lines), "error" if first else "warning")
         else:
             self._warnings.clear()
 
@@ -161,7 +164,7 @@ class ResultPanel:
     def _show_threshold(self) -> None:
         live, detection, ui = self._live, self._live.detection, self._ui
         self._show_verdict()
-        self._set(ui.thresholdSlider, round(STEPS * live.ml_to_slider(live.false_positive_ml)))
+        self._set(ui.thresholdSlider, round(STEPS * live.scale.position(live.false_positive_ml)))
         reached = detection.expected_false_positive_ml
         self._set(ui.thresholdBox, reached)
         text = _("Threshold: z-score {value:.3g} (SD above the healthy mean), reached by {volume} per healthy scan")
@@ -180,7 +183,7 @@ class ResultPanel:
 
     def _slid(self, position: int) -> None:
         if self._live is not None:
-            self._change(lambda: self._live.set(self._live.slider_to_ml(position / STEPS)))
+            self._change(lambda: self._live.set(self._live.scale.ml(position / STEPS)))
 
     def _typing(self, text: str = "") -> None:
         self._typed = True
@@ -191,7 +194,7 @@ class ResultPanel:
         self._typed = False
         if live is not None:
             laxer = ml > live.detection.expected_false_positive_ml
-            self._change(lambda: live.set(min(ml, live.most_ml) if typed else live.next_ml(laxer)))
+            self._change(lambda: live.set(min(ml, live.scale.most_ml) if typed else live.next_ml(laxer)))
 
     def _filter(self, ml: float) -> None:
         if self._live is not None:
@@ -222,11 +225,6 @@ class ResultPanel:
                 self._rest.start()
         except InputError as error:
             self._gone(error)
-
-    @property
-    def _what(self) -> str:
-        """Content of the views, as chosen in `viewSelector`."""
-        return self._ui.viewSelector.itemData(self._ui.viewSelector.currentIndex)
 
     def _choose(self, what: str) -> None:
         """Set the controls and the views."""
@@ -269,6 +267,7 @@ class ResultPanel:
         ui = self._ui
         for widget in (ui.opacityLabel, ui.opacitySlider):
             widget.visible = self._what in OVERLAYS
+        ui.surfacesCheckBox.enabled = self._what != "scan"
         for widget in (ui.fadeLabel, ui.scanEndLabel, ui.fadeSlider, ui.healthyEndLabel):
             widget.visible = self._what == BLEND
 
@@ -286,7 +285,7 @@ class ResultPanel:
 
 
 class ResultWatch:
-    """Observer of one result: detects that its map or its scan has other voxels, another place or another name.
+    """Observer of one result: detects that its map or scan changes its voxels, place or name, or loses a segment.
 
     Another frame of a sequence gives other voxels, and so does a script that writes into them.
 
@@ -295,18 +294,19 @@ class ResultWatch:
     """
 
     def __init__(self, on_changed: Callable[[], None]):
-        self._on_changed = on_changed
         self._observers = Observers()
         self._followed: dict[slicer.vtkMRMLVolumeNode, tuple] = {}
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(PAUSE_MS)
-        self._timer.connect("timeout()", self._notify)
+        self._timer.connect("timeout()", on_changed)
 
     def follow(self, result: SceneResult | None) -> None:
         """Observe a result, or none."""
         self._timer.stop()
         self._observers.clear()
+        if result is not None:
+            self._observers.add(result.segmentation, slicer.vtkSegmentation.SegmentRemoved, self._on_removed)
         nodes = () if result is None else (result.anomaly, result.input)
         self._followed = {node: _state(node) for node in nodes}
         for node in nodes:
@@ -317,8 +317,8 @@ class ResultWatch:
         if any(_state(node) != state for node, state in self._followed.items()):
             self._timer.start()
 
-    def _notify(self) -> None:
-        self._on_changed()
+    def _on_removed(self, caller: object, event: str) -> None:
+        self._timer.start()
 
 
 def _state(node: slicer.vtkMRMLVolumeNode) -> tuple:

@@ -9,6 +9,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from ...messages import translated
+from ...results.text import part_name
 from .notices import NoticeBox
 from .texts import breakable, sentence, tooltip
 
@@ -19,11 +21,7 @@ LAID_OUT_MS = 300
 
 
 class TimeLeft:
-    """Estimates the remaining time from the progress so far.
-
-    Args:
-        clock: Monotonic clock in seconds.
-    """
+    """Estimates the remaining time from the progress so far; `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
@@ -32,11 +30,7 @@ class TimeLeft:
         self._end = 0.0
 
     def text(self, fraction: float) -> str:
-        """Describe the remaining time, for example ``about 20 s left``; empty while it is unknown.
-
-        Args:
-            fraction: Part of the work that is done, in [0, 1].
-        """
+        """Describe the time left after a fraction in [0, 1], such as ``about 20 s left``; empty while it is unknown."""
         now = self._clock()
         if self._first is None:
             # Progress before the first report (a process that starts, a model that loads) does not show the pace.
@@ -59,22 +53,15 @@ def _words(seconds: float) -> str:
 
 
 class RunPanel:
-    """Button, progress, cancel, log, the line for news and the box for errors.
-
-    Args:
-        ui: The panel's widgets.
-        on_run: Called to start a detection.
-        on_cancel: Called to stop it.
-    """
+    """Button, progress, cancel, log, the line for news and the box for errors; the callbacks start and stop a run."""
 
     def __init__(self, ui: Any, on_run: Callable[[], None], on_cancel: Callable[[], None]):
         self._ui = ui
-        self._on_run, self._on_cancel = on_run, on_cancel
         self._left: TimeLeft | None = None
         self._stage = ""
-        ui.runButton.connect("clicked(bool)", self._run)
-        ui.cancelButton.connect("clicked(bool)", self._cancel)
-        ui.logCheckBox.connect("toggled(bool)", self._show_log)
+        ui.runButton.connect("clicked(bool)", lambda checked=False: on_run())
+        ui.cancelButton.connect("clicked(bool)", lambda checked=False: on_cancel())
+        ui.logCheckBox.connect("toggled(bool)", ui.logText.setVisible)
         ui.logText.visible = False
         # A part of the panel, so that it ends with it.
         self._later = qt.QTimer(ui.verdictLabel)
@@ -91,11 +78,7 @@ class RunPanel:
         return self._left is not None
 
     def enable(self, obstacle: str) -> None:
-        """Enable the button, or show why it is disabled.
-
-        Args:
-            obstacle: Why a detection cannot run; empty if it can.
-        """
+        """Enable the button, or show the obstacle to a detection; empty if there is none."""
         if self.running:
             obstacle = _("A detection is running.")
         self._ui.runButton.enabled = not obstacle
@@ -115,7 +98,7 @@ class RunPanel:
             return
         self._ui.progressBar.setValue(round(1000 * fraction))
         left = self._left.text(fraction)
-        what = message or stage
+        what = translated(message or part_name(stage))
         self._ui.stageLabel.text = breakable(f"{sentence(what)}{', ' + left if left else ''}")
         if stage != self._stage:
             self._stage = stage
@@ -127,12 +110,7 @@ class RunPanel:
         self._ui.stageLabel.text = _("Stopping …")
 
     def end(self, message: str, failed: bool = False) -> None:
-        """Show that the run has ended.
-
-        Args:
-            message: What the user should read; empty if the result is enough.
-            failed: Whether the message is an error.
-        """
+        """Show that the run has ended, with an error or news to read; without a message, the result is enough."""
         self._left = None
         self._show_running(False)
         if failed:
@@ -174,12 +152,3 @@ class RunPanel:
             around = around.parentWidget()
         if around is not None and verdict.visible:
             around.ensureWidgetVisible(verdict)
-
-    def _run(self, checked: bool = False) -> None:
-        self._on_run()
-
-    def _cancel(self, checked: bool = False) -> None:
-        self._on_cancel()
-
-    def _show_log(self, checked: bool) -> None:
-        self._ui.logText.visible = checked

@@ -13,13 +13,7 @@ from .texts import tooltip
 
 
 class SamplePanel:
-    """The button that loads a sample.
-
-    Args:
-        ui: The panel's widgets.
-        on_loaded: Called with the volume node that was loaded.
-        on_error: Called with what went wrong, for the user to read.
-    """
+    """Offers a sample scan; `on_loaded` is called with the loaded volume node, `on_error` with errors for the user."""
 
     def __init__(self, ui: Any, on_loaded: Callable[[Any], None], on_error: Callable[[str], None]):
         self._ui = ui

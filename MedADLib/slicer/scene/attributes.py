@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...detection import SMALLEST_REGION_ML
-from ...messages import as_json
-from ...runtime.strict_json import plain
+from ...errors import InputError, ModelError
+from ...results.record import SMALLEST, Record
+from ...runtime.strict_json import finite_number, plain
+from .nodes import NODES
 
 if TYPE_CHECKING:
     import slicer
@@ -21,74 +23,55 @@ if TYPE_CHECKING:
 
 PREFIX = "MedAD."
 KEPT = (PREFIX + "role",)
-PROVENANCE = PREFIX + "provenance"
-REFERENCE = PREFIX + "reference"
 SCAN = PREFIX + "scan.sha256"
-# Codes and parameters of the warnings, in their order; null for one without a code.
-WARNING_CODES = PREFIX + "warning_codes"
 AXIS_DIGITS = 4
-# Set if the reader filters small regions afterwards; the setting of the run is in its settings.
-SMALLEST = "smallest_region_ml"
 
 
-def attributes_of(detection: Detection) -> dict[str, str]:
-    """Make the attributes of a detection, by full name.
+def attributes_of(detection: Detection) -> dict[str, dict[str, str]]:
+    """Make the attributes of the nodes of a detection, by role and full name.
 
-    The result's own numbers come under fixed names (`MedAD.score`, `MedAD.p_value`, `MedAD.threshold`,
-    `MedAD.expected_false_positive_ml`, `MedAD.healthy_count`, `MedAD.regions`, `MedAD.time`, `MedAD.warnings` in
-    English, `MedAD.warning_codes`); every entry of the detection's provenance comes under its own (`MedAD.seed`,
-    `MedAD.model.sha256`, …): text as it is, all else as JSON; and the provenance as a whole, for programs, as JSON
-    under `MedAD.provenance`.
+    Every key of the detection's `Record` is an attribute (`MedAD.score`, `MedAD.threshold`, ...): text as it is, all
+    else as JSON. `MedAD.regions` is only their number. Every entry of the provenance also has its own attribute
+    (`MedAD.seed`, `MedAD.model.sha256`, ...). `MedAD.time` is the time of the call. The anomaly map alone has the
+    scores of the healthy scans, which are long, and the fingerprint of the scan.
     """
+    document = Record.of(detection).as_json()
+    own = {**_texts({"reference": document.pop("reference")}), SCAN: fingerprint(detection.volume)}
+    del document["regions"]
     facts: dict[str, object] = {}
-    for key, value in detection.provenance.items():
+    for key, value in document["provenance"].items():
         if isinstance(value, dict):
             facts.update({f"{key}.{inner}": item for inner, item in value.items()})
         else:
             facts[key] = value
-    facts.update(
-        score=detection.score,
-        p_value=detection.p_value,
-        healthy_count=detection.healthy_count,
-        time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        warnings=list(detection.warnings),
-    )
-    attributes = {PREFIX + key: value if isinstance(value, str) else _json(value) for key, value in facts.items()}
-    codes = {WARNING_CODES: _json([as_json(message) for message in detection.warnings])}
-    return {**attributes, **codes, **threshold_attributes(detection), PROVENANCE: _json(detection.provenance)}
+    facts.update(document, time=datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    common = {**_texts(facts), **threshold_attributes(detection)}
+    return {role: {**common, **own} if role == "anomaly" else common for role in NODES}
 
 
 def threshold_attributes(detection: Detection) -> dict[str, str]:
     """Make the attributes that change with threshold or smallest region, by full name."""
-    facts = {
-        "threshold": detection.threshold,
-        "expected_false_positive_ml": detection.expected_false_positive_ml,
-        "regions": len(detection.regions),
-    }
+    facts = {name: getattr(detection, name) for name in ("threshold", "expected_false_positive_ml")}
     if SMALLEST in detection.provenance:
         facts[SMALLEST] = detection.provenance[SMALLEST]
-    return {PREFIX + key: _json(value) for key, value in facts.items()}
+    return _texts({**facts, "regions": len(detection.regions)})
 
 
-def smallest_region_ml(provenance: dict) -> float:
-    """Return the volume (mL) below which regions are not listed.
+def read_record(node: slicer.vtkMRMLNode) -> Record:
+    """Read the record of a detection, without its regions, from the attributes of its anomaly map.
 
-    Args:
-        provenance: Of a detection; a value that the reader set afterwards comes before the setting of the run.
+    Raises:
+        InputError: If an attribute is missing or damaged.
     """
-    settings = provenance.get("settings")
-    value = provenance.get(SMALLEST, settings.get(SMALLEST) if isinstance(settings, dict) else None)
-    return float(value) if type(value) in (int, float) and 0 <= value < 1e4 else SMALLEST_REGION_ML
-
-
-def reference_attribute(detection: Detection) -> dict[str, str]:
-    """Make the attribute with the scores of the healthy scans; long, so for one node only."""
-    return {REFERENCE: _json(detection.reference.as_json())}
-
-
-def scan_attribute(volume: Volume) -> dict[str, str]:
-    """Make the attribute that identifies the examined scan; for one node only."""
-    return {SCAN: fingerprint(volume)}
+    document = {key: _parsed(node, key) for key in (*Record.names(), "warning_codes", SMALLEST)}
+    smallest = document.pop(SMALLEST)
+    try:
+        record = Record.from_json({**document, "regions": []})
+        if smallest is not None:
+            record.provenance[SMALLEST] = finite_number(smallest, SMALLEST)
+    except ModelError as error:
+        raise InputError("result_record_damaged", name=node.GetName(), reason=error.problem) from error
+    return record
 
 
 def fingerprint(volume: Volume) -> str:
@@ -119,5 +102,16 @@ def write_attributes(node: slicer.vtkMRMLNode, attributes: dict[str, str]) -> No
         node.SetAttribute(name, value)
 
 
-def _json(value: object) -> str:
-    return json.dumps(plain(value), allow_nan=False)
+def _texts(facts: Mapping[str, object]) -> dict[str, str]:
+    return {
+        PREFIX + key: value if isinstance(value, str) else json.dumps(plain(value), allow_nan=False)
+        for key, value in facts.items()
+    }
+
+
+def _parsed(node: slicer.vtkMRMLNode, key: str) -> Any:
+    """Parse the JSON value of an attribute; None if it is missing or damaged."""
+    try:
+        return json.loads(node.GetAttribute(PREFIX + key) or "null")
+    except ValueError:
+        return None

@@ -1,8 +1,7 @@
 """Decisions of the reader on regions, kept in the table node and shown in segmentation and overlay.
 
-A decision belongs to a place in the scan: the peak of its region. So it finds the region again after a change of the
-threshold and after the scene is saved and opened: it applies to the region that contains the place. Of several places
-in one region, the one with the largest anomaly counts.
+A decision belongs to a position in the scan, the peak of its region, and so finds the region again at another threshold
+and in a saved scene. Of several positions in one region, the one with the largest anomaly counts.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 
 from ...results.decisions import Decision, default_name
 from .overlay import hide_rejected
-from .segments import segment_id
+from .segments import restore_segment, segment_id
 
 if TYPE_CHECKING:
     from ...detection import Detection
@@ -29,13 +28,7 @@ COLUMNS = ("name", "kept")
 
 @dataclass(frozen=True)
 class Anchor:
-    """A decision and its place.
-
-    Attributes:
-        ras: The place in the scan's own RAS mm.
-        kept: Whether the region is a finding.
-        name: Empty for the default.
-    """
+    """A decision on the region at a position of the scan, in its own RAS mm; the name is empty for the default."""
 
     ras: tuple[float, float, float]
     kept: bool = True
@@ -46,10 +39,6 @@ class Decisions:
     """Decisions on the regions of a result.
 
     Names that the user gave to segments elsewhere, such as in Slicer's Segment Editor, are adopted.
-
-    Args:
-        result: Nodes of the result.
-        detection: Their present content.
     """
 
     def __init__(self, result: SceneResult, detection: Detection):
@@ -101,6 +90,17 @@ class Decisions:
                 changed = True
         return changed
 
+    def reject_removed(self) -> None:
+        """Reject regions with segments that were removed elsewhere; keeping such a region restores its segment.
+
+        Without effect on a segmentation that holds other segments only, as when identifiers were lost.
+        """
+        segmentation = self._result.segmentation.GetSegmentation()
+        removed = [each for each in self._detection.regions if segmentation.GetSegment(segment_id(each)) is None]
+        if len(removed) < len(self._detection.regions) or segmentation.GetNumberOfSegments() == 0:
+            for region in removed:
+                self._decide(region, kept=False)
+
     def show_all(self) -> None:
         """Hide rejected regions and show all others."""
         self.show_overlay()
@@ -124,8 +124,9 @@ class Decisions:
         anchor = replace(present, ras=ras, **changes)
         if anchor == present:
             return
+        tolerance = float(self._detection.volume.spacing.min()) / 2
         # A decision on a smaller region within this one, made at another threshold, stays for that threshold.
-        self._anchors = [other for other in self._anchors if math.dist(other.ras, ras) > self._tolerance] + [anchor]
+        self._anchors = [other for other in self._anchors if math.dist(other.ras, ras) > tolerance] + [anchor]
         self._of_region[region.label] = anchor
         self._result.table.SetAttribute(ATTRIBUTE, json.dumps([vars(other) for other in self._anchors]))
         self._show(region)
@@ -134,7 +135,10 @@ class Decisions:
 
     def _show(self, region: Region) -> None:
         decision = self.of(region)
-        segment = self._result.segmentation.GetSegmentation().GetSegment(segment_id(region))
+        segmentation = self._result.segmentation.GetSegmentation()
+        if decision.kept and segmentation.GetSegment(segment_id(region)) is None:
+            restore_segment(segmentation, self._detection, region)
+        segment = segmentation.GetSegment(segment_id(region))
         display = self._result.segmentation.GetDisplayNode()
         if segment is not None:
             segment.SetName(decision.name)
@@ -156,10 +160,6 @@ class Decisions:
         index = np.linalg.solve(volume.affine, [*anchor.ras, 1.0])[2::-1].round().astype(int)
         inside = (index >= 0).all() and (index < volume.array.shape).all()
         return tuple(index.tolist()) if inside else None
-
-    @property
-    def _tolerance(self) -> float:
-        return float(self._detection.volume.spacing.min()) / 2
 
 
 def _given(region: Region, name: str) -> str:

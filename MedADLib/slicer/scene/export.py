@@ -17,7 +17,7 @@ from ...runtime.atomic_files import writable_folder
 from .decisions import Decisions
 from .nodes import place_beside
 from .ownership import HANDED_ON, INPUT
-from .reading import recall
+from .reading import read_detection
 from .segments import replace_segmentation, segment_id, segmentation_of
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ def send_to_segment_editor(
     detection: Detection, decisions: Decisions, result: SceneResult, scene: slicer.vtkMRMLScene
 ) -> slicer.vtkMRMLSegmentationNode:
     """Copy the accepted regions into an ordinary segmentation, which runs and thresholds do not change.
-
-    Args:
-        detection: Content of the result.
-        decisions: Those of the reader.
-        result: Nodes of the result.
-        scene: The scene that holds them.
 
     Returns:
         A new node on the scan's grid and under its transform, with names and colours as the result shows them.
@@ -72,29 +66,26 @@ def send_to_segment_editor(
 
 
 def export(result: SceneResult, folder: Path, stem: str) -> list[Path]:
-    """Write the files of ``medad detect``, with the reader's decisions; the figure only if matplotlib is installed.
+    """Write the files of ``medad detect`` with the reader's decisions, and return them; the figure needs matplotlib.
 
     Args:
         result: Nodes of the result.
         folder: Folder of the files; made if it is missing.
         stem: Start of their names; characters that file names cannot have are replaced.
 
-    Returns:
-        The files.
-
     Raises:
         InputError: If the result is incomplete or was edited.
         OutputError: If a foreign file or the result of another scan would be replaced, or a file cannot be
             written; the folder is unchanged.
     """
-    detection = recall(result)
+    detection = read_detection(result)
     stem = _usable(stem)
     with writable_folder(folder):
         check_ours(folder, stem)
         _check_same_scan(detection, folder, stem)
         decisions = Decisions(result, detection).by_rank()
-        picture = importlib.util.find_spec("matplotlib") is not None
-        return write_detection(detection, folder, stem, picture=picture, decisions=decisions)
+        figure = importlib.util.find_spec("matplotlib") is not None
+        return write_detection(detection, folder, stem, figure=figure, decisions=decisions)
 
 
 def _check_same_scan(detection: Detection, folder: Path, stem: str) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...detection import SMALLEST_REGION_ML
 from ...errors import InputError
+from ...results.record import SMALLEST, smallest_region_ml
 from ...scoring.component_tree import RegionForest
 from ...scoring.healthy_reference import Threshold, ThresholdScale
 from ...scoring.regions import midline_of
-from .attributes import SMALLEST, smallest_region_ml, threshold_attributes
+from .attributes import threshold_attributes
 from .decisions import Decisions
 from .display import show_labels, show_segments, show_threshold
 from .segments import LabelImage, add_surfaces, replace_segmentation, segmentation_of
@@ -27,48 +28,27 @@ NODES = ("anomaly", "labels", "segmentation", "table")
 class LiveThreshold:
     """Changes threshold and smallest region of a result without running the model again.
 
-    Args:
-        result: Nodes of the result.
-        detection: Their present content.
+    Attributes:
+        detection: The detection at the present threshold.
+        false_positive_ml: The expected false positives (mL) that were set; the threshold is the smallest one with no
+            more than this. The value that it reaches is `detection.expected_false_positive_ml`.
+        scale: Slider positions and expected false positives (mL).
     """
 
     def __init__(self, result: SceneResult, detection: Detection):
         self._result = result
-        self._detection = detection
+        self.detection = detection
         self._map = result.anomaly.GetImageData()
-        self._scale = ThresholdScale.of(detection.reference)
-        self._asked_ml = detection.expected_false_positive_ml
+        self.scale = ThresholdScale.of(detection.reference)
+        self.false_positive_ml = detection.expected_false_positive_ml
         self._forest: RegionForest | None = None
         self._labels: LabelImage | None = None
         self._midline = midline_of(detection.mask)
 
     @property
-    def detection(self) -> Detection:
-        """The detection at the present threshold."""
-        return self._detection
-
-    @property
-    def threshold(self) -> float:
-        """The present threshold on the map, a z-score."""
-        return self._detection.threshold
-
-    @property
-    def false_positive_ml(self) -> float:
-        """The expected false positives (mL) that were set; the threshold is the smallest one with no more than this.
-
-        The value that the threshold reaches is `detection.expected_false_positive_ml`.
-        """
-        return self._asked_ml
-
-    @property
-    def most_ml(self) -> float:
-        """The expected false positives (mL) at the lax end of the slider."""
-        return self._scale.most_ml
-
-    @property
     def smallest_ml(self) -> float:
         """The volume (mL) below which regions are not listed."""
-        return smallest_region_ml(self._detection.provenance)
+        return smallest_region_ml(self.detection.provenance)
 
     @property
     def smaller(self) -> int:
@@ -76,28 +56,19 @@ class LiveThreshold:
         if self.smallest_ml <= SMALLEST_REGION_ML:
             return 0
         self.prepare()
-        return self._forest.count(self.threshold, SMALLEST_REGION_ML) - len(self._detection.regions)
+        return self._forest.count(self.detection.threshold, SMALLEST_REGION_ML) - len(self.detection.regions)
 
     def next_ml(self, laxer: bool) -> float:
         """The expected false positives (mL) of the next laxer or stricter threshold; at an end the present ones."""
-        volumes, present = self._detection.reference.false_positive_ml, self._detection.expected_false_positive_ml
-        beyond = volumes[(volumes > present) & (volumes <= self.most_ml)] if laxer else volumes[volumes < present]
+        volumes, present = self.detection.reference.false_positive_ml, self.detection.expected_false_positive_ml
+        beyond = volumes[(volumes > present) & (volumes <= self.scale.most_ml)] if laxer else volumes[volumes < present]
         return float(beyond.min() if laxer else beyond.max()) if len(beyond) else present
-
-    def slider_to_ml(self, position: float) -> float:
-        """The expected false positives (mL) at a slider's position in [0, 1]."""
-        return self._scale.ml(position)
-
-    def ml_to_slider(self, ml: float) -> float:
-        """The slider's position in [0, 1] for expected false positives (mL)."""
-        return self._scale.position(ml)
 
     def prepare(self) -> None:
         """Prepare the first change of the threshold, which takes about a second for a large scan."""
         if self._forest is None:
-            reference = self._detection.reference
-            lowest = reference.value_of(Threshold(self._scale.most_ml, "ml"))
-            self._forest = RegionForest(self._detection.anomaly, lowest)
+            lowest = self.detection.reference.value_of(Threshold(self.scale.most_ml, "ml"))
+            self._forest = RegionForest(self.detection.anomaly, lowest)
 
     def set(self, false_positive_ml: float) -> Detection:
         """Change the threshold; regions keep the reader's decisions, and get their surfaces in `finish`.
@@ -105,73 +76,57 @@ class LiveThreshold:
         Args:
             false_positive_ml: Volume (mL) of a healthy scan that may lie above the threshold on average.
 
-        Returns:
-            The detection at the new threshold.
-
         Raises:
             InputError: If the result's nodes were deleted or have changed.
         """
         self._check()
         asked = Threshold(float(false_positive_ml), "ml")
-        reference = self._detection.reference
+        reference = self.detection.reference
         threshold = reference.value_of(asked)
-        self._asked_ml = asked.amount
-        if threshold == self.threshold:
-            return self._detection
-        changes = {
-            "threshold": threshold,
-            "expected_false_positive_ml": reference.expected_false_positive_ml(threshold),
-        }
-        return self._delineate(**changes)
+        self.false_positive_ml = asked.amount
+        if threshold == self.detection.threshold:
+            return self.detection
+        reached = reference.expected_false_positive_ml(threshold)
+        return self._delineate(threshold=threshold, expected_false_positive_ml=reached)
 
     def filter(self, smallest_ml: float) -> Detection:
-        """Leave out regions below a volume, which may be smaller than that of the run.
+        """Leave out regions below a volume (mL), which may be smaller than that of the run.
 
         The volume is kept with the result and replaces the setting of the run, see `smallest_region_ml`.
-
-        Args:
-            smallest_ml: The volume, mL.
-
-        Returns:
-            The detection with these regions.
 
         Raises:
             InputError: If the result's nodes were deleted or have changed.
         """
         self._check()
         if smallest_ml == self.smallest_ml:
-            return self._detection
-        return self._delineate(provenance={**self._detection.provenance, SMALLEST: float(smallest_ml)})
+            return self.detection
+        return self._delineate(provenance={**self.detection.provenance, SMALLEST: float(smallest_ml)})
 
     def _delineate(self, **changes: Any) -> Detection:
         """Find the regions of the detection with these changes, and show them."""
-        decisions = Decisions(self._result, self._detection)
+        decisions = Decisions(self._result, self.detection)
         self.prepare()
-        detection = replace(self._detection, **changes)
+        detection = replace(self.detection, **changes)
         labels, regions = self._forest.find(
             detection.threshold,
             detection.reference.region_p_value,
             smallest_region_ml(detection.provenance),
             self._midline,
         )
-        self._detection = replace(detection, labels=detection.labels.with_array(labels), regions=regions)
-        decisions.follow(self._detection)
+        self.detection = replace(detection, labels=detection.labels.with_array(labels), regions=regions)
+        decisions.follow(self.detection)
         self._show(decisions)
-        return self._detection
+        return self.detection
 
     def finish(self, seconds: float = 0.2) -> bool:
-        """Make surfaces of regions that have none yet, the most anomalous first.
+        """Make surfaces of regions that have none yet, the most anomalous first, and return whether all have theirs.
 
-        Args:
-            seconds: Time limit; hundreds of regions need several calls.
-
-        Returns:
-            Whether all regions have surfaces.
+        Hundreds of regions need several calls of limited time.
         """
         self._check()
         segmentation = self._result.segmentation.GetSegmentation()
         until = time.monotonic() + seconds
-        while add_surfaces(segmentation, self._detection, most=1):
+        while add_surfaces(segmentation, self.detection, most=1):
             if time.monotonic() > until:
                 return False
         show_segments(self._result.segmentation, fresh=False)
@@ -185,7 +140,7 @@ class LiveThreshold:
             raise InputError("result_changed")
 
     def _show(self, decisions: Decisions) -> None:
-        result, detection = self._result, self._detection
+        result, detection = self._result, self.detection
         by_rank = decisions.by_rank()
         if self._labels is None:
             # A separate image, because undo of a later run may need the image of the run.

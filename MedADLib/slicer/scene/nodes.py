@@ -24,11 +24,6 @@ def place_beside(node: slicer.vtkMRMLNode, sibling: slicer.vtkMRMLNode, scene: s
     """Put a node where another one is in the subject hierarchy.
 
     Items are made here because only the application makes them automatically.
-
-    Args:
-        node: The node to place.
-        sibling: The node beside it.
-        scene: The scene that holds both.
     """
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     beside = hierarchy.GetItemByDataNode(sibling) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), sibling)
@@ -70,6 +65,27 @@ def find_result(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScen
     """Find the result of a volume in the scene, also after saving and loading; None if it is incomplete."""
     nodes = nodes_of(volume_node, scene)
     return SceneResult(volume_node, **nodes) if len(nodes) == len(NODES) else None
+
+
+def find_derived(
+    volume_node: slicer.vtkMRMLVolumeNode, role: str, scene: slicer.vtkMRMLScene
+) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """Find the volume that was derived from the result of a scan; None if there is none."""
+    for node in scene.GetNodes():
+        if node.GetAttribute(ROLE) == role and node.GetNodeReferenceID(INPUT) == volume_node.GetID():
+            return node
+    return None
+
+
+def add_derived(
+    volume_node: slicer.vtkMRMLVolumeNode, role: str, title: str, scene: slicer.vtkMRMLScene
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """Add a volume without voxels that is to be derived from the result of a scan, beside the scan."""
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{volume_node.GetName()} {title}")
+    node.SetAttribute(ROLE, role)
+    node.SetNodeReferenceID(INPUT, volume_node.GetID())
+    place_beside(node, volume_node, scene)
+    return node
 
 
 def rename_after_scan(result: SceneResult) -> None:

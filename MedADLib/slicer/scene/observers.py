@@ -31,10 +31,11 @@ class Observers:
 
         def call(caller: Any, name: str, *data: Any) -> None:
             owner = reference()
-            if owner is None:
-                caller.RemoveObserver(tag)
-            else:
+            if owner is not None:
                 owner(caller, name, *data)
+            # VTK passes None while it destroys the object.
+            elif caller is not None:
+                caller.RemoveObserver(tag)
 
         kind = getattr(method, "CallDataType", None)
         call = call if kind is None else vtk.calldata_type(kind)(call)

@@ -1,9 +1,7 @@
 """Overlay on a scan: the anomaly map without the regions that the reader rejected or found too small.
 
-The map of a result stays whole, because thresholds, exports and saved scenes rely on it. Where regions are rejected,
-slice views show a copy in which their voxels are zero. The copy has the role ``kept`` and is made when it is first
-needed; without rejected regions it shares the voxels of the map, and the views show the map itself. Results of
-sequences are shown with their rejected regions: the browser replaces the map at every frame, and a copy would lag.
+The map of a result stays whole. Where regions are rejected, slice views show a copy of it, of the role ``kept``, in
+which their voxels are zero. Results of sequences have no copy, which would lag behind the browser.
 """
 
 from __future__ import annotations
@@ -15,10 +13,9 @@ import numpy as np
 import slicer
 
 from ...detection import SMALLEST_REGION_ML
-from .attributes import smallest_region_ml
+from ...results.record import smallest_region_ml
 from .display import ANOMALY_TITLE, add_legend, legend_of
-from .nodes import place_beside
-from .ownership import INPUT, ROLE
+from .nodes import add_derived, find_derived
 from .transaction import remove_node
 from .volumes import image_from_array
 
@@ -26,20 +23,15 @@ if TYPE_CHECKING:
     from ...detection import Detection
     from ...scoring.regions import Region
     from .nodes import SceneResult
-    from .transaction import SceneTransaction
+    from .transaction import Snapshot
 
 KEPT = "kept"
 MADE_FROM = "MedAD.madeFrom"
 
 
 def overlay_node(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
-    """Return the volume to lay over the scan: the anomaly map, or its copy without rejected regions.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-    """
-    node = find_kept(result.input, scene)
+    """Return the volume to lay over the scan: the anomaly map, or its copy without rejected regions."""
+    node = find_derived(result.input, KEPT, scene)
     if node is None or node.GetAttribute(MADE_FROM) != _stamp(result):
         return result.anomaly
     node.SetAndObserveTransformNodeID(result.input.GetTransformNodeID())
@@ -50,16 +42,11 @@ def hide_rejected(result: SceneResult, detection: Detection, rejected: Sequence[
     """Hide rejected regions in the overlay, and update the views that show it.
 
     Regions below the smallest volume are hidden as well, if the reader raised it.
-
-    Args:
-        result: The nodes of a detection.
-        detection: Their content.
-        rejected: Some of its regions, or none.
     """
     scene = result.anomaly.GetScene()
     if scene is None or result.anomaly.GetDisplayNode() is None or _in_sequence(result.anomaly, scene):
         return
-    node = find_kept(result.input, scene)
+    node = find_derived(result.input, KEPT, scene)
     small = _too_small(detection)
     if node is None and not rejected and small is None:
         return
@@ -91,26 +78,18 @@ def _too_small(detection: Detection) -> np.ndarray | None:
     return small if small.any() else None
 
 
-def renew_overlay(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction) -> None:
-    """Make the copy of an earlier run, if there is one, share the map of this run.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-        transaction: Keeps the node before it changes.
-    """
-    node = find_kept(result.input, scene)
+def renew_overlay(result: SceneResult, scene: slicer.vtkMRMLScene, before: Snapshot) -> None:
+    """Make the copy of an earlier run, if there is one, share the map of this run."""
+    node = find_derived(result.input, KEPT, scene)
     if node is not None:
-        transaction.keep(node)
-        if node.GetDisplayNode() is not None:
-            transaction.keep(node.GetDisplayNode())
+        before.keep_shown(node)
         _release(node, result)
         _look_like(node, result)
 
 
 def remove_stale_overlay(result: SceneResult, scene: slicer.vtkMRMLScene) -> None:
     """Remove the copy of a run that was undone."""
-    node = find_kept(result.input, scene)
+    node = find_derived(result.input, KEPT, scene)
     if node is None:
         return
     present = scene.IsNodePresent(result.anomaly)
@@ -118,20 +97,8 @@ def remove_stale_overlay(result: SceneResult, scene: slicer.vtkMRMLScene) -> Non
         remove_node(node, scene)
 
 
-def find_kept(
-    volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene
-) -> slicer.vtkMRMLScalarVolumeNode | None:
-    """Return the copy that the scene holds for a scan."""
-    for node in scene.GetNodes():
-        if node.GetAttribute(ROLE) == KEPT and node.GetNodeReferenceID(INPUT) == volume_node.GetID():
-            return node
-    return None
-
-
 def _add(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{result.input.GetName()} anomaly of kept regions")
-    node.SetAttribute(ROLE, KEPT)
-    node.SetNodeReferenceID(INPUT, result.input.GetID())
+    node = add_derived(result.input, KEPT, "anomaly of kept regions", scene)
     node.CreateDefaultDisplayNodes()
     _look_like(node, result)
     add_legend(node, ANOMALY_TITLE)
@@ -139,7 +106,6 @@ def _add(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScala
     if all(legends):
         legends[0].SetVisibility(legends[1].GetVisibility())
         legends[0].SetTitleText(legends[1].GetTitleText())
-    place_beside(node, result.input, scene)
     return node
 
 

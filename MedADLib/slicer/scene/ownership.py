@@ -1,9 +1,7 @@
 """The rule that protects a reader from the overlay of another patient, as functions on nodes of the scene.
 
-A slice view shows of MedAD's results only those of the scan in its background; a 3-D view only those of the chosen
-scan. This holds for overlays, label layers, outlines, surfaces, volume renderings, legends and the table view, and for
-regions that were handed to the Segment Editor. `view_guard` applies the rule after every change. Only MRML is needed
-here, so that Slicer can start the guard without any other package.
+A slice view shows of MedAD's results, tables and regions in the Segment Editor included, only those of the scan in its
+background; a 3-D view only those of the chosen scan. `view_guard` applies the rule. This module needs only MRML.
 """
 
 from __future__ import annotations
@@ -66,9 +64,7 @@ def scan_in(view: slicer.vtkMRMLSliceCompositeNode, scene: slicer.vtkMRMLScene) 
 def show_scan(volume_node: slicer.vtkMRMLVolumeNode | None, scene: slicer.vtkMRMLScene) -> None:
     """Show a scan without any result in all slice views; results of all scans are hidden, their nodes stay.
 
-    Args:
-        volume_node: The scan; None leaves the backgrounds and only hides results.
-        scene: The scene that holds it.
+    None leaves the backgrounds and only hides results.
     """
     for view in slice_views(scene):
         if volume_node is not None:
@@ -78,7 +74,11 @@ def show_scan(volume_node: slicer.vtkMRMLVolumeNode | None, scene: slicer.vtkMRM
         if owner_of(node_of(scene, view.GetLabelVolumeID())) is not None:
             view.SetLabelVolumeID(None)
     identifier = None if volume_node is None else volume_node.GetID()
-    _hide(scene, lambda node: volume_node is None or _is_part_of_result(node, identifier), REFUSED)
+    _hide(
+        scene,
+        lambda node: volume_node is None or (node.GetAttribute(HANDED_ON) is None and owner_of(node) == identifier),
+        REFUSED,
+    )
     hide_others(scene, volume_node)
     show_table(scene, volume_node)
     renew_legends(scene)
@@ -91,17 +91,13 @@ def allow(volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene) -> 
             display.SetAttribute(ASIDE, "1")
 
 
-def hide_others(
-    scene: slicer.vtkMRMLScene,
-    chosen: slicer.vtkMRMLVolumeNode | None = None,
-    transaction: Any = None,
-) -> None:
+def hide_others(scene: slicer.vtkMRMLScene, chosen: slicer.vtkMRMLVolumeNode | None = None, before: Any = None) -> None:
     """Hide what belongs to scans that no slice view shows; show again what was hidden so of scans that are shown.
 
     Args:
         scene: The scene.
         chosen: The scan of 3-D views, and of all views where the scene holds no slice view; None for any shown scan.
-        transaction: A `SceneTransaction`, which keeps each display before it changes; None for none.
+        before: A `Snapshot`, which keeps each display before it changes; None for none.
     """
     backgrounds = {view.GetLayoutName(): scan_in(view, scene) for view in slice_views(scene)}
     shown = set(backgrounds.values()) or ({chosen.GetID()} if chosen is not None else set())
@@ -109,8 +105,8 @@ def hide_others(
         owner, aside = owner_of(node), display.GetAttribute(ASIDE)
         ours = bool(owner) and owner in shown and aside != REFUSED
         if (ours and aside) or (not ours and display.GetVisibility()):
-            if transaction is not None:
-                transaction.keep(display)
+            if before is not None:
+                before.keep(display)
             display.SetAttribute(ASIDE, None if ours else (aside or "1"))
             display.SetVisibility(ours)
         if ours and backgrounds and not display.IsA("vtkMRMLColorLegendDisplayNode"):
@@ -138,14 +134,11 @@ def detach_orphans(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLNode]:
     A reference to a removed node would later point to any volume that gets the same ID, as after saving and opening
     the scene: to another patient.
 
-    Returns:
-        The nodes that were detached.
+    Returns the nodes that were detached.
     """
     detached = []
     for node in list(scene.GetNodes()):
-        if not owner_of(node):
-            continue
-        if node.GetNodeReference(INPUT) is None:
+        if owner_of(node) and node.GetNodeReference(INPUT) is None:
             node.SetAttribute(ORPHAN, node.GetNodeReferenceID(INPUT))
             node.SetNodeReferenceID(INPUT, None)
             detached.append(node)
@@ -206,10 +199,6 @@ def slice_views(scene: slicer.vtkMRMLScene) -> Iterator[slicer.vtkMRMLSliceCompo
 def node_of(scene: slicer.vtkMRMLScene, identifier: str | None) -> slicer.vtkMRMLNode | None:
     """Return the node of an ID; None for no ID."""
     return scene.GetNodeByID(identifier) if identifier else None
-
-
-def _is_part_of_result(node: slicer.vtkMRMLNode, identifier: str) -> bool:
-    return node.GetAttribute(HANDED_ON) is None and owner_of(node) == identifier
 
 
 def _hide(scene: slicer.vtkMRMLScene, which: Callable[[slicer.vtkMRMLNode], bool], mark: str) -> None:

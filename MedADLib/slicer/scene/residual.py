@@ -8,15 +8,15 @@ import numpy as np
 import slicer
 
 from .display import RESIDUAL_TITLE, add_legend, difference_node
-from .nodes import place_beside
-from .ownership import INPUT, ROLE
+from .nodes import add_derived, find_derived
 from .transaction import remove_node
 from .volumes import image_from_array, matrix_from_array, volume_from_node
 
 if TYPE_CHECKING:
     from .nodes import SceneResult
-    from .transaction import SceneTransaction
+    from .transaction import Snapshot
 
+RESIDUAL = "residual"
 MADE_FROM = "MedAD.madeFrom"
 LARGE_PERCENTILE = 99.5
 
@@ -24,57 +24,30 @@ LARGE_PERCENTILE = 99.5
 def residual_node(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
     """Return the scan minus its restoration within the examined part; computed on first use and after each run.
 
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-
     Returns:
         The volume in the scan's own units: red where the scan is brighter than expected, blue where it is darker, and
         clear where they hardly differ.
     """
-    node = find_residual(result.input, scene)
-    if node is None:
-        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{result.input.GetName()} residual")
-        node.SetAttribute(ROLE, "residual")
-        node.SetNodeReferenceID(INPUT, result.input.GetID())
-        place_beside(node, result.input, scene)
+    node = find_derived(result.input, RESIDUAL, scene) or add_derived(result.input, RESIDUAL, "residual", scene)
     node.SetAndObserveTransformNodeID(result.input.GetTransformNodeID())
     if _is_stale(node, result):
         _fill(node, result)
     return node
 
 
-def renew_residual(result: SceneResult, scene: slicer.vtkMRMLScene, transaction: SceneTransaction) -> None:
-    """Recompute the residual of an earlier run, if there is one, for this run.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-        transaction: Keeps the node before it changes.
-    """
-    node = find_residual(result.input, scene)
+def renew_residual(result: SceneResult, scene: slicer.vtkMRMLScene, before: Snapshot) -> None:
+    """Recompute the residual of an earlier run, if there is one, for this run."""
+    node = find_derived(result.input, RESIDUAL, scene)
     if node is not None:
-        transaction.keep(node)
-        if node.GetDisplayNode() is not None:
-            transaction.keep(node.GetDisplayNode())
+        before.keep_shown(node)
         residual_node(result, scene)
 
 
 def remove_stale_residual(result: SceneResult, scene: slicer.vtkMRMLScene) -> None:
     """Remove the residual of a run that was undone."""
-    node = find_residual(result.input, scene)
+    node = find_derived(result.input, RESIDUAL, scene)
     if node is not None and (not scene.IsNodePresent(result.restored) or _is_stale(node, result)):
         remove_node(node, scene)
-
-
-def find_residual(
-    volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene
-) -> slicer.vtkMRMLScalarVolumeNode | None:
-    """Find the residual of a scan in the scene."""
-    for node in scene.GetNodes():
-        if node.GetAttribute(ROLE) == "residual" and node.GetNodeReferenceID(INPUT) == volume_node.GetID():
-            return node
-    return None
 
 
 def _stamp(result: SceneResult) -> str:

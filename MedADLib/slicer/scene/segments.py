@@ -38,9 +38,6 @@ PASS_BAND = 0.05
 class LabelImage:
     """Image of region labels that follows a threshold: rewritten in place, and only where regions are or were.
 
-    Args:
-        detection: Its labels are shown first.
-
     Attributes:
         image: Without placement in space, as volume nodes hold it.
     """
@@ -96,30 +93,18 @@ def segmentation_of(
     segmentation = _empty_segmentation()
     if not detection.regions:
         return segmentation
-    labelmap_name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
     shared = _shared_labelmap(detection)
     for region in detection.regions:
-        segment = slicer.vtkSegment()
-        segment.SetName(decisions[region.rank].name if decisions else default_name(region))
-        segment.SetColor(*rank_colour(region.rank))
-        segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY)
-        segment.SetLabelValue(region.label)
-        segment.AddRepresentation(labelmap_name, shared)
-        segmentation.AddSegment(segment, segment_id(region))
+        name = decisions[region.rank].name if decisions else default_name(region)
+        _add_segment(segmentation, region, name, region.label, shared)
     add_surfaces(segmentation, detection, surfaces)
     return segmentation
 
 
 def add_surfaces(segmentation: slicer.vtkSegmentation, detection: Detection, most: int) -> int:
-    """Make the surfaces of segments that have none yet.
+    """Make at most so many surfaces of segments that have none yet; deleted segments are skipped.
 
-    Args:
-        segmentation: Result of `segmentation_of` the detection; deleted segments are skipped.
-        detection: The detection.
-        most: Largest number of surfaces to make.
-
-    Returns:
-        Number of surfaces made.
+    Returns the number of surfaces made.
     """
     surface_name = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
     segments = {region.rank: segmentation.GetSegment(segment_id(region)) for region in detection.regions}
@@ -130,16 +115,31 @@ def add_surfaces(segmentation: slicer.vtkSegmentation, detection: Detection, mos
     return len(surfaces)
 
 
+def restore_segment(segmentation: slicer.vtkSegmentation, detection: Detection, region: Region) -> None:
+    """Add the segment of a region again, with its default name, in a labelmap of its own."""
+    _add_segment(segmentation, region, default_name(region), 1, _own_labelmap(detection, region))
+    add_surfaces(segmentation, detection, most=1)
+
+
+def _add_segment(
+    segmentation: slicer.vtkSegmentation, region: Region, name: str, label: int, labelmap: slicer.vtkOrientedImageData
+) -> None:
+    segment = slicer.vtkSegment()
+    segment.SetName(name)
+    segment.SetColor(*rank_colour(region.rank))
+    segment.SetTag(segment.GetTerminologyEntryTagName(), TERMINOLOGY)
+    segment.SetLabelValue(label)
+    segment.AddRepresentation(slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName(), labelmap)
+    segmentation.AddSegment(segment, segment_id(region))
+
+
 def replace_segmentation(
     node: slicer.vtkMRMLSegmentationNode, segmentation: slicer.vtkSegmentation, like: slicer.vtkMRMLVolumeNode
 ) -> None:
     """Give a node another segmentation on the grid of a volume.
 
-    Args:
-        node: In the scene, under its transform already: saved voxels are resampled, and some lost, if the reference
-            geometry is set before the parent transform.
-        segmentation: Its new content.
-        like: The volume.
+    The node must be in the scene, under its transform already: saved voxels are resampled, and some lost, if the
+    reference geometry is set before the parent transform.
     """
     former = node.GetSegmentation()
     node.SetAndObserveSegmentation(segmentation)
@@ -186,32 +186,28 @@ def _surfaces(detection: Detection, regions: Sequence[Region], surface_name: str
     labelmap_name = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
     separate = _empty_segmentation()
     for region in regions:
-        x0, x1, y0, y1, z0, z1 = region.bounding_box
-        inside = detection.labels.array[z0:z1, y0:y1, x0:x1] == region.label
         segment = slicer.vtkSegment()
-        segment.AddRepresentation(labelmap_name, _oriented(inside.astype(np.uint8), (x0, y0, z0), detection))
+        segment.AddRepresentation(labelmap_name, _own_labelmap(detection, region))
         separate.AddSegment(segment, segment_id(region))
     if not regions or not separate.CreateRepresentation(surface_name):
         return {}
     return {region.rank: separate.GetSegment(segment_id(region)).GetRepresentation(surface_name) for region in regions}
 
 
-def _oriented(
-    array: np.ndarray, first_voxel: tuple[int, int, int], detection: Detection
-) -> slicer.vtkOrientedImageData:
-    image = fill_image(slicer.vtkOrientedImageData(), array, first_voxel)
+def _own_labelmap(detection: Detection, region: Region) -> slicer.vtkOrientedImageData:
+    """Make the labelmap of one region, 1 inside, cropped to its bounding box."""
+    x0, x1, y0, y1, z0, z1 = region.bounding_box
+    inside = detection.labels.array[z0:z1, y0:y1, x0:x1] == region.label
+    image = fill_image(slicer.vtkOrientedImageData(), inside.astype(np.uint8), (x0, y0, z0))
     image.SetImageToWorldMatrix(matrix_from_array(detection.volume.affine))
     return image
 
 
 def surface_of(mask: Volume) -> vtkPolyData:
-    """Make a smooth closed surface around a mask; coarse, because it is context and not a measurement.
+    """Make a smooth closed surface around the nonzero voxels of a mask; coarse, because it is context and not a
+    measurement.
 
-    Args:
-        mask: Nonzero inside; any grid.
-
-    Returns:
-        Triangles with normals in the mask's RAS mm; empty for an empty mask.
+    Returns triangles with normals in the mask's RAS mm; empty for an empty mask.
     """
     block = np.maximum(1, np.round(COARSE_MM / mask.spacing)).astype(int)
     coarse = _block_mean(mask.array != 0, tuple(int(size) for size in block[::-1]))

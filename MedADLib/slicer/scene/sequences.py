@@ -6,20 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import slicer
 
 from ...errors import InputError
 from ...volume import Volume
-from .attributes import attributes_of, reference_attribute, scan_attribute, write_attributes
+from .attributes import attributes_of, write_attributes
 from .display import show_anomaly, show_labels
 from .nodes import NODES, SceneResult, find_result
 from .ownership import ROLE
 from .segments import segmentation_of, surface_of
-from .show import show_detection
+from .show import images_of, show_detection
 from .table import describe_columns, table_of
 from .undo import hand_over, remember
-from .volumes import image_from_array, matrix_from_array, volume_from_node
+from .volumes import matrix_from_array, volume_from_node
 
 if TYPE_CHECKING:
     from ...detection import Detection
@@ -242,17 +241,15 @@ def _record(detections: Mapping[int, Detection], frames: Frames) -> dict[str, sl
 def _nodes_of(detection: Detection) -> dict[str, slicer.vtkMRMLNode]:
     """Make the nodes of a detection by role, outside any scene and without display."""
     nodes = {role: getattr(slicer, class_name)() for role, (class_name, _) in NODES.items()}
-    images = {"anomaly": np.float32, "restored": np.float32, "labels": np.int16, "mask": np.uint8}
-    for role, kind in images.items():
+    for role, image in images_of(detection).items():
         nodes[role].SetIJKToRASMatrix(matrix_from_array(detection.volume.affine))
-        nodes[role].SetAndObserveImageData(image_from_array(getattr(detection, role).array.astype(kind, copy=False)))
+        nodes[role].SetAndObserveImageData(image)
     nodes["segmentation"].SetAndObserveSegmentation(segmentation_of(detection))
     nodes["table"].SetAndObserveTable(table_of(detection.regions))
     describe_columns(nodes["table"])
     nodes["body"].SetAndObservePolyData(surface_of(detection.mask))
     attributes = attributes_of(detection)
-    reference = {**reference_attribute(detection), **scan_attribute(detection.volume)}
     for role, node in nodes.items():
         node.SetAttribute(ROLE, role)
-        write_attributes(node, {**attributes, **reference} if role == "anomaly" else attributes)
+        write_attributes(node, attributes[role])
     return nodes

@@ -47,13 +47,9 @@ COLUMNS = (
 
 
 def table_of(regions: Sequence[Region], decisions: Mapping[int, Decision] | None = None) -> vtk.vtkTable:
-    """Make a table with one row per region, in their order.
+    """Make a table with one row per region, in their order; decisions are by rank, None for the defaults.
 
     Positions are in the scan's own RAS mm, as in files: a transform above the volume in the scene is not applied.
-
-    Args:
-        regions: The regions.
-        decisions: By rank; None for the defaults.
     """
     table = vtk.vtkTable()
     decided = decisions or {region.rank: Decision(True, default_name(region)) for region in regions}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import slicer
 
@@ -11,11 +12,7 @@ from .segments import release
 
 
 class Snapshot:
-    """Former state of some nodes, and the nodes that were added later.
-
-    Args:
-        scene: The scene that is about to change.
-    """
+    """Former state of some nodes, and the nodes that were added later."""
 
     def __init__(self, scene: slicer.vtkMRMLScene):
         self._before = {node.GetID() for node in scene.GetNodes()}
@@ -29,6 +26,12 @@ class Snapshot:
         copy.CopyContent(node, False)
         copy.CopyReferences(node)
         self._kept.append((node, copy))
+
+    def keep_shown(self, node: slicer.vtkMRMLNode) -> None:
+        """Store the present state of a node and of its display, if it has one."""
+        self.keep(node)
+        if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is not None:
+            self.keep(node.GetDisplayNode())
 
     def close(self, scene: slicer.vtkMRMLScene) -> None:
         """End the list of added nodes that `restore` removes."""
@@ -62,35 +65,20 @@ class Snapshot:
         return [node for node in scene.GetNodes() if node.GetID() not in self._before]
 
 
-class SceneTransaction:
-    """Context manager that undoes changes to a scene if its block fails.
+@contextmanager
+def all_or_nothing(scene: slicer.vtkMRMLScene) -> Iterator[Snapshot]:
+    """Undo changes to a scene if the block fails; yields the state of the scene at its beginning.
 
-    Nodes added inside the block are removed. An existing node must be given to `keep` before it is changed.
-
-    Args:
-        scene: The scene that the block changes.
-
-    Attributes:
-        snapshot: The scene at the beginning of the block.
+    Nodes added inside the block are removed. An existing node must be given to `Snapshot.keep` before it is changed.
     """
-
-    def __init__(self, scene: slicer.vtkMRMLScene):
-        self._scene = scene
-
-    def __enter__(self) -> SceneTransaction:
-        self.snapshot = Snapshot(self._scene)
-        return self
-
-    def keep(self, node: slicer.vtkMRMLNode) -> None:
-        """Store a node's present state, which a failure restores."""
-        self.snapshot.keep(node)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
-        if kind is None:
-            self.snapshot.close(self._scene)
-        else:
-            self.snapshot.restore(self._scene)
-            self.snapshot.forget()
+    snapshot = Snapshot(scene)
+    try:
+        yield snapshot
+    except BaseException:
+        snapshot.restore(scene)
+        snapshot.forget()
+        raise
+    snapshot.close(scene)
 
 
 def remove_node(node: slicer.vtkMRMLNode, scene: slicer.vtkMRMLScene) -> None:

@@ -19,12 +19,7 @@ _last: dict[slicer.vtkMRMLVolumeNode, Snapshot] = {}
 
 
 def remember(volume_node: slicer.vtkMRMLVolumeNode, snapshot: Snapshot) -> None:
-    """Store the last run on a scan for `undo_detection`.
-
-    Args:
-        volume_node: The scan.
-        snapshot: The scene before the run.
-    """
+    """Store the last run on a scan for `undo_detection`."""
     forget(volume_node)
     for other in [node for node in _last if node.GetScene() is None]:
         forget(other)
@@ -37,11 +32,7 @@ def hand_over(volume_node: slicer.vtkMRMLVolumeNode) -> Snapshot | None:
 
 
 def forget(volume_node: slicer.vtkMRMLVolumeNode | None = None) -> None:
-    """Release what undo needs, which is a whole result.
-
-    Args:
-        volume_node: The scan; None for all scans, as when the scene is closed.
-    """
+    """Release what undo needs, a whole result, for a scan, or for all scans, as when the scene is closed."""
     for node in list(_last) if volume_node is None else [volume_node]:
         snapshot = _last.pop(node, None)
         if snapshot is not None:
@@ -58,9 +49,6 @@ def undo_detection(result: SceneResult) -> None:
 
     The nodes of its former result get their content back, with threshold, decisions and display of that time; if there
     was none, the nodes are removed. Slice views are restored as well.
-
-    Args:
-        result: Nodes of the present result.
 
     Raises:
         InputError: If there is nothing to undo: no run since the scene was opened, or it is undone already.

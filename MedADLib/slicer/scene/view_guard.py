@@ -25,8 +25,8 @@ class ViewGuard:
 
     Args:
         scene: The scene.
-        on_changed: Called after the layers of a view changed or scans were deleted; None for no callback.
-        chosen: Returns the scan whose result 3-D views show; None for any scan that a slice view shows.
+        on_changed: Called after the layers of a view changed or scans were deleted.
+        chosen: Returns the scan of the 3-D views; None for any scan that a slice view shows.
     """
 
     def __init__(
@@ -40,15 +40,10 @@ class ViewGuard:
         self._layers: dict[slicer.vtkMRMLSliceCompositeNode, tuple] = {}
         self._displayed: set[slicer.vtkMRMLDisplayableNode] = set()
         self._busy = False
-        for event, method in (
-            (scene.NodeAddedEvent, self._node_added),
-            (scene.NodeRemovedEvent, self._node_removed),
-            (scene.EndImportEvent, self._replaced),
-            (scene.EndRestoreEvent, self._replaced),
-            (scene.EndCloseEvent, self._replaced),
-            (scene.EndBatchProcessEvent, self._replaced),
-        ):
-            self._observers.add(scene, event, method)
+        self._observers.add(scene, scene.NodeAddedEvent, self._node_added)
+        self._observers.add(scene, scene.NodeRemovedEvent, self._node_removed)
+        for event in (scene.EndImportEvent, scene.EndRestoreEvent, scene.EndCloseEvent, scene.EndBatchProcessEvent):
+            self._observers.add(scene, event, self._replaced)
         self._follow()
         self.check()
 

@@ -13,30 +13,22 @@ import slicer
 from ...errors import InputError
 from .nodes import rename_after_scan
 from .overlay import overlay_node
-from .ownership import ROLE, allow, hide_others, node_of, owner_of, renew_legends, show_table, slice_views
-from .residual import residual_node
+from .ownership import ROLE, allow, hide_others, node_of, owner_of, renew_legends, show_scan, show_table, slice_views
+from .residual import RESIDUAL, residual_node
 
 if TYPE_CHECKING:
     from .nodes import SceneResult
-    from .transaction import SceneTransaction
+    from .transaction import Snapshot
 
 WHATS = ("anomaly", "restored", "residual", "scan")
 OVERLAY_OPACITY = 0.5
 
 
 def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
-    """Lay a part of a result over its scan in all slice views there are.
+    """Lay a part of a result over its scan in all slice views; results of other scans are hidden until they are shown.
 
-    Results of other scans are hidden until they are shown themselves.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-        what: ``anomaly``, ``restored``, ``residual``, or ``scan`` for the scan alone. Outlines of regions are shown
-            on the first and the third.
-
-    Raises:
-        InputError: If it is none of these.
+    `what` is ``anomaly``, ``restored``, ``residual``, or ``scan`` for the scan alone, without regions in 3-D views;
+    outlines of regions are shown on the first and the third. Raises InputError for anything else.
     """
     if what not in WHATS:
         raise InputError("no_such_view", what=what, choices=", ".join(WHATS))
@@ -44,7 +36,6 @@ def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
         return
     follow_input(result)
     rename_after_scan(result)
-    allow(result.input, scene)
     outlines = result.segmentation.GetDisplayNode()
     if outlines is not None:
         outlines.SetVisibility2D(what in ("anomaly", "residual"))
@@ -52,28 +43,15 @@ def show(result: SceneResult, scene: slicer.vtkMRMLScene, what: str) -> None:
         show_in_slices(result, scene)
     elif what == "residual":
         _lay(result, scene, residual_node(result, scene), OVERLAY_OPACITY)
+    elif what == "restored":
+        _lay(result, scene, result.restored, 1.0)
     else:
-        _lay(result, scene, result.restored, float(what == "restored"))
+        show_scan(result.input, scene)
 
 
-def show_in_slices(
-    result: SceneResult,
-    scene: slicer.vtkMRMLScene,
-    opacity: float = OVERLAY_OPACITY,
-    transaction: SceneTransaction | None = None,
-) -> None:
-    """Lay the anomaly map over its input in every slice view there is, without the rejected regions.
-
-    Without views nothing happens.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-        opacity: Of the overlay, on top of the transparency of its colours.
-        transaction: Keeps the views before they change.
-    """
-    allow(result.input, scene)
-    _lay(result, scene, overlay_node(result, scene), opacity, transaction)
+def show_in_slices(result: SceneResult, scene: slicer.vtkMRMLScene, before: Snapshot | None = None) -> None:
+    """Lay the anomaly map without the rejected regions over its input in every slice view, if there are any."""
+    _lay(result, scene, overlay_node(result, scene), OVERLAY_OPACITY, before)
 
 
 def set_opacity(result: SceneResult, scene: slicer.vtkMRMLScene, opacity: float) -> None:
@@ -86,13 +64,7 @@ def set_opacity(result: SceneResult, scene: slicer.vtkMRMLScene, opacity: float)
 
 
 def cross_fade(result: SceneResult, scene: slicer.vtkMRMLScene, part: float) -> None:
-    """Blend the scan with its pseudo-healthy image in all slice views, under the outlines of the regions.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
-        part: 0 for the scan as it is, 1 for the pseudo-healthy image.
-    """
+    """Blend the scan (0) with its pseudo-healthy image (1) in all slice views, under the outlines of the regions."""
     if scene.IsNodePresent(result.input) and scene.IsNodePresent(result.restored):
         outlines = result.segmentation.GetDisplayNode()
         if outlines is not None:
@@ -102,10 +74,6 @@ def cross_fade(result: SceneResult, scene: slicer.vtkMRMLScene, part: float) -> 
 
 def shown_now(result: SceneResult, scene: slicer.vtkMRMLScene) -> tuple[str, float] | None:
     """Return what the first slice view shows of a result, so that controls can follow the views.
-
-    Args:
-        result: The nodes of a detection.
-        scene: The scene that holds them.
 
     Returns:
         ``anomaly`` or ``residual`` and the opacity of the overlay, ``blend`` and the part of the pseudo-healthy image,
@@ -121,7 +89,7 @@ def shown_now(result: SceneResult, scene: slicer.vtkMRMLScene) -> tuple[str, flo
         if overlay.GetID() == result.restored.GetID():
             outlined = outlines is not None and bool(outlines.GetVisibility2D())
             return ("blend", opacity) if opacity > 0 or outlined else ("scan", 0.0)
-        return ("residual" if overlay.GetAttribute(ROLE) == "residual" else "anomaly"), opacity
+        return ("residual" if overlay.GetAttribute(ROLE) == RESIDUAL else "anomaly"), opacity
     return None
 
 
@@ -145,24 +113,25 @@ def _lay(
     scene: slicer.vtkMRMLScene,
     overlay: slicer.vtkMRMLVolumeNode,
     opacity: float,
-    transaction: SceneTransaction | None = None,
+    before: Snapshot | None = None,
 ) -> None:
+    allow(result.input, scene)
     for view in slice_views(scene):
-        if transaction is not None:
-            transaction.keep(view)
+        if before is not None:
+            before.keep(view)
         view.SetBackgroundVolumeID(result.input.GetID())
         view.SetForegroundVolumeID(overlay.GetID())
         view.SetForegroundOpacity(opacity)
-    hide_others(scene, result.input, transaction)
+    hide_others(scene, result.input, before)
     show_table(scene, result.input)
     renew_legends(scene)
 
 
-def is_laid(result: SceneResult, scene: slicer.vtkMRMLScene) -> bool:
-    """Whether every slice view shows the result's scan with a layer of the result over it."""
+def is_laid(result: SceneResult, scene: slicer.vtkMRMLScene, alone: bool = False) -> bool:
+    """Whether every slice view shows the result's scan, and unless it is wanted alone, a layer of the result on it."""
     return all(
         view.GetBackgroundVolumeID() == result.input.GetID()
-        and owner_of(node_of(scene, view.GetForegroundVolumeID())) == result.input.GetID()
+        and (alone or owner_of(node_of(scene, view.GetForegroundVolumeID())) == result.input.GetID())
         for view in slice_views(scene)
     )
 
@@ -170,15 +139,9 @@ def is_laid(result: SceneResult, scene: slicer.vtkMRMLScene) -> bool:
 def stand_inside(
     volume_node: slicer.vtkMRMLVolumeNode, scene: slicer.vtkMRMLScene, point: tuple[float, float, float] | None = None
 ) -> bool:
-    """Move slice views into a scan if one of them lies outside.
+    """Move slice views into a scan if one of them lies outside; return whether they were moved.
 
-    Args:
-        volume_node: The scan.
-        scene: The scene that holds it.
-        point: Target in world RAS mm; None for the middle of the scan.
-
-    Returns:
-        Whether the views were moved.
+    The target is a point in world RAS mm, or the middle of the scan.
     """
     bounds = np.zeros(6)
     volume_node.GetRASBounds(bounds)

@@ -13,10 +13,7 @@ from ...volume import Volume
 
 
 def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
-    """Read the voxels of a volume node and their place in the node's own coordinates (without its parent transform).
-
-    Args:
-        node: A scalar or labelmap volume node.
+    """Read the voxels of a scalar or label map node, placed in its own coordinates (without its parent transform).
 
     Returns:
         A copy of the voxels, of their own type, with the node's IJK-to-RAS matrix as the affine.
@@ -63,12 +60,9 @@ def matrix_from_array(array: np.ndarray) -> vtkMatrix4x4:
 
 
 def fill_image(image: vtkImageData, array: np.ndarray, first_voxel: tuple[int, int, int] = (0, 0, 0)) -> vtkImageData:
-    """Copy voxels into an empty image and return it.
+    """Copy voxels (Z, Y, X) into an empty image and return it; its placement in space stays.
 
-    Args:
-        image: An image or oriented image without voxels; its placement in space stays.
-        array: Shape (Z, Y, X).
-        first_voxel: Index (x, y, z) of the first voxel.
+    `first_voxel` is the index (x, y, z) of the first voxel.
     """
     extent = [bound for start, size in zip(first_voxel, array.shape[::-1]) for bound in (start, start + size - 1)]
     image.SetExtent(*extent)

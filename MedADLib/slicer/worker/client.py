@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -15,8 +14,9 @@ from ...errors import InputError
 from ...messages import Message, from_json
 from ...results.exchange import Leftovers, check_empty
 from ...runtime.strict_json import plain
+from ...worker.protocol import Job
 from .connection import Connection
-from .process import Process, QtProcess, QtTimer, Timer, Watch, worker_program
+from .process import QtProcess, QtTimer, Watch, worker_program
 
 IDLE_SECONDS = 600.0
 HANG_SECONDS = 300.0
@@ -24,25 +24,6 @@ CANCEL_SECONDS = 1.0
 STOP_SECONDS = 0.5
 DEATH_SECONDS = 0.5
 LOG_LINES = 2000
-
-
-@dataclass(frozen=True)
-class Job:
-    """A detection for the worker.
-
-    Attributes:
-        input: File of `exchange.write_volume`.
-        mask: The same for the brain; None finds it.
-        model: Name or file.
-        output: Folder for the result, empty or missing, and no other job's; see `exchange.read_exchange`.
-        settings: Device, seed, threshold, smallest_region_ml and fast, as far as they are not the default.
-    """
-
-    input: str
-    mask: str | None
-    model: str
-    output: str
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 class JobListener(Protocol):
@@ -89,25 +70,6 @@ class RunningJob:
     outcome: Callable[[], None] | None = None
 
 
-@dataclass
-class _Ending:
-    """A process that is being ended.
-
-    Attributes:
-        timer: Kills it if it does not end by itself.
-        leftovers: Files that it may leave behind.
-    """
-
-    timer: Timer
-    leftovers: Leftovers | None
-
-    def over(self) -> None:
-        """Clean up after the end of the process."""
-        self.timer.stop()
-        if self.leftovers is not None:
-            self.leftovers.remove()
-
-
 class WorkerClient:
     """Keeps one worker process and gives it one job at a time.
 
@@ -115,32 +77,30 @@ class WorkerClient:
         process_factory: Makes the process.
         timer_factory: Makes the timers.
         command: Program and arguments; None for the worker of this library.
-        idle_seconds: Time without work after which the process ends by itself.
         hang_seconds: Time without an event after which the process is killed.
 
     Attributes:
         on_log: Called with each line of the log.
-        idle_seconds: For the next process that starts.
+        idle_seconds: Time without work after which the next process that starts ends by itself.
     """
 
     def __init__(
         self,
-        process_factory: Callable[[], Process] = QtProcess,
-        timer_factory: Callable[[], Timer] = QtTimer,
+        process_factory: Callable[[], QtProcess] = QtProcess,
+        timer_factory: Callable[[], QtTimer] = QtTimer,
         command: list[str] | None = None,
-        idle_seconds: float = IDLE_SECONDS,
         hang_seconds: float = HANG_SECONDS,
     ):
         self.on_log: Callable[[str], None] | None = None
         self._process_factory, self._timer_factory = process_factory, timer_factory
-        self.idle_seconds = idle_seconds
+        self.idle_seconds = IDLE_SECONDS
         self._command, self._hang_seconds = command, hang_seconds
         self._connection: Connection | None = None
         self._running: RunningJob | None = None
-        self._ending: dict[Connection, _Ending] = {}
+        # Processes that are being ended: the timer that kills one, and files that it may leave behind.
+        self._ending: dict[Connection, tuple[QtTimer, Leftovers | None]] = {}
         self._watch: Watch | None = None
-        self._timer: Timer | None = None
-        self._wanted_model: str | None = None
+        self._timer: QtTimer | None = None
         self._numbers = count(1)
         self._log: deque[str] = deque(maxlen=LOG_LINES)
 
@@ -148,17 +108,6 @@ class WorkerClient:
     def busy(self) -> bool:
         """Whether a job is in progress."""
         return self._running is not None
-
-    @property
-    def state(self) -> str:
-        """``off``, ``starting``, ``idle``, ``busy`` or ``cancelling``."""
-        if self._running is not None and self._running.outcome is not None:
-            return "cancelling"
-        if self._connection is None:
-            return "off"
-        if not self._connection.ready:
-            return "starting"
-        return "busy" if self.busy else "idle"
 
     @property
     def log(self) -> list[str]:
@@ -187,18 +136,6 @@ class WorkerClient:
             self._open(arguments)
         elif self._connection.ready:
             self._submit()
-
-    def warm_up(self, model: str) -> None:
-        """Load a model in advance; a failure is written to the log.
-
-        Raises:
-            MedADError: If there is no Python to start.
-        """
-        self._wanted_model = model
-        if self._connection is None:
-            self._open(self._arguments())
-        elif self._connection.ready:
-            self._load()
 
     def cancel(self) -> None:
         """Cancel the job, if there is one: the listener's `cancelled` follows within 2 s, after the clean-up."""
@@ -233,14 +170,9 @@ class WorkerClient:
         self._connection = Connection(self._process_factory(), self._on_event, self._note, self._on_ended)
         self._connection.start(arguments)
 
-    def _load(self) -> None:
-        model, self._wanted_model = self._wanted_model, None
-        if model is not None:
-            self._connection.send("load", model=model)
-
     def _submit(self) -> None:
         self._running.sent = True
-        self._connection.send("detect", id=self._running.id, **plain(asdict(self._running.job)))
+        self._connection.send("detect", id=self._running.id, **plain(self._running.job))
 
     def _on_event(self, connection: Connection, event: dict[str, Any]) -> None:
         running = self._running
@@ -249,7 +181,6 @@ class WorkerClient:
         if self._watch is not None:
             self._watch.reset()
         if event["event"] == "ready":
-            self._load()
             if running is not None:
                 self._submit()
         elif running is not None and event.get("id") == running.id:
@@ -271,13 +202,16 @@ class WorkerClient:
             else:
                 self._conclude()
         elif running.outcome is None and name == "progress":
-            listener.progress(event["stage"], event["fraction"], event["message"])
+            listener.progress(event["stage"], event["fraction"], _message(event))
         elif running.outcome is None and name == "warning":
             listener.warning(_message(event))
 
     def _on_ended(self, connection: Connection, code: int, how: str) -> None:
-        if ending := self._ending.pop(connection, None):
-            ending.over()
+        if connection in self._ending:
+            timer, leftovers = self._ending.pop(connection)
+            timer.stop()
+            if leftovers is not None:
+                leftovers.remove()
         if connection is not self._connection:
             return
         self._connection = None
@@ -311,10 +245,10 @@ class WorkerClient:
         self._let_go()
         self._conclude()
 
-    def _let_go(self) -> Timer:
+    def _let_go(self) -> QtTimer:
         """Detach the process and track it until its end; return a timer to kill it by."""
         timer, running = self._timer_factory(), self._running
-        self._ending[self._connection] = _Ending(timer, None if running is None else running.leftovers)
+        self._ending[self._connection] = (timer, None if running is None else running.leftovers)
         self._connection = None
         return timer
 
@@ -336,16 +270,3 @@ class WorkerClient:
 def _message(event: dict[str, Any]) -> str:
     """Make the message of an event, a `Message` if the event has a known code."""
     return from_json(str(event.get("message")), event)
-
-
-def wait(client: WorkerClient, pump: Callable[[], None], pause_seconds: float = 0.01) -> None:
-    """Wait for the end of a client's job, in scripts.
-
-    Args:
-        client: The client.
-        pump: Runs the event loop, as ``slicer.app.processEvents``.
-        pause_seconds: Pause between two calls of `pump`.
-    """
-    while client.busy:
-        pump()
-        time.sleep(pause_seconds)

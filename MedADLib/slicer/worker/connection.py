@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...messages import Message
-from .process import NOT_STARTED, Process
+from .process import NOT_STARTED, QtProcess
 
 LONGEST_LINE = 1 << 20
 
@@ -23,14 +23,11 @@ class Connection:
         on_event: Called with this connection and each event.
         on_log: Called with each line of the log, and each line on stdout that is not an event.
         on_ended: Called once with this connection, the exit code and the kind of end in words.
-
-    Attributes:
-        ready: Whether the event ``ready`` has come.
     """
 
     def __init__(
         self,
-        process: Process,
+        process: QtProcess,
         on_event: Callable[[Connection, dict[str, Any]], None],
         on_log: Callable[[str], None],
         on_ended: Callable[[Connection, int, str], None],
@@ -40,6 +37,7 @@ class Connection:
         self._output, self._errors = _Lines(), _Lines()
         self._waiting: deque[str] = deque()
         self._last_line = ""
+        # Whether the event ``ready`` has come.
         self.ready = False
 
     def start(self, arguments: list[str]) -> None:

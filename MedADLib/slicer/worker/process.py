@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 from ...errors import MedADError
 
@@ -21,55 +20,13 @@ FinishedCallback = Callable[[int, str], None]
 CHECKS = 10
 
 
-class Process(Protocol):
-    """A child process whose output arrives in the main thread while the event loop runs.
+class QtProcess:
+    """A child process by QProcess, with output that arrives in the main thread while the event loop runs.
 
     Attributes:
         pid: Of the process that computes, once it is known. A launcher starts Slicer's Python and does not end its
             child when it is killed; `kill` ends this one too.
     """
-
-    pid: int | None
-
-    @property
-    def running(self) -> bool:
-        """Whether it was started and has not finished."""
-
-    def start(
-        self, arguments: list[str], on_output: OutputCallback, on_log: OutputCallback, on_finished: FinishedCallback
-    ) -> None:
-        """Start the program `arguments[0]`.
-
-        Args:
-            arguments: Program and arguments.
-            on_output: Called with chunks of stdout, which may end anywhere.
-            on_log: Called with chunks of stderr.
-            on_finished: Called once with the exit code and the kind of end in words; the code is `NOT_STARTED` if
-                the program could not be started.
-        """
-
-    def write(self, data: bytes) -> None:
-        """Write to its stdin; without effect once it has finished."""
-
-    def close_input(self) -> None:
-        """End its stdin after what was written."""
-
-    def kill(self) -> None:
-        """End it and its children at once; without effect once it has finished."""
-
-
-class Timer(Protocol):
-    """Timer with one callback, in the main thread."""
-
-    def start(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call back after so long; an earlier call is forgotten."""
-
-    def stop(self) -> None:
-        """Do not call back."""
-
-
-class QtProcess:
-    """A `Process` by QProcess."""
 
     def __init__(self) -> None:
         import qt
@@ -87,7 +44,15 @@ class QtProcess:
     def start(
         self, arguments: list[str], on_output: OutputCallback, on_log: OutputCallback, on_finished: FinishedCallback
     ) -> None:
-        """Start the program `arguments[0]`; see `Process.start`."""
+        """Start a program.
+
+        Args:
+            arguments: Program and arguments.
+            on_output: Called with chunks of stdout, which may end anywhere.
+            on_log: Called with chunks of stderr.
+            on_finished: Called once with the exit code and the kind of end in words; the code is `NOT_STARTED` if
+                the program could not be started.
+        """
         self._output, self._log, self._finished = on_output, on_log, on_finished
         process = self._process
         process.connect("readyReadStandardOutput()", self._on_output)
@@ -149,7 +114,7 @@ class QtProcess:
 
 
 class QtTimer:
-    """A `Timer` by QTimer."""
+    """Timer with one callback, in the main thread."""
 
     def __init__(self) -> None:
         import qt
@@ -202,7 +167,7 @@ class Watch:
         on_silence: Called once.
     """
 
-    def __init__(self, timer: Timer, seconds: float, on_silence: Callable[[], None]):
+    def __init__(self, timer: QtTimer, seconds: float, on_silence: Callable[[], None]):
         self._timer, self._on_silence = timer, on_silence
         self.seconds = seconds
         self._passed = 0

@@ -6,7 +6,8 @@ generator against critic, and then an encoder for the frozen two.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,14 +27,14 @@ from ...networks.adversarial import AdversarialReconstruction, IziF, Wasserstein
 from ...runtime.progress import Progress
 from ..augmentation import GENTLE
 from ..data import HealthyData
-from ..loop import Plan, fit
+from ..loop import Batch, Plan, fit_slices
 from ..slices import Slices
 
 if TYPE_CHECKING:
     from ..config import Options
 
 BATCH, RATE = 8, 5e-4
-VALIDATION_SLICES = 256
+STEPS = {"vae_gan": 1200, "adversarial_autoencoder": 2500}
 
 GAN_BATCH, ENCODER_BATCH = 16, 32
 GAN_STEPS, GAN_RATE = 1500, 2e-4
@@ -41,99 +42,49 @@ ENCODER_STEPS, ENCODER_RATE = 1500, 5e-4
 LONGEST = 64
 
 
-def train_vae_gan(
-    data: HealthyData, options: Options, folder: Path, progress: Progress
-) -> tuple[VAEGANReconstruction, dict]:
-    """Train VAE-GAN: by default 1200 steps, about 12 minutes on two CPU cores at 160 × 160; see `_train`."""
-    return _train(VAEGANReconstruction, 1200, data, options, folder, progress)
-
-
-def train_adversarial_autoencoder(
-    data: HealthyData, options: Options, folder: Path, progress: Progress
-) -> tuple[AdversarialAutoencoder, dict]:
-    """Train the constrained adversarial autoencoder, or with ``constraint`` 0 the plain one; see `_train`.
-
-    By default 2500 steps, about 10 minutes on two CPU cores at 160 × 160.
-    """
-    return _train(AdversarialAutoencoder, 2500, data, options, folder, progress)
-
-
-def _train(
-    kind: type[Reconstruction], steps: int, data: HealthyData, options: Options, folder: Path, progress: Progress
+def train_reconstruction(
+    data: HealthyData, options: Options, folder: Path, progress: Progress, kind: type[Reconstruction]
 ) -> tuple[Reconstruction, dict]:
-    """Train networks on slices.
+    """Train autoencoder against critic on slices.
 
-    Args:
-        kind: Class of the method.
-        steps: Default number of steps.
-        data: Healthy scans.
-        options: Steps; ``latent`` and ``extra`` override parameters of the method, except its size.
-        folder: Folder for checkpoint and log.
-        progress: Receives the stages and steps; may cancel.
+    By default 1200 steps of VAE-GAN, about 12 minutes on two CPU cores at 160 × 160, or 2500 steps of the constrained
+    adversarial autoencoder, or with ``constraint`` 0 the plain one, about 10 minutes.
 
-    Returns:
-        The method, and the last row of its log.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
-        MedADError: See `fit`.
+    See `trainers.Trainer`; `kind` is the class of the method.
     """
-    train, validation = data.slices()
-    overrides = options.overrides()
-    parameters = with_overrides(kind.Parameters(size=tuple(train.images.shape[1:])), overrides)
+    slices = data.slices()
+    parameters = with_overrides(kind.Parameters(size=slices[0].size), options.overrides())
     method = kind.untrained(parameters, options.seed)
     progress.stage(kind.name, 0.1, 0.9)
-    plan = options.plan(options.steps or steps, RATE)
-    log = train_networks(method.network, train, validation, plan, folder / kind.name, options.device, progress)
+    plan, where = options.plan(options.steps or STEPS[kind.name], RATE), folder / kind.name
+    log = fit_slices(method.network, slices, plan, code_statistics, where, options.device, progress, BATCH)
     method.network.to("cpu").requires_grad_(False)
     return method, {"last": log[-1]}
 
 
-def train_networks(
-    network: AdversarialReconstruction,
-    train: Slices,
-    validation: Slices,
-    plan: Plan,
-    folder: Path,
-    device: str = "cpu",
-    progress: Progress | None = None,
-) -> list[dict[str, float]]:
-    """Train autoencoder against critic on augmented slices; validation uses unchanged ones.
+train_vae_gan = partial(train_reconstruction, kind=VAEGANReconstruction)
+train_adversarial_autoencoder = partial(train_reconstruction, kind=AdversarialAutoencoder)
 
-    Args:
-        network: Receives the trained weights.
-        train: Slices of the training subjects.
-        validation: Slices of the validation subjects.
-        plan: Steps and learning rate.
-        folder: Folder for checkpoint and log.
-        device: Device of the training.
-        progress: Receives each step; may cancel.
+
+def code_statistics(model: AdversarialReconstruction, batches: Iterable[Batch]) -> dict[str, float]:
+    """Measure reconstructions and codes of held-out slices.
 
     Returns:
-        The log's rows; ``validation_error`` is the mean absolute error per brain pixel, ``validation_code_mean`` and
-        ``validation_code_spread`` are root mean square of the codes' means and mean of their standard deviations over
-        slices, which for N(0, I) would be 0 and 1.
+        ``error``, the mean absolute error per brain pixel; ``code_mean`` and ``code_spread``, root mean square of the
+        codes' means and mean of their standard deviations over slices, which for N(0, I) would be 0 and 1.
     """
-    chosen = validation.spread(VALIDATION_SLICES)
-
-    def validate(model: AdversarialReconstruction) -> dict[str, float]:
-        absolute, brain, codes = 0.0, 0.0, []
-        for start in range(0, len(chosen), BATCH):
-            images, masks, _ = (part.to(device) for part in validation.select(chosen[start : start + BATCH]))
-            found = model.encode(images)
-            absolute += float(((model.decode(found).float() - images).abs() * masks).sum())
-            brain += float(masks.sum())
-            codes.append(found.float().cpu().numpy())
-        pool = np.concatenate(codes)
-        return {
-            "error": absolute / max(brain, 1),
-            "code_mean": float(np.sqrt(np.square(pool.mean(axis=0)).mean())),
-            "code_spread": float(pool.std(axis=0).mean()),
-        }
-
-    return fit(
-        network, lambda number: train.batch(number, BATCH, plan.seed, GENTLE), validate, plan, folder, device, progress
-    )
+    absolute, brain, codes = 0.0, 0.0, []
+    for images, masks, _ in batches:
+        found = model.encode(images)
+        absolute += float(((model.decode(found).float() - images).abs() * masks).sum())
+        brain += float(masks.sum())
+        codes.append(found.float().cpu().numpy())
+    pool = np.concatenate(codes)
+    return {
+        "error": absolute / max(brain, 1),
+        "code_mean": float(np.sqrt(np.square(pool.mean(axis=0)).mean())),
+        "code_spread": float(pool.std(axis=0).mean()),
+    }
 
 
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[FAnoGAN, dict]:
@@ -142,130 +93,99 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     A step of the GAN is 5 steps of the critic and one of the generator, with 16 slices each; a step of the encoder has
     32 slices.
 
-    Args:
-        data: Healthy scans.
-        options: ``steps`` of the GAN, ``prior_steps`` of the encoder; ``latent`` and ``extra`` override parameters of
-            the method, except its size.
-        folder: Folder for checkpoints and logs.
-        progress: Receives the stages and steps; may cancel.
-
-    Returns:
-        The method, and the last rows of both logs.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
-        MedADError: See `fit`.
+    See `trainers.Trainer`; ``steps`` are those of the GAN, ``prior_steps`` those of the encoder.
     """
-    train, validation = data.slices()
-    size = tuple(train.images.shape[1:])
-    overrides = options.overrides()
-    parameters = with_overrides(FAnoGANParameters(size=size, resolution=resolution_for(size)), overrides)
-    method = FAnoGAN.untrained(parameters, options.seed)
+    slices = data.slices()
+    size = slices[0].size
+    parameters = FAnoGANParameters(size=size, resolution=resolution_for(size))
+    method = FAnoGAN.untrained(with_overrides(parameters, options.overrides()), options.seed)
     progress.stage("generator", 0.0, 0.7)
     plan = options.plan(options.steps or GAN_STEPS, GAN_RATE)
-    game = train_gan(method, train, validation, plan, folder / "generator", options.device, progress)
+    generator = train_gan(method, slices, plan, folder / "generator", options.device, progress)
     progress.stage("encoder", 0.7, 0.9)
     plan = options.plan(options.prior_steps or ENCODER_STEPS, ENCODER_RATE)
-    encoder = train_encoder(method, train, validation, plan, folder / "encoder", options.device, progress)
+    encoder = train_encoder(method, slices, plan, folder / "encoder", options.device, progress)
     for network in (method.gan, method.encoder):
         network.to("cpu").requires_grad_(False)
-    return method, {"generator": game[-1], "encoder": encoder[-1]}
+    return method, {"generator": generator[-1], "encoder": encoder[-1]}
 
 
-def resolution_for(size: tuple[int, ...], longest: int = LONGEST, multiple: int = 16) -> tuple[int, ...]:
-    """Choose the grid of the networks for slices of a size: longer side `longest`, both sides multiples of `multiple`.
+def resolution_for(size: tuple[int, ...]) -> tuple[int, ...]:
+    """Choose the grid of the networks for slices of a size: longer side `LONGEST`, both multiples of 16.
 
     The shorter side is rounded, which stretches all images by the same few percent.
     """
-    return tuple(max(round(n * longest / max(size) / multiple), 1) * multiple for n in size)
+    return tuple(max(round(n * LONGEST / max(size) / 16), 1) * 16 for n in size)
 
 
 def train_gan(
     method: FAnoGAN,
-    train: Slices,
-    validation: Slices,
+    slices: tuple[Slices, Slices],
     plan: Plan,
     folder: Path,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Train generator against critic on resampled, augmented slices.
-
-    Args:
-        method: Method with the generator and critic to train.
-        train: Slices of the training subjects.
-        validation: Slices of the validation subjects.
-        plan: Steps and learning rate.
-        folder: Folder for checkpoint and log.
-        device: Device of the training.
-        progress: Receives each step; may cancel.
+    """Train generator against critic on resampled, augmented slices; arguments as in `loop.fit_slices`.
 
     Returns:
-        The log's rows; ``validation_error`` is the difference of generated and validation slices in mean and standard
-        deviation, averaged over both and over pixels; ``validation_wasserstein`` is the critic's distance of the two.
+        The rows of the log; ``validation_error`` is the difference of generated and validation slices in mean and
+        standard deviation, averaged over both and over pixels; ``validation_wasserstein`` is the critic's distance of
+        the two.
     """
-    real = _held_out(method, validation, device)
-    codes = torch.from_numpy(np.random.default_rng([plan.seed, 3]).normal(size=(len(real), method.parameters.latent)))
-    codes = codes.float().to(device)
 
-    def validate(gan: WassersteinGAN) -> dict[str, float]:
+    def measure(gan: WassersteinGAN, batches: Iterable[Batch]) -> dict[str, float]:
+        real = _resampled(method, batches)
+        codes = np.random.default_rng([plan.seed, 3]).normal(size=(len(real), method.parameters.latent))
+        codes = torch.from_numpy(codes).float().to(device)
         fake = torch.cat([gan.generator(part) for part in codes.split(GAN_BATCH)]).float()
         judged = [torch.cat([gan.critic(part) for part in pool.split(GAN_BATCH)]).mean() for pool in (real, fake)]
         mean_gap = (real.mean(dim=0) - fake.mean(dim=0)).abs().mean()
         spread_gap = (real.std(dim=0, correction=0) - fake.std(dim=0, correction=0)).abs().mean()
         return {"error": float(mean_gap + spread_gap) / 2, "wasserstein": float(judged[0] - judged[1])}
 
-    return fit(method.gan, _batches(method, train, GAN_BATCH, plan), validate, plan, folder, device, progress)
+    sample = _sampler(method, slices[0], GAN_BATCH, plan)
+    return fit_slices(method.gan, slices, plan, measure, folder, device, progress, sample=sample)
 
 
 def train_encoder(
     method: FAnoGAN,
-    train: Slices,
-    validation: Slices,
+    slices: tuple[Slices, Slices],
     plan: Plan,
     folder: Path,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Train the encoder (izi_f) on resampled, augmented slices; generator and critic do not change.
+    """Train the encoder (izi_f) on resampled, augmented slices; arguments as in `loop.fit_slices`.
 
-    Args:
-        method: Method with a trained generator and critic, and the encoder to train.
-        train: Slices of the training subjects.
-        validation: Slices of the validation subjects.
-        plan: Steps and learning rate.
-        folder: Folder for checkpoint and log.
-        device: Device of the training.
-        progress: Receives each step; may cancel.
+    Generator and critic do not change.
 
     Returns:
-        The log's rows; ``validation_error`` is the sample score on healthy slices, MSE + κ·MSE of the features.
+        The rows of the log; ``validation_error`` is the sample score on healthy slices, MSE + κ·MSE of the features.
     """
-    real, kappa = _held_out(method, validation, device), method.parameters.kappa
+    kappa = method.parameters.kappa
 
-    def validate(izi: IziF) -> dict[str, float]:
+    def measure(izi: IziF, batches: Iterable[Batch]) -> dict[str, float]:
         squared, features = [], []
-        for part in real.split(GAN_BATCH):
+        for part in _resampled(method, batches).split(GAN_BATCH):
             both = distances(izi.gan.critic, part, izi.gan.generator(izi.encoder(part)))
             squared, features = squared + both[0].tolist(), features + both[1].tolist()
         values = {"squared_error": float(np.mean(squared)), "feature_error": float(np.mean(features))}
         return {"error": values["squared_error"] + kappa * values["feature_error"]} | values
 
-    izi = IziF(method.gan, method.encoder, kappa)
-    return fit(izi, _batches(method, train, ENCODER_BATCH, plan), validate, plan, folder, device, progress)
+    izi, sample = IziF(method.gan, method.encoder, kappa), _sampler(method, slices[0], ENCODER_BATCH, plan)
+    return fit_slices(izi, slices, plan, measure, folder, device, progress, sample=sample)
 
 
-def _held_out(method: FAnoGAN, validation: Slices, device: str) -> torch.Tensor:
-    """Select unchanged validation slices at the resolution of the networks."""
-    chosen = validation.spread(VALIDATION_SLICES)
-    return resampled(validation.select(chosen)[0], method.parameters.resolution).to(device)
+def _resampled(method: FAnoGAN, batches: Iterable[Batch]) -> torch.Tensor:
+    """Resample the images of all batches to the resolution of the networks."""
+    return resampled(torch.cat([images for images, _, _ in batches]), method.parameters.resolution)
 
 
-def _batches(method: FAnoGAN, train: Slices, size: int, plan: Plan) -> Callable[[int], tuple[torch.Tensor]]:
-    """Return batches of resampled images by number; the networks use neither masks nor positions."""
+def _sampler(method: FAnoGAN, train: Slices, size: int, plan: Plan) -> Callable[[int], Batch]:
+    """Return a sampler of resampled images by number; the networks use neither masks nor positions."""
 
-    def batch(number: int) -> tuple[torch.Tensor]:
-        images, _, _ = train.batch(number, size, plan.seed, GENTLE)
-        return (resampled(images, method.parameters.resolution),)
+    def sample(number: int) -> Batch:
+        return (_resampled(method, [train.batch(number, size, plan.seed, GENTLE)]),)
 
-    return batch
+    return sample

@@ -26,14 +26,7 @@ def check_settings(options: Options) -> None:
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Atlas, dict]:
     """Compute the atlas of the training scans.
 
-    Args:
-        data: Healthy scans; their mirror images count if the template is symmetric.
-        options: Not used, but checked.
-        folder: Not used.
-        progress: Not used.
-
-    Returns:
-        The method, and no facts.
+    See `trainers.Trainer`. Mirror images of the scans count if the template is symmetric; options may set nothing.
 
     Raises:
         InputError: If a setting is chosen.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,115 +16,66 @@ from ...methods.settings import with_overrides
 from ...networks.autoencoder import AutoEncoder
 from ...networks.features import FeatureLearner, FeatureNetwork
 from ...runtime.progress import Progress
-from ..augmentation import GENTLE
 from ..data import HealthyData
 from ..latent_sweep import SIZES, sweep
-from ..loop import Plan, fit
+from ..loop import Batch, Plan, fit_slices
 from ..slices import Slices
 
 if TYPE_CHECKING:
     from ..config import Options
 
-FEATURE_BATCH = 8
-FEATURE_SLICES = 32
+FEATURE_BATCH, FEATURE_SLICES = 8, 32
 FEATURE_STEPS, FEATURE_RATE = 200, 1e-3
 
-BATCH, RATE = 32, 1e-3
+RATE = 1e-3
 # Steps of the final training, and of each latent size tried.
 STEPS, SWEEP_STEPS = 2000, 250
-VALIDATION_SLICES = 256
 
 
 def train_features(
-    train: Slices,
-    validation: Slices,
-    plan: Plan,
+    slices: tuple[Slices, Slices],
+    options: Options,
     folder: Path,
-    device: str = "cpu",
     progress: Progress | None = None,
+    rate: float = FEATURE_RATE,
 ) -> tuple[FeatureNetwork, list[dict[str, float]]]:
-    """Train a feature network; `FEATURE_STEPS` steps at the rate `FEATURE_RATE` are enough.
-
-    Args:
-        train: Slices of the training subjects.
-        validation: Slices of the validation subjects.
-        plan: Steps, learning rate and seed.
-        folder: Folder for checkpoint and log.
-        device: Device of the training.
-        progress: Receives each step; may cancel.
+    """Train a feature network for perceptual losses; `FEATURE_STEPS` steps are enough, so there are no more.
 
     Returns:
-        The network, on the CPU and in evaluation mode, and the log's rows; ``validation_error`` is the share of
+        The network, on the CPU and in evaluation mode, and the rows of the log; ``validation_error`` is the share of
         positions at the last level for which their own augmented copy is not the most similar one.
     """
-    chosen = validation.spread(FEATURE_SLICES)
+    plan = options.plan(min(FEATURE_STEPS, options.steps or FEATURE_STEPS), rate)
 
-    def validate(model: FeatureLearner) -> dict[str, float]:
+    def measure(model: FeatureLearner, batches: Iterable[Batch]) -> dict[str, float]:
         # Use the same augmentation at every validation, and leave the random numbers of the training unchanged.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.seed)
-            parts = [
-                validation.select(chosen[start : start + FEATURE_BATCH])
-                for start in range(0, len(chosen), FEATURE_BATCH)
-            ]
-            logs = [model.loss(*(part.to(device) for part in batch))[1] for batch in parts]
-        return {"error": 1 - float(np.mean([float(log["matched"]) for log in logs]))}
+            matched = [float(model.loss(*batch)[1]["matched"]) for batch in batches]
+        return {"error": 1 - float(np.mean(matched))}
 
     torch.manual_seed(plan.seed)
     learner = FeatureLearner()
-    log = fit(
-        learner,
-        lambda step: train.batch(step, FEATURE_BATCH, plan.seed, GENTLE),
-        validate,
-        plan,
-        folder,
-        device,
-        progress,
-    )
+    sizes = {"size": FEATURE_BATCH, "held": FEATURE_SLICES}
+    log = fit_slices(learner, slices, plan, measure, folder, options.device, progress, **sizes)
     return learner.features.to("cpu").eval().requires_grad_(False), log
 
 
-def train_autoencoder(
-    network: AutoEncoder,
-    train: Slices,
-    validation: Slices,
-    plan: Plan,
-    folder: Path,
-    device: str = "cpu",
-    progress: Progress | None = None,
-) -> list[dict[str, float]]:
-    """Train an autoencoder of any variant on augmented slices; validation uses unchanged ones.
-
-    Args:
-        network: Receives the trained weights.
-        train: Slices of the training subjects.
-        validation: Slices of the validation subjects.
-        plan: Steps and learning rate.
-        folder: Folder for checkpoint and log.
-        device: Device of the training.
-        progress: Receives each step; may cancel.
+def reconstruction_errors(model: AutoEncoder, batches: Iterable[Batch]) -> dict[str, float]:
+    """Measure an autoencoder of any variant on held-out slices.
 
     Returns:
-        The log's rows; ``validation_squared_error`` is the mean over whole slices, ``validation_error`` the mean
-        absolute error per brain pixel, ``validation_score`` the mean pixel score, which is the loss of a variant
-        without further terms.
+        ``squared_error``, the mean over whole slices; ``error``, the mean absolute error per brain pixel; ``score``,
+        the mean pixel score, which is the loss of a variant without further terms.
     """
-    chosen = validation.spread(VALIDATION_SLICES)
-
-    def validate(model: AutoEncoder) -> dict[str, float]:
-        squared, score, absolute, pixels, brain = 0.0, 0.0, 0.0, 0, 0.0
-        for start in range(0, len(chosen), BATCH):
-            images, masks, _ = (part.to(device) for part in validation.select(chosen[start : start + BATCH]))
-            made = model.reconstruct(images)
-            difference = made.restored - images
-            score += float(model.score(images, made).sum())
-            squared, pixels = squared + float(difference.square().sum()), pixels + images.numel()
-            absolute, brain = absolute + float((difference.abs() * masks).sum()), brain + float(masks.sum())
-        return {"squared_error": squared / pixels, "error": absolute / max(brain, 1), "score": score / pixels}
-
-    return fit(
-        network, lambda step: train.batch(step, BATCH, plan.seed, GENTLE), validate, plan, folder, device, progress
-    )
+    squared, score, absolute, pixels, brain = 0.0, 0.0, 0.0, 0, 0.0
+    for images, masks, _ in batches:
+        made = model.reconstruct(images)
+        difference = made.restored - images
+        score += float(model.score(images, made).sum())
+        squared, pixels = squared + float(difference.square().sum()), pixels + images.numel()
+        absolute, brain = absolute + float((difference.abs() * masks).sum()), brain + float(masks.sum())
+    return {"squared_error": squared / pixels, "error": absolute / max(brain, 1), "score": score / pixels}
 
 
 def slices_and_parameters(
@@ -133,10 +86,9 @@ def slices_and_parameters(
     Raises:
         InputError: If a setting of ``options.extra`` is unknown or refused.
     """
-    train, validation = data.slices()
-    overrides = options.overrides()
-    base = AutoencoderParameters(size=tuple(train.images.shape[1:]))
-    return (train, validation), with_overrides(base, overrides), "latent" in overrides
+    slices, overrides = data.slices(), options.overrides()
+    parameters = with_overrides(AutoencoderParameters(size=slices[0].size), overrides)
+    return slices, parameters, "latent" in overrides
 
 
 def features_for(
@@ -145,8 +97,7 @@ def features_for(
     """Train the feature network of a perceptual loss on the training slices; None for another loss."""
     if parameters.loss != "perceptual":
         return None
-    plan = options.plan(min(FEATURE_STEPS, options.steps or FEATURE_STEPS), FEATURE_RATE)
-    return train_features(*slices, plan, folder / "features", options.device, progress)[0]
+    return train_features(slices, options, folder / "features", progress)[0]
 
 
 def fitted(
@@ -162,7 +113,7 @@ def fitted(
     method = Autoencoder.untrained(parameters, plan.seed)
     if features is not None:
         method.network.features.load_state_dict(features.state_dict())
-    log = train_autoencoder(method.network, *slices, plan, folder, device, progress)
+    log = fit_slices(method.network, slices, plan, reconstruction_errors, folder, device, progress)
     method.network.to("cpu").requires_grad_(False)
     return method, log[-1]
 
@@ -173,21 +124,12 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     At 160 × 160 a step takes 0.4 s of one CPU core, 1.3 s with a perceptual and 1.6 s with an SSIM loss. Training of
     perceptual features comes first, with 200 steps of 8 slices.
 
-    Args:
-        data: Healthy scans.
-        options: Steps and latent size; ``extra`` may set all `AutoencoderParameters` except the size.
-        folder: Folder for checkpoints, logs, ``sweep.tsv`` and ``sweep.png``.
-        progress: Receives the stages and steps; may cancel.
-
-    Returns:
-        The method, and facts of the training for the model file.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
+    See `trainers.Trainer`; the folder receives ``sweep.tsv`` and ``sweep.png`` too.
     """
     slices, parameters, given = slices_and_parameters(data, options)
     progress.stage("features", 0.1, 0.15)
     features = features_for(parameters, slices, options, folder, progress)
+    fit = partial(fitted, features=features, slices=slices, device=options.device, progress=progress)
     facts: dict = {}
     if not given:
 
@@ -195,8 +137,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
             begin = 0.15 + 0.45 * SIZES.index(size) / len(SIZES)
             progress.stage(f"latent size {size}", begin, begin + 0.45 / len(SIZES))
             plan = options.plan(options.sweep_steps or SWEEP_STEPS, RATE)
-            tried = replace(parameters, latent=size)
-            _, last = fitted(tried, features, slices, plan, folder / f"sweep-{size}", options.device, progress)
+            _, last = fit(replace(parameters, latent=size), plan=plan, folder=folder / f"sweep-{size}")
             return {"validation_error": last["validation_squared_error"]}
 
         latent, rows = sweep(SIZES, measured, folder)
@@ -204,6 +145,5 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
         facts["latent_sweep"] = {str(row["latent"]): row["validation_error"] for row in rows}
     progress.stage("autoencoder", 0.6, 0.9)
     plan = options.plan(options.steps or STEPS, RATE)
-    where = folder / f"latent-{parameters.latent}"
-    method, last = fitted(parameters, features, slices, plan, where, options.device, progress)
+    method, last = fit(parameters, plan=plan, folder=folder / f"latent-{parameters.latent}")
     return method, facts | {"last": last}

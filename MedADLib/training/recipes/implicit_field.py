@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...errors import InputError
-from ...methods.implicit_field import ImplicitField, ImplicitFieldParameters, places, search_latents
+from ...methods.implicit_field import ImplicitField, ImplicitFieldParameters, search_latents, voxel_coordinates
 from ...methods.settings import with_overrides
 from ...methods.slicewise import generator_of
 from ...networks.implicit_field import AutoDecoder
@@ -40,31 +40,25 @@ class BrainVoxels:
         self.intensities = [image[mask].astype(np.float16) for image, mask in scans]
         self.count = len(scans) * (1 + mirrored)
 
-    def draw(self, numbers: np.ndarray, points: int, key: list[int]) -> Batch:
-        """Sample random voxels of scans; only `key` determines the voxels.
+    def sample(self, numbers: np.ndarray, points: int, key: list[int]) -> Batch:
+        """Sample coordinates (n, points, 3) and intensities (n, points), float32, of scans by number (n,).
 
-        Args:
-            numbers: Numbers of scans (n,); those beyond the last scan are mirror images.
-            points: Number of voxels per scan.
-            key: Seed, as a list of numbers.
-
-        Returns:
-            Coordinates (n, points, 3) and intensities (n, points), float32.
+        Numbers beyond the last scan are mirror images. Only `key` determines the voxels.
         """
         generator, where, seen = generator_of(key), [], []
         for number in numbers:
             mirror, scan = divmod(int(number), len(self.voxels))
-            drawn = torch.randint(len(self.voxels[scan]), (points,), generator=generator).numpy()
-            where.append(places(self.voxels[scan][drawn], self.size))
+            chosen = torch.randint(len(self.voxels[scan]), (points,), generator=generator).numpy()
+            where.append(voxel_coordinates(self.voxels[scan][chosen], self.size))
             where[-1][:, 2] *= 1 - 2 * mirror
-            seen.append(torch.from_numpy(self.intensities[scan][drawn].astype(np.float32)))
+            seen.append(torch.from_numpy(self.intensities[scan][chosen].astype(np.float32)))
         return torch.stack(where), torch.stack(seen)
 
     def batch(self, step: int, seed: int) -> Batch:
-        """Sample the scans of a training step, and voxels of them as in `draw`."""
+        """Sample the scans of a training step, and voxels of them as in `sample`."""
         random = np.random.default_rng([seed, 17, step])
         numbers = random.choice(self.count, min(SCANS, self.count), replace=False)
-        return torch.from_numpy(numbers), *self.draw(numbers, POINTS, [seed, 19, step])
+        return torch.from_numpy(numbers), *self.sample(numbers, POINTS, [seed, 19, step])
 
 
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[ImplicitField, dict]:
@@ -72,14 +66,7 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
 
     Validation fits latents of the validation scans in a few steps, and then compares other voxels.
 
-    Args:
-        data: Healthy scans.
-        options: Steps and latent size; ``extra`` may set all `ImplicitFieldParameters` except size and centres.
-        folder: Folder for checkpoint and log.
-        progress: Receives the stages and steps; may cancel.
-
-    Raises:
-        InputError: If the scans are single slices, or a setting is unknown or has a wrong value.
+    See `trainers.Trainer`; refuses single slices.
     """
     if data.template.kind == "plane":
         raise InputError("method_needs_volumes", method="implicit_field", other="vae")
@@ -90,13 +77,13 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     network = AutoDecoder(method.network, voxels.count)
     everyone = np.arange(held.count)
 
-    def drawn(step: int) -> Batch:
-        batch = held.draw(everyone, VALIDATION_POINTS, [options.seed, 23, step])
+    def held_out(step: int) -> Batch:
+        batch = held.sample(everyone, VALIDATION_POINTS, [options.seed, 23, step])
         return tuple(part.to(options.device) for part in batch)
 
     def validate(model: AutoDecoder) -> dict[str, float]:
-        latents = search_latents(model.field, drawn, held.count, VALIDATION_STEPS, VALIDATION_RATE)
-        points, intensities = drawn(VALIDATION_STEPS)
+        latents = search_latents(model.field, held_out, held.count, VALIDATION_STEPS, VALIDATION_RATE)
+        points, intensities = held_out(VALIDATION_STEPS)
         entropy, expected = model.field.errors(points, latents, intensities)
         return {"error": float((expected - intensities).abs().mean()), "cross_entropy": float(entropy.mean())}
 

@@ -60,13 +60,12 @@ def k_means(values: np.ndarray, count: int) -> np.ndarray:
     return np.diff(sums[cuts]) / np.diff(number[cuts])
 
 
-def class_centres(intensities: np.ndarray, count: int = CLASSES) -> tuple[float, ...]:
+def class_centres(intensities: np.ndarray) -> tuple[float, ...]:
     """Find class centres of healthy brains (Naval Marimont and Tarroni 2021, implicit field learning).
 
     Args:
         intensities: Standard intensities of brain voxels, any shape. They are clipped to the 2nd and 98th percentile,
             so that no class represents outliers. Values of 0 are background and left out.
-        count: Number of classes.
 
     Returns:
         Increasing positive centres, to six digits.
@@ -77,7 +76,7 @@ def class_centres(intensities: np.ndarray, count: int = CLASSES) -> tuple[float,
     intensities = intensities[intensities > 0].astype(np.float32)
     if not intensities.size:
         raise InputError("scans_without_brain")
-    centres = k_means(np.clip(intensities, *np.percentile(intensities, CLIP)), count)
+    centres = k_means(np.clip(intensities, *np.percentile(intensities, CLIP)), CLASSES)
     return tuple(float(f"{centre:.6g}") for centre in centres)
 
 
@@ -86,11 +85,6 @@ def with_classes(parameters: Any, overrides: Mapping[str, object], train: Slices
 
     The background, which is 0 in prepared scans, has its own class besides those of the brain: the network then learns
     where there is no brain without masks in its loss, and missing tissue costs as much as bright tissue.
-
-    Args:
-        parameters: A frozen dataclass with `error` and `centres`.
-        overrides: Settings of the user by name.
-        train: Slices of the training subjects.
 
     Raises:
         InputError: If the scans have too few different intensities.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from ...networks.vqvae import VQVAE
 from ...runtime.progress import Progress
 from ..augmentation import Augmentation
 from ..data import HealthyData
-from ..loop import Plan, fit
+from ..loop import Batch, Plan, fit, fit_slices
 from ..slices import Slices, Volumes
 from .intensity_classes import with_classes
 
@@ -66,53 +66,19 @@ class Codes(NamedTuple):
     positions: torch.Tensor
 
 
-def train_vqvae(
-    network: VQVAE,
-    train: Slices,
-    validation: Slices,
-    plan: Plan,
-    recipe: Recipe,
-    folder: Path,
-    device: str = "cpu",
-    progress: Progress | None = None,
-) -> list[dict[str, float]]:
-    """Train the VQ-VAE on augmented slices; validation uses unchanged ones.
-
-    Args:
-        network: Receives the trained weights.
-        train: Slices of the training subjects.
-        validation: Slices of the validation subjects.
-        plan: Steps and learning rate.
-        recipe: Batch and augmentation.
-        folder: Folder for checkpoint and log.
-        device: Device of the training.
-        progress: Receives each step; may cancel.
+def restoration_errors(model: VQVAE, batches: Iterable[Batch]) -> dict[str, float]:
+    """Measure a VQ-VAE on held-out slices.
 
     Returns:
-        The log's rows; ``validation_error`` is the mean absolute error per brain pixel, ``validation_codes_used`` the
-        number of different codes of the validation slices.
+        ``error``, the mean absolute error per brain pixel, and ``codes_used``, the number of different codes.
     """
-    chosen = validation.spread(VALIDATION_SLICES)
-
-    def validate(model: VQVAE) -> dict[str, float]:
-        error, brain, used = 0.0, 0.0, set()
-        for rows in np.array_split(chosen, -(-len(chosen) // recipe.batch)):
-            images, masks, positions = (part.to(device) for part in validation.select(rows))
-            indices = model.encode(images, positions)
-            error += float((model.pictures(indices, positions) - images).abs().sum())
-            brain += float(masks.sum())
-            used |= set(indices.unique().tolist())
-        return {"error": error / max(brain, 1), "codes_used": float(len(used))}
-
-    return fit(
-        network,
-        lambda step: train.batch(step, recipe.batch, plan.seed, recipe.augmentation),
-        validate,
-        plan,
-        folder,
-        device,
-        progress,
-    )
+    error, brain, used = 0.0, 0.0, set()
+    for images, masks, positions in batches:
+        indices = model.encode(images, positions)
+        error += float((model.decode_images(indices, positions) - images).abs().sum())
+        brain += float(masks.sum())
+        used |= set(indices.unique().tolist())
+    return {"error": error / max(brain, 1), "codes_used": float(len(used))}
 
 
 def code_pool(network: VQVAE, train: Slices, recipe: Recipe, seed: int, device: str, progress: Progress) -> Codes:
@@ -129,39 +95,24 @@ def code_pool(network: VQVAE, train: Slices, recipe: Recipe, seed: int, device: 
 
 
 def train_prior(
-    network: CodePrior,
-    vqvae: VQVAE,
-    train: Slices,
-    validation: Slices,
+    method: LatentRestoration,
+    slices: tuple[Slices, Slices],
     plan: Plan,
     recipe: Recipe,
     folder: Path,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Train the prior on the codes of a trained VQ-VAE, which does not change.
-
-    Args:
-        network: Receives the weights of the last step.
-        vqvae: Trained VQ-VAE.
-        train: Slices of the training subjects.
-        validation: Slices of the validation subjects.
-        plan: Steps and learning rate.
-        recipe: Batch and augmentation.
-        folder: Folder for checkpoint and log.
-        device: Device of the training.
-        progress: Receives each step; may cancel.
+    """Train the prior of a method on the codes of its trained VQ-VAE, which does not change.
 
     Returns:
-        The log's rows; ``validation_nll`` is in nats per code.
+        The rows of the log; ``validation_nll`` is in nats per code.
     """
-    progress = progress or Progress()
-    vqvae.to(device).eval()
+    progress, vqvae, (train, validation) = progress or Progress(), method.vqvae.to(device).eval(), slices
     # A finished training does not need the codes.
     pool = cache(lambda: code_pool(vqvae, train, recipe, plan.seed, device, progress))
-    chosen = validation.spread(VALIDATION_SLICES)
     with torch.inference_mode():
-        parts = [validation.select([number]) for number in chosen]
+        parts = [validation.select([number]) for number in validation.spread(VALIDATION_SLICES)]
         held_positions = torch.cat([where for _, _, where in parts]).to(device)
         held = torch.cat([vqvae.encode(image.to(device), where.to(device)) for image, _, where in parts]).flatten(1)
 
@@ -173,7 +124,7 @@ def train_prior(
         parts = zip(held.split(recipe.batch), held_positions.split(recipe.batch))
         return {"nll": float(torch.cat([model.nll(codes, where) for codes, where in parts]).mean())}
 
-    return fit(network, batches, validate, plan, folder, device, progress)
+    return fit(method.prior, batches, validate, plan, folder, device, progress)
 
 
 def with_thresholds(
@@ -197,8 +148,7 @@ def with_thresholds(
 
 def train_networks(
     method: LatentRestoration,
-    train: Slices,
-    validation: Slices,
+    slices: tuple[Slices, Slices],
     scans: Sequence[tuple[np.ndarray, np.ndarray]],
     recipe: Recipe,
     options: Options,
@@ -207,28 +157,23 @@ def train_networks(
 ) -> tuple[LatentRestoration, dict]:
     """Train both networks of a method, and set its thresholds from the validation scans.
 
-    Args:
-        method: Untrained method.
-        train: Samples of the training subjects.
-        validation: Samples of the validation subjects.
-        scans: Prepared image and mask of each validation scan.
-        recipe: Hyperparameters that the options do not set.
-        options: Steps, seed, device.
-        folder: Folder for checkpoints and logs.
-        progress: Receives the stages and steps; may cancel.
-
     Returns:
         The trained method, and the last row of each log.
     """
     progress.stage("VQ-VAE", 0.1, 0.5)
     plan = options.plan(options.steps or recipe.steps, recipe.rate)
-    first = train_vqvae(method.vqvae, train, validation, plan, recipe, folder / "vqvae", options.device, progress)
+
+    def sample(step: int) -> Batch:
+        return slices[0].batch(step, recipe.batch, plan.seed, recipe.augmentation)
+
+    first = fit_slices(
+        method.vqvae, slices, plan, restoration_errors, folder / "vqvae", options.device, progress, recipe.batch,
+        VALIDATION_SLICES, sample,
+    )  # fmt: skip
     method.vqvae.requires_grad_(False)
     progress.stage("prior", 0.5, 0.9)
-    plan = options.plan(options.prior_steps or recipe.prior_steps, 1e-3)
-    second = train_prior(
-        method.prior, method.vqvae, train, validation, plan, recipe, folder / "prior", options.device, progress
-    )
+    prior_plan = options.plan(options.prior_steps or recipe.prior_steps, 1e-3)
+    second = train_prior(method, slices, prior_plan, recipe, folder / "prior", options.device, progress)
     progress.update(1.0, "finding the thresholds")
     method = with_thresholds(method, scans, options.device)
     for network in (method.vqvae, method.prior):
@@ -239,20 +184,13 @@ def train_networks(
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[LatentRestoration, dict]:
     """Train latent restoration of slices.
 
-    Args:
-        data: Healthy scans.
-        options: Steps of both networks; ``extra`` may set the settings of the method, except size, thresholds and class
-            centres, which the training determines.
-        folder: Folder for checkpoints and logs.
-        progress: Receives the stages and steps; may cancel.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
+    See `trainers.Trainer`; ``prior_steps`` are those of the prior. The training determines size, thresholds and class
+    centres.
     """
-    (train_slices, validation), overrides = data.slices(), options.overrides()
-    base = with_classes(LatentRestorationParameters(size=tuple(train_slices.images.shape[1:])), overrides, train_slices)
+    slices, overrides = data.slices(), options.overrides()
+    base = with_classes(LatentRestorationParameters(size=slices[0].size), overrides, slices[0])
     method = LatentRestoration.untrained(with_overrides(base, overrides), options.seed)
-    return train_networks(method, train_slices, validation, data.validation, SLICES, options, folder, progress)
+    return train_networks(method, slices, data.validation, SLICES, options, folder, progress)
 
 
 # Voxels are larger than the pixels of slices, so displacements are smaller in voxels.
@@ -272,13 +210,7 @@ VOLUMES = Recipe(
 def working_shape(shape: Sequence[int], spacing: Sequence[float], levels: int) -> tuple[int, ...]:
     """Choose the grid of the networks: about 2 mm, not finer than the scans, and at most 16 codes along each axis.
 
-    Args:
-        shape: Shape (Z, Y, X) of prepared scans.
-        spacing: Spacing of prepared scans along (x, y, z) in mm.
-        levels: Number of times that the VQ-VAE halves the grid.
-
-    Returns:
-        Shape (Z, Y, X), which the VQ-VAE can halve.
+    Shapes are (Z, Y, X), and `spacing` is (x, y, z) in mm. The VQ-VAE halves the result `levels` times.
     """
     halved = 1 << levels
     wanted = (n * min(step / WORKING_MM, 1.0) / halved for n, step in zip(shape, reversed(spacing)))
@@ -290,15 +222,8 @@ def train_volumes(
 ) -> tuple[VolumeRestoration, dict]:
     """Train restoration of whole volumes.
 
-    Args:
-        data: Healthy scans.
-        options: Steps of both networks; ``extra`` may set the settings of the method, except size, thresholds and class
-            centres, which the training determines.
-        folder: Folder for checkpoints and logs.
-        progress: Receives the stages and steps; may cancel.
-
-    Raises:
-        InputError: If the scans are single slices, or a setting is unknown or has a wrong value.
+    See `trainers.Trainer`; ``prior_steps`` are those of the prior. The training determines size, thresholds and class
+    centres, and refuses single slices.
     """
     if data.template.kind == "plane":
         raise InputError("method_needs_volumes", method="volume_restoration", other="latent_restoration")
@@ -311,8 +236,8 @@ def train_volumes(
     base = with_classes(VolumeRestorationParameters(size=shape), overrides, data.slices()[0])
     found = {"working": list(working_shape(shape, image.spacing, levels))} | overrides
     method = VolumeRestoration.untrained(with_overrides(base, found), options.seed)
-    train_volumes, validation = (
+    volumes, held = (
         Volumes.of(scans, method.parameters.working, data.template.symmetric) for scans in (data.train, data.validation)
     )
-    train_volumes = replace(train_volumes, varied=data.varied)
-    return train_networks(method, train_volumes, validation, data.validation, VOLUMES, options, folder, progress)
+    volumes = replace(volumes, varied=data.varied)
+    return train_networks(method, (volumes, held), data.validation, VOLUMES, options, folder, progress)

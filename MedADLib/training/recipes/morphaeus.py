@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,9 +17,9 @@ from ...networks.features import FeatureNetwork
 from ...runtime.progress import Progress
 from ..augmentation import GENTLE
 from ..data import HealthyData
-from ..loop import Plan, fit
+from ..loop import Batch, Plan, fit_slices
 from ..slices import Slices
-from .autoencoder import FEATURE_RATE, FEATURE_STEPS, train_features
+from .autoencoder import train_features
 
 if TYPE_CHECKING:
     from ..config import Options
@@ -53,83 +55,62 @@ def train_phase(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[dict[str, float]]:
-    """Train autoencoder and deformer on augmented slices; validation uses unchanged ones.
+    """Train autoencoder and deformer in one phase.
 
     The paper trains up to 500 epochs at a rate of 5e-4 with early stopping and a warm-up of 10 epochs. Here the number
     of steps is fixed, the rate is annealed, and the warm-up is 30 % of the steps.
 
-    Args:
-        network: Receives the trained weights.
-        features: Feature network of the perceptual distance.
-        phase: Phase of the training, which sets the losses.
-        slices: Slices of the training subjects, and of the validation subjects.
-        plan: Steps and learning rate.
-        folder: Folder for checkpoint and log.
-        device: Device of the training.
-        progress: Receives each step; may cancel.
-
     Returns:
-        The log's rows; ``validation_error`` is the mean absolute error of x_morph per brain pixel,
-        ``validation_prior_error`` that of x_prior, ``validation_displacement`` in pixels over the brain, and
-        ``validation_smallest_jacobian`` the smallest determinant there.
+        The rows of the log; ``validation_*`` as in `deformation_errors`.
     """
-    train, validation = slices
-    chosen = validation.spread(VALIDATION_SLICES)
 
-    def batch(step: int) -> tuple[torch.Tensor, ...]:
-        images, masks, positions = train.batch(step, BATCH, plan.seed, GENTLE)
+    def sample(step: int) -> Batch:
+        images, masks, positions = slices[0].batch(step, BATCH, plan.seed, GENTLE)
         return images, masks, positions, torch.full_like(positions, step / plan.steps)
 
-    def validate(model: MorphLearner) -> dict[str, float]:
-        morphed, prior, moved, brain, smallest = 0.0, 0.0, 0.0, 0.0, 1.0
-        for start in range(0, len(chosen), BATCH):
-            images, masks, _ = (part.to(device) for part in validation.select(chosen[start : start + BATCH]))
-            made, inside = model.network(images), masks > 0
-            morphed += float((made.morphed - images).abs()[inside].sum())
-            prior += float((made.prior - images).abs()[inside].sum())
-            moved += float(made.displacement.norm(dim=1, keepdim=True)[inside].sum())
-            smallest, brain = min(smallest, float(made.jacobian()[inside].min())), brain + float(masks.sum())
-        values = {"error": morphed, "prior_error": prior, "displacement": moved}
-        return {name: value / max(brain, 1) for name, value in values.items()} | {"smallest_jacobian": smallest}
+    learner, sizes = MorphLearner(network, features, phase), {"size": BATCH, "held": VALIDATION_SLICES}
+    return fit_slices(learner, slices, plan, deformation_errors, folder, device, progress, sample=sample, **sizes)
 
-    learner = MorphLearner(network, features, phase)
-    return fit(learner, batch, validate, plan, folder, device, progress)
+
+def deformation_errors(model: MorphLearner, batches: Iterable[Batch]) -> dict[str, float]:
+    """Measure prior and deformation on held-out slices.
+
+    Returns:
+        ``error``, the mean absolute error of x_morph per brain pixel; ``prior_error``, that of x_prior;
+        ``displacement`` in pixels over the brain, and ``smallest_jacobian``, the smallest determinant there.
+    """
+    morphed, prior, moved, brain, smallest = 0.0, 0.0, 0.0, 0.0, 1.0
+    for images, masks, _ in batches:
+        made, inside = model.network(images), masks > 0
+        morphed += float((made.morphed - images).abs()[inside].sum())
+        prior += float((made.prior - images).abs()[inside].sum())
+        moved += float(made.displacement.norm(dim=1, keepdim=True)[inside].sum())
+        smallest, brain = min(smallest, float(made.jacobian()[inside].min())), brain + float(masks.sum())
+    values = {"error": morphed, "prior_error": prior, "displacement": moved}
+    return {name: value / max(brain, 1) for name, value in values.items()} | {"smallest_jacobian": smallest}
 
 
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[MorphAEus, dict]:
     """Train MorphAEus on a folder's healthy slices.
 
-    Args:
-        data: Healthy scans.
-        options: Steps; ``latent`` is the width of the deepest levels. ``extra`` may set ``channels``, ``score`` and
-            ``schedule``: "morphaeus", "apart" without gradients from the deformation to the autoencoder, or "morphade"
-            for the two steps of the successor of MorphAEus.
-        folder: Folder for checkpoints and logs.
-        progress: Receives the stages and steps; may cancel.
-
-    Returns:
-        The method, and the last row of the log.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
+    See `trainers.Trainer`. ``latent`` is the width of the deepest levels. ``extra`` may set ``channels``, ``score`` and
+    ``schedule``: "morphaeus"; "apart" without gradients from the deformation to the autoencoder; or "morphade" for the
+    two steps of the successor of MorphAEus.
     """
-    train, validation = data.slices()
-    size, overrides = tuple(train.images.shape[1:]), dict(options.extra)
-    schedule = overrides.pop("schedule", "morphaeus")
+    slices, overrides = data.slices(), dict(options.extra)
+    size, schedule = slices[0].size, overrides.pop("schedule", "morphaeus")
     if schedule not in tuple(PHASES):
         raise InputError("unknown_schedule", schedule=schedule, known=", ".join(PHASES))
     widest = channels_for(size) if options.latent is None else channels_for(size, options.latent)
     method = MorphAEus.untrained(with_overrides(MorphAEusParameters(size, widest), overrides), options.seed)
     steps = options.steps or STEPS
     progress.stage("features", 0.1, 0.2)
-    plan = options.plan(min(FEATURE_STEPS, steps), FEATURE_RATE)
-    features, _ = train_features(train, validation, plan, folder / "features", options.device, progress)
+    features, _ = train_features(slices, replace(options, steps=steps), folder / "features", progress)
     begin, log = 0.2, []
     for phase, share in PHASES[schedule]:
         progress.stage(phase, begin, begin + 0.7 * share)
         plan = options.plan(max(round(steps * share), 1), RATE)
-        where = folder / phase
-        log = train_phase(method.network, features, phase, (train, validation), plan, where, options.device, progress)
+        log = train_phase(method.network, features, phase, slices, plan, folder / phase, options.device, progress)
         begin += 0.7 * share
     method.network.to("cpu").eval().requires_grad_(False)
     return method, {"schedule": schedule, "last": log[-1]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +19,7 @@ from ...runtime.progress import Progress
 from ...scoring.metrics import Curve
 from ..augmentation import GENTLE
 from ..data import HealthyData
-from ..loop import fit
+from ..loop import Batch, fit_slices
 from ..slices import Slices
 
 if TYPE_CHECKING:
@@ -35,35 +37,31 @@ DEGREES = (0.05, 0.95)
 EASY, EASY_UNTIL = 0.7, 0.5
 BIASES = (0.1, 0.4)
 SHAPES = {"square": squares, "blob": blobs}
-# Numbers that separate the streams of random numbers of one seed.
 PARTNER, FOREIGN, PATCH, HELD_OUT_PARTNER, OTHER_KIND = 31, 32, 33, 34, 35
 
 
 def train_denoising(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Denoising, dict]:
     """Train the denoising autoencoder: 1400 steps of 8 slices, about 13 minutes at 160 × 160 on two CPU cores.
 
-    The noise is N(0, 0.2²) on a 16 × 16 grid, in standard intensities. ``options.extra`` may set ``channels``.
-
-    Returns:
-        The method, and the last row of its log.
-
-    Raises:
-        InputError: If a setting is unknown.
-        MedADError: See `fit`.
+    See `trainers.Trainer`. The noise is N(0, 0.2²) on a 16 × 16 grid, in standard intensities. ``options.extra`` may
+    set ``channels``.
     """
-    train, validation = data.slices()
-    base = Denoising.Parameters(size=tuple(train.images.shape[1:]))
-    method = Denoising.untrained(with_overrides(base, options.overrides()), options.seed)
+    slices = data.slices()
+    parameters = with_overrides(Denoising.Parameters(size=slices[0].size), options.overrides())
+    method = Denoising.untrained(parameters, options.seed)
     progress.stage("denoising autoencoder", 0.0, 0.9)
     plan = options.plan(options.steps or STEPS, RATE)
-    log = fit(
+    log = fit_slices(
         method.network,
-        lambda step: noisy_batch(train, step, plan.seed),
-        DenoisingCheck(validation, plan.seed, options.device),
+        slices,
         plan,
+        partial(denoising_errors, seed=plan.seed),
         folder / "denoiser",
         options.device,
         progress,
+        BATCH,
+        VALIDATION_SLICES,
+        lambda step: noisy_batch(slices[0], step, plan.seed),
     )
     method.network.to("cpu").requires_grad_(False)
     return method, {"last": log[-1]}
@@ -79,31 +77,20 @@ def _noisy(images: torch.Tensor, masks: torch.Tensor, generator: torch.Generator
     return add_coarse_noise(images, masks, torch.full((len(images),), SPREAD), generator)
 
 
-class DenoisingCheck:
-    """Errors on the validation scans: with the same noise at each validation, and without noise.
+def denoising_errors(network: Denoiser, batches: Iterable[Batch], seed: int) -> dict[str, float]:
+    """Measure held-out slices, with the same noise at each validation.
 
-    Args:
-        validation: Slices of the validation subjects.
-        seed: Random seed of the noise.
-        device: Device of the training.
+    Returns:
+        Mean absolute errors over the brain: ``error`` after denoising, ``plain_error`` without noise.
     """
+    images, masks, positions = (torch.cat(parts) for parts in zip(*batches))
+    noisy = _noisy(images.cpu(), masks.cpu(), generator_of([seed, HELD_OUT])).to(images.device)
 
-    def __init__(self, validation: Slices, seed: int, device: str):
-        chosen = validation.spread(VALIDATION_SLICES)
-        images, masks, positions = validation.select(chosen)
-        noisy = _noisy(images, masks, generator_of([seed, HELD_OUT]))
-        self._noisy, self._images, self._masks, self._positions = (
-            part.to(device) for part in (noisy, images, masks, positions)
-        )
+    def error(given: torch.Tensor) -> float:
+        found = _predicted(network, given, positions)
+        return float((found - images).abs()[masks > 0].mean())
 
-    def __call__(self, network: Denoiser) -> dict[str, float]:
-        """Compute mean absolute errors over the brain: ``error`` after denoising, ``plain_error`` without noise."""
-        return {"error": self._error(network, self._noisy), "plain_error": self._error(network, self._images)}
-
-    def _error(self, network: Denoiser, given: torch.Tensor) -> float:
-        parts = zip(given.split(BATCH), self._positions.split(BATCH))
-        found = torch.cat([network.predict(images, positions) for images, positions in parts])
-        return float((found - self._images).abs()[self._masks > 0].mean())
+    return {"error": error(noisy), "plain_error": error(images)}
 
 
 class Learned(NamedTuple):
@@ -118,8 +105,8 @@ class Learned(NamedTuple):
 def train_fpi(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[FPI, dict]:
     """Train the segmenter of FPI or PII: 1400 steps of 8 slices, about 13 minutes at 160 × 160 on two CPU cores.
 
-    ``options.extra`` may set ``blending`` (``linear`` for FPI, ``poisson`` for PII), ``shape`` (``square`` or ``blob``)
-    and ``channels``.
+    See `trainers.Trainer`. ``options.extra`` may set ``blending`` (``linear`` for FPI, ``poisson`` for PII), ``shape``
+    (``square`` or ``blob``) and ``channels``.
 
     The training starts with strong patches and adds weaker ones until, in its second half, α is uniform in
     [0.05, 0.95]; in the paper it always is. On brains at 1.2 mm most patches are hardly visible: with all of them from
@@ -130,27 +117,24 @@ def train_fpi(data: HealthyData, options: Options, folder: Path, progress: Progr
     ``validation_other_precision``, the same on intensity bands shifted inside smooth shapes, which are not in the
     training. No choice depends on them.
 
-    Returns:
-        The method, and the last row of its log.
-
     Raises:
-        InputError: If a setting is unknown, or there is only one training scan.
-        MedADError: See `fit`.
+        InputError: If there is only one training scan.
     """
-    train, validation = data.slices()
-    base = FPIParameters(size=tuple(train.images.shape[1:]))
-    method = FPI.untrained(with_overrides(base, options.overrides()), options.seed)
-    kind = f"{method.parameters.blending}-{method.parameters.shape}"
+    slices = data.slices()
+    parameters = with_overrides(FPIParameters(size=slices[0].size), options.overrides())
+    method = FPI.untrained(parameters, options.seed)
     progress.stage("segmenter of foreign patches", 0.0, 0.9)
     plan = options.plan(options.steps or STEPS, RATE)
-    log = fit(
+    check = FPICheck(*slices, parameters, plan.seed, options.device)
+    log = fit_slices(
         method.network,
-        lambda step: foreign_batch(train, step, plan.seed, method.parameters, least_degree(step, plan.steps)),
-        FPICheck(train, validation, method.parameters, plan.seed, options.device),
+        slices,
         plan,
-        folder / kind,
+        lambda network, _: check(network),
+        folder / f"{parameters.blending}-{parameters.shape}",
         options.device,
         progress,
+        sample=lambda step: foreign_batch(slices[0], step, plan.seed, parameters, least_degree(step, plan.steps)),
     )
     method.network.to("cpu").requires_grad_(False)
     return method, {"last": log[-1]}
@@ -168,10 +152,10 @@ def foreign_batch(
 
     Both are augmented, because a difference in sharpness would reveal the patch.
     """
-    chosen = slices.chosen(step, BATCH, seed)
+    chosen = slices.indices(step, BATCH, seed)
     others = slices.near(slices.positions[chosen], [seed, PARTNER, step], slices.scans[chosen])
-    images, masks, positions = slices.changed(chosen, [seed, 7, step], GENTLE)
-    foreign, foreign_masks, _ = slices.changed(others, [seed, FOREIGN, step], GENTLE)
+    images, masks, positions = slices.augmented(chosen, [seed, 7, step], GENTLE)
+    foreign, foreign_masks, _ = slices.augmented(others, [seed, FOREIGN, step], GENTLE)
     generator = generator_of([seed, PATCH, step])
     return pasted(images, masks, positions, foreign, foreign_masks, parameters, generator, least)
 
@@ -195,15 +179,7 @@ def pasted(
 
 
 class FPICheck:
-    """Values on the validation scans, corrupted once with patches of the training scans.
-
-    Args:
-        train: Slices of the training subjects.
-        validation: Slices of the validation subjects.
-        parameters: Parameters of the method.
-        seed: Random seed of the anomalies.
-        device: Device of the training.
-    """
+    """Values on the validation scans, corrupted once with patches of the training scans."""
 
     def __init__(self, train: Slices, validation: Slices, parameters: FPIParameters, seed: int, device: str):
         chosen = validation.spread(VALIDATION_SLICES)
@@ -222,15 +198,16 @@ class FPICheck:
     def __call__(self, network: CorruptionSegmenter) -> dict[str, float]:
         """Compute ``error``, the mean |α̂ − α| over the brain, and the precisions that `train_fpi` describes."""
         brain = self._own.masks > 0
-        own = _degrees(network, self._own)
+        own = _predicted(network, self._own.images, self._own.positions)
         error = (own - self._own.target).abs()[brain].mean()
         precision = Curve.of(own[brain].cpu().numpy(), self._own.target[brain].cpu().numpy() > 0).average_precision()
-        found, truth = _degrees(network, self._other)[brain], self._other.target[brain] > self._smallest
+        found = _predicted(network, self._other.images, self._other.positions)[brain]
+        truth = self._other.target[brain] > self._smallest
         other = Curve.of(found.cpu().numpy(), truth.cpu().numpy()).average_precision()
         return {"error": float(error), "precision": precision, "other_precision": other}
 
 
-def _degrees(network: CorruptionSegmenter, batch: Learned) -> torch.Tensor:
-    """Predict α̂ for all slices of a batch, a few at a time."""
-    parts = zip(batch.images.split(BATCH), batch.positions.split(BATCH))
-    return torch.cat([network.predict(images, positions) for images, positions in parts])
+def _predicted(network: Denoiser | CorruptionSegmenter, images: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Apply the network to slices (N, 1, Y, X) at positions (N,), a few at a time."""
+    parts = zip(images.split(BATCH), positions.split(BATCH))
+    return torch.cat([network.predict(*part) for part in parts])

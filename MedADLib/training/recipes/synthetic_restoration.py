@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from torch.nn.functional import adaptive_avg_pool3d, affine_grid, grid_sample, interpolate
+from torch.nn.functional import adaptive_avg_pool3d, affine_grid, grid_sample, interpolate, pad
 
 from ...corruption.multi_scale import HIGHEST, LOWEST, Slab, add_anomalies
 from ...corruption.random_fields import random_crop
@@ -25,6 +25,7 @@ from ...methods.synthetic_restoration import (
     slab_inputs,
 )
 from ...networks.synthetic_restoration import SLICES, SlabRestorer, middle, restored_from
+from ...preprocessing.space import BRAIN
 from ...runtime.progress import Progress
 from ...scoring.metrics import Curve
 from ..data import HealthyData, Scan
@@ -56,28 +57,21 @@ def train(
 ) -> tuple[SyntheticRestoration, dict]:
     """Train the restorer: 20,000 steps of 8 slabs of 96 × 96 pixels, about 100 minutes on two CPU cores.
 
-    ``options.extra`` may set ``channels``, ``mirror`` and ``score``. The training begins with large and strong
-    anomalies and has all of them after a quarter of the steps: with all from the start, networks predict only the
-    frequency of anomalies for many steps. Other processes draw the anomalies; a batch depends on seed and step only.
+    See `trainers.Trainer`. ``options.extra`` may set ``channels``, ``mirror`` and ``score``.
+
+    The training begins with large and strong anomalies and has all of them after a quarter of the steps: with all from
+    the start, networks predict only the frequency of anomalies for many steps. Other processes draw the anomalies; a
+    batch depends on seed and step only.
 
     The log has values on synthetic anomalies in the validation scans: ``validation_error``, the mean |x̂ − x₀| in
     anomalies; ``validation_healing``, the same over the mean |x − x₀|; ``validation_precision``, the average precision
     of the degree over the voxels; ``validation_psnr``, of x̂ outside anomalies, in dB; and ``validation_sharpness``,
     the energy of the gradients of x̂ over that of x there, in the plane.
 
-    Args:
-        data: Healthy scans.
-        options: Options of the training.
-        folder: Folder for checkpoints and log.
-        progress: Receives the steps; may cancel.
-        workers: Number of processes that draw anomalies; None chooses.
-
-    Returns:
-        The method, and the last row of its log.
+    `workers` is the number of processes that draw anomalies; None chooses it.
 
     Raises:
-        InputError: If a setting is unknown, or there is only one training scan.
-        MedADError: See `fit`.
+        InputError: If there is only one training scan.
     """
     shape = data.train[0][0].shape
     resolution = tuple(-(-size // COARSER) for size in shape)
@@ -263,11 +257,8 @@ def _with_margin(occupied: np.ndarray, margin: int) -> slice:
 
 def lesion_spacing(data: HealthyData, shape: tuple[int, ...]) -> tuple[float, float, float]:
     """Return the voxel spacing along (z, y, x) in mm, scaled to the field of view of a brain in other spaces."""
-    grid = getattr(data.template, "image", None)
-    z, y, x = (1.0, 1.0, 1.0) if grid is None else (float(step) for step in grid.spacing[::-1])
-    scale = 1.0
-    if data.template.kind != "brain" or grid is None:
-        scale = FIELD_MM / max(shape[1] * y, shape[2] * x)
+    z, y, x = (float(step) for step in data.template.image.spacing[::-1])
+    scale = 1.0 if data.template.kind == BRAIN else FIELD_MM / max(shape[1] * y, shape[2] * x)
     return z * scale, y * scale, x * scale
 
 
@@ -330,7 +321,7 @@ def _cut(part: torch.Tensor, rows: slice, columns: slice, multiple: int) -> torc
     """Cut (1, C, Y, X) to the window, with zeros up to a multiple of a number."""
     part = part[..., rows, columns]
     below, right = (-size % multiple for size in part.shape[-2:])
-    return torch.nn.functional.pad(part, (0, right, 0, below))
+    return pad(part, (0, right, 0, below))
 
 
 class Check:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,65 +17,40 @@ from ...methods.vae import ContextEncoder, ContextVAE, VariationalAutoencoder
 from ...networks.vae import VAE
 from ...runtime.device import slices_at_once
 from ...runtime.progress import Progress
-from ..augmentation import GENTLE
 from ..data import HealthyData
-from ..loop import Plan, fit
+from ..loop import Batch, fit_slices
 from ..slices import Slices
 from .intensity_classes import with_classes
 
 if TYPE_CHECKING:
     from ..config import Options
 
-BATCH, RATE = 32, 1e-3
-STEPS = {"vae": 2000, "cevae": 1200, "context_encoder": 2000}
-VALIDATION_SLICES = 256
+RATE = 1e-3
+STEPS = {"vae": 2000, "cevae": 1200, "context_encoder": 2000, "vae_tv": 2000, "gmvae_tv": 2000}
 
 # You et al. try 0 to 3.8 for brain intensities with a standard deviation of 1; here it is about 0.25, which scales λ.
 GRID = tuple(round(0.1 * number, 1) for number in range(11))
 CHOICE_SLICES = 16
 
 
-def train_energy(
-    network: VAE,
-    train: Slices,
-    validation: Slices,
-    plan: Plan,
-    folder: Path,
-    device: str = "cpu",
-    progress: Progress | None = None,
-) -> list[dict[str, float]]:
-    """Train a VAE of any kind on augmented slices; validation uses unchanged ones, with z = μ.
-
-    Args:
-        network: Receives the trained weights.
-        train: Slices of the training subjects.
-        validation: Slices of the validation subjects.
-        plan: Steps and learning rate.
-        folder: Folder for checkpoint and log.
-        device: Device of the training.
-        progress: Receives each step; may cancel.
+def energies(model: VAE, batches: Iterable[Batch]) -> dict[str, float]:
+    """Measure a VAE of any kind on held-out slices, with z = μ.
 
     Returns:
-        The log's rows; ``validation_energy`` is per pixel, ``validation_divergence`` in nats a slice,
-        ``validation_error`` the mean absolute error per brain pixel.
+        ``energy`` per pixel, ``divergence`` in nats per slice, and ``error``, the mean absolute error per brain pixel.
     """
-    chosen = validation.spread(VALIDATION_SLICES)
-
-    def validate(model: VAE) -> dict[str, float]:
-        energy, divergence, absolute, brain = 0.0, 0.0, 0.0, 0.0
-        for start in range(0, len(chosen), BATCH):
-            images, masks, _ = (part.to(device) for part in validation.select(chosen[start : start + BATCH]))
-            terms = model.terms(images)
-            energy += float((terms.error + model.divergence_weight * terms.divergence).sum())
-            divergence += float(terms.divergence.sum())
-            absolute += float(((terms.restored - images).abs() * masks).sum())
-            brain += float(masks.sum())
-        energy /= len(chosen) * model.pixels
-        return {"energy": energy, "divergence": divergence / len(chosen), "error": absolute / max(brain, 1)}
-
-    return fit(
-        network, lambda step: train.batch(step, BATCH, plan.seed, GENTLE), validate, plan, folder, device, progress
-    )
+    energy, divergence, absolute, brain, count = 0.0, 0.0, 0.0, 0.0, 0
+    for images, masks, _ in batches:
+        terms = model.terms(images)
+        energy += float((terms.error + model.divergence_weight * terms.divergence).sum())
+        divergence += float(terms.divergence.sum())
+        absolute += float(((terms.restored - images).abs() * masks).sum())
+        brain, count = brain + float(masks.sum()), count + len(images)
+    return {
+        "energy": energy / (count * model.pixels),
+        "divergence": divergence / count,
+        "error": absolute / max(brain, 1),
+    }
 
 
 def train_vae(
@@ -88,25 +64,14 @@ def train_vae(
 
     By default 2000 steps of 32 slices; 1200 for ceVAE, which uses each slice twice per step.
 
-    Args:
-        data: Healthy scans.
-        options: Steps and latent size; ``extra`` may set the settings of `kind`, except size, gradient scale and
-            centres, which the training determines.
-        folder: Folder for checkpoint and log.
-        progress: Receives the stages and steps; may cancel.
-        kind: Class of the method.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
+    See `trainers.Trainer`; `kind` is the class of the method. The training determines size, gradient scale and centres.
     """
-    train, validation = data.slices()
-    overrides = options.overrides()
-    base = with_classes(kind.Parameters(size=tuple(train.images.shape[1:])), overrides, train)
-    parameters = with_overrides(base, overrides)
-    method = kind.untrained(parameters, options.seed)
+    slices, overrides = data.slices(), options.overrides()
+    base = with_classes(kind.Parameters(size=slices[0].size), overrides, slices[0])
+    method = kind.untrained(with_overrides(base, overrides), options.seed)
     progress.stage(kind.name, 0.1, 0.85)
     plan = options.plan(options.steps or STEPS[kind.name], RATE)
-    log = train_energy(method.network, train, validation, plan, folder, options.device, progress)
+    log = fit_slices(method.network, slices, plan, energies, folder, options.device, progress)
     method.network.requires_grad_(False)
     if method.network.context < 1:
         progress.stage("scale of the gradient", 0.85, 0.9)
@@ -115,16 +80,8 @@ def train_vae(
     return method, {"last": log[-1]}
 
 
-def train_cevae(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[ContextVAE, dict]:
-    """Train ceVAE; see `train_vae`."""
-    return train_vae(data, options, folder, progress, ContextVAE)
-
-
-def train_context_encoder(
-    data: HealthyData, options: Options, folder: Path, progress: Progress
-) -> tuple[ContextEncoder, dict]:
-    """Train a context encoder; see `train_vae`."""
-    return train_vae(data, options, folder, progress, ContextEncoder)
+train_cevae = partial(train_vae, kind=ContextVAE)
+train_context_encoder = partial(train_vae, kind=ContextEncoder)
 
 
 def healthy_changes(
@@ -136,17 +93,7 @@ def healthy_changes(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[float]:
-    """Compute the mean |X̂ − Y| per brain pixel of healthy slices for each λ.
-
-    Args:
-        method: Trained method.
-        slices: Slices of healthy scans outside the training.
-        grid: Values of λ.
-        count: Number of slices, evenly spread over all.
-        seed: Random seed of the noise of a method with noise.
-        device: Device of the restoration.
-        progress: Receives each λ and batch of slices; may cancel.
-    """
+    """Compute the mean |X̂ − Y| per brain pixel of `count` healthy slices, evenly spread over all, for each λ."""
     chosen = slices.spread(count)
     together = slices_at_once(device)
     starts = range(0, len(chosen), together)
@@ -172,10 +119,6 @@ def best_weight(grid: Sequence[float], changes: Sequence[float]) -> float:
     largest λ, which restores nothing. The curve is scaled to the unit square; the result is the point farthest below
     the line between its first and its least value, which approximates the largest curvature.
 
-    Args:
-        grid: Increasing λ, at least 3.
-        changes: Mean |X̂ − Y| of healthy slices for each λ.
-
     Raises:
         ValueError: If there are fewer than 3 λ, or they do not increase.
     """
@@ -195,36 +138,25 @@ def train_vae_tv(
 ) -> tuple[VAETV, dict]:
     """Train the network, by default 2000 steps of 32 slices, and choose λ on slices of the validation scans.
 
-    Args:
-        data: Healthy scans.
-        options: Steps and latent channels; ``extra`` may set the settings of `kind` except the size. A ``tv_weight``
-            replaces the choice of λ.
-        folder: Folder for checkpoint and log.
-        progress: Receives the stages and steps; may cancel.
-        kind: Class of the method, which sets the prior.
-
-    Raises:
-        InputError: If a setting is unknown or has a wrong value.
+    See `trainers.Trainer`; `kind` is the class of the method, which sets the prior. A ``tv_weight`` among the settings
+    replaces the choice of λ.
     """
-    train, validation = data.slices()
-    overrides = options.overrides()
-    parameters = with_overrides(kind.Parameters(size=tuple(train.images.shape[1:])), overrides)
+    slices, overrides = data.slices(), options.overrides()
+    parameters = with_overrides(kind.Parameters(size=slices[0].size), overrides)
     method = kind.untrained(parameters, options.seed)
     progress.stage(kind.name, 0.1, 0.6)
-    plan = options.plan(options.steps or 2000, RATE)
-    log = train_energy(method.network, train, validation, plan, folder, options.device, progress)
+    plan = options.plan(options.steps or STEPS[kind.name], RATE)
+    log = fit_slices(method.network, slices, plan, energies, folder, options.device, progress)
     method.network.requires_grad_(False)
     facts: dict = {"last": log[-1]}
     if "tv_weight" not in overrides:
         progress.stage("choosing the TV weight", 0.6, 0.9)
         with torch.no_grad():
-            changes = healthy_changes(method, validation, seed=options.seed, device=options.device, progress=progress)
+            changes = healthy_changes(method, slices[1], seed=options.seed, device=options.device, progress=progress)
         method = kind(replace(parameters, tv_weight=best_weight(GRID, changes)), method.network)
         facts["tv_weights"] = {f"{weight:g}": change for weight, change in zip(GRID, changes)}
     method.network.to("cpu")
     return method, facts
 
 
-def train_gmvae_tv(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[GMVAETV, dict]:
-    """Train the GMVAE of TV restoration; see `train_vae_tv`."""
-    return train_vae_tv(data, options, folder, progress, GMVAETV)
+train_gmvae_tv = partial(train_vae_tv, kind=GMVAETV)

@@ -37,25 +37,16 @@ class MeanImageDistance(SliceNetwork):
     name = "mean_image"
     Parameters = MeanImageParameters
 
-    def restore(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-    ) -> Restoration:
-        """Score gain·|x − m|; see `Method.restore`."""
-        restored = np.where(mask, image, 0).astype(np.float32)
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Score gain·|x − m|."""
+        restored = image.astype(np.float32)
         network = self.network.to(device).eval()
         with torch.inference_mode():
             for chosen, batch, _ in slice_batches(image, mask, device, progress):
                 restored[chosen] = network(batch)[:, 0].cpu().numpy()
-        restored = np.where(mask, restored, 0).astype(np.float32)
-        score = np.where(mask, self.parameters.gain * np.abs(image - restored), 0).astype(np.float32)
+        score = self.parameters.gain * np.abs(image - restored)
         return Restoration(score, restored, float(score[mask].mean()))
 
     def prior_slices(self, count: int, columns: int, flat: bool, seed: int = 0) -> list[np.ndarray]:
-        """Sample slices; see `WithPrior`."""
+        """Sample slices; see `Method.prior_slices`."""
         return generated_slices(self.network, count, columns, seed)

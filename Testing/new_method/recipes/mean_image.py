@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ...methods.mean_image import MeanImageDistance, MeanImageParameters
 from ...methods.settings import with_overrides
 from ...networks.mean_image import MeanImage
 from ...runtime.progress import Progress
-from ..augmentation import GENTLE
 from ..data import HealthyData
-from ..loop import fit
+from ..loop import Batch, fit_slices
 
 if TYPE_CHECKING:
     from ..config import Options
@@ -25,24 +27,16 @@ def train(data: HealthyData, options: Options, folder: Path, progress: Progress)
     Returns:
         The method, and the last row of its log.
     """
-    train, validation = data.slices()
-    parameters = with_overrides(MeanImageParameters(size=tuple(train.images.shape[1:])), options.overrides())
+    slices = data.slices()
+    parameters = with_overrides(MeanImageParameters(size=slices[0].size), options.overrides())
     method = MeanImageDistance.untrained(parameters, options.seed)
-    held_out = validation.select(validation.spread(16))
-
-    def validate(network: MeanImage) -> dict[str, float]:
-        return {"error": float(network.loss(*(part.to(options.device) for part in held_out))[1]["error"])}
-
     progress.stage(method.name, 0.1, 0.9)
     plan = options.plan(options.steps or STEPS, RATE)
-    log = fit(
-        method.network,
-        lambda step: train.batch(step, BATCH, plan.seed, GENTLE),
-        validate,
-        plan,
-        folder,
-        options.device,
-        progress,
-    )
+    log = fit_slices(method.network, slices, plan, errors, folder, options.device, progress, size=BATCH, held=16)
     method.network.to("cpu").requires_grad_(False)
     return method, {"last": log[-1]}
+
+
+def errors(network: MeanImage, batches: Iterable[Batch]) -> dict[str, float]:
+    """Measure the mean absolute error of held-out slices."""
+    return {"error": float(np.mean([float(network.loss(*batch)[1]["error"]) for batch in batches]))}

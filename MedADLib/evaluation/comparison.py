@@ -1,0 +1,245 @@
+"""Comparison of models: on simulated lesions in healthy brain scans, or on healthy and abnormal 2-D images.
+
+Abnormal images have a label but no outline, so the sample scores of whole images are compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..dataset.discovery import find_scans
+from ..errors import InputError
+from ..modelfile.model import load_model
+from ..runtime.atomic_files import replacing, write_json
+from ..runtime.device import resolve
+from ..runtime.tables import write_table
+from ..scoring.metrics import LEVEL, ROUNDS, Curve, intervals
+from ..training.reference_model import kept_split
+from . import lesion_cases
+from .detectors import SEED, Detector, Kept, detectors
+from .image_cases import LabelledImage, abnormal_scans, held_out, labelled_images, refuse_both
+from .tables import kind_rows, real_rows, rows_of, variants
+
+if TYPE_CHECKING:
+    from ..modelfile.model import Model
+    from ..runtime.progress import Progress
+
+Row = dict[str, str | float | int]
+MEASURES = {"AUROC": Curve.auroc, "AP": Curve.average_precision}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models to compare, and the scans to compare them on.
+
+    Attributes:
+        models: Installed models or model files; all with the same template and split.
+        healthy: Folder or NPZ file that the models were trained from.
+        output: Folder for tables, figures and scores.
+        part: Part of the split with the healthy scans; None for the benchmark, or for 2-D models without one the
+            calibration images.
+        healthy_label: Label of the healthy images in NPZ files with labels.
+        abnormal: Abnormal 2-D images, see `image_cases.abnormal_scans`.
+        every: Whether to simulate every kind of lesion with every contrast in every subject.
+        seed: Random seed of the lesions or of the bootstrap.
+        brighten: Standard intensity to add to simulated lesions.
+        device: Device of the detectors.
+        real: Files of real scans and of their lesion masks, which have a table of their own.
+    """
+
+    models: Sequence[str]
+    healthy: Path
+    output: Path
+    part: str | None = None
+    healthy_label: int | None = None
+    abnormal: Path | None = None
+    every: bool = False
+    seed: int = SEED
+    brighten: float = 0.0
+    device: str = "auto"
+    real: Sequence[tuple[Path, Path]] = ()
+
+    def write(self, progress: Progress) -> Path:
+        """Compare the models, and write ``comparison.tsv``, ``comparison.json``, further tables, scores and figures.
+
+        A later run uses the stored scores again. Returns the path of ``comparison.tsv``.
+
+        Raises:
+            MedADError: If the models differ in template or split, options do not fit them, or scans are missing.
+        """
+        models = [load_model(name) for name in self.models]
+        template, split = models[0].template, models[0].training.get("split")
+        for model in models:
+            same = np.array_equal(model.template.image.array, template.image.array)
+            if not same or model.training.get("split") != split:
+                raise InputError("models_differ", model=model.name, first=models[0].name)
+        methods = detectors(models, resolve(self.device))
+        if template.kind not in ("brain", "plane"):
+            raise InputError("brain_model_needed", model=models[0].name)
+        record = (_compare_images if template.kind == "plane" else _compare_lesions)(self, models, methods, progress)
+        record = {"models": {model.name: model.sha256 for model in models}, "seed": self.seed} | record
+        write_json(self.output / "comparison.json", record, indent=1)
+        progress.finish()
+        return self.output / "comparison.tsv"
+
+
+def file_name(name: str) -> str:
+    """Convert the name of a detector to a valid file name."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-")
+
+
+def _compare_lesions(
+    comparison: Comparison, models: Sequence[Model], methods: Sequence[Detector], progress: Progress
+) -> dict[str, object]:
+    """Score simulated and real lesions, write tables and figures, and return the facts for ``comparison.json``."""
+    from .figures import Strip, write_cases, write_overview
+
+    if comparison.abnormal is not None or comparison.healthy_label is not None or comparison.part == "calibration":
+        raise InputError("image_options_for_volumes")
+    template, split, part = models[0].template, models[0].training.get("split") or {}, comparison.part or "benchmark"
+    if not split.get(part):
+        raise InputError("part_without_scans", model=models[0].name, part=part)
+    scans = find_scans(comparison.healthy, skip_bad=True)
+    comparison.output.mkdir(parents=True, exist_ok=True)
+
+    def simulated(name: lesion_cases.CaseName) -> lesion_cases.Case:
+        # A calibration scan has no lesion.
+        name = replace(name, kind="healthy") if name.kind == "calibration" else name
+        return next(lesion_cases.cases([name], scans, template, comparison.seed)).brightened(comparison.brighten)
+
+    names = [lesion_cases.CaseName(subject, "calibration") for subject in split["calibration"]]
+    names += lesion_cases.case_names(split[part], comparison.every)
+    todo = [(str(name), name.kind, name.contrast, partial(simulated, name)) for name in names]
+    for image, truth in comparison.real:
+        label = f"{image.parent.name}-{image.name.split('.')[0]}"
+        todo.append((label, "real", label, partial(lesion_cases.real_case, image, truth, template)))
+    progress.stage("scoring", 0.0, 0.9)
+    for number, (label, _, _, make) in enumerate(todo):
+        progress.update(number / len(todo), label)
+        _score(comparison, methods, label, make)
+    progress.stage("tables", 0.9, 1.0)
+    spacing, voxel_ml = template.image.spacing, template.image.voxel_ml
+    rows, by_kind, real, strips = [], [], [], []
+    for number, detector in enumerate(methods):
+        progress.update(number / len(methods), detector.name)
+        # Process one detector at a time: the maps of all take gigabytes.
+        kept = [_kept(comparison, detector, label, kind, contrast) for label, kind, contrast, _ in todo]
+        found = list(variants(detector, kept, spacing))
+        rows += rows_of(found, voxel_ml)
+        by_kind += kind_rows(found, voxel_ml)
+        real += real_rows(found, voxel_ml)
+        write_cases(comparison.output / f"{file_name(detector.name)}.png", detector.name, found[-1])
+        strips.append(Strip.of(detector.name, found[-1]))
+    write_overview(comparison.output / "overview.png", strips)
+    for name, table in (("comparison.tsv", rows), ("kinds.tsv", by_kind), ("real.tsv", real)):
+        if table:
+            write_table(comparison.output / name, table)
+    return {"part": part, "cases": len(names), "brightened": comparison.brighten, "rows": rows}
+
+
+def _score(
+    comparison: Comparison, methods: Sequence[Detector], label: str, make: Callable[[], lesion_cases.Case]
+) -> None:
+    """Score a case with every detector, and store the scores; stored scores of an earlier run remain."""
+    case: lesion_cases.Case | None = None
+    for detector in methods:
+        file = _file(comparison, detector, label)
+        if not file.is_file():
+            case = case or make()
+            score, sample = detector.score(case.prepared)
+            file.parent.mkdir(exist_ok=True)
+            with replacing(file) as partial:
+                np.savez(partial, score=score, sample=sample, mask=case.prepared.mask, truth=case.truth)
+
+
+def _kept(comparison: Comparison, detector: Detector, label: str, kind: str, contrast: str) -> Kept:
+    """Read the stored scores of a case."""
+    with np.load(_file(comparison, detector, label), allow_pickle=False) as content:
+        return Kept(kind, contrast, content["mask"], content["truth"], content["score"], float(content["sample"]))
+
+
+def _file(comparison: Comparison, detector: Detector, label: str) -> Path:
+    brighter = f"_brighter-{comparison.brighten:g}" if comparison.brighten else ""
+    return comparison.output / "scores" / f"{label}_{comparison.seed}{brighter}_{detector.key}.npz"
+
+
+def _compare_images(
+    comparison: Comparison, models: Sequence[Model], methods: Sequence[Detector], progress: Progress
+) -> dict[str, object]:
+    """Score whole images, write tables and figures, and return the facts for ``comparison.json``."""
+    from .figures import write_examples
+
+    if comparison.real or comparison.every:
+        raise InputError("options_for_brains")
+    abnormal = abnormal_scans(comparison.healthy, comparison.abnormal, comparison.healthy_label)
+    if not abnormal:
+        raise InputError("no_abnormal_images")
+    part, names = held_out(kept_split(models[0]), comparison.part)
+    scans = find_scans(comparison.healthy, healthy_label=comparison.healthy_label, skip_bad=True)
+    if missing := [name for name in names if name not in scans]:
+        raise InputError("healthy_images_missing", count=len(missing), example=missing[0], folder=comparison.healthy)
+    refuse_both(scans, abnormal)
+    comparison.output.mkdir(parents=True, exist_ok=True)
+    progress.stage("preparing", 0.0, 0.2)
+    images = labelled_images({name: scans[name] for name in names}, abnormal, models[0].template, progress)
+    truth = np.array([image.abnormal for image in images])
+    scores = {}
+    for number, detector in enumerate(methods):
+        progress.stage(detector.name, 0.2 + 0.7 * number / len(methods), 0.2 + 0.7 * (number + 1) / len(methods))
+        scores[detector.name] = _sample_scores(detector, images, comparison.output / "scores", progress)
+    progress.stage("tables", 0.9, 1.0)
+    rows = image_rows(scores, truth, comparison.seed)
+    write_table(comparison.output / "comparison.tsv", rows)
+    each = [
+        {"image": image.name, "abnormal": int(image.abnormal)} | {name: f"{s[n]:.6g}" for name, s in scores.items()}
+        for n, image in enumerate(images)
+    ]
+    write_table(comparison.output / "scores.tsv", each)
+    write_examples(comparison.output / "comparison.png", models, images, scores, rows, comparison.device)
+    return {"part": part, "bootstrap": {"rounds": ROUNDS, "level": LEVEL}, "rows": rows}
+
+
+def image_rows(scores: Mapping[str, np.ndarray], truth: np.ndarray, seed: int) -> list[Row]:
+    """Return a row for each detector: AUROC and average precision with their bootstrap intervals.
+
+    Args:
+        scores: By detector, one score per image, (N,).
+        truth: Whether each image is abnormal, bool (N,).
+        seed: Random seed of the bootstrap.
+    """
+    rows: list[Row] = []
+    for name, score in scores.items():
+        row: Row = {"detector": name, "healthy": int((~truth).sum()), "abnormal": int(truth.sum())}
+        ends, curve = intervals(score, truth, MEASURES, seed), Curve.of(score, truth)
+        for title, measure in MEASURES.items():
+            values = (measure(curve), *ends[title])
+            row |= {f"{title}{end}": round(value, 4) for end, value in zip(("", " low", " high"), values)}
+        rows.append(row)
+    return rows
+
+
+def _sample_scores(detector: Detector, images: Sequence[LabelledImage], folder: Path, progress: Progress) -> np.ndarray:
+    """Return the sample score of each image, (N,); scores of an earlier run are used again."""
+    folder.mkdir(exist_ok=True)
+    file, kept = folder / f"{detector.key}.json", {}
+    with suppress(OSError, ValueError):
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    keys = [hashlib.sha256(image.image.tobytes() + image.mask.tobytes()).hexdigest()[:32] for image in images]
+    try:
+        for number, (key, image) in enumerate(zip(keys, images)):
+            progress.update(number / len(images), f"{image.name}, {number + 1} of {len(images)}")
+            if key not in kept:
+                kept[key] = detector.score(image)[1]
+    finally:
+        write_json(file, kept)
+    return np.array([kept[key] for key in keys])

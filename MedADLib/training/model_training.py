@@ -1,0 +1,264 @@
+"""Training of a model: find, check, split and prepare healthy scans, train, calibrate, and write the model file."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from ..dataset.checks import check_disk, check_scans
+from ..dataset.discovery import doubts_about_subjects, find_scans
+from ..dataset.space_choice import chosen_space
+from ..dataset.split import FEWEST, FEWEST_BY_HAND, Split, split_of_arrays
+from ..errors import InputError
+from ..io.sources import Source
+from ..messages import Message
+from ..methods.base import Method
+from ..methods.registry import ENTRIES, pooling_of
+from ..modelfile.card import model_card
+from ..modelfile.model import Model, load_model, save_model
+from ..preprocessing.spaces import SPACES
+from ..runtime.atomic_files import place_for_model, writable_folder
+from ..runtime.device import resolve
+from ..runtime.progress import Progress
+from ..scoring.calibration import Pooling, calibrate, fewest
+from ..scoring.healthy_reference import Threshold
+from .checkpoint import bfloat16_suits
+from .config import Options, check_model_name, pooling_with, training_folder, unused_options
+from .data import HealthyData, bytes_to_prepare, healthy_data, prepared_scans
+from .distributed import ProcessGroup, process_group
+from .plots import draw_all_curves, write_figures
+from .reference_model import check_kind, split_of
+from .trainers import TRAINERS, check_settings
+
+log = logging.getLogger(__name__)
+
+# Slices and fields of view differ in size, so their threshold is a share; that of brains is a volume.
+THRESHOLDS = {"brain": "1ml", "plane": "0.1%", "field": "0.1%"}
+MODALITIES = {"brain": "T1-weighted MR of the brain", "plane": "2-D images", "field": "3-D scans"}
+# Bytes for checkpoints, each with a copy during writing, and the model. The sweep of autoencoders takes 0.4 GB.
+ROOM_FOR_WEIGHTS = 1e9
+
+MEASURED = "validation_"
+
+
+def train_model(
+    options: argparse.Namespace, progress: Progress, on_line: Callable[[str], None] = lambda line: None
+) -> None:
+    """Train, calibrate and write a model; ``torchrun`` may start several processes of the same call.
+
+    Args:
+        options: The result of `config.complete_arguments`.
+        progress: Receives the stages and steps; may cancel, after which the same call continues from the last
+            checkpoint.
+        on_line: Called with each line of the report.
+
+    Raises:
+        MedADError: If data, split or options cannot be used, or the model could not be written.
+    """
+    for option in unused_options(options):
+        log.warning(Message("unused_option", method=options.method, option=option))
+    check_model_name(options.output)
+    options.threshold = Threshold.parse(options.threshold) if options.threshold else None
+    options.licence = _licence(options.licence)
+    options.work = options.work or options.output.with_suffix(".work")
+    pooling = pooling_with(pooling_of(options.method), options.minimum_mm, options.average_mm)
+    with ExitStack() as until_written:
+        with process_group(resolve(options.device)) as (group, device):
+            if group.rank == 0:
+                until_written.enter_context(place_for_model(options.output))
+                if options.pictures:
+                    until_written.enter_context(writable_folder(options.pictures))
+            else:
+                # Only the first process prints.
+                logging.getLogger("MedADLib").setLevel(logging.ERROR)
+                progress, on_line = Progress(), lambda line: None
+            trained = _train(options, group, device, progress, on_line)
+        if group.rank == 0:
+            _finish(options, trained, pooling, progress, on_line)
+
+
+class Trained(NamedTuple):
+    """The result of a training before calibration.
+
+    Attributes:
+        method: The trained method.
+        facts: Facts of the training for the model file.
+        data: Training and validation scans.
+        scans: The usable scans, by name.
+        split: Names of scans of each part.
+        device: Device of the training.
+    """
+
+    method: Method
+    facts: dict
+    data: HealthyData
+    scans: dict[str, Source]
+    split: Split
+    device: str
+
+
+def _train(
+    options: argparse.Namespace, group: ProcessGroup, device: str, progress: Progress, on_line: Callable[[str], None]
+) -> Trained:
+    """Find, check, split and prepare the scans, and train on them."""
+    steps = (options.steps, options.prior_steps, options.latent, options.sweep_steps)
+    plan = Options(*steps, options.seed, device, extra=options.extra)
+    check_settings(options.method, plan)
+    with group.first():
+        like = load_model(options.like) if options.like else None
+        scans, split = usable_scans(options, progress, like)
+        progress.stage("preparing scans", 0.03, 0.1)
+        data = healthy_data(scans, split, options.work, progress, options.size, like, options.prepare)
+        data = replace(data, varied=options.augmentation)
+    for line in plan_of(data, scans, split):
+        on_line(line)
+    folder = training_folder(options.work, options.method, options.extra, options.latent, options.augmentation)
+    if not options.full_precision:
+        decided = bfloat16_suits(device, folder / "precision.json") if group.rank == 0 else None
+        plan = replace(plan, reduced=bool(group.broadcast(decided)))
+    try:
+        method, facts = TRAINERS[options.method](data, plan, folder, progress)
+    finally:
+        if group.rank == 0:
+            draw_all_curves(folder)
+    return Trained(method, facts, data, scans, split, device)
+
+
+def usable_scans(
+    options: argparse.Namespace, progress: Progress, like: Model | None = None
+) -> tuple[dict[str, Source], Split]:
+    """Find the usable scans and their split; with the split and space of the model `like`, if one is given."""
+    scans = find_scans(
+        options.healthy, options.only, options.subjects, options.healthy_label, skip_bad=options.skip_bad
+    )
+    for doubt in doubts_about_subjects(scans, options.subjects):
+        log.warning(doubt)
+    subjects = {name: source.subject for name, source in scans.items()}
+    split, longest = Split.read(options.split) if options.split else None, options.size
+    if like is not None:
+        options.prepare = check_kind(like, scans.values(), longest, options.prepare)
+        split, longest = split or split_of(like, scans), max(like.template.image.array.shape[1:])
+    if split is not None:
+        split.check_found(scans)
+        split.check_subjects(subjects)
+        scans = {name: source for name, source in scans.items() if name in split.names()}
+    progress.stage("checking scans", 0.0, 0.03)
+    needed = FEWEST if split is None else FEWEST_BY_HAND
+    usable = check_scans(
+        scans, options.work / "checks.json", options.skip_bad, options.mixed, progress, options.prepare, needed
+    )
+    kind, _ = chosen_space(usable, options.prepare, options.work, progress)
+    if split is None:
+        least = fewest(mirrored=SPACES[kind].symmetric)
+        split = split_of_arrays(usable, options.seed, least)
+        split = split or Split.automatic(list(usable), options.seed, least, subjects)
+    else:
+        split = split.without(scans.keys() - usable.keys())
+    kept = sum(file.stat().st_size for file in (options.work / "prepared").glob("*"))
+    room = bytes_to_prepare(len(split.train + split.validation), kind, longest)
+    check_disk(options.work, room + ROOM_FOR_WEIGHTS, kept)
+    return usable, split
+
+
+def _finish(
+    options: argparse.Namespace, trained: Trained, pooling: Pooling, progress: Progress, on_line: Callable[[str], None]
+) -> None:
+    """Draw restorations of validation scans, calibrate, and write the model."""
+    method, facts, data, scans, split, device = trained
+    kind = data.template.kind
+    folder = training_folder(options.work, options.method, options.extra, options.latent, options.augmentation)
+    figures = options.pictures or folder
+    # Draw before the calibration, which may take long: the figures show whether the training succeeded.
+    progress.stage("figures", 0.88, 0.9)
+    write_figures(method, data, figures, options.output.stem)
+    progress.stage("calibration", 0.9, 0.98)
+    healthy = [
+        (scan, method.restore(scan.image, scan.mask, seed=options.seed, device=device, progress=progress))
+        for scan in prepared_scans(scans, split.calibration, data.template, progress)
+    ]
+    if kind == "field":
+        pooling = pooling.shrunk(data.template.image).replaced(options.minimum_mm, options.average_mm)
+    quick = method.faster()
+    fast = quick and [
+        quick.restore(scan.image, scan.mask, seed=options.seed, device=device, progress=progress) for scan, _ in healthy
+    ]
+    threshold = options.threshold or Threshold.parse(THRESHOLDS[kind])
+    calibration = calibrate(healthy, pooling, threshold, fast)
+    progress.stage("writing", 0.98, 1.0)
+    training = {
+        "data": options.data_note or str(options.healthy.name),
+        "split": split.to_json(),
+        "seed": options.seed,
+        "facts": facts if options.augmentation else facts | {"augmentation": False},
+    }
+    modality = options.modality or MODALITIES[kind]
+    model = Model(
+        name=options.output.stem,
+        version="1.0.0",
+        created=datetime.date.today().isoformat(),
+        description=f"{ENTRIES[options.method].title} for {modality}",
+        modality=modality,
+        method=method,
+        template=data.template,
+        calibration=calibration,
+        training=training,
+        authors=options.authors or "not named",
+        card="",
+        licence=options.licence,
+    )
+    save_model(replace(model, card=model_card(model)), options.output)
+    progress.finish()
+    for line in (*outcome_of(trained, options.output), f"checkpoints and curves in {folder}, figures in {figures}"):
+        on_line(line)
+
+
+def _licence(path: Path | None) -> str:
+    """Read the licence text for the model file."""
+    if path is None:
+        return "No licence has been granted. Whoever trained this model may give one.\n"
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("unreadable_licence", path=path) from error
+
+
+def plan_of(data: HealthyData, scans: Mapping[str, Source], split: Split) -> list[str]:
+    """Describe in lines how the scans are divided and prepared."""
+    subjects = len({scans[name].subject for name in split.names()})
+    parts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.calibration)} to calibrate"
+    return [
+        f"{len(split.names())} scans of {subjects} subjects: {parts}",
+        f"prepared as {data.template.describe()}: {data.why}",
+    ]
+
+
+def outcome_of(trained: Trained, output: Path) -> list[str]:
+    """Describe in lines the trained model, its settings, and its errors on the validation scans."""
+    method, split, template = trained.method, trained.split, trained.data.template
+    what = method.name if template.kind == "brain" else f"{method.name} for {template.describe()}"
+    settings = ", ".join(f"{key} = {value}" for key, value in vars(method.parameters).items())
+    lines = [
+        f"{output}: {what}, trained on {len(split.train)}, calibrated on {len(split.calibration)} scans",
+        f"settings: {settings}",
+    ]
+    measured = at_the_end(trained.facts)
+    return [*lines, f"at the end: {', '.join(measured)}"] if measured else lines
+
+
+def at_the_end(facts: Mapping[str, object]) -> list[str]:
+    """List the last values on the validation scans, such as ``validation_error = 0.031``, from facts of the training.
+
+    The last row of a log is under ``last`` or, for several networks, under its name, which precedes its values.
+    """
+    found = []
+    for name, row in facts.items():
+        if isinstance(row, Mapping):
+            network = "" if name == "last" else f"{name} "
+            found += [f"{network}{key} = {value:.4g}" for key, value in row.items() if key.startswith(MEASURED)]
+    return found

@@ -1,0 +1,162 @@
+"""Recalibration of a model on other healthy scans or with other settings, as a new model file."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import re
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..dataset.checks import check_scans
+from ..dataset.discovery import find_scans
+from ..errors import InputError
+from ..messages import Message
+from ..methods.settings import with_overrides
+from ..modelfile.card import model_card
+from ..modelfile.disclosure import CALIBRATED_ON
+from ..modelfile.manifest import VERSION
+from ..modelfile.model import save_model
+from ..runtime.atomic_files import place_for_model
+from ..runtime.device import resolve, run_on
+from ..scoring.calibration import calibrate, fewest
+from ..scoring.healthy_reference import Threshold
+from .config import ADVISED, check_model_name, pooling_with
+from .data import prepared_scan
+from .reference_model import check_kind, kept_split
+
+if TYPE_CHECKING:
+    from ..io.sources import Source
+    from ..methods.base import Method
+    from ..modelfile.model import Model
+    from ..preprocessing.brain_space import PreparedBrain
+    from ..runtime.progress import Progress
+    from ..scoring.restoration import Restoration
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """What to change in a model; None keeps what the model has.
+
+    Attributes:
+        healthy: Folder of healthy scans; scans of the training of the model are left out.
+        output: The new model file.
+        only: Pattern of file names to use.
+        skip_bad: Whether to leave out scans that cannot be used, and copies.
+        mixed: Whether to accept scans that seem to be of different kinds.
+        settings: Settings of the method that do not concern the networks, by name.
+        threshold: Default threshold of the model.
+        minimum_mm: Box of the minimum pooling in mm.
+        average_mm: Box of the average pooling in mm.
+        description: Purpose of the model in one line.
+        model_version: Version of the new model, ``X.Y.Z``.
+        data_note: Source and licence of the scans.
+        seed: Random seed.
+        device: Device of the restorations.
+    """
+
+    healthy: Path
+    output: Path
+    only: str | None = None
+    skip_bad: bool = False
+    mixed: bool = False
+    settings: Mapping[str, object] = field(default_factory=dict)
+    threshold: str | None = None
+    minimum_mm: float | None = None
+    average_mm: float | None = None
+    description: str | None = None
+    model_version: str | None = None
+    data_note: str = ""
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_model_name(self.output)
+        # Refuse an unknown device before any scan is read.
+        resolve(self.device)
+
+    def write(self, model: Model, progress: Progress) -> Model:
+        """Restore the healthy scans, calibrate a model on them, and write and return the new one; networks stay.
+
+        Raises:
+            MedADError: If scans, settings or the path of the new model cannot be used.
+        """
+        threshold = Threshold.parse(self.threshold) if self.threshold else model.calibration.reference.threshold
+        pooling = pooling_with(model.calibration.pooling, self.minimum_mm, self.average_mm)
+        if self.model_version and not re.fullmatch(VERSION, self.model_version, re.ASCII):
+            raise InputError("bad_model_version", version=self.model_version)
+        if self.seed < 0:
+            raise InputError("bad_seed", value=self.seed)
+        method = _with_settings(model.method, self.settings)
+        with place_for_model(self.output):
+            scans = self._usable(model, progress)
+            if len(scans) < ADVISED:
+                log.warning(Message("few_healthy_scans", count=len(scans), least=1 / (len(scans) + 1)))
+            progress.stage("calibration", 0.1, 0.98)
+            healthy, fast, quick = [], [], method.faster()
+            for number, (name, source) in enumerate(scans.items()):
+                progress.update(number / len(scans), f"examining {name}, {number + 1} of {len(scans)}")
+                scan = prepared_scan(source, model.template)
+                healthy.append((scan, self._restored(method, scan)))
+                if quick is not None:
+                    fast.append(self._restored(quick, scan))
+            progress.stage("writing", 0.98, 1.0)
+            used = {"data": self.data_note or self.healthy.name, "scans": list(scans)}
+            found = replace(
+                model,
+                name=self.output.stem,
+                version=self.model_version or model.version,
+                created=datetime.date.today().isoformat(),
+                description=self.description or model.description,
+                method=method,
+                calibration=calibrate(healthy, pooling, threshold, fast or None),
+                training=dict(model.training) | {CALIBRATED_ON: used},
+            )
+            save_model(replace(found, card=model_card(found)), self.output)
+        progress.finish()
+        return found
+
+    def _restored(self, method: Method, scan: PreparedBrain) -> Restoration:
+        found, _, notes = run_on(
+            self.device, lambda device: method.restore(scan.image, scan.mask, seed=self.seed, device=device)
+        )
+        for note in notes:
+            log.warning(note)
+        return found
+
+    def _usable(self, model: Model, progress: Progress) -> dict[str, Source]:
+        """Find the usable scans that are in no other part of the split of the model."""
+        found = find_scans(self.healthy, self.only, skip_bad=self.skip_bad)
+        check_kind(model, found.values(), None, "auto")
+        split = None
+        with suppress(InputError):
+            split = kept_split(model)
+        other = set() if split is None else {*split.train, *split.validation, *split.benchmark}
+        scans = {name: source for name, source in found.items() if name not in other}
+        if count := len(found) - len(scans):
+            log.warning(Message("training_scans_left_out", count=count, model=model.name))
+        progress.stage("checking scans", 0.0, 0.1)
+        with tempfile.TemporaryDirectory(prefix="MedAD-") as folder:
+            record, space = Path(folder) / "checks.json", model.template
+            needed = fewest(space.symmetric)
+            return check_scans(scans, record, self.skip_bad, self.mixed, progress, space.kind, needed)
+
+
+def _with_settings(method: Method, overrides: Mapping[str, object]) -> Method:
+    """Replace settings of a method by JSON values, and keep its networks; raises InputError for one that is fixed."""
+    if not overrides:
+        return method
+    free = method.adjustable
+    if fixed := [name for name in overrides if name not in free]:
+        setting, name = fixed[0], type(method).name
+        if free:
+            raise InputError("setting_not_adjustable", setting=setting, method=name, adjustable=", ".join(free))
+        raise InputError("no_adjustable_settings", setting=setting, method=name)
+    parameters = with_overrides(method.parameters, dict(overrides), refused=())
+    return type(method).from_tensors(parameters, method.tensors())

@@ -1,0 +1,152 @@
+"""``medad calibrate``: the same networks, other settings and healthy scans, and nothing judged on what it knows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.phantoms import ToyModels, head, one_alignment, one_thread, toy_models  # noqa: F401
+
+from MedADLib import Volume, detect, load_model
+from MedADLib.cli import main
+
+
+@pytest.fixture(scope="module")
+def toy(one_thread) -> Iterator[ToyModels]:  # noqa: F811
+    return toy_models()
+
+
+@pytest.fixture(scope="module")
+def own_scans(tmp_path_factory) -> Path:
+    """Healthy scans of a lab of its own, of names that no model knows."""
+    folder = tmp_path_factory.mktemp("own")
+    for number in range(4):
+        head(80 + number)[0].write(folder / f"lab-{number}_T1w.nii.gz")
+    return folder
+
+
+def calibrated(toy: ToyModels, output: Path, healthy: Path, *more: str, method: str = "latent_restoration") -> int:
+    words = ["calibrate", toy.models[method], "--healthy", healthy, "-o", output, "--device", "cpu", *more]
+    return main.main([str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def here(toy, own_scans, tmp_path_factory) -> Path:
+    """The toy model, calibrated on the lab's scans."""
+    output = tmp_path_factory.mktemp("models") / "here.medad"
+    assert calibrated(toy, output, own_scans, "--data-note", "our scanner") == 0
+    return output
+
+
+def test_the_networks_stay_and_the_numbers_are_those_of_the_new_scans(toy, here):
+    before, after = load_model(toy.models["latent_restoration"]), load_model(here)
+    ours, theirs = before.method.tensors(), after.method.tensors()
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    assert after.method.parameters == before.method.parameters and after.name == "here"
+    assert after.calibration.reference.count == after.calibration.fast.reference.count == 4
+    assert not np.array_equal(after.calibration.voxelwise.mean, before.calibration.voxelwise.mean)
+    assert after.training["split"] == before.training["split"]
+    assert after.training["calibrated_on"]["scans"] == [f"lab-{number}_T1w" for number in range(4)]
+    assert "our scanner: lab-0_T1w" in after.card
+
+
+def test_a_scan_of_the_new_scanner_is_judged_by_its_own_kind(here):
+    scores = load_model(here).calibration.reference.sample_scores
+    found = detect(head(90)[0], load_model(here))
+    assert found.p_value == (1 + (np.asarray(scores) >= found.score).sum()) / (1 + len(scores))
+
+
+def test_on_its_own_folder_a_model_uses_the_calibration_scans_only(toy, tmp_path, capsys):
+    assert calibrated(toy, tmp_path / "again.medad", toy.healthy) == 0
+    said = capsys.readouterr()
+    assert "calibrated on " in said.out
+    before, after = load_model(toy.models["latent_restoration"]), load_model(tmp_path / "again.medad")
+    assert after.training["calibrated_on"]["scans"] == sorted(before.training["split"]["calibration"])
+    assert "left out" in said.err
+    for ours, theirs in zip(before.calibration.tensors().values(), after.calibration.tensors().values()):
+        assert np.allclose(ours, theirs, rtol=1e-3, atol=1e-5), "the same scans and settings give the same numbers"
+
+
+def test_settings_threshold_pooling_and_words_can_be_changed(toy, own_scans, tmp_path, capsys):
+    more = ["--set", "samples=2", "--set", "restoration_nll=1.5", "--threshold", "0.5ml", "--average-mm", "20"]
+    more += ["--only", "lab-[01]*", "--json-log"]
+    words = ["--description", "Brains of our lab", "--model-version", "2.0.0"]
+    assert calibrated(toy, tmp_path / "other.medad", own_scans, *more, *words) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[-1] == {"event": "result", "output": str(tmp_path / "other.medad")}
+    (few,) = [event for event in events if event.get("code") == "few_healthy_scans"]
+    assert few["event"] == "warning" and few["parameters"]["count"] == 2 and "0.33" in few["message"]
+    model = load_model(tmp_path / "other.medad")
+    assert (model.method.parameters.samples, model.method.parameters.restoration_nll) == (2, 1.5)
+    assert str(model.calibration.reference.threshold) == "0.5ml" and model.calibration.pooling.average_mm == 20
+    assert (model.description, model.version) == ("Brains of our lab", "2.0.0")
+    assert "samples = 2" in model.card and "2.0.0" in model.card
+
+
+def refused(capsys, toy: ToyModels, *arguments, **more) -> tuple[str, dict]:
+    """Code and parameters of the error with which a calibration ends."""
+    capsys.readouterr()
+    assert calibrated(toy, *arguments, "--json-log", **more) != 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["event"] == "error"
+    return last["code"], last["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "shown"),
+    [
+        (["--set", "prior_width=64"], "setting_not_adjustable", "prior_width"),
+        (["--set", "size=[80,80]"], "setting_not_adjustable", "samples, restoration_nll"),
+        (["--set", "sample=3"], "setting_not_adjustable", "latent_restoration"),
+        (["--set", "samples=0"], "method_setting_invalid", "samples must be 1 to 1000"),
+        (["--set", "samples=many"], "method_setting_invalid", "samples"),
+        (["--set", "samples"], "not_name_value", "samples"),
+        (["--threshold", "a lot"], "bad_threshold", "a lot"),
+        (["--minimum-mm", "99"], "bad_pooling_size", ""),
+        (["--model-version", "new"], "bad_model_version", "new"),
+        (["--seed", "-1"], "bad_seed", "-1"),
+        (["--device", "gpu"], "unknown_device", "gpu"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_scans_are_examined(toy, own_scans, tmp_path, capsys, more, code, shown):
+    found, parameters = refused(capsys, toy, tmp_path / "no" / "model.medad", own_scans, *more)
+    assert found == code and shown in " ".join(map(str, parameters.values())) and not (tmp_path / "no").exists()
+
+
+def test_what_was_learned_with_other_settings_stays_as_it_was(toy, own_scans, tmp_path, capsys):
+    for method, setting in (("atlas", "fwhm_mm=2"), ("autoencoder", "loss=l1")):
+        code, parameters = refused(capsys, toy, tmp_path / "new.medad", own_scans, "--set", setting, method=method)
+        assert code == "no_adjustable_settings"
+        assert parameters == {"setting": setting.partition("=")[0], "method": method}
+
+
+def test_pictures_are_no_scans_of_a_model_of_volumes(toy, tmp_path, capsys):
+    (tmp_path / "flat").mkdir()
+    for number in range(3):
+        volume = head(number)[0]
+        Volume(volume.array[20:21], volume.affine, f"flat-{number}").write(tmp_path / "flat" / f"flat-{number}.nii.gz")
+    code, parameters = refused(capsys, toy, tmp_path / "new.medad", tmp_path / "flat")
+    assert (code, parameters) == ("model_for_volumes", {"model": "toy-latent-restoration"})
+
+
+def test_the_seed_decides_what_is_drawn(toy, own_scans, tmp_path):
+    means = []
+    for seed in "01":
+        few = ["--only", "lab-[01]*", "--set", "samples=1", "--seed", seed]
+        assert calibrated(toy, tmp_path / f"model-{seed}.medad", own_scans, *few) == 0
+        means.append(load_model(tmp_path / f"model-{seed}.medad").calibration.voxelwise.mean)
+    assert not np.array_equal(*means)
+
+
+def test_too_few_scans_and_a_bad_name_are_refused(toy, own_scans, tmp_path, capsys):
+    (tmp_path / "few").mkdir()
+    shutil.copy(own_scans / "lab-0_T1w.nii.gz", tmp_path / "few")
+    code, parameters = refused(capsys, toy, tmp_path / "model.medad", tmp_path / "few")
+    assert code == "too_few_usable_scans" and parameters["count"] == 1
+    code, parameters = refused(capsys, toy, tmp_path / "model.zip", own_scans)
+    assert code == "bad_model_file_name" and parameters["path"].endswith("model.zip")
+    assert not list(tmp_path.glob("*.medad"))

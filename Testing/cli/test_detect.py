@@ -1,0 +1,397 @@
+"""The command line: what it writes and says, its exit codes, and that nothing is left of a run that failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from support.command_line import fake_detect, one_line, run
+from support.source_code import ROOT
+from support.synthetic import brain_volume
+
+from MedADLib.cli import main
+from MedADLib.errors import InputError, MedADError, ModelError
+from MedADLib.io.reading import read_image
+from MedADLib.messages import Message
+
+
+@pytest.fixture
+def scan(tmp_path):
+    path = tmp_path / "in" / "scan.nii.gz"
+    path.parent.mkdir()
+    brain_volume().write(path)
+    return path
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out" / "deeper"
+
+
+def test_a_scan_is_examined_and_the_result_summed_up(scan, out, capsys):
+    assert run("detect", scan, "-o", out) == 0
+    said = capsys.readouterr()
+    for words in ("scan: score 12.5", "6 healthy scans", "smallest possible p is 0.14", "2 regions", "1. ", "mm right"):
+        assert words in said.out
+    assert str(out) in said.out and "scan_anomaly.nii.gz" in said.out
+    assert said.err == "medad: warning: unlike the training data\n"
+    assert sorted(os.listdir(out)) == sorted(
+        f"scan{suffix}"
+        for suffix in (
+            *(".json", ".png", "_anomaly.nii.gz", "_regions.nii.gz", "_regions.seg.nrrd", "_regions.tsv"),
+            *("_restored.nii.gz", "_examined.nii.gz"),
+        )
+    )
+
+
+def test_the_choices_reach_the_detector(scan, out, tmp_path):
+    mask = tmp_path / "mask.nii.gz"
+    volume = read_image(scan)
+    volume.with_array((volume.array > 80).astype(np.float32)).write(mask)
+    options = ["--mask", mask, "--device", "cuda:1", "--seed", 7, "--threshold", "0.1%", "--model", "mine.medad"]
+    assert run("detect", scan, "-o", out, "--no-picture", "--fast", *options) == 0
+    _, model, settings = fake_detect.called
+    assert model == "model mine.medad"
+    assert (settings.device, settings.seed, str(settings.threshold), settings.fast) == ("cuda:1", 7, "0.1%", True)
+    assert np.array_equal(settings.mask.array > 0, volume.array > 80)
+    assert not (out / "scan.png").exists()
+    assert run("detect", scan, "-o", out) == 0
+    _, model, settings = fake_detect.called
+    assert model == "model brain-t1"
+    assert (settings.mask, settings.device, settings.seed, settings.threshold) == (None, "auto", 0, None)
+    assert settings.fast is False
+
+
+def test_stdout_holds_json_lines_alone_with_json_log(scan, out, capsys):
+    def noisy(*args):
+        print("a library talks")
+        return fake_detect(*args)
+
+    assert run("detect", scan, "-o", out, "--json-log", detect=noisy) == 0
+    said = capsys.readouterr()
+    events = [json.loads(line) for line in said.out.splitlines()]
+    assert "a library talks" in said.err
+    assert {event["event"] for event in events} == {"progress", "warning", "result"}
+    progress = [event for event in events if event["event"] == "progress"]
+    assert all(set(event) == {"event", "stage", "fraction", "message"} for event in progress)
+    fractions = [event["fraction"] for event in progress]
+    assert fractions == sorted(fractions) and fractions[0] >= 0 and fractions[-1] <= 1
+    assert {"reading", "brain mask", "restoration", "writing"} <= {event["stage"] for event in progress}
+    result = events[-1]
+    assert result["event"] == "result" and result["score"] == 12.5 and result["regions"] == 2
+    assert {os.path.basename(path) for path in result["files"]} == set(os.listdir(out))
+    assert result["warnings"] == ["unlike the training data"]
+
+
+def test_a_c_library_cannot_spoil_the_json_lines(scan, out):
+    code = (
+        "import os, sys; sys.path[:0] = [{root!r}, {testing!r}]\n"
+        "from MedADLib.cli import main as cli; from support.command_line import fake_detect\n"
+        "def detect(*args):\n    os.write(1, b'printf from C')\n    return fake_detect(*args)\n"
+        "sys.exit(cli.main(sys.argv[1:], detect=detect, load_model=str))"
+    ).format(root=str(ROOT), testing=str(ROOT / "Testing"))
+    command = [sys.executable, "-c", code, "detect", str(scan), "-o", str(out), "--json-log"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert all(json.loads(line)["event"] for line in done.stdout.splitlines())
+    assert "printf from C" in done.stderr
+
+
+def test_quiet_says_nothing_but_warnings(scan, out, capsys):
+    assert run("detect", scan, "-o", out, "--quiet") == 0
+    said = capsys.readouterr()
+    assert said.out == "" and said.err == "medad: warning: unlike the training data\n"
+
+
+def test_what_is_odd_about_the_scan_is_in_the_result_too(out, tmp_path, capsys):
+    path = tmp_path / "thick.nrrd"
+    brain_volume(spacing=(6.0, 6.0, 12.0)).write(path)
+    assert run("detect", path, "-o", out) == 0
+    thick = Message("thick_slices", spacing=12)
+    assert thick in capsys.readouterr().err
+    facts = json.loads((out / "thick.json").read_text("utf-8"))
+    assert len(facts["warnings"]) == 2 and facts["warnings"][0] == thick
+
+
+def test_a_folder_of_dicom_slices_gives_results_in_its_name(out, tmp_path):
+    folder = tmp_path / "series 1.2"
+    folder.mkdir()
+    image = sitk.GetImageFromArray((brain_volume().array * 10).astype(np.uint16))
+    image.SetSpacing((6.0, 6.0, 6.0))
+    sitk.WriteImage(image, str(folder / "all.dcm"))
+    assert run("detect", folder, "-o", out) == 0
+    assert (out / "series 1.2_anomaly.nii.gz").exists()
+
+
+# Failures: one line, the right exit code, nothing left.
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("paint",),
+        ("detect",),
+        ("detect", "scan.nii"),
+        ("detect", "scan.nii", "-o", "out", "--threshold", "3 apples"),
+        ("detect", "scan.nii", "-o", "out", "--threshold", "-1"),
+        ("detect", "scan.nii", "-o", "out", "--device", "toaster"),
+        ("detect", "scan.nii", "-o", "out", "--seed", "-1"),
+        ("detect", "scan.nii", "-o", "out", "--seed", "1.5"),
+        ("detect", "scan.nii", "-o", "out", "--frobnicate"),
+        ("models", "burn"),
+        ("evaluate", "map.nii"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(*words) == 2
+    assert "--help" in one_line(capsys)
+    assert not os.listdir(tmp_path)
+
+
+def test_help_is_no_failure_and_lists_the_commands(capsys):
+    assert run("--help") == 0
+    out = capsys.readouterr().out
+    assert "usage: medad" in out and all(f"    {name}" in out for name in main.COMMANDS)
+
+
+def test_the_help_of_each_command_begins_with_its_purpose_in_one_sentence(capsys):
+    for name in main.COMMANDS:
+        assert run(name, "--help") == 0
+        usage, purpose, *_ = capsys.readouterr().out.split("\n\n")
+        assert usage.startswith(f"usage: medad {name} ")
+        assert re.fullmatch(r"[A-Z][^.]*\.", " ".join(purpose.split())), name
+
+
+def test_the_version_is_told(capsys):
+    from MedADLib._version import __version__
+
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"medad {__version__}\n"
+
+
+def failing(error):
+    def detect(volume, model, settings, progress):
+        raise error
+
+    return detect
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (InputError("no_brain", name="scan"), Message("no_brain", name="scan")),
+        (ModelError("model_cut_short", path="a.medad"), Message("model_cut_short", path="a.medad")),
+        (MemoryError(), Message("out_of_memory")),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), Message("out_of_memory")),
+        (OSError(28, "No space left on device"), Message("disk_full", reason="No space left on device")),
+        (ValueError("two\nlines"), Message("internal_error_in_command", kind="ValueError", reason="two lines")),
+    ],
+)
+def test_any_failure_is_one_line_and_leaves_no_folder_behind(scan, out, capsys, error, message, tmp_path):
+    assert run("detect", scan, "-o", out, detect=failing(error)) == 1
+    assert one_line(capsys) == message
+    assert os.listdir(tmp_path) == ["in"]
+
+
+def test_debug_shows_the_traceback(scan, out, capsys):
+    assert run("detect", scan, "-o", out, "--debug", detect=failing(ValueError("odd"))) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" in said and said.splitlines()[-1].startswith("medad: error: ValueError: odd")
+
+
+def test_a_failure_is_an_event_too(scan, out, capsys):
+    error = InputError("bad_seed", value=-1)
+    assert run("detect", scan, "-o", out, "--json-log", detect=failing(error)) == 1
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last.pop("code") == "bad_seed" and last.pop("parameters") == {"value": -1}
+    assert last == {"event": "error", "kind": "InputError", "message": str(error)}
+    bad = MedADError("loss_not_finite", network="prior", value=float("nan"), step=3)
+    assert run("detect", scan, "-o", out, "--json-log", detect=failing(bad)) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["parameters"]["value"] is None
+    assert run("detect", scan, "-o", out, "--json-log", detect=failing(MemoryError())) == 1
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["kind"] == "MemoryError" and {"code", "parameters"} <= last.keys()
+
+
+def test_a_bad_input_is_named_before_the_model_is_loaded(out, capsys, tmp_path):
+    path = tmp_path / "cut.nii.gz"
+    brain_volume().write(path)
+    path.write_bytes(path.read_bytes()[:-200])
+
+    def load(name):
+        raise AssertionError("the model was loaded")
+
+    assert main.main(["detect", str(path), "-o", str(out)], detect=fake_detect, load_model=load) == 1
+    assert one_line(capsys) == Message("compressed_data_cut_short", path=path)
+    assert os.listdir(tmp_path) == ["cut.nii.gz"]
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_before_anything_is_read(scan, capsys, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.touch()
+    detect = failing(AssertionError("it was computed"))
+    assert run("detect", scan, "-o", blocked, detect=detect) == 1
+    assert one_line(capsys) == Message("folder_is_file", folder=blocked)
+
+
+def test_a_failed_rerun_keeps_the_result_that_was_there(scan, out, capsys):
+    assert run("detect", scan, "-o", out) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert run("detect", scan, "-o", out, detect=failing(InputError("no_brain", name="scan"))) == 1
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_the_sidecar_of_a_scan_is_not_overwritten(scan, capsys):
+    sidecar = scan.with_name("scan.json")
+    sidecar.write_text('{"EchoTime": 0.003}')
+    assert run("detect", scan, "-o", scan.parent) == 1
+    assert one_line(capsys) == Message("not_our_file", path=sidecar)
+    assert sidecar.read_text() == '{"EchoTime": 0.003}'
+
+
+def test_results_can_lie_beside_their_scan(scan):
+    assert run("detect", scan, "-o", scan.parent) == 0
+    assert len(os.listdir(scan.parent)) == 9
+
+
+# Stopping.
+
+# Imports once, and then becomes a new process for each line of its input: words, what to do, and where stderr goes.
+STOPPED = """
+import hashlib, json, os, sys, time
+sys.path[:0] = [{root!r}, {testing!r}]
+import MedADLib.results.figure, MedADLib.results.writing
+from MedADLib.cli import detect as _, main as cli
+from support.command_line import fake_detect
+def busy_detect(busy):
+    def detect(volume, model, settings, progress):
+        progress.stage("restoration", 0, 1)
+        print("busy", file=sys.stderr, flush=True)
+        exec(busy)
+    return detect
+def slow_picture(detection, path):
+    path.write_bytes(b"half a picture")
+    print("busy", file=sys.stderr, flush=True)
+    time.sleep(30)
+while line := sys.stdin.readline():
+    words, busy, errors = json.loads(line)
+    if child := os.fork():
+        print(child, flush=True)
+        status = os.waitpid(child, 0)[1]
+        print(os.waitstatus_to_exitcode(status), flush=True)
+        continue
+    os.dup2(os.open(errors, os.O_WRONLY), 2)
+    detect = busy_detect(busy)
+    if busy == "writing":
+        MedADLib.results.figure.draw, detect = slow_picture, fake_detect
+    sys.exit(cli.main(words, detect=detect, load_model=str))
+"""
+BUSY = {
+    "reporting": "for _ in range(3000): time.sleep(0.01); progress.update(0.5)",
+    "silent": "time.sleep(30)",
+    "in C": "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)",
+    "stubborn": "while True:\n try: time.sleep(30)\n except BaseException: pass",
+    "writing": "writing",
+}
+
+
+@pytest.fixture(scope="module")
+def commands():
+    """A process that starts commands."""
+    code = STOPPED.format(root=str(ROOT), testing=str(ROOT / "Testing"))
+    command = [sys.executable, "-c", code]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent the POSIX way")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("busy", BUSY)
+def test_a_signal_ends_the_run_within_two_seconds_and_leaves_nothing(commands, scan, out, tmp_path, busy, number):
+    pipe = tmp_path / "errors"
+    os.mkfifo(pipe)
+    print(json.dumps([["detect", str(scan), "-o", str(out)], BUSY[busy], str(pipe)]), file=commands.stdin, flush=True)
+    child = int(commands.stdout.readline())
+    try:
+        with open(pipe, encoding="utf-8") as stderr:
+            said = ""
+            while "busy" not in said:
+                said = stderr.readline()
+                assert said, "it ended by itself"
+            time.sleep(0.1)
+            asked = time.perf_counter()
+            os.kill(child, number)
+            watchdog = threading.Timer(20, os.kill, (child, signal.SIGKILL))
+            watchdog.start()
+            errors, code = stderr.read(), int(commands.stdout.readline())
+            took = time.perf_counter() - asked
+            watchdog.cancel()
+            child = None
+    finally:
+        if child is not None:
+            os.kill(child, signal.SIGKILL)
+    assert code == 130
+    assert took < 2.0
+    assert errors == "medad: cancelled\n"
+    assert sorted(os.listdir(tmp_path)) == ["errors", "in"]
+
+
+def test_cancelled_runs_keep_the_result_that_was_there(scan, out):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job is started with it ignored
+    assert run("detect", scan, "-o", out) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def interrupted(volume, model, settings, progress):
+        os.kill(os.getpid(), signal.SIGINT)
+        return fake_detect(volume, model, settings, progress)
+
+    assert run("detect", scan, "-o", out, detect=interrupted) == 130
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# The other commands.
+
+
+def test_maps_are_evaluated_against_references(tmp_path, capsys):
+    volume = brain_volume()
+    truth = np.zeros_like(volume.array)
+    truth[10:13, 10:14, 10:13] = 1
+    volume.with_array(truth).write(tmp_path / "truth.nii.gz")
+    volume.with_array(truth * 5 + volume.array / 100).write(tmp_path / "map.nii.gz")
+    table = tmp_path / "evaluation.tsv"
+    words = ["evaluate", tmp_path / "map.nii.gz", "--truth", tmp_path / "truth.nii.gz", "--threshold", "3", "-o", table]
+    assert run(*words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    row = dict(zip(lines[0].split("\t"), lines[1].split("\t")))
+    assert row["case"] == "map" and float(row["average_precision"]) == 1 and float(row["dice"]) == 1
+    assert len(table.read_text("utf-8").splitlines()) == 3
+    assert run(*words[:-1], tmp_path / "evaluation.docx") == 1
+    assert one_line(capsys) == Message("bad_table_name", path=tmp_path / "evaluation.docx")
+
+
+def test_the_module_can_be_run(tmp_path):
+    command = [sys.executable, "-m", "MedADLib", "detect", str(tmp_path / "no.nii"), "-o", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == f"medad: error: {Message('not_found', path=tmp_path / 'no.nii')}\n"
+    assert not os.listdir(tmp_path)
+
+
+def test_output_into_a_closed_pipe_is_no_crash():
+    command = f"{sys.executable} -m MedADLib models | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.stderr == ""

@@ -1,0 +1,119 @@
+"""What a folder of healthy scans holds, and whose each scan is."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from support.image_files import GREY, SERIES, write, write_slice
+
+from MedADLib.dataset.discovery import find_scans
+from MedADLib.errors import InputError
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+
+
+def subjects(folder, **more):
+    return {name: source.subject for name, source in find_scans(folder, **more).items()}
+
+
+def test_a_bids_folder_is_split_by_subject_whatever_the_sessions(tmp_path):
+    touch(
+        tmp_path,
+        "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz",
+        "sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz",
+        "sub-02/anat/sub-02_T1w.nii.gz",
+        "participants.tsv",
+    )
+    found = subjects(tmp_path)
+    assert found == {"sub-01_ses-1_T1w": "sub-01", "sub-01_ses-2_T1w": "sub-01", "sub-02_T1w": "sub-02"}
+
+
+def test_a_flat_folder_of_bids_names_has_subjects_too(tmp_path):
+    touch(tmp_path, "sub-01_run-1_T1w.nii.gz", "sub-01_run-2_T1w.nii.gz", "control.nii")
+    assert subjects(tmp_path) == {
+        "sub-01_run-1_T1w": "sub-01", "sub-01_run-2_T1w": "sub-01", "control": "control"
+    }  # fmt: skip
+
+
+def test_folders_are_subjects_and_equal_file_names_get_their_folder_s_name(tmp_path):
+    touch(tmp_path, "anna/t1.nii.gz", "bert/t1.nii.gz", "bert/later/t1.nii.gz")
+    assert subjects(tmp_path) == {"anna_t1": "anna", "bert_t1": "bert", "bert_later_t1": "bert"}
+    assert len(set(subjects(tmp_path, subjects="file").values())) == 3
+
+
+def test_a_folder_that_all_share_is_nobody(tmp_path):
+    touch(tmp_path, "train/normal/a.nii", "train/normal/b.nii")
+    assert subjects(tmp_path) == {"a": "a", "b": "b"}
+
+
+def test_pictures_are_scans_unless_there_are_volumes(tmp_path, caplog):
+    touch(tmp_path, "b.png", "a.JPEG", "c.jpg", "notes.txt")
+    assert list(find_scans(tmp_path)) == ["a", "b", "c"]
+    touch(tmp_path, "scan.nii.gz")
+    with pytest.raises(InputError) as caught:
+        find_scans(tmp_path)
+    assert caught.value.code == "images_beside_volumes"
+    found = caught.value.parameters
+    assert (found["images"], found["image"], found["volumes"]) == (3, "a.JPEG", 1)
+    assert list(find_scans(tmp_path, only="*.nii.gz")) == ["scan"] and list(find_scans(tmp_path, only="*.png")) == ["b"]
+    with caplog.at_level(logging.WARNING):
+        assert list(find_scans(tmp_path, skip_bad=True)) == ["scan"]
+    (warning,) = [record.msg for record in caplog.records]
+    assert warning.code == "images_left_out" and warning.parameters["images"] == 3
+
+
+def test_a_pattern_chooses_files(tmp_path):
+    touch(tmp_path, "sub-01_T1w.nii.gz", "sub-01_FLAIR.nii.gz")
+    assert list(find_scans(tmp_path, only="*_T1w.nii.gz")) == ["sub-01_T1w"]
+    with pytest.raises(InputError) as caught:
+        find_scans(tmp_path, only="*.nrrd")
+    assert caught.value.code == "no_scans_named" and caught.value.parameters["pattern"] == "*.nrrd"
+
+
+def test_what_an_earlier_training_wrote_is_no_scan(tmp_path):
+    touch(
+        tmp_path, "a.png", "model.work/template.safetensors", "model.work/atlas/model-reconstructions.png", ".x/b.png"
+    )
+    assert list(find_scans(tmp_path)) == ["a"]
+
+
+def test_a_folder_of_dicom_slices_is_one_volume(tmp_path):
+    for who in ("anna", "bert"):
+        (tmp_path / who).mkdir()
+        for number, pixels in enumerate(SERIES):
+            write_slice(tmp_path / who / f"{number}.dcm", pixels, (0, 0, 3 * number))
+    found = find_scans(tmp_path)
+    assert list(found) == ["anna", "bert"] and found["anna"].read().array.shape == SERIES.shape
+
+
+def test_single_dicom_images_are_scans_each_whatever_they_are_called(tmp_path):
+    for number, name in enumerate(("1.2.840.1", "1.2.840.2", "plain", "a.dcm")):
+        write_slice(
+            tmp_path / "x.dcm", SERIES[number], (0, 0, 0), _0020_000e=f"1.2.{number}", _0008_0018=f"1.9.{number}"
+        )
+        (tmp_path / "x.dcm").rename(tmp_path / name)
+    (tmp_path / "README").write_text("no image")
+    found = find_scans(tmp_path)
+    assert sorted(found) == ["1.2.840.1", "1.2.840.2", "a", "plain"]
+    assert np.array_equal(found["1.2.840.2"].read().array[0], SERIES[1])
+
+
+def test_pictures_of_an_npz_file_are_different_subjects(tmp_path):
+    np.savez(tmp_path / "set.npz", images=np.stack([GREY + n for n in range(12)]))
+    found = find_scans(tmp_path)
+    assert list(found)[:2] == ["set-00", "set-01"] and len({source.subject for source in found.values()}) == 12
+    assert np.array_equal(found["set-11"].read().array[0], (GREY + 11).astype(np.uint8))
+
+
+def test_a_scan_carries_the_name_that_it_has_in_the_split(tmp_path):
+    (tmp_path / "anna").mkdir()
+    (tmp_path / "bert").mkdir()
+    write(tmp_path / "anna" / "x.png", GREY)
+    write(tmp_path / "bert" / "x.png", GREY)
+    assert [source.read().name for source in find_scans(tmp_path).values()] == ["anna_x", "bert_x"]

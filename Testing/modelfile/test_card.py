@@ -1,0 +1,162 @@
+"""The card of a model: its papers, sizes in units that its scans have, and who the training subjects are."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from support.radiograph_phantoms import toy_plane_model
+from support.source_code import ROOT
+
+from MedADLib.methods.morphaeus import MorphAEusParameters
+from MedADLib.methods.registry import ENTRIES
+from MedADLib.modelfile.card import about, model_card
+from MedADLib.modelfile.disclosure import disclosed, disclosure
+from MedADLib.modelfile.model import load_model
+from MedADLib.modelfile.store import card as shown_card
+from MedADLib.modelfile.store import summary_of
+from MedADLib.scoring.calibration import Pooling
+
+
+def test_the_schedule_of_the_training_names_its_paper():
+    model = load_model("brain-t1-atlas")
+    method = SimpleNamespace(name="morphaeus", parameters=MorphAEusParameters())
+    for schedule, named in (("morphaeus", False), ("morphade", True)):
+        card = model_card(replace(model, method=method, training=model.training | {"facts": {"schedule": schedule}}))
+        assert "Paper: Bercea" in card and ("Paper: Avci et al. 2024" in card) is named
+
+
+def test_sizes_of_volumes_are_in_mm_and_ml():
+    card = model_card(load_model("brain-t1-atlas"))
+    assert "- Pooling: minimum over 0 mm, mean over 6 mm." in card
+    assert " mL per healthy scan" in card and "pixel" not in card
+
+
+def test_sizes_of_pictures_are_in_pixels_and_shares():
+    model = load_model(toy_plane_model())
+    # 64 pixels along the longer side, which counts as 192 mm.
+    assert model.calibration.pooling.average_mm == 6.0
+    assert "in pixels of the model's grid: minimum over 1, mean over 2." in model.card
+    pooling = replace(model.calibration, pooling=Pooling(9.0, 14.0))
+    assert "minimum over 3, mean over 4.67." in model_card(replace(model, calibration=pooling))
+    assert "counts as 192 mm and a pixel as 3 mm" in model.card
+    assert " mL " not in model.card and " % of its pixels per healthy scan" in model.card
+
+
+DS002748 = "OpenNeuro ds002748 v1.0.5, CC0"
+SHIPPED = {"brain-t1": "latent_restoration", "brain-t1-ae": "autoencoder", "brain-t1-atlas": "atlas"}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_card_of_a_shipped_model_discloses_its_subjects(name):
+    card = shown_card(name)
+    data = card.partition("## Data\n")[2].partition("\n## ")[0]
+    assert "train 26 patients; validation 4 patients; calibration 6 controls; benchmark 6 controls." in data
+    assert "mild to moderate depression, without reported structural lesions" in data
+    assert "19 to 55 years old" in data and "one scanner" in data
+    assert "healthy scans only" not in card and "spreads" not in card
+    assert "given as healthy" not in card
+
+
+def test_subjects_are_the_groups_that_the_data_set_lists(data_dir):
+    with open(data_dir / "healthy_t1_ds002748" / "participants.tsv", newline="", encoding="utf-8") as handle:
+        people = list(csv.DictReader(handle, delimiter="\t"))
+    assert (min(int(one["age"]) for one in people), max(int(one["age"]) for one in people)) == (19, 55)
+    for one in people:
+        line = disclosure({"data": DS002748, "split": {"train": [f"{one['participant_id']}_T1w"]}})[0]
+        assert line == f"- Subjects: train 1 {'patient' if one['group'] == 'depr' else 'control'}."
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_card_of_a_shipped_model_says_what_the_tables_say_it_finds_and_misses(name):
+    def rows(file):
+        with open(ROOT / "docs" / "benchmark" / file, newline="", encoding="utf-8") as handle:
+            found = csv.DictReader(handle, delimiter="\t")
+            return [r for r in found if (r["detector"], r["pooling"], r["per-place"]) == (SHIPPED[name], "yes", "yes")]
+
+    results = shown_card(name).partition("## Results\n")[2].partition("\n## ")[0]
+    hits = {row["lesions"]: row["lesions hit at 1%"] for row in rows("kinds.tsv")}
+    found = re.findall(r"\d+/\d+", results)
+    assert found == [hits[kind] for kind in ("tumour", "cavity", "spots", "texture")]
+    (whole,) = rows("comparison.tsv")
+    for key in ("AP", "sample AUROC"):
+        assert f"{float(whole[key]):.2f}" in results
+
+
+def test_a_shipped_card_has_results_and_limits_before_data_and_method():
+    titles = re.findall(r"^## (.*)$", shown_card("brain-t1"), re.MULTILINE)
+    assert titles == ["Scope and limits", "Results", "Method", "Calibration", "Data", "Scans", "Papers"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_card_begins_with_its_purpose_and_has_words_for_values(name):
+    card = shown_card(name)
+    title, purpose, method, rest = card.split("\n\n", 3)
+    assert title.startswith(f"# {name} ")
+    assert purpose == (
+        "**For adult T1-weighted brain MRI without contrast agent, with or without skull (brain extraction).**"
+    )
+    assert method.startswith(f"{ENTRIES[SHIPPED[name]].title}: {ENTRIES[SHIPPED[name]].purpose}. Trained on scans")
+    assert "latent_restoration" not in card and not re.search(r"[{}]| \d+\.\d{7}|None|cutting out", card)
+    # Names of scans are in their own list only, each once.
+    before, _, lists = rest.partition("\n## Scans\n")
+    names = re.findall(r"sub-\d\d", lists)
+    assert "sub-" not in before and len(names) == len(set(names)) == 42
+    assert "sub-" not in lists.partition("\n## Papers\n")[2]
+
+
+def test_the_note_of_a_model_does_not_repeat_its_purpose():
+    summary = summary_of(ROOT / "Resources" / "models" / "brain-t1.medad")
+    assert summary.description == "latent_restoration for T1-weighted MR of the brain" and summary.note == ""
+    assert replace(summary, description="Restoration for T1-weighted MR of the brain").note == ""
+    assert replace(summary, description="Brains of our lab").note == "Brains of our lab"
+
+
+def test_a_card_has_the_description_that_the_author_wrote():
+    model = replace(load_model("brain-t1-atlas"), description="Brains of our lab")
+    assert "\n\nBrains of our lab.\n\nAtlas: compares" in model_card(model)
+
+
+def test_a_card_that_medad_did_not_write_keeps_its_text():
+    model = load_model("brain-t1-atlas")
+    text = "# Knees\n\nFor knees.\n\n## Limits\n- Left knees only.\n"
+    shown = disclosed(text, about(model))
+    assert shown.startswith(text) and "\n## Data\n- Subjects: train 26 patients" in shown
+
+
+def test_a_users_own_model_is_given_as_healthy_by_its_author():
+    model = load_model(toy_plane_model())
+    line = "- Scans: given as healthy by its author; MedAD did not check that."
+    assert line in model.card.splitlines()
+    # The card that is shown is the stored one: nothing is disclosed twice, and a toy has no results.
+    assert disclosed(model.card, about(model)) == model.card
+
+
+def test_a_shipped_model_that_a_user_recalibrated_says_which_scans_are_whose():
+    shipped = load_model("brain-t1-atlas").training
+    later = {"data": "our scanner", "scans": ["sub-01_T1w", "sub-02_T1w"]}
+    lines = disclosure(shipped | {"calibrated_on": later})
+    assert lines[0] == "- Subjects: train 26 patients; validation 4 patients; benchmark 6 controls."
+    assert lines[-1].startswith("- Scans for calibration: given as healthy by its author")
+    mixed = {"data": DS002748, "scans": [f"sub-{n}_T1w" for n in (31, 44, 52)]}
+    assert "calibration 2 patients and 1 control;" in disclosure(shipped | {"calibrated_on": mixed})[0]
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {},
+        {"data": 3, "split": [1]},
+        {"data": DS002748, "split": {"train": ["sub-99_T1w"]}},
+        {"data": DS002748, "split": {"train": ["sub-001_T1w"]}},
+        {"data": DS002748, "split": {"train": [None]}, "calibrated_on": "x"},
+        {"data": DS002748, "split": {"train": "sub-01"}},
+        {"data": "another set", "split": {"train": ["sub-01_T1w"]}},
+    ],
+    ids=str,
+)
+def test_what_is_not_known_is_not_claimed(training):
+    assert disclosure(training) == ["- Scans: given as healthy by its author; MedAD did not check that."]

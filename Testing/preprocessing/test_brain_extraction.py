@@ -1,0 +1,202 @@
+"""Which part of a scan is brain: stripped scans are told from heads, and masks are taken, outlined or extracted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import metadata
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from support.synthetic import brain_volume
+from support.toy_head import head
+
+from MedADLib.errors import Cancelled, InputError
+from MedADLib.io.reading import read_image
+from MedADLib.preprocessing import brain_extraction
+from MedADLib.preprocessing.brain_extraction import brain_mask, is_skull_stripped
+from MedADLib.runtime.progress import Progress
+from MedADLib.volume import Volume
+
+STRIPPED = [
+    "healthy_t1_ds002748/sub-52_T1w.nii.gz",
+    "healthy_t1_ds002748/sub-06_T1w.nii.gz",
+    "ms_open_ms_data/patient19/T1_N4_noneck_reduced_winsor_regtoFLAIR_brain_N4_regtoMNI.nii.gz",
+    "ms_open_ms_data/patient19/FLAIR_N4_noneck_reduced_winsor_regtoFLAIR_brain_N4_regtoMNI.nii.gz",
+    "stroke_cstar/T1.nii.gz",
+    "stroke_cstar/T2.nii.gz",
+]
+WITH_SKULL = [
+    "healthy_t1_ixi_2mm/IXI012-HH-1211-T1_ds.nii.gz",
+    "healthy_t1_ixi_2mm/IXI034-HH-1260-T1_ds.nii.gz",
+    "stroke_t2_rorden/T2.nii.gz",
+    "tumour_pyradiomics/brain1_image.nrrd",
+    "body_totalsegmentator/example_ct.nii.gz",
+    "body_totalsegmentator/example_mr_sm.nii.gz",
+]
+IXI = "healthy_t1_ixi_2mm/IXI014-HH-1236-T1_ds"
+
+
+def ripple(volume):
+    """Resample with splines, which leave faint rings around edges."""
+    image = volume.to_sitk()
+    turn = sitk.Euler3DTransform(
+        image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in image.GetSize()]), 0.1, 0.2, 0
+    )
+    return Volume.from_sitk(sitk.Resample(image, image, turn, sitk.sitkBSpline))
+
+
+def test_a_head_in_noisy_air_has_a_skull():
+    assert not is_skull_stripped(head()[0])
+
+
+def test_a_head_has_a_skull_even_if_its_air_was_cleaned():
+    assert not is_skull_stripped(head(air_noise=0)[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda array, brain: np.where(brain, array, 0),
+        lambda array, brain: np.where(brain, array, -1024),
+        lambda array, brain: np.where(brain, (array - 90) / 10, -3.5),
+        lambda array, brain: np.where(brain, np.round(array * 2), 0),
+        lambda array, brain: np.where(brain, array - 85, 0),
+    ],
+    ids=["zero", "minus 1024", "z-score", "8 bit", "some values below zero"],
+)
+def test_a_brain_on_one_background_value_is_stripped_whatever_the_value(change):
+    volume, brain = head()
+    assert is_skull_stripped(volume.with_array(change(volume.array, brain).astype(np.float32)))
+
+
+def test_a_cropped_or_partial_or_rippled_brain_is_stripped():
+    volume, brain = head()
+    stripped = volume.with_array(np.where(brain, volume.array, 0))
+    low, high = np.argwhere(brain).min(axis=0), np.argwhere(brain).max(axis=0) + 1
+    box = tuple(slice(start, stop) for start, stop in zip(low, high))
+    cropped = Volume(stripped.array[box], stripped.affine)
+    assert is_skull_stripped(cropped)
+    assert is_skull_stripped(Volume(cropped.array[: len(cropped.array) // 2], stripped.affine))
+    assert is_skull_stripped(ripple(stripped))
+
+
+def test_an_image_without_any_signal_is_not_a_brain():
+    assert not is_skull_stripped(Volume(np.zeros((20, 20, 20), np.float32), np.eye(4)))
+
+
+@pytest.mark.parametrize("name", STRIPPED)
+def test_real_stripped_scans_are_recognised_and_outlined(data_dir, name):
+    mask, how = brain_mask(volume := read_image(data_dir / name))
+    assert "skull-stripped" in how
+    assert 900 < mask.sum() * volume.voxel_ml < 1700
+
+
+@pytest.mark.parametrize("name", WITH_SKULL)
+def test_real_scans_with_a_skull_are_recognised(data_dir, name):
+    assert not is_skull_stripped(read_image(data_dir / name))
+
+
+def test_the_template_of_nilearn_is_stripped():
+    datasets = pytest.importorskip("nilearn.datasets")
+    image = datasets.load_mni152_template(resolution=2)
+    volume = Volume(image.get_fdata().transpose(2, 1, 0).astype(np.float32), image.affine)
+    assert is_skull_stripped(volume)
+
+
+def test_the_outline_is_one_piece_without_holes():
+    volume, brain = head()
+    array = np.where(brain, volume.array, 0)
+    centre = np.array(array.shape) // 2
+    array[tuple(slice(c - 3, c + 3) for c in centre)] = 0
+    array[1:3, 1:3, 1:3] = 100
+    mask, _ = brain_mask(volume.with_array(array))
+    assert np.array_equal(mask, brain)
+
+
+def test_a_given_mask_is_taken_as_it_is():
+    volume, brain = head()
+    given = volume.with_array(brain * 0.25, "mask")
+    mask, how = brain_mask(volume, given)
+    assert np.array_equal(mask, brain)
+    assert how.code == "part_given_mask"
+
+
+def test_an_unfit_mask_is_refused():
+    volume = brain_volume()
+    mask = volume.with_array((volume.array > 0).astype(np.float32), "brainmask")
+    with pytest.raises(InputError) as caught:
+        brain_mask(volume, mask.with_array(np.zeros_like(mask.array)))
+    assert caught.value.code == "mask_empty" and caught.value.parameters["mask"] == "brainmask"
+    with pytest.raises(InputError) as caught:
+        brain_mask(volume, Volume(mask.array[1:], mask.affine, "brainmask"))
+    assert caught.value.code == "mask_not_on_grid"
+    told = caught.value.parameters
+    assert (told["mask_shape"], told["shape"]) == ("26 x 28 x 23", "26 x 28 x 24")
+    shifted = mask.affine.copy()
+    shifted[2, 3] += 3
+    with pytest.raises(InputError) as caught:
+        brain_mask(volume, replace(mask, affine=shifted))
+    assert caught.value.code == "mask_elsewhere"
+
+
+def test_without_deepbet_the_reader_learns_how_to_get_it(monkeypatch):
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(brain_extraction.metadata, "files", absent)
+    with pytest.raises(InputError) as caught:
+        brain_mask(head()[0])
+    assert caught.value.code == "deepbet_missing" and caught.value.parameters["package"].startswith("deepbet==")
+
+
+@pytest.fixture
+def deepbet():
+    pytest.importorskip("torch")
+    try:
+        metadata.version("deepbet")
+    except metadata.PackageNotFoundError:
+        pytest.skip("deepbet is not installed")
+
+
+def test_weights_that_were_tampered_with_are_not_loaded(deepbet, monkeypatch):
+    import torch
+
+    monkeypatch.setitem(brain_extraction.NETWORKS, "model.pt", "0" * 64)
+    loaded = []
+    monkeypatch.setattr(torch.jit, "load", lambda *args, **_: loaded.append(args) or torch.nn.Identity())
+    with pytest.raises(InputError) as caught:
+        brain_mask(head()[0])
+    assert caught.value.code == "deepbet_not_vetted" and "model.pt" in caught.value.parameters["file"]
+    assert len(loaded) == 1
+
+
+def overlap(mask, truth):
+    return 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
+
+
+def test_a_real_head_is_extracted_the_same_in_every_orientation(deepbet, data_dir):
+    volume = read_image(data_dir / f"{IXI}.nii.gz")
+    truth = read_image(data_dir / f"{IXI}_DLMUSE.nii.gz").array > 0
+    mask, how = brain_mask(volume)
+    assert "deepbet" in how
+    assert overlap(mask, truth) > 0.97
+    turned = sitk.DICOMOrient(volume.with_array(volume.array).to_sitk(), "LSA")
+    other, _ = brain_mask(Volume.from_sitk(turned))
+    assert other.shape != mask.shape
+    back = sitk.GetImageFromArray(other.astype(np.uint8))
+    back.CopyInformation(turned)
+    assert np.array_equal(sitk.GetArrayFromImage(sitk.DICOMOrient(back, "PSR")) > 0, mask)
+
+
+def test_a_body_has_no_brain_and_is_examined_whole_with_a_warning(deepbet, data_dir, caplog):
+    body = read_image(data_dir / "body_totalsegmentator" / "example_ct.nii.gz")
+    mask, how = brain_mask(body)
+    assert "no brain was found" in how and "no brain was found in example_ct" in caplog.text
+    assert mask.sum() * body.voxel_ml > 2000
+
+
+def test_extraction_can_be_cancelled(deepbet):
+    asked = iter([False, False, False, True])
+    with pytest.raises(Cancelled):
+        brain_mask(head()[0], progress=Progress(cancelled=lambda: next(asked)))

@@ -1,0 +1,1 @@
+"""What tests share: synthetic scans and detections, phantoms, toy models, stand-ins for processes."""
