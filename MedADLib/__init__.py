@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     from ._version import __version__
     from .detection import Detection, Settings, detect
     from .errors import MedADError
+    from .io.reading import read_image
     from .modelfile.model import load_model
     from .volume import Volume
 
-__all__ = ["Detection", "MedADError", "Settings", "Volume", "__version__", "detect", "load_model"]
+__all__ = ["Detection", "MedADError", "Settings", "Volume", "__version__", "detect", "load_model", "read_image"]
 
 _HOMES = {
     "Detection": "detection",
@@ -21,6 +22,7 @@ _HOMES = {
     "__version__": "_version",
     "detect": "detection",
     "load_model": "modelfile.model",
+    "read_image": "io.reading",
 }
 
 
@@ -29,9 +31,5 @@ def __getattr__(name: str):
     from importlib import import_module
 
     if name in _HOMES:
-        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-        if name == "Volume":
-            # The reader of files stands in a higher layer than the class; users know it as Volume.read.
-            value.read = staticmethod(import_module(".io.reading", __name__).read_image)
-        return value
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
@@ -247,6 +245,8 @@ def _method(model: Model, fast: bool) -> tuple[Method, bool, list[str]]:
 
 def content_hash(volume: Volume) -> str:
     """Return the SHA-256 of voxels and affine, in hexadecimal digits."""
+    import hashlib
+
     digest = hashlib.sha256(np.ascontiguousarray(volume.array).data)
     digest.update(np.round(volume.affine, 6).tobytes())
     return digest.hexdigest()
@@ -254,6 +254,8 @@ def content_hash(volume: Volume) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of MedAD, Python and the packages that compute a result."""
+    import platform
+
     import SimpleITK
     import torch
 

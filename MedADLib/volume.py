@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import InputError, OutputError
-from .runtime.atomic_files import replacing
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -135,6 +134,8 @@ class Volume:
         """
         import SimpleITK as sitk
 
+        from .runtime.atomic_files import replacing
+
         try:
             with replacing(Path(path)) as partial:
                 sitk.WriteImage(self.to_sitk(), str(partial), useCompression=True, compressionLevel=1)
@@ -159,6 +160,11 @@ def stem(path: str | os.PathLike) -> str:
 def nearest_axes(volume: Volume) -> np.ndarray:
     """Return the nearest of the axes (x, y, z) to right, anterior and superior, shape (3,)."""
     return np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=1)
+
+
+def body_axes(directions: np.ndarray) -> np.ndarray:
+    """Return the nearest of right, anterior and superior (0 to 2) to each column of directions (3, N), shape (N,)."""
+    return np.abs(directions).argmax(axis=0)
 
 
 def spacing_ras(volume: Volume) -> np.ndarray:

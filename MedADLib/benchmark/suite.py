@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..methods.latent_restoration import LatentRestoration
-from ..methods.volume_restoration import VolumeRestoration
 from ..modelfile.model import load_model
 from ..runtime.atomic_files import staging_folder, writable_folder
 from ..runtime.device import resolve
@@ -53,7 +52,7 @@ def measure(
         MedADError: If scan or model cannot be used.
     """
     device, model = resolve(device), load_model(name)
-    if not isinstance(model.method, LatentRestoration) or isinstance(model.method, VolumeRestoration):
+    if model.method.name != LatentRestoration.name:
         raise InputError("slice_restoration_needed", model=model.name)
     if model.template.kind != "brain":
         raise InputError("brain_model_needed", model=model.name)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..benchmark.standard_scan import mni152_brain
+from ..benchmark.standard_scan import LESION, SEED, mni152_brain
 from ..detection import Detection, Settings, detect
 from ..errors import MedADError
 from ..evaluation.overlap import KnownLesion
-from ..evaluation.simulation.insertion import LesionSpec, insert_lesion
+from ..evaluation.simulation.insertion import insert_lesion
 from ..io.reading import read_image
 from ..modelfile.model import load_model
 from ..results.text import count_of_regions, location, place, top_regions, verdict
@@ -21,8 +21,6 @@ from ..runtime.atomic_files import writable_folder
 from ..runtime.progress import Progress
 from ..volume import Volume, stem
 
-LESION = LesionSpec("tumour", "strong", radius_mm=12.0)
-SEED = 4
 SCENE = "demo"
 
 

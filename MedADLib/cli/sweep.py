@@ -9,16 +9,29 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..evaluation.image_cases import ABNORMAL_HELP
-from ..training.config import add_choices, complete_arguments
+from ..training.config import CHOICES, add_choices, complete_arguments
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
+# What differs from the options of `medad train`. Those that a sweep does not use are accepted, but not in the help.
+CHANGED = dict.fromkeys(
+    ("prior_steps", "latent", "full_precision", "threshold", "minimum_mm", "average_mm", "data_note", "authors",
+     "licence", "modality", "pictures"),
+    {"help": argparse.SUPPRESS},
+) | {
+    "output": {"help": "folder to write", "metavar": "DIR"},
+    "work": {"help": "folder for prepared scans (default: work in the output folder)"},
+    "steps": {"help": "training steps for each latent size, if --sweep-steps is not given"},
+    "sweep_steps": {"help": "training steps for each latent size (default: of the method)"},
+}  # fmt: skip
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``medad sweep``: those of ``medad train``, with a folder as output, and the sizes."""
+    """Declare the arguments of ``medad sweep``: the sizes, and those of ``medad train`` that a sweep uses."""
     parser.description = "Train an autoencoder of each latent size, and choose a size from healthy scans."
-    add_choices(parser)
+    parser.epilog = "Example: medad sweep --healthy DIR --sizes 4,16,64 --sweep-steps 1200 -o DIR"
+    add_choices(parser, [choice._replace(**CHANGED.get(choice.key, {})) for choice in CHOICES])
     # A file of options for another method is not for this command.
     parser.set_defaults(method="autoencoder")
     parser.add_argument("--sizes", default="1,2,4,8,16,32,64,128", help="latent sizes to try (default %(default)s)")
@@ -34,5 +47,5 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         sizes = [int(part) for part in args.sizes.split(",")]
     except ValueError as error:
         raise InputError("bad_latent_sizes", sizes=args.sizes) from error
-    sweep_sizes(complete_arguments(args), sizes, progress or Progress(), partial(print, flush=True))
+    sweep_sizes(complete_arguments(args, "DIR"), sizes, progress or Progress(), partial(print, flush=True))
     return 0

@@ -33,6 +33,7 @@ def band_edges(values: torch.Tensor, count: int = BANDS) -> torch.Tensor:
     """Find the increasing borders (count - 1,) between intensity classes of healthy tissue with k-means."""
     ordered = np.sort(values.detach().cpu().numpy(), axis=None)
     ordered = ordered[evenly_spread(len(ordered), LOOKED_AT)]
+    # The medians of `count` equal parts.
     start = ordered[(np.linspace(0.5 / count, 1 - 0.5 / count, count) * (len(ordered) - 1)).astype(int)]
     centres = torch.from_numpy(np.sort(k_means(ordered[:, None], start[:, None], ROUNDS)[0], axis=None)).to(values)
     return (centres[1:] + centres[:-1]) / 2

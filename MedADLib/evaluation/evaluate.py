@@ -15,6 +15,7 @@ from ..errors import InputError, OutputError
 from ..io.reading import read_image
 from ..runtime.atomic_files import write_text
 from ..runtime.progress import Progress
+from ..runtime.tables import table_text
 from ..scoring.metrics import Curve, LesionCounts, count_lesions
 from ..volume import stem
 from .overlap import dice
@@ -81,7 +82,7 @@ class Evaluation:
     def lines(self, digits: int = 6) -> list[str]:
         """Format header, cases and the pooled row as tab-separated lines; n/a for a missing value."""
         rows = [[_text(value, digits) for value in asdict(row).values()] for row in (*self.rows, self.pooled)]
-        return ["\t".join(cells) for cells in ([field.name for field in fields(Row)], *rows)]
+        return table_text([field.name for field in fields(Row)], rows).splitlines()
 
 
 @dataclass(frozen=True, eq=False)

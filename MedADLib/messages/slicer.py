@@ -92,7 +92,7 @@ SENTENCES = {
     "purpose_extension": _("picks the build of PyTorch that fits this computer"),
     "purpose_torch": _("runs the neural networks of the models"),
     "purpose_safetensors": _("reads model files safely"),
-    "purpose_monai": _("building blocks of the neural networks"),
+    "purpose_monai": _("losses of trainings, overlap measures"),
     "purpose_deepbet": _("extracts the brain from scans that show the skull"),
     "package_without_metadata": _("its metadata is missing"),
     "package_without_record": _("the list of its files is missing"),

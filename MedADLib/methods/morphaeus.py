@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from ..networks.deformation import LEVELS, Morphing, levels_of
+from ..networks.morphaeus import LEVELS, Morphing, levels_of
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
 from .base import SliceNetwork

@@ -1,7 +1,8 @@
 """The registry of detection methods: one entry for each, made of names, so that reading it imports no method.
 
-A method has three parts of one name and one entry here: ``methods/x.py`` computes the score, ``networks/x.py`` holds
-the networks, ``training/recipes/x.py`` trains them. Everything else reads the entry or calls the method.
+A method or family of methods has three parts of one name and one entry here: ``methods/x.py`` computes the score,
+``networks/x.py`` holds the networks, ``training/recipes/x.py`` trains them. A network that several methods share has
+the name of its architecture, such as ``vqvae`` or ``unet``. Everything else reads the entry or calls the method.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Entry:
         setting_papers: Sources that a setting adds, by (name, value); the value True stands for any that is not 0.
         options: Which of `OPTIONS` it uses.
         pooling_mm: Minimum and average pooling that suit its raw score, in mm.
+        note: What lists of models add to its title; empty for nothing.
     """
 
     method: str
@@ -44,11 +46,12 @@ class Entry:
     setting_papers: Mapping[tuple[str, object], int] = field(default_factory=dict)
     options: tuple[str, ...] = (STEPS, LATENT)
     pooling_mm: tuple[float, float] = POOLING_MM
+    note: str = ""
 
 
 ENTRIES: dict[str, Entry] = {
     "atlas": Entry("atlas:Atlas", "atlas:train", "Atlas", "compares each voxel with the mean and SD of healthy scans",
-                   options=(), pooling_mm=(0.0, 6.0)),
+                   options=(), pooling_mm=(0.0, 6.0), note="fastest"),
     "autoencoder": Entry("autoencoder:Autoencoder", "autoencoder:train", "Autoencoder",
                          "reconstructs the scan from a compressed code", (1,),
                          {("loss", "ssim"): 2, ("loss", "perceptual"): 2, ("variant", "uncertain"): 3,
@@ -57,16 +60,16 @@ ENTRIES: dict[str, Entry] = {
                          options=(STEPS, LATENT, SWEEP)),
     "latent_restoration": Entry("latent_restoration:LatentRestoration", "latent_restoration:train", "Restoration",
                                 "resamples what is improbable in healthy scans, slice by slice", (15,),
-                                {("error", "categorical"): 17}, options=(STEPS, LATENT, PRIOR)),
+                                {("error", "categorical"): 17}, options=(STEPS, LATENT, PRIOR), note="recommended"),
     "vae": Entry("vae:VariationalAutoencoder", "vae:train_vae", "Variational autoencoder",
                  "reconstructs the scan from a probabilistic code", (7,), {("error", "categorical"): 17}),
     "context_encoder": Entry("vae:ContextEncoder", "vae:train_context_encoder", "Context encoder",
                              "reconstructs each part from its surroundings", (9,), {("error", "categorical"): 17}),
     "cevae": Entry("vae:ContextVAE", "vae:train_cevae", "Context-encoding VAE",
                    "reconstructs the scan, trained to fill masked parts", (10,), {("error", "categorical"): 17}),
-    "vae_tv": Entry("tv_restoration:VAETV", "vae:train_vae_tv", "VAE restoration",
+    "vae_tv": Entry("tv_restoration:VAETV", "tv_restoration:train_vae_tv", "VAE restoration",
                     "changes the scan until it is probable, with total variation as a penalty", (8,)),
-    "gmvae_tv": Entry("tv_restoration:GMVAETV", "vae:train_gmvae_tv", "Mixture VAE restoration",
+    "gmvae_tv": Entry("tv_restoration:GMVAETV", "tv_restoration:train_gmvae_tv", "Mixture VAE restoration",
                       "changes the scan until it is probable in one of several classes", (8,)),
     "vae_gan": Entry("adversarial:VAEGANReconstruction", "adversarial:train_vae_gan", "VAE-GAN",
                      "reconstructs the scan, trained against a discriminator", (5, 11)),
@@ -89,7 +92,7 @@ ENTRIES: dict[str, Entry] = {
     "morphaeus": Entry("morphaeus:MorphAEus", "morphaeus:train", "MorphAEus",
                        "deforms a reconstruction until it fits", (18,),
                        {("score", "jacobian"): 19, ("schedule", "morphade"): 19}),
-    "volume_restoration": Entry("volume_restoration:VolumeRestoration", "latent_restoration:train_volumes",
+    "volume_restoration": Entry("volume_restoration:VolumeRestoration", "volume_restoration:train",
                                 "Whole-brain restoration", "resamples what is improbable in healthy scans, in 3-D",
                                 (15, 16), {("error", "categorical"): 17}, options=(STEPS, LATENT, PRIOR)),
 }  # fmt: skip

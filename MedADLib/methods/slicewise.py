@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..messages import Message
-from ..runtime.device import slices_at_once
+from ..runtime.device import slices_at_once, to_device
 from ..runtime.progress import Progress
 
 SMALLEST_BRAIN_FRACTION = 0.01
@@ -73,8 +73,3 @@ def slice_batch(image: np.ndarray, chosen: np.ndarray, device: str) -> tuple[tor
     """Return slices (n, 1, Y, X) of a prepared scan (Z, Y, X) on a device, and their positions (n,)."""
     batch = torch.from_numpy(image[chosen].astype(np.float32))[:, None]
     return to_device(batch, device), to_device(torch.from_numpy(slice_positions(len(image))[chosen]), device)
-
-
-def to_device(tensor: torch.Tensor, device: str) -> torch.Tensor:
-    """Copy a tensor to a device; to a GPU from pinned memory, without waiting for the copy."""
-    return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)

@@ -20,12 +20,10 @@ from ..errors import ModelError, OutputError
 from ..methods.registry import ENTRIES
 from ..runtime.atomic_files import write_bytes
 from ..runtime.strict_json import TEXT_BYTES, from_json, text_of
+from ..runtime.tables import table_text
 from . import archive
 from .disclosure import WHOLE, About, disclosed, found_by, own_words
 from .manifest import CARD, MANIFEST, NAME, SUFFIX, Manifest, MethodEntry, check_files, manifest_of, naming
-
-# Notes on the models that ship with MedAD, by method.
-NOTES = {"latent_restoration": "recommended", "atlas": "fastest"}
 
 
 @dataclass(frozen=True)
@@ -61,11 +59,12 @@ class ModelSummary:
     @property
     def title(self) -> str:
         """Short title for lists, such as ``Restoration (recommended)``; for the user's own models, the name first."""
-        method = ENTRIES[self.method].title if self.method in ENTRIES else ""
-        if self.own or not method:
-            return f"{self.name} ({method})" if method else self.name
-        note = NOTES.get(self.method)
-        return f"{method} ({note})" if note else method
+        if self.method not in ENTRIES:
+            return self.name
+        entry = ENTRIES[self.method]
+        if self.own:
+            return f"{self.name} ({entry.title})"
+        return f"{entry.title} ({entry.note})" if entry.note else entry.title
 
     @property
     def purpose(self) -> str:
@@ -84,7 +83,7 @@ class ModelSummary:
     def line(self) -> str:
         """The model in a list on a console: fields separated by tabs."""
         facts = (self.name, self.version, self.method, self.error or self.purpose)
-        return "\t".join((*facts, f"{self.size_bytes / 1e6:.1f} MB", self.created[:10]))
+        return table_text((*facts, f"{self.size_bytes / 1e6:.1f} MB", self.created[:10]), ()).rstrip("\n")
 
 
 def titles(models: Sequence[ModelSummary]) -> list[str]:

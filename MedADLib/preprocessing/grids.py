@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import InputError
-from ..volume import Volume, spacing_ras
+from ..volume import Volume, body_axes, spacing_ras
 from .slice_space import SliceView
 
 # Extent of a large adult brain with a margin: left to right and back to front, and from bottom to top.
@@ -88,7 +88,7 @@ def averaged(volume: Volume, spacing: Sequence[float]) -> Volume:
     Returns:
         The same field of view, except for less than one voxel at the high end of an axis, which repeats the last one.
     """
-    wanted = np.asarray(spacing)[np.abs(volume.affine[:3, :3] / volume.spacing).argmax(axis=0)]
+    wanted = np.asarray(spacing)[body_axes(volume.affine[:3, :3] / volume.spacing)]
     factors = np.maximum((wanted * TOLERANCE / volume.spacing).astype(int), 1)
     if (factors == 1).all():
         return volume

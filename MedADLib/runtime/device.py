@@ -6,10 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import InputError
 from ..messages import Message
+
+if TYPE_CHECKING:
+    import torch
 
 SLICES_ON_CPU = 4
 CODES_ON_CPU = 1 << 15
@@ -116,6 +119,11 @@ def check_device(name: str) -> None:
     """
     if not isinstance(name, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise InputError("unknown_device", device=name)
+
+
+def to_device(tensor: torch.Tensor, device: str) -> torch.Tensor:
+    """Copy a tensor to a device; to a GPU from pinned memory, without waiting for the copy."""
+    return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def wait_for(device: str) -> None:

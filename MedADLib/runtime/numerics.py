@@ -15,6 +15,8 @@ def k_means(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Move centres to the means of their nearest points (Lloyd 1982) until no point changes its centre.
 
+    The result depends on the start; in one dimension, `intensity_classes.exact_k_means_1d` finds the best centres.
+
     Args:
         points: Shape (N, D).
         centres: Start of the centres, (K, D).

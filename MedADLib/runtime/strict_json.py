@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import field, fields, is_dataclass
@@ -45,6 +44,8 @@ def json_of(files: dict[str, bytes], name: str) -> Any:
         ModelError: If it is not valid JSON, gives a key twice, has a number beyond 64 bits, or a text that MONAI's
             bundle loader would run as code.
     """
+    import json
+
     try:
         numbers = {"parse_int": _integer, "parse_float": _finite, "parse_constant": _finite}
         document = json.loads(text_of(files, name), object_pairs_hook=_once, **numbers)
@@ -91,6 +92,8 @@ def json_bytes(document: dict) -> bytes:
     Raises:
         ModelError: If it has values that JSON cannot hold.
     """
+    import json
+
     try:
         text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         return f"{text}\n".encode()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -50,6 +49,8 @@ class Threshold:
         return cls(float(match[1]), (match[2] or "").lower())
 
     def __str__(self) -> str:
+        from decimal import Decimal
+
         return f"{Decimal(repr(self.amount)).normalize():f}{self.unit}"
 
 

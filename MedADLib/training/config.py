@@ -101,7 +101,7 @@ class Choice(NamedTuple):
 CHOICES = (
     Choice("healthy", Path, "folder of healthy scans or 2-D images, with or without subfolders, or one NPZ file",
            metavar="DIR"),
-    Choice("output", Path, "model file to write; for medad sweep, folder to write", metavar="NAME.medad", short="-o"),
+    Choice("output", Path, "model file to write", metavar="NAME.medad", short="-o"),
     Choice("only", str, "use only files with names like this, such as '*_T1w.nii.gz'", metavar="PATTERN"),
     Choice("subjects", str, "how to identify the subject of a scan: by sub-XX in its path or the PatientID of DICOM "
            "files, else by folder, else by file or image of an NPZ file (auto, the default); by folder; or by file",
@@ -151,15 +151,15 @@ def unused_options(args: argparse.Namespace) -> list[str]:
     return ["--" + key.replace("_", "-") for key in found if getattr(args, key) is not None]
 
 
-def add_choices(parser: argparse.ArgumentParser) -> None:
-    """Declare all options, ``--config`` and ``--set``."""
+def add_choices(parser: argparse.ArgumentParser, choices: Iterable[Choice] = CHOICES) -> None:
+    """Declare these options, ``--config`` and ``--set``."""
     parser.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
         help="TOML or JSON file with any of these options; options on the command line take precedence",
     )
-    for choice in CHOICES:
+    for choice in choices:
         names = [*([choice.short] if choice.short else []), f"--{choice.name}"]
         if choice.kind is bool:
             parser.add_argument(*names, action=argparse.BooleanOptionalAction, default=None, help=choice.help)
@@ -175,11 +175,11 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def complete_arguments(args: argparse.Namespace) -> argparse.Namespace:
+def complete_arguments(args: argparse.Namespace, output: str = "NAME.medad") -> argparse.Namespace:
     """Complete a copy of the arguments of `add_choices`, with ``method``, by the options of the file and defaults.
 
     Paths in the file are relative to the folder of the file. Its table ``extra`` contains the settings of the method,
-    which the method checks. The file may name its ``method``.
+    which the method checks. The file may name its ``method``. A message that asks for the output calls it `output`.
 
     Raises:
         InputError: If the file cannot be read, is for another method, or has an unknown option or a value of the wrong
@@ -199,19 +199,14 @@ def complete_arguments(args: argparse.Namespace) -> argparse.Namespace:
         filed = _value(choice, given[choice.key], args.config) if choice.key in given else choice.default
         if found[choice.key] is None:
             found[choice.key] = filed
-    for key, example in (("healthy", "--healthy DIR"), ("output", "-o NAME.medad")):
+    for key, example in (("healthy", "--healthy DIR"), ("output", f"-o {output}")):
         if found[key] is None:
             raise InputError("missing_option", option=key, example=example)
     return argparse.Namespace(**found)
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str], file: Path | None) -> None:
-    """Refuse unknown option names.
-
-    Args:
-        given: Names in the file.
-        known: Known names.
-        file: The file, for the message.
+    """Refuse the names given in a file that are not known.
 
     Raises:
         InputError: For the first unknown name; the remedy names a similar known one.

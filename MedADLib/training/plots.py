@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ..methods.base import Method
 from ..methods.slicewise import examined_slices
 from ..runtime.atomic_files import replacing
+from ..runtime.numerics import evenly_spread
 from ..runtime.tables import read_table
 from .data import HealthyData
 
@@ -63,7 +64,8 @@ def write_figures(method: Method, data: HealthyData, folder: Path, name: str) ->
     images, restored, scores, examined = [], [], [], []
     for image, mask in data.validation[: IMAGE_COLUMNS if flat else 1]:
         used = examined_slices(mask)
-        shown = used if flat else used[np.linspace(len(used) * 0.08, len(used) * 0.92, IMAGE_COLUMNS).astype(int)]
+        middle = used if flat else used[int(len(used) * 0.08) : int(len(used) * 0.92) + 1]
+        shown = middle[evenly_spread(len(middle), IMAGE_COLUMNS)]
         only = np.zeros_like(mask)
         only[shown] = mask[shown]
         result = method.restore(image, mask if method.unit == "volume" else only, seed=0)

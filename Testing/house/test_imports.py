@@ -95,12 +95,18 @@ def declared(requirements):
     return {re.match(r"[\w.-]+", requirement).group().replace("-", "_") for requirement in requirements}
 
 
-def test_users_read_a_volume_by_the_class(tmp_path):
+def test_scripts_import_the_public_names_from_the_package(tmp_path):
     import numpy as np
     import SimpleITK as sitk
 
     path = tmp_path / "scan.nii.gz"
     sitk.WriteImage(sitk.GetImageFromArray(np.arange(60, dtype=np.float32).reshape(3, 4, 5)), str(path))
-    code = f"from MedADLib import Volume; print(Volume.read({str(path)!r}).array.shape)"
+    code = f"""
+import MedADLib
+from MedADLib import *
+print(sorted(name for name in MedADLib.__all__ if name in globals()), hasattr(Volume, "read"))
+print(read_image({str(path)!r}).array.shape)
+"""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.stdout.strip() == "(3, 4, 5)", done.stderr
+    names = ["Detection", "MedADError", "Settings", "Volume", "__version__", "detect", "load_model", "read_image"]
+    assert done.stdout.splitlines() == [f"{names} False", "(3, 4, 5)"], done.stderr

@@ -11,6 +11,7 @@ import pytest
 from support.source_code import OWN_PACKAGE, ROOT, library_files, rank, syntax
 
 MOST_FLAT, LONGEST = 7, 600
+OWN_INIT = "__init__"
 # Imports against the layers that are allowed: (module, imported module): why.
 ALLOWED: dict[tuple[str, str], str] = {}
 
@@ -36,8 +37,8 @@ def edges(package: Path) -> dict[str, set[str]]:
         # The package itself only stands for the modules of its public names.
         asked = {public.get(word) for word in _names_of_package(path, own, name)}
         found[name] = (found[name] - {"", name}) | {module for module in asked if module in modules and module != name}
-    # What the package itself offers is imported on request, by others than its own modules.
-    found.pop("")
+    # The package itself offers its public names, which are imported on request; it may import nothing else.
+    found[OWN_INIT] = found.pop("") - {"", *public.values()}
     return found
 
 
@@ -53,9 +54,12 @@ def _imported(name: str, path: Path, own: str) -> Iterator[str]:
             if base is not None:
                 yield from (f"{base}.{alias.name}".lstrip(".") for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and node.args:
-            word = node.args[0]
-            if isinstance(word, ast.Constant) and str(word.value).startswith(f"{own}."):
-                yield word.value.partition(".")[2]
+            word = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
+            level = len(word) - len(word.lstrip("."))
+            if level:
+                yield _base(name, path, ast.ImportFrom(word[level:], [], level), own)
+            elif word.startswith(f"{own}."):
+                yield word.partition(".")[2]
 
 
 def _names_of_package(path: Path, own: str, name: str) -> Iterator[str]:
@@ -85,7 +89,7 @@ def _public(path: Path) -> dict[str, str]:
 
 def against(found: dict[str, set[str]]) -> list[str]:
     """Imports that point up, or sideways to another package of the same layer."""
-    offenders = []
+    offenders = [f"{OWN_INIT} imports {other}" for other in sorted(found.get(OWN_INIT, ()))]
     for module, imported in sorted(found.items()):
         for other in sorted(imported):
             if (module, other) in ALLOWED or None in (rank(module), rank(other)):
@@ -112,13 +116,29 @@ def circles(found: dict[str, set[str]]) -> list[str]:
     return [" <-> ".join(ring) for ring in sorted(rings) if ring]
 
 
+def both_ways(found: dict[str, set[str]]) -> list[str]:
+    """Imports of each other by two packages, one of which may be inside the other."""
+
+    def home(module: str) -> str:
+        """The package that a module is or is in; a module in none stands for itself."""
+        is_package = any(other.startswith(f"{module}.") for other in found)
+        return module if is_package else module.rpartition(".")[0] or module
+
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for module, imported in found.items():
+        for other in imported:
+            arrows.setdefault((home(module), home(other)), []).append(f"{module} imports {other}")
+    pairs = [(here, there) for here, there in arrows if here < there and (there, here) in arrows]
+    return sorted(arrow for here, there in pairs for arrow in arrows[here, there] + arrows[there, here])
+
+
 @pytest.fixture(scope="module")
 def library():
     return edges(ROOT / OWN_PACKAGE)
 
 
 def test_every_module_is_in_a_layer(library):
-    assert [name for name in library if rank(name) is None] == []
+    assert [name for name in library if name != OWN_INIT and rank(name) is None] == []
 
 
 def test_imports_only_point_down(library):
@@ -127,6 +147,10 @@ def test_imports_only_point_down(library):
 
 def test_there_is_no_import_circle(library):
     assert circles(library) == []
+
+
+def test_no_two_packages_import_each_other(library):
+    assert both_ways(library) == []
 
 
 def test_exceptions_are_still_needed(library):
@@ -152,19 +176,24 @@ def test_few_modules_lie_flat_and_none_is_too_long():
 
 
 @pytest.fixture
-def planted(tmp_path):
-    """Write a package of these modules and say what the checks find in it."""
+def imports_of(tmp_path):
+    """Write a package of these modules and read its imports."""
 
-    def plant(**modules: str):
+    def write(**modules: str):
         package = tmp_path / "House"
         for name, text in {"__init__": "", **modules}.items():
             path = package / f"{name.replace('__in__', '/')}.py"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        found = edges(package)
-        return against(found), circles(found)
+        return edges(package)
 
-    return plant
+    return write
+
+
+@pytest.fixture
+def planted(imports_of):
+    """Write a package of these modules and find wrong imports and circles in it."""
+    return lambda **modules: (against(found := imports_of(**modules)), circles(found))
 
 
 def test_imports_that_point_up_are_found_wherever_they_stand(planted):
@@ -189,6 +218,18 @@ def test_imports_that_point_up_are_found_wherever_they_stand(planted):
     assert rings == []
 
 
+def test_imports_by_name_are_found_also_in_the_package_itself(planted):
+    public = "if TYPE_CHECKING:\n    from .volume import Volume\n"
+    found, _ = planted(
+        __init__=f"{public}def __getattr__(name):\n    import_module('.io.reading', __name__).patch(Volume)\n",
+        volume="import_module('.reading', 'House.io')\n",
+        runtime__in__device="importlib.import_module('..scoring.pooling', __package__)\n",
+        scoring__in__pooling="",
+        io__in__reading="",
+    )
+    assert found == ["__init__ imports io.reading", "runtime.device imports scoring.pooling"]
+
+
 def test_circles_are_found_through_other_modules_and_public_names(planted):
     found, rings = planted(
         __init__="if TYPE_CHECKING:\n    from .detection import detect\n",
@@ -200,3 +241,19 @@ def test_circles_are_found_through_other_modules_and_public_names(planted):
     )
     assert found == ["volume imports detection"]
     assert rings == ["detection <-> volume", "io.a <-> io.b <-> io.c"]
+
+
+def test_two_packages_that_import_each_other_are_found_even_without_a_circle_of_modules(imports_of):
+    found = imports_of(
+        methods__in__restoration="from .sampling.task import x\n",
+        methods__in__sampling__in____init__="",
+        methods__in__sampling__in__task="def f():\n    from ..slices import y\n",
+        methods__in__sampling__in__cpu="from .task import x\n",
+        methods__in__slices="from ..volume import Volume\n",
+        volume="",
+    )
+    assert against(found) == circles(found) == []
+    assert both_ways(found) == [
+        "methods.restoration imports methods.sampling.task",
+        "methods.sampling.task imports methods.slices",
+    ]

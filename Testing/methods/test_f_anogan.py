@@ -33,11 +33,12 @@ def training(tmp_path_factory) -> tuple[FAnoGAN, dict[str, list[dict]]]:
     slices = data.slices()
     hardly, logs = Plan(1, 1e-9, every=1), {}
     method = FAnoGAN.untrained(SMALL, seed=1)
-    logs["no game"] = train_gan(method, slices, hardly, folder / "no-game")
+    on_cpu = ("cpu", Progress())
+    logs["no game"] = train_gan(method, slices, hardly, folder / "no-game", *on_cpu)
     method = FAnoGAN.untrained(SMALL, seed=1)
-    logs["game"] = train_gan(method, slices, Plan(60, 1e-3, every=30), folder / "game")
-    logs["no encoder"] = train_encoder(method, slices, hardly, folder / "no-encoder")
-    logs["encoder"] = train_encoder(method, slices, Plan(75, 2e-3, every=75), folder / "encoder")
+    logs["game"] = train_gan(method, slices, Plan(60, 1e-3, every=30), folder / "game", *on_cpu)
+    logs["no encoder"] = train_encoder(method, slices, hardly, folder / "no-encoder", *on_cpu)
+    logs["encoder"] = train_encoder(method, slices, Plan(75, 2e-3, every=75), folder / "encoder", *on_cpu)
     method.gan.requires_grad_(False)
     return method, logs
 

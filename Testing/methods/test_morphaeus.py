@@ -13,7 +13,9 @@ from torch.nn.functional import interpolate
 
 from MedADLib.errors import InputError, ModelError
 from MedADLib.methods.morphaeus import MorphAEus, MorphAEusParameters, channels_for
-from MedADLib.networks.deformation import (
+from MedADLib.networks.features import FeatureNetwork
+from MedADLib.networks.losses import dissimilarity, structure
+from MedADLib.networks.morphaeus import (
     PERCEPTUAL_WEIGHT,
     Morphing,
     MorphLearner,
@@ -23,8 +25,6 @@ from MedADLib.networks.deformation import (
     roughness,
     warp,
 )
-from MedADLib.networks.features import FeatureNetwork
-from MedADLib.networks.losses import dissimilarity, structure
 from MedADLib.runtime.progress import Progress
 from MedADLib.training.config import Options
 from MedADLib.training.recipes.morphaeus import train

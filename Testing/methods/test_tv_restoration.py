@@ -13,7 +13,7 @@ from MedADLib.methods.tv_restoration import GMVAETV, VAETV, most_probable, noise
 from MedADLib.networks.vae import GMVAE, VAE, Normal
 from MedADLib.runtime.progress import Progress
 from MedADLib.training.config import Options
-from MedADLib.training.recipes.vae import GRID, best_weight, healthy_changes, train_gmvae_tv, train_vae_tv
+from MedADLib.training.recipes.tv_restoration import GRID, best_weight, healthy_changes, train_gmvae_tv, train_vae_tv
 from MedADLib.training.slices import Slices
 
 WISHES = {"channels": [8, 16, 16], "steps": 40, "kl_weight": 0.005, "rate": 0.02}

@@ -20,8 +20,8 @@ from MedADLib.runtime import device
 from MedADLib.runtime.progress import Progress
 from MedADLib.training.config import Options
 from MedADLib.training.data import HealthyData
-from MedADLib.training.recipes import latent_restoration
-from MedADLib.training.recipes.latent_restoration import VOLUMES, train_volumes, working_shape
+from MedADLib.training.recipes import volume_restoration
+from MedADLib.training.recipes.volume_restoration import VOLUMES, train, working_shape
 
 SMALL = VolumeRestorationParameters(
     size=(12, 20, 24),
@@ -231,9 +231,9 @@ def toy_data(kind: str = "brain") -> HealthyData:
 
 def test_a_lesion_scores_higher_than_the_rest_of_the_brain(tmp_path, monkeypatch):
     recipe = VOLUMES._replace(batch=4, rate=3e-3, augmentation=VOLUMES.aligned)
-    monkeypatch.setattr(latent_restoration, "VOLUMES", recipe)
+    monkeypatch.setattr(volume_restoration, "VOLUMES", recipe)
     sizes = {"channels": [16], "codes": 16, "width": 8, "prior_width": 32, "prior_layers": 2, "prior_heads": 2}
-    method, facts = train_volumes(toy_data(), Options(steps=100, prior_steps=40, extra=sizes), tmp_path, Progress())
+    method, facts = train(toy_data(), Options(steps=100, prior_steps=40, extra=sizes), tmp_path, Progress())
     assert method.parameters.working == (16, 16, 16) and facts["prior"]["validation_nll"] < 0.8 * np.log(16)
     assert 0 < method.parameters.restoration_nll < method.parameters.sample_nll
     image, mask = healthy_scan(99)
@@ -249,7 +249,7 @@ def test_a_lesion_scores_higher_than_the_rest_of_the_brain(tmp_path, monkeypatch
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
     sizes = {"channels": [4], "codes": 8, "width": 4, "prior_width": 8, "prior_layers": 1, "prior_heads": 1}
     options = Options(steps=4, prior_steps=3, extra=sizes)
-    whole, _ = train_volumes(toy_data(), options, tmp_path / "whole", Progress())
+    whole, _ = train(toy_data(), options, tmp_path / "whole", Progress())
     steps = []
 
     def stop_in_the_prior(stage: str, fraction: float, message: str) -> None:
@@ -258,19 +258,19 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        train_volumes(toy_data(), options, tmp_path / "parts", Progress(stop_in_the_prior))
-    again, _ = train_volumes(toy_data(), options, tmp_path / "parts", Progress())
+        train(toy_data(), options, tmp_path / "parts", Progress(stop_in_the_prior))
+    again, _ = train(toy_data(), options, tmp_path / "parts", Progress())
     for key, value in whole.tensors().items():
         assert np.array_equal(again.tensors()[key], value), key
 
 
 def test_single_slices_and_unknown_settings_are_refused(tmp_path):
     with pytest.raises(InputError) as caught:
-        train_volumes(toy_data("plane"), Options(steps=1), tmp_path, Progress())
+        train(toy_data("plane"), Options(steps=1), tmp_path, Progress())
     assert caught.value.code == "method_needs_volumes"
     for extra in ({"size": [16, 16, 16]}, {"levels": 2}, {"working": [16, 16, 15]}, {"channels": 3}):
         with pytest.raises(InputError):
-            train_volumes(toy_data(), Options(steps=1, extra=extra), tmp_path, Progress())
+            train(toy_data(), Options(steps=1, extra=extra), tmp_path, Progress())
 
 
 def test_the_command_leaves_a_calibrated_model_and_its_pictures(tmp_path, one_thread):  # noqa: F811

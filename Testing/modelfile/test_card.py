@@ -120,6 +120,40 @@ def test_a_card_has_the_description_that_the_author_wrote():
     assert "\n\nBrains of our lab.\n\nAtlas: compares" in model_card(model)
 
 
+# Lines of cards that version 0.1.0 wrote, and what a reader sees instead.
+OLD_LINES = {
+    "atlas for T1-weighted MR of the brain. Learned from healthy scans only; it was never shown a lesion. **Not a "
+    "medical device.**": "Trained on scans without known lesions only. **For research only. Not a medical device.**",
+    "- Largest anomaly value in each, in healthy spreads: 7.59, 11.39.": (
+        "- Largest anomaly value in each, in SD above the healthy mean: 7.59, 11.39."
+    ),
+    "- Default threshold 1ml: 15.07 healthy spreads, where a healthy scan shows 0.97 ml on average.": (
+        "- Default threshold 1ml: 15.07 SD above the healthy mean. Expected false positives: 0.97 mL per healthy scan."
+    ),
+    "- In fast mode: 15.32 healthy spreads.": "- In fast mode: 15.32 SD above the healthy mean.",
+    "- Knows brains of 160 x 160 x 100 voxels of 1.2 x 1.2 x 1.5 mm.": (
+        "- Input: brains of 160 x 160 x 100 voxels of 1.2 x 1.2 x 1.5 mm."
+    ),
+    "- Other contrasts, ages, scanners or another way of cutting out the brain look unusual; runs warn of it.": (
+        "- Other contrasts, ages, scanners or another brain extraction give high values without a lesion; runs warn "
+        "of it."
+    ),
+}
+
+
+def test_a_card_of_version_0_1_is_shown_in_present_words():
+    first, *calibration, scope, limits = OLD_LINES
+    stored = "\n".join(
+        ["# brain-t1-atlas 1.0.0", "", first, "", "## Calibration", *calibration, "", "## Method", scope]
+        + ["", "## Limits", limits, ""]
+    )
+    shown = disclosed(stored, about(load_model("brain-t1-atlas"))).splitlines()
+    head, *lines = OLD_LINES.values()
+    assert [line for line in lines if line not in shown] == []
+    assert shown[4] == f"Atlas: {ENTRIES['atlas'].purpose}. {head}"
+    assert [line for line in OLD_LINES if line in shown] == []
+
+
 def test_a_card_that_medad_did_not_write_keeps_its_text():
     model = load_model("brain-t1-atlas")
     text = "# Knees\n\nFor knees.\n\n## Limits\n- Left knees only.\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 OWN_PACKAGE = "MedADLib"
 
-# From top to bottom, as the house of docs has them; what stands on one line may not import each other.
+# From top to bottom, as docs/ARCHITECTURE.md draws them; what stands on one line may not import each other.
 LAYERS = """
 __main__
 cli
@@ -18,8 +18,6 @@ browser
 slicer
 worker
 benchmark
-cohort
-report
 results
 evaluation
 detection

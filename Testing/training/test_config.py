@@ -121,6 +121,24 @@ def test_what_is_needed_must_be_somewhere():
         given(*PLACES, "--set", "loss")
 
 
+def test_the_help_of_a_sweep_has_only_what_a_sweep_uses():
+    parser = argparse.ArgumentParser()
+    cli_sweep.add_arguments(parser)
+    text = " ".join(parser.format_help().split())
+    assert "-o DIR, --output DIR folder to write --only" in text and ".medad" not in text
+    assert "Example: medad sweep --healthy DIR" in text
+    uses = ("--sweep-steps", "--steps", "--split", "--seed", "--sizes", "--abnormal", "--set", "--prepare", "--mixed")
+    assert [name for name in uses if name not in text] == []
+    unused = ("--prior-steps", "--latent", "--threshold", "--licence", "--pictures", "--full-precision", "--minimum-mm")
+    assert [name for name in unused if name in text] == []
+    # Command lines of version 0.1.0 may have them.
+    assert parser.parse_args(["--threshold", "1ml"]).threshold == "1ml"
+    with pytest.raises(InputError, match="-o DIR"):
+        cli_sweep.run(parser.parse_args(["--healthy", "scans"]))
+    cli_train.add_arguments(parser := argparse.ArgumentParser())
+    assert "-o NAME.medad" in parser.format_help() and "folder to write" not in parser.format_help()
+
+
 def test_every_option_can_stand_in_a_file(tmp_path):
     examples = {bool: True, int: 2, float: 1.5, str: "text", Path: "there"}
     options = {choice.name: choice.allowed[0] if choice.allowed else examples[choice.kind] for choice in CHOICES}

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from ...networks.code_prior import Cache, CodePrior, likelihood_of
-from ...runtime.device import slices_at_once
-from ..slicewise import to_device
+from ...runtime.device import slices_at_once, to_device
 
 # Relative to the largest logit: about ten times the float32 rounding error of a pass, with any batch.
 CLOSE = 2e-5

@@ -10,6 +10,7 @@ import slicer
 import vtk
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
+from ...volume import body_axes
 from ..scene.nodes import SceneResult, to_world
 from ..scene.volumes import array_from_matrix
 from .scene import StandaloneScene
@@ -85,14 +86,14 @@ def look_at(
 def edge_letters(node: slicer.vtkMRMLSliceNode) -> list[str]:
     """Return the directions of the body at the left, right, lower and upper edge of a slice view."""
     to_ras = array_from_matrix(node.GetSliceToRAS())
-    sides = [(axis, int(np.abs(to_ras[:3, axis]).argmax())) for axis in (0, 1)]
+    sides = enumerate(body_axes(to_ras[:3, :2]))
     return [letter for axis, side in sides for letter in AXES[side][:: 1 if to_ras[side, axis] > 0 else -1]]
 
 
 def position_of(node: slicer.vtkMRMLSliceNode) -> str:
     """Return the position of a slice as, for example, ``S 12 mm``."""
     to_ras = array_from_matrix(node.GetSliceToRAS())
-    side = int(np.abs(to_ras[:3, 2]).argmax())
+    side = body_axes(to_ras[:3, 2])
     return f"{AXES[side][int(to_ras[side, 3] >= 0)]} {abs(to_ras[side, 3]):.0f} mm"
 
 

@@ -119,12 +119,7 @@ def resolution_for(size: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def train_gan(
-    method: FAnoGAN,
-    slices: tuple[Slices, Slices],
-    plan: Plan,
-    folder: Path,
-    device: str = "cpu",
-    progress: Progress | None = None,
+    method: FAnoGAN, slices: tuple[Slices, Slices], plan: Plan, folder: Path, device: str, progress: Progress
 ) -> list[dict[str, float]]:
     """Train generator against critic on resampled, augmented slices; arguments as in `loop.fit_slices`.
 
@@ -149,12 +144,7 @@ def train_gan(
 
 
 def train_encoder(
-    method: FAnoGAN,
-    slices: tuple[Slices, Slices],
-    plan: Plan,
-    folder: Path,
-    device: str = "cpu",
-    progress: Progress | None = None,
+    method: FAnoGAN, slices: tuple[Slices, Slices], plan: Plan, folder: Path, device: str, progress: Progress
 ) -> list[dict[str, float]]:
     """Train the encoder (izi_f) on resampled, augmented slices; arguments as in `loop.fit_slices`.
 

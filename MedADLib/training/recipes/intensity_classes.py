@@ -19,11 +19,11 @@ BACKGROUND = 0.0
 CATEGORICAL = "categorical"
 
 
-def k_means(values: np.ndarray, count: int) -> np.ndarray:
+def exact_k_means_1d(values: np.ndarray, count: int) -> np.ndarray:
     """Find the optimal centres of one-dimensional k-means, exact to the width of a histogram bin.
 
     In one dimension a class is an interval, so that dynamic programming over a histogram finds the best intervals
-    (Wang and Song 2011), without a random start and without local minima.
+    (Wang and Song 2011). Unlike `runtime.numerics.k_means`, it needs no start and has no local minima.
 
     Args:
         values: Finite values of any shape.
@@ -76,7 +76,7 @@ def class_centres(intensities: np.ndarray) -> tuple[float, ...]:
     intensities = intensities[intensities > 0].astype(np.float32)
     if not intensities.size:
         raise InputError("scans_without_brain")
-    centres = k_means(np.clip(intensities, *np.percentile(intensities, CLIP)), CLASSES)
+    centres = exact_k_means_1d(np.clip(intensities, *np.percentile(intensities, CLIP)), CLASSES)
     return tuple(float(f"{centre:.6g}") for centre in centres)
 
 

@@ -12,8 +12,8 @@ import torch
 from ...errors import InputError
 from ...methods.morphaeus import MorphAEus, MorphAEusParameters, channels_for
 from ...methods.settings import check_names, with_overrides
-from ...networks.deformation import Morphing, MorphLearner, Phase
 from ...networks.features import FeatureNetwork
+from ...networks.morphaeus import Morphing, MorphLearner, Phase
 from ...runtime.progress import Progress
 from ..augmentation import GENTLE
 from ..data import HealthyData

@@ -51,17 +51,10 @@ def train_denoising(data: HealthyData, options: Options, folder: Path, progress:
     method = Denoising.untrained(parameters, options.seed)
     progress.stage("denoising autoencoder", 0.0, 0.9)
     plan = options.plan(options.steps or STEPS, RATE)
+    errors, sizes = partial(denoising_errors, seed=plan.seed), {"size": BATCH, "held": VALIDATION_SLICES}
+    sample = partial(noisy_batch, slices[0], seed=plan.seed)
     log = fit_slices(
-        method.network,
-        slices,
-        plan,
-        partial(denoising_errors, seed=plan.seed),
-        folder / "denoiser",
-        options.device,
-        progress,
-        BATCH,
-        VALIDATION_SLICES,
-        lambda step: noisy_batch(slices[0], step, plan.seed),
+        method.network, slices, plan, errors, folder / "denoiser", options.device, progress, sample=sample, **sizes
     )
     method.network.to("cpu").requires_grad_(False)
     return method, {"last": log[-1]}

@@ -89,7 +89,7 @@ def test_an_installation_is_planned_and_explained_in_the_users_language(panel, p
     panel.answers.append(True)
     run(panel)
     question = panel.messages[-1][1]
-    assert "• monai (10 MB): «building blocks of the neural networks»" in question
+    assert "• monai (10 MB): «losses of trainings, overlap measures»" in question
     assert "«The monai that is there cannot be used («a.py is missing»)». «It is deleted" in question
     assert "nothing is uploaded" in question and question.count(MARK) == 8
     assert panel.ui.errorLabel.text.startswith("«monai could not be installed: the disk is full». «Free some space")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from MedADLib.errors import InputError
-from MedADLib.training.recipes.intensity_classes import class_centres, k_means
+from MedADLib.training.recipes.intensity_classes import class_centres, exact_k_means_1d
 
 
 def cost(values: np.ndarray, centres: np.ndarray) -> float:
@@ -26,10 +26,10 @@ def test_centres_are_as_good_as_those_of_scikit_learn():
 
     values = tissue()
     other = KMeans(10, n_init=20, random_state=0).fit(values[:, None])
-    ours = k_means(values, 10)
+    ours = exact_k_means_1d(values, 10)
     assert cost(values, ours) <= 1.0005 * other.inertia_
     three = KMeans(3, n_init=20, random_state=0).fit(values[:, None])
-    assert np.allclose(k_means(values, 3), np.sort(three.cluster_centers_[:, 0]), atol=1e-3)
+    assert np.allclose(exact_k_means_1d(values, 3), np.sort(three.cluster_centers_[:, 0]), atol=1e-3)
 
 
 def test_no_partition_is_better():
@@ -37,13 +37,13 @@ def test_no_partition_is_better():
     ordered = np.sort(values)
     partitions = (np.split(ordered, cuts) for cuts in combinations(range(1, 12), 3))
     best = min(sum(float(((part - part.mean()) ** 2).sum()) for part in parts) for parts in partitions)
-    assert cost(values, k_means(values, 4)) == pytest.approx(best, rel=1e-9)
+    assert cost(values, exact_k_means_1d(values, 4)) == pytest.approx(best, rel=1e-9)
 
 
 def test_order_does_not_matter_and_nothing_is_drawn():
     values = tissue()
     shuffled = np.random.default_rng(1).permutation(values)
-    assert np.allclose(k_means(values, 7), k_means(shuffled, 7), rtol=1e-12)
+    assert np.allclose(exact_k_means_1d(values, 7), exact_k_means_1d(shuffled, 7), rtol=1e-12)
     assert class_centres(values) == class_centres(values)
 
 

@@ -7,7 +7,7 @@ import torch
 from support.phantoms import one_thread  # noqa: F401
 from torch.nn.functional import interpolate
 
-from MedADLib.networks.deformation import integrate, jacobian_determinant, roughness, warp
+from MedADLib.networks.morphaeus import integrate, jacobian_determinant, roughness, warp
 
 SIZES = [(20, 26), (10, 14, 12)]
 

@@ -1,0 +1,72 @@
+"""Files that MedAD 0.1.0 wrote open: a scene, a model file and a folder of results."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.source_code import ROOT
+
+from MedADLib import Settings, detect, load_model, read_image
+from MedADLib.modelfile.store import card
+from MedADLib.results.reading import reopen, stored_results
+
+FILES = ROOT / "Testing" / "data" / "version-0.1"
+
+
+@pytest.fixture
+def stored():
+    (found,) = stored_results(FILES / "result")
+    return reopen(found)
+
+
+def test_a_scene_has_its_scan_its_threshold_its_regions_and_their_decisions(capfd):
+    pytest.importorskip("slicer", reason="slicer-core is not installed")
+    from support.mrml import StandaloneScene, voxels
+
+    from MedADLib.slicer.scene.decisions import Decisions
+    from MedADLib.slicer.scene.nodes import find_result
+    from MedADLib.slicer.scene.reading import read_detection
+
+    loaded = StandaloneScene()
+    loaded.load(FILES / "scene.mrb")
+    assert "ERR|" not in capfd.readouterr().err
+    result = find_result(loaded.scene.GetFirstNodeByName("head"), loaded.scene)
+    detection = read_detection(result)
+    decisions = Decisions(result, detection)
+
+    scan = detection.volume
+    assert scan.array.shape == (24, 24, 24) and scan.array.dtype == np.int16 and scan.array.sum() == 546549
+    assert scan.spacing.tolist() == pytest.approx([1.5, 1.0, 2.5]) and detection.threshold == 3.0
+    assert [(r.volume_ml, r.peak) for r in detection.regions] == [
+        pytest.approx((0.3225, 8.78125)),
+        pytest.approx((0.09375, 5.79)),
+    ]
+    assert detection.regions[0].centroid_ras == pytest.approx((-3.52325581, 2.61627907, 6.83139535))
+    assert [(d.kept, d.name) for d in map(decisions.of, detection.regions)] == [(True, "tumour"), (False, "Region 2")]
+    assert np.array_equal(voxels(result.labels), detection.labels.array) and detection.labels.array.max() == 2
+    assert (detection.p_value, detection.healthy_count) == (pytest.approx(1 / 7), 6)
+    assert detection.provenance["model"] == {"name": "brain-t1", "version": "1.2.3", "sha256": "ab" * 32}
+    assert [str(warning) for warning in detection.warnings] == ["the scan looks odd; 5 % of it: {dark}"]
+
+
+def test_a_folder_of_results_reopens(stored):
+    assert stored.threshold == pytest.approx(5.845352, rel=1e-6) and stored.score == pytest.approx(1.030316, rel=1e-6)
+    assert stored.provenance["model"]["name"] == "tiny" and stored.provenance["versions"]["medad"] == "0.1.0"
+    assert len(stored.regions) == stored.labels.array.max() == 7
+    first = stored.regions[0]
+    assert (first.volume_ml, first.side) == (pytest.approx(41.984), "R")
+    assert stored.anomaly.array.max() == pytest.approx(first.peak) == pytest.approx(70.744492)
+    (warning,) = stored.warnings
+    assert "intensity histogram distance 0.115" in str(warning)
+
+
+def test_a_model_file_gives_the_same_result(stored):
+    model = load_model(FILES / "tiny.medad")
+    assert model.sha256 == stored.provenance["model"]["sha256"] and model.calibration.reference.count == 5
+    assert "\n## Scope and limits\n" in card(str(FILES / "tiny.medad"))
+    found = detect(read_image(FILES / "result" / "scan.nii.gz"), model, Settings(device="cpu"))
+    # Alignments differ a little between processors.
+    for name in ("anomaly", "restored"):
+        assert np.allclose(getattr(found, name).array, getattr(stored, name).array, rtol=1e-2, atol=0.05), name
+    assert found.threshold == stored.threshold and found.p_value == stored.p_value
+    assert found.regions[0].volume_ml == pytest.approx(stored.regions[0].volume_ml, rel=0.05)
