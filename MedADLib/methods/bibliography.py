@@ -41,6 +41,8 @@ PAPERS = {
     20: "Tan et al. 2020, arXiv:2011.04197",
     21: "Tan et al. 2021, doi:10.1007/978-3-030-87240-3_56",
     22: "Kascenas, Pugeault, O'Neil 2022, PMLR 172:653–664",
+    23: "Naval Marimont et al. 2024, doi:10.1007/978-3-031-72120-5_23",
+    24: "Liu et al. 2025, arXiv:2501.13370",
 }
 
 

@@ -25,6 +25,12 @@ def plain_scan(seed: int) -> Scan:
     return np.where(mask, random.uniform(0.4, 1.1) + 0.1 * waves, 0).astype(np.float32), mask
 
 
+def even_scan(seed: int) -> Scan:
+    """A plain scan with the same mean intensity for every seed."""
+    image, mask = plain_scan(seed)
+    return image * np.float32(0.75 / image[mask].mean()), mask
+
+
 def with_cuboid(image: np.ndarray, value: float) -> tuple[np.ndarray, np.ndarray]:
     """The image with a cuboid of one intensity, and where that is."""
     lesion = np.zeros(image.shape, bool)
@@ -34,6 +40,6 @@ def with_cuboid(image: np.ndarray, value: float) -> tuple[np.ndarray, np.ndarray
 
 
 def toy_data(training: int = 6, scan=toy_scan) -> HealthyData:
-    """Toy scans to train on and one to validate on; the template states only that brains are symmetric."""
-    template = SimpleNamespace(kind="brain", symmetric=True)
+    """Toy scans to train on and one to validate on; the template has symmetric brains and a spacing of 2.5 mm."""
+    template = SimpleNamespace(kind="brain", symmetric=True, image=SimpleNamespace(spacing=(2.5, 2.5, 2.5)))
     return HealthyData(template, [scan(number) for number in range(training)], [scan(50)])

@@ -1,0 +1,202 @@
+"""Restoration by a network that learned to remove synthetic anomalies of all sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate, pad
+
+from ..networks.synthetic_restoration import RESTORED, SLICES, SlabRestorer
+from ..runtime.progress import Progress
+from ..scoring.restoration import Restoration
+from .base import SliceNetwork
+from .slicewise import examined_slices, slice_batches, slice_positions, to_device
+
+# A change of this many standard intensities scores as much as the degree 1; about the SD of a T1 brain.
+CONTRAST = 0.25
+TOP_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class SyntheticRestorationParameters:
+    """Settings of the network and of its score.
+
+    Attributes:
+        size: Slice size (Y, X).
+        resolution: Grid (Z, Y, X) of the mean and SD of healthy scans; the training finds both.
+        channels: Channels of each level; all levels except the first halve the grid.
+        mirror: Whether the network also sees the other half of the brain, mirrored.
+        score: ``degree``, the predicted degree of anomaly; ``residual``, |x − x̂|; or ``both``, their sum, with the
+            residual in units of 0.25.
+    """
+
+    found: ClassVar[tuple[str, ...]] = ("size", "resolution")
+
+    size: tuple[int, ...] = (160, 160)
+    resolution: tuple[int, ...] = (50, 80, 80)
+    channels: tuple[int, ...] = (16, 48, 96, 192)
+    mirror: bool = True
+    score: Literal["both", "degree", "residual"] = "both"
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or not 1 <= len(self.channels) <= 8:
+            raise ValueError("the U-Net needs a 2-D size and 1 to 8 levels")
+        if len(self.resolution) != 3 or any(not 0 < n <= 512 for n in self.resolution):
+            raise ValueError("mean and SD need a 3-D grid of up to 512 voxels along each side")
+        # These sizes come from a model file: a network must not need more memory than the file could fill.
+        if any(not 0 < n <= 1024 for n in self.size) or any(not 0 < n <= 512 for n in self.channels):
+            raise ValueError("slices have up to 1024 pixels along each side, and a level up to 512 channels")
+
+    @property
+    def multiple(self) -> int:
+        """Return the number that divides the sides of the network's inputs."""
+        return 1 << len(self.channels) - 1
+
+    def network(self) -> SlabRestorer:
+        """Build the untrained network."""
+        return SlabRestorer(tuple(self.channels), tuple(self.resolution))
+
+
+class SyntheticRestoration(SliceNetwork):
+    """Restorer trained on synthetic anomalies (after Naval Marimont et al. 2024, Tan et al. 2020 and Liu et al. 2025).
+
+    As in DISYRE the network sees healthy scans with synthetic anomalies and restores them; as in FPI (Tan et al. 2020)
+    it also predicts the degree of anomaly of each voxel. One network has both heads, and the degree gates the change of
+    the restoration: x̂ = x + σ(a)·r. As in UNA it sees the mirrored scan too. Every slice is restored in three
+    neighbouring slabs, and the mean of the three changes is applied, so that slices fit to each other.
+
+    Voxel score: see `SyntheticRestorationParameters`. Sample score: mean of the highest 1 % of the voxels' scores.
+    """
+
+    name = "synthetic_restoration"
+    Parameters = SyntheticRestorationParameters
+    adjustable = ("score",)
+
+    def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
+        """Restore the scan and score it, without randomness."""
+        image = np.where(mask, image, 0).astype(np.float32)
+        change, degree = self._predicted(image, mask, device, progress)
+        restored = np.where(mask, np.maximum(image + change, 0), 0)
+        residual = np.abs(image - restored) / np.float32(CONTRAST)
+        score = {"degree": degree, "residual": residual, "both": degree + residual}[self.parameters.score]
+        return Restoration(score, restored, _highest(score[mask]))
+
+    def alternative_scores(self) -> dict[str, SyntheticRestoration]:
+        """Return the same network with the other scores; see `Method.alternative_scores`."""
+        names = [name for name in ("both", "degree", "residual") if name != self.parameters.score]
+        return {name: type(self)(replace(self.parameters, score=name), self.network) for name in names}
+
+    def _predicted(
+        self, image: np.ndarray, mask: np.ndarray, device: str, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predict the change x̂ − x and the degree of each voxel, each float32 (Z, Y, X), means over the slabs."""
+        change, degree = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+        times = np.zeros(len(image), np.float32)
+        box = brain_box(mask, self.parameters.multiple)
+        positions = position_maps(image.shape, self.network.healthy.cpu())
+        network = self.network.to(device).eval()
+        with torch.inference_mode():
+            for chosen, _, _ in slice_batches(image, mask, device, progress):
+                slabs = np.stack([image[slab_indices(z, len(image))] for z in chosen])
+                parts = slab_inputs(torch.from_numpy(slabs), positions[chosen], self.parameters.mirror)
+                correction, logit = network(*(to_device(box.cut(part), device) for part in parts))
+                weight = torch.sigmoid(logit)
+                both = ((weight * correction).cpu().numpy(), weight.cpu().numpy())
+                for number, z in enumerate(chosen):
+                    for channel in range(RESTORED):
+                        here = z + channel - RESTORED // 2
+                        if 0 <= here < len(image):
+                            times[here] += 1
+                            for total, part in zip((change, degree), both):
+                                box.add(total[here], part[number, channel])
+        share = np.zeros((len(image), 1, 1), np.float32)
+        used = examined_slices(mask)
+        share[used, 0, 0] = 1 / times[used]
+        return change * share, degree * share
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of the plane around the brain, with margins beyond the plane where it is too small.
+
+    Attributes:
+        rows: Part of the rows.
+        columns: Part of the columns.
+        margin: Pixels beyond the plane below and to the right.
+    """
+
+    rows: slice
+    columns: slice
+    margin: tuple[int, int]
+
+    def cut(self, parts: torch.Tensor) -> torch.Tensor:
+        """Cut (N, C, Y, X) to the box, with zeros in the margin."""
+        return pad(parts[..., self.rows, self.columns], (0, self.margin[1], 0, self.margin[0]))
+
+    def add(self, plane: np.ndarray, part: np.ndarray) -> None:
+        """Add values in the box to a plane (Y, X), in place."""
+        target = plane[self.rows, self.columns]
+        target += part[: target.shape[0], : target.shape[1]]
+
+
+def brain_box(mask: np.ndarray, multiple: int) -> Box:
+    """Return the box around a brain (Z, Y, X), with sides that are a multiple of a number."""
+    parts, margins = [], []
+    for axis in (1, 2):
+        size = mask.shape[axis]
+        occupied = np.flatnonzero(mask.any(axis=(0, 3 - axis)))
+        first, last = (int(occupied[0]), int(occupied[-1]) + 1) if occupied.size else (0, 1)
+        length = -(-(last - first) // multiple) * multiple
+        start = max(0, min(first - (length - (last - first)) // 2, size - length))
+        stop = min(start + length, size)
+        parts.append(slice(start, stop))
+        margins.append(length - (stop - start))
+    return Box(parts[0], parts[1], (margins[0], margins[1]))
+
+
+def slab_indices(z: int, count: int) -> np.ndarray:
+    """Return the indices of the slices in the slab around a slice; the outermost slices repeat beyond the ends."""
+    return np.clip(np.arange(z - SLICES // 2, z + SLICES // 2 + 1), 0, count - 1)
+
+
+def coordinates(shape: tuple[int, ...]) -> np.ndarray:
+    """Return the coordinates of all pixels of a grid (Z, Y, X), -0.5 to 0.5, float32 (Z, 3, Y, X)."""
+    axes = [slice_positions(size) for size in shape]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=1)
+
+
+def position_maps(shape: tuple[int, ...], healthy: torch.Tensor) -> torch.Tensor:
+    """Return what the network sees of the position of all pixels of a grid (Z, Y, X).
+
+    Args:
+        shape: The grid.
+        healthy: Mean and SD of healthy scans on a coarser grid, (2, Z', Y', X').
+
+    Returns:
+        Coordinates, mean and SD, float32 (Z, 5, Y, X).
+    """
+    fine = interpolate(healthy[None].float(), size=tuple(shape), mode="trilinear", align_corners=False)[0]
+    return torch.cat([torch.from_numpy(coordinates(shape)), fine.movedim(0, 1)], dim=1)
+
+
+def slab_inputs(
+    slabs: torch.Tensor, positions: torch.Tensor, mirror: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the three inputs of the network for whole slices.
+
+    Args:
+        slabs: (N, 5, Y, X).
+        positions: From `position_maps`, (N, 5, Y, X).
+        mirror: Whether to show the mirror image; without it, the channel is 0.
+    """
+    centre = slabs[:, SLICES // 2 : SLICES // 2 + 1]
+    return slabs, centre.flip(-1) if mirror else torch.zeros_like(centre), positions
+
+
+def _highest(values: np.ndarray) -> float:
+    """Return the mean of the highest 1 % of some scores (n,), of at least one."""
+    count = max(round(TOP_SHARE * len(values)), 1)
+    return float(np.partition(values, len(values) - count)[-count:].mean(dtype=np.float64))

@@ -1,0 +1,127 @@
+"""Restoration by a network that learned to remove synthetic anomalies."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from support.phantoms import head, one_thread, toy_models, with_lesion  # noqa: F401
+from support.toy_slices import even_scan, plain_scan, toy_data, with_cuboid
+
+from MedADLib.corruption import multi_scale
+from MedADLib.corruption.multi_scale import KINDS
+from MedADLib.detection import detect
+from MedADLib.methods.registry import pooling_of
+from MedADLib.methods.synthetic_restoration import SyntheticRestoration, SyntheticRestorationParameters, brain_box
+from MedADLib.modelfile.model import load_model
+from MedADLib.runtime.progress import Progress
+from MedADLib.scoring.calibration import Pooling
+from MedADLib.training.config import Options
+from MedADLib.training.recalibration import Recalibration
+from MedADLib.training.recipes.synthetic_restoration import train
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A restorer after a short training on toy heads with one kind of anomaly, and the last row of its log."""
+    options = Options(steps=240, seed=1, extra={"channels": [16, 16]})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multi_scale, "KINDS", {"level": KINDS["level"]})
+        folder = tmp_path_factory.mktemp("restorer")
+        method, facts = train(toy_data(4, even_scan), options, folder, Progress(), workers=0)
+    return method, facts["last"]
+
+
+@pytest.mark.slow
+def test_training_learns_to_find_and_to_remove_anomalies_of_unseen_heads(trained):
+    _, last = trained
+    assert last["validation_healing"] < 0.9 and last["validation_precision"] > 0.3
+    assert last["validation_psnr"] > 30 and 0.8 < last["validation_sharpness"] < 1.2
+
+
+@pytest.mark.slow
+def test_a_lesion_scores_higher_than_its_surroundings_and_is_restored(trained):
+    method, _ = trained
+    image, mask = even_scan(51)
+    sick, lesion = with_cuboid(image, 0.2)
+    healthy, found = method.restore(image, mask), method.restore(sick, mask)
+    assert found.score[lesion].mean() > 4 * found.score[mask & ~lesion].mean()
+    assert found.score[lesion].mean() > 4 * healthy.score[lesion].mean()
+    assert np.abs(found.restored - image)[lesion].mean() < 0.85 * np.abs(sick - image)[lesion].mean()
+    assert found.sample_score > healthy.sample_score
+    assert not found.score[~mask].any() and not found.restored[~mask].any()
+
+
+@pytest.mark.slow
+def test_healthy_tissue_is_copied(trained):
+    method, _ = trained
+    image, mask = even_scan(52)
+    found = method.restore(image, mask)
+    assert -10 * np.log10(np.square(found.restored - image)[mask].mean()) > 30
+
+
+def test_an_untrained_network_copies_the_scan():
+    method = SyntheticRestoration.untrained(SyntheticRestorationParameters(size=(32, 32), channels=(8, 8)))
+    image, mask = plain_scan(3)
+    assert np.array_equal(method.restore(image, mask).restored, np.where(mask, image, 0))
+
+
+def varied(method: SyntheticRestoration) -> SyntheticRestoration:
+    """The method with outputs that vary as those of a trained network do."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        method.network.last.weight.normal_(std=0.5)
+    return method
+
+
+@pytest.mark.parametrize("size", [(32, 32), (30, 27)])
+def test_scores_come_from_degree_and_residual_on_any_grid(size):
+    parameters = SyntheticRestorationParameters(size=size, channels=(8, 8, 8))
+    method = varied(SyntheticRestoration.untrained(parameters))
+    image, mask = (part[:, : size[0], : size[1]] for part in plain_scan(4))
+    both = method.restore(image, mask)
+    found = {name: other.restore(image, mask) for name, other in method.alternative_scores().items()}
+    assert set(found) == {"degree", "residual"} and np.array_equal(both.restored, found["degree"].restored)
+    assert np.allclose(both.score, found["degree"].score + found["residual"].score, atol=1e-5)
+    assert np.allclose(found["residual"].score, np.abs(image - both.restored) / 0.25 * mask, atol=1e-5)
+    assert both.score.shape == image.shape and 0 < found["degree"].score.max() <= 1
+
+
+def test_the_box_around_the_brain_changes_nothing():
+    method = varied(SyntheticRestoration.untrained(SyntheticRestorationParameters(size=(64, 64), channels=(8,))))
+    image, mask = plain_scan(5)
+    wide = [np.pad(part, ((0, 0), (16, 16), (16, 16))) for part in (image, mask)]
+    box = brain_box(wide[1], 4)
+    assert box.cut(torch.zeros(1, 1, 64, 64)).shape[-1] < 40
+    found = method.restore(*wide)
+    with pytest.MonkeyPatch.context() as patch:
+        whole = brain_box(np.ones_like(wide[1]), 4)
+        patch.setattr("MedADLib.methods.synthetic_restoration.brain_box", lambda mask, multiple: whole)
+        full = method.restore(*wide)
+    # Zeros beyond the box stand for the background.
+    inner = np.zeros_like(wide[1])
+    inner[:, 20:44, 22:42] = wide[1][:, 20:44, 22:42]
+    assert np.allclose(found.score[inner], full.score[inner], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_command_trains_a_model_with_fine_maps_that_examines_a_scan(tmp_path):
+    toy = toy_models()
+    # The heads are prepared already, for other tests.
+    shutil.copytree(toy.work / "prepared", tmp_path / "work" / "prepared")
+    more = ("--set", "channels=[8,8]", "--work", tmp_path / "work", "--pictures", tmp_path / "figures")
+    assert toy.train("synthetic_restoration", tmp_path / "toy.medad", *more) == 0
+    model = load_model(tmp_path / "toy.medad")
+    assert model.calibration.pooling == pooling_of("synthetic_restoration") == Pooling(0.0, 2.5)
+    healthy = model.method.network.healthy[0]
+    assert 0.4 < healthy[tuple(size // 2 for size in healthy.shape)] < 1.2, "the mean of the heads is in the file"
+    scan, _ = with_lesion(head(40)[0], (25.0, 20.0, 10.0), 16.0)
+    detection = detect(scan, model)
+    assert np.isfinite(detection.anomaly.array).all() and detection.anomaly.array.any()
+    assert any((tmp_path / "figures").iterdir())
+    chosen = {"score": "residual"}
+    other = Recalibration(toy.healthy, tmp_path / "other.medad", settings=chosen).write(model, Progress())
+    assert other.method.parameters.score == "residual"
+    assert not np.array_equal(detect(scan, other).anomaly.array, detection.anomaly.array)
