@@ -50,35 +50,38 @@ class Histogram:
     """Counts of the scores of a case.
 
     Attributes:
-        bins: Occupied bins, increasing, int32 (K,).
+        bins: Bins with negatives, increasing, int32 (K,).
         negatives: Voxels without a lesion in each bin, int32 (K,).
-        positives: Voxels of lesions of each class, int32 (S, K).
+        positive_bins: Bins with voxels of lesions, int32 (P,).
+        classes: Class of these lesions, from 0, int32 (P,).
+        positives: Number of these voxels, int32 (P,).
+        class_count: Number of classes.
     """
 
     bins: np.ndarray
     negatives: np.ndarray
+    positive_bins: np.ndarray
+    classes: np.ndarray
     positives: np.ndarray
+    class_count: int
 
     @classmethod
-    def of(cls, scores: np.ndarray, classes: np.ndarray, count: int) -> Histogram:
-        """Count scores (N,) by class (N,): 0 for no lesion, 1 to `count` for the classes of lesions."""
-        bins = bins_of(scores)
-        total = np.bincount(bins, minlength=1 << BITS)
-        occupied = np.flatnonzero(total).astype(np.int32)
-        place = np.zeros(1 << BITS, np.int32)
-        place[occupied] = np.arange(len(occupied))
-        positives = np.zeros((count, len(occupied)), np.int32)
-        inside = np.flatnonzero(classes)
-        np.add.at(positives, (classes[inside] - 1, place[bins[inside]]), 1)
-        return cls(occupied, (total[occupied] - positives.sum(axis=0)).astype(np.int32), positives)
+    def of(cls, scores: np.ndarray, classes: np.ndarray, class_count: int) -> Histogram:
+        """Count scores (N,) by class (N,): 0 for no lesion, 1 to `class_count` for the classes of lesions."""
+        bins, inside = bins_of(scores), classes > 0
+        negatives = np.bincount(bins[~inside], minlength=1)
+        occupied = np.flatnonzero(negatives)
+        keys, counts = np.unique(bins[inside].astype(np.int64) * class_count + classes[inside] - 1, return_counts=True)
+        parts = occupied, negatives[occupied], keys // class_count, keys % class_count, counts
+        return cls(*(part.astype(np.int32) for part in parts), class_count)
 
 
 @dataclass(frozen=True, eq=False)
 class Histograms:
-    """Counts of the scores of several cases on common bins.
+    """Counts of the scores of several cases on common bins: those with a lesion in any case, and all between two.
 
     Attributes:
-        bins: Bins, increasing, int32 (K,).
+        bins: Bins, not decreasing, int32 (K,); a bin that stands for all between two others has no positives.
         negatives: Voxels without a lesion, int32 (C, K).
         positives: Voxels of lesions of each class, int32 (C, S, K).
     """
@@ -90,12 +93,17 @@ class Histograms:
     @classmethod
     def of(cls, cases: Sequence[Histogram]) -> Histograms:
         """Combine the histograms of at least one case."""
-        bins = np.flatnonzero(np.bincount(np.concatenate([case.bins for case in cases]))).astype(np.int32)
-        negatives = np.zeros((len(cases), len(bins)), np.int32)
-        positives = np.zeros((len(cases), len(cases[0].positives), len(bins)), np.int32)
+        own = np.unique(np.concatenate([case.positive_bins for case in cases]))
+        size = 2 * len(own) + 1
+        bins = np.zeros(size, np.int32)
+        bins[1::2], bins[:-1:2], bins[-1:] = own, own - 1, (own[-1] + 1 if len(own) else 0)
+        negatives = np.zeros((len(cases), size), np.int32)
+        positives = np.zeros((len(cases), cases[0].class_count, size), np.int32)
         for number, case in enumerate(cases):
-            where = np.searchsorted(bins, case.bins)
-            negatives[number, where], positives[number][:, where] = case.negatives, case.positives
+            where = np.searchsorted(own, case.bins)
+            exact = np.append(own, -1)[where] == case.bins
+            negatives[number] = np.bincount(2 * where + exact, case.negatives, size)
+            positives[number, case.classes, 2 * np.searchsorted(own, case.positive_bins) + 1] = case.positives
         return cls(bins, negatives, positives)
 
     def select(self, cases: Sequence[int] | np.ndarray, classes: Sequence[int] | None = None) -> Histograms:

@@ -5,18 +5,19 @@ The maps of 150 cases take gigabytes, so that each case is reduced to a histogra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
 from ..masks import connected_components
-from ..scoring.calibration import Calibration, VoxelStatistics
+from ..scoring.calibration import Calibration
 from ..scoring.healthy_reference import Threshold
+from ..scoring.scan_score import METHOD, SCAN_SCORES, score_of_scan
+from ..scoring.voxelwise import VoxelStatistics
 from .detectors import HEALTHY_FALSE_POSITIVES, Detector, Kept, pooled_map
 from .histograms import Histogram, Histograms
-from .scan_scores import SMALLEST_REGION_ML, candidate_scores, with_rank
 from .stored_cases import centres, lesion_labels
 
 # Upper ends of the classes of lesions, by the diameter of the sphere of the same volume in mm.
@@ -27,6 +28,10 @@ OVERLAP = 0.1
 SHIPPED, YES, NO = "as shipped", "yes", "no"
 # Expected false positives in a healthy scan at the default threshold of a variant that no model file has.
 DEFAULT_ML = 1.0
+SMALLEST_REGION_ML = 0.05
+# A scan score of the comparison: the mean rank, among the healthy calibration scans, of all scores from the map.
+RANK = "rank"
+SCORES = (METHOD, *SCAN_SCORES, RANK)
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,11 @@ class Judged:
         positives: Voxels of lesions.
         lesions: The lesions.
         alarms: False alarms.
-        scan: Candidates for the score of the scan.
+        scan: Candidates for the score of the scan by name (`SCORES`); empty unless the map is completely calibrated.
         slices: Slices of the map, float16 (Y, X), by index z: those with missed lesions and the largest false alarm.
-        mask, truth: The same slices of the brain and the lesion.
+        mask: The same slices of the brain, bool (Y, X).
+        truth: The same slices of the lesion, bool (Y, X).
+        height: Index z of the slice with most of the lesion, or of a healthy scan with the largest value.
     """
 
     kept: Kept
@@ -98,6 +105,7 @@ class Judged:
     slices: dict[int, np.ndarray]
     mask: dict[int, np.ndarray]
     truth: dict[int, np.ndarray]
+    height: int
 
     @property
     def kind(self) -> str:
@@ -126,7 +134,7 @@ class Form:
         shipped: Calibration of the model, which replaces the two above; None for the other forms.
         threshold: The value that 1 % of the healthy voxels exceed.
         alarm: The default threshold of the model, or the value that 1 mL of a healthy scan exceeds.
-        healthy: Candidates for the scan score of each calibration scan.
+        healthy: Scan scores of each calibration scan; empty unless the map is completely calibrated.
     """
 
     head: dict[str, str]
@@ -136,6 +144,16 @@ class Form:
     threshold: float
     alarm: float
     healthy: tuple[dict[str, float], ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the map is completely calibrated: by the scans of this split with pooling, or as shipped."""
+        return self.shipped is not None or (self.pooled and self.voxelwise is not None)
+
+    @property
+    def own_score(self) -> str:
+        """Name of the scan score that the user sees: that of the model file, or the method's own."""
+        return METHOD if self.shipped is None else self.shipped.scan_score
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,11 +177,6 @@ class Variant:
     def threshold(self) -> float:
         """The value that 1 % of the healthy voxels exceed."""
         return self.form.threshold
-
-    @property
-    def complete(self) -> bool:
-        """Whether the map is calibrated completely: by the scans of this split with pooling, or as shipped."""
-        return (self.head["pooling"], self.head["per-place"]) in ((YES, YES), (SHIPPED, SHIPPED))
 
     def histograms(self) -> Histograms:
         """Return the histograms of all cases on common bins."""
@@ -215,8 +228,8 @@ def millilitres(spacing: Sequence[float]) -> float:
 def _forms(detector: Detector, healthy: Sequence[Kept], spacing: Sequence[float]) -> Iterator[Form]:
     masks, voxel_ml = [k.mask for k in healthy], millilitres(spacing)
 
-    def candidates(maps: Sequence[np.ndarray], alarm: float) -> tuple[dict[str, float], ...]:
-        return tuple(candidate_scores(m, k.mask, alarm, voxel_ml, k.sample) for m, k in zip(maps, healthy))
+    def scores(maps: Sequence[np.ndarray], alarm: float) -> tuple[dict[str, float], ...]:
+        return tuple(_scan_scores(m, k, alarm, voxel_ml) for m, k in zip(maps, healthy))
 
     for pooled in (False, True):
         made = [pooled_map(detector, k, pooled, spacing) for k in healthy]
@@ -228,14 +241,15 @@ def _forms(detector: Detector, healthy: Sequence[Kept], spacing: Sequence[float]
             share = min(DEFAULT_ML / voxel_ml * len(healthy) / len(values), 1.0)
             alarm = float(np.quantile(values, 1 - share))
             head = {"detector": detector.name, "pooling": (NO, YES)[pooled], "per-place": (NO, YES)[calibrated]}
-            yield Form(head, pooled, voxelwise, None, threshold, alarm, candidates(maps, alarm))
+            known = scores(maps, alarm) if pooled and calibrated else ()
+            yield Form(head, pooled, voxelwise, None, threshold, alarm, known)
     if detector.calibration is not None:
         reference = detector.calibration.reference
         threshold = reference.value_of(Threshold(100 * HEALTHY_FALSE_POSITIVES, "%"))
         alarm = reference.value_of(reference.threshold)
         maps = [detector.calibration.anomaly_map(k.score, k.mask, spacing) for k in healthy]
         head = {"detector": detector.name, "pooling": SHIPPED, "per-place": SHIPPED}
-        yield Form(head, True, None, detector.calibration, threshold, alarm, candidates(maps, alarm))
+        yield Form(head, True, None, detector.calibration, threshold, alarm, scores(maps, alarm))
 
 
 def _maps(detector: Detector, forms: Sequence[Form], kept: Kept, spacing: Sequence[float]) -> Iterator[np.ndarray]:
@@ -264,8 +278,12 @@ def _judged(form: Form, kept: Kept, values: np.ndarray, spacing: Sequence[float]
         heights = {alarms.centre[0]} if alarms.centre else set()
     # The tiles of the overview show the slice with most of the lesion.
     sizes = kept.truth.sum(axis=(1, 2)) if kept.truth.any() else np.where(mask, values, 0).max(axis=(1, 2))
-    heights.add(int(sizes.argmax()))
-    scan = candidate_scores(values, mask, form.alarm, voxel_ml, kept.sample)
+    height = int(sizes.argmax())
+    heights.add(height)
+    scan = {}
+    if form.complete:
+        scan = _scan_scores(values, kept, form.alarm, voxel_ml)
+        scan[RANK] = _rank(scan, form.healthy)
     small = Kept(
         kept.kind, kept.contrast, np.empty(0, bool), np.empty(0, bool), np.empty(0, np.float32), kept.sample,
         kept.subject, kept.label, kept.sums, kept.seconds, kept.peak_mb, kept.slices,
@@ -279,11 +297,24 @@ def _judged(form: Form, kept: Kept, values: np.ndarray, spacing: Sequence[float]
         int((kept.truth & mask).sum()),
         lesions,
         alarms,
-        with_rank(scan, form.healthy),
+        scan,
         {z: values[z].astype(np.float16) for z in heights},
-        {z: mask[z] for z in heights},
-        {z: kept.truth[z] for z in heights},
+        {z: mask[z].copy() for z in heights},
+        {z: kept.truth[z].copy() for z in heights},
+        height,
     )
+
+
+def _scan_scores(values: np.ndarray, kept: Kept, threshold: float, voxel_ml: float) -> dict[str, float]:
+    """Return all scores of a scan but the rank."""
+    names = (METHOD, *SCAN_SCORES)
+    return {name: score_of_scan(name, values, kept.mask, voxel_ml, threshold, kept.sample) for name in names}
+
+
+def _rank(scores: Mapping[str, float], healthy: Sequence[Mapping[str, float]]) -> float:
+    """Return the mean share of healthy scans with a smaller score from the map; an equal one counts half."""
+    below = [(scores[name] > h[name]) + (scores[name] == h[name]) / 2 for name in SCAN_SCORES for h in healthy]
+    return float(np.mean(below)) if below else 0.0
 
 
 def _lesions(labels: np.ndarray, above: np.ndarray, voxel_ml: float) -> tuple[Lesion, ...]:

@@ -101,9 +101,7 @@ class Case:
         return replace(self, prepared=replace(self.prepared, image=image))
 
 
-def case_names(
-    subjects: Sequence[str], every: bool = False, places: int = 1, unseen: bool = False
-) -> list[CaseName]:
+def case_names(subjects: Sequence[str], every: bool = False, places: int = 1, unseen: bool = False) -> list[CaseName]:
     """List the cases of subjects: each scan untouched, and once with each kind of lesion, or with `every` combination.
 
     The contrasts rotate over subjects, kinds and places, so that each kind meets each contrast equally often.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,8 @@ class StoredCase:
             case = self.make()
             mask, truth, healthy = case.prepared.mask, case.truth, case.healthy
             known = np.empty(0, np.float32) if healthy is None else healthy[truth]
-            with writing(file) as partial:
-                np.savez_compressed(partial, image=case.prepared.image[mask], mask=mask, truth=truth, healthy=known)
+            with writing(file) as unfinished:
+                np.savez_compressed(unfinished, image=case.prepared.image[mask], mask=mask, truth=truth, healthy=known)
             return case
         with np.load(file, allow_pickle=False) as content:
             mask, truth, known = content["mask"], content["truth"], content["healthy"]
@@ -75,9 +76,9 @@ class StoredCase:
             file = self.scored(detector)
             if not _complete(file):
                 case = case or self.case()
-                found, seconds, peak_mb = measured(lambda: detector.score(case.prepared))
-                with writing(file) as partial:
-                    np.savez(partial, **self._content(detector, case, found), seconds=seconds, peak_mb=peak_mb)
+                found, seconds, peak_mb = measured(partial(detector.score, case.prepared))
+                with writing(file) as unfinished:
+                    np.savez(unfinished, **self._content(detector, case, found), seconds=seconds, peak_mb=peak_mb)
 
     def kept(self, detector: Detector) -> Kept:
         """Read what a detector found."""

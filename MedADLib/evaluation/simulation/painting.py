@@ -17,9 +17,9 @@ HELD_MM = 10.0
 # a tube, the one with most white matter is used.
 TUBES_MM, CURVES_MM, SHEETS_MM = (15.0, 40.0), (15.0, 60.0), (8.0, 16.0)
 DIRECTIONS = 24
-# Distance in mm by which the border of the cortex moves at a contrast of 1, and the change when the contrast doubles: 1,
-# 1.75 and 2.5 mm at the three contrasts of the benchmark. From the border, the displacement ends at the depth of a thin
-# cortex on one side and fades in white matter on the other.
+# Distance in mm by which the border of the cortex moves at a contrast of 1, and the change when the contrast doubles:
+# 1, 1.75 and 2.5 mm at the three contrasts of the benchmark. From the border, the displacement ends at the depth of a
+# thin cortex on one side and fades in white matter on the other.
 MOVED_MM, DOUBLED_MM, THIN_CORTEX_MM, FADE_MM = 1.75, 0.75, 3.5, 3.0
 
 
