@@ -50,7 +50,7 @@ RADII_MM = {
 UNSEEN = ("tubes", "thickness")
 NEEDED_DEPTH = {"tumour": 1.0, "spots": 1.0, "cavity": 0.3, "texture": 0.4, "tubes": 2.0, "thickness": 0.2}
 # Depth of the cortex below the surface of the brain, where a change of its thickness is centred, in mm.
-CORTEX_MM = (3.0, 9.0)
+CORTEX_MM = (3.0, 16.0)
 SPOTS = (4, 9)
 SPOTS_WITHIN_MM = 25.0
 SHRINK = 0.9

@@ -21,6 +21,8 @@ DIRECTIONS = 24
 # 1, 1.75 and 2.5 mm at the three contrasts of the benchmark. From the border, the displacement ends at the depth of a
 # thin cortex on one side and fades in white matter on the other.
 MOVED_MM, DOUBLED_MM, THIN_CORTEX_MM, FADE_MM = 1.75, 0.75, 3.5, 3.0
+# Depth of the ventricles below the surface of the brain; share of a voxel that changes its tissue in the lesion.
+DEEPEST_MM, CHANGED_SHARE = 22.0, 0.3
 
 
 @dataclass(eq=False)
@@ -212,7 +214,9 @@ def paint_thickness(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: 
     patch = canvas.patch(voxel, 1.3 * radius + THIN_CORTEX_MM + FADE_MM + amount + 3)
     before, brain = canvas.image[patch.box], canvas.brain[patch.box]
     white = canvas.tissue.white_share(smooth(before, brain, patch.spacing[::-1], 1.8)) * brain
-    depth = depth_mm(white > 0.5, patch.spacing) - depth_mm(white <= 0.5, patch.spacing)
+    # The border lies half a voxel from the centres of the voxels beside it.
+    inside, half = white > 0.5, 0.5 * float(np.mean(patch.spacing))
+    depth = np.where(inside, depth_mm(inside, patch.spacing) - half, half - depth_mm(~inside, patch.spacing))
     depth = smooth(depth, np.ones_like(brain), patch.spacing[::-1], 2.0)
     gradient = np.stack(np.gradient(depth, *patch.spacing))
     normal = gradient / np.maximum(np.sqrt((gradient**2).sum(axis=0)), 0.3)
@@ -221,14 +225,17 @@ def paint_thickness(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: 
     outer, inner = -THIN_CORTEX_MM, FADE_MM + (2 * amount if thicker else 0)
     source = np.interp(depth, (outer, border, inner), (outer, 0.0, inner))
     shift = within * np.where((depth > outer) & (depth < inner), source - depth, 0)
-    # Neither the surface of the brain nor fluid moves.
-    shift = shift * soft(_depth_below_surface(canvas, patch) - 1.5, 2.0)
+    # The surface of the brain stays, and so do the walls of the ventricles.
+    below = _depth_below_surface(canvas, patch)
+    shift = shift * soft(below - 1.5, 2.0) * soft(DEEPEST_MM - below, 4.0)
     moved = warp(patch, before, (normal * shift).astype(np.float32), shift == 0)
-    between = (depth > 0) & (depth + shift <= 0) if thicker else (depth <= 0) & (depth + shift > 0)
+    # Of a voxel, the part on the white side of the border changes by this share.
+    before_share, after_share = (np.clip(part / (2 * half) + 0.5, 0, 1) for part in (depth, depth + shift))
+    between = np.abs(after_share - before_share) > CHANGED_SHARE
     # In the middle of a narrow gyrus the normals of both sides cancel, and a bright line would remain.
     line = between & ((normal**2).sum(axis=0) < 0.7) if thicker else np.zeros_like(between)
     moved[line] = _filled(moved, between & ~line, patch)[line]
-    canvas.put(patch, moved, (between & (np.abs(moved - before) > 0)).astype(np.float32))
+    canvas.put(patch, moved, between.astype(np.float32))
     return f", {'thicker' if thicker else 'thinner'} by {amount:.2f} mm"
 
 
