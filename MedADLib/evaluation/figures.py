@@ -155,30 +155,40 @@ def write_misses(path: Path, variant: Variant, cases: Sequence[StoredCase], grid
     if not shown:
         return
     by_label = {case.label: case for case in cases}
-    figure = Figure(figsize=(1.6 * max(len(shown), 4), 5.9), facecolor="black")
-    tiles = figure.subplots(3, len(shown), squeeze=False)
+    lines = 3 if any(case.kept.slices for *_, case in shown) else 2
+    figure = Figure(figsize=(1.6 * max(len(shown), 4), 1.6 * lines + 0.8), facecolor="black")
+    tiles = figure.subplots(lines, len(shown), squeeze=False)
     for column, (what, ml, centre, case) in zip(tiles.T, shown):
-        z, box = centre[0], tuple(slice(max(middle - HALF, 0), middle + HALF) for middle in centre[1:])
-        image = by_label[case.kept.label].case().prepared.image[z][box]
+        z, truth = centre[0], _around(case.truth[centre[0]], centre, False)
+        image = _around(by_label[case.kept.label].case().prepared.image[z], centre, 0)
         column[0].imshow(image, cmap="gray", vmin=0, vmax=BRIGHT, origin="lower")
-        values = np.where(case.mask[z], case.slices[z].astype(np.float32), np.nan)[box]
-        _draw(column[1], Tile("", values, case.truth[z][box]), variant.threshold)
+        values = np.where(case.mask[z], case.slices[z].astype(np.float32), np.nan)
+        _draw(column[1], Tile("", _around(values, centre, np.nan), truth), variant.threshold)
         if z in case.kept.slices:
-            restored = case.kept.slices[z][box] * (CEILING / 255)
+            restored = _around(case.kept.slices[z], centre, 0) * (CEILING / 255)
             column[2].imshow(restored, cmap="gray", vmin=0, vmax=BRIGHT, origin="lower")
-        if case.truth[z][box].any():
-            column[0].contour(case.truth[z][box], [0.5], colors="lime", linewidths=0.6)
-        x, y, up = grid.ras_from_voxels(np.array([centre]))[0]
-        place = f"R {x:.0f}, A {y:.0f}, S {up:.0f} mm"
+        if truth.any():
+            column[0].contour(truth, [0.5], colors="lime", linewidths=0.6)
+        position = grid.ras_from_voxels(np.array([centre]))[0]
+        named = zip(("RL", "AP", "SI"), position)
+        place = ", ".join(f"{sides[int(value < 0)]} {abs(value):.0f}" for sides, value in named) + " mm"
         column[0].set_title(f"{what}\n{case.subject}, {ml:.2f} mL\n{place}", color="white", fontsize=6, pad=2)
         for axes in column:
             axes.axis("off")
     name = variant.head["detector"]
-    title = f"{name}: scan, map and restoration; lesion (green), above the 1 % healthy threshold (white)"
-    figure.suptitle(title, color="white", fontsize=8, y=0.995)
-    figure.subplots_adjust(0.005, 0.005, 0.995, 0.86, 0.02, 0.02)
+    rows = "scan, map and restoration" if lines == 3 else "scan and map"
+    title = f"{name}: {rows}; lesion (green), above the 1 % healthy threshold (white)"
+    figure.suptitle(title, color="white", fontsize=8, y=0.99)
+    figure.subplots_adjust(0.005, 0.005, 0.995, 1 - 0.75 / (1.6 * lines + 0.8), 0.02, 0.02)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110, facecolor="black")
+
+
+def _around(image: np.ndarray, centre: Sequence[int], fill: float) -> np.ndarray:
+    """Return the part of a slice (Y, X) within `HALF` of a voxel (z, y, x), filled beyond the edge."""
+    padded = np.pad(image, HALF, constant_values=fill)
+    row, column = centre[1:]
+    return padded[row : row + 2 * HALF, column : column + 2 * HALF]
 
 
 def _draw(axes, tile: Tile, threshold: float) -> None:
