@@ -19,7 +19,7 @@ BITS = 19
 DROPPED = 32 - BITS
 OFFSET = 1 << (BITS - 1)
 # Most bins of the bootstrap, of about equal numbers of positives.
-COARSE = 2048
+COARSE = 4096
 
 
 def bins_of(scores: np.ndarray) -> np.ndarray:

@@ -52,7 +52,8 @@ class StoredCase:
             case = self.make()
             mask, truth, healthy = case.prepared.mask, case.truth, case.healthy
             known = np.empty(0, np.float32) if healthy is None else healthy[truth]
-            with writing(file) as unfinished:
+            file.parent.mkdir(exist_ok=True)
+            with replacing(file) as unfinished:
                 np.savez_compressed(unfinished, image=case.prepared.image[mask], mask=mask, truth=truth, healthy=known)
             return case
         with np.load(file, allow_pickle=False) as content:
@@ -77,7 +78,8 @@ class StoredCase:
             if not _complete(file):
                 case = case or self.case()
                 found, seconds, peak_mb = measured(partial(detector.score, case.prepared))
-                with writing(file) as unfinished:
+                file.parent.mkdir(exist_ok=True)
+                with replacing(file) as unfinished:
                     np.savez(unfinished, **self._content(detector, case, found), seconds=seconds, peak_mb=peak_mb)
 
     def kept(self, detector: Detector) -> Kept:
@@ -174,9 +176,3 @@ def measured(work: Callable[[], Restoration]) -> tuple[Restoration, float, float
         lines = [line.split() for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:")]
         peak = int(lines[0][1]) / 1024 if lines else peak
     return found, seconds, peak
-
-
-def writing(file: Path):
-    """Return the context of a file to write atomically, in a folder that is made if it does not exist."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return replacing(file)

@@ -112,7 +112,7 @@ def contrast_rows(found: Sequence[Measured]) -> list[Row]:
 def unseen_rows(found: Sequence[Measured]) -> list[Row]:
     """Return the measures of the unseen families, for all contrasts and each; a case is one lesion."""
     rows = []
-    for one in found:
+    for one in complete(found):
         for kind in UNSEEN:
             for contrast in ("", *CONTRASTS):
                 if len(cases := one.lesions(kind, contrast)):
