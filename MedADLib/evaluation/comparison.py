@@ -142,16 +142,19 @@ def _compare_lesions(
         progress.update(number / len(todo), case.label)
         case.score(methods)
     progress.stage("tables", 0.9, 1.0)
-    tables: dict[str, list[Row]] = {name: [] for name in TABLES}
+    tables: dict[str, list[Row]] = {name: [] for name in (*TABLES, "restorations.tsv", "cost.tsv")}
     strips, sampled = [], []
     for number, detector in enumerate(methods):
         progress.update(number / len(methods), detector.name)
         # The maps of all cases take gigabytes, so that each is reduced to counts at once.
         found = variants(detector, (case.kept(detector) for case in todo), template.image.spacing)
-        measured = [Measured.of(variant, comparison.seed) for variant in found]
-        for name, make in TABLES.items():
-            tables[name] += make(measured)
-        sampled += [Sampled.of(one) for one in complete(measured)]
+        for variant in found:
+            measured = [Measured.of(variant, comparison.seed)]
+            for name, make in TABLES.items():
+                tables[name] += make(measured)
+            sampled += [Sampled.of(one) for one in complete(measured)]
+        tables["restorations.tsv"] += restoration_rows(detector.name, found[0].judged)
+        tables["cost.tsv"].append(cost_row(detector.name, found[0].judged))
         usual = next(variant for variant in found if variant.form.complete)
         write_cases(comparison.output / f"{file_name(detector.name)}.png", detector.name, usual)
         write_misses(comparison.output / f"{file_name(detector.name)}-misses.png", found[-1], todo, template.image)
@@ -168,11 +171,6 @@ def _compare_lesions(
     return {"part": part, "cases": count, "brightened": comparison.brighten} | options | {"rows": rows}
 
 
-def _of_detector(make: Callable[..., list[Row]]) -> Callable[[Sequence[Measured]], list[Row]]:
-    """Return the rows that are the same for all variants of a detector."""
-    return lambda measured: make(measured[0].variant.head["detector"], measured[0].variant.judged)
-
-
 TABLES: dict[str, Callable[[Sequence[Measured]], list[Row]]] = {
     "comparison.tsv": rows_of,
     "kinds.tsv": kind_rows,
@@ -182,8 +180,6 @@ TABLES: dict[str, Callable[[Sequence[Measured]], list[Row]]] = {
     "real.tsv": real_rows,
     "scans.tsv": scan_rows,
     "healthy.tsv": healthy_rows,
-    "restorations.tsv": _of_detector(restoration_rows),
-    "cost.tsv": _of_detector(lambda detector, judged: [cost_row(detector, judged)]),
 }
 
 
