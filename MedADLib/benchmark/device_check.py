@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ContextManager, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Memory(Protocol):
     def peak(self) -> int:
         """Return the largest number of bytes that torch had reserved since the start."""
 
-    def limited(self, most: int) -> ContextManager[None]:
+    def limited(self, most: int) -> AbstractContextManager[None]:
         """Let torch reserve at most this number of bytes within the block."""
 
 
@@ -51,7 +51,7 @@ class CpuMemory:
         """Return 0."""
         return 0
 
-    def limited(self, most: int) -> ContextManager[None]:
+    def limited(self, most: int) -> AbstractContextManager[None]:
         """Set no limit."""
         return nullcontext()
 

@@ -34,8 +34,8 @@ NOTES = {
     "volumes.tsv": "A prior with random weights; resampled codes all over the volume.",
     "products.tsv": "Milliseconds of the fastest of 30 runs.",
     "gpu.tsv": "Anomaly maps against those of the CPU, with all memory, half of what a restoration takes, and none. "
-    f"They agree if the mean difference is at most {MEAN} in the unit of the map, and at most {SHARE:.1%} of the examined "
-    "voxels are above the threshold in only one of them.",
+    f"They agree if the mean difference is at most {MEAN} in the unit of the map, and at most {SHARE:.1%} of the "
+    "examined voxels are above the threshold in only one of them.",
 }
 TITLES = {
     "slices": f"networks, S = {PUBLISHED_SAMPLES}",

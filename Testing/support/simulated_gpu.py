@@ -52,6 +52,11 @@ class SimulatedTensor(torch.Tensor):
 class SimulatedGpu(TorchDispatchMode):
     """Sends operations that name the GPU as device to the simulation."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return False: torch would import its compiler, which takes ten seconds."""
+        return False
+
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         return computed(func, args, kwargs or {})
 
