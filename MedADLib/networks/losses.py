@@ -89,7 +89,9 @@ def _window_sum(values: torch.Tensor) -> torch.Tensor:
     return values
 
 
-def error_map(loss: Loss, restored: torch.Tensor, images: torch.Tensor, features: nn.Module | None) -> torch.Tensor:
+def error_map(
+    loss: Loss, restored: torch.Tensor, images: torch.Tensor, features: nn.Module | None, window: int = SSIM_WINDOW
+) -> torch.Tensor:
     """Compute the error e(x, x̂) of each pixel; it is 0 for equal images.
 
     Args:
@@ -98,6 +100,7 @@ def error_map(loss: Loss, restored: torch.Tensor, images: torch.Tensor, features
         restored: x̂, float32 (N, 1, Y, X).
         images: x, float32 (N, 1, Y, X).
         features: Feature network of a perceptual loss; None for the others.
+        window: Width of the window of "ssim", odd.
 
     Returns:
         float32 (N, 1, Y, X); the loss is its mean.
@@ -111,19 +114,20 @@ def error_map(loss: Loss, restored: torch.Tensor, images: torch.Tensor, features
             return perceptual(restored, images, features)
         # For a negated image, both factors of SSIM change their sign and the product does not. Negative intensities
         # therefore count as 0 and add their magnitude to the error.
-        return 1 - ssim(relu(restored), images) + relu(-restored)
+        return 1 - ssim(relu(restored), images, window) + relu(-restored)
 
 
-def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+def ssim(first: torch.Tensor, second: torch.Tensor, window: int = SSIM_WINDOW) -> torch.Tensor:
     """Compute the structural similarity (SSIM) around each pixel (Wang et al. 2004); 1 for equal images.
 
-    (2 μ₁μ₂ + C₁)(2 σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² + C₂)) in an 11×11 Gaussian window with σ = 1.5, with
-    reflection at the border; the images (N, 1, Y, X) have at least 6 pixels along each axis.
+    (2 μ₁μ₂ + C₁)(2 σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² + C₂)) in an 11×11 Gaussian window with σ = 1.5, or
+    one of another odd width, with reflection at the border; the images (N, 1, Y, X) have more than half of its pixels
+    along each axis.
 
     MONAI's `compute_ssim_and_cs` has the same values without the border, and a test compares them. It does not separate
     the window into rows and columns, which on a CPU takes four times the time.
     """
-    radius = SSIM_WINDOW // 2
+    radius = window // 2
     line = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=first.device) / SIGMA).square())
     line = line / line.sum()
 
