@@ -7,7 +7,8 @@ from . import mark as _
 DOWNLOAD_AGAIN = _("Download or copy the model file again.")
 
 INSTALL_FEATURES = _(
-    "Run pip install --no-deps {package}; in Slicer, slicer.util.pip_install('--no-deps {package}') in its Python console."
+    "Run pip install --no-deps {package}; in Slicer, run slicer.util.pip_install('--no-deps {package}') in the Python "
+    "console."
 )
 
 SENTENCES = {

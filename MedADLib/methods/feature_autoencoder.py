@@ -1,4 +1,4 @@
-"""Feature autoencoder (FAE, Meissen et al. 2023): structural similarity of ImageNet features and their reconstruction."""
+"""Feature autoencoder (FAE, Meissen et al. 2023): similarity of ImageNet features and their reconstruction."""
 
 from __future__ import annotations
 

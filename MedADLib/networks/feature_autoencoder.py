@@ -64,10 +64,7 @@ class FeatureMapAutoencoder(nn.Module):
     def error(self, features: torch.Tensor, window: int = SCORE_WINDOW) -> torch.Tensor:
         """Compute 1 − SSIM of features (N, C, h, w) and their reconstruction, mean over the channels, (N, 1, h, w)."""
         scaled = self.scaled(features)
-        made = self(scaled)
-        # The similarity is that of single images.
-        apart = error_map("ssim", made.flatten(0, 1)[:, None], scaled.float().flatten(0, 1)[:, None], None, window)
-        return apart.view(made.shape).mean(1, keepdim=True)
+        return error_map("ssim", self(scaled), scaled, None, window).mean(1, keepdim=True)
 
     def loss(self, features: torch.Tensor, masks: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Compute the mean error in the brain.

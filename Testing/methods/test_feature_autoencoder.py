@@ -11,6 +11,7 @@ from support.phantoms import one_thread  # noqa: F401
 from support.raised import raises
 from support.simulated_gpu import simulated_gpu
 from support.toy_slices import even_scan, plain_scan, toy_data, with_cuboid
+from support.training import same_weights, stopping_after
 
 from MedADLib.errors import Cancelled, InputError
 from MedADLib.methods import feature_autoencoder as module
@@ -22,7 +23,6 @@ from MedADLib.runtime.progress import Progress
 from MedADLib.scoring.calibration import Pooling
 from MedADLib.training.config import Options
 from MedADLib.training.recipes.feature_autoencoder import check_settings, train
-from support.training import same_weights, stopping_after
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TOY = {"levels": 2, "channels": [16, 16]}
@@ -43,7 +43,7 @@ def toy(**settings) -> FeatureAutoencoder:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A feature autoencoder after a short training on toy heads, and the last row of its log."""
-    options = Options(steps=60, seed=1, extra=TOY)
+    options = Options(steps=40, seed=1, extra=TOY)
     folder = tmp_path_factory.mktemp("features")
     method, facts = train(toy_data(4, even_scan), options, folder, Progress(), random_features())
     return method, facts["last"]
