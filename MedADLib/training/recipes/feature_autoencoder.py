@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import adaptive_max_pool2d
 
-from ...methods.feature_autoencoder import FeatureAutoencoder, FeatureAutoencoderParameters
+from ...methods.feature_autoencoder import (
+    FeatureAutoencoder,
+    FeatureAutoencoderParameters,
+    check_installed,
+    imagenet_features,
+)
 from ...methods.settings import check_names, with_overrides
-from ...networks.efficientnet import ImageNetFeatures, check_installed, imagenet_features
+from ...networks.efficientnet import ImageNetFeatures
 from ...networks.feature_autoencoder import TRAINING_WINDOW, FeatureMapAutoencoder
 from ...networks.losses import brain_mean
 from ...runtime.progress import Progress

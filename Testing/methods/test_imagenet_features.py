@@ -15,16 +15,9 @@ from support.raised import raises
 from torch.nn.functional import adaptive_avg_pool2d, batch_norm, conv2d, interpolate, pad
 
 from MedADLib.errors import InputError
-from MedADLib.networks import efficientnet
-from MedADLib.networks.efficientnet import (
-    FILE,
-    PACKAGE,
-    ImageNetFeatures,
-    channels_of,
-    check_installed,
-    imagenet_features,
-    names_in_package,
-)
+from MedADLib.methods import feature_autoencoder
+from MedADLib.methods.feature_autoencoder import FILE, PACKAGE, check_installed, imagenet_features
+from MedADLib.networks.efficientnet import ImageNetFeatures, channels_of, names_in_package
 from MedADLib.runtime.versions import installed_version
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -89,7 +82,7 @@ def package(monkeypatch, tmp_path):
         path = tmp_path / FILE
         path.write_bytes(content)
         if vetted:
-            monkeypatch.setattr(efficientnet, "SHA256", hashlib.sha256(content).hexdigest())
+            monkeypatch.setattr(feature_autoencoder, "SHA256", hashlib.sha256(content).hexdigest())
         found = SimpleNamespace(name=FILE, locate=lambda: path)
         monkeypatch.setattr(metadata, "files", lambda name: [SimpleNamespace(name="__init__.py"), found])
         return path
