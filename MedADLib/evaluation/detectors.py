@@ -28,7 +28,7 @@ class Detector:
 
     Attributes:
         name: Name in the tables.
-        key: Part of file names, unique for each model file.
+        key: Part of file names, unique for networks, settings and template: another calibration keeps the raw scores.
         score: Maps a prepared scan, of which it reads `image` and `mask`, to raw score map, restoration and sample
             score.
         pooling: Pooling of its map where pooling is on.
@@ -86,14 +86,23 @@ def detectors(models: Sequence[Model], device: str) -> list[Detector]:
     found = [Detector("intensity deviation", plain, intensity_deviation, size, restores=False)]
     methods, names = [model.method.name for model in models], [model.name for model in models]
     for model in models:
-        name, key, pooling = model.method.name, model.sha256[:12], model.calibration.coarse.pooling
+        name, key, pooling = model.method.name, _key(model, template), model.calibration.coarse.pooling
         if methods.count(name) > 1:
-            name += f" ({model.name})" if names.count(model.name) == 1 else f" ({model.name} {key[:6]})"
+            name += f" ({model.name})" if names.count(model.name) == 1 else f" ({model.name} {model.sha256[:6]})"
         for reading, method in model.method.alternative_scores().items():
             file = f"{key}-{reading.replace(' ', '-').replace(',', '')}"
             found.append(Detector(f"{name}: {reading}", file, _scorer(method, device), pooling))
         found.append(Detector(name, key, _scorer(model.method, device), pooling, model.calibration))
     return found
+
+
+def _key(model: Model, template: str) -> str:
+    """Return a key of what raw scores depend on: the method, its settings and tensors, and the template."""
+    digest = hashlib.sha256(f"{template} {model.method.name} {model.method.parameters}".encode())
+    for name, tensor in sorted(model.method.tensors().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor).tobytes())
+    return digest.hexdigest()[:12]
 
 
 def intensity_deviation(prepared: PreparedBrain) -> Restoration:
