@@ -87,7 +87,7 @@ ENTRIES: dict[str, Entry] = {
     "synthetic_restoration": Entry("synthetic_restoration:SyntheticRestoration", "synthetic_restoration:train",
                                    "Synthetic-anomaly restoration",
                                    "removes what resembles a synthetic anomaly of any size", (20, 23, 24),
-                                   options=(STEPS,), pooling_mm=(0.0, 2.5)),
+                                   options=(STEPS,), pooling_mm=(0.0, 6.0)),
     "feature_autoencoder": Entry("feature_autoencoder:FeatureAutoencoder", "feature_autoencoder:train",
                                  "Feature autoencoder", "reconstructs ImageNet features of the scan", (25,),
                                  options=(STEPS,), pooling_mm=(0.0, 2.5)),

@@ -15,8 +15,13 @@ from ..scoring.restoration import Restoration
 from .base import SliceNetwork
 from .slicewise import examined_slices, slice_batches, slice_positions, to_device
 
-# A change of this many standard intensities scores as much as the degree 1; about the SD of a T1 brain.
+# The residual is in units of this many standard intensities, about the SD of a T1 brain.
 CONTRAST = 0.25
+# Degrees are compared by their logarithm, above this one: deep white matter has degrees of 0.001 in healthy scans, and a
+# small or faint lesion there has 0.05, far below the degrees of healthy cortex.
+LEAST_DEGREE = 1e-3
+# The restoration changes voxels whose degree is well above this one, and copies voxels far below it.
+GATE = 0.1
 TOP_SHARE = 0.01
 
 
@@ -29,8 +34,8 @@ class SyntheticRestorationParameters:
         resolution: Grid (Z, Y, X) of the mean and SD of healthy scans; the training finds both.
         channels: Channels of each level; all levels except the first halve the grid.
         mirror: Whether the network also sees the other half of the brain, mirrored.
-        score: ``degree``, the predicted degree of anomaly; ``residual``, |x − x̂|; or ``both``, their sum, with the
-            residual in units of 0.25.
+        score: ``degree``, log(1 + d/0.001) of the predicted degree d; ``residual``, |x − x̂| in units of 0.25; or
+            ``both``, their sum.
     """
 
     found: ClassVar[tuple[str, ...]] = ("size", "resolution")
@@ -39,7 +44,7 @@ class SyntheticRestorationParameters:
     resolution: tuple[int, ...] = (50, 80, 80)
     channels: tuple[int, ...] = (16, 48, 96, 192)
     mirror: bool = True
-    score: Literal["both", "degree", "residual"] = "both"
+    score: Literal["both", "degree", "residual"] = "degree"
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not 1 <= len(self.channels) <= 8:
@@ -64,9 +69,11 @@ class SyntheticRestoration(SliceNetwork):
     """Restorer trained on synthetic anomalies (after Naval Marimont et al. 2024, Tan et al. 2020 and Liu et al. 2025).
 
     As in DISYRE the network sees healthy scans with synthetic anomalies and restores them; as in FPI (Tan et al. 2020)
-    it also predicts the degree of anomaly of each voxel. One network has both heads, and the degree gates the change of
-    the restoration: x̂ = x + σ(a)·r. As in UNA it sees the mirrored scan too. Every slice is restored in three
-    neighbouring slabs, and the mean of the three changes is applied, so that slices fit to each other.
+    it also predicts the degree of anomaly of each voxel. One network has both heads, and the degree d = σ(a) gates the
+    change of the restoration. In training, x̂ = x + d·r. The degree of a faint lesion is low by definition, however sure
+    the network is, and would leave most of it unhealed; x̂ = x + g(d)·r with g(d) = d³/(d³ + 0.1³) is therefore applied.
+    As in UNA the network sees the mirrored scan too. Every slice is restored in three neighbouring slabs, and the mean of
+    the three changes is applied, so that slices fit to each other.
 
     Voxel score: see `SyntheticRestorationParameters`. Sample score: mean of the highest 1 % of the voxels' scores.
     """
@@ -81,7 +88,8 @@ class SyntheticRestoration(SliceNetwork):
         change, degree = self._predicted(image, mask, device, progress)
         restored = np.where(mask, np.maximum(image + change, 0), 0)
         residual = np.abs(image - restored) / np.float32(CONTRAST)
-        score = {"degree": degree, "residual": residual, "both": degree + residual}[self.parameters.score]
+        evidence = np.log1p(degree / np.float32(LEAST_DEGREE))
+        score = {"degree": evidence, "residual": residual, "both": evidence + residual}[self.parameters.score]
         return Restoration(score, restored, _highest(score[mask]))
 
     def alternative_scores(self) -> dict[str, SyntheticRestoration]:
@@ -103,8 +111,9 @@ class SyntheticRestoration(SliceNetwork):
                 slabs = np.stack([image[slab_indices(z, len(image))] for z in chosen])
                 parts = slab_inputs(torch.from_numpy(slabs), positions[chosen], self.parameters.mirror)
                 correction, logit = network(*(to_device(box.cut(part), device) for part in parts))
-                weight = torch.sigmoid(logit)
-                both = ((weight * correction).cpu().numpy(), weight.cpu().numpy())
+                cubes = torch.sigmoid(logit) ** 3
+                gate = cubes / (cubes + GATE**3)
+                both = ((gate * correction).cpu().numpy(), torch.sigmoid(logit).cpu().numpy())
                 for number, z in enumerate(chosen):
                     for channel in range(RESTORED):
                         here = z + channel - RESTORED // 2

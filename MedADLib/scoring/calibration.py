@@ -22,6 +22,8 @@ from .voxelwise import VoxelStatistics
 # Mean pooling of the fine scale beside a coarser one: structures thinner than a coarse minimum show in it alone.
 FINE_MM = 2.5
 MOST_SCALES = 4
+# In half precision, the rounding of a mean of this many SD is below 0.05 SD.
+MOST_SD = 100.0
 # Names on disk: prefixes of the fast mode and of the tail of the largest rarity, and the numbers of a scale.
 FAST, COMBINED = "fast_", "combined_"
 SCALE_NUMBERS = ("minimum_mm", "average_mm", "scale")
@@ -250,11 +252,15 @@ class Calibration:
         return found if self.fast is None else found | {FAST + "brain_ml": self.fast.reference.brain_ml}
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Return the arrays, for safetensors; voxelwise mean and SD in half precision, divided by the mean SD."""
+        """Return the arrays, for safetensors; voxelwise mean and SD in half precision, divided by the mean SD.
+
+        Means of many SD, of a score that hardly varies, need single precision.
+        """
         found = {}
         for number, scale in enumerate(self.scales):
             prefix, size = f"scale{number}_", scale.voxelwise.size
-            found[prefix + "mean"] = (scale.voxelwise.mean / size).astype(np.float16)
+            mean = scale.voxelwise.mean / size
+            found[prefix + "mean"] = mean.astype(np.float16 if np.abs(mean).max() < MOST_SD else np.float32)
             found[prefix + "spread"] = (scale.voxelwise.sd / size).astype(np.float16)
         for mode, prefix in ((self, ""), (self.fast, FAST)):
             if mode is None:
