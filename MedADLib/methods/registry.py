@@ -52,6 +52,9 @@ class Entry:
 ENTRIES: dict[str, Entry] = {
     "atlas": Entry("atlas:Atlas", "atlas:train", "Atlas", "compares each voxel with the mean and SD of healthy scans",
                    options=(), pooling_mm=(0.0, 6.0), note="fastest"),
+    "mahalanobis": Entry("mahalanobis:Mahalanobis", "mahalanobis:train", "Mahalanobis distance",
+                         "compares intensity, texture and edges at each voxel with their distribution in healthy scans",
+                         (25,), options=(), pooling_mm=(0.0, 2.5)),
     "autoencoder": Entry("autoencoder:Autoencoder", "autoencoder:train", "Autoencoder",
                          "reconstructs the scan from a compressed code", (1,),
                          {("loss", "ssim"): 2, ("loss", "perceptual"): 2, ("variant", "uncertain"): 3,
