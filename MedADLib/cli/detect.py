@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         type=_setting("threshold"),
-        help="a z-score such as 3.5, or the expected false positives per healthy scan, such as 1ml or 0.1%% "
+        help="a rarity such as 3.5 (-log10 of the share of healthy voxels), or the expected false positives per healthy "
+        "scan, such as 1ml or 0.1%% "
         "(default: threshold of the model)",
     )
     parser.add_argument("--fast", action="store_true", help="restore fewer slices fewer times: faster, less exact")
