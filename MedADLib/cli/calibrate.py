@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Recalibrate a model on your own healthy scans, or several together as an ensemble, and write a new model file."
     )
-    model = "installed model or model file; its networks do not change. Several with the same template become an ensemble"
+    model = "installed model or model file; its networks stay. Several with the same template become an ensemble"
     parser.add_argument("model", nargs="+", help=model)
     healthy = f"folder of healthy scans, {ADVISED} or more if possible; scans of the training are left out"
     parser.add_argument("--healthy", type=Path, required=True, metavar="DIR", help=healthy)

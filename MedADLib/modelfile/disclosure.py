@@ -250,8 +250,8 @@ def members_of(about: About) -> list[About]:
             name, method = (str(member.get(key)) for key in ("name", "method"))
             record = records.get(name) if isinstance(records, dict) else None
             record = record if isinstance(record, dict) else {}
-            version, settings = str(record.get("version", "")), member[PARAMETERS]
-            found.append(about._replace(name=name, version=version, method=method, parameters=settings, training=record))
+            facts = {"version": str(record.get("version", "")), "parameters": member[PARAMETERS], "training": record}
+            found.append(about._replace(name=name, method=method, **facts))
     return found
 
 
