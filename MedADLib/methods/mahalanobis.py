@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch.nn.functional import adaptive_avg_pool3d, interpolate
 
 from ..errors import ModelError
@@ -96,6 +95,8 @@ class Mahalanobis(Method):
             ModelError: If there are fewer than 3 scans.
             Cancelled: If the user stops the training.
         """
+        from scipy.ndimage import distance_transform_edt
+
         if len(scans) < FEWEST:
             raise ModelError("mahalanobis_too_few_scans", count=len(scans), minimum=FEWEST)
         progress, shape = progress or Progress(), scans[0][0].shape

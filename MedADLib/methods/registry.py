@@ -56,7 +56,7 @@ ENTRIES: dict[str, Entry] = {
                    options=(), pooling_mm=(0.0, 6.0), note="fastest"),
     "mahalanobis": Entry("mahalanobis:Mahalanobis", "mahalanobis:train", "Mahalanobis distance",
                          "compares intensity, texture and edges at each voxel with their distribution in healthy scans",
-                         (25,), options=(), pooling_mm=(0.0, 2.5)),
+                         (25,), options=(), pooling_mm=(0.0, 6.0)),
     "autoencoder": Entry("autoencoder:Autoencoder", "autoencoder:train", "Autoencoder",
                          "reconstructs the scan from a compressed code", (1,),
                          {("loss", "ssim"): 2, ("loss", "perceptual"): 2, ("variant", "uncertain"): 3,
