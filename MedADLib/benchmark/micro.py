@@ -1,4 +1,4 @@
-"""Micro-benchmarks: GPU against CPU, two forms of matrix products, and sampling of large code volumes."""
+"""Micro-benchmarks: two forms of matrix products, and sampling of large code volumes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,12 @@ import math
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
 import torch
 
-from ..methods.latent_restoration import LatentRestoration
 from ..methods.sampling.resample import Sampler, resample_codes
 from ..networks.code_prior import CodePrior, product
 from ..runtime.progress import Progress
 from .timing import Seconds, cores, timed
-
-# Tolerances between raw scores of GPU and CPU, with intensities of 0 to 1: different rounding in the encoder can change
-# a code and so the restored voxels.
-LARGEST, MEAN = 0.2, 0.005
 
 # Tokens of one pass: few rows of a short ragged batch, a long ragged batch, a likelihood pass of several slices.
 ROWS = (15, 60, 400, 1600)
@@ -29,47 +23,6 @@ WIDTH, LAYERS, HEADS = 128, 6, 4
 # Numbers of resampled codes at random positions: nearly the whole volume lies between the first and the last.
 RESAMPLED = (20, 100)
 SEED = 0
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Restoration of one scan on the CPU and on another device.
-
-    Attributes:
-        device: The other device.
-        seconds: Time on the other device after a first run.
-        cpu: Time on the CPU.
-        largest: Largest difference of the raw scores.
-        mean: Mean difference of the raw scores in the brain.
-        sample: Relative difference of the sample scores.
-    """
-
-    device: str
-    seconds: Seconds
-    cpu: Seconds
-    largest: float
-    mean: float
-    sample: float
-
-    @property
-    def close(self) -> bool:
-        """Whether the raw scores agree within the tolerances."""
-        return self.largest <= LARGEST and self.mean <= MEAN
-
-
-def agreement(method: LatentRestoration, image: np.ndarray, mask: np.ndarray, device: str, runs: int) -> Agreement:
-    """Restore a prepared scan (Z, Y, X) on the CPU and on another device, there `runs` times after a first one."""
-    found = {}
-
-    def restored(where: str) -> None:
-        found[where] = method.restore(image, mask, device=where)
-
-    restored(device)
-    there, here = timed(lambda: restored(device), runs, device), timed(lambda: restored("cpu"), 1)
-    apart = np.abs(found[device].score - found["cpu"].score)
-    scores = [found[where].sample_score for where in (device, "cpu")]
-    sample = abs(scores[0] - scores[1]) / max(abs(scores[1]), 1e-9)
-    return Agreement(device, there, here, float(apart.max()), float(apart[mask].mean()), sample)
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,17 @@ from matplotlib.figure import Figure
 from ..detection import versions
 from ..runtime.atomic_files import replacing, write_text
 from ..runtime.tables import table_text
-from .micro import Agreement, Product, VolumeRace
+from .device_check import MEAN, SHARE, DeviceRun
+from .micro import Product, VolumeRace
 from .samplers import PUBLISHED_SAMPLES, Race
 from .scaling import FEW, Growth
 from .whole_runs import WholeRun
 
 RACE_COLUMNS = ("slices", "way", "codes_drawn", "seconds_a_slice", "least", "most", "runs", "times_engine", "measured")
 RUN_COLUMNS = ("way", "model", "seconds", "least", "most", "runs", "peak_mb", "parts")
-DEVICE_COLUMNS = ("device", "seconds", "least", "most", "cpu_seconds", "largest_difference", "mean_difference",
-                  "sample_score_differs", "agrees")  # fmt: skip
+GPU_COLUMNS = ("model", "memory", "computed_on", "seconds", "least", "most", "runs", "cpu_seconds", "peak_mb",
+               "largest_difference", "mean_difference", "threshold_differs", "sample_score_differs", "agrees",
+               "notes")  # fmt: skip
 PRODUCT_COLUMNS = ("tokens", "from", "to", "linear_ms", "convolution_ms", "times_linear")
 VOLUME_COLUMNS = ("codes", "drawn", "samples", "way", "seconds", "least", "most", "runs", "times_segment")
 GROWTH_COLUMNS = ("what", "value", "part", "seconds", "least", "most", "runs", "codes_drawn")
@@ -31,6 +33,9 @@ TICKS = [digit * 10.0**power for power in range(-3, 4) for digit in (1, 2, 5)]
 NOTES = {
     "volumes.tsv": "A prior with random weights; resampled codes all over the volume.",
     "products.tsv": "Milliseconds of the fastest of 30 runs.",
+    "gpu.tsv": "Anomaly maps against those of the CPU, with all memory, half of what a restoration takes, and none. "
+    f"They agree if the mean difference is at most {MEAN} in the unit of the map, and at most {SHARE:.1%} of the "
+    "examined voxels are above the threshold in only one of them.",
 }
 TITLES = {
     "slices": f"networks, S = {PUBLISHED_SAMPLES}",
@@ -52,7 +57,7 @@ class Measured:
         volumes: Samplers on the codes of a volume.
         runs: Whole detections.
         growth: Scaling curves.
-        device: GPU against CPU.
+        gpu: Models on a GPU, or another device, against the CPU.
         products: Layers of the prior in two forms.
     """
 
@@ -62,7 +67,7 @@ class Measured:
     volumes: list[VolumeRace] = field(default_factory=list)
     runs: list[WholeRun] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
-    device: list[Agreement] = field(default_factory=list)
+    gpu: list[DeviceRun] = field(default_factory=list)
     products: list[Product] = field(default_factory=list)
 
 
@@ -122,10 +127,11 @@ def _tables(measured: Measured) -> dict[str, tuple[tuple[str, ...], list[tuple]]
              f"{row.ratio:.2f}")
             for row in measured.products
         ]),
-        "devices.tsv": (DEVICE_COLUMNS, [
-            (row.device, *row.seconds.cells()[:3], f"{row.cpu.median:.4g}",
-             *(f"{value:.2g}" for value in (row.largest, row.mean, row.sample)), "yes" if row.close else "NO")
-            for row in measured.device
+        "gpu.tsv": (GPU_COLUMNS, [
+            (row.model, row.memory, row.computed_on, *row.seconds.cells(), f"{row.cpu_seconds.median:.4g}",
+             round(row.peak_bytes / 1e6), *(f"{value:.2g}" for value in (row.largest, row.mean, row.share, row.sample)),
+             "yes" if row.agrees else "NO", "; ".join(row.notes))
+            for row in measured.gpu
         ]),
     }  # fmt: skip
 

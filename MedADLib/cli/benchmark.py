@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
-WHAT = ("samplers", "volumes", "runs", "scaling", "products")
+SPEED = ("samplers", "volumes", "runs", "scaling", "products")
+WHAT = ("gpu", *SPEED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad benchmark``."""
     parser.description = "Measure the speed of MedAD on this computer, and compare it with other implementations."
-    what = f"what to measure: {', '.join(WHAT)} (default all)"
+    what = f"what to measure: {', '.join(WHAT)} (default gpu with --device cuda, else all others)"
     parser.add_argument("what", nargs="*", type=_known, default=[], metavar="WHAT", help=what)
     output = "folder for tables, figures and report.md (default %(default)s)"
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmark"), metavar="DIR", help=output)
     scan = "skull-stripped T1-weighted scan of a brain (default: the MNI152 brain)"
     parser.add_argument("--scan", type=Path, help=scan)
-    model = "model of latent restoration (default %(default)s)"
+    model = "model of latent restoration; for gpu, of any method (default %(default)s)"
     parser.add_argument("--model", default="brain-t1", metavar="NAME|FILE", help=model)
-    also = "another model for whole detections; may be repeated"
+    also = "another model for whole detections and for gpu, which has all shipped models; may be repeated"
     parser.add_argument("--also", action="append", default=[], metavar="NAME|FILE", help=also)
     runs = "runs of each measurement except products; the tables show medians (default 3)"
     parser.add_argument("--runs", type=_runs, default=3, help=runs)
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..benchmark.suite import measure
     from ..runtime.progress import Progress
 
-    what, monai = list(args.what or WHAT), not args.no_monai
+    usual = ("gpu",) if args.device.startswith("cuda") else SPEED
+    what, monai = list(args.what or usual), not args.no_monai
     written = measure(
         what, args.model, args.output, args.scan, args.also, args.runs, args.device, monai, progress or Progress()
     )

@@ -13,10 +13,33 @@ from ..evaluation.image_cases import ABNORMAL_HELP
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
+DESCRIPTION = "Compare models on simulated lesions in healthy scans, or on abnormal 2-D images."
+EPILOG = """\
+Files in the output folder, of brain models:
+  comparison.md     wanted values beside the measured ones
+  comparison.tsv    pooled accuracy: without and with pooling and voxelwise calibration, and as shipped (the complete
+                    calibration of the model file), with bootstrap intervals of the AP over subjects and over cases
+  differences.tsv   paired differences in AP between detectors on the same cases, with intervals
+  kinds.tsv, contrasts.tsv, sizes.tsv, unseen.tsv, real.tsv
+                    the same by kind and contrast, by diameter of the lesion, for the unseen families and real scans
+  scans.tsv         scores of whole scans: AUROC of scans with a lesion against untouched ones, and how often the
+                    same head scores higher with a lesion; --part validation helps to choose a score
+  healthy.tsv       false regions and mL in untouched scans at the default threshold
+  restorations.tsv  healing (error of the restoration to the healthy tissue over that of the lesion) and sharpness
+                    outside lesions (gradient energy over that of the scan; PSNR)
+  cost.tsv          median seconds and peak memory
+  DETECTOR.png, DETECTOR-misses.png, overview.png
+                    maps; missed lesions and false positives with scan and restoration
+  cases, scores     what a later run uses again
+
+For a full comparison: --every --places 2 --unseen (with 6 subjects 144 cases, and 36 of the unseen families)."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad compare``."""
-    parser.description = "Compare models on simulated lesions in healthy scans, or on abnormal 2-D images."
+    parser.description = DESCRIPTION
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     models = "installed models or model files; all with the same template and split"
     parser.add_argument("models", nargs="+", help=models)
     healthy = "folder or NPZ file that the models were trained from"
@@ -29,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--abnormal", type=Path, metavar="PATH", help=ABNORMAL_HELP)
     every = "simulate every kind of lesion with every contrast in every subject"
     parser.add_argument("--every", action="store_true", help=every)
+    places = "places of each kind of lesion in a subject, each with other lesions (default %(default)s)"
+    parser.add_argument("--places", type=int, default=1, metavar="N", help=places)
+    unseen = (
+        "also simulate the two families of lesions that no training imitates, thin tubes or sheets and changes of the "
+        "thickness of the cortex, at one place; they are in unseen.tsv and in no pooled value"
+    )
+    parser.add_argument("--unseen", action="store_true", help=unseen)
     seed = "random seed of the lesions or of the bootstrap (default %(default)s)"
     parser.add_argument("--seed", type=int, default=SEED, help=seed)
     brighten = "add this to the standard intensity of simulated lesions, as in T2-weighted images"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,33 @@ import numpy as np
 from ..dataset.discovery import find_scans
 from ..errors import InputError
 from ..modelfile.model import load_model
-from ..runtime.atomic_files import replacing, write_json
+from ..runtime.atomic_files import write_json, write_text
 from ..runtime.device import resolve
 from ..runtime.tables import write_table
 from ..scoring.metrics import LEVEL, ROUNDS, Curve, intervals
 from ..training.reference_model import kept_split
 from . import lesion_cases
-from .detectors import SEED, Detector, Kept, detectors
+from .detectors import SEED, Detector, detectors
 from .image_cases import LabelledImage, abnormal_scans, held_out, labelled_images, refuse_both
-from .tables import kind_rows, real_rows, rows_of, variants
+from .judgement import variants
+from .stored_cases import StoredCase
+from .tables import (
+    Measured,
+    Sampled,
+    complete,
+    contrast_rows,
+    cost_row,
+    difference_rows,
+    healthy_rows,
+    kind_rows,
+    real_rows,
+    restoration_rows,
+    rows_of,
+    scan_rows,
+    size_rows,
+    unseen_rows,
+)
+from .targets import summary
 
 if TYPE_CHECKING:
     from ..modelfile.model import Model
@@ -51,6 +70,8 @@ class Comparison:
         healthy_label: Label of the healthy images in NPZ files with labels.
         abnormal: Abnormal 2-D images, see `image_cases.abnormal_scans`.
         every: Whether to simulate every kind of lesion with every contrast in every subject.
+        places: Places of each kind of lesion in a subject.
+        unseen: Whether to simulate the two families that no training imitates too, at one place.
         seed: Random seed of the lesions or of the bootstrap.
         brighten: Standard intensity to add to simulated lesions.
         device: Device of the detectors.
@@ -64,6 +85,8 @@ class Comparison:
     healthy_label: int | None = None
     abnormal: Path | None = None
     every: bool = False
+    places: int = 1
+    unseen: bool = False
     seed: int = SEED
     brighten: float = 0.0
     device: str = "auto"
@@ -72,7 +95,7 @@ class Comparison:
     def write(self, progress: Progress) -> Path:
         """Compare the models, and write ``comparison.tsv``, ``comparison.json``, further tables, scores and figures.
 
-        A later run uses the stored scores again. Returns the path of ``comparison.tsv``.
+        A later run uses the stored cases and scores again. Returns the path of ``comparison.tsv``.
 
         Raises:
             MedADError: If the models differ in template or split, options do not fit them, or scans are missing.
@@ -102,75 +125,87 @@ def _compare_lesions(
     comparison: Comparison, models: Sequence[Model], methods: Sequence[Detector], progress: Progress
 ) -> dict[str, object]:
     """Score simulated and real lesions, write tables and figures, and return the facts for ``comparison.json``."""
-    from .figures import Strip, write_cases, write_overview
+    from .figures import Strip, write_cases, write_misses, write_overview
 
     if comparison.abnormal is not None or comparison.healthy_label is not None or comparison.part == "calibration":
         raise InputError("image_options_for_volumes")
+    if comparison.places < 1:
+        raise InputError("places_of_lesions", places=comparison.places)
     template, split, part = models[0].template, models[0].training.get("split") or {}, comparison.part or "benchmark"
     if not split.get(part):
         raise InputError("part_without_scans", model=models[0].name, part=part)
-    scans = find_scans(comparison.healthy, skip_bad=True)
     comparison.output.mkdir(parents=True, exist_ok=True)
+    names = lesion_cases.case_names(split[part], comparison.every, comparison.places, comparison.unseen)
+    todo = _cases(comparison, models[0], split["calibration"], names)
+    progress.stage("scoring", 0.0, 0.9)
+    for number, case in enumerate(todo):
+        progress.update(number / len(todo), case.label)
+        case.score(methods)
+    progress.stage("tables", 0.9, 1.0)
+    tables: dict[str, list[Row]] = {name: [] for name in (*TABLES, "restorations.tsv", "cost.tsv")}
+    strips, sampled = [], []
+    for number, detector in enumerate(methods):
+        progress.update(number / len(methods), detector.name)
+        # The maps of all cases take gigabytes, so that each is reduced to counts at once.
+        found = variants(detector, (case.kept(detector) for case in todo), template.image.spacing)
+        for variant in found:
+            measured = [Measured.of(variant, comparison.seed)]
+            for name, make in TABLES.items():
+                tables[name] += make(measured)
+            sampled += [Sampled.of(one) for one in complete(measured)]
+        tables["restorations.tsv"] += restoration_rows(detector.name, found[0].judged)
+        tables["cost.tsv"].append(cost_row(detector.name, found[0].judged))
+        usual = next(variant for variant in found if variant.form.complete)
+        write_cases(comparison.output / f"{file_name(detector.name)}.png", detector.name, usual)
+        write_misses(comparison.output / f"{file_name(detector.name)}-misses.png", found[-1], todo, template.image)
+        strips.append(Strip.of(detector.name, usual))
+    write_overview(comparison.output / "overview.png", strips)
+    tables["differences.tsv"] = difference_rows(sampled)
+    tables = {name: rows for name, rows in tables.items() if rows}
+    for name, rows in tables.items():
+        write_table(comparison.output / name, rows)
+    count = len(split["calibration"]) + len(names)
+    write_text(comparison.output / "comparison.md", summary(tables, [method.name for method in methods], len(names)))
+    options = {"every": comparison.every, "places": comparison.places, "unseen": comparison.unseen}
+    rows = tables["comparison.tsv"]
+    return {"part": part, "cases": count, "brightened": comparison.brighten} | options | {"rows": rows}
+
+
+TABLES: dict[str, Callable[[Sequence[Measured]], list[Row]]] = {
+    "comparison.tsv": rows_of,
+    "kinds.tsv": kind_rows,
+    "contrasts.tsv": contrast_rows,
+    "sizes.tsv": size_rows,
+    "unseen.tsv": unseen_rows,
+    "real.tsv": real_rows,
+    "scans.tsv": scan_rows,
+    "healthy.tsv": healthy_rows,
+}
+
+
+def _cases(
+    comparison: Comparison, model: Model, calibration: Sequence[str], names: Sequence[lesion_cases.CaseName]
+) -> list[StoredCase]:
+    """List all cases, the calibration scans first."""
+    template, scans = model.template, find_scans(comparison.healthy, skip_bad=True)
+    identity = hashlib.sha256(template.image.array.tobytes()).hexdigest()[:12]
+    brighter = f"_brighter-{comparison.brighten:g}" if comparison.brighten else ""
 
     def simulated(name: lesion_cases.CaseName) -> lesion_cases.Case:
         # A calibration scan has no lesion.
         name = replace(name, kind="healthy") if name.kind == "calibration" else name
         return next(lesion_cases.cases([name], scans, template, comparison.seed)).brightened(comparison.brighten)
 
-    names = [lesion_cases.CaseName(subject, "calibration") for subject in split["calibration"]]
-    names += lesion_cases.case_names(split[part], comparison.every)
-    todo = [(str(name), name.kind, name.contrast, partial(simulated, name)) for name in names]
+    def stored(label: str, name: lesion_cases.CaseName, make: Callable[[], lesion_cases.Case]) -> StoredCase:
+        return StoredCase(label, name, make, comparison.output, f"{comparison.seed}{brighter}", identity)
+
+    healthy = [lesion_cases.CaseName(subject, "calibration") for subject in calibration]
+    todo = [stored(str(name), name, partial(simulated, name)) for name in chain(healthy, names)]
     for image, truth in comparison.real:
         label = f"{image.parent.name}-{image.name.split('.')[0]}"
-        todo.append((label, "real", label, partial(lesion_cases.real_case, image, truth, template)))
-    progress.stage("scoring", 0.0, 0.9)
-    for number, (label, _, _, make) in enumerate(todo):
-        progress.update(number / len(todo), label)
-        _score(comparison, methods, label, make)
-    progress.stage("tables", 0.9, 1.0)
-    spacing, voxel_ml = template.image.spacing, template.image.voxel_ml
-    rows, by_kind, real, strips = [], [], [], []
-    for number, detector in enumerate(methods):
-        progress.update(number / len(methods), detector.name)
-        # Process one detector at a time: the maps of all take gigabytes.
-        kept = [_kept(comparison, detector, label, kind, contrast) for label, kind, contrast, _ in todo]
-        found = list(variants(detector, kept, spacing))
-        rows += rows_of(found, voxel_ml)
-        by_kind += kind_rows(found, voxel_ml)
-        real += real_rows(found, voxel_ml)
-        write_cases(comparison.output / f"{file_name(detector.name)}.png", detector.name, found[-1])
-        strips.append(Strip.of(detector.name, found[-1]))
-    write_overview(comparison.output / "overview.png", strips)
-    for name, table in (("comparison.tsv", rows), ("kinds.tsv", by_kind), ("real.tsv", real)):
-        if table:
-            write_table(comparison.output / name, table)
-    return {"part": part, "cases": len(names), "brightened": comparison.brighten, "rows": rows}
-
-
-def _score(
-    comparison: Comparison, methods: Sequence[Detector], label: str, make: Callable[[], lesion_cases.Case]
-) -> None:
-    """Score a case with every detector, and store the scores; stored scores of an earlier run remain."""
-    case: lesion_cases.Case | None = None
-    for detector in methods:
-        file = _file(comparison, detector, label)
-        if not file.is_file():
-            case = case or make()
-            score, sample = detector.score(case.prepared)
-            file.parent.mkdir(exist_ok=True)
-            with replacing(file) as partial:
-                np.savez(partial, score=score, sample=sample, mask=case.prepared.mask, truth=case.truth)
-
-
-def _kept(comparison: Comparison, detector: Detector, label: str, kind: str, contrast: str) -> Kept:
-    """Read the stored scores of a case."""
-    with np.load(_file(comparison, detector, label), allow_pickle=False) as content:
-        return Kept(kind, contrast, content["mask"], content["truth"], content["score"], float(content["sample"]))
-
-
-def _file(comparison: Comparison, detector: Detector, label: str) -> Path:
-    brighter = f"_brighter-{comparison.brighten:g}" if comparison.brighten else ""
-    return comparison.output / "scores" / f"{label}_{comparison.seed}{brighter}_{detector.key}.npz"
+        name = lesion_cases.CaseName(label, "real", label)
+        todo.append(stored(label, name, partial(lesion_cases.real_case, image, truth, template)))
+    return todo
 
 
 def _compare_images(
@@ -179,7 +214,7 @@ def _compare_images(
     """Score whole images, write tables and figures, and return the facts for ``comparison.json``."""
     from .figures import write_examples
 
-    if comparison.real or comparison.every:
+    if comparison.real or comparison.every or comparison.unseen or comparison.places != 1:
         raise InputError("options_for_brains")
     abnormal = abnormal_scans(comparison.healthy, comparison.abnormal, comparison.healthy_label)
     if not abnormal:
@@ -239,7 +274,7 @@ def _sample_scores(detector: Detector, images: Sequence[LabelledImage], folder: 
         for number, (key, image) in enumerate(zip(keys, images)):
             progress.update(number / len(images), f"{image.name}, {number + 1} of {len(images)}")
             if key not in kept:
-                kept[key] = detector.score(image)[1]
+                kept[key] = detector.score(image).sample_score
     finally:
         write_json(file, kept)
     return np.array([kept[key] for key in keys])

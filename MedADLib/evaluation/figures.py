@@ -1,4 +1,4 @@
-"""Figures of a comparison: lesions and maps of each detector, 2-D examples and ROC curves."""
+"""Figures of a comparison: lesions and maps of each detector, misses, 2-D examples and ROC curves."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..preprocessing.space import CEILING
 from ..runtime.atomic_files import replacing
 from ..runtime.device import resolve
 from ..runtime.numerics import evenly_spread
 from ..scoring.metrics import Curve
+from .judgement import Judged, Variant
 from .lesion_cases import KINDS
 from .simulation.insertion import CONTRASTS
-from .tables import Variant
 
 if TYPE_CHECKING:
     from ..modelfile.model import Model
-    from .detectors import Kept
+    from ..volume import Volume
     from .image_cases import LabelledImage
+    from .stored_cases import StoredCase
 
 COLUMNS = 6
 TITLE = 24
@@ -31,6 +33,11 @@ SIDE, NAMES = 1.1, 1.5
 
 SHOWN = 4
 INCH = 1.35
+
+# Of the misses: how many misses and false positives, half the edge of a tile in voxels, and the intensity shown white.
+MISSES, FALSE, HALF, BRIGHT = 8, 4, 40, 1.0
+# Most cases of the figure of all cases; more are spread evenly.
+MOST_CASES = 60
 
 
 @dataclass(frozen=True)
@@ -48,12 +55,10 @@ class Tile:
     truth: np.ndarray
 
     @classmethod
-    def of(cls, case: Kept, values: np.ndarray) -> Tile:
+    def of(cls, case: Judged) -> Tile:
         """Select the slice with most of the lesion, or of a healthy scan the slice with the largest value."""
-        sizes = case.truth.sum(axis=(1, 2)) if case.truth.any() else np.where(case.mask, values, 0).max(axis=(1, 2))
-        z = int(np.argmax(sizes))
-        title = f"{case.kind} {case.contrast}"[:TITLE]
-        return cls(title, np.where(case.mask[z], values[z], np.nan).astype(np.float32), case.truth[z])
+        z, values = case.height, case.slices[case.height].astype(np.float32)
+        return cls(f"{case.kind} {case.contrast}"[:TITLE], np.where(case.mask[z], values, np.nan), case.truth[z])
 
 
 @dataclass(frozen=True)
@@ -75,18 +80,19 @@ class Strip:
         """Select the first case with the strongest contrast for each kind of lesion."""
         chosen = []
         for kind in KINDS:
-            cases = [pair for pair in variant.judged if pair[0].kind == kind]
-            chosen += [max(cases, key=lambda pair: list(CONTRASTS).index(pair[0].contrast))] if cases else []
-        return cls(name, variant.threshold, tuple(Tile.of(*pair) for pair in chosen))
+            cases = [case for case in variant.judged if case.kind == kind]
+            chosen += [max(cases, key=lambda case: list(CONTRASTS).index(case.contrast))] if cases else []
+        return cls(name, variant.threshold, tuple(Tile.of(case) for case in chosen))
 
 
 def write_cases(path: Path, name: str, variant: Variant) -> None:
-    """Draw all cases of a variant of a detector as a PNG, with the name of the detector as title.
+    """Draw the cases of a variant of a detector, at most `MOST_CASES`, as a PNG with the detector's name as title.
 
     Colours show the map up to four times the 1 % threshold; the lesion is outlined in green, the part above the
     threshold in white.
     """
-    tiles = [Tile.of(case, values) for case, values in variant.judged]
+    chosen = evenly_spread(len(variant.judged), min(MOST_CASES, len(variant.judged)))
+    tiles = [Tile.of(variant.judged[number]) for number in chosen]
     rows = -(-len(tiles) // COLUMNS)
     figure = Figure(figsize=(COLUMNS * 2, rows * 2.2), facecolor="black")
     for number, tile in enumerate(tiles):
@@ -119,6 +125,70 @@ def write_overview(path: Path, strips: Sequence[Strip]) -> None:
                 axes.text(3, 3, tile.title, color="white", fontsize=6)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=90, facecolor="black")
+
+
+def write_misses(path: Path, variant: Variant, cases: Sequence[StoredCase], grid: Volume) -> None:
+    """Draw what a detector misses and its largest false positives in untouched scans, as a PNG.
+
+    Missed are lesions of which less than 10 % exceeds the threshold of 1 % healthy false positives, those of the
+    strongest contrast first, then the largest. Each column has the scan, the map and the restoration around one place,
+    with its volume and its position in the model's space in the title; colours as in `write_cases`.
+
+    Args:
+        path: The file.
+        variant: The detector's variant.
+        cases: All cases, with their scans.
+        grid: The model's grid.
+    """
+    strengths = ["", *CONTRASTS]
+    missed = [
+        (strengths.index(case.contrast) if case.contrast in strengths else 0, lesion.ml, lesion.centre, case)
+        for case in variant.judged
+        for lesion in case.lesions
+        if not lesion.hit
+    ]
+    missed = sorted(missed, key=lambda found: found[:2], reverse=True)[:MISSES]
+    false = [(case.alarms.largest_ml, case.alarms.centre, case) for case in variant.judged if case.kind == "healthy"]
+    false = sorted((found for found in false if found[1]), key=lambda found: found[0], reverse=True)[:FALSE]
+    shown = [(f"missed: {case.kind} {case.contrast}", ml, centre, case) for _, ml, centre, case in missed]
+    shown += [("false positive", ml, centre, case) for ml, centre, case in false]
+    if not shown:
+        return
+    by_label = {case.label: case for case in cases}
+    lines = 3 if any(case.kept.slices for *_, case in shown) else 2
+    figure = Figure(figsize=(1.6 * max(len(shown), 4), 1.6 * lines + 0.8), facecolor="black")
+    tiles = figure.subplots(lines, len(shown), squeeze=False)
+    for column, (what, ml, centre, case) in zip(tiles.T, shown):
+        z, truth = centre[0], _around(case.truth[centre[0]], centre, False)
+        image = _around(by_label[case.kept.label].case().prepared.image[z], centre, 0)
+        column[0].imshow(image, cmap="gray", vmin=0, vmax=BRIGHT, origin="lower")
+        values = np.where(case.mask[z], case.slices[z].astype(np.float32), np.nan)
+        _draw(column[1], Tile("", _around(values, centre, np.nan), truth), variant.threshold)
+        if z in case.kept.slices:
+            restored = _around(case.kept.slices[z], centre, 0) * (CEILING / 255)
+            column[2].imshow(restored, cmap="gray", vmin=0, vmax=BRIGHT, origin="lower")
+        if truth.any():
+            column[0].contour(truth, [0.5], colors="lime", linewidths=0.6)
+        position = grid.ras_from_voxels(np.array([centre]))[0]
+        named = zip(("RL", "AP", "SI"), position)
+        place = ", ".join(f"{sides[int(value < 0)]} {abs(value):.0f}" for sides, value in named) + " mm"
+        column[0].set_title(f"{what}\n{case.subject}, {ml:.2f} mL\n{place}", color="white", fontsize=6, pad=2)
+        for axes in column:
+            axes.axis("off")
+    name = variant.head["detector"]
+    rows = "scan, map and restoration" if lines == 3 else "scan and map"
+    title = f"{name}: {rows}; lesion (green), above the 1 % healthy threshold (white)"
+    figure.suptitle(title, color="white", fontsize=8, y=0.99)
+    figure.subplots_adjust(0.005, 0.005, 0.995, 1 - 0.75 / (1.6 * lines + 0.8), 0.02, 0.02)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=110, facecolor="black")
+
+
+def _around(image: np.ndarray, centre: Sequence[int], fill: float) -> np.ndarray:
+    """Return the part of a slice (Y, X) within `HALF` of a voxel (z, y, x), filled beyond the edge."""
+    padded = np.pad(image, HALF, constant_values=fill)
+    row, column = centre[1:]
+    return padded[row : row + 2 * HALF, column : column + 2 * HALF]
 
 
 def _draw(axes, tile: Tile, threshold: float) -> None:

@@ -22,12 +22,13 @@ from ..scoring.pooling import pool
 from ..training.data import read_scan
 from ..volume import Volume
 from .detectors import SEED
-from .simulation.insertion import CONTRASTS, RADII_MM, LesionSpec, insert_lesion
+from .simulation.insertion import CONTRASTS, RADII_MM, UNSEEN, LesionSpec, insert_lesion
 
 if TYPE_CHECKING:
     from ..methods.base import Method
 
-KINDS = tuple(RADII_MM)
+# The unseen families are reported apart.
+KINDS = tuple(kind for kind in RADII_MM if kind not in UNSEEN)
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +44,36 @@ class CaseName:
         subject: Name of the scan.
         kind: Kind of lesion, or ``healthy`` for an untouched scan.
         contrast: Contrast of the lesion, or empty.
+        place: Number of the place in this subject, from 1; each kind of lesion has places of its own.
     """
 
     subject: str
     kind: str = "healthy"
     contrast: str = ""
+    place: int = 1
 
     def __str__(self) -> str:
-        return "_".join(part for part in (self.subject, self.kind, self.contrast) if part)
+        place = f"place{self.place}" if self.place > 1 else ""
+        return "_".join(part for part in (self.subject, self.kind, self.contrast, place) if part)
+
+    def lesion_seed(self, seed: int) -> int:
+        """Return the random seed of the lesion; place 1 has the seed that it had before there were several."""
+        place = [self.place] if self.place > 1 else []
+        key = [seed, *self.subject.encode(), list(RADII_MM).index(self.kind), *place]
+        return int(np.random.default_rng(key).integers(2**31))
+
+
+@dataclass(frozen=True, eq=False)
+class CaseImage:
+    """A prepared scan without the way back to its own grid, as stored for a comparison.
+
+    Attributes:
+        image: Standard intensities, float32 (Z, Y, X), 0 outside the brain.
+        mask: Brain, bool (Z, Y, X).
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +84,14 @@ class Case:
         name: Name of the case.
         prepared: The scan in model space.
         truth: Lesion, bool (Z, Y, X) on the model's grid; all False in an untouched scan.
+        healthy: The scan without the lesion in the alignment, bias field and intensity scaling of `prepared`, float32
+            (Z, Y, X); None if it is not known.
     """
 
     name: CaseName
-    prepared: PreparedBrain
+    prepared: PreparedBrain | CaseImage
     truth: np.ndarray
+    healthy: np.ndarray | None = None
 
     def brightened(self, value: float) -> Case:
         """Return the case with a lesion brighter by this standard intensity, as in T2-weighted scans."""
@@ -75,17 +101,24 @@ class Case:
         return replace(self, prepared=replace(self.prepared, image=image))
 
 
-def case_names(subjects: Sequence[str], every: bool = False) -> list[CaseName]:
+def case_names(subjects: Sequence[str], every: bool = False, places: int = 1, unseen: bool = False) -> list[CaseName]:
     """List the cases of subjects: each scan untouched, and once with each kind of lesion, or with `every` combination.
 
-    The contrasts rotate over subjects and kinds, so that each kind meets each contrast equally often.
+    The contrasts rotate over subjects, kinds and places, so that each kind meets each contrast equally often.
+
+    Args:
+        subjects: Names of the scans.
+        every: Whether each kind has each contrast, at the same place.
+        places: Places of each kind in a subject.
+        unseen: Whether to add the unseen families, at their first place.
     """
     contrasts = tuple(CONTRASTS)
     names = [CaseName(subject) for subject in subjects]
     for i, subject in enumerate(subjects):
-        for k, kind in enumerate(KINDS):
-            chosen = contrasts if every else (contrasts[(i + k) % len(contrasts)],)
-            names += [CaseName(subject, kind, contrast) for contrast in chosen]
+        for k, kind in enumerate(RADII_MM if unseen else KINDS):
+            for place in range(1 if kind in UNSEEN else places):
+                chosen = contrasts if every else (contrasts[(i + k + place) % len(contrasts)],)
+                names += [CaseName(subject, kind, contrast, place + 1) for contrast in chosen]
     return names
 
 
@@ -98,13 +131,14 @@ def cases(
         if read is None or read[0] != name.subject:
             read = (name.subject, *read_scan(scans[name.subject]))
         _, volume, brain = read
-        truth = np.zeros(brain.shape, np.uint8)
+        truth, untouched = np.zeros(brain.shape, np.uint8), volume
         if name.kind != "healthy":
-            key = [seed, *name.subject.encode(), KINDS.index(name.kind)]
-            lesion_seed = int(np.random.default_rng(key).integers(2**31))
-            lesion = insert_lesion(volume, brain, LesionSpec(name.kind, name.contrast), lesion_seed)
+            spec = LesionSpec(name.kind, name.contrast)
+            lesion = insert_lesion(volume, brain, spec, name.lesion_seed(seed))
             volume, truth = lesion.volume, lesion.mask.array
-        yield Case(name, *_prepared(volume, brain, truth, template))
+        prepared, inside = _prepared(volume, brain, truth, template)
+        healthy = prepared.image if volume is untouched else prepared.standardised(untouched)
+        yield Case(name, prepared, inside, healthy)
 
 
 def real_case(image: Path, truth: Path, template: BrainSpace) -> Case:

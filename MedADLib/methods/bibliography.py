@@ -43,7 +43,8 @@ PAPERS = {
     22: "Kascenas, Pugeault, O'Neil 2022, PMLR 172:653–664",
     23: "Naval Marimont et al. 2024, doi:10.1007/978-3-031-72120-5_23",
     24: "Liu et al. 2025, arXiv:2501.13370",
-    25: "Defard et al. 2021, doi:10.1007/978-3-030-68799-1_35",
+    25: "Meissen et al. 2023, doi:10.1007/978-3-031-33842-7_2",
+    26: "Defard et al. 2021, doi:10.1007/978-3-030-68799-1_35",
 }
 
 

@@ -16,7 +16,7 @@ from ..networks.code_prior import CodePrior, convolve, likelihood_of
 from ..networks.monai_export import BundleNetwork, vqvae_in_monai
 from ..networks.pixel_error import check_centres
 from ..networks.vqvae import VQVAE
-from ..runtime.device import wait_for
+from ..runtime.device import full_precision, wait_for
 from ..runtime.parallel import parallel_map
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
@@ -335,7 +335,7 @@ class LatentRestoration(Method):
         found = []
         self.vqvae.to(device).eval()
         self.prior.to(device).eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision(device):
             for chosen, batch, positions in slice_batches(image, mask, device, None):
                 codes = self.vqvae.encode(batch, positions).flatten(1)
                 found.append(self.prior.nll(codes, positions).cpu().numpy()[self._with_brain(mask[chosen])])
@@ -380,6 +380,9 @@ class LatentRestoration(Method):
 def codes_from_prior(method: LatentRestoration, position: float, count: int, seed: int = 0) -> np.ndarray:
     """Sample slices (count, Y, X) at a coordinate in [-0.5, 0.5], or volumes (count, Z, Y, X), from the prior."""
     grid, length = method.parameters.grid, method.prior.length
+    # A restoration may have left them on a GPU.
+    for network in (method.vqvae, method.prior):
+        network.cpu().eval()
     with torch.inference_mode():
         where = torch.tensor([position])
         start = torch.zeros(1, length, dtype=torch.long)

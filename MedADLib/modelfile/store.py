@@ -153,6 +153,11 @@ def list_models() -> list[ModelSummary]:
     return [summary_of(path) for path in _available().values()]
 
 
+def shipped_models() -> list[ModelSummary]:
+    """List the models that ship with MedAD, as `list_models` does, but not those hidden by another model."""
+    return [model for model in list_models() if _ships(model.path)]
+
+
 def _available() -> dict[str, Path]:
     """Return model files by name, sorted; a name in an earlier folder hides the same name in later ones."""
     found: dict[str, Path] = {}

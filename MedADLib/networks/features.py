@@ -1,6 +1,7 @@
 """Features for perceptual losses, learned from healthy slices instead of ImageNet.
 
-Weights of VGG cannot be downloaded at run time, and no package that MedAD may depend on contains them. Therefore a
+Weights of VGG cannot be downloaded at run time. A package contains those of another network, but neither MedAD nor a
+model file may contain them, so a model would need that package; only `methods.feature_autoencoder` does. Therefore a
 small network with the architecture of VGG learns features from the user's own scans, of any modality: two copies of a
 slice, changed in brightness, sharpness and noise, must have similar features at each position and different ones at
 all other positions (dense contrastive learning, Wang et al. 2021, with the InfoNCE loss of van den Oord et al. 2018).

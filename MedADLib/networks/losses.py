@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import (
     avg_pool2d,
     avg_pool3d,
-    conv2d,
+    conv1d,
     interpolate,
     max_pool2d,
     max_pool3d,
@@ -89,7 +89,9 @@ def _window_sum(values: torch.Tensor) -> torch.Tensor:
     return values
 
 
-def error_map(loss: Loss, restored: torch.Tensor, images: torch.Tensor, features: nn.Module | None) -> torch.Tensor:
+def error_map(
+    loss: Loss, restored: torch.Tensor, images: torch.Tensor, features: nn.Module | None, window: int = SSIM_WINDOW
+) -> torch.Tensor:
     """Compute the error e(x, x̂) of each pixel; it is 0 for equal images.
 
     Args:
@@ -98,6 +100,7 @@ def error_map(loss: Loss, restored: torch.Tensor, images: torch.Tensor, features
         restored: x̂, float32 (N, 1, Y, X).
         images: x, float32 (N, 1, Y, X).
         features: Feature network of a perceptual loss; None for the others.
+        window: Width of the window of "ssim", odd.
 
     Returns:
         float32 (N, 1, Y, X); the loss is its mean.
@@ -111,25 +114,24 @@ def error_map(loss: Loss, restored: torch.Tensor, images: torch.Tensor, features
             return perceptual(restored, images, features)
         # For a negated image, both factors of SSIM change their sign and the product does not. Negative intensities
         # therefore count as 0 and add their magnitude to the error.
-        return 1 - ssim(relu(restored), images) + relu(-restored)
+        return 1 - ssim(relu(restored), images, window) + relu(-restored)
 
 
-def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+def ssim(first: torch.Tensor, second: torch.Tensor, window: int = SSIM_WINDOW) -> torch.Tensor:
     """Compute the structural similarity (SSIM) around each pixel (Wang et al. 2004); 1 for equal images.
 
-    (2 μ₁μ₂ + C₁)(2 σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² + C₂)) in an 11×11 Gaussian window with σ = 1.5, with
-    reflection at the border; the images (N, 1, Y, X) have at least 6 pixels along each axis.
+    (2 μ₁μ₂ + C₁)(2 σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² + C₂)) in an 11×11 Gaussian window with σ = 1.5, or
+    one of another odd width, with reflection at the border; the images (N, C, Y, X) have more than half of its pixels
+    along each axis.
 
-    MONAI's `compute_ssim_and_cs` has the same values without the border, and a test compares them. It does not separate
-    the window into rows and columns, which on a CPU takes four times the time.
+    MONAI's `compute_ssim_and_cs` has the same values without the border, and a test compares them. Here the windows of
+    rows and of columns are products with matrices: on a CPU, two convolutions with one channel take ten times the time
+    for images of 160 × 160, and thirty times for feature maps of 40 × 40.
     """
-    radius = SSIM_WINDOW // 2
-    line = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=first.device) / SIGMA).square())
-    line = line / line.sum()
+    down, across = (_window_matrix(size, window, first.device) for size in first.shape[2:])
 
     def mean(values: torch.Tensor) -> torch.Tensor:
-        padded = pad(values, (radius,) * 4, mode="reflect")
-        return conv2d(conv2d(padded, line.view(1, 1, 1, -1)), line.view(1, 1, -1, 1))
+        return down @ (values @ across.T)
 
     mean1, mean2 = mean(first), mean(second)
     # Rounding may give a flat neighbourhood a variance below 0.
@@ -138,6 +140,15 @@ def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     covariance = mean(first * second) - mean1 * mean2
     similarity = (2 * mean1 * mean2 + C1) * (2 * covariance + C2)
     return similarity / ((mean1.square() + mean2.square() + C1) * (variance1 + variance2 + C2))
+
+
+def _window_matrix(size: int, window: int, device: torch.device) -> torch.Tensor:
+    """Return the weights (size, size) of all pixels of a line in the window around each, reflected at the ends."""
+    radius = window // 2
+    line = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=device) / SIGMA).square())
+    # A convolution of all unit vectors.
+    units = pad(torch.eye(size, device=device)[None], (radius, radius), mode="reflect")
+    return conv1d(units.movedim(0, 1), (line / line.sum()).view(1, 1, -1))[:, 0].T
 
 
 def perceptual(restored: torch.Tensor, images: torch.Tensor, features: nn.Module) -> torch.Tensor:

@@ -80,6 +80,16 @@ class PreparedBrain(PreparedScan):
     to_native: np.ndarray
     bias: np.ndarray
 
+    def standardised(self, other: Volume) -> np.ndarray:
+        """Bring another image on the grid of the scan to the model's space as this scan, float32 (Z, Y, X).
+
+        Alignment, bias field and intensity scaling are those of this scan, so that the two differ only where the images
+        do, as a scan with and without a simulated lesion.
+        """
+        image, _ = _resampled_brain(other, self.native_mask, self.template.image, self.to_native)
+        values = np.clip(self.scaling.forward(image / self.bias), 0, CEILING)
+        return np.where(self.mask, values, 0).astype(np.float32)
+
     def _native_intensities(self, image: np.ndarray) -> np.ndarray:
         return super()._native_intensities(image) * self.bias
 

@@ -85,11 +85,48 @@ def run_on(wanted: str, work: Callable[[str], Result]) -> tuple[Result, str, lis
             with with_share(share):
                 notes = [] if share == 1 else [Message("smaller_batches", device=device, divisor=round(1 / share))]
                 return work(device), device, notes
-        except torch.OutOfMemoryError:
-            pass
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
         # After the except block: until then the traceback keeps the tensors in memory.
         torch.cuda.empty_cache()
     return work("cpu"), "cpu", [Message("computed_on_cpu", device=device)]
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether an error means that a GPU has too little memory.
+
+    Its allocator has an error of its own; the driver, cuBLAS and cuDNN, which take memory beside it, only have texts.
+    """
+    import torch
+
+    # `torch.OutOfMemoryError` came with torch 2.5.
+    return isinstance(error, torch.cuda.OutOfMemoryError) or bool(
+        re.search(r"CUDA error: out of memory|CUDA out of memory|STATUS_ALLOC_FAILED", str(error))
+    )
+
+
+@contextmanager
+def full_precision(device: str) -> Iterator[None]:
+    """Compute float32 convolutions and products of a GPU in float32 within the block.
+
+    By default cuDNN rounds the factors of convolutions to 10 bits (TF32), which can change the code of a patch and so
+    its restoration. bfloat16 where a method asks for it stays.
+    """
+    if device == "cpu":
+        yield
+        return
+    import torch
+
+    switches = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = False
+        yield
+    finally:
+        for switch, value in zip(switches, before):
+            switch.allow_tf32 = value
 
 
 def resolve(wanted: str) -> str:

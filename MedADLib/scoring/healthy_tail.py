@@ -39,15 +39,17 @@ class HealthyTail:
 
     The values of adjacent voxels are correlated, since maps are pooled over millimetres, and those of one scan share
     its quality and anatomy. The rarest values thus come from a few places in a few scans: the tail has the precision
-    of this smaller number of independent observations, not of the number of voxels. It is an estimate up to `limit`
-    and an extrapolation beyond. A rarity ranks such voxels and is no p-value; p-values count scans.
+    of this smaller number of independent observations, not of the number of voxels. It is an estimate up to `limit`.
+    Beyond, the distribution would give rarities such as 30, which no number of scans supports: there, a rarity r of the
+    distribution counts as limit + ln(1 + r − limit), which only ranks the voxels. A rarity is no p-value; p-values
+    count scans.
 
     Attributes:
         values: Knots, increasing, float64 (K,).
         rarities: Rarity at the knots, increasing from 0, float64 (K,).
         scale: Scale of the generalised Pareto distribution of the excesses over the last knot, in units of the values.
         shape: Its shape ξ, 0 to 1.
-        limit: Rarity of the largest healthy value; rarities above it are extrapolated.
+        limit: Rarity of the largest healthy value; rarities above it are compressed.
 
     Raises:
         ModelError: If the knots do not increase, or a number is out of range.
@@ -131,7 +133,7 @@ class HealthyTail:
     @classmethod
     def _with_limit(cls, largest: float, *fitted: Any) -> HealthyTail:
         """Build the tail with the rarity of the largest healthy value as its limit."""
-        found = cls(*fitted, limit=0.0)
+        found = cls(*fitted, limit=LARGEST_RARITY)
         return replace(found, limit=float(found.rarity(np.array([largest], np.float64))[0]))
 
     @classmethod
@@ -158,6 +160,8 @@ class HealthyTail:
         # The limit of log(1 + ξx)/ξ for small ξ is x.
         logarithm = np.log1p(self.shape * excess) / self.shape if self.shape > 1e-9 else excess
         found[beyond] += logarithm / np.log(10)
+        past = found > self.limit
+        found[past] = self.limit + np.log1p(found[past] - self.limit)
         return found.astype(np.result_type(values, np.float32), copy=False)
 
 

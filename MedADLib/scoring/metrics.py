@@ -69,6 +69,20 @@ class Curve:
             negatives=len(negative),
         )
 
+    @classmethod
+    def of_counts(cls, scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> Curve:
+        """Build the curve from the number of positives and negatives with each score; scores increase, (N,)."""
+        some = np.flatnonzero(positives)[::-1]
+        at_or_above = np.cumsum(negatives[::-1].astype(np.float64))[::-1]
+        return cls(
+            thresholds=scores[some].astype(np.float64),
+            true_positives=np.cumsum(positives[some].astype(np.float64)),
+            false_positives=at_or_above[some],
+            ties=negatives[some].astype(np.float64),
+            positives=int(positives.sum()),
+            negatives=int(negatives.sum()),
+        )
+
     @property
     def prevalence(self) -> float:
         """Share of positives, equal to the average precision of random scores; NaN without elements."""

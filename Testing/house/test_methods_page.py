@@ -21,6 +21,7 @@ from MedADLib.training.trainers import check_settings
 PAGE = (ROOT / "docs" / "METHODS.md").read_text(encoding="utf-8")
 LISTED = dict(re.findall(r"^- `(\w+)`: (.*)$", PAGE.partition("## Settings")[2], re.M))
 FOUND_BY_TRAINING = {"size", "gradient_scale", "centres", "restoration_nll", "sample_nll", "resolution", "working"}
+FOUND_BY_TRAINING |= {"weights"}
 
 
 def settings_of(name):

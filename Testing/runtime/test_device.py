@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from MedADLib.runtime import device
-from MedADLib.runtime.device import SLICES_ON_CPU, codes_at_once, run_on, slices_at_once, with_share
+from MedADLib.runtime.device import SLICES_ON_CPU, codes_at_once, full_precision, run_on, slices_at_once, with_share
 
 
 @pytest.fixture
@@ -56,6 +56,45 @@ def test_too_little_memory_means_smaller_batches_and_at_last_the_cpu(gpu, fits, 
     assert (result, where, tried) == ("done", ends_on, tries)
     assert len(notes) == len(note)
     assert all(message.code == code and shown in message for message, (code, shown) in zip(notes, note))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    ],
+)
+def test_libraries_without_memory_count_as_well(gpu, text):
+    def work(where: str) -> str:
+        if where != "cpu":
+            raise RuntimeError(text)
+        return "done"
+
+    result, where, notes = run_on("auto", work)
+    assert (result, where, [note.code for note in notes]) == ("done", "cpu", ["computed_on_cpu"])
+
+
+def test_other_errors_of_a_gpu_are_raised_at_once(gpu):
+    tried = []
+
+    def work(where: str) -> None:
+        tried.append(where)
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(RuntimeError, match="illegal"):
+        run_on("auto", work)
+    assert tried == ["cuda:0"]
+
+
+def test_factors_keep_their_digits_on_a_gpu_within_the_block_only():
+    switches, before = (torch.backends.cudnn, torch.backends.cuda.matmul), torch.backends.cudnn.allow_tf32
+    with full_precision("cuda:0"):
+        assert [switch.allow_tf32 for switch in switches] == [False, False]
+    assert torch.backends.cudnn.allow_tf32 == before
+    with full_precision("cpu"):
+        assert torch.backends.cudnn.allow_tf32 == before
 
 
 def test_a_cpu_without_memory_is_an_error(gpu):

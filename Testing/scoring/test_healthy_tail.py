@@ -59,10 +59,16 @@ def test_the_tail_is_that_of_scipy(shape):
     scale, found = _pareto(ordered, 1 - np.arange(len(ordered)) / len(ordered))
     likely, _, likely_scale = scipy.stats.genpareto.fit(excesses, floc=0)
     assert (found, scale) == (pytest.approx(max(likely, 0), abs=0.03), pytest.approx(likely_scale, rel=0.04))
-    tail = HealthyTail(np.array([0.0, 1.0]), np.array([0.0, 3.0]), scale, found, 7.0)
+    tail = HealthyTail(np.array([0.0, 1.0]), np.array([0.0, 3.0]), scale, found, 20.0)
     there = np.array([1.5, 4.0, 30.0])
     expected = 3 - scipy.stats.genpareto.logsf(there - 1, found, scale=scale) / np.log(10)
     assert tail.rarity(there) == pytest.approx(expected, rel=1e-6)
+
+
+def test_rarity_beyond_all_healthy_values_grows_by_the_logarithm_only():
+    tail = HealthyTail(np.array([0.0, 3.0]), np.array([0.0, 3.0]), 1 / np.log(10), 0.0, limit=5.0)
+    found = tail.rarity(np.array([4.0, 5.0, 6.0, 32.0]))
+    assert found == pytest.approx([4.0, 5.0, 5 + np.log(2), 5 + np.log(28)])
 
 
 def test_a_tail_with_an_end_point_gets_none():

@@ -10,10 +10,19 @@ contrast as SD. Position and shape depend on the seed and not on the contrast. P
 - cavity: near the surface, so that it reaches the cortex;
 - texture: where cortex and white matter meet.
 
+Two more are the **unseen families** (`UNSEEN`), which no generator of training anomalies imitates. They show what a
+network finds beyond its training, and are reported apart from the other kinds:
+
+- tubes: a thin curved tube, as an enlarged perivascular space or a vessel, or a thin sheet parallel to the surface of
+  the brain, as a laminar band; both 1.5 to 3 mm across and in white matter;
+- thickness: a patch of cortex 12 to 25 mm across that is thicker or thinner, since the border between grey and white
+  matter lies elsewhere. The contrast is the distance by which it moves: 1, 1.75 or 2.5 mm. No intensity is painted.
+
 All are in the cerebrum, away from the deep grey nuclei.
 
 The mask holds the voxels where the weight of the lesion exceeds one half. Tissue around the mask changes where a tumour
-displaces it or a cavity draws it in, but does not belong to the lesion; all other voxels keep their value bit for bit.
+displaces it, a cavity draws it in or the cortex changes its thickness, but does not belong to the lesion; all other
+voxels keep their value bit for bit. The lesion of a changed thickness is the tissue between the old and the new border.
 """
 
 from __future__ import annotations
@@ -29,8 +38,19 @@ from .anatomy import PositionMaps, Tissue
 from .painting import PAINTERS, Canvas
 
 CONTRASTS = {"weak": 0.5, "medium": 1.0, "strong": 2.0}
-RADII_MM = {"tumour": (8.0, 20.0), "spots": (2.0, 4.0), "cavity": (7.0, 14.0), "texture": (10.0, 18.0)}
-NEEDED_DEPTH = {"tumour": 1.0, "spots": 1.0, "cavity": 0.3, "texture": 0.4}
+# The position of a kind in this order is part of the seeds: new kinds come last.
+RADII_MM = {
+    "tumour": (8.0, 20.0),
+    "spots": (2.0, 4.0),
+    "cavity": (7.0, 14.0),
+    "texture": (10.0, 18.0),
+    "tubes": (0.75, 1.5),
+    "thickness": (6.0, 12.5),
+}
+UNSEEN = ("tubes", "thickness")
+NEEDED_DEPTH = {"tumour": 1.0, "spots": 1.0, "cavity": 0.3, "texture": 0.4, "tubes": 2.0, "thickness": 0.2}
+# Depth of the cortex below the surface of the brain, where a change of its thickness is centred, in mm.
+CORTEX_MM = (3.0, 16.0)
 SPOTS = (4, 9)
 SPOTS_WITHIN_MM = 25.0
 SHRINK = 0.9
@@ -41,10 +61,10 @@ class LesionSpec:
     """Specification of a lesion.
 
     Attributes:
-        kind: "tumour", "spots", "cavity" or "texture".
+        kind: "tumour", "spots", "cavity", "texture", "tubes" or "thickness".
         contrast: "weak", "medium" or "strong".
-        radius_mm: Radius of the core of a tumour, of each spot, of the cavity or of the changed region; None draws it
-            by the seed and reduces it until the lesion fits.
+        radius_mm: Radius of the core of a tumour, of each spot, of the cavity or of the changed region, or half the
+            thickness of a tube or sheet; None draws it by the seed and reduces it until the lesion fits.
         centre_ras: Position in RAS mm; spots lie around it. None chooses a fitting position by the seed.
     """
 
@@ -156,6 +176,12 @@ def _allowed(maps: PositionMaps, kind: str, radius: float, sites: list[tuple[np.
         for voxel, other in sites:
             allowed &= maps.distance_from(voxel) >= radius + other + 2
         return allowed
+    if kind == "tubes":
+        return cerebrum & (maps.white_depth >= radius + 2) & (maps.around(maps.fluid, 8.0) <= 0.05)
+    if kind == "thickness":
+        cortical = (depth >= CORTEX_MM[0]) & (depth <= CORTEX_MM[1]) & (maps.aside >= radius)
+        white = maps.around(maps.white, 0.5 * radius)
+        return cerebrum & cortical & (white >= 0.3) & (white <= 0.7) & (maps.around(maps.fluid, radius) <= 0.3)
     fluid = maps.around(maps.fluid, radius)
     if kind == "tumour":
         beside = cerebrum & (maps.aside >= radius + 3) & (fluid <= 0.12)

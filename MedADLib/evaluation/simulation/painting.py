@@ -10,9 +10,19 @@ import numpy as np
 from ...masks import connected_components
 from ...scoring.pooling import smooth
 from .anatomy import Frame, Tissue
-from .shapes import Ellipsoid, Patch, blob, depth_mm, displace, push, random_field, soft
+from .shapes import Ellipsoid, Patch, blob, depth_mm, displace, push, random_field, soft, warp
 
 HELD_MM = 10.0
+# Tubes and sheets: length and radius of curvature of a tube, half the width of a sheet, in mm. Of several directions of
+# a tube, the one with most white matter is used.
+TUBES_MM, CURVES_MM, SHEETS_MM = (15.0, 40.0), (15.0, 60.0), (8.0, 16.0)
+DIRECTIONS = 24
+# Distance in mm by which the border of the cortex moves at a contrast of 1, and the change when the contrast doubles:
+# 1, 1.75 and 2.5 mm at the three contrasts of the benchmark. From the border, the displacement ends at the depth of a
+# thin cortex on one side and fades in white matter on the other.
+MOVED_MM, DOUBLED_MM, THIN_CORTEX_MM, FADE_MM = 1.75, 0.75, 3.5, 3.0
+# Depth of the ventricles below the surface of the brain; share of a voxel that changes its tissue in the lesion.
+DEEPEST_MM, CHANGED_SHARE = 22.0, 0.3
 
 
 @dataclass(eq=False)
@@ -166,7 +176,121 @@ def paint_texture(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: fl
     return details
 
 
-PAINTERS = {"tumour": paint_tumour, "spots": paint_spot, "cavity": paint_cavity, "texture": paint_texture}
+def paint_tube(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: float, rng: np.random.Generator) -> str:
+    """Paint a thin, curved tube or sheet darker than the white matter around it; arguments as for `paint_tumour`.
+
+    `radius` is half the thickness.
+    """
+    if rng.random() < 0.5:
+        length, curve = rng.uniform(*TUBES_MM), rng.uniform(*CURVES_MM)
+        patch = canvas.patch(voxel, length / 2 + radius + 2)
+        white = _tissue_share(canvas, patch)
+        arcs = [_arc(length, curve, rng) for _ in range(DIRECTIONS)]
+        inside = radius - _distance_to(max(arcs, key=lambda arc: _mean_on(patch, white, arc)), patch)
+        details = f", tube {length:.0f} mm long"
+    else:
+        half = rng.uniform(*SHEETS_MM)
+        patch = canvas.patch(voxel, 1.5 * half + radius + 2)
+        white, depth = _tissue_share(canvas, patch), _depth_below_surface(canvas, patch)
+        here = tuple(int(v) - part.start for v, part in zip(voxel, patch.box))
+        outline = blob(patch, Ellipsoid.draw(half, 0.2, rng), 0.15, rng)
+        inside = np.minimum(radius - np.abs(depth - depth[here]), outline)
+        details = f", sheet {2 * half:.0f} mm wide"
+    weight = soft(inside, 1.0) * (white > 0.5)
+    before = canvas.image[patch.box]
+    drop = contrast * canvas.tissue.spread * rng.uniform(0.9, 1.1)
+    canvas.put(patch, before - weight * np.minimum(drop, np.maximum(before - canvas.tissue.pure_fluid, 0)), weight)
+    return details
+
+
+def paint_thickness(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: float, rng: np.random.Generator) -> str:
+    """Move the border between grey and white matter within a patch of cortex; arguments as for `paint_tumour`.
+
+    The tissue itself is displaced along the normal of the border: a thicker cortex is stretched grey matter, with the
+    white matter below it compressed, and a thinner one the reverse. The surface of the brain does not move.
+    """
+    thicker = rng.random() < 0.5
+    amount = MOVED_MM + DOUBLED_MM * math.log2(contrast)
+    patch = canvas.patch(voxel, 1.3 * radius + THIN_CORTEX_MM + FADE_MM + amount + 3)
+    before, brain = canvas.image[patch.box], canvas.brain[patch.box]
+    white = canvas.tissue.white_share(smooth(before, brain, patch.spacing[::-1], 1.8)) * brain
+    # The border lies half a voxel from the centres of the voxels beside it.
+    inside, half = white > 0.5, 0.5 * float(np.mean(patch.spacing))
+    depth = np.where(inside, depth_mm(inside, patch.spacing) - half, half - depth_mm(~inside, patch.spacing))
+    depth = smooth(depth, np.ones_like(brain), patch.spacing[::-1], 2.0)
+    gradient = np.stack(np.gradient(depth, *patch.spacing))
+    normal = gradient / np.maximum(np.sqrt((gradient**2).sum(axis=0)), 0.3)
+    within = soft(blob(patch, Ellipsoid.draw(radius, 0.1, rng), 0.1, rng), 4.0)
+    border = amount if thicker else -amount
+    outer, inner = -THIN_CORTEX_MM, FADE_MM + (2 * amount if thicker else 0)
+    source = np.interp(depth, (outer, border, inner), (outer, 0.0, inner))
+    shift = within * np.where((depth > outer) & (depth < inner), source - depth, 0)
+    # The surface of the brain stays, and so do the walls of the ventricles.
+    below = _depth_below_surface(canvas, patch)
+    shift = shift * soft(below - 1.5, 2.0) * soft(DEEPEST_MM - below, 4.0)
+    moved = warp(patch, before, (normal * shift).astype(np.float32), shift == 0)
+    # Of a voxel, the part on the white side of the border changes by this share.
+    before_share, after_share = (np.clip(part / (2 * half) + 0.5, 0, 1) for part in (depth, depth + shift))
+    between = np.abs(after_share - before_share) > CHANGED_SHARE
+    # In the middle of a narrow gyrus the normals of both sides cancel, and a bright line would remain.
+    line = between & ((normal**2).sum(axis=0) < 0.7) if thicker else np.zeros_like(between)
+    moved[line] = _filled(moved, between & ~line, patch)[line]
+    canvas.put(patch, moved, between.astype(np.float32))
+    return f", {'thicker' if thicker else 'thinner'} by {amount:.2f} mm"
+
+
+def _filled(image: np.ndarray, known: np.ndarray, patch: Patch) -> np.ndarray:
+    """Return the image smoothed over known voxels only; the image itself far from all of them."""
+    everywhere, spacing = np.ones_like(known), patch.spacing[::-1]
+    share = smooth(known.astype(np.float32), everywhere, spacing, 3.0)
+    total = smooth(np.where(known, image, np.float32(0)), everywhere, spacing, 3.0)
+    return np.where(share > 0.05, total / np.maximum(share, 0.05), image)
+
+
+def _arc(length: float, curve: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw an arc of a circle through the centre: points along (z, y, x) in mm, 0.3 mm apart, shape (N, 3)."""
+    along, aside = np.linalg.qr(rng.standard_normal((3, 2)))[0].T
+    angle = np.linspace(-length / 2, length / 2, max(3, int(length / 0.3)))[:, None] / curve
+    return curve * (np.sin(angle) * along + (1 - np.cos(angle)) * aside)
+
+
+def _distance_to(points: np.ndarray, patch: Patch) -> np.ndarray:
+    """Return the distance of every voxel of a patch from the nearest point, in mm."""
+    from scipy.spatial import cKDTree
+
+    offsets = patch.offsets.reshape(3, -1).T
+    return cKDTree(points).query(offsets)[0].reshape(patch.shape).astype(np.float32)
+
+
+def _mean_on(patch: Patch, values: np.ndarray, points: np.ndarray) -> float:
+    """Return the mean of a map at points; 0 outside the patch."""
+    first = patch.offsets[:, 0, 0, 0]
+    index = np.rint((points - first) / patch.spacing).astype(int)
+    inside = ((index >= 0) & (index < patch.shape)).all(axis=1)
+    return float(values[tuple(index[inside].T)].sum() / len(points))
+
+
+def _tissue_share(canvas: Canvas, patch: Patch) -> np.ndarray:
+    """Return the share of white matter in a patch of the cerebrum, 0 to 1."""
+    brain = canvas.brain[patch.box]
+    white = canvas.tissue.white_share(smooth(canvas.image[patch.box], brain, patch.spacing[::-1], 2.5))
+    position = canvas.frame.position([np.arange(part.start, part.stop) for part in patch.box])
+    return white * brain * (canvas.frame.outside_nuclei(position) > 0)
+
+
+def _depth_below_surface(canvas: Canvas, patch: Patch) -> np.ndarray:
+    """Return the distance to the outside of the brain in mm; the edge of the patch does not count."""
+    return depth_mm(canvas.brain[patch.box], patch.spacing)
+
+
+PAINTERS = {
+    "tumour": paint_tumour,
+    "spots": paint_spot,
+    "cavity": paint_cavity,
+    "texture": paint_texture,
+    "tubes": paint_tube,
+    "thickness": paint_thickness,
+}
 
 
 def _grain(canvas: Canvas, patch: Patch, rng: np.random.Generator) -> np.ndarray:

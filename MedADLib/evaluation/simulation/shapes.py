@@ -157,11 +157,26 @@ def displace(patch: Patch, image: np.ndarray, outward_mm: np.ndarray) -> np.ndar
     Returns:
         The displaced image, float32; voxels without displacement keep their value bit for bit.
     """
+    length = np.sqrt((patch.offsets**2).sum(axis=0))
+    return warp(patch, image, -patch.offsets * (outward_mm / np.maximum(length, 1e-3)), outward_mm == 0)
+
+
+def warp(patch: Patch, image: np.ndarray, shift_mm: np.ndarray, still: np.ndarray) -> np.ndarray:
+    """Resample an image of a patch at displaced positions.
+
+    Args:
+        patch: The grid.
+        image: Shape of the patch.
+        shift_mm: Displacement from each voxel to the position that it samples, along the array's axes, shape
+            (3, Z', Y', X').
+        still: Voxels that keep their value bit for bit, bool, shape of the patch.
+
+    Returns:
+        The displaced image, float32.
+    """
     import SimpleITK as sitk
 
-    length = np.sqrt((patch.offsets**2).sum(axis=0))
-    back = -patch.offsets * (outward_mm / np.maximum(length, 1e-3))
-    field = sitk.GetImageFromArray(np.ascontiguousarray(np.moveaxis(back[::-1], 0, -1), np.float64), isVector=True)
+    field = sitk.GetImageFromArray(np.ascontiguousarray(np.moveaxis(shift_mm[::-1], 0, -1), np.float64), isVector=True)
     source = sitk.GetImageFromArray(np.ascontiguousarray(image, dtype=np.float32))
     for grid in (field, source):
         grid.SetSpacing(patch.spacing[::-1])
@@ -169,4 +184,4 @@ def displace(patch: Patch, image: np.ndarray, outward_mm: np.ndarray) -> np.ndar
     # Cubic splines keep the noise of the scan; linear interpolation would smooth it and so reveal the lesion.
     moved = sitk.GetArrayFromImage(sitk.Resample(source, source, transform, sitk.sitkBSpline, 0.0))
     moved = np.clip(moved, image.min(), image.max())
-    return np.where(outward_mm == 0, image, moved).astype(np.float32)
+    return np.where(still, image, moved).astype(np.float32)

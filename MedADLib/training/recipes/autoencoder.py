@@ -121,7 +121,7 @@ def fitted(
 def train(data: HealthyData, options: Options, folder: Path, progress: Progress) -> tuple[Autoencoder, dict]:
     """Train an autoencoder: 2000 steps of 32 slices, after 250 steps for each latent size tried if none is given.
 
-    At 160 × 160 a step takes 0.4 s of one CPU core, 1.3 s with a perceptual and 1.6 s with an SSIM loss. Training of
+    At 160 × 160 a step takes 0.4 s of one CPU core, 1.3 s with a perceptual and 0.5 s with an SSIM loss. Training of
     perceptual features comes first, with 200 steps of 8 slices.
 
     See `trainers.Trainer`; the folder receives ``sweep.tsv`` and ``sweep.png`` too.
