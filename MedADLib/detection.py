@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,13 @@ from .volume import Volume
 if TYPE_CHECKING:
     from .methods.base import Method
     from .modelfile.model import Model
+    from .preprocessing.space import PreparedScan
 
 SMALLEST_REGION_ML = 0.05
 # Entry of the provenance: the unit of the anomaly map, missing in results of earlier versions with z-scores.
 MAP_UNIT = "map_unit"
+# Entry of the provenance of an ensemble: the largest rarity of each member in each region, by label and name.
+FOUND_BY = "found_by"
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +193,9 @@ def detect(
         ),
     )
     progress.stage("anomaly map", 0.9, 0.95, Message("progress_comparison"))
-    rarity = calibration.anomaly_map(restoration.score, prepared.mask, space.image.spacing, progress, fast)
+    rarities = calibration.rarities(restoration.score, prepared.mask, space.image.spacing, progress, fast)
+    with progress.timed("calibrate"):
+        rarity = calibration.joined(rarities, prepared.mask, fast)
     score = calibration.score_of(rarity, prepared.mask, space.image.voxel_ml, restoration.sample_score, fast)
     with progress.timed("back to native"):
         anomaly = prepared.map_to_native(rarity)
@@ -203,6 +208,7 @@ def detect(
     labels, regions = find_regions(
         anomaly, threshold, reference.region_p_value, settings.smallest_region_ml, midline_of(mask)
     )
+    found_by = _found_by(method.members, rarities, prepared, labels, progress) if method.members and regions else {}
     progress.finish()
     chosen = settings.as_json()
     # The device that computed, which may differ from the one that was asked for.
@@ -217,6 +223,7 @@ def detect(
         "input": {"name": volume.name, "sha256": content_hash(volume)},
         "resemblance": {key: round(value, 4) for key, value in prepared.similarity.items()},
         "facts": restoration.facts,
+        **({FOUND_BY: found_by} if found_by else {}),
         MAP_UNIT: reference.unit,
         "scan_score": reference.scan_score,
         "versions": versions(),
@@ -238,6 +245,36 @@ def detect(
         provenance,
         (*prepared.warnings(), *speed, *notes),
     )
+
+
+def _found_by(
+    members: Sequence[str],
+    rarities: Sequence[np.ndarray],
+    prepared: PreparedScan,
+    labels: np.ndarray,
+    progress: Progress,
+) -> dict[str, dict[str, float]]:
+    """Return the largest rarity of each member of an ensemble in each region, by label and name.
+
+    Args:
+        members: Names of the members.
+        rarities: Their rarities inside the mask of the prepared scan, each (N,).
+        prepared: The scan on the model's grid.
+        labels: Regions on the grid of the scan, (Z, Y, X), 1 to the number of regions.
+        progress: Times the resampling.
+    """
+    from .scoring.calibration import on_grid
+
+    found: dict[str, dict[str, float]] = {str(label): {} for label in range(1, int(labels.max()) + 1)}
+    inside = labels > 0
+    for name, rarity in zip(members, rarities):
+        with progress.timed("back to native"):
+            values = prepared.map_to_native(on_grid(rarity, prepared.mask)).array[inside]
+        highest = np.zeros(len(found) + 1, np.float32)
+        np.maximum.at(highest, labels[inside], values)
+        for label, value in zip(found, highest[1:]):
+            found[label][name] = round(float(value), 2)
+    return found
 
 
 def _method(model: Model, fast: bool) -> tuple[Method, bool, list[str]]:

@@ -97,10 +97,11 @@ def test_fast_mode_never_asks_for_more_than_the_model_does(method, setting):
     assert quick.samples <= parameters.samples and quick.slice_step >= parameters.slice_step
 
 
-def test_only_methods_with_many_restorations_have_a_faster_form():
+def test_only_methods_with_many_restorations_have_a_faster_form_and_ensembles_of_them():
     assert {name for name, kind in METHODS.items() if kind.faster is not Method.faster} == {
         "latent_restoration",
         "volume_restoration",
+        "ensemble",
     }
 
 

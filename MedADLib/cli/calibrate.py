@@ -1,4 +1,4 @@
-"""``medad calibrate``: recalibrate a model on other healthy scans or with other settings."""
+"""``medad calibrate``: recalibrate a model on other healthy scans or with other settings, or join several."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..scoring.calibration import COMBINATIONS
 from ..scoring.scan_score import NAMES as SCAN_SCORES
 from ..training.config import ADVISED, settings_of
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad calibrate``."""
-    parser.description = "Recalibrate a model on your own healthy scans, and write it as a new model file."
-    parser.add_argument("model", help="installed model or model file; its networks do not change")
+    parser.description = (
+        "Recalibrate a model on your own healthy scans, or several together as an ensemble, and write a new model file."
+    )
+    model = "installed model or model file; its networks stay. Several with the same template become an ensemble"
+    parser.add_argument("model", nargs="+", help=model)
     healthy = f"folder of healthy scans, {ADVISED} or more if possible; scans of the training are left out"
     parser.add_argument("--healthy", type=Path, required=True, metavar="DIR", help=healthy)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.medad", help="the new model file")
@@ -32,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{kind}-mm", type=float, metavar="MM", help=box)
     fine = "box of the average pooling of a second, fine scale without minimum; 0 for none (default: unchanged)"
     parser.add_argument("--fine-mm", type=float, metavar="MM", help=fine)
+    combine = "how an ensemble joins the rarities of its members (default: max, or unchanged)"
+    parser.add_argument("--combine", choices=COMBINATIONS, help=combine)
     scored = "how to score a whole scan: by the method, or by the anomaly map (default: unchanged)"
     parser.add_argument("--scan-score", choices=SCAN_SCORES, help=scored)
     parser.add_argument("--description", help="purpose of the model in one line (default: unchanged)")
@@ -49,11 +55,13 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
 
     given = vars(args) | {"settings": settings_of(args.set)}
     wanted = Recalibration(**{field.name: given[field.name] for field in fields(Recalibration)})
-    model = (args.load_model or load_model)(args.model)
-    found = wanted.write(model, progress or Progress())
+    models = [(args.load_model or load_model)(name) for name in args.model]
+    found = wanted.write(models, progress or Progress())
     if not args.quiet:
         threshold, count = found.calibration.reference.threshold, found.calibration.reference.count
-        was, now = (each.calibration.reference.value_of(threshold) for each in (model, found))
-        text = f"{threshold} is a rarity of {now:.2f} (was {was:.2f})"
+        was, now = (each.calibration.reference.value_of(threshold) for each in (models[0], found))
+        text = f"{threshold} is a rarity of {now:.2f}"
+        if len(models) == 1:
+            text += f" (was {was:.2f})"
         print(f"{args.output}: calibrated on {count} scans; {text}")
     return 0

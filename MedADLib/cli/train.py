@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..methods.registry import ENTRIES
+from ..methods.registry import trainable
 from ..training.config import add_choices, complete_arguments
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad train``."""
     parser.description = "Train a model on healthy scans, calibrate it, and write it as a model file."
-    parser.add_argument("method", choices=tuple(ENTRIES), help="method to train")
+    parser.add_argument("method", choices=trainable(), help="method to train")
     add_choices(parser)
 
 

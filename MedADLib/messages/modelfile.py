@@ -54,7 +54,17 @@ SENTENCES = {
     "entry_changed": S(_("{entry} was changed after the model was made (its sha256 differs)"), DOWNLOAD_AGAIN),
     "method_unknown": S(_("this version does not have its method {method!a}"), UPDATE),
     "method_not_on_grid": S(_("its method is not on the grid of its template"), DOWNLOAD_AGAIN),
+    "calibration_of_other_members": S(_("its calibration is not that of its members"), DOWNLOAD_AGAIN),
     "calibration_not_on_grid": S(_("its calibration is not on the grid of its template"), DOWNLOAD_AGAIN),
+    # Models that are joined to an ensemble.
+    "ensemble_too_large": S(_("{count} models are too many for an ensemble"), _("Give {most} or fewer.")),
+    "ensemble_in_ensemble": S(_("{model} is an ensemble itself"), _("Give the models of its members.")),
+    "ensemble_not_calibrated": S(_("{model} is not calibrated"), _("Calibrate it with medad calibrate.")),
+    "ensemble_same_name": S(_("two models have the name {model}"), _("Give each model once, with a name of its own.")),
+    "ensemble_other_template": S(
+        _("{model} and {first} have different templates"),
+        _("Train models with medad train --like {first}, so that they have one template."),
+    ),
     "tensors_not_safetensors": S(_("{entry} is not a safetensors file"), UNTRUSTED),
     "tensors_unsound": S(_("{entry} is not a sound safetensors file ({detail})"), DOWNLOAD_AGAIN),
     "tensors_booleans": S(_("{entry} holds {key!a}, with truth values neither true nor false"), DOWNLOAD_AGAIN),

@@ -103,6 +103,7 @@ SENTENCES = {
     "fact_input": _("input"),
     "fact_similarity": _("similarity to the training data"),
     "fact_restoration": _("restoration"),
+    "fact_found_by": _("largest rarity of each member of the ensemble, by region"),
     "fact_versions": _("versions"),
     "fact_smallest_region": _("smallest region listed (mL)"),
     "fact_fast": _("fast mode"),

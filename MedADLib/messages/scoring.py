@@ -26,6 +26,7 @@ SENTENCES = {
     "calibration_fast": S(_("the calibration of the fast mode is malformed"), DOWNLOAD_AGAIN),
     "calibration_tail": S(_("the healthy tail of the calibration is malformed"), DOWNLOAD_AGAIN),
     "calibration_scales": S(_("the scales of the calibration are malformed"), DOWNLOAD_AGAIN),
+    "calibration_members": S(_("the members of the calibration are malformed"), DOWNLOAD_AGAIN),
     "calibration_unit": S(
         _("the unit or the scan score of the calibration is not known to this version"), _("Update MedAD.")
     ),

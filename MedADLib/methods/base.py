@@ -78,6 +78,11 @@ class Method(ABC):
     adjustable: ClassVar[tuple[str, ...]] = ()
     parameters: object
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of the members of an ensemble, in the order of its score maps; empty for a single method."""
+        return ()
+
     def networks(self) -> dict[str, torch.nn.Module]:
         """Return the networks by the prefix of their tensors; a method without networks has none."""
         return {}
@@ -130,7 +135,7 @@ class Method(ABC):
 
         Returns:
             Score and pseudo-healthy image, each float32 (Z, Y, X) and 0 outside the mask, and the sample score. The
-            pseudo-healthy image has no negative intensity.
+            pseudo-healthy image has no negative intensity. An ensemble has a score map for each member, (M, Z, Y, X).
 
         Raises:
             Cancelled: If the user stops the run.

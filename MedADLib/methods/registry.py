@@ -28,7 +28,8 @@ class Entry:
     Attributes:
         method: Class that computes the score, as ``module:class`` in `MedADLib.methods`.
         recipe: Function that trains it, as ``module:function`` in `MedADLib.training.recipes`. A recipe module may
-            have ``check_settings(options)`` where it takes other settings than the method's parameters.
+            have ``check_settings(options)`` where it takes other settings than the method's parameters. Empty for an
+            ensemble, which `medad calibrate` makes of trained models.
         title: Short title; its first words differ from those of all other methods.
         purpose: What the method does with a scan, as a verb phrase.
         papers: Its sources: numbers of `bibliography.PAPERS`, or citations as text.
@@ -53,6 +54,9 @@ class Entry:
 ENTRIES: dict[str, Entry] = {
     "atlas": Entry("atlas:Atlas", "atlas:train", "Atlas", "compares each voxel with the mean and SD of healthy scans",
                    options=(), pooling_mm=(0.0, 6.0), note="fastest"),
+    "mahalanobis": Entry("mahalanobis:Mahalanobis", "mahalanobis:train", "Mahalanobis distance",
+                         "compares intensity, texture and edges at each voxel with their distribution in healthy scans",
+                         (26,), options=(), pooling_mm=(0.0, 6.0)),
     "autoencoder": Entry("autoencoder:Autoencoder", "autoencoder:train", "Autoencoder",
                          "reconstructs the scan from a compressed code", (1,),
                          {("loss", "ssim"): 2, ("loss", "perceptual"): 2, ("variant", "uncertain"): 3,
@@ -99,7 +103,13 @@ ENTRIES: dict[str, Entry] = {
     "volume_restoration": Entry("volume_restoration:VolumeRestoration", "volume_restoration:train",
                                 "Whole-brain restoration", "resamples what is improbable in healthy scans, in 3-D",
                                 (15, 16), {("error", "categorical"): 17}, options=(STEPS, LATENT, PRIOR)),
+    "ensemble": Entry("ensemble:Ensemble", "", "Ensemble", "joins the calibrated maps of several methods", options=()),
 }  # fmt: skip
+
+
+def trainable() -> tuple[str, ...]:
+    """Return the names of the methods that `medad train` trains."""
+    return tuple(name for name, entry in ENTRIES.items() if entry.recipe)
 
 
 class LazyObjects(Mapping[str, Any]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,7 +77,7 @@ def about(model: Model) -> About:
         model.modality,
         KINDS[model.template.kind],
         model.method.name,
-        vars(model.method.parameters),
+        asdict(model.method.parameters),
         model.training,
     )
 

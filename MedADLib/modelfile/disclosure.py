@@ -15,6 +15,9 @@ from ..methods.registry import ENTRIES
 
 # Key of the calibration that `medad calibrate` made, beside the split of the training.
 CALIBRATED_ON = "calibrated_on"
+# Key of the members of an ensemble, in its parameters and in its training record.
+MEMBERS = "members"
+PARAMETERS = "parameters"
 PARTS = ("train", "validation", "calibration", "benchmark")
 CLAIM = "Trained on scans without known lesions only."
 # Phrases of cards stored before MedAD disclosed the subjects, and their replacements. The files do not change, because
@@ -238,8 +241,29 @@ def _head(about: About) -> list[str]:
     return [f"**For {about.purpose}.**", "", *author, f"{how}{CLAIM} {RESEARCH}"]
 
 
+def members_of(about: About) -> list[About]:
+    """Return the members of an ensemble with their names, methods, parameters and training records."""
+    given, found = about.parameters.get(MEMBERS), []
+    records = about.training.get(MEMBERS)
+    for member in given if isinstance(given, (list, tuple)) else ():
+        if isinstance(member, dict) and isinstance(member.get(PARAMETERS), dict):
+            name, method = (str(member.get(key)) for key in ("name", "method"))
+            record = records.get(name) if isinstance(records, dict) else None
+            record = record if isinstance(record, dict) else {}
+            facts = {"version": str(record.get("version", "")), "parameters": member[PARAMETERS], "training": record}
+            found.append(about._replace(name=name, method=method, **facts))
+    return found
+
+
 def _method(about: About) -> list[str]:
-    """Return settings, random seed and training record."""
+    """Return settings, random seed and training record; of an ensemble those of each member."""
+    if members := members_of(about):
+        lines = []
+        for member in members:
+            entry = ENTRIES.get(member.method)
+            title = entry.title if entry else member.method
+            lines += [f"- Member {member.name} {member.version}: {title}.", *(f"  {line}" for line in _method(member))]
+        return lines
     settings = ", ".join(f"{key} = {_value(value)}" for key, value in sorted(about.parameters.items()))
     lines = [f"- Settings: {settings}."] if settings else []
     if isinstance(seed := about.training.get("seed"), int):
@@ -252,6 +276,8 @@ def _method(about: About) -> list[str]:
 
 def _papers(about: About) -> list[str]:
     """Return the papers of the method and its settings."""
+    if members := members_of(about):
+        return list(dict.fromkeys(line for member in members for line in _papers(member)))
     if about.method not in ENTRIES:
         return []
     method = SimpleNamespace(name=about.method, parameters=SimpleNamespace(**about.parameters))

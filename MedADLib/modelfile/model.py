@@ -219,6 +219,8 @@ def _assemble(files: dict[str, bytes], registry: dict[str, type] | None) -> Mode
         calibration = _built("calibration_unusable", Calibration.from_tensors, manifest.calibration, tensors)
         if calibration.shape != shape:
             raise ModelError("calibration_not_on_grid")
+        if calibration.member_count != max(len(built.members), 1):
+            raise ModelError("calibration_of_other_members")
     shared = ("name", "version", "created", "description", "modality", "training")
     return Model(
         **{name: getattr(manifest, name) for name in shared},

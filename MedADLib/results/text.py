@@ -28,6 +28,7 @@ TITLES = {
     "input": "fact_input",
     "resemblance": "fact_similarity",
     "facts": "fact_restoration",
+    "found_by": "fact_found_by",
     "versions": "fact_versions",
     "smallest_region_ml": "fact_smallest_region",
     "fast": "fact_fast",

@@ -143,6 +143,16 @@ class Progress:
             start, stop = self._window
             self._callback(self._stage, start + (stop - start) * min(max(fraction, 0.0), 1.0), message)
 
+    @contextmanager
+    def part(self, start: float, stop: float) -> Iterator[None]:
+        """Let updates within the block count for the fractions `start` to `stop` of the present stage."""
+        low, high = window = self._window
+        self._window = (low + (high - low) * start, low + (high - low) * stop)
+        try:
+            yield
+        finally:
+            self._window = window
+
     def finish(self) -> None:
         """End the last stage so that its seconds are recorded."""
         if self._stage:

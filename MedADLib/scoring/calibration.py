@@ -21,21 +21,31 @@ from .voxelwise import VoxelStatistics
 
 # Mean pooling of the fine scale beside a coarser one: structures thinner than a coarse minimum show in it alone.
 FINE_MM = 2.5
-MOST_SCALES = 4
+MOST_SCALES = 8
+# How the rarities of the members of an ensemble are joined.
+LARGEST, MEAN = COMBINATIONS = ("max", "mean")
 # In half precision, the rounding of a mean of this many SD is below 0.05 SD.
 MOST_SD = 100.0
 # Names on disk: prefixes of the fast mode and of the tail of the largest rarity, and the numbers of a scale.
 FAST, COMBINED = "fast_", "combined_"
 SCALE_NUMBERS = ("minimum_mm", "average_mm", "scale")
+MEMBER, COMBINATION = "member", "combination"
 FAST_FACTORS = ("mean_times", "spread_times")
 
 
 @dataclass(frozen=True)
 class Pooling:
-    """Pooling of a raw score map: minimum over a box, then mean over a box, both of edge lengths in mm."""
+    """Pooling of a raw score map: minimum over a box, then mean over a box, both of edge lengths in mm.
+
+    Attributes:
+        minimum_mm: Edge of the box of the minimum.
+        average_mm: Edge of the box of the mean.
+        member: Number of the map that is pooled, among those of the members of an ensemble.
+    """
 
     minimum_mm: float = 0.0
     average_mm: float = 4.0
+    member: int = 0
 
     def __post_init__(self) -> None:
         if not (0 <= self.minimum_mm <= 50 and 0 <= self.average_mm <= 50):
@@ -43,18 +53,18 @@ class Pooling:
 
     def replaced(self, minimum_mm: float | None, average_mm: float | None) -> Pooling:
         """Return the pooling with the given sizes replaced."""
-        return Pooling(
-            self.minimum_mm if minimum_mm is None else minimum_mm, self.average_mm if average_mm is None else average_mm
-        )
+        minimum_mm = self.minimum_mm if minimum_mm is None else minimum_mm
+        return Pooling(minimum_mm, self.average_mm if average_mm is None else average_mm, self.member)
 
     def applied(self, score: np.ndarray, mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
-        """Pool a raw score map (Z, Y, X) within a mask, see `pooling.pool`."""
-        return pool(score, mask, spacing, self.minimum_mm, self.average_mm)
+        """Pool a raw score map, (Z, Y, X) or of an ensemble (M, Z, Y, X), within a mask; see `pooling.pool`."""
+        own = score[self.member] if score.ndim == 4 else score
+        return pool(own, mask, spacing, self.minimum_mm, self.average_mm)
 
     def shrunk(self, grid: Volume) -> Pooling:
         """Return the pooling scaled down to a field of view that is smaller than that of a brain."""
         scale = min(1.0, max(grid.array.shape[1:]) * float(grid.spacing[0]) / IN_PLANE_MM)
-        return Pooling(round(scale * self.minimum_mm, 2), round(scale * self.average_mm, 2))
+        return self.replaced(round(scale * self.minimum_mm, 2), round(scale * self.average_mm, 2))
 
     def with_fine(self, fine_mm: float = FINE_MM) -> tuple[Pooling, ...]:
         """Return the poolings of a model, fine before coarse: this one and, unless it is as fine, a mean over a box.
@@ -62,7 +72,7 @@ class Pooling:
         Args:
             fine_mm: Edge of the box; 0 for a single scale.
         """
-        fine = Pooling(0.0, fine_mm)
+        fine = self.replaced(0.0, fine_mm)
         return (fine, self) if fine_mm > 0 and (self.minimum_mm > 0 or self.average_mm > fine_mm) else (self,)
 
 
@@ -124,25 +134,32 @@ class Calibration:
     """Calibration of a model on held-out healthy scans.
 
     The score is pooled and standardised voxelwise at each scale, to a z-score, and converted to its rarity in healthy
-    scans (`HealthyTail`). With several scales, the largest rarity is calibrated once more by its own tail. The
-    reference scores of each scan, and the values behind all tails, use mean and SD from the *other* scans.
+    scans (`HealthyTail`). With several scales, the largest rarity is calibrated once more by its own tail. An ensemble
+    has one map and its own scales for each member; the rarity of a member is its largest over its scales, and the
+    largest or the mean over the members is calibrated once more. The reference scores of each scan, and the values
+    behind all tails, use mean and SD from the *other* scans.
 
     Attributes:
-        scales: Scales from fine to coarse, 1 to `MOST_SCALES`.
-        combined: Tail of the largest rarity over the scales in healthy scans; None for a single scale.
+        scales: Scales of each member in order, from fine to coarse; 1 to `MOST_SCALES` in all.
+        combined: Tail of the joined rarity in healthy scans; None for a single scale.
         reference: Scores of the healthy scans.
         fast: Calibration of the fast mode; None without one.
+        combination: How the rarities of members are joined, one of `COMBINATIONS`.
     """
 
     scales: tuple[Scale, ...]
     combined: HealthyTail | None
     reference: HealthyReference
     fast: Fast | None = None
+    combination: str = LARGEST
 
     def __post_init__(self) -> None:
         count, shapes = len(self.scales), {scale.voxelwise.mean.shape for scale in self.scales}
         if not 1 <= count <= MOST_SCALES or len(shapes) != 1 or (self.combined is None) != (count == 1):
             raise ModelError("calibration_scales")
+        in_order = self.members == sorted(self.members) and set(self.members) == set(range(self.member_count))
+        if not in_order or self.combination not in COMBINATIONS:
+            raise ModelError("calibration_members")
         if self.reference.unit != RARITY:
             raise ModelError("calibration_unit")
         if self.fast is None:
@@ -169,6 +186,16 @@ class Calibration:
         return tuple(scale.pooling for scale in self.scales)
 
     @property
+    def members(self) -> list[int]:
+        """The number of the member that each scale belongs to."""
+        return [pooling.member for pooling in self.poolings]
+
+    @property
+    def member_count(self) -> int:
+        """Number of members; 1 for a single method."""
+        return max(self.members) + 1
+
+    @property
     def scan_score(self) -> str:
         """Name of the score of a whole scan, see `scan_score`."""
         return self.reference.scan_score
@@ -190,10 +217,10 @@ class Calibration:
         progress: Progress | None = None,
         fast: bool = False,
     ) -> np.ndarray:
-        """Convert a raw score map (Z, Y, X) to an anomaly map: −log10 of the healthy exceedance, 0 outside the mask.
+        """Convert a raw score map to an anomaly map: −log10 of the healthy exceedance, 0 outside the mask.
 
         Args:
-            score: The raw map, (Z, Y, X).
+            score: The raw map, (Z, Y, X); of an ensemble the maps of its members, (M, Z, Y, X).
             mask: Examined part, bool (Z, Y, X).
             spacing: Voxel spacing along (x, y, z) in mm.
             progress: Times the steps.
@@ -202,7 +229,24 @@ class Calibration:
         Returns:
             float32 (Z, Y, X), 0 or more.
         """
-        progress, mode, found = progress or Progress(), self.fast if fast else None, None
+        progress = progress or Progress()
+        found = self.rarities(score, mask, spacing, progress, fast)
+        with progress.timed("calibrate"):
+            return self.joined(found, mask, fast)
+
+    def rarities(
+        self,
+        score: np.ndarray,
+        mask: np.ndarray,
+        spacing: Sequence[float],
+        progress: Progress | None = None,
+        fast: bool = False,
+    ) -> list[np.ndarray]:
+        """Return the rarity of each member inside the mask, the largest over its scales, float32 (N,).
+
+        Arguments are those of `anomaly_map`.
+        """
+        progress, mode, found = progress or Progress(), self.fast if fast else None, []
         for number, scale in enumerate(self.scales):
             with progress.timed("post-process"):
                 pooled = scale.pooling.applied(score, mask, spacing)
@@ -211,11 +255,13 @@ class Calibration:
                 if mode is not None:
                     quick = mode.scales[number]
                     voxelwise, tail = voxelwise.scaled(quick.mean_factor, quick.sd_factor), quick.tail
-                rarity = tail.rarity(voxelwise.z_scores(pooled, mask)[mask])
-                found = rarity if found is None else np.maximum(found, rarity, out=found)
-        with progress.timed("calibrate"):
-            combined = self.combined if mode is None else mode.combined
-            return on_grid(found if combined is None else combined.rarity(found), mask)
+                add_scale(found, scale.pooling.member, tail.rarity(voxelwise.z_scores(pooled, mask)[mask]))
+        return found
+
+    def joined(self, rarities: Sequence[np.ndarray], mask: np.ndarray, fast: bool = False) -> np.ndarray:
+        """Join the rarities of the members to the anomaly map, float32 (Z, Y, X); see `rarities`."""
+        mode, found = self.fast if fast and self.fast else self, join(rarities, self.combination)
+        return on_grid(found if mode.combined is None else mode.combined.rarity(found), mask)
 
     def score_of(
         self, anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, sample_score: float, fast: bool = False
@@ -235,10 +281,12 @@ class Calibration:
 
     def parameters(self) -> dict:
         """Return what is not an array, for JSON."""
-        scales = []
+        scales, several = [], self.member_count > 1
         for number, scale in enumerate(self.scales):
             sizes = (scale.pooling.minimum_mm, scale.pooling.average_mm, scale.voxelwise.size)
             scales.append(dict(zip(SCALE_NUMBERS, sizes)))
+            if several:
+                scales[-1][MEMBER] = scale.pooling.member
             if self.fast is not None:
                 fast = self.fast.scales[number]
                 scales[-1] |= dict(zip(FAST_FACTORS, (fast.mean_factor, fast.sd_factor)))
@@ -249,6 +297,8 @@ class Calibration:
             "unit": self.reference.unit,
             "scan_score": self.scan_score,
         }
+        # Files of a single method have the same entries as before there were ensembles.
+        found |= {COMBINATION: self.combination} if several else {}
         return found if self.fast is None else found | {FAST + "brain_ml": self.fast.reference.brain_ml}
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -286,6 +336,19 @@ class Calibration:
             raise ModelError("calibration_malformed", detail=error) from error
 
 
+def add_scale(found: list[np.ndarray], member: int, rarity: np.ndarray) -> None:
+    """Add the rarity at a scale to those of the members in order, in place: the largest over the scales of each."""
+    if member < len(found):
+        np.maximum(found[member], rarity, out=found[member])
+    else:
+        found.append(rarity)
+
+
+def join(rarities: Sequence[np.ndarray], combination: str) -> np.ndarray:
+    """Return the largest or the mean rarity over members, (N,)."""
+    return np.mean(rarities, axis=0) if combination == MEAN else np.maximum.reduce(rarities)
+
+
 def on_grid(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return a float32 map (Z, Y, X) with values (N,) inside a mask of N voxels and 0 outside."""
     found = np.zeros(mask.shape, np.float32)
@@ -299,7 +362,8 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
     if not isinstance(described, list) or not 1 <= len(described) <= MOST_SCALES:
         raise ModelError("calibration_scales")
     modes = ("", FAST) if FAST + "brain_ml" in parameters else ("",)
-    keys = {*SCALE_NUMBERS, *(FAST_FACTORS if FAST in modes else ())}
+    several = COMBINATION in parameters
+    keys = {*SCALE_NUMBERS, *(FAST_FACTORS if FAST in modes else ()), *([MEMBER] if several else [])}
     if not all(isinstance(scale, dict) and set(scale) == keys for scale in described):
         raise ModelError("calibration_incomplete")
     scales = [f"scale{number}_" for number in range(len(described))]
@@ -308,6 +372,7 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
     wanted |= {mode + name for mode in modes for name in ARRAYS}
     wanted |= {mode + tail + part for mode in modes for tail in tails for part in TAIL_PARTS}
     numbers = {"scales", "threshold", "unit", "scan_score", *(mode + "brain_ml" for mode in modes)}
+    numbers |= {COMBINATION} if several else set()
     if set(parameters) != numbers or set(tensors) != wanted:
         raise ModelError("calibration_incomplete")
 
@@ -321,7 +386,10 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
     for name, given in zip(scales, described):
         minimum, average, size = (finite_number(given[key], key) for key in SCALE_NUMBERS)
         voxelwise = _voxelwise(tensors[name + "mean"], tensors[name + "spread"], size)
-        found.append(Scale(Pooling(minimum, average), voxelwise, tail(name)))
+        member = given[MEMBER] if several else 0
+        if type(member) is not int or not 0 <= member < MOST_SCALES:
+            raise ModelError("calibration_members")
+        found.append(Scale(Pooling(minimum, average, member), voxelwise, tail(name)))
         if FAST in modes:
             factors = (finite_number(given[key], key) for key in FAST_FACTORS)
             fast_scales.append(FastScale(*factors, tail(FAST + name)))
@@ -329,7 +397,8 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
     named = {"unit": str(parameters["unit"]), "scan_score": str(parameters["scan_score"])}
     references = {mode: replace(reference, **named) for mode, reference in references.items()}
     fast = Fast(tuple(fast_scales), combined(FAST), references[FAST]) if FAST in modes else None
-    return Calibration(tuple(found), combined(""), references[""], fast)
+    combination = str(parameters.get(COMBINATION, LARGEST))
+    return Calibration(tuple(found), combined(""), references[""], fast, combination)
 
 
 def _earlier(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:

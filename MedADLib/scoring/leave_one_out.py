@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..preprocessing.brain_space import BrainSpace, PreparedBrain
-from .calibration import Calibration, Fast, FastScale, Pooling, Scale, on_grid
+from .calibration import LARGEST, Calibration, Fast, FastScale, Pooling, Scale, add_scale, join, on_grid
 from .healthy_reference import HealthyReference, Threshold
 from .healthy_tail import HealthyTail
 from .restoration import Restoration
@@ -33,15 +33,17 @@ def calibrate(
     threshold: Threshold,
     quick: Sequence[Restoration] | None = None,
     scan_score: str = METHOD,
+    combination: str = LARGEST,
 ) -> Calibration:
     """Calibrate on healthy scans that took no part in training.
 
     Args:
         healthy: Prepared scans and their restorations; at least 2, see `fewest`.
-        poolings: Pooling of raw scores at each scale, from fine to coarse.
+        poolings: Pooling of raw scores at each scale, from fine to coarse; of each member of an ensemble in order.
         threshold: The default threshold.
         quick: Restorations of the same scans in fast mode, if the method has one, for its calibration.
         scan_score: How a whole scan is scored, one of `scan_score.NAMES`.
+        combination: How the rarities of members are joined, one of `calibration.COMBINATIONS`.
 
     Returns:
         The calibration; maxima and false positives are those of leave-one-out anomaly maps on the scans' own grids.
@@ -68,6 +70,7 @@ def calibrate(
         space.symmetric,
         None if quick is None else ([r.score for r in quick], samples[1]),
         voxels,
+        combination,
     )
 
 
@@ -82,11 +85,12 @@ def calibrate_scores(
     mirrored: bool = True,
     quick: tuple[Sequence[np.ndarray], Sequence[float]] | None = None,
     voxels: Voxels | None = None,
+    combination: str = LARGEST,
 ) -> Calibration:
     """Calibrate on raw score maps of healthy scans.
 
     Args:
-        scores: Raw map of each scan, (Z, Y, X), all of one shape.
+        scores: Raw map of each scan, (Z, Y, X), or those of the members of an ensemble, (M, Z, Y, X); all of one shape.
         masks: Examined part of each, bool (Z, Y, X).
         spacing: Voxel spacing along (x, y, z) in mm.
         poolings: As in `calibrate`.
@@ -96,6 +100,7 @@ def calibrate_scores(
         mirrored: Whether mirror images of the scans are healthy scans too.
         quick: Maps and sample scores of the same scans in fast mode.
         voxels: Maps an anomaly map to the grid where the reference counts volumes; None counts on that of the maps.
+        combination: As in `calibrate`.
 
     Raises:
         InputError: If there are too few scans or no such scan score.
@@ -106,27 +111,29 @@ def calibrate_scores(
     voxel_ml = float(np.prod(spacing)) / 1000
     modes = [(scores, sample_scores), *([] if quick is None else [quick])]
     maps = [each for each, _ in modes]
-    scales, fast_scales, largest = [], [], None
+    scales, fast_scales = [], []
+    # The rarities of members by mode and scan.
+    found: list[list[list[np.ndarray]]] = [[[] for _ in scores] for _ in modes]
     for pooling in poolings:
         voxelwise, factors, values = _left_out(maps, masks, spacing, pooling, mirrored)
         tails = [HealthyTail.of(each) for each in values]
         scales.append(Scale(pooling, voxelwise, tails[0]))
         fast_scales += [FastScale(*factors, tail) for tail in tails[1:]]
-        found = [[tail.rarity(value) for value in each] for tail, each in zip(tails, values)]
-        if largest is not None:
-            found = [[np.maximum(a, b, out=a) for a, b in zip(*both)] for both in zip(largest, found)]
-        largest = found
+        for tail, each, members in zip(tails, values, found):
+            for value, rarities in zip(each, members):
+                add_scale(rarities, pooling.member, tail.rarity(value))
+    joined = [[join(rarities, combination) for rarities in members] for members in found]
     combined: list[HealthyTail | None] = [None] * len(modes)
     if len(scales) > 1:
-        combined = [HealthyTail.of(each) for each in largest]
-        largest = [[tail.rarity(value) for value in each] for tail, each in zip(combined, largest)]
+        combined = [HealthyTail.of(each) for each in joined]
+        joined = [[tail.rarity(value) for value in each] for tail, each in zip(combined, joined)]
     voxels = voxels or (lambda number, anomaly: (anomaly[masks[number]], voxel_ml))
     references = [
         _reference([on_grid(v, m) for v, m in zip(values, masks)], masks, voxel_ml, voxels, threshold, own, scan_score)
-        for values, (_, own) in zip(largest, modes)
+        for values, (_, own) in zip(joined, modes)
     ]
     fast = None if quick is None else Fast(tuple(fast_scales), combined[1], references[1])
-    return Calibration(tuple(scales), combined[0], references[0], fast)
+    return Calibration(tuple(scales), combined[0], references[0], fast, combination)
 
 
 def _left_out(

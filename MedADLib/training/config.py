@@ -295,10 +295,10 @@ def check_model_name(path: Path) -> None:
 def poolings_with(
     poolings: Sequence[Pooling], minimum_mm: float | None, average_mm: float | None, fine_mm: float | None
 ) -> tuple[Pooling, ...]:
-    """Replace the pooling sizes in mm that a user gives; None keeps the present ones.
+    """Replace the pooling sizes in mm that a user gives, of all members of an ensemble; None keeps the present ones.
 
     Args:
-        poolings: Poolings of the scales, from fine to coarse.
+        poolings: Poolings of the scales of each member, from fine to coarse.
         minimum_mm: Box of the minimum at the coarse scale.
         average_mm: Box of the mean at the coarse scale.
         fine_mm: Box of the mean at the fine scale, which replaces all but the coarse one; 0 for none.
@@ -306,11 +306,15 @@ def poolings_with(
     Raises:
         InputError: If a size is out of range.
     """
+    found: list[Pooling] = []
     try:
-        coarse = poolings[-1].replaced(minimum_mm, average_mm)
-        return (*poolings[:-1], coarse) if fine_mm is None else coarse.with_fine(fine_mm)
+        for member in sorted({pooling.member for pooling in poolings}):
+            *finer, coarse = (pooling for pooling in poolings if pooling.member == member)
+            coarse = coarse.replaced(minimum_mm, average_mm)
+            found += (*finer, coarse) if fine_mm is None else coarse.with_fine(fine_mm)
     except ValueError as error:
         raise InputError("bad_pooling_size") from error
+    return tuple(found)
 
 
 def training_folder(

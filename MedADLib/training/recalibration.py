@@ -1,4 +1,4 @@
-"""Recalibration of a model on other healthy scans or with other settings, as a new model file."""
+"""Recalibration of a model or several on other healthy scans or with other settings, as a new model file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime
 import logging
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,13 +19,14 @@ from ..messages import Message
 from ..methods.settings import with_overrides
 from ..modelfile.card import model_card
 from ..modelfile.disclosure import CALIBRATED_ON
+from ..modelfile.joining import joined
 from ..modelfile.manifest import VERSION
 from ..modelfile.model import save_model
 from ..runtime.atomic_files import place_for_model
 from ..runtime.device import resolve, run_on
 from ..scoring.healthy_reference import NEEDED, Threshold
 from ..scoring.leave_one_out import calibrate, fewest
-from ..scoring.scan_score import check_scan_score
+from ..scoring.scan_score import check_scan_score, top_1ml
 from .config import check_model_name, poolings_with
 from .data import prepared_scan
 from .reference_model import check_kind, kept_split
@@ -36,9 +37,13 @@ if TYPE_CHECKING:
     from ..modelfile.model import Model
     from ..preprocessing.brain_space import PreparedBrain
     from ..runtime.progress import Progress
+    from ..scoring.calibration import Pooling
     from ..scoring.restoration import Restoration
 
 log = logging.getLogger(__name__)
+
+# Score of a scan by an ensemble: the methods' own scores of its members have different units.
+JOINED_SCORE = top_1ml.__name__
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,8 @@ class Recalibration:
         minimum_mm: Box of the minimum pooling in mm, at the coarse scale.
         average_mm: Box of the average pooling in mm, at the coarse scale.
         fine_mm: Box of the average pooling in mm of the fine scale; 0 for a single scale.
-        scan_score: How a whole scan is scored.
+        scan_score: How a whole scan is scored; an ensemble of models is scored by the mean of the highest 1 mL.
+        combine: How an ensemble joins the rarities of its members, one of `calibration.COMBINATIONS`.
         description: Purpose of the model in one line.
         model_version: Version of the new model, ``X.Y.Z``.
         data_note: Source and licence of the scans.
@@ -75,6 +81,7 @@ class Recalibration:
     average_mm: float | None = None
     fine_mm: float | None = None
     scan_score: str | None = None
+    combine: str | None = None
     description: str | None = None
     model_version: str | None = None
     data_note: str = ""
@@ -86,16 +93,26 @@ class Recalibration:
         # Refuse an unknown device before any scan is read.
         resolve(self.device)
 
-    def write(self, model: Model, progress: Progress) -> Model:
-        """Restore the healthy scans, calibrate a model on them, and write and return the new one; networks stay.
+    def write(self, models: Sequence[Model], progress: Progress) -> Model:
+        """Restore the healthy scans, calibrate on them, and write and return the new model; networks stay.
+
+        Args:
+            models: One model, or several with the same template, which become the members of an ensemble.
+            progress: Receives each scan; may cancel.
 
         Raises:
-            MedADError: If scans, settings or the path of the new model cannot be used.
+            MedADError: If models, scans, settings or the path of the new model cannot be used.
         """
-        threshold = Threshold.parse(self.threshold) if self.threshold else model.calibration.reference.threshold
-        scan_score = self.scan_score or model.calibration.scan_score
+        first = models[0].calibration
+        model, poolings, scan_score = models[0], first.poolings, self.scan_score or first.scan_score
+        if len(models) > 1:
+            model = joined(models)
+            parts = (pooling for number, each in enumerate(models) for pooling in numbered(each, number))
+            poolings, scan_score = tuple(parts), self.scan_score or JOINED_SCORE
+        threshold = Threshold.parse(self.threshold) if self.threshold else first.reference.threshold
         check_scan_score(scan_score)
-        poolings = poolings_with(model.calibration.poolings, self.minimum_mm, self.average_mm, self.fine_mm)
+        poolings = poolings_with(poolings, self.minimum_mm, self.average_mm, self.fine_mm)
+        combination = self.combine or first.combination
         if self.model_version and not re.fullmatch(VERSION, self.model_version, re.ASCII):
             raise InputError("bad_model_version", version=self.model_version)
         if self.seed < 0:
@@ -122,7 +139,7 @@ class Recalibration:
                 created=datetime.date.today().isoformat(),
                 description=self.description or model.description,
                 method=method,
-                calibration=calibrate(healthy, poolings, threshold, fast or None, scan_score),
+                calibration=calibrate(healthy, poolings, threshold, fast or None, scan_score, combination),
                 training=dict(model.training) | {CALIBRATED_ON: used},
             )
             save_model(replace(found, card=model_card(found)), self.output)
@@ -153,6 +170,11 @@ class Recalibration:
             record, space = Path(folder) / "checks.json", model.template
             needed = fewest(space.symmetric)
             return check_scans(scans, record, self.skip_bad, self.mixed, progress, space.kind, needed)
+
+
+def numbered(model: Model, number: int) -> tuple[Pooling, ...]:
+    """Return the poolings of a model for its maps as the member of this number."""
+    return tuple(replace(pooling, member=number) for pooling in model.calibration.poolings)
 
 
 def _with_settings(method: Method, overrides: Mapping[str, object]) -> Method:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.phantoms import ToyModels, head, one_alignment, one_thread, toy_models  # noqa: F401
+from support.phantoms import ToyModels, head, one_alignment, one_thread, toy_models, with_lesion  # noqa: F401
 
 from MedADLib import Volume, detect, load_model
 from MedADLib.cli import main
+from MedADLib.detection import Settings
+from MedADLib.results.text import provenance_text
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def own_scans(tmp_path_factory) -> Path:
 
 
 def calibrated(toy: ToyModels, output: Path, healthy: Path, *more: str, method: str = "latent_restoration") -> int:
-    words = ["calibrate", toy.models[method], "--healthy", healthy, "-o", output, "--device", "cpu", *more]
+    words = ["calibrate", toy.models[method], *more, "--healthy", healthy, "-o", output, "--device", "cpu"]
     return main.main([str(word) for word in words])
 
 
@@ -151,3 +153,78 @@ def test_too_few_scans_and_a_bad_name_are_refused(toy, own_scans, tmp_path, caps
     code, parameters = refused(capsys, toy, tmp_path / "model.zip", own_scans)
     assert code == "bad_model_file_name" and parameters["path"].endswith("model.zip")
     assert not list(tmp_path.glob("*.medad"))
+
+
+@pytest.fixture(scope="module")
+def ensemble(toy, own_scans, tmp_path_factory) -> Path:
+    """The toy atlas and latent restoration, joined on the lab's scans."""
+    output = tmp_path_factory.mktemp("models") / "both.medad"
+    assert calibrated(toy, output, own_scans, toy.models["latent_restoration"], method="atlas") == 0
+    return output
+
+
+def test_several_models_become_an_ensemble_of_their_methods(toy, ensemble):
+    model, members = load_model(ensemble), [load_model(toy.models[name]) for name in ("atlas", "latent_restoration")]
+    assert (model.name, model.version) == ("both", "1.0.0")
+    assert model.description == "Ensemble of toy-atlas and toy-latent-restoration"
+    assert model.method.members == ("toy-atlas", "toy-latent-restoration")
+    for method, member in zip(model.method.methods.values(), members):
+        ours, theirs = method.tensors(), member.method.tensors()
+        assert ours.keys() == theirs.keys() and all(np.array_equal(ours[key], theirs[key]) for key in ours)
+    calibration = model.calibration
+    assert [(p.member, p.minimum_mm, p.average_mm) for p in calibration.poolings] == [
+        (number, p.minimum_mm, p.average_mm) for number, m in enumerate(members) for p in m.calibration.poolings
+    ]
+    assert calibration.reference.count == 4 and calibration.scan_score == "top_1ml" and calibration.combination == "max"
+    assert model.training["split"] == members[0].training["split"]
+    assert model.training["members"]["toy-atlas"]["sha256"] == members[0].sha256
+
+
+def test_the_card_of_an_ensemble_describes_its_members(ensemble):
+    card = load_model(ensemble).card
+    assert "Ensemble: joins the calibrated maps of several methods" in card
+    for member in ("toy-atlas 1.0.0: Atlas.", "toy-latent-restoration 1.0.0: Restoration."):
+        assert f"- Member {member}\n" in card
+    assert "samples = " in card and "Naval Marimont" in card and "recalibrated on 4 scans" in card
+    assert main.main(["models", "card", str(ensemble)]) == 0
+
+
+def test_an_ensemble_finds_a_lesion_and_tells_which_member_found_it(toy, ensemble):
+    volume, mask = head(91)
+    sick, _ = with_lesion(volume, (30.0, 20.0, 10.0), 10.0)
+    model, atlas = load_model(ensemble), load_model(toy.models["atlas"])
+    given = Settings(mask=volume.with_array(mask.astype(np.uint8)))
+    found = detect(sick, model, given)
+    assert found.regions and np.linalg.norm(np.subtract(found.regions[0].peak_ras, (30.0, 20.0, 10.0))) < 12
+    by_region = found.provenance["found_by"]
+    assert list(by_region) == [str(region.label) for region in found.regions]
+    assert all(list(values) == list(model.method.members) for values in by_region.values())
+    assert by_region["1"]["toy-atlas"] == max(by_region["1"].values()) > found.threshold
+    assert "Largest rarity of each member" in provenance_text(found) and "toy-atlas" in provenance_text(found)
+    np.testing.assert_array_equal(found.restored.array, detect(sick, atlas, given).restored.array)
+
+
+def test_an_ensemble_has_the_fast_mode_of_its_members_and_can_be_recalibrated(toy, ensemble, own_scans, tmp_path):
+    model = load_model(ensemble)
+    quick = detect(head(92)[0], model, Settings(fast=True))
+    assert [warning.code for warning in quick.warnings if hasattr(warning, "code")].count("fast_mode") == 1
+    words = ["calibrate", ensemble, "--healthy", own_scans, "-o", tmp_path / "again.medad", "--device", "cpu"]
+    more = ["--combine", "mean", "--average-mm", "9", "--scan-score", "volume", "--only", "lab-[012]*"]
+    assert main.main([str(word) for word in words + more]) == 0
+    again = load_model(tmp_path / "again.medad")
+    assert again.calibration.combination == "mean" and again.calibration.scan_score == "volume"
+    assert {p.average_mm for p in again.calibration.poolings if p.average_mm != 2.5} == {9.0}
+    assert again.method.members == model.method.members and again.calibration.reference.count == 3
+
+
+def test_models_that_cannot_be_joined_are_refused(toy, ensemble, own_scans, tmp_path, capsys):
+    output, atlas = tmp_path / "no.medad", toy.models["atlas"]
+    for other, code in (
+        (ensemble, "ensemble_in_ensemble"),
+        (atlas, "ensemble_same_name"),
+        ("brain-t1-atlas", "ensemble_other_template"),
+    ):
+        assert refused(capsys, toy, output, own_scans, other, method="atlas")[0] == code
+    many = [atlas] * 4
+    assert refused(capsys, toy, output, own_scans, *many, method="atlas")[0] == "ensemble_too_large"
+    assert not output.exists()

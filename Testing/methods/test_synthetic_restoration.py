@@ -124,6 +124,6 @@ def test_the_command_trains_a_model_with_fine_maps_that_examines_a_scan(tmp_path
     assert np.isfinite(detection.anomaly.array).all() and detection.anomaly.array.any()
     assert any((tmp_path / "figures").iterdir())
     chosen = {"score": "residual"}
-    other = Recalibration(toy.healthy, tmp_path / "other.medad", settings=chosen).write(model, Progress())
+    other = Recalibration(toy.healthy, tmp_path / "other.medad", settings=chosen).write([model], Progress())
     assert other.method.parameters.score == "residual"
     assert not np.array_equal(detect(scan, other).anomaly.array, detection.anomaly.array)

@@ -48,6 +48,7 @@ class Fake:
 
     name = "fake"
     Parameters = FakeParameters
+    members = ()
 
     def __init__(self, parameters, weights):
         self.parameters, self.weights = parameters, weights
