@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from support.phantoms import head, one_thread, toy_models, with_lesion  # noqa: F401
+from support.phantoms import one_thread  # noqa: F401
 from support.raised import raises
 from support.simulated_gpu import simulated_gpu
 from support.toy_slices import even_scan, plain_scan, toy_data, with_cuboid
 from support.training import same_weights, stopping_after
 
-from MedADLib.detection import detect
 from MedADLib.errors import Cancelled, InputError
 from MedADLib.methods import feature_autoencoder as module
 from MedADLib.methods.feature_autoencoder import FeatureAutoencoder, FeatureAutoencoderParameters
 from MedADLib.methods.registry import pooling_of
-from MedADLib.modelfile.model import load_model
 from MedADLib.networks.efficientnet import ImageNetFeatures, channels_of
 from MedADLib.networks.losses import ssim
 from MedADLib.runtime.progress import Progress
@@ -153,34 +150,6 @@ def test_a_gpu_gives_the_same_map():
     with simulated_gpu():
         there = method.restore(image, mask, device="cuda:0")
     assert np.allclose(there.score, here.score, atol=1e-5) and np.array_equal(there.restored, here.restored)
-
-
-@pytest.mark.slow
-def test_the_command_trains_a_model_that_examines_a_scan(tmp_path, monkeypatch):
-    recipe = "MedADLib.training.recipes.feature_autoencoder"
-    monkeypatch.setattr(f"{recipe}.check_installed", lambda: None)
-    for place in (f"{recipe}.imagenet_features", "MedADLib.methods.feature_autoencoder.imagenet_features"):
-        monkeypatch.setattr(place, random_features)
-    toy = toy_models()
-    # The heads are prepared already, for other tests.
-    shutil.copytree(toy.work / "prepared", tmp_path / "work" / "prepared")
-    more = (
-        "--set",
-        "channels=[8,8]",
-        "--set",
-        "levels=2",
-        "--work",
-        tmp_path / "work",
-        "--pictures",
-        tmp_path / "figures",
-    )
-    assert toy.train("feature_autoencoder", tmp_path / "toy.medad", *more) == 0
-    model = load_model(tmp_path / "toy.medad")
-    assert model.training["facts"]["last"]["validation_error"] > 0 and "Meissen et al. 2023" in model.card
-    scan, _ = with_lesion(head(40)[0], (25.0, 20.0, 10.0), 16.0)
-    one, two = detect(scan, model), detect(scan, model)
-    assert np.isfinite(one.anomaly.array).all() and one.anomaly.array.any()
-    assert np.array_equal(one.anomaly.array, two.anomaly.array) and any((tmp_path / "figures").iterdir())
 
 
 def test_its_maps_are_pooled_finely():
