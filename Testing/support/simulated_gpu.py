@@ -113,7 +113,13 @@ def simulated_gpu(free: float = 8e9) -> Iterator[None]:
     def reduced(kind: str, dtype: torch.dtype | None = None, enabled: bool = True) -> torch.autocast:
         return autocast(kind if kind == "cpu" else "cuda", dtype, enabled=enabled and kind == "cpu")
 
-    patched = mock.patch.object(torch, "autocast", reduced)
+    made = torch.tensor
+
+    def tensor(data, *, device=None, **more) -> torch.Tensor:
+        # torch moves the values to the device without an operation.
+        return made(data, **more) if device is None else made(data, **more).to(device)
+
+    patched = mock.patch.multiple(torch, autocast=reduced, tensor=tensor)
     with (
         patched,
         mock.patch.multiple(torch.cuda, **cuda),
