@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     """Restore the healthy scans, calibrate on them and write the model."""
     from ..modelfile.model import load_model
+    from ..results.strip import scans_needed
     from ..runtime.progress import Progress
     from ..training.recalibration import Recalibration
 
@@ -49,6 +50,8 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     if not args.quiet:
         threshold, count = found.calibration.reference.threshold, found.calibration.reference.count
         was, now = (each.calibration.reference.value_of(threshold) for each in (model, found))
-        text = f"{threshold} is a z-score of {now:.2f} (was {was:.2f})"
-        print(f"{args.output}: calibrated on {count} scans; {text}")
+        text = f"{threshold} is a rarity of {now:.2f} (was {was:.2f})"
+        print(f"{args.output}: calibrated on {count} scans; {text}; the smallest possible p is {1 / (count + 1):.2g}")
+        for line in scans_needed(count):
+            print(line)
     return 0
