@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .modelfile.model import Model
 
 SMALLEST_REGION_ML = 0.05
+# Entry of the provenance: the unit of the anomaly map, missing in results of earlier versions with z-scores.
+MAP_UNIT = "map_unit"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,7 @@ class Settings:
         """Build settings from values by name, such as those of `as_json`; missing ones have their defaults.
 
         Args:
-            values: By field, without the mask; the threshold as a text such as ``1ml``, a z-score or None.
+            values: By field, without the mask; the threshold as a text such as ``1ml``, a rarity or None.
 
         Raises:
             InputError: If a name is unknown, or a value is of a wrong type or out of range.
@@ -83,6 +85,8 @@ class Settings:
     def of_provenance(cls, provenance: Mapping[str, Any]) -> Settings:
         """Read the settings of the run that made a result; those that an earlier version lacks have their defaults.
 
+        So has a threshold without a unit of an earlier version, which is a z-score.
+
         Args:
             provenance: That of a `Detection`. It names the device that computed, without which GPU of several.
 
@@ -91,6 +95,8 @@ class Settings:
         """
         chosen = provenance.get("settings")
         values = {**(chosen if isinstance(chosen, dict) else {}), "seed": provenance.get("seed")}
+        if provenance.get(MAP_UNIT) is None and not str(values.get("threshold", "")).endswith(("ml", "%")):
+            values.pop("threshold", None)
         values["device"] = str(provenance.get("device", "auto")).partition(":")[0]
         return cls.from_json({name: values[name] for name in cls.names() if values.get(name) is not None})
 
@@ -117,14 +123,14 @@ class Detection:
     Attributes:
         volume: The scan.
         mask: Examined region, uint8.
-        anomaly: Anomaly map, float32, finite: z-scores (SD above the healthy mean), 0 outside the examined region and
-            where the scan does not exceed the healthy mean.
+        anomaly: Anomaly map, float32, finite, 0 or more: rarity, −log10 of the healthy exceedance, and 0 outside the
+            examined region. In results of earlier versions z-scores (SD above the healthy mean), see `reference.unit`.
         restored: Pseudo-healthy image, in the intensity units of the scan.
         labels: int16, the number of the region of each voxel, 0 for none.
         regions: Regions above the threshold, by rank.
-        threshold: Threshold of the anomaly map, a z-score.
+        threshold: Threshold of the anomaly map, in its unit.
         expected_false_positive_ml: Mean volume above the threshold in a healthy scan, mL.
-        score: Sample score, larger = more anomalous.
+        score: Score of the whole scan, larger = more anomalous; `reference.scan_score` names it.
         p_value: (1 + #{healthy ≥ score}) / (n + 1).
         healthy_count: n, the number of healthy scans; no p-value is below 1 / (n + 1).
         reference: Scores of the healthy scans of the model, which give p-values and thresholds.
@@ -184,9 +190,10 @@ def detect(
         ),
     )
     progress.stage("anomaly map", 0.9, 0.95, Message("progress_comparison"))
-    z_scores = calibration.anomaly_map(restoration.score, prepared.mask, space.image.spacing, progress, fast)
+    rarity = calibration.anomaly_map(restoration.score, prepared.mask, space.image.spacing, progress, fast)
+    score = calibration.score_of(rarity, prepared.mask, space.image.voxel_ml, restoration.sample_score, fast)
     with progress.timed("back to native"):
-        anomaly = prepared.map_to_native(np.maximum(z_scores, 0))
+        anomaly = prepared.map_to_native(rarity)
         restored = prepared.image_to_native(restoration.restored)
     progress.stage("regions", 0.95, 1.0, Message("progress_regions"))
     reference = calibration.reference_of(fast)
@@ -210,6 +217,8 @@ def detect(
         "input": {"name": volume.name, "sha256": content_hash(volume)},
         "resemblance": {key: round(value, 4) for key, value in prepared.similarity.items()},
         "facts": restoration.facts,
+        MAP_UNIT: reference.unit,
+        "scan_score": reference.scan_score,
         "versions": versions(),
         "seconds": rounded(progress.seconds),
     }
@@ -222,8 +231,8 @@ def detect(
         regions,
         threshold,
         reference.expected_false_positive_ml(threshold),
-        restoration.sample_score,
-        reference.sample_p_value(restoration.sample_score),
+        score,
+        reference.sample_p_value(score),
         reference.count,
         reference,
         provenance,

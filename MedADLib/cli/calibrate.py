@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..scoring.scan_score import NAMES as SCAN_SCORES
 from ..training.config import ADVISED, settings_of
 
 if TYPE_CHECKING:
@@ -27,8 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=settings)
     parser.add_argument("--threshold", help="default threshold of the model, such as 1ml (default: unchanged)")
     for kind in ("minimum", "average"):
-        box = f"box of the {kind} pooling (default: unchanged)"
+        box = f"box of the {kind} pooling, at the coarse scale (default: unchanged)"
         parser.add_argument(f"--{kind}-mm", type=float, metavar="MM", help=box)
+    fine = "box of the average pooling of a second, fine scale without minimum; 0 for none (default: unchanged)"
+    parser.add_argument("--fine-mm", type=float, metavar="MM", help=fine)
+    scored = "how to score a whole scan: by the method, or by the anomaly map (default: unchanged)"
+    parser.add_argument("--scan-score", choices=SCAN_SCORES, help=scored)
     parser.add_argument("--description", help="purpose of the model in one line (default: unchanged)")
     parser.add_argument("--model-version", metavar="X.Y.Z", help="version of the new model (default: unchanged)")
     parser.add_argument("--data-note", default="", help="source and licence of the scans for the model card")
@@ -39,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     """Restore the healthy scans, calibrate on them and write the model."""
     from ..modelfile.model import load_model
-    from ..results.strip import scans_needed
     from ..runtime.progress import Progress
     from ..training.recalibration import Recalibration
 
@@ -51,7 +55,5 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         threshold, count = found.calibration.reference.threshold, found.calibration.reference.count
         was, now = (each.calibration.reference.value_of(threshold) for each in (model, found))
         text = f"{threshold} is a rarity of {now:.2f} (was {was:.2f})"
-        print(f"{args.output}: calibrated on {count} scans; {text}; the smallest possible p is {1 / (count + 1):.2g}")
-        for line in scans_needed(count):
-            print(line)
+        print(f"{args.output}: calibrated on {count} scans; {text}")
     return 0

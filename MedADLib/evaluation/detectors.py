@@ -65,7 +65,7 @@ def detectors(models: Sequence[Model], device: str) -> list[Detector]:
     found = [Detector("intensity deviation", f"intensity-{template}", intensity_deviation, Pooling(0.0, 6.0))]
     methods, names = [model.method.name for model in models], [model.name for model in models]
     for model in models:
-        name, key, pooling = model.method.name, model.sha256[:12], model.calibration.pooling
+        name, key, pooling = model.method.name, model.sha256[:12], model.calibration.coarse.pooling
         if methods.count(name) > 1:
             name += f" ({model.name})" if names.count(model.name) == 1 else f" ({model.name} {key[:6]})"
         for reading, method in model.method.alternative_scores().items():

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..scoring.calibration import VoxelStatistics
 from ..scoring.metrics import Curve, LesionCounts, count_lesions
+from ..scoring.voxelwise import VoxelStatistics
 from .detectors import HEALTHY_FALSE_POSITIVES, Detector, Kept, pooled_map
 from .lesion_cases import KINDS
 from .overlap import dice

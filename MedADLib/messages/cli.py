@@ -17,7 +17,10 @@ SENTENCES = {
         _("{setting!a:.80} of the {method} model cannot be changed without another training"),
         _("The method has no adjustable settings: train a model with medad train."),
     ),
-    "few_healthy_scans": S(_("with {count} healthy scans no p-value can be below {least:.2g}"), _("Add more scans.")),
+    "few_healthy_scans": S(
+        _("with {count} healthy scans no p-value can be below {least:.2g}; a p-value of 0.05 needs {needed}"),
+        _("Add more scans."),
+    ),
     "training_scans_left_out": _(
         "{count} scans are left out: scans of these names are in the training or the benchmark of {model}"
     ),

@@ -13,6 +13,7 @@ SENTENCES = {
     ),
     "map_not_on_mask": S(_("a map of shape {shape} does not fit a mask of shape {mask}"), _("Give both on one grid.")),
     "score_not_a_number": S(_("a score is not a number"), _("Repair the map.")),
+    "unknown_scan_score": S(_("there is no scan score {name!a:.80}"), _("Choose one of: {known}.")),
     "pooling_spacing": S(_("the voxel spacing {spacing} cannot be used"), _("Give three positive numbers in mm.")),
     "pooling_sizes": S(_("pooling sizes of {sizes} mm cannot be used"), _("Give sizes of 0 or more.")),
     # Calibration, as it is made and as model files and results hold it.
@@ -23,6 +24,11 @@ SENTENCES = {
     "calibration_malformed": S(_("the calibration is malformed ({detail})"), DOWNLOAD_AGAIN),
     "calibration_places": S(_("the voxelwise mean and SD of the calibration are malformed"), DOWNLOAD_AGAIN),
     "calibration_fast": S(_("the calibration of the fast mode is malformed"), DOWNLOAD_AGAIN),
+    "calibration_tail": S(_("the healthy tail of the calibration is malformed"), DOWNLOAD_AGAIN),
+    "calibration_scales": S(_("the scales of the calibration are malformed"), DOWNLOAD_AGAIN),
+    "calibration_unit": S(
+        _("the unit or the scan score of the calibration is not known to this version"), _("Update MedAD.")
+    ),
     "calibration_counts": S(_("the scores of the calibration differ in their number of scans"), DOWNLOAD_AGAIN),
     "calibration_thresholds": S(_("the thresholds of the calibration do not increase"), DOWNLOAD_AGAIN),
     "calibration_no_volume": S(_("the examined volume of the calibration is not positive"), DOWNLOAD_AGAIN),

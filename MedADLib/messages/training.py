@@ -34,7 +34,7 @@ SENTENCES = {
         _("{path} is not a name for a model file"),
         _("Use letters, digits, dots and dashes, and end in .medad, for example -o brain-t1.medad."),
     ),
-    "bad_pooling_size": S(_("pooling sizes must be 0 to 50 mm"), _("Correct --minimum-mm or --average-mm.")),
+    "bad_pooling_size": S(_("pooling sizes must be 0 to 50 mm"), _("Correct --minimum-mm, --average-mm or --fine-mm.")),
     "bad_latent_sizes": S(
         _("{sizes:.80} is not a list of at least 3 increasing latent sizes"), _("For example 1,2,4,8,16,32,64,128.")
     ),

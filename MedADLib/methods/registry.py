@@ -34,7 +34,8 @@ class Entry:
         papers: Its sources: numbers of `bibliography.PAPERS`, or citations as text.
         setting_papers: Sources that a setting adds, by (name, value); the value True stands for any that is not 0.
         options: Which of `OPTIONS` it uses.
-        pooling_mm: Minimum and average pooling that suit its raw score, in mm.
+        pooling_mm: Minimum and average pooling that suit its raw score, in mm. Where this is
+            coarse, `Pooling.with_fine` adds a second scale.
         note: What lists of models add to its title; empty for nothing.
     """
 

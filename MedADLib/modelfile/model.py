@@ -217,7 +217,7 @@ def _assemble(files: dict[str, bytes], registry: dict[str, type] | None) -> Mode
     if manifest.calibration is not None:
         tensors = tensors_of(files, CALIBRATION)
         calibration = _built("calibration_unusable", Calibration.from_tensors, manifest.calibration, tensors)
-        if calibration.voxelwise.mean.shape != shape:
+        if calibration.shape != shape:
             raise ModelError("calibration_not_on_grid")
     shared = ("name", "version", "created", "description", "modality", "training")
     return Model(
@@ -254,7 +254,7 @@ def bundle_metadata(model: Model) -> dict:
         "is_patch_data": False,
         "channel_def": {"0": "scan"},
     }
-    anomaly = image | {"modality": "n/a", "channel_def": {"0": "anomaly map, SD above the healthy mean"}}
+    anomaly = image | {"modality": "n/a", "channel_def": {"0": "anomaly map, -log10 of the healthy exceedance"}}
     restored = image | {"channel_def": {"0": "pseudo-healthy scan"}}
     names = ("monai", "torch", "numpy", "SimpleITK", "safetensors")
     installed = {name: installed_version(name) or "not installed" for name in names}

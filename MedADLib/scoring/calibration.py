@@ -1,89 +1,31 @@
-"""Calibration: voxelwise mean and SD of a model's scores on held-out healthy scans, and z-score maps by them."""
+"""Calibration: how rare a score is at each voxel of held-out healthy scans, at one or more scales."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..errors import InputError, ModelError
-from ..preprocessing.brain_space import BrainSpace, PreparedBrain
 from ..preprocessing.grids import IN_PLANE_MM
 from ..runtime.progress import Progress
 from ..runtime.strict_json import finite_number
 from ..volume import Volume
-from .healthy_reference import ARRAYS, HealthyReference, Threshold
-from .pooling import pool, smooth
-from .restoration import Restoration
+from .healthy_reference import ARRAYS, RARITY, HealthyReference, Threshold
+from .healthy_tail import PARTS as TAIL_PARTS
+from .healthy_tail import HealthyTail
+from .pooling import pool
+from .scan_score import score_of_scan
+from .voxelwise import VoxelStatistics
 
-PRIOR_SCANS = 4.0
-STATISTICS_FWHM_MM = 6.0
-
-CURVE_POINTS = 400
-# Prefix of the names of the calibration in fast mode.
-FAST = "fast_"
-FAST_NUMBERS = (FAST + "brain_ml", FAST + "mean_times", FAST + "spread_times")
-
-
-@dataclass(frozen=True, eq=False)
-class VoxelStatistics:
-    """Voxelwise mean and SD of the pooled score of healthy scans, in the model's space.
-
-    Attributes:
-        mean: float32 (Z, Y, X).
-        sd: SD, float32 (Z, Y, X), positive.
-    """
-
-    mean: np.ndarray
-    sd: np.ndarray
-
-    @classmethod
-    def of(
-        cls, scores: Sequence[np.ndarray], masks: Sequence[np.ndarray], spacing: Sequence[float], mirrored: bool = True
-    ) -> VoxelStatistics:
-        """Estimate mean and SD from pooled scores of healthy scans and, if they are healthy too, their mirror images.
-
-        A few scans give a poor estimate for a single voxel. Mean and variance are therefore smoothed, and the variance
-        is shrunk towards that of the whole brain with the weight of `PRIOR_SCANS` scans.
-
-        Args:
-            scores: Pooled scores, each (Z, Y, X).
-            masks: Brains, each bool (Z, Y, X).
-            spacing: Voxel spacing along (x, y, z) in mm.
-            mirrored: Whether mirror images of the scans are healthy scans too.
-        """
-        shape = scores[0].shape
-        count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        for score, mask in zip(scores, masks):
-            for s, m in ((score, mask), (score[:, :, ::-1], mask[:, :, ::-1]))[: 1 + mirrored]:
-                values = np.where(m, s.astype(np.float64), 0.0)
-                count, total, squares = count + m, total + values, squares + values**2
-        seen = count > 0
-        safe = np.maximum(count, 1)
-        mean = (total / safe).astype(np.float32)
-        variance = np.maximum(squares / safe - (total / safe) ** 2, 0).astype(np.float32)
-        mean = smooth(mean, seen, spacing, STATISTICS_FWHM_MM)
-        variance = smooth(variance, seen, spacing, STATISTICS_FWHM_MM)
-        overall = float(variance[seen].mean())
-        weight = count / (1 + mirrored)
-        variance = (weight * variance + PRIOR_SCANS * overall) / (weight + PRIOR_SCANS)
-        mean = np.where(seen, mean, mean[seen].mean())
-        return cls(mean.astype(np.float32), np.sqrt(np.maximum(variance, 1e-20)).astype(np.float32))
-
-    def scaled(self, mean: float, sd: float) -> VoxelStatistics:
-        """Return mean and SD multiplied by factors."""
-        return VoxelStatistics(self.mean * np.float32(mean), self.sd * np.float32(sd))
-
-    def factors_to(self, other: VoxelStatistics, mask: np.ndarray) -> tuple[float, float]:
-        """Return the factors to another mean, by least squares, and SD, by the geometric mean, within a mask."""
-        ours, theirs = (voxelwise.mean[mask].astype(np.float64) for voxelwise in (self, other))
-        ratio = np.log(other.sd[mask].astype(np.float64) / self.sd[mask])
-        return float((ours @ theirs) / max(ours @ ours, 1e-300)), float(np.exp(ratio.mean()))
-
-    def z_scores(self, pooled: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Convert a pooled score (Z, Y, X) to z-scores, SD above the healthy mean; 0 outside the mask."""
-        return np.where(mask, (pooled - self.mean) / self.sd, 0).astype(np.float32)
+# Mean pooling of the fine scale beside a coarser one: structures thinner than a coarse minimum show in it alone.
+FINE_MM = 2.5
+MOST_SCALES = 4
+# Names on disk: prefixes of the fast mode and of the tail of the largest rarity, and the numbers of a scale.
+FAST, COMBINED = "fast_", "combined_"
+SCALE_NUMBERS = ("minimum_mm", "average_mm", "scale")
+FAST_FACTORS = ("mean_times", "spread_times")
 
 
 @dataclass(frozen=True)
@@ -103,25 +45,57 @@ class Pooling:
             self.minimum_mm if minimum_mm is None else minimum_mm, self.average_mm if average_mm is None else average_mm
         )
 
+    def applied(self, score: np.ndarray, mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+        """Pool a raw score map (Z, Y, X) within a mask, see `pooling.pool`."""
+        return pool(score, mask, spacing, self.minimum_mm, self.average_mm)
+
     def shrunk(self, grid: Volume) -> Pooling:
         """Return the pooling scaled down to a field of view that is smaller than that of a brain."""
         scale = min(1.0, max(grid.array.shape[1:]) * float(grid.spacing[0]) / IN_PLANE_MM)
         return Pooling(round(scale * self.minimum_mm, 2), round(scale * self.average_mm, 2))
 
+    def with_fine(self, fine_mm: float = FINE_MM) -> tuple[Pooling, ...]:
+        """Return the poolings of a model, fine before coarse: this one and, unless it is as fine, a mean over a box.
+
+        Args:
+            fine_mm: Edge of the box; 0 for a single scale.
+        """
+        fine = Pooling(0.0, fine_mm)
+        return (fine, self) if fine_mm > 0 and (self.minimum_mm > 0 or self.average_mm > fine_mm) else (self,)
+
 
 @dataclass(frozen=True, eq=False)
-class Fast:
-    """Calibration of the fast mode, relative to that of the full method.
+class Scale:
+    """One scale of a calibration.
+
+    Attributes:
+        pooling: Pooling of raw scores.
+        voxelwise: Voxelwise healthy mean and SD of the pooled score, in the model's space.
+        tail: Tail of the z-scores of healthy scans.
+    """
+
+    pooling: Pooling
+    voxelwise: VoxelStatistics
+    tail: HealthyTail
+
+    def __post_init__(self) -> None:
+        if self.voxelwise.mean.shape != self.voxelwise.sd.shape or self.voxelwise.sd.min() <= 0:
+            raise ModelError("calibration_places")
+
+
+@dataclass(frozen=True, eq=False)
+class FastScale:
+    """Calibration of a scale in fast mode, relative to that of the full method.
 
     Attributes:
         mean_factor: Factor of the healthy means.
         sd_factor: Factor of the healthy SDs.
-        reference: Scores of the healthy scans in fast mode.
+        tail: Tail of the z-scores of healthy scans in fast mode.
     """
 
     mean_factor: float
     sd_factor: float
-    reference: HealthyReference
+    tail: HealthyTail
 
     def __post_init__(self) -> None:
         if not (0 < self.mean_factor < 1e3 and 0 < self.sd_factor < 1e3):
@@ -129,30 +103,82 @@ class Fast:
 
 
 @dataclass(frozen=True, eq=False)
+class Fast:
+    """Calibration of the fast mode.
+
+    Attributes:
+        scales: One for each scale of the full method.
+        combined: As in `Calibration`.
+        reference: Scores of the healthy scans in fast mode.
+    """
+
+    scales: tuple[FastScale, ...]
+    combined: HealthyTail | None
+    reference: HealthyReference
+
+
+@dataclass(frozen=True, eq=False)
 class Calibration:
     """Calibration of a model on held-out healthy scans.
 
-    The reference scores of each scan use mean and SD from the *other* scans.
+    The score is pooled and standardised voxelwise at each scale, to a z-score, and converted to its rarity in healthy
+    scans (`HealthyTail`). With several scales, the largest rarity is calibrated once more by its own tail. The
+    reference scores of each scan, and the values behind all tails, use mean and SD from the *other* scans.
 
     Attributes:
-        pooling: Pooling of raw scores.
-        voxelwise: Voxelwise healthy mean and SD in the model's space.
+        scales: Scales from fine to coarse, 1 to `MOST_SCALES`.
+        combined: Tail of the largest rarity over the scales in healthy scans; None for a single scale.
         reference: Scores of the healthy scans.
         fast: Calibration of the fast mode; None without one.
     """
 
-    pooling: Pooling
-    voxelwise: VoxelStatistics
+    scales: tuple[Scale, ...]
+    combined: HealthyTail | None
     reference: HealthyReference
     fast: Fast | None = None
 
     def __post_init__(self) -> None:
-        if self.voxelwise.mean.shape != self.voxelwise.sd.shape or self.voxelwise.sd.min() <= 0:
-            raise ModelError("calibration_places")
+        count, shapes = len(self.scales), {scale.voxelwise.mean.shape for scale in self.scales}
+        if not 1 <= count <= MOST_SCALES or len(shapes) != 1 or (self.combined is None) != (count == 1):
+            raise ModelError("calibration_scales")
+        if self.reference.unit != RARITY:
+            raise ModelError("calibration_unit")
+        if self.fast is None:
+            return
+        reference = self.fast.reference
+        if len(self.fast.scales) != count or (self.fast.combined is None) != (count == 1):
+            raise ModelError("calibration_fast")
+        if (reference.unit, reference.scan_score) != (RARITY, self.scan_score):
+            raise ModelError("calibration_unit")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the model's grid, (Z, Y, X)."""
+        return self.coarse.voxelwise.mean.shape
+
+    @property
+    def coarse(self) -> Scale:
+        """The coarsest scale, or the only one."""
+        return self.scales[-1]
+
+    @property
+    def poolings(self) -> tuple[Pooling, ...]:
+        """The pooling of each scale."""
+        return tuple(scale.pooling for scale in self.scales)
+
+    @property
+    def scan_score(self) -> str:
+        """Name of the score of a whole scan, see `scan_score`."""
+        return self.reference.scan_score
 
     def reference_of(self, fast: bool) -> HealthyReference:
         """Return the reference of the full method or, if calibrated, of the fast mode."""
         return self.fast.reference if fast and self.fast else self.reference
+
+    def tail_of(self, fast: bool = False) -> HealthyTail:
+        """Return the tail that gives the values of the anomaly map: that of the only scale, or the combined one."""
+        mode = self.fast if fast and self.fast else self
+        return mode.combined or mode.scales[0].tail
 
     def anomaly_map(
         self,
@@ -162,7 +188,7 @@ class Calibration:
         progress: Progress | None = None,
         fast: bool = False,
     ) -> np.ndarray:
-        """Convert a raw score map (Z, Y, X) to z-scores; negative below the healthy mean.
+        """Convert a raw score map (Z, Y, X) to an anomaly map: −log10 of the healthy exceedance, 0 outside the mask.
 
         Args:
             score: The raw map, (Z, Y, X).
@@ -170,151 +196,175 @@ class Calibration:
             spacing: Voxel spacing along (x, y, z) in mm.
             progress: Times the steps.
             fast: Whether the map was made in fast mode.
+
+        Returns:
+            float32 (Z, Y, X), 0 or more.
         """
-        progress = progress or Progress()
-        with progress.timed("post-process"):
-            pooled = pool(score, mask, spacing, self.pooling.minimum_mm, self.pooling.average_mm)
+        progress, mode, found = progress or Progress(), self.fast if fast else None, None
+        for number, scale in enumerate(self.scales):
+            with progress.timed("post-process"):
+                pooled = scale.pooling.applied(score, mask, spacing)
+            with progress.timed("calibrate"):
+                voxelwise, tail = scale.voxelwise, scale.tail
+                if mode is not None:
+                    quick = mode.scales[number]
+                    voxelwise, tail = voxelwise.scaled(quick.mean_factor, quick.sd_factor), quick.tail
+                rarity = tail.rarity(voxelwise.z_scores(pooled, mask)[mask])
+                found = rarity if found is None else np.maximum(found, rarity, out=found)
         with progress.timed("calibrate"):
-            voxelwise, known = self.voxelwise, self.fast if fast else None
-            if known is not None:
-                voxelwise = voxelwise.scaled(known.mean_factor, known.sd_factor)
-            return voxelwise.z_scores(pooled, mask)
+            combined = self.combined if mode is None else mode.combined
+            return on_grid(found if combined is None else combined.rarity(found), mask)
+
+    def score_of(
+        self, anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, sample_score: float, fast: bool = False
+    ) -> float:
+        """Score a whole scan by `scan_score`, for the p-value of the reference.
+
+        Args:
+            anomaly: Anomaly map on the model's grid, (Z, Y, X).
+            mask: Examined part, bool (Z, Y, X).
+            voxel_ml: Volume of a voxel of that grid in mL.
+            sample_score: The method's own score.
+            fast: Whether the map was made in fast mode.
+        """
+        reference = self.reference_of(fast)
+        threshold = reference.value_of(reference.threshold)
+        return score_of_scan(self.scan_score, anomaly, mask, voxel_ml, threshold, sample_score)
 
     def parameters(self) -> dict:
         """Return what is not an array, for JSON."""
+        scales = []
+        for number, scale in enumerate(self.scales):
+            sizes = (scale.pooling.minimum_mm, scale.pooling.average_mm, scale.voxelwise.size)
+            scales.append(dict(zip(SCALE_NUMBERS, sizes)))
+            if self.fast is not None:
+                fast = self.fast.scales[number]
+                scales[-1] |= dict(zip(FAST_FACTORS, (fast.mean_factor, fast.sd_factor)))
         found = {
-            "minimum_mm": self.pooling.minimum_mm,
-            "average_mm": self.pooling.average_mm,
+            "scales": scales,
             "brain_ml": self.reference.brain_ml,
             "threshold": str(self.reference.threshold),
-            "scale": self._scale,
+            "unit": self.reference.unit,
+            "scan_score": self.scan_score,
         }
-        if self.fast is None:
-            return found
-        numbers = (self.fast.reference.brain_ml, self.fast.mean_factor, self.fast.sd_factor)
-        return found | dict(zip(FAST_NUMBERS, numbers))
+        return found if self.fast is None else found | {FAST + "brain_ml": self.fast.reference.brain_ml}
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the arrays, for safetensors; voxelwise mean and SD in half precision, divided by the mean SD."""
-        found = {
-            "mean": (self.voxelwise.mean / self._scale).astype(np.float16),
-            "spread": (self.voxelwise.sd / self._scale).astype(np.float16),
-        }
-        references = {"": self.reference} if self.fast is None else {"": self.reference, FAST: self.fast.reference}
-        for prefix, reference in references.items():
-            found |= {prefix + name: np.asarray(getattr(reference, name), np.float64) for name in ARRAYS}
+        found = {}
+        for number, scale in enumerate(self.scales):
+            prefix, size = f"scale{number}_", scale.voxelwise.size
+            found[prefix + "mean"] = (scale.voxelwise.mean / size).astype(np.float16)
+            found[prefix + "spread"] = (scale.voxelwise.sd / size).astype(np.float16)
+        for mode, prefix in ((self, ""), (self.fast, FAST)):
+            if mode is None:
+                continue
+            tails = {f"scale{number}_": scale.tail for number, scale in enumerate(mode.scales)}
+            if mode.combined is not None:
+                tails[COMBINED] = mode.combined
+            for name, tail in tails.items():
+                found |= {prefix + name + part: array for part, array in tail.tensors().items()}
+            found |= {prefix + name: np.asarray(getattr(mode.reference, name), np.float64) for name in ARRAYS}
         return found
-
-    @property
-    def _scale(self) -> float:
-        return float(self.voxelwise.sd.mean())
 
     @classmethod
     def from_tensors(cls, parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
-        """Build the calibration from `parameters()` and `tensors()`.
+        """Build the calibration from `parameters()` and `tensors()`, of this version or an earlier one.
 
         Raises:
             ModelError: If anything is missing or malformed.
         """
-        wanted, names = {"minimum_mm", "average_mm", "brain_ml", "threshold", "scale"}, {"mean", "spread", *ARRAYS}
-        is_fast = FAST_NUMBERS[0] in parameters
-        if is_fast:
-            wanted, names = wanted | set(FAST_NUMBERS), names | {FAST + name for name in ARRAYS}
-        if set(parameters) != wanted or set(tensors) != names:
-            raise ModelError("calibration_incomplete")
-
-        def reference(prefix: str) -> HealthyReference:
-            return HealthyReference(
-                **{name: tensors[prefix + name] for name in ARRAYS},
-                brain_ml=finite_number(parameters[prefix + "brain_ml"], "brain_ml"),
-                threshold=Threshold.parse(str(parameters["threshold"])),
-            )
-
         try:
-            scale = finite_number(parameters["scale"], "the calibration's scale")
-            mean, sd = (tensors[name].astype(np.float32) * scale for name in ("mean", "spread"))
-            fast = None
-            if is_fast:
-                fast = Fast(*(finite_number(parameters[name], name) for name in FAST_NUMBERS[1:]), reference(FAST))
-            pooling = Pooling(*(finite_number(parameters[name], name) for name in ("minimum_mm", "average_mm")))
-            return cls(pooling, VoxelStatistics(mean, sd), reference(""), fast)
+            return _stored(parameters, tensors) if "scales" in parameters else _earlier(parameters, tensors)
         except (TypeError, ValueError, InputError) as error:
             raise ModelError("calibration_malformed", detail=error) from error
 
 
-def fewest(mirrored: bool) -> int:
-    """Return the smallest number of scans for a calibration: without one of them, the others must have an SD."""
-    return 2 if mirrored else 3
+def on_grid(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return a float32 map (Z, Y, X) with values (N,) inside a mask of N voxels and 0 outside."""
+    found = np.zeros(mask.shape, np.float32)
+    found[mask] = values
+    return found
 
 
-def calibrate(
-    healthy: Sequence[tuple[PreparedBrain, Restoration]],
-    pooling: Pooling,
-    threshold: Threshold,
-    quick: Sequence[Restoration] | None = None,
-) -> Calibration:
-    """Calibrate on healthy scans that took no part in training.
+def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
+    """Build a calibration from what `Calibration.parameters` and `Calibration.tensors` return."""
+    described = parameters["scales"]
+    if not isinstance(described, list) or not 1 <= len(described) <= MOST_SCALES:
+        raise ModelError("calibration_scales")
+    modes = ("", FAST) if FAST + "brain_ml" in parameters else ("",)
+    keys = {*SCALE_NUMBERS, *(FAST_FACTORS if FAST in modes else ())}
+    if not all(isinstance(scale, dict) and set(scale) == keys for scale in described):
+        raise ModelError("calibration_incomplete")
+    scales = [f"scale{number}_" for number in range(len(described))]
+    tails = [*scales, *([COMBINED] if len(scales) > 1 else [])]
+    wanted = {scale + name for scale in scales for name in ("mean", "spread")}
+    wanted |= {mode + name for mode in modes for name in ARRAYS}
+    wanted |= {mode + tail + part for mode in modes for tail in tails for part in TAIL_PARTS}
+    numbers = {"scales", "threshold", "unit", "scan_score", *(mode + "brain_ml" for mode in modes)}
+    if set(parameters) != numbers or set(tensors) != wanted:
+        raise ModelError("calibration_incomplete")
 
-    Args:
-        healthy: Prepared scans and their restorations; at least 2, see `fewest`.
-        pooling: Pooling of raw scores.
-        threshold: The default threshold.
-        quick: Restorations of the same scans in fast mode, if the method has one, for its calibration.
+    def tail(name: str) -> HealthyTail:
+        return HealthyTail.from_tensors({part: tensors[name + part] for part in TAIL_PARTS})
 
-    Returns:
-        The calibration; maxima and false positives are those of leave-one-out anomaly maps on the scans' own grids.
+    def combined(mode: str) -> HealthyTail | None:
+        return tail(mode + COMBINED) if len(scales) > 1 else None
 
-    Raises:
-        InputError: If there are too few scans.
+    found, fast_scales = [], []
+    for name, given in zip(scales, described):
+        minimum, average, size = (finite_number(given[key], key) for key in SCALE_NUMBERS)
+        voxelwise = _voxelwise(tensors[name + "mean"], tensors[name + "spread"], size)
+        found.append(Scale(Pooling(minimum, average), voxelwise, tail(name)))
+        if FAST in modes:
+            factors = (finite_number(given[key], key) for key in FAST_FACTORS)
+            fast_scales.append(FastScale(*factors, tail(FAST + name)))
+    references = {mode: _reference(parameters, tensors, mode) for mode in modes}
+    named = {"unit": str(parameters["unit"]), "scan_score": str(parameters["scan_score"])}
+    references = {mode: replace(reference, **named) for mode, reference in references.items()}
+    fast = Fast(tuple(fast_scales), combined(FAST), references[FAST]) if FAST in modes else None
+    return Calibration(tuple(found), combined(""), references[""], fast)
+
+
+def _earlier(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
+    """Build a calibration from a file of an earlier version, which has one scale, z-scores as unit, and no tail.
+
+    The volume of a healthy scan above each threshold, divided by the examined volume, is the healthy exceedance.
     """
-    template = healthy[0][0].template if healthy else BrainSpace
-    mirrored = template.symmetric
-    if len(healthy) < fewest(mirrored):
-        raise InputError("calibration_few_scans", count=len(healthy), fewest=fewest(mirrored))
-    spacing, prepared = template.image.spacing, [scan for scan, _ in healthy]
-    masks = [scan.mask for scan in prepared]
+    wanted, names = {"minimum_mm", "average_mm", "brain_ml", "threshold", "scale"}, {"mean", "spread", *ARRAYS}
+    factors = [FAST + key for key in FAST_FACTORS]
+    is_fast = FAST + "brain_ml" in parameters
+    if is_fast:
+        wanted, names = wanted | {FAST + "brain_ml", *factors}, names | {FAST + name for name in ARRAYS}
+    if set(parameters) != wanted or set(tensors) != names:
+        raise ModelError("calibration_incomplete")
 
-    def pooled_scores(restorations: Sequence[Restoration]) -> list[np.ndarray]:
-        both = zip(restorations, masks)
-        return [pool(r.score, mask, spacing, pooling.minimum_mm, pooling.average_mm) for r, mask in both]
+    def converted(mode: str) -> tuple[HealthyTail, HealthyReference]:
+        stored = _reference(parameters, tensors, mode)
+        tail = HealthyTail.of_curve(stored.thresholds, stored.false_positive_ml, stored.brain_ml)
+        threshold = stored.threshold
+        if not threshold.unit:
+            threshold = Threshold(float(tail.rarity(np.array([threshold.amount]))[0]))
+        maxima, thresholds = tail.rarity(stored.maxima), tail.rarity(stored.thresholds)
+        return tail, replace(stored, maxima=maxima, thresholds=thresholds, threshold=threshold)
 
-    def all_statistics(pooled: Sequence[np.ndarray]) -> tuple[list[VoxelStatistics], VoxelStatistics]:
-        """Return mean and SD without each of the scans, and of all scans."""
-        whole = range(len(pooled))
-        chosen = [[n for n in whole if n != left_out] for left_out in whole] + [list(whole)]
-        parts = [([pooled[n] for n in few], [masks[n] for n in few]) for few in chosen]
-        *without, of_all = (VoxelStatistics.of(*part, spacing, mirrored) for part in parts)
-        return without, of_all
-
-    restorations = [restoration for _, restoration in healthy]
-    pooled = pooled_scores(restorations)
-    without, voxelwise = all_statistics(pooled)
-    reference, fast = _reference(prepared, pooled, without, restorations, threshold), None
-    if quick is not None:
-        pooled = pooled_scores(quick)
-        without_quick, voxelwise_quick = all_statistics(pooled)
-        some = np.any(masks, axis=0)
-        scaled = [full.scaled(*full.factors_to(own, some)) for full, own in zip(without, without_quick)]
-        factors = voxelwise.factors_to(voxelwise_quick, some)
-        fast = Fast(*factors, _reference(prepared, pooled, scaled, quick, threshold))
-    return Calibration(pooling, voxelwise, reference, fast)
+    size = finite_number(parameters["scale"], "the calibration's scale")
+    pooling = Pooling(*(finite_number(parameters[name], name) for name in ("minimum_mm", "average_mm")))
+    tail, reference = converted("")
+    fast = None
+    if is_fast:
+        fast_tail, fast_reference = converted(FAST)
+        numbers = (finite_number(parameters[name], name) for name in factors)
+        fast = Fast((FastScale(*numbers, fast_tail),), None, fast_reference)
+    voxelwise = _voxelwise(tensors["mean"], tensors["spread"], size)
+    return Calibration((Scale(pooling, voxelwise, tail),), None, reference, fast)
 
 
-def _reference(
-    prepared: Sequence[PreparedBrain],
-    pooled: Sequence[np.ndarray],
-    others: Sequence[VoxelStatistics],
-    restorations: Sequence[Restoration],
-    threshold: Threshold,
-) -> HealthyReference:
-    """Score healthy scans, each with mean and SD of the other ones."""
-    values = []
-    for scan, score, voxelwise in zip(prepared, pooled, others):
-        native = scan.map_to_native(voxelwise.z_scores(score, scan.mask))
-        values.append((np.sort(native.array[scan.native_mask]), native.voxel_ml))
-    maxima = np.array([v[-1] for v, _ in values], np.float64)
-    thresholds = np.linspace(0.0, max(float(maxima.max()) * 1.05, 1.0), CURVE_POINTS)
-    above = np.mean([(len(v) - np.searchsorted(v, thresholds, "right")) * ml for v, ml in values], axis=0)
-    scores = np.array([restoration.sample_score for restoration in restorations], np.float64)
-    brain_ml = float(np.mean([len(v) * ml for v, ml in values]))
-    return HealthyReference(maxima, scores, thresholds, above, brain_ml, threshold)
+def _voxelwise(mean: np.ndarray, sd: np.ndarray, size: float) -> VoxelStatistics:
+    return VoxelStatistics(mean.astype(np.float32) * size, sd.astype(np.float32) * size)
+
+
+def _reference(parameters: dict, tensors: dict[str, np.ndarray], mode: str) -> HealthyReference:
+    arrays = {name: np.asarray(tensors[mode + name], np.float64) for name in ARRAYS}
+    brain_ml = finite_number(parameters[mode + "brain_ml"], "brain_ml")
+    return HealthyReference(**arrays, brain_ml=brain_ml, threshold=Threshold.parse(str(parameters["threshold"])))

@@ -11,9 +11,12 @@ import numpy as np
 
 from ..errors import InputError, ModelError
 from ..runtime.strict_json import finite_number
+from .scan_score import METHOD, NAMES
 
 ARRAYS = ("maxima", "sample_scores", "thresholds", "false_positive_ml")
 MOST_VALUES = 100_000
+# Units of an anomaly map: −log10 of the healthy exceedance, and that of earlier versions, SD above the healthy mean.
+RARITY, Z_SCORE = UNITS = ("rarity", "z")
 
 LEAST_PART = 1e-5
 MOST_PART = 0.03
@@ -25,8 +28,8 @@ class Threshold:
 
     Attributes:
         amount: The number.
-        unit: ``""`` for z-scores, ``"ml"`` for the expected false positives in a healthy scan, ``"%"`` for the same as
-            a share of the examined volume.
+        unit: ``""`` for values of the anomaly map, ``"ml"`` for the expected false positives in a healthy scan, ``"%"``
+            for the same as a share of the examined volume.
     """
 
     amount: float
@@ -65,6 +68,8 @@ class HealthyReference:
         false_positive_ml: Mean volume in mL of a healthy scan above each threshold, (T,).
         brain_ml: Mean examined volume of a healthy scan, in mL.
         threshold: The default threshold.
+        unit: Unit of the anomaly map, its maxima and thresholds: `RARITY`, or `Z_SCORE` in results of earlier versions.
+        scan_score: Name of the sample score, see `scan_score`.
     """
 
     maxima: np.ndarray
@@ -73,6 +78,8 @@ class HealthyReference:
     false_positive_ml: np.ndarray
     brain_ml: float
     threshold: Threshold
+    unit: str = RARITY
+    scan_score: str = METHOD
 
     def __post_init__(self) -> None:
         if len(self.maxima) != len(self.sample_scores) or len(self.maxima) < 1:
@@ -82,6 +89,8 @@ class HealthyReference:
             raise ModelError("calibration_thresholds")
         if self.brain_ml <= 0:
             raise ModelError("calibration_no_volume")
+        if self.unit not in UNITS or self.scan_score not in NAMES:
+            raise ModelError("calibration_unit")
 
     @property
     def count(self) -> int:
@@ -116,22 +125,26 @@ class HealthyReference:
     def as_json(self) -> dict[str, Any]:
         """Return the reference as plain JSON values."""
         arrays = {name: np.asarray(getattr(self, name), np.float64).tolist() for name in ARRAYS}
-        return {**arrays, "brain_ml": float(self.brain_ml), "threshold": str(self.threshold)}
+        named = {"unit": self.unit, "scan_score": self.scan_score}
+        return {**arrays, "brain_ml": float(self.brain_ml), "threshold": str(self.threshold), **named}
 
     @classmethod
     def from_json(cls, values: Any) -> HealthyReference:
         """Build the reference from `as_json()`.
 
+        Earlier versions wrote neither unit nor scan score: their maps are z-scores, scored by the method.
+
         Raises:
             ModelError: If anything is missing or malformed.
         """
-        names = {*ARRAYS, "brain_ml", "threshold"}
-        if not isinstance(values, dict) or set(values) != names:
+        names, named = {*ARRAYS, "brain_ml", "threshold"}, {"unit": Z_SCORE, "scan_score": METHOD}
+        if not isinstance(values, dict) or not names <= set(values) <= names | set(named):
             raise ModelError("reference_incomplete")
         try:
             arrays = {name: _numbers(values[name], name) for name in ARRAYS}
             brain_ml = finite_number(values["brain_ml"], "brain_ml")
-            return cls(**arrays, brain_ml=brain_ml, threshold=Threshold.parse(str(values["threshold"])))
+            named = {name: str(values.get(name, earlier)) for name, earlier in named.items()}
+            return cls(**arrays, brain_ml=brain_ml, threshold=Threshold.parse(str(values["threshold"])), **named)
         except (TypeError, ValueError, InputError) as error:
             raise ModelError("reference_malformed", detail=error) from error
 

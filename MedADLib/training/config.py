@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import InputError
 from ..methods.registry import ENTRIES, OPTIONS
 from ..modelfile.manifest import NAME
+from ..scoring.scan_score import METHOD as METHOD_SCORE
+from ..scoring.scan_score import NAMES as SCAN_SCORES
 
 if TYPE_CHECKING:
     from ..scoring.calibration import Pooling
     from .loop import Plan
 
 EXTRA, METHOD = "extra", "method"
-# Healthy scans advised for a calibration: with so many a p-value can be below 0.05.
-ADVISED = 20
+# Healthy scans advised for a calibration, and those with which a p-value can be 0.05.
+ADVISED, NEEDED = 20, 19
 
 # What a value of each kind is called in TOML and JSON.
 FILE_TYPES = {Path: "string", str: "string", bool: "boolean", int: "integer", float: "number"}
@@ -129,10 +131,14 @@ CHOICES = (
     Choice("prepare", str, "how to prepare volumes: extract the brain and align it (brain); use the whole field of "
            "view (field); or brain if most of a few scans contain one, else field (auto, the default)", "auto",
            allowed=("auto", "brain", "field")),
-    Choice("threshold", str, "default threshold of the model: a z-score such as 3.5, or the expected false positives "
+    Choice("threshold", str, "default threshold of the model: a rarity such as 3.5, or the expected false positives "
            "per healthy scan, such as 1ml or 0.1%% (default 1ml; 0.1%% for 2-D models and for --prepare field)"),
-    Choice("minimum-mm", float, "box of the minimum pooling in mm (default: of the method)"),
-    Choice("average-mm", float, "box of the average pooling in mm (default: of the method)"),
+    Choice("minimum-mm", float, "box of the minimum pooling in mm, at the coarse scale (default: of the method)"),
+    Choice("average-mm", float, "box of the average pooling in mm, at the coarse scale (default: of the method)"),
+    Choice("fine-mm", float, "box of the average pooling in mm of a second, fine scale without minimum; 0 for none "
+           "(default 2.5 if the coarse scale is coarser)"),
+    Choice("scan-score", str, "how to score a whole scan: by the method, or by the anomaly map (default method)",
+           METHOD_SCORE, allowed=SCAN_SCORES),
     Choice("data-note", str, "source and licence of the scans for the model card", ""),
     Choice("authors", str, "authors of the model for the model card", ""),
     Choice("licence", Path, "text file with the licence of the model (default: none is granted)", metavar="FILE"),
@@ -286,14 +292,23 @@ def check_model_name(path: Path) -> None:
         raise InputError("bad_model_file_name", path=path)
 
 
-def pooling_with(pooling: Pooling, minimum_mm: float | None, average_mm: float | None) -> Pooling:
-    """Replace the pooling sizes in mm that a user gives; None keeps the present one.
+def poolings_with(
+    poolings: Sequence[Pooling], minimum_mm: float | None, average_mm: float | None, fine_mm: float | None
+) -> tuple[Pooling, ...]:
+    """Replace the pooling sizes in mm that a user gives; None keeps the present ones.
+
+    Args:
+        poolings: Poolings of the scales, from fine to coarse.
+        minimum_mm: Box of the minimum at the coarse scale.
+        average_mm: Box of the mean at the coarse scale.
+        fine_mm: Box of the mean at the fine scale, which replaces all but the coarse one; 0 for none.
 
     Raises:
         InputError: If a size is out of range.
     """
     try:
-        return pooling.replaced(minimum_mm, average_mm)
+        coarse = poolings[-1].replaced(minimum_mm, average_mm)
+        return (*poolings[:-1], coarse) if fine_mm is None else coarse.with_fine(fine_mm)
     except ValueError as error:
         raise InputError("bad_pooling_size") from error
 

@@ -26,10 +26,12 @@ from ..preprocessing.spaces import SPACES
 from ..runtime.atomic_files import place_for_model, writable_folder
 from ..runtime.device import resolve
 from ..runtime.progress import Progress
-from ..scoring.calibration import Pooling, calibrate, fewest
+from ..scoring.calibration import FINE_MM, Pooling
 from ..scoring.healthy_reference import Threshold
+from ..scoring.leave_one_out import calibrate, fewest
+from ..volume import Volume
 from .checkpoint import bfloat16_suits
-from .config import Options, check_model_name, pooling_with, training_folder, unused_options
+from .config import Options, check_model_name, poolings_with, training_folder, unused_options
 from .data import HealthyData, bytes_to_prepare, healthy_data, prepared_scans
 from .distributed import ProcessGroup, process_group
 from .plots import draw_all_curves, write_figures
@@ -67,7 +69,8 @@ def train_model(
     options.threshold = Threshold.parse(options.threshold) if options.threshold else None
     options.licence = _licence(options.licence)
     options.work = options.work or options.output.with_suffix(".work")
-    pooling = pooling_with(pooling_of(options.method), options.minimum_mm, options.average_mm)
+    # Refuse sizes that cannot be used before the training.
+    _poolings(options)
     with ExitStack() as until_written:
         with process_group(resolve(options.device)) as (group, device):
             if group.rank == 0:
@@ -80,7 +83,7 @@ def train_model(
                 progress, on_line = Progress(), lambda line: None
             trained = _train(options, group, device, progress, on_line)
         if group.rank == 0:
-            _finish(options, trained, pooling, progress, on_line)
+            _finish(options, trained, progress, on_line)
 
 
 class Trained(NamedTuple):
@@ -166,9 +169,7 @@ def usable_scans(
     return usable, split
 
 
-def _finish(
-    options: argparse.Namespace, trained: Trained, pooling: Pooling, progress: Progress, on_line: Callable[[str], None]
-) -> None:
+def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, on_line: Callable[[str], None]) -> None:
     """Draw restorations of validation scans, calibrate, and write the model."""
     method, facts, data, scans, split, device = trained
     kind = data.template.kind
@@ -182,14 +183,13 @@ def _finish(
         (scan, method.restore(scan.image, scan.mask, seed=options.seed, device=device, progress=progress))
         for scan in prepared_scans(scans, split.calibration, data.template, progress)
     ]
-    if kind == "field":
-        pooling = pooling.shrunk(data.template.image).replaced(options.minimum_mm, options.average_mm)
     quick = method.faster()
     fast = quick and [
         quick.restore(scan.image, scan.mask, seed=options.seed, device=device, progress=progress) for scan, _ in healthy
     ]
     threshold = options.threshold or Threshold.parse(THRESHOLDS[kind])
-    calibration = calibrate(healthy, pooling, threshold, fast)
+    poolings = _poolings(options, data.template.image if kind == "field" else None)
+    calibration = calibrate(healthy, poolings, threshold, fast, options.scan_score)
     progress.stage("writing", 0.98, 1.0)
     training = {
         "data": options.data_note or str(options.healthy.name),
@@ -216,6 +216,15 @@ def _finish(
     progress.finish()
     for line in (*outcome_of(trained, options.output), f"checkpoints and curves in {folder}, figures in {figures}"):
         on_line(line)
+
+
+def _poolings(options: argparse.Namespace, grid: Volume | None = None) -> tuple[Pooling, ...]:
+    """Return the pooling of each scale; sizes that no option gives shrink with a small field of view on this grid."""
+    coarse, fine = pooling_of(options.method), Pooling(0.0, FINE_MM)
+    if grid is not None:
+        coarse, fine = coarse.shrunk(grid), fine.shrunk(grid)
+    fine_mm = fine.average_mm if options.fine_mm is None else options.fine_mm
+    return poolings_with((coarse,), options.minimum_mm, options.average_mm, fine_mm)
 
 
 def _licence(path: Path | None) -> str:

@@ -23,9 +23,10 @@ from ..modelfile.manifest import VERSION
 from ..modelfile.model import save_model
 from ..runtime.atomic_files import place_for_model
 from ..runtime.device import resolve, run_on
-from ..scoring.calibration import calibrate, fewest
 from ..scoring.healthy_reference import Threshold
-from .config import ADVISED, check_model_name, pooling_with
+from ..scoring.leave_one_out import calibrate, fewest
+from ..scoring.scan_score import check_scan_score
+from .config import NEEDED, check_model_name, poolings_with
 from .data import prepared_scan
 from .reference_model import check_kind, kept_split
 
@@ -52,8 +53,10 @@ class Recalibration:
         mixed: Whether to accept scans that seem to be of different kinds.
         settings: Settings of the method that do not concern the networks, by name.
         threshold: Default threshold of the model.
-        minimum_mm: Box of the minimum pooling in mm.
-        average_mm: Box of the average pooling in mm.
+        minimum_mm: Box of the minimum pooling in mm, at the coarse scale.
+        average_mm: Box of the average pooling in mm, at the coarse scale.
+        fine_mm: Box of the average pooling in mm of the fine scale; 0 for a single scale.
+        scan_score: How a whole scan is scored.
         description: Purpose of the model in one line.
         model_version: Version of the new model, ``X.Y.Z``.
         data_note: Source and licence of the scans.
@@ -70,6 +73,8 @@ class Recalibration:
     threshold: str | None = None
     minimum_mm: float | None = None
     average_mm: float | None = None
+    fine_mm: float | None = None
+    scan_score: str | None = None
     description: str | None = None
     model_version: str | None = None
     data_note: str = ""
@@ -88,7 +93,9 @@ class Recalibration:
             MedADError: If scans, settings or the path of the new model cannot be used.
         """
         threshold = Threshold.parse(self.threshold) if self.threshold else model.calibration.reference.threshold
-        pooling = pooling_with(model.calibration.pooling, self.minimum_mm, self.average_mm)
+        scan_score = self.scan_score or model.calibration.scan_score
+        check_scan_score(scan_score)
+        poolings = poolings_with(model.calibration.poolings, self.minimum_mm, self.average_mm, self.fine_mm)
         if self.model_version and not re.fullmatch(VERSION, self.model_version, re.ASCII):
             raise InputError("bad_model_version", version=self.model_version)
         if self.seed < 0:
@@ -96,8 +103,8 @@ class Recalibration:
         method = _with_settings(model.method, self.settings)
         with place_for_model(self.output):
             scans = self._usable(model, progress)
-            if len(scans) < ADVISED:
-                log.warning(Message("few_healthy_scans", count=len(scans), least=1 / (len(scans) + 1)))
+            if (count := len(scans)) < NEEDED:
+                log.warning(Message("few_healthy_scans", count=count, least=1 / (count + 1), needed=NEEDED))
             progress.stage("calibration", 0.1, 0.98)
             healthy, fast, quick = [], [], method.faster()
             for number, (name, source) in enumerate(scans.items()):
@@ -115,7 +122,7 @@ class Recalibration:
                 created=datetime.date.today().isoformat(),
                 description=self.description or model.description,
                 method=method,
-                calibration=calibrate(healthy, pooling, threshold, fast or None),
+                calibration=calibrate(healthy, poolings, threshold, fast or None, scan_score),
                 training=dict(model.training) | {CALIBRATED_ON: used},
             )
             save_model(replace(found, card=model_card(found)), self.output)

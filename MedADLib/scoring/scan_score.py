@@ -1,0 +1,86 @@
+"""Scores of a whole scan, by name: that of the method, or one from its anomaly map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from ..errors import InputError
+from ..masks import connected_components
+
+# The method's own sample score.
+METHOD = "method"
+# Sizes of regions that `regions` counts, in mL.
+SMALL_ML = (0.01, 1.0)
+
+ScanScore = Callable[[np.ndarray, np.ndarray, float, float], float]
+
+
+def top_1ml(anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, threshold: float) -> float:
+    """Return the mean of the highest 1 mL of the map."""
+    return _mean_of_highest(anomaly[mask], 1 / voxel_ml)
+
+
+def top_1pct(anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, threshold: float) -> float:
+    """Return the mean of the highest 1 % of the map."""
+    return _mean_of_highest(anomaly[mask], 0.01 * np.count_nonzero(mask))
+
+
+def volume(anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, threshold: float) -> float:
+    """Return the volume in mL at or above the threshold."""
+    return float(np.count_nonzero(_above(anomaly, mask, threshold)) * voxel_ml)
+
+
+def largest(anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, threshold: float) -> float:
+    """Return the integral over the region where it is largest of what exceeds the threshold, rarity times mL."""
+    above = _above(anomaly, mask, threshold)
+    sums = np.bincount(connected_components(above)[above], anomaly[above].astype(np.float64) - threshold)
+    return float(sums.max(initial=0.0) * voxel_ml)
+
+
+def regions(anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, threshold: float) -> float:
+    """Return the number of regions of 0.01 to 1 mL at or above the threshold."""
+    above = _above(anomaly, mask, threshold)
+    sizes = np.bincount(connected_components(above)[above]) * voxel_ml
+    return float(((sizes >= SMALL_ML[0]) & (sizes <= SMALL_ML[1])).sum())
+
+
+SCAN_SCORES: Mapping[str, ScanScore] = {
+    found.__name__: found for found in (top_1ml, top_1pct, volume, largest, regions)
+}
+NAMES = (METHOD, *SCAN_SCORES)
+
+
+def check_scan_score(name: str) -> None:
+    """Refuse a name that is none of `NAMES`; raises InputError."""
+    if name not in NAMES:
+        raise InputError("unknown_scan_score", name=f"{name!s:.80}", known=", ".join(NAMES))
+
+
+def score_of_scan(
+    name: str, anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, threshold: float, sample_score: float
+) -> float:
+    """Score a scan.
+
+    Args:
+        name: One of `NAMES`.
+        anomaly: Anomaly map on the model's grid, rarity, (Z, Y, X).
+        mask: Examined part, bool (Z, Y, X).
+        voxel_ml: Volume of a voxel in mL.
+        threshold: Value of the model's default threshold.
+        sample_score: The method's own score.
+
+    Returns:
+        The score; larger is more anomalous.
+    """
+    return sample_score if name == METHOD else SCAN_SCORES[name](anomaly, mask, voxel_ml, threshold)
+
+
+def _above(anomaly: np.ndarray, mask: np.ndarray, threshold: float) -> np.ndarray:
+    return mask & (anomaly >= threshold) & (anomaly > 0)
+
+
+def _mean_of_highest(values: np.ndarray, count: float) -> float:
+    count = min(max(round(count), 1), len(values))
+    return float(np.partition(values, len(values) - count)[-count:].mean(dtype=np.float64)) if count else 0.0
