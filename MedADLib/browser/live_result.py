@@ -92,7 +92,8 @@ class LiveResult:
         name = self._name(region)
         detection = self.detection
         peak, mean = value_text(detection, region.peak), value_text(detection, region.mean)
-        what = f"{location(region)}; peak {peak} ({meaning(detection, region.peak)}); mean {mean}, q = {region.q_value:.2g}"
+        what = f"{location(region)}; peak {peak} ({meaning(detection, region.peak)})"
+        what = f"{what}; mean {mean}, q = {region.q_value:.2g}"
         return f"{name}: {what}" if name else what
 
     def verdict(self) -> str:

@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         type=_setting("threshold"),
-        help="a rarity such as 3.5 (1 healthy voxel in 3,200), or the expected false positives per healthy scan, such as 1ml or 0.1%% "
-        "(default: threshold of the model)",
+        help="a value of the map, a rarity such as 3 (1 healthy voxel in 1,000), or the expected false positives per "
+        "healthy scan, such as 1ml or 0.1%% (default: threshold of the model)",
     )
     parser.add_argument("--fast", action="store_true", help="restore fewer slices fewer times: faster, less exact")
     parser.add_argument("--no-picture", action="store_true", help="do not draw the figure STEM.png")

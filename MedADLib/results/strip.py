@@ -1,7 +1,7 @@
 """Strip of scan scores: the healthy scans as circles on a line, the examined scan as a filled diamond.
 
-The form of the marks tells them apart, so that no colour is needed. `shapes` lays the strip out once, for the panel, the
-figure and the browser page.
+The form of the marks tells them apart, so that no colour is needed. `shapes` lays the strip out once, for the panel,
+the figure and the browser page.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ TEXT_SIZE = 11.0
 # A scan far beyond all healthy ones would press their circles together: the line ends here, in healthy ranges.
 FARTHEST = 2.0
 OWN_ON_LIGHT, OWN_ON_DARK = "#b84a00", "#ffb454"
+# In front of the text of the examined scan: its mark, or the arrow beyond an end of the line.
+MARKS = {"": "◆", "start": "◀", "end": "▶"}
 WANTED_P = 0.05
 WANTED_SCANS = 19
 # Codes of the kinds of scores, as a calibration names them.
@@ -131,7 +133,7 @@ def shapes(detection: Detection, width: float) -> list[Shape]:
     part = x / width
     anchor = "start" if part < 0.3 else "end" if part > 0.7 else "middle"
     edge = {"start": max(x - DIAMOND, 0.0), "middle": x, "end": min(x + DIAMOND, width)}[anchor]
-    found.append(Shape("text", edge, TEXT_Y, Message("strip_own", score=own), anchor, own=True))
+    found.append(Shape("text", edge, TEXT_Y, Message("strip_own", mark=MARKS[side], score=own), anchor, own=True))
     if high > low:
         found.append(Shape("text", 0.0, NUMBER_Y, f"{low:.3g}", "start"))
         found.append(Shape("text", width, NUMBER_Y, f"{high:.3g}", "end"))
@@ -158,20 +160,20 @@ def svg(detection: Detection, width: float) -> str:
         else:
             points = " ".join(f"{x:.1f},{y:.1f}" for x, y in outline(shape))
             parts.append(f'<polygon points="{points}" fill="{colour}" stroke="#fff" stroke-width=".7"/>')
-    described = escape(say_strip(detection))
+    described = escape(describe(detection))
     return (
         f'<svg role="img" aria-label="{described}" viewBox="0 0 {width} {HEIGHT}" width="100%" '
         f'style="max-width: {width}px">{"".join(parts)}</svg>'
     )
 
 
-def say_strip(detection: Detection) -> str:
+def describe(detection: Detection) -> str:
     """Return name, content and p-value of the strip in the language of the application."""
     return ". ".join(translated(line) for line in (*score_lines(detection), strip_text(detection)))
 
 
 def outline(shape: Shape) -> list[tuple[float, float]]:
-    """Return the corners of the mark of the examined scan, in pixels: a diamond, or an arrow off the end of the line."""
+    """Return the corners of the mark of the examined scan, in pixels: a diamond, or an arrow beyond an end."""
     x, y, size = shape.x, shape.y, DIAMOND
     if shape.kind == "own":
         return [(x - size, y), (x, y - size), (x + size, y), (x, y + size)]

@@ -19,6 +19,8 @@ EARLIER_WORDS = "unlike the model's training data"
 DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 
 KNOWN = ("model", "method", "seed", "settings", "device", "brain_mask", "input", "resemblance", "facts", "versions")
+# Entries that the sentences on the result contain.
+IN_RESULT = ("map_unit", "scan_score")
 # Codes of the titles of provenance entries and of the facts in them; any other key is its own title.
 TITLES = {
     "model": "fact_model",
@@ -206,7 +208,7 @@ def provenance_text(detection: Detection) -> str:
         _row(say("fact_regions"), translated(count_of_regions(detection))),
         _row(say("fact_unit"), translated(explanation(detection))),
     ]
-    for name in (*KNOWN, *sorted(set(known) - {*KNOWN, "seconds"})):
+    for name in (*KNOWN, *sorted(set(known) - {*KNOWN, *IN_RESULT, "seconds"})):
         if name in known:
             lines += ["", *_block(name, known[name])]
     if isinstance(known.get("seconds"), dict):
