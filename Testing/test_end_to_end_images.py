@@ -19,8 +19,10 @@ from MedADLib.io.reading import read_image
 from MedADLib.methods.atlas import Atlas
 from MedADLib.modelfile.model import save_model, verify_model
 from MedADLib.results.writing import write_detection
-from MedADLib.scoring.calibration import Pooling, VoxelStatistics, calibrate
+from MedADLib.scoring.calibration import Pooling
+from MedADLib.scoring.leave_one_out import calibrate
 from MedADLib.scoring.restoration import Restoration
+from MedADLib.scoring.voxelwise import VoxelStatistics
 from MedADLib.training.augmentation import Augmentation
 from MedADLib.training.slices import Slices
 from MedADLib.volume import Volume
@@ -182,9 +184,9 @@ def test_calibration_needs_an_sd_without_each_slice(model):
         return prepared, Restoration(prepared.image, prepared.image, 0.0)
 
     with pytest.raises(InputError) as caught:
-        calibrate([scan(1), scan(2)], Pooling(), model.calibration.reference.threshold)
+        calibrate([scan(1), scan(2)], [Pooling()], model.calibration.reference.threshold)
     assert caught.value.code == "calibration_few_scans" and caught.value.parameters["fewest"] == 3
-    found = calibrate([scan(seed) for seed in (1, 2, 3)], Pooling(), model.calibration.reference.threshold)
+    found = calibrate([scan(seed) for seed in (1, 2, 3)], [Pooling()], model.calibration.reference.threshold)
     assert found.reference.maxima.max() < 100
 
 

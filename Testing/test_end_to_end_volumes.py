@@ -67,11 +67,11 @@ def test_the_model_states_what_it_knows(model, joints):
 
 
 def test_pooling_is_as_small_as_the_field_of_view(model, joints, tmp_path):
-    usual, pooling = pooling_of("autoencoder"), model.calibration.pooling
+    usual, pooling = pooling_of("autoencoder"), model.calibration.coarse.pooling
     assert pooling == Pooling(2.0, round(usual.average_mm * 64 / 192, 2))
     more = ("--work", joints / "work", "--average-mm", "3")
     assert train("atlas", joints / "healthy", tmp_path / "a.medad", *more) == 0
-    assert load_model(tmp_path / "a.medad").calibration.pooling.average_mm == 3
+    assert load_model(tmp_path / "a.medad").calibration.coarse.pooling.average_mm == 3
     wide = Volume(np.zeros((2, 160, 160), np.float32), np.diag([2.5, 2.5, 5, 1]))
     assert usual.shrunk(wide) == usual
 

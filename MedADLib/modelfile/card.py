@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..preprocessing.slice_space import LONGER_SIDE_MM
+from ..scoring.healthy_reference import NEEDED
 from ..scoring.pooling import reach_of
+from ..scoring.scan_score import TITLES
 from .disclosure import CALIBRATED_ON, CALIBRATION, DATA, LIMITS, METHOD, PARTS, SCANS, About, composed, disclosure
 from .manifest import KINDS
 
@@ -20,6 +22,7 @@ ALSO_MARKED = {
     "plane": ", views or ways of cropping the image",
     "field": " or another field of view",
 }
+UNIT = "rarity, -log10 of the share of healthy voxels with such a value (3 = 1 healthy voxel in 1,000)"
 
 
 def model_card(model: Model) -> str:
@@ -38,13 +41,17 @@ def model_card(model: Model) -> str:
             f"- Other contrasts, ages, scanners{ALSO_MARKED[model.template.kind]} give high values without a lesion. "
             "A run warns when a scan differs from the training data.",
             f"- {reference.count} scans were used for the calibration, so no p-value is below "
-            f"{reference.smallest_p:.3f}. For your own scanner, calibrate or train on your own healthy scans.",
+            f"{reference.smallest_p:.3f}{_more_scans(reference.count)}. For your own scanner, calibrate or train on your "
+            "own healthy scans.",
         ],
         METHOD: [f"- Input: {model.template.describe()}."],
         CALIBRATION: [
             f"- {reference.count} held-out scans.",
-            f"- Largest anomaly value in each, in SD above the healthy mean: {largest}.",
+            f"- Unit of the anomaly map: {UNIT}. Values above {model.calibration.tail_of().limit:.1f} are beyond all of "
+            "these scans and extrapolated.",
+            f"- Largest rarity in each: {largest}.",
             *_sizes(model),
+            f"- Score of a scan: {TITLES[reference.scan_score]}.",
         ],
         DATA: [
             *disclosure(model.training),
@@ -81,26 +88,42 @@ def _calibrated_on(model: Model) -> list[str]:
     return [f"- recalibrated on {len(later['scans'])} scans of {later['data']}: {', '.join(later['scans'])}"]
 
 
+def _more_scans(count: int) -> str:
+    """Return how many scans a p-value of 0.05 needs, if there are fewer."""
+    return f" (0.05 needs {NEEDED} scans)" if count < NEEDED else ""
+
+
 def _sizes(model: Model) -> list[str]:
     """Describe threshold and pooling, of volumes in mL and mm, of 2-D images in shares of the image and pixels."""
-    pooling, reference = model.calibration.pooling, model.calibration.reference
+    poolings, reference = model.calibration.poolings, model.calibration.reference
     budget = reference.value_of(reference.threshold)
     above = reference.expected_false_positive_ml(budget)
     flat = model.template.flat
     shown = f"{100 * above / reference.brain_ml:.2g} % of its pixels" if flat else f"{above:.2f} mL"
     lines = [
-        f"- Default threshold {reference.threshold}: {budget:.2f} SD above the healthy mean. Expected false positives: "
-        f"{shown} per healthy scan."
+        f"- Default threshold {reference.threshold}: a rarity of {budget:.2f}. Expected false positives: {shown} per "
+        "healthy scan."
     ]
     if (fast := model.calibration.fast) is not None:
-        lines.append(f"- In fast mode: {fast.reference.value_of(reference.threshold):.2f} SD above the healthy mean.")
+        lines.append(f"- In fast mode: a rarity of {fast.reference.value_of(reference.threshold):.2f}.")
     if not flat:
-        return [*lines, f"- Pooling: minimum over {pooling.minimum_mm:g} mm, mean over {pooling.average_mm:g} mm."]
+        sizes = [f"minimum over {each.minimum_mm:g} mm, mean over {each.average_mm:g} mm" for each in poolings]
+        return [*lines, f"- Pooling: {_of_scales(sizes)}."]
     step = float(model.template.image.spacing[0])
-    minimum, average = 2 * reach_of(pooling.minimum_mm, step) + 1, pooling.average_mm / step
+    sizes = [
+        f"minimum over {2 * reach_of(each.minimum_mm, step) + 1}, mean over {each.average_mm / step:.3g}"
+        for each in poolings
+    ]
     return [
         *lines,
-        f"- Pooling, in pixels of the model's grid: minimum over {minimum}, mean over {average:.3g}.",
+        f"- Pooling, in pixels of the model's grid: {_of_scales(sizes)}.",
         "- The field of view of an image is fitted into the model's grid whatever its spacing. The longer side counts "
         f"as {LONGER_SIDE_MM:g} mm and a pixel as {step:.3g} mm, so pooling sizes in mm mean a share of the image.",
     ]
+
+
+def _of_scales(sizes: list[str]) -> str:
+    """Join the sizes of the scales, from fine to coarse."""
+    if len(sizes) == 1:
+        return sizes[0]
+    return f"{len(sizes)} scales, of which the map takes the rarest: {'; '.join(sizes)}"

@@ -28,6 +28,12 @@ OLD_WORDS = (
     (" or another way of cutting out the brain", " or another brain extraction"),
     ("- Knows brains", "- Input: brains"),
 )
+# Unit of numbers in cards of earlier versions, and the line that explains them.
+OLD_UNIT = "SD above the healthy mean"
+CONVERTED = (
+    f"- An earlier version wrote this model: its numbers in {OLD_UNIT} are z-scores. The anomaly map shows their "
+    "rarity, -log10 of the share of healthy voxels with such a value (3 = 1 healthy voxel in 1,000)."
+)
 OWN = "given as healthy by its author; MedAD did not check that"
 # participants.tsv of ds002748 1.0.5: sub-01 to sub-51 have the group "depr", sub-52 to sub-72 "control".
 DS002748, LAST_PATIENT, LAST_SUBJECT = "ds002748", 51, 72
@@ -196,6 +202,8 @@ def disclosed(card: str, about: About, found: str = "") -> str:
         title = LIMITS if title == "Limits" else title
         sections.setdefault(title, []).extend(line for line in rest.splitlines() if line)
     every = [line for line in (*head.splitlines(), *(line for lines in sections.values() for line in lines)) if line]
+    if any(OLD_UNIT in line for line in every) and CONVERTED not in every:
+        sections.setdefault(CALIBRATION, []).append(CONVERTED)
     scans = [line for line in every if re.match(r"- (\w+: \d+ scans \(|recalibrated on )", line)]
     listed = {name for line in scans for name in re.findall(r"[^\s(),]+", line)}
     # The calibration of older cards repeats names of scans, which the list of scans has.

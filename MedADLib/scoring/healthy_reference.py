@@ -18,6 +18,8 @@ MOST_VALUES = 100_000
 # Units of an anomaly map: −log10 of the healthy exceedance, and that of earlier versions, SD above the healthy mean.
 RARITY, Z_SCORE = UNITS = ("rarity", "z")
 
+# Healthy scans with which a p-value can be 0.05.
+NEEDED = 19
 LEAST_PART = 1e-5
 MOST_PART = 0.03
 

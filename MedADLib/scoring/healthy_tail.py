@@ -7,7 +7,8 @@ The rarity of a value is −log10 of the healthy exceedance, the share of health
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from ..errors import ModelError
 KNOTS = 256
 MOST_KNOTS = 4096
 LARGEST_RARITY = 20.0
-# The tail is fitted to this share of the values, and to no fewer than this number of them.
-TAIL_SHARE = 1e-3
+# The tail is fitted to this share of the values, and to no fewer than this number of them. With a larger share, a shape
+# of 0 in place of a negative one underestimates the rarity of the largest values more.
+TAIL_SHARE = 1e-4
 FEWEST_EXCESSES = 50
 # Points of a stored curve that a tail is fitted to, at least.
 FEWEST_POINTS = 3
@@ -31,7 +33,7 @@ PARTS = ("tail_values", "tail_rarities", "tail_beyond")
 class HealthyTail:
     """The share of healthy voxels that reach a value, as its rarity.
 
-    Up to the last knot, which about one value in a thousand exceeds, the rarity is that of the healthy values, linear
+    Up to the last knot, which about one value in ten thousand exceeds, the rarity is that of the healthy values, linear
     between the knots. Beyond, excesses follow a generalised Pareto distribution (Pickands 1975, Ann. Stat. 3:119).
     Its shape is not negative, so it has no end point, and rarity increases strictly with the value.
 
@@ -92,8 +94,7 @@ class HealthyTail:
         tails = [scan[np.searchsorted(scan, knots[-1], "right") :] for scan in ordered]
         higher = np.unique(np.concatenate(tails))
         scale, shape = _pareto(higher - knots[-1], _exceedance(ordered, higher) / exceedance[last])
-        largest = np.array([max(scan[-1] for scan in ordered)])
-        return cls(knots, rarities, scale, shape, float(-np.log10(_exceedance(ordered, largest)[0])))
+        return cls._with_limit(max(scan[-1] for scan in ordered), knots, rarities, scale, shape)
 
     @classmethod
     def of_curve(cls, thresholds: np.ndarray, false_positive_ml: np.ndarray, brain_ml: float) -> HealthyTail:
@@ -121,11 +122,17 @@ class HealthyTail:
         beyond = values > known[last]
         shares = np.append(1.0, exceedance[beyond] / exceedance[distinct][last])
         scale, shape = _pareto(values[beyond] - known[last], (shares[1:] + shares[:-1]) / 2)
-        limit, known, rarities = float(rarities[-1]), known[: last + 1], rarities[: last + 1]
+        largest, known, rarities = known[-1], known[: last + 1], rarities[: last + 1]
         if rarities[0] > 0:
             slope = (rarities[1] - rarities[0]) / (known[1] - known[0]) if len(known) > 1 else 1 / (np.log(10) * scale)
             known, rarities = np.append(known[0] - rarities[0] / slope, known), np.append(0.0, rarities)
-        return cls(known, np.abs(rarities), scale, shape, limit)
+        return cls._with_limit(largest, known, np.abs(rarities), scale, shape)
+
+    @classmethod
+    def _with_limit(cls, largest: float, *fitted: Any) -> HealthyTail:
+        """Build the tail with the rarity of the largest healthy value as its limit."""
+        found = cls(*fitted, limit=0.0)
+        return replace(found, limit=float(found.rarity(np.array([largest], np.float64))[0]))
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, np.ndarray]) -> HealthyTail:

@@ -50,6 +50,15 @@ SCAN_SCORES: Mapping[str, ScanScore] = {
     found.__name__: found for found in (top_1ml, top_1pct, volume, largest, regions)
 }
 NAMES = (METHOD, *SCAN_SCORES)
+# What each score is, in words.
+TITLES = {
+    METHOD: "the method's own score",
+    "top_1ml": "mean of the highest 1 mL of the anomaly map",
+    "top_1pct": "mean of the highest 1 % of the anomaly map",
+    "volume": "volume above the default threshold in mL",
+    "largest": "integral of the largest region above the default threshold",
+    "regions": "number of regions of 0.01 to 1 mL above the default threshold",
+}
 
 
 def check_scan_score(name: str) -> None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from .loop import Plan
 
 EXTRA, METHOD = "extra", "method"
-# Healthy scans advised for a calibration, and those with which a p-value can be 0.05.
-ADVISED, NEEDED = 20, 19
+# Healthy scans advised for a calibration: with so many a p-value can be below 0.05.
+ADVISED = 20
 
 # What a value of each kind is called in TOML and JSON.
 FILE_TYPES = {Path: "string", str: "string", bool: "boolean", int: "integer", float: "number"}

@@ -23,10 +23,10 @@ from ..modelfile.manifest import VERSION
 from ..modelfile.model import save_model
 from ..runtime.atomic_files import place_for_model
 from ..runtime.device import resolve, run_on
-from ..scoring.healthy_reference import Threshold
+from ..scoring.healthy_reference import NEEDED, Threshold
 from ..scoring.leave_one_out import calibrate, fewest
 from ..scoring.scan_score import check_scan_score
-from .config import NEEDED, check_model_name, poolings_with
+from .config import check_model_name, poolings_with
 from .data import prepared_scan
 from .reference_model import check_kind, kept_split
 

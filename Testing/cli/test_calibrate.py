@@ -48,7 +48,7 @@ def test_the_networks_stay_and_the_numbers_are_those_of_the_new_scans(toy, here)
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
     assert after.method.parameters == before.method.parameters and after.name == "here"
     assert after.calibration.reference.count == after.calibration.fast.reference.count == 4
-    assert not np.array_equal(after.calibration.voxelwise.mean, before.calibration.voxelwise.mean)
+    assert not np.array_equal(after.calibration.coarse.voxelwise.mean, before.calibration.coarse.voxelwise.mean)
     assert after.training["split"] == before.training["split"]
     assert after.training["calibrated_on"]["scans"] == [f"lab-{number}_T1w" for number in range(4)]
     assert "our scanner: lab-0_T1w" in after.card
@@ -80,9 +80,10 @@ def test_settings_threshold_pooling_and_words_can_be_changed(toy, own_scans, tmp
     assert events[-1] == {"event": "result", "output": str(tmp_path / "other.medad")}
     (few,) = [event for event in events if event.get("code") == "few_healthy_scans"]
     assert few["event"] == "warning" and few["parameters"]["count"] == 2 and "0.33" in few["message"]
+    assert few["parameters"]["needed"] == 19 and "0.05 needs 19" in few["message"]
     model = load_model(tmp_path / "other.medad")
     assert (model.method.parameters.samples, model.method.parameters.restoration_nll) == (2, 1.5)
-    assert str(model.calibration.reference.threshold) == "0.5ml" and model.calibration.pooling.average_mm == 20
+    assert str(model.calibration.reference.threshold) == "0.5ml" and model.calibration.coarse.pooling.average_mm == 20
     assert (model.description, model.version) == ("Brains of our lab", "2.0.0")
     assert "samples = 2" in model.card and "2.0.0" in model.card
 
@@ -138,7 +139,7 @@ def test_the_seed_decides_what_is_drawn(toy, own_scans, tmp_path):
     for seed in "01":
         few = ["--only", "lab-[01]*", "--set", "samples=1", "--seed", seed]
         assert calibrated(toy, tmp_path / f"model-{seed}.medad", own_scans, *few) == 0
-        means.append(load_model(tmp_path / f"model-{seed}.medad").calibration.voxelwise.mean)
+        means.append(load_model(tmp_path / f"model-{seed}.medad").calibration.coarse.voxelwise.mean)
     assert not np.array_equal(*means)
 
 

@@ -114,7 +114,7 @@ def test_the_command_trains_a_model_with_fine_maps_that_examines_a_scan(tmp_path
     more = ("--set", "channels=[8,8]", "--work", tmp_path / "work", "--pictures", tmp_path / "figures")
     assert toy.train("synthetic_restoration", tmp_path / "toy.medad", *more) == 0
     model = load_model(tmp_path / "toy.medad")
-    assert model.calibration.pooling == pooling_of("synthetic_restoration") == Pooling(0.0, 2.5)
+    assert model.calibration.poolings == (pooling_of("synthetic_restoration"),) == (Pooling(0.0, 2.5),)
     healthy = model.method.network.healthy[0]
     assert 0.4 < healthy[tuple(size // 2 for size in healthy.shape)] < 1.2, "the mean of the heads is in the file"
     scan, _ = with_lesion(head(40)[0], (25.0, 20.0, 10.0), 16.0)

@@ -38,10 +38,12 @@ def test_sizes_of_volumes_are_in_mm_and_ml():
 def test_sizes_of_images_are_in_pixels_and_shares():
     model = load_model(toy_plane_model())
     # 64 pixels along the longer side, which counts as 192 mm.
-    assert model.calibration.pooling.average_mm == 6.0
-    assert "in pixels of the model's grid: minimum over 1, mean over 2." in model.card
-    pooling = replace(model.calibration, pooling=Pooling(9.0, 14.0))
-    assert "minimum over 3, mean over 4.67." in model_card(replace(model, calibration=pooling))
+    assert model.calibration.poolings == (Pooling(0.0, 2.5), Pooling(0.0, 6.0))
+    sizes = "in pixels of the model's grid: 2 scales, of which the map takes the rarest: "
+    assert sizes + "minimum over 1, mean over 0.833; minimum over 1, mean over 2." in model.card
+    fine, coarse = model.calibration.scales
+    coarser = replace(model.calibration, scales=(fine, replace(coarse, pooling=Pooling(9.0, 14.0))))
+    assert "minimum over 3, mean over 4.67." in model_card(replace(model, calibration=coarser))
     assert "counts as 192 mm and a pixel as 3 mm" in model.card
     assert " mL " not in model.card and " % of its pixels per healthy scan" in model.card
 

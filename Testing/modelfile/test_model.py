@@ -18,7 +18,8 @@ from MedADLib.methods.atlas import Atlas
 from MedADLib.modelfile.archive import read_archive, write_archive
 from MedADLib.modelfile.model import load_model, save_model, verify_model
 from MedADLib.modelfile.store import list_models, model_folders
-from MedADLib.scoring.calibration import VoxelStatistics
+from MedADLib.scoring.calibration import Calibration
+from MedADLib.scoring.voxelwise import VoxelStatistics
 
 __all__ = ["folders"]
 
@@ -113,6 +114,12 @@ def test_info_is_json_and_complete(saved):
     assert info["training"] == model().training and len(info["sha256"]) == 64
 
 
+def other_grid(calibration: Calibration) -> Calibration:
+    """The same calibration, on a grid of one voxel."""
+    scale = replace(calibration.coarse, voxelwise=VoxelStatistics(*np.ones((2, 1, 1, 1))))
+    return replace(calibration, scales=(scale,))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -127,7 +134,7 @@ def test_info_is_json_and_complete(saved):
         {"training": {"note": "$import os"}},
         {"method": Fake(FakeParameters(), np.full((3, 2), np.inf, np.float32))},
         {"method": Fake(FakeParameters(width=4), np.zeros((3, 2), np.float32))},
-        {"calibration": replace(model().calibration, voxelwise=VoxelStatistics(*np.ones((2, 1, 1, 1))))},
+        {"calibration": other_grid(model().calibration)},
     ],
 )
 def test_a_model_that_would_be_refused_is_not_saved(saved, changes):

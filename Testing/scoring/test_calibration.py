@@ -10,9 +10,12 @@ from support.refusals import accepted
 from MedADLib.errors import InputError, ModelError
 from MedADLib.preprocessing.brain_space import BrainSpace, PreparedBrain
 from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks
-from MedADLib.scoring.calibration import Calibration, Pooling, VoxelStatistics, calibrate
+from MedADLib.scoring.calibration import Calibration, Pooling, Scale
 from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
+from MedADLib.scoring.healthy_tail import HealthyTail
+from MedADLib.scoring.leave_one_out import calibrate
 from MedADLib.scoring.restoration import Restoration
+from MedADLib.scoring.voxelwise import VoxelStatistics
 from MedADLib.volume import Volume
 
 SHAPE, SPACING = (12, 14, 16), (2.0, 2.0, 3.0)
@@ -49,6 +52,10 @@ def healthy_scans(count: int = 4, spot: float = 0.0) -> list[tuple[PreparedBrain
     return found
 
 
+# A z-score of 3 has a rarity of 2.
+TAIL = HealthyTail(np.array([-1.0, 1.0, 3.0]), np.array([0.0, 1.0, 2.0]), 0.5, 0.1, 2.0)
+
+
 def with_numbers(**numbers) -> Calibration:
     """A calibration with numbers that are easy to check by hand."""
     usual = {
@@ -62,8 +69,8 @@ def with_numbers(**numbers) -> Calibration:
         "threshold": Threshold(1.0, "ml"),
     }
     values = usual | numbers
-    pooling, voxelwise = values.pop("pooling"), values.pop("voxelwise")
-    return Calibration(pooling, voxelwise, HealthyReference(**values))
+    scale = Scale(values.pop("pooling"), values.pop("voxelwise"), TAIL)
+    return Calibration((scale,), None, HealthyReference(**values))
 
 
 @pytest.mark.parametrize(("score", "p"), [(5, 1.0), (10, 1.0), (15, 0.75), (20, 0.75), (30, 0.5), (31, 0.25)])
@@ -95,10 +102,13 @@ def test_the_expected_volume_is_read_off_the_curve():
     assert calibration.reference.expected_false_positive_ml(99.0) == 0.0
 
 
-def test_the_map_is_in_sd_above_the_healthy_mean():
+def test_the_map_is_the_rarity_of_the_z_scores():
     mask = brain()
     score = np.where(mask, 2.5, 0).astype(np.float32)
-    assert np.allclose(with_numbers().anomaly_map(score, mask, SPACING), np.where(mask, 3.0, 0))
+    score[6, 7, 8] = 1.5
+    expected = np.where(mask, 2.0, 0)
+    expected[6, 7, 8] = 1.0
+    assert np.allclose(with_numbers().anomaly_map(score, mask, SPACING), expected)
 
 
 def test_mean_and_sd_of_known_scores_are_found():
@@ -131,19 +141,22 @@ def left_out_maps(healthy, pooled) -> list[np.ndarray]:
 
 def test_no_healthy_scan_is_flattered_by_its_own_score():
     healthy = healthy_scans(spot=5.0)
-    calibration = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"))
-    maps = left_out_maps(healthy, [r.score for _, r in healthy])
+    calibration = calibrate(healthy, [Pooling(0.0, 0.0)], Threshold(1.0, "ml"))
+    rarity = calibration.tail_of().rarity
+    maps = [rarity(m) for m in left_out_maps(healthy, [r.score for _, r in healthy])]
     assert np.allclose(calibration.reference.maxima, [m.max() for m in maps], rtol=1e-3)
     flattered = calibration.anomaly_map(healthy[0][1].score, healthy[0][0].mask, SPACING).max()
-    assert calibration.reference.maxima[0] > 1.3 * flattered
+    # Rarity is logarithmic: the scan would look three times less anomalous.
+    assert calibration.reference.maxima[0] > flattered + np.log10(3)
     assert np.allclose(calibration.reference.sample_scores, [r.sample_score for _, r in healthy])
     assert calibration.reference.count == 4
 
 
 def test_the_false_positive_curve_is_the_mean_volume_above_each_threshold():
     healthy = healthy_scans()
-    calibration = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"))
-    maps = left_out_maps(healthy, [r.score for _, r in healthy])
+    calibration = calibrate(healthy, [Pooling(0.0, 0.0)], Threshold(1.0, "ml"))
+    rarity = calibration.tail_of().rarity
+    maps = [rarity(m) for m in left_out_maps(healthy, [r.score for _, r in healthy])]
     # Thresholds between the voxels' values, where rounding on the way to the scan's own grid does not matter.
     for threshold in (0.101, 0.9, 2.003):
         volumes = [(m[p.mask] > threshold).sum() * VOXEL_ML for m, (p, _) in zip(maps, healthy)]
@@ -159,10 +172,10 @@ def test_the_false_positive_curve_is_the_mean_volume_above_each_threshold():
 
 def test_pooling_is_part_of_the_calibration():
     healthy = healthy_scans()
-    sharp = calibrate(healthy, Pooling(0.0, 0.0), Threshold(3.0))
-    soft = calibrate(healthy, Pooling(0.0, 10.0), Threshold(3.0))
+    sharp = calibrate(healthy, [Pooling(0.0, 0.0)], Threshold(3.0))
+    soft = calibrate(healthy, [Pooling(0.0, 10.0)], Threshold(3.0))
     score, mask = healthy[2][1].score, healthy[2][0].mask
-    assert soft.voxelwise.sd[mask].mean() < 0.7 * sharp.voxelwise.sd[mask].mean()
+    assert soft.coarse.voxelwise.sd[mask].mean() < 0.7 * sharp.coarse.voxelwise.sd[mask].mean()
     assert np.abs(soft.anomaly_map(score, mask, SPACING)[mask]).mean() < 5
     assert Pooling(1.0, 2.0).replaced(None, 5.0) == Pooling(1.0, 5.0)
     assert Pooling(1.0, 2.0).replaced(0.0, None) == Pooling(0.0, 2.0)
@@ -170,18 +183,21 @@ def test_pooling_is_part_of_the_calibration():
 
 def test_one_scan_is_too_few():
     with pytest.raises(InputError) as caught:
-        calibrate(healthy_scans(1), Pooling(), Threshold(1.0, "ml"))
+        calibrate(healthy_scans(1), [Pooling()], Threshold(1.0, "ml"))
     assert caught.value.code == "calibration_few_scans" and caught.value.parameters["fewest"] == 2
 
 
 @pytest.fixture(scope="module")
 def calibration() -> Calibration:
-    return calibrate(healthy_scans(), Pooling(2.4, 6.0), Threshold(0.1, "%"))
+    return calibrate(
+        healthy_scans(), [Pooling(0.0, 2.5), Pooling(2.4, 6.0)], Threshold(0.1, "%"), scan_score="top_1pct"
+    )
 
 
 def test_a_saved_calibration_gives_the_same(calibration):
     again = Calibration.from_tensors(calibration.parameters(), calibration.tensors())
-    assert again.pooling == calibration.pooling
+    assert again.poolings == calibration.poolings == (Pooling(0.0, 2.5), Pooling(2.4, 6.0))
+    assert again.scan_score == calibration.scan_score == "top_1pct"
     for name in ("threshold", "brain_ml", "count"):
         assert getattr(again.reference, name) == getattr(calibration.reference, name)
     for name in ("maxima", "sample_scores", "thresholds", "false_positive_ml"):
@@ -246,8 +262,9 @@ def quickly(healthy, times: float) -> list[Restoration]:
 
 def test_fast_mode_is_compared_with_healthy_scans_in_fast_mode():
     healthy = healthy_scans()
-    found = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"), quickly(healthy, 2.0))
-    assert (found.fast.mean_factor, found.fast.sd_factor) == pytest.approx((2.0, 2.0), rel=1e-4)
+    found = calibrate(healthy, [Pooling(0.0, 0.0)], Threshold(1.0, "ml"), quickly(healthy, 2.0))
+    (fast,) = found.fast.scales
+    assert (fast.mean_factor, fast.sd_factor) == pytest.approx((2.0, 2.0), rel=1e-4)
     assert np.allclose(found.fast.reference.maxima, found.reference.maxima, rtol=1e-3)
     assert np.allclose(found.fast.reference.sample_scores, found.reference.sample_scores + 1)
     assert found.reference_of(True) is found.fast.reference and found.reference_of(False) is found.reference
@@ -268,16 +285,18 @@ def test_a_calibration_without_fast_mode_reads_it_as_the_full_method(calibration
 
 def test_a_saved_calibration_keeps_the_fast_mode():
     healthy = healthy_scans()
-    found = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"), quickly(healthy, 3.0))
+    found = calibrate(healthy, [Pooling(0.0, 0.0)], Threshold(1.0, "ml"), quickly(healthy, 3.0))
     again = Calibration.from_tensors(found.parameters(), found.tensors())
-    assert (again.fast.mean_factor, again.fast.sd_factor) == (found.fast.mean_factor, found.fast.sd_factor)
+    for ours, theirs in zip(again.fast.scales, found.fast.scales):
+        assert (ours.mean_factor, ours.sd_factor) == (theirs.mean_factor, theirs.sd_factor)
+        assert np.array_equal(ours.tail.rarity(np.linspace(-5, 50)), theirs.tail.rarity(np.linspace(-5, 50)))
     assert np.array_equal(again.fast.reference.thresholds, found.fast.reference.thresholds)
     assert again.fast.reference.brain_ml == found.fast.reference.brain_ml
 
 
 def test_a_malformed_fast_mode_is_refused():
     healthy = healthy_scans()
-    found = calibrate(healthy, Pooling(0.0, 0.0), Threshold(1.0, "ml"), quickly(healthy, 3.0))
+    found = calibrate(healthy, [Pooling(0.0, 0.0)], Threshold(1.0, "ml"), quickly(healthy, 3.0))
     wrong = [{"fast_mean_times": -1.0}, {"fast_spread_times": 0.0}, {"fast_brain_ml": 0.0}]
     wrong += [{"fast_mean_times": "much"}, {"fast_mean_times": None}]
 

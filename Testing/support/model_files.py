@@ -18,8 +18,10 @@ from MedADLib.modelfile.archive import read_archive, write_archive
 from MedADLib.modelfile.model import Model
 from MedADLib.preprocessing.brain_space import BrainSpace
 from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES
-from MedADLib.scoring.calibration import Calibration, Pooling, VoxelStatistics
+from MedADLib.scoring.calibration import Calibration, Pooling, Scale
 from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
+from MedADLib.scoring.healthy_tail import HealthyTail
+from MedADLib.scoring.voxelwise import VoxelStatistics
 from MedADLib.volume import Volume
 
 SHAPE = (4, 5, 6)
@@ -72,6 +74,7 @@ def model(**changes) -> Model:
     limits = {"histogram": 0.1, "correlation": 0.8, "overlap": 0.9}
     voxelwise = VoxelStatistics(np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32))
     numbers, threshold = np.arange(1.0, 4.0), Threshold.parse("1ml")
+    scale = Scale(Pooling(), voxelwise, HealthyTail(np.arange(4.0), np.arange(4.0), 0.5, 0.1, 4.0))
     settings = {
         "name": "brain-t1",
         "version": "1.2.0",
@@ -80,7 +83,7 @@ def model(**changes) -> Model:
         "modality": "T1 MR",
         "method": Fake(FakeParameters(), np.arange(6, dtype=np.float32).reshape(2, 3).T),  # a view
         "template": BrainSpace(image, image.array > 0.2, histogram, limits, np.linspace(0.1, 0.9, len(PERCENTILES))),
-        "calibration": Calibration(Pooling(), voxelwise, HealthyReference(*[numbers] * 4, 1200.0, threshold)),
+        "calibration": Calibration((scale,), None, HealthyReference(*[numbers] * 4, 1200.0, threshold)),
         "training": {"data": ["ds002748"], "split": {"train": ["sub-01"]}, "anything": [1, 2.5, None, True]},
         "authors": "Us",
         "card": "# Card\n\nHealthy only.\n",
