@@ -194,8 +194,8 @@ def draw(detection: Detection, path: Path) -> None:
     name = detection.volume.name
     page.text(SIDE, 0.12, name if len(name) <= 80 else f"{name[:50]}...{name[-27:]}", fontsize=12, weight="bold")
     page.text(SIDE, 0.38, count_of_regions(detection), fontsize=10)
-    _draw_strip(page, detection)
     _draw_grid(page, scene, scene.focus(detection.regions), widths, height)
+    _draw_strip(page, detection)
     _draw_bar(page.axes(SIDE + widths.sum() + 0.2, HEAD + 1.15 * height, 0.14, 0.7 * height), scene)
     for number, region in enumerate(shown):
         peak = value_text(detection, region.peak)

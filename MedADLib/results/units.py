@@ -57,7 +57,8 @@ def meaning(detection: Detection, value: float) -> Message:
     voxels = 10.0 ** min(float(value), MOST_DIGITS)
     if voxels > MOST_VOXELS * (1 + 1e-9):
         return Message("rarer_than", count=f"{MOST_VOXELS:,.0f}")
-    count = f"{float(f'{voxels:.2g}'):,g}"
+    digits = f"{voxels:.2g}"
+    count = digits if voxels < 99.5 else f"{float(digits):,.0f}"
     beyond = value > detection.reference.maxima.max()
     return Message("one_voxel_in_extrapolated" if beyond else "one_voxel_in", count=count)
 

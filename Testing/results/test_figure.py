@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from support.references import in_z_scores
 from support.synthetic import GEOMETRIES, brain_volume, synthetic_detection
 
 from MedADLib.results import figure as results_figure
@@ -168,7 +169,7 @@ def test_a_rarity_has_the_same_colour_in_every_figure(drawn, height):
 
 def test_a_result_of_an_earlier_version_keeps_its_unit_and_scale(drawn):
     found = synthetic_detection()
-    figure, _ = drawn(replace(found, reference=replace(found.reference, unit="z")))
+    figure, _ = drawn(in_z_scores(found))
     bar = bar_of(figure)
     assert bar.get_title() == "z-score\n(SD above\nthe healthy\nmean)"
     assert bar.get_ylim() == (0, 9), "the largest peak, between twice and four times the threshold"

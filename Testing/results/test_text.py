@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from support.references import in_z_scores
 from support.synthetic import synthetic_detection
 
 from MedADLib import messages
@@ -27,11 +28,6 @@ def detection(score=12.5, scores=(1.0, 2.0, 3.0, 4.0, 5.0), spots=2):
         found.reference, sample_scores=np.array(scores), maxima=np.array(scores, dtype=float)
     )
     return dataclasses.replace(found, score=score, reference=reference, healthy_count=len(scores))
-
-
-def in_z_scores(found):
-    """The detection as an earlier version made it."""
-    return dataclasses.replace(found, reference=dataclasses.replace(found.reference, unit="z"))
 
 
 @pytest.fixture
