@@ -41,14 +41,14 @@ def model_card(model: Model) -> str:
             f"- Other contrasts, ages, scanners{ALSO_MARKED[model.template.kind]} give high values without a lesion. "
             "A run warns when a scan differs from the training data.",
             f"- {reference.count} scans were used for the calibration, so no p-value is below "
-            f"{reference.smallest_p:.3f}{_more_scans(reference.count)}. For your own scanner, calibrate or train on your "
-            "own healthy scans.",
+            f"{reference.smallest_p:.3f}{_more_scans(reference.count)}. For your own scanner, calibrate or train on "
+            "your own healthy scans.",
         ],
         METHOD: [f"- Input: {model.template.describe()}."],
         CALIBRATION: [
             f"- {reference.count} held-out scans.",
-            f"- Unit of the anomaly map: {UNIT}. Values above {model.calibration.tail_of().limit:.1f} are beyond all of "
-            "these scans and extrapolated.",
+            f"- Unit of the anomaly map: {UNIT}. Values above {model.calibration.tail_of().limit:.1f} are beyond all "
+            "of these scans and extrapolated.",
             f"- Largest rarity in each: {largest}.",
             *_sizes(model),
             f"- Score of a scan: {TITLES[reference.scan_score]}.",

@@ -15,7 +15,7 @@ from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
 from MedADLib.scoring.healthy_tail import HealthyTail
 from MedADLib.scoring.leave_one_out import calibrate
 from MedADLib.scoring.restoration import Restoration
-from MedADLib.scoring.voxelwise import VoxelStatistics
+from MedADLib.scoring.voxelwise import Totals, VoxelStatistics
 from MedADLib.volume import Volume
 
 SHAPE, SPACING = (12, 14, 16), (2.0, 2.0, 3.0)
@@ -122,6 +122,21 @@ def test_mean_and_sd_of_known_scores_are_found():
     assert np.allclose(voxelwise.z_scores(np.full(SHAPE, 4.0), mask)[both], expected, rtol=1e-2)
 
 
+def test_statistics_without_a_scan_equal_those_of_the_others():
+    healthy = healthy_scans(5, spot=3.0)
+    scores, masks = [r.score for _, r in healthy], [p.mask for p, _ in healthy]
+    for mirrored in (True, False):
+        totals = Totals(SHAPE, mirrored)
+        for score, mask in zip(scores, masks):
+            totals.add(score, mask)
+        for number in range(len(healthy)):
+            others = [n for n in range(len(healthy)) if n != number]
+            rest = [scores[n] for n in others], [masks[n] for n in others]
+            direct = VoxelStatistics.of(*rest, SPACING, mirrored)
+            found = totals.without(scores[number], masks[number], SPACING)
+            assert np.allclose(found.mean, direct.mean, rtol=1e-5) and np.allclose(found.sd, direct.sd, rtol=1e-5)
+
+
 def test_left_and_right_are_learned_together():
     mask = brain()
     lopsided = np.where(mask, 1.0, 0)
@@ -209,11 +224,16 @@ def test_a_saved_calibration_gives_the_same(calibration):
 
 def test_parameters_that_make_no_sense_are_refused(calibration):
     parameters, tensors = calibration.parameters(), calibration.tensors()
-    names, no_numbers = ("minimum_mm", "average_mm", "brain_ml"), ("nan", "inf", "1.0", None, True, [1.0])
-    no_numbers = (*no_numbers, float("nan"), float("inf"))
-    wrong = [{name: value} for name in ("scale", *names) for value in no_numbers]
-    wrong += [{"threshold": "much"}, {"threshold": ""}, {"minimum_mm": -1.0}, {"brain_ml": 0.0}]
-    assert parameters.keys() >= set(names)
+    no_numbers = ("nan", "inf", "1.0", None, True, [1.0], float("nan"), float("inf"))
+    fine, coarse = parameters["scales"]
+    sizes = [{name: value} for name in ("scale", "minimum_mm", "average_mm") for value in no_numbers]
+    sizes += [{"minimum_mm": -1.0}, {"scale": 0.0}, {"more": 1.0}, {"mean_times": 1.0, "spread_times": 1.0}]
+    wrong = [{"scales": [fine, coarse | size]} for size in sizes]
+    wrong += [{"scales": value} for value in ([], [fine], [fine] * 5, [fine, 1.0], {"0": fine}, "scales", None)]
+    wrong += [{"brain_ml": value} for value in (*no_numbers, 0.0)]
+    wrong += [{"threshold": "much"}, {"threshold": ""}, {"unit": "z"}, {"unit": 1}, {"scan_score": "best"}]
+    assert parameters.keys() >= {"brain_ml", "threshold", "unit", "scan_score"}
+    assert coarse.keys() == {"scale", "minimum_mm", "average_mm"}
     assert accepted(ModelError, lambda change: Calibration.from_tensors(parameters | change, tensors), wrong) == []
 
 
@@ -239,8 +259,12 @@ def test_tensors_that_do_not_fit_together_are_refused(calibration):
         "one sample score for all": {"sample_scores": np.float64(1.0)},
         "thresholds that fall": {"thresholds": tensors["thresholds"][::-1]},
         "a threshold less": {"thresholds": tensors["thresholds"][:-1]},
-        "no spread": {"spread": 0 * tensors["spread"]},
-        "a spread of another shape": {"spread": tensors["spread"][1:]},
+        "no spread": {"scale1_spread": 0 * tensors["scale1_spread"]},
+        "a spread of another shape": {"scale1_spread": tensors["scale1_spread"][1:]},
+        "a scale of another grid": {f"scale0_{n}": tensors[f"scale0_{n}"][1:] for n in ("mean", "spread")},
+        "a knot less": {"scale0_tail_values": tensors["scale0_tail_values"][1:]},
+        "knots that fall": {"combined_tail_values": tensors["combined_tail_values"][::-1]},
+        "no limit of a tail": {"scale1_tail_beyond": tensors["scale1_tail_beyond"][:2]},
     }
     assert accepted(ModelError, lambda name: Calibration.from_tensors(parameters, tensors | wrong[name]), wrong) == []
 
@@ -297,14 +321,17 @@ def test_a_saved_calibration_keeps_the_fast_mode():
 def test_a_malformed_fast_mode_is_refused():
     healthy = healthy_scans()
     found = calibrate(healthy, [Pooling(0.0, 0.0)], Threshold(1.0, "ml"), quickly(healthy, 3.0))
-    wrong = [{"fast_mean_times": -1.0}, {"fast_spread_times": 0.0}, {"fast_brain_ml": 0.0}]
-    wrong += [{"fast_mean_times": "much"}, {"fast_mean_times": None}]
+    wrong = [{"mean_times": -1.0}, {"spread_times": 0.0}, {"mean_times": "much"}, {"mean_times": None}]
 
     def opened(change):
-        parameters = {key: value for key, value in (found.parameters() | change).items() if value is not None}
-        return Calibration.from_tensors(parameters, found.tensors())
+        parameters = found.parameters()
+        scale = {key: value for key, value in (parameters["scales"][0] | change).items() if value is not None}
+        return Calibration.from_tensors(parameters | {"scales": [scale]}, found.tensors())
 
-    assert accepted(ModelError, opened, wrong) == []
+    assert opened({}).fast is not None and accepted(ModelError, opened, wrong) == []
+    for brain_ml in (0.0, "much", None):
+        with pytest.raises(ModelError):
+            Calibration.from_tensors(found.parameters() | {"fast_brain_ml": brain_ml}, found.tensors())
     tensors = {name: array for name, array in found.tensors().items() if name != "fast_maxima"}
     with raises(ModelError, "calibration_incomplete"):
         Calibration.from_tensors(found.parameters(), tensors)
