@@ -29,7 +29,7 @@ rank_colour = cache(region_colour)
 RESIDUAL_TITLE = "scan minus\npseudo-healthy"
 LEGEND_SIZE = (0.035, 0.34)
 LEGEND_POSITION = (0.98, 0.05)
-LEGEND_COLUMNS = 14
+LEGEND_COLUMNS = 16
 LEGEND_LABELS = 5
 # One label at each whole rarity.
 RARITY_LABELS = 7

@@ -199,7 +199,7 @@ def test_a_rarity_has_the_same_colour_in_every_scan(standalone, height):
     *_, result, _ = show(standalone, make_detection(blobs=((-9, 6, 8, height, 6),)))
     display, legend = result.anomaly.GetDisplayNode(), legend_of(result.anomaly)
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (0.0, 6.0)
-    assert legend.GetTitleText().startswith("Rarity\n(3 = 1 healthy\nvoxel in\n1,000)")
+    assert legend.GetTitleText().startswith("Rarity\n(3 = 1 healthy\nvoxel in 1,000)")
     assert legend.GetNumberOfLabels() == 7, "one at each whole number"
 
 
