@@ -101,8 +101,8 @@ class LiveResult:
         return f"{panel_verdict(self.detection)}."
 
     def score(self) -> str:
-        """Return the score of the scan in sentences, with its p-value and the smallest possible one."""
-        return " ".join(f"{translated(line)}." for line in score_lines(self.detection))
+        """Return the score of the scan, its p-value and the smallest possible one, a sentence on each line."""
+        return "\n".join(f"{translated(line)}." for line in score_lines(self.detection))
 
     def strip(self) -> str:
         """Return the score of the scan among those of the healthy scans, as SVG."""

@@ -53,7 +53,7 @@ select { font: inherit; color: inherit; border: 1px solid var(--line); border-ra
 .panel > section { padding: 10px 14px; border-bottom: 1px solid var(--line); }
 .panel > section:first-child { max-height: 34vh; overflow: auto; box-sizing: border-box; flex-shrink: 0; }
 .panel .fill { flex: 1; min-height: 96px; overflow: auto; padding: 0; }
-.verdict { font-weight: 600; } .strip { margin-top: 8px; }
+.verdict { font-weight: 600; } .strip { margin-top: 8px; } .lines { white-space: pre-line; }
 .warning, .error { margin-top: 6px; padding: 5px 9px; border-radius: 6px; font-size: 13px; }
 .warning { background: #fff4e0; color: #6e3d00; } .error { background: #fde7e7; color: #8c1414; }
 .row { display: flex; justify-content: space-between; align-items: baseline; gap: 8px; }
@@ -154,7 +154,7 @@ def _verdict() -> None:
         html.Div("⚠ {{ warning }}", v_for="warning in warnings", key="warning", classes="warning")
         html.Div("{{ verdict }}", classes="verdict", id="verdict")
         html.Div(v_html=("strip",), classes="strip", id="strip")
-        html.Div("{{ score }}", classes="soft", id="score")
+        html.Div("{{ score }}", classes="soft lines", id="score")
 
 
 def _threshold() -> None:
@@ -165,8 +165,8 @@ def _threshold() -> None:
         _slider("threshold", STEPS, title="Volume of a healthy scan above the threshold by mistake, on average")
         with html.Div(classes="row soft"):
             html.Span("stricter")
-            html.Span("{{ threshold_value }}", title=("unit",), id="threshold-value")
             html.Span("laxer")
+        html.Div("{{ threshold_value }}", title=("unit",), classes="soft", id="threshold-value")
 
 
 def _layers() -> None:
