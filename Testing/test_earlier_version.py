@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation, binary_erosion
 from support.source_code import ROOT
 
 from MedADLib import Settings, detect, load_model, read_image
@@ -65,13 +66,32 @@ def test_a_folder_of_results_reopens(stored):
     assert "intensity histogram distance 0.115" in str(warning)
 
 
+def test_settings_of_an_earlier_run_do_not_take_its_z_score_for_a_rarity():
+    for threshold, again in (("5.8", None), ("1ml", "1ml"), ("0.1%", "0.1%"), (None, None)):
+        settings = {"threshold": threshold, "smallest_region_ml": 0.5}
+        found = Settings.of_provenance({"seed": 3, "settings": settings})
+        assert (found.as_json()["threshold"], found.seed, found.smallest_region_ml) == (again, 3, 0.5)
+    found = Settings.of_provenance({"seed": 3, "settings": {"threshold": "5.8"}, "map_unit": "rarity"})
+    assert found.as_json()["threshold"] == "5.8"
+
+
 def test_a_model_file_gives_the_same_result(stored):
     model = load_model(FILES / "tiny.medad")
     assert model.sha256 == stored.provenance["model"]["sha256"] and model.calibration.reference.count == 5
     assert "\n## Scope and limits\n" in card(str(FILES / "tiny.medad"))
     found = detect(read_image(FILES / "result" / "scan.nii.gz"), model, Settings(device="cpu"))
     # Alignments differ a little between processors.
-    for name in ("anomaly", "restored"):
-        assert np.allclose(getattr(found, name).array, getattr(stored, name).array, rtol=1e-2, atol=0.05), name
-    assert found.threshold == stored.threshold and found.p_value == stored.p_value
+    assert np.allclose(found.restored.array, stored.restored.array, rtol=1e-2, atol=0.05)
+    assert (stored.reference.unit, found.reference.unit) == ("z", "rarity")
+    assert (found.provenance["map_unit"], found.provenance["scan_score"]) == ("rarity", "method")
+    rarity = model.calibration.tail_of().rarity
+    assert found.threshold == pytest.approx(float(rarity(np.array([stored.threshold]))[0]))
+    assert found.p_value == stored.p_value
+    # The map marks the same voxels, up to interpolation at the edge of a region.
+    marked, before = (d.anomaly.array >= d.threshold for d in (found, stored))
+    edge = binary_dilation(before) & ~binary_erosion(before)
+    assert before.sum() > 80 and not (marked != before)[~edge].any()
+    assert np.count_nonzero(marked != before) < 0.1 * before.sum()
+    inside = binary_erosion(before)
+    assert np.allclose(found.anomaly.array[inside], rarity(stored.anomaly.array)[inside], rtol=0.05)
     assert found.regions[0].volume_ml == pytest.approx(stored.regions[0].volume_ml, rel=0.05)
