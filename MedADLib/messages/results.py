@@ -60,17 +60,17 @@ SENTENCES = {
     "score_largest": _("rarity above the default threshold, summed over the largest region"),
     "score_regions": _("number of small regions"),
     "score_rank": _("mean rank of several scores among the healthy scans"),
-    "scan_score": _("Scan score {score:.3g}: {name}"),
+    "scan_score": _("Scan score {score}: {name}"),
     "scan_p": _("p = {p:.2g} against {count} healthy scans; the smallest possible p is {smallest:.2g}"),
     "scan_p_smallest": _("p = {p:.2g}, the smallest possible against {count} healthy scans"),
     "scan_p_one": _("p = {p:.2g} against one healthy scan; the smallest possible p is 0.5"),
     "scans_needed": _("p = {p:.2g} needs {needed} healthy scans or more"),
-    "strip_own": _("{mark} this scan: {score:.3g}"),
+    "strip_own": _("{mark} this scan: {score}"),
     "strip_healthy": _("○ {count} healthy scans"),
     "strip_healthy_one": _("○ 1 healthy scan"),
     "strip_text": _(
-        "This scan scores {score:.3g}, higher than {below} of {count} healthy scans; they score {low:.3g} to "
-        "{high:.3g}, median {median:.3g}"
+        "This scan scores {score}, higher than {below} of {count} healthy scans; they score {low} to {high}, "
+        "median {median}"
     ),
     "more_anomalous_than": _("More anomalous than {below} of {count} healthy scans"),
     "more_anomalous_than_one": _("More anomalous than 1 of 1 healthy scan"),

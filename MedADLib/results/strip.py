@@ -76,7 +76,7 @@ def score_lines(detection: Detection) -> list[Message]:
     """Return the score in sentences: its name and value, its p-value, and the healthy scans that a p of .05 needs."""
     count, p = detection.healthy_count, float(detection.p_value)
     smallest = 1.0 / (count + 1)
-    lines = [Message("scan_score", score=float(detection.score), name=score_name(detection))]
+    lines = [Message("scan_score", score=_digits(detection.score), name=score_name(detection))]
     if count == 1:
         lines.append(Message("scan_p_one", p=p))
     elif p <= smallest * (1 + 1e-9):
@@ -96,12 +96,12 @@ def strip_text(detection: Detection) -> Message:
     scores = detection.reference.sample_scores
     return Message(
         "strip_text",
-        score=float(detection.score),
+        score=_digits(detection.score),
         below=int((scores < detection.score).sum()),
         count=len(scores),
-        low=float(scores.min()),
-        high=float(scores.max()),
-        median=float(np.median(scores)),
+        low=_digits(scores.min()),
+        high=_digits(scores.max()),
+        median=_digits(np.median(scores)),
     )
 
 
@@ -133,10 +133,10 @@ def shapes(detection: Detection, width: float) -> list[Shape]:
     part = x / width
     anchor = "start" if part < 0.3 else "end" if part > 0.7 else "middle"
     edge = {"start": max(x - DIAMOND, 0.0), "middle": x, "end": min(x + DIAMOND, width)}[anchor]
-    found.append(Shape("text", edge, TEXT_Y, Message("strip_own", mark=MARKS[side], score=own), anchor, own=True))
+    found.append(Shape("text", edge, TEXT_Y, Message("strip_own", mark=MARKS[side], score=_digits(own)), anchor, own=True))
     if high > low:
-        found.append(Shape("text", 0.0, NUMBER_Y, f"{low:.3g}", "start"))
-        found.append(Shape("text", width, NUMBER_Y, f"{high:.3g}", "end"))
+        found.append(Shape("text", 0.0, NUMBER_Y, _digits(low), "start"))
+        found.append(Shape("text", width, NUMBER_Y, _digits(high), "end"))
     one = len(healthy) == 1
     text = Message("strip_healthy_one") if one else Message("strip_healthy", count=len(healthy))
     found.append(Shape("text", width / 2, NUMBER_Y, text))
@@ -180,6 +180,11 @@ def outline(shape: Shape) -> list[tuple[float, float]]:
     tip = x + size if shape.anchor == "end" else x - size
     back = 2 * x - tip
     return [(tip, y), (back, y - size), (back, y + size)]
+
+
+def _digits(score: float) -> str:
+    """Format a score with three digits, or with all digits before the point."""
+    return f"{score:.0f}" if 100 <= abs(score) < 1e7 else f"{score:.3g}"
 
 
 def _ends(healthy: np.ndarray, own: float) -> tuple[float, float, Literal["", "start", "end"]]:
