@@ -140,11 +140,10 @@ class Scene:
         return np.array(np.unravel_index(hidden.argmax(), hidden.shape))
 
     def overlay(self, anomaly: np.ndarray) -> np.ndarray:
-        """Return the RGBA colours of anomaly values, faint below the threshold."""
+        """Return the RGBA colours of anomaly values, clear below the threshold."""
         palette = heat_colours(256)
         colours = palette[np.clip(anomaly / self.top * 255, 0, 255).astype(int)]
-        share = np.clip(anomaly / self.threshold, 0, 1)
-        colours[..., 3] = np.where(anomaly >= self.threshold, 0.85, 0.4 * share**2)
+        colours[..., 3] = np.where(anomaly >= self.threshold, 0.85, 0.0)
         return colours
 
 

@@ -164,7 +164,8 @@ def test_a_rarity_has_the_same_colour_in_every_figure(drawn, height):
     assert [label.get_text() for label in bar.get_yticklabels()] == ["0", "1", "2", "3", "4", "5", "≥ 6"]
     scenes = [Scene.of(detection) for detection in (found, faint)]
     values = np.linspace(0, 8, 9)
-    assert np.array_equal(*(scene.overlay(values) for scene in scenes))
+    colours = [scene.overlay(values) for scene in scenes]
+    assert np.array_equal(*colours) and np.array_equal(colours[0][:, 3] > 0, values >= 3), "from the threshold on"
 
 
 def test_a_result_of_an_earlier_version_keeps_its_unit_and_scale(drawn):
