@@ -133,7 +133,8 @@ def shapes(detection: Detection, width: float) -> list[Shape]:
     part = x / width
     anchor = "start" if part < 0.3 else "end" if part > 0.7 else "middle"
     edge = {"start": max(x - DIAMOND, 0.0), "middle": x, "end": min(x + DIAMOND, width)}[anchor]
-    found.append(Shape("text", edge, TEXT_Y, Message("strip_own", mark=MARKS[side], score=_digits(own)), anchor, own=True))
+    text = Message("strip_own", mark=MARKS[side], score=_digits(own))
+    found.append(Shape("text", edge, TEXT_Y, text, anchor, own=True))
     if high > low:
         found.append(Shape("text", 0.0, NUMBER_Y, _digits(low), "start"))
         found.append(Shape("text", width, NUMBER_Y, _digits(high), "end"))

@@ -47,7 +47,8 @@ def at(live, ml):
 
 
 def test_at_first_everything_is_as_it_was_found(live):
-    assert len(live.rows()) == 3 and live.allowed() == "20 mL" and live.threshold() == "rarity 3 (1 healthy voxel in 1,000)"
+    assert len(live.rows()) == 3 and live.allowed() == "20 mL"
+    assert live.threshold() == "rarity 3 (1 healthy voxel in 1,000)"
     assert not live.move(live.position)
     assert live.verdict() == "More anomalous than 2 of 4 healthy scans; 3 regions."
 

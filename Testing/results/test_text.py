@@ -93,9 +93,9 @@ def test_how_a_result_was_made_names_everything():
         "name: brain-t1", "version: 1.0", "sha256: " + "ab" * 32, "sha256: " + "cd" * 32, "Random seed: 0",
         "Device: CPU", "Method: Atlas", "threshold: 1ml", "smallest region listed (mL): 0.05",
         "Examined part: found by deepbet", "overlap with the template: 0.9321", "medad: 0.1.0", "Time: 0.1 s",
-        "brain mask: 0.1 s", "another contrast", "score 12.5 (anomaly score of the method)", "2 regions", "none: not known",
-        "higher than 5 of 5 healthy scans; they score 1 to 5, median 3", "Rarity is −log10 of the share of healthy", "list: 1, 2",
-        "Something new: as it is",
+        "brain mask: 0.1 s", "another contrast", "score 12.5 (anomaly score of the method)", "2 regions",
+        "higher than 5 of 5 healthy scans; they score 1 to 5, median 3", "Rarity is −log10 of the share of healthy",
+        "none: not known", "list: 1, 2", "Something new: as it is",
     ):  # fmt: skip
         assert fact in text, fact
 
