@@ -78,7 +78,7 @@ def test_a_saved_scene_brings_everything_back(reloaded):
 
 
 def test_results_in_both_units_keep_them_in_a_saved_scene(standalone, tmp_path):
-    for name, detection in (("old", in_z_scores(make_detection(name="old"))), ("new", make_detection(name="new"))):
+    for detection in (in_z_scores(make_detection(name="old")), make_detection(name="new")):
         show_detection(detection, standalone.add_volume(detection.volume), standalone.scene)
     standalone.save(tmp_path / "both.mrb")
     loaded = StandaloneScene()
