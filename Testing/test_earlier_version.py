@@ -10,6 +10,8 @@ from support.source_code import ROOT
 from MedADLib import Settings, detect, load_model, read_image
 from MedADLib.modelfile.store import card
 from MedADLib.results.reading import reopen, stored_results
+from MedADLib.results.text import count_of_regions, verdict
+from MedADLib.results.units import scale_top, value_text
 
 FILES = ROOT / "Testing" / "data" / "version-0.1"
 
@@ -48,6 +50,7 @@ def test_a_scene_has_its_scan_its_threshold_its_regions_and_their_decisions(capf
     assert (detection.p_value, detection.healthy_count) == (pytest.approx(1 / 7), 6)
     assert detection.provenance["model"] == {"name": "brain-t1", "version": "1.2.3", "sha256": "ab" * 32}
     assert [str(warning) for warning in detection.warnings] == ["the scan looks odd; 5 % of it: {dark}"]
+    assert detection.reference.unit == "z" and "above a z-score of 3 (SD above" in count_of_regions(detection)
 
 
 def test_a_folder_of_results_reopens(stored):
@@ -57,6 +60,8 @@ def test_a_folder_of_results_reopens(stored):
     first = stored.regions[0]
     assert (first.volume_ml, first.side) == (pytest.approx(41.984), "R")
     assert stored.anomaly.array.max() == pytest.approx(first.peak) == pytest.approx(70.744492)
+    assert value_text(stored, first.peak) == "z-score 70.7" and "anomaly score of the method" in verdict(stored)
+    assert scale_top(stored) == pytest.approx(4 * 5.845352), "as in version 0.1"
     (warning,) = stored.warnings
     assert "intensity histogram distance 0.115" in str(warning)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..messages import say
+from ..messages import say, translated
 from ..results.colours import region_colour
 from ..results.decisions import default_name
+from ..results.strip import score_lines, score_name, svg
 from ..results.text import location, millilitres, panel_verdict, short_place
+from ..results.units import explanation, is_rarity, legend, meaning, value_text
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from ..slicer.scene.live_threshold import LiveThreshold
 
 MOST_ROWS = 100
+STRIP_PIXELS = 344
 
 
 class LiveResult:
@@ -87,12 +90,39 @@ class LiveResult:
 
     def _title(self, region: Region) -> str:
         name = self._name(region)
-        what = f"{location(region)}; mean z-score {region.mean:.3g}, q = {region.q_value:.2g}"
+        detection = self.detection
+        peak, mean = value_text(detection, region.peak), value_text(detection, region.mean)
+        what = f"{location(region)}; peak {peak} ({meaning(detection, region.peak)})"
+        what = f"{what}; mean {mean}, q = {region.q_value:.2g}"
         return f"{name}: {what}" if name else what
 
     def verdict(self) -> str:
-        """Return the verdict on the whole scan, with the smallest possible p-value."""
+        """Return the verdict on the whole scan."""
         return f"{panel_verdict(self.detection)}."
+
+    def score(self) -> str:
+        """Return the score of the scan, its p-value and the smallest possible one, a sentence on each line."""
+        return "\n".join(f"{translated(line)}." for line in score_lines(self.detection))
+
+    def strip(self) -> str:
+        """Return the score of the scan among those of the healthy scans, as SVG."""
+        return svg(self.detection, STRIP_PIXELS)
+
+    def legend(self) -> str:
+        """Return the title of the colour scale."""
+        return legend(self.detection)
+
+    def peak_title(self) -> str:
+        """Return the heading of the column of peaks."""
+        return say("rarity_title") if is_rarity(self.detection) else say("peak_title")
+
+    def unit(self) -> str:
+        """Return the explanation of the unit of the map."""
+        return translated(explanation(self.detection))
+
+    def scale_top(self, top: float) -> str:
+        """Return the label at the end of the colour scale, a value of the map."""
+        return f"≥ {top:.3g}" if is_rarity(self.detection) else f"{top:.3g}"
 
     def count(self) -> str:
         """Return number and volume of the regions at this threshold."""
@@ -118,7 +148,9 @@ class LiveResult:
 
     def threshold(self) -> str:
         """Return the threshold as text."""
-        return f"z-score {self.detection.threshold:.3g}"
+        detection = self.detection
+        value = translated(value_text(detection, detection.threshold))
+        return f"{value} ({translated(meaning(detection, detection.threshold))})"
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the provenance of the result as names and values."""
@@ -134,7 +166,7 @@ class LiveResult:
             "Fast mode": "yes" if settings.get("fast") else None,
             "Examined part": made.get("brain_mask"),
             "Healthy scans": self.detection.healthy_count,
-            "Score": f"{self.detection.score:.4g}",
+            "Score": f"{self.detection.score:.4g} ({score_name(self.detection)})",
             "Random seed": made.get("seed", "?"),
             "Device": made.get("device", "?"),
             "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()),

@@ -53,7 +53,7 @@ select { font: inherit; color: inherit; border: 1px solid var(--line); border-ra
 .panel > section { padding: 10px 14px; border-bottom: 1px solid var(--line); }
 .panel > section:first-child { max-height: 34vh; overflow: auto; box-sizing: border-box; flex-shrink: 0; }
 .panel .fill { flex: 1; min-height: 96px; overflow: auto; padding: 0; }
-.verdict { font-weight: 600; }
+.verdict { font-weight: 600; } .strip { margin-top: 8px; } .lines { white-space: pre-line; }
 .warning, .error { margin-top: 6px; padding: 5px 9px; border-radius: 6px; font-size: 13px; }
 .warning { background: #fff4e0; color: #6e3d00; } .error { background: #fde7e7; color: #8c1414; }
 .row { display: flex; justify-content: space-between; align-items: baseline; gap: 8px; }
@@ -153,6 +153,8 @@ def _verdict() -> None:
         html.Div("✗ {{ out_of_distribution }}", v_if="out_of_distribution", classes="error", id="out-of-distribution")
         html.Div("⚠ {{ warning }}", v_for="warning in warnings", key="warning", classes="warning")
         html.Div("{{ verdict }}", classes="verdict", id="verdict")
+        html.Div(v_html=("strip",), classes="strip", id="strip")
+        html.Div("{{ score }}", classes="soft lines", id="score")
 
 
 def _threshold() -> None:
@@ -163,8 +165,8 @@ def _threshold() -> None:
         _slider("threshold", STEPS, title="Volume of a healthy scan above the threshold by mistake, on average")
         with html.Div(classes="row soft"):
             html.Span("stricter")
-            html.Span("{{ threshold_value }}", title="SD above the healthy mean")
             html.Span("laxer")
+        html.Div("{{ threshold_value }}", title=("unit",), classes="soft", id="threshold-value")
 
 
 def _layers() -> None:
@@ -194,7 +196,7 @@ def _layers() -> None:
         html.Div(classes="legend", style=f"background: linear-gradient(to right, {_gradient()})")
         with html.Div(classes="row soft"):
             html.Span("0")
-            html.Span("z-score (SD above the healthy mean)")
+            html.Span("{{ legend }}", title=("unit",), id="legend")
             html.Span("{{ scale_top }}")
 
 
@@ -204,7 +206,10 @@ def _regions(select: Callable[[int], None]) -> None:
     with html.Section(classes="fill"):
         with html.Table(v_if="rows.length", id="regions"):
             with html.Thead(), html.Tr():
-                for title in ("#", "mL", "Peak", "p", "Side", "Peak at, mm"):
+                for title in ("#", "mL"):
+                    html.Th(title)
+                html.Th("{{ peak_title }}", title=("unit",))
+                for title in ("p", "Side", "Peak at, mm"):
                     html.Th(title)
             with (
                 html.Tbody(),

@@ -79,6 +79,8 @@ class Viewer:
             state.warnings = [translated(warning) for warning in live.detection.warnings if warning != first]
             state.model = f"model {made.get('name', '?')} {made.get('version', '')}"
             state.facts = live.facts()
+            state.strip, state.score = live.strip(), live.score()
+            state.legend, state.unit, state.peak_title = live.legend(), live.unit(), live.peak_title()
             # The slider has steps: the threshold of the result stays until the slider moves.
             live.position = round(STEPS * live.position) / STEPS
             state.threshold = round(STEPS * live.position)
@@ -105,6 +107,7 @@ class Viewer:
         state.update({"verdict": "", "model": "", "facts": [], "rows": [], "count": "", "selected": 0})
         state.update({"out_of_distribution": "", "warnings": [], "compare": "swipe", "blend": 0})
         state.update({"threshold": 0, "allowed": "", "threshold_value": "", "scale_top": ""})
+        state.update({"strip": "", "score": "", "legend": "", "unit": "", "peak_title": ""})
         state.update({"opacity": OPACITY_PERCENT, "anomaly_on": True, "outlines_on": True})
         for name in SLICES:
             state.update({f"place_{name}": "", f"offset_{name}": 0, f"range_{name}": [0, 1, 1]})
@@ -166,7 +169,7 @@ class Viewer:
         state, live = self._state, self._live
         state.verdict, state.count, state.rows = live.verdict(), live.count(), live.rows()
         state.allowed, state.threshold_value = live.allowed(), live.threshold()
-        state.scale_top = f"{self.stage.scale_top():.3g}"
+        state.scale_top = live.scale_top(self.stage.scale_top())
         state.selected = live.selected.rank if live.selected else 0
 
     def _select(self, rank: int) -> None:

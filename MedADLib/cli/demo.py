@@ -15,6 +15,7 @@ from ..evaluation.overlap import KnownLesion
 from ..evaluation.simulation.insertion import insert_lesion
 from ..io.reading import read_image
 from ..modelfile.model import load_model
+from ..results.strip import scans_needed, strip_text
 from ..results.text import count_of_regions, location, place, top_regions, verdict
 from ..results.writing import write_detection
 from ..runtime.atomic_files import writable_folder
@@ -67,6 +68,8 @@ def _run(args: argparse.Namespace) -> None:
             files.append(args.output / file)
         _print_overlap(detection, truth)
     print(verdict(detection))
+    for line in (strip_text(detection), *scans_needed(detection.healthy_count)):
+        print(line)
     print(count_of_regions(detection))
     for line in top_regions(detection):
         print(f"  {line}")

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         type=_setting("threshold"),
-        help="a rarity such as 3.5 (-log10 of the share of healthy voxels), or the expected false positives per "
+        help="a value of the map, a rarity such as 3 (1 healthy voxel in 1,000), or the expected false positives per "
         "healthy scan, such as 1ml or 0.1%% (default: threshold of the model)",
     )
     parser.add_argument("--fast", action="store_true", help="restore fewer slices fewer times: faster, less exact")
@@ -97,11 +97,14 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
 
 
 def _report(console: Console, detection: Detection, files: list[Path], seconds: float) -> None:
+    from ..results.strip import scans_needed, strip_text
     from ..results.text import count_of_regions, top_regions, verdict
 
     model = detection.provenance.get("model", {})
     lines = [
         f"{detection.volume.name}: {verdict(detection)}",
+        strip_text(detection),
+        *scans_needed(detection.healthy_count),
         count_of_regions(detection),
         *(f"  {line}" for line in top_regions(detection)),
         f"  and {len(detection.regions) - 5} more" if len(detection.regions) > 5 else "",
@@ -114,7 +117,9 @@ def _report(console: Console, detection: Detection, files: list[Path], seconds: 
         score=detection.score,
         p_value=detection.p_value,
         healthy_count=detection.healthy_count,
+        scan_score=detection.reference.scan_score,
         threshold=detection.threshold,
+        map_unit=detection.reference.unit,
         regions=len(detection.regions),
         files=[str(path) for path in files],
         warnings=list(detection.warnings),

@@ -47,16 +47,35 @@ SENTENCES = {
     "result_scan_not_recorded": S(_("{path} does not record which scan was examined"), DETECT_AGAIN),
     # The result as a whole.
     "verdict": _(
-        "score {score:.4g}, p = {p:.2g} (against {count} healthy scans; the smallest possible p is {smallest:.2g})"
+        "score {score:.4g} ({name}), p = {p:.2g} (against {count} healthy scans; the smallest possible p is "
+        "{smallest:.2g})"
     ),
     "verdict_against_one": _(
-        "score {score:.4g}, p = {p:.2g} (against one healthy scan; the smallest possible p is {smallest:.2g})"
+        "score {score:.4g} ({name}), p = {p:.2g} (against one healthy scan; the smallest possible p is {smallest:.2g})"
+    ),
+    "score_method": _("anomaly score of the method"),
+    "score_top_1ml": _("mean rarity of the most anomalous 1 mL"),
+    "score_top_1pct": _("mean rarity of the most anomalous 1 %"),
+    "score_volume": _("volume above the default threshold in mL"),
+    "score_largest": _("rarity above the default threshold, summed over the largest region"),
+    "score_regions": _("number of small regions"),
+    "score_rank": _("mean rank of several scores among the healthy scans"),
+    "scan_score": _("Scan score {score}: {name}"),
+    "scan_p": _("p = {p:.2g} against {count} healthy scans; the smallest possible p is {smallest:.2g}"),
+    "scan_p_smallest": _("p = {p:.2g}, the smallest possible against {count} healthy scans"),
+    "scan_p_one": _("p = {p:.2g} against one healthy scan; the smallest possible p is 0.5"),
+    "scans_needed": _("p = {p:.2g} needs {needed} healthy scans or more"),
+    "strip_own": _("{mark} this scan: {score}"),
+    "strip_healthy": _("○ {count} healthy scans"),
+    "strip_healthy_one": _("○ 1 healthy scan"),
+    "strip_text": _(
+        "This scan scores {score}, higher than {below} of {count} healthy scans; they score {low} to {high}, "
+        "median {median}"
     ),
     "more_anomalous_than": _("More anomalous than {below} of {count} healthy scans"),
     "more_anomalous_than_one": _("More anomalous than 1 of 1 healthy scan"),
     "no_more_anomalous_than": _("No more anomalous than any of {count} healthy scans"),
     "no_more_anomalous_than_one": _("No more anomalous than the one healthy scan"),
-    "smallest_p": _("smallest possible p is {p:.2g}"),
     # Its regions.
     "regions_found": _("{count} regions"),
     "region_found": _("1 region"),
@@ -65,21 +84,39 @@ SENTENCES = {
     "smaller_only": _("only regions smaller than {volume}"),
     "smaller_one": _("1 region is smaller than {volume}"),
     "smaller_many": _("{count} regions are smaller than {volume}"),
-    "specks_only": _("only specks above a z-score of {threshold:.3g}, each too small to be listed"),
-    "no_region": _("no region above a z-score of {threshold:.3g}, the largest z-score is {largest:.3g}"),
+    "specks_only": _("only specks above {threshold}, each too small to be listed"),
+    "no_region": _("no region above {threshold}, the largest value is {largest:.3g}"),
     "regions_counted": _(
-        "{count} regions, {volume} in all, above a z-score of {threshold:.3g} (SD above the healthy mean; "
+        "{count} regions, {volume} in all, above {threshold} ({meaning}; "
         "expected false positives: {ml:.2g} mL per healthy scan)"
     ),
     "region_counted": _(
-        "1 region, {volume} in all, above a z-score of {threshold:.3g} (SD above the healthy mean; "
+        "1 region, {volume} in all, above {threshold} ({meaning}; "
         "expected false positives: {ml:.2g} mL per healthy scan)"
     ),
     "no_region_counted": _(
-        "no region above a z-score of {threshold:.3g} (SD above the healthy mean; "
-        "expected false positives: {ml:.2g} mL per healthy scan)"
+        "no region above {threshold} ({meaning}; expected false positives: {ml:.2g} mL per healthy scan)"
     ),
-    "region_line": _("{rank}. {volume}, peak z-score {peak:.3g}, p = {p:.2g}, q = {q:.2g}, {location}"),
+    "region_line": _("{rank}. {volume}, peak {peak}, p = {p:.2g}, q = {q:.2g}, {location}"),
+    # The unit of its map: rarity, or z-scores in results of earlier versions.
+    "rarity": _("rarity {value:.3g}"),
+    "a_rarity": _("a rarity of {value:.3g}"),
+    "one_voxel_in": _("1 healthy voxel in {count}"),
+    "one_voxel_in_extrapolated": _("1 healthy voxel in {count}, extrapolated"),
+    "rarer_than": _("less than 1 healthy voxel in {count}, extrapolated"),
+    "rarity_title": _("Rarity"),
+    "rarity_note": _("3 = 1 healthy voxel in 1,000"),
+    "legend_top": _("top: {top:.3g} or more"),
+    "rarity_explained": _(
+        "Rarity is −log10 of the share of healthy voxels that reach the value: 3 = 1 healthy voxel in 1,000, 4 = 1 in "
+        "10,000. Values rarer than the healthy scans of the calibration can show are extrapolated"
+    ),
+    "z_score": _("z-score {value:.3g}"),
+    "a_z_score": _("a z-score of {value:.3g}"),
+    "z_score_title": _("z-score"),
+    "peak_title": _("Peak"),
+    "z_score_meaning": _("SD above the healthy mean"),
+    "z_score_explained": _("z-score: SD above the healthy mean"),
     "peak_at": _("peak at {place}"),
     "peak_at_right": _("R, peak at {place}"),
     "peak_at_left": _("L, peak at {place}"),
@@ -93,7 +130,9 @@ SENTENCES = {
     # How it was made.
     "fact_result": _("result"),
     "fact_verdict": _("scan as a whole"),
+    "fact_healthy_scans": _("among the healthy scans"),
     "fact_regions": _("regions"),
+    "fact_unit": _("unit of the map"),
     "fact_model": _("model"),
     "fact_method": _("method"),
     "fact_seed": _("random seed"),

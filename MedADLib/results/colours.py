@@ -1,4 +1,4 @@
-"""The colours of a result: heat for the z-score of a voxel, cool colours for the rank of a region."""
+"""The colours of a result: heat for the value of a voxel, cool colours for the rank of a region."""
 
 from __future__ import annotations
 

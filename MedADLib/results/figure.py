@@ -16,7 +16,9 @@ import numpy as np
 from ..masks import bounding_slices
 from ..volume import Volume, reoriented
 from .colours import heat_colours, region_colour
-from .text import count_of_regions, millilitres, verdict
+from .strip import HEIGHT, OWN_ON_DARK, RADIUS, TEXT_SIZE, outline, score_lines, shapes
+from .text import count_of_regions, millilitres
+from .units import LEAST_THRESHOLD, RARITY_TOP, is_rarity, legend, scale_top, value_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +31,10 @@ TOWARDS = "LPS"
 DPI = 100
 GRID_WIDTH, GRID_HEIGHT = 9.5, 12.0
 NARROWEST_COLUMN = 1.8
-SIDE, HEAD, BAR = 0.45, 1.15, 0.85
+SIDE, HEAD, BAR = 0.45, 1.6, 0.85
+# Pixels of the strip of scan scores to an inch; its top and width in inches.
+STRIP_DPI, STRIP_TOP, STRIP_WIDTH = 100.0, 0.68, 4.2
+LEGEND_COLUMNS = 11
 TEXT_COLUMNS = 125
 WARNING_LINES = 8
 MARGIN_MM = 8.0
@@ -82,6 +87,8 @@ class Scene:
         window: Intensities shown as black and white.
         threshold: Threshold of the anomaly map.
         top: Anomaly value at the end of the colour scale.
+        ticks: Values at the colour scale; None for the usual ones.
+        legend: Title of the colour scale.
     """
 
     scan: Volume
@@ -91,6 +98,8 @@ class Scene:
     window: tuple[float, float]
     threshold: float
     top: float
+    ticks: tuple[int, ...] | None
+    legend: str
 
     @classmethod
     def of(cls, detection: Detection) -> Scene:
@@ -106,16 +115,16 @@ class Scene:
         seen = scan.array[tight][mask.array[tight] > 0] if inside else scan.array
         window = tuple(float(value) for value in np.percentile(seen, [0.5, 99.5]))
         floor = min(window[0], float(np.median(scan.array[box][[0, -1]])))
-        peak = max((region.peak for region in detection.regions), default=0.0)
-        unit = max(detection.threshold, 1e-6)
         return cls(
             scan=scan.within(box),
             anomaly=reoriented(detection.anomaly, TOWARDS).array[box],
             restored=reoriented(detection.restored, TOWARDS).array[box],
             labels=reoriented(detection.labels, TOWARDS).array[box],
             window=(floor, max(window[1], floor + 1e-6)),
-            threshold=unit,
-            top=min(max(peak, 2.0 * unit), 4.0 * unit),
+            threshold=max(detection.threshold, LEAST_THRESHOLD),
+            top=scale_top(detection),
+            ticks=tuple(range(round(RARITY_TOP) + 1)) if is_rarity(detection) else None,
+            legend=legend(detection, LEGEND_COLUMNS, english=True),
         )
 
     def nearest(self, ras: np.ndarray) -> np.ndarray:
@@ -131,11 +140,10 @@ class Scene:
         return np.array(np.unravel_index(hidden.argmax(), hidden.shape))
 
     def overlay(self, anomaly: np.ndarray) -> np.ndarray:
-        """Return the RGBA colours of anomaly values, faint below the threshold."""
+        """Return the RGBA colours of anomaly values, clear below the threshold."""
         palette = heat_colours(256)
         colours = palette[np.clip(anomaly / self.top * 255, 0, 255).astype(int)]
-        share = np.clip(anomaly / self.threshold, 0, 1)
-        colours[..., 3] = np.where(anomaly >= self.threshold, 0.85, 0.4 * share**2)
+        colours[..., 3] = np.where(anomaly >= self.threshold, 0.85, 0.0)
         return colours
 
 
@@ -184,18 +192,44 @@ def draw(detection: Detection, path: Path) -> None:
     page = Page(SIDE + max(GRID_WIDTH, widths.sum()) + BAR, notes_top + 0.17 * len(notes) + 0.35)
     name = detection.volume.name
     page.text(SIDE, 0.12, name if len(name) <= 80 else f"{name[:50]}...{name[-27:]}", fontsize=12, weight="bold")
-    page.text(SIDE, 0.38, verdict(detection), fontsize=10)
-    page.text(SIDE, 0.59, count_of_regions(detection), fontsize=10)
+    page.text(SIDE, 0.38, count_of_regions(detection), fontsize=10)
     _draw_grid(page, scene, scene.focus(detection.regions), widths, height)
+    _draw_strip(page, detection)
     _draw_bar(page.axes(SIDE + widths.sum() + 0.2, HEAD + 1.15 * height, 0.14, 0.7 * height), scene)
     for number, region in enumerate(shown):
-        _draw_region(page.axes(SIDE + number * tile, strip_top, 0.96 * tile, 0.96 * tile), scene, region)
+        peak = value_text(detection, region.peak)
+        _draw_region(page.axes(SIDE + number * tile, strip_top, 0.96 * tile, 0.96 * tile), scene, region, peak)
     page.text(SIDE, notes_top, "\n".join(notes), fontsize=8, color=ACCENT, linespacing=1.4)
     model = detection.provenance.get("model", {})
     about = f"MedAD, model {model.get('name', '?')} {model.get('version', '')}. For research only, not for diagnosis."
     page.text(SIDE, page.height - 0.1, about, color="#9a9a9a", fontsize=8, va="bottom")
     # Level 4 takes half the time of the default level 6 and adds 6 % to the size.
     page.figure.savefig(path, facecolor="black", pil_kwargs={"compress_level": 4})
+
+
+def _draw_strip(page: Page, detection: Detection) -> None:
+    """Draw the score of the scan among those of the healthy scans, with its sentences beside it."""
+    from matplotlib.patches import Circle, Polygon
+
+    width = STRIP_WIDTH * STRIP_DPI
+    axes = page.axes(SIDE, STRIP_TOP, STRIP_WIDTH, HEIGHT / STRIP_DPI)
+    axes.set_xlim(0, width)
+    axes.set_ylim(HEIGHT, 0)
+    axes.set_axis_off()
+    for shape in shapes(detection, width):
+        colour = OWN_ON_DARK if shape.own else INK
+        if shape.kind == "line":
+            axes.plot((0, width), (shape.y, shape.y), color=colour, alpha=0.5, linewidth=0.8, zorder=1)
+        elif shape.kind == "circle":
+            axes.add_patch(Circle((shape.x, shape.y), RADIUS, fill=False, edgecolor=colour, linewidth=0.9))
+        elif shape.kind == "text":
+            align = {"start": "left", "middle": "center", "end": "right"}[shape.anchor]
+            size = TEXT_SIZE * 72 / STRIP_DPI
+            axes.text(shape.x, shape.y, shape.text, color=colour, ha=align, va="baseline", fontsize=size)
+        else:
+            axes.add_patch(Polygon(outline(shape), facecolor=colour, edgecolor="black", linewidth=0.7, zorder=3))
+    text = "\n".join(f"{line}." for line in score_lines(detection))
+    page.text(SIDE + STRIP_WIDTH + 0.3, STRIP_TOP, text, fontsize=9, linespacing=1.35)
 
 
 def _draw_grid(page: Page, scene: Scene, focus: np.ndarray, widths: np.ndarray, height: float) -> None:
@@ -257,15 +291,17 @@ def _draw_bar(axes: Axes, scene: Scene) -> None:
     axes.set_ylim(0, values[-1])
     axes.set_xticks([])
     axes.yaxis.tick_right()
+    if scene.ticks is not None:
+        axes.set_yticks(scene.ticks, [*map(str, scene.ticks[:-1]), f"≥ {scene.ticks[-1]}"])
     axes.tick_params(colors=INK, labelsize=8)
     axes.axhline(scene.threshold, color="white", linewidth=1.5)
-    axes.set_title("z-score\n(SD above\nhealthy\nmean)", color=INK, fontsize=8)
+    axes.set_title(scene.legend, color=INK, fontsize=8)
     axes.set_xlabel("line:\nthreshold", color=INK, fontsize=7)
     for spine in axes.spines.values():
         spine.set_color(INK)
 
 
-def _draw_region(axes: Axes, scene: Scene, region: Region) -> None:
+def _draw_region(axes: Axes, scene: Scene, region: Region, peak: str) -> None:
     """Draw an axial close-up of one region with its rank, size and peak."""
     plane = PLANES[0]
     place = scene.nearest(np.array(region.peak_ras))
@@ -275,5 +311,5 @@ def _draw_region(axes: Axes, scene: Scene, region: Region) -> None:
     axes.set_xlim(x - STRIP_HALF_MM, x + STRIP_HALF_MM)
     axes.set_ylim(y + STRIP_HALF_MM, y - STRIP_HALF_MM)
     side = f" {region.side}" if region.side else ""
-    caption = f"{region.rank}:{side} {millilitres(region.volume_ml)}\npeak {region.peak:.3g}, q {region.q_value:.2g}"
+    caption = f"{region.rank}:{side} {millilitres(region.volume_ml)}\npeak {peak}, q {region.q_value:.2g}"
     axes.text(0.5, -0.04, caption, transform=axes.transAxes, ha="center", va="top", color=INK, fontsize=8)

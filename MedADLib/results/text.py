@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..messages import Message, as_json, from_json, say, translated
 from ..methods.registry import ENTRIES
+from .strip import score_name, strip_text
+from .units import a_value_text, explanation, meaning, value_text
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -17,6 +19,8 @@ EARLIER_WORDS = "unlike the model's training data"
 DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 
 KNOWN = ("model", "method", "seed", "settings", "device", "brain_mask", "input", "resemblance", "facts", "versions")
+# Entries that the sentences on the result contain.
+IN_RESULT = ("map_unit", "scan_score")
 # Codes of the titles of provenance entries and of the facts in them; any other key is its own title.
 TITLES = {
     "model": "fact_model",
@@ -68,7 +72,7 @@ PARTS = {
 
 
 def verdict(detection: Detection) -> Message:
-    """Return score and p-value with the number of healthy scans that they rest on.
+    """Return score, its name and p-value with the number of healthy scans that they rest on.
 
     A reader must see that with n healthy scans no p-value can be below 1/(n+1).
 
@@ -78,6 +82,7 @@ def verdict(detection: Detection) -> Message:
     """
     count = detection.healthy_count
     numbers = {"score": float(detection.score), "p": float(detection.p_value), "smallest": 1.0 / (count + 1)}
+    numbers["name"] = score_name(detection)
     if count == 1:
         return Message("verdict_against_one", **numbers)
     return Message("verdict", count=count, **numbers)
@@ -86,16 +91,15 @@ def verdict(detection: Detection) -> Message:
 def panel_verdict(detection: Detection, kept: int | None = None, smaller: str = "") -> str:
     """Return the result in one line without scores, in the language of the application.
 
-    For example, ``More anomalous than 5 of 5 healthy scans; 3 regions; smallest possible p is 0.17``. Healthy scans
-    with the same score count as no less anomalous. Without a region, the largest z-score takes the regions' place.
+    For example, ``More anomalous than 5 of 5 healthy scans; 3 regions``. Healthy scans with the same score count as no
+    less anomalous. Without a region, the largest value of the map takes the regions' place.
 
     Args:
         detection: The result.
         kept: How many regions the reader keeps; None for all.
         smaller: The volume that the reader set as the smallest one, if only smaller regions lie above the threshold.
     """
-    parts = (_whole(detection), _regions(detection, kept, smaller), say("smallest_p", p=detection.reference.smallest_p))
-    return "; ".join(parts)
+    return f"{_whole(detection)}; {_regions(detection, kept, smaller)}"
 
 
 def out_of_distribution(detection: Detection) -> str:
@@ -162,7 +166,11 @@ def location(region: Region) -> str:
 def count_of_regions(detection: Detection) -> Message:
     """Return number and total volume of the regions, and the threshold, as an English sentence like `verdict`."""
     count = len(detection.regions)
-    limit = {"threshold": float(detection.threshold), "ml": float(detection.expected_false_positive_ml)}
+    limit = {
+        "threshold": a_value_text(detection, detection.threshold),
+        "meaning": meaning(detection, detection.threshold),
+        "ml": float(detection.expected_false_positive_ml),
+    }
     if not count:
         return Message("no_region_counted", **limit)
     volume = millilitres(sum(region.volume_ml for region in detection.regions))
@@ -178,7 +186,7 @@ def top_regions(detection: Detection, most: int = 5) -> list[str]:
             "region_line",
             rank=region.rank,
             volume=millilitres(region.volume_ml),
-            peak=region.peak,
+            peak=value_text(detection, region.peak),
             p=region.p_value,
             q=region.q_value,
             location=location(region),
@@ -197,9 +205,11 @@ def provenance_text(detection: Detection) -> str:
     lines = [
         _capitalised(say("fact_result")),
         _row(say("fact_verdict"), translated(verdict(detection))),
+        _row(say("fact_healthy_scans"), translated(strip_text(detection))),
         _row(say("fact_regions"), translated(count_of_regions(detection))),
+        _row(say("fact_unit"), translated(explanation(detection))),
     ]
-    for name in (*KNOWN, *sorted(set(known) - {*KNOWN, "seconds"})):
+    for name in (*KNOWN, *sorted(set(known) - {*KNOWN, *IN_RESULT, "seconds"})):
         if name in known:
             lines += ["", *_block(name, known[name])]
     if isinstance(known.get("seconds"), dict):
@@ -235,7 +245,7 @@ def _whole(detection: Detection) -> str:
 
 
 def _regions(detection: Detection, kept: int | None, smaller: str) -> str:
-    """Return the number of regions; without any, the largest z-score."""
+    """Return the number of regions; without any, the largest value of the map."""
     found = len(detection.regions)
     if found and kept is not None and kept < found:
         return say("region_kept", kept=kept) if found == 1 else say("regions_kept", kept=kept, count=found)
@@ -244,9 +254,10 @@ def _regions(detection: Detection, kept: int | None, smaller: str) -> str:
     if found:
         return say("region_found") if found == 1 else say("regions_found", count=found)
     largest = float(detection.anomaly.array.max(initial=0.0))
+    threshold = a_value_text(detection, detection.threshold)
     if largest >= detection.threshold and largest > 0:
-        return say("specks_only", threshold=detection.threshold)
-    return say("no_region", threshold=detection.threshold, largest=largest)
+        return say("specks_only", threshold=threshold)
+    return say("no_region", threshold=threshold, largest=largest)
 
 
 def _block(name: str, value: Any) -> list[str]:

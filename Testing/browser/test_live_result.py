@@ -47,9 +47,10 @@ def at(live, ml):
 
 
 def test_at_first_everything_is_as_it_was_found(live):
-    assert len(live.rows()) == 3 and live.allowed() == "20 mL" and live.threshold() == "z-score 3"
+    assert len(live.rows()) == 3 and live.allowed() == "20 mL"
+    assert live.threshold() == "rarity 3 (1 healthy voxel in 1,000)"
     assert not live.move(live.position)
-    assert live.verdict() == "More anomalous than 2 of 4 healthy scans; 3 regions; smallest possible p is 0.2."
+    assert live.verdict() == "More anomalous than 2 of 4 healthy scans; 3 regions."
 
 
 @pytest.mark.parametrize(("ml", "threshold", "regions"), [(5.0, 5.0, 3), (0.5, 8.0, 2), (0.1, 9.0, 1)])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from support.references import in_z_scores
 from support.synthetic import GEOMETRIES, brain_volume, synthetic_detection
 
 from MedADLib.results import figure as results_figure
@@ -138,15 +139,54 @@ def test_score_chance_and_warnings_are_stated(drawn):
     printed = "\n".join(text.get_text() for text in figure.texts)
     for words in (
         "scan",
-        "score 12.5",
-        "p = 0.14",
-        "6 healthy scans",
+        "Scan score 12.5: anomaly score of the method",
+        "p = 0.14, the smallest possible against 6 healthy scans",
+        "p = 0.05 needs 19 healthy scans",
         "2 regions",
         "differs from the training data",
         "brain-t1",
     ):
         assert words in printed
-    assert "z-score\n(SD above\nhealthy\nmean)" in [axes.get_title() for axes in figure.axes]
+
+
+def bar_of(figure):
+    """The axes of the colour scale."""
+    (bar,) = (axes for axes in figure.axes if axes.get_title())
+    return bar
+
+
+@pytest.mark.parametrize("height", [0.4, 1.0])
+def test_a_rarity_has_the_same_colour_in_every_figure(drawn, height):
+    found = synthetic_detection()
+    faint = replace(found, anomaly=found.anomaly.with_array(found.anomaly.array * height))
+    bar = bar_of(drawn(faint)[0])
+    assert bar.get_ylim() == (0, 6) and bar.get_title() == "Rarity\n(3 = 1\nhealthy\nvoxel in\n1,000)"
+    assert [label.get_text() for label in bar.get_yticklabels()] == ["0", "1", "2", "3", "4", "5", "≥ 6"]
+    scenes = [Scene.of(detection) for detection in (found, faint)]
+    values = np.linspace(0, 8, 9)
+    colours = [scene.overlay(values) for scene in scenes]
+    assert np.array_equal(*colours) and np.array_equal(colours[0][:, 3] > 0, values >= 3), "from the threshold on"
+
+
+def test_a_result_of_an_earlier_version_keeps_its_unit_and_scale(drawn):
+    found = synthetic_detection()
+    figure, _ = drawn(in_z_scores(found))
+    bar = bar_of(figure)
+    assert bar.get_title() == "z-score\n(SD above\nthe healthy\nmean)"
+    assert bar.get_ylim() == (0, 9), "the largest peak, between twice and four times the threshold"
+    printed = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert any("peak z-score 9" in text for text in printed)
+
+
+def test_each_healthy_scan_has_its_circle_and_the_scan_its_diamond(drawn):
+    from matplotlib.patches import Circle, Polygon
+
+    figure, _ = drawn(synthetic_detection())
+    (strip,) = (axes for axes in figure.axes if any(isinstance(patch, Circle) for patch in axes.patches))
+    kinds = [type(patch) for patch in strip.patches]
+    assert kinds.count(Circle) == 6 and kinds.count(Polygon) == 1
+    texts = {text.get_text() for text in strip.texts}
+    assert {"◆ this scan: 12.5", "○ 6 healthy scans", "1", "12.5"} <= texts
 
 
 def test_an_image_that_cannot_be_written_is_an_error_of_the_system(tmp_path):

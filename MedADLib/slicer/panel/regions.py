@@ -10,9 +10,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ...messages import say, translated
 from ...results.colours import region_colour
 from ...results.record import smallest_region_ml
 from ...results.text import location, millilitres
+from ...results.units import explanation, is_rarity, meaning
 from ..scene.decisions import Decisions
 from ..scene.show import jump_to
 from .texts import tooltip
@@ -49,14 +51,15 @@ class RegionRows:
         # Names take what the other columns leave, so that a narrow panel shows all columns.
         table.horizontalHeader().setSectionResizeMode(NAME, qt.QHeaderView.Stretch)
 
-    def show(self, regions: tuple[Region, ...], decisions: list[Decision], smallest_p: float) -> None:
+    def show(self, regions: Sequence[Region], decisions: list[Decision], detection: Detection | None) -> None:
         """Show regions and the decisions on them.
 
         Args:
             regions: In the order of their ranks, which begin at 1.
             decisions: One for each.
-            smallest_p: No p-value is below this.
+            detection: That of the regions; None without regions.
         """
+        smallest_p = 1.0 if detection is None else detection.reference.smallest_p
         table = self._table
         blocked = table.blockSignals(True)
         # Sorting while rows are filled would mix up their cells.
@@ -73,7 +76,9 @@ class RegionRows:
         measures = [[region.volume_ml, region.peak, region.p_value] for region in regions]
         numbers = zip(*(_aligned(column, places) for column, places in zip(zip(*measures), digits)))
         for cells, shown, region, decision, texts in zip(self._cells, self._shown, regions, decisions, numbers):
-            values = [decision.kept, decision.name, *texts, region]
+            volume, peak_text, p_text = texts
+            peak_cell = peak_text, translated(meaning(detection, region.peak))
+            values = [decision.kept, decision.name, volume, peak_cell, p_text, region]
             for column in COLUMNS:
                 if values[column] != shown[column]:
                     self._set(cells[column], column, values[column])
@@ -128,6 +133,9 @@ class RegionRows:
         elif column == NAME:
             cell.setText(value)
             cell.setToolTip(tooltip(value))
+        elif column == PEAK:
+            cell.setText(value[0])
+            cell.setToolTip(tooltip(value[1]))
         elif column == SIDE:
             cell.setText(_("bil.") if value.side == "bilateral" else value.side)
             cell.setToolTip(location(value))
@@ -162,12 +170,12 @@ class RegionsPanel:
         self._regions: dict[int, Region] = {}
         self._smallest_p = self._none = ""
         self.decisions: Decisions | None = None
-        headers = [_("#"), _("Name"), _("mL"), _("Peak"), _("p"), _("Side")]
+        headers = [_("#"), _("Name"), _("mL"), "", _("p"), _("Side")]
         tips = [
             _("Rank by peak; tick to keep, untick to reject"),
             _("Double-click to change"),
             _("Volume in millilitres"),
-            _("Largest z-score in the region: SD above the healthy mean"),
+            "",
             _("How often a healthy scan holds a region with such a peak"),
             _(
                 "R or L of the middle of the examined part; bil. (bilateral) if at least a fifth lies on each side. "
@@ -208,7 +216,9 @@ class RegionsPanel:
         listed = regions[:MOST_ROWS]
         smallest_p = 1.0 if detection is None else detection.reference.smallest_p
         self._smallest_p = _("; smallest possible p is {smallest:.2g}").format(smallest=smallest_p)
-        self._rows.show(listed, [self.decisions.of(region) for region in listed], smallest_p)
+        if detection is not None:
+            self._name_peaks(detection)
+        self._rows.show(listed, [self.decisions.of(region) for region in listed], detection)
         self._ui.regionsTable.visible = bool(regions)
         self._none = _("No region lies above the threshold. Move it to the right to see less anomalous regions.")
         if detection is not None and not regions and detection.anomaly.array.max(initial=0.0) >= detection.threshold:
@@ -216,6 +226,13 @@ class RegionsPanel:
             text = _("All regions above the threshold are smaller than {volume}, the smallest region set below.")
             self._none = text.format(volume=volume)
         self._enable()
+
+    def _name_peaks(self, detection: Detection) -> None:
+        """Name the column of peaks by the unit of the map."""
+        header = self._ui.regionsTable.horizontalHeaderItem(PEAK)
+        header.setText(say("rarity_title") if is_rarity(detection) else say("peak_title"))
+        text = _("Largest value in the region. {explanation}.")
+        header.setToolTip(tooltip(text.format(explanation=translated(explanation(detection)))))
 
     def _region_of(self, row: int) -> Region | None:
         return self._regions.get(self._rows.rank(row))

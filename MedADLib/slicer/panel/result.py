@@ -1,4 +1,4 @@
-"""Two sections of the panel: warnings and verdict; view controls, threshold and smallest region."""
+"""Two sections of the panel: warnings, verdict and score; view controls, threshold and smallest region."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from slicer.i18n import tr as _
 
 from ...errors import InputError
 from ...messages import say, translated
+from ...results.strip import score_lines
 from ...results.text import millilitres, out_of_distribution, panel_verdict
+from ...results.units import explanation, meaning, value_text
 from ..scene.decisions import ATTRIBUTE as DECISIONS
 from ..scene.decisions import Decisions
 from ..scene.live_threshold import LiveThreshold
@@ -20,7 +22,8 @@ from ..scene.observers import Observers
 from ..scene.viewing import cross_fade, set_opacity, show, show_3d, shown_now
 from .input import take_keys
 from .notices import NoticeBox
-from .texts import breakable, reason, sentence
+from .strip import StripLabel
+from .texts import breakable, reason, sentence, tooltip
 
 if TYPE_CHECKING:
     from ...detection import Detection
@@ -48,6 +51,7 @@ class ResultPanel:
         self._typed = False
         self._observers = Observers()
         self._decided: str | None = None
+        self._strip = StripLabel(ui.stripLabel)
         self._warnings = NoticeBox(ui.warningsBox, ui.warningsIcon, ui.warningsLabel)
         for what, text in (
             ("anomaly", _("Anomaly map")),
@@ -108,6 +112,7 @@ class ResultPanel:
         self._ui.surfacesCheckBox.checked = bool(result.segmentation.GetDisplayNode().GetVisibility3D())
         self._rest.start()
         self._show_warnings(detection)
+        self._show_score(detection)
         self._follow_views()
 
     def compare_model(self, chosen: str) -> None:
@@ -156,6 +161,11 @@ class ResultPanel:
         smaller = millilitres(self._live.smallest_ml) if self._live.smaller else ""
         self._ui.verdictLabel.text = breakable(f"{panel_verdict(detection, kept, smaller)}\n{made_by}")
 
+    def _show_score(self, detection: Detection) -> None:
+        """Show the score of the scan among those of the healthy scans."""
+        self._strip.show(detection)
+        self._ui.scoreLabel.text = "\n".join(f"{translated(line)}." for line in score_lines(detection))
+
     def _judged(self, caller: object, event: str) -> None:
         """Show the verdict again after a decision of the reader."""
         if self._live is not None and self._result.table.GetAttribute(DECISIONS) != self._decided:
@@ -167,13 +177,15 @@ class ResultPanel:
         self._set(ui.thresholdSlider, round(STEPS * live.scale.position(live.false_positive_ml)))
         reached = detection.expected_false_positive_ml
         self._set(ui.thresholdBox, reached)
-        text = _("Threshold: z-score {value:.3g} (SD above the healthy mean), reached by {volume} per healthy scan")
-        text = text.format(value=detection.threshold, volume=millilitres(reached))
+        value, meant = (translated(text(detection, detection.threshold)) for text in (value_text, meaning))
+        text = _("Threshold: {value} ({meaning}), reached by {volume} per healthy scan")
+        text = text.format(value=value, meaning=meant, volume=millilitres(reached))
         smaller = live.smaller
         if smaller:
             code = "smaller_one" if smaller == 1 else "smaller_many"
             text = f"{text}. {say(code, count=smaller, volume=millilitres(live.smallest_ml))}"
         ui.meaningLabel.text = text
+        ui.meaningLabel.toolTip = tooltip(translated(explanation(detection)))
 
     def _set(self, widget: Any, value: float) -> None:
         """Set the value of a widget without its signals."""

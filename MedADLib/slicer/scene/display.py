@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import slicer
 
+from ...messages import say
 from ...results.colours import heat_colours, region_colour
+from ...results.units import is_rarity, scale_top
+from ...results.units import legend as legend_title
 from .ownership import ROLE
 
 if TYPE_CHECKING:
@@ -23,11 +26,13 @@ CLEAR_BELOW = 0.15
 # The conversion from CIELAB takes most of the time for a region.
 rank_colour = cache(region_colour)
 
-ANOMALY_TITLE = "z-score\n(SD above the\nhealthy mean)"
 RESIDUAL_TITLE = "scan minus\npseudo-healthy"
 LEGEND_SIZE = (0.035, 0.34)
 LEGEND_POSITION = (0.98, 0.05)
+LEGEND_COLUMNS = 16
 LEGEND_LABELS = 5
+# One label at each whole rarity.
+RARITY_LABELS = 7
 TITLE_SIZE, LABEL_SIZE = 12, 12
 # Dark behind the white letters, which may lie on bright fat.
 LEGEND_BACKGROUND = 0.55
@@ -85,25 +90,26 @@ def _table(
 
 
 def show_anomaly(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection, fresh: bool) -> None:
-    """Show the anomaly map from the detection's threshold on.
+    """Show the anomaly map from the detection's threshold on, in the colour scale of its unit, which begins at 0.
 
-    Colours run from 0 to about the largest anomaly, but to no less than twice and not far beyond four times the
-    threshold, so that the threshold lies where the colours are neither invisible nor all the same.
+    That of rarity is the same for all scans and models; that of z-scores ends at a round value.
     """
     display = node.GetDisplayNode()
-    peak = max((region.peak for region in detection.regions), default=0.0)
-    unit = max(detection.threshold, 1e-6)
-    top = _round_top(min(max(peak, 2.0 * unit), 4.0 * unit))
+    top, rarity = scale_top(detection), is_rarity(detection)
+    if not rarity:
+        top = _round_top(top)
     display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(0.0, top)
     show_threshold(node, detection)
     if fresh:
         display.SetAndObserveColorNodeID(heat_node(node.GetScene()).GetID())
-        add_legend(node, ANOMALY_TITLE)
+        add_legend(node)
     legend = legend_of(node)
     if legend is not None:
-        beyond = float(detection.anomaly.array.max(initial=0.0)) > top
-        legend.SetTitleText(f"{ANOMALY_TITLE}\ntop: {top:.3g} or more" if beyond else ANOMALY_TITLE)
+        title = legend_title(detection, LEGEND_COLUMNS)
+        beyond = rarity or float(detection.anomaly.array.max(initial=0.0)) > top
+        legend.SetTitleText(f"{title}\n{say('legend_top', top=top)}" if beyond else title)
+        legend.SetNumberOfLabels(RARITY_LABELS if rarity else LEGEND_LABELS)
 
 
 def show_threshold(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection) -> None:
@@ -164,7 +170,7 @@ def _round_top(top: float) -> float:
     return (LEGEND_LABELS - 1) * rounded * magnitude
 
 
-def add_legend(node: slicer.vtkMRMLScalarVolumeNode, title: str) -> None:
+def add_legend(node: slicer.vtkMRMLScalarVolumeNode, title: str = "") -> None:
     """Add a legend of a volume's colours to the views that show it."""
     scene = node.GetScene()
     legend = scene.AddNewNodeByClass("vtkMRMLColorLegendDisplayNode", f"{node.GetName()} legend")

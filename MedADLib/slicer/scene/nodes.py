@@ -37,7 +37,7 @@ class SceneResult:
 
     Attributes:
         input: The examined volume.
-        anomaly: Scalar volume of z-scores (SD above the healthy mean), made to lie over the input.
+        anomaly: Scalar volume of rarities, or of z-scores in results of earlier versions, made to lie over the input.
         restored: Scalar volume, the pseudo-healthy image of the input.
         labels: Labelmap volume; voxel values are region ranks.
         segmentation: One segment per region.

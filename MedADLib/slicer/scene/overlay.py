@@ -14,7 +14,7 @@ import slicer
 
 from ...detection import SMALLEST_REGION_ML
 from ...results.record import smallest_region_ml
-from .display import ANOMALY_TITLE, add_legend, legend_of
+from .display import add_legend, legend_of
 from .nodes import add_derived, find_derived
 from .transaction import remove_node
 from .volumes import image_from_array
@@ -100,12 +100,11 @@ def remove_stale_overlay(result: SceneResult, scene: slicer.vtkMRMLScene) -> Non
 def _add(result: SceneResult, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
     node = add_derived(result.input, KEPT, "anomaly of kept regions", scene)
     node.CreateDefaultDisplayNodes()
+    add_legend(node)
     _look_like(node, result)
-    add_legend(node, ANOMALY_TITLE)
     legends = [legend_of(each) for each in (node, result.anomaly)]
     if all(legends):
         legends[0].SetVisibility(legends[1].GetVisibility())
-        legends[0].SetTitleText(legends[1].GetTitleText())
     return node
 
 
@@ -114,6 +113,11 @@ def _look_like(node: slicer.vtkMRMLScalarVolumeNode, result: SceneResult) -> Non
     if display is not None and like is not None:
         display.CopyContent(like, False)
         display.CopyReferences(like)
+    own, legend = legend_of(node), legend_of(result.anomaly)
+    if own is not None and legend is not None:
+        # The unit of another run may differ.
+        own.SetTitleText(legend.GetTitleText())
+        own.SetNumberOfLabels(legend.GetNumberOfLabels())
 
 
 def _fill(node: slicer.vtkMRMLScalarVolumeNode, result: SceneResult, image: object, stamp: str | None) -> None:

@@ -246,7 +246,7 @@ def _nodes_of(detection: Detection) -> dict[str, slicer.vtkMRMLNode]:
         nodes[role].SetAndObserveImageData(image)
     nodes["segmentation"].SetAndObserveSegmentation(segmentation_of(detection))
     nodes["table"].SetAndObserveTable(table_of(detection.regions))
-    describe_columns(nodes["table"])
+    describe_columns(nodes["table"], detection.reference.unit)
     nodes["body"].SetAndObservePolyData(surface_of(detection.mask))
     attributes = attributes_of(detection)
     for role, node in nodes.items():

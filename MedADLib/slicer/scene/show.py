@@ -62,7 +62,7 @@ def show_detection(
                 node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
         replace_segmentation(result.segmentation, segmentation, volume_node)
         result.table.SetAndObserveTable(table)
-        describe_columns(result.table)
+        describe_columns(result.table, detection.reference.unit)
         result.body.SetAndObservePolyData(body)
         show_anomaly(result.anomaly, detection, "anomaly" in fresh)
         show_labels(result.labels, len(detection.regions))

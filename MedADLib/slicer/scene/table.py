@@ -9,10 +9,22 @@ import slicer
 import vtk
 
 from ...results.decisions import Decision, default_name
+from ...scoring.healthy_reference import RARITY, Z_SCORE
 
 if TYPE_CHECKING:
     from ...scoring.regions import Region
 
+# Unit and meaning of the columns that hold values of the map, by the unit of the map.
+MAP_COLUMNS = {
+    RARITY: {
+        "peak": ("", "largest rarity: −log10 of the share of healthy voxels that reach the value"),
+        "mean": ("", "mean rarity"),
+    },
+    Z_SCORE: {
+        "peak": ("SD", "largest z-score: SD above the healthy mean"),
+        "mean": ("SD", "mean z-score"),
+    },
+}
 ARRAYS = {int: vtk.vtkIntArray, float: vtk.vtkDoubleArray, str: vtk.vtkStringArray}
 
 
@@ -32,8 +44,8 @@ COLUMNS = (
     Column("kept", int, "", "1 for a finding, 0 for a region that was rejected", lambda _, decision: decision.kept),
     Column("label", int, "", "voxel value in the label volume", lambda region, _: region.label),
     Column("volume_ml", float, "mL", "volume", lambda region, _: region.volume_ml),
-    Column("peak", float, "SD", "largest z-score: SD above the healthy mean", lambda region, _: region.peak),
-    Column("mean", float, "SD", "mean z-score", lambda region, _: region.mean),
+    Column("peak", float, "", "", lambda region, _: region.peak),
+    Column("mean", float, "", "", lambda region, _: region.mean),
     Column("p_value", float, "", "how often healthy scans hold such a peak", lambda region, _: region.p_value),
     Column("q_value", float, "", "p value after Benjamini and Hochberg", lambda region, _: region.q_value),
     Column("R", float, "mm", "centroid, towards the right", lambda region, _: region.centroid_ras[0]),
@@ -62,10 +74,10 @@ def table_of(regions: Sequence[Region], decisions: Mapping[int, Decision] | None
     return table
 
 
-def describe_columns(node: slicer.vtkMRMLTableNode) -> None:
-    """Set units and meanings of the columns of a table node."""
+def describe_columns(node: slicer.vtkMRMLTableNode, unit: str) -> None:
+    """Set units and meanings of the columns of a table node; the unit is that of the anomaly map."""
     node.SetUseColumnTitleAsColumnHeader(True)
     for column in COLUMNS:
-        node.SetColumnDescription(column.name, column.meaning)
-        if column.unit:
-            node.SetColumnUnitLabel(column.name, column.unit)
+        label, meaning = MAP_COLUMNS[unit].get(column.name, (column.unit, column.meaning))
+        node.SetColumnDescription(column.name, meaning)
+        node.SetColumnUnitLabel(column.name, label)

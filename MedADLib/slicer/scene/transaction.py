@@ -28,10 +28,12 @@ class Snapshot:
         self._kept.append((node, copy))
 
     def keep_shown(self, node: slicer.vtkMRMLNode) -> None:
-        """Store the present state of a node and of its display, if it has one."""
+        """Store the present state of a node and of its displays, such as the legend of its colours."""
         self.keep(node)
-        if node.IsA("vtkMRMLDisplayableNode") and node.GetDisplayNode() is not None:
-            self.keep(node.GetDisplayNode())
+        if node.IsA("vtkMRMLDisplayableNode"):
+            displays = (node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes()))
+            for display in filter(None, displays):
+                self.keep(display)
 
     def close(self, scene: slicer.vtkMRMLScene) -> None:
         """End the list of added nodes that `restore` removes."""

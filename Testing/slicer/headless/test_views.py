@@ -174,7 +174,7 @@ def test_the_colours_have_a_legend(standalone):
     detection, result = shown(standalone)
     with_legend = draw(standalone, detection, result)
     legend = standalone.scene.GetFirstNodeByClass("vtkMRMLColorLegendDisplayNode")
-    assert legend.GetTitleText() == "z-score\n(SD above the\nhealthy mean)"
+    assert legend.GetTitleText() == "Rarity\n(3 = 1 healthy\nvoxel in 1,000)\ntop: 6 or more"
     legend.SetVisibility(False)
     without = draw(standalone, detection, result)
     height, width = (SIZE[1] - GAP) // 2, (SIZE[0] - GAP) // 2

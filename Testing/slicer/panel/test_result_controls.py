@@ -235,11 +235,11 @@ def test_the_overlay_without_rejected_regions_belongs_to_its_scan_alone(done):
 
 def test_the_verdict_counts_kept_regions(done):
     done.drag("thresholdSlider", 950)
-    assert "3 regions;" in done.ui.verdictLabel.text
+    assert "; 3 regions\n" in done.ui.verdictLabel.text
     done.cell("regionsTable", 1, KEEP).tick()
     assert "2 of 3 regions kept" in done.ui.verdictLabel.text
     done.cell("regionsTable", 1, KEEP).tick()
-    assert "3 regions;" in done.ui.verdictLabel.text
+    assert "; 3 regions\n" in done.ui.verdictLabel.text
 
 
 def test_regions_below_the_smallest_one_leave_verdict_note_and_overlay(done):
@@ -252,7 +252,7 @@ def test_regions_below_the_smallest_one_leave_verdict_note_and_overlay(done):
     lit = voxels(overlaid) >= overlaid.GetDisplayNode().GetLowerThreshold()
     assert not lit.any()
     done.type("smallestBox", "0.05")
-    assert f"{found} regions;" in done.ui.verdictLabel.text and "smaller" not in done.ui.meaningLabel.text
+    assert f"; {found} regions\n" in done.ui.verdictLabel.text and "smaller" not in done.ui.meaningLabel.text
 
 
 def test_a_blend_begins_in_the_middle(done):

@@ -22,10 +22,13 @@ from support.mrml import (
     voxels,
 )
 from support.raised import raises
+from support.references import in_z_scores
 
 from MedADLib.errors import InputError, OutputError
 from MedADLib.results.colours import heat_colours, region_colour
+from MedADLib.slicer.scene.display import legend_of
 from MedADLib.slicer.scene.nodes import NODES, find_result
+from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import show_detection
 from MedADLib.slicer.scene.volumes import node_affine
 
@@ -70,8 +73,23 @@ def test_a_saved_scene_brings_everything_back(reloaded):
         expected = (region.rank, region.peak, region.centroid_ras[2])
         # Slicer's table files hold six digits.
         assert (row["rank"], row["peak"], row["S"]) == pytest.approx(expected, rel=1e-5)
-    assert result.table.GetColumnUnitLabel("peak") == "SD"
+    assert not result.table.GetColumnUnitLabel("peak")
     assert result.body.GetPolyData().GetNumberOfPolys() > 100
+
+
+def test_results_in_both_units_keep_them_in_a_saved_scene(standalone, tmp_path):
+    for detection in (in_z_scores(make_detection(name="old")), make_detection(name="new")):
+        show_detection(detection, standalone.add_volume(detection.volume), standalone.scene)
+    standalone.save(tmp_path / "both.mrb")
+    loaded = StandaloneScene()
+    loaded.load(tmp_path / "both.mrb")
+    nodes = (loaded.scene.GetFirstNodeByName(name) for name in ("old", "new"))
+    old, new = (find_result(node, loaded.scene) for node in nodes)
+    assert [read_detection(result).reference.unit for result in (old, new)] == ["z", "rarity"]
+    assert [result.table.GetColumnUnitLabel("peak") or "" for result in (old, new)] == ["SD", ""]
+    assert [result.anomaly.GetDisplayNode().GetWindowLevelMax() for result in (old, new)] == [10.0, 6.0]
+    titles = [legend_of(result.anomaly).GetTitleText().split("\n")[0] for result in (old, new)]
+    assert titles == ["z-score", "Rarity"]
 
 
 def test_a_saved_scene_keeps_how_it_looks(reloaded):
@@ -79,7 +97,7 @@ def test_a_saved_scene_keeps_how_it_looks(reloaded):
     result = find_result(node, loaded.scene)
     display = result.anomaly.GetDisplayNode()
     assert display.GetApplyThreshold() and display.GetLowerThreshold() == detection.threshold
-    assert display.GetWindowLevelMin() == 0.0 and display.GetWindowLevelMax() == 10.0
+    assert display.GetWindowLevelMin() == 0.0 and display.GetWindowLevelMax() == 6.0
     colours = np.zeros((256, 4))
     for index in range(256):
         display.GetColorNode().GetColor(index, colours[index])

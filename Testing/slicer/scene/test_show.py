@@ -21,6 +21,7 @@ from support.mrml import (
     voxels,
 )
 from support.raised import raises
+from support.references import in_z_scores
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData
 
@@ -28,8 +29,11 @@ from MedADLib.errors import InputError
 from MedADLib.results.colours import heat_colours, region_colour
 from MedADLib.slicer.scene import show as scene_module
 from MedADLib.slicer.scene import viewing
+from MedADLib.slicer.scene.display import legend_of
 from MedADLib.slicer.scene.nodes import NODES, find_result
+from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import jump_to, show_detection
+from MedADLib.slicer.scene.undo import undo_detection
 from MedADLib.slicer.scene.volumes import node_affine, volume_from_node
 
 OTHER_BLOBS = ((-9, 6, 8, 9.0, 6), (8, -7, -10, 6.0, 5), (10, 8, 6, 5.0, 4))
@@ -177,23 +181,51 @@ def test_the_table_states_of_each_region_what_the_detection_states(standalone):
             assert row[name] == pytest.approx(getattr(region, name), rel=1e-12)
         assert (row["R"], row["A"], row["S"]) == pytest.approx(region.centroid_ras)
     assert result.table.GetColumnUnitLabel("volume_ml") == "mL"
-    assert result.table.GetColumnUnitLabel("peak") == "SD"
+    assert not result.table.GetColumnUnitLabel("peak") and "largest rarity" in result.table.GetColumnDescription("peak")
 
 
-def test_the_overlay_shows_nothing_below_the_threshold_and_a_peak_within_its_scale(standalone):
+def test_the_overlay_shows_nothing_below_the_threshold(standalone):
     detection, _, result, _ = show(standalone)
     display = result.anomaly.GetDisplayNode()
     assert display.GetApplyThreshold() and display.GetLowerThreshold() == detection.threshold
     assert display.GetUpperThreshold() > detection.anomaly.array.max()
     assert display.GetWindowLevelMin() == 0.0
-    assert 0.2 <= detection.threshold / display.GetWindowLevelMax() <= 0.5
-    assert display.GetWindowLevelMax() >= detection.regions[0].peak
     colours = display.GetColorNode()
     assert colours.GetAttribute("MedAD.role") == "heat" and colours.GetNumberOfColors() == 256
 
 
-def test_the_scale_ends_on_a_round_number_even_where_the_peak_is_extreme(standalone):
-    detection = make_detection(blobs=((-9, 6, 8, 977.0, 6),))
+@pytest.mark.parametrize("height", [4.0, 9.0, 977.0])
+def test_a_rarity_has_the_same_colour_in_every_scan(standalone, height):
+    *_, result, _ = show(standalone, make_detection(blobs=((-9, 6, 8, height, 6),)))
+    display, legend = result.anomaly.GetDisplayNode(), legend_of(result.anomaly)
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (0.0, 6.0)
+    assert legend.GetTitleText().startswith("Rarity\n(3 = 1 healthy\nvoxel in 1,000)")
+    assert legend.GetNumberOfLabels() == 7, "one at each whole number"
+
+
+def test_a_result_in_z_scores_keeps_its_unit_and_its_scale_beside_one_in_rarity(standalone):
+    *_, old, _ = show(standalone, in_z_scores(make_detection()))
+    *_, new, _ = show(standalone)
+    assert legend_of(old.anomaly).GetTitleText() == "z-score\n(SD above the\nhealthy mean)"
+    assert legend_of(new.anomaly).GetTitleText().startswith("Rarity")
+    assert old.anomaly.GetDisplayNode().GetWindowLevelMax() >= 8.9 and old.table.GetColumnUnitLabel("peak") == "SD"
+    assert new.anomaly.GetDisplayNode().GetWindowLevelMax() == 6.0 and not new.table.GetColumnUnitLabel("peak")
+    units = [read_detection(result).reference.unit for result in (old, new)]
+    assert units == ["z", "rarity"]
+
+
+def test_a_run_over_a_result_in_z_scores_changes_its_unit_and_undo_brings_it_back(standalone):
+    detection, volume, old, _ = show(standalone, in_z_scores(make_detection()))
+    result = show_detection(make_detection(), volume, standalone.scene)
+    assert result.anomaly is old.anomaly and legend_of(old.anomaly).GetTitleText().startswith("Rarity")
+    assert old.anomaly.GetDisplayNode().GetWindowLevelMax() == 6.0 and not old.table.GetColumnUnitLabel("peak")
+    undo_detection(result)
+    assert legend_of(old.anomaly).GetTitleText() == "z-score\n(SD above the\nhealthy mean)"
+    assert old.table.GetColumnUnitLabel("peak") == "SD" and old.anomaly.GetDisplayNode().GetWindowLevelMax() >= 8.9
+
+
+def test_a_scale_of_z_scores_ends_on_a_round_number_even_where_the_peak_is_extreme(standalone):
+    detection = in_z_scores(make_detection(blobs=((-9, 6, 8, 977.0, 6),)))
     *_, result, _ = show(standalone, detection)
     top = result.anomaly.GetDisplayNode().GetWindowLevelMax()
     assert 2 * detection.threshold <= top <= 6 * detection.threshold
