@@ -17,10 +17,10 @@ from .slicewise import examined_slices, slice_batches, slice_positions, to_devic
 
 # The residual is in units of this many standard intensities, about the SD of a T1 brain.
 CONTRAST = 0.25
-# Degrees are compared by their logarithm, above this one: deep white matter has degrees of 0.001 in healthy scans, and a
-# small or faint lesion there has 0.05, far below the degrees of healthy cortex.
+# Degrees are compared by their logarithm, above this one: healthy white matter has degrees near 0.001, and a small or
+# faint lesion in it has 0.05, which is less than healthy cortex can have.
 LEAST_DEGREE = 1e-3
-# The restoration changes voxels whose degree is well above this one, and copies voxels far below it.
+# The restoration changes voxels with a degree well above this one, and copies voxels far below it.
 GATE = 0.1
 TOP_SHARE = 0.01
 
@@ -72,8 +72,8 @@ class SyntheticRestoration(SliceNetwork):
     it also predicts the degree of anomaly of each voxel. One network has both heads, and the degree d = σ(a) gates the
     change of the restoration. In training, x̂ = x + d·r. The degree of a faint lesion is low by definition, however sure
     the network is, and would leave most of it unhealed; x̂ = x + g(d)·r with g(d) = d³/(d³ + 0.1³) is therefore applied.
-    As in UNA the network sees the mirrored scan too. Every slice is restored in three neighbouring slabs, and the mean of
-    the three changes is applied, so that slices fit to each other.
+    As in UNA the network sees the mirrored scan too. Every slice is restored in three neighbouring slabs, and the mean
+    of the three changes is applied, so that slices fit to each other.
 
     Voxel score: see `SyntheticRestorationParameters`. Sample score: mean of the highest 1 % of the voxels' scores.
     """
