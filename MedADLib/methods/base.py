@@ -43,19 +43,46 @@ def generated_slices(network: torch.nn.Module, count: int, columns: int, seed: i
 
 
 def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndarray]) -> None:
-    """Load weights into a network, in eval mode and without gradients.
+    """Load weights into a network, in eval mode and without gradients; those in half precision become float32.
 
     Raises:
         ModelError: If a tensor is missing, unknown, or of another shape or type.
     """
     state = network.state_dict()
     require_tensors(name, tensors, {key: tuple(value.shape) for key, value in state.items()})
+    tensors = {key: value.astype(np.float32) if value.dtype == np.float16 else value for key, value in tensors.items()}
     for key, value in state.items():
         if torch.from_numpy(np.zeros(0, tensors[key].dtype)).dtype != value.dtype:
             found = tensors[key].dtype
             raise ModelError("tensor_type", method=name, tensor=key, dtype=found, expected=value.dtype)
     network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in tensors.items()})
     network.eval().requires_grad_(False)
+
+
+def halved(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return tensors with those of weights in half precision that hold half-precision values; see `rounded`."""
+    found = dict(tensors)
+    for key, value in tensors.items():
+        if value.dtype == np.float32 and value.ndim > 1 and np.array_equal(value, half := _half(value)):
+            found[key] = half
+    return found
+
+
+def _half(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return values.astype(np.float16)
+
+
+def rounded(method: Self) -> Self:
+    """Round weights to half precision, which halves the model file; to do before the calibration.
+
+    Biases, and means and variances of normalisations, stay in single precision; so do weights beyond its range.
+    """
+    tensors = method.tensors()
+    for key, value in tensors.items():
+        if value.dtype == np.float32 and value.ndim > 1 and np.isfinite(half := _half(value)).all():
+            tensors[key] = half
+    return type(method).from_tensors(method.parameters, tensors)
 
 
 class Method(ABC):

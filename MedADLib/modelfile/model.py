@@ -166,9 +166,11 @@ def save_model(model: Model, path: str | os.PathLike, registry: dict[str, type] 
         ModelError: If `load_model` would refuse it.
         OutputError: If it cannot be written; no partial file is left, and an older file stays.
     """
+    from ..methods.base import halved
+
     try:
         files = {
-            METHOD: tensor_bytes(model.method.tensors()),
+            METHOD: tensor_bytes(halved(model.method.tensors())),
             TEMPLATE: tensor_bytes(model.template.tensors()),
             METADATA: json_bytes(bundle_metadata(model)),
             LICENCE: model.licence.encode(),

@@ -18,7 +18,7 @@ from ..dataset.split import FEWEST, FEWEST_BY_HAND, Split, split_of_arrays
 from ..errors import InputError
 from ..io.sources import Source
 from ..messages import Message
-from ..methods.base import Method
+from ..methods.base import Method, rounded
 from ..methods.registry import ENTRIES, pooling_of
 from ..modelfile.card import model_card
 from ..modelfile.model import Model, load_model, save_model
@@ -179,6 +179,7 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
     progress.stage("figures", 0.88, 0.9)
     write_figures(method, data, figures, options.output.stem)
     progress.stage("calibration", 0.9, 0.98)
+    method = rounded(method)
     healthy = [
         (scan, method.restore(scan.image, scan.mask, seed=options.seed, device=device, progress=progress))
         for scan in prepared_scans(scans, split.calibration, data.template, progress)

@@ -16,6 +16,7 @@ from ..dataset.checks import check_scans
 from ..dataset.discovery import find_scans
 from ..errors import InputError
 from ..messages import Message
+from ..methods.base import rounded
 from ..methods.settings import with_overrides
 from ..modelfile.card import model_card
 from ..modelfile.disclosure import CALIBRATED_ON
@@ -94,7 +95,9 @@ class Recalibration:
         resolve(self.device)
 
     def write(self, models: Sequence[Model], progress: Progress) -> Model:
-        """Restore the healthy scans, calibrate on them, and write and return the new model; networks stay.
+        """Restore the healthy scans, calibrate on them, and write and return the new model.
+
+        Networks stay, but for the rounding of their weights to half precision.
 
         Args:
             models: One model, or several with the same template, which become the members of an ensemble.
@@ -117,7 +120,7 @@ class Recalibration:
             raise InputError("bad_model_version", version=self.model_version)
         if self.seed < 0:
             raise InputError("bad_seed", value=self.seed)
-        method = _with_settings(model.method, self.settings)
+        method = rounded(_with_settings(model.method, self.settings))
         with place_for_model(self.output):
             scans = self._usable(model, progress)
             if (count := len(scans)) < NEEDED:

@@ -13,6 +13,7 @@ from support.toy_slices import even_scan, plain_scan, toy_data, with_cuboid
 from MedADLib.corruption import multi_scale
 from MedADLib.corruption.multi_scale import KINDS
 from MedADLib.detection import detect
+from MedADLib.methods.base import halved, rounded
 from MedADLib.methods.registry import pooling_of
 from MedADLib.methods.synthetic_restoration import SyntheticRestoration, SyntheticRestorationParameters, brain_box
 from MedADLib.modelfile.model import load_model
@@ -127,3 +128,20 @@ def test_the_command_trains_a_model_with_fine_maps_that_examines_a_scan(tmp_path
     other = Recalibration(toy.healthy, tmp_path / "other.medad", settings=chosen).write([model], Progress())
     assert other.method.parameters.score == "residual"
     assert not np.array_equal(detect(scan, other).anomaly.array, detection.anomaly.array)
+
+
+def test_rounded_weights_halve_a_file_and_come_back_as_they_were_calibrated():
+    method = rounded(
+        varied(SyntheticRestoration.untrained(SyntheticRestorationParameters(size=(32, 32), channels=(8, 8))))
+    )
+    kept = halved(method.tensors())
+    assert kept["last.weight"].dtype == np.float16 and kept["last.bias"].dtype == np.float32
+    assert kept["down.0.1.running_var"].dtype == np.float32
+    image, mask = plain_scan(6)
+    back = SyntheticRestoration.from_tensors(method.parameters, kept)
+    assert np.array_equal(back.restore(image, mask).score, method.restore(image, mask).score)
+
+
+def test_weights_that_half_precision_would_change_stay():
+    weights = {"fine": np.full((2, 2), 0.1, np.float32), "large": np.full((2, 2), 1e6, np.float32)}
+    assert all(kept.dtype == np.float32 for kept in halved(weights).values())
