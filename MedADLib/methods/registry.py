@@ -37,6 +37,7 @@ class Entry:
         options: Which of `OPTIONS` it uses.
         pooling_mm: Minimum and average pooling that suit its raw score, in mm. Where this is
             coarse, `Pooling.with_fine` adds a second scale.
+        fine_mm: Average pooling of that scale in mm; None for the usual one.
         note: What lists of models add to its title; empty for nothing.
     """
 
@@ -48,6 +49,7 @@ class Entry:
     setting_papers: Mapping[tuple[str, object], int] = field(default_factory=dict)
     options: tuple[str, ...] = (STEPS, LATENT)
     pooling_mm: tuple[float, float] = POOLING_MM
+    fine_mm: float | None = None
     note: str = ""
 
 
@@ -91,7 +93,7 @@ ENTRIES: dict[str, Entry] = {
     "synthetic_restoration": Entry("synthetic_restoration:SyntheticRestoration", "synthetic_restoration:train",
                                    "Synthetic-anomaly restoration",
                                    "removes what resembles a synthetic anomaly of any size", (20, 23, 24),
-                                   options=(STEPS,), pooling_mm=(0.0, 6.0)),
+                                   options=(STEPS,), pooling_mm=(0.0, 6.0), fine_mm=1.0),
     "feature_autoencoder": Entry("feature_autoencoder:FeatureAutoencoder", "feature_autoencoder:train",
                                  "Feature autoencoder", "reconstructs ImageNet features of the scan", (25,),
                                  options=(STEPS,), pooling_mm=(0.0, 2.5)),

@@ -44,7 +44,7 @@ class SyntheticRestorationParameters:
     resolution: tuple[int, ...] = (50, 80, 80)
     channels: tuple[int, ...] = (16, 48, 96, 192)
     mirror: bool = True
-    score: Literal["both", "degree", "residual"] = "degree"
+    score: Literal["both", "degree", "residual"] = "both"
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not 1 <= len(self.channels) <= 8:

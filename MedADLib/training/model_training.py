@@ -221,7 +221,7 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
 
 def _poolings(options: argparse.Namespace, grid: Volume | None = None) -> tuple[Pooling, ...]:
     """Return the pooling of each scale; sizes that no option gives shrink with a small field of view on this grid."""
-    coarse, fine = pooling_of(options.method), Pooling(0.0, FINE_MM)
+    coarse, fine = pooling_of(options.method), Pooling(0.0, ENTRIES[options.method].fine_mm or FINE_MM)
     if grid is not None:
         coarse, fine = coarse.shrunk(grid), fine.shrunk(grid)
     fine_mm = fine.average_mm if options.fine_mm is None else options.fine_mm

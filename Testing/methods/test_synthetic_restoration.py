@@ -83,7 +83,6 @@ def test_scores_come_from_degree_and_residual_on_any_grid(size):
     parameters = SyntheticRestorationParameters(size=size, channels=(8, 8, 8))
     method = varied(SyntheticRestoration.untrained(parameters))
     image, mask = (part[:, : size[0], : size[1]] for part in plain_scan(4))
-    method = method.alternative_scores()["both"]
     both = method.restore(image, mask)
     found = {name: other.restore(image, mask) for name, other in method.alternative_scores().items()}
     assert set(found) == {"degree", "residual"} and np.array_equal(both.restored, found["degree"].restored)
@@ -117,7 +116,7 @@ def test_the_command_trains_a_model_with_fine_maps_that_examines_a_scan(tmp_path
     more = ("--set", "channels=[8,8]", "--work", tmp_path / "work", "--pictures", tmp_path / "figures")
     assert toy.train("synthetic_restoration", tmp_path / "toy.medad", *more) == 0
     model = load_model(tmp_path / "toy.medad")
-    assert model.calibration.poolings == (Pooling(0.0, 2.5), pooling_of("synthetic_restoration"))
+    assert model.calibration.poolings == (Pooling(0.0, 1.0), pooling_of("synthetic_restoration"))
     healthy = model.method.network.healthy[0]
     assert 0.4 < healthy[tuple(size // 2 for size in healthy.shape)] < 1.2, "the mean of the heads is in the file"
     scan, _ = with_lesion(head(40)[0], (25.0, 20.0, 10.0), 16.0)
