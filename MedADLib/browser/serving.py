@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import secrets
 import signal
@@ -20,6 +21,8 @@ from ..errors import InputError
 USUAL_PORT = 8765
 POLL_SECONDS = 0.1
 CLOSE_SECONDS = 0.4
+# Loggers of errors in the messages to a browser.
+LOGGERS = ("wslink.protocol", "aiohttp.server", "asyncio")
 
 
 def free_port(host: str, port: int | None) -> int:
@@ -75,7 +78,7 @@ async def serve(start: Callable[[Any], Any], host: str, port: int, ready: Callab
     server.client_type = "vue3"
     secret = secrets.token_urlsafe(16)
     server.cli.set_defaults(authKey=secret)
-    with _stop_signals() as stopped:
+    with closed_connections_unlogged(), _stop_signals() as stopped:
         page = start(server)
         shown = f"[{host}]" if ":" in host else host
         server.controller.on_server_bind.add(lambda web: _guard(web.app, secret, f"medad-{port}"))
@@ -118,6 +121,28 @@ def _guard(app: Any, secret: str, cookie: str) -> None:
 
     app.router.add_get("/", index)
     app.router.add_get("/index.html", index)
+
+
+@contextmanager
+def closed_connections_unlogged() -> Iterator[None]:
+    """Keep errors of closed connections out of the log within the block.
+
+    A browser may close while it gets an answer or an image, and so does the server on Ctrl-C. The failed writing is then
+    logged with its traceback, though nothing is wrong.
+    """
+
+    def other(record: logging.LogRecord) -> bool:
+        # wslink logs in the handler of the error, without the error; asyncio logs that of a task later.
+        logged = record.exc_info or sys.exc_info()
+        return not isinstance(logged[1], ConnectionError)
+
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(other)
+    try:
+        yield
+    finally:
+        for name in LOGGERS:
+            logging.getLogger(name).removeFilter(other)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ SENTENCES = {
         _("The method has no adjustable settings: train a model with medad train."),
     ),
     "few_healthy_scans": S(
-        _("with {count} healthy scans no p-value can be below {least:.2g}; a p-value of 0.05 needs {needed}"),
+        _("with {count} healthy scans no p-value can be below {least:.2g}; a p-value of {p:.2g} needs {needed}"),
         _("Add more scans."),
     ),
     "training_scans_left_out": _(

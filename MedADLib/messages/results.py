@@ -102,14 +102,14 @@ SENTENCES = {
     "rarity": _("rarity {value:.3g}"),
     "a_rarity": _("a rarity of {value:.3g}"),
     "one_voxel_in": _("1 healthy voxel in {count}"),
-    "one_voxel_in_extrapolated": _("1 healthy voxel in {count}, extrapolated"),
-    "rarer_than": _("less than 1 healthy voxel in {count}, extrapolated"),
+    "rarer_than": _("less than 1 healthy voxel in {count}"),
+    "above_healthy": _("above all voxels of the healthy scans"),
     "rarity_title": _("Rarity"),
     "rarity_note": _("3 = 1 healthy voxel in 1,000"),
     "legend_top": _("top: {top:.3g} or more"),
     "rarity_explained": _(
         "Rarity is −log10 of the share of healthy voxels that reach the value: 3 = 1 healthy voxel in 1,000, 4 = 1 in "
-        "10,000. Values rarer than the healthy scans of the calibration can show are extrapolated"
+        "10,000. Above the largest value of the healthy scans it only ranks voxels"
     ),
     "z_score": _("z-score {value:.3g}"),
     "a_z_score": _("a z-score of {value:.3g}"),

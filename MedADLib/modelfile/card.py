@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..preprocessing.slice_space import LONGER_SIDE_MM
-from ..scoring.healthy_reference import NEEDED
+from ..scoring.healthy_reference import NEEDED, WANTED_P
 from ..scoring.pooling import reach_of
 from ..scoring.scan_score import TITLES
 from .disclosure import CALIBRATED_ON, CALIBRATION, DATA, LIMITS, METHOD, PARTS, SCANS, About, composed, disclosure
@@ -48,8 +48,8 @@ def model_card(model: Model) -> str:
         METHOD: [f"- Input: {model.template.describe()}."],
         CALIBRATION: [
             f"- {reference.count} held-out scans.",
-            f"- Unit of the anomaly map: {UNIT}. Values above {model.calibration.tail_of().limit:.1f} are beyond all "
-            "of these scans and extrapolated.",
+            f"- Unit of the anomaly map: {UNIT}. Above {reference.largest:.2f}, the largest value in these scans, it only "
+            "ranks voxels.",
             f"- Largest rarity in each: {largest}.",
             *_sizes(model),
             f"- Score of a scan: {TITLES[reference.scan_score]}.",
@@ -90,8 +90,8 @@ def _calibrated_on(model: Model) -> list[str]:
 
 
 def _more_scans(count: int) -> str:
-    """Return how many scans a p-value of 0.05 needs, if there are fewer."""
-    return f" (0.05 needs {NEEDED} scans)" if count < NEEDED else ""
+    """Return how many scans the wanted p-value needs, if there are fewer."""
+    return f" ({WANTED_P} needs {NEEDED} scans)" if count < NEEDED else ""
 
 
 def _sizes(model: Model) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 HEAT_KNOTS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-HEAT_LIGHTNESS = np.array([25.0, 42.5, 60.0, 77.5, 95.0])
-HEAT_CHROMA = np.array([48.0, 80.0, 88.0, 82.0, 45.0])
-HEAT_HUE = np.array([5.0, 35.0, 52.0, 78.0, 98.0])
+HEAT_LIGHTNESS = np.array([25.0, 40.75, 56.5, 72.25, 88.0])
+HEAT_CHROMA = np.array([48.0, 80.0, 100.0, 95.0, 90.0])
+HEAT_HUE = np.array([10.0, 36.0, 48.0, 69.0, 92.0])
 OPAQUE_AT = 0.5
 # Found by a search over sRGB: every colour differs from the next two (cyclically) by at least 17, and from the visible
 # part of the heat scale by at least 20 (CIEDE2000), also for protanopes and deuteranopes (Machado et al. 2009); for
@@ -23,9 +23,11 @@ RGB_FROM_XYZ = np.array(
 
 
 def heat_colours(count: int = 256) -> np.ndarray:
-    """Return the heat scale of 2 or more colours: crimson through orange to pale yellow, from transparent to opaque.
+    """Return the heat scale of 2 or more colours: dark red, red, orange, strong yellow, from transparent to opaque.
 
-    Lightness rises by equal steps, so that equal differences in the map look equal and the order survives in grey.
+    Lightness rises by equal steps, so that equal differences in the map look equal and the order survives in grey. All
+    colours are about as saturated as a screen can show them: a pale end would vanish on bright white matter, where an
+    overlay of half opacity makes it paler.
 
     Returns:
         Shape (count, 4): red, green, blue, alpha in [0, 1]; alpha rises from 0 to 1 at the middle of the scale.

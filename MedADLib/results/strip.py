@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..messages import Message, translated
+from ..scoring.healthy_reference import NEEDED, WANTED_P
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -30,8 +31,6 @@ FARTHEST = 2.0
 OWN_ON_LIGHT, OWN_ON_DARK = "#b84a00", "#ffb454"
 # In front of the text of the examined scan: its mark, or the arrow beyond an end of the line.
 MARKS = {"": "◆", "start": "◀", "end": "▶"}
-WANTED_P = 0.05
-WANTED_SCANS = 19
 # Codes of the kinds of scores, as a calibration names them.
 SCORE_NAMES = {
     "method": "score_method",
@@ -88,7 +87,7 @@ def score_lines(detection: Detection) -> list[Message]:
 
 def scans_needed(count: int) -> list[Message]:
     """Return how many healthy scans a p-value of .05 needs, unless there are enough of them."""
-    return [] if count >= WANTED_SCANS else [Message("scans_needed", p=WANTED_P, needed=WANTED_SCANS)]
+    return [] if count >= NEEDED else [Message("scans_needed", p=WANTED_P, needed=NEEDED)]
 
 
 def strip_text(detection: Detection) -> Message:

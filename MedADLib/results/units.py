@@ -50,17 +50,18 @@ def a_value_text(detection: Detection, value: float) -> Message:
 def meaning(detection: Detection, value: float) -> Message:
     """Return what a value of the map means, such as ``1 healthy voxel in 1,400``.
 
-    Above the largest value of the healthy scans it is extrapolated, and says so.
+    A rarity above the largest healthy value has no share of voxels: it only ranks voxels.
     """
     if not is_rarity(detection):
         return Message("z_score_meaning")
+    if value > detection.reference.largest:
+        return Message("above_healthy")
     voxels = 10.0 ** min(float(value), MOST_DIGITS)
     if voxels > MOST_VOXELS * (1 + 1e-9):
         return Message("rarer_than", count=f"{MOST_VOXELS:,.0f}")
     digits = f"{voxels:.2g}"
     count = digits if voxels < 99.5 else f"{float(digits):,.0f}"
-    beyond = value > detection.reference.maxima.max()
-    return Message("one_voxel_in_extrapolated" if beyond else "one_voxel_in", count=count)
+    return Message("one_voxel_in", count=count)
 
 
 def explanation(detection: Detection) -> Message:

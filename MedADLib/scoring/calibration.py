@@ -416,7 +416,7 @@ def _earlier(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
 
     def converted(mode: str) -> tuple[HealthyTail, HealthyReference]:
         stored = _reference(parameters, tensors, mode)
-        tail = HealthyTail.of_curve(stored.thresholds, stored.false_positive_ml, stored.brain_ml)
+        tail = HealthyTail.of_curve(stored.thresholds, stored.false_positive_ml, stored.brain_ml, stored.largest)
         threshold = stored.threshold
         if not threshold.unit:
             threshold = Threshold(float(tail.rarity(np.array([threshold.amount]))[0]))

@@ -18,8 +18,9 @@ MOST_VALUES = 100_000
 # Units of an anomaly map: −log10 of the healthy exceedance, and that of earlier versions, SD above the healthy mean.
 RARITY, Z_SCORE = UNITS = ("rarity", "z")
 
-# Healthy scans with which a p-value can be 0.05.
-NEEDED = 19
+# The p-value that texts name, and the number of healthy scans it needs: with n scans, the smallest is 1 / (n + 1).
+WANTED_P = 0.05
+NEEDED = round(1 / WANTED_P) - 1
 LEAST_PART = 1e-5
 MOST_PART = 0.03
 
@@ -103,6 +104,11 @@ class HealthyReference:
     def smallest_p(self) -> float:
         """The smallest possible p-value, 1 / (n + 1)."""
         return 1 / (self.count + 1)
+
+    @property
+    def largest(self) -> float:
+        """The largest healthy value of the anomaly map; rarities above it only rank voxels."""
+        return float(self.maxima.max())
 
     def sample_p_value(self, score: float) -> float:
         """Return the p-value of a sample score: (1 + #{healthy ≥ score}) / (n + 1)."""

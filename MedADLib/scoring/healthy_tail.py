@@ -99,7 +99,9 @@ class HealthyTail:
         return cls._with_limit(max(scan[-1] for scan in ordered), knots, rarities, scale, shape)
 
     @classmethod
-    def of_curve(cls, thresholds: np.ndarray, false_positive_ml: np.ndarray, brain_ml: float) -> HealthyTail:
+    def of_curve(
+        cls, thresholds: np.ndarray, false_positive_ml: np.ndarray, brain_ml: float, largest: float
+    ) -> HealthyTail:
         """Build the tail from the volume of a healthy scan above each threshold, as earlier model files hold it.
 
         Below the first threshold, the rarity falls in a straight line to 0.
@@ -108,6 +110,7 @@ class HealthyTail:
             thresholds: Increasing, shape (T,), T ≥ 2.
             false_positive_ml: Mean volume above each threshold in mL, not increasing, shape (T,).
             brain_ml: Mean examined volume in mL.
+            largest: The largest healthy value.
 
         Raises:
             ModelError: If the volumes increase, or nothing is above the first threshold.
@@ -124,7 +127,7 @@ class HealthyTail:
         beyond = values > known[last]
         shares = np.append(1.0, exceedance[beyond] / exceedance[distinct][last])
         scale, shape = _pareto(values[beyond] - known[last], (shares[1:] + shares[:-1]) / 2)
-        largest, known, rarities = known[-1], known[: last + 1], rarities[: last + 1]
+        known, rarities = known[: last + 1], rarities[: last + 1]
         if rarities[0] > 0:
             slope = (rarities[1] - rarities[0]) / (known[1] - known[0]) if len(known) > 1 else 1 / (np.log(10) * scale)
             known, rarities = np.append(known[0] - rarities[0] / slope, known), np.append(0.0, rarities)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import InputError
 from ..methods.registry import ENTRIES, OPTIONS
 from ..modelfile.manifest import NAME
+from ..scoring.healthy_reference import NEEDED
 from ..scoring.scan_score import METHOD as METHOD_SCORE
 from ..scoring.scan_score import NAMES as SCAN_SCORES
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from .loop import Plan
 
 EXTRA, METHOD = "extra", "method"
-# Healthy scans advised for a calibration: with so many a p-value can be below 0.05.
-ADVISED = 20
+# Healthy scans advised for a calibration: with so many a p-value can be below `WANTED_P`.
+ADVISED = NEEDED + 1
 
 # What a value of each kind is called in TOML and JSON.
 FILE_TYPES = {Path: "string", str: "string", bool: "boolean", int: "integer", float: "number"}

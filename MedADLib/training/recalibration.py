@@ -25,7 +25,7 @@ from ..modelfile.manifest import VERSION
 from ..modelfile.model import save_model
 from ..runtime.atomic_files import place_for_model
 from ..runtime.device import resolve, run_on
-from ..scoring.healthy_reference import NEEDED, Threshold
+from ..scoring.healthy_reference import NEEDED, WANTED_P, Threshold
 from ..scoring.leave_one_out import calibrate, fewest
 from ..scoring.scan_score import check_scan_score, top_1ml
 from .config import check_model_name, poolings_with
@@ -124,7 +124,8 @@ class Recalibration:
         with place_for_model(self.output):
             scans = self._usable(model, progress)
             if (count := len(scans)) < NEEDED:
-                log.warning(Message("few_healthy_scans", count=count, least=1 / (count + 1), needed=NEEDED))
+                numbers = {"least": 1 / (count + 1), "p": WANTED_P, "needed": NEEDED}
+                log.warning(Message("few_healthy_scans", count=count, **numbers))
             progress.stage("calibration", 0.1, 0.98)
             healthy, fast, quick = [], [], method.faster()
             for number, (name, source) in enumerate(scans.items()):

@@ -19,6 +19,7 @@ VISION = {
 }
 # About 1 is just noticeable side by side.
 CLEAR, CLEAR_OF_HEAT, CLEAR_OF_FOUR = 17.0, 20.0, 20.0
+CLEAR_OF_GREY, CLEAR_OF_GREY_AT_TOP, CLEAR_STEP = 15.0, 23.0, 3.0
 
 
 def lab(rgb: np.ndarray, vision: str) -> np.ndarray:
@@ -73,6 +74,23 @@ def test_a_region_looks_different_from_the_next_four():
     colours = lab(np.array([region_colour(rank) for rank in range(1, len(REGION_COLOURS) + 5)]), "normal")
     for step in (1, 2, 3, 4):
         assert ciede2000(colours[:-step], colours[step:]).min() > CLEAR_OF_FOUR
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_a_half_transparent_map_shows_on_any_grey_and_also_where_it_is_highest(vision):
+    # From rarity 2.4 on; the thresholds of the shipped models are higher.
+    heat = 0.5 * heat_colours(256)[102:, :3]
+    for grey in np.linspace(0, 1, 21):
+        found = ciede2000(lab(heat + 0.5 * grey, vision), lab(np.full((1, 3), grey), vision))
+        assert found.min() > CLEAR_OF_GREY and found[-1] > CLEAR_OF_GREY_AT_TOP
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_a_half_transparent_map_has_another_colour_at_each_rarity(vision):
+    heat = 0.5 * heat_colours(7)[3:, :3]
+    for grey in np.linspace(0, 0.9, 10):
+        found = lab(heat + 0.5 * grey, vision)
+        assert ciede2000(found[:-1], found[1:]).min() > CLEAR_STEP
 
 
 def test_a_colour_depends_on_the_rank_alone():

@@ -92,19 +92,20 @@ def test_no_value_gives_no_tail():
 def test_the_curve_of_an_earlier_file_is_the_exceedance():
     thresholds = np.linspace(0, 6, 400)
     exceedance = scipy.stats.norm.sf(thresholds)
-    tail = HealthyTail.of_curve(thresholds, np.where(exceedance > 1e-7, 1200 * exceedance, 0.0), 1200.0)
+    tail = HealthyTail.of_curve(thresholds, np.where(exceedance > 1e-7, 1200 * exceedance, 0.0), 1200.0, 5.25)
     expected = -scipy.stats.norm.logsf(range(4)) / np.log(10)
     assert tail.rarity(np.array([0.0, 1.0, 2.0, 3.0])) == pytest.approx(expected, rel=1e-3)
     assert tail.rarity(np.array([4.5])) == pytest.approx(-np.log10(scipy.stats.norm.sf(4.5)), rel=0.05)
     found = tail.rarity(thresholds)
-    assert (np.diff(found) > 0).all() and tail.limit == pytest.approx(7, abs=0.5)
+    assert (np.diff(found) > 0).all()
+    assert tail.limit == tail.rarity(np.array([5.25]))[0] == pytest.approx(7, abs=0.5), "that of the largest value"
     below = tail.rarity(np.array([-9.0, -0.3, -0.1, 0.0]))
     assert below[0] == 0 and (np.diff(below) > 0).all()
 
 
 def test_a_curve_with_plateaus_increases_strictly():
     thresholds = np.arange(10.0)
-    tail = HealthyTail.of_curve(thresholds, np.array([100, 100, 50, 50, 5, 1, 1, 1, 0, 0.0]), 100.0)
+    tail = HealthyTail.of_curve(thresholds, np.array([100, 100, 50, 50, 5, 1, 1, 1, 0, 0.0]), 100.0, 7.5)
     found = tail.rarity(thresholds)
     assert (np.diff(found[1:]) > 0).all()
     assert found[3] == pytest.approx(np.log10(2))
@@ -113,7 +114,7 @@ def test_a_curve_with_plateaus_increases_strictly():
 @pytest.mark.parametrize("volumes", [[1, 2, 3], [0, 0, 0], [np.nan, 1, 0], [3, 2, -1]])
 def test_a_curve_that_cannot_be_is_refused(volumes):
     with pytest.raises(ModelError) as caught:
-        HealthyTail.of_curve(np.arange(3.0), np.array(volumes, float), 10.0)
+        HealthyTail.of_curve(np.arange(3.0), np.array(volumes, float), 10.0, 1.5)
     assert caught.value.code == "calibration_tail"
 
 

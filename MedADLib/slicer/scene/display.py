@@ -81,12 +81,22 @@ def _table(
         node.SetName(name)
         node.SetTypeToUser()
         node.SetAttribute(ROLE, role)
-    if node.GetNumberOfColors() < len(colours):
+    if not _ends_alike(node, colours):
         node.SetNumberOfColors(len(colours))
         for index, (label, rgba) in enumerate(colours):
             node.SetColor(index, label, *rgba)
         node.GetLookupTable().SetRange(0, len(colours) - 1)
     return node if node.GetScene() is scene else scene.AddNode(node)
+
+
+def _ends_alike(node: slicer.vtkMRMLColorTableNode, colours: list[tuple[str, Iterable[float]]]) -> bool:
+    """Return whether the last of the colours is in a node; it is not in one that is shorter or of an earlier version."""
+    last = len(colours) - 1
+    if node.GetNumberOfColors() <= last:
+        return False
+    found = [0.0] * 4
+    node.GetColor(last, found)
+    return np.allclose(found, colours[last][1], atol=0.01)
 
 
 def show_anomaly(node: slicer.vtkMRMLScalarVolumeNode, detection: Detection, fresh: bool) -> None:

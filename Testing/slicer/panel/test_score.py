@@ -59,8 +59,8 @@ def test_the_strip_has_the_colours_of_the_theme(tmp_path, stub_client, planted_i
 
 def test_the_table_names_the_unit_of_peaks(done):
     assert heading(done).text() == "Rarity" and "3 = 1 healthy voxel in 1,000" in heading(done).toolTip()
-    assert "extrapolated" in heading(done).toolTip()
-    assert "extrapolated" in done.ui.regionsTable.item(0, PEAK).toolTip(), "no healthy scan has such a value"
+    assert "Above the largest value of the healthy scans it only ranks voxels" in heading(done).toolTip()
+    assert done.ui.regionsTable.item(0, PEAK).toolTip() == "above all voxels of the healthy scans"
     assert done.ui.regionsTable.item(1, PEAK).toolTip() == "1 healthy voxel in 33,000"
 
 
@@ -76,5 +76,5 @@ def test_results_of_both_units_in_one_scene_keep_their_own(done, monkeypatch):
         done.select_node("inputSelector", new)
         assert heading(done).text() == "Rarity"
         assert "Threshold: rarity 3 (1 healthy voxel in 1,000)" in done.ui.meaningLabel.text
-        assert "extrapolated" in done.ui.regionsTable.item(0, PEAK).toolTip()
+        assert "above all voxels of the healthy scans" in done.ui.regionsTable.item(0, PEAK).toolTip()
         done.select_node("inputSelector", old)

@@ -29,7 +29,7 @@ from MedADLib.errors import InputError
 from MedADLib.results.colours import heat_colours, region_colour
 from MedADLib.slicer.scene import show as scene_module
 from MedADLib.slicer.scene import viewing
-from MedADLib.slicer.scene.display import legend_of
+from MedADLib.slicer.scene.display import heat_node, legend_of
 from MedADLib.slicer.scene.nodes import NODES, find_result
 from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import jump_to, show_detection
@@ -417,6 +417,17 @@ def test_the_heat_scale_gets_lighter_and_less_transparent_in_equal_steps():
     steps = np.diff(lightness)
     assert (steps > 0).all() and steps.max() < 2.5 * steps.mean()
     assert colours[0, 3] == 0.0 and colours[-1, 3] == 1.0 and (np.diff(colours[:, 3]) >= 0).all()
+
+
+def test_a_scene_of_a_version_with_other_colours_gets_the_present_ones(standalone):
+    earlier = heat_node(standalone.scene)
+    for index in range(256):
+        earlier.SetColor(index, "pale", 1.0, 0.95, 0.6, 1.0)
+    *_, result, _ = show(standalone)
+    node = result.anomaly.GetDisplayNode().GetColorNode()
+    top = [0.0] * 4
+    node.GetColor(255, top)
+    assert node is earlier and np.allclose(top, heat_colours()[-1], atol=0.01)
 
 
 def test_region_outlines_stand_out_from_the_heat_scale():
