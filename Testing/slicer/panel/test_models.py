@@ -123,7 +123,7 @@ def test_a_model_is_added_by_button_chosen_and_used(panel, download, own_home):
 
 def test_the_file_dialog_can_be_left(panel, own_home):
     add_by_button(panel, "")
-    assert len(names(panel)) == 3 and not own_files(own_home) and not panel.ui.statusLabel.visible
+    assert len(names(panel)) == len(SHIPPED) and not own_files(own_home) and not panel.ui.statusLabel.visible
 
 
 @pytest.mark.parametrize("opened", [True, False], ids=["panel open", "never opened"])
@@ -199,7 +199,7 @@ def test_a_file_that_is_not_a_sound_model_is_refused_with_a_sentence(panel, tmp_
         assert caught.value.code == code and detail in caught.value.problem
         add_by_button(panel, path)
         assert printed(panel).replace("\u200b", "") == sentence(str(caught.value))
-        assert own_files(own_home) == [] and len(names(panel)) == 3
+        assert own_files(own_home) == [] and len(names(panel)) == len(SHIPPED)
         assert panel.widget._parameterNode.modelName == "brain-t1" and panel.ui.runButton.enabled
 
 
