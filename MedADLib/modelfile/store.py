@@ -120,7 +120,8 @@ def summary_of(path: str | os.PathLike) -> ModelSummary:
 def _methods_of_members(method: MethodEntry) -> list[str]:
     """Return the methods of the members of an ensemble; empty for any other model. The entry is not trusted."""
     members = method.parameters.get(MEMBERS)
-    found = [member.get("method") for member in members if isinstance(member, dict)] if isinstance(members, list) else []
+    listed = members if isinstance(members, list) else []
+    found = [member.get("method") for member in listed if isinstance(member, dict)]
     return [name for name in found if isinstance(name, str)]
 
 

@@ -277,7 +277,9 @@ def test_models_that_came_or_went_are_seen_when_the_panel_is_shown_again(panel, 
     panel.leave_module()
     shutil.copy(download, folder / "knee.medad")
     panel.enter_module()
-    assert "knee" in names(panel) and panel.ui.modelSelector.currentText == "Synthetic-anomaly restoration (recommended)"
+    assert (
+        "knee" in names(panel) and panel.ui.modelSelector.currentText == "Synthetic-anomaly restoration (recommended)"
+    )
 
 
 def test_a_damaged_own_model_is_listed_with_its_fault_and_can_be_removed(panel, own_home):
