@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.phantoms import head, toy_models, with_lesion
+from support.source_code import ROOT
 
 from MedADLib.cli.main import main
 from MedADLib.dataset.split import Split
@@ -17,6 +18,7 @@ from MedADLib.io.reading import read_image
 from MedADLib.methods.registry import METHODS
 from MedADLib.modelfile.model import load_model
 from MedADLib.preprocessing.brain_extraction import brain_mask
+from MedADLib.training.reference_model import kept_split
 
 SHIPPED = {
     "brain-t1": "synthetic_restoration",
@@ -80,6 +82,13 @@ def test_the_models_that_ship_are_calibrated_and_state_where_they_come_from(name
     for text in ("ds002748", "CC0", "Not a medical device", *calibrated_on):
         assert text in model.card
     assert model.authors == "The MedAD contributors" and "Apache License" in model.licence
+
+
+def test_the_models_that_ship_can_be_compared_and_trained_alike():
+    models = [load_model(name) for name in SHIPPED]
+    split = Split.read(ROOT / "Resources" / "models" / "brain-t1.split.json")
+    assert [kept_split(model) == split for model in models] == [True] * 4, "the later calibration leaves it as it was"
+    assert all(model.template.same_as(models[0].template) for model in models)
 
 
 @pytest.fixture(scope="module")
