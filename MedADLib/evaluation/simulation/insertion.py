@@ -3,7 +3,8 @@
 Contrast is in units of the standard deviation of all brain voxels (weak 0.5, medium 1, strong 2). Lesions are darker by
 the contrast, as on T1 without contrast agent, but not darker than fluid; oedema is darker by 0.6 of it. A change of
 texture keeps the mean: it blurs by 2.5, 4.2 or 7 mm (full width at half maximum), or adds noise with a quarter of the
-contrast as SD. Position and shape depend on the seed and not on the contrast, unless a weak lesion fills no voxel there. Positions (unless given):
+contrast as SD. Position and shape depend on the seed and not on the contrast, unless a thin weak lesion fills no voxel
+there. Positions (unless given):
 
 - tumour: in white matter, deep enough for the whole core, to one side of the midline and clear of the ventricles;
 - spots: so deep in white matter that it surrounds each of them;
