@@ -75,7 +75,7 @@ def printed(panel):
 
 def test_the_list_states_name_purpose_size_and_date(panel):
     assert names(panel) == sorted(path.stem for path in SHIPPED) and names(panel)[0] == "brain-t1"
-    methods = [summary_of(path).method for path in sorted(SHIPPED)]
+    methods = [summary_of(path).method for path in sorted(SHIPPED, key=lambda path: path.stem)]
     assert cells(panel, NAME) == [TITLES[method] for method in methods]
     purpose = f"T1-weighted MR of the brain ({ENTRIES[methods[0]].purpose})"
     assert cells(panel, PURPOSE)[0] == purpose
