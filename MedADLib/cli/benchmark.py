@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmark"), metavar="DIR", help=output)
     scan = "skull-stripped T1-weighted scan of a brain (default: the MNI152 brain)"
     parser.add_argument("--scan", type=Path, help=scan)
-    model = "model of latent restoration; for gpu, of any method (default %(default)s)"
-    parser.add_argument("--model", default="brain-t1", metavar="NAME|FILE", help=model)
+    model = "model of latent restoration of slices; for gpu, of any method (default: the shipped one)"
+    parser.add_argument("--model", metavar="NAME|FILE", help=model)
     also = "another model for whole detections and for gpu, which has all shipped models; may be repeated"
     parser.add_argument("--also", action="append", default=[], metavar="NAME|FILE", help=also)
     runs = "runs of each measurement except products; the tables show medians (default 3)"

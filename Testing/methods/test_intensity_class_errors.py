@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.source_code import ROOT
+from support.model_files import shipped
 from support.toy_codes import random_networks, toy_parameters
 from support.toy_slices import plain_scan, toy_data, toy_scan, with_cuboid
 
@@ -22,7 +22,6 @@ from MedADLib.training.loop import Plan, fit_slices
 from MedADLib.training.recipes.latent_restoration import train
 from MedADLib.training.recipes.vae import energies, train_cevae, train_vae
 
-MODELS = ROOT / "Resources" / "models"
 CENTRES = (0.0, 0.3, 0.6, 0.9)
 
 
@@ -188,4 +187,4 @@ def test_latent_restoration_is_trained_with_overrides(tmp_path):
 
 
 def test_models_of_earlier_versions_have_no_classes():
-    assert load_model(MODELS / "brain-t1.medad").method.parameters.error == "l1"
+    assert load_model(shipped("latent_restoration")).method.parameters.error == "l1"

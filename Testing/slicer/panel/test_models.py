@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from fake_slicer.panel_fixtures import column, results, run, scan
 from PySide6 import QtCore, QtWidgets
+from support.model_files import TITLES
 from support.source_code import ROOT
 
 from MedADLib.errors import ModelError
+from MedADLib.methods.registry import ENTRIES
 from MedADLib.modelfile.archive import read_archive, write_archive
 from MedADLib.modelfile.manifest import MANIFEST
 from MedADLib.modelfile.model import save_model
-from MedADLib.modelfile.store import ModelSummary, add
+from MedADLib.modelfile.store import ModelSummary, add, summary_of
 from MedADLib.slicer.panel.texts import sentence
 
 NAME, PURPOSE, SIZE, DATE = range(4)
@@ -72,15 +74,16 @@ def printed(panel):
 
 
 def test_the_list_states_name_purpose_size_and_date(panel):
-    assert names(panel) == ["brain-t1", "brain-t1-ae", "brain-t1-atlas"]
-    assert cells(panel, NAME) == ["Restoration (recommended)", "Autoencoder", "Atlas (fastest)"]
-    purpose = "T1-weighted MR of the brain (resamples what is improbable in healthy scans, slice by slice)"
+    assert names(panel) == sorted(path.stem for path in SHIPPED) and names(panel)[0] == "brain-t1"
+    methods = [summary_of(path).method for path in sorted(SHIPPED, key=lambda path: path.stem)]
+    assert cells(panel, NAME) == [TITLES[method] for method in methods]
+    purpose = f"T1-weighted MR of the brain ({ENTRIES[methods[0]].purpose})"
     assert cells(panel, PURPOSE)[0] == purpose
     megabytes = [f"{path.stat().st_size / 1e6:.1f} MB" for path in SHIPPED]
     assert sorted(cells(panel, SIZE)) == sorted(megabytes)
     assert all(len(date.split("-")) == 3 and "T" not in date for date in cells(panel, DATE))
     selector = panel.ui.modelSelector
-    assert selector.currentText == "Restoration (recommended)"
+    assert selector.currentText == TITLES[methods[0]]
     assert "brain-t1" in selector.toolTip and purpose in selector.toolTip
     assert "brain-t1-atlas" in selector.itemData(2, QtCore.Qt.ItemDataRole.ToolTipRole)
 
