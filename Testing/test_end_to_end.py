@@ -18,7 +18,12 @@ from MedADLib.methods.registry import METHODS
 from MedADLib.modelfile.model import load_model
 from MedADLib.preprocessing.brain_extraction import brain_mask
 
-SHIPPED = {"brain-t1": "latent_restoration", "brain-t1-ae": "autoencoder", "brain-t1-atlas": "atlas"}
+SHIPPED = {
+    "brain-t1": "synthetic_restoration",
+    "brain-t1-ae": "autoencoder",
+    "brain-t1-atlas": "atlas",
+    "brain-t1-vqvae": "latent_restoration",
+}
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +68,18 @@ def test_the_same_run_twice_gives_the_same_bits(toy_model, tmp_path):
 def test_the_models_that_ship_are_calibrated_and_state_where_they_come_from(name):
     model = load_model(name)
     assert model.method.name == SHIPPED[name] and SHIPPED[name] in METHODS
-    assert model.calibration.reference.count == 6
+    reference = model.calibration.reference
+    # The smallest possible p-value is below .05.
+    assert reference.count == 20 and reference.scan_score == "top_1ml" and len(model.calibration.scales) == 2
     assert Path(model.path).stat().st_size < 20e6
     split = Split(**{key: tuple(value) for key, value in model.training["split"].items()})
     assert (len(split.train), len(split.validation), len(split.benchmark)) == (26, 4, 6)
-    for text in ("ds002748", "CC0", "Not a medical device", *split.calibration):
+    calibrated_on = model.training["calibrated_on"]["scans"]
+    assert len(set(calibrated_on)) == 20 and set(split.calibration) <= set(calibrated_on)
+    assert set(calibrated_on).isdisjoint((*split.train, *split.validation, *split.benchmark))
+    for text in ("ds002748", "CC0", "Not a medical device", *calibrated_on):
         assert text in model.card
+    assert model.authors == "The MedAD contributors" and "Apache License" in model.licence
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ GPU = "gpu"
 
 def measure(
     what: Collection[str],
-    name: str | None,
+    name: str,
     output: Path,
     path: Path | None,
     also: Sequence[str],
@@ -40,8 +40,7 @@ def measure(
 
     Args:
         what: Any of "gpu", "samplers", "volumes", "runs", "scaling" and "products".
-        name: Model of the brain, installed or a file; for all but "gpu", of latent restoration of slices. None takes
-            the shipped one.
+        name: Model of the brain, installed or a file; for all but "gpu", of latent restoration of slices.
         output: Folder for tables, figure and report.
         path: Scan without its skull; None takes the MNI152 brain.
         also: Other models, for whole detections and, besides the shipped ones, for the check of a GPU.
@@ -57,7 +56,6 @@ def measure(
         MedADError: If scan or model cannot be used; or if a GPU gives other maps than the CPU, after the report is
             written.
     """
-    name = name or _latent_restoration()
     device, model = resolve(device), load_model(name)
     if model.method.name != LatentRestoration.name and set(what) != {GPU}:
         raise InputError("slice_restoration_needed", model=model.name)
@@ -96,12 +94,6 @@ def measure(
         raise MedADError("maps_of_gpu_differ", models=", ".join(apart), table=output / "gpu.tsv")
     progress.finish()
     return written
-
-
-def _latent_restoration() -> str:
-    """Return the name of the shipped model of latent restoration; the samplers are measured on its prior."""
-    names = (model.name for model in shipped_models() if model.method == LatentRestoration.name)
-    return next(names, "brain-t1-vqvae")
 
 
 def _cases(model: Model, also: Sequence[str], scan: StandardScan) -> Iterator[Case]:

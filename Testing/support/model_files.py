@@ -16,7 +16,6 @@ from MedADLib.methods.atlas import Atlas
 from MedADLib.methods.base import require_tensors
 from MedADLib.modelfile.archive import read_archive, write_archive
 from MedADLib.modelfile.model import Model
-from MedADLib.modelfile.store import shipped_models
 from MedADLib.preprocessing.brain_space import BrainSpace
 from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES
 from MedADLib.scoring.calibration import Calibration, Pooling, Scale
@@ -26,21 +25,9 @@ from MedADLib.scoring.voxelwise import VoxelStatistics
 from MedADLib.volume import Volume
 
 SHAPE = (4, 5, 6)
-# Titles of shipped models in lists, by method.
-TITLES = {
-    "atlas": "Atlas (fastest)",
-    "autoencoder": "Autoencoder",
-    "latent_restoration": "Restoration",
-    "synthetic_restoration": "Synthetic-anomaly restoration (recommended)",
-}
 
 
 MANIFEST, METADATA = "configs/medad.json", "configs/metadata.json"
-
-
-def shipped(method: str) -> str:
-    """Return the name of the shipped model of a method."""
-    return next(model.name for model in shipped_models() if model.method == method)
 
 
 @dataclass(frozen=True)

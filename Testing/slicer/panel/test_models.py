@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 from fake_slicer.panel_fixtures import column, results, run, scan
 from PySide6 import QtCore, QtWidgets
-from support.model_files import TITLES
 from support.source_code import ROOT
 
 from MedADLib.errors import ModelError
-from MedADLib.methods.registry import ENTRIES
 from MedADLib.modelfile.archive import read_archive, write_archive
 from MedADLib.modelfile.manifest import MANIFEST
 from MedADLib.modelfile.model import save_model
-from MedADLib.modelfile.store import ModelSummary, add, summary_of
+from MedADLib.modelfile.store import ModelSummary, add
 from MedADLib.slicer.panel.texts import sentence
 
 NAME, PURPOSE, SIZE, DATE = range(4)
@@ -74,16 +72,18 @@ def printed(panel):
 
 
 def test_the_list_states_name_purpose_size_and_date(panel):
-    assert names(panel) == sorted(path.stem for path in SHIPPED) and names(panel)[0] == "brain-t1"
-    methods = [summary_of(path).method for path in sorted(SHIPPED, key=lambda path: path.stem)]
-    assert cells(panel, NAME) == [TITLES[method] for method in methods]
-    purpose = f"T1-weighted MR of the brain ({ENTRIES[methods[0]].purpose})"
+    assert names(panel) == ["brain-t1", "brain-t1-ae", "brain-t1-atlas", "brain-t1-vqvae"]
+    recommended = "Synthetic-anomaly restoration (recommended)"
+    assert cells(panel, NAME) == [recommended, "Autoencoder", "Atlas (fastest)", "Restoration"]
+    purpose = "T1-weighted MR of the brain (removes what resembles a synthetic anomaly of any size)"
     assert cells(panel, PURPOSE)[0] == purpose
+    latent = "T1-weighted MR of the brain (resamples what is improbable in healthy scans, slice by slice)"
+    assert cells(panel, PURPOSE)[3] == latent
     megabytes = [f"{path.stat().st_size / 1e6:.1f} MB" for path in SHIPPED]
     assert sorted(cells(panel, SIZE)) == sorted(megabytes)
     assert all(len(date.split("-")) == 3 and "T" not in date for date in cells(panel, DATE))
     selector = panel.ui.modelSelector
-    assert selector.currentText == TITLES[methods[0]]
+    assert selector.currentText == recommended
     assert "brain-t1" in selector.toolTip and purpose in selector.toolTip
     assert "brain-t1-atlas" in selector.itemData(2, QtCore.Qt.ItemDataRole.ToolTipRole)
 
@@ -277,7 +277,7 @@ def test_models_that_came_or_went_are_seen_when_the_panel_is_shown_again(panel, 
     panel.leave_module()
     shutil.copy(download, folder / "knee.medad")
     panel.enter_module()
-    assert "knee" in names(panel) and panel.ui.modelSelector.currentText.startswith("Restoration")
+    assert "knee" in names(panel) and panel.ui.modelSelector.currentText == "Synthetic-anomaly restoration (recommended)"
 
 
 def test_a_damaged_own_model_is_listed_with_its_fault_and_can_be_removed(panel, own_home):

@@ -13,7 +13,6 @@ import pytest
 from fake_slicer import FakeSlicer, panel_fixtures
 from fake_slicer.panel_fixtures import InlineClient, run, scan, slice_centre
 from PySide6 import QtCore, QtGui, QtWidgets
-from support.model_files import TITLES
 from support.source_code import ROOT, syntax
 from support.two_blobs import two_blobs
 
@@ -166,7 +165,7 @@ def test_an_out_of_distribution_scan_takes_the_place_of_what_was_guessed_before_
     assert "differs from the training data of brain-t1" in panel.ui.reportLabel.text
     panel.choose("modelSelector", "Autoencoder")
     assert "Fits brain-t1-ae" in panel.ui.reportLabel.text, "the run says nothing of another model"
-    panel.choose("modelSelector", panel.ui.modelSelector.itemText(0))
+    panel.choose("modelSelector", "Synthetic-anomaly restoration (recommended)")
     assert "Fits" not in panel.ui.reportLabel.text
     panel.select_node("inputSelector", panel.load_volume(scan("other")))
     assert "Fits brain-t1" in panel.ui.reportLabel.text
@@ -278,12 +277,12 @@ def test_titles_of_models_differ_in_their_first_words():
 
     models = list_models()
     shipped = titles(models)
-    assert shipped == [TITLES[model.method] for model in models]
+    recommended = "Synthetic-anomaly restoration (recommended)"
+    assert shipped == [recommended, "Autoencoder", "Atlas (fastest)", "Restoration"]
     assert len({entry.title for entry in ENTRIES.values()}) == len(ENTRIES)
-    first = replace(models[0], method="synthetic_restoration")
-    own = replace(first, name="knee", own=True)
+    own = replace(models[0], name="knee", own=True)
     assert own.title == "knee (Synthetic-anomaly restoration)", "a user's own model has its name first"
-    assert titles([first, replace(first, name="brain-t2")]) == [
-        "Synthetic-anomaly restoration (recommended), brain-t1",
-        "Synthetic-anomaly restoration (recommended), brain-t2",
+    assert titles([models[0], replace(models[0], name="brain-t2")]) == [
+        f"{recommended}, brain-t1",
+        f"{recommended}, brain-t2",
     ]
