@@ -109,11 +109,13 @@ class Found(NamedTuple):
     """Results of a shipped model on the development benchmark, as in docs/RESULTS.md.
 
     Attributes:
+        cases: Scans with a simulated lesion.
         precision: Average precision of the voxels.
         tumour, cavity, spots, texture: Lesion parts hit, and how many there are.
         auroc: AUROC of whole scans.
     """
 
+    cases: int
     precision: float
     tumour: str
     cavity: str
@@ -123,9 +125,9 @@ class Found(NamedTuple):
 
 
 FOUND = {
-    ("brain-t1", "1.1.0"): Found(0.50, "7/13", "4/7", "0/36", "0/6", 0.71),
-    ("brain-t1-ae", "1.0.0"): Found(0.28, "4/13", "2/7", "0/36", "0/6", 0.59),
-    ("brain-t1-atlas", "1.0.0"): Found(0.40, "6/13", "3/7", "0/36", "0/6", 0.57),
+    ("brain-t1", "1.1.0"): Found(24, 0.50, "7/13", "4/7", "0/36", "0/6", 0.71),
+    ("brain-t1-ae", "1.0.0"): Found(24, 0.28, "4/13", "2/7", "0/36", "0/6", 0.59),
+    ("brain-t1-atlas", "1.0.0"): Found(24, 0.40, "6/13", "3/7", "0/36", "0/6", 0.57),
 }
 
 
@@ -135,9 +137,10 @@ def found_by(name: str, version: str) -> str:
         return ""
     return (
         "## Results\n"
-        f"- Simulated lesions in scans of 6 people: average precision {found.precision:.2f} (chance: 0.008).\n"
+        f"- Simulated lesions in {found.cases} scans of 6 people: average precision {found.precision:.2f} (chance: "
+        "0.008).\n"
         f"- At a threshold that 1 % of healthy voxels exceed it hits {found.tumour} parts of tumours, {found.cavity} "
-        f"parts of cavities, {found.spots} spots of 2 to 4 mm and {found.texture} changes of texture.\n"
+        f"parts of cavities, {found.spots} spots with a radius of 2 to 4 mm and {found.texture} changes of texture.\n"
         f"- Whole scans with and without lesion: AUROC {found.auroc:.2f}.\n"
     )
 

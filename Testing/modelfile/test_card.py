@@ -14,7 +14,7 @@ from support.source_code import ROOT
 from MedADLib.methods.morphaeus import MorphAEusParameters
 from MedADLib.methods.registry import ENTRIES
 from MedADLib.modelfile.card import about, model_card
-from MedADLib.modelfile.disclosure import disclosed, disclosure
+from MedADLib.modelfile.disclosure import FOUND, disclosed, disclosure, found_by
 from MedADLib.modelfile.model import load_model
 from MedADLib.modelfile.store import card as shown_card
 from MedADLib.modelfile.store import summary_of
@@ -31,7 +31,8 @@ def test_the_schedule_of_the_training_names_its_paper():
 
 def test_sizes_of_volumes_are_in_mm_and_ml():
     card = model_card(load_model("brain-t1-atlas"))
-    assert "- Pooling: minimum over 0 mm, mean over 6 mm." in card
+    sizes = "minimum over 0 mm, mean over 2.5 mm; minimum over 0 mm, mean over 6 mm"
+    assert f"- Pooling: 2 scales, of which the map takes the rarest: {sizes}." in card
     assert " mL per healthy scan" in card and "pixel" not in card
 
 
@@ -49,14 +50,20 @@ def test_sizes_of_images_are_in_pixels_and_shares():
 
 
 DS002748 = "OpenNeuro ds002748 v1.0.5, CC0"
-SHIPPED = {"brain-t1": "latent_restoration", "brain-t1-ae": "autoencoder", "brain-t1-atlas": "atlas"}
+SHIPPED = {
+    "brain-t1": "synthetic_restoration",
+    "brain-t1-vqvae": "latent_restoration",
+    "brain-t1-ae": "autoencoder",
+    "brain-t1-atlas": "atlas",
+}
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_card_of_a_shipped_model_discloses_its_subjects(name):
     card = shown_card(name)
     data = card.partition("## Data\n")[2].partition("\n## ")[0]
-    assert "train 26 patients; validation 4 patients; calibration 6 controls; benchmark 6 controls." in data
+    assert "train 26 patients; validation 4 patients; calibration 14 patients and 6 controls;" in data
+    assert "benchmark 6 controls." in data
     assert "mild to moderate depression, without reported structural lesions" in data
     assert "19 to 55 years old" in data and "one scanner" in data
     assert "healthy scans only" not in card and "spreads" not in card
@@ -72,20 +79,47 @@ def test_subjects_are_the_groups_that_the_data_set_lists(data_dir):
         assert line == f"- Subjects: train 1 {'patient' if one['group'] == 'depr' else 'control'}."
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_the_card_of_a_shipped_model_states_what_the_tables_state_it_finds_and_misses(name):
-    def rows(file):
-        with open(ROOT / "docs" / "benchmark" / file, newline="", encoding="utf-8") as handle:
-            found = csv.DictReader(handle, delimiter="\t")
-            return [r for r in found if (r["detector"], r["pooling"], r["per-place"]) == (SHIPPED[name], "yes", "yes")]
+# The tables that the results of a version come from: folder, detector and form of its map.
+MEASURED = {
+    ("brain-t1", "2.0.0"): ("144-cases", "synthetic_restoration", "as shipped"),
+    ("brain-t1-vqvae", "1.2.0"): ("24-cases", "latent_restoration", "as shipped"),
+    ("brain-t1-ae", "1.1.0"): ("144-cases", "autoencoder", "as shipped"),
+    ("brain-t1-atlas", "1.1.0"): ("144-cases", "atlas", "as shipped"),
+    ("brain-t1", "1.1.0"): ("earlier", "latent_restoration", "yes"),
+    ("brain-t1-ae", "1.0.0"): ("earlier", "autoencoder", "yes"),
+    ("brain-t1-atlas", "1.0.0"): ("earlier", "atlas", "yes"),
+}
 
-    results = shown_card(name).partition("## Results\n")[2].partition("\n## ")[0]
+
+def test_every_shipped_model_has_results():
+    assert FOUND.keys() == MEASURED.keys()
+    assert {(name, summary_of(ROOT / "Resources" / "models" / f"{name}.medad").version) for name in SHIPPED} < set(FOUND)
+    for name in SHIPPED:
+        shown = shown_card(name).partition("## Results\n")[2].partition("\n\n## ")[0]
+        version = summary_of(ROOT / "Resources" / "models" / f"{name}.medad").version
+        assert f"## Results\n{shown}" == found_by(name, version).rstrip()
+
+
+@pytest.mark.parametrize(("name", "version"), MEASURED)
+def test_results_of_a_shipped_model_are_those_of_the_tables(name, version):
+    folder, detector, form = MEASURED[name, version]
+
+    def rows(file, **wanted):
+        with open(ROOT / "docs" / "benchmark" / folder / file, newline="", encoding="utf-8") as handle:
+            found = csv.DictReader(handle, delimiter="\t")
+            wanted |= {"detector": detector, "pooling": form, "per-place": form}
+            return [row for row in found if all(row[key] == value for key, value in wanted.items())]
+
+    results = found_by(name, version)
     hits = {row["lesions"]: row["lesions hit at 1%"] for row in rows("kinds.tsv")}
-    found = re.findall(r"\d+/\d+", results)
-    assert found == [hits[kind] for kind in ("tumour", "cavity", "spots", "texture")]
+    assert re.findall(r"\d+/\d+", results) == [hits[kind] for kind in ("tumour", "cavity", "spots", "texture")]
     (whole,) = rows("comparison.tsv")
-    for key in ("AP", "sample AUROC"):
-        assert f"{float(whole[key]):.2f}" in results
+    assert f"average precision {float(whole['AP']):.2f} (chance: {float(whole['prevalence']):.3f})" in results
+    if folder == "earlier":
+        cases, auroc = "24", whole["sample AUROC"]
+    else:
+        ((cases, auroc),) = ((row["cases"], row["AUROC"]) for row in rows("scans.tsv", shown="yes"))
+    assert f"in {cases} scans of 6 people" in results and f"AUROC {float(auroc):.2f}" in results
 
 
 def test_a_shipped_card_has_results_and_limits_before_data_and_method():
@@ -103,17 +137,19 @@ def test_a_shipped_card_begins_with_its_purpose_and_has_words_for_values(name):
     )
     assert method.startswith(f"{ENTRIES[SHIPPED[name]].title}: {ENTRIES[SHIPPED[name]].purpose}. Trained on scans")
     assert "latent_restoration" not in card and not re.search(r"[{}]| \d+\.\d{7}|None|cutting out", card)
-    # Names of scans are in their own list only, each once.
+    # Names of scans are in their own list only, each once in the split and once among those of the calibration.
     before, _, lists = rest.partition("\n## Scans\n")
-    names = re.findall(r"sub-\d\d", lists)
-    assert "sub-" not in before and len(names) == len(set(names)) == 42
+    parts, _, later = lists.partition("- recalibrated on ")
+    names, again = re.findall(r"sub-\d\d", parts), re.findall(r"sub-\d\d", later)
+    assert "sub-" not in before and len(names) == len(set(names)) == 42 and len(again) == len(set(again)) == 20
     assert "sub-" not in lists.partition("\n## Papers\n")[2]
 
 
 def test_the_note_of_a_model_does_not_repeat_its_purpose():
-    summary = summary_of(ROOT / "Resources" / "models" / "brain-t1.medad")
-    assert summary.description == "latent_restoration for T1-weighted MR of the brain" and summary.note == ""
-    assert replace(summary, description="Restoration for T1-weighted MR of the brain").note == ""
+    summary = summary_of(ROOT / "Resources" / "models" / "brain-t1-vqvae.medad")
+    for method in ("latent_restoration", "Restoration"):
+        assert replace(summary, description=f"{method} for T1-weighted MR of the brain").note == ""
+    assert [name for name in SHIPPED if summary_of(ROOT / "Resources" / "models" / f"{name}.medad").note] == []
     assert replace(summary, description="Brains of our lab").note == "Brains of our lab"
 
 
