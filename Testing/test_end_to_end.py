@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.phantoms import head, toy_models, with_lesion
+from support.source_code import ROOT
 
 from MedADLib.cli.main import main
 from MedADLib.dataset.split import Split
@@ -17,8 +18,14 @@ from MedADLib.io.reading import read_image
 from MedADLib.methods.registry import METHODS
 from MedADLib.modelfile.model import load_model
 from MedADLib.preprocessing.brain_extraction import brain_mask
+from MedADLib.training.reference_model import kept_split
 
-SHIPPED = {"brain-t1": "latent_restoration", "brain-t1-ae": "autoencoder", "brain-t1-atlas": "atlas"}
+SHIPPED = {
+    "brain-t1": "synthetic_restoration",
+    "brain-t1-ae": "autoencoder",
+    "brain-t1-atlas": "atlas",
+    "brain-t1-vqvae": "latent_restoration",
+}
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +70,25 @@ def test_the_same_run_twice_gives_the_same_bits(toy_model, tmp_path):
 def test_the_models_that_ship_are_calibrated_and_state_where_they_come_from(name):
     model = load_model(name)
     assert model.method.name == SHIPPED[name] and SHIPPED[name] in METHODS
-    assert model.calibration.reference.count == 6
+    reference = model.calibration.reference
+    # The smallest possible p-value is below .05.
+    assert reference.count == 20 and reference.scan_score == "top_1ml" and len(model.calibration.scales) == 2
     assert Path(model.path).stat().st_size < 20e6
     split = Split(**{key: tuple(value) for key, value in model.training["split"].items()})
     assert (len(split.train), len(split.validation), len(split.benchmark)) == (26, 4, 6)
-    for text in ("ds002748", "CC0", "Not a medical device", *split.calibration):
+    calibrated_on = model.training["calibrated_on"]["scans"]
+    assert len(set(calibrated_on)) == 20 and set(split.calibration) <= set(calibrated_on)
+    assert set(calibrated_on).isdisjoint((*split.train, *split.validation, *split.benchmark))
+    for text in ("ds002748", "CC0", "Not a medical device", *calibrated_on):
         assert text in model.card
+    assert model.authors == "The MedAD contributors" and "Apache License" in model.licence
+
+
+def test_the_models_that_ship_can_be_compared_and_trained_alike():
+    models = [load_model(name) for name in SHIPPED]
+    split = Split.read(ROOT / "Resources" / "models" / "brain-t1.split.json")
+    assert [kept_split(model) == split for model in models] == [True] * 4, "the later calibration leaves it as it was"
+    assert all(model.template.same_as(models[0].template) for model in models)
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,8 @@ def test_a_lesion_is_found_and_healthy_images_are_not_flagged(one_thread, method
         found = detect(radiograph(seed, lesion=LESION), trained)
         check_maps(found, radiograph(seed))
         assert overlap(found, truth_of(seed)) > 0.6 and found.warnings == ()
-        assert found.anomaly.array.max() > 3 * max(other.anomaly.array.max() for other in quiet)
+        # The rarity is a logarithm: a healthy value is a hundred times as frequent.
+        assert found.anomaly.array.max() > 2 + max(other.anomaly.array.max() for other in quiet)
         assert found.score > max(other.score for other in quiet) and found.p_value <= 2 / 5
         pixel_ml = 4.0 * 4.0 * 5.0 / 1000
         assert found.regions[0].volume_ml == pytest.approx((found.labels.array == 1).sum() * pixel_ml)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 SPEED = ("samplers", "volumes", "runs", "scaling", "products")
 WHAT = ("gpu", *SPEED)
+# Samplers, scaling and products need latent restoration; whole detections also measure the default of `medad detect`.
+MODEL, ALSO = "brain-t1-vqvae", "brain-t1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scan = "skull-stripped T1-weighted scan of a brain (default: the MNI152 brain)"
     parser.add_argument("--scan", type=Path, help=scan)
     model = "model of latent restoration; for gpu, of any method (default %(default)s)"
-    parser.add_argument("--model", default="brain-t1", metavar="NAME|FILE", help=model)
-    also = "another model for whole detections and for gpu, which has all shipped models; may be repeated"
-    parser.add_argument("--also", action="append", default=[], metavar="NAME|FILE", help=also)
+    parser.add_argument("--model", default=MODEL, metavar="NAME|FILE", help=model)
+    also = (
+        "another model for whole detections and for gpu, which has all shipped models; may be repeated (default "
+        f"{ALSO} with {MODEL}, else none)"
+    )
+    parser.add_argument("--also", action="append", metavar="NAME|FILE", help=also)
     runs = "runs of each measurement except products; the tables show medians (default 3)"
     parser.add_argument("--runs", type=_runs, default=3, help=runs)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
@@ -40,8 +45,9 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
 
     usual = ("gpu",) if args.device.startswith("cuda") else SPEED
     what, monai = list(args.what or usual), not args.no_monai
+    also = args.also or ([ALSO] if args.model == MODEL else [])
     written = measure(
-        what, args.model, args.output, args.scan, args.also, args.runs, args.device, monai, progress or Progress()
+        what, args.model, args.output, args.scan, also, args.runs, args.device, monai, progress or Progress()
     )
     if not args.quiet:
         print((args.output / "report.md").read_text(encoding="utf-8"))

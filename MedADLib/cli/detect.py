@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a value of the map, a rarity such as 3 (1 healthy voxel in 1,000), or the expected false positives per "
         "healthy scan, such as 1ml or 0.1%% (default: threshold of the model)",
     )
-    parser.add_argument("--fast", action="store_true", help="restore fewer slices fewer times: faster, less exact")
+    fast = "restore fewer slices fewer times: faster, less exact; for models with this mode, such as brain-t1-vqvae"
+    parser.add_argument("--fast", action="store_true", help=fast)
     parser.add_argument("--no-picture", action="store_true", help="do not draw the figure STEM.png")
 
 

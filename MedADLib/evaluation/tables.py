@@ -212,7 +212,7 @@ def cost_row(detector: str, judged: Sequence[Judged]) -> Row:
     """Return time and memory of a detector."""
     seconds, memory = (np.array([getattr(j.kept, name) for j in judged]) for name in ("seconds", "peak_mb"))
     known = memory[~np.isnan(memory)]
-    row = {"detector": detector, "cases": len(judged), "median seconds": rounded(np.median(seconds), 2)}
+    row = {"detector": detector, "cases": len(judged), "median seconds": rounded(np.median(seconds))}
     return row | {"peak MB": round(float(known.max())) if len(known) else "n/a"}
 
 

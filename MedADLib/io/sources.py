@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,8 @@ STRIPPED = (*RASTERS, ARRAYS, *DICOM_SUFFIXES)
 
 IN_ARRAYS = re.compile(r"(?P<file>.*\.npz)#(?P<image>[^/\\#]*)", re.IGNORECASE | re.DOTALL)
 READABLE = (*IMAGE_SUFFIXES, *RASTERS, ARRAYS, *DICOM_SUFFIXES)
+# Read at once for a hash.
+HASH_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,21 @@ class Source:
 
     def fingerprint(self) -> list[int]:
         """Return bytes and time of the last change in nanoseconds, of the file or of all files of the folder."""
-        files = sorted(self.path.glob("*")) if self.path.is_dir() else [self.path]
-        facts = [file.stat() for file in files]
+        facts = [file.stat() for file in self._files()]
         return [sum(fact.st_size for fact in facts), max((fact.st_mtime_ns for fact in facts), default=0)]
+
+    def content_hash(self) -> str:
+        """Return the sha256 of the file, or of all files of the folder in the order of their names."""
+        digest = hashlib.sha256()
+        for file in self._files():
+            with file.open("rb") as stream:
+                while block := stream.read(HASH_BYTES):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    def _files(self) -> list[Path]:
+        """Return the file, or the files of the folder by name."""
+        return sorted(self.path.glob("*")) if self.path.is_dir() else [self.path]
 
 
 def own_name(path: Path) -> str:

@@ -51,7 +51,7 @@ SENTENCES = {
     ),
     "part_without_scans": S(_("{model} has no {part} scans"), _("Train it with a --split that names some.")),
     "slice_restoration_needed": S(
-        _("{model} does not use latent restoration of slices"), _("Name another --model, such as brain-t1.")
+        _("{model} does not use latent restoration of slices"), _("Name another --model, such as brain-t1-vqvae.")
     ),
     # evaluate, models, view
     "bad_table_name": S(_("{path} does not end in .tsv or .json"), _("For example -o evaluation.tsv.")),

@@ -76,6 +76,13 @@ SENTENCES = {
     "work_of_other_size": S(_("{work} was made with another size"), OTHER_WORK),
     "work_of_other_template": S(_("{work} was made with another template than that of {model}"), OTHER_WORK),
     "work_of_changed_scans": S(_("{count} scans have changed since {work} was made, such as {example}"), OTHER_WORK),
+    "work_of_unknown_scans": S(
+        _(
+            "{count} scans, such as {example}, have another time of change than when {work} was made, and it holds no "
+            "hashes that tell whether their content is the same"
+        ),
+        _("If the scans are the same, delete {record}; if not, give another --work folder."),
+    ),
     "size_for_slices": S(_("--size is for single slices, and these scans are volumes"), _("Leave --size out.")),
     "volume_among_slices": S(_("{path} has several slices, and the other scans of its folder have one"), ONE_KIND),
     "slice_among_volumes": S(_("{path} is a single slice, and the other scans of its folder are volumes"), ONE_KIND),

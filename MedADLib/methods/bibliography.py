@@ -96,7 +96,7 @@ REFERENCES = (
               "Anomaly detection through latent space restoration using vector-quantized variational autoencoders",
               "IEEE 18th International Symposium on Biomedical Imaging (ISBI)",
               "https://doi.org/10.1109/ISBI48211.2021.9433778",
-              "latent restoration and its scores (method of brain-t1)"),
+              "latent restoration and its scores (method of brain-t1-vqvae)"),
     Reference("Naval Marimont S., Tarroni G.", 2021,
               "Implicit field learning for unsupervised anomaly detection in medical images",
               "MICCAI 2021; arXiv:2106.05214", "https://arxiv.org/abs/2106.05214",

@@ -39,6 +39,7 @@ class Entry:
             coarse, `Pooling.with_fine` adds a second scale.
         fine_mm: Average pooling of that scale in mm; None for the usual one.
         note: What lists of models add to its title; empty for nothing.
+        fast: Whether it has a fast mode, see `Method.faster`. An ensemble has one if a member has.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Entry:
     pooling_mm: tuple[float, float] = POOLING_MM
     fine_mm: float | None = None
     note: str = ""
+    fast: bool = False
 
 
 ENTRIES: dict[str, Entry] = {
@@ -67,7 +69,7 @@ ENTRIES: dict[str, Entry] = {
                          options=(STEPS, LATENT, SWEEP)),
     "latent_restoration": Entry("latent_restoration:LatentRestoration", "latent_restoration:train", "Restoration",
                                 "resamples what is improbable in healthy scans, slice by slice", (15,),
-                                {("error", "categorical"): 17}, options=(STEPS, LATENT, PRIOR), note="recommended"),
+                                {("error", "categorical"): 17}, options=(STEPS, LATENT, PRIOR), fast=True),
     "vae": Entry("vae:VariationalAutoencoder", "vae:train_vae", "Variational autoencoder",
                  "reconstructs the scan from a probabilistic code", (7,), {("error", "categorical"): 17}),
     "context_encoder": Entry("vae:ContextEncoder", "vae:train_context_encoder", "Context encoder",
@@ -93,7 +95,7 @@ ENTRIES: dict[str, Entry] = {
     "synthetic_restoration": Entry("synthetic_restoration:SyntheticRestoration", "synthetic_restoration:train",
                                    "Synthetic-anomaly restoration",
                                    "removes what resembles a synthetic anomaly of any size", (20, 23, 24),
-                                   options=(STEPS,), pooling_mm=(0.0, 6.0), fine_mm=1.0),
+                                   options=(STEPS,), pooling_mm=(0.0, 6.0), fine_mm=1.0, note="recommended"),
     "feature_autoencoder": Entry("feature_autoencoder:FeatureAutoencoder", "feature_autoencoder:train",
                                  "Feature autoencoder", "reconstructs ImageNet features of the scan", (25,),
                                  options=(STEPS,), pooling_mm=(0.0, 2.5)),
@@ -104,7 +106,7 @@ ENTRIES: dict[str, Entry] = {
                        {("score", "jacobian"): 19, ("schedule", "morphade"): 19}),
     "volume_restoration": Entry("volume_restoration:VolumeRestoration", "volume_restoration:train",
                                 "Whole-brain restoration", "resamples what is improbable in healthy scans, in 3-D",
-                                (15, 16), {("error", "categorical"): 17}, options=(STEPS, LATENT, PRIOR)),
+                                (15, 16), {("error", "categorical"): 17}, options=(STEPS, LATENT, PRIOR), fast=True),
     "ensemble": Entry("ensemble:Ensemble", "", "Ensemble", "joins the calibrated maps of several methods", options=()),
 }  # fmt: skip
 

@@ -111,12 +111,14 @@ class Found(NamedTuple):
     Attributes:
         cases: Scans with a simulated lesion.
         precision: Average precision of the voxels.
+        chance: Share of voxels in lesions, the average precision of chance.
         tumour, cavity, spots, texture: Lesion parts hit, and how many there are.
         auroc: AUROC of whole scans.
     """
 
     cases: int
     precision: float
+    chance: float
     tumour: str
     cavity: str
     spots: str
@@ -125,9 +127,9 @@ class Found(NamedTuple):
 
 
 FOUND = {
-    ("brain-t1", "1.1.0"): Found(24, 0.50, "7/13", "4/7", "0/36", "0/6", 0.71),
-    ("brain-t1-ae", "1.0.0"): Found(24, 0.28, "4/13", "2/7", "0/36", "0/6", 0.59),
-    ("brain-t1-atlas", "1.0.0"): Found(24, 0.40, "6/13", "3/7", "0/36", "0/6", 0.57),
+    ("brain-t1", "1.1.0"): Found(24, 0.50, 0.008, "7/13", "4/7", "0/36", "0/6", 0.71),
+    ("brain-t1-ae", "1.0.0"): Found(24, 0.28, 0.008, "4/13", "2/7", "0/36", "0/6", 0.59),
+    ("brain-t1-atlas", "1.0.0"): Found(24, 0.40, 0.008, "6/13", "3/7", "0/36", "0/6", 0.57),
 }
 
 
@@ -138,7 +140,7 @@ def found_by(name: str, version: str) -> str:
     return (
         "## Results\n"
         f"- Simulated lesions in {found.cases} scans of 6 people: average precision {found.precision:.2f} (chance: "
-        "0.008).\n"
+        f"{found.chance:.3f}).\n"
         f"- At a threshold that 1 % of healthy voxels exceed it hits {found.tumour} parts of tumours, {found.cavity} "
         f"parts of cavities, {found.spots} spots with a radius of 2 to 4 mm and {found.texture} changes of texture.\n"
         f"- Whole scans with and without lesion: AUROC {found.auroc:.2f}.\n"

@@ -22,7 +22,7 @@ from ..runtime.atomic_files import write_bytes
 from ..runtime.strict_json import TEXT_BYTES, from_json, text_of
 from ..runtime.tables import table_text
 from . import archive
-from .disclosure import WHOLE, About, disclosed, found_by, own_words
+from .disclosure import MEMBERS, WHOLE, About, disclosed, found_by, own_words
 from .manifest import CARD, MANIFEST, NAME, SUFFIX, Manifest, MethodEntry, check_files, manifest_of, naming
 
 
@@ -42,6 +42,7 @@ class ModelSummary:
         size_bytes: Size of the file.
         kind: ``3-D`` for brains, ``2-D`` for single slices, ``3-D field`` for volumes by their whole field of view.
         own: Whether it is in the user's own folder, the only one from which models can be removed.
+        fast: Whether it has a fast mode: its method has one, or that of a member of an ensemble.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ModelSummary:
     size_bytes: int = 0
     kind: str = "3-D"
     own: bool = False
+    fast: bool = False
 
     @property
     def title(self) -> str:
@@ -107,11 +109,20 @@ def summary_of(path: str | os.PathLike) -> ModelSummary:
         files = archive.read_archive(path, archive.Caps(entry_bytes=TEXT_BYTES), only=(MANIFEST,))
         with naming(path):
             manifest = manifest_of(files)
-            method, kind = from_json(MethodEntry, manifest.method, "method").name, manifest.kind
+            method, kind = from_json(MethodEntry, manifest.method, "method"), manifest.kind
     except ModelError as error:
         return ModelSummary(path.stem, path, error=str(error), size_bytes=size, own=own)
     facts = {name: getattr(manifest, name) for name in ("version", "description", "modality", "created")}
-    return ModelSummary(path.stem, path, **facts, method=method, size_bytes=size, kind=kind, own=own)
+    fast = any(name in ENTRIES and ENTRIES[name].fast for name in (method.name, *_methods_of_members(method)))
+    return ModelSummary(path.stem, path, **facts, method=method.name, size_bytes=size, kind=kind, own=own, fast=fast)
+
+
+def _methods_of_members(method: MethodEntry) -> list[str]:
+    """Return the methods of the members of an ensemble; empty for any other model. The entry is not trusted."""
+    members = method.parameters.get(MEMBERS)
+    listed = members if isinstance(members, list) else []
+    found = [member.get("method") for member in listed if isinstance(member, dict)]
+    return [name for name in found if isinstance(name, str)]
 
 
 def model_folders() -> list[Path]:

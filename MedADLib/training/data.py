@@ -168,12 +168,40 @@ def _template(
 
 
 def _refuse_changed(scans: dict[str, Source], split: Split, work: Path) -> None:
-    """Refuse scans with files that have changed since `work` stored them in prepared form."""
-    record, found = work / "sources.json", {name: scans[name].fingerprint() for name in split.train + split.validation}
+    """Refuse scans with files that have changed since `work` stored them in prepared form.
+
+    ``sources.json`` keeps size, time of the last change and sha256 of each scan. Where only the time differs, as in a
+    copied data set, the sha256 decides. Records of earlier versions lack it.
+    """
+    record = work / "sources.json"
     kept = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    changed = [name for name, value in found.items() if kept.get(name, value) != value]
+    # Images of one NPZ file share its hash.
+    hashes: dict[Path, str] = {}
+
+    def content_hash(source: Source) -> str:
+        if source.path not in hashes:
+            hashes[source.path] = source.content_hash()
+        return hashes[source.path]
+
+    found, changed, unknown = {}, [], []
+    for name in split.train + split.validation:
+        source = scans[name]
+        size, time = source.fingerprint()
+        before_size, before_time, *before_hash = kept.get(name, (size, time))
+        if size != before_size:
+            changed.append(name)
+        elif time == before_time:
+            found[name] = [size, time, *(before_hash or [content_hash(source)])]
+        elif not before_hash:
+            unknown.append(name)
+        elif before_hash == [content_hash(source)]:
+            found[name] = [size, time, *before_hash]
+        else:
+            changed.append(name)
     if changed:
         raise InputError("work_of_changed_scans", count=len(changed), work=work, example=changed[0])
+    if unknown:
+        raise InputError("work_of_unknown_scans", count=len(unknown), work=work, example=unknown[0], record=record)
     write_json(record, found)
 
 

@@ -201,7 +201,7 @@ def test_the_engine_is_many_times_faster_than_the_sampler_that_it_equals(darker,
     """Of processor time on the shipped model, so that a busy machine does not change the ratio; measured: 22 to 28
     times, and 34 to 36. Twice the work in each step would not pass. Of one slice alone, which is less of a contest than
     the benchmark's, where the reference too has several slices to compute at once."""
-    model = load_model("brain-t1")
+    model = load_model("brain-t1-vqvae")
     image = model.template.image.array.copy()
     image[48, 50:80, 60:90] *= darker
     with torch.inference_mode():

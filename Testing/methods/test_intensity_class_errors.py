@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from support.model_files import forge
 from support.source_code import ROOT
 from support.toy_codes import random_networks, toy_parameters
 from support.toy_slices import plain_scan, toy_data, toy_scan, with_cuboid
@@ -15,8 +17,10 @@ from MedADLib.methods import latent_restoration
 from MedADLib.methods.latent_restoration import LatentRestoration
 from MedADLib.methods.slicewise import slice_positions
 from MedADLib.methods.vae import VAEParameters, VariationalAutoencoder, kl_gradient
+from MedADLib.modelfile.archive import read_archive
 from MedADLib.networks.vae import VAE
 from MedADLib.runtime.progress import Progress
+from MedADLib.runtime.strict_json import json_of
 from MedADLib.training.config import Options
 from MedADLib.training.loop import Plan, fit_slices
 from MedADLib.training.recipes.latent_restoration import train
@@ -187,5 +191,10 @@ def test_latent_restoration_is_trained_with_overrides(tmp_path):
             train(data, replace(options, extra=wrong), tmp_path / "b", Progress())
 
 
-def test_models_of_earlier_versions_have_no_classes():
-    assert load_model(MODELS / "brain-t1.medad").method.parameters.error == "l1"
+def test_models_of_earlier_versions_have_no_classes(tmp_path):
+    path = tmp_path / "earlier.medad"
+    shutil.copy(MODELS / "brain-t1-vqvae.medad", path)
+    method = json_of(read_archive(path), "configs/medad.json")["method"]
+    for later in ("error", "centres"):
+        del method["parameters"][later]
+    assert load_model(forge(path, method=method)).method.parameters.error == "l1"

@@ -31,8 +31,8 @@ def test_the_schedule_of_the_training_names_its_paper():
 
 def test_sizes_of_volumes_are_in_mm_and_ml():
     card = model_card(load_model("brain-t1-atlas"))
-    sizes = "minimum over 0 mm, mean over 2.5 mm; minimum over 0 mm, mean over 6 mm"
-    assert f"- Pooling: 2 scales, of which the map takes the rarest: {sizes}." in card
+    poolings = "minimum over 0 mm, mean over 2.5 mm; minimum over 0 mm, mean over 6 mm."
+    assert f"- Pooling: 2 scales, of which the map takes the rarest: {poolings}" in card
     assert " mL per healthy scan" in card and "pixel" not in card
 
 
@@ -52,9 +52,9 @@ def test_sizes_of_images_are_in_pixels_and_shares():
 DS002748 = "OpenNeuro ds002748 v1.0.5, CC0"
 SHIPPED = {
     "brain-t1": "synthetic_restoration",
-    "brain-t1-vqvae": "latent_restoration",
     "brain-t1-ae": "autoencoder",
     "brain-t1-atlas": "atlas",
+    "brain-t1-vqvae": "latent_restoration",
 }
 
 
@@ -62,8 +62,8 @@ SHIPPED = {
 def test_the_card_of_a_shipped_model_discloses_its_subjects(name):
     card = shown_card(name)
     data = card.partition("## Data\n")[2].partition("\n## ")[0]
-    assert "train 26 patients; validation 4 patients; calibration 14 patients and 6 controls;" in data
-    assert "benchmark 6 controls." in data
+    training = "train 26 patients; validation 4 patients;"
+    assert f"{training} calibration 14 patients and 6 controls; benchmark 6 controls." in data
     assert "mild to moderate depression, without reported structural lesions" in data
     assert "19 to 55 years old" in data and "one scanner" in data
     assert "healthy scans only" not in card and "spreads" not in card
@@ -136,20 +136,21 @@ def test_a_shipped_card_begins_with_its_purpose_and_has_words_for_values(name):
         "**For adult T1-weighted brain MRI without contrast agent, with or without skull (brain extraction).**"
     )
     assert method.startswith(f"{ENTRIES[SHIPPED[name]].title}: {ENTRIES[SHIPPED[name]].purpose}. Trained on scans")
-    assert "latent_restoration" not in card and not re.search(r"[{}]| \d+\.\d{7}|None|cutting out", card)
-    # Names of scans are in their own list only, each once in the split and once among those of the calibration.
+    assert "latent_restoration" not in card and "synthetic_restoration" not in card
+    assert not re.search(r"[{}]| \d+\.\d{7}|None|cutting out", card)
+    # Names of scans are in their own list only, each once in the split and once in the later calibration.
     before, _, lists = rest.partition("\n## Scans\n")
-    parts, _, later = lists.partition("- recalibrated on ")
-    names, again = re.findall(r"sub-\d\d", parts), re.findall(r"sub-\d\d", later)
-    assert "sub-" not in before and len(names) == len(set(names)) == 42 and len(again) == len(set(again)) == 20
-    assert "sub-" not in lists.partition("\n## Papers\n")[2]
+    split, _, later = lists.partition("\n## Papers\n")[0].partition("\n- recalibrated on 20 scans of ")
+    for text, count in ((split, 42), (later, 20)):
+        names = re.findall(r"sub-\d\d", text)
+        assert len(names) == len(set(names)) == count
+    assert "sub-" not in before and "sub-" not in lists.partition("\n## Papers\n")[2]
 
 
 def test_the_note_of_a_model_does_not_repeat_its_purpose():
     summary = summary_of(ROOT / "Resources" / "models" / "brain-t1-vqvae.medad")
-    for method in ("latent_restoration", "Restoration"):
-        assert replace(summary, description=f"{method} for T1-weighted MR of the brain").note == ""
-    assert [name for name in SHIPPED if summary_of(ROOT / "Resources" / "models" / f"{name}.medad").note] == []
+    assert summary.description == "latent_restoration for T1-weighted MR of the brain" and summary.note == ""
+    assert replace(summary, description="Restoration for T1-weighted MR of the brain").note == ""
     assert replace(summary, description="Brains of our lab").note == "Brains of our lab"
 
 

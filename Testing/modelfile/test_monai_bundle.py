@@ -193,16 +193,16 @@ def test_monai_reconstructs_what_our_network_reconstructs(bundles, name):
 @pytest.mark.slow
 def test_the_shipped_codes_run_by_the_commands_of_the_readme(tmp_path, capsys):
     bundle = tmp_path / "new" / "bundle"
-    assert main.main(["models", "export", "brain-t1", "--monai", str(bundle), "--json-log"]) == 0
+    assert main.main(["models", "export", "brain-t1-vqvae", "--monai", str(bundle), "--json-log"]) == 0
     assert json.loads(capsys.readouterr().out)["monai"] == str(bundle)
-    image = image_for("brain-t1", 20)
+    image = image_for("brain-t1-vqvae", 20)
     (tmp_path / "input").mkdir()
     image.write(tmp_path / "input" / "scan.nii.gz")
     configs = ["--config_file", bundle / "configs" / "inference.json"]
     places = ["--bundle_root", bundle, "--dataset_dir", tmp_path / "input", "--output_dir", tmp_path / "output"]
     monai("-m", "monai.bundle", "run", *configs, *places)
     found = read_image(tmp_path / "output" / "scan_reconstruction.nii.gz")
-    wanted = reconstructed(load_model("brain-t1").method, image)
+    wanted = reconstructed(load_model("brain-t1-vqvae").method, image)
     assert np.ptp(wanted) > 0.5 and np.abs(found.array - wanted).max() < TOLERANCE
 
 

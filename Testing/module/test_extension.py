@@ -220,6 +220,11 @@ def test_a_clone_of_one_commit_is_small_enough():
     assert packed + files <= LARGEST_CHECKOUT, f"{packed / 1e6:.0f} MB packed and {files / 1e6:.0f} MB of files"
 
 
+def test_the_models_leave_room_in_that_clone():
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "Resources" / "models").glob("*.medad")}
+    assert len(sizes) == 4 and max(sizes.values()) < 20e6 and sum(sizes.values()) < 40e6, sizes
+
+
 def loaded_by_slicer():
     """The module and the files of ours that importing it imports."""
     names = imported_on_loading(ROOT / "MedAD" / "MedAD.py")

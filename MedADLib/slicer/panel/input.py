@@ -39,6 +39,7 @@ class InputPanel:
         self._report: InputReport | str | None = None
         # Model of the last run on the scan, and its out-of-distribution warning.
         self._run: tuple[str, str] = ("", "")
+        self._fast = ui.fastCheckBox.text, ui.fastCheckBox.toolTip
         ui.modelSelector.connect("currentIndexChanged(int)", self._chosen)
         ui.cardButton.connect("clicked(bool)", self._card)
         for selector in (ui.inputSelector, ui.maskSelector):
@@ -69,6 +70,7 @@ class InputPanel:
         summary = self._models.get(model)
         selector.toolTip = tooltip(_tip(summary) if summary else _("The model of healthy scans to compare with."))
         self._ui.cardButton.enabled = summary is not None
+        self._offer_fast_mode(summary)
         frames = frames_of(volume) if volume is not None else None
         self._ui.framesCheckBox.visible = frames is not None
         if frames is not None:
@@ -105,6 +107,13 @@ class InputPanel:
         if self._report is not None and self._report.verdict == "unfit":
             return translated(self._report.reason)
         return ""
+
+    def _offer_fast_mode(self, model: ModelSummary | None) -> None:
+        """Disable the box for a model without fast mode, and say so; its tick stays for the next model."""
+        box = self._ui.fastCheckBox
+        box.enabled = model is None or model.fast
+        text = _("The chosen model has no fast mode: it runs as usual.")
+        box.text, box.toolTip = self._fast if box.enabled else (_("Fast: not with this model"), tooltip(text))
 
     def _hide_results(self) -> None:
         """Keep MedAD's own results out of both selectors, by their IDs, as a selector cannot exclude attributes."""

@@ -149,7 +149,7 @@ def test_cpus_read_segments_and_gpus_iterate():
 
 def shipped_question(images: np.ndarray, slices: list[int]) -> tuple[Question, float]:
     """Codes of some slices under the trained prior that ships, and its λ."""
-    method = load_model("brain-t1").method
+    method = load_model("brain-t1-vqvae").method
     where = torch.from_numpy(slice_positions(len(images))[slices])
     with torch.inference_mode():
         codes = method.vqvae.encode(torch.from_numpy(images[slices].astype(np.float32))[:, None], where)
@@ -194,7 +194,7 @@ STRICT, EVERYTHING = 9.0, -math.inf
 )
 def test_the_trained_prior_draws_the_same_codes_from_its_own_template(mask, threshold, samples, samplers):
     """Of a slice with something too dark in it, so that even a strict λ finds codes to draw."""
-    image = load_model("brain-t1").template.image.array.copy()
+    image = load_model("brain-t1-vqvae").template.image.array.copy()
     image[48, 50:80, 60:90] *= 0.3
     question, own = shipped_question(image, [48])
     threshold = own if threshold is None else threshold
@@ -220,7 +220,7 @@ def test_a_volume_of_4096_codes_is_drawn_the_same_by_all_samplers():
 
 @pytest.mark.slow
 def test_the_trained_prior_draws_the_same_codes_from_a_real_scan(data_dir):
-    model = load_model("brain-t1")
+    model = load_model("brain-t1-vqvae")
     scan = model.template.prepared(*read_scan(data_dir / "healthy_t1_ds002748" / "sub-58_T1w.nii.gz"))
     question, own = shipped_question(scan.image, [45])
     reference = question.ask("sequential", "static", own, 15)

@@ -157,7 +157,7 @@ from MedADLib import detection
 from MedADLib.preprocessing import brain_extraction as brainmask, brain_space as preparation
 from MedADLib.scoring import regions
 from MedADLib.modelfile.model import load_model
-for name in ("brain-t1", "brain-t1-ae"):
+for name in ("brain-t1", "brain-t1-ae", "brain-t1-vqvae"):
     load_model(name)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -33,6 +33,18 @@ def asked(monkeypatch) -> list[bool]:
     return found
 
 
+@pytest.fixture
+def panel(panel):
+    """The open panel with a scan, and a model that has a fast mode."""
+    choose(panel, "brain-t1-vqvae")
+    return panel
+
+
+def choose(panel, model: str) -> None:
+    selector = panel.ui.modelSelector
+    panel.choose("modelSelector", selector.itemText(selector.findData(model)))
+
+
 def how_it_was_made(panel) -> str:
     texts = []
     panel.answers.append(lambda dialog: texts.append(dialog._object.findChild(QtWidgets.QTextBrowser).toPlainText()))
@@ -91,6 +103,7 @@ def test_the_tick_survives_a_restart_that_the_installation_asks_for(app, planted
     storage.SetFileName(str(path))
     node.SetAndObserveStorageNodeID(storage.GetID())
     app.open_module("MedAD")
+    choose(app, "brain-t1-vqvae")
     app.click("advancedSection")
     app.click("fastCheckBox")
     planted_installer.packages = [Package("torch", "runs the neural networks", 700, "torch>=2.3")]
@@ -127,6 +140,28 @@ class RealEngine(InlineClient):
         listener.done(job.output, 0.1)
 
 
+def test_the_box_is_disabled_and_states_why_for_a_model_without_fast_mode(panel):
+    panel.click("advancedSection")
+    assert panel.ui.fastCheckBox.enabled
+    plain = panel.ui.fastCheckBox.text, panel.ui.fastCheckBox.toolTip
+    for model in ("brain-t1", "brain-t1-ae", "brain-t1-atlas"):
+        choose(panel, model)
+        assert not panel.ui.fastCheckBox.enabled, model
+        assert panel.ui.fastCheckBox.text == "Fast: not with this model"
+        assert "The chosen model has no fast mode: it runs as usual." in panel.ui.fastCheckBox.toolTip
+        choose(panel, "brain-t1-vqvae")
+        assert panel.ui.fastCheckBox.enabled and (panel.ui.fastCheckBox.text, panel.ui.fastCheckBox.toolTip) == plain
+
+
+def test_the_tick_waits_for_a_model_with_fast_mode(panel, asked):
+    panel.click("advancedSection")
+    panel.click("fastCheckBox")
+    choose(panel, "brain-t1")
+    choose(panel, "brain-t1-vqvae")
+    run(panel)
+    assert asked == [True] and panel.ui.fastCheckBox.checked is True
+
+
 @pytest.mark.slow
 def test_with_a_model_without_a_faster_mode_the_panel_states_that_it_ran_as_usual(app, own_home, monkeypatch):
     monkeypatch.setattr(worker_client, "WorkerClient", RealEngine)
@@ -139,8 +174,8 @@ def test_with_a_model_without_a_faster_mode_the_panel_states_that_it_ran_as_usua
     app.choose("modelSelector", selector.itemText(selector.findData("tiny")))
     run(app, 60)
     assert "faster" not in app.ui.warningsLabel.text
-    app.click("advancedSection")
-    app.click("fastCheckBox")
+    # A tick from a scene, or from a model before.
+    app.widget._parameterNode.fast = True
     run(app, 60)
     assert "tiny has no faster mode; it ran as usual" in app.ui.warningsLabel.text.replace("\u200b", "")
 

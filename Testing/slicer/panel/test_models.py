@@ -72,15 +72,18 @@ def printed(panel):
 
 
 def test_the_list_states_name_purpose_size_and_date(panel):
-    assert names(panel) == ["brain-t1", "brain-t1-ae", "brain-t1-atlas"]
-    assert cells(panel, NAME) == ["Restoration (recommended)", "Autoencoder", "Atlas (fastest)"]
-    purpose = "T1-weighted MR of the brain (resamples what is improbable in healthy scans, slice by slice)"
+    assert names(panel) == ["brain-t1", "brain-t1-ae", "brain-t1-atlas", "brain-t1-vqvae"]
+    recommended = "Synthetic-anomaly restoration (recommended)"
+    assert cells(panel, NAME) == [recommended, "Autoencoder", "Atlas (fastest)", "Restoration"]
+    purpose = "T1-weighted MR of the brain (removes what resembles a synthetic anomaly of any size)"
     assert cells(panel, PURPOSE)[0] == purpose
+    latent = "T1-weighted MR of the brain (resamples what is improbable in healthy scans, slice by slice)"
+    assert cells(panel, PURPOSE)[3] == latent
     megabytes = [f"{path.stat().st_size / 1e6:.1f} MB" for path in SHIPPED]
     assert sorted(cells(panel, SIZE)) == sorted(megabytes)
     assert all(len(date.split("-")) == 3 and "T" not in date for date in cells(panel, DATE))
     selector = panel.ui.modelSelector
-    assert selector.currentText == "Restoration (recommended)"
+    assert selector.currentText == recommended
     assert "brain-t1" in selector.toolTip and purpose in selector.toolTip
     assert "brain-t1-atlas" in selector.itemData(2, QtCore.Qt.ItemDataRole.ToolTipRole)
 
@@ -120,7 +123,7 @@ def test_a_model_is_added_by_button_chosen_and_used(panel, download, own_home):
 
 def test_the_file_dialog_can_be_left(panel, own_home):
     add_by_button(panel, "")
-    assert len(names(panel)) == 3 and not own_files(own_home) and not panel.ui.statusLabel.visible
+    assert len(names(panel)) == len(SHIPPED) and not own_files(own_home) and not panel.ui.statusLabel.visible
 
 
 @pytest.mark.parametrize("opened", [True, False], ids=["panel open", "never opened"])
@@ -196,7 +199,7 @@ def test_a_file_that_is_not_a_sound_model_is_refused_with_a_sentence(panel, tmp_
         assert caught.value.code == code and detail in caught.value.problem
         add_by_button(panel, path)
         assert printed(panel).replace("\u200b", "") == sentence(str(caught.value))
-        assert own_files(own_home) == [] and len(names(panel)) == 3
+        assert own_files(own_home) == [] and len(names(panel)) == len(SHIPPED)
         assert panel.widget._parameterNode.modelName == "brain-t1" and panel.ui.runButton.enabled
 
 
@@ -274,7 +277,9 @@ def test_models_that_came_or_went_are_seen_when_the_panel_is_shown_again(panel, 
     panel.leave_module()
     shutil.copy(download, folder / "knee.medad")
     panel.enter_module()
-    assert "knee" in names(panel) and panel.ui.modelSelector.currentText.startswith("Restoration")
+    assert (
+        "knee" in names(panel) and panel.ui.modelSelector.currentText == "Synthetic-anomaly restoration (recommended)"
+    )
 
 
 def test_a_damaged_own_model_is_listed_with_its_fault_and_can_be_removed(panel, own_home):

@@ -165,7 +165,7 @@ def test_an_out_of_distribution_scan_takes_the_place_of_what_was_guessed_before_
     assert "differs from the training data of brain-t1" in panel.ui.reportLabel.text
     panel.choose("modelSelector", "Autoencoder")
     assert "Fits brain-t1-ae" in panel.ui.reportLabel.text, "the run says nothing of another model"
-    panel.choose("modelSelector", "Restoration (recommended)")
+    panel.choose("modelSelector", "Synthetic-anomaly restoration (recommended)")
     assert "Fits" not in panel.ui.reportLabel.text
     panel.select_node("inputSelector", panel.load_volume(scan("other")))
     assert "Fits brain-t1" in panel.ui.reportLabel.text
@@ -277,11 +277,12 @@ def test_titles_of_models_differ_in_their_first_words():
 
     models = list_models()
     shipped = titles(models)
-    assert shipped == ["Restoration (recommended)", "Autoencoder", "Atlas (fastest)"]
+    recommended = "Synthetic-anomaly restoration (recommended)"
+    assert shipped == [recommended, "Autoencoder", "Atlas (fastest)", "Restoration"]
     assert len({entry.title for entry in ENTRIES.values()}) == len(ENTRIES)
     own = replace(models[0], name="knee", own=True)
-    assert own.title == "knee (Restoration)", "a user's own model has its name first"
+    assert own.title == "knee (Synthetic-anomaly restoration)", "a user's own model has its name first"
     assert titles([models[0], replace(models[0], name="brain-t2")]) == [
-        "Restoration (recommended), brain-t1",
-        "Restoration (recommended), brain-t2",
+        f"{recommended}, brain-t1",
+        f"{recommended}, brain-t2",
     ]
