@@ -163,7 +163,7 @@ SENTENCES = [
     f"than the VAE ({method('vae')})",
     f"({method('fpi', variant=RAW)} and {method('fpi, blending=poisson', variant=RAW)}), before denoising "
     f"({method('denoising', variant=RAW)})",
-    f"The shipped atlas, which has no network, has {earlier('atlas', variant=RAW)}",
+    f"The atlas, which has no network, has {earlier('atlas', variant=RAW)}",
     f"Its sample score is worse than chance ({method('fpi', 'sample AUROC')})",
     f"raw map of the VAE** ({method('vae (brain-t1-vae-classes)', variant=RAW)} with and without)",
     f"({method('vae (brain-t1-vae-classes)', variant=VOXELWISE)} against {method('vae', variant=VOXELWISE)})",
