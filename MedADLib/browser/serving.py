@@ -127,8 +127,8 @@ def _guard(app: Any, secret: str, cookie: str) -> None:
 def closed_connections_unlogged() -> Iterator[None]:
     """Keep errors of closed connections out of the log within the block.
 
-    A browser may close while it gets an answer or an image, and so does the server on Ctrl-C. The failed writing is then
-    logged with its traceback, though nothing is wrong.
+    A browser may close while it gets an answer or an image, and so does the server on Ctrl-C. The failed writing is
+    then logged with its traceback, though nothing is wrong.
     """
 
     def other(record: logging.LogRecord) -> bool:

@@ -48,8 +48,8 @@ def model_card(model: Model) -> str:
         METHOD: [f"- Input: {model.template.describe()}."],
         CALIBRATION: [
             f"- {reference.count} held-out scans.",
-            f"- Unit of the anomaly map: {UNIT}. Above {reference.largest:.2f}, the largest value in these scans, it only "
-            "ranks voxels.",
+            f"- Unit of the anomaly map: {UNIT}. Above {reference.largest:.2f}, the largest value in these scans, it "
+            "only ranks voxels.",
             f"- Largest rarity in each: {largest}.",
             *_sizes(model),
             f"- Score of a scan: {TITLES[reference.scan_score]}.",

@@ -106,7 +106,7 @@ def own_words(description: str, method: str, modality: str) -> str:
 
 
 class Found(NamedTuple):
-    """Results of a shipped model on the development benchmark, as in docs/RESULTS.md.
+    """Results of a shipped model on the development benchmark, by the map and scan score that its users see.
 
     Attributes:
         cases: Scans with a simulated lesion.

@@ -60,7 +60,7 @@ class ModelSummary:
 
     @property
     def title(self) -> str:
-        """Short title for lists, such as ``Restoration (recommended)``; for the user's own models, the name first."""
+        """Short title for lists, such as ``Atlas (fastest)``; for the user's own models, the name first."""
         if self.method not in ENTRIES:
             return self.name
         entry = ENTRIES[self.method]

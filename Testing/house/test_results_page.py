@@ -10,7 +10,6 @@ from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal
 import pytest
 from support.source_code import ROOT
 
-from MedADLib.evaluation.targets import TARGETS
 from MedADLib.modelfile.store import card
 
 FOLDER = ROOT / "docs" / "benchmark"

@@ -93,10 +93,10 @@ MEASURED = {
 
 def test_every_shipped_model_has_results():
     assert FOUND.keys() == MEASURED.keys()
-    assert {(name, summary_of(ROOT / "Resources" / "models" / f"{name}.medad").version) for name in SHIPPED} < set(FOUND)
     for name in SHIPPED:
         shown = shown_card(name).partition("## Results\n")[2].partition("\n\n## ")[0]
         version = summary_of(ROOT / "Resources" / "models" / f"{name}.medad").version
+        assert (name, version) in FOUND
         assert f"## Results\n{shown}" == found_by(name, version).rstrip()
 
 

@@ -78,7 +78,7 @@ def test_a_region_looks_different_from_the_next_four():
 
 @pytest.mark.parametrize("vision", VISION)
 def test_a_half_transparent_map_shows_on_any_grey_and_also_where_it_is_highest(vision):
-    # From rarity 2.4 on; the thresholds of the shipped models are higher.
+    # From rarity 2.4 on; the default thresholds of the shipped models are about 3.1.
     heat = 0.5 * heat_colours(256)[102:, :3]
     for grey in np.linspace(0, 1, 21):
         found = ciede2000(lab(heat + 0.5 * grey, vision), lab(np.full((1, 3), grey), vision))

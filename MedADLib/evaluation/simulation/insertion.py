@@ -3,7 +3,8 @@
 Contrast is in units of the standard deviation of all brain voxels (weak 0.5, medium 1, strong 2). Lesions are darker by
 the contrast, as on T1 without contrast agent, but not darker than fluid; oedema is darker by 0.6 of it. A change of
 texture keeps the mean: it blurs by 2.5, 4.2 or 7 mm (full width at half maximum), or adds noise with a quarter of the
-contrast as SD. Position and shape depend on the seed and not on the contrast. Positions (unless given):
+contrast as SD. Position and shape depend on the seed and not on the contrast, unless a thin weak lesion fills no voxel
+there. Positions (unless given):
 
 - tumour: in white matter, deep enough for the whole core, to one side of the midline and clear of the ventricles;
 - spots: so deep in white matter that it surrounds each of them;
@@ -54,6 +55,7 @@ CORTEX_MM = (3.0, 16.0)
 SPOTS = (4, 9)
 SPOTS_WITHIN_MM = 25.0
 SHRINK = 0.9
+ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -124,13 +126,19 @@ def insert_lesion(volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed
     if not levels.fluid < levels.grey < levels.white:
         raise InputError("tissue_contrast", scan=scan)
     maps = PositionMaps.survey(volume, brain, levels)
-    streams = np.random.SeedSequence([seed, list(RADII_MM).index(spec.kind)]).spawn(2)
-    placing, shaping = (np.random.default_rng(stream) for stream in streams)
-    canvas = Canvas(volume.array.astype(np.float32), brain, volume.spacing[::-1], levels, maps.frame)
-    details = ""
-    sites = _sites(volume, maps, spec, placing)
-    for voxel, radius in sites:
-        details = PAINTERS[spec.kind](canvas, voxel, radius, CONTRASTS[spec.contrast], shaping)
+    # A thin lesion may lie so between the voxels that it fills none by half; it is then drawn at another place.
+    for attempt in range(ATTEMPTS):
+        key = [seed, list(RADII_MM).index(spec.kind), *([attempt] if attempt else [])]
+        placing, shaping = (np.random.default_rng(stream) for stream in np.random.SeedSequence(key).spawn(2))
+        canvas = Canvas(volume.array.astype(np.float32), brain, volume.spacing[::-1], levels, maps.frame)
+        details = ""
+        sites = _sites(volume, maps, spec, placing)
+        for voxel, radius in sites:
+            details = PAINTERS[spec.kind](canvas, voxel, radius, CONTRASTS[spec.contrast], shaping)
+        if canvas.lesion.any():
+            break
+    else:
+        raise InputError("lesion_no_place", scan=scan, kind=spec.kind, radius=sites[0][1])
     counted = f"{len(sites)} spots" if spec.kind == "spots" else spec.kind
     millilitres = np.count_nonzero(canvas.lesion) * volume.voxel_ml
     description = f"{counted}, {spec.contrast}, radius {sites[0][1]:.1f} mm, {millilitres:.2f} ml{details}, seed {seed}"

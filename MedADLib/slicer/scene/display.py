@@ -90,7 +90,7 @@ def _table(
 
 
 def _ends_alike(node: slicer.vtkMRMLColorTableNode, colours: list[tuple[str, Iterable[float]]]) -> bool:
-    """Return whether the last of the colours is in a node; it is not in one that is shorter or of an earlier version."""
+    """Return whether a node has the last of the colours, unlike one that is shorter or of an earlier version."""
     last = len(colours) - 1
     if node.GetNumberOfColors() <= last:
         return False
