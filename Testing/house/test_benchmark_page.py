@@ -208,7 +208,11 @@ def false_regions(folder: str) -> list[str]:
     rows = [row for row in table(folder, "healthy") if (row["detector"], row["pooling"]) == (detector, form)]
     counts = [float(row["false regions"]) for row in rows if row["scan"] != "mean"]
     places = "0.1" if folder == FEW else "0.01"
-    return [f"{min(counts):.0f}", f"{max(counts):.0f}", str(Decimal(sum(counts) / len(counts)).quantize(Decimal(places)))]
+    return [
+        f"{min(counts):.0f}",
+        f"{max(counts):.0f}",
+        str(Decimal(sum(counts) / len(counts)).quantize(Decimal(places))),
+    ]
 
 
 def test_the_values_before_are_those_of_the_tables():
@@ -223,7 +227,9 @@ def test_the_values_before_are_those_of_the_tables():
     (patient,) = [
         row
         for row in table(EARLIER, "real")
-        if row["detector"] == REST and (row["pooling"], row["per-place"]) == BOTH and row["scan"].startswith("patient19")
+        if row["detector"] == REST
+        and (row["pooling"], row["per-place"]) == BOTH
+        and row["scan"].startswith("patient19")
     ]
     energy = min((quality["all"][f"gradient energy {axis}"] for axis in "zyx"), key=float)
     healing = max((quality[kind]["healing"] for kind in ("tumour", "cavity")), key=float)
@@ -275,21 +281,23 @@ def average_alarms(detector: str, folder: str, form: str) -> str:
 
 
 PLAIN = DETECTORS["its plain reconstruction"]
+WEAK_TEXTURE = by_contrast("texture")[0]
 SENTENCES = [
     f"an AP of {three(shipped(RESTORER))} against {three(shipped('mahalanobis'))} for `mahalanobis`, "
     f"{three(shipped('atlas'))} for the atlas and {three(shipped('autoencoder'))} for the autoencoder",
     f"hits {' of '.join(hit('spots', 'mahalanobis'))} spots",
     f"`brain-t1` hits {' of '.join(hit('spots'))}, of those of medium and strong contrast {clear_spots()}",
     f"Their AP is {three(shipped(RESTORER, lesions='spots'))}",
-    f"Texture has an AP of {three(shipped(RESTORER, lesions='texture'))}, but only {three(by_contrast('texture')[0][0])} "
-    f"if weak; of {by_contrast('texture')[0][1].split('/')[1]} weak ones {by_contrast('texture')[0][1].split('/')[0]}",
+    f"Texture has an AP of {three(shipped(RESTORER, lesions='texture'))}, but only "
+    f"{three(WEAK_TEXTURE[0])} if weak; of {' weak ones '.join(reversed(WEAK_TEXTURE[1].split('/')))} are hit",
     f"AP {three(shipped(RESTORER, lesions='weak'))}, and {' of '.join(hit('weak'))} parts are hit",
     f"Of the {hit('tumour')[1]} parts of tumours {hit('tumour')[0]} are hit",
     f"AUROC {three(scan('top_1ml', 'AUROC'))}, and in {percent(scan('top_1ml', 'paired order'))} % of the cases",
     f"has an AUROC of {three(scan('top_1pct', 'AUROC'))} and orders {percent(scan('top_1pct', 'paired order'))} %",
     f"({three(shipped(RESTORER, folder=FEW))} against {three(shipped(REST, folder=FEW))})",
     f"it hits {' of '.join(hit('spots', REST, FEW))}, where version 1.1.0 hit none",
-    f"{average_alarms(REST, FEW, 'as shipped')} in a healthy scan instead of {average_alarms(REST, FEW, 'yes')} with one",
+    f"{average_alarms(REST, FEW, 'as shipped')} in a healthy scan instead of "
+    f"{average_alarms(REST, FEW, 'yes')} with one scale",
     f"AUROC {three(scan('top_1ml', 'AUROC', REST, FEW))} against {three(scan('method', 'AUROC', REST, FEW))}, and in "
     f"{percent(scan('top_1ml', 'paired order', REST, FEW))} % instead of "
     f"{percent(scan('method', 'paired order', REST, FEW))} %",
