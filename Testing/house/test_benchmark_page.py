@@ -312,7 +312,7 @@ SENTENCES = [
     f"AP {three(unseen(RESTORER)[2][0])} and {' of '.join(unseen(RESTORER)[2][1].split('/'))} hit",
     f"AP {three(real(RESTORER)[0][0])}, before 0.321 (version 1.1.0), the atlas {three(real('atlas')[0][0])}, "
     f"`brain-t1-vqvae` {three(real(REST)[0][0])}",
-    f"{' of '.join(real(RESTORER)[-1][0].split('/'))}, and marks the most healthy tissue: the Dice at 1 % is "
+    f"{' of '.join(real(RESTORER)[-1][0].split('/'))}, and marks much healthy tissue: the Dice at 1 % is "
     f"{three(real(RESTORER)[3][0])}",
 ]
 
