@@ -369,3 +369,22 @@ def test_the_readme_has_the_numbers_of_the_tables():
         f"{int(spots[1]) - int(spots[0])} of {spots[1]} weak spots",
     ):
         assert sentence in readme, sentence
+
+
+def test_false_regions_of_another_scanner_are_those_of_the_table():
+    rows: dict[str, list[Row]] = {}
+    with open(FOLDER / "ixi.tsv", newline="", encoding="utf-8") as handle:
+        for row in csv.DictReader(handle, delimiter="\t"):
+            rows.setdefault(row["model"], []).append(row)
+    counts = {model: [int(row["regions"]) for row in found] for model, found in rows.items()}
+    assert {len(found) for found in counts.values()} == {7}
+    shown = [
+        f"`{model}` {word}{min(counts[model])} to {max(counts[model])}"
+        for model, word in (("brain-t1", "marks "), ("brain-t1-atlas", ""), ("brain-t1-vqvae", ""))
+    ]
+    assert f"{shown[0]} regions, {shown[1]} and {shown[2]} " in WORDS
+    smallest = sum(row["p-value"] == "0.048" for row in rows["brain-t1"])
+    assert f"In {smallest} of the 7 scans the p-value of `brain-t1` is the smallest" in WORDS
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").replace(">", " ").split())
+    ranges = [f"{min(counts[model])} to {max(counts[model])}" for model in ("brain-t1", "brain-t1-vqvae")]
+    assert f"marks {ranges[0]} regions, `brain-t1-vqvae` {ranges[1]}" in readme
