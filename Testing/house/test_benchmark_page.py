@@ -357,8 +357,9 @@ def test_the_readme_has_the_numbers_of_the_tables():
     whole = " of ".join(best(MANY, "comparison", RESTORER)["lesions hit at 1%"].split("/"))
     rivals = [two(shipped(name)) for name in ("mahalanobis", "atlas", "intensity deviation")]
     spots, texture = by_contrast("spots")[0][1].split("/"), by_contrast("texture")[0][1].split("/")
+    small = by_size(RESTORER)[0][0].split("/")
     for sentence in (
-        f"hits {whole} lesion parts: {' of the '.join(hit('tumour'))} parts of 36 tumours",
+        f"hits {whole} lesion parts: {' of the '.join(hit('tumour'))} parts of tumours",
         f"{' of the '.join(hit('cavity'))} parts of cavities, {' of '.join(hit('spots'))} spots (radius 2 to 4 mm) and "
         f"{' of '.join(hit('texture'))} changes of texture",
         f"average precision is {two(shipped(RESTORER))}; a rival without a network has {rivals[0]}, a plain atlas "
@@ -367,6 +368,7 @@ def test_the_readme_has_the_numbers_of_the_tables():
         f"average precision is {two(real(RESTORER)[0][0])}, for the atlas {two(real('atlas')[0][0])}, chance 0.04",
         f"misses {int(texture[1]) - int(texture[0])} of {texture[1]} weak changes of texture and "
         f"{int(spots[1]) - int(spots[0])} of {spots[1]} weak spots",
+        f"lesions smaller than 4 mm ({int(small[1]) - int(small[0])} of {small[1]} parts) are missed",
     ):
         assert sentence in readme, sentence
 
