@@ -357,8 +357,9 @@ def test_the_readme_has_the_numbers_of_the_tables():
     whole = " of ".join(best(MANY, "comparison", RESTORER)["lesions hit at 1%"].split("/"))
     rivals = [two(shipped(name)) for name in ("mahalanobis", "atlas", "intensity deviation")]
     spots, texture = by_contrast("spots")[0][1].split("/"), by_contrast("texture")[0][1].split("/")
+    small = by_size(RESTORER)[0][0].split("/")
     for sentence in (
-        f"hits {whole} lesion parts: {' of the '.join(hit('tumour'))} parts of 36 tumours",
+        f"hits {whole} lesion parts: {' of the '.join(hit('tumour'))} parts of tumours",
         f"{' of the '.join(hit('cavity'))} parts of cavities, {' of '.join(hit('spots'))} spots (radius 2 to 4 mm) and "
         f"{' of '.join(hit('texture'))} changes of texture",
         f"average precision is {two(shipped(RESTORER))}; a rival without a network has {rivals[0]}, a plain atlas "
@@ -367,5 +368,25 @@ def test_the_readme_has_the_numbers_of_the_tables():
         f"average precision is {two(real(RESTORER)[0][0])}, for the atlas {two(real('atlas')[0][0])}, chance 0.04",
         f"misses {int(texture[1]) - int(texture[0])} of {texture[1]} weak changes of texture and "
         f"{int(spots[1]) - int(spots[0])} of {spots[1]} weak spots",
+        f"lesions smaller than 4 mm ({int(small[1]) - int(small[0])} of {small[1]} parts) are missed",
     ):
         assert sentence in readme, sentence
+
+
+def test_false_regions_of_another_scanner_are_those_of_the_table():
+    rows: dict[str, list[Row]] = {}
+    with open(FOLDER / "ixi.tsv", newline="", encoding="utf-8") as handle:
+        for row in csv.DictReader(handle, delimiter="\t"):
+            rows.setdefault(row["model"], []).append(row)
+    counts = {model: [int(row["regions"]) for row in found] for model, found in rows.items()}
+    assert {len(found) for found in counts.values()} == {7}
+    shown = [
+        f"`{model}` {word}{min(counts[model])} to {max(counts[model])}"
+        for model, word in (("brain-t1", "marks "), ("brain-t1-atlas", ""), ("brain-t1-vqvae", ""))
+    ]
+    assert f"{shown[0]} regions, {shown[1]} and {shown[2]} " in WORDS
+    smallest = sum(row["p-value"] == "0.048" for row in rows["brain-t1"])
+    assert f"In {smallest} of the 7 scans the p-value of `brain-t1` is the smallest" in WORDS
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").replace(">", " ").split())
+    ranges = [f"{min(counts[model])} to {max(counts[model])}" for model in ("brain-t1", "brain-t1-vqvae")]
+    assert f"marks {ranges[0]} regions, `brain-t1-vqvae` {ranges[1]}" in readme
