@@ -84,7 +84,7 @@ def test_a_model_file_gives_the_same_result(stored):
     assert np.allclose(found.restored.array, stored.restored.array, rtol=1e-2, atol=0.05)
     assert (stored.reference.unit, found.reference.unit) == ("z", "rarity")
     assert (found.provenance["map_unit"], found.provenance["scan_score"]) == ("rarity", "method")
-    rarity = model.calibration.tail_of().rarity
+    rarity = model.calibration.coarse.tail.rarity
     assert found.threshold == pytest.approx(float(rarity(np.array([stored.threshold]))[0]))
     assert found.p_value == stored.p_value
     # The map marks the same voxels, up to interpolation at the edge of a region.

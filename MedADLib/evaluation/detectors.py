@@ -115,11 +115,7 @@ def intensity_deviation(prepared: PreparedBrain) -> Restoration:
 
 def pooled_map(detector: Detector, kept: Kept, pooled: bool, spacing: Sequence[float]) -> np.ndarray:
     """Return the score map of a case, pooled on request."""
-    from ..scoring.pooling import pool
-
-    if not pooled:
-        return kept.score
-    return pool(kept.score, kept.mask, spacing, detector.pooling.minimum_mm, detector.pooling.average_mm)
+    return detector.pooling.applied(kept.score, kept.mask, spacing) if pooled else kept.score
 
 
 def _scorer(method, device: str) -> Callable[[PreparedBrain], Restoration]:

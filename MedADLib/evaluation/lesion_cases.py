@@ -18,7 +18,6 @@ from ..preprocessing.brain_space import BrainSpace, PreparedBrain
 from ..preprocessing.registration import resample
 from ..scoring.calibration import Pooling
 from ..scoring.metrics import Curve
-from ..scoring.pooling import pool
 from ..training.data import read_scan
 from ..volume import Volume
 from .detectors import SEED
@@ -187,7 +186,7 @@ def lesion_level(
     maps = {}
     for case in made:
         score = method.restore(case.prepared.image, case.prepared.mask, device=device).score
-        maps[case.name] = pool(score, case.prepared.mask, spacing, pooling.minimum_mm, pooling.average_mm)
+        maps[case.name] = pooling.applied(score, case.prepared.mask, spacing)
     pixels, truths, slices, abnormal = [], [], [], []
     for case in made:
         mask, own = case.prepared.mask, untouched[case.name.subject]

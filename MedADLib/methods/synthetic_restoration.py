@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate, pad
 from ..networks.synthetic_restoration import RESTORED, SLICES, SlabRestorer
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
+from ..scoring.scan_score import mean_of_highest
 from .base import SliceNetwork
 from .slicewise import examined_slices, slice_batches, slice_positions, to_device
 
@@ -90,7 +91,7 @@ class SyntheticRestoration(SliceNetwork):
         residual = np.abs(image - restored) / np.float32(CONTRAST)
         evidence = np.log1p(degree / np.float32(LEAST_DEGREE))
         score = {"degree": evidence, "residual": residual, "both": evidence + residual}[self.parameters.score]
-        return Restoration(score, restored, _highest(score[mask]))
+        return Restoration(score, restored, mean_of_highest(score[mask], TOP_SHARE * np.count_nonzero(mask)))
 
     def alternative_scores(self) -> dict[str, SyntheticRestoration]:
         """Return the same network with the other scores; see `Method.alternative_scores`."""
@@ -203,9 +204,3 @@ def slab_inputs(
     """
     centre = slabs[:, SLICES // 2 : SLICES // 2 + 1]
     return slabs, centre.flip(-1) if mirror else torch.zeros_like(centre), positions
-
-
-def _highest(values: np.ndarray) -> float:
-    """Return the mean of the highest 1 % of some scores (n,), of at least one."""
-    count = max(round(TOP_SHARE * len(values)), 1)
-    return float(np.partition(values, len(values) - count)[-count:].mean(dtype=np.float64))

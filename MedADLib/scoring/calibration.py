@@ -204,11 +204,6 @@ class Calibration:
         """Return the reference of the full method or, if calibrated, of the fast mode."""
         return self.fast.reference if fast and self.fast else self.reference
 
-    def tail_of(self, fast: bool = False) -> HealthyTail:
-        """Return the tail that gives the values of the anomaly map: that of the only scale, or the combined one."""
-        mode = self.fast if fast and self.fast else self
-        return mode.combined or mode.scales[0].tail
-
     def anomaly_map(
         self,
         score: np.ndarray,

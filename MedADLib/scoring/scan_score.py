@@ -19,12 +19,12 @@ ScanScore = Callable[[np.ndarray, np.ndarray, float, float], float]
 
 def top_1ml(anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, threshold: float) -> float:
     """Return the mean of the highest 1 mL of the map."""
-    return _mean_of_highest(anomaly[mask], 1 / voxel_ml)
+    return mean_of_highest(anomaly[mask], 1 / voxel_ml)
 
 
 def top_1pct(anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, threshold: float) -> float:
     """Return the mean of the highest 1 % of the map."""
-    return _mean_of_highest(anomaly[mask], 0.01 * np.count_nonzero(mask))
+    return mean_of_highest(anomaly[mask], 0.01 * np.count_nonzero(mask))
 
 
 def volume(anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, threshold: float) -> float:
@@ -90,6 +90,7 @@ def _above(anomaly: np.ndarray, mask: np.ndarray, threshold: float) -> np.ndarra
     return mask & (anomaly >= threshold) & (anomaly > 0)
 
 
-def _mean_of_highest(values: np.ndarray, count: float) -> float:
+def mean_of_highest(values: np.ndarray, count: float) -> float:
+    """Return the mean of the highest values of (N,), of at least one; 0 without any."""
     count = min(max(round(count), 1), len(values))
     return float(np.partition(values, len(values) - count)[-count:].mean(dtype=np.float64)) if count else 0.0

@@ -157,7 +157,7 @@ def left_out_maps(healthy, pooled) -> list[np.ndarray]:
 def test_no_healthy_scan_is_flattered_by_its_own_score():
     healthy = healthy_scans(spot=5.0)
     calibration = calibrate(healthy, [Pooling(0.0, 0.0)], Threshold(1.0, "ml"))
-    rarity = calibration.tail_of().rarity
+    rarity = calibration.coarse.tail.rarity
     maps = [rarity(m) for m in left_out_maps(healthy, [r.score for _, r in healthy])]
     assert np.allclose(calibration.reference.maxima, [m.max() for m in maps], rtol=1e-3)
     flattered = calibration.anomaly_map(healthy[0][1].score, healthy[0][0].mask, SPACING).max()
@@ -170,7 +170,7 @@ def test_no_healthy_scan_is_flattered_by_its_own_score():
 def test_the_false_positive_curve_is_the_mean_volume_above_each_threshold():
     healthy = healthy_scans()
     calibration = calibrate(healthy, [Pooling(0.0, 0.0)], Threshold(1.0, "ml"))
-    rarity = calibration.tail_of().rarity
+    rarity = calibration.coarse.tail.rarity
     maps = [rarity(m) for m in left_out_maps(healthy, [r.score for _, r in healthy])]
     # Thresholds between the voxels' values, where rounding on the way to the scan's own grid does not matter.
     for threshold in (0.101, 0.9, 2.003):

@@ -63,7 +63,6 @@ def test_a_map_of_two_scales_shows_both_a_thin_spot_and_a_faint_blob(both):
 def test_the_largest_of_two_scales_is_calibrated_once_more(both):
     maps = [both.anomaly_map(noise(seed), MASK, SPACING)[MASK] for seed in range(200, 212)]
     assert np.mean(np.concatenate(maps) >= 2) == pytest.approx(0.01, rel=0.4)
-    assert both.tail_of() is both.combined
     # Without the last step the share would be twice as high where the scales are independent.
     largest = np.interp(2.0, both.combined.rarities, both.combined.values)
     assert 2.1 < largest < 2.0 + np.log10(2) + 0.1
@@ -75,7 +74,7 @@ def test_with_one_scale_the_order_of_the_voxels_is_that_of_the_z_scores():
     z_scores = calibration.coarse.voxelwise.z_scores(pool(score, MASK, SPACING, 0.0, 2.5), MASK)[MASK]
     rarity = calibration.anomaly_map(score, MASK, SPACING)[MASK]
     assert (np.diff(rarity[np.argsort(z_scores)]) >= 0).all()
-    assert np.count_nonzero(rarity == rarity.max()) == 1 and rarity.max() > calibration.tail_of().limit
+    assert np.count_nonzero(rarity == rarity.max()) == 1 and rarity.max() > calibration.coarse.tail.limit
 
 
 def test_fast_mode_has_its_own_tails():
@@ -136,14 +135,14 @@ def test_a_model_of_an_earlier_version_marks_the_same_voxels():
     # One mL of the brain, as a share.
     assert threshold == pytest.approx(-np.log10(1.0 / stored["brain_ml"]), abs=0.1)
     z_scores = np.linspace(-2, 2 * tensors["thresholds"][-1], 1_000_000)
-    rarity = calibration.tail_of().rarity(z_scores.astype(np.float32))
+    rarity = calibration.coarse.tail.rarity(z_scores.astype(np.float32))
     assert np.count_nonzero((rarity >= threshold) != (z_scores >= z_threshold)) <= 2
     assert np.array_equal(np.argsort(tensors["maxima"]), np.argsort(reference.maxima))
     assert reference.scan_score == "method" and np.array_equal(reference.sample_scores, tensors["sample_scores"])
     # It is saved in the present form, and then the same.
     again = Calibration.from_tensors(calibration.parameters(), calibration.tensors())
     assert again.poolings == calibration.poolings
-    assert np.array_equal(again.tail_of().rarity(z_scores), calibration.tail_of().rarity(z_scores))
+    assert np.array_equal(again.coarse.tail.rarity(z_scores), calibration.coarse.tail.rarity(z_scores))
 
 
 def earlier(threshold: str = "1ml") -> tuple[dict, dict]:
