@@ -11,9 +11,11 @@ from torch.nn.functional import interpolate, pad
 
 from ..networks.synthetic_restoration import RESTORED, SLICES, SlabRestorer
 from ..runtime.progress import Progress
+from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
 from ..scoring.scan_score import mean_of_highest
 from .base import SliceNetwork
+from .inpainting import fill
 from .slicewise import examined_slices, slice_batches, slice_positions, to_device
 
 # The residual is in units of this many standard intensities, about the SD of a T1 brain.
@@ -23,6 +25,10 @@ CONTRAST = 0.25
 LEAST_DEGREE = 1e-3
 # The restoration changes voxels with a degree well above this one, and copies voxels far below it.
 GATE = 0.1
+# Share of the healthy brain in an erased region before the second pass; the rest is the restoration of the first one.
+FILLED = 0.5
+# The second pass replaces the first in the erased region, and fades over about this many voxels around it.
+FADE_VOXELS = 1.5
 TOP_SHARE = 0.01
 
 
@@ -37,6 +43,8 @@ class SyntheticRestorationParameters:
         mirror: Whether the network also sees the other half of the brain, mirrored.
         score: ``degree``, log(1 + d/0.001) of the predicted degree d; ``residual``, |x − x̂| in units of 0.25; or
             ``both``, their sum.
+        erase: Degree above which tissue is erased before the second pass of the restoration, above 0; 1 for one pass.
+            The score is that of the first pass.
     """
 
     found: ClassVar[tuple[str, ...]] = ("size", "resolution")
@@ -46,8 +54,11 @@ class SyntheticRestorationParameters:
     channels: tuple[int, ...] = (16, 48, 96, 192)
     mirror: bool = True
     score: Literal["both", "degree", "residual"] = "both"
+    erase: float = added(0.3)
 
     def __post_init__(self) -> None:
+        if not 0 < self.erase <= 1:
+            raise ValueError("the degree above which tissue is erased is above 0 and at most 1")
         if len(self.size) != 2 or not 1 <= len(self.channels) <= 8:
             raise ValueError("the U-Net needs a 2-D size and 1 to 8 levels")
         if len(self.resolution) != 3 or any(not 0 < n <= 512 for n in self.resolution):
@@ -76,22 +87,67 @@ class SyntheticRestoration(SliceNetwork):
     As in UNA the network sees the mirrored scan too. Every slice is restored in three neighbouring slabs, and the mean
     of the three changes is applied, so that slices fit to each other.
 
-    Voxel score: see `SyntheticRestorationParameters`. Sample score: mean of the highest 1 % of the voxels' scores.
+    **A second pass** heals large lesions. The network sees where they are, but restores too little of them, because what
+    it changes resembles what it sees. So tissue of a high degree is erased: a healthy brain, the mean of the training
+    scans shifted to the intensities around the region, replaces half of it (as inpainting does in Bercea et al. 2023,
+    AutoDDPM), and the network restores the result again.
+
+    Voxel score, from the first pass: see `SyntheticRestorationParameters`. Sample score: mean of the highest 1 % of the
+    voxels' scores.
     """
 
     name = "synthetic_restoration"
     Parameters = SyntheticRestorationParameters
-    adjustable = ("score",)
+    adjustable = ("score", "erase")
 
     def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
         """Restore the scan and score it, without randomness."""
         image = np.where(mask, image, 0).astype(np.float32)
-        change, degree = self._predicted(image, mask, device, progress)
+        with progress.part(0.0, 0.6 if self.parameters.erase < 1 else 1.0):
+            change, degree = self._predicted(image, mask, device, progress)
         restored = np.where(mask, np.maximum(image + change, 0), 0)
         residual = np.abs(image - restored) / np.float32(CONTRAST)
         evidence = np.log1p(degree / np.float32(LEAST_DEGREE))
         score = {"degree": evidence, "residual": residual, "both": evidence + residual}[self.parameters.score]
+        with progress.part(0.6, 1.0):
+            restored = self._restored_again(image, restored, mask, degree, device, progress)
         return Restoration(score, restored, mean_of_highest(score[mask], TOP_SHARE * np.count_nonzero(mask)))
+
+    def _restored_again(
+        self,
+        image: np.ndarray,
+        restored: np.ndarray,
+        mask: np.ndarray,
+        degree: np.ndarray,
+        device: str,
+        progress: Progress,
+    ) -> np.ndarray:
+        """Erase tissue of a high degree and restore it once more; see the class.
+
+        Args:
+            image: The scan, (Z, Y, X).
+            restored: Its restoration, which stays outside the erased region.
+            mask: Examined part, bool.
+            degree: Degree of each voxel.
+            device: Where the network runs.
+            progress: Receives the slices.
+
+        Returns:
+            The restoration, float32 (Z, Y, X).
+        """
+        from scipy.ndimage import binary_dilation, gaussian_filter
+
+        erased = binary_dilation(degree > self.parameters.erase) & mask
+        if not erased.any():
+            return restored
+        mean = healthy_maps(image.shape, self.network.healthy.cpu())[0].numpy()
+        known = mask & ~binary_dilation(erased)
+        healthy = np.maximum(mean + fill(image - mean, known), 0)
+        # The factor lets the whole region be replaced, although the filter halves its border.
+        weight = np.minimum(1.3 * gaussian_filter(erased.astype(np.float32), FADE_VOXELS), 1) * mask
+        mixed = restored + FILLED * weight * np.where(erased, healthy - restored, 0)
+        change, _ = self._predicted(mixed, mask & weight.any(axis=(1, 2), keepdims=True), device, progress)
+        return restored + weight * (np.maximum(mixed + change, 0) - restored)
 
     def alternative_scores(self) -> dict[str, SyntheticRestoration]:
         """Return the same network with the other scores; see `Method.alternative_scores`."""
@@ -188,8 +244,12 @@ def position_maps(shape: tuple[int, ...], healthy: torch.Tensor) -> torch.Tensor
     Returns:
         Coordinates, mean and SD, float32 (Z, 5, Y, X).
     """
-    fine = interpolate(healthy[None].float(), size=tuple(shape), mode="trilinear", align_corners=False)[0]
-    return torch.cat([torch.from_numpy(coordinates(shape)), fine.movedim(0, 1)], dim=1)
+    return torch.cat([torch.from_numpy(coordinates(shape)), healthy_maps(shape, healthy).movedim(0, 1)], dim=1)
+
+
+def healthy_maps(shape: tuple[int, ...], healthy: torch.Tensor) -> torch.Tensor:
+    """Resample mean and SD of healthy scans, (2, Z', Y', X'), to a grid, float32 (2, Z, Y, X)."""
+    return interpolate(healthy[None].float(), size=tuple(shape), mode="trilinear", align_corners=False)[0]
 
 
 def slab_inputs(
