@@ -87,10 +87,9 @@ class SyntheticRestoration(SliceNetwork):
     As in UNA the network sees the mirrored scan too. Every slice is restored in three neighbouring slabs, and the mean
     of the three changes is applied, so that slices fit to each other.
 
-    **A second pass** heals large lesions. The network sees where they are, but restores too little of them, because what
-    it changes resembles what it sees. So tissue of a high degree is erased: a healthy brain, the mean of the training
-    scans shifted to the intensities around the region, replaces half of it (as inpainting does in Bercea et al. 2023,
-    AutoDDPM), and the network restores the result again.
+    **A second pass** heals large lesions: the network sees where they are, but its correction is too small. Tissue of a
+    high degree is erased, as in PHANES (Bercea et al. 2023): the mean of the training scans, shifted to the intensities
+    around the region, replaces half of the first restoration there, and the network restores the result again.
 
     Voxel score, from the first pass: see `SyntheticRestorationParameters`. Sample score: mean of the highest 1 % of the
     voxels' scores.
