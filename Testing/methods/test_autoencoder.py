@@ -103,7 +103,7 @@ def test_a_saved_autoencoder_restores_the_same_and_a_damaged_one_is_refused(trai
         ({k: v for k, v in tensors.items() if k != key}, "tensor_missing", key),
         (tensors | {"more": np.zeros(3, np.float32)}, "tensor_unknown", "more"),
         (tensors | {key: tensors[key][:1]}, "tensor_shape", key),
-        (tensors | {key: tensors[key].astype(np.float16)}, "tensor_type", key),
+        (tensors | {key: tensors[key].astype(np.float64)}, "tensor_type", key),
     ):
         with pytest.raises(ModelError, match=f"{culprit}.*autoencoder|autoencoder.*{culprit}") as caught:
             Autoencoder.from_tensors(SMALL, bad)

@@ -64,7 +64,7 @@ def test_a_damaged_model_is_refused(kind):
         {k: v for k, v in tensors.items() if k != key},
         tensors | {"more": np.zeros(3, np.float32)},
         tensors | {key: tensors[key][:1]},
-        tensors | {key: tensors[key].astype(np.float16)},
+        tensors | {key: tensors[key].astype(np.float64)},
     ):
         with pytest.raises(ModelError):
             kind.from_tensors(method.parameters, bad)

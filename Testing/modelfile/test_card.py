@@ -14,7 +14,7 @@ from support.source_code import ROOT
 from MedADLib.methods.morphaeus import MorphAEusParameters
 from MedADLib.methods.registry import ENTRIES
 from MedADLib.modelfile.card import about, model_card
-from MedADLib.modelfile.disclosure import disclosed, disclosure
+from MedADLib.modelfile.disclosure import FOUND, disclosed, disclosure, found_by
 from MedADLib.modelfile.model import load_model
 from MedADLib.modelfile.store import card as shown_card
 from MedADLib.modelfile.store import summary_of
@@ -79,23 +79,47 @@ def test_subjects_are_the_groups_that_the_data_set_lists(data_dir):
         assert line == f"- Subjects: train 1 {'patient' if one['group'] == 'depr' else 'control'}."
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_the_card_of_a_shipped_model_states_what_the_tables_state_it_finds_and_misses(name):
-    def rows(file):
-        with open(ROOT / "docs" / "benchmark" / file, newline="", encoding="utf-8") as handle:
-            found = csv.DictReader(handle, delimiter="\t")
-            seen = (SHIPPED[name], "as shipped", "as shipped")
-            return [r for r in found if (r["detector"], r["pooling"], r["per-place"]) == seen]
+# The tables that the results of a version come from: folder, detector and form of its map.
+MEASURED = {
+    ("brain-t1", "2.0.0"): ("144-cases", "synthetic_restoration", "as shipped"),
+    ("brain-t1-vqvae", "1.2.0"): ("24-cases", "latent_restoration", "as shipped"),
+    ("brain-t1-ae", "1.1.0"): ("144-cases", "autoencoder", "as shipped"),
+    ("brain-t1-atlas", "1.1.0"): ("144-cases", "atlas", "as shipped"),
+    ("brain-t1", "1.1.0"): ("earlier", "latent_restoration", "yes"),
+    ("brain-t1-ae", "1.0.0"): ("earlier", "autoencoder", "yes"),
+    ("brain-t1-atlas", "1.0.0"): ("earlier", "atlas", "yes"),
+}
 
-    results = shown_card(name).partition("## Results\n")[2].partition("\n## ")[0]
+
+def test_every_shipped_model_has_results():
+    assert FOUND.keys() == MEASURED.keys()
+    for name in SHIPPED:
+        shown = shown_card(name).partition("## Results\n")[2].partition("\n\n## ")[0]
+        version = summary_of(ROOT / "Resources" / "models" / f"{name}.medad").version
+        assert (name, version) in FOUND
+        assert f"## Results\n{shown}" == found_by(name, version).rstrip()
+
+
+@pytest.mark.parametrize(("name", "version"), MEASURED)
+def test_results_of_a_shipped_model_are_those_of_the_tables(name, version):
+    folder, detector, form = MEASURED[name, version]
+
+    def rows(file, **wanted):
+        with open(ROOT / "docs" / "benchmark" / folder / file, newline="", encoding="utf-8") as handle:
+            found = csv.DictReader(handle, delimiter="\t")
+            wanted |= {"detector": detector, "pooling": form, "per-place": form}
+            return [row for row in found if all(row[key] == value for key, value in wanted.items())]
+
+    results = found_by(name, version)
     hits = {row["lesions"]: row["lesions hit at 1%"] for row in rows("kinds.tsv")}
-    found = re.findall(r"\d+/\d+", results)
-    assert found == [hits[kind] for kind in ("tumour", "cavity", "spots", "texture")]
+    assert re.findall(r"\d+/\d+", results) == [hits[kind] for kind in ("tumour", "cavity", "spots", "texture")]
     (whole,) = rows("comparison.tsv")
     assert f"average precision {float(whole['AP']):.2f} (chance: {float(whole['prevalence']):.3f})" in results
-    # Of the scan score that the model's users see; comparison.tsv has that of the method.
-    (scan,) = [row for row in rows("scans.tsv") if row["shown"] == "yes"]
-    assert f"AUROC {float(scan['AUROC']):.2f}" in results
+    if folder == "earlier":
+        cases, auroc = "24", whole["sample AUROC"]
+    else:
+        ((cases, auroc),) = ((row["cases"], row["AUROC"]) for row in rows("scans.tsv", shown="yes"))
+    assert f"in {cases} scans of 6 people" in results and f"AUROC {float(auroc):.2f}" in results
 
 
 def test_a_shipped_card_has_results_and_limits_before_data_and_method():

@@ -193,7 +193,8 @@ def test_a_view_that_was_there_before_gets_layers_and_legend(standalone):
     standalone.scene.GetFirstNodeByClass("vtkMRMLColorLegendDisplayNode").SetVisibility(False)
     assert (np.abs(everything - view.pixels()) > 20).any(axis=-1).sum() > 200
     without = no_overlay(view.pixels, result)
-    assert (np.abs(everything - without) > 20).any(axis=-1).mean() > 0.01
+    # The overlay begins at the threshold.
+    assert (np.abs(everything - without) > 20).any(axis=-1).mean() > 0.005
     view.close()
 
 

@@ -88,7 +88,7 @@ def test_parameters_are_saved_with_the_scene(done, tmp_path):
     assert opacity == pytest.approx(0.8, abs=0.02)
     done.save_scene(tmp_path / "a.mrb")
     done.close_scene()
-    assert done.ui.seedBox.value == 0 and done.ui.modelSelector.currentText.startswith("Restoration")
+    assert done.ui.seedBox.value == 0 and done.ui.modelSelector.currentText.endswith("(recommended)")
     done.open_scene(tmp_path / "a.mrb")
     assert done.ui.seedBox.value == 42 and done.ui.smallestBox.value == pytest.approx(0.7)
     assert done.ui.modelSelector.currentText.startswith("Autoencoder")

@@ -1,0 +1,392 @@
+"""The part of docs/RESULTS.md on the development benchmark agrees with the tables under docs/benchmark."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal
+
+import pytest
+from support.source_code import ROOT
+
+from MedADLib.evaluation.targets import TARGETS
+
+FOLDER = ROOT / "docs" / "benchmark"
+PAGE = (ROOT / "docs" / "RESULTS.md").read_text(encoding="utf-8")
+PART = PAGE.partition("## The development benchmark")[2].partition("\n## Every method")[0]
+WORDS = " ".join(PART.replace("**", "").split())
+# The folders of the two comparisons, and of the models before version 2.0.0.
+MANY, FEW, EARLIER = "144-cases", "24-cases", "earlier"
+DETECTORS = {
+    "`brain-t1`": "synthetic_restoration",
+    "`mahalanobis`": "mahalanobis",
+    "`brain-t1-atlas`": "atlas",
+    "`brain-t1-ae`": "autoencoder",
+    "`brain-t1-vqvae`": "latent_restoration",
+    "its plain reconstruction": "latent_restoration: plain reconstruction",
+    "intensity deviation": "intensity deviation",
+}
+RESTORER, REST = DETECTORS["`brain-t1`"], DETECTORS["`brain-t1-vqvae`"]
+BOTH = ("yes", "yes")
+KINDS = ("tumour", "spots", "cavity", "texture")
+HEALED = ("tumour", "cavity", "spots", "texture", "all")
+CONTRASTS = ("weak", "medium", "strong")
+Row = dict[str, str]
+Values = list[list[str]]
+
+
+def table(folder: str, name: str) -> list[Row]:
+    with open(FOLDER / folder / f"{name}.tsv", newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle, delimiter="\t"))
+
+
+def best(folder: str, name: str, detector: str, **wanted: str) -> Row:
+    """The row of a detector as shipped or, without a model file, with pooling and voxelwise calibration."""
+    rows = [row for row in table(folder, name) if row["detector"] == detector]
+    rows = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+    for form in ("as shipped", "yes"):
+        if chosen := [row for row in rows if (row["pooling"], row["per-place"]) == (form, form)]:
+            (row,) = chosen
+            return row
+    raise AssertionError((folder, name, detector, wanted))
+
+
+def only(folder: str, name: str, **wanted: str) -> Row:
+    (row,) = [row for row in table(folder, name) if all(row[key] == value for key, value in wanted.items())]
+    return row
+
+
+def tables_of_the_page() -> dict[str, tuple[list[str], list[list[str]]]]:
+    """Heads and rows by the first cell of the head."""
+    found: dict[str, tuple[list[str], list[list[str]]]] = {}
+    for block in re.findall(r"(?:^\|.*\|\n)+", PART.replace("**", ""), re.M):
+        head, rule, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in block.splitlines()]
+        assert set("".join(rule)) == {"-"} and head[0] not in found
+        assert all(len(row) == len(head) for row in rows)
+        found[head[0]] = head[1:], rows
+    return found
+
+
+TABLES = tables_of_the_page()
+
+
+def numbers(cell: str) -> list[str]:
+    return re.findall(r"\d+/\d+|(?<![\d.])-?\d+(?:\.\d+)?", cell.replace("−", "-"))
+
+
+def close(shown: str, value: str) -> bool:
+    """Whether a number is a rounding of the kept value, which is rounded itself."""
+    if "/" in value or "/" in shown:
+        return shown == value
+    step = Decimal(1).scaleb(Decimal(shown).as_tuple().exponent)
+    return abs(Decimal(shown) - Decimal(value)) <= step / 2
+
+
+def main(folder: str) -> Callable[[str], Values]:
+    def values(detector: str) -> Values:
+        whole, cost = best(folder, "comparison", detector), only(folder, "cost", detector=detector)
+        scan = best(folder, "scans", detector, shown="yes")
+        alarms = best(folder, "healthy", detector, scan="mean")
+        found = [[whole["AP"], whole["AP low"], whole["AP high"]]]
+        found += [[whole[key]] for key in ("AUROC", "best Dice", "Dice at 1%", "lesions hit at 1%")]
+        found += [[scan[key]] for key in ("AUROC", "paired order")]
+        found += [[alarms[key]] for key in ("false regions", "false mL")]
+        return [*found, [cost["median seconds"]]]
+
+    return values
+
+
+def by_kind(folder: str) -> Callable[[str], Values]:
+    def values(detector: str) -> Values:
+        rows = [best(folder, "kinds", detector, lesions=kind) for kind in (*KINDS, *CONTRASTS)]
+        return [[row["AP"], row["lesions hit at 1%"]] for row in rows]
+
+    return values
+
+
+def by_contrast(kind: str) -> Values:
+    rows = [best(MANY, "contrasts", RESTORER, lesions=kind, contrast=contrast) for contrast in CONTRASTS]
+    return [[row["AP"], row["lesions hit at 1%"]] for row in rows]
+
+
+def by_size(detector: str) -> Values:
+    rows = [best(MANY, "sizes", detector, lesions=size) for size in TABLES["by size"][0]]
+    return [[row["hit at 1%"], row["AP"]] for row in rows]
+
+
+def unseen(detector: str) -> Values:
+    pairs = [(kind, contrast) for kind in ("tubes", "thickness") for contrast in ("all", "strong")]
+    rows = [best(MANY, "unseen", detector, lesions=kind, contrast=contrast) for kind, contrast in pairs]
+    return [[row["AP"], row["lesions hit at 1%"]] for row in rows]
+
+
+def real(detector: str) -> Values:
+    row = best(FEW if detector.startswith(REST) else MANY, "real", detector)
+    return [[row[key]] for key in ("AP", "AUROC", "best Dice", "Dice at 1%", "lesions hit at 1%")]
+
+
+def restorations(folder: str) -> Callable[[str], Values]:
+    def values(detector: str) -> Values:
+        rows = [only(folder, "restorations", detector=detector, scans=kind) for kind in HEALED]
+        sharp = [[rows[-1][key]] for key in ("gradient energy z", "gradient energy y", "gradient energy x", "PSNR dB")]
+        return [[row["healing"]] for row in rows[:-1]] + sharp
+
+    return values
+
+
+def minus(folder: str) -> Callable[[str], Values]:
+    def values(detector: str) -> Values:
+        found = []
+        for group in ("all", *KINDS):
+            rows = [row for row in table(folder, "differences") if row["lesions"] == group]
+            rows = [row for row in rows if {row["detector"], row["minus"]} == {RESTORER, detector}]
+            (row,) = [row for row in rows if (row["pooling"], row["per-place"]) == ("as shipped", "as shipped")]
+            parts = [Decimal(row[key]) for key in ("AP difference", "low", "high")]
+            if row["minus"] == RESTORER:
+                parts = [-parts[0], -parts[2], -parts[1]]
+            found.append([str(part) for part in parts])
+        return found
+
+    return values
+
+
+# What the tables of the page show, by the first cell of their head; the rows have names of detectors or kinds.
+SHOWN: dict[str, Callable[[str], Values]] = {
+    "144 cases": main(MANY),
+    "144 cases, by kind and contrast": by_kind(MANY),
+    "`brain-t1`, 144 cases": by_contrast,
+    "by size": by_size,
+    "144 cases, `brain-t1` minus": minus(MANY),
+    "24 cases": main(FEW),
+    "24 cases, by kind and contrast": by_kind(FEW),
+    "24 cases, `brain-t1` minus": minus(FEW),
+    "36 cases": unseen,
+    "MS, one scan": real,
+    "144 cases, restorations": restorations(MANY),
+    "24 cases, restorations": restorations(FEW),
+}
+
+
+def test_every_table_of_the_part_is_checked():
+    assert list(TABLES) == [*SHOWN, "target"] or set(TABLES) == {*SHOWN, "target"}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_table_is_that_of_the_files(name):
+    _, rows = TABLES[name]
+    assert len(rows) >= 3 and len({row[0] for row in rows}) == len(rows)
+    for label, *cells in rows:
+        wanted = SHOWN[name](DETECTORS.get(label, label))
+        for cell, values in zip(cells, wanted, strict=True):
+            found = numbers(cell)
+            assert len(found) == len(values) and all(map(close, found, values)), (label, cell, values)
+
+
+@pytest.mark.parametrize(("folder", "name"), [(MANY, "144 cases"), (FEW, "24 cases")])
+def test_the_page_leaves_no_detector_out(folder, name):
+    assert {DETECTORS[row[0]] for row in TABLES[name][1]} == {row["detector"] for row in table(folder, "comparison")}
+
+
+def test_the_targets_have_the_values_of_the_tables():
+    files = {path.name: table(MANY, path.stem) for path in sorted((FOLDER / MANY).glob("*.tsv"))}
+    rows = TABLES["target"][1]
+    assert len(rows) == len(TARGETS)
+    for (title, wanted, before, now, reached), target in zip(rows, TARGETS):
+        value = target.measure(files, RESTORER)
+        if "false regions" in title:
+            assert (numbers(wanted), numbers(before), numbers(now)) == (["0", "1"], *map(false_regions, (FEW, MANY)))
+            assert reached == "no" and target.reached(value)
+            continue
+        assert numbers(wanted)[0] == numbers(target.wanted)[0], target.title
+        assert close(now, f"{value:.6f}") and reached == ("yes" if target.reached(value) else "no"), target.title
+
+
+def false_regions(folder: str) -> list[str]:
+    """Fewest, most and mean number in a scan: of the present default, or with one scale of the earlier one."""
+    detector, form = (RESTORER, "as shipped") if folder == MANY else (REST, "yes")
+    rows = [row for row in table(folder, "healthy") if (row["detector"], row["pooling"]) == (detector, form)]
+    counts = [float(row["false regions"]) for row in rows if row["scan"] != "mean"]
+    places = "0.1" if folder == FEW else "0.01"
+    return [
+        f"{min(counts):.0f}",
+        f"{max(counts):.0f}",
+        str(Decimal(sum(counts) / len(counts)).quantize(Decimal(places))),
+    ]
+
+
+def test_the_values_before_are_those_of_the_tables():
+    whole = {row["detector"]: row for row in table(EARLIER, "comparison") if (row["pooling"], row["per-place"]) == BOTH}
+    kinds = {
+        row["lesions"]: row
+        for row in table(EARLIER, "kinds")
+        if row["detector"] == REST and (row["pooling"], row["per-place"]) == BOTH
+    }
+    scan = best(FEW, "scans", REST, **{"scan score": "method"})
+    quality = {row["scans"]: row for row in table(FEW, "restorations") if row["detector"] == REST}
+    (patient,) = [
+        row
+        for row in table(EARLIER, "real")
+        if row["detector"] == REST
+        and (row["pooling"], row["per-place"]) == BOTH
+        and row["scan"].startswith("patient19")
+    ]
+    energy = min((quality["all"][f"gradient energy {axis}"] for axis in "zyx"), key=float)
+    healing = max((quality[kind]["healing"] for kind in ("tumour", "cavity")), key=float)
+    wanted = [whole[REST]["AP"], "0", kinds["texture"]["AP"], whole[REST]["sample AUROC"], scan["paired order"]]
+    wanted += [None, healing, energy, quality["all"]["PSNR dB"], patient["AP"]]
+    wanted += [only(FEW, "cost", detector=REST)["median seconds"]]
+    assert kinds["spots"]["lesions hit at 1%"].startswith("0/")
+    for (title, _, before, _, _), value in zip(TABLES["target"][1], wanted, strict=True):
+        assert value is None or close(before, value), title
+
+
+def shipped(detector: str, column: str = "AP", folder: str = MANY, **wanted: str) -> str:
+    return best(folder, "kinds" if wanted else "comparison", detector, **wanted)[column]
+
+
+def three(value: str) -> str:
+    return str(Decimal(value).quantize(Decimal("0.001"), ROUND_HALF_UP))
+
+
+def hit(kind: str, detector: str = RESTORER, folder: str = MANY) -> list[str]:
+    return shipped(detector, "lesions hit at 1%", folder, lesions=kind).split("/")
+
+
+def scan(name: str, column: str, detector: str = RESTORER, folder: str = MANY) -> str:
+    return best(folder, "scans", detector, **{"scan score": name})[column]
+
+
+def percent(value: str) -> str:
+    return str((100 * Decimal(value)).quantize(Decimal("0.1"), ROUND_HALF_UP))
+
+
+def healing(kind: str, detector: str = RESTORER, folder: str = MANY) -> str:
+    value = only(folder, "restorations", detector=detector, scans=kind)["healing"]
+    return str(Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP))
+
+
+def clear_spots() -> str:
+    parts = [by_contrast("spots")[CONTRASTS.index(contrast)][1].split("/") for contrast in ("medium", "strong")]
+    return " of ".join(str(sum(int(part[n]) for part in parts)) for n in (0, 1))
+
+
+def average_alarms(detector: str, folder: str, form: str) -> str:
+    (row,) = [
+        row
+        for row in table(folder, "healthy")
+        if (row["detector"], row["pooling"], row["scan"]) == (detector, form, "mean")
+    ]
+    return str(Decimal(row["false regions"]).quantize(Decimal("0.1"), ROUND_HALF_UP))
+
+
+PLAIN = DETECTORS["its plain reconstruction"]
+WEAK_TEXTURE = by_contrast("texture")[0]
+SENTENCES = [
+    f"an AP of {three(shipped(RESTORER))} against {three(shipped('mahalanobis'))} for `mahalanobis`, "
+    f"{three(shipped('atlas'))} for the atlas and {three(shipped('autoencoder'))} for the autoencoder",
+    f"hits {' of '.join(hit('spots', 'mahalanobis'))} spots",
+    f"`brain-t1` hits {' of '.join(hit('spots'))}, of those of medium and strong contrast {clear_spots()}",
+    f"Their AP is {three(shipped(RESTORER, lesions='spots'))}",
+    f"Texture has an AP of {three(shipped(RESTORER, lesions='texture'))}, but only "
+    f"{three(WEAK_TEXTURE[0])} if weak; of {' weak ones '.join(reversed(WEAK_TEXTURE[1].split('/')))} are hit",
+    f"AP {three(shipped(RESTORER, lesions='weak'))}, and {' of '.join(hit('weak'))} parts are hit",
+    f"Of the {hit('tumour')[1]} parts of tumours {hit('tumour')[0]} are hit",
+    f"AUROC {three(scan('top_1ml', 'AUROC'))}, and in {percent(scan('top_1ml', 'paired order'))} % of the cases",
+    f"has an AUROC of {three(scan('top_1pct', 'AUROC'))} and orders {percent(scan('top_1pct', 'paired order'))} %",
+    f"({three(shipped(RESTORER, folder=FEW))} against {three(shipped(REST, folder=FEW))})",
+    f"it hits {' of '.join(hit('spots', REST, FEW))}, where version 1.1.0 hit none",
+    f"{average_alarms(REST, FEW, 'as shipped')} in a healthy scan instead of "
+    f"{average_alarms(REST, FEW, 'yes')} with one scale",
+    f"AUROC {three(scan('top_1ml', 'AUROC', REST, FEW))} against {three(scan('method', 'AUROC', REST, FEW))}, and in "
+    f"{percent(scan('top_1ml', 'paired order', REST, FEW))} % instead of "
+    f"{percent(scan('method', 'paired order', REST, FEW))} %",
+    f"({three(shipped(PLAIN, folder=FEW))}, the autoencoder has {three(shipped('autoencoder', folder=FEW))})",
+    f"its healing of tumours is {healing('tumour', PLAIN, FEW)}",
+    f"{healing('tumour')} for tumours and {healing('cavity')} for cavities instead of 0.35",
+    f"24 cases: {healing('tumour', RESTORER, FEW)} against {healing('tumour', REST, FEW)} for tumours, "
+    f"{healing('cavity', RESTORER, FEW)} against {healing('cavity', REST, FEW)} for cavities",
+    f"mean image of the atlas has {healing('tumour', 'atlas')} and {healing('cavity', 'atlas')}",
+    f"Spots are marked and not healed ({healing('spots')})",
+    f"with an AP of {three(unseen(RESTORER)[0][0])}",
+    f"AP {three(unseen(RESTORER)[2][0])} and {' of '.join(unseen(RESTORER)[2][1].split('/'))} hit",
+    f"AP {three(real(RESTORER)[0][0])}, before 0.321 (version 1.1.0), the atlas {three(real('atlas')[0][0])}, "
+    f"`brain-t1-vqvae` {three(real(REST)[0][0])}",
+    f"{' of '.join(real(RESTORER)[-1][0].split('/'))}, and marks much healthy tissue: the Dice at 1 % is "
+    f"{three(real(RESTORER)[3][0])}",
+]
+
+
+def test_the_sentences_have_the_numbers_of_the_tables():
+    assert [sentence for sentence in SENTENCES if sentence not in WORDS] == []
+
+
+def test_superlatives_are_true():
+    rivals = [name for name in (DETECTORS[row[0]] for row in TABLES["144 cases"][1]) if name != RESTORER]
+    for group in ("all", *KINDS):
+        value = shipped(RESTORER, **({} if group == "all" else {"lesions": group}))
+        others = [shipped(name, **({} if group == "all" else {"lesions": group})) for name in rivals]
+        assert float(value) > max(map(float, others)), group
+    for name in ("mahalanobis", "atlas", "autoencoder"):
+        assert all(float(low) > 0 for _, low, _ in minus(MANY)(name)), name
+    assert all(float(low) > 0 for _, low, _ in minus(FEW)(REST))
+    _, spots_low, _ = minus(FEW)("mahalanobis")[1 + KINDS.index("spots")]
+    assert float(spots_low) < 0 and "would not separate `brain-t1` from `mahalanobis` on spots" in WORDS
+    assert max(int(real(name)[-1][0].split("/")[0]) for name in rivals) < int(real(RESTORER)[-1][0].split("/")[0])
+    texture = {name: hit("texture", name)[0] for name in rivals}
+    assert [name for name, value in texture.items() if value != "0"] == ["mahalanobis"]
+    sharp = only(MANY, "restorations", detector=RESTORER, scans="all")
+    assert all(0.975 <= float(sharp[f"gradient energy {axis}"]) < 0.995 for axis in "zyx")
+    whole = {row["pooling"]: row for row in table(MANY, "comparison") if row["detector"] == RESTORER}
+    one = [row for row in table(MANY, "comparison") if row["detector"] == RESTORER and row["per-place"] == "yes"]
+    (one,) = [row for row in one if row["pooling"] == "yes"]
+    parts = [row["lesions hit at 1%"].split("/")[0] for row in (one, whole["as shipped"])]
+    assert three(one["AP"]) == three(whole["as shipped"]["AP"])
+    assert f"the same AP ({three(one['AP'])}) and hits {parts[0]} of 418 parts instead of {parts[1]}" in WORDS
+    alarms = [row for row in table(MANY, "healthy") if (row["detector"], row["pooling"]) == (RESTORER, "as shipped")]
+    largest = max(float(row["largest mL"]) for row in alarms)
+    assert "of at most 0.25 mL" in WORDS and round(largest, 2) == 0.25
+
+
+def test_the_readme_has_the_numbers_of_the_tables():
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").replace(">", " ").split())
+
+    def two(value: str) -> str:
+        return str(Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP))
+
+    whole = " of ".join(best(MANY, "comparison", RESTORER)["lesions hit at 1%"].split("/"))
+    rivals = [two(shipped(name)) for name in ("mahalanobis", "atlas", "intensity deviation")]
+    spots, texture = by_contrast("spots")[0][1].split("/"), by_contrast("texture")[0][1].split("/")
+    small = by_size(RESTORER)[0][0].split("/")
+    for sentence in (
+        f"hits {whole} lesion parts: {' of the '.join(hit('tumour'))} parts of tumours",
+        f"{' of the '.join(hit('cavity'))} parts of cavities, {' of '.join(hit('spots'))} spots (radius 2 to 4 mm) and "
+        f"{' of '.join(hit('texture'))} changes of texture",
+        f"average precision is {two(shipped(RESTORER))}; a rival without a network has {rivals[0]}, a plain atlas "
+        f"{rivals[1]}, plain intensity {rivals[2]}, chance 0.01",
+        f"by an AUROC of {two(scan('top_1ml', 'AUROC'))}",
+        f"average precision is {two(real(RESTORER)[0][0])}, for the atlas {two(real('atlas')[0][0])}, chance 0.04",
+        f"misses {int(texture[1]) - int(texture[0])} of {texture[1]} weak changes of texture and "
+        f"{int(spots[1]) - int(spots[0])} of {spots[1]} weak spots",
+        f"lesions smaller than 4 mm ({int(small[1]) - int(small[0])} of {small[1]} parts) are missed",
+    ):
+        assert sentence in readme, sentence
+
+
+def test_false_regions_of_another_scanner_are_those_of_the_table():
+    rows: dict[str, list[Row]] = {}
+    with open(FOLDER / "ixi.tsv", newline="", encoding="utf-8") as handle:
+        for row in csv.DictReader(handle, delimiter="\t"):
+            rows.setdefault(row["model"], []).append(row)
+    counts = {model: [int(row["regions"]) for row in found] for model, found in rows.items()}
+    assert {len(found) for found in counts.values()} == {7}
+    shown = [
+        f"`{model}` {word}{min(counts[model])} to {max(counts[model])}"
+        for model, word in (("brain-t1", "marks "), ("brain-t1-atlas", ""), ("brain-t1-vqvae", ""))
+    ]
+    assert f"{shown[0]} regions, {shown[1]} and {shown[2]} " in WORDS
+    smallest = sum(row["p-value"] == "0.048" for row in rows["brain-t1"])
+    assert f"In {smallest} of the 7 scans the p-value of `brain-t1` is the smallest" in WORDS
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").replace(">", " ").split())
+    ranges = [f"{min(counts[model])} to {max(counts[model])}" for model in ("brain-t1", "brain-t1-vqvae")]
+    assert f"marks {ranges[0]} regions, `brain-t1-vqvae` {ranges[1]}" in readme
