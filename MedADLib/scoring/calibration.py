@@ -142,10 +142,11 @@ class Calibration:
     """Calibration of a model on held-out healthy scans.
 
     The score is pooled and standardised voxelwise at each scale, to a z-score, brought down to the level of healthy
-    scans (`levelled`), and converted to its rarity in them (`HealthyTail`). With several scales, the largest rarity is calibrated once more by its own tail. An ensemble
-    has one map and its own scales for each member; the rarity of a member is its largest over its scales, and the
-    largest or the mean over the members is calibrated once more. The reference scores of each scan, and the values
-    behind all tails, use mean and SD from the *other* scans.
+    scans (`levelled`), and converted to its rarity in them (`HealthyTail`). With several scales, the largest rarity
+    is calibrated once more by its own tail. An ensemble has one map and its own scales for each member; the rarity
+    of a member is its largest over its scales, and the largest or the mean over the members is calibrated once
+    more. The reference scores of each scan, and the values behind all tails, use mean and SD from the *other*
+    scans.
 
     Attributes:
         scales: Scales of each member in order, from fine to coarse; 1 to `MOST_SCALES` in all.
