@@ -126,7 +126,7 @@ def insert_lesion(volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed
     if not levels.fluid < levels.grey < levels.white:
         raise InputError("tissue_contrast", scan=scan)
     maps = PositionMaps.survey(volume, brain, levels)
-    # A thin lesion may lie so between the voxels that it fills none by half; it is then drawn at another place.
+    # A thin lesion may fill no voxel by half, and a sheet needs the surface of the brain near it: then another place.
     for attempt in range(ATTEMPTS):
         key = [seed, list(RADII_MM).index(spec.kind), *([attempt] if attempt else [])]
         placing, shaping = (np.random.default_rng(stream) for stream in np.random.SeedSequence(key).spawn(2))
