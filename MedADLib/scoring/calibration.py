@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,9 @@ FAST, COMBINED = "fast_", "combined_"
 SCALE_NUMBERS = ("minimum_mm", "average_mm", "scale")
 MEMBER, COMBINATION = "member", "combination"
 FAST_FACTORS = ("mean_times", "spread_times")
+LEVEL, FAST_LEVEL = "level", "fast_level"
+# The level of scales of files that have none: no scan is brought down.
+NO_LEVEL = math.inf
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,14 @@ class Scale:
     Attributes:
         pooling: Pooling of raw scores.
         voxelwise: Voxelwise healthy mean and SD of the pooled score, in the model's space.
-        tail: Tail of the z-scores of healthy scans.
+        tail: Tail of the z-scores of healthy scans, brought to the level.
+        level: Mean over healthy scans of the median z-score of a scan, see `levelled`; infinite in earlier files.
     """
 
     pooling: Pooling
     voxelwise: VoxelStatistics
     tail: HealthyTail
+    level: float = NO_LEVEL
 
     def __post_init__(self) -> None:
         if self.voxelwise.mean.shape != self.voxelwise.sd.shape or self.voxelwise.sd.min() <= 0:
@@ -102,12 +108,14 @@ class FastScale:
     Attributes:
         mean_factor: Factor of the healthy means.
         sd_factor: Factor of the healthy SDs.
-        tail: Tail of the z-scores of healthy scans in fast mode.
+        tail: Tail of the z-scores of healthy scans in fast mode, brought to the level.
+        level: As in `Scale`.
     """
 
     mean_factor: float
     sd_factor: float
     tail: HealthyTail
+    level: float = NO_LEVEL
 
     def __post_init__(self) -> None:
         if not (0 < self.mean_factor < 1e3 and 0 < self.sd_factor < 1e3):
@@ -133,11 +141,12 @@ class Fast:
 class Calibration:
     """Calibration of a model on held-out healthy scans.
 
-    The score is pooled and standardised voxelwise at each scale, to a z-score, and converted to its rarity in healthy
-    scans (`HealthyTail`). With several scales, the largest rarity is calibrated once more by its own tail. An ensemble
-    has one map and its own scales for each member; the rarity of a member is its largest over its scales, and the
-    largest or the mean over the members is calibrated once more. The reference scores of each scan, and the values
-    behind all tails, use mean and SD from the *other* scans.
+    The score is pooled and standardised voxelwise at each scale, to a z-score, brought down to the level of healthy
+    scans (`levelled`), and converted to its rarity in them (`HealthyTail`). With several scales, the largest rarity
+    is calibrated once more by its own tail. An ensemble has one map and its own scales for each member; the rarity
+    of a member is its largest over its scales, and the largest or the mean over the members is calibrated once
+    more. The reference scores of each scan, and the values behind all tails, use mean and SD from the *other*
+    scans.
 
     Attributes:
         scales: Scales of each member in order, from fine to coarse; 1 to `MOST_SCALES` in all.
@@ -246,11 +255,13 @@ class Calibration:
             with progress.timed("post-process"):
                 pooled = scale.pooling.applied(score, mask, spacing)
             with progress.timed("calibrate"):
-                voxelwise, tail = scale.voxelwise, scale.tail
+                voxelwise, tail, level = scale.voxelwise, scale.tail, scale.level
                 if mode is not None:
                     quick = mode.scales[number]
-                    voxelwise, tail = voxelwise.scaled(quick.mean_factor, quick.sd_factor), quick.tail
-                add_scale(found, scale.pooling.member, tail.rarity(voxelwise.z_scores(pooled, mask)[mask]))
+                    voxelwise = voxelwise.scaled(quick.mean_factor, quick.sd_factor)
+                    tail, level = quick.tail, quick.level
+                z_scores = levelled(voxelwise.z_scores(pooled, mask)[mask], level)
+                add_scale(found, scale.pooling.member, tail.rarity(z_scores))
         return found
 
     def joined(self, rarities: Sequence[np.ndarray], mask: np.ndarray, fast: bool = False) -> np.ndarray:
@@ -282,9 +293,12 @@ class Calibration:
             scales.append(dict(zip(SCALE_NUMBERS, sizes)))
             if several:
                 scales[-1][MEMBER] = scale.pooling.member
+            levels = {LEVEL: scale.level}
             if self.fast is not None:
                 fast = self.fast.scales[number]
                 scales[-1] |= dict(zip(FAST_FACTORS, (fast.mean_factor, fast.sd_factor)))
+                levels[FAST_LEVEL] = fast.level
+            scales[-1] |= {name: level for name, level in levels.items() if level < NO_LEVEL}
         found = {
             "scales": scales,
             "brain_ml": self.reference.brain_ml,
@@ -344,6 +358,20 @@ def join(rarities: Sequence[np.ndarray], combination: str) -> np.ndarray:
     return np.mean(rarities, axis=0) if combination == MEAN else np.maximum.reduce(rarities)
 
 
+def levelled(z_scores: np.ndarray, level: float) -> np.ndarray:
+    """Bring down a scan that scores higher everywhere than healthy scans do, as those of another scanner may.
+
+    Half of the voxels of a scan, at least, are taken to be healthy: a lesion hardly moves the median, but a coarser
+    resolution or another noise does. Scans at or below the level stay as they are.
+
+    Args:
+        z_scores: Those of the examined part of a scan, (N,).
+        level: Mean median of healthy scans.
+    """
+    excess = np.float32(max(float(np.median(z_scores)) - level, 0.0)) if z_scores.size else np.float32(0)
+    return z_scores - excess
+
+
 def on_grid(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return a float32 map (Z, Y, X) with values (N,) inside a mask of N voxels and 0 outside."""
     found = np.zeros(mask.shape, np.float32)
@@ -359,7 +387,9 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
     modes = ("", FAST) if FAST + "brain_ml" in parameters else ("",)
     several = COMBINATION in parameters
     keys = {*SCALE_NUMBERS, *(FAST_FACTORS if FAST in modes else ()), *([MEMBER] if several else [])}
-    if not all(isinstance(scale, dict) and set(scale) == keys for scale in described):
+    # Files of before there were levels have none.
+    levels = {LEVEL, FAST_LEVEL} if FAST in modes else {LEVEL}
+    if not all(isinstance(scale, dict) and set(scale) in (keys, keys | levels) for scale in described):
         raise ModelError("calibration_incomplete")
     scales = [f"scale{number}_" for number in range(len(described))]
     tails = [*scales, *([COMBINED] if len(scales) > 1 else [])]
@@ -377,6 +407,9 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
     def combined(mode: str) -> HealthyTail | None:
         return tail(mode + COMBINED) if len(scales) > 1 else None
 
+    def level(given: dict, key: str) -> float:
+        return finite_number(given[key], key) if key in given else NO_LEVEL
+
     found, fast_scales = [], []
     for name, given in zip(scales, described):
         minimum, average, size = (finite_number(given[key], key) for key in SCALE_NUMBERS)
@@ -384,10 +417,10 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
         member = given[MEMBER] if several else 0
         if type(member) is not int or not 0 <= member < MOST_SCALES:
             raise ModelError("calibration_members")
-        found.append(Scale(Pooling(minimum, average, member), voxelwise, tail(name)))
+        found.append(Scale(Pooling(minimum, average, member), voxelwise, tail(name), level(given, LEVEL)))
         if FAST in modes:
             factors = (finite_number(given[key], key) for key in FAST_FACTORS)
-            fast_scales.append(FastScale(*factors, tail(FAST + name)))
+            fast_scales.append(FastScale(*factors, tail(FAST + name), level(given, FAST_LEVEL)))
     references = {mode: _reference(parameters, tensors, mode) for mode in modes}
     named = {"unit": str(parameters["unit"]), "scan_score": str(parameters["scan_score"])}
     references = {mode: replace(reference, **named) for mode, reference in references.items()}

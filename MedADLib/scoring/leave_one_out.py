@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..preprocessing.brain_space import BrainSpace, PreparedBrain
-from .calibration import LARGEST, Calibration, Fast, FastScale, Pooling, Scale, add_scale, join, on_grid
+from .calibration import LARGEST, Calibration, Fast, FastScale, Pooling, Scale, add_scale, join, levelled, on_grid
 from .healthy_reference import HealthyReference, Threshold
 from .healthy_tail import HealthyTail
 from .restoration import Restoration
@@ -116,9 +116,11 @@ def calibrate_scores(
     found: list[list[list[np.ndarray]]] = [[[] for _ in scores] for _ in modes]
     for pooling in poolings:
         voxelwise, factors, values = _left_out(maps, masks, spacing, pooling, mirrored)
+        levels = [float(np.mean([np.median(value) for value in each])) for each in values]
+        values = [[levelled(value, level) for value in each] for each, level in zip(values, levels)]
         tails = [HealthyTail.of(each) for each in values]
-        scales.append(Scale(pooling, voxelwise, tails[0]))
-        fast_scales += [FastScale(*factors, tail) for tail in tails[1:]]
+        scales.append(Scale(pooling, voxelwise, tails[0], levels[0]))
+        fast_scales += [FastScale(*factors, tail, level) for tail, level in zip(tails[1:], levels[1:])]
         for tail, each, members in zip(tails, values, found):
             for value, rarities in zip(each, members):
                 add_scale(rarities, pooling.member, tail.rarity(value))

@@ -77,6 +77,36 @@ def test_with_one_scale_the_order_of_the_voxels_is_that_of_the_z_scores():
     assert np.count_nonzero(rarity == rarity.max()) == 1 and rarity.max() > calibration.coarse.tail.limit
 
 
+def test_a_scan_that_scores_higher_everywhere_is_brought_to_the_level_of_healthy_scans():
+    """As one of another scanner, and with a lesion, which remains."""
+    found, lesion = calibrated([FINE]), (slice(9, 14), slice(10, 15), slice(10, 15))
+    score = noise(102)
+    score[lesion] += 6
+    elsewhere = MASK.copy()
+    elsewhere[6:17, 7:18, 7:18] = False
+    usual, shifted = (found.anomaly_map(score + more * MASK, MASK, SPACING) for more in (0.0, 4.0))
+    assert shifted[lesion].min() > 3 and np.mean(shifted[elsewhere] >= 2) < 0.05
+    assert np.abs(shifted - usual)[MASK].max() < 1.5
+    without = replace(found, scales=tuple(replace(scale, level=np.inf) for scale in found.scales))
+    assert np.mean(without.anomaly_map(score + 4.0 * MASK, MASK, SPACING)[elsewhere] >= 2) > 0.9
+
+
+def test_a_scan_that_scores_lower_everywhere_stays_as_it_is():
+    found = calibrated([FINE])
+    without = replace(found, scales=tuple(replace(scale, level=np.inf) for scale in found.scales))
+    maps = [each.anomaly_map(noise(103) - MASK, MASK, SPACING) for each in (found, without)]
+    assert np.array_equal(*maps)
+
+
+def test_a_calibration_of_before_there_were_levels_brings_no_scan_down():
+    found = calibrated([FINE, COARSE])
+    parameters = found.parameters()
+    parameters["scales"] = [{k: v for k, v in scale.items() if k != "level"} for scale in parameters["scales"]]
+    earlier = Calibration.from_tensors(parameters, found.tensors())
+    assert [scale.level for scale in earlier.scales] == [np.inf] * 2
+    assert all("level" not in scale for scale in earlier.parameters()["scales"])
+
+
 def test_fast_mode_has_its_own_tails():
     scores = [noise(seed) for seed in range(6)]
     # Fast mode has twice the noise in a tenth of the voxels: more of them reach a high z-score.
