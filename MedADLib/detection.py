@@ -28,6 +28,8 @@ SMALLEST_REGION_ML = 0.05
 MAP_UNIT = "map_unit"
 # Entry of the provenance of an ensemble: the largest rarity of each member in each region, by label and name.
 FOUND_BY = "found_by"
+# Entry of the provenance: by how many healthy SD the scan was brought down at each scale, see `scoring.level`.
+BROUGHT_DOWN = "brought_down"
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +197,7 @@ def detect(
     progress.stage("anomaly map", 0.9, 0.95, Message("progress_comparison"))
     rarities = calibration.rarities(restoration.score, prepared.mask, space.image.spacing, progress, fast)
     with progress.timed("calibrate"):
-        rarity = calibration.joined(rarities, prepared.mask, fast)
+        rarity = calibration.joined(rarities.of_members, prepared.mask, fast)
     score = calibration.score_of(rarity, prepared.mask, space.image.voxel_ml, restoration.sample_score, fast)
     with progress.timed("back to native"):
         anomaly = prepared.map_to_native(rarity)
@@ -208,8 +210,11 @@ def detect(
     labels, regions = find_regions(
         anomaly, threshold, reference.region_p_value, settings.smallest_region_ml, midline_of(mask)
     )
-    found_by = _found_by(method.members, rarities, prepared, labels, progress) if method.members and regions else {}
+    found_by = (
+        _found_by(method.members, rarities.of_members, prepared, labels, progress) if method.members and regions else {}
+    )
     progress.finish()
+    elsewhere = [Message("scores_higher_everywhere", sd=max(rarities.excess))] if rarities.beyond_healthy else []
     chosen = settings.as_json()
     # The device that computed, which may differ from the one that was asked for.
     del chosen["device"]
@@ -224,6 +229,7 @@ def detect(
         "resemblance": {key: round(value, 4) for key, value in prepared.similarity.items()},
         "facts": restoration.facts,
         **({FOUND_BY: found_by} if found_by else {}),
+        **({BROUGHT_DOWN: [round(excess, 2) for excess in rarities.excess]} if rarities.excess else {}),
         MAP_UNIT: reference.unit,
         "scan_score": reference.scan_score,
         "versions": versions(),
@@ -243,7 +249,7 @@ def detect(
         reference.count,
         reference,
         provenance,
-        (*prepared.warnings(), *speed, *notes),
+        (*prepared.warnings(), *elsewhere, *speed, *notes),
     )
 
 

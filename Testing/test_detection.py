@@ -221,6 +221,18 @@ def test_an_inverted_contrast_is_examined_and_warned_of(atlas):
     assert any(warning.code == "out_of_distribution" for warning in detection.warnings)
 
 
+def test_a_scan_as_of_another_scanner_is_brought_down_and_warned_of(atlas, sick, found):
+    def codes(detection: Detection) -> set[str]:
+        return {warning.code for warning in detection.warnings if isinstance(warning, Message)}
+
+    scan, mask, lesion = sick
+    noise = np.random.default_rng(5).normal(0, 0.25 * scan.array[mask].mean(), scan.array.shape) * mask
+    noisy = detect(replace(scan, array=(scan.array + noise).astype(np.float32)), atlas)
+    assert "scores_higher_everywhere" in codes(noisy) and "scores_higher_everywhere" not in codes(found)
+    usual, more = (detection.provenance["brought_down"] for detection in (found, noisy))
+    assert len(usual) == len(more) == len(atlas.calibration.scales) and max(more) > max(usual) + 0.5
+
+
 def test_a_healthy_head_looks_healthier_than_a_sick_one(atlas, found):
     volume, _ = head(30)
     healthy = detect(volume, atlas)

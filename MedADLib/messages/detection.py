@@ -19,6 +19,14 @@ SENTENCES = {
         "false positives"
     ),
     "fast_mode": _("examined in fast mode, as were the healthy scans that it is compared with: slightly less exact"),
+    "scores_higher_everywhere": S(
+        _(
+            "the scan scores higher everywhere than the healthy scans of the calibration, as scans of another scanner, "
+            "resolution or contrast do: its map was brought down by {sd:.1f} healthy SD, and changes of the whole "
+            "brain cannot be seen"
+        ),
+        _("For exact thresholds and p-values, calibrate the model on healthy scans of the same scanner."),
+    ),
     # Progress.
     "progress_examined_part": _("finding the part to examine"),
     "progress_preparation": _("registering the scan to the template of the model"),

@@ -142,6 +142,7 @@ SENTENCES = {
     "fact_input": _("input"),
     "fact_similarity": _("similarity to the training data"),
     "fact_restoration": _("restoration"),
+    "fact_brought_down": _("brought down to the level of healthy scans by, in healthy SD at each scale"),
     "fact_found_by": _("largest rarity of each member of the ensemble, by region"),
     "fact_versions": _("versions"),
     "fact_smallest_region": _("smallest region listed (mL)"),

@@ -33,6 +33,7 @@ TITLES = {
     "resemblance": "fact_similarity",
     "facts": "fact_restoration",
     "found_by": "fact_found_by",
+    "brought_down": "fact_brought_down",
     "versions": "fact_versions",
     "smallest_region_ml": "fact_smallest_region",
     "fast": "fact_fast",
@@ -229,7 +230,7 @@ def part_name(part: Any) -> str:
 
 def _is_out_of_distribution(warning: str) -> bool:
     if isinstance(warning, Message):
-        return warning.code == "out_of_distribution"
+        return warning.code in ("out_of_distribution", "scores_higher_everywhere")
     return EARLIER_WORDS in warning
 
 

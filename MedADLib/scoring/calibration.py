@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from ..volume import Volume
 from .healthy_reference import ARRAYS, RARITY, HealthyReference, Threshold
 from .healthy_tail import PARTS as TAIL_PARTS
 from .healthy_tail import HealthyTail
+from .level import Level
 from .pooling import pool
 from .scan_score import score_of_scan
 from .voxelwise import VoxelStatistics
@@ -32,9 +32,7 @@ FAST, COMBINED = "fast_", "combined_"
 SCALE_NUMBERS = ("minimum_mm", "average_mm", "scale")
 MEMBER, COMBINATION = "member", "combination"
 FAST_FACTORS = ("mean_times", "spread_times")
-LEVEL, FAST_LEVEL = "level", "fast_level"
-# The level of scales of files that have none: no scan is brought down.
-NO_LEVEL = math.inf
+LEVEL = ("level", "highest_level")
 
 
 @dataclass(frozen=True)
@@ -88,13 +86,13 @@ class Scale:
         pooling: Pooling of raw scores.
         voxelwise: Voxelwise healthy mean and SD of the pooled score, in the model's space.
         tail: Tail of the z-scores of healthy scans, brought to the level.
-        level: Mean over healthy scans of the median z-score of a scan, see `levelled`; infinite in earlier files.
+        level: Level of the z-scores of healthy scans; None in files of earlier versions, which bring no scan down.
     """
 
     pooling: Pooling
     voxelwise: VoxelStatistics
     tail: HealthyTail
-    level: float = NO_LEVEL
+    level: Level | None = None
 
     def __post_init__(self) -> None:
         if self.voxelwise.mean.shape != self.voxelwise.sd.shape or self.voxelwise.sd.min() <= 0:
@@ -115,7 +113,7 @@ class FastScale:
     mean_factor: float
     sd_factor: float
     tail: HealthyTail
-    level: float = NO_LEVEL
+    level: Level | None = None
 
     def __post_init__(self) -> None:
         if not (0 < self.mean_factor < 1e3 and 0 < self.sd_factor < 1e3):
@@ -138,11 +136,26 @@ class Fast:
 
 
 @dataclass(frozen=True, eq=False)
+class Rarities:
+    """Rarities of a scan, before those of members are joined.
+
+    Attributes:
+        of_members: Rarity of each member inside the mask, the largest over its scales, float32 (N,).
+        excess: By how much the scan was brought down at each scale, in healthy SD; empty without levels.
+        beyond_healthy: Whether that is more, at a scale, than any healthy scan of the calibration would be.
+    """
+
+    of_members: tuple[np.ndarray, ...]
+    excess: tuple[float, ...]
+    beyond_healthy: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Calibration:
     """Calibration of a model on held-out healthy scans.
 
     The score is pooled and standardised voxelwise at each scale, to a z-score, brought down to the level of healthy
-    scans (`levelled`), and converted to its rarity in them (`HealthyTail`). With several scales, the largest rarity
+    scans (`Level`), and converted to its rarity in them (`HealthyTail`). With several scales, the largest rarity
     is calibrated once more by its own tail. An ensemble has one map and its own scales for each member; the rarity
     of a member is its largest over its scales, and the largest or the mean over the members is calibrated once
     more. The reference scores of each scan, and the values behind all tails, use mean and SD from the *other*
@@ -236,7 +249,7 @@ class Calibration:
         progress = progress or Progress()
         found = self.rarities(score, mask, spacing, progress, fast)
         with progress.timed("calibrate"):
-            return self.joined(found, mask, fast)
+            return self.joined(found.of_members, mask, fast)
 
     def rarities(
         self,
@@ -245,12 +258,12 @@ class Calibration:
         spacing: Sequence[float],
         progress: Progress | None = None,
         fast: bool = False,
-    ) -> list[np.ndarray]:
-        """Return the rarity of each member inside the mask, the largest over its scales, float32 (N,).
-
-        Arguments are those of `anomaly_map`.
-        """
-        progress, mode, found = progress or Progress(), self.fast if fast else None, []
+    ) -> Rarities:
+        """Return the rarity of each member inside the mask; arguments are those of `anomaly_map`."""
+        progress, mode = progress or Progress(), self.fast if fast else None
+        found: list[np.ndarray] = []
+        excess: list[float] = []
+        beyond = False
         for number, scale in enumerate(self.scales):
             with progress.timed("post-process"):
                 pooled = scale.pooling.applied(score, mask, spacing)
@@ -260,9 +273,13 @@ class Calibration:
                     quick = mode.scales[number]
                     voxelwise = voxelwise.scaled(quick.mean_factor, quick.sd_factor)
                     tail, level = quick.tail, quick.level
-                z_scores = levelled(voxelwise.z_scores(pooled, mask)[mask], level)
+                z_scores = voxelwise.z_scores(pooled, mask)[mask]
+                if level is not None:
+                    excess.append(level.excess(z_scores))
+                    beyond |= excess[-1] > level.most
+                    z_scores -= np.float32(excess[-1])
                 add_scale(found, scale.pooling.member, tail.rarity(z_scores))
-        return found
+        return Rarities(tuple(found), tuple(excess), beyond)
 
     def joined(self, rarities: Sequence[np.ndarray], mask: np.ndarray, fast: bool = False) -> np.ndarray:
         """Join the rarities of the members to the anomaly map, float32 (Z, Y, X); see `rarities`."""
@@ -293,12 +310,11 @@ class Calibration:
             scales.append(dict(zip(SCALE_NUMBERS, sizes)))
             if several:
                 scales[-1][MEMBER] = scale.pooling.member
-            levels = {LEVEL: scale.level}
+            scales[-1] |= _level_numbers(scale.level, "")
             if self.fast is not None:
                 fast = self.fast.scales[number]
                 scales[-1] |= dict(zip(FAST_FACTORS, (fast.mean_factor, fast.sd_factor)))
-                levels[FAST_LEVEL] = fast.level
-            scales[-1] |= {name: level for name, level in levels.items() if level < NO_LEVEL}
+                scales[-1] |= _level_numbers(fast.level, FAST)
         found = {
             "scales": scales,
             "brain_ml": self.reference.brain_ml,
@@ -358,18 +374,8 @@ def join(rarities: Sequence[np.ndarray], combination: str) -> np.ndarray:
     return np.mean(rarities, axis=0) if combination == MEAN else np.maximum.reduce(rarities)
 
 
-def levelled(z_scores: np.ndarray, level: float) -> np.ndarray:
-    """Bring down a scan that scores higher everywhere than healthy scans do, as those of another scanner may.
-
-    Half of the voxels of a scan, at least, are taken to be healthy: a lesion hardly moves the median, but a coarser
-    resolution or another noise does. Scans at or below the level stay as they are.
-
-    Args:
-        z_scores: Those of the examined part of a scan, (N,).
-        level: Mean median of healthy scans.
-    """
-    excess = np.float32(max(float(np.median(z_scores)) - level, 0.0)) if z_scores.size else np.float32(0)
-    return z_scores - excess
+def _level_numbers(level: Level | None, mode: str) -> dict[str, float]:
+    return {} if level is None else {mode + name: value for name, value in zip(LEVEL, (level.mean, level.highest))}
 
 
 def on_grid(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -388,7 +394,7 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
     several = COMBINATION in parameters
     keys = {*SCALE_NUMBERS, *(FAST_FACTORS if FAST in modes else ()), *([MEMBER] if several else [])}
     # Files of before there were levels have none.
-    levels = {LEVEL, FAST_LEVEL} if FAST in modes else {LEVEL}
+    levels = {mode + name for mode in modes for name in LEVEL}
     if not all(isinstance(scale, dict) and set(scale) in (keys, keys | levels) for scale in described):
         raise ModelError("calibration_incomplete")
     scales = [f"scale{number}_" for number in range(len(described))]
@@ -407,8 +413,9 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
     def combined(mode: str) -> HealthyTail | None:
         return tail(mode + COMBINED) if len(scales) > 1 else None
 
-    def level(given: dict, key: str) -> float:
-        return finite_number(given[key], key) if key in given else NO_LEVEL
+    def level(given: dict, mode: str) -> Level | None:
+        names = [mode + name for name in LEVEL]
+        return Level(*(finite_number(given[name], name) for name in names)) if names[0] in given else None
 
     found, fast_scales = [], []
     for name, given in zip(scales, described):
@@ -417,10 +424,10 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
         member = given[MEMBER] if several else 0
         if type(member) is not int or not 0 <= member < MOST_SCALES:
             raise ModelError("calibration_members")
-        found.append(Scale(Pooling(minimum, average, member), voxelwise, tail(name), level(given, LEVEL)))
+        found.append(Scale(Pooling(minimum, average, member), voxelwise, tail(name), level(given, "")))
         if FAST in modes:
             factors = (finite_number(given[key], key) for key in FAST_FACTORS)
-            fast_scales.append(FastScale(*factors, tail(FAST + name), level(given, FAST_LEVEL)))
+            fast_scales.append(FastScale(*factors, tail(FAST + name), level(given, FAST)))
     references = {mode: _reference(parameters, tensors, mode) for mode in modes}
     named = {"unit": str(parameters["unit"]), "scan_score": str(parameters["scan_score"])}
     references = {mode: replace(reference, **named) for mode, reference in references.items()}

@@ -9,9 +9,10 @@ import numpy as np
 
 from ..errors import InputError
 from ..preprocessing.brain_space import BrainSpace, PreparedBrain
-from .calibration import LARGEST, Calibration, Fast, FastScale, Pooling, Scale, add_scale, join, levelled, on_grid
+from .calibration import LARGEST, Calibration, Fast, FastScale, Pooling, Scale, add_scale, join, on_grid
 from .healthy_reference import HealthyReference, Threshold
 from .healthy_tail import HealthyTail
+from .level import Level
 from .restoration import Restoration
 from .scan_score import METHOD, check_scan_score, score_of_scan
 from .voxelwise import Totals, VoxelStatistics
@@ -116,8 +117,10 @@ def calibrate_scores(
     found: list[list[list[np.ndarray]]] = [[[] for _ in scores] for _ in modes]
     for pooling in poolings:
         voxelwise, factors, values = _left_out(maps, masks, spacing, pooling, mirrored)
-        levels = [float(np.mean([np.median(value) for value in each])) for each in values]
-        values = [[levelled(value, level) for value in each] for each, level in zip(values, levels)]
+        levels = [Level.of(each) for each in values]
+        values = [
+            [z_scores - np.float32(level.excess(z_scores)) for z_scores in each] for each, level in zip(values, levels)
+        ]
         tails = [HealthyTail.of(each) for each in values]
         scales.append(Scale(pooling, voxelwise, tails[0], levels[0]))
         fast_scales += [FastScale(*factors, tail, level) for tail, level in zip(tails[1:], levels[1:])]

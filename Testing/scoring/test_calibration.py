@@ -228,14 +228,16 @@ def test_parameters_that_make_no_sense_are_refused(calibration):
     parameters, tensors = calibration.parameters(), calibration.tensors()
     no_numbers = ("nan", "inf", "1.0", None, True, [1.0], float("nan"), float("inf"))
     fine, coarse = parameters["scales"]
-    sizes = [{name: value} for name in ("scale", "minimum_mm", "average_mm", "level") for value in no_numbers]
-    sizes += [{"minimum_mm": -1.0}, {"scale": 0.0}, {"more": 1.0}, {"mean_times": 1.0, "spread_times": 1.0}]
+    names = ("scale", "minimum_mm", "average_mm", "level", "highest_level")
+    sizes = [{name: value} for name in names for value in no_numbers]
+    sizes += [{"minimum_mm": -1.0}, {"scale": 0.0}, {"level": 9.0}, {"more": 1.0}]
+    sizes += [{"mean_times": 1.0, "spread_times": 1.0}]
     wrong = [{"scales": [fine, coarse | size]} for size in sizes]
     wrong += [{"scales": value} for value in ([], [fine], [fine] * 5, [fine, 1.0], {"0": fine}, "scales", None)]
     wrong += [{"brain_ml": value} for value in (*no_numbers, 0.0)]
     wrong += [{"threshold": "much"}, {"threshold": ""}, {"unit": "z"}, {"unit": 1}, {"scan_score": "best"}]
     assert parameters.keys() >= {"brain_ml", "threshold", "unit", "scan_score"}
-    assert coarse.keys() == {"scale", "minimum_mm", "average_mm", "level"}
+    assert coarse.keys() == {"scale", "minimum_mm", "average_mm", "level", "highest_level"}
     assert accepted(ModelError, lambda change: Calibration.from_tensors(parameters | change, tensors), wrong) == []
 
 

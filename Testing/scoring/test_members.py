@@ -40,11 +40,12 @@ def found() -> dict[str, Calibration]:
 def test_the_rarity_of_a_member_is_the_largest_over_its_own_scales(found):
     score = maps(99)
     for calibration in found.values():
-        first, second = calibration.rarities(score, MASK, SPACING)
-        of_scale = [
-            scale.tail.rarity(scale.voxelwise.z_scores(scale.pooling.applied(part, MASK, SPACING), MASK)[MASK])
-            for scale, part in zip(calibration.scales, score[[0, 0, 1]])
-        ]
+        first, second = calibration.rarities(score, MASK, SPACING).of_members
+        of_scale = []
+        for scale, part in zip(calibration.scales, score[[0, 0, 1]]):
+            z_scores = scale.voxelwise.z_scores(scale.pooling.applied(part, MASK, SPACING), MASK)[MASK]
+            above = max(float(np.median(z_scores)) - scale.level.mean, 0)
+            of_scale.append(scale.tail.rarity(z_scores - np.float32(above)))
         np.testing.assert_array_equal(first, np.maximum(*of_scale[:2]))
         np.testing.assert_array_equal(second, of_scale[2])
 
@@ -53,7 +54,7 @@ def test_the_map_is_the_largest_or_the_mean_rarity_calibrated_once_more(found):
     score = maps(99)
     for name, join in (("max", np.max), ("mean", np.mean)):
         calibration = found[name]
-        joined = join(calibration.rarities(score, MASK, SPACING), axis=0)
+        joined = join(calibration.rarities(score, MASK, SPACING).of_members, axis=0)
         wanted = calibration.combined.rarity(joined)
         np.testing.assert_allclose(calibration.anomaly_map(score, MASK, SPACING)[MASK], wanted, rtol=1e-5)
 
@@ -101,7 +102,7 @@ def test_the_calibration_comes_back_from_its_file(found):
         assert again.member_count == 2
         score = maps(99)
         ours, theirs = (each.anomaly_map(score, MASK, SPACING) for each in (calibration, again))
-        np.testing.assert_allclose(ours, theirs, atol=0.02)
+        np.testing.assert_allclose(ours, theirs, atol=0.03)
 
 
 def test_a_single_method_has_no_entry_for_members_in_its_file():

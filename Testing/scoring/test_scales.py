@@ -87,13 +87,27 @@ def test_a_scan_that_scores_higher_everywhere_is_brought_to_the_level_of_healthy
     usual, shifted = (found.anomaly_map(score + more * MASK, MASK, SPACING) for more in (0.0, 4.0))
     assert shifted[lesion].min() > 3 and np.mean(shifted[elsewhere] >= 2) < 0.05
     assert np.abs(shifted - usual)[MASK].max() < 1.5
-    without = replace(found, scales=tuple(replace(scale, level=np.inf) for scale in found.scales))
+    without = replace(found, scales=tuple(replace(scale, level=None) for scale in found.scales))
     assert np.mean(without.anomaly_map(score + 4.0 * MASK, MASK, SPACING)[elsewhere] >= 2) > 0.9
+
+
+def test_a_scan_above_the_level_of_all_healthy_scans_is_told_from_healthy_ones():
+    found, level = calibrated([FINE]), calibrated([FINE]).coarse.level
+    assert not any(found.rarities(noise(seed), MASK, SPACING).beyond_healthy for seed in range(8))
+    other = found.rarities(noise(104) + 4 * MASK, MASK, SPACING)
+    assert other.beyond_healthy and other.excess[0] > 2 > level.most
+
+
+def test_levels_are_kept_in_files():
+    found = calibrated([FINE, COARSE])
+    back = Calibration.from_tensors(found.parameters(), found.tensors())
+    assert [scale.level for scale in back.scales] == [scale.level for scale in found.scales]
+    assert len({scale.level for scale in found.scales}) == 2
 
 
 def test_a_scan_that_scores_lower_everywhere_stays_as_it_is():
     found = calibrated([FINE])
-    without = replace(found, scales=tuple(replace(scale, level=np.inf) for scale in found.scales))
+    without = replace(found, scales=tuple(replace(scale, level=None) for scale in found.scales))
     maps = [each.anomaly_map(noise(103) - MASK, MASK, SPACING) for each in (found, without)]
     assert np.array_equal(*maps)
 
@@ -101,9 +115,10 @@ def test_a_scan_that_scores_lower_everywhere_stays_as_it_is():
 def test_a_calibration_of_before_there_were_levels_brings_no_scan_down():
     found = calibrated([FINE, COARSE])
     parameters = found.parameters()
-    parameters["scales"] = [{k: v for k, v in scale.items() if k != "level"} for scale in parameters["scales"]]
+    names = ("level", "highest_level")
+    parameters["scales"] = [{k: v for k, v in scale.items() if k not in names} for scale in parameters["scales"]]
     earlier = Calibration.from_tensors(parameters, found.tensors())
-    assert [scale.level for scale in earlier.scales] == [np.inf] * 2
+    assert [scale.level for scale in earlier.scales] == [None] * 2
     assert all("level" not in scale for scale in earlier.parameters()["scales"])
 
 
