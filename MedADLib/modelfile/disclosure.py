@@ -15,6 +15,8 @@ from ..methods.registry import ENTRIES
 
 # Key of the calibration that `medad calibrate` made, beside the split of the training.
 CALIBRATED_ON = "calibrated_on"
+# Key of the training scans that `medad train --folds` calibrated on, by fold.
+FOLDS = "folds"
 # Key of the members of an ensemble, in its parameters and in its training record.
 MEMBERS = "members"
 PARAMETERS = "parameters"
