@@ -1,4 +1,7 @@
-"""Cross-conformal folds: training scans calibrate too, scored by methods trained without the scans of their subject."""
+"""Cross-conformal folds: training scans calibrate too, scored by methods trained without the scans of their subject.
+
+Source: Vovk 2015, Cross-conformal predictors, Ann. Math. Artif. Intell. 74. See `leave_one_out.calibrate`.
+"""
 
 from __future__ import annotations
 
