@@ -62,7 +62,7 @@ class Threshold:
 
 @dataclass(frozen=True, eq=False)
 class HealthyReference:
-    """Scores of healthy scans, each by a method in whose training the scan took no part.
+    """Scores of healthy scans, each by a method that was trained without the scan.
 
     Attributes:
         maxima: Largest value of each healthy scan's anomaly map, (n,).
