@@ -18,6 +18,8 @@ from MedADLib.dataset.discovery import find_scans
 from MedADLib.errors import Cancelled, InputError
 from MedADLib.methods.atlas import Atlas
 from MedADLib.methods.base import rounded
+from MedADLib.modelfile.card import about
+from MedADLib.modelfile.disclosure import disclosed
 from MedADLib.modelfile.model import Model, load_model
 from MedADLib.runtime.progress import Progress
 from MedADLib.training import model_training
@@ -101,6 +103,10 @@ def test_each_training_scan_is_scored_without_the_scans_of_its_subject(folder, f
 def test_the_card_says_how_many_scans_are_out_of_fold(folded):
     text = "22 scans: 6 held-out scans, and out of fold the 16 training scans"
     assert text in folded.card and "4 folds by subject, Vovk 2015" in folded.card
+    # Also where the author of a model wrote its card.
+    stored = disclosed("# Our own card\n", about(folded))
+    for card in (folded.card, stored):
+        assert "- The training scans are also in the calibration, out of fold." in card.splitlines()
     assert "P-values are approximately valid" in folded.card and "no p-value is below 0.043" in folded.card
 
 
