@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # What differs from the options of `medad train`. Those that a sweep does not use are accepted, but not in the help.
 CHANGED = dict.fromkeys(
-    ("prior_steps", "latent", "full_precision", "threshold", "minimum_mm", "average_mm", "data_note", "authors",
-     "licence", "modality", "pictures"),
+    ("prior_steps", "latent", "full_precision", "threshold", "minimum_mm", "average_mm", "folds", "data_note",
+     "authors", "licence", "modality", "pictures"),
     {"help": argparse.SUPPRESS},
 ) | {
     "output": {"help": "folder to write", "metavar": "DIR"},

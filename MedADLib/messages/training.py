@@ -35,6 +35,15 @@ SENTENCES = {
         _("Use letters, digits, dots and dashes, and end in .medad, for example -o brain-t1.medad."),
     ),
     "bad_pooling_size": S(_("pooling sizes must be 0 to 50 mm"), _("Correct --minimum-mm, --average-mm or --fine-mm.")),
+    "folds_negative": S(_("the number of folds is {folds}"), _("Give --folds 5, for example, or 0 for none.")),
+    "folds_of_network": S(
+        _("{method} trains a network, and folds would repeat that training"),
+        _("Leave out --folds, or use a method that trains fast: {suited}."),
+    ),
+    "folds_too_many": S(
+        _("{subjects} training subjects are too few for {folds} folds"),
+        _("Give fewer folds; each needs a subject, and {least} scans must be left to train."),
+    ),
     "bad_latent_sizes": S(
         _("{sizes:.80} is not a list of at least 3 increasing latent sizes"), _("For example 1,2,4,8,16,32,64,128.")
     ),

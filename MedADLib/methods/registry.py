@@ -40,6 +40,7 @@ class Entry:
         fine_mm: Average pooling of that scale in mm; None for the usual one.
         note: What lists of models add to its title; empty for nothing.
         fast: Whether it has a fast mode, see `Method.faster`. An ensemble has one if a member has.
+        fast_to_train: Whether it trains in seconds to minutes, so that ``medad train --folds`` can repeat the training.
     """
 
     method: str
@@ -53,14 +54,15 @@ class Entry:
     fine_mm: float | None = None
     note: str = ""
     fast: bool = False
+    fast_to_train: bool = False
 
 
 ENTRIES: dict[str, Entry] = {
     "atlas": Entry("atlas:Atlas", "atlas:train", "Atlas", "compares each voxel with the mean and SD of healthy scans",
-                   options=(), pooling_mm=(0.0, 6.0), note="fastest"),
+                   options=(), pooling_mm=(0.0, 6.0), note="fastest", fast_to_train=True),
     "mahalanobis": Entry("mahalanobis:Mahalanobis", "mahalanobis:train", "Mahalanobis distance",
                          "compares intensity, texture and edges at each voxel with their distribution in healthy scans",
-                         (26,), options=(), pooling_mm=(0.0, 6.0)),
+                         (26,), options=(), pooling_mm=(0.0, 6.0), fast_to_train=True),
     "autoencoder": Entry("autoencoder:Autoencoder", "autoencoder:train", "Autoencoder",
                          "reconstructs the scan from a compressed code", (1,),
                          {("loss", "ssim"): 2, ("loss", "perceptual"): 2, ("variant", "uncertain"): 3,

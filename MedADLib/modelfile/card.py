@@ -11,7 +11,19 @@ from ..preprocessing.slice_space import LONGER_SIDE_MM
 from ..scoring.healthy_reference import NEEDED, WANTED_P
 from ..scoring.pooling import reach_of
 from ..scoring.scan_score import TITLES
-from .disclosure import CALIBRATED_ON, CALIBRATION, DATA, LIMITS, METHOD, PARTS, SCANS, About, composed, disclosure
+from .disclosure import (
+    CALIBRATED_ON,
+    CALIBRATION,
+    DATA,
+    FOLDS,
+    LIMITS,
+    METHOD,
+    PARTS,
+    SCANS,
+    About,
+    composed,
+    disclosure,
+)
 from .manifest import KINDS
 
 if TYPE_CHECKING:
@@ -47,7 +59,7 @@ def model_card(model: Model) -> str:
         ],
         METHOD: [f"- Input: {model.template.describe()}."],
         CALIBRATION: [
-            f"- {reference.count} held-out scans.",
+            *_calibration_scans(model),
             f"- Unit of the anomaly map: {UNIT}. Above {reference.largest:.2f}, the largest value in these scans, it "
             "only ranks voxels.",
             f"- Largest rarity in each: {largest}.",
@@ -80,6 +92,20 @@ def about(model: Model) -> About:
         asdict(model.method.parameters),
         model.training,
     )
+
+
+def _calibration_scans(model: Model) -> list[str]:
+    """Count the scans of the calibration, and those that are out of fold."""
+    count, folds = model.calibration.reference.count, model.training.get(FOLDS)
+    if not folds:
+        return [f"- {count} held-out scans."]
+    trained = sum(map(len, folds))
+    return [
+        f"- {count} scans: {count - trained} held-out scans, and out of fold the {trained} training scans, each scored "
+        f"by a method trained without the scans of its fold ({len(folds)} folds by subject, Vovk 2015).",
+        "- P-values are approximately valid: a scan is scored by the model, which was trained on more scans than those "
+        "methods.",
+    ]
 
 
 def _calibrated_on(model: Model) -> list[str]:

@@ -15,6 +15,8 @@ from ..methods.registry import ENTRIES
 
 # Key of the calibration that `medad calibrate` made, beside the split of the training.
 CALIBRATED_ON = "calibrated_on"
+# Key of the training scans that `medad train --folds` calibrated on, by fold.
+FOLDS = "folds"
 # Key of the members of an ensemble, in its parameters and in its training record.
 MEMBERS = "members"
 PARAMETERS = "parameters"
@@ -44,6 +46,7 @@ ABOUT_DS002748 = (
     "- Patients have mild to moderate depression, without reported structural lesions. The participants of ds002748 "
     "are 19 to 55 years old and were scanned on one scanner."
 )
+OUT_OF_FOLD = "- The training scans are also in the calibration, out of fold."
 RESEARCH = "**For research only. Not a medical device.**"
 # Scope of models that were trained on T1 scans of ds002748.
 ADULT_T1 = "adult T1-weighted brain MRI without contrast agent, with or without skull (brain extraction)"
@@ -156,7 +159,8 @@ def disclosure(training: dict) -> list[str]:
 
     Args:
         training: The training record of a model file, which is not trusted: ``data`` (source of the scans),
-            ``split`` (scan names by part) and, from ``medad calibrate``, ``calibrated_on``.
+            ``split`` (scan names by part), ``folds`` (training scans that calibrated out of fold) and, from
+            ``medad calibrate``, ``calibrated_on``.
 
     Returns:
         Lines of Markdown. Scans of an unknown source are given as healthy by the author of the model.
@@ -166,12 +170,13 @@ def disclosure(training: dict) -> list[str]:
     if isinstance(later := training.get(CALIBRATED_ON), dict):
         used["calibration"] = later.get("data"), later.get("scans")
     known = {part: subjects for part, given in used.items() if (subjects := _subjects(*given))}
+    folds = [OUT_OF_FOLD] if training.get(FOLDS) else []
     if not known:
-        return [f"- Scans: {OWN}."]
+        return [f"- Scans: {OWN}.", *folds]
     lines = [f"- Subjects: {'; '.join(f'{part} {subjects}' for part, subjects in known.items())}.", ABOUT_DS002748]
     if unknown := [part for part in used if part not in known]:
         lines.append(f"- Scans for {', '.join(unknown)}: {OWN}.")
-    return lines
+    return lines + folds
 
 
 def composed(about: About, sections: Mapping[str, Iterable[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Scores of held-out healthy scans, and the p-values and thresholds that follow from them."""
+"""Scores of healthy scans that the method did not see, and the p-values and thresholds that follow from them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Threshold:
 
 @dataclass(frozen=True, eq=False)
 class HealthyReference:
-    """Scores of healthy scans that took no part in training.
+    """Scores of healthy scans, each by a method that was trained without the scan.
 
     Attributes:
         maxima: Largest value of each healthy scan's anomaly map, (n,).

@@ -36,7 +36,12 @@ def calibrate(
     scan_score: str = METHOD,
     combination: str = LARGEST,
 ) -> Calibration:
-    """Calibrate on healthy scans that took no part in training.
+    """Calibrate on healthy scans that took no part in training, or out of fold.
+
+    Restorations out of fold are made by methods that were trained without the scans of the same subject, as in
+    cross-conformal prediction (Vovk 2015). A cross-conformal predictor scores a new scan by these methods too, while
+    here the final method does, which was trained on more scans; and the methods of the other folds, with maps that give
+    mean and SD, were trained on the scan. The p-values are therefore approximately valid, without a guarantee.
 
     Args:
         healthy: Prepared scans and their restorations; at least 2, see `fewest`.

@@ -140,6 +140,8 @@ CHOICES = (
            "(default 2.5 if the coarse scale is coarser)"),
     Choice("scan-score", str, "how to score a whole scan: by the method, or by the anomaly map (default method)",
            METHOD_SCORE, allowed=SCAN_SCORES),
+    Choice("folds", int, "calibrate on the training scans too, each scored by a method trained without this fold of "
+           "subjects: 5, for example; only for methods that train fast (default 0: none)", 0, metavar="K"),
     Choice("data-note", str, "source and licence of the scans for the model card", ""),
     Choice("authors", str, "authors of the model for the model card", ""),
     Choice("licence", Path, "text file with the licence of the model (default: none is granted)", metavar="FILE"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,9 @@ from ..messages import Message
 from ..methods.base import Method, rounded
 from ..methods.registry import ENTRIES, pooling_of
 from ..modelfile.card import model_card
+from ..modelfile.disclosure import FOLDS
 from ..modelfile.model import Model, load_model, save_model
+from ..preprocessing.space import PreparedScan
 from ..preprocessing.spaces import SPACES
 from ..runtime.atomic_files import place_for_model, writable_folder
 from ..runtime.device import resolve
@@ -29,11 +31,13 @@ from ..runtime.progress import Progress
 from ..scoring.calibration import FINE_MM, Pooling
 from ..scoring.healthy_reference import Threshold
 from ..scoring.leave_one_out import calibrate, fewest
+from ..scoring.restoration import Restoration
 from ..volume import Volume
 from .checkpoint import bfloat16_suits
 from .config import Options, check_model_name, poolings_with, training_folder, unused_options
 from .data import HealthyData, bytes_to_prepare, healthy_data, prepared_scans
 from .distributed import ProcessGroup, process_group
+from .folds import check_folds, folds_of, method_without
 from .plots import draw_all_curves, write_figures
 from .reference_model import check_kind, split_of
 from .trainers import TRAINERS, check_settings
@@ -66,6 +70,7 @@ def train_model(
     for option in unused_options(options):
         log.warning(Message("unused_option", method=options.method, option=option))
     check_model_name(options.output)
+    check_folds(options.method, options.folds)
     options.threshold = Threshold.parse(options.threshold) if options.threshold else None
     options.licence = _licence(options.licence)
     options.work = options.work or options.output.with_suffix(".work")
@@ -95,7 +100,8 @@ class Trained(NamedTuple):
         data: Training and validation scans.
         scans: The usable scans, by name.
         split: Names of scans of each part.
-        device: Device of the training.
+        folds: Names of the training scans of each fold that calibrates too; empty without.
+        plan: Steps, seed and device of the training.
     """
 
     method: Method
@@ -103,7 +109,8 @@ class Trained(NamedTuple):
     data: HealthyData
     scans: dict[str, Source]
     split: Split
-    device: str
+    folds: tuple[tuple[str, ...], ...]
+    plan: Options
 
 
 def _train(
@@ -116,10 +123,12 @@ def _train(
     with group.first():
         like = load_model(options.like) if options.like else None
         scans, split = usable_scans(options, progress, like)
+        subjects = {name: source.subject for name, source in scans.items()}
+        folds = folds_of(split.train, subjects, options.folds, options.seed)
         progress.stage("preparing scans", 0.03, 0.1)
         data = healthy_data(scans, split, options.work, progress, options.size, like, options.prepare)
         data = replace(data, varied=options.augmentation)
-    for line in plan_of(data, scans, split):
+    for line in plan_of(data, scans, split, folds):
         on_line(line)
     folder = training_folder(options.work, options.method, options.extra, options.latent, options.augmentation)
     if not options.full_precision:
@@ -130,7 +139,7 @@ def _train(
     finally:
         if group.rank == 0:
             draw_all_curves(folder)
-    return Trained(method, facts, data, scans, split, device)
+    return Trained(method, facts, data, scans, split, folds, plan)
 
 
 def usable_scans(
@@ -171,7 +180,7 @@ def usable_scans(
 
 def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, on_line: Callable[[str], None]) -> None:
     """Draw restorations of validation scans, calibrate, and write the model."""
-    method, facts, data, scans, split, device = trained
+    method, facts, data, split = trained.method, trained.facts, trained.data, trained.split
     kind = data.template.kind
     folder = training_folder(options.work, options.method, options.extra, options.latent, options.augmentation)
     figures = options.pictures or folder
@@ -180,17 +189,10 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
     write_figures(method, data, figures, options.output.stem)
     progress.stage("calibration", 0.9, 0.98)
     method = rounded(method)
-    healthy = [
-        (scan, method.restore(scan.image, scan.mask, seed=options.seed, device=device, progress=progress))
-        for scan in prepared_scans(scans, split.calibration, data.template, progress)
-    ]
-    quick = method.faster()
-    fast = quick and [
-        quick.restore(scan.image, scan.mask, seed=options.seed, device=device, progress=progress) for scan, _ in healthy
-    ]
+    healthy, fast = _restored(trained, method, folder, progress)
     threshold = options.threshold or Threshold.parse(THRESHOLDS[kind])
     poolings = _poolings(options, data.template.image if kind == "field" else None)
-    calibration = calibrate(healthy, poolings, threshold, fast, options.scan_score)
+    calibration = calibrate(healthy, poolings, threshold, fast or None, options.scan_score)
     progress.stage("writing", 0.98, 1.0)
     training = {
         "data": options.data_note or str(options.healthy.name),
@@ -198,6 +200,8 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
         "seed": options.seed,
         "facts": facts if options.augmentation else facts | {"augmentation": False},
     }
+    if trained.folds:
+        training[FOLDS] = [list(fold) for fold in trained.folds]
     modality = options.modality or MODALITIES[kind]
     model = Model(
         name=options.output.stem,
@@ -219,6 +223,38 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
         on_line(line)
 
 
+def _restored(
+    trained: Trained, method: Method, folder: Path, progress: Progress
+) -> tuple[list[tuple[PreparedScan, Restoration]], list[Restoration]]:
+    """Restore the calibration scans and, by methods trained on the other folds, the training scans of each fold.
+
+    Args:
+        trained: The result of the training.
+        method: The trained method, rounded.
+        folder: Folder of the training.
+        progress: Receives each scan within the present stage; may cancel.
+
+    Returns:
+        Scans and restorations, and restorations in fast mode; the latter empty if the method has none.
+    """
+    split, data, plan = trained.split, trained.data, trained.plan
+    healthy, fast = [], []
+    parts = (split.calibration, *trained.folds)
+    for number, names in enumerate(parts):
+        with progress.part(number / len(parts), (number + 1) / len(parts)):
+            if number > 0:
+                name = method.name
+                own = folder / f"fold-{number}"
+                method = rounded(method_without(names, name, split.train, data, plan, own, progress))
+            quick = method.faster()
+            for scan in prepared_scans(trained.scans, names, data.template, progress):
+                each = {"seed": plan.seed, "device": plan.device, "progress": progress}
+                healthy.append((scan, method.restore(scan.image, scan.mask, **each)))
+                if quick is not None:
+                    fast.append(quick.restore(scan.image, scan.mask, **each))
+    return healthy, fast
+
+
 def _poolings(options: argparse.Namespace, grid: Volume | None = None) -> tuple[Pooling, ...]:
     """Return the pooling of each scale; sizes that no option gives shrink with a small field of view on this grid."""
     coarse, fine = pooling_of(options.method), Pooling(0.0, ENTRIES[options.method].fine_mm or FINE_MM)
@@ -238,12 +274,15 @@ def _licence(path: Path | None) -> str:
         raise InputError("unreadable_licence", path=path) from error
 
 
-def plan_of(data: HealthyData, scans: Mapping[str, Source], split: Split) -> list[str]:
+def plan_of(
+    data: HealthyData, scans: Mapping[str, Source], split: Split, folds: Sequence[Sequence[str]] = ()
+) -> list[str]:
     """Describe in lines how the scans are divided and prepared."""
     subjects = len({scans[name].subject for name in split.names()})
     parts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.calibration)} to calibrate"
+    also = f"; those to train also calibrate, in {len(folds)} folds" if folds else ""
     return [
-        f"{len(split.names())} scans of {subjects} subjects: {parts}",
+        f"{len(split.names())} scans of {subjects} subjects: {parts}{also}",
         f"prepared as {data.template.describe()}: {data.why}",
     ]
 
@@ -253,8 +292,11 @@ def outcome_of(trained: Trained, output: Path) -> list[str]:
     method, split, template = trained.method, trained.split, trained.data.template
     what = method.name if template.kind == "brain" else f"{method.name} for {template.describe()}"
     settings = ", ".join(f"{key} = {value}" for key, value in vars(method.parameters).items())
+    count = sum(map(len, trained.folds))
+    calibrated = f"calibrated on {len(split.calibration) + count} scans"
+    calibrated += f", {count} of them out of fold" if count else ""
     lines = [
-        f"{output}: {what}, trained on {len(split.train)}, calibrated on {len(split.calibration)} scans",
+        f"{output}: {what}, trained on {len(split.train)}, {calibrated}",
         f"settings: {settings}",
     ]
     measured = at_the_end(trained.facts)

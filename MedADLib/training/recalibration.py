@@ -19,7 +19,7 @@ from ..messages import Message
 from ..methods.base import rounded
 from ..methods.settings import with_overrides
 from ..modelfile.card import model_card
-from ..modelfile.disclosure import CALIBRATED_ON
+from ..modelfile.disclosure import CALIBRATED_ON, FOLDS
 from ..modelfile.joining import joined
 from ..modelfile.manifest import VERSION
 from ..modelfile.model import save_model
@@ -136,6 +136,8 @@ class Recalibration:
                     fast.append(self._restored(quick, scan))
             progress.stage("writing", 0.98, 1.0)
             used = {"data": self.data_note or self.healthy.name, "scans": list(scans)}
+            # Training scans that calibrated out of fold are part of the former calibration only.
+            training = {key: value for key, value in model.training.items() if key != FOLDS}
             found = replace(
                 model,
                 name=self.output.stem,
@@ -144,7 +146,7 @@ class Recalibration:
                 description=self.description or model.description,
                 method=method,
                 calibration=calibrate(healthy, poolings, threshold, fast or None, scan_score, combination),
-                training=dict(model.training) | {CALIBRATED_ON: used},
+                training=training | {CALIBRATED_ON: used},
             )
             save_model(replace(found, card=model_card(found)), self.output)
         progress.finish()
