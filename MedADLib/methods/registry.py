@@ -96,7 +96,7 @@ ENTRIES: dict[str, Entry] = {
                        "removes what looks like noise", (22,)),
     "synthetic_restoration": Entry("synthetic_restoration:SyntheticRestoration", "synthetic_restoration:train",
                                    "Synthetic-anomaly restoration",
-                                   "removes what resembles a synthetic anomaly of any size", (20, 23, 24),
+                                   "removes what resembles a synthetic anomaly of any size", (20, 23, 24, 27),
                                    options=(STEPS,), pooling_mm=(0.0, 6.0), fine_mm=1.0, note="recommended"),
     "feature_autoencoder": Entry("feature_autoencoder:FeatureAutoencoder", "feature_autoencoder:train",
                                  "Feature autoencoder", "reconstructs ImageNet features of the scan", (25,),

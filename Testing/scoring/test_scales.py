@@ -91,7 +91,7 @@ def test_a_scan_that_scores_higher_everywhere_is_brought_to_the_level_of_healthy
     assert np.mean(without.anomaly_map(score + 4.0 * MASK, MASK, SPACING)[elsewhere] >= 2) > 0.9
 
 
-def test_a_scan_above_the_level_of_all_healthy_scans_is_told_from_healthy_ones():
+def test_a_scan_above_the_level_of_all_healthy_scans_is_recognised():
     found, level = calibrated([FINE]), calibrated([FINE]).coarse.level
     assert not any(found.rarities(noise(seed), MASK, SPACING).beyond_healthy for seed in range(8))
     other = found.rarities(noise(104) + 4 * MASK, MASK, SPACING)
