@@ -89,7 +89,7 @@ def test_scope_accuracy_status_and_loading_come_before_the_first_image():
         "not a medical device",
         "336 of 418 lesion parts",
         "58 of the 97 parts of tumours",
-        "39 of the 42 parts of cavities, 193 of 243 spots",
+        "39 of the 42 parts of cavities, 209 of 243 spots",
         "26 of 36 changes of texture",
         "average precision is 0.74; a rival without a network has 0.50, a plain atlas 0.35, plain intensity 0.04",
         "AUROC of 0.92",
