@@ -27,6 +27,9 @@ LEAST_DEGREE = 1e-3
 GATE = 0.1
 # Share of the healthy brain in an erased region before the second pass; the rest is the restoration of the first one.
 FILLED = 0.5
+# Largest share of the brain that is erased. A scan of another scanner can have higher degrees everywhere, and would
+# become the healthy mean.
+MOST_ERASED = 0.2
 # The second pass replaces the first in the erased region, and fades over about this many voxels around it.
 FADE_VOXELS = 1.5
 TOP_SHARE = 0.01
@@ -44,7 +47,7 @@ class SyntheticRestorationParameters:
         score: ``degree``, log(1 + d/0.001) of the predicted degree d; ``residual``, |x − x̂| in units of 0.25; or
             ``both``, their sum.
         erase: Degree above which tissue is erased before the second pass of the restoration, above 0; 1 for one pass.
-            The score is that of the first pass.
+            At most a fifth of the brain is erased. The score is that of the first pass.
     """
 
     found: ClassVar[tuple[str, ...]] = ("size", "resolution")
@@ -136,7 +139,8 @@ class SyntheticRestoration(SliceNetwork):
         """
         from scipy.ndimage import binary_dilation, gaussian_filter
 
-        erased = binary_dilation(degree > self.parameters.erase) & mask
+        least = np.quantile(degree[mask], 1 - MOST_ERASED) if mask.any() else 0.0
+        erased = binary_dilation(degree > max(self.parameters.erase, least)) & mask
         if not erased.any():
             return restored
         mean = healthy_maps(image.shape, self.network.healthy.cpu())[0].numpy()

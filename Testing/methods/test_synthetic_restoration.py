@@ -74,6 +74,15 @@ def test_a_second_pass_heals_more_and_leaves_score_and_surroundings(trained):
     assert np.abs(once.restored - twice.restored)[far].max() < 0.02
 
 
+def test_a_scan_that_looks_abnormal_everywhere_does_not_become_the_healthy_mean(monkeypatch):
+    method = SyntheticRestoration.untrained(SyntheticRestorationParameters(size=(32, 32), channels=(8, 8)))
+    image, mask = plain_scan(7)
+    degree = np.broadcast_to(np.linspace(0.5, 1, image.shape[1], dtype=np.float32)[None, :, None], image.shape)
+    monkeypatch.setattr(method, "_predicted", lambda image, *more: (np.zeros_like(image), degree))
+    changed = np.abs(method.restore(image, mask).restored - image)[mask] > 1e-6
+    assert 0.1 < changed.mean() < 0.5
+
+
 @pytest.mark.slow
 def test_healthy_tissue_is_copied(trained):
     method, _ = trained
