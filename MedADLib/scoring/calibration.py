@@ -33,6 +33,8 @@ SCALE_NUMBERS = ("minimum_mm", "average_mm", "scale")
 MEMBER, COMBINATION = "member", "combination"
 FAST_FACTORS = ("mean_times", "spread_times")
 LEVEL = ("level", "highest_level")
+# Of fewer healthy scans, the highest level is no limit: another healthy scan is often above it.
+ENOUGH_SCANS = 10
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,8 @@ class Rarities:
     Attributes:
         of_members: Rarity of each member inside the mask, the largest over its scales, float32 (N,).
         excess: By how much the scan was brought down at each scale, in healthy SD; empty without levels.
-        beyond_healthy: Whether that is more, at a scale, than any healthy scan of the calibration would be.
+        beyond_healthy: Whether that is more, at a scale, than any healthy scan of the calibration would be; never with
+            fewer than `ENOUGH_SCANS` scans.
     """
 
     of_members: tuple[np.ndarray, ...]
@@ -276,7 +279,7 @@ class Calibration:
                 z_scores = voxelwise.z_scores(pooled, mask)[mask]
                 if level is not None:
                     excess.append(level.excess(z_scores))
-                    beyond |= excess[-1] > level.most
+                    beyond |= self.reference.count >= ENOUGH_SCANS and excess[-1] > level.most
                     z_scores -= np.float32(excess[-1])
                 add_scale(found, scale.pooling.member, tail.rarity(z_scores))
         return Rarities(tuple(found), tuple(excess), beyond)

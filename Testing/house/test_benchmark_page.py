@@ -296,10 +296,10 @@ SENTENCES = [
     f"has an AUROC of {three(scan('top_1pct', 'AUROC'))} and orders {percent(scan('top_1pct', 'paired order'))} %",
     f"({three(shipped(RESTORER, folder=FEW))} against {three(shipped(REST, folder=FEW))})",
     f"it hits {' of '.join(hit('spots', REST, FEW))}, where version 1.1.0 hit none",
-    f"{average_alarms(REST, FEW, 'as shipped')} false regions in a healthy scan; with one scale, where the default allows "
-    f"1 mL, there are {average_alarms(REST, FEW, 'yes')}",
-    f"AUROC of {three(scan('top_1pct', 'AUROC', REST, FEW))} against {three(scan('method', 'AUROC', REST, FEW))} of the "
-    f"method's own, and in {percent(scan('top_1pct', 'paired order', REST, FEW))} % instead of "
+    f"{average_alarms(REST, FEW, 'as shipped')} false regions in a healthy scan; with one scale, where the default "
+    f"allows 1 mL, there are {average_alarms(REST, FEW, 'yes')}",
+    f"AUROC of {three(scan('top_1pct', 'AUROC', REST, FEW))} against {three(scan('method', 'AUROC', REST, FEW))} of "
+    f"the method's own, and in {percent(scan('top_1pct', 'paired order', REST, FEW))} % instead of "
     f"{percent(scan('method', 'paired order', REST, FEW))} %",
     f"({three(shipped(PLAIN, folder=FEW))}, the autoencoder has {three(shipped('autoencoder', folder=FEW))})",
     f"its healing of tumours is {healing('tumour', PLAIN, FEW)}",

@@ -92,10 +92,13 @@ def test_a_scan_that_scores_higher_everywhere_is_brought_to_the_level_of_healthy
 
 
 def test_a_scan_above_the_level_of_all_healthy_scans_is_recognised():
-    found, level = calibrated([FINE]), calibrated([FINE]).coarse.level
-    assert not any(found.rarities(noise(seed), MASK, SPACING).beyond_healthy for seed in range(8))
+    found, few = calibrated([FINE], count=12), calibrated([FINE], count=4)
+    assert not any(found.rarities(noise(seed), MASK, SPACING).beyond_healthy for seed in range(12))
     other = found.rarities(noise(104) + 4 * MASK, MASK, SPACING)
-    assert other.beyond_healthy and other.excess[0] > 2 > level.most
+    assert other.beyond_healthy and other.excess[0] > 2 > found.coarse.level.most
+    # Four healthy scans do not show how far apart the levels of healthy scans are.
+    other = few.rarities(noise(104) + 4 * MASK, MASK, SPACING)
+    assert not other.beyond_healthy and other.excess[0] > 2
 
 
 def test_levels_are_kept_in_files():
