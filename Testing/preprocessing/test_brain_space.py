@@ -48,6 +48,27 @@ def test_the_way_back_puts_things_where_they_were(template):
     assert np.array_equal(back.array[~mask], volume.array[~mask])
     assert back.same_grid(volume)
 
+def test_a_restoration_keeps_the_fine_detail_of_the_scan_where_it_changes_nothing(template):
+    volume, mask = head(21)
+    noise = np.random.default_rng(3).normal(0, 0.1 * volume.array[mask].mean(), volume.array.shape)
+    volume = Volume((volume.array + noise * mask).astype(np.float32), volume.affine, "fine")
+    prepared = template.prepared(volume, mask)
+    assert np.abs(prepared.image_to_native(prepared.image).array - volume.array).max() < 1e-3 * volume.array.max()
+    healed = prepared.image.copy()
+    healed[14:18, 20:24, 30:34] += 0.5
+    changed = prepared.map_to_native((healed - prepared.image).astype(np.float32)).array
+    restored = prepared.image_to_native(healed).array
+    smooth = np.abs(restored - volume.array)
+    assert smooth[mask & (changed == 0)].max() < 1e-3 * volume.array.max()
+    # The noise of the scan is not added to what replaces the lesion.
+    inside = changed > 0.45
+    assert np.corrcoef(restored[inside], noise[inside])[0, 1] < 0.9
+    assert smooth[inside].mean() > 0.2 * volume.array[mask].mean()
+
+
+def test_a_map_goes_back_to_where_it_was(template):
+    volume, mask = head(21)
+    prepared = template.prepared(volume, mask)
     spot = np.zeros(prepared.image.shape, np.float32)
     spot[14:18, 20:24, 30:34] = 1
     centre = template.image.ras_from_voxels(np.argwhere(spot)).mean(axis=0)
