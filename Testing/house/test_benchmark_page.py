@@ -306,7 +306,7 @@ SENTENCES = [
     f"{healing('tumour')} for tumours and {healing('cavity')} for cavities instead of 0.35",
     f"24 cases: {healing('tumour', RESTORER, FEW)} against {healing('tumour', REST, FEW)} for tumours, "
     f"{healing('cavity', RESTORER, FEW)} against {healing('cavity', REST, FEW)} for cavities",
-    f"mean image of the atlas has {healing('tumour', 'atlas')} and {healing('cavity', 'atlas')}",
+    f"mean image of the atlas has {healing('tumour', 'atlas', FEW)} and {healing('cavity', 'atlas', FEW)} there",
     f"Spots are marked and not healed ({healing('spots')})",
     f"with an AP of {three(unseen(RESTORER)[0][0])}",
     f"AP {three(unseen(RESTORER)[2][0])} and {' of '.join(unseen(RESTORER)[2][1].split('/'))} hit",
