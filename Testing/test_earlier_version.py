@@ -80,8 +80,6 @@ def test_a_model_file_gives_the_same_result(stored):
     assert model.sha256 == stored.provenance["model"]["sha256"] and model.calibration.reference.count == 5
     assert "\n## Scope and limits\n" in card(str(FILES / "tiny.medad"))
     found = detect(read_image(FILES / "result" / "scan.nii.gz"), model, Settings(device="cpu"))
-    # Alignments differ a little between processors.
-    assert np.allclose(found.restored.array, stored.restored.array, rtol=1e-2, atol=0.05)
     assert (stored.reference.unit, found.reference.unit) == ("z", "rarity")
     assert (found.provenance["map_unit"], found.provenance["scan_score"]) == ("rarity", "method")
     rarity = model.calibration.coarse.tail.rarity
@@ -94,6 +92,10 @@ def test_a_model_file_gives_the_same_result(stored):
     # Rarities of large values are compressed, which moves the interpolated edge.
     assert np.count_nonzero(marked != before) < 0.15 * before.sum()
     inside = binary_erosion(before)
+    # Alignments differ a little between processors. Outside the lesion, the image keeps more of the scan than then.
+    assert np.allclose(found.restored.array[inside], stored.restored.array[inside], rtol=1e-2, atol=0.05)
+    now, then = (np.abs(d.restored.array - stored.volume.array)[~before].mean() for d in (found, stored))
+    assert now < 0.9 * then
     # Rarities were interpolated here, z-scores there.
     assert np.allclose(found.anomaly.array[inside], rarity(stored.anomaly.array)[inside], rtol=0.15)
     # The z-scores of the lesion are ten times the threshold: interpolated, they moved its edge outwards.
