@@ -214,7 +214,7 @@ def detect(
         _found_by(method.members, rarities.of_members, prepared, labels, progress) if method.members and regions else {}
     )
     progress.finish()
-    elsewhere = [Message("scores_higher_everywhere", sd=max(rarities.excess))] if rarities.beyond_healthy else []
+    level_warning = [Message("scores_higher_everywhere", sd=max(rarities.excess))] if rarities.beyond_healthy else []
     chosen = settings.as_json()
     # The device that computed, which may differ from the one that was asked for.
     del chosen["device"]
@@ -249,7 +249,7 @@ def detect(
         reference.count,
         reference,
         provenance,
-        (*prepared.warnings(), *elsewhere, *speed, *notes),
+        (*prepared.warnings(), *level_warning, *speed, *notes),
     )
 
 

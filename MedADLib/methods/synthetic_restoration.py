@@ -27,8 +27,8 @@ LEAST_DEGREE = 1e-3
 GATE = 0.1
 # Share of the healthy brain in an erased region before the second pass; the rest is the restoration of the first one.
 FILLED = 0.5
-# Largest share of the brain that is erased. A scan of another scanner can have higher degrees everywhere, and would
-# become the healthy mean.
+# Share of the brain, with the highest degrees, that can be erased: a scan of another scanner can have high degrees
+# everywhere, and would become the healthy mean.
 MOST_ERASED = 0.2
 # The second pass replaces the first in the erased region, and fades over about this many voxels around it.
 FADE_VOXELS = 1.5
@@ -47,7 +47,8 @@ class SyntheticRestorationParameters:
         score: ``degree``, log(1 + d/0.001) of the predicted degree d; ``residual``, |x − x̂| in units of 0.25; or
             ``both``, their sum.
         erase: Degree above which tissue is erased before the second pass of the restoration, above 0; 1 for one pass.
-            At most a fifth of the brain is erased. The score is that of the first pass.
+            Only the fifth of the brain with the highest degrees, and what touches it, can be erased. The score is that
+            of the first pass.
     """
 
     found: ClassVar[tuple[str, ...]] = ("size", "resolution")

@@ -396,7 +396,7 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
     modes = ("", FAST) if FAST + "brain_ml" in parameters else ("",)
     several = COMBINATION in parameters
     keys = {*SCALE_NUMBERS, *(FAST_FACTORS if FAST in modes else ()), *([MEMBER] if several else [])}
-    # Files of before there were levels have none.
+    # Files of earlier versions have no levels.
     levels = {mode + name for mode in modes for name in LEVEL}
     if not all(isinstance(scale, dict) and set(scale) in (keys, keys | levels) for scale in described):
         raise ModelError("calibration_incomplete")

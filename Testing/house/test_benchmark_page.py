@@ -408,6 +408,14 @@ def test_false_regions_of_another_scanner_are_those_of_the_table():
     assert {name.strip("`"): values for name, *values in rows} == counts
     smallest = min(row["p-value"] for row in found if row["model"] == "brain-t1")
     assert f"no p-value is below {smallest}" in WORDS
+    own = [row for row in found if row["model"] == "brain-t1"]
+    whole = sum(Decimal(row["mL"]) for row in own)
+    assert f"{whole:.1f} mL in all seven" in WORDS
+    down = sorted(float(row[f"brought down {scale}"]) for row in own for scale in ("fine", "coarse"))
+    assert f"brought down by {down[0]:.1f} to {down[-1]:.1f} SD" in WORDS
+    assert f"in {sum(row['warning'] == 'yes' for row in own)} of the 7 scans a warning" in WORDS
+    atlas = sorted(row["p-value"] for row in found if row["model"] == "brain-t1-atlas")
+    assert f"the atlas has p-values of {atlas[0]} to {atlas[-1]} in all seven" in WORDS
     ends = {model: sorted(map(int, values)) for model, values in counts.items()}
     few, many = (f"{ends[model][0]} to {ends[model][-1]}" for model in ("brain-t1-vqvae", "brain-t1"))
     assert f"`brain-t1` marks {many} regions in each scan" in WORDS
