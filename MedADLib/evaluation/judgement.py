@@ -62,12 +62,14 @@ class FalseAlarms:
 
     Attributes:
         regions: Number of regions of at least 0.05 mL.
-        ml: Volume above the threshold.
+        voxels: Number of voxels above the threshold.
+        ml: Their volume.
         largest_ml: Volume of the largest region.
         centre: A voxel (z, y, x) of it; None without one.
     """
 
     regions: int
+    voxels: int
     ml: float
     largest_ml: float
     centre: tuple[int, int, int] | None
@@ -80,10 +82,11 @@ class Judged:
     Attributes:
         kept: What was stored, without the arrays of the whole scan.
         histogram: Scores of the brain; classes are `SIZES`.
-        flagged: Share of the brain above the threshold.
+        voxels: Voxels of the brain.
         found: Voxels above the threshold.
         true: Those of them inside lesions.
         positives: Voxels of lesions.
+        marked: Those of them above the default threshold.
         lesions: The lesions.
         alarms: False alarms.
         scan: Candidates for the score of the scan by name (`SCORES`); empty unless the map is completely calibrated.
@@ -95,10 +98,11 @@ class Judged:
 
     kept: Kept
     histogram: Histogram
-    flagged: float
+    voxels: int
     found: int
     true: int
     positives: int
+    marked: int
     lesions: tuple[Lesion, ...]
     alarms: FalseAlarms
     scan: dict[str, float]
@@ -116,6 +120,11 @@ class Judged:
     def contrast(self) -> str:
         """Contrast of the lesion."""
         return self.kept.contrast
+
+    @property
+    def flagged(self) -> float:
+        """Share of the brain above the threshold."""
+        return self.found / max(self.voxels, 1)
 
     @property
     def subject(self) -> str:
@@ -294,10 +303,11 @@ def _judged(form: Form, kept: Kept, values: np.ndarray, spacing: Sequence[float]
     return Judged(
         small,
         Histogram.of(values[mask], size_of[labels[mask]], len(SIZES)),
-        float(above.sum() / max(mask.sum(), 1)),
+        int(mask.sum()),
         int(above.sum()),
         int((above & kept.truth).sum()),
         int((kept.truth & mask).sum()),
+        int(((values > form.alarm) & mask & kept.truth).sum()),
         lesions,
         alarms,
         scan,
@@ -337,10 +347,11 @@ def _lesions(labels: np.ndarray, above: np.ndarray, voxel_ml: float) -> tuple[Le
 def _false_alarms(above: np.ndarray, voxel_ml: float) -> FalseAlarms:
     """Return the regions of a mask (Z, Y, X) outside lesions."""
     labels = connected_components(above)
-    sizes = np.bincount(labels.ravel())[1:] * voxel_ml
+    voxels = np.bincount(labels.ravel())[1:]
+    sizes = voxels * voxel_ml
     if not len(sizes):
-        return FalseAlarms(0, 0.0, 0.0, None)
+        return FalseAlarms(0, 0, 0.0, 0.0, None)
     largest = int(sizes.argmax())
     centre = centres((labels == largest + 1).astype(np.uint8))[0]
     regions = int(np.count_nonzero(sizes >= SMALLEST_REGION_ML))
-    return FalseAlarms(regions, float(sizes.sum()), float(sizes[largest]), centre)
+    return FalseAlarms(regions, int(voxels.sum()), float(sizes.sum()), float(sizes[largest]), centre)

@@ -141,13 +141,21 @@ def size_rows(found: Sequence[Measured]) -> list[Row]:
 
 
 def real_rows(found: Sequence[Measured]) -> list[Row]:
-    """Return the measures for each real scan."""
-    return [
-        {"scan": judged.contrast} | one.variant.head | _measures(one, np.array([number]))
-        for one in found
-        for number, judged in enumerate(one.variant.judged)
-        if judged.kind == "real"
-    ]
+    """Return the measures for each real scan, with what the default threshold marks in lesions and elsewhere."""
+    rows = []
+    for one in found:
+        for number, judged in enumerate(one.variant.judged):
+            if judged.kind != "real":
+                continue
+            other = judged.voxels - judged.positives
+            marked = {
+                "other tissue at 1%": share(judged.found - judged.true, other),
+                "lesion at default": share(judged.marked, judged.positives),
+                "other tissue at default": share(judged.alarms.voxels, other),
+                "other mL at default": rounded(judged.alarms.ml, 2),
+            }
+            rows.append({"scan": judged.contrast} | one.variant.head | _measures(one, np.array([number])) | marked)
+    return rows
 
 
 def scan_rows(found: Sequence[Measured]) -> list[Row]:
@@ -194,11 +202,15 @@ def healthy_rows(found: Sequence[Measured]) -> list[Row]:
 
 
 def restoration_rows(detector: str, judged: Sequence[Judged]) -> list[Row]:
-    """Return healing and sharpness of a detector for each kind of lesion, all four together, and untouched scans."""
-    rows = []
-    kinds = {POOLED: KINDS, **{kind: (kind,) for kind in (*KINDS, *UNSEEN, "healthy")}}
-    for title, group in kinds.items():
-        parts = [j.kept.sums for j in judged if j.kind in group and j.kept.sums is not None]
+    """Return healing and sharpness of a detector: all four kinds of lesion, each kind and contrast, untouched scans."""
+    rows, restored = [], [j for j in judged if j.kept.sums is not None]
+    groups: dict[str, list[Judged]] = {POOLED: [j for j in restored if j.kind in KINDS]}
+    for kind in (*KINDS, *UNSEEN, "healthy"):
+        groups[kind] = [j for j in restored if j.kind == kind]
+        for contrast in CONTRASTS if kind != "healthy" else ():
+            groups[f"{kind}, {contrast}"] = [j for j in groups[kind] if j.contrast == contrast]
+    for title, cases in groups.items():
+        parts = [j.kept.sums for j in cases]
         if not parts:
             continue
         total = RestorationSums.total(parts)

@@ -144,6 +144,8 @@ def test_kinds_and_real_scans_have_their_own_tables(compared, names):
     assert len(real) == len(names) * 4 + 3 and len({row["scan"] for row in real}) == 1
     atlas = [row for row in real if row["detector"] == names[1]]
     assert max(float(row["AUROC"]) for row in atlas) > 0.9 and atlas[3]["lesions hit at 1%"] == "1/1"
+    shares = [float(atlas[3][f"{part} at default"]) for part in ("lesion", "other tissue")]
+    assert 0.1 < shares[0] <= 1 and 0 <= shares[1] < 0.1
 
 
 @pytest.mark.slow
@@ -443,8 +445,9 @@ def test_a_stored_case_is_made_once_and_gives_healing_of_0_for_the_truth_and_1_f
     assert np.array_equal(perfect.truth, truth) and perfect.seconds >= 0
     shown = perfect.slices[int(truth.sum(axis=(1, 2)).argmax())] * (1.5 / 255)
     assert np.abs(shown - healthy[3]).max() < 0.01 and len(perfect.slices) == 1
-    rows = restoration_rows("perfect", [SimpleNamespace(kind="tumour", kept=perfect)])
-    assert [(row["scans"], row["healing"]) for row in rows] == [("all", 0), ("tumour", 0)]
+    judged = [SimpleNamespace(kind="tumour", contrast=c, kept=k) for c, k in (("weak", perfect), ("strong", identity))]
+    found = {row["scans"]: row["healing"] for row in restoration_rows("either", judged)}
+    assert found == {"all": 0.5, "tumour": 0.5, "tumour, weak": 0, "tumour, strong": 1}
 
 
 def test_the_healthy_tissue_of_a_case_is_in_its_own_alignment_and_scaling(toy):

@@ -33,9 +33,7 @@ def test_cmake_lists_equal_the_tree():
 
 
 def test_there_are_models_to_ship():
-    assert set(MODELS) == {
-        f"brain-t1{kind}.medad" for kind in ("", "-ae", "-atlas", "-vqvae")
-    }
+    assert set(MODELS) == {f"brain-t1{kind}.medad" for kind in ("", "-ae", "-atlas", "-vqvae")}
 
 
 def test_every_package_folder_has_an_init():

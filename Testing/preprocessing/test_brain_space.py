@@ -48,6 +48,7 @@ def test_the_way_back_puts_things_where_they_were(template):
     assert np.array_equal(back.array[~mask], volume.array[~mask])
     assert back.same_grid(volume)
 
+
 def test_a_restoration_keeps_the_fine_detail_of_the_scan_where_it_changes_nothing(template):
     volume, mask = head(21)
     noise = np.random.default_rng(3).normal(0, 0.1 * volume.array[mask].mean(), volume.array.shape)
