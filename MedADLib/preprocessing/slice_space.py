@@ -15,7 +15,7 @@ from ..errors import InputError, ModelError
 from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume
-from .intensity import PercentileScaling
+from .intensity import IntensityUnit, PercentileScaling
 from .space import CEILING, SLICE, SMALLEST_SHARE, PreparedScan, ReferenceSpace
 
 Box = tuple[slice, slice]
@@ -152,7 +152,7 @@ class SliceSpace(ReferenceSpace):
         view, grid = SliceView.of(native), self.image.array.shape[1:]
         box = letterbox(view.extent_mm, grid)
         size = tuple(part.stop - part.start for part in box)
-        inside = resized(view.image(native.array), size)
+        inside = resized(view.image(IntensityUnit.of(native.array, native_mask).clipped(native.array)), size)
         scaling = PercentileScaling.of(inside, native.name)
         image, mask = np.zeros((1, *grid), np.float32), np.zeros((1, *grid), bool)
         image[0][box] = np.clip(scaling.forward(inside), 0, CEILING)

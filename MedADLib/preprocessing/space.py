@@ -17,7 +17,13 @@ from ..runtime.progress import Progress
 from ..runtime.strict_json import finite_number
 from ..volume import Volume, is_single_slice
 from .brain_extraction import given_mask
-from .intensity import HISTOGRAM_EDGES, Landmarks, PercentileScaling, histogram_distance, standard_histogram
+from .intensity import (
+    HISTOGRAM_EDGES,
+    Landmarks,
+    PercentileScaling,
+    histogram_distance,
+    standard_histogram,
+)
 
 BRAIN, VOLUME, SLICE = KINDS = ("brain", "field", "plane")
 CEILING = 1.5
