@@ -15,7 +15,7 @@ from ..volume import Volume
 from .brain_extraction import SMALLEST_BRAIN_ML, brain_mask
 from .intensity import PERCENTILES, IntensityUnit, Landmarks, bias_field, landmark_values
 from .registration import affine_to_native, resample
-from .space import BRAIN, CEILING, PreparedScan, ReferenceSpace
+from .space import BRAIN, CEILING, Box, PreparedScan, ReferenceSpace
 
 # A restoration that differs from the scan by this much, a fifth of an SD of a T1 brain, keeps none of its fine detail.
 CHANGED = 0.05
@@ -102,25 +102,27 @@ class PreparedBrain(PreparedScan):
         Where the restoration keeps the scan, the detail that the grid of the model is too coarse for is kept too.
         Voxels of the scan outside the examined part stay.
         """
-        found, box = super().image_to_native(image), self.native_box
-        detail = self._to_native(self._native_intensities(self.image))
-        np.subtract(self.native.array[box], detail, out=detail, casting="same_kind")
-        detail *= self._to_native(np.clip(1 - np.abs(image - self.image) / CHANGED, 0, 1).astype(np.float32))
-        detail *= self.native_mask[box] & (self.share > 0.5)
-        found.array[box] += detail
+        found, own = super().image_to_native(image), self._native_intensities(self.image)
+        kept = np.clip(1 - np.abs(image - self.image) / CHANGED, 0, 1).astype(np.float32)
+        for part in self.native_parts:
+            detail = self._to_native(own, part)
+            np.subtract(self.native.array[part], detail, out=detail, casting="same_kind")
+            detail *= self._to_native(kept, part)
+            detail *= self.restorable(part)
+            found.array[part] += detail
         return found
 
     def _native_intensities(self, image: np.ndarray) -> np.ndarray:
         return self.unit.backward(super()._native_intensities(image) * self.bias)
 
-    def _to_native(self, values: np.ndarray) -> np.ndarray:
+    def _to_native(self, values: np.ndarray, part: Box) -> np.ndarray:
         # The brain ends here: nothing beyond the rim, into which it fades, belongs to it.
-        return self._resampled(values)
+        return self._resampled(values, part)
 
-    def _resampled(self, values: np.ndarray) -> np.ndarray:
+    def _resampled(self, values: np.ndarray, part: Box) -> np.ndarray:
         # The arrays are resampled one by one: several as channels of one image take 1.5 times as long.
-        part, to_template = self.native.within(self.native_box), np.linalg.inv(self.to_native)
-        return resample(self.template.image.with_array(values), part, to_template)
+        to_template = np.linalg.inv(self.to_native)
+        return resample(self.template.image.with_array(values), self.native.within(part), to_template)
 
 
 def _resampled_brain(

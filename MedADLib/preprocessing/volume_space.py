@@ -20,7 +20,7 @@ from ..volume import Volume
 from .grids import FEWEST_SLICES, averaged, centred_on
 from .intensity import IntensityUnit, PercentileScaling
 from .registration import resample
-from .space import CEILING, SMALLEST_SHARE, VOLUME, PreparedScan, ReferenceSpace
+from .space import CEILING, SMALLEST_SHARE, VOLUME, Box, PreparedScan, ReferenceSpace
 
 # Share beyond which a warning is due; a slightly larger field of view than usual is harmless.
 MUCH_BEYOND = 0.15
@@ -92,6 +92,8 @@ class PreparedVolume(PreparedScan):
             found.append(Message("volume_beyond_training", share=self.beyond))
         return found
 
-    def _resampled(self, values: np.ndarray) -> np.ndarray:
-        part, to_template = self.native.within(self.native_box), np.linalg.inv(self.to_native)
-        return resample(self.template.image.with_array(values.astype(np.float32)), part, to_template)
+    def _resampled(self, values: np.ndarray, part: Box) -> np.ndarray:
+        to_template = np.linalg.inv(self.to_native)
+        return resample(
+            self.template.image.with_array(values.astype(np.float32)), self.native.within(part), to_template
+        )
