@@ -19,6 +19,10 @@ SENTENCES = {
     ),
     "tensor_shape": S(_("the tensor {tensor} of the {method} model has shape {shape}, not {expected}"), DOWNLOAD_AGAIN),
     "tensor_type": S(_("the tensor {tensor} of the {method} model has type {dtype}, not {expected}"), DOWNLOAD_AGAIN),
+    "restoration_not_finite": S(
+        _("the {method} model computes values that are not finite"),
+        _("Do not use it; get the file from a source that you trust."),
+    ),
     "atlas_too_few_scans": S(_("an atlas of {count} scans has no standard deviation"), _("Give {minimum} or more.")),
     "atlas_sd_not_positive": S(_("the standard deviation of the atlas model is not positive"), DOWNLOAD_AGAIN),
     "mahalanobis_too_few_scans": S(_("{count} scans give no covariance of the features"), _("Give {minimum} or more.")),

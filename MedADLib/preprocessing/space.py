@@ -15,7 +15,7 @@ from ..masks import bounding_slices
 from ..messages import Message
 from ..runtime.progress import Progress
 from ..runtime.strict_json import finite_number
-from ..volume import Volume, is_single_slice
+from ..volume import Volume, is_single_slice, size_text
 from .brain_extraction import given_mask
 from .intensity import HISTOGRAM_EDGES, Landmarks, PercentileScaling, histogram_distance, standard_histogram
 
@@ -32,6 +32,8 @@ LOOKED_AT = 64
 SMALLEST_SHARE = 0.01
 
 MARGIN = 1.5
+# Limits of the grid in a model file, mm: spacing, field of view, and distance of its first voxel from the origin.
+FINEST_MM, COARSEST_MM, WIDEST_MM, FARTHEST_MM = 0.01, 100.0, 4000.0, 1e4
 # A few very similar training scans must not make the limits too narrow for other scans.
 LEAST_HISTOGRAM, LEAST_CORRELATION, LEAST_OVERLAP = 0.03, 0.05, 0.07
 
@@ -65,6 +67,11 @@ class ReferenceSpace(ABC):
     limits: dict[str, float]
 
     def __post_init__(self) -> None:
+        spacing, extent = self.image.spacing, self.image.spacing * self.image.array.shape[::-1]
+        if not FINEST_MM <= spacing.min() <= spacing.max() <= COARSEST_MM or extent.max() > WIDEST_MM:
+            raise ModelError("template_spacing", spacing=size_text(spacing), extent=float(extent.max()))
+        if np.abs(self.image.affine[:3, 3]).max() > FARTHEST_MM or (self.image.affine[3] != (0, 0, 0, 1)).any():
+            raise ModelError("template_position")
         if self.mask.shape != self.image.array.shape or self.mask.dtype != bool or not self.mask.any():
             raise ModelError("template_mask")
         if self.histogram.shape != (len(HISTOGRAM_EDGES) - 1,) or self.histogram.min() < 0:

@@ -14,6 +14,8 @@ from ..errors import ModelError
 
 TEXT_BYTES = 1 << 20
 ADDED = "added"
+# Far beyond the numbers of any model, such as a limit of 1e9 that means none; its square fits into single precision.
+LARGEST_NUMBER = 1e12
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -181,6 +183,27 @@ def finite_number(value: object, name: str) -> float:
     if type(value) not in (int, float) or not math.isfinite(value):
         raise ModelError("not_finite", name=name, value=repr(value))
     return float(value)
+
+
+def check_numbers(document: object, where: str) -> None:
+    """Check that no number of a JSON value, at any depth, is beyond `LARGEST_NUMBER`.
+
+    Args:
+        document: The parsed JSON.
+        where: Name of the document for messages.
+
+    Raises:
+        ModelError: With the first such number.
+    """
+    pending = [document]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+        elif isinstance(value, (int, float)) and abs(value) > LARGEST_NUMBER:
+            raise ModelError("number_too_large", name=where, value=f"{value:g}", most=LARGEST_NUMBER)
 
 
 def plain(value: Any) -> Any:
