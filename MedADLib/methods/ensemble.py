@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 import numpy as np
+import torch
 
 from ..errors import ModelError
 from ..runtime.progress import Progress
@@ -80,6 +81,14 @@ class Ensemble(Method):
     def members(self) -> tuple[str, ...]:
         """Names of the members, in the order of the score maps."""
         return tuple(self.methods)
+
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """Return the networks of the members by the prefix of their tensors."""
+        return {
+            f"{name}{SEPARATOR}{prefix}": network
+            for name, method in self.methods.items()
+            for prefix, network in method.networks().items()
+        }
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the tensors of the members; the name of the member comes before that of the tensor."""
