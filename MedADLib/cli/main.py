@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .._version import __version__
 from ..errors import Cancelled, explain
-from ..messages import Message
+from ..messages import Message, visible
 from ..runtime import cancellation, threads
 from ..runtime.atomic_files import abandon
 from ..runtime.cancellation import EXIT_CODE, Interruption
@@ -74,7 +74,7 @@ def main(
     try:
         args = build_parser(argv).parse_args(argv)
     except Usage as error:
-        print(f"medad: error: {error}", file=sys.stderr)
+        print(f"medad: error: {visible(str(error))}", file=sys.stderr)
         return 2
     except SystemExit as finished:
         return int(finished.code or 0)
