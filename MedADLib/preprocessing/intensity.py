@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
+from ..runtime.threads import fixed_itk_threads
 from ..volume import Volume
 
 PERCENTILES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
@@ -91,11 +92,12 @@ def bias_field(volume: Volume, mask: np.ndarray) -> np.ndarray:
     image = volume.with_array(np.maximum(volume.array, floor).astype(np.float32)).to_sitk()
     region = volume.with_array(mask.astype(np.uint8)).to_sitk()
     shrink = [BIAS_SHRINK, BIAS_SHRINK, max(1, BIAS_SHRINK - 1)]
-    n4 = sitk.N4BiasFieldCorrectionImageFilter()
-    # Its threads add in a fixed order: results repeat bit for bit, and with another number of threads within 1e-6.
-    n4.SetMaximumNumberOfIterations([20, 20, 20])
-    n4.Execute(sitk.Shrink(image, shrink), sitk.Shrink(region, shrink))
-    log_field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).astype(np.float32)
+    # Its threads add in a fixed order, so results repeat bit for bit with a fixed number of them.
+    with fixed_itk_threads():
+        n4 = sitk.N4BiasFieldCorrectionImageFilter()
+        n4.SetMaximumNumberOfIterations([20, 20, 20])
+        n4.Execute(sitk.Shrink(image, shrink), sitk.Shrink(region, shrink))
+        log_field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).astype(np.float32)
     return np.exp(log_field - log_field[mask].mean())
 
 
