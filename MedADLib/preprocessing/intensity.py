@@ -13,6 +13,8 @@ from ..volume import Volume
 PERCENTILES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
 HISTOGRAM_EDGES = np.linspace(-0.25, 1.25, 61)
 BIAS_SHRINK = 4
+# Intensities closer together than this, as a share of the largest, count as one.
+CONSTANT = 4 * float(np.finfo(np.float32).eps)
 # Standard intensities of a healthy scan's darkest and brightest percentile.
 DARKEST, BRIGHTEST = 0.1, 0.9
 
@@ -52,7 +54,7 @@ def landmark_values(values: np.ndarray) -> np.ndarray:
     """
     marks = np.percentile(values, PERCENTILES).astype(np.float64)
     width = marks[-1] - marks[0]
-    if width <= 0:
+    if width <= CONSTANT * np.abs(marks).max():
         raise InputError("brain_one_intensity")
     return marks + np.arange(len(marks)) * width * 1e-6
 

@@ -17,7 +17,7 @@ from ..runtime.progress import Progress
 from ..runtime.strict_json import finite_number
 from ..volume import Volume, is_single_slice, size_text
 from .brain_extraction import given_mask
-from .intensity import HISTOGRAM_EDGES, Landmarks, PercentileScaling, histogram_distance, standard_histogram
+from .intensity import CONSTANT, HISTOGRAM_EDGES, Landmarks, PercentileScaling, histogram_distance, standard_histogram
 
 BRAIN, VOLUME, SLICE = KINDS = ("brain", "field", "plane")
 CEILING = 1.5
@@ -101,14 +101,17 @@ class ReferenceSpace(ABC):
             The mask, bool (Z, Y, X), on the grid of the scan, and its origin as a message.
 
         Raises:
-            InputError: If the scan is a single slice and the space is not, or the reverse, or there is no usable mask.
+            InputError: If the scan is a single slice and the space is not, or the reverse, or there is no usable mask, or
+                the scan has one intensity inside it.
         """
         if is_single_slice(volume) and not self.flat:
             raise InputError("scan_single_slice_for_volumes", name=volume.name)
         if self.flat and not is_single_slice(volume):
             shown = " x ".join(map(str, volume.array.shape[::-1]))
             raise InputError("scan_several_slices", name=volume.name, shape=shown)
-        return self._examined(volume, given, progress or Progress())
+        examined, how = self._examined(volume, given, progress or Progress())
+        check_signal(volume, examined)
+        return examined, how
 
     def _examined(self, volume: Volume, given: Volume | None, progress: Progress) -> tuple[np.ndarray, Message]:
         """Return the whole field of view or the given mask."""
@@ -264,6 +267,20 @@ class PreparedScan(ABC):
     @abstractmethod
     def _resampled(self, values: np.ndarray) -> np.ndarray:
         """Resample values (Z, Y, X) from the model's grid to `native_box` of the scan's grid, 0 beyond the grid."""
+
+
+def check_signal(volume: Volume, mask: np.ndarray) -> None:
+    """Check that a scan has more than one intensity inside a mask, bool (Z, Y, X), beyond the rounding of float32.
+
+    Resampling and bias correction would turn such a scan into a map of rounding errors.
+
+    Raises:
+        InputError: If it has not.
+    """
+    values = volume.array[mask]
+    low, high = (float(value) for value in (values.min(), values.max()))
+    if not high - low > CONSTANT * max(abs(low), abs(high)):
+        raise InputError("scan_one_intensity", name=volume.name)
 
 
 def kind_of(parameters: dict) -> str:
