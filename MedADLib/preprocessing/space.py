@@ -112,8 +112,8 @@ class ReferenceSpace(ABC):
             The mask, bool (Z, Y, X), on the grid of the scan, and its origin as a message.
 
         Raises:
-            InputError: If the scan is a single slice and the space is not, or the reverse, or there is no usable mask, or
-                the scan has one intensity inside it.
+            InputError: If the scan is a single slice and the space is not, or the reverse, if there is no usable mask,
+                or if the scan has one intensity inside it.
         """
         if is_single_slice(volume) and not self.flat:
             raise InputError("scan_single_slice_for_volumes", name=volume.name)
