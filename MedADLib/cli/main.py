@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .._version import __version__
 from ..errors import Cancelled, explain
-from ..messages import Message, visible
+from ..messages import Message
 from ..runtime import cancellation, threads
 from ..runtime.atomic_files import abandon
 from ..runtime.cancellation import EXIT_CODE, Interruption
@@ -74,7 +74,9 @@ def main(
     try:
         args = build_parser(argv).parse_args(argv)
     except Usage as error:
-        print(f"medad: error: {visible(str(error))}", file=sys.stderr)
+        # The parser may have failed before it came to this option.
+        with Console("--json-log" in argv) as console:
+            console.error("Usage", Message("wrong_usage", problem=str(error)))
         return 2
     except SystemExit as finished:
         return int(finished.code or 0)

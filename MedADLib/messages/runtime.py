@@ -79,6 +79,7 @@ SENTENCES = {
     "missing_key": _("{name} lacks {key}"),
     "wrong_type": _("{name} has a {key} of the wrong type"),
     "wrong_value": _("{name} has the {key} {value}, which is none of {choices}"),
+    "setting_malformed": S(_("{name}: {problem}"), _("{advice}")),
     "malformed": _("{name} is malformed ({reason})"),
     "number_too_large": S(_("{name} has the number {value}, beyond the {most:g} allowed"), UNTRUSTED),
     "not_finite": S(_("{name} is {value} and not a finite number"), _("Get the file again.")),

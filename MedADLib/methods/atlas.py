@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, SettingError
 from ..runtime.progress import Progress
 from ..scoring.pooling import smooth
 from ..scoring.restoration import Restoration
@@ -37,9 +37,9 @@ class AtlasParameters:
 
     def __post_init__(self) -> None:
         if not is_grid(self.shape, self.spacing):
-            raise ValueError("the atlas needs a 3-D grid with a spacing of a body")
+            raise SettingError("grid_of_a_body")
         if not (0 <= self.fwhm_mm <= 50 and 0 < self.floor <= 10):
-            raise ValueError("fwhm_mm must be 0 to 50, floor above 0 to 10")
+            raise SettingError("atlas_smoothing")
 
 
 class Atlas(Method):

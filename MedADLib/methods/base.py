@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
 
-from ..errors import ModelError
-from ..networks.conv_autoencoder import check_sizes
+from ..errors import ModelError, SettingError
+from ..networks.conv_autoencoder import grid_of
 from ..networks.monai_export import BundleNetwork
+from ..networks.pixel_error import FEWEST, MOST
 from ..preprocessing.space import COARSEST_MM, FINEST_MM
 from ..runtime.device import full_precision
 from ..runtime.progress import Progress
@@ -26,6 +28,41 @@ def is_grid(shape: Sequence[int], spacing: Sequence[float]) -> bool:
     """Return whether shape (Z, Y, X) and spacing (x, y, z) in mm are those of a 3-D grid that a template can have."""
     sizes = len(shape) == len(spacing) == 3 and min(shape) >= 1
     return sizes and FINEST_MM <= min(spacing) <= max(spacing) <= COARSEST_MM
+
+
+def check_sizes(size: Sequence[int], channels: Sequence[int], latent: int) -> None:
+    """Check that a network can have these sizes, and that they are not excessive, as in a hostile model file.
+
+    Raises:
+        SettingError: If a size is not allowed.
+    """
+    if len(size) != 2 or not 1 <= len(channels) <= 8:
+        raise SettingError("backbone_levels")
+    if any(n % (1 << len(channels)) or not 0 < n <= 1024 for n in size):
+        raise SettingError("backbone_size")
+    if min(channels) < 1 or max(channels) > 512 or not 1 <= latent <= 4096:
+        raise SettingError("backbone_channels")
+    # These sizes come from a model file: the dense layer must not need more memory than the file could fill.
+    channel, rows, columns = grid_of(size, channels)
+    if channel * rows * columns > 1 << 15:
+        raise SettingError("backbone_grid")
+
+
+def check_centres(error: str, centres: Sequence[float]) -> None:
+    """Check that class centres suit the error, and that they are not excessive, as in a hostile model file.
+
+    Raises:
+        SettingError: If they are not allowed.
+    """
+    if error != "categorical":
+        if len(centres):
+            raise SettingError("centres_without_classes")
+        return
+    if not FEWEST <= len(centres) <= MOST:
+        raise SettingError("centre_count", fewest=FEWEST, most=MOST)
+    # These comparisons are false for NaN, which is refused too.
+    if not all(abs(centre) < 1e6 for centre in centres) or not all(a < b for a, b in pairwise(centres)):
+        raise SettingError("centre_order")
 
 
 def require_tensors(name: str, tensors: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]) -> None:

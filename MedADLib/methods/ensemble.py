@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from ..errors import ModelError
+from ..errors import ModelError, SettingError
 from ..runtime.progress import Progress
 from ..runtime.strict_json import from_json, plain
 from ..scoring.restoration import Restoration
@@ -40,9 +40,9 @@ class Member:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(MEMBER_NAME, self.name, re.ASCII):
-            raise ValueError(f"the name {self.name!a:.80} of a member is malformed")
+            raise SettingError("member_name", name=self.name)
         if self.method == NAME or self.method not in METHODS:
-            raise ValueError(f"{self.method!a:.80} cannot be a member of an ensemble")
+            raise SettingError("member_method", method=self.method)
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class EnsembleParameters:
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.members) <= MOST_MEMBERS:
-            raise ValueError(f"an ensemble has 2 to {MOST_MEMBERS} members")
+            raise SettingError("member_count", most=MOST_MEMBERS)
         if len({member.name for member in self.members}) < len(self.members):
-            raise ValueError("two members of the ensemble have the same name")
+            raise SettingError("members_of_one_name")
 
 
 class Ensemble(Method):

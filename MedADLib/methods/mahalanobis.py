@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn.functional import adaptive_avg_pool3d, interpolate
 
-from ..errors import ModelError
+from ..errors import ModelError, SettingError
 from ..messages import Message
 from ..runtime.progress import Progress
 from ..scoring.pooling import smooth
@@ -49,9 +49,9 @@ class MahalanobisParameters:
 
     def __post_init__(self) -> None:
         if not is_grid(self.shape, self.spacing):
-            raise ValueError("the features need a 3-D grid with a spacing of a body")
+            raise SettingError("grid_of_a_body")
         if len(self.resolution) != 3 or any(not 0 < few <= size for few, size in zip(self.resolution, self.shape)):
-            raise ValueError("the grid of mean and covariance is as fine as the model's grid or coarser")
+            raise SettingError("feature_grid")
 
 
 class Mahalanobis(Method):

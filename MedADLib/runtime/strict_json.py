@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import MedADError, ModelError
 
 TEXT_BYTES = 1 << 20
 ADDED = "added"
@@ -121,7 +121,8 @@ def from_json(cls: type, document: object, where: str) -> Any:
         where: Name of the document for messages: a file name or key, not a phrase.
 
     Raises:
-        ModelError: If it does not fit, or the dataclass raises ValueError.
+        ModelError: If it does not fit, or the dataclass raises ValueError; ``setting_malformed`` has the code of its
+            error as ``reason``.
     """
     if not isinstance(document, dict):
         raise ModelError("not_an_object", name=where)
@@ -142,6 +143,9 @@ def from_json(cls: type, document: object, where: str) -> Any:
         raise ModelError("wrong_value", name=where, key=name, value=value, choices=f"{error!s:.200}") from error
     try:
         return cls(**values)
+    except MedADError as error:
+        cause = {"reason": error.code, "problem": error.problem, "advice": error.remedy}
+        raise ModelError("setting_malformed", name=where, **cause) from error
     except (ValueError, TypeError) as error:
         raise ModelError("malformed", name=where, reason=f"{error!s:.200}") from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import InputError, ModelError
+from ..errors import InputError, ModelError, SettingError
 from ..preprocessing.grids import IN_PLANE_MM
 from ..runtime.progress import Progress
 from ..runtime.strict_json import LARGEST_NUMBER, finite_number
@@ -54,7 +54,7 @@ class Pooling:
 
     def __post_init__(self) -> None:
         if not (0 <= self.minimum_mm <= 50 and 0 <= self.average_mm <= 50):
-            raise ValueError("pooling sizes must be 0 to 50 mm")
+            raise SettingError("pooling_out_of_range")
 
     def replaced(self, minimum_mm: float | None, average_mm: float | None) -> Pooling:
         """Return the pooling with the given sizes replaced."""

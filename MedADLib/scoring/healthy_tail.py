@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, SettingError
 from ..runtime.strict_json import LARGEST_NUMBER
 
 KNOTS = 256
@@ -91,7 +91,7 @@ class HealthyTail:
         """
         ordered = [np.sort(np.asarray(scan, np.float32), axis=None) for scan in scans if scan.size]
         if not ordered:
-            raise ValueError("no healthy values")
+            raise SettingError("tail_without_values")
         total = sum(len(scan) for scan in ordered)
         share = min(max(TAIL_SHARE, FEWEST_EXCESSES / total), 0.5)
         candidates = np.unique(np.concatenate([scan[_quantiles(len(scan))] for scan in ordered]))

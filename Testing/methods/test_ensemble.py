@@ -11,7 +11,7 @@ from support.model_files import forge, model
 from support.raised import raises
 from support.toy_slices import plain_scan
 
-from MedADLib.errors import Cancelled, ModelError
+from MedADLib.errors import Cancelled, ModelError, SettingError
 from MedADLib.methods.atlas import Atlas
 from MedADLib.methods.base import Method
 from MedADLib.methods.ensemble import Ensemble, EnsembleParameters, Member
@@ -127,7 +127,7 @@ def test_members_that_cannot_be_are_refused(path, change):
 
 
 def test_an_ensemble_within_an_ensemble_is_refused(both):
-    with pytest.raises(ValueError, match="cannot be a member"):
+    with raises(SettingError, "member_method"):
         Ensemble({"both": both, "plain": both.methods["plain"]})
 
 
