@@ -1,7 +1,7 @@
 """Choose the device of the networks and the batch size that fits it, with a fallback from a GPU to the CPU.
 
 The CPU computes where a GPU has too little memory or fails, and where PyTorch cannot use the GPU of the computer. A
-note for the user tells these cases apart.
+note for the user names the case.
 """
 
 from __future__ import annotations

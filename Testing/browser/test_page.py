@@ -43,7 +43,7 @@ NEED_SECRET = (
     "", "index.html", "index.html/", "index.html?secret=", "./index.html", "%69ndex.html", "index.html%2f",
     "/index.html", "INDEX.html", "assets/", "vue.global.js", "loading.tpl", "nothing",
 )  # fmt: skip
-# What text of strangers in the page could try: a picture, a request, a socket and a script of another server, and a
+# What text of strangers in the page could try: an image, a request, a socket and a script of another server, and a
 # script in the page. Each resolves to "refused" or "reached".
 STRANGERS = """async other => Promise.all([
     new Promise(done => Object.assign(new Image(), {

@@ -16,7 +16,7 @@ from MedADLib.methods.atlas import AtlasParameters
 from MedADLib.runtime.strict_json import from_json
 from MedADLib.worker.protocol import RequestError, parse
 
-# Functions whose failures stay inside: parsers that turn them into an error with a code, the disk, and networks, which
+# Their failures stay inside: parsers that turn them into an error with a code, the disk, and networks, which
 # know nothing of MedAD: the parameters of a method are checked before its networks are built.
 INSIDE = {
     *(path.name for path in library_files("MedADLib/networks")), "volume_writing.py",

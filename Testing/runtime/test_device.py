@@ -98,7 +98,7 @@ def test_libraries_without_memory_count_as_well(gpu, text):
         ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", "gpu_failed"),
     ],
 )
-def test_failures_of_a_gpu_are_told_apart_and_the_cpu_computes(gpu, text, code):
+def test_failures_of_a_gpu_are_distinguished_and_the_cpu_computes(gpu, text, code):
     """After most of them CUDA answers nothing in this process, so the GPU is not asked again."""
     tried = []
 

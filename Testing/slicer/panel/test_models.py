@@ -112,31 +112,31 @@ def test_about_opens_the_card(panel):
 
 STRANGERS = """# A card
 
-![inline](file://{picture}) ![share](file://server/share/a.png) ![by reference][1] ![collapsed][] ![shortcut]
-\\![escaped](file://{picture}) \\\\![twice](file://{picture}) [![in a link](file://{picture})](https://example.org/)
-!\u200b[hidden](file://{picture}) ![a ![nested](file://{picture}) b](file://{picture})
+![inline](file://{file}) ![share](file://server/share/a.png) ![by reference][1] ![collapsed][] ![shortcut]
+\\![escaped](file://{file}) \\\\![twice](file://{file}) [![in a link](file://{file})](https://example.org/)
+!\u200b[hidden](file://{file}) ![a ![nested](file://{file}) b](file://{file})
 ![data](data:image/png;base64,AAAA)
 
-<img src="file://{picture}"> <IMG/SRC=file://{picture}> <body background="file://{picture}">x</body>
-<a href="file://{picture}">raw</a> <!-- comment --> <?php ?> <![CDATA[ <img src="{picture}"> ]]> &lt;img src="x"&gt;
+<img src="file://{file}"> <IMG/SRC=file://{file}> <body background="file://{file}">x</body>
+<a href="file://{file}">raw</a> <!-- comment --> <?php ?> <![CDATA[ <img src="{file}"> ]]> &lt;img src="x"&gt;
 
-<table background="file://{picture}"><tr><td>cell</td></tr></table>
+<table background="file://{file}"><tr><td>cell</td></tr></table>
 
-    ![indented code](file://{picture})
+    ![indented code](file://{file})
 
-| a ![cell](file://{picture}) | b |
+| a ![cell](file://{file}) | b |
 |---|---|
-| ![cell](file://{picture}) | <img src="file://{picture}"> |
+| ![cell](file://{file}) | <img src="file://{file}"> |
 
-> ![quoted](file://{picture} "<img src='file://{picture}'>")
+> ![quoted](file://{file} "<img src='file://{file}'>")
 
-[page](https://example.org/page "<img src='file://{picture}'>") [plain](http://example.org/) [file](file:///etc/passwd)
+[page](https://example.org/page "<img src='file://{file}'>") [plain](http://example.org/) [file](file:///etc/passwd)
 [share](//server/share) [relative](LICENSE) [script](javascript:alert(1)) [mail](mailto:a@example.org) [none](https:)
 [fake](https://example.org\u202e@evil.example/) <https://example.org/auto>
 
-[1]: file://{picture}
-[collapsed]: file://{picture}
-[shortcut]: <file://{picture}>
+[1]: file://{file}
+[collapsed]: file://{file}
+[shortcut]: <file://{file}>
 """
 
 
@@ -145,11 +145,11 @@ def card_of_a_stranger(panel, tmp_path, monkeypatch):
     """The window with a card that tries to load and to open things; functions that get it and click its links."""
     from PySide6 import QtGui
 
-    picture = tmp_path / "picture.png"
+    file = tmp_path / "image.png"
     image = QtGui.QImage(8, 8, QtGui.QImage.Format.Format_RGB32)
     image.fill(0xFF0000)
-    assert image.save(str(picture))
-    text = STRANGERS.replace("{picture}", picture.as_posix())
+    assert image.save(str(file))
+    text = STRANGERS.replace("{file}", file.as_posix())
     monkeypatch.setattr("MedADLib.slicer.panel.models.card", lambda name: text)
     seen = {}
 
