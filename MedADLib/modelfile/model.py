@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import MedADError, ModelError
 from ..runtime import threads
-from ..runtime.strict_json import LARGEST_NUMBER, check_numbers, from_json, json_bytes, text_of
+from ..runtime.strict_json import LARGEST_NUMBER, from_json, json_bytes, text_of
 from ..runtime.versions import installed_version
 from . import archive
 from .manifest import (
@@ -213,8 +213,6 @@ def _assemble(files: dict[str, bytes], registry: dict[str, type] | None) -> Mode
     if entry.name not in registry:
         raise ModelError("method_unknown", method=entry.name[:80])
     check_files(files, manifest)
-    for where in ("method", "preparation", "calibration"):
-        check_numbers(getattr(manifest, where), where)
     method = registry[entry.name]
     parameters = from_json(method.Parameters, entry.parameters, f"the parameters of {entry.name}")
     template = _built("template_unusable", template_from_tensors, manifest.preparation, tensors_of(files, TEMPLATE))

@@ -22,6 +22,7 @@ from MedADLib.methods.latent_restoration import LatentRestoration, LatentRestora
 from MedADLib.methods.registry import METHODS
 from MedADLib.modelfile.archive import read_archive
 from MedADLib.modelfile.model import load_model, save_model, verify_model
+from MedADLib.modelfile.store import add, summary_of
 from MedADLib.scoring.restoration import Restoration
 
 __all__ = ["folders"]
@@ -84,10 +85,13 @@ def put(saved, place: str, key, value):
         ("preparation.affine.0", 0), ("preparation.affine.2", 3), ("method.parameters", "sharpness"),
     ],
 )  # fmt: skip
-def test_numbers_of_the_manifest_are_bounded(saved, place, key):
+def test_numbers_of_the_manifest_are_bounded(saved, folders, place, key):
     for value in (1e300, -(10**15)):
         original = saved.read_bytes()
         assert innermost(put(saved, place, key, value)) == "number_too_large"
+        assert "beyond" in summary_of(saved).error, "the list of models says so too"
+        with raises(ModelError, "model_problem", reason="number_too_large"):
+            add(saved)
         saved.write_bytes(original)
 
 
