@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
-# A header with a smaller spacing, or a larger spacing or position, is damaged or in another unit.
-LEAST_SPACING_MM, FARTHEST_MM = 1e-6, 1e6
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 # RAS axis of each letter, and whether the letter is on its negative side.
 LETTERS = {"R": (0, False), "L": (0, True), "A": (1, False), "P": (1, True), "S": (2, False), "I": (2, True)}
+# A header with a smaller spacing, or a larger spacing or position, is damaged or in another unit.
+LEAST_SPACING_MM, FARTHEST_MM = 1e-6, 1e6
 
 
 @dataclass(frozen=True, eq=False)
