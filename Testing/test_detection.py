@@ -14,9 +14,7 @@ from MedADLib.detection import Detection, Settings, content_hash
 from MedADLib.errors import Cancelled, InputError
 from MedADLib.messages import Message
 from MedADLib.methods.latent_restoration import LatentRestoration
-from MedADLib.results.record import Record
 from MedADLib.results.text import part_name
-from MedADLib.runtime import device
 from MedADLib.runtime.progress import Progress
 from MedADLib.runtime.strict_json import plain
 from MedADLib.scoring.healthy_reference import Threshold
@@ -71,32 +69,6 @@ def check_maps(detection: Detection, volume: Volume) -> None:
 def overlap(detection: Detection, truth: np.ndarray, label: int = 1) -> float:
     region = detection.labels.array == label
     return 2 * (region & truth).sum() / (region.sum() + truth.sum())
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("CUDA error: no kernel image is available for execution on the device", "gpu_no_kernel"),
-        ("CUDA error: an illegal memory access was encountered", "gpu_illegal_access"),
-        ("CUDA error: unspecified launch failure", "gpu_lost"),
-    ],
-)
-def test_a_gpu_that_fails_is_named_in_the_result_of_the_cpu(atlas, found, sick, monkeypatch, text, code):
-    restore = type(atlas.method)._restore
-
-    def fails(method, image, mask, seed, device, progress):
-        if device != "cpu":
-            raise RuntimeError(text)
-        return restore(method, image, mask, seed, device, progress)
-
-    monkeypatch.setattr(type(atlas.method), "_restore", fails)
-    monkeypatch.setattr(device, "resolve", lambda wanted: "cuda:0")
-    monkeypatch.setattr(device, "_failed", {})
-    result = detect(sick[0], atlas)
-    assert result.provenance["device"] == "cpu"
-    assert [warning.code for warning in result.warnings if isinstance(warning, Message)][-1] == code
-    assert json.dumps(plain(Record.of(result).as_json())).count(code) >= 1
-    assert np.array_equal(result.anomaly.array, found.anomaly.array)
 
 
 def test_the_atlas_finds_a_lesion_as_the_most_anomalous_region(found, sick):
