@@ -15,7 +15,10 @@ from .errors import InputError, OutputError
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+IMAGE_SUFFIXES = (
+    *(".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".gipl.gz", ".gipl", ".mnc"),
+    *(".hdr", ".img"),
+)
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

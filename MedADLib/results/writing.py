@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import OutputError
-from ..io.headers import nifti_position
+from ..io.nifti import nifti_position
 from ..io.nifti_writing import write_nifti as _write_nifti
 from ..runtime.atomic_files import put_in_place, staging_folder
 from ..runtime.progress import Progress
@@ -107,7 +107,9 @@ def write_detection(
     read = {} if decisions is None else _reading(detection, decisions)
     names = read.get("names", {})
     detection = accepted(detection, decisions or {})
-    position = nifti_position(source) if source is not None and source.is_file() else None
+    position = None
+    if source is not None and source.is_file():
+        position = nifti_position(source, detection.volume.affine)
     writers: dict[str, Callable[[Path], None]] = {
         "_anomaly.nii.gz": lambda path: _write_nifti(detection.anomaly, path, position),
         "_restored.nii.gz": lambda path: _write_nifti(detection.restored, path, position),
