@@ -197,9 +197,8 @@ class NiftiHeader:
         """Choose between the positions as ITK does: the scanner's sform, else the qform, else another sform."""
         if qform is None:
             return sform, "sform"
-        if sform is not None and self.codes[1] == SCANNER:
-            if _shear(sform) <= MOST_SHEAR:
-                return sform, "sform"
+        if sform is not None and self.codes[1] == SCANNER and _shear(sform) <= MOST_SHEAR:
+            return sform, "sform"
         return qform, "qform"
 
     def _compare(

@@ -10,13 +10,11 @@ import numpy as np
 
 from ..errors import InputError
 from ..messages import Message
-from ..volume import LETTERS, LPS_RAS, Volume, body_axes, is_single_slice, size_text
+from ..volume import LARGEST_MM, LETTERS, LPS_RAS, Volume, body_axes, is_single_slice, largest_extent, size_text
 from .reading_options import UNITS, ReadingOptions
 
 log = logging.getLogger(__name__)
 
-# A head is smaller, and so is a body in most directions; a larger field of view is a wrong unit of length.
-LARGEST_MM = 1000.0
 # The unit of DICOM is always mm, and scans of the whole body exist.
 LARGEST_DICOM_MM = 2500.0
 
@@ -140,8 +138,3 @@ def check_extent(volume: Volume, path: Path, options: ReadingOptions) -> None:
         log.warning(Message("odd_extent", extent=across))
     if volume.spacing.max() > 10.0 and not is_single_slice(volume):
         log.warning(Message("thick_slices", spacing=float(volume.spacing.max())))
-
-
-def largest_extent(volume: Volume) -> float:
-    """Return the longest side of the field of view in mm; 0 for a single slice, which often has no true spacing."""
-    return 0.0 if is_single_slice(volume) else float((volume.spacing * volume.array.shape[::-1]).max())

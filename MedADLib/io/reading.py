@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..messages import Message
-from ..volume import IMAGE_SUFFIXES, Volume, stem
+from ..volume import IMAGE_SUFFIXES, Volume, in_order_of, stem
 from .headers import check_numbers, has_dicom_magic
 from .nifti import read_nifti
 from .other_formats import read_gipl, read_mgh, read_minc
@@ -53,6 +53,8 @@ def read_image(path: str | os.PathLike, uniform: bool = False, options: ReadingO
         if path.is_dir():
             from .dicom import read_series
 
+            if options.orientation or options.form:
+                raise InputError("option_not_for_dicom", path=path)
             volume = read_series(path, name)
         else:
             volume = _read_file(path, name, options)
@@ -62,6 +64,32 @@ def read_image(path: str | os.PathLike, uniform: bool = False, options: ReadingO
         raise InputError("unreadable", path=path, reason=error.strerror or error) from error
     check_extent(volume, path, options)
     return _with_numbers(volume, path, uniform)
+
+
+def read_mask(path: str | os.PathLike, scan: Volume, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
+    """Read a mask; what the user says about the scan holds for the mask too, unless only its own header fits the scan.
+
+    Args:
+        path: An image file, or a folder of DICOM slices.
+        scan: The scan that was read with the options.
+        options: What the user says about the scan.
+
+    Raises:
+        InputError: If it cannot be read. Whether it fits the scan is checked where it is used.
+    """
+    if options == AS_THE_HEADER_SAYS:
+        return read_image(path, uniform=True)
+    try:
+        given = read_image(path, uniform=True, options=options)
+    except InputError:
+        return read_image(path, uniform=True)
+    if in_order_of(given, scan) is not None:
+        return given
+    try:
+        own = read_image(path, uniform=True)
+    except InputError:
+        return given
+    return given if in_order_of(own, scan) is None else own
 
 
 def _read_file(path: Path, name: str, options: ReadingOptions) -> Volume:

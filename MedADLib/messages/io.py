@@ -67,6 +67,10 @@ SENTENCES = {
         _("{path} is {extent:.4g} mm across, more than {limit:.0f} mm"),
         _("Give its true spacing in mm (--spacing X Y Z), or the unit of its header (--unit um, --unit mm, …)."),
     ),
+    "grid_too_large": S(
+        _("{name} is {extent:.4g} mm across, too large for a grid of {spacing:g} mm"),
+        _("Check its spacing, which must be in mm."),
+    ),
     "unknown_unit": S(
         _("{path} gives its lengths in a unit that is not known ({unit!a})"), _("Give it: --unit, one of {known}.")
     ),
@@ -102,6 +106,13 @@ SENTENCES = {
     "bad_spacing_option": S(_("the spacing {value} is none"), _("Give three numbers above 0, in mm.")),
     "bad_unit_option": S(_("the unit {value} is not known"), _("Give one of {known}.")),
     "bad_form_option": S(_("the position {value} is none"), _("Give sform or qform.")),
+    "options_for_volumes": S(
+        _("{path} is a 2-D image, which has no place for --orientation, --spacing, --unit and --use"),
+        _("Leave them out."),
+    ),
+    "option_not_for_dicom": S(
+        _("{path} is a DICOM series, and its headers give the orientation"), _("Leave out --orientation and --use.")
+    ),
     "bad_reading_options": S(_("the reading options are not known"), _("Update MedAD.")),
     # Voxels.
     "not_numbers": S(
