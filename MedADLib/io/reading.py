@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import InputError
 from ..messages import Message
 from ..volume import IMAGE_SUFFIXES, Volume, in_order_of, stem
+from .child_reading import child_reader
 from .headers import check_numbers, has_dicom_magic
 from .nifti import read_nifti
 from .other_formats import read_gipl, read_mgh, read_minc
@@ -44,8 +45,10 @@ def read_image(path: str | os.PathLike, uniform: bool = False, options: ReadingO
 
     Raises:
         InputError: If it is missing, damaged, not a scalar 3-D image, lacks spacing or orientation, or has values that
-            are not finite inside.
+            are not finite inside; or, in a child process, its reader crashes, hangs or takes too much memory.
     """
+    if (child := child_reader()) is not None:
+        return child.read(Path(path), {"path": os.fspath(path), "uniform": uniform, "options": options.as_json()})
     path, name = Path(path), stem(os.path.abspath(path))
     try:
         # ITK accepts file names in UTF-8 only.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..volume import IMAGE_SUFFIXES, Volume, stem
+from .child_reading import child_reader
 from .images import ARRAYS, RASTERS, Place, is_dicom, place_named, read_place, read_raster
 from .reading import read_image
 from .reading_options import AS_THE_HEADER_SAYS, ReadingOptions
@@ -51,6 +52,9 @@ class Source:
         Raises:
             InputError: If it cannot be read, or its format has no place for the options.
         """
+        if (child := child_reader()) is not None:
+            task = {"path": str(self.path), "name": self.name, "place": self.place, "options": options.as_json()}
+            return child.read(self.path, task)
         if self.place is None and (self.path.is_dir() or self.path.name.lower().endswith(IMAGE_SUFFIXES)):
             return replace(read_image(self.path, options=options), name=self.name)
         if options != AS_THE_HEADER_SAYS:

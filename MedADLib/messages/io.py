@@ -34,6 +34,18 @@ SENTENCES = {
         ),
     ),
     "damaged_image": S(_("{path} is damaged or cut short"), COPY_AGAIN),
+    "reading_crashes": S(
+        _("{path} cannot be read: its reader ended with exit code {exit_code}"),
+        _("The file is damaged, or made to do harm. Export it again from its source."),
+    ),
+    "reading_hangs": S(
+        _("{path} cannot be read: its reader did not end within {seconds:.0f} s"),
+        _("If the disk is not slow, the file is damaged. Copy it to this computer, or export it again."),
+    ),
+    "reading_takes_memory": S(
+        _("{path} cannot be read: that takes much more memory than a file of its size should"),
+        _("The file is damaged, or made to do harm. Export it again from its source."),
+    ),
     "wrong_format": S(_("{path} is not a {format} image, although its name ends like that of one"), COPY_AGAIN),
     # Header and grid.
     "incomplete_header": S(_("{path} is cut short: its header is incomplete"), COPY_AGAIN),
