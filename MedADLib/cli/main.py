@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -43,6 +44,8 @@ COMMANDS = {
 }
 # Commands that write their results through the console; the others print them.
 WITH_CONSOLE = ("detect", "models", "evaluate")
+# Commands that read scans, in a child process.
+READ_FILES = ("detect", "evaluate", "train", "calibrate", "sweep", "compare", "view")
 
 
 class Usage(Exception):
@@ -126,10 +129,12 @@ def _run_printing(
 
 def _run(args: argparse.Namespace, console: Console, interruption: Interruption) -> int:
     """Run the chosen command, and turn any failure into one line and an exit code."""
+    from ..io.child_reading import in_child
     from ..runtime.progress import Progress
 
     try:
-        return args.run(args, console, Progress(console.progress, interruption.cancelled)) or 0
+        with in_child() if args.command in READ_FILES else nullcontext():
+            return args.run(args, console, Progress(console.progress, interruption.cancelled)) or 0
     except BrokenPipeError:
         # The reader of the output has closed it; the interpreter must not fail when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
