@@ -21,6 +21,7 @@ import numpy as np
 from ..errors import InputError
 from ..runtime.stdio import silenced
 from ..volume import LPS_RAS, Volume, size_text
+from .dicom import read_file
 from .headers import check_numbers, has_dicom_magic
 
 RASTERS = {".png": "PNGImageIO", ".jpg": "JPEGImageIO", ".jpeg": "JPEGImageIO"}
@@ -55,13 +56,19 @@ def is_dicom(path: Path) -> bool:
 
 
 def read_raster(path: Path, name: str) -> Volume:
-    """Read a PNG, a JPEG or a DICOM file of one image as one slice, float32 (1, Y, X); colours become luminance.
+    """Read a PNG or a JPEG as one slice, float32 (1, Y, X), or a DICOM file of one or many slices, float32 (Z, Y, X).
+
+    Colours become luminance.
 
     Raises:
-        InputError: If it is damaged, holds several images or has one value throughout.
+        InputError: If it is damaged, holds several images that are no volume or has one value throughout.
     """
     import SimpleITK as sitk
 
+    if path.suffix.lower() not in RASTERS:
+        volume = read_file(path, name)
+        if volume is not None:
+            return volume.with_array(_checked(volume.array, path))
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO(RASTERS.get(path.suffix.lower(), "GDCMImageIO"))

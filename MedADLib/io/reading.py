@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..messages import Message
 from ..runtime.stdio import silenced
 from ..volume import IMAGE_SUFFIXES, Volume, is_single_slice, size_text, stem
+from .dicom import DICOMDIR, read_file, read_series, slices_in
 from .headers import check_meta, check_nifti, check_nrrd, check_numbers, check_spacing, has_dicom_magic
 
 if TYPE_CHECKING:
@@ -52,10 +53,13 @@ def read_image(path: str | os.PathLike, uniform: bool = False) -> Volume:
     try:
         # ITK accepts file names in UTF-8 only.
         os.fspath(path).encode("utf-8")
+        if path.name.upper() == DICOMDIR and path.is_file():
+            path = path.parent
+            name = stem(os.path.abspath(path))
         if path.is_dir():
-            from .dicom import read_series
-
             volume = read_series(path, name)
+        elif _is_dicom(path):
+            volume = _read_frames(path, name)
         else:
             volume = Volume.from_sitk(_read_file(path), name)
     except UnicodeEncodeError as error:
@@ -63,6 +67,21 @@ def read_image(path: str | os.PathLike, uniform: bool = False) -> Volume:
     except OSError as error:
         raise InputError("unreadable", path=path, reason=error.strerror or error) from error
     _check_voxels(volume, path, uniform)
+    return volume
+
+
+def _is_dicom(path: Path) -> bool:
+    """Return whether a file is a DICOM object by content and not an image of another format by name."""
+    return path.is_file() and not path.name.lower().endswith(IMAGE_SUFFIXES) and has_dicom_magic(path)
+
+
+def _read_frames(path: Path, name: str) -> Volume:
+    """Read a DICOM file of all slices of a volume."""
+    if slices_in(path) == 1:
+        raise InputError("single_dicom_file", path=path)
+    volume = read_file(path, name)
+    if volume is None:
+        raise InputError("several_components", path=path)
     return volume
 
 
@@ -78,8 +97,6 @@ def _read_file(path: Path) -> sitk.Image:
         raise InputError("empty_file", path=path)
     suffix = next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
-        if has_dicom_magic(path):
-            raise InputError("single_dicom_file", path=path)
         raise InputError("unknown_volume_type", path=path, types=", ".join(FORMATS))
     check, reader_name = FORMATS[suffix]
     data_bytes = check(path)

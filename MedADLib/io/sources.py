@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..volume import IMAGE_SUFFIXES, Volume, stem
+from .dicom import DICOMDIR, series_files
 from .images import ARRAYS, RASTERS, Place, is_dicom, place_named, read_place, read_raster
 from .reading import read_image
 
@@ -68,8 +69,11 @@ class Source:
         return digest.hexdigest()
 
     def _files(self) -> list[Path]:
-        """Return the file, or the files of the folder by name."""
-        return sorted(self.path.glob("*")) if self.path.is_dir() else [self.path]
+        """Return the file, or the files of the folder and those that its DICOMDIR lists, by name."""
+        if not self.path.is_dir():
+            return [self.path]
+        beside = {file for file in self.path.iterdir() if file.is_file()}
+        return sorted(beside | set(series_files(self.path)))
 
 
 def own_name(path: Path) -> str:
@@ -87,8 +91,8 @@ def named_scan(given: Path) -> Source:
     """Find the scan of a path.
 
     Args:
-        given: A volume, a 2-D image, a DICOM file or a folder of DICOM slices; or an NPZ file, with ``#`` and the name
-            of the image if it holds several, see `place_names`.
+        given: A volume, a 2-D image, a DICOM file, a DICOMDIR or a folder of DICOM slices; or an NPZ file, with ``#``
+            and the name of the image if it holds several, see `place_names`.
 
     Raises:
         InputError: If it is missing or of an unknown type, or an NPZ file without such an image.
@@ -100,6 +104,9 @@ def named_scan(given: Path) -> Source:
         raise InputError("unreadable", path=given, reason=error.strerror or error) from error
     if not exists:
         raise InputError("not_found", path=path)
+    if path.name.upper() == DICOMDIR and not folder:
+        # The index of a disc; the scan has the name of its folder.
+        path, folder = path.absolute().parent, True
     name = own_name(path.absolute())
     if not folder and path.suffix.lower() == ARRAYS:
         place, which = place_named(path, image)

@@ -10,6 +10,7 @@ RESAMPLE = _("Resample it to a regular grid first.")
 FOLDER_OF_SLICES = _("Give the folder that directly holds the slices.")
 NAME_ONE = _("Name one as {file}#{first}, or any up to {file}#{last}.")
 COPY_AGAIN = _("Copy or export the file again.")
+ONE_STACK = _("Export the images to examine as a series of their own.")
 ONE_SERIES = _("Leave only the series to examine in the folder.")
 
 SENTENCES = {
@@ -75,6 +76,21 @@ SENTENCES = {
     "several_series": S(_("{folder} holds {count} image series; by number (modality, slices): {series}"), ONE_SERIES),
     "several_patients": S(_("{folder} holds slices of different patients in one series"), ONE_SERIES),
     "several_volumes": S(_("{folder} holds {count} volumes in one series"), ONE_SERIES),
+    "several_stacks": S(_("{folder} holds {count} stacks of slices at different angles in one series"), ONE_STACK),
+    "several_components_of_signal": S(_("{folder} holds several images at a time: {components}"), ONE_STACK),
+    "several_echoes": S(_("{folder} holds several echoes ({least:.3g} to {most:.3g} ms)"), ONE_STACK),
+    "several_time_points": S(_("{folder} holds {count} time points"), ONE_STACK),
+    "several_diffusion_weightings": S(_("{folder} holds {count} diffusion weightings"), ONE_STACK),
+    "mosaic": S(_("{folder} holds mosaics, images with all slices side by side"), _("Convert it to NIfTI first.")),
+    "impossible_frames": S(_("{path} has an impossible number of frames ({frames}) in its header"), COPY_AGAIN),
+    "frames_differ": S(_("{path} has {frames} frames, but its header describes {groups}"), COPY_AGAIN),
+    "dicomdir_file_missing": S(
+        _("{path} lists the file {file!a:.80}, which does not exist below its folder"),
+        _("Copy the whole disc, or give the folder that holds the slices."),
+    ),
+    "no_spacing": S(
+        _("{path} does not give the size of its pixels"), _("Name the spacing in mm: --spacing X Y Z.")
+    ),
     "no_slice_position": S(_("{folder} has slices without a position in space"), _("Export the series again.")),
     "slice_sizes_differ": S(_("{folder} has slices of different size (number: size): {sizes}"), ONE_SERIES),
     "slice_grids_differ": S(_("{folder} has slices of different angle or pixel size"), ONE_SERIES),
