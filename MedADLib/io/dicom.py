@@ -27,11 +27,11 @@ from .headers import has_dicom_magic
 
 log = logging.getLogger(__name__)
 
-# How far a slice may be from its place in an even row of slices.
-JITTER_MM, JITTER_SHARE = 0.2, 0.1
+# How far a slice may be from its place in an even row of slices, in mm and as a share of their distance.
+JITTER_MM, JITTER_SHARE = 0.3, 0.15
 # Echo times of one volume differ by less than this share.
 ECHO_TOLERANCE = 0.05
-DICOMDIR = "DICOMDIR"
+DICOMDIR, DICOM_SUFFIXES = "DICOMDIR", (".dcm", ".dicom", ".ima")
 FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
 COMPONENTS = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
 SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
@@ -320,16 +320,16 @@ def _without_copies(folder: Path, members: list[Slice]) -> list[Slice]:
     return [member for member in members if id(member) not in left_out]
 
 
-def _check_contrast(folder: Path, slices: list[Slice]) -> None:
-    """Raise InputError if the slices show several things, such as magnitude and phase."""
-    together = [number for number in Counter(_height(slices)).values() if number > 1]
+def _check_contrast(folder: Path, slices: list[Slice], heights: np.ndarray) -> None:
+    """Raise InputError if the slices, sorted by height in mm, show several things, such as magnitude and phase."""
     shown = {member.component for member in slices} - {""}
     if len(shown) > 1:
         raise InputError("several_components_of_signal", folder=folder, components=", ".join(sorted(shown)))
     echoes = [member.echo for member in slices if member.echo is not None]
     if echoes and max(echoes) - min(echoes) > ECHO_TOLERANCE * max(echoes):
         raise InputError("several_echoes", folder=folder, least=min(echoes), most=max(echoes))
-    if not together:
+    gaps = np.diff(heights)
+    if gaps.min() > min(JITTER_MM, JITTER_SHARE * gaps.max()):
         return
     for code, kinds in (
         ("several_time_points", {member.time for member in slices}),
@@ -339,12 +339,6 @@ def _check_contrast(folder: Path, slices: list[Slice]) -> None:
         if len(kinds) > 1:
             raise InputError(code, folder=folder, count=len(kinds))
     raise InputError("several_at_one_position", folder=folder)
-
-
-def _height(slices: list[Slice]) -> list[float]:
-    """Return the heights of the slices along the normal of the first, in mm, rounded so that equal ones are equal."""
-    normal = np.cross(slices[0].cosines[:3], slices[0].cosines[3:])
-    return [round(float(member.position @ normal), 2) for member in slices]
 
 
 def _arrange(folder: Path, slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
@@ -368,11 +362,11 @@ def _arrange(folder: Path, slices: list[Slice]) -> tuple[list[Slice], np.ndarray
         if stacks > 1:
             raise InputError("several_stacks", folder=folder, count=stacks)
         raise InputError("slice_grids_differ", folder=folder)
-    _check_contrast(folder, slices)
     normal = np.cross(cosines[:3], cosines[3:])
     slices = sorted(slices, key=lambda member: float(member.position @ normal))
     positions = np.array([member.position for member in slices])
     heights = positions @ normal
+    _check_contrast(folder, slices, heights)
     gaps = np.diff(heights)
     usual = float(np.median(gaps))
     missing = [(n, round(gap / usual) - 1) for n, gap in enumerate(gaps) if gap > 1.5 * usual]

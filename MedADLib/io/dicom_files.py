@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -43,14 +44,24 @@ DAMAGED = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError, OverflowError, EOFError),
     *(AssertionError, RecursionError, MemoryError, struct.error, zlib.error),
 )
-# What the code below asks for, so that pydicom skips all else.
-TOP = (
+# All attributes that are used, of a file and of its functional groups; pydicom skips the others.
+USED = (
     *("ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "PatientName", "SeriesInstanceUID"),
     *("SeriesNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing"),
     *("NominalScannedPixelSpacing", "SliceThickness", "SpacingBetweenSlices", "EchoTime", "DiffusionBValue"),
     *("TemporalPositionIdentifier", "ComplexImageComponent", "SamplesPerPixel", "PhotometricInterpretation"),
     *("NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("RescaleSlope", "RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    *("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence", "PixelValueTransformationSequence"),
+    *("FrameContentSequence", "StackID", "TemporalPositionIndex", "MREchoSequence", "EffectiveEchoTime"),
+    *(
+        "MRDiffusionSequence",
+        "MRImageFrameTypeSequence",
+        "CTImageFrameTypeSequence",
+        "PETFrameTypeSequence",
+        "FrameType",
+    ),
+    *("DirectoryRecordSequence", "DirectoryRecordType", "ReferencedFileID"),
 )
 
 
@@ -60,7 +71,7 @@ class DicomFile:
 
     Attributes:
         path: The file.
-        header: Attributes before the pixels, those of `TOP` only.
+        header: Attributes before the pixels, those of `USED` only.
         syntax: UID of the transfer syntax; empty if the file lacks it.
         offset: Byte at which the pixel data element begins, -1 for a deflated file.
         size: Bytes of the file.
@@ -88,24 +99,21 @@ class DicomFile:
     @classmethod
     def _parse(cls, path: Path, stream: BinaryIO, deflated: bool) -> DicomFile | None:
         import pydicom
-        from pydicom.datadict import tag_for_keyword
 
-        tags = [tag_for_keyword(keyword) for keyword in TOP]
-        header = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=tags)
+        header = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_used_tags()))
         offset = stream.tell()
         if stream.read(4) not in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10"):
             return None
         syntax = DEFLATED if deflated else str(getattr(header, "file_meta", {}).get("TransferSyntaxUID", ""))
         file = cls(path, header, syntax, -1 if deflated else offset, path.stat().st_size)
-        if min(file.number("Rows"), file.number("Columns")) < 1:
-            return None
-        return file
+        _convert(header)
+        return None if min(file.number("Rows"), file.number("Columns")) < 1 else file
 
     # Attributes.
 
     def value(self, keyword: str) -> Any:
         """Return the value of an attribute; None if it is missing or damaged."""
-        return _value(self.header, keyword)
+        return self.header.get(keyword)
 
     def text(self, keyword: str) -> str:
         """Return the text of an attribute without its padding, several values with a backslash between."""
@@ -257,11 +265,11 @@ class FrameGroups:
         """
         for groups in (self.own, self.shared):
             for name in sequences if groups is not None else ():
-                group = _value(groups, name)
-                value = _value(group[0], keyword) if group else None
+                group = groups.get(name)
+                value = group[0].get(keyword) if group else None
                 if value not in (None, ""):
                     return value
-        return None if top == "-" else _value(self.header, top or keyword)
+        return None if top == "-" else self.header.get(top or keyword)
 
     def text(self, keyword: str, *sequences: str, top: str = "") -> str:
         """Return an attribute as text, see `value`; empty if it is missing."""
@@ -288,8 +296,9 @@ def listed_images(index: Path) -> list[tuple[str, ...]]:
     found = []
     try:
         with _opened(index) as (stream, _):
-            records = pydicom.dcmread(stream, force=True).get("DirectoryRecordSequence") or []
-        for record in records:
+            header = pydicom.dcmread(stream, force=True, specific_tags=list(_used_tags()))
+            _convert(header)
+        for record in header.get("DirectoryRecordSequence") or []:
             if _text(record.get("DirectoryRecordType")) == "IMAGE":
                 parts = tuple(_text(record.get("ReferencedFileID")).split("\\"))
                 if any(part in ("", ".", "..") or set(part) & set("/:\0") for part in parts):
@@ -416,12 +425,26 @@ def _write_pixels(
     stream.write(struct.pack("<2HI", 0xFFFE, 0xE0DD, 0))
 
 
-def _value(attributes: Dataset, keyword: str) -> Any:
-    """Return the value of an attribute; None if it is missing or damaged."""
-    try:
-        return attributes.get(keyword)
-    except DAMAGED:
-        return None
+@cache
+def _used_tags() -> frozenset[int]:
+    from pydicom.datadict import tag_for_keyword
+
+    return frozenset(tag_for_keyword(keyword) for keyword in USED)
+
+
+def _convert(attributes: Dataset) -> None:
+    """Convert the attributes that are used from bytes, which pydicom else does at their first use; drop damaged ones.
+
+    Here pydicom's warnings, which quote values, are off.
+    """
+    for tag in _used_tags().intersection(attributes.keys()):
+        try:
+            element = attributes[tag]
+        except DAMAGED:
+            del attributes[tag]
+            continue
+        for item in element.value if element.VR == "SQ" else ():
+            _convert(item)
 
 
 def _text(value: Any) -> str:

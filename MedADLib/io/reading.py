@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..messages import Message
 from ..runtime.stdio import silenced
 from ..volume import IMAGE_SUFFIXES, Volume, is_single_slice, size_text, stem
-from .dicom import DICOMDIR, read_file, read_series, slices_in
+from .dicom import DICOM_SUFFIXES, DICOMDIR, read_file, read_series, slices_in
 from .headers import check_meta, check_nifti, check_nrrd, check_numbers, check_spacing, has_dicom_magic
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def read_image(path: str | os.PathLike, uniform: bool = False) -> Volume:
         if path.is_dir():
             volume = read_series(path, name)
         elif _is_dicom(path):
-            volume = _read_frames(path, name)
+            volume = _read_frames(path, path.stem if path.suffix.lower() in DICOM_SUFFIXES else name)
         else:
             volume = Volume.from_sitk(_read_file(path), name)
     except UnicodeEncodeError as error:

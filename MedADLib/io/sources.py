@@ -9,11 +9,10 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..volume import IMAGE_SUFFIXES, Volume, stem
-from .dicom import DICOMDIR, series_files
+from .dicom import DICOM_SUFFIXES, DICOMDIR, series_files
 from .images import ARRAYS, RASTERS, Place, is_dicom, place_named, read_place, read_raster
 from .reading import read_image
 
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 STRIPPED = (*RASTERS, ARRAYS, *DICOM_SUFFIXES)
 
 IN_ARRAYS = re.compile(r"(?P<file>.*\.npz)#(?P<image>[^/\\#]*)", re.IGNORECASE | re.DOTALL)

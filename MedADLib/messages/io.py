@@ -77,7 +77,7 @@ SENTENCES = {
     "several_patients": S(_("{folder} holds slices of different patients in one series"), ONE_SERIES),
     "several_volumes": S(_("{folder} holds {count} volumes in one series"), ONE_SERIES),
     "several_stacks": S(_("{folder} holds {count} stacks of slices at different angles in one series"), ONE_STACK),
-    "several_components_of_signal": S(_("{folder} holds several images at a time: {components}"), ONE_STACK),
+    "several_components_of_signal": S(_("{folder} mixes parts of a complex signal: {components}"), ONE_STACK),
     "several_echoes": S(_("{folder} holds several echoes ({least:.3g} to {most:.3g} ms)"), ONE_STACK),
     "several_time_points": S(_("{folder} holds {count} time points"), ONE_STACK),
     "several_diffusion_weightings": S(_("{folder} holds {count} diffusion weightings"), ONE_STACK),
@@ -88,9 +88,7 @@ SENTENCES = {
         _("{path} lists the file {file!a:.80}, which does not exist below its folder"),
         _("Copy the whole disc, or give the folder that holds the slices."),
     ),
-    "no_spacing": S(
-        _("{path} does not give the size of its pixels"), _("Name the spacing in mm: --spacing X Y Z.")
-    ),
+    "no_spacing": S(_("{path} does not give the size of its pixels"), _("Name the spacing in mm: --spacing X Y Z.")),
     "no_slice_position": S(_("{folder} has slices without a position in space"), _("Export the series again.")),
     "slice_sizes_differ": S(_("{folder} has slices of different size (number: size): {sizes}"), ONE_SERIES),
     "slice_grids_differ": S(_("{folder} has slices of different angle or pixel size"), ONE_SERIES),
