@@ -88,7 +88,8 @@ class Slice:
         """Return the slices of a file, without localizers; none if the file is not an image of grey values.
 
         Raises:
-            InputError: If the number of frames is impossible or differs from that of the groups of frames.
+            InputError: If the number of frames is impossible or differs from that of the groups of frames, or the file
+                cannot hold the pixels.
         """
         if not file.is_grey or file.text("SOPClassUID") in SEGMENTATION_CLASSES:
             return []
@@ -431,8 +432,6 @@ class _Pixels:
 def _voxels(folder: Path, slices: list[Slice]) -> np.ndarray:
     """Read the voxels of sorted slices, float32 (Z, Y, X), with the slope and intercept of each."""
     width, height = slices[0].size
-    for file in {id(member.file): member.file for member in slices}.values():
-        file.check_size()
     voxels = len(slices) * width * height
     if voxels > MAX_VOXELS:
         raise InputError("too_many_voxels", path=folder, voxels=voxels, limit=MAX_VOXELS)

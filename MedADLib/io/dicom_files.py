@@ -39,11 +39,6 @@ NATIVE = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", DEFLATED, BIG_ENDIAN)
 SECONDARY_CAPTURE = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.3")
 EXPLICIT = (b"OB", b"OW", b"UN", b"OL", b"OV")
 
-# pydicom raises errors of all these kinds for damaged headers.
-DAMAGED = (
-    *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError, OverflowError, EOFError),
-    *(AssertionError, RecursionError, MemoryError, struct.error, zlib.error),
-)
 # All attributes that are used, of a file and of its functional groups; pydicom skips the others.
 USED = (
     *("ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "PatientName", "SeriesInstanceUID"),
@@ -93,8 +88,13 @@ class DicomFile:
         try:
             with _opened(path) as (stream, deflated):
                 return cls._parse(path, stream, deflated)
-        except DAMAGED:
-            return None
+        except OSError as error:
+            # pydicom raises those without a number for damaged files.
+            if error.errno is not None:
+                raise
+        except Exception:  # pydicom has a dozen kinds of them for damaged files.
+            pass
+        return None
 
     @classmethod
     def _parse(cls, path: Path, stream: BinaryIO, deflated: bool) -> DicomFile | None:
@@ -141,11 +141,13 @@ class DicomFile:
         """Return the attributes of each frame.
 
         Raises:
-            InputError: If the number of frames is impossible or differs from that of the groups of frames.
+            InputError: If the number of frames is impossible or differs from that of the groups of frames, or the file
+                cannot hold the pixels.
         """
         count, frames = self.frames, self.value("PerFrameFunctionalGroupsSequence")
         if not 1 <= count <= MAX_FRAMES:
             raise InputError("impossible_frames", path=self.path, frames=count)
+        self.check_size()
         if frames and len(frames) != count:
             raise InputError("frames_differ", path=self.path, frames=count, groups=len(frames))
         shared = self.value("SharedFunctionalGroupsSequence")
@@ -293,19 +295,21 @@ def listed_images(index: Path) -> list[tuple[str, ...]]:
     """
     import pydicom
 
-    found = []
     try:
         with _opened(index) as (stream, _):
             header = pydicom.dcmread(stream, force=True, specific_tags=list(_used_tags()))
             _convert(header)
-        for record in header.get("DirectoryRecordSequence") or []:
-            if _text(record.get("DirectoryRecordType")) == "IMAGE":
-                parts = tuple(_text(record.get("ReferencedFileID")).split("\\"))
-                if any(part in ("", ".", "..") or set(part) & set("/:\0") for part in parts):
-                    raise InputError("dicomdir_file_missing", path=index, file="/".join(parts))
-                found.append(parts)
-    except DAMAGED as error:
+    except Exception as error:  # As in `DicomFile.of`.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise InputError("not_decoded", path=index) from error
+    found = []
+    for record in header.get("DirectoryRecordSequence") or []:
+        if _text(record.get("DirectoryRecordType")) == "IMAGE":
+            parts = tuple(_text(record.get("ReferencedFileID")).split("\\"))
+            if any(part in ("", ".", "..") or set(part) & set("/:\0") for part in parts):
+                raise InputError("dicomdir_file_missing", path=index, file="/".join(parts))
+            found.append(parts)
     return found
 
 
@@ -350,7 +354,7 @@ def _element(stream: BinaryIO) -> tuple[bytes, int]:
 def _fragments(stream: BinaryIO) -> Iterator[bytes]:
     """Yield the items of compressed pixels; the first is the table of offsets."""
     while True:
-        group, element, length = struct.unpack("<2HI", stream.read(8))
+        group, element, length = struct.unpack("<2HI", stream.read(8).ljust(8, b"\0"))
         if (group, element) == (0xFFFE, 0xE0DD):
             return
         if (group, element) != (0xFFFE, 0xE000):
@@ -440,7 +444,7 @@ def _convert(attributes: Dataset) -> None:
     for tag in _used_tags().intersection(attributes.keys()):
         try:
             element = attributes[tag]
-        except DAMAGED:
+        except Exception:  # As in `DicomFile.of`.
             del attributes[tag]
             continue
         for item in element.value if element.VR == "SQ" else ():

@@ -26,7 +26,7 @@ SENTENCES = {
         _("{path} is of an unknown type"),
         _(
             "Supported are {types}, {arrays} (if it holds several images, give FILE{arrays}#NUMBER), a DICOM file of "
-            "one image, and a folder of DICOM slices."
+            "one or all slices, and a folder of DICOM slices."
         ),
     ),
     "damaged_image": S(_("{path} is damaged or cut short"), COPY_AGAIN),
