@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,15 @@ from .errors import InputError, OutputError
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+IMAGE_SUFFIXES = (
+    *(".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".gipl.gz", ".gipl", ".mnc"),
+    *(".hdr", ".img"),
+)
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
+# A head is smaller, and so is a body in most directions; a larger field of view is a wrong unit of length.
+LARGEST_MM = 1000.0
+# Of a coarse grid with a spacing in mm: 1.2 m along each axis at 3 mm.
+MOST_GRID_VOXELS = 2**26
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 # RAS axis of each letter, and whether the letter is on its negative side.
@@ -177,6 +184,19 @@ def extent_ras(volume: Volume) -> np.ndarray:
     return spacing_ras(volume) * np.array(volume.array.shape[::-1])[nearest_axes(volume)]
 
 
+def largest_extent(volume: Volume) -> float:
+    """Return the longest side of the field of view in mm; 0 for a single slice, which often has no true spacing."""
+    return 0.0 if is_single_slice(volume) else float((volume.spacing * volume.array.shape[::-1]).max())
+
+
+def check_grid(volume: Volume, spacing_mm: float) -> None:
+    """Raise InputError if the field of view is too large for a grid of isotropic voxels, before one is made."""
+    sizes = np.maximum(volume.spacing * volume.array.shape[::-1] / spacing_mm, 1.0)
+    if not np.prod(sizes) <= MOST_GRID_VOXELS:
+        extent = float((volume.spacing * volume.array.shape[::-1]).max())
+        raise InputError("grid_too_large", name=volume.name, extent=extent, spacing=spacing_mm)
+
+
 def is_single_slice(volume: Volume) -> bool:
     """Return whether a volume is one slice, along any of its axes."""
     return min(volume.array.shape) == 1
@@ -190,14 +210,23 @@ def reoriented(volume: Volume, towards: str) -> Volume:
     here = [LETTERS[letter] for letter in orientation(volume)]
     axes = [next(axis for axis, (along, _) in enumerate(here) if along == LETTERS[letter][0]) for letter in towards]
     flipped = [here[axis][1] != LETTERS[letter][1] for axis, letter in zip(axes, towards)]
-    steps = tuple(slice(None, None, -1 if flip else 1) for flip in reversed(flipped))
-    array = volume.array.transpose([2 - axis for axis in reversed(axes)])[steps]
-    affine = volume.affine.copy()
-    for column, (axis, flip) in enumerate(zip(axes, flipped)):
-        affine[:3, column] = volume.affine[:3, axis] * (-1 if flip else 1)
-        if flip:
-            affine[:3, 3] += volume.affine[:3, axis] * (volume.array.shape[2 - axis] - 1)
-    return Volume(array, affine, volume.name)
+    return _in_order(volume, axes, flipped)
+
+
+def in_order_of(volume: Volume, other: Volume) -> Volume | None:
+    """Bring a volume of the same grid to the voxel order of another volume (view, no copy).
+
+    Returns:
+        The same voxels at the same positions, with the axes of `other`; None if the voxels of the two lie elsewhere.
+    """
+    # Column by column, the axis of this volume along which an axis of the other runs.
+    cosines = (volume.affine[:3, :3] / volume.spacing).T @ (other.affine[:3, :3] / other.spacing)
+    axes = np.abs(cosines).argmax(axis=0)
+    if sorted(axes) != [0, 1, 2]:
+        return None
+    flipped = [cosines[axis, column] < 0 for column, axis in enumerate(axes)]
+    found = _in_order(volume, axes.tolist(), flipped)
+    return found if other.same_grid(found) else None
 
 
 def orientation(volume: Volume) -> str:
@@ -206,3 +235,21 @@ def orientation(volume: Volume) -> str:
 
     # A letter names the side that the axis runs towards, as in DICOM.
     return sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(volume.direction)
+
+
+def _in_order(volume: Volume, axes: Sequence[int], flipped: Sequence[bool]) -> Volume:
+    """Permute the axes of a volume, and flip them afterwards (view, no copy).
+
+    Args:
+        volume: The volume.
+        axes: The present axis (x, y or z; 0 to 2) of each new one.
+        flipped: Whether each new axis runs backwards.
+    """
+    steps = tuple(slice(None, None, -1 if flip else 1) for flip in reversed(flipped))
+    array = volume.array.transpose([2 - axis for axis in reversed(axes)])[steps]
+    affine = volume.affine.copy()
+    for column, (axis, flip) in enumerate(zip(axes, flipped)):
+        affine[:3, column] = volume.affine[:3, axis] * (-1 if flip else 1)
+        if flip:
+            affine[:3, 3] += volume.affine[:3, axis] * (volume.array.shape[2 - axis] - 1)
+    return Volume(array, affine, volume.name)

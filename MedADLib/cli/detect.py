@@ -22,12 +22,15 @@ DEFAULT_MODEL = "brain-t1"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad detect``."""
     parser.description = "Detect anomalies in one scan, and write anomaly map, regions and figure to a folder."
-    types = "scan: NIfTI, NRRD, MHA, PNG, JPEG, DICOM file or folder, NPZ (one of several images: FILE.npz#NUMBER)"
+    types = (
+        "scan: NIfTI, NRRD, MHA, Analyze, MGZ, GIPL, MINC, PNG, JPEG, DICOM file or folder, NPZ (one of several "
+        "images: FILE.npz#NUMBER)"
+    )
     parser.add_argument("input", type=Path, metavar="INPUT", help=types)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")
     models = f"installed model or model file (default {DEFAULT_MODEL})"
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=models)
-    masks = "brain mask: image on the grid of the scan, non-zero in the voxels to examine"
+    masks = "brain mask on the grid of the scan: non-zero in the voxels to examine, or their probability (0.5 and more)"
     parser.add_argument("--mask", type=Path, help=masks)
     devices = "auto, cpu, cuda or cuda:N (default auto)"
     parser.add_argument("--device", type=_setting("device"), default="auto", help=devices)
@@ -41,6 +44,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fast = "restore fewer slices fewer times: faster, less exact; for models with this mode, such as brain-t1-vqvae"
     parser.add_argument("--fast", action="store_true", help=fast)
     parser.add_argument("--no-picture", action="store_true", help="do not draw the figure STEM.png")
+    _add_reading_options(parser)
+
+
+def _add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what a user can say about a file that its header lacks or says wrongly."""
+    group = parser.add_argument_group(
+        "what the header of the file lacks or says wrongly", "They hold for a mask too, unless its own header fits."
+    )
+    towards = "directions that the axes of the file run towards, such as RAS: right, anterior, superior"
+    group.add_argument("--orientation", type=_reading("orientation"), default="", metavar="RAS", help=towards)
+    spacing = "voxel spacing along the axes of the file, mm"
+    group.add_argument("--spacing", type=_step, nargs=3, metavar=("X", "Y", "Z"), help=spacing)
+    unit = "unit of the lengths in the header: um, mm, cm or m"
+    group.add_argument("--unit", type=_reading("unit"), default="", metavar="UNIT", help=unit)
+    form = "the position that counts where those of a NIfTI header contradict each other: sform or qform"
+    group.add_argument("--use", type=_reading("form"), default="", metavar="FORM", help=form)
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
@@ -57,10 +76,11 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
     """
     from dataclasses import replace
 
-    from ..detection import Settings, detect
-    from ..io.reading import read_image
+    from ..detection import Settings, content_hash, detect
+    from ..io.reading import read_mask
+    from ..io.reading_options import AS_THE_HEADER_SAYS, ReadingOptions
     from ..io.sources import named_scan
-    from ..results.writing import check_ours, write_detection
+    from ..results.writing import check_ours, check_same_scan, with_reading, write_detection
     from ..runtime.atomic_files import writable_folder
 
     detect = args.detect or detect
@@ -71,8 +91,10 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
         check_ours(args.output, name)
         console.window = (0.0, 0.03)
         progress.stage("reading", 0.0, 1.0, f"reading {args.input.name}")
-        volume = scan.read()
-        mask = None if args.mask is None else read_image(args.mask, uniform=True)
+        options = ReadingOptions(args.orientation, args.spacing, args.unit, args.use)
+        volume = scan.read(options)
+        check_same_scan(args.output, name, args.input, content_hash(volume))
+        mask = None if args.mask is None else read_mask(args.mask, volume, options)
         progress.stage("loading the model", 1.0, 1.0, args.model)
         load_model = args.load_model
         if load_model is None:
@@ -88,6 +110,8 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
         for message in detection.warnings:
             console.warning(message)
         detection = replace(detection, warnings=tuple(console.warnings))
+        if options != AS_THE_HEADER_SAYS:
+            detection = with_reading(detection, options)
         console.window = (0.95, 1.0)
         progress.stage("writing", 0.0, 1.0)
         files = write_detection(detection, args.output, name, not args.no_picture, args.input, progress)
@@ -141,3 +165,28 @@ def _setting(name: str) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return parse
+
+
+def _reading(name: str) -> Callable[[str], str]:
+    """Make the parser of one of the `ReadingOptions` for argparse."""
+
+    def parse(text: str) -> str:
+        from ..io.reading_options import ReadingOptions
+
+        text = text.upper() if name == "orientation" else text.lower()
+        try:
+            return getattr(ReadingOptions(**{name: text}), name)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parse
+
+
+def _step(text: str) -> float:
+    """Parse a voxel spacing in mm."""
+    from ..io.reading_options import ReadingOptions
+
+    try:
+        return ReadingOptions(spacing=(text,) * 3).spacing[0]
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -21,9 +21,11 @@ import numpy as np
 
 from ..errors import InputError
 from ..messages import Message
-from ..volume import LPS_RAS, Volume, size_text
-from .dicom_files import MAX_VOXELS, DicomFile, FrameGroups, listed_images
+from ..volume import LETTERS, LPS_RAS, Volume, size_text
+from .dicom_files import DicomFile, FrameGroups, listed_images
 from .headers import has_dicom_magic
+from .reading_options import AS_THE_HEADER_SAYS, ReadingOptions
+from .voxels import MAX_VOXELS
 
 log = logging.getLogger(__name__)
 
@@ -164,13 +166,13 @@ def _component(frame: FrameGroups) -> str:
     return ""
 
 
-def read_series(folder: Path, name: str, spacing: Sequence[float] | None = None) -> Volume:
+def read_series(folder: Path, name: str, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
     """Read the one image series that a folder holds.
 
     Args:
         folder: The DICOM files, in any order; other files may be among them. Or a folder with a DICOMDIR.
         name: Name of the volume.
-        spacing: Pixel spacing along (x, y) in mm; None for that of the headers.
+        options: What the user says about columns, rows and slices beyond the headers.
 
     Returns:
         The volume with float32 voxels, shape (Z, Y, X), rescaled by slope and intercept of each slice.
@@ -178,16 +180,16 @@ def read_series(folder: Path, name: str, spacing: Sequence[float] | None = None)
     Raises:
         InputError: If there is no series or more than one, or slices are missing, damaged or unevenly spaced.
     """
-    return _volume(folder, _choose(folder, _headers(folder)), name, spacing)
+    return _volume(folder, _choose(folder, _headers(folder)), name, options)
 
 
-def read_file(path: Path, name: str, spacing: Sequence[float] | None = None) -> Volume | None:
+def read_file(path: Path, name: str, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume | None:
     """Read the image of one DICOM file, a slice or all slices of a volume.
 
     Args:
         path: The file.
         name: Name of the volume.
-        spacing: Pixel spacing along (x, y) in mm; None for that of the header.
+        options: What the user says about columns, rows and slices beyond the header.
 
     Returns:
         The volume, as of `read_series`; None for an image in colour.
@@ -202,12 +204,15 @@ def read_file(path: Path, name: str, spacing: Sequence[float] | None = None) -> 
     if file is None:
         raise InputError("not_decoded", path=path)
     if not file.is_grey:
-        file.check_size()
+        try:
+            file.check_pixels()
+        except ValueError as error:
+            raise InputError("not_decoded", path=path) from error
         return None
     slices = Slice.all_of(file)
     if not slices:
         raise InputError("not_decoded", path=path)
-    return _volume(path, _choose(path, slices), name, spacing)
+    return _volume(path, _choose(path, slices), name, options)
 
 
 def slices_in(path: Path) -> int:
@@ -220,12 +225,42 @@ def slices_in(path: Path) -> int:
     return 0 if file is None else max(file.frames, 1)
 
 
-def _volume(folder: Path, slices: list[Slice], name: str, spacing: Sequence[float] | None) -> Volume:
+def _volume(folder: Path, slices: list[Slice], name: str, options: ReadingOptions) -> Volume:
     """Arrange the slices of a series and read their voxels."""
-    if spacing is not None:
-        slices = [replace(member, spacing=np.array(spacing[:2], float)) for member in slices]
-    slices, affine = _arrange(folder, slices)
+    slices, affine = _arrange(folder, _completed(folder, slices, options))
     return Volume(_voxels(folder, slices), affine, name)
+
+
+def _completed(folder: Path, slices: list[Slice], options: ReadingOptions) -> list[Slice]:
+    """Add spacing, directions and positions that the user gives; frames without a position follow each other.
+
+    A given pixel spacing goes before that of the headers; positions of slices go before a given distance.
+    """
+    if options.form or options.unit or (options.orientation and any(one.cosines is not None for one in slices)):
+        raise InputError("option_not_for_dicom", path=folder)
+    if options.spacing:
+        slices = [replace(member, spacing=np.array(options.spacing[:2])) for member in slices]
+    if not options.orientation:
+        return slices
+    columns, rows, normal = (_lps_direction(letter) for letter in options.orientation)
+    slices = [replace(member, cosines=np.concatenate([columns, rows])) for member in slices]
+    if any(member.position is not None for member in slices) or len({member.file.path for member in slices}) > 1:
+        return slices
+    if not options.spacing:
+        raise InputError("no_spacing", path=folder)
+    width, height = slices[0].size
+    extents = np.array([width, height, max(member.frame for member in slices) + 1]) - 1.0
+    steps = np.stack([columns, rows, normal]) * np.array(options.spacing)[:, None]
+    # The centre of the field of view is at 0.
+    corner = -0.5 * extents @ steps
+    step = options.spacing[2]
+    return [replace(one, position=corner + one.frame * steps[2], thickness=step) for one in slices]
+
+
+def _lps_direction(letter: str) -> np.ndarray:
+    """Return the direction in LPS, (3,), towards the side that a letter names, such as L."""
+    axis, negative = LETTERS[letter]
+    return LPS_RAS[:3, axis] * (-1.0 if negative else 1.0)
 
 
 def series_files(folder: Path) -> list[Path]:

@@ -25,11 +25,12 @@ import numpy as np
 from ..errors import InputError
 from ..runtime.stdio import silenced
 from ..volume import size_text
+from .voxels import MAX_VOXELS
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-MAX_VOXELS, MAX_FRAMES, MAX_DEFLATED_BYTES = 2**30, 2**16, 2**31
+MAX_FRAMES, MAX_DEFLATED_BYTES = 2**16, 2**31
 # Compressed pixels may unpack to so many times the bytes of the file; smaller images always may.
 GREATEST_RATIO, SMALL_PIXELS = 1032, 2**24
 UNDEFINED = 0xFFFFFFFF
@@ -189,6 +190,33 @@ class DicomFile:
         high, signed = self.number("HighBit", stored - 1), self.number("PixelRepresentation") == 1
         if allocated not in (8, 16, 32) or not 1 <= stored <= high + 1 <= allocated:
             raise ValueError("unknown layout of bits")
+        with self._pixels() as (stream, kind, length):
+            if self.syntax in NATIVE:
+                content = stream.read(min(length, pixels * allocated // 8))
+                array = self._native(content, kind, shape, allocated, signed)
+                # Bits above or below the stored ones can hold an overlay.
+                array = array << (allocated - high - 1) >> (allocated - stored)
+            else:
+                array = self._decoded(self._fragments(stream), shape, (allocated, stored, high, int(signed)))
+        if self.text("PhotometricInterpretation") == "MONOCHROME1":
+            array = (-1 if signed else (1 << stored) - 1) - array
+        return array
+
+    def check_pixels(self) -> None:
+        """Check the pixels as far as that is possible without decoding them.
+
+        Raises:
+            InputError: If they are too many.
+            ValueError: If they cannot be decoded.
+        """
+        self.check_size()
+        with self._pixels() as (stream, _, _):
+            if self.syntax not in NATIVE:
+                self._fragments(stream)
+
+    @contextmanager
+    def _pixels(self) -> Iterator[tuple[BinaryIO, bytes, int]]:
+        """Open the file at its pixels; with their representation and their length in bytes."""
         with _opened(self.path) as (stream, _):
             if self.syntax == DEFLATED:
                 self._parse(self.path, stream, True)
@@ -196,19 +224,19 @@ class DicomFile:
             else:
                 stream.seek(self.offset)
             kind, length = _element(stream)
-            if self.syntax in NATIVE:
-                if length == UNDEFINED:
-                    raise ValueError("compressed pixels without a transfer syntax")
-                content = stream.read(min(length, pixels * allocated // 8))
-                array = self._native(content, kind, shape, allocated, signed)
-                # Bits above or below the stored ones can hold an overlay.
-                array = array << (allocated - high - 1) >> (allocated - stored)
-            else:
-                fragments = list(_fragments(stream)) if length == UNDEFINED else []
-                array = self._decoded(fragments, shape, (allocated, stored, high, int(signed)))
-        if self.text("PhotometricInterpretation") == "MONOCHROME1":
-            array = (-1 if signed else (1 << stored) - 1) - array
-        return array
+            if (length == UNDEFINED) == (self.syntax in NATIVE):
+                raise ValueError("compressed pixels without a transfer syntax, or the other way round")
+            yield stream, kind, length
+
+    def _fragments(self, stream: BinaryIO) -> list[bytes]:
+        """Read compressed pixels as items, of which the first is the table of offsets."""
+        fragments = list(_items(stream))
+        if len(fragments) < 2:
+            raise ValueError("no compressed pixels")
+        pixel_bytes = self.number("SamplesPerPixel", 1) * self.number("BitsAllocated") // 8
+        for fragment in fragments[1:]:
+            _check_codec(fragment, self.syntax, (self.number("Rows"), self.number("Columns")), pixel_bytes)
+        return fragments
 
     def _native(self, content: bytes, kind: bytes, shape: tuple[int, ...], bits: int, signed: bool) -> np.ndarray:
         """Convert uncompressed pixels to an array of this shape, of the byte order of this machine."""
@@ -222,10 +250,6 @@ class DicomFile:
         """Decompress pixels by GDCM, from a file that has nothing else of the original one."""
         import SimpleITK as sitk
 
-        if len(fragments) < 2:
-            raise ValueError("no compressed pixels")
-        for fragment in fragments[1:]:
-            _check_codec(fragment, self.syntax, shape[1:], layout[0] // 8)
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder, "pixels.dcm")
             with copy.open("wb") as stream:
@@ -351,7 +375,7 @@ def _element(stream: BinaryIO) -> tuple[bytes, int]:
     return b"OW", struct.unpack(order + "I", head)[0]
 
 
-def _fragments(stream: BinaryIO) -> Iterator[bytes]:
+def _items(stream: BinaryIO) -> Iterator[bytes]:
     """Yield the items of compressed pixels; the first is the table of offsets."""
     while True:
         group, element, length = struct.unpack("<2HI", stream.read(8).ljust(8, b"\0"))

@@ -8,46 +8,44 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
 from ..messages import Message
-from ..runtime.stdio import silenced
-from ..volume import IMAGE_SUFFIXES, Volume, is_single_slice, size_text, stem
+from ..volume import IMAGE_SUFFIXES, Volume, in_order_of, stem
 from .dicom import DICOM_SUFFIXES, DICOMDIR, read_file, read_series, slices_in
-from .headers import check_meta, check_nifti, check_nrrd, check_numbers, check_spacing, has_dicom_magic
-
-if TYPE_CHECKING:
-    import SimpleITK as sitk
+from .headers import check_numbers, has_dicom_magic
+from .nifti import read_nifti
+from .other_formats import read_gipl, read_mgh, read_minc
+from .placement import check_extent
+from .reading_options import AS_THE_HEADER_SAYS, ReadingOptions
+from .text_headers import read_meta, read_nrrd
 
 log = logging.getLogger(__name__)
 
-MAX_VOXELS = 2**30
-ZLIB_GREATEST_RATIO = 1032
-FORMATS = {
-    ".nii.gz": (check_nifti, "NiftiImageIO"),
-    ".nii": (check_nifti, "NiftiImageIO"),
-    ".nrrd": (check_nrrd, "NrrdImageIO"),
-    ".nhdr": (check_nrrd, "NrrdImageIO"),
-    ".mha": (check_meta, "MetaImageIO"),
-    ".mhd": (check_meta, "MetaImageIO"),
+READERS = {
+    **{".nii.gz": read_nifti, ".nii": read_nifti, ".hdr": read_nifti, ".img": read_nifti},
+    **{".nrrd": read_nrrd, ".nhdr": read_nrrd, ".mha": read_meta, ".mhd": read_meta},
+    **{".mgz": read_mgh, ".mgh": read_mgh, ".gipl.gz": read_gipl, ".gipl": read_gipl, ".mnc": read_minc},
 }
 
 
-def read_image(path: str | os.PathLike, uniform: bool = False) -> Volume:
-    """Read NIfTI, NRRD, MHA or a folder with one DICOM series.
+def read_image(path: str | os.PathLike, uniform: bool = False, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
+    """Read NIfTI, NRRD, MetaImage, Analyze, MGH, GIPL, MINC or a folder with one DICOM series.
 
     Args:
         path: An image file, or a folder of DICOM slices.
         uniform: Accept an image with the same value everywhere, as a mask can be.
+        options: What the user says about the file beyond its header.
 
     Returns:
-        The volume with float32 voxels, shape (Z, Y, X), and the stem of the path as its name.
+        The volume with float32 voxels, shape (Z, Y, X), and the stem of the path as its name. Voxels around the head
+        that are not a number are background.
 
     Raises:
-        InputError: If it is missing, damaged, not a scalar 3-D image, or has values that are not finite.
+        InputError: If it is missing, damaged, not a scalar 3-D image, lacks spacing or orientation, or has values that
+            are not finite inside.
     """
     path, name = Path(path), stem(os.path.abspath(path))
     try:
@@ -57,17 +55,17 @@ def read_image(path: str | os.PathLike, uniform: bool = False) -> Volume:
             path = path.parent
             name = stem(os.path.abspath(path))
         if path.is_dir():
-            volume = read_series(path, name)
+            volume = read_series(path, name, options)
         elif _is_dicom(path):
-            volume = _read_frames(path, path.stem if path.suffix.lower() in DICOM_SUFFIXES else name)
+            volume = _read_frames(path, path.stem if path.suffix.lower() in DICOM_SUFFIXES else name, options)
         else:
-            volume = Volume.from_sitk(_read_file(path), name)
+            volume = _read_file(path, name, options)
     except UnicodeEncodeError as error:
         raise InputError("invalid_file_name", path=ascii(os.fspath(path))) from error
     except OSError as error:
         raise InputError("unreadable", path=path, reason=error.strerror or error) from error
-    _check_voxels(volume, path, uniform)
-    return volume
+    check_extent(volume, path, options)
+    return _with_numbers(volume, path, uniform)
 
 
 def _is_dicom(path: Path) -> bool:
@@ -75,20 +73,44 @@ def _is_dicom(path: Path) -> bool:
     return path.is_file() and not path.name.lower().endswith(IMAGE_SUFFIXES) and has_dicom_magic(path)
 
 
-def _read_frames(path: Path, name: str) -> Volume:
+def _read_frames(path: Path, name: str, options: ReadingOptions) -> Volume:
     """Read a DICOM file of all slices of a volume."""
     if slices_in(path) == 1:
         raise InputError("single_dicom_file", path=path)
-    volume = read_file(path, name)
+    volume = read_file(path, name, options)
     if volume is None:
         raise InputError("several_components", path=path)
     return volume
 
 
-def _read_file(path: Path) -> sitk.Image:
-    """Read a single file as a float32 SimpleITK image."""
-    import SimpleITK as sitk
+def read_mask(path: str | os.PathLike, scan: Volume, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
+    """Read a mask; what the user says about the scan holds for the mask too, unless only its own header fits the scan.
 
+    Args:
+        path: An image file, or a folder of DICOM slices.
+        scan: The scan that was read with the options.
+        options: What the user says about the scan.
+
+    Raises:
+        InputError: If it cannot be read. Whether it fits the scan is checked where it is used.
+    """
+    if options == AS_THE_HEADER_SAYS:
+        return read_image(path, uniform=True)
+    try:
+        given = read_image(path, uniform=True, options=options)
+    except InputError:
+        return read_image(path, uniform=True)
+    if in_order_of(given, scan) is not None:
+        return given
+    try:
+        own = read_image(path, uniform=True)
+    except InputError:
+        return given
+    return given if in_order_of(own, scan) is None else own
+
+
+def _read_file(path: Path, name: str, options: ReadingOptions) -> Volume:
+    """Read a single file."""
     if not path.exists():
         raise InputError("not_found", path=path)
     if not path.is_file():
@@ -97,75 +119,43 @@ def _read_file(path: Path) -> sitk.Image:
         raise InputError("empty_file", path=path)
     suffix = next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
-        raise InputError("unknown_volume_type", path=path, types=", ".join(FORMATS))
-    check, reader_name = FORMATS[suffix]
-    data_bytes = check(path)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    # Without this, ITK chooses the format by content and reads a PNG named scan.nii.
-    reader.SetImageIO(reader_name)
-    try:
-        with silenced():
-            reader.ReadImageInformation()
-        _check_grid(reader, path, data_bytes)
-        reader.SetOutputPixelType(sitk.sitkFloat32)
-        with silenced():
-            image = reader.Execute()
-    except RuntimeError as error:
-        if "orthonormal" in str(error):
-            raise InputError("not_orthogonal", name=path) from error
-        raise InputError("damaged_image", path=path) from error
-    if reader_name == "NiftiImageIO":
-        _warn_of_nifti_position(reader, image)
-    return image
+        raise InputError("unknown_volume_type", path=path, types=", ".join(READERS))
+    return Volume(*READERS[suffix](path, options), name)
 
 
-def _check_grid(reader: sitk.ImageFileReader, path: Path, data_bytes: int) -> None:
-    """Raise InputError for a grid that is not scalar and 3-D or does not fit the file; nothing is allocated yet."""
-    import SimpleITK as sitk
+def _with_numbers(volume: Volume, path: Path, uniform: bool) -> Volume:
+    """Replace voxels around the head that are not a number by the background.
 
-    size = reader.GetSize()
-    complex_types = (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64)
-    if reader.GetNumberOfComponents() != 1 or reader.GetPixelID() in complex_types:
-        raise InputError("several_components", path=path)
-    if len(size) != 3:
-        raise InputError("not_3d", name=path, dimensions=len(size), size=size_text(size))
-    if sorted(size)[1] == 1:
-        raise InputError("single_line", path=path, size=size_text(size))
-    voxels = int(np.prod(size, dtype=object))
-    if voxels > data_bytes * ZLIB_GREATEST_RATIO:
-        raise InputError("header_exceeds_file", path=path, size=size_text(size))
-    if voxels > MAX_VOXELS:
-        raise InputError("too_many_voxels", path=path, voxels=voxels, limit=MAX_VOXELS)
-    check_spacing(path, reader.GetSpacing())
-
-
-def _check_voxels(volume: Volume, path: Path, uniform: bool) -> None:
-    """Raise InputError for voxels that are not finite or all equal; warn about an odd scale."""
+    Raises:
+        InputError: If voxels inside are not finite, or all are equal.
+    """
     array = volume.array
     # Finite float32 values cannot overflow a float64 sum, so one pass finds any that is not finite.
     with np.errstate(invalid="ignore"):
         total = array.sum(dtype=np.float64)
     if not np.isfinite(total):
-        check_numbers(path, int(np.isnan(array).sum()), int(np.isinf(array).sum()))
+        nothing = np.isnan(array)
+        if not np.isinf(array).any() and not nothing.all() and _reaches_edge(nothing).all():
+            log.warning(Message("nan_is_background", path=str(path), share=float(nothing.mean())))
+            array = np.where(nothing, np.minimum(array[~nothing].min(), np.float32(0)), array)
+            volume = volume.with_array(array)
+        else:
+            check_numbers(path, int(nothing.sum()), int(np.isinf(array).sum()))
     lowest, highest = float(array.min()), float(array.max())
     if lowest == highest and not uniform:
         raise InputError("constant", path=path, value=lowest)
-    extent = float((volume.spacing * array.shape[::-1]).max())
-    if not 10.0 <= extent <= 2000.0:
-        log.warning(Message("odd_extent", extent=extent))
-    if volume.spacing.max() > 10.0 and not is_single_slice(volume):
-        log.warning(Message("thick_slices", spacing=float(volume.spacing.max())))
+    return volume
 
 
-def _warn_of_nifti_position(reader: sitk.ImageFileReader, image: sitk.Image) -> None:
-    """Warn if other programs may place this image elsewhere."""
-    field = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
-    codes = [field.get("sform_code", "0") != "0", field.get("qform_code", "0") != "0"]
-    if not any(codes):
-        log.warning(Message("unknown_orientation"))
-    elif all(codes):
-        sform = np.array([[float(v) for v in field[f"srow_{axis}"].split()] for axis in "xyz"])
-        apart = np.abs((Volume.from_sitk(image).affine[:3] - sform) @ [*image.GetSize(), 1.0]).max()
-        if not apart <= 1.0:
-            log.warning(Message("forms_disagree", distance=float(apart)))
+def _reaches_edge(marked: np.ndarray) -> np.ndarray:
+    """Return for each piece of a mask (Z, Y, X) whether it reaches a face of the volume, bool (N,)."""
+    from scipy import ndimage
+
+    pieces, count = ndimage.label(marked)
+    if min(marked.shape) == 1:
+        # In a single slice, each voxel lies on a face of the volume; the edges count.
+        faces = [pieces.take(end, axis) for axis in range(3) if marked.shape[axis] > 1 for end in (0, -1)]
+    else:
+        faces = [pieces.take(end, axis) for axis in range(3) for end in (0, -1)]
+    reached = np.unique(np.concatenate([face.ravel() for face in faces]))
+    return np.isin(np.arange(1, count + 1), reached)

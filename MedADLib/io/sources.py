@@ -12,6 +12,7 @@ from ..volume import IMAGE_SUFFIXES, Volume, stem
 from .dicom import DICOM_SUFFIXES, DICOMDIR, series_files
 from .images import ARRAYS, RASTERS, Place, is_dicom, place_named, read_place, read_raster
 from .reading import read_image
+from .reading_options import AS_THE_HEADER_SAYS, ReadingOptions
 
 STRIPPED = (*RASTERS, ARRAYS, *DICOM_SUFFIXES)
 
@@ -41,17 +42,22 @@ class Source:
     modality: str = ""
     patient: str | None = field(default=None, repr=False)
 
-    def read(self) -> Volume:
+    def read(self, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
         """Read the scan.
 
+        Args:
+            options: What the user says about the file beyond its header.
+
         Raises:
-            InputError: If it cannot be read.
+            InputError: If it cannot be read, or its format has no place for the options.
         """
+        if self.place is None and (self.path.is_dir() or self.path.name.lower().endswith(IMAGE_SUFFIXES)):
+            return replace(read_image(self.path, options=options), name=self.name)
+        if options != AS_THE_HEADER_SAYS and (self.place is not None or self.path.suffix.lower() in RASTERS):
+            raise InputError("options_for_volumes", path=self.path)
         if self.place is not None:
             return read_place(self.path, self.place, self.name)
-        if self.path.is_dir() or self.path.name.lower().endswith(IMAGE_SUFFIXES):
-            return replace(read_image(self.path), name=self.name)
-        return read_raster(self.path, self.name)
+        return read_raster(self.path, self.name, options)
 
     def fingerprint(self) -> list[int]:
         """Return bytes and time of the last change in nanoseconds, of the file or of all files of the folder."""

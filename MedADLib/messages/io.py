@@ -11,6 +11,11 @@ FOLDER_OF_SLICES = _("Give the folder that directly holds the slices.")
 NAME_ONE = _("Name one as {file}#{first}, or any up to {file}#{last}.")
 COPY_AGAIN = _("Copy or export the file again.")
 ONE_STACK = _("Export the images to examine as a series of their own.")
+GIVE_ORIENTATION = _(
+    "If you know it, give the directions that its axes run towards, such as --orientation RAS for right, anterior and "
+    "superior."
+)
+USE_ONE = _("Look at the scan in a viewer, and say which one is right: --use sform or --use qform.")
 ONE_SERIES = _("Leave only the series to examine in the folder.")
 
 SENTENCES = {
@@ -42,8 +47,16 @@ SENTENCES = {
     "bad_checksum": S(_("{path} is damaged: the checksum of its compressed data is wrong"), COPY_AGAIN),
     "compressed_data_cut_short": S(_("{path} is cut short: its compressed data end too early"), COPY_AGAIN),
     "several_data_files": S(_("{path} is spread over several data files"), _("Save it as one file.")),
+    "data_file_elsewhere": S(
+        _("{path} names the data file {file!a}, which is not in the same folder"),
+        _("Put both files into one folder, and give the header the bare name."),
+    ),
     "missing_data_file": S(_("{path} names the data file {file}, which does not exist"), _("Copy both files.")),
     "unknown_voxel_type": S(_("{path} has voxels of an unknown type"), _("Convert it to float32.")),
+    "unknown_encoding": S(
+        _("{path} has voxels in the encoding {encoding!a}, which MedAD does not know"), _("Save it uncompressed.")
+    ),
+    "minc_1": S(_("{path} is a file of MINC 1, which MedAD does not know"), _("Convert it with mincconvert -2.")),
     "several_components": S(_("{path} has several numbers in each voxel (colour, vector or complex)"), PLAIN_VOLUME),
     "not_3d": S(_("{name} has {dimensions} dimensions ({size})"), PLAIN_VOLUME),
     "single_line": S(_("{path} has only one line of voxels ({size})"), _("Give the whole image.")),
@@ -51,6 +64,57 @@ SENTENCES = {
     "bad_spacing": S(_("{name} has a voxel spacing of {spacing} mm"), REPAIR_HEADER),
     "no_position": S(_("{name} has no usable position in space"), REPAIR_HEADER),
     "not_orthogonal": S(_("{name} has axes that are not at right angles"), RESAMPLE),
+    "extent_too_large": S(
+        _("{path} is {extent:.4g} mm across, more than {limit:.0f} mm"),
+        _("Give its true spacing in mm (--spacing X Y Z), or the unit of its header (--unit um, --unit mm, …)."),
+    ),
+    "grid_too_large": S(
+        _("{name} is {extent:.4g} mm across, too large for a grid of {spacing:g} mm"),
+        _("Check its spacing, which must be in mm."),
+    ),
+    "unknown_unit": S(
+        _("{path} gives its lengths in a unit that is not known ({unit!a})"), _("Give it: --unit, one of {known}.")
+    ),
+    "no_spacing": S(
+        _("{path} does not give the spacing of its voxels"),
+        _("Give it in mm along the axes of the file: --spacing X Y Z."),
+    ),
+    "no_orientation": S(
+        _("{path} does not say how the patient lies in it, so left and right may be swapped"), GIVE_ORIENTATION
+    ),
+    "analyze_orientation": S(
+        _("{path} is in the format Analyze, which does not store left and right: programs differ in what they assume"),
+        GIVE_ORIENTATION,
+    ),
+    "minc_orientation": S(
+        _("{path} is in the format MINC, in which programs differ in the directions of the axes: it may be turned"),
+        GIVE_ORIENTATION,
+    ),
+    "forms_mirrored": S(
+        _("the sform and the qform of {path} contradict each other: one has left and right swapped"), USE_ONE
+    ),
+    "forms_turned": S(_("the sform and the qform of {path} contradict each other: one is turned"), USE_ONE),
+    "form_missing": S(_("{path} has no {form} that can be used"), _("Leave out --use, or name the other one.")),
+    "spacing_conflict": S(
+        _("{path} contradicts itself: the spacing is {sform} mm by its sform and {pixdim} mm by its field pixdim"),
+        _("Say which one is right: --use sform or --spacing X Y Z."),
+    ),
+    # Options of reading.
+    "bad_orientation_option": S(
+        _("the orientation {value} is none"),
+        _("Give the directions that the axes x, y and z run towards, three letters such as RAS or LPI."),
+    ),
+    "bad_spacing_option": S(_("the spacing {value} is none"), _("Give three numbers above 0, in mm.")),
+    "bad_unit_option": S(_("the unit {value} is not known"), _("Give one of {known}.")),
+    "bad_form_option": S(_("the position {value} is none"), _("Give sform or qform.")),
+    "options_for_volumes": S(
+        _("{path} is a 2-D image, which has no place for --orientation, --spacing, --unit and --use"),
+        _("Leave them out."),
+    ),
+    "option_not_for_dicom": S(
+        _("{path} is a DICOM series, and its headers give the orientation"), _("Leave out --orientation and --use.")
+    ),
+    "bad_reading_options": S(_("the reading options are not known"), _("Update MedAD.")),
     # Voxels.
     "not_numbers": S(
         _("{path} has {nan} voxels that are not a number and {infinite} that are infinite"),
@@ -64,10 +128,13 @@ SENTENCES = {
     # Warnings about an image.
     "odd_extent": _("the image is {extent:.3g} mm across: check that its unit of length is right"),
     "thick_slices": _("the slices are {spacing:.3g} mm apart: small findings between them can be missed"),
-    "unknown_orientation": _("the header does not give the orientation of the image: left and right may be swapped"),
+    "orientation_replaced": _("the header of {path} gives another orientation than {orientation}, which is used"),
+    "nan_is_background": _(
+        "{share:.0%} of the voxels of {path} are not a number; they lie around the rest and count as background"
+    ),
     "forms_disagree": _(
-        "the sform and the qform of the header place the image {distance:.3g} mm apart: the qform is used, other "
-        "programs may use the sform"
+        "the sform and the qform of the header place the image {distance:.3g} mm apart: the {used} is used, other "
+        "programs may use the {other}"
     ),
     # A folder of DICOM files.
     "no_slices": S(_("{folder} holds no DICOM slices"), FOLDER_OF_SLICES),
@@ -88,8 +155,13 @@ SENTENCES = {
         _("{path} lists the file {file!a:.80}, which does not exist below its folder"),
         _("Copy the whole disc, or give the folder that holds the slices."),
     ),
-    "no_spacing": S(_("{path} does not give the size of its pixels"), _("Name the spacing in mm: --spacing X Y Z.")),
-    "no_slice_position": S(_("{folder} has slices without a position in space"), _("Export the series again.")),
+    "no_slice_position": S(
+        _("{folder} has slices without a position in space"),
+        _(
+            "Export the series again. If all slices are in one file and you know how the patient lies in it, give the "
+            "directions and spacing of columns, rows and slices, such as --orientation LPS --spacing 1 1 3."
+        ),
+    ),
     "slice_sizes_differ": S(_("{folder} has slices of different size (number: size): {sizes}"), ONE_SERIES),
     "slice_grids_differ": S(_("{folder} has slices of different angle or pixel size"), ONE_SERIES),
     "several_at_one_position": S(_("{folder} has several images at one position (time points or echoes)"), ONE_SERIES),

@@ -21,6 +21,11 @@ SENTENCES = {
     ),
     "mask_elsewhere": S(_("the mask {mask} lies elsewhere in space than {name}"), RESAMPLE_MASK),
     "mask_empty": S(_("the mask {mask} is empty"), _("Give a mask that is non-zero in the part to examine.")),
+    "mask_ambiguous": S(
+        _("the mask {mask} has {count} different values from {low:g} to {high:g}: it is not clear what is inside"),
+        _("Give a mask of 0 outside and 1 inside, of whole labels, or of probabilities from 0 to 1."),
+    ),
+    "mask_probabilities": _("the mask {mask} holds probabilities: voxels of at least 0.5 are examined"),
     "deepbet_missing": S(_("the scan has a skull, and brain extraction needs deepbet"), INSTALL_OR_MASK),
     "deepbet_not_vetted": S(_("the installed deepbet is not the vetted version ({file} differs)"), INSTALL_OR_MASK),
     "whole_foreground_examined": _(
@@ -109,6 +114,7 @@ SENTENCES = {
     "scan_one_value": _("all its values are {value:g}"),
     "scan_needs_slice": _("{model} needs single slices; choose a 3-D model, or give one slice"),
     "scan_needs_volume": _("a single slice, but {model} needs volumes; choose a 2-D model"),
+    "scan_too_large": _("it is {mm:.4g} mm across, more than {limit:.0f} mm. Is its spacing in millimetres?"),
     "scan_too_small": _("its whole field of view has {ml:.0f} mL, less than a brain. Is its spacing in millimetres?"),
     "scan_little_tissue": _("it shows only {ml:.0f} mL, too little for a brain"),
     "scan_label_map": _("it looks like a label map, with {labels} different values, not like a scan"),

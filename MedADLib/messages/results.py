@@ -28,6 +28,10 @@ SENTENCES = {
     "record_counts": _("the record names {count} healthy scans, but its reference holds {found}"),
     # Files of a result.
     "not_our_file": S(_("{path} would be replaced, but is not a result of MedAD"), _("Choose another output folder.")),
+    "folder_of_another_scan": S(
+        _("{folder} holds the result of another scan named {name}"),
+        _("Choose another folder, or give the scan another name."),
+    ),
     "result_memory": S(_("too little memory to write the results of {name}"), _("Close other programs.")),
     "result_unwritable": S(
         _("the results of {name} could not be written to {folder}: {reason}"),

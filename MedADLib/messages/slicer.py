@@ -21,6 +21,10 @@ SENTENCES = {
     ),
     "volume_not_finite": S(_("{name} has values that are not finite (NaN or infinite)"), _("Replace them.")),
     "volume_constant": S(_("{name} cannot be examined: all its values are {value:g}"), _("Choose another scan.")),
+    "volume_too_large": S(
+        _("{name} is {extent:.4g} mm across, more than {limit:.0f} mm"),
+        _("Correct its spacing, which must be in mm, in the module Volumes."),
+    ),
     "volume_without_scene": S(_("{name} is not in a scene"), _("Add it to the scene first.")),
     "mask_node_kind": S(_("the mask {name} is neither a segmentation nor a label map"), GIVE_NODE),
     "mask_node_transform": S(
@@ -72,10 +76,6 @@ SENTENCES = {
     "nothing_to_undo": S(_("there is no run on this scan to undo"), _("Delete the result's nodes instead.")),
     "no_such_view": S(_("a result has no {what}"), _("Choose one of {choices}.")),
     "no_region_kept": S(_("no region is accepted"), _("Tick at least one region first.")),
-    "folder_of_another_scan": S(
-        _("{folder} holds the result of another scan named {name}"),
-        _("Choose another folder, or give the scan another name."),
-    ),
     "scene_unreadable": S(_("{path} could not be opened as a scene"), _("Give a .mrb file saved by Slicer or MedAD.")),
     # The question before an installation.
     "plan_packages": _("MedAD needs these packages, which are not in Slicer yet:"),

@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..masks import bounding_slices
 from ..messages import Message
 from ..runtime.progress import Progress
-from ..volume import Volume, orientation, reoriented
+from ..volume import Volume, check_grid, in_order_of, orientation, reoriented
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +31,8 @@ LARGEST_BRAIN_ML = 2150.0
 SMALLEST_BRAIN_ML = 200.0
 # Along any axis. In a scan of the body without a head, the extraction may return a slab as wide as the body.
 SHORTEST_MM, LONGEST_MM = 70.0, 220.0
+# More different values in a byte are intensities or percentages. Label maps of the cortex have larger numbers.
+MOST_LABELS, LARGEST_BYTE = 64, 255
 DEEPBET = "deepbet==1.0.2"
 NETWORKS = {
     "bbox_model.pt": "39a7b2b5f799faa1391ea97bfcdc0b9299f20d84f2316a4ff8918dc4685e40aa",
@@ -90,7 +92,7 @@ def holds_brain(volume: Volume) -> bool:
 def brain_mask(
     volume: Volume, given: Volume | None = None, progress: Progress | None = None
 ) -> tuple[np.ndarray, Message]:
-    """Find the part of a scan to examine: that of a mask `given`, non-zero inside, on the same grid, or the brain.
+    """Find the part of a scan to examine: that of a mask `given`, see `given_mask`, or the brain.
 
     Returns:
         The mask, bool, shape (Z, Y, X), on the volume's grid, and its origin as a message. If no brain is found, the
@@ -116,20 +118,55 @@ def brain_mask(
 
 
 def given_mask(volume: Volume, given: Volume) -> np.ndarray:
-    """Return the voxels of a user's mask, bool (Z, Y, X).
+    """Return the voxels of a user's mask, bool (Z, Y, X), on the grid of the volume; see `inside_of`.
 
     Raises:
-        InputError: If the mask is empty or on another grid than the volume.
+        InputError: If the mask is empty, on another grid than the volume, or it is not clear what is inside.
     """
-    if given.array.shape != volume.array.shape:
-        mask_shape, shape = (" x ".join(map(str, v.array.shape[::-1])) for v in (given, volume))
-        raise InputError("mask_not_on_grid", mask=given.name, name=volume.name, mask_shape=mask_shape, shape=shape)
-    if not volume.same_grid(given):
+    found = in_order_of(given, volume)
+    if found is None:
+        if sorted(given.array.shape) != sorted(volume.array.shape):
+            mask_shape, shape = (" x ".join(map(str, v.array.shape[::-1])) for v in (given, volume))
+            raise InputError("mask_not_on_grid", mask=given.name, name=volume.name, mask_shape=mask_shape, shape=shape)
         raise InputError("mask_elsewhere", mask=given.name, name=volume.name)
-    mask = given.array != 0
+    mask = inside_of(found.array, given.name)
     if not mask.any():
         raise InputError("mask_empty", mask=given.name)
     return mask
+
+
+def inside_of(values: np.ndarray, name: str) -> np.ndarray:
+    """Return where a mask is inside: where it is not 0, or where its probability is at least one half.
+
+    Two values are outside and inside, the lower one outside. Whole numbers from 0 are labels. Fractions from 0 to 1
+    are probabilities. Anything else can mean several things.
+
+    Args:
+        values: Values of the mask, (Z, Y, X).
+        name: Name of the mask, for messages.
+
+    Returns:
+        Whether each voxel is inside, bool (Z, Y, X).
+
+    Raises:
+        InputError: If the values can mean several things.
+    """
+    low, high = values.min(), values.max()
+    if values.dtype == bool or ((values == low) | (values == high)).all():
+        if low < 0 < high:
+            return values > 0
+        if low == 0 or low == high > 0:
+            return values != 0
+    distinct = np.unique(values)
+    low, high = float(low), float(high)
+    if (distinct == np.rint(distinct)).all():
+        small = len(distinct) <= MOST_LABELS or (high > LARGEST_BYTE and len(distinct) <= LARGEST_BYTE)
+        if low == 0 and small:
+            return values != 0
+    elif low >= 0 and high <= 1 + 1e-3:
+        log.warning(Message("mask_probabilities", mask=name))
+        return values >= 0.5
+    raise InputError("mask_ambiguous", mask=name, low=low, high=high, count=len(distinct))
 
 
 def background_of(array: np.ndarray) -> float:
@@ -146,6 +183,7 @@ def _shortest(counts: Sequence[int], volume: Volume) -> float:
 
 def _coarse(volume: Volume, background: float) -> np.ndarray:
     """Sample the nearest voxels on a grid of `COARSE_MM`; interpolation would blur the constant background."""
+    check_grid(volume, COARSE_MM)
     chosen, beyond = [], []
     for count, step in zip(volume.array.shape, volume.spacing[::-1]):
         nearest = np.floor(np.arange(max(1, round(count * step / COARSE_MM))) * COARSE_MM / step + 0.5).astype(int)

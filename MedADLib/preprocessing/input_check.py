@@ -16,7 +16,7 @@ import numpy as np
 
 from ..messages import Message, say
 from ..runtime.versions import installed_version
-from ..volume import Volume, is_single_slice
+from ..volume import LARGEST_MM, Volume, is_single_slice, largest_extent
 from .brain_extraction import SMALLEST_BRAIN_ML, background_of, is_skull_stripped
 
 SAMPLE_VOXELS, PAIRS = 2_000_000, 300_000
@@ -88,7 +88,7 @@ def inspect(volume: Volume, model: KnownModel | None = None, masked: bool = Fals
     """
     single, whole = is_single_slice(volume), whole or (model is not None and model.kind == "3-D field")
     facts = [_size(volume)]
-    unfit = values_unfit(volume.array) or _shape_unfit(volume, model, single, whole)
+    unfit = values_unfit(volume.array) or extent_unfit(volume) or _shape_unfit(volume, model, single, whole)
     if unfit:
         return InputReport(tuple(facts), "unfit", (unfit,))
     sample = _sample(volume)
@@ -140,6 +140,12 @@ def values_unfit(array: np.ndarray) -> Message | None:
     if not (np.isfinite(low) and np.isfinite(high)):
         return Message("scan_not_finite")
     return Message("scan_one_value", value=low) if low == high else None
+
+
+def extent_unfit(volume: Volume) -> Message | None:
+    """Return that a field of view cannot be in mm; None if it can."""
+    extent = largest_extent(volume)
+    return Message("scan_too_large", mm=extent, limit=LARGEST_MM) if extent > LARGEST_MM else None
 
 
 def _shape_unfit(volume: Volume, model: KnownModel | None, single: bool, whole: bool) -> Message | None:

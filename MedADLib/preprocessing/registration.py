@@ -11,7 +11,7 @@ import numpy as np
 from ..masks import bounding_slices
 from ..messages import Message
 from ..runtime.progress import Progress
-from ..volume import LPS_RAS, Volume
+from ..volume import LPS_RAS, Volume, check_grid
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -81,6 +81,7 @@ def coarse(volume: Volume, spacing_mm: float) -> sitk.Image:
     """Smooth a volume and resample it to isotropic voxels, with coordinates in `UNIT_MM`."""
     import SimpleITK as sitk
 
+    check_grid(volume, spacing_mm)
     image = volume.to_sitk()
     # Averaging whole voxels first takes a tenth of the time of smoothing all of them, without more blur.
     image = sitk.BinShrink(image, [max(1, int(spacing_mm / 2 / s)) for s in image.GetSpacing()])

@@ -13,13 +13,14 @@ import numpy as np
 from ..detection import Detection, content_hash
 from ..errors import InputError, ModelError
 from ..io.reading import read_image
+from ..io.reading_options import ReadingOptions
 from ..io.sources import in_file, named_scan
 from ..masks import connected_components
 from ..scoring.regions import Region
 from ..volume import IMAGE_SUFFIXES, Volume
 from .decisions import Decision, default_name
 from .record import Record, region_of
-from .writing import GENERATOR
+from .writing import GENERATOR, READING
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
@@ -66,8 +67,14 @@ def of_scan(results: list[StoredResult], scan: Path) -> list[StoredResult]:
     Raises:
         InputError: If there is none, or the scan cannot be read.
     """
-    digest = content_hash(named_scan(scan).read())
-    found = [stored for stored in results if _scan_facts(stored).get("sha256") == digest]
+    digests: dict[ReadingOptions, str] = {}
+    found = []
+    for stored in results:
+        options = _reading(stored)
+        if options not in digests:
+            digests[options] = content_hash(named_scan(scan).read(options))
+        if _scan_facts(stored).get("sha256") == digests[options]:
+            found.append(stored)
     if not found:
         names = ", ".join(stored.stem for stored in results[:3]) + ", …" * (len(results) > 3)
         raise InputError("result_of_other_scan", path=scan, results=names)
@@ -93,7 +100,7 @@ def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | 
     """
     path = scan or _find_scan(stored)
     _report(progress, 0.0, path.name)
-    volume = named_scan(path).read()
+    volume = named_scan(path).read(_reading(stored))
     _check_scan(stored, volume, path)
     maps = {}
     for number, role in enumerate(("anomaly", "restored", "regions"), start=1):
@@ -167,6 +174,11 @@ def _check_scan(stored: StoredResult, volume: Volume, path: Path) -> None:
 def _scan_facts(stored: StoredResult) -> dict[str, Any]:
     facts = stored.facts.get("input")
     return facts if isinstance(facts, dict) else {}
+
+
+def _reading(stored: StoredResult) -> ReadingOptions:
+    """Return what the user said about the file of the scan."""
+    return ReadingOptions.from_json(_scan_facts(stored).get(READING))
 
 
 def _provenance(facts: dict[str, Any]) -> dict[str, Any]:

@@ -14,13 +14,14 @@ import errno
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import OutputError
-from ..io.headers import nifti_position
+from ..io.nifti import nifti_position
 from ..io.nifti_writing import write_nifti as _write_nifti
 from ..runtime.atomic_files import put_in_place, staging_folder
 from ..runtime.progress import Progress
@@ -33,6 +34,7 @@ from .record import Record
 
 if TYPE_CHECKING:
     from ..detection import Detection
+    from ..io.reading_options import ReadingOptions
     from ..scoring.regions import Region
     from .decisions import Decision
 
@@ -55,6 +57,8 @@ COLUMNS = (
     *("peak_r", "peak_a", "peak_s", "side"),
 )
 GENERATOR = "MedAD"
+# Entry of the input: what the user said about its file, see `ReadingOptions`.
+READING = "reading"
 
 
 def check_ours(folder: Path, stem: str) -> None:
@@ -71,6 +75,40 @@ def check_ours(folder: Path, stem: str) -> None:
         ours = False
     if present and not ours:
         raise OutputError("not_our_file", path=folder / present[0])
+
+
+def check_same_scan(folder: Path, stem: str, source: Path | None, digest: str | None) -> None:
+    """Refuse to replace the result of another scan of the same name.
+
+    Args:
+        folder: Folder of the results.
+        stem: Beginning of the file names.
+        source: File of the scan, if it has one: the result of this file may be replaced, though it has changed.
+        digest: The `content_hash` of the scan; None if it is not known.
+
+    Raises:
+        OutputError: If the folder holds the result of another scan under this name.
+    """
+    try:
+        facts = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
+        recorded, before = facts["input"].get("path"), facts["input"]["sha256"]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return
+    if digest in (None, before):
+        return
+    if isinstance(recorded, str) and source is not None:
+        try:
+            if os.path.realpath(folder / recorded) == os.path.realpath(source):
+                return
+        except (OSError, ValueError):
+            pass
+    raise OutputError("folder_of_another_scan", folder=folder, name=stem)
+
+
+def with_reading(detection: Detection, options: ReadingOptions) -> Detection:
+    """Record what the user said about the file of the scan, so that the result finds its scan again."""
+    known = {**detection.provenance.get("input", {}), READING: options.as_json()}
+    return replace(detection, provenance={**detection.provenance, "input": known})
 
 
 def write_detection(
@@ -107,7 +145,9 @@ def write_detection(
     read = {} if decisions is None else _reading(detection, decisions)
     names = read.get("names", {})
     detection = accepted(detection, decisions or {})
-    position = nifti_position(source) if source is not None and source.is_file() else None
+    position = None
+    if source is not None and source.is_file():
+        position = nifti_position(source, detection.volume.affine)
     writers: dict[str, Callable[[Path], None]] = {
         "_anomaly.nii.gz": lambda path: _write_nifti(detection.anomaly, path, position),
         "_restored.nii.gz": lambda path: _write_nifti(detection.restored, path, position),

@@ -13,10 +13,10 @@ import numpy as np
 
 from ..errors import InputError, MedADError, OutputError
 from ..messages import Message
-from ..preprocessing.input_check import values_unfit
+from ..preprocessing.input_check import extent_unfit, values_unfit
 from ..results.exchange import read_exchange, write_volume
 from ..results.text import part_name
-from ..volume import Volume
+from ..volume import LARGEST_MM, Volume, largest_extent
 from .request import MASK_SOURCE, Request
 from .scene.nodes import SceneResult
 from .scene.sequences import frames_of, mark_frame, show_sequence
@@ -166,6 +166,8 @@ class Run:
         if values_unfit(volume.array):
             # Volumes without voxels or with values that are not finite are refused when they are read.
             raise InputError("volume_constant", name=volume.name, value=volume.array.flat[0])
+        if extent_unfit(volume):
+            raise InputError("volume_too_large", name=volume.name, extent=largest_extent(volume), limit=LARGEST_MM)
         # As the command line reads it, so that both give the same result for the same scan.
         self._volume: Volume = volume.with_array(volume.array.astype(np.float32))
         work = self._work / f"frame-{number}"

@@ -20,6 +20,7 @@ from MedADLib.errors import InputError
 from MedADLib.io import dicom_files
 from MedADLib.io.dicom import read_file, read_series
 from MedADLib.io.reading import read_image
+from MedADLib.io.reading_options import ReadingOptions
 from MedADLib.io.sources import named_scan
 
 DEFLATED, BIG_ENDIAN, IMPLICIT = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2"
@@ -154,7 +155,7 @@ def test_a_missing_pixel_spacing_is_refused_and_can_be_given(folder, spacing):
     refused(folder, "no_spacing")
     with raises(InputError, "no_spacing"):
         read_file(folder / "0.dcm", "one")
-    assert is_right(read_series(folder, "series", (1.5, 2.0, 3.0)))
+    assert is_right(read_series(folder, "series", ReadingOptions(spacing=(1.5, 2.0, 3.0))))
 
 
 def test_a_radiograph_without_any_size_has_pixels_of_1_mm(tmp_path):

@@ -6,13 +6,14 @@ import logging
 
 import numpy as np
 import pytest
-from support.dicom_frames import AFFINE, CORNER, SHARED, VOXELS, frames_of, header, save, write_frames
+from support.dicom_frames import AFFINE, CORNER, SHARED, SPACING, VOXELS, frames_of, header, save, write_frames
 from support.image_files import refused
 from support.raised import raises
 
 from MedADLib.errors import InputError
 from MedADLib.io.dicom import read_file, tags_of
 from MedADLib.io.reading import read_image
+from MedADLib.io.reading_options import ReadingOptions
 from MedADLib.io.sources import named_scan
 
 ORDERS = {
@@ -227,3 +228,37 @@ def test_no_warning_shows_a_damaged_value_of_the_header(folder, caplog, capfd, r
     with caplog.at_level(logging.DEBUG), raises(InputError, "several_patients"):
         read_image(folder)
     assert "SECRET" not in caplog.text and not recwarn.list and capfd.readouterr() == ("", "")
+
+
+# What the user says about a file.
+
+
+def test_frames_without_geometry_follow_each_other_as_the_user_says(tmp_path):
+    path = write_frames(tmp_path / "a.dcm", [(pixels, {}) for pixels in VOXELS], {})
+    refused(path, "no_slice_position")
+    with raises(InputError, "no_spacing"):
+        read_image(path, options=ReadingOptions("LPS"))
+    for letters, axes in (("LPS", [(-1, 0, 0), (0, -1, 0), (0, 0, 1)]), ("PIR", [(0, -1, 0), (0, 0, -1), (1, 0, 0)])):
+        # The centre of the field of view is at 0.
+        indices = np.indices(VOXELS.shape)[::-1].reshape(3, -1).T - (np.array(VOXELS.shape[::-1]) - 1) / 2
+        wanted = (indices * SPACING) @ np.array(axes)
+        for read in (named_scan(path).read, lambda options: read_image(path, options=options)):
+            volume = read(ReadingOptions(letters, SPACING))
+            found = volume.ras_from_voxels(np.argwhere(np.ones(VOXELS.shape, bool)))
+            order, same = np.lexsort(np.round(found, 3).T), np.lexsort(np.round(wanted, 3).T)
+            assert np.allclose(found[order], wanted[same])
+            assert np.array_equal(volume.array.ravel()[order], VOXELS.ravel()[same])
+
+
+def test_directions_that_the_user_gives_complete_positions_of_frames(folder):
+    frames = frames_of()
+    write_frames(folder / "a.dcm", frames[3:] + frames[:3], {})
+    assert is_right(read_image(folder, options=ReadingOptions("LPS", SPACING)))
+
+
+@pytest.mark.parametrize("options", [{"orientation": "RAS"}, {"form": "sform"}, {"unit": "um"}])
+def test_what_contradicts_a_dicom_header_is_refused(folder, options):
+    path = write_frames(folder / "a.dcm", frames_of())
+    for read in (named_scan(path).read, named_scan(folder).read):
+        with raises(InputError, "option_not_for_dicom"):
+            read(ReadingOptions(**options))

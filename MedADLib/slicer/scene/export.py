@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import slicer
 
-from ...errors import InputError, OutputError
+from ...errors import InputError
 from ...results.decisions import accepted
-from ...results.writing import check_ours, write_detection
+from ...results.writing import check_ours, check_same_scan, write_detection
 from ...runtime.atomic_files import writable_folder
 from .decisions import Decisions
 from .nodes import place_beside
@@ -82,20 +81,10 @@ def export(result: SceneResult, folder: Path, stem: str) -> list[Path]:
     stem = _usable(stem)
     with writable_folder(folder):
         check_ours(folder, stem)
-        _check_same_scan(detection, folder, stem)
+        check_same_scan(folder, stem, None, detection.provenance.get("input", {}).get("sha256"))
         decisions = Decisions(result, detection).by_rank()
         figure = importlib.util.find_spec("matplotlib") is not None
         return write_detection(detection, folder, stem, figure=figure, decisions=decisions)
-
-
-def _check_same_scan(detection: Detection, folder: Path, stem: str) -> None:
-    """Refuse to replace the result of another scan of the same name."""
-    try:
-        before = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))["input"]["sha256"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return
-    if before != detection.provenance.get("input", {}).get("sha256", before):
-        raise OutputError("folder_of_another_scan", folder=folder, name=stem)
 
 
 def _usable(name: str) -> str:

@@ -9,7 +9,8 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ...errors import InputError
-from ...volume import Volume
+from ...preprocessing.brain_extraction import inside_of
+from ...volume import Volume, in_order_of
 
 
 def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
@@ -82,14 +83,15 @@ def mask_from_node(mask_node: slicer.vtkMRMLNode, volume_node: slicer.vtkMRMLVol
 
     Args:
         mask_node: A segmentation under any transform, of which the visible segments are merged, or a volume on the
-            scan's own grid, nonzero in the part to examine.
+            scan's own grid, in any order of its voxels, see `inside_of`.
         volume_node: The scan.
 
     Returns:
         Mask (uint8, 1 in the part to examine) on the scan's grid.
 
     Raises:
-        InputError: If nothing is marked, or a label map is under another transform than the scan.
+        InputError: If nothing is marked, it is not clear what is, or a label map is under another transform than the
+            scan.
     """
     scan = volume_from_node(volume_node)
     name = mask_node.GetName()
@@ -99,9 +101,10 @@ def mask_from_node(mask_node: slicer.vtkMRMLNode, volume_node: slicer.vtkMRMLVol
         if mask_node.GetTransformNodeID() != volume_node.GetTransformNodeID():
             raise InputError("mask_node_transform", name=name, scan=scan.name)
         mask = volume_from_node(mask_node)
-        if not scan.same_grid(mask):
+        found = in_order_of(mask, scan)
+        if found is None:
             raise InputError("mask_node_grid", name=name, scan=scan.name)
-        inside = mask.array != 0
+        inside = inside_of(found.array, name)
     if not inside.any():
         raise InputError("mask_node_empty", name=name, scan=scan.name)
     return scan.with_array(inside.astype(np.uint8), name)

@@ -1,0 +1,330 @@
+"""Headers of NRRD and MetaImage: text in front of the voxels, or in a file of its own."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+
+from ..errors import InputError
+from ..volume import LPS_RAS, size_text
+from .placement import Placement, spatial_shape
+from .reading_options import UNITS, ReadingOptions
+from .voxels import CHUNK, StoredVoxels
+
+# Types of a NRRD voxel by all their names.
+NRRD_TYPES = {
+    name: kind
+    for kind, names in {
+        "i1": ("signed char", "int8", "int8_t"),
+        "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
+        "i2": ("short", "short int", "signed short", "signed short int", "int16", "int16_t"),
+        "u2": ("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"),
+        "i4": ("int", "signed int", "int32", "int32_t"),
+        "u4": ("uint", "unsigned int", "uint32", "uint32_t"),
+        "i8": ("longlong", "long long", "long long int", "signed long long", "int64", "int64_t"),
+        "u8": ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"),
+        "f4": ("float",),
+        "f8": ("double",),
+    }.items()
+    for name in names
+}
+NRRD_ENCODINGS = {
+    **{"raw": "raw", "gzip": "zlib", "gz": "zlib", "bzip2": "bzip2", "bz2": "bzip2"},
+    **{"txt": "text", "text": "text", "ascii": "text", "hex": "hex"},
+}
+# Signs of the axes of each space relative to RAS; any other space does not say how the patient lies in it.
+NRRD_SPACES = {
+    **{"right-anterior-superior": (1, 1, 1), "ras": (1, 1, 1)},
+    **{"left-anterior-superior": (-1, 1, 1), "las": (-1, 1, 1)},
+    **{"left-posterior-superior": (-1, -1, 1), "lps": (-1, -1, 1)},
+}
+# Kinds of an axis along which one voxel has several numbers.
+SEVERAL_NUMBERS = re.compile("complex|.*vector|.*color|.*matrix|quaternion|.*normal|.*gradient|point|rgb|hsv|xyz", re.I)
+UNIT_NAMES = {
+    **{"": "mm", "mm": "mm", "millimeter": "mm", "millimetre": "mm", "millimeters": "mm", "millimetres": "mm"},
+    **{"um": "um", "µm": "um", "μm": "um", "micron": "um", "microns": "um", "micrometer": "um", "micrometre": "um"},
+    **{"micrometers": "um", "micrometres": "um", "cm": "cm", "centimeter": "cm", "centimetre": "cm"},
+    **{"m": "m", "meter": "m", "metre": "m", "meters": "m", "metres": "m"},
+}
+META_TYPES = {
+    **{"MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4"},
+    **{"MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8"},
+    **{"MET_FLOAT": "f4", "MET_DOUBLE": "f8"},
+}
+MOST_DIMENSIONS = 10
+# As in `Volume`.
+MOST_SHEAR = 1e-3
+VECTOR = re.compile(r"\(([^()]*)\)|none", re.IGNORECASE)
+QUOTED = re.compile(r'"([^"]*)"')
+
+
+def read_nrrd(path: Path, options: ReadingOptions) -> tuple[np.ndarray, np.ndarray]:
+    """Read a NRRD file, attached or detached, raw, gzip, bzip2 or text.
+
+    Returns:
+        The voxels, float32 (Z, Y, X), and the affine, 4×4, voxel index (x, y, z, 1) to RAS mm.
+
+    Raises:
+        InputError: If the file is damaged or of another format, or does not give what the options lack.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(CHUNK)
+    if not re.match(rb"NRRD000\d", start):
+        raise InputError("wrong_format", path=path, format="NRRD")
+    end = re.search(rb"\r?\n\r?\n", start)
+    fields = {}
+    for line in _text(start[: end.start() if end else None]).splitlines()[1:]:
+        key, colon, value = line.partition(":")
+        # A key with := is the user's own.
+        if colon and not value.startswith("=") and not line.startswith("#"):
+            fields[_plain_name(key)] = value.strip()
+    if not {"type", "dimension", "sizes", "encoding"} <= set(fields):
+        raise InputError("incomplete_header", path=path)
+    shape = _sizes(path, fields["sizes"])
+    if fields["dimension"] != str(len(shape)) or len(shape) > MOST_DIMENSIONS:
+        raise InputError("impossible_size", path=path, size=f"{fields['sizes']:.80}")
+    detached = fields.get("datafile", "")
+    if not detached and not end:
+        raise InputError("incomplete_header", path=path)
+    kind, encoding = NRRD_TYPES.get(fields["type"].lower()), NRRD_ENCODINGS.get(fields["encoding"].lower())
+    if kind is None:
+        raise InputError("unknown_voxel_type", path=path)
+    if encoding is None:
+        raise InputError("unknown_encoding", path=path, encoding=f"{fields['encoding']:.40}")
+    axes = _spatial_axes(path, shape, fields)
+    order = ">" if fields.get("endian", "little").lower() == "big" else "<"
+    file = data_file(path, detached)
+    skip, lines = _number(path, fields, "byteskip"), _number(path, fields, "lineskip")
+    begin = 0 if detached else end.end()
+    if lines > 0:
+        begin = _after_lines(path, file, begin, lines)
+    stored = {"start": begin, "skip": max(skip, 0)}
+    if encoding == "raw":
+        stored = {"start": -1 if skip < 0 else begin + skip}
+    array = StoredVoxels(
+        path, file, tuple(shape[axis] for axis in axes), np.dtype(order + kind), encoding=encoding, **stored
+    ).read()
+    sizes = tuple(shape[axis] for axis in axes)
+    return array, _nrrd_placement(path, fields, axes, len(shape)).affine(path, sizes, options)
+
+
+def _spatial_axes(path: Path, shape: tuple[int, ...], fields: Mapping[str, str]) -> tuple[int, ...]:
+    """Return the three axes of space; any other has one element.
+
+    Raises:
+        InputError: If there are several numbers in a voxel, several volumes, or other than three axes.
+    """
+    kinds = [word.lower() for word in fields.get("kinds", "").split()]
+    others = [axis for axis, kind in enumerate(kinds[: len(shape)]) if kind not in ("domain", "space", "???", "none")]
+    if any(shape[axis] > 1 and SEVERAL_NUMBERS.fullmatch(kinds[axis]) for axis in others):
+        raise InputError("several_components", path=path)
+    vectors = VECTOR.findall(fields.get("spacedirections", ""))
+    if len(vectors) == len(shape):
+        others += [axis for axis, vector in enumerate(vectors) if not vector.strip()]
+    kept = [axis for axis in range(len(shape)) if not (axis in others and shape[axis] == 1)]
+    while len(kept) > 3 and shape[kept[-1]] == 1:
+        kept = kept[:-1]
+    sizes = tuple(shape[axis] for axis in kept)
+    if len(kept) != 3:
+        raise InputError("not_3d", name=path, dimensions=len(kept), size=size_text(shape))
+    spatial_shape(path, sizes)
+    return tuple(kept)
+
+
+def _nrrd_placement(path: Path, fields: Mapping[str, str], axes: tuple[int, ...], dimensions: int) -> Placement:
+    unit = _unit(path, fields)
+    spacing = None
+    if "spacings" in fields:
+        words = fields["spacings"].split()
+        if len(words) != dimensions:
+            raise InputError("incomplete_header", path=path)
+        spacing = np.array([_real(words[axis]) for axis in axes])
+        # A spacing that is not known is written as nan.
+        spacing = None if np.isnan(spacing).all() else spacing
+    vectors = VECTOR.findall(fields.get("spacedirections", ""))
+    if "spacedirections" not in fields:
+        return Placement(spacing, None, None, **unit)
+    if len(vectors) != dimensions:
+        raise InputError("incomplete_header", path=path)
+    steps = np.array([_vector(path, vectors[axis]) for axis in axes]).T
+    lengths = np.sqrt((steps**2).sum(axis=0))
+    signs = NRRD_SPACES.get(fields.get("space", "").lower().removesuffix("-time"))
+    if signs is None:
+        return Placement(lengths, None, None, **unit)
+    origin = VECTOR.search(fields.get("spaceorigin", "(0,0,0)"))
+    first = _vector(path, origin[1] if origin and origin[1] else "")
+    turn = np.diag(np.array(signs, float))
+    if not (np.isfinite(lengths).all() and lengths.min() > 0):
+        return Placement(lengths, None, None, **unit)
+    return Placement.of_vectors(turn @ steps, turn @ first, **unit)
+
+
+def _unit(path: Path, fields: Mapping[str, str]) -> dict[str, object]:
+    """Return the unit of length, for `Placement`."""
+    names = QUOTED.findall(fields.get("spaceunits", "")) or QUOTED.findall(fields.get("units", ""))
+    found = {name.strip() for name in names[:3]} or {""}
+    if len(found) > 1:
+        return {"unit_mm": None, "unit": " ".join(sorted(found))}
+    name = found.pop()
+    return {"unit_mm": UNITS.get(UNIT_NAMES.get(name if name == "µm" else name.lower())), "unit": name}
+
+
+def read_meta(path: Path, options: ReadingOptions) -> tuple[np.ndarray, np.ndarray]:
+    """Read a MetaImage file, attached or detached, raw, compressed or text.
+
+    Returns:
+        The voxels, float32 (Z, Y, X), and the affine, 4×4, voxel index (x, y, z, 1) to RAS mm.
+
+    Raises:
+        InputError: If the file is damaged or of another format, or does not give what the options lack.
+    """
+    fields, position = {}, 0
+    with path.open("rb") as stream:
+        for line in stream.read(CHUNK).splitlines(keepends=True):
+            key, equals, value = _text(line).partition("=")
+            position += len(line)
+            if not equals:
+                break
+            fields[key.strip()] = value.strip()
+            if key.strip() == "ElementDataFile":
+                break
+    needed = {"NDims", "DimSize", "ElementType", "ElementDataFile"}
+    if not needed & set(fields):
+        raise InputError("wrong_format", path=path, format="MetaImage")
+    if not needed <= set(fields):
+        raise InputError("incomplete_header", path=path)
+    shape = _sizes(path, fields["DimSize"])
+    if fields["NDims"] != str(len(shape)) or len(shape) > MOST_DIMENSIONS:
+        size = f"{fields['NDims']:.20} dimensions, {fields['DimSize']:.80}"
+        raise InputError("impossible_size", path=path, size=size)
+    if fields.get("ElementNumberOfChannels", "1") != "1" or fields["ElementType"].endswith("_ARRAY"):
+        raise InputError("several_components", path=path)
+    if fields["ElementType"] not in META_TYPES:
+        raise InputError("unknown_voxel_type", path=path)
+    sizes = spatial_shape(path, shape)
+    local = fields["ElementDataFile"].upper() == "LOCAL"
+    file = path if local else data_file(path, fields["ElementDataFile"])
+    skip = _number(path, fields, "HeaderSize")
+    order = ">" if _is_true(fields, "BinaryDataByteOrderMSB") or _is_true(fields, "ElementByteOrderMSB") else "<"
+    begin = position if local else 0
+    encoding = "zlib" if _is_true(fields, "CompressedData") else "raw"
+    # A file that says nothing is binary, as for ITK.
+    if encoding == "raw" and fields.get("BinaryData", "True").lower() in ("false", "0", "no", "f"):
+        encoding = "text"
+    start = begin if local or skip == 0 else -1 if skip < 0 else skip
+    array = StoredVoxels(path, file, sizes, np.dtype(order + META_TYPES[fields["ElementType"]]), start, 0, encoding)
+    return array.read(), _meta_placement(path, fields, len(shape)).affine(path, sizes, options)
+
+
+def _meta_placement(path: Path, fields: Mapping[str, str], dimensions: int) -> Placement:
+    def numbers(names: tuple[str, ...], count: int) -> np.ndarray | None:
+        name = next((name for name in names if name in fields), None)
+        if name is None:
+            return None
+        found = [_real(word) for word in fields[name].split()]
+        if len(found) != count:
+            raise InputError("incomplete_header", path=path)
+        return np.array(found)
+
+    spacing = numbers(("ElementSpacing", "ElementSize"), dimensions)
+    matrix = numbers(("TransformMatrix", "Orientation", "Rotation"), dimensions**2)
+    offset = numbers(("Offset", "Position", "Origin"), dimensions)
+    name = fields.get("DistanceUnits", "")
+    unit = {"unit_mm": UNITS.get(UNIT_NAMES.get(name.lower() if name != "?" else "")), "unit": name}
+    lps = LPS_RAS[:3, :3]
+    cosines = None
+    if matrix is not None:
+        # Each row is the direction of an axis.
+        rows = matrix.reshape(dimensions, dimensions)[:3, :3]
+        with np.errstate(over="ignore", invalid="ignore"):
+            products = rows @ rows.T
+            if not np.isfinite(products).all() or not np.diag(products).min() > 0:
+                raise InputError("no_position", name=path)
+            if np.abs(products - np.diag(np.diag(products))).max() > MOST_SHEAR:
+                raise InputError("not_orthogonal", name=path)
+            # A matrix with a scale of its own leaves open which spacing counts.
+            if np.abs(products - np.eye(3)).max() > 2 * MOST_SHEAR:
+                raise InputError("no_position", name=path)
+        cosines = lps @ rows.T
+    return Placement(
+        None if spacing is None else spacing[:3], cosines, None if offset is None else lps @ offset[:3], **unit
+    )
+
+
+def data_file(path: Path, name: str) -> Path:
+    """Return the file that holds the voxels, as a detached header names it; `path` if `name` is empty.
+
+    Raises:
+        InputError: If it is missing or not a single file in the folder of the header, so that a stranger's header
+            cannot copy another file of the user into a result.
+    """
+    if not name:
+        return path
+    if name.split()[0] == "LIST" or "%" in name:
+        raise InputError("several_data_files", path=path)
+    plain = name.removeprefix("./")
+    if plain in ("", ".", "..") or any(kind(plain).name != plain for kind in (PurePosixPath, PureWindowsPath)):
+        raise InputError("data_file_elsewhere", path=path, file=f"{name:.200}")
+    for form in (plain, *(unicodedata.normalize(kind, plain) for kind in ("NFC", "NFD"))):
+        if (data := path.parent / form).is_file():
+            return data
+    raise InputError("missing_data_file", path=path, file=f"{name:.200}")
+
+
+def _text(content: bytes) -> str:
+    """Decode a header: UTF-8, else Latin-1."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _plain_name(key: str) -> str:
+    """Return the name of a NRRD field without spaces: some have names with and without them."""
+    return re.sub("[ _]", "", key).lower()
+
+
+def _sizes(path: Path, text: str) -> tuple[int, ...]:
+    words = text.split()
+    if not words or not all(re.fullmatch("[0-9]{1,12}", word) and int(word) > 0 for word in words):
+        raise InputError("impossible_size", path=path, size=f"{text:.80}")
+    return tuple(int(word) for word in words)
+
+
+def _number(path: Path, fields: Mapping[str, str], name: str) -> int:
+    text = fields.get(name, "0")
+    if not re.fullmatch("-1|[0-9]{1,15}", text):
+        raise InputError("incomplete_header", path=path)
+    return int(text)
+
+
+def _real(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return float("nan")
+
+
+def _vector(path: Path, text: str) -> np.ndarray:
+    found = np.array([_real(word) for word in text.split(",")])
+    if found.shape != (3,):
+        raise InputError("no_position", name=path)
+    return found
+
+
+def _is_true(fields: Mapping[str, str], name: str) -> bool:
+    return fields.get(name, "").lower() in ("true", "1", "yes", "t")
+
+
+def _after_lines(path: Path, file: Path, begin: int, lines: int) -> int:
+    """Return the position in a file after some lines of text."""
+    with file.open("rb") as stream:
+        stream.seek(begin)
+        for _ in range(lines):
+            if not stream.readline(CHUNK):
+                raise InputError("incomplete_header", path=path)
+        return stream.tell()
