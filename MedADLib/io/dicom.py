@@ -300,7 +300,7 @@ def _headers(folder: Path) -> list[Slice]:
         others += not slices
         found += slices
     if others:
-        log.warning(Message("dicom_others_left_out", count=others))
+        log.warning(Message("dicom_others_left_out", folder=str(folder), count=others))
     if not found:
         if others:
             raise InputError("no_readable_slices", folder=folder, count=others)
@@ -316,7 +316,7 @@ def _choose(folder: Path, slices: list[Slice]) -> list[Slice]:
     series = {key: _without_copies(folder, members) for key, members in series.items()}
     copies = len(slices) - sum(map(len, series.values()))
     if copies:
-        log.warning(Message("dicom_copies_left_out", count=copies))
+        log.warning(Message("dicom_copies_left_out", folder=str(folder), count=copies))
     volumes = [members for members in series.values() if len(members) > 1]
     if not volumes and len(series) == 1:
         volumes = list(series.values())
@@ -328,7 +328,7 @@ def _choose(folder: Path, slices: list[Slice]) -> list[Slice]:
         )
         raise InputError("several_series", folder=folder, count=len(volumes), series=shown)
     if len(series) > 1:
-        log.warning(Message("dicom_singles_left_out", count=len(series) - 1))
+        log.warning(Message("dicom_singles_left_out", folder=str(folder), count=len(series) - 1))
     chosen = volumes[0]
     if len({member.patient for member in chosen}) > 1:
         raise InputError("several_patients", folder=folder)

@@ -172,10 +172,10 @@ SENTENCES = {
     "tilted_gantry": S(_("{folder} was scanned with a tilted gantry"), RESAMPLE),
     "dicom_not_decoded": S(_("{folder} has slices that cannot be decoded"), _("Export it again, uncompressed.")),
     "dicom_others_left_out": _(
-        "DICOM files that are not image slices (localizer, segmentation, report) are left out: {count}"
+        "DICOM files in {folder} that are not image slices (localizer, segmentation, report) are left out: {count}"
     ),
-    "dicom_copies_left_out": _("DICOM files that are copies of others are left out: {count}"),
-    "dicom_singles_left_out": _("series of a single image are left out: {count}"),
+    "dicom_copies_left_out": _("DICOM slices in {folder} that are copies of others are left out: {count}"),
+    "dicom_singles_left_out": _("series of a single image in {folder} are left out: {count}"),
     # 2-D images.
     "not_decoded": S(_("{path} cannot be decoded"), COPY_AGAIN),
     "too_many_pixels": S(_("{path} has more than {limit} pixels"), _("Shrink it first.")),

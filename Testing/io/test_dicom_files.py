@@ -365,3 +365,22 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(folder, share):
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     refused(folder, "no_readable_slices", "no_slices", "header_exceeds_file", "dicom_not_decoded")
+
+
+def test_damaged_headers_raise_nothing_but_errors_with_a_reason(folder, recwarn):
+    frames = frames_of(slope="2", echo=3.0, time=1, component="MAGNITUDE")
+    seeds = [
+        write_frames(folder / "a.dcm", frames).read_bytes(),
+        write_classic(folder / "a.dcm", VOXELS[0]).read_bytes(),
+    ]
+    draw, codes = np.random.default_rng(0), set()
+    for number in range(150):
+        content = bytearray(seeds[number % 2])
+        for at in draw.integers(132, 1200, 1 + number % 4):
+            content[at : at + 1] = draw.bytes(1) if number % 3 else b"\xff\xff\xff\xff"
+        (folder / "a.dcm").write_bytes(content)
+        try:
+            named_scan(folder / "a.dcm").read()
+        except InputError as error:
+            codes.add(error.code)
+    assert len(codes) > 2 and not recwarn.list
