@@ -194,8 +194,9 @@ class DicomFile:
             if self.syntax in NATIVE:
                 content = stream.read(min(length, pixels * allocated // 8))
                 array = self._native(content, kind, shape, allocated, signed)
-                # Bits above or below the stored ones can hold an overlay.
-                array = array << (allocated - high - 1) >> (allocated - stored)
+                if stored < allocated:
+                    # The other bits can hold an overlay.
+                    array = array << (allocated - high - 1) >> (allocated - stored)
             else:
                 array = self._decoded(self._fragments(stream), shape, (allocated, stored, high, int(signed)))
         if self.text("PhotometricInterpretation") == "MONOCHROME1":
@@ -244,7 +245,7 @@ class DicomFile:
         if order == ">" and bits == 8 and kind == b"OW":
             content = np.frombuffer(content, ">u2").astype("<u2").tobytes()
         array = np.frombuffer(content, f"{order}{'iu'[not signed]}{bits // 8}", int(np.prod(shape)))
-        return array.astype(array.dtype.newbyteorder("=")).reshape(shape)
+        return array.astype(array.dtype.newbyteorder("="), copy=False).reshape(shape)
 
     def _decoded(self, fragments: list[bytes], shape: tuple[int, ...], layout: tuple[int, ...]) -> np.ndarray:
         """Decompress pixels by GDCM, from a file that has nothing else of the original one."""
