@@ -132,7 +132,7 @@ def find_scans(
     if not single and not folder.is_dir():
         raise InputError("scan_folder_missing", path=folder)
     files: dict[Path, DicomTags | None] = {folder: None} if single else _files(folder, only)
-    chosen = _of_one_kind(folder, list(files), skip_bad)
+    chosen = _of_one_kind(folder, files, skip_bad)
     if not chosen:
         if only:
             raise InputError("no_scans_named", folder=folder, pattern=only, endings=", ".join(KNOWN))
@@ -147,12 +147,15 @@ def find_scans(
     return joined_by_patient(found) if subjects == "auto" else found
 
 
-def _of_one_kind(folder: Path, files: list[Path], skip_bad: bool) -> list[Path]:
+def _of_one_kind(folder: Path, files: dict[Path, DicomTags | None], skip_bad: bool) -> list[Path]:
     """Select the volumes, or the 2-D images if there are no volumes."""
-    volumes = [path for path in files if path.is_dir() or path.name.lower().endswith(IMAGE_SUFFIXES)]
+    frames = {path: tags.frames if tags else 1 for path, tags in files.items()}
+    volumes = [
+        path for path in files if path.is_dir() or path.name.lower().endswith(IMAGE_SUFFIXES) or frames[path] > 1
+    ]
     images = sorted(set(files) - set(volumes))
     if not volumes or not images:
-        return files
+        return list(files)
     if not skip_bad:
         counts = {"images": len(images), "volumes": len(volumes)}
         raise InputError("images_beside_volumes", folder=folder, image=images[0].name, volume=volumes[0].name, **counts)

@@ -21,7 +21,10 @@ import numpy as np
 from ..errors import InputError
 from ..runtime.stdio import silenced
 from ..volume import LPS_RAS, Volume, size_text
+from .dicom import read_file
 from .headers import check_numbers, has_dicom_magic
+from .placement import check_extent
+from .reading_options import AS_THE_HEADER_SAYS, ReadingOptions
 
 RASTERS = {".png": "PNGImageIO", ".jpg": "JPEGImageIO", ".jpeg": "JPEGImageIO"}
 MARKS = {b"\x89PNG\r\n\x1a\n": "PNGImageIO", b"\xff\xd8\xff": "JPEGImageIO"}
@@ -56,16 +59,25 @@ def is_dicom(path: Path) -> bool:
         return False
 
 
-def read_raster(path: Path, name: str) -> Volume:
-    """Read a PNG, a JPEG or a DICOM file of one image as one slice, float32 (1, Y, X); colours become luminance.
+def read_raster(path: Path, name: str, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
+    """Read a PNG or a JPEG as one slice, float32 (1, Y, X), or a DICOM file of one or many slices, float32 (Z, Y, X).
+
+    Colours become luminance.
 
     A PNG or JPEG is turned as its EXIF tag says, and read by its content, whatever its name says.
 
     Raises:
-        InputError: If it is damaged, holds several images or has one value throughout.
+        InputError: If it is damaged, holds several images that are no volume or has one value throughout.
     """
     import SimpleITK as sitk
 
+    if path.suffix.lower() not in RASTERS:
+        volume = read_file(path, name, options)
+        if volume is not None:
+            check_extent(volume, path, options)
+            return volume.with_array(_checked(volume.array, path))
+        if options != AS_THE_HEADER_SAYS:
+            raise InputError("options_for_volumes", path=path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     raster = path.suffix.lower() in RASTERS
