@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,9 +12,9 @@ from ..masks import bounding_slices
 from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume
-from .brain_extraction import SMALLEST_BRAIN_ML, brain_mask
+from .brain_extraction import SMALLEST_BRAIN_ML, approximate_brain, brain_mask
 from .intensity import PERCENTILES, Landmarks, bias_field, landmark_values
-from .registration import affine_to_native, resample
+from .registration import TURNS, affine_to_native, best_turn, is_upright, resample
 from .space import BRAIN, CEILING, PreparedScan, ReferenceSpace
 
 # A restoration that differs from the scan by this much, a fifth of an SD of a T1 brain, keeps none of its fine detail.
@@ -38,7 +38,17 @@ class BrainSpace(ReferenceSpace):
             raise ModelError("template_landmarks")
 
     def _examined(self, volume: Volume, given: Volume | None, progress: Progress) -> tuple[np.ndarray, Message]:
-        return brain_mask(volume, given, progress)
+        mask, how = brain_mask(volume, given, progress)
+        if how.code not in ("part_extraction", "part_foreground"):
+            return mask, how
+        # The brain extraction expects an upright head: it misses that of a turned one, or finds too much or too little.
+        about = mask if how.code == "part_extraction" else approximate_brain(volume)
+        turn = TURNS[0] if about is None else best_turn(self.image, self.mask, volume, about)
+        if is_upright(turn):
+            return mask, how
+        back = np.eye(4)
+        back[:3, :3] = turn.T
+        return brain_mask(replace(volume, affine=back @ volume.affine), None, progress)
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedBrain:
         """Align, resample and normalise a scan, and correct its bias field; see `ReferenceSpace.prepared`."""
