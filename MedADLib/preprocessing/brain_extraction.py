@@ -6,7 +6,8 @@ import hashlib
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ SMALLEST_BRAIN_ML = 200.0
 # Along any axis. In a scan of the body without a head, the extraction may return a slab as wide as the body.
 SHORTEST_MM, LONGEST_MM = 70.0, 220.0
 DEEPBET = "deepbet==1.0.2"
+# The first turn may come from a poor mask of the turned head.
+MOST_TURNS = 2
 FINDER = "bbox_model.pt"
 NETWORKS = {
     FINDER: "39a7b2b5f799faa1391ea97bfcdc0b9299f20d84f2316a4ff8918dc4685e40aa",
@@ -89,9 +92,19 @@ def holds_brain(volume: Volume) -> bool:
 
 
 def brain_mask(
-    volume: Volume, given: Volume | None = None, progress: Progress | None = None
+    volume: Volume,
+    given: Volume | None = None,
+    progress: Progress | None = None,
+    turn_of: Callable[[Volume, np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, Message]:
     """Find the part of a scan to examine: that of a mask `given`, non-zero inside, on the same grid, or the brain.
+
+    Args:
+        volume: The scan.
+        given: A mask.
+        progress: Receives each step; may cancel.
+        turn_of: Returns the rotation, 3×3 in RAS, from an upright head to that of a scan with a rough mask of its brain
+            (Z, Y, X). The brain extraction expects an upright head: it misses that of a turned one, or finds too much.
 
     Returns:
         The mask, bool, shape (Z, Y, X), on the volume's grid, and its origin as a message. If no brain is found, the
@@ -109,11 +122,28 @@ def brain_mask(
     if is_skull_stripped(volume):
         return _outline(volume), Message("part_outline")
     progress.update(0.1, Message("progress_extraction"))
+    found = _extracted(volume, progress)
+    for _ in range(MOST_TURNS if turn_of is not None else 0):
+        rough = approximate_brain(volume) if found is None else found
+        turn = np.eye(3) if rough is None else turn_of(volume, rough)
+        if (turn == np.eye(3)).all():
+            break
+        back = np.eye(4)
+        back[:3, :3] = turn.T
+        volume = replace(volume, affine=back @ volume.affine)
+        found = _extracted(volume, progress)
+    if found is not None:
+        return found, Message("part_extraction", package=DEEPBET.replace("==", " "))
+    log.warning(Message("whole_foreground_examined", name=volume.name))
+    return _outline(volume), Message("part_foreground")
+
+
+def _extracted(volume: Volume, progress: Progress) -> np.ndarray | None:
+    """Extract the brain; None if there is none."""
     try:
-        return _extract(volume, progress), Message("part_extraction", package=DEEPBET.replace("==", " "))
+        return _extract(volume, progress)
     except NoBrainError:
-        log.warning(Message("whole_foreground_examined", name=volume.name))
-        return _outline(volume), Message("part_foreground")
+        return None
 
 
 def approximate_brain(volume: Volume) -> np.ndarray | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -12,9 +12,9 @@ from ..masks import bounding_slices
 from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume
-from .brain_extraction import SMALLEST_BRAIN_ML, approximate_brain, brain_mask
+from .brain_extraction import SMALLEST_BRAIN_ML, brain_mask
 from .intensity import PERCENTILES, Landmarks, bias_field, landmark_values
-from .registration import TURNS, affine_to_native, best_turn, is_upright, resample
+from .registration import AlignmentQuality, affine_to_native, alignment_quality, best_turn, resample
 from .space import BRAIN, CEILING, PreparedScan, ReferenceSpace
 
 # A restoration that differs from the scan by this much, a fifth of an SD of a T1 brain, keeps none of its fine detail.
@@ -38,17 +38,10 @@ class BrainSpace(ReferenceSpace):
             raise ModelError("template_landmarks")
 
     def _examined(self, volume: Volume, given: Volume | None, progress: Progress) -> tuple[np.ndarray, Message]:
-        mask, how = brain_mask(volume, given, progress)
-        if how.code not in ("part_extraction", "part_foreground"):
-            return mask, how
-        # The brain extraction expects an upright head: it misses that of a turned one, or finds too much or too little.
-        about = mask if how.code == "part_extraction" else approximate_brain(volume)
-        turn = TURNS[0] if about is None else best_turn(self.image, self.mask, volume, about)
-        if is_upright(turn):
-            return mask, how
-        back = np.eye(4)
-        back[:3, :3] = turn.T
-        return brain_mask(replace(volume, affine=back @ volume.affine), None, progress)
+        return brain_mask(volume, given, progress, self._turn_of)
+
+    def _turn_of(self, volume: Volume, rough: np.ndarray) -> np.ndarray:
+        return best_turn(self.image, self.mask, volume, rough)
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedBrain:
         """Align, resample and normalise a scan, and correct its bias field; see `ReferenceSpace.prepared`."""
@@ -57,6 +50,7 @@ class BrainSpace(ReferenceSpace):
             raise InputError("brain_too_small", name=native.name, ml=native_mask.sum() * native.voxel_ml)
         with progress.timed("align"):
             to_native = affine_to_native(self.image, self.mask, native, native_mask, progress)
+            quality = alignment_quality(self.image, self.mask, native, native_mask, to_native)
         progress.update(0.7, Message("progress_resampling"))
         with progress.timed("resample"):
             image, mask = _resampled_brain(native, native_mask, self.image, to_native)
@@ -69,7 +63,8 @@ class BrainSpace(ReferenceSpace):
         scaling = Landmarks(landmark_values(corrected[mask]), self.landmarks)
         standard = np.where(mask, np.clip(scaling.forward(corrected), 0, CEILING), 0).astype(np.float32)
         similarity = self.similarity(corrected, standard, mask)
-        return PreparedBrain(standard, mask, native, native_mask, self, scaling, similarity, to_native, bias)
+        parts = (standard, mask, native, native_mask, self, scaling, similarity)
+        return PreparedBrain(*parts, to_native, bias, quality)
 
     def describe(self) -> str:
         """Describe the space in words."""
@@ -88,10 +83,12 @@ class PreparedBrain(PreparedScan):
     Attributes:
         to_native: 4×4, template RAS mm to scan RAS mm.
         bias: Bias field on the grid of the model, float32 (Z, Y, X).
+        quality: Quality of the alignment.
     """
 
     to_native: np.ndarray
     bias: np.ndarray
+    quality: AlignmentQuality = AlignmentQuality(1.0, 1.0)
 
     def standardised(self, other: Volume) -> np.ndarray:
         """Bring another image on the grid of the scan to the model's space as this scan, float32 (Z, Y, X).
