@@ -113,3 +113,20 @@ def test_a_tumour_in_a_real_brain_is_found_by_each_shipped_model(name, tumour, t
     assert anomaly.array[lesion].mean() > 2 * anomaly.array[brain & ~lesion].mean()
     # The autoencoder is weak at a threshold that spares healthy scans: it marks a small part of the lesion.
     assert (labels.array[lesion] > 0).mean() > (0.01 if name == "brain-t1-ae" else 0.1)
+    if name == "brain-t1":
+        scan, restored = (read_image(p).array.astype(float) for p in (path, tmp_path / "tumour_restored.nii.gz"))
+        outside = brain & (labels.array == 0) & ~lesion
+        energy, psnr = sharpness(restored, scan, outside)
+        assert all(0.9 <= value <= 1.1 for value in energy) and psnr >= 35, (energy, psnr)
+
+
+def sharpness(restored: np.ndarray, scan: np.ndarray, inside: np.ndarray) -> tuple[list[float], float]:
+    """Gradient energy of a restoration over that of the scan along each axis, and its PSNR to the scan in dB."""
+    energy = []
+    for axis in range(3):
+        both = np.moveaxis(inside, axis, 0)
+        both = both[1:] & both[:-1]
+        steps = [np.diff(np.moveaxis(part, axis, 0), axis=0)[both] for part in (restored, scan)]
+        energy.append(float((steps[0] ** 2).sum() / (steps[1] ** 2).sum()))
+    error = (restored - scan)[inside] / np.percentile(scan[inside], 99.5)
+    return energy, float(-10 * np.log10((error**2).mean()))

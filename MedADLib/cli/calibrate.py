@@ -22,7 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     model = "installed model or model file; its networks stay. Several with the same template become an ensemble"
     parser.add_argument("model", nargs="+", help=model)
-    healthy = f"folder of healthy scans, {ADVISED} or more if possible; scans of the training are left out"
+    healthy = (
+        f"folder of healthy scans, {ADVISED} or more if possible: with n scans no p-value is below 1/(n+1), so 0.05 "
+        "needs 19; scans of the training are left out"
+    )
     parser.add_argument("--healthy", type=Path, required=True, metavar="DIR", help=healthy)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.medad", help="the new model file")
     parser.add_argument("--only", metavar="PATTERN", help="use only files with names like this, such as '*_T1w.nii.gz'")
@@ -58,10 +61,11 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     models = [(args.load_model or load_model)(name) for name in args.model]
     found = wanted.write(models, progress or Progress())
     if not args.quiet:
-        threshold, count = found.calibration.reference.threshold, found.calibration.reference.count
+        reference = found.calibration.reference
+        threshold, count, smallest = reference.threshold, reference.count, reference.smallest_p
         was, now = (each.calibration.reference.value_of(threshold) for each in (models[0], found))
         text = f"{threshold} is a rarity of {now:.2f}"
         if len(models) == 1:
             text += f" (was {was:.2f})"
-        print(f"{args.output}: calibrated on {count} scans; {text}")
+        print(f"{args.output}: calibrated on {count} scans; no p-value is below {smallest:.3f}; {text}")
     return 0
