@@ -171,6 +171,10 @@ class Detection:
         """Whether the scan fits the model, so that verdict and p-values mean something."""
         return interpretable(self.provenance)
 
+    def region_p_value(self, peak: float) -> float:
+        """Return the p-value of a region with this peak; NaN if the result is not interpretable."""
+        return self.reference.region_p_value(peak) if self.interpretable else no_p_value(peak)
+
 
 def interpretable(provenance: Mapping[str, Any]) -> bool:
     """Return whether the scan of a result with this provenance fits the model; results of earlier versions do."""
@@ -230,8 +234,7 @@ def detect(
     threshold = reference.value_of(settings.threshold)
     mask = volume.with_array(examined.view(np.uint8), f"{volume.name}_mask")
     region_p_value = reference.region_p_value if meaningful else no_p_value
-    # The axes of a turned head are not those of its header.
-    midline = None if any(message.code == "head_turned" for message in fit.reasons) else midline_of(mask)
+    midline = midline_between(mask, fit.reasons)
     labels, regions = find_regions(anomaly, threshold, region_p_value, settings.smallest_region_ml, midline)
     found_by = (
         _found_by(method.members, rarities.of_members, prepared, labels, progress) if method.members and regions else {}
@@ -277,6 +280,12 @@ def detect(
     )
 
 
+def midline_between(mask: Volume, warnings: Sequence[str]) -> float | None:
+    """Return the midline of an examined part, see `midline_of`; None for a head that is turned against its axes."""
+    turned = any(isinstance(warning, Message) and warning.code == "head_turned" for warning in warnings)
+    return None if turned else midline_of(mask)
+
+
 def no_p_value(value: float) -> float:
     """Return NaN, the p-value of a result that is not interpretable."""
     return float("nan")
@@ -298,7 +307,7 @@ def checked_fit(prepared: PreparedScan, examined: Message, model: Model, force: 
     from .preprocessing.registration import LEAST_INFORMATION
 
     scan = prepared.native
-    fit = judged(prepared, examined, model, scan.kind)
+    fit = judged(prepared, examined, model, scan.described)
     if fit.verdict != "unfit":
         return fit
     quality = getattr(prepared, "quality", None)

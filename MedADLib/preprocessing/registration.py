@@ -37,8 +37,8 @@ BINS = 16
 # The best unaligned start with a turned head holds at most 0.46 of the mutual information of a right alignment, in all
 # scans at hand, and at least 1.04 of that of an alignment of a turned head from the upright start.
 SUSPICIOUS, STARTS, CLEARLY_BETTER = 0.7, 2, 1.1
-# Alignments of brains of any contrast hold 0.31 or more of the entropy of the template and are distinct by 0.52 or more,
-# in all scans at hand; those of other parts of the body hold 0.16 or less and are distinct by 0.07 or less.
+# In all scans at hand, alignments of brains of any contrast hold 0.31 or more of the entropy of the template and are
+# distinct by 0.52 or more; those of other parts of the body hold 0.16 or less and are distinct by 0.07 or less.
 LEAST_INFORMATION, LEAST_DISTINCT = 0.25, 0.2
 
 
@@ -219,9 +219,7 @@ def best_turn(template: Volume, template_mask: np.ndarray, native: Volume, nativ
     """
     native, native_mask = _cropped(native, native_mask)
     pair = _Pair.of(template, template_mask, native, native_mask)
-    values = [
-        pair.information(_matrix(_start(template, template_mask, native, native_mask, turn))) for turn in TURNS
-    ]
+    values = [pair.information(_matrix(_start(template, template_mask, native, native_mask, turn))) for turn in TURNS]
     best = int(np.argmax(values))
     return TURNS[best if values[best] > CLEARLY_BETTER * values[0] else 0]
 
