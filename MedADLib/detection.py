@@ -33,6 +33,8 @@ FOUND_BY = "found_by"
 BROUGHT_DOWN = "brought_down"
 # Entry of the provenance: verdict, kind and measures of the fit of the scan to the model, see `preprocessing.fit`.
 FIT = "fit"
+# Warnings that a scan is one of those of the model, by part of the split.
+KNOWN = {"train": "scan_in_train", "validation": "scan_in_validation", "calibration": "scan_in_calibration"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -339,7 +341,7 @@ def known_scan(volume: Volume, model: Model) -> list[Message]:
     from .modelfile.known_scans import part_of
 
     part = part_of(volume, model.training)
-    return [Message(f"scan_in_{part}", model=model.name)] if part else []
+    return [Message(KNOWN[part], model=model.name)] if part else []
 
 
 def _found_by(

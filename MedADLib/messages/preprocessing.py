@@ -94,17 +94,17 @@ SENTENCES = {
         _("{models}. --force examines it nevertheless; the result is then marked as not interpretable."),
     ),
     "fitting_models": _("Models that would fit: {models}"),
-    "no_fitting_model": _("No installed model is for such scans."),
-    "another_model": _("Choose a model of such scans."),
-    "fit_header": _("its header says that it is {kind}, and the model is for {modality}"),
-    "fit_ct": _("its values are those of a CT (Hounsfield units), and the model is for {modality}"),
-    "fit_no_brain": _("no brain was found in it"),
+    "no_fitting_model": _("No installed model is for such scans"),
+    "another_model": _("Choose a model of such scans"),
+    "fit_header": _("the header of the scan says that it is {kind}, and the model is for {modality}"),
+    "fit_ct": _("the values of the scan are those of a CT (Hounsfield units), and the model is for {modality}"),
+    "fit_no_brain": _("no brain was found in the scan"),
     "fit_other_contrast": _(
-        "it has another contrast or shows something else than the training scans (local correlation with the healthy "
-        "mean {structure:.2f}, contrast {contrast:.2f} of it)"
+        "the scan has another contrast or shows something else than the training scans (local correlation with the "
+        "healthy mean {structure:.2f}, contrast {contrast:.2f} of it)"
     ),
-    "fit_unlike_mean": _(
-        "it has nothing in common with the training images (correlation with the healthy mean {correlation:.2f})"
+    "fit_uncorrelated": _(
+        "the scan has nothing in common with the training images (correlation with the healthy mean {correlation:.2f})"
     ),
     "fit_little_contrast": S(
         _("the contrast of this scan is weaker than in the training scans (similarity {likeness:.2f} of 1)"),

@@ -55,6 +55,7 @@ SENTENCES = {
     ),
     "not_interpretable": _("NOT INTERPRETABLE: the scan does not fit the model ({reason})"),
     "not_interpretable_short": _("NOT INTERPRETABLE: the scan does not fit the model"),
+    "seems_to_be": _("it seems to be {kind}"),
     "doubtful": _("DOUBTFUL: {reason}"),
     "score_method": _("anomaly score of the method"),
     "score_top_1ml": _("mean rarity of the most anomalous 1 mL"),

@@ -41,6 +41,16 @@ LEAST_STRUCTURE, LEAST_OVERLAP = 0.2, 0.75
 KINDS = T1, T1_AGENT, T2, PD, T2_OR_PD, FLAIR, CT, OTHER_PART = (
     *("t1", "t1_agent", "t2", "pd", "t2_or_pd", "flair", "ct", "other_part"),
 )
+NAMES = {
+    T1: "kind_t1",
+    T1_AGENT: "kind_t1_agent",
+    T2: "kind_t2",
+    PD: "kind_pd",
+    T2_OR_PD: "kind_t2_or_pd",
+    FLAIR: "kind_flair",
+    CT: "kind_ct",
+    OTHER_PART: "kind_other_part",
+}
 # Words in the modality of a model.
 WORDS = {
     T1: r"\bT1",
@@ -76,7 +86,7 @@ class Fit:
 
 def kind_name(kind: str) -> Message:
     """Return one of `KINDS` in words."""
-    return Message(f"kind_{kind}")
+    return Message(NAMES[kind])
 
 
 def kinds_of(modality: str) -> set[str]:
@@ -127,8 +137,8 @@ def judged(prepared: PreparedScan, examined: Message, model: KnownModel, describ
         turn = turn_of(prepared.to_native)
         if not is_upright(turn):
             doubts.insert(0, Message("head_turned"))
-    elif _unlike_mean(space, measured):
-        unfit.append(Message("fit_unlike_mean", correlation=measured["correlation"]))
+    elif _uncorrelated(space, measured):
+        unfit.append(Message("fit_uncorrelated", correlation=measured["correlation"]))
     if unfit:
         return Fit("unfit", (*unfit, *doubts), seems, measured)
     return Fit("doubtful" if doubts else "fits", tuple(doubts), "", measured)
@@ -150,7 +160,7 @@ def _least_correlation(space: ReferenceSpace) -> float:
     return 1 - (1 - space.limits["correlation"]) / MARGIN
 
 
-def _unlike_mean(space: ReferenceSpace, measured: dict[str, float]) -> bool:
+def _uncorrelated(space: ReferenceSpace, measured: dict[str, float]) -> bool:
     """Return whether a scan has nothing in common with a mean that all training scans resemble."""
     least = _least_correlation(space)
     return least >= LEAST_CORRELATION and measured["correlation"] < UNFIT_SHARE * least

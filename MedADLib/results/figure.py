@@ -17,7 +17,7 @@ from ..masks import bounding_slices
 from ..volume import Volume, reoriented
 from .colours import heat_colours, region_colour
 from .strip import HEIGHT, OWN_ON_DARK, RADIUS, TEXT_SIZE, outline, score_lines, shapes
-from .text import count_of_regions, doubt, millilitres, unfit_reason
+from .text import count_of_regions, doubt, millilitres, seems, unfit_reason
 from .units import LEAST_THRESHOLD, RARITY_TOP, is_rarity, legend, scale_top, value_text
 
 if TYPE_CHECKING:
@@ -216,9 +216,9 @@ def _draw_strip(page: Page, detection: Detection) -> None:
 
     if not detection.interpretable:
         page.text(SIDE, STRIP_TOP, "NOT INTERPRETABLE", fontsize=20, color=ACCENT, weight="bold")
-        reason = "\n".join(
-            textwrap.wrap(f"The scan does not fit the model: {unfit_reason(detection)}.", REASON_COLUMNS)
-        )
+        kind = seems(detection)
+        text = f"The scan does not fit the model: {unfit_reason(detection)}{f'; {kind}' if kind else ''}."
+        reason = "\n".join(textwrap.wrap(text, REASON_COLUMNS))
         page.text(SIDE + STRIP_WIDTH + 0.3, STRIP_TOP, reason, fontsize=9, color=ACCENT, linespacing=1.35)
         return
     width = STRIP_WIDTH * STRIP_DPI

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..detection import FIT
 from ..messages import Message, as_json, from_json, say, translated
 from ..methods.registry import ENTRIES
+from ..preprocessing.fit import KINDS, kind_name
 from .strip import score_name, strip_text
 from .units import a_value_text, explanation, meaning, value_text
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 # Part of each out-of-distribution warning in results of version 0.1, which hold no codes of warnings.
 EARLIER_WORDS = "unlike the model's training data"
 # Codes of the reasons of a scan that does not fit, and of one that fits doubtfully.
-UNFIT = ("fit_header", "fit_ct", "fit_no_brain", "fit_other_contrast", "fit_unlike_mean")
+UNFIT = ("fit_header", "fit_ct", "fit_no_brain", "fit_other_contrast", "fit_uncorrelated")
 DOUBTS = ("head_turned", "fit_little_contrast", "out_of_distribution", "brain_overlap_low", "volume_other_shape")
 DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 
@@ -127,6 +128,13 @@ def doubt(detection: Detection) -> Message | None:
 def unfit_reason(detection: Detection) -> str:
     """Return why the scan of a result does not fit the model."""
     return next((text for text in detection.warnings if isinstance(text, Message) and text.code in UNFIT), "")
+
+
+def seems(detection: Detection) -> Message | None:
+    """Return what the scan of a result seems to be, if it does not fit the model and that is known."""
+    fit = detection.provenance.get(FIT)
+    kind = fit.get("seems") if isinstance(fit, dict) else None
+    return Message("seems_to_be", kind=kind_name(kind)) if kind in KINDS else None
 
 
 def out_of_distribution(detection: Detection) -> str:

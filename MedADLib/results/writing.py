@@ -1,11 +1,11 @@
 """Files of one detection: written to a staging folder, then put in place together, all of them or none.
 
 `STEM_regions.tsv` has one row per region: rank (1 is the most anomalous), label (its value in `STEM_regions.nii.gz`),
-volume_ml, peak and mean (rarity: −log10 of the share of healthy voxels that reach the value; in a result of an
-earlier version z-scores, SD above the healthy mean), p_value (how often a healthy scan holds such a peak), q_value
-(Benjamini-Hochberg over the regions of this scan; both n/a if the scan does not fit the model), the centroid in RAS mm, its bounding box in RAS mm (voxel edges),
-the same box in voxel indices along the axes of the file (start inclusive, stop exclusive), the position of the peak in
-RAS mm, and the side (R, L, bilateral; empty where no midline is known).
+volume_ml, peak and mean (rarity: −log10 of the share of healthy voxels that reach the value; in a result of an earlier
+version z-scores, SD above the healthy mean), p_value (how often a healthy scan holds such a peak), q_value
+(Benjamini-Hochberg over the regions of this scan; both n/a if the scan does not fit the model), the centroid in RAS mm,
+its bounding box in RAS mm (voxel edges), the same box in voxel indices along the axes of the file (start inclusive,
+stop exclusive), the position of the peak in RAS mm, and the side (R, L, bilateral; empty where no midline is known).
 """
 
 from __future__ import annotations
