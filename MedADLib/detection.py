@@ -293,6 +293,25 @@ def no_p_value(value: float) -> float:
     return float("nan")
 
 
+def fit_of(volume: Volume, model: Model, mask: Volume | None = None, progress: Progress | None = None) -> Fit:
+    """Judge the fit of a scan to a model before a run; takes as long as its preparation, without torch but for a skull.
+
+    Args:
+        volume: The scan.
+        model: The model; only its space and modality are used.
+        mask: Brain mask on the grid of the scan; None extracts the brain.
+        progress: Receives each stage; may cancel.
+
+    Raises:
+        InputError: If the scan or the mask cannot be used.
+    """
+    from .preprocessing.fit import judged
+
+    progress = progress or Progress()
+    examined, how = model.template.examined(volume, mask, progress)
+    return judged(model.template.prepared(volume, examined, progress), how, model, volume.described)
+
+
 def checked_fit(prepared: PreparedScan, examined: Message, model: Model, force: bool = False) -> Fit:
     """Judge the fit of a prepared scan to a model, before the restoration.
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # returns the exit code, and may raise MedADError.
 COMMANDS = {
     "detect": "detect anomalies in one scan",
+    "check": "judge whether scans fit a model",
     "models": "list, describe, verify or export models",
     "evaluate": "compare anomaly maps with reference masks",
     "train": "train a model on healthy scans",
