@@ -126,6 +126,9 @@ def judged(prepared: PreparedScan, examined: Message, model: KnownModel, describ
         if examined.code == "part_foreground":
             unfit.append(Message("fit_no_brain"))
             seems = seems or OTHER_PART
+        if quality.failed:
+            unfit.append(Message("fit_not_aligned"))
+            seems = seems or OTHER_PART
         limits = _limits(space)
         likeness = measured["likeness"]
         if likeness < limits[0]:
