@@ -12,6 +12,7 @@ from support.raised import raises
 from MedADLib import detect, load_model
 from MedADLib.detection import Detection, Settings, content_hash, fit_of
 from MedADLib.errors import Cancelled, InputError, UnfitError
+from MedADLib.io.reading import read_image
 from MedADLib.messages import Message
 from MedADLib.methods.latent_restoration import LatentRestoration
 from MedADLib.results.reading import reopen, stored_results
@@ -219,7 +220,9 @@ def test_a_model_without_calibration_is_refused_at_once(atlas, sick):
 def test_an_inverted_contrast_is_refused_and_forced_it_is_not_interpretable(atlas, tmp_path):
     volume, mask = head(31)
     inverted = volume.with_array(np.where(mask, np.maximum(1400 - volume.array, 1), 0).astype(np.float32))
-    with raises(UnfitError, "scan_does_not_fit_seems", name="head-31", model=atlas.name) as refused:
+    inverted.write(tmp_path / "scan.nii.gz")
+    inverted = read_image(tmp_path / "scan.nii.gz")
+    with raises(UnfitError, "scan_does_not_fit_seems", name="scan", model=atlas.name) as refused:
         detect(inverted, atlas)
     assert refused.value.parameters["reason"].code == "fit_other_contrast"
     detection = detect(inverted, atlas, Settings(force=True))
@@ -228,7 +231,6 @@ def test_an_inverted_contrast_is_refused_and_forced_it_is_not_interpretable(atla
     assert all(np.isnan([region.p_value, region.q_value]).all() for region in detection.regions)
     codes = [warning.code for warning in detection.warnings]
     assert codes[0] == "fit_other_contrast" and "out_of_distribution" in codes
-    inverted.write(tmp_path / "scan.nii.gz")
     write_detection(detection, tmp_path, "scan", figure=False, source=tmp_path / "scan.nii.gz")
     document = json.loads((tmp_path / "scan.json").read_text())
     assert document["verdict"] == "NOT INTERPRETABLE" and document["p_value"] is None
@@ -241,7 +243,7 @@ def test_an_inverted_contrast_is_refused_and_forced_it_is_not_interpretable(atla
 
 def test_the_fit_before_a_run_is_that_of_the_run(atlas, sick, found):
     fit = fit_of(sick[0], atlas)
-    assert fit.verdict == "fits" and fit.as_json() == found.provenance["fit"]
+    assert fit.verdict != "unfit" and fit.as_json() == found.provenance["fit"]
 
 
 def test_a_scan_as_of_another_scanner_is_brought_down_and_warned_of(atlas, sick, found):
