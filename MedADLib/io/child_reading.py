@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,6 +35,7 @@ SECONDS, BYTES_A_SECOND = 120.0, 1_000_000
 # Memory to read a file, in addition to that of the program: at least this much, or this many times its size. Scans
 # shrink up to 20 times when compressed, and their voxels may become wider twice.
 LEAST_BYTES, TIMES_ITS_SIZE = 3 * 2**30, 60
+GEOMETRY = ("array", "affine")
 PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from MedADLib.io.child_reading import serve; serve()"
 
 
@@ -102,7 +104,7 @@ class ChildReader:
             logging.getLogger(record["logger"]).log(record["level"], message)
         if "error" in reply:
             raise _error_of(reply, path)
-        return Volume(array, np.array(reply["affine"], float), reply["name"])
+        return Volume(array, np.array(reply["affine"], float), **reply["facts"])
 
 
 _reader = ChildReader()
@@ -169,7 +171,8 @@ def _serve_one(task: Mapping[str, Any], replies: BinaryIO, log: _Collected) -> N
         with _limited_memory(_bytes_of(Path(task["path"]))):
             volume = perform(task)
         array = np.ascontiguousarray(volume.array)
-        reply = {"shape": array.shape, "kind": array.dtype.str, "affine": volume.affine.tolist(), "name": volume.name}
+        facts = {field.name: getattr(volume, field.name) for field in fields(volume) if field.name not in GEOMETRY}
+        reply = {"shape": array.shape, "kind": array.dtype.str, "affine": volume.affine.tolist(), "facts": facts}
     except MedADError as error:
         array, reply = None, {"error": type(error).__name__, **error.as_json()}
     except MemoryError:

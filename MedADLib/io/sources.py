@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..volume import IMAGE_SUFFIXES, Volume, stem
 from .child_reading import child_reader
 from .dicom import DICOM_SUFFIXES, DICOMDIR, series_files
+from .dicom_contrast import described_kind
 from .images import ARRAYS, RASTERS, Place, is_dicom, place_named, read_place, read_raster
 from .reading import read_image
 from .reading_options import AS_THE_HEADER_SAYS, ReadingOptions
@@ -56,12 +57,13 @@ class Source:
             task = {"path": str(self.path), "name": self.name, "place": self.place, "options": options.as_json()}
             return child.read(self.path, task)
         if self.place is None and (self.path.is_dir() or self.path.name.lower().endswith(IMAGE_SUFFIXES)):
-            return replace(read_image(self.path, options=options), name=self.name)
+            volume = replace(read_image(self.path, options=options), name=self.name)
+            return replace(volume, described=described_kind(self.path)) if self.path.is_dir() else volume
         if options != AS_THE_HEADER_SAYS and (self.place is not None or self.path.suffix.lower() in RASTERS):
             raise InputError("options_for_volumes", path=self.path)
         if self.place is not None:
             return read_place(self.path, self.place, self.name)
-        return read_raster(self.path, self.name, options)
+        return replace(read_raster(self.path, self.name, options), described=described_kind(self.path))
 
     def fingerprint(self) -> list[int]:
         """Return bytes and time of the last change in nanoseconds, of the file or of all files of the folder."""

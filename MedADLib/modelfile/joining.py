@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import InputError
 from ..methods.ensemble import MOST_MEMBERS, Ensemble
 from .disclosure import MEMBERS, PARTS
+from .known_scans import FINGERPRINTS
 from .model import Model
 
 VERSION = "1.0.0"
@@ -43,7 +44,7 @@ def joined(models: Sequence[Model]) -> Model:
         method=Ensemble({model.name: model.method for model in models}),
         calibration=None,
         training={"data": "; ".join(_once(str(model.training.get("data", "not named")) for model in models)),
-                  "split": _split(models), MEMBERS: members},
+                  "split": _split(models), MEMBERS: members, **_fingerprints(models)},
         authors="; ".join(_once(model.authors for model in models)),
         licence="\n".join(_once(model.licence for model in models)),
         path=None,
@@ -69,6 +70,13 @@ def _split(models: Sequence[Model]) -> dict[str, list[str]]:
         earlier = {name for others in found.values() for name in others}
         found[part] = [name for name in names if name not in earlier]
     return {part: found[part] for part in PARTS}
+
+
+def _fingerprints(models: Sequence[Model]) -> dict[str, dict[str, list[str]]]:
+    """Join the fingerprints of the scans that trained or validated the models; those of calibrations do not apply."""
+    known = [found for model in models if isinstance(found := model.training.get(FINGERPRINTS), dict)]
+    parts = {part: sorted({own for each in known for own in each.get(part, ())}) for part in ("train", "validation")}
+    return {FINGERPRINTS: parts} if known else {}
 
 
 def _once(values: Iterable[str]) -> list[str]:

@@ -22,6 +22,7 @@ from ..methods.base import Method, rounded
 from ..methods.registry import ENTRIES, pooling_of
 from ..modelfile.card import model_card
 from ..modelfile.disclosure import FOLDS
+from ..modelfile.known_scans import FINGERPRINTS, PARTS, fingerprints_of
 from ..modelfile.model import Model, load_model, save_model
 from ..preprocessing.space import PreparedScan
 from ..preprocessing.spaces import SPACES
@@ -199,6 +200,9 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
         "split": split.to_json(),
         "seed": options.seed,
         "facts": facts if options.augmentation else facts | {"augmentation": False},
+        FINGERPRINTS: {
+            part: fingerprints_of(trained.scans[name].read() for name in getattr(split, part)) for part in PARTS
+        },
     }
     if trained.folds:
         training[FOLDS] = [list(fold) for fold in trained.folds]

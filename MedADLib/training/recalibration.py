@@ -21,6 +21,7 @@ from ..methods.settings import with_overrides
 from ..modelfile.card import model_card
 from ..modelfile.disclosure import CALIBRATED_ON, FOLDS
 from ..modelfile.joining import joined
+from ..modelfile.known_scans import FINGERPRINTS, fingerprints_of
 from ..modelfile.manifest import VERSION
 from ..modelfile.model import save_model
 from ..runtime.atomic_files import place_for_model
@@ -135,7 +136,8 @@ class Recalibration:
                 if quick is not None:
                     fast.append(self._restored(quick, scan))
             progress.stage("writing", 0.98, 1.0)
-            used = {"data": self.data_note or self.healthy.name, "scans": list(scans)}
+            prints = fingerprints_of(source.read() for source in scans.values())
+            used = {"data": self.data_note or self.healthy.name, "scans": list(scans), FINGERPRINTS: prints}
             # Training scans that calibrated out of fold are part of the former calibration only.
             training = {key: value for key, value in model.training.items() if key != FOLDS}
             found = replace(
