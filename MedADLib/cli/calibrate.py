@@ -14,12 +14,19 @@ from ..training.config import ADVISED, settings_of
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
+EXAMPLES = """\
+Examples:
+  medad calibrate brain-t1 --healthy our-scans -o brain-t1-here.medad
+  medad calibrate brain-t1 brain-t1-atlas --healthy our-scans -o brain-t1-both.medad --combine mean"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad calibrate``."""
     parser.description = (
         "Recalibrate a model on your own healthy scans, or several together as an ensemble, and write a new model file."
     )
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     model = "installed model or model file; its networks stay. Several with the same template become an ensemble"
     parser.add_argument("model", nargs="+", help=model)
     healthy = (

@@ -18,10 +18,19 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "brain-t1"
 
+EXAMPLES = """\
+Examples:
+  medad detect scan.nii.gz -o results
+  medad detect dicom-folder -o results --model brain-t1-atlas --threshold 1ml
+  medad detect chest.png -o results --model chest.medad
+  medad detect set.npz#12 -o results --model chest.medad"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad detect``."""
     parser.description = "Detect anomalies in one scan, and write anomaly map, regions and figure to a folder."
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     types = "scan: NIfTI, NRRD, MHA, PNG, JPEG, DICOM file or folder, NPZ (one of several images: FILE.npz#NUMBER)"
     parser.add_argument("input", type=Path, metavar="INPUT", help=types)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")

@@ -11,6 +11,8 @@ UNTRUSTED = _("Do not use it; get the file from a source that you trust.")
 
 SENTENCES = {
     "cancelled": _("cancelled"),
+    "cancelled_resumable": S(_("cancelled"), _("The same command continues.")),
+    "finishing_step": S(_("finishing the step, to keep its checkpoint"), _("Another Ctrl-C ends at once.")),
     # Failures that are not errors of MedAD.
     "package_missing": S(
         _("the Python package {package} is missing or damaged"),

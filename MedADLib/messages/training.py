@@ -50,8 +50,10 @@ SENTENCES = {
     "unknown_schedule": S(_("{schedule!a:.80} is not a schedule of morphaeus"), _("Known schedules: {known}.")),
     # The loop and its checkpoints.
     "bad_training_plan": S(_("the plan needs positive steps, learning rate and gradient norm"), _("Correct --steps.")),
+    "cancelled_at_step": S(_("cancelled after step {step} of {steps}"), _("The same command continues from there.")),
     "checkpoint_of_other_plan": S(
-        _("{path} was made with another training plan, such as other steps or another seed"), OTHER_CHECKPOINT
+        _("{path} was made with another training plan: {kept}; this command has {asked}"),
+        _("Give the same options to continue, or another --work folder, or remove the checkpoint to train again."),
     ),
     "checkpoint_of_other_network": S(_("{path} belongs to another network"), OTHER_CHECKPOINT),
     "checkpoint_not_shared": S(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .loop import Plan
 
 EXTRA, METHOD = "extra", "method"
+# Steps between validations, after each of which a checkpoint is written.
+EVERY = 250
 # Healthy scans advised for a calibration: with so many a p-value can be below `WANTED_P`.
 ADVISED = NEEDED + 1
 
@@ -71,7 +73,7 @@ class Options:
         """Create the training plan of a network from its steps and its largest learning rate."""
         from .loop import Plan
 
-        return Plan(steps, rate, every=min(250, steps), seed=self.seed, reduced=self.reduced)
+        return Plan(steps, rate, every=min(EVERY, steps), seed=self.seed, reduced=self.reduced)
 
 
 class Choice(NamedTuple):

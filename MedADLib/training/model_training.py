@@ -219,7 +219,8 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
     )
     save_model(replace(model, card=model_card(model)), options.output)
     progress.finish()
-    for line in (*outcome_of(trained, options.output), f"checkpoints and curves in {folder}, figures in {figures}"):
+    where = f"checkpoints and curves in {folder}, figures in {figures}"
+    for line in (*outcome_of(trained, options.output), where, *what_next(options.output, split)):
         on_line(line)
 
 
@@ -301,6 +302,17 @@ def outcome_of(trained: Trained, output: Path) -> list[str]:
     ]
     measured = at_the_end(trained.facts)
     return [*lines, f"at the end: {', '.join(measured)}"] if measured else lines
+
+
+def what_next(output: Path, split: Split) -> list[str]:
+    """Describe in lines what to do with the model: look at the figures, examine a scan, compare, calibrate."""
+    return [
+        "next: look at the figures, and examine a scan that the training did not use:",
+        f"  medad detect SCAN -o results --model {output}",
+        f"  medad models card {output}",
+        *([f"  medad compare {output} --healthy DIR -o comparison"] if split.benchmark else []),
+        f"  medad calibrate {output} --healthy MORE-SCANS -o NAME.medad, for smaller p-values or another scanner",
+    ]
 
 
 def at_the_end(facts: Mapping[str, object]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -171,6 +172,20 @@ def test_the_help_of_each_command_begins_with_its_purpose_in_one_sentence(capsys
         usage, purpose, *_ = capsys.readouterr().out.split("\n\n")
         assert usage.startswith(f"usage: medad {name} ")
         assert re.fullmatch(r"[A-Z][^.]*\.", " ".join(purpose.split())), name
+
+
+def test_the_examples_in_the_help_of_each_command_can_be_parsed(capsys):
+    for name in main.COMMANDS:
+        assert run(name, "--help") == 0
+        _, _, examples = capsys.readouterr().out.partition("Examples:\n")
+        lines = [line.split("    (")[0].split() for line in examples.splitlines() if line.startswith("  medad ")]
+        assert len(lines) > 1, name
+        for line in lines:
+            words = [word.strip('"') for word in shlex.split(" ".join(line))[1:]]
+            assert words[0] == name and main.build_parser(words).parse_args(words).command == name
+    assert run("train", "--help") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "recommended: synthetic_restoration" in shown and "8 subjects at least" in shown
 
 
 def test_the_version_is_reported(capsys):

@@ -5,6 +5,8 @@ import json
 import shutil
 from collections import namedtuple
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +16,13 @@ from support.radiograph_phantoms import FULL_SCALE, radiograph, toy_plane_folder
 from support.raised import raises
 
 from MedADLib import detect
-from MedADLib.cli import train
+from MedADLib.cli import main, train
+from MedADLib.dataset.split import Split
 from MedADLib.errors import InputError, OutputError
 from MedADLib.io.images import read_raster
 from MedADLib.modelfile.model import load_model
 from MedADLib.training import model_training
-from MedADLib.training.model_training import at_the_end
+from MedADLib.training.model_training import at_the_end, what_next
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +198,16 @@ def test_each_network_states_how_it_did_at_the_end(toy):
     rows = {"latent_sweep": {"4": 0.1}, "schedule": "apart", "last": {"step": 9, "validation_error": 0.123456}}
     assert at_the_end(rows) == ["validation_error = 0.1235"]
     assert at_the_end({}) == []
+
+
+def test_the_end_of_a_training_says_what_to_do_next(toy):
+    split = Split.of(load_model(toy.models["atlas"]).training["split"])
+    lines = what_next(Path("our.medad"), split)
+    assert "  medad detect SCAN -o results --model our.medad" in lines
+    commands = [line.split(",")[0].split()[1:] for line in lines if line.startswith("  medad ")]
+    assert {words[0] for words in commands} == {"detect", "models", "compare", "calibrate"}
+    assert all(main.build_parser(words).parse_args(words).command == words[0] for words in commands)
+    assert not any("compare" in line for line in what_next(Path("our.medad"), replace(split, benchmark=())))
 
 
 def test_every_entry_of_the_registry_names_a_method_and_its_training():
