@@ -28,6 +28,9 @@ SENTENCES = {
     # Output folders.
     "folder_not_writable": S(_("{folder} cannot be written: {reason}"), OTHER_FOLDER),
     "folder_is_file": S(_("{folder} cannot be written: it is a file"), OTHER_FOLDER),
+    "folder_busy": S(
+        _("another process of MedAD has kept {folder} busy for {seconds:.0f} s"), _("Try again when it has ended.")
+    ),
     "file_is_folder": S(_("{path} is a folder"), _("Give the name of a file.")),
     "no_space_for_model": S(
         _("the disk of {folder} has {free:.0f} MB left, and a model takes up to {needed:.0f} MB"),

@@ -83,6 +83,10 @@ SENTENCES = {
         _("{model} prepares scans as {own}, and --prepare is {asked}"), _("Leave out --prepare or --like.")
     ),
     # Scans and the work folder.
+    "folder_of_running_training": S(
+        _("another training uses {folder}"), _("Wait for its end, or give another --work folder.")
+    ),
+    "torn_file": _("{path} is cut short, as after a crash: it is made again, with what depends on it"),
     "work_of_other_split": S(_("{work} was made with another split"), OTHER_WORK),
     "work_of_other_size": S(_("{work} was made with another size"), OTHER_WORK),
     "work_of_other_template": S(_("{work} was made with another template than that of {model}"), OTHER_WORK),

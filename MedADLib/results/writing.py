@@ -22,7 +22,7 @@ import numpy as np
 from ..errors import OutputError
 from ..io.headers import nifti_position
 from ..io.nifti_writing import write_nifti as _write_nifti
-from ..runtime.atomic_files import put_in_place, staging_folder
+from ..runtime.atomic_files import put_in_place, staging_folder, sweep
 from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
 from ..runtime.tables import table_text
@@ -60,9 +60,12 @@ GENERATOR = "MedAD"
 def check_ours(folder: Path, stem: str) -> None:
     """Refuse to replace files that MedAD did not write, such as the BIDS sidecar of a scan.
 
+    A result of which a killed process had moved a part is completed first.
+
     Raises:
         OutputError: If a file with the name of a result exists without the facts that MedAD writes beside it.
     """
+    sweep(folder)
     present = [name for suffix in RESULT_SUFFIXES if (folder / (name := f"{stem}{suffix}")).exists()]
     try:
         facts = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
@@ -128,7 +131,10 @@ def write_detection(
                     writers[suffix](staging / f"{stem}{suffix}")
             progress.update(1.0, "")
             files = [f"{stem}{suffix}" for suffix in writers]
-            return put_in_place(staging, folder, files, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
+            # The facts say that the files beside them are of MedAD and complete.
+            moved = sorted(files, key=lambda name: name == f"{stem}.json")
+            put_in_place(staging, folder, moved, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
+            return [folder / name for name in files]
     except MemoryError as error:
         raise OutputError("result_memory", name=stem) from error
     except OSError as error:

@@ -33,7 +33,7 @@ from ..scoring.healthy_reference import Threshold
 from ..scoring.leave_one_out import calibrate, fewest
 from ..scoring.restoration import Restoration
 from ..volume import Volume
-from .checkpoint import bfloat16_suits
+from .checkpoint import bfloat16_suits, only_training
 from .config import Options, check_model_name, poolings_with, training_folder, unused_options
 from .data import HealthyData, bytes_to_prepare, healthy_data, prepared_scans
 from .distributed import ProcessGroup, process_group
@@ -82,6 +82,7 @@ def train_model(
                 until_written.enter_context(place_for_model(options.output))
                 if options.pictures:
                     until_written.enter_context(writable_folder(options.pictures))
+                until_written.enter_context(only_training(options.work))
             else:
                 # Only the first process prints.
                 logging.getLogger("MedADLib").setLevel(logging.ERROR)

@@ -102,7 +102,7 @@ def test_a_full_disk_stops_the_training_before_it_begins(toy, tmp_path, monkeypa
     with raises(InputError, "disk_too_small") as caught:
         toy.train("atlas", tmp_path / "m.medad", "--work", str(tmp_path / "work"))
     assert caught.value.parameters["folder"] == str(tmp_path / "work") and caught.value.parameters["free"] == 0.1
-    assert {path.name for path in (tmp_path / "work").iterdir()} == {"checks.json", "space.json"}
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {".lock", "checks.json", "space.json"}
 
 
 def test_a_bad_scan_is_left_out_of_the_split_when_asked(tmp_path, one_thread):  # noqa: F811
