@@ -25,6 +25,9 @@ def draw_all_curves(folder: Path) -> list[Path]:
     written = []
     for log in sorted(folder.rglob("log.csv")):
         target = log.with_name("curves.png")
+        if not log.stat().st_size:
+            # Cut short, as after a crash of the computer; the next validation writes it again.
+            continue
         if not target.is_file() or target.stat().st_mtime_ns < log.stat().st_mtime_ns:
             draw_curves(log, target)
             written.append(target)
