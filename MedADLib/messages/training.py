@@ -98,6 +98,13 @@ SENTENCES = {
         ),
         _("If the scans are the same, delete {record}; if not, give another --work folder."),
     ),
+    "training_outliers": S(
+        _("{count} training scans differ from the others: {scans}; see {figure}"),
+        _("If one has a lesion or is damaged, train again with --exclude NAME and another --work folder."),
+    ),
+    "excluded_scan_missing": S(
+        _("--exclude names {name}, which is not in the folder"), _("Names of scans are those of their files.")
+    ),
     "size_for_slices": S(_("--size is for single slices, and these scans are volumes"), _("Leave --size out.")),
     "volume_among_slices": S(_("{path} has several slices, and the other scans of its folder have one"), ONE_KIND),
     "slice_among_volumes": S(_("{path} is a single slice, and the other scans of its folder are volumes"), ONE_KIND),

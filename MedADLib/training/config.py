@@ -112,6 +112,8 @@ CHOICES = (
            "files, else by folder, else by file or image of an NPZ file (auto, the default); by folder; or by file",
            "auto", allowed=("auto", "folder", "file")),
     Choice("healthy-label", int, "label of the healthy images in NPZ files with labels"),
+    Choice("exclude", str, "scans to leave out by name, separated by commas, such as those that the leave-one-out "
+           "comparison at the end of a training lists as outliers", metavar="NAME,NAME"),
     Choice("skip-bad", bool, "leave out unusable scans, copies, and 2-D images beside volumes, instead of stopping"),
     Choice("mixed", bool, "accept scans that seem to be of different kinds"),
     Choice("split", Path, "JSON file with the lists train, validation, calibration and benchmark of scans (default: a "

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import datetime
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from ..dataset.checks import check_disk, check_scans
 from ..dataset.discovery import doubts_about_subjects, find_scans
@@ -38,6 +40,7 @@ from .config import Options, check_model_name, poolings_with, training_folder, u
 from .data import HealthyData, bytes_to_prepare, healthy_data, prepared_scans
 from .distributed import ProcessGroup, process_group
 from .folds import check_folds, folds_of, method_without
+from .outliers import left_out, write_outliers
 from .plots import draw_all_curves, write_figures
 from .reference_model import check_kind, split_of
 from .trainers import TRAINERS, check_settings
@@ -150,6 +153,8 @@ def usable_scans(
     scans = find_scans(
         options.healthy, options.only, options.subjects, options.healthy_label, skip_bad=options.skip_bad
     )
+    excluded = _excluded(options.exclude, scans)
+    scans = {name: source for name, source in scans.items() if name not in excluded}
     for doubt in doubts_about_subjects(scans, options.subjects):
         log.warning(doubt)
     subjects = {name: source.subject for name, source in scans.items()}
@@ -158,6 +163,7 @@ def usable_scans(
         options.prepare = check_kind(like, scans.values(), longest, options.prepare)
         split, longest = split or split_of(like, scans), max(like.template.image.array.shape[1:])
     if split is not None:
+        split = split.without(excluded)
         split.check_found(scans)
         split.check_subjects(subjects)
         scans = {name: source for name, source in scans.items() if name in split.names()}
@@ -179,6 +185,14 @@ def usable_scans(
     return usable, split
 
 
+def _excluded(names: str | None, scans: Collection[str]) -> set[str]:
+    """Return the names of the scans to leave out; raises InputError for one that is not found."""
+    excluded = {name.strip() for name in (names or "").split(",")} - {""}
+    if missing := sorted(excluded - set(scans)):
+        raise InputError("excluded_scan_missing", name=missing[0])
+    return excluded
+
+
 def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, on_line: Callable[[str], None]) -> None:
     """Draw restorations of validation scans, calibrate, and write the model."""
     method, facts, data, split = trained.method, trained.facts, trained.data, trained.split
@@ -186,8 +200,9 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
     folder = training_folder(options.work, options.method, options.extra, options.latent, options.augmentation)
     figures = options.pictures or folder
     # Draw before the calibration, which may take long: the figures show whether the training succeeded.
-    progress.stage("figures", 0.88, 0.9)
+    progress.stage("figures", 0.88, 0.89)
     write_figures(method, data, figures, options.output.stem)
+    _list_outliers(trained, folder, figures / f"{options.output.stem}-outliers.png", progress, on_line)
     progress.stage("calibration", 0.9, 0.98)
     method = rounded(method)
     healthy, fast = _restored(trained, method, folder, progress)
@@ -223,6 +238,26 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
     where = f"checkpoints and curves in {folder}, figures in {figures}"
     for line in (*outcome_of(trained, options.output), where, *what_next(options.output, split)):
         on_line(line)
+
+
+def _list_outliers(
+    trained: Trained, folder: Path, figure: Path, progress: Progress, on_line: Callable[[str], None]
+) -> None:
+    """Compare each training and validation scan with the others, and warn of outliers, which may have a lesion."""
+    data, split = trained.data, trained.split
+    scans = dict(zip(split.train + split.validation, data.train + data.validation))
+    progress.stage("outliers", 0.89, 0.9)
+    found = left_out(list(scans), list(scans.values()), data.template, progress)
+    table = folder / "left-out.tsv"
+    outliers = write_outliers(found, scans, data.template, table, figure)
+    middle = float(np.median([one.score for one in found]))
+    on_line(
+        f"each of {len(found)} scans against the others: largest distance {middle:.1f} SD (median), "
+        f"{found[0].score:.1f} SD in {found[0].name}; {table}"
+    )
+    if outliers:
+        facts = {"count": len(outliers), "scans": ", ".join(outliers), "figure": str(figure)}
+        log.warning(Message("training_outliers", **facts))
 
 
 def _restored(

@@ -24,7 +24,7 @@ STEPS, EVERY = 30, 6
 # Checkpoints are as frequent, measured in the length of the training, as in a real one. Figures take longest.
 PREPARE = f"""
 import torch
-from MedADLib.training import config, model_training
+from MedADLib.training import config, model_training, outliers
 from MedADLib.training.recipes import autoencoder
 torch.set_num_threads(1)
 config.EVERY = {EVERY}
