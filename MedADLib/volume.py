@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -19,6 +20,9 @@ IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
+# Digits of direction cosines that decide about the order of axes.
+AXIS_DIGITS = 4
+
 # RAS axis of each letter, and whether the letter is on its negative side.
 LETTERS = {"R": (0, False), "L": (0, True), "A": (1, False), "P": (1, True), "S": (2, False), "I": (2, True)}
 
@@ -32,6 +36,7 @@ class Volume:
         affine: 4×4, maps the voxel index (x, y, z, 1) to RAS mm. Rows and columns follow NIfTI; the axes may
             be oblique, permuted, left-handed or of unequal spacing, but must be orthogonal to each other.
         name: Name in files and messages; the stem of the file.
+        described: What its header says that it is, one of `preprocessing.fit.KINDS`; empty if it does not say.
 
     Raises:
         InputError: If array and affine do not describe a 3-D image in space.
@@ -40,6 +45,7 @@ class Volume:
     array: np.ndarray
     affine: np.ndarray
     name: str = "volume"
+    described: str = ""
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)
@@ -80,7 +86,7 @@ class Volume:
         """Crop to a box of array indices (z, y, x), each with a start, in the same position (view, no copy)."""
         affine = self.affine.copy()
         affine[:3, 3] += affine[:3, :3] @ [part.start for part in reversed(box)]
-        return Volume(self.array[box], affine, self.name)
+        return replace(self, array=self.array[box], affine=affine)
 
     def same_grid(self, other: Volume, tolerance_mm: float = 1e-2) -> bool:
         """Return whether both grids have the same shape and no voxel is more than `tolerance_mm` apart."""
@@ -197,7 +203,7 @@ def reoriented(volume: Volume, towards: str) -> Volume:
         affine[:3, column] = volume.affine[:3, axis] * (-1 if flip else 1)
         if flip:
             affine[:3, 3] += volume.affine[:3, axis] * (volume.array.shape[2 - axis] - 1)
-    return Volume(array, affine, volume.name)
+    return replace(volume, array=array, affine=affine)
 
 
 def orientation(volume: Volume) -> str:
@@ -206,3 +212,22 @@ def orientation(volume: Volume) -> str:
 
     # A letter names the side that the axis runs towards, as in DICOM.
     return sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(volume.direction)
+
+
+def fingerprint(volume: Volume) -> str:
+    """Compute the sha256 of a volume's values, independent of the order of the grid's axes and of the number type.
+
+    Slicer may flip or permute the axes of a grid when it opens a saved scene.
+    """
+    # Unit vectors of the array's axes in RAS, of which each points to its largest component's positive side.
+    directions = np.round((volume.affine[:3, :3] / volume.spacing).T[::-1], AXIS_DIGITS)
+    largest = np.abs(directions).argmax(axis=1)
+    backwards = directions[np.arange(3), largest] < 0
+    directions[backwards] *= -1
+    array = volume.array[tuple(slice(None, None, -1) if flip else slice(None) for flip in backwards)]
+    array = array.transpose(np.lexsort(directions.T))
+    digest = hashlib.sha256(str(array.shape).encode())
+    # Slab by slab, so that a large scan is not in memory twice.
+    for slab in array:
+        digest.update(np.ascontiguousarray(slab, dtype=np.float32).data)
+    return digest.hexdigest()

@@ -69,8 +69,9 @@ def _run(args: argparse.Namespace) -> None:
             files.append(args.output / file)
         _print_overlap(detection, truth)
     print(verdict(detection))
-    for line in (strip_text(detection), *scans_needed(detection.healthy_count)):
-        print(line)
+    if detection.interpretable:
+        for line in (strip_text(detection), *scans_needed(detection.healthy_count)):
+            print(line)
     print(count_of_regions(detection))
     for line in top_regions(detection):
         print(f"  {line}")

@@ -49,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     fast = "restore fewer slices fewer times: faster, less exact; for models with this mode, such as brain-t1-vqvae"
     parser.add_argument("--fast", action="store_true", help=fast)
+    force = "examine a scan that does not fit the model too; the result is marked as not interpretable"
+    parser.add_argument("--force", action="store_true", help=force)
     parser.add_argument("--no-picture", action="store_true", help="do not draw the figure STEM.png")
 
 
@@ -92,7 +94,14 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
                 importlib.import_module("MedADLib.methods.base")
         model = load_model(args.model)
         console.window = (0.03, 0.95)
-        settings = Settings(mask=mask, device=args.device, seed=args.seed, threshold=args.threshold, fast=args.fast)
+        settings = Settings(
+            mask=mask,
+            device=args.device,
+            seed=args.seed,
+            threshold=args.threshold,
+            fast=args.fast,
+            force=args.force,
+        )
         detection = detect(volume, model, settings, progress)
         for message in detection.warnings:
             console.warning(message)
@@ -108,13 +117,14 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
 
 def _report(console: Console, detection: Detection, files: list[Path], seconds: float) -> None:
     from ..results.strip import scans_needed, strip_text
-    from ..results.text import count_of_regions, top_regions, verdict
+    from ..results.text import count_of_regions, doubt, top_regions, verdict
 
     model = detection.provenance.get("model", {})
+    among = [strip_text(detection), *scans_needed(detection.healthy_count)] if detection.interpretable else []
     lines = [
+        doubt(detection),
         f"{detection.volume.name}: {verdict(detection)}",
-        strip_text(detection),
-        *scans_needed(detection.healthy_count),
+        *among,
         count_of_regions(detection),
         *(f"  {line}" for line in top_regions(detection)),
         f"  and {len(detection.regions) - 5} more" if len(detection.regions) > 5 else "",
@@ -127,6 +137,8 @@ def _report(console: Console, detection: Detection, files: list[Path], seconds: 
         score=detection.score,
         p_value=detection.p_value,
         healthy_count=detection.healthy_count,
+        interpretable=detection.interpretable,
+        fit=detection.provenance.get("fit"),
         scan_score=detection.reference.scan_score,
         threshold=detection.threshold,
         map_unit=detection.reference.unit,

@@ -1,7 +1,7 @@
 """The command line ``medad``: its parser, its commands and its exit codes.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 cancelled. A failure prints one line with the problem and the remedy;
-``--debug`` adds the traceback.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 4 the scan does not fit the model, 130 cancelled. A failure prints one line
+with the problem and the remedy; ``--debug`` adds the traceback.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from .._version import __version__
-from ..errors import Cancelled, explain
+from ..errors import Cancelled, UnfitError, explain
 from ..messages import Message
 from ..runtime import cancellation, threads
 from ..runtime.atomic_files import abandon
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # returns the exit code, and may raise MedADError.
 COMMANDS = {
     "detect": "detect anomalies in one scan",
+    "check": "judge whether scans fit a model",
     "models": "list, describe, verify or export models",
     "evaluate": "compare anomaly maps with reference masks",
     "train": "train a model on healthy scans",
@@ -46,6 +47,7 @@ Examples:
   medad detect scan.nii.gz -o results
   medad view results
   medad COMMAND --help    (options and examples of a command)"""
+UNFIT_CODE = 4
 # Commands that write their results through the console; the others print them.
 WITH_CONSOLE = ("detect", "models", "evaluate")
 
@@ -147,4 +149,4 @@ def _run(args: argparse.Namespace, console: Console, interruption: Interruption)
         if args.debug:
             traceback.print_exception(error)
         console.error(*explain(error, "internal_error_in_command"))
-        return 1
+        return UNFIT_CODE if isinstance(error, UnfitError) else 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..volume import IMAGE_SUFFIXES, Volume, stem
+from .dicom_contrast import described_kind
 from .images import ARRAYS, RASTERS, Place, is_dicom, place_named, read_place, read_raster
 from .reading import read_image
 
@@ -49,9 +50,11 @@ class Source:
         """
         if self.place is not None:
             return read_place(self.path, self.place, self.name)
-        if self.path.is_dir() or self.path.name.lower().endswith(IMAGE_SUFFIXES):
+        if self.path.is_dir():
+            return replace(read_image(self.path), name=self.name, described=described_kind(self.path))
+        if self.path.name.lower().endswith(IMAGE_SUFFIXES):
             return replace(read_image(self.path), name=self.name)
-        return read_raster(self.path, self.name)
+        return replace(read_raster(self.path, self.name), described=described_kind(self.path))
 
     def fingerprint(self) -> list[int]:
         """Return bytes and time of the last change in nanoseconds, of the file or of all files of the folder."""

@@ -1,11 +1,11 @@
 """Files of one detection: written to a staging folder, then put in place together, all of them or none.
 
 `STEM_regions.tsv` has one row per region: rank (1 is the most anomalous), label (its value in `STEM_regions.nii.gz`),
-volume_ml, peak and mean (rarity: −log10 of the share of healthy voxels that reach the value; in a result of an
-earlier version z-scores, SD above the healthy mean), p_value (how often a healthy scan holds such a peak), q_value
-(Benjamini-Hochberg over the regions of this scan), the centroid in RAS mm, its bounding box in RAS mm (voxel edges),
-the same box in voxel indices along the axes of the file (start inclusive, stop exclusive), the position of the peak in
-RAS mm, and the side (R, L, bilateral; empty where no midline is known).
+volume_ml, peak and mean (rarity: −log10 of the share of healthy voxels that reach the value; in a result of an earlier
+version z-scores, SD above the healthy mean), p_value (how often a healthy scan holds such a peak), q_value
+(Benjamini-Hochberg over the regions of this scan; both n/a if the scan does not fit the model), the centroid in RAS mm,
+its bounding box in RAS mm (voxel edges), the same box in voxel indices along the axes of the file (start inclusive,
+stop exclusive), the position of the peak in RAS mm, and the side (R, L, bilateral; empty where no midline is known).
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ COLUMNS = (
     *("peak_r", "peak_a", "peak_s", "side"),
 )
 GENERATOR = "MedAD"
+# In place of the verdict, if the scan does not fit the model.
+NOT_INTERPRETABLE = "NOT INTERPRETABLE"
 
 
 def check_ours(folder: Path, stem: str) -> None:
@@ -181,7 +183,9 @@ def _table(detection: Detection) -> str:
     rows = []
     for region in detection.regions:
         numbers = (region.volume_ml, region.peak, region.mean, region.p_value, region.q_value, *region.centroid_ras)
-        cells = [str(region.rank), str(region.label), *(f"{number:.6g}" for number in numbers)]
+        # As in tables of BIDS; the p-values of a result that is not interpretable.
+        shown = ("n/a" if np.isnan(number) else f"{number:.6g}" for number in numbers)
+        cells = [str(region.rank), str(region.label), *shown]
         cells += [f"{edge:.6g}" for edge in _box_ras(detection.volume, region)]
         cells += [str(int(index)) for index in region.bounding_box]
         cells += [*(f"{mm:.6g}" for mm in region.peak_ras), region.side]
@@ -211,6 +215,8 @@ def _facts(
     facts: dict[str, Any] = {"generated_by": GENERATOR, "smallest_p_value": detection.reference.smallest_p}
     for key, value in Record.of(detection, profile).as_json().items():
         facts.update(value if key == "provenance" else {key: value})
+    if not detection.interpretable:
+        facts["verdict"] = NOT_INTERPRETABLE
     return json.dumps({**facts, "input": scan, **plain(read)}, indent=2, allow_nan=False) + "\n"
 
 

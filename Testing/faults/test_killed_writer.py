@@ -29,7 +29,7 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="a forked process is 
 TINY = ROOT / "MedAD" / "Resources" / "tiny.medad"
 # The facts that mark a result are moved last.
 FILES = ["scan_anomaly.nii.gz", "scan_regions.tsv", "scan.json"]
-PICTURE = "scan.png"
+IMAGE = "scan.png"
 OLD, NEW = (json.dumps({"generated_by": "MedAD", "run": run}) for run in (1, 2))
 
 
@@ -45,7 +45,7 @@ def write(folder: Path, text: str, names: list[str] = FILES) -> None:
     with staging_folder(folder) as staging:
         for name in names:
             (staging / name).write_text(text)
-        put_in_place(staging, folder, names, [PICTURE, *FILES])
+        put_in_place(staging, folder, names, [IMAGE, *FILES])
 
 
 def killed_at_move(number: int, work, refused: Path | None = None) -> int:
@@ -80,13 +80,13 @@ def texts(folder: Path) -> dict[str, str]:
 
 
 @forks
-@pytest.mark.parametrize("before", [{}, dict.fromkeys([*FILES, PICTURE], OLD)], ids=["empty", "replacing"])
+@pytest.mark.parametrize("before", [{}, dict.fromkeys([*FILES, IMAGE], OLD)], ids=["empty", "replacing"])
 @pytest.mark.parametrize("number", range(1, 13))
 def test_a_kill_between_two_moves_leaves_all_files_or_none(tmp_path, before, number):
     folder = tmp_path / "out"
     folder.mkdir()
     if before:
-        write(folder, OLD, [*FILES[:2], PICTURE, FILES[2]])
+        write(folder, OLD, [*FILES[:2], IMAGE, FILES[2]])
     new = dict.fromkeys(FILES, NEW)
     ended = killed_at_move(number, lambda: write(folder, NEW))
     left = texts(folder)

@@ -38,7 +38,7 @@ def started(work: str) -> subprocess.Popen:
     return process
 
 
-def test_a_step_is_finished_after_the_first_signal_and_the_user_is_told_why():
+def test_a_step_is_finished_after_the_first_signal_and_the_console_says_why():
     process = started(STEP)
     process.send_signal(signal.SIGINT)
     printed, errors = process.communicate(timeout=20)

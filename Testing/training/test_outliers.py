@@ -65,7 +65,7 @@ def healthy(tmp_path_factory):
     return folder
 
 
-def test_a_training_lists_the_outlier_with_a_figure_and_leaves_it_out_when_told(healthy, tmp_path, caplog, capsys):
+def test_a_training_lists_the_outlier_with_a_figure_and_leaves_it_out_on_request(healthy, tmp_path, caplog, capsys):
     model, split = tmp_path / "first.medad", tmp_path / "split.json"
     names = [path.name.removesuffix(".nii.gz") for path in sorted(healthy.iterdir())]
     names.insert(0, names.pop(names.index("chest-3")))
