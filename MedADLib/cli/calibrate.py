@@ -53,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--description", help="purpose of the model in one line (default: unchanged)")
     parser.add_argument("--model-version", metavar="X.Y.Z", help="version of the new model (default: unchanged)")
     parser.add_argument("--data-note", default="", help="source and licence of the scans for the model card")
+    named = "name the scans in the model file, for public data; otherwise it numbers them"
+    parser.add_argument("--named-scans", action="store_true", help=named)
     parser.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
 

@@ -85,6 +85,7 @@ def write_detection(
     source: Path | None = None,
     progress: Progress | None = None,
     decisions: Mapping[int, Decision] | None = None,
+    anonymous: bool = False,
 ) -> list[Path]:
     """Write all files of a detection or none.
 
@@ -99,6 +100,7 @@ def write_detection(
         progress: Receives each file; may cancel. Its seconds are added to the facts.
         decisions: Decisions of a reader, by rank. Rejected regions then appear only in the facts, under ``rejected``;
             the others keep their ranks, and have their names in the segmentation and, under ``names``, in the facts.
+        anonymous: Whether to leave the path of the scan out of the facts.
 
     Returns:
         The files: anomaly, restored, regions, segmentation, table, facts, examined part, figure.
@@ -111,6 +113,7 @@ def write_detection(
     read = {} if decisions is None else _reading(detection, decisions)
     names = read.get("names", {})
     detection = accepted(detection, decisions or {})
+    named = None if anonymous else source
     position = nifti_position(source) if source is not None and source.is_file() else None
     writers: dict[str, Callable[[Path], None]] = {
         "_anomaly.nii.gz": lambda path: write_nifti(detection.anomaly, path, position),
@@ -118,7 +121,7 @@ def write_detection(
         "_regions.nii.gz": lambda path: write_nifti(detection.labels, path, position),
         "_regions.seg.nrrd": lambda path: _write_segmentation(detection, path, names),
         "_regions.tsv": lambda path: path.write_text(_table(detection), encoding="utf-8"),
-        ".json": lambda path: path.write_text(_facts(detection, folder, source, read, profile), encoding="utf-8"),
+        ".json": lambda path: path.write_text(_facts(detection, folder, named, read, profile), encoding="utf-8"),
         "_examined.nii.gz": lambda path: write_nifti(detection.mask, path, position),
     }
     if figure:

@@ -146,6 +146,8 @@ CHOICES = (
            METHOD_SCORE, allowed=SCAN_SCORES),
     Choice("folds", int, "calibrate on the training scans too, each scored by a method trained without this fold of "
            "subjects: 5, for example; only for methods that train fast (default 0: none)", 0, metavar="K"),
+    Choice("named-scans", bool, "name the scans in the model file, for public data; otherwise it numbers them, and "
+           "scans.tsv in the work folder names them", False),
     Choice("data-note", str, "source and licence of the scans for the model card", ""),
     Choice("authors", str, "authors of the model for the model card", ""),
     Choice("licence", Path, "text file with the licence of the model (default: none is granted)", metavar="FILE"),

@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..dataset.checks import check_disk, check_scans
 from ..dataset.discovery import doubts_about_subjects, find_scans
+from ..dataset.scan_statistics import fingerprints_in
 from ..dataset.space_choice import chosen_space
 from ..dataset.split import FEWEST, FEWEST_BY_HAND, Split, split_of_arrays
 from ..errors import InputError
@@ -24,12 +25,15 @@ from ..methods.base import Method, rounded
 from ..methods.registry import ENTRIES, pooling_of
 from ..modelfile.card import model_card
 from ..modelfile.disclosure import FOLDS
+from ..modelfile.known_scans import FINGERPRINTS
 from ..modelfile.model import Model, load_model, save_model
+from ..modelfile.numbering import NUMBERED, OWN_SCANS, numbered
 from ..preprocessing.space import PreparedScan
 from ..preprocessing.spaces import SPACES
 from ..runtime.atomic_files import place_for_model, writable_folder
 from ..runtime.device import resolve
 from ..runtime.progress import Progress
+from ..runtime.tables import write_table
 from ..scoring.calibration import FINE_MM, Pooling
 from ..scoring.healthy_reference import Threshold
 from ..scoring.leave_one_out import calibrate, fewest
@@ -210,14 +214,10 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
     poolings = _poolings(options, data.template.image if kind == "field" else None)
     calibration = calibrate(healthy, poolings, threshold, fast or None, options.scan_score)
     progress.stage("writing", 0.98, 1.0)
-    training = {
-        "data": options.data_note or str(options.healthy.name),
-        "split": split.to_json(),
+    training = _scans_of(trained, options) | {
         "seed": options.seed,
         "facts": facts if options.augmentation else facts | {"augmentation": False},
     }
-    if trained.folds:
-        training[FOLDS] = [list(fold) for fold in trained.folds]
     modality = options.modality or MODALITIES[kind]
     model = Model(
         name=options.output.stem,
@@ -238,6 +238,27 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
     where = f"checkpoints and curves in {folder}, figures in {figures}"
     for line in (*outcome_of(trained, options.output), where, *what_next(options.output, split)):
         on_line(line)
+
+
+def _scans_of(trained: Trained, options: argparse.Namespace) -> dict[str, Any]:
+    """Return source, split, fingerprints and folds of the scans for the model file; numbers, unless names are asked.
+
+    The names of the numbers go into ``scans.tsv`` in the work folder.
+    """
+    split = trained.split.to_json()
+    found = numbered(split, fingerprints_in(options.work / "checks.json"))
+    parts = {name: part for part, names in split.items() for name in names}
+    rows = [{"number": number, "scan": name, "part": parts[name]} for name, number in found.numbers.items()]
+    write_table(options.work / "scans.tsv", rows)
+    training: dict[str, Any] = {FINGERPRINTS: found.fingerprints}
+    if options.named_scans:
+        training |= {"data": options.data_note or str(options.healthy.name), "split": split}
+    else:
+        training |= {"data": options.data_note or OWN_SCANS, "split": found.parts, NUMBERED: True}
+    shown = {name: name for name in parts} if options.named_scans else found.numbers
+    if trained.folds:
+        training[FOLDS] = [sorted(shown[name] for name in fold) for fold in trained.folds]
+    return training
 
 
 def _list_outliers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +54,26 @@ def test_a_scan_is_examined_and_the_result_summed_up(scan, out, capsys):
             *("_restored.nii.gz", "_examined.nii.gz"),
         )
     )
+
+
+def test_an_anonymous_result_has_neither_name_nor_path_of_the_scan(scan, out, capsys):
+    def warned(volume, model, settings, progress):
+        detection = fake_detect(volume, model, settings, progress)
+        return replace(detection, warnings=(Message("unreadable", path=str(named), reason="odd"), f"see {named.name}"))
+
+    named = scan.rename(scan.with_name("Erika_Musterfrau.nii.gz"))
+    assert run("detect", named, "-o", out, "--anonymous", detect=warned) == 0
+    names = {path.name.split("_")[0].split(".")[0] for path in out.iterdir()}
+    assert len(names) == 1 and re.fullmatch(r"scan-[0-9a-f]{8}", *names)
+    for path in out.iterdir():
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        assert b"Erika" not in content and b"Musterfrau" not in content, path
+    assert "Musterfrau" not in capsys.readouterr().out
+    facts = json.loads(next(out.glob("*.json")).read_text("utf-8"))
+    assert "path" not in facts["input"]
+    # The same voxels have the same name, whatever their file is called.
+    assert run("detect", named.rename(named.with_name("b.nii.gz")), "-o", out, "--anonymous") == 0
+    assert {path.name.split("_")[0].split(".")[0] for path in out.iterdir()} == names
 
 
 def test_the_choices_reach_the_detector(scan, out, tmp_path):

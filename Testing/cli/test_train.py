@@ -84,7 +84,7 @@ def test_images_in_folders_of_subjects_train_with_a_configuration_file(tmp_path,
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
     places = ["--config", str(tmp_path / "config.json"), "-o", str(tmp_path / "chest.medad")]
-    assert train.run(parser.parse_args(["atlas", *places, "--seed", "5"])) == 0
+    assert train.run(parser.parse_args(["atlas", *places, "--seed", "5", "--named-scans"])) == 0
     model = load_model(tmp_path / "chest.medad")
     assert model.template.kind == "plane" and model.modality == "toy radiographs" and model.training["seed"] == 5
     assert "brain" not in model.card
