@@ -48,15 +48,12 @@ class MedAD(ScriptedLoadableModule):
         self.parent.title = _("MedAD")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.contributors = ["The MedAD contributors"]
-        self.parent.helpText = (
-            _(
-                "Marks what differs from normal anatomy in T1-weighted MRI of an adult brain without contrast agent. A "
-                "model trained on scans without known lesions makes a pseudo-healthy image of your scan. Regions where the "
-                "two differ more than in healthy scans are marked. Choose a scan, click Run Detection, and go through the "
-                "table of regions. For research; not a medical device. Sample data to try it with:"
-            )
-            + what_to_expect()
-        )
+        self.parent.helpText = _(
+            "Marks what differs from normal anatomy in T1-weighted MRI of an adult brain without contrast agent. A "
+            "model trained on scans without known lesions makes a pseudo-healthy image of your scan. Regions where the "
+            "two differ more than in healthy scans are marked. Choose a scan, click Run Detection, and go through the "
+            "table of regions. For research; not a medical device. Sample data to try it with:"
+        ) + what_to_expect()
         self.parent.acknowledgementText = _("Licensed under the Apache License 2.0. Please cite:") + html()
         slicer.app.connect("startupCompleted()", registerSampleData)
         slicer.app.connect("startupCompleted()", guardViews)

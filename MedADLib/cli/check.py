@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 COLUMNS = ("scan", "verdict", "seems", "likeness", "structure", "contrast", "alignment", "correlation", "histogram")
 MEASURES = (*COLUMNS[3:], "overlap")
 
+EXAMPLES = """\
+Examples:
+  medad check scan.nii.gz
+  medad check scan.nii.gz other.nii.gz --model brain-t1"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad check``."""
@@ -22,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Judge whether scans fit a model, by their measured similarity to its training scans: fits, doubtful or unfit. "
         "Prints a table."
     )
-    parser.epilog = "Example: medad check scan.nii.gz other.nii.gz --model brain-t1"
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="scan, as for medad detect")
     models = f"installed model or model file (default {DEFAULT_MODEL})"
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=models)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..messages import Message
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -17,11 +18,22 @@ if TYPE_CHECKING:
     from .console import Console
 
 DEFAULT_MODEL = "brain-t1"
+# Digits of a fingerprint in the name of an anonymous result.
+NAME_DIGITS = 8
+
+EXAMPLES = """\
+Examples:
+  medad detect scan.nii.gz -o results
+  medad detect dicom-folder -o results --model brain-t1-atlas --threshold 1ml
+  medad detect chest.png -o results --model chest.medad
+  medad detect set.npz#12 -o results --model chest.medad"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad detect``."""
     parser.description = "Detect anomalies in one scan, and write anomaly map, regions and figure to a folder."
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     types = (
         "scan: NIfTI, NRRD, MHA, Analyze, MGZ, GIPL, MINC, PNG, JPEG, DICOM file or folder, NPZ (one of several "
         "images: FILE.npz#NUMBER)"
@@ -45,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fast", action="store_true", help=fast)
     force = "examine a scan that does not fit the model too; the result is marked as not interpretable"
     parser.add_argument("--force", action="store_true", help=force)
+    anonymous = (
+        "name the results by a fingerprint of the voxels, and write neither name nor path of the scan; medad view then "
+        "needs --scan"
+    )
+    parser.add_argument("--anonymous", action="store_true", help=anonymous)
     parser.add_argument("--no-picture", action="store_true", help="do not draw the figure STEM.png")
     _add_reading_options(parser)
 
@@ -84,17 +101,24 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
     from ..io.sources import named_scan
     from ..results.writing import check_ours, check_same_scan, with_reading, write_detection
     from ..runtime.atomic_files import writable_folder
+    from ..volume import fingerprint
 
     detect = args.detect or detect
     started = time.perf_counter()
     scan = named_scan(args.input)
     name = scan.name
     with writable_folder(args.output):
-        check_ours(args.output, name)
+        if not args.anonymous:
+            check_ours(args.output, name)
         console.window = (0.0, 0.03)
-        progress.stage("reading", 0.0, 1.0, f"reading {args.input.name}")
+        shown = "the scan" if args.anonymous else args.input.name
+        progress.stage("reading", 0.0, 1.0, f"reading {shown}")
         options = ReadingOptions(args.orientation, args.spacing, args.unit, args.use)
         volume = scan.read(options)
+        if args.anonymous:
+            name = f"scan-{fingerprint(volume)[:NAME_DIGITS]}"
+            volume = replace(volume, name=name)
+            check_ours(args.output, name)
         check_same_scan(args.output, name, args.input, content_hash(volume))
         mask = None if args.mask is None else read_mask(args.mask, volume, options)
         progress.stage("loading the model", 1.0, 1.0, args.model)
@@ -118,16 +142,33 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
         detection = detect(volume, model, settings, progress)
         for message in detection.warnings:
             console.warning(message)
-        detection = replace(detection, warnings=tuple(console.warnings))
+        warnings = console.warnings
+        if args.anonymous:
+            warnings = [_without((str(args.input), args.input.name, scan.name), name, one) for one in warnings]
+        detection = replace(detection, warnings=tuple(warnings))
         if options != AS_THE_HEADER_SAYS:
             detection = with_reading(detection, options)
         console.window = (0.95, 1.0)
         progress.stage("writing", 0.0, 1.0)
-        files = write_detection(detection, args.output, name, not args.no_picture, args.input, progress)
+        picture = not args.no_picture
+        files = write_detection(detection, args.output, name, picture, args.input, progress, anonymous=args.anonymous)
         progress.finish()
     seconds = time.perf_counter() - started
     _report(console, detection, files, seconds)
     return 0
+
+
+def _without(words: Sequence[str], name: str, message: str) -> str:
+    """Replace the path and the names of a scan in a warning by another name."""
+
+    def replaced(value: Any) -> Any:
+        for word in words:
+            value = value.replace(word, name) if isinstance(value, str) else value
+        return value
+
+    if isinstance(message, Message):
+        return Message(message.code, **{key: replaced(value) for key, value in message.parameters.items()})
+    return replaced(message)
 
 
 def _report(console: Console, detection: Detection, files: list[Path], seconds: float) -> None:

@@ -43,6 +43,11 @@ COMMANDS = {
     "view": "show results in a web browser",
     "benchmark": "measure the speed of MedAD on this computer",
 }
+EXAMPLES = """\
+Examples:
+  medad detect scan.nii.gz -o results
+  medad view results
+  medad COMMAND --help    (options and examples of a command)"""
 UNFIT_CODE = 4
 # Commands that write their results through the console; the others print them.
 WITH_CONSOLE = ("detect", "models", "evaluate")
@@ -105,6 +110,8 @@ def build_parser(argv: list[str]) -> Parser:
     parser = Parser(
         prog="medad",
         description="Detect anomalies in medical images with models of healthy anatomy. For research only.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"medad {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -143,7 +150,8 @@ def _run(args: argparse.Namespace, console: Console, interruption: Interruption)
         return 1
     except Exception as error:
         if isinstance(error, Cancelled) or interruption.cancelled():
-            console.error("Cancelled", Message("cancelled"))
+            # A signal can make other work fail, such as that of a child process.
+            console.error("Cancelled", error.message if isinstance(error, Cancelled) else Message("cancelled"))
             return EXIT_CODE
         if args.debug:
             traceback.print_exception(error)

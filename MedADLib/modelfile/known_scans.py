@@ -7,7 +7,7 @@ set that the shipped ones come from, `FINGERPRINTS_DS002748` tells the name of a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -63,11 +63,6 @@ def part_of(volume: Volume, training: Mapping[str, Any]) -> str:
         if own in known[part] or (name and any(re.match(rf"{name}(?!\d)", other) for other in names[part])):
             return part
     return ""
-
-
-def fingerprints_of(volumes: Iterable[Volume]) -> list[str]:
-    """Return the fingerprints of scans for a model file, sorted, so that their order tells nothing."""
-    return sorted(short_fingerprint(volume) for volume in volumes)
 
 
 @cache

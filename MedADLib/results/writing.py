@@ -22,7 +22,7 @@ import numpy as np
 from ..errors import OutputError
 from ..io.nifti import nifti_position
 from ..io.volume_writing import write_nifti, write_nrrd
-from ..runtime.atomic_files import put_in_place, staging_folder
+from ..runtime.atomic_files import put_in_place, staging_folder, sweep
 from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
 from ..runtime.tables import table_text
@@ -65,9 +65,12 @@ NOT_INTERPRETABLE = "NOT INTERPRETABLE"
 def check_ours(folder: Path, stem: str) -> None:
     """Refuse to replace files that MedAD did not write, such as the BIDS sidecar of a scan.
 
+    A result of which a killed process had moved a part is completed first.
+
     Raises:
         OutputError: If a file with the name of a result exists without the facts that MedAD writes beside it.
     """
+    sweep(folder)
     present = [name for suffix in RESULT_SUFFIXES if (folder / (name := f"{stem}{suffix}")).exists()]
     try:
         facts = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
@@ -120,6 +123,7 @@ def write_detection(
     source: Path | None = None,
     progress: Progress | None = None,
     decisions: Mapping[int, Decision] | None = None,
+    anonymous: bool = False,
 ) -> list[Path]:
     """Write all files of a detection or none.
 
@@ -134,6 +138,7 @@ def write_detection(
         progress: Receives each file; may cancel. Its seconds are added to the facts.
         decisions: Decisions of a reader, by rank. Rejected regions then appear only in the facts, under ``rejected``;
             the others keep their ranks, and have their names in the segmentation and, under ``names``, in the facts.
+        anonymous: Whether to leave the path of the scan out of the facts.
 
     Returns:
         The files: anomaly, restored, regions, segmentation, table, facts, examined part, figure.
@@ -146,6 +151,7 @@ def write_detection(
     read = {} if decisions is None else _reading(detection, decisions)
     names = read.get("names", {})
     detection = accepted(detection, decisions or {})
+    named = None if anonymous else source
     position = None
     if source is not None and source.is_file():
         position = nifti_position(source, detection.volume.affine)
@@ -155,7 +161,7 @@ def write_detection(
         "_regions.nii.gz": lambda path: write_nifti(detection.labels, path, position),
         "_regions.seg.nrrd": lambda path: _write_segmentation(detection, path, names),
         "_regions.tsv": lambda path: path.write_text(_table(detection), encoding="utf-8"),
-        ".json": lambda path: path.write_text(_facts(detection, folder, source, read, profile), encoding="utf-8"),
+        ".json": lambda path: path.write_text(_facts(detection, folder, named, read, profile), encoding="utf-8"),
         "_examined.nii.gz": lambda path: write_nifti(detection.mask, path, position),
     }
     if figure:
@@ -169,7 +175,10 @@ def write_detection(
                     writers[suffix](staging / f"{stem}{suffix}")
             progress.update(1.0, "")
             files = [f"{stem}{suffix}" for suffix in writers]
-            return put_in_place(staging, folder, files, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
+            # The facts say that the files beside them are of MedAD and complete.
+            moved = sorted(files, key=lambda name: name == f"{stem}.json")
+            put_in_place(staging, folder, moved, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
+            return [folder / name for name in files]
     except MemoryError as error:
         raise OutputError("result_memory", name=stem) from error
     except OSError as error:

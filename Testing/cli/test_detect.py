@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -57,6 +59,26 @@ def test_a_scan_is_examined_and_the_result_summed_up(scan, out, capsys):
             *("_restored.nii.gz", "_examined.nii.gz"),
         )
     )
+
+
+def test_an_anonymous_result_has_neither_name_nor_path_of_the_scan(scan, out, capsys):
+    def warned(volume, model, settings, progress):
+        detection = fake_detect(volume, model, settings, progress)
+        return replace(detection, warnings=(Message("unreadable", path=str(named), reason="odd"), f"see {named.name}"))
+
+    named = scan.rename(scan.with_name("Erika_Musterfrau.nii.gz"))
+    assert run("detect", named, "-o", out, "--anonymous", detect=warned) == 0
+    names = {path.name.split("_")[0].split(".")[0] for path in out.iterdir()}
+    assert len(names) == 1 and re.fullmatch(r"scan-[0-9a-f]{8}", *names)
+    for path in out.iterdir():
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        assert b"Erika" not in content and b"Musterfrau" not in content, path
+    assert "Musterfrau" not in capsys.readouterr().out
+    facts = json.loads(next(out.glob("*.json")).read_text("utf-8"))
+    assert "path" not in facts["input"]
+    # The same voxels have the same name, whatever their file is called.
+    assert run("detect", named.rename(named.with_name("b.nii.gz")), "-o", out, "--anonymous") == 0
+    assert {path.name.split("_")[0].split(".")[0] for path in out.iterdir()} == names
 
 
 def test_the_choices_reach_the_detector(scan, out, tmp_path):
@@ -205,6 +227,20 @@ def test_the_help_of_each_command_begins_with_its_purpose_in_one_sentence(capsys
         usage, purpose, *_ = capsys.readouterr().out.split("\n\n")
         assert usage.startswith(f"usage: medad {name} ")
         assert re.fullmatch(r"[A-Z][^.]*\.", " ".join(purpose.split())), name
+
+
+def test_the_examples_in_the_help_of_each_command_can_be_parsed(capsys):
+    for name in main.COMMANDS:
+        assert run(name, "--help") == 0
+        _, _, examples = capsys.readouterr().out.partition("Examples:\n")
+        lines = [line.split("    (")[0].split() for line in examples.splitlines() if line.startswith("  medad ")]
+        assert len(lines) > 1, name
+        for line in lines:
+            words = [word.strip('"') for word in shlex.split(" ".join(line))[1:]]
+            assert words[0] == name and main.build_parser(words).parse_args(words).command == name
+    assert run("train", "--help") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "recommended: synthetic_restoration" in shown and "8 subjects at least" in shown
 
 
 def test_the_version_is_reported(capsys):

@@ -9,7 +9,7 @@ import pytest
 from support.synthetic import brain_volume
 
 from MedADLib.io.reading import read_image
-from MedADLib.modelfile.known_scans import fingerprints_of, part_of, short_fingerprint
+from MedADLib.modelfile.known_scans import part_of, short_fingerprint
 from MedADLib.volume import Volume, reoriented
 
 DATA = {"data": "OpenNeuro ds002748 v1.0.5"}
@@ -22,7 +22,7 @@ def other_scan() -> Volume:
 
 def test_the_part_of_a_scan_is_found_by_its_voxels():
     volume = brain_volume()
-    training = {"fingerprints": {"train": [], "calibration": fingerprints_of([volume, other_scan()])}}
+    training = {"fingerprints": {"train": [], "calibration": [short_fingerprint(one) for one in (volume, other_scan())]}}
     assert part_of(replace(volume, name="another name"), training) == "calibration"
     assert part_of(reoriented(volume, "LPS"), training) == "calibration", "voxels in another order"
     assert part_of(volume.with_array(volume.array * 2), training) == ""
