@@ -22,7 +22,8 @@ def other_scan() -> Volume:
 
 def test_the_part_of_a_scan_is_found_by_its_voxels():
     volume = brain_volume()
-    training = {"fingerprints": {"train": [], "calibration": [short_fingerprint(one) for one in (volume, other_scan())]}}
+    known = [short_fingerprint(one) for one in (volume, other_scan())]
+    training = {"fingerprints": {"train": [], "calibration": known}}
     assert part_of(replace(volume, name="another name"), training) == "calibration"
     assert part_of(reoriented(volume, "LPS"), training) == "calibration", "voxels in another order"
     assert part_of(volume.with_array(volume.array * 2), training) == ""
