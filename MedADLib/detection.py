@@ -74,7 +74,7 @@ class Settings:
         if type(self.fast) is not bool:
             raise InputError("bad_fast", value=repr(self.fast))
         if type(self.force) is not bool:
-            raise InputError("bad_force", value=repr(self.force))
+            raise SettingError("bad_force", value=repr(self.force))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Settings:
@@ -221,6 +221,7 @@ def detect(
         lambda device: method.restore(
             prepared.image, prepared.mask, seed=settings.seed, device=device, progress=progress
         ),
+        method.networks().values(),
     )
     progress.stage("anomaly map", 0.9, 0.95, Message("progress_comparison"))
     rarities = calibration.rarities(restoration.score, prepared.mask, space.image.spacing, progress, fast)

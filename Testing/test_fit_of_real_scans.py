@@ -48,6 +48,6 @@ def test_a_flair_scan_is_refused_before_the_restoration(data_dir, model):
 
 
 @pytest.mark.slow
-def test_a_scan_of_the_calibration_is_told_as_such(data_dir, model):
+def test_a_scan_of_the_calibration_is_named_as_such(data_dir, model):
     found = detect(named_scan(data_dir / "healthy_t1_ds002748/sub-52_T1w.nii.gz").read(), model)
     assert found.warnings[0].code == "scan_in_calibration"
