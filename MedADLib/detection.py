@@ -74,7 +74,7 @@ class Settings:
         if type(self.fast) is not bool:
             raise InputError("bad_fast", value=repr(self.fast))
         if type(self.force) is not bool:
-            raise SettingError("bad_force", value=repr(self.force))
+            raise InputError("bad_force", value=repr(self.force))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Settings:
