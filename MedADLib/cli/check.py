@@ -18,10 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad check``."""
     from .detect import DEFAULT_MODEL
 
-    parser.description = (
-        "Judge whether scans fit a model, by their measured similarity to its training scans: fits, doubtful or unfit. "
-        "Prints a table."
-    )
+    parser.description = "Judge by measured similarity whether scans fit a model, and print a table."
     parser.epilog = "Example: medad check scan.nii.gz other.nii.gz --model brain-t1"
     parser.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="scan, as for medad detect")
     models = f"installed model or model file (default {DEFAULT_MODEL})"
