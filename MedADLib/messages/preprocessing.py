@@ -92,11 +92,11 @@ SENTENCES = {
     ),
     "scan_does_not_fit": S(
         _("{name} does not fit {model}: {reason}"),
-        _("{models}. --force examines it nevertheless; the result is then marked as not interpretable."),
+        _("{models}. --force, or Examine Anyway in the panel, gives a result that is marked as NOT INTERPRETABLE."),
     ),
     "scan_does_not_fit_seems": S(
         _("{name} does not fit {model}: {reason}; it seems to be {kind}"),
-        _("{models}. --force examines it nevertheless; the result is then marked as not interpretable."),
+        _("{models}. --force, or Examine Anyway in the panel, gives a result that is marked as NOT INTERPRETABLE."),
     ),
     "fitting_models": _("Models that would fit: {models}"),
     "no_fitting_model": _("No installed model is for such scans"),
