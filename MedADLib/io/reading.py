@@ -105,7 +105,9 @@ def _read_file(path: Path, name: str, options: ReadingOptions) -> Volume:
         if has_dicom_magic(path):
             raise InputError("single_dicom_file", path=path)
         raise InputError("unknown_volume_type", path=path, types=", ".join(READERS))
-    return Volume(*READERS[suffix](path, options), name)
+    # Numbers beyond sense in a header or a voxel become infinite, and each check refuses those.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return Volume(*READERS[suffix](path, options), name)
 
 
 def _with_numbers(volume: Volume, path: Path, uniform: bool) -> Volume:

@@ -117,3 +117,12 @@ def test_a_scan_carries_the_name_that_it_has_in_the_split(tmp_path):
     write(tmp_path / "anna" / "x.png", GREY)
     write(tmp_path / "bert" / "x.png", GREY)
     assert [source.read().name for source in find_scans(tmp_path).values()] == ["anna_x", "bert_x"]
+
+
+def test_the_two_files_of_an_analyze_volume_are_one_scan(tmp_path):
+    touch(tmp_path, "a.hdr", "a.img", "b.mgz", "c.img")
+    assert {name: source.path.name for name, source in find_scans(tmp_path).items()} == {
+        "a": "a.hdr",
+        "b": "b.mgz",
+        "c": "c.img",
+    }
