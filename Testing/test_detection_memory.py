@@ -15,8 +15,8 @@ from MedADLib.volume import Volume
 MODEL = ROOT / "MedAD" / "Resources" / "tiny.medad"
 # The scan, the anomaly map and the restored scan of 4 bytes a voxel each, the labels of 2 and the mask of 1 are 15; one
 # more copy of a volume may be there for a moment. So one of 512 x 512 x 400 voxels takes at most
-# 2.1 GB, with the scan itself.
-MOST_BYTES_A_VOXEL = 20
+# 2.0 GB, with the scan itself.
+MOST_BYTES_A_VOXEL = 19
 
 PEAK = """
 import resource, sys

@@ -277,7 +277,7 @@ def _resized(image: torch.Tensor, shape: tuple[int, ...], mode: str) -> torch.Te
 
 def _brain_probability(network: torch.jit.ScriptModule, image: torch.Tensor, low: float, high: float) -> torch.Tensor:
     """Return the brain probability for an image, normalised like the training images of deepbet."""
-    clipped = ((image - low) / max(high - low, 1e-6)).clamp(0, 1)
+    clipped = ((image - low) / ((high - low) or 1.0)).clamp(0, 1)
     normalised = (clipped - clipped.mean()) / clipped.std().clamp(min=1e-6)
     return network((0.226 * normalised + 0.449)[None, None])[0, 1]
 

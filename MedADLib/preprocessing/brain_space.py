@@ -13,9 +13,9 @@ from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume
 from .brain_extraction import SMALLEST_BRAIN_ML, brain_mask
-from .intensity import PERCENTILES, Landmarks, bias_field, landmark_values
+from .intensity import PERCENTILES, IntensityUnit, Landmarks, bias_field, landmark_values
 from .registration import affine_to_native, resample
-from .space import BRAIN, CEILING, PreparedScan, ReferenceSpace
+from .space import BRAIN, CEILING, Box, PreparedScan, ReferenceSpace
 
 # A restoration that differs from the scan by this much, a fifth of an SD of a T1 brain, keeps none of its fine detail.
 CHANGED = 0.05
@@ -48,8 +48,9 @@ class BrainSpace(ReferenceSpace):
         with progress.timed("align"):
             to_native = affine_to_native(self.image, self.mask, native, native_mask, progress)
         progress.update(0.7, Message("progress_resampling"))
+        unit = IntensityUnit.of(native.array, native_mask)
         with progress.timed("resample"):
-            image, mask = _resampled_brain(native, native_mask, self.image, to_native)
+            image, mask = _resampled_brain(native, native_mask, self.image, to_native, unit)
         if not mask.any():
             raise InputError("brain_not_aligned", name=native.name)
         progress.update(0.8, Message("progress_bias_field"))
@@ -59,7 +60,7 @@ class BrainSpace(ReferenceSpace):
         scaling = Landmarks(landmark_values(corrected[mask]), self.landmarks)
         standard = np.where(mask, np.clip(scaling.forward(corrected), 0, CEILING), 0).astype(np.float32)
         similarity = self.similarity(corrected, standard, mask)
-        return PreparedBrain(standard, mask, native, native_mask, self, scaling, similarity, to_native, bias)
+        return PreparedBrain(standard, mask, native, native_mask, self, scaling, similarity, to_native, bias, unit)
 
     def describe(self) -> str:
         """Describe the space in words."""
@@ -78,10 +79,12 @@ class PreparedBrain(PreparedScan):
     Attributes:
         to_native: 4×4, template RAS mm to scan RAS mm.
         bias: Bias field on the grid of the model, float32 (Z, Y, X).
+        unit: Zero point and unit of the scan's intensities; `bias` and `scaling` apply to intensities in this unit.
     """
 
     to_native: np.ndarray
     bias: np.ndarray
+    unit: IntensityUnit
 
     def standardised(self, other: Volume) -> np.ndarray:
         """Bring another image on the grid of the scan to the model's space as this scan, float32 (Z, Y, X).
@@ -89,7 +92,7 @@ class PreparedBrain(PreparedScan):
         Alignment, bias field and intensity scaling are those of this scan, so that the two differ only where the images
         do, as a scan with and without a simulated lesion.
         """
-        image, _ = _resampled_brain(other, self.native_mask, self.template.image, self.to_native)
+        image, _ = _resampled_brain(other, self.native_mask, self.template.image, self.to_native, self.unit)
         values = np.clip(self.scaling.forward(image / self.bias), 0, CEILING)
         return np.where(self.mask, values, 0).astype(np.float32)
 
@@ -99,31 +102,33 @@ class PreparedBrain(PreparedScan):
         Where the restoration keeps the scan, the detail that the grid of the model is too coarse for is kept too.
         Voxels of the scan outside the examined part stay.
         """
-        found, box = super().image_to_native(image), self.native_box
-        detail = self._to_native(self._native_intensities(self.image))
-        np.subtract(self.native.array[box], detail, out=detail, casting="same_kind")
-        detail *= self._to_native(np.clip(1 - np.abs(image - self.image) / CHANGED, 0, 1).astype(np.float32))
-        detail *= self.native_mask[box] & (self.share > 0.5)
-        found.array[box] += detail
+        found, own = super().image_to_native(image), self._native_intensities(self.image)
+        kept = np.clip(1 - np.abs(image - self.image) / CHANGED, 0, 1).astype(np.float32)
+        for part in self.native_parts:
+            detail = self._to_native(own, part)
+            np.subtract(self.native.array[part], detail, out=detail, casting="same_kind")
+            detail *= self._to_native(kept, part)
+            detail *= self.restorable(part)
+            found.array[part] += detail
         return found
 
     def _native_intensities(self, image: np.ndarray) -> np.ndarray:
-        return super()._native_intensities(image) * self.bias
+        return self.unit.backward(super()._native_intensities(image) * self.bias)
 
-    def _to_native(self, values: np.ndarray) -> np.ndarray:
+    def _to_native(self, values: np.ndarray, part: Box) -> np.ndarray:
         # The brain ends here: nothing beyond the rim, into which it fades, belongs to it.
-        return self._resampled(values)
+        return self._resampled(values, part)
 
-    def _resampled(self, values: np.ndarray) -> np.ndarray:
+    def _resampled(self, values: np.ndarray, part: Box) -> np.ndarray:
         # The arrays are resampled one by one: several as channels of one image take 1.5 times as long.
-        part, to_template = self.native.within(self.native_box), np.linalg.inv(self.to_native)
-        return resample(self.template.image.with_array(values), part, to_template)
+        to_template = np.linalg.inv(self.to_native)
+        return resample(self.template.image.with_array(values), self.native.within(part), to_template)
 
 
 def _resampled_brain(
-    native: Volume, native_mask: np.ndarray, grid: Volume, to_native: np.ndarray
+    native: Volume, native_mask: np.ndarray, grid: Volume, to_native: np.ndarray, unit: IntensityUnit
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the intensities of the brain on a grid, float32 (Z, Y, X), 0 outside, and its mask there, bool.
+    """Return the intensities of the brain on a grid, in a unit, float32 (Z, Y, X), 0 outside, and its mask there, bool.
 
     Only the box of the brain is resampled, with a rim of one voxel, so that the edge is that of the whole scan.
     """
@@ -133,5 +138,5 @@ def _resampled_brain(
     inside = resample(part.with_array(brain.astype(np.float32)), grid, to_native)
     mask = inside > 0.5
     # Without the division by the resampled mask, the zeros around the brain would darken its rim.
-    masked = resample(part.with_array(np.where(brain, part.array, np.float32(0))), grid, to_native)
+    masked = resample(part.with_array(np.where(brain, unit.forward(part.array), np.float32(0))), grid, to_native)
     return np.where(mask, masked / np.maximum(inside, 0.5), 0).astype(np.float32), mask

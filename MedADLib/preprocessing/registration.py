@@ -209,7 +209,7 @@ def _standard_range(array: np.ndarray, mask: np.ndarray) -> np.ndarray:
     low, high = (float(value) for value in np.percentile(array[mask], (0.5, 99.5), overwrite_input=True))
     scaled = array.astype(np.float32)
     scaled -= low
-    scaled /= max(high - low, 1e-6)
+    scaled /= (high - low) or 1.0
     np.clip(scaled, 0, 1, out=scaled)
     scaled *= 1 - DARKEST
     scaled += DARKEST

@@ -15,10 +15,10 @@ from ..errors import InputError, ModelError
 from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume
-from .intensity import PercentileScaling
-from .space import CEILING, SLICE, SMALLEST_SHARE, PreparedScan, ReferenceSpace
+from .intensity import IntensityUnit, PercentileScaling
+from .space import CEILING, SLICE, SMALLEST_SHARE, Box, PreparedScan, ReferenceSpace
 
-Box = tuple[slice, slice]
+Rectangle = tuple[slice, slice]
 
 LONGER_SIDE_MM = 192.0
 
@@ -87,11 +87,11 @@ class SliceView:
         return np.ascontiguousarray(image[self._steps][None].transpose(np.argsort(self.axes)))
 
     @property
-    def _steps(self) -> Box:
+    def _steps(self) -> Rectangle:
         return tuple(slice(None, None, -1 if flipped else 1) for flipped in self.flipped)
 
 
-def letterbox(extent_mm: tuple[float, float], grid: tuple[int, int]) -> Box:
+def letterbox(extent_mm: tuple[float, float], grid: tuple[int, int]) -> Rectangle:
     """Fit a field of view (height and width in mm) into a grid, as large as possible and centred; return its slices."""
     scale = min(grid[0] / extent_mm[0], grid[1] / extent_mm[1])
     sizes = [min(max(round(mm * scale), 1), most) for mm, most in zip(extent_mm, grid)]
@@ -152,7 +152,7 @@ class SliceSpace(ReferenceSpace):
         view, grid = SliceView.of(native), self.image.array.shape[1:]
         box = letterbox(view.extent_mm, grid)
         size = tuple(part.stop - part.start for part in box)
-        inside = resized(view.image(native.array), size)
+        inside = resized(view.image(IntensityUnit.of(native.array, native_mask).clipped(native.array)), size)
         scaling = PercentileScaling.of(inside, native.name)
         image, mask = np.zeros((1, *grid), np.float32), np.zeros((1, *grid), bool)
         image[0][box] = np.clip(scaling.forward(inside), 0, CEILING)
@@ -178,7 +178,7 @@ class PreparedSlice(PreparedScan):
     """
 
     view: SliceView
-    box: Box
+    box: Rectangle
 
-    def _resampled(self, values: np.ndarray) -> np.ndarray:
-        return self.view.array(resized(values[0][self.box], self.view.size))[self.native_box]
+    def _resampled(self, values: np.ndarray, part: Box) -> np.ndarray:
+        return self.view.array(resized(values[0][self.box], self.view.size))[part]

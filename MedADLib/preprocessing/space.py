@@ -17,7 +17,13 @@ from ..runtime.progress import Progress
 from ..runtime.strict_json import finite_number
 from ..volume import Volume, is_single_slice
 from .brain_extraction import given_mask
-from .intensity import HISTOGRAM_EDGES, Landmarks, PercentileScaling, histogram_distance, standard_histogram
+from .intensity import (
+    HISTOGRAM_EDGES,
+    Landmarks,
+    PercentileScaling,
+    histogram_distance,
+    standard_histogram,
+)
 
 BRAIN, VOLUME, SLICE = KINDS = ("brain", "field", "plane")
 CEILING = 1.5
@@ -30,6 +36,10 @@ FEWEST = 3
 LOOKED_AT = 64
 # Slice-wise methods skip slices with a smaller examined share.
 SMALLEST_SHARE = 0.01
+
+Box = tuple[slice, slice, slice]
+# Voxels of a scan that are resampled at once.
+PART_VOXELS = 12_000_000
 
 MARGIN = 1.5
 # A few very similar training scans must not make the limits too narrow for other scans.
@@ -218,7 +228,8 @@ class PreparedScan(ABC):
     def map_to_native(self, scores: np.ndarray) -> Volume:
         """Resample a map (Z, Y, X) from the model's grid to the scan's grid; 0 outside the examined part."""
         found = np.zeros(self.native.array.shape, np.float32)
-        np.copyto(found[self.native_box], self._to_native(scores), where=self.native_mask[self.native_box])
+        for part in self.native_parts:
+            np.copyto(found[part], self._to_native(scores, part), where=self.native_mask[part])
         return self.native.with_array(found, f"{self.native.name}_anomaly")
 
     def image_to_native(self, image: np.ndarray) -> Volume:
@@ -226,9 +237,9 @@ class PreparedScan(ABC):
 
         Voxels of the scan outside the examined part stay, so that the two can be compared by swiping.
         """
-        box, restored = self.native_box, self.native.array.astype(np.float32)
-        back, examined = self._to_native(self._native_intensities(image)), self.native_mask[box] & (self.share > 0.5)
-        np.copyto(restored[box], back, where=examined)
+        restored, intensities = self.native.array.astype(np.float32), self._native_intensities(image)
+        for part in self.native_parts:
+            np.copyto(restored[part], self._to_native(intensities, part), where=self.restorable(part))
         return self.native.with_array(restored, f"{self.native.name}_restored")
 
     def warnings(self) -> list[Message]:
@@ -236,27 +247,36 @@ class PreparedScan(ABC):
         return self.template.warnings(self.similarity)
 
     @cached_property
-    def native_box(self) -> tuple[slice, slice, slice]:
-        """Box (z, y, x) of the examined part on the grid of the scan; nothing else is resampled back."""
-        return bounding_slices(self.native_mask)
+    def native_parts(self) -> list[Box]:
+        """Boxes (z, y, x) that make up that of the examined part on the grid of the scan; the rest is not resampled.
 
-    @cached_property
-    def share(self) -> np.ndarray:
-        """Share of examined voxels of the model around each voxel of `native_box`, float32 (Z, Y, X)."""
-        return self._resampled(self.mask.astype(np.float32))
+        Each has at most about `PART_VOXELS`, so that a large scan takes no more memory than the results do.
+        """
+        slices, *plane = bounding_slices(self.native_mask)
+        height = max(1, PART_VOXELS // int(np.prod([side.stop - side.start for side in plane])))
+        starts = range(slices.start, slices.stop, height)
+        return [(slice(start, min(start + height, slices.stop)), *plane) for start in starts]
+
+    def share(self, part: Box) -> np.ndarray:
+        """Return the share of examined voxels of the model around each voxel of a part of the scan, float32."""
+        return self._resampled(self.mask.astype(np.float32), part)
+
+    def restorable(self, part: Box) -> np.ndarray:
+        """Return the examined voxels of a part of the scan that the grid of the model covers, bool (Z, Y, X)."""
+        return self.native_mask[part] & (self.share(part) > 0.5)
 
     def _native_intensities(self, image: np.ndarray) -> np.ndarray:
         """Convert standard intensities to intensities of the scan, still on the grid of the model."""
         return self.scaling.backward(image)
 
-    def _to_native(self, values: np.ndarray) -> np.ndarray:
-        """Resample the examined values (Z, Y, X) from the model's grid to `native_box` of the scan's grid."""
+    def _to_native(self, values: np.ndarray, part: Box) -> np.ndarray:
+        """Resample the examined values (Z, Y, X) from the model's grid to a part of the scan's grid."""
         # Without the division by the share of examined voxels, the rim would fade into the part not examined.
-        return self._resampled(np.where(self.mask, values, 0)) / np.maximum(self.share, 0.5)
+        return self._resampled(np.where(self.mask, values, 0), part) / np.maximum(self.share(part), 0.5)
 
     @abstractmethod
-    def _resampled(self, values: np.ndarray) -> np.ndarray:
-        """Resample values (Z, Y, X) from the model's grid to `native_box` of the scan's grid, 0 beyond the grid."""
+    def _resampled(self, values: np.ndarray, part: Box) -> np.ndarray:
+        """Resample values (Z, Y, X) from the model's grid to a part of the scan's grid, 0 beyond the model's grid."""
 
 
 def kind_of(parameters: dict) -> str:

@@ -14,7 +14,7 @@ from ..runtime.progress import Progress
 from ..volume import Volume, extent_ras, spacing_ras
 from .brain_space import BrainSpace, PreparedBrain
 from .grids import brain_grid, slice_size, volume_grid
-from .intensity import BRIGHTEST, DARKEST, bias_field, landmark_values, standard_histogram
+from .intensity import BRIGHTEST, DARKEST, IntensityUnit, bias_field, landmark_values, standard_histogram
 from .registration import affine_to_native, resample
 from .slice_space import SliceSpace, SliceView
 from .space import FEWEST, LOOKED_AT, ReferenceSpace, limits_of
@@ -103,7 +103,7 @@ def _first_reference(
     shift = np.eye(4)
     shift[:3, 3] = 0.5 * (points.min(axis=0) + points.max(axis=0))
     inside = resample(volume.with_array(brain.astype(np.float32)), grid, shift) > 0.5
-    image = resample(volume.with_array(np.where(brain, volume.array, 0)), grid, shift)
+    image = resample(_brain_only(volume, brain), grid, shift)
     return grid.with_array(_standard(image, inside, _unit(landmark_values(image[inside])))), inside
 
 
@@ -111,8 +111,14 @@ def _aligned(reference: Volume, mask: np.ndarray, volume: Volume, brain: np.ndar
     """Return a scan on the reference's grid, bias-corrected, and its brain there."""
     to_native = affine_to_native(reference, mask, volume, brain)
     inside = resample(volume.with_array(brain.astype(np.float32)), reference, to_native) > 0.5
-    image = resample(volume.with_array(np.where(brain, volume.array, 0)), reference, to_native)
+    image = resample(_brain_only(volume, brain), reference, to_native)
     return image / bias_field(reference.with_array(image), inside), inside
+
+
+def _brain_only(volume: Volume, brain: np.ndarray) -> Volume:
+    """Return the intensities of the brain in units of `IntensityUnit`, 0 outside."""
+    values = IntensityUnit.of(volume.array, brain).forward(volume.array)
+    return volume.with_array(np.where(brain, values, np.float32(0)))
 
 
 def _unit(marks: np.ndarray) -> np.ndarray:

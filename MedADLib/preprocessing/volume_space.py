@@ -18,9 +18,9 @@ from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume
 from .grids import FEWEST_SLICES, averaged, centred_on
-from .intensity import PercentileScaling
+from .intensity import IntensityUnit, PercentileScaling
 from .registration import resample
-from .space import CEILING, SMALLEST_SHARE, VOLUME, PreparedScan, ReferenceSpace
+from .space import CEILING, SMALLEST_SHARE, VOLUME, Box, PreparedScan, ReferenceSpace
 
 # Share beyond which a warning is due; a slightly larger field of view than usual is harmless.
 MUCH_BEYOND = 0.15
@@ -49,8 +49,8 @@ class VolumeSpace(ReferenceSpace):
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedVolume:
         """Resample a scan, with its centre on that of the grid, and normalise it; see `ReferenceSpace.prepared`."""
         (progress or Progress()).update(0.0, Message("progress_resampling"))
-        spacing = self.image.spacing
-        shown = averaged(native.with_array(np.where(native_mask, native.array, 0).astype(np.float32)), spacing)
+        spacing, tissue = self.image.spacing, IntensityUnit.of(native.array, native_mask).clipped(native.array)
+        shown = averaged(native.with_array(np.where(native_mask, tissue, 0).astype(np.float32)), spacing)
         share = averaged(native.with_array(native_mask.astype(np.float32)), spacing)
         to_native = centred_on(self.image, share)
         inside = resample(share, self.image, to_native)
@@ -92,6 +92,8 @@ class PreparedVolume(PreparedScan):
             found.append(Message("volume_beyond_training", share=self.beyond))
         return found
 
-    def _resampled(self, values: np.ndarray) -> np.ndarray:
-        part, to_template = self.native.within(self.native_box), np.linalg.inv(self.to_native)
-        return resample(self.template.image.with_array(values.astype(np.float32)), part, to_template)
+    def _resampled(self, values: np.ndarray, part: Box) -> np.ndarray:
+        to_template = np.linalg.inv(self.to_native)
+        return resample(
+            self.template.image.with_array(values.astype(np.float32)), self.native.within(part), to_template
+        )

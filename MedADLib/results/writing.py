@@ -10,7 +10,6 @@ RAS mm, and the side (R, L, bilateral; empty where no midline is known).
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ import numpy as np
 
 from ..errors import OutputError
 from ..io.nifti import nifti_position
-from ..io.nifti_writing import write_nifti as _write_nifti
+from ..io.volume_writing import write_nifti, write_nrrd
 from ..runtime.atomic_files import put_in_place, staging_folder
 from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
@@ -149,13 +148,13 @@ def write_detection(
     if source is not None and source.is_file():
         position = nifti_position(source, detection.volume.affine)
     writers: dict[str, Callable[[Path], None]] = {
-        "_anomaly.nii.gz": lambda path: _write_nifti(detection.anomaly, path, position),
-        "_restored.nii.gz": lambda path: _write_nifti(detection.restored, path, position),
-        "_regions.nii.gz": lambda path: _write_nifti(detection.labels, path, position),
+        "_anomaly.nii.gz": lambda path: write_nifti(detection.anomaly, path, position),
+        "_restored.nii.gz": lambda path: write_nifti(detection.restored, path, position),
+        "_regions.nii.gz": lambda path: write_nifti(detection.labels, path, position),
         "_regions.seg.nrrd": lambda path: _write_segmentation(detection, path, names),
         "_regions.tsv": lambda path: path.write_text(_table(detection), encoding="utf-8"),
         ".json": lambda path: path.write_text(_facts(detection, folder, source, read, profile), encoding="utf-8"),
-        "_examined.nii.gz": lambda path: _write_nifti(detection.mask, path, position),
+        "_examined.nii.gz": lambda path: write_nifti(detection.mask, path, position),
     }
     if figure:
         writers[".png"] = lambda path: _draw(detection, path)
@@ -188,9 +187,6 @@ def _reading(detection: Detection, decisions: Mapping[int, Decision]) -> dict:
 
 def _write_segmentation(detection: Detection, path: Path, names: Mapping[int, str]) -> None:
     """Write the regions as a Slicer segmentation: a label map with a header that describes each label."""
-    import SimpleITK as sitk
-
-    image = detection.labels.to_sitk()
     fields = {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
         "Segmentation_MasterRepresentation": "Binary labelmap",
@@ -211,12 +207,7 @@ def _write_segmentation(detection: Detection, path: Path, names: Mapping[int, st
             "Tags": f"TerminologyEntry:{TERMINOLOGY}|",
         }
         fields.update({f"Segment{number}_{key}": value for key, value in segment.items()})
-    for key, value in fields.items():
-        image.SetMetaData(key, value)
-    try:
-        sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=1)
-    except RuntimeError as error:
-        raise OSError(errno.EIO, "the disk may be full") from error
+    write_nrrd(detection.labels, path, fields)
 
 
 def _table(detection: Detection) -> str:

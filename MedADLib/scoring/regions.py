@@ -14,6 +14,7 @@ from ..volume import Volume, nearest_axes
 
 MOST_REGIONS = np.iinfo(np.int16).max
 TIE_DECIMALS = 3
+SMALLEST_POSITIVE = float(np.finfo(np.float32).smallest_subnormal)
 BILATERAL_SHARE = 0.2
 # A whole head is wider, one hemisphere is narrower.
 NARROWEST_HEAD_MM = 90.0
@@ -116,7 +117,7 @@ def find_regions(
     if not (np.isfinite(threshold) and np.isfinite(min_ml)):
         raise InputError("region_limits_not_finite", threshold=threshold, min_ml=min_ml)
     labels = np.zeros(anomaly.array.shape, dtype=np.int16)
-    above = (anomaly.array >= threshold) & (anomaly.array > 0)
+    above = anomaly.array >= max(threshold, SMALLEST_POSITIVE)
     box = bounding_slices(above)
     if box is None:
         return labels, ()

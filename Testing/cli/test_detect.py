@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,11 +18,14 @@ import SimpleITK as sitk
 from support.command_line import fake_detect, one_line, run
 from support.source_code import ROOT
 from support.synthetic import brain_volume
+from support.volume_files import RAS, nifti
 
 from MedADLib.cli import main
+from MedADLib.detection import content_hash
 from MedADLib.errors import InputError, MedADError, ModelError
 from MedADLib.io.reading import read_image
 from MedADLib.messages import Message
+from MedADLib.volume import orientation
 
 
 @pytest.fixture
@@ -395,3 +399,56 @@ def test_output_into_a_closed_pipe_is_not_a_crash():
     command = f"{sys.executable} -m MedADLib models | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.stderr == ""
+
+
+def test_what_the_user_says_about_the_file_reaches_the_scan_and_its_mask(tmp_path, out, capsys):
+    path = nifti(tmp_path / "scan.nii", codes=(0, 0), offset=(0, 0, 0))
+    assert run("detect", path, "-o", out, "--json-log") == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["code"] == "no_orientation"
+    words = ("--orientation", "lps", "--spacing", "2", "3", "1.5")
+    assert run("detect", path, "-o", out, "--mask", path, *words) == 0
+    volume, _, settings = fake_detect.called
+    assert orientation(volume) == "LPS" and volume.spacing == pytest.approx([2, 3, 1.5])
+    assert settings.mask.same_grid(volume)
+    facts = json.loads((out / "scan.json").read_text())
+    assert facts["input"]["reading"] == {"orientation": "LPS", "spacing": [2.0, 3.0, 1.5]}
+
+
+@pytest.mark.parametrize(
+    "words", [("--orientation", "RAR"), ("--spacing", "1", "1"), ("--spacing", "1", "0", "1"), ("--use", "both")]
+)
+def test_an_impossible_word_about_the_file_is_wrong_usage(scan, out, words):
+    assert run("detect", scan, "-o", out, *words) == 2
+
+
+def test_a_contradiction_in_the_header_is_settled_by_the_user(tmp_path, out, capsys):
+    mirrored = np.diag([-1, 1, 1, 1]) @ RAS
+    path = nifti(tmp_path / "scan.nii", sform=mirrored)
+    assert run("detect", path, "-o", out) == 1 and "--use" in one_line(capsys)
+    for form, affine in (("sform", mirrored), ("qform", RAS)):
+        assert run("detect", path, "-o", out, "--use", form) == 0
+        assert np.allclose(fake_detect.called[0].affine, affine)
+
+
+def test_a_result_of_another_scan_of_the_same_name_is_not_replaced(tmp_path, out, capsys):
+    first, second = tmp_path / "a" / "scan.nii.gz", tmp_path / "b" / "scan.nii.gz"
+    for number, path in enumerate((first, second)):
+        path.parent.mkdir()
+        volume = brain_volume()
+        volume.with_array(volume.array + number).write(path)
+
+    def detect(volume, *args):
+        found = fake_detect(volume, *args)
+        return replace(found, provenance={**found.provenance, "input": {"sha256": content_hash(volume)}})
+
+    assert run("detect", first, "-o", out, detect=detect) == 0
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    capsys.readouterr()
+    assert run("detect", second, "-o", out, "--json-log", detect=detect) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["code"] == "folder_of_another_scan"
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    # The same scan again, another state of the same file, and a copy of it elsewhere.
+    assert run("detect", first, "-o", out, detect=detect) == 0
+    first.write_bytes(second.read_bytes())
+    assert run("detect", first, "-o", out, detect=detect) == 0
+    assert run("detect", second, "-o", out, detect=detect) == 0

@@ -36,14 +36,14 @@ MODULES = {"dump": {"json", "pickle"}, "save": {"np", "numpy", "torch"}, "copy":
 # (module, function): why it may write to a path that is not its own.
 ALLOWED = {
     ("evaluation.stored_cases", "measured"): "a switch of the Linux kernel, not a file",
-    ("io.nifti_writing", "write_nifti"): "its caller gives a path in a staging folder",
-    ("io.nifti_writing", "_header"): "a temporary file beside the one that its caller gives",
+    ("io.volume_writing", "write_nifti"): "its caller gives a path in a staging folder",
+    ("io.volume_writing", "write_nrrd"): "its caller gives a path in a staging folder",
+    ("io.volume_writing", "_first_slice"): "a temporary file beside the one that its caller gives",
     ("modelfile.archive", "_pack"): "in memory",
     ("modelfile.monai_bundle", "_state_dict"): "in memory",
     ("results.exchange", "_dump"): "its caller gives a path in a staging folder",
     ("results.figure", "draw"): "its caller gives a path in a staging folder",
     ("results.writing", "write_detection"): "functions that get a path in a staging folder",
-    ("results.writing", "_write_segmentation"): "its caller gives a path in a staging folder",
 }
 
 

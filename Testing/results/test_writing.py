@@ -203,7 +203,7 @@ def test_a_failure_while_writing_changes_nothing(tmp_path, monkeypatch):
     write_detection(synthetic_detection(), tmp_path, "case")
     (tmp_path / "notes.txt").write_text("mine")
     before = content(tmp_path)
-    for name in ("_write_nifti", "_write_segmentation", "_table", "_facts", "_draw"):
+    for name in ("write_nifti", "_write_segmentation", "_table", "_facts", "_draw"):
         with monkeypatch.context() as patch:
 
             def fail(*_):

@@ -9,7 +9,7 @@ from support.refusals import accepted
 
 from MedADLib.errors import InputError, ModelError
 from MedADLib.preprocessing.brain_space import BrainSpace, PreparedBrain
-from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES, Landmarks
+from MedADLib.preprocessing.intensity import HISTOGRAM_EDGES, PERCENTILES, IntensityUnit, Landmarks
 from MedADLib.scoring.calibration import Calibration, Pooling, Scale
 from MedADLib.scoring.healthy_reference import HealthyReference, Threshold
 from MedADLib.scoring.healthy_tail import HealthyTail
@@ -36,8 +36,8 @@ def prepared_scan(mask: np.ndarray) -> PreparedBrain:
     limits = {"histogram": 1.0, "correlation": 0.0, "overlap": 0.0}
     template = BrainSpace(volume, brain(), np.full(bins, 1 / bins), limits, MARKS)
     ones = np.ones(SHAPE, np.float32)
-    scaling = Landmarks(MARKS, MARKS)
-    return PreparedBrain(volume.array / 100, mask, volume, mask, template, scaling, limits, np.eye(4), ones)
+    scaling, unit = Landmarks(MARKS, MARKS), IntensityUnit(0.0, 100.0, -1.0, 2.0)
+    return PreparedBrain(volume.array / 100, mask, volume, mask, template, scaling, limits, np.eye(4), ones, unit)
 
 
 def healthy_scans(count: int = 4, spot: float = 0.0) -> list[tuple[PreparedBrain, Restoration]]:

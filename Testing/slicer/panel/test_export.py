@@ -117,7 +117,7 @@ def test_a_full_disk_is_reported_and_leaves_nothing(done, folder, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writing, "_write_nifti", full)
+    monkeypatch.setattr(writing, "write_nifti", full)
     export(done, folder)
     assert "No space left on device" in printed(done) and files(folder) == []
 

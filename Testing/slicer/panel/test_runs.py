@@ -256,6 +256,8 @@ def test_scripts_get_clear_errors(panel, planted_installer):
     logic = panel.widget.logic
     constant = panel.load_volume(brain_volume(name="grey"))
     slicer.util.arrayFromVolume(constant)[:] = 7
+    huge = panel.load_volume(brain_volume(name="huge"))
+    huge.SetSpacing(80, 80, 80)
     table = panel.scene.AddNewNodeByClass("vtkMRMLTableNode", "a table")
     for code, words, examined, settings in (
         ("model_unknown", ("brain-t9", "brain-t1-atlas"), panel.scan, {"model": "brain-t9"}),
@@ -266,6 +268,7 @@ def test_scripts_get_clear_errors(panel, planted_installer):
         ("bad_threshold", ("5 potatoes",), panel.scan, {"threshold": "5 potatoes"}),
         ("bad_seed", ("'abc'",), panel.scan, {"seed": "abc"}),
         ("volume_constant", ("grey", "7"), constant, {}),
+        ("volume_too_large", ("huge",), huge, {}),
     ):
         with raises(MedADError, code) as caught:
             logic.process(examined, **settings)

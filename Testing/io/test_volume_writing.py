@@ -1,4 +1,4 @@
-"""Compressed NIfTI files: what ITK would write, smaller and without a copy of the voxels."""
+"""Compressed NIfTI and NRRD files: what ITK would write, smaller and without a copy of the voxels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedADLib.io.nifti_writing import write_nifti
+from MedADLib.io.volume_writing import write_nifti, write_nrrd
 from MedADLib.volume import Volume
 
 
@@ -31,6 +31,24 @@ def test_the_file_is_byte_for_byte_what_itk_writes(tmp_path, kind, shape):
     write_nifti(volume, tmp_path / "ours.nii.gz")
     assert gzip.decompress((tmp_path / "ours.nii.gz").read_bytes()) == (tmp_path / "itk.nii").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["itk.nii", "ours.nii.gz"]
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.uint8])
+@pytest.mark.parametrize("shape", [(9, 5, 6), (1, 5, 6), (9, 1, 6)])
+def test_an_nrrd_file_is_what_itk_writes(tmp_path, kind, shape):
+    volume, fields = oblique(np.arange(np.prod(shape)).reshape(shape).astype(kind)), {"Segment0_Name": "tumour: left"}
+    image = volume.to_sitk()
+    image.SetMetaData("Segment0_Name", "tumour: left")
+    sitk.WriteImage(image, str(tmp_path / "itk.nrrd"), useCompression=True)
+    write_nrrd(volume, tmp_path / "ours.nrrd", fields)
+    headers = [(tmp_path / f"{name}.nrrd").read_bytes().partition(b"\n\n")[0] for name in ("itk", "ours")]
+    assert headers[0] == headers[1]
+    found = sitk.ReadImage(str(tmp_path / "ours.nrrd"))
+    assert np.array_equal(sitk.GetArrayFromImage(found), volume.array) and found.GetPixelID() == image.GetPixelID()
+    assert (
+        found.GetOrigin() == pytest.approx(image.GetOrigin()) and found.GetMetaData("Segment0_Name") == "tumour: left"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["itk.nrrd", "ours.nrrd"]
 
 
 def test_voxels_in_any_order_in_memory_are_written_in_theirs(tmp_path):
