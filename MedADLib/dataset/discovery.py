@@ -174,13 +174,16 @@ def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
         # Files with a leading dot are not scans: macOS writes them beside copied files.
         paths = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
         paths = [path for path in paths if only is None or fnmatch(path.name, only)]
+        # Of the two files of one volume, the header stands for both.
+        headers = {path.stem for path in paths if path.suffix.lower() == ".hdr"}
+        paths = [path for path in paths if path.suffix.lower() != ".img" or path.stem not in headers]
         known = (*IMAGE_SUFFIXES, *RASTERS, ARRAYS)
         found |= {path: None for path in paths if path.name.lower().endswith(known)}
         others = [path for path in paths if not path.name.lower().endswith(known) and path.name.upper() != "DICOMDIR"]
         others = [path for path in others if DICOM_NAMES.fullmatch(path.name) and is_dicom(path)]
         dicom = {path: tags_of(path) for path in others}
-        headers = list(dicom.values())
-        found |= {Path(place): most_frequent_tags(headers)} if is_series(headers) else dicom
+        tags = list(dicom.values())
+        found |= {Path(place): most_frequent_tags(tags)} if is_series(tags) else dicom
     return dict(sorted(found.items()))
 
 

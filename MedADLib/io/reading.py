@@ -120,7 +120,9 @@ def _read_file(path: Path, name: str, options: ReadingOptions) -> Volume:
     suffix = next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
         raise InputError("unknown_volume_type", path=path, types=", ".join(READERS))
-    return Volume(*READERS[suffix](path, options), name)
+    # Numbers beyond sense in a header or a voxel become infinite, and each check refuses those.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return Volume(*READERS[suffix](path, options), name)
 
 
 def _with_numbers(volume: Volume, path: Path, uniform: bool) -> Volume:

@@ -129,3 +129,12 @@ def test_dicom_files_of_a_whole_volume_are_scans_each(tmp_path):
     assert sorted(found) == ["anna", "bert", "carl"]
     assert np.array_equal(found["bert"].read().array, VOXELS + 1.0)
     assert np.array_equal(found["carl"].read().array, VOXELS)
+
+
+def test_the_two_files_of_an_analyze_volume_are_one_scan(tmp_path):
+    touch(tmp_path, "a.hdr", "a.img", "b.mgz", "c.img")
+    assert {name: source.path.name for name, source in find_scans(tmp_path).items()} == {
+        "a": "a.hdr",
+        "b": "b.mgz",
+        "c": "c.img",
+    }
