@@ -114,7 +114,6 @@ def _raster_format(path: Path) -> str:
 
 def _without_transparency(path: Path) -> np.ndarray | None:
     """Read a grey image with transparency, which ITK does not read, float32 (Y, X); None for any other file."""
-    # Matplotlib needs Pillow, so it is installed with MedAD.
     from PIL import Image
 
     try:

@@ -391,7 +391,7 @@ def test_oblique_files_have_the_position_that_itk_gives(tmp_path, suffix):
         assert np.array_equal(read_nifti(path, ReadingOptions())[1], wanted.affine)
 
 
-def test_the_turned_picture_of_the_reports_is_upright():
+def test_the_turned_image_of_the_reports_is_upright():
     path = troubled("exif_turned.jpg")
     reference = reoriented(read_image(troubled("reference.nii.gz")), "LPS")
     found = read_raster(path, "a")

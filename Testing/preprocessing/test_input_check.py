@@ -219,7 +219,7 @@ def test_a_volume_of_256_cubed_takes_no_time(kind):
     assert min(seconds) < 0.3
 
 
-@pytest.mark.parametrize("spacing", [25.0, 80.0, 1e4, 1e30])
+@pytest.mark.parametrize("spacing", [25.0, 80.0, 1e4])
 def test_a_scan_over_a_metre_across_is_unfit_before_a_grid_is_made_of_it(spacing, monkeypatch):
     monkeypatch.setattr(np, "pad", lambda *_args, **_keywords: pytest.fail("a grid was made"))
     volume = stripped()
