@@ -367,13 +367,14 @@ def _check_contrast(folder: Path, slices: list[Slice], heights: np.ndarray) -> N
     gaps = np.diff(heights)
     if gaps.min() > min(JITTER_MM, JITTER_SHARE * gaps.max()):
         return
-    for code, kinds in (
-        ("several_time_points", {member.time for member in slices}),
-        ("several_diffusion_weightings", {member.diffusion for member in slices}),
-        ("several_volumes", {member.file.path for member in slices if member.file.frames > 1}),
-    ):
-        if len(kinds) > 1:
-            raise InputError(code, folder=folder, count=len(kinds))
+    times, weightings = {member.time for member in slices}, {member.diffusion for member in slices}
+    volumes = {member.file.path for member in slices if member.file.frames > 1}
+    if len(times) > 1:
+        raise InputError("several_time_points", folder=folder, count=len(times))
+    if len(weightings) > 1:
+        raise InputError("several_diffusion_weightings", folder=folder, count=len(weightings))
+    if len(volumes) > 1:
+        raise InputError("several_volumes", folder=folder, count=len(volumes))
     raise InputError("several_at_one_position", folder=folder)
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from support.image_files import refused
+from support.troubled import troubled
 
 from MedADLib.errors import InputError
 from MedADLib.io.reading import read_image
 from MedADLib.io.sources import named_scan
 
-ROOT = Path(__file__).resolve().parents[2]
 SOUND = (
     *("enhanced_interleaved", "enhanced_one_frame_a_file", "enhanced_shuffled", "enhanced_slope_per_frame"),
     *("enhanced_three_stacks", "series_all_same_sop_uid", "series_without_preamble"),
@@ -27,22 +25,12 @@ REFUSED = {
 }
 
 
-@pytest.fixture(scope="module")
-def troubled():
-    """The folder of troubled inputs: beside $MEDAD_DATA, else in shared beside the repository."""
-    data = os.environ.get("MEDAD_DATA")
-    folder = (Path(data).parent if data else ROOT.parent / "shared") / "troubled-inputs"
-    if not folder.is_dir():
-        pytest.skip(f"no troubled inputs in {folder}")
-    return folder
-
-
 @pytest.fixture
-def unpacked(troubled, tmp_path):
+def unpacked(tmp_path):
     """Unpack a ZIP file of the troubled inputs, and return its folder of DICOM files."""
 
     def unpack(name):
-        with zipfile.ZipFile(troubled / f"{name}.zip") as archive:
+        with zipfile.ZipFile(troubled(f"{name}.zip")) as archive:
             archive.extractall(tmp_path)
         return tmp_path / name
 
@@ -50,8 +38,8 @@ def unpacked(troubled, tmp_path):
 
 
 @pytest.mark.parametrize("name", SOUND)
-def test_a_sound_series_is_the_reference(troubled, unpacked, name):
-    volume, reference = read_image(unpacked(name)), read_image(troubled / "reference.nii.gz")
+def test_a_sound_series_is_the_reference(unpacked, name):
+    volume, reference = read_image(unpacked(name)), read_image(troubled("reference.nii.gz"))
     corners = [[z, y, x] for z in (0, 47) for y in (0, 58) for x in (0, 49)]
     found = volume.ras_from_voxels(corners)
     inverse = np.linalg.inv(reference.affine)
@@ -73,8 +61,8 @@ def test_the_file_itself_is_what_its_folder_is(unpacked, name):
     assert np.array_equal(named_scan(folder / "E.dcm").read().array, read_image(folder).array)
 
 
-def test_files_that_crashed_the_decoder_are_refused(troubled):
-    crashes = troubled / "crashes"
+def test_files_that_crashed_the_decoder_are_refused():
+    crashes = troubled("crashes")
     paths = [*crashes.glob("dicom_*.dcm"), *(crashes / "rle-sigfpe").iterdir()]
     assert len(paths) > 20
     for path in paths:
