@@ -126,8 +126,8 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
         detection = replace(detection, warnings=tuple(warnings))
         console.window = (0.95, 1.0)
         progress.stage("writing", 0.0, 1.0)
-        picture = not args.no_picture
-        files = write_detection(detection, args.output, name, picture, args.input, progress, anonymous=args.anonymous)
+        facts = {"source": args.input, "progress": progress, "anonymous": args.anonymous}
+        files = write_detection(detection, args.output, name, not args.no_picture, **facts)
         progress.finish()
     seconds = time.perf_counter() - started
     _report(console, detection, files, seconds)
