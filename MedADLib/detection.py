@@ -332,7 +332,7 @@ def checked_fit(prepared: PreparedScan, examined: Message, model: Model, force: 
     if fit.verdict != "unfit":
         return fit
     quality = getattr(prepared, "quality", None)
-    if force and quality is not None and quality.failed:
+    if quality is not None and quality.failed and (force or fit.reasons[0].code == "fit_not_aligned"):
         facts = {"information": quality.information, "limit": LEAST_INFORMATION}
         raise UnfitError("alignment_failed", name=scan.name, model=model.name, **facts)
     if not force:

@@ -99,6 +99,7 @@ SENTENCES = {
     "fit_header": _("the header of the scan says that it is {kind}, and the model is for {modality}"),
     "fit_ct": _("the values of the scan are those of a CT (Hounsfield units), and the model is for {modality}"),
     "fit_no_brain": _("no brain was found in the scan"),
+    "fit_not_aligned": _("the scan could not be aligned to the template of the model"),
     "fit_other_contrast": _(
         "the scan has another contrast or shows something else than the training scans (local correlation with the "
         "healthy mean {structure:.2f}, contrast {contrast:.2f} of it)"

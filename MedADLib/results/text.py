@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Part of each out-of-distribution warning in results of version 0.1, which hold no codes of warnings.
 EARLIER_WORDS = "unlike the model's training data"
 # Codes of the reasons of a scan that does not fit, and of one that fits doubtfully.
-UNFIT = ("fit_header", "fit_ct", "fit_no_brain", "fit_other_contrast", "fit_uncorrelated")
+UNFIT = ("fit_header", "fit_ct", "fit_no_brain", "fit_not_aligned", "fit_other_contrast", "fit_uncorrelated")
 DOUBTS = ("head_turned", "fit_little_contrast", "out_of_distribution", "brain_overlap_low", "volume_other_shape")
 DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 
@@ -309,6 +309,8 @@ def _regions(detection: Detection, kept: int | None, smaller: str) -> str:
 def _block(name: str, value: Any) -> list[str]:
     """Format a fact as one line, or as a heading with its facts below."""
     title = _capitalised(_title(name))
+    if name == FIT and isinstance(value, dict) and value.get("seems") in KINDS:
+        value = {**value, "seems": translated(kind_name(value["seems"]))}
     if isinstance(value, dict):
         return [title, *(_row(_title(key), item) for key, item in value.items())]
     if name == "method" and value in ENTRIES:

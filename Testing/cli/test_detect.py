@@ -21,10 +21,12 @@ from support.command_line import fake_detect, one_line, run
 from support.source_code import ROOT
 from support.synthetic import brain_volume
 
+from MedADLib import detection
 from MedADLib.cli import main
-from MedADLib.errors import InputError, MedADError, ModelError
+from MedADLib.errors import InputError, MedADError, ModelError, UnfitError
 from MedADLib.io.reading import read_image
 from MedADLib.messages import Message
+from MedADLib.preprocessing.fit import Fit
 
 
 @pytest.fixture
@@ -92,6 +94,34 @@ def test_the_choices_reach_the_detector(scan, out, tmp_path):
     assert model == "model brain-t1"
     assert (settings.mask, settings.device, settings.seed, settings.threshold) == (None, "auto", 0, None)
     assert settings.fast is False
+
+
+def test_a_scan_that_does_not_fit_ends_with_exit_code_4(scan, out, capsys):
+    facts = {"name": "scan", "model": "brain-t1", "reason": Message("fit_no_brain"), "models": Message("another_model")}
+
+    def refuse(volume, model, settings, progress):
+        if settings.force:
+            return fake_detect(volume, model, settings, progress)
+        raise UnfitError("scan_does_not_fit_seems", kind=Message("kind_ct"), **facts)
+
+    assert run("detect", scan, "-o", out, "--json-log", detect=refuse) == 4
+    printed = capsys.readouterr()
+    events = [json.loads(line) for line in printed.out.splitlines()]
+    assert (events[-1]["event"], events[-1]["code"], events[-1]["kind"]) == (
+        *("error", "scan_does_not_fit_seems", "UnfitError"),
+    )
+    assert "--force" in printed.err and not out.exists()
+    assert run("detect", scan, "-o", out, "--force", detect=refuse) == 0
+
+
+def test_check_judges_each_scan_in_a_line(scan, tmp_path, capsys, monkeypatch):
+    verdicts = iter([Fit("unfit", (Message("fit_no_brain"),), "ct", {"likeness": 0.0, "overlap": 0.5}), Fit()])
+    monkeypatch.setattr(detection, "fit_of", lambda volume, model, progress: next(verdicts))
+    assert run("check", scan, tmp_path / "missing.nii.gz", scan) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[:3] for row in rows[1::2]] == [["scan", "unfit", "ct"], ["scan", "fits", ""]]
+    assert rows[1][-1] == "fit_no_brain" and rows[2][1] == "error" and rows[2][-1] == "not_found"
+    assert {len(row) for row in rows} == {len(rows[0])}
 
 
 def test_stdout_holds_json_lines_alone_with_json_log(scan, out, capsys):

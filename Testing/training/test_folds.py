@@ -56,7 +56,7 @@ def train(folder: Path, output: Path, *more: object, method: str = "atlas", prog
     parser = argparse.ArgumentParser()
     cli_train.add_arguments(parser)
     places = ["--healthy", folder / "healthy", "--split", folder / "split.json", "--work", folder / "work"]
-    words = [method, *places, "-o", output, "--size", 64, "--device", "cpu", *more]
+    words = [method, *places, "-o", output, "--size", 64, "--device", "cpu", "--named-scans", *more]
     cli_train.run(parser.parse_args([str(word) for word in words]), progress)
     return load_model(output)
 
