@@ -26,8 +26,9 @@ GRID_MM, SMOOTH_MM, WINDOW_MM, RIM_MM = 3.0, 2.0, 6.0, 3.6
 CLASSES = 10
 # The darkest class is fluid, which is dark in FLAIR too.
 TISSUE = slice(1, None)
-# Structure × contrast. Of T1 brains of five scanners with and without lesions 0.37 or more (0.26 with 100 mL painted in), of T1 with contrast agent
-# 0.10, of FLAIR 0.05 or less, of body CT and MR 0.07 or less, of T2 and PD 0, against the template of brain-t1.
+# Structure × contrast. Of T1 brains of five scanners with and without lesions 0.37 or more (0.26 with 100 mL painted
+# in), of T1 with contrast agent 0.10, of FLAIR 0.05 or less, of body CT and MR 0.07 or less, of T2 and PD 0, against
+# the template of brain-t1.
 UNFIT, DOUBTFUL = 0.2, 0.5
 # The limits hold for templates that their training scans resemble this much; those of other templates are lower.
 USUAL_CORRELATION = 0.65
