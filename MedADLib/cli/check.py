@@ -24,8 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from .detect import DEFAULT_MODEL
 
     parser.description = (
-        "Judge whether scans fit a model, by their measured similarity to its training scans: fits, doubtful or unfit. "
-        "Prints a table."
+        "Judge whether scans fit a model, by their measured similarity to its training scans: fits, doubtful or unfit."
     )
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter

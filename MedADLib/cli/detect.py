@@ -150,8 +150,8 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
             detection = with_reading(detection, options)
         console.window = (0.95, 1.0)
         progress.stage("writing", 0.0, 1.0)
-        figure = not args.no_picture
-        files = write_detection(detection, args.output, name, figure, args.input, progress, anonymous=args.anonymous)
+        facts = {"source": args.input, "progress": progress, "anonymous": args.anonymous}
+        files = write_detection(detection, args.output, name, not args.no_picture, **facts)
         progress.finish()
     seconds = time.perf_counter() - started
     _report(console, detection, files, seconds)
