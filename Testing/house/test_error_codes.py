@@ -21,8 +21,7 @@ from MedADLib.worker.protocol import RequestError, parse
 INSIDE = {
     *(path.name for path in library_files("MedADLib/networks")), "volume_writing.py", "dicom_files.py",
     "strict_json.py", "manifest.py", "record.py", "reading.py", "exchange.py", "healthy_reference.py", "split.py",
-    "checkpoint.py", "writing.py", "scene.py", "child_reading.py", "dicom_files.py",
-    "data.py", "__init__.py",
+    "checkpoint.py", "writing.py", "scene.py", "child_reading.py", "data.py", "__init__.py",
 }  # fmt: skip
 
 
