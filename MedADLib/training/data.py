@@ -184,16 +184,15 @@ def _kept_template(tensors: Path, parameters: Path) -> ReferenceSpace | None:
     torn = parameters
     try:
         document = json.loads(parameters.read_text(encoding="utf-8"))
-        if not isinstance(document, dict):
-            raise ValueError("not an object")
-        torn = tensors
-        return template_from_tensors(document, load_file(tensors))
+        if isinstance(document, dict):
+            torn = tensors
+            return template_from_tensors(document, load_file(tensors))
     except (ValueError, SafetensorError, ModelError) as error:
         # A later version of MedAD may have made it.
         if isinstance(error, ModelError) and error.code == "space_unknown":
             raise
-        _make_again(torn)
-        return None
+    _make_again(torn)
+    return None
 
 
 def _make_again(torn: Path) -> None:
