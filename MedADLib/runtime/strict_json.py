@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from ..errors import SettingError, ModelError
+from ..errors import ModelError, SettingError
 
 TEXT_BYTES = 1 << 20
 ADDED = "added"
