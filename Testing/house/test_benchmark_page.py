@@ -322,7 +322,8 @@ SENTENCES = [
     f"{three(shipped(REST))} for latent restoration, {three(shipped('atlas'))} for the atlas and "
     f"{three(shipped('autoencoder'))} for the autoencoder",
     f"`brain-t1` has an AP of {three(shipped(RESTORER, folder=VALIDATION))}, hits "
-    f"{' of '.join(hit('spots', RESTORER, VALIDATION))} spots, has an AP of "
+    f"{' of '.join(hit('spots', RESTORER, VALIDATION))} spots (AP "
+    f"{three(shipped(RESTORER, folder=VALIDATION, lesions='spots'))}), has an AP of "
     f"{three(shipped(RESTORER, folder=VALIDATION, lesions='texture'))} for texture, a scan AUROC of "
     f"{three(scan('top_1ml', 'AUROC', RESTORER, VALIDATION))}, and scores the same head higher with the lesion in "
     f"{percent(scan('top_1ml', 'paired order', RESTORER, VALIDATION))} % of the cases; tumours heal to "
