@@ -55,7 +55,10 @@ def detect(volume, model, settings, progress):
     globals()[model["do"]](progress)
     progress.stage("regions", 0.9, 1.0, "delineating regions")
     warned = (f"seed {settings.seed}", f"masked {settings.mask is not None}")
-    return replace(two_blobs(volume, settings, model["path"]), warnings=warned)
+    found = replace(two_blobs(volume, settings, model["path"]), warnings=warned)
+    if settings.force:
+        return replace(found, provenance=found.provenance | {"fit": {"verdict": "unfit"}})
+    return found
 
 
 def quickly(progress):

@@ -149,8 +149,8 @@ def p_digits(smallest_p: float) -> int:
 
 
 def _aligned(numbers: Sequence[float], digits: int) -> list[str]:
-    """Format the numbers of a column as texts of one length, so that the texts sort like the numbers."""
-    texts = [f"{number:.{digits}f}" for number in numbers]
+    """Format the numbers of a column as texts of one length, so that the texts sort like the numbers; NaN as n/a."""
+    texts = [_("n/a") if math.isnan(number) else f"{number:.{digits}f}" for number in numbers]
     width = max(map(len, texts))
     return [text.rjust(width) for text in texts]
 
