@@ -98,8 +98,8 @@ def warning(progress):
 
     for _ in range(3):
         logging.getLogger("MedADLib.preprocessing.brain_extraction").warning("no brain was found in %s", "Zoë")
-    logging.getLogger("MedADLib.io.reading").warning(Message("thick_slices", spacing=12.0))
-    logging.getLogger("MedADLib.io.reading").warning("%s", Message("odd_extent", extent=5.0))
+    logging.getLogger("MedADLib.io.reading").warning(Message("thick_slices", path="scan", spacing=12.0))
+    logging.getLogger("MedADLib.io.reading").warning("%s", Message("odd_extent", path="scan", extent=5.0))
     logging.getLogger("MedADLib.preprocessing.brain_extraction").info("nobody needs to know")
 
 
