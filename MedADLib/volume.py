@@ -39,6 +39,9 @@ class Volume:
         affine: 4×4, maps the voxel index (x, y, z, 1) to RAS mm. Rows and columns follow NIfTI; the axes may
             be oblique, permuted, left-handed or of unequal spacing, but must be orthogonal to each other.
         name: Name in files and messages; the stem of the file.
+        has_spacing: Whether the spacing is physical. It is not in a PNG, whose pixels count as 1 mm.
+        has_orientation: Whether axes and position are those of a patient. They are not in a PNG or a radiograph, where
+            columns count as left and rows as posterior.
 
     Raises:
         InputError: If array and affine do not describe a 3-D image in space.
@@ -47,6 +50,8 @@ class Volume:
     array: np.ndarray
     affine: np.ndarray
     name: str = "volume"
+    has_spacing: bool = True
+    has_orientation: bool = True
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)
@@ -87,7 +92,7 @@ class Volume:
         """Crop to a box of array indices (z, y, x), each with a start, in the same position (view, no copy)."""
         affine = self.affine.copy()
         affine[:3, 3] += affine[:3, :3] @ [part.start for part in reversed(box)]
-        return Volume(self.array[box], affine, self.name)
+        return replace(self, array=self.array[box], affine=affine)
 
     def same_grid(self, other: Volume, tolerance_mm: float = 1e-2) -> bool:
         """Return whether both grids have the same shape and no voxel is more than `tolerance_mm` apart."""
@@ -252,4 +257,4 @@ def _in_order(volume: Volume, axes: Sequence[int], flipped: Sequence[bool]) -> V
         affine[:3, column] = volume.affine[:3, axis] * (-1 if flip else 1)
         if flip:
             affine[:3, 3] += volume.affine[:3, axis] * (volume.array.shape[2 - axis] - 1)
-    return Volume(array, affine, volume.name)
+    return replace(volume, array=array, affine=affine)

@@ -102,7 +102,7 @@ class ChildReader:
             logging.getLogger(record["logger"]).log(record["level"], message)
         if "error" in reply:
             raise _error_of(reply, path)
-        return Volume(array, np.array(reply["affine"], float), reply["name"])
+        return Volume(array, np.array(reply["affine"], float), reply["name"], *reply["physical"])
 
 
 _reader = ChildReader()
@@ -170,6 +170,7 @@ def _serve_one(task: Mapping[str, Any], replies: BinaryIO, log: _Collected) -> N
             volume = perform(task)
         array = np.ascontiguousarray(volume.array)
         reply = {"shape": array.shape, "kind": array.dtype.str, "affine": volume.affine.tolist(), "name": volume.name}
+        reply["physical"] = [volume.has_spacing, volume.has_orientation]
     except MedADError as error:
         array, reply = None, {"error": type(error).__name__, **error.as_json()}
     except MemoryError:

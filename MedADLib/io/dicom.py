@@ -10,7 +10,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +65,12 @@ class DicomHeader:
     def tag(self, keyword: str) -> str:
         """Return the text of an attribute without its padding; empty if the header lacks it."""
         return self.image.GetMetaData(_gdcm_key(keyword)).strip(" \0") if self.has(keyword) else ""
+
+
+def with_physical_facts(volume: Volume, header: DicomHeader) -> Volume:
+    """Note in a volume of a single image which of spacing and orientation its header has."""
+    spacing = any(map(header.tag, ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")))
+    return replace(volume, has_spacing=spacing, has_orientation=bool(header.tag("ImageOrientationPatient")))
 
 
 @cache
@@ -125,7 +131,8 @@ def read_series(folder: Path, name: str) -> Volume:
     slices, affine = _arrange(folder, slices)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([str(member.path) for member in slices])
-    return Volume(sitk.GetArrayFromImage(_voxels(folder, reader)), affine, name)
+    volume = Volume(sitk.GetArrayFromImage(_voxels(folder, reader)), affine, name)
+    return with_physical_facts(volume, DicomHeader.of(slices[0].path)) if len(slices) == 1 else volume
 
 
 def _headers(folder: Path) -> list[Slice]:

@@ -21,6 +21,7 @@ import numpy as np
 from ..errors import InputError
 from ..runtime.stdio import silenced
 from ..volume import LPS_RAS, Volume, size_text
+from .dicom import DicomHeader, with_physical_facts
 from .headers import check_numbers, has_dicom_magic
 
 RASTERS = {".png": "PNGImageIO", ".jpg": "JPEGImageIO", ".jpeg": "JPEGImageIO"}
@@ -80,7 +81,8 @@ def read_raster(path: Path, name: str) -> Volume:
         return _slice(array, name, path)
     grid = sitk.Image(image.GetSize(), sitk.sitkUInt8)
     grid.CopyInformation(image)
-    return Volume.from_sitk(grid, name).with_array(_checked(array.reshape(image.GetSize()[::-1]), path))
+    volume = Volume.from_sitk(grid, name).with_array(_checked(array.reshape(image.GetSize()[::-1]), path))
+    return with_physical_facts(volume, DicomHeader(reader))
 
 
 def places_in(path: Path, healthy_label: int | None = None, healthy: bool = True) -> list[Place]:
@@ -191,7 +193,7 @@ def _grey(array: np.ndarray, components: int, path: Path) -> np.ndarray:
 
 def _slice(image: np.ndarray, name: str, path: Path) -> Volume:
     """Make a volume of one slice from an image (Y, X) with pixels of 1 mm."""
-    return Volume(_checked(image[None], path), LPS_RAS, name)
+    return Volume(_checked(image[None], path), LPS_RAS, name, has_spacing=False, has_orientation=False)
 
 
 def _checked(array: np.ndarray, path: Path) -> np.ndarray:

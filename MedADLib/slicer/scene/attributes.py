@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InputError, ModelError
-from ...results.record import SMALLEST, Record
+from ...results.record import Record
+from ...results.text import SMALLEST
 from ...runtime.strict_json import finite_number, plain
 from .nodes import NODES
 

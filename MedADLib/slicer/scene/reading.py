@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InputError
-from ...results.record import smallest_region_ml
+from ...results.text import smallest_region_ml
 from ...scoring.regions import find_regions, midline_of
 from .attributes import SCAN, fingerprint, read_record
 from .sequences import shows_another_frame
