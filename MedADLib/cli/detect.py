@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Detect anomalies in one scan, and write anomaly map, regions and figure to a folder."
     types = (
         "scan: NIfTI, NRRD, MHA, Analyze, MGZ, GIPL, MINC, PNG, JPEG, DICOM file or folder, NPZ (one of several "
-        "images: FILE.npz#NUMBER)"
+        "images: FILE.npz#NUMBER, or FILE.npz#ARRAY-NUMBER where several arrays hold images)"
     )
     parser.add_argument("input", type=Path, metavar="INPUT", help=types)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")

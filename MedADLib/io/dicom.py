@@ -70,7 +70,9 @@ class DicomHeader:
 def with_physical_facts(volume: Volume, header: DicomHeader) -> Volume:
     """Note in a volume of a single image which of spacing and orientation its header has."""
     spacing = any(map(header.tag, ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")))
-    return replace(volume, has_spacing=spacing, has_orientation=bool(header.tag("ImageOrientationPatient")))
+    # A radiograph is a projection, which no axes of a volume describe.
+    placed = bool(header.tag("ImageOrientationPatient")) and header.tag("Modality").upper() not in RADIOGRAPHS
+    return replace(volume, has_spacing=spacing, has_orientation=placed)
 
 
 @cache

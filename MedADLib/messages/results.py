@@ -98,7 +98,7 @@ SENTENCES = {
     "pixels": _("{count} pixels"),
     "pixel_one": _("1 pixel"),
     "pixels_of_image": _("{pixels} ({share:.2g} % of the image)"),
-    "square_mm": _("{area:.3g} mm² ({share:.2g} % of the image)"),
+    "square_mm": _("{area} mm² ({share:.2g} % of the image)"),
     "column_row": _("column {column}, row {row}"),
     "column_row_short": _("col {column}, row {row}"),
     "specks_only": _("only specks above {threshold}, each too small to be listed"),

@@ -39,6 +39,7 @@ SIDE, HEAD, BAR = 0.45, 1.6, 0.85
 STRIP_DPI, STRIP_TOP, STRIP_WIDTH = 100.0, 0.68, 4.2
 LEGEND_COLUMNS = 11
 TEXT_COLUMNS = 125
+LONG_LINE = 125
 WARNING_LINES = 8
 MARGIN_MM = 8.0
 STRIP_REGIONS = 6
@@ -46,7 +47,6 @@ STRIP_HALF_MM = 32.0
 # Of an image of pixels, half the width of a close-up as a share of its longest side.
 CLOSE_UP_SHARE = 0.15
 LABELS_IN_A_SLICE = 30
-CAPTION_COLUMNS = 24
 ROWS = 3
 INK = "#e8e8e8"
 ACCENT = "#ffb454"
@@ -97,7 +97,7 @@ class Scene:
         ticks: Values at the colour scale; None for the usual ones.
         legend: Title of the colour scale.
         letters: Whether the file has an orientation, so that the edges of slices have letters.
-        in_mm: Whether positions are in mm of the patient.
+        in_pixels: Whether it is an image of pixels, without positions in mm of a patient.
         half: Half the width of the close-ups of regions, mm.
     """
 
@@ -111,7 +111,7 @@ class Scene:
     ticks: tuple[int, ...] | None
     legend: str
     letters: bool = True
-    in_mm: bool = True
+    in_pixels: bool = False
     half: float = STRIP_HALF_MM
 
     @classmethod
@@ -139,7 +139,7 @@ class Scene:
             ticks=tuple(range(round(RARITY_TOP) + 1)) if is_rarity(detection) else None,
             legend=legend(detection, LEGEND_COLUMNS, english=True),
             letters=not lacks_orientation(detection),
-            in_mm=not in_pixels(detection),
+            in_pixels=in_pixels(detection),
             half=float((step * scan.array.shape).max()) * CLOSE_UP_SHARE if in_pixels(detection) else STRIP_HALF_MM,
         )
 
@@ -214,18 +214,21 @@ def draw(detection: Detection, path: Path) -> None:
         notes[-1] += " ... (the rest is in the JSON file)"
 
     strip_top = HEAD + rows * height + 0.15
-    notes_top = strip_top + (tile + 0.5 if shown else 0.0)
+    # The size of a region of an image takes two lines.
+    captions = 0.65 if scene.in_pixels else 0.5
+    notes_top = strip_top + (tile + captions if shown else 0.0)
     page = Page(SIDE + max(GRID_WIDTH, widths.sum()) + BAR, notes_top + 0.17 * len(notes) + 0.35)
     name = detection.volume.name
     page.text(SIDE, 0.12, name if len(name) <= 80 else f"{name[:50]}...{name[-27:]}", fontsize=12, weight="bold")
-    page.text(SIDE, 0.38, count_of_regions(detection), fontsize=10)
+    count = count_of_regions(detection)
+    page.text(SIDE, 0.38, count, fontsize=10 if len(count) <= LONG_LINE else 8.5)
     _draw_grid(page, scene, scene.focus(detection.regions), widths, height)
     _draw_strip(page, detection)
     bar_top = HEAD + (1.15 if rows > 1 else 0.25) * height
     _draw_bar(page.axes(SIDE + widths.sum() + 0.2, bar_top, 0.14, (0.7 if rows > 1 else 0.5) * height), scene)
     for number, region in enumerate(shown):
         axes = page.axes(SIDE + number * tile, strip_top, 0.96 * tile, 0.96 * tile)
-        size = textwrap.fill(amount(detection, region.volume_ml), CAPTION_COLUMNS)
+        size = amount(detection, region.volume_ml).replace(" (", "\n(")
         _draw_region(axes, scene, region, size, value_text(detection, region.peak))
     page.text(SIDE, notes_top, "\n".join(notes), fontsize=8, color=ACCENT, linespacing=1.4)
     model = detection.provenance.get("model", {})
@@ -300,7 +303,7 @@ def _draw_row(
     (plane,) = scene.planes
     for column, (title, image) in enumerate(images):
         left = SIDE + widths[:column].sum()
-        if column == 0 and scene.in_mm:
+        if column == 0 and not scene.in_pixels:
             title = f"{title}: {_plane_title(plane, scene.scan.ras_from_voxels(focus[None])[0])}"
         page.text(left + widths[column] / 2, HEAD - 0.05, title, ha="center", va="bottom", fontsize=9)
         axes = page.axes(left, HEAD, widths[column], height)

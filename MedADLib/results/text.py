@@ -176,7 +176,8 @@ def amount(detection: Detection, ml: float) -> str:
     share = 100.0 * count / detection.volume.array.size
     if lacks_spacing(detection):
         return Message("pixels_of_image", pixels=pixels_text(count), share=share)
-    return Message("square_mm", area=count * _pixel_area(detection), share=share)
+    area = count * _pixel_area(detection)
+    return Message("square_mm", area=f"{area:.0f}" if area >= 100 else f"{area:.3g}", share=share)
 
 
 def limit_text(detection: Detection, ml: float) -> str:
