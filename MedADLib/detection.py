@@ -218,6 +218,7 @@ def detect(
         lambda device: method.restore(
             prepared.image, prepared.mask, seed=settings.seed, device=device, progress=progress
         ),
+        method.networks().values(),
     )
     progress.stage("anomaly map", 0.9, 0.95, Message("progress_comparison"))
     rarities = calibration.rarities(restoration.score, prepared.mask, space.image.spacing, progress, fast)

@@ -50,6 +50,10 @@ class ModelError(MedADError):
     """A model file that is damaged, hostile, too new or unfit for the task."""
 
 
+class SettingError(MedADError, ValueError):
+    """A setting or a number that a method, a network or a calibration cannot have."""
+
+
 class OutputError(MedADError):
     """A result that could not be written."""
 

@@ -28,6 +28,8 @@ LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 # RAS axis of each letter, and whether the letter is on its negative side.
 LETTERS = {"R": (0, False), "L": (0, True), "A": (1, False), "P": (1, True), "S": (2, False), "I": (2, True)}
+# A header with a smaller spacing, or a larger spacing or position, is damaged or in another unit.
+LEAST_SPACING_MM, FARTHEST_MM = 1e-6, 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +61,9 @@ class Volume:
         if self.array.ndim != 3:
             size = size_text(self.array.shape[::-1])
             raise InputError("not_3d", name=self.name, dimensions=self.array.ndim, size=size)
-        if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.abs(affine[:3, 3]).max() > FARTHEST_MM:
             raise InputError("no_position", name=self.name)
-        if (self.spacing <= 0).any():
+        if not LEAST_SPACING_MM <= self.spacing.min() <= self.spacing.max() <= FARTHEST_MM:
             raise InputError("bad_spacing", name=self.name, spacing=size_text(self.spacing))
         cosines = affine[:3, :3] / self.spacing
         if np.abs(cosines.T @ cosines - np.eye(3)).max() > 1e-3:

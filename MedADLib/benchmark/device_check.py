@@ -211,7 +211,8 @@ class DeviceCheck:
         return rows
 
     def _run(self, case: Case, device: str | None = None) -> tuple[Restoration, str, Sequence[str]]:
-        return run_on(device or self.device, partial(self.restore, case.method, case.image, case.mask))
+        work = partial(self.restore, case.method, case.image, case.mask)
+        return run_on(device or self.device, work, case.method.networks().values())
 
     def _measured(self, case: Case, device: str, runs: int) -> tuple[Restoration, tuple[str, Sequence[str]], Seconds]:
         """Restore several times; return the last result, the device that computed it with the notes, and the times."""

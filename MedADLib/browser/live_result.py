@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..messages import say, translated
+from ..messages import say, translated, visible
 from ..results.colours import region_colour
 from ..results.decisions import default_name
 from ..results.strip import score_lines, score_name, svg
@@ -102,7 +102,7 @@ class LiveResult:
     def _name(self, region: Region) -> str:
         """Return the name that a reader gave to a region; empty without one."""
         name = self._decisions.of(region).name
-        return "" if name == default_name(region) else name
+        return "" if name == default_name(region) else visible(name)
 
     def _title(self, region: Region) -> str:
         name = self._name(region)
@@ -205,7 +205,7 @@ class LiveResult:
             "Device": made.get("device", "?"),
             "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         }
-        return [(name, str(value)) for name, value in facts.items() if value not in (None, "")]
+        return [(name, visible(str(value))) for name, value in facts.items() if value not in (None, "")]
 
     def _smallest(self) -> str:
         made = self.detection.provenance

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
+import hashlib
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -21,6 +24,23 @@ from ..errors import InputError
 USUAL_PORT = 8765
 POLL_SECONDS = 0.1
 CLOSE_SECONDS = 0.4
+# Everything comes from this server, and nothing may be sent elsewhere: names and texts in results and models are those
+# of strangers. Vue compiles its templates in the browser, hence 'unsafe-eval', and sets styles of elements.
+POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval' {scripts}; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; worker-src 'self' blob:; "
+    "connect-src 'self' {sockets}; base-uri 'self'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+)
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # The address holds the secret.
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 # Loggers of errors in the messages to a browser.
 LOGGERS = ("wslink.protocol", "aiohttp.server", "asyncio")
 
@@ -105,22 +125,45 @@ async def serve(start: Callable[[Any], Any], host: str, port: int, ready: Callab
 
 
 def _guard(app: Any, secret: str, cookie: str) -> None:
-    """Require the secret for the page, and store it in a cookie for reloading."""
+    """Require the secret for every request, store it in a cookie, and forbid the page all other servers.
+
+    The cookie counts for reloading and for the files of the page. The WebSocket asks for the secret itself.
+    """
     from aiohttp import web
     from trame_client.module import vue3
 
-    async def index(request: web.Request) -> web.StreamResponse:
+    page = Path(vue3.www) / "index.html"
+    scripts = " ".join(f"'sha256-{_digest(script)}'" for script in INLINE_SCRIPT.findall(page.read_bytes()))
+
+    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        host = request.host if re.fullmatch(r"[A-Za-z0-9.\-]+(:\d+)?|\[[0-9a-f:]+\](:\d+)?", request.host) else ""
+        sockets = f"ws://{host} wss://{host}" if host else ""
+        response.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts, sockets=sockets)
+        response.headers.update(HEADERS)
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Any) -> web.StreamResponse:
         given = request.query.get("secret") or request.cookies.get(cookie, "")
         if not secrets.compare_digest(given.encode(), secret.encode()):
             return web.Response(status=403, text="Open the whole address that medad view has printed.")
+        return await handler(request)
+
+    async def index(request: web.Request) -> web.StreamResponse:
         if "secret" not in request.query or request.path == "/":
             raise web.HTTPFound(f"/index.html?secret={secret}")
-        response = web.FileResponse(Path(vue3.www) / "index.html")
+        response = web.FileResponse(page)
         response.set_cookie(cookie, secret, httponly=True, samesite="Strict")
         return response
 
+    app.middlewares.append(guarded)
+    app.on_response_prepare.append(add_headers)
     app.router.add_get("/", index)
     app.router.add_get("/index.html", index)
+
+
+def _digest(script: bytes) -> str:
+    """Return the SHA-256 of an inline script as a Content Security Policy names it."""
+    return base64.b64encode(hashlib.sha256(script).digest()).decode()
 
 
 @contextmanager

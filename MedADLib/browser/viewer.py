@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MedADError
-from ..messages import translated
+from ..messages import translated, visible
 from ..results.reading import StoredResult
 from ..results.text import in_pixels, lacks_orientation, out_of_distribution
 from ..slicer.headless.views import edge_letters
@@ -44,7 +44,8 @@ class Viewer:
         open_result: Callable[[StoredResult], tuple[Detection, dict[int, Decision]]],
     ):
         self._server, self._state = server, server.state
-        self._results = {stored.stem: stored for stored in results}
+        # By the names that the page shows.
+        self._results = {visible(stored.stem): stored for stored in results}
         self._open = open_result
         self._live: LiveResult | None = None
         self._threshold: LiveThreshold | None = None
@@ -66,6 +67,7 @@ class Viewer:
         Raises:
             MedADError: If it cannot be opened; the previous result stays.
         """
+        name = visible(name)
         detection, decided = self._open(self._results[name])
         self.views.swipe(NO_SWIPE, 0.0)
         self._threshold = self.stage.show(detection, decided)
@@ -75,9 +77,10 @@ class Viewer:
         with self._state as state:
             state.chosen, state.error = name, ""
             first = out_of_distribution(live.detection)
-            state.out_of_distribution = translated(first)
-            state.warnings = [translated(warning) for warning in live.detection.warnings if warning != first]
-            state.model = f"model {made.get('name', '?')} {made.get('version', '')}"
+            # A warning without a code comes as it is from the file of the result.
+            state.out_of_distribution = visible(translated(first))
+            state.warnings = [visible(translated(warning)) for warning in live.detection.warnings if warning != first]
+            state.model = visible(f"model {made.get('name', '?')} {made.get('version', '')}")
             state.facts = live.facts()
             state.strip, state.score = live.strip(), live.score()
             state.legend, state.unit, state.peak_title = live.legend(), live.unit(), live.peak_title()

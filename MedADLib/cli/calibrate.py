@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..messages import visible
 from ..scoring.calibration import COMBINATIONS
 from ..scoring.scan_score import NAMES as SCAN_SCORES
 from ..training.config import ADVISED, settings_of
@@ -67,5 +68,5 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         text = f"{threshold} is a rarity of {now:.2f}"
         if len(models) == 1:
             text += f" (was {was:.2f})"
-        print(f"{args.output}: calibrated on {count} scans; no p-value is below {smallest:.3f}; {text}")
+        print(visible(f"{args.output}: calibrated on {count} scans; no p-value is below {smallest:.3f}; {text}"))
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..evaluation.detectors import SEED
 from ..evaluation.image_cases import ABNORMAL_HELP
+from ..messages import visible
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
@@ -74,5 +75,5 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..runtime.progress import Progress
 
     asked = Comparison(**{field.name: getattr(args, field.name) for field in fields(Comparison)})
-    print(asked.write(progress or Progress()).read_text(encoding="utf-8"))
+    print(visible(asked.write(progress or Progress()).read_text(encoding="utf-8")))
     return 0

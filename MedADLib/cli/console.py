@@ -13,7 +13,7 @@ import warnings
 from contextlib import ExitStack, redirect_stdout
 from typing import Any, TextIO
 
-from ..messages import as_json
+from ..messages import as_json, visible
 from ..runtime.library_log import library_warnings
 
 SECONDS_BETWEEN_REPORTS = 0.1
@@ -76,7 +76,7 @@ class Console:
             return
         self._last = (stage, now)
         self._emit("progress", stage=stage, fraction=round(fraction, 4), message=message)
-        text = f"{100 * fraction:3.0f} %  {stage}{': ' * bool(message)}{message}"
+        text = visible(f"{100 * fraction:3.0f} %  {stage}{': ' * bool(message)}{message}")
         if not self._bar and now >= self._line_at:
             self._line_at = now + SECONDS_BETWEEN_LINES
             print(text, file=sys.stderr, flush=True)
@@ -127,7 +127,7 @@ class Console:
 
     def _print(self, text: str, stream: TextIO) -> None:
         self._clear()
-        print(text, file=stream, flush=True)
+        print(visible(text), file=stream, flush=True)
 
     def _clear(self) -> None:
         if self._drawn:

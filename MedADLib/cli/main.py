@@ -77,7 +77,9 @@ def main(
     try:
         args = build_parser(argv).parse_args(argv)
     except Usage as error:
-        print(f"medad: error: {error}", file=sys.stderr)
+        # The parser may have failed before it came to this option.
+        with Console("--json-log" in argv) as console:
+            console.error("Usage", Message("wrong_usage", problem=str(error)))
         return 2
     except SystemExit as finished:
         return int(finished.code or 0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..errors import SettingError
 from .poisson import differences, solve
 
 # Range of standard intensities.
@@ -41,7 +42,7 @@ def for_each(degrees: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         ValueError: If there is not one degree for each slice.
     """
     if degrees.shape != (len(images),):
-        raise ValueError(f"{len(images)} slices need as many degrees, not {tuple(degrees.shape)}")
+        raise SettingError("degrees_count", count=len(images), degrees=tuple(degrees.shape))
     return degrees.view(-1, 1, 1, 1).to(images.dtype)
 
 

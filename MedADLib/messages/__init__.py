@@ -8,6 +8,7 @@ function that looks its translation up.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib import import_module
@@ -19,6 +20,13 @@ CATALOGUES = (
     *("preprocessing", "results", "runtime", "scoring", "slicer", "training", "worker"),
 )
 Translator = Callable[[str, str], str]
+# Control characters but tabs and line breaks, marks and overrides of the writing direction, characters without width,
+# line separators, and halves of surrogate pairs, as in file names that are not UTF-8.
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\ud800-\udfff]"
+)
 
 
 class Sentence(NamedTuple):
@@ -69,19 +77,31 @@ def sentence(code: str, parameters: Mapping[str, Any]) -> Sentence:
         KeyError: If no catalogue has the code, or a parameter is missing.
     """
     problem, remedy = _catalogue()[code][1]
+    parameters = _spelled_out(parameters)
     return Sentence(_line(problem.format(**parameters)).rstrip(". "), _line(remedy.format(**parameters)))
 
 
 def say(code: str, **parameters: Any) -> str:
     """Return a sentence in the language of the application."""
     context, texts = _catalogue()[code]
-    parameters = {name: translated(value) for name, value in parameters.items()}
+    parameters = _spelled_out({name: translated(value) for name, value in parameters.items()})
     try:
         problem, remedy = ((_translate(context, text) if text else "").format(**parameters) for text in texts)
     except (KeyError, IndexError, ValueError):
         # The translation names a placeholder that does not exist.
         return _joined(sentence(code, parameters))
     return _joined(Sentence(_line(problem).rstrip(". "), _line(remedy)))
+
+
+def visible(text: str) -> str:
+    r"""Spell out the `HIDDEN` characters of a text of unknown origin, such as ``\x1b`` and ``\u202e``.
+
+    They could hide or reorder what a reader sees, and a terminal obeys some of them. Parameters of messages are
+    treated so already; names, model cards and results must be where they are shown.
+    """
+    if not HIDDEN.search(text):
+        return text
+    return HIDDEN.sub(lambda found: ascii(found.group())[1:-1], text.replace("\r\n", "\n"))
 
 
 def translated(message: Any) -> Any:
@@ -127,6 +147,10 @@ def _unchanged(context: str, text: str) -> str:
 
 
 _translate: Translator = _unchanged
+
+
+def _spelled_out(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: visible(value) if isinstance(value, str) else value for name, value in parameters.items()}
 
 
 def _line(text: str) -> str:

@@ -7,6 +7,7 @@ from . import mark as _
 EXPORT = _("Run: medad models export NAME --monai DIR")
 
 SENTENCES = {
+    "wrong_usage": _("{problem}"),
     # calibrate
     "bad_model_version": S(_("{version!a:.80} is not a version of a model"), _("For example --model-version 1.2.0.")),
     "setting_not_adjustable": S(

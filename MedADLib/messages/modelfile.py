@@ -16,6 +16,7 @@ SENTENCES = {
     # The file and its archive.
     "model_not_a_file": S(_("{path} is not a file"), _("Give the path of a single file.")),
     "model_too_large": S(_("{path} has {size} bytes, more than the {most} allowed"), UNTRUSTED),
+    "model_unpacks_too_large": S(_("{path} unpacks to {size} bytes, more than the {most} allowed"), UNTRUSTED),
     "model_empty": S(_("{path} is empty"), DOWNLOAD_AGAIN),
     "model_not_zip": S(_("{path} is not a MedAD model file (no zip archive)"), DOWNLOAD_AGAIN),
     "model_cut_short": S(_("{path} is cut short"), DOWNLOAD_AGAIN),
@@ -69,6 +70,8 @@ SENTENCES = {
     "tensors_unsound": S(_("{entry} is not a sound safetensors file ({detail})"), DOWNLOAD_AGAIN),
     "tensors_booleans": S(_("{entry} holds {key!a}, with truth values neither true nor false"), DOWNLOAD_AGAIN),
     "tensors_type": S(_("{entry} holds {key!a}, of a number type that MedAD does not use"), DOWNLOAD_AGAIN),
+    "tensors_too_large": S(_("{entry} holds {key!a}, with values beyond the {most:g} allowed"), UNTRUSTED),
+    "tensors_dimensions": S(_("{entry} holds {key!a}, of more dimensions than the {most} allowed"), UNTRUSTED),
     "tensors_not_finite": S(_("{entry} holds {key!a}, with values that are not finite"), DOWNLOAD_AGAIN),
     # The models that can be named.
     "model_unknown": S(_("there is no model named {name!a}"), _("Available: {available}. Or give a .medad file.")),

@@ -84,6 +84,11 @@ SENTENCES = {
     "template_size": S(_("a size of {size} pixels is impossible"), _("Use a multiple of {multiple} up to {largest}.")),
     "template_incomplete": S(_("the template is incomplete or has parts that this version does not support"), UPDATE),
     "template_malformed": S(_("the template is malformed ({detail})"), DOWNLOAD_AGAIN),
+    "template_spacing": S(
+        _("the grid of the template, of {spacing} mm and up to {extent:.3g} mm across, is none of a body"),
+        DOWNLOAD_AGAIN,
+    ),
+    "template_position": S(_("the template lies far from the origin of its coordinates"), DOWNLOAD_AGAIN),
     "template_mask": S(_("the mask of the template does not fit its image"), DOWNLOAD_AGAIN),
     "template_landmarks": S(_("the intensity landmarks of the template do not increase"), DOWNLOAD_AGAIN),
     "template_histogram": S(_("the histogram of the template is malformed"), DOWNLOAD_AGAIN),

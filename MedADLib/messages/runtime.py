@@ -34,6 +34,34 @@ SENTENCES = {
     # Devices.
     "unknown_device": S(_("the device {device!r} is unknown"), _("Use auto, cpu, cuda or cuda:N.")),
     "no_gpu": S(_("the GPU {device} does not exist"), _("Use --device cpu, or auto to use a GPU if there is one.")),
+    "mps_not_supported": S(
+        _("the device {device} is not supported: MedAD's results have not been validated on GPUs of Apple"),
+        _("Use auto or cpu."),
+    ),
+    "torch_without_cuda": S(
+        _("the installed PyTorch is built for CPUs only and does not use the NVIDIA GPU of this computer"),
+        _("Install PyTorch with CUDA, or choose the device cpu."),
+    ),
+    "gpu_driver_unusable": S(
+        _("PyTorch does not find the NVIDIA GPU of this computer: its driver may be too old for this PyTorch"),
+        _("Update the driver, or choose the device cpu."),
+    ),
+    "gpu_no_kernel": S(
+        _("the installed PyTorch has no code for the model of the GPU {device}; computed on the CPU"),
+        _("Install a PyTorch for this GPU, or choose the device cpu."),
+    ),
+    "gpu_illegal_access": S(
+        _("the GPU {device} stopped after an illegal access to its memory; computed on the CPU"),
+        _("To use the GPU again, restart MedAD. If this repeats, choose the device cpu."),
+    ),
+    "gpu_lost": S(
+        _("the GPU {device} does not answer any more; computed on the CPU"),
+        _("To use the GPU again, restart MedAD; check the driver and the temperature of the GPU."),
+    ),
+    "gpu_failed": S(
+        _("the GPU {device} failed; computed on the CPU"),
+        _("To use the GPU again, restart MedAD. If this repeats, choose the device cpu."),
+    ),
     "smaller_batches": _("{device} had little memory; computed in batches of 1/{divisor}"),
     "computed_on_cpu": _("{device} had too little memory; computed on the CPU"),
     # JSON and text of unknown origin.
@@ -51,6 +79,8 @@ SENTENCES = {
     "missing_key": _("{name} lacks {key}"),
     "wrong_type": _("{name} has a {key} of the wrong type"),
     "wrong_value": _("{name} has the {key} {value}, which is none of {choices}"),
+    "setting_malformed": S(_("{name}: {problem}"), _("{advice}")),
     "malformed": _("{name} is malformed ({reason})"),
+    "number_too_large": S(_("{name} has the number {value}, beyond the {most:g} allowed"), UNTRUSTED),
     "not_finite": S(_("{name} is {value} and not a finite number"), _("Get the file again.")),
 }

@@ -5,6 +5,7 @@ from . import mark as _
 
 # Remedies of several sentences.
 DOWNLOAD_AGAIN = _("Download or copy the file again.")
+SETTING = _("Correct the setting. In a model file: download or copy the file again.")
 
 SENTENCES = {
     "bad_threshold": S(_("the threshold {threshold!r:.80} is not valid"), _("Write for example 3.5, 1ml or 0.1%.")),
@@ -30,9 +31,14 @@ SENTENCES = {
     "calibration_unit": S(
         _("the unit or the scan score of the calibration is not known to this version"), _("Update MedAD.")
     ),
+    "calibration_numbers": S(_("the numbers of the calibration are beyond any that a scan can have"), DOWNLOAD_AGAIN),
     "calibration_counts": S(_("the scores of the calibration differ in their number of scans"), DOWNLOAD_AGAIN),
     "calibration_thresholds": S(_("the thresholds of the calibration do not increase"), DOWNLOAD_AGAIN),
     "calibration_no_volume": S(_("the examined volume of the calibration is not positive"), DOWNLOAD_AGAIN),
     "reference_incomplete": S(_("the record of the healthy scans is incomplete"), DOWNLOAD_AGAIN),
     "reference_malformed": S(_("the record of the healthy scans is malformed ({detail})"), DOWNLOAD_AGAIN),
+    # Settings out of range, as a user or a model file gives them.
+    "pooling_out_of_range": S(_("pooling sizes must be 0 to 50 mm"), SETTING),
+    "tail_without_values": S(_("there are no healthy values to estimate a tail from"), SETTING),
+    "calibration_level": S(_("the level of healthy scans is malformed"), SETTING),
 }

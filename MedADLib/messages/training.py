@@ -9,6 +9,7 @@ FULL_PRECISION = _("Train with --full-precision or with another --seed, or check
 SAME_KIND = _("Use scans and a model of the same kind.")
 ONE_KIND = _("Use single slices or volumes, not both.")
 OTHER_WORK = _("Give another --work folder, or empty this one.")
+SETTING = _("Correct the setting. In a model file: download or copy the file again.")
 
 SENTENCES = {
     # Options.
@@ -102,4 +103,7 @@ SENTENCES = {
         _("Check that they are images and not label maps."),
     ),
     "scans_without_brain": S(_("the healthy scans contain no brain voxels"), _("Check the scans.")),
+    # Settings out of range, as a user or a model file gives them.
+    "sweep_sizes": S(_("the choice of a latent size needs at least 3 increasing sizes and their errors"), SETTING),
+    "tv_choice": S(_("the choice of a TV weight needs at least 3 increasing weights and a change for each"), SETTING),
 }

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
+from ..errors import SettingError
 from ..networks.adversarial import (
     VAEGAN,
     AdversarialAutoEncoder,
@@ -18,10 +19,9 @@ from ..networks.adversarial import (
     WassersteinGAN,
     distances,
 )
-from ..networks.conv_autoencoder import check_sizes
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
-from .base import BackboneParameters, Method, SliceNetwork, generated_slices
+from .base import BackboneParameters, Method, SliceNetwork, check_sizes, generated_slices
 from .slicewise import slice_batches
 
 
@@ -56,7 +56,7 @@ class AdversarialAutoencoderParameters(BackboneParameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.constraint <= 1e6:
-            raise ValueError("the constraint must be 0 to 1000000")
+            raise SettingError("constraint_out_of_range")
 
     def network(self) -> AdversarialAutoEncoder:
         """Build the networks with random weights from torch's current seed."""
@@ -137,11 +137,11 @@ class FAnoGANParameters:
     def __post_init__(self) -> None:
         check_sizes(self.resolution, self.channels, self.latent)
         if len(self.size) != 2 or any(not 0 < n <= 1024 for n in self.size):
-            raise ValueError("f-AnoGAN needs a 2-D size of at most 1024")
+            raise SettingError("anogan_size")
         if not 0 <= self.kappa <= 1e6 or not 0 <= self.gamma <= 1 or not 0 < self.search_rate <= 10:
-            raise ValueError("kappa must not be negative, gamma must be 0 to 1, the search's rate above 0")
+            raise SettingError("anogan_weights")
         if not 0 <= self.search_steps <= 10000:
-            raise ValueError("the search may have up to 10000 steps")
+            raise SettingError("anogan_steps")
 
 
 class FAnoGAN(Method):
@@ -229,7 +229,7 @@ class VAEGANParameters(BackboneParameters):
         super().__post_init__()
         check_sizes(self.size, self.critic_channels, self.latent)
         if not 0 <= self.adversarial <= 1e6:
-            raise ValueError("the weight of the critic must be 0 to 1000000")
+            raise SettingError("critic_weight_out_of_range")
 
     def network(self) -> VAEGAN:
         """Build the networks with random weights from torch's current seed."""

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, SettingError
 from ..runtime.progress import Progress
 from ..scoring.pooling import smooth
 from ..scoring.restoration import Restoration
-from .base import Method, require_tensors
+from .base import Method, is_grid, require_tensors
 
 FEWEST = 3
 
@@ -36,10 +36,10 @@ class AtlasParameters:
     found: ClassVar[tuple[str, ...]] = ("shape", "spacing", "fwhm_mm", "floor")
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 3 or len(self.spacing) != 3 or min(self.shape) < 1 or min(self.spacing) <= 0:
-            raise ValueError("the atlas needs a 3-D grid")
+        if not is_grid(self.shape, self.spacing):
+            raise SettingError("grid_of_a_body")
         if not (0 <= self.fwhm_mm <= 50 and 0 < self.floor <= 10):
-            raise ValueError("fwhm_mm must be 0 to 50, floor above 0 to 10")
+            raise SettingError("atlas_smoothing")
 
 
 class Atlas(Method):

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
+from ..errors import SettingError
 from ..networks.autoencoder import AutoEncoder, Variant
 from ..networks.losses import SSIM_WINDOW, Loss
 from ..networks.monai_export import BundleNetwork, first_outputs, sequence_in_monai
@@ -42,13 +43,13 @@ class AutoencoderParameters(BackboneParameters):
         super().__post_init__()
         for value, choices in ((self.loss, Loss), (self.variant, Variant), (self.score, Score)):
             if value not in get_args(choices):
-                raise ValueError(f"{value!r} is none of {', '.join(get_args(choices))}")
+                raise SettingError("setting_not_allowed", value=value, allowed=", ".join(get_args(choices)))
         if min(self.size) < SSIM_WINDOW:
-            raise ValueError(f"slices must be at least {SSIM_WINDOW} pixels each way")
+            raise SettingError("slice_too_small", least=SSIM_WINDOW)
         if self.variant == "uncertain" and self.loss not in ("l2", "l1"):
-            raise ValueError("the uncertain autoencoder needs the loss l2 or l1")
+            raise SettingError("uncertain_loss")
         if not 2 <= self.slots <= 4096:
-            raise ValueError("the memory must have 2 to 4096 slots")
+            raise SettingError("memory_slots")
 
     def network(self) -> AutoEncoder:
         """Build the network with random weights from torch's current seed."""

@@ -3,20 +3,66 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
 
-from ..errors import ModelError
-from ..networks.conv_autoencoder import check_sizes
+from ..errors import ModelError, SettingError
+from ..networks.conv_autoencoder import grid_of
 from ..networks.monai_export import BundleNetwork
+from ..networks.pixel_error import FEWEST, MOST
+from ..preprocessing.space import COARSEST_MM, FINEST_MM
 from ..runtime.device import full_precision
 from ..runtime.progress import Progress
+from ..runtime.strict_json import LARGEST_NUMBER
 from ..scoring.restoration import Restoration
 
 Self = TypeVar("Self", bound="Method")
+
+
+def is_grid(shape: Sequence[int], spacing: Sequence[float]) -> bool:
+    """Return whether shape (Z, Y, X) and spacing (x, y, z) in mm are those of a 3-D grid that a template can have."""
+    sizes = len(shape) == len(spacing) == 3 and min(shape) >= 1
+    return sizes and FINEST_MM <= min(spacing) <= max(spacing) <= COARSEST_MM
+
+
+def check_sizes(size: Sequence[int], channels: Sequence[int], latent: int) -> None:
+    """Check that a network can have these sizes, and that they are not excessive, as in a hostile model file.
+
+    Raises:
+        SettingError: If a size is not allowed.
+    """
+    if len(size) != 2 or not 1 <= len(channels) <= 8:
+        raise SettingError("backbone_levels")
+    if any(n % (1 << len(channels)) or not 0 < n <= 1024 for n in size):
+        raise SettingError("backbone_size")
+    if min(channels) < 1 or max(channels) > 512 or not 1 <= latent <= 4096:
+        raise SettingError("backbone_channels")
+    # These sizes come from a model file: the dense layer must not need more memory than the file could fill.
+    channel, rows, columns = grid_of(size, channels)
+    if channel * rows * columns > 1 << 15:
+        raise SettingError("backbone_grid")
+
+
+def check_centres(error: str, centres: Sequence[float]) -> None:
+    """Check that class centres suit the error, and that they are not excessive, as in a hostile model file.
+
+    Raises:
+        SettingError: If they are not allowed.
+    """
+    if error != "categorical":
+        if len(centres):
+            raise SettingError("centres_without_classes")
+        return
+    if not FEWEST <= len(centres) <= MOST:
+        raise SettingError("centre_count", fewest=FEWEST, most=MOST)
+    # These comparisons are false for NaN, which is refused too.
+    if not all(abs(centre) < 1e6 for centre in centres) or not all(a < b for a, b in pairwise(centres)):
+        raise SettingError("centre_order")
 
 
 def require_tensors(name: str, tensors: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]) -> None:
@@ -42,19 +88,28 @@ def generated_slices(network: torch.nn.Module, count: int, columns: int, seed: i
     return list(images[:, 0].float().numpy().reshape(columns, count, *images.shape[2:]))
 
 
-def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndarray]) -> None:
-    """Load weights into a network, in eval mode and without gradients; those in half precision become float32.
+def check_weights(name: str, network: torch.nn.Module, tensors: dict[str, np.ndarray]) -> None:
+    """Check that the tensors are the weights of a network, which may be on the device ``meta``, without memory.
 
     Raises:
         ModelError: If a tensor is missing, unknown, or of another shape or type.
     """
     state = network.state_dict()
     require_tensors(name, tensors, {key: tuple(value.shape) for key, value in state.items()})
-    tensors = {key: value.astype(np.float32) if value.dtype == np.float16 else value for key, value in tensors.items()}
     for key, value in state.items():
-        if torch.from_numpy(np.zeros(0, tensors[key].dtype)).dtype != value.dtype:
-            found = tensors[key].dtype
+        found = tensors[key].dtype
+        if torch.from_numpy(np.zeros(0, np.float32 if found == np.float16 else found)).dtype != value.dtype:
             raise ModelError("tensor_type", method=name, tensor=key, dtype=found, expected=value.dtype)
+
+
+def load_network(name: str, network: torch.nn.Module, tensors: dict[str, np.ndarray]) -> None:
+    """Load weights into a network, in eval mode and without gradients; those in half precision become float32.
+
+    Raises:
+        ModelError: If a tensor is missing, unknown, or of another shape or type.
+    """
+    check_weights(name, network, tensors)
+    tensors = {key: value.astype(np.float32) if value.dtype == np.float16 else value for key, value in tensors.items()}
     network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in tensors.items()})
     network.eval().requires_grad_(False)
 
@@ -126,15 +181,23 @@ class Method(ABC):
     def from_tensors(cls: type[Self], parameters, tensors: dict[str, np.ndarray]) -> Self:
         """Build the method from saved parameters and tensors.
 
+        Networks take memory only once the tensors have their shapes, because a small file may name large networks.
+
         Raises:
             ModelError: If they do not fit.
         """
+        with torch.device("meta"):
+            planned = cls.untrained(parameters).networks()
+        unknown = {key: value for key, value in tensors.items() if not key.startswith(tuple(planned))}
+        own = {
+            prefix: {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)} | unknown
+            for prefix in planned
+        }
+        for prefix, network in planned.items():
+            check_weights(cls.name, network, own[prefix])
         method = cls.untrained(parameters)
-        networks = method.networks()
-        unknown = {key: value for key, value in tensors.items() if not key.startswith(tuple(networks))}
-        for prefix, network in networks.items():
-            own = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
-            load_network(cls.name, network, own | unknown)
+        for prefix, network in method.networks().items():
+            load_network(cls.name, network, own[prefix])
         return method
 
     def fits(self, shape: tuple[int, ...]) -> bool:
@@ -166,12 +229,19 @@ class Method(ABC):
 
         Raises:
             Cancelled: If the user stops the run.
+            ModelError: If a value is not finite, or beyond `LARGEST_NUMBER`.
         """
         with full_precision(device):
             found = self._restore(image, mask, seed, device, progress or Progress())
-        score, restored = (
-            np.where(mask, part, 0).astype(np.float32) for part in (found.score, np.maximum(found.restored, 0))
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            score, restored = (
+                np.where(mask, part, 0).astype(np.float32) for part in (found.score, np.maximum(found.restored, 0))
+            )
+        # Weights within their limits can still overflow when they are multiplied.
+        for part in (score, restored, np.asarray(found.sample_score)):
+            # A comparison with NaN is false.
+            if not max(-float(part.min()), float(part.max())) <= LARGEST_NUMBER:
+                raise ModelError("restoration_not_finite", method=self.name)
         return replace(found, score=score, restored=restored)
 
     @abstractmethod

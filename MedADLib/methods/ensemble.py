@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 import numpy as np
+import torch
 
-from ..errors import ModelError
+from ..errors import ModelError, SettingError
 from ..runtime.progress import Progress
 from ..runtime.strict_json import from_json, plain
 from ..scoring.restoration import Restoration
@@ -39,9 +40,9 @@ class Member:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(MEMBER_NAME, self.name, re.ASCII):
-            raise ValueError(f"the name {self.name!a:.80} of a member is malformed")
+            raise SettingError("member_name", name=self.name)
         if self.method == NAME or self.method not in METHODS:
-            raise ValueError(f"{self.method!a:.80} cannot be a member of an ensemble")
+            raise SettingError("member_method", method=self.method)
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ class EnsembleParameters:
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.members) <= MOST_MEMBERS:
-            raise ValueError(f"an ensemble has 2 to {MOST_MEMBERS} members")
+            raise SettingError("member_count", most=MOST_MEMBERS)
         if len({member.name for member in self.members}) < len(self.members):
-            raise ValueError("two members of the ensemble have the same name")
+            raise SettingError("members_of_one_name")
 
 
 class Ensemble(Method):
@@ -80,6 +81,14 @@ class Ensemble(Method):
     def members(self) -> tuple[str, ...]:
         """Names of the members, in the order of the score maps."""
         return tuple(self.methods)
+
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """Return the networks of the members by the prefix of their tensors."""
+        return {
+            f"{name}{SEPARATOR}{prefix}": network
+            for name, method in self.methods.items()
+            for prefix, network in method.networks().items()
+        }
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the tensors of the members; the name of the member comes before that of the tensor."""

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from ..errors import InputError
+from ..errors import InputError, SettingError
 from ..networks.efficientnet import MOST_LEVELS, STRIDE, ImageNetFeatures, channels_of, names_in_package
 from ..networks.feature_autoencoder import SCORE_WINDOW, FeatureMapAutoencoder
 from ..runtime.progress import Progress
@@ -55,16 +55,16 @@ class FeatureAutoencoderParameters:
     def __post_init__(self) -> None:
         # The similarity needs more than half of its window along each axis of a feature map.
         if len(self.size) != 2 or any(not STRIDE * (SCORE_WINDOW // 2 + 1) <= n <= 1024 for n in self.size):
-            raise ValueError(f"slices need {STRIDE * (SCORE_WINDOW // 2 + 1)} to 1024 pixels along both sides")
+            raise SettingError("slice_size_out_of_range", least=STRIDE * (SCORE_WINDOW // 2 + 1))
         # These sizes come from a model file: a network must not need more memory than the file could fill.
         if len(self.resolution) != 3 or any(not 0 < n <= 512 for n in self.resolution):
-            raise ValueError("the mean needs a 3-D grid of up to 512 voxels along each side")
+            raise SettingError("mean_grid")
         if not 1 <= len(self.channels) <= 6 or any(not 0 < n <= 512 for n in self.channels):
-            raise ValueError("the autoencoder needs 1 to 6 levels of up to 512 channels")
+            raise SettingError("feature_levels")
         if not 1 <= self.levels <= MOST_LEVELS or not 0 <= self.dropout < 1:
-            raise ValueError(f"levels must be 1 to {MOST_LEVELS}, dropout 0 to below 1")
+            raise SettingError("feature_dropout", most=MOST_LEVELS)
         if self.weights != SHA256:
-            raise ValueError("its features have weights that this version does not know")
+            raise SettingError("feature_weights_unknown")
 
     def network(self) -> FeatureMapAutoencoder:
         """Build the autoencoder with random weights from torch's current seed."""

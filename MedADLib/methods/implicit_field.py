@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from ..errors import SettingError
 from ..messages import Message
 from ..networks.implicit_field import IntensityField, within_ball
-from ..networks.pixel_error import check_centres
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
-from .base import SliceNetwork
+from .base import SliceNetwork, check_centres
 from .slicewise import generator_of
 
 CHUNK = 8192
@@ -53,15 +53,15 @@ class ImplicitFieldParameters:
 
     def __post_init__(self) -> None:
         if not all(1 <= n <= 1024 for n in self.size):
-            raise ValueError("the grid must be 1 to 1024 voxels each way")
+            raise SettingError("field_grid")
         check_centres("categorical", self.centres)
         # A model file names these sizes: networks must not take more memory than the file could ever fill.
         if not 1 <= self.latent <= 1024 or not 1 <= self.width <= 1024 or not 2 <= self.layers <= 16:
-            raise ValueError("latent and width must be 1 to 1024, layers 2 to 16")
+            raise SettingError("field_sizes")
         if not 0 <= self.bands <= 16:
-            raise ValueError("0 to 16 bands of Fourier features are allowed")
+            raise SettingError("field_bands")
         if not 1 <= self.steps <= 10_000 or not 1 <= self.points <= 1 << 17 or not 0 < self.rate <= 1:
-            raise ValueError("1 to 10000 steps of 1 to 131072 points and a step size above 0, at most 1, are allowed")
+            raise SettingError("field_search")
 
     def network(self) -> IntensityField:
         """Build the network with random weights from torch's current seed."""

@@ -10,18 +10,18 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
+from ..errors import SettingError
 from ..messages import Message
 from ..networks.autotune import convolves_faster, decodes_faster
 from ..networks.code_prior import CodePrior, convolve, likelihood_of
 from ..networks.monai_export import BundleNetwork, vqvae_in_monai
-from ..networks.pixel_error import check_centres
 from ..networks.vqvae import VQVAE
 from ..runtime.device import full_precision, wait_for
 from ..runtime.parallel import parallel_map
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
-from .base import Method
+from .base import Method, check_centres
 from .sampling.resample import Sampler, resample_codes, sampler_for
 from .sampling.task import Distinct, decoding_batches
 from .slicewise import every_nth, examined_slices, interpolate_slices, slice_batch, slice_batches, slice_groups
@@ -83,20 +83,20 @@ class LatentRestorationParameters:
             or not 1 <= levels <= 6
             or any(n % (1 << levels) or not 0 < n <= 1024 for n in self.coded)
         ):
-            raise ValueError(f"the size must be {self.dimensions}-D and divisible by 2 to the number of levels")
+            raise SettingError("code_grid", dimensions=self.dimensions)
         numbers = (*self.channels, self.residual_layers, self.codes, self.width, self.prior_width, self.prior_layers)
         if min(numbers) < 1 or self.prior_heads < 1 or self.prior_width % self.prior_heads:
-            raise ValueError("network sizes must be positive, the prior's width divisible by its heads")
+            raise SettingError("network_sizes")
         # A model file names these sizes: networks must not take more memory than the file could ever fill.
         if max(self.channels) > 512 or self.residual_layers > 8 or self.codes > 4096 or self.width > 1024:
-            raise ValueError("at most 512 channels, 8 residual layers, 4096 codes and a code width of 1024 are allowed")
+            raise SettingError("network_too_large")
         if self.prior_width > 1024 or self.prior_layers > 32 or math.prod(self.grid) > 1 << 14:
-            raise ValueError("at most a prior width of 1024, 32 layers and 16384 codes of a scan are allowed")
+            raise SettingError("prior_too_large")
         positive = self.sharpness > 0 and self.restoration_nll >= 0 and self.sample_nll >= 0
         if not 0 < self.samples <= 1000 or not positive:
-            raise ValueError("samples must be 1 to 1000, sharpness positive, thresholds not negative")
+            raise SettingError("restoration_settings")
         if not 0 < self.slice_step <= 100:
-            raise ValueError("the slice step must be 1 to 100")
+            raise SettingError("slice_step_out_of_range")
         check_centres(self.error, self.centres)
 
     @property

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch.nn.functional import adaptive_avg_pool3d, interpolate
 
-from ..errors import ModelError
+from ..errors import ModelError, SettingError
 from ..messages import Message
 from ..runtime.progress import Progress
 from ..scoring.pooling import smooth
 from ..scoring.restoration import Restoration
-from .base import Method, require_tensors
+from .base import Method, is_grid, require_tensors
 
 # Widths of the two Gaussians of the features, full width at half maximum in mm.
 FINE_MM, COARSE_MM = 3.0, 6.0
@@ -48,10 +48,10 @@ class MahalanobisParameters:
     found: ClassVar[tuple[str, ...]] = ("shape", "spacing", "resolution")
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 3 or len(self.spacing) != 3 or min(self.spacing) <= 0:
-            raise ValueError("the features need a 3-D grid")
+        if not is_grid(self.shape, self.spacing):
+            raise SettingError("grid_of_a_body")
         if len(self.resolution) != 3 or any(not 0 < few <= size for few, size in zip(self.resolution, self.shape)):
-            raise ValueError("the grid of mean and covariance is as fine as the model's grid or coarser")
+            raise SettingError("feature_grid")
 
 
 class Mahalanobis(Method):

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
+from ..errors import SettingError
 from ..networks.morphaeus import LEVELS, Morphing, levels_of
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
@@ -44,13 +45,13 @@ class MorphAEusParameters:
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not all(1 << LEVELS < n <= LARGEST_SIDE for n in self.size):
-            raise ValueError(f"the network needs a 2-D size, each side {(1 << LEVELS) + 1} to {LARGEST_SIDE}")
+            raise SettingError("morphing_size", least=(1 << LEVELS) + 1, most=LARGEST_SIDE)
         if len(self.channels) != levels_of(self.size):
-            raise ValueError(f"slices of {self.size} need {levels_of(self.size)} levels of channels")
+            raise SettingError("morphing_levels", size=self.size, levels=levels_of(self.size))
         if not all(1 <= width <= LARGEST_WIDTH for width in self.channels):
-            raise ValueError(f"channels must be 1 to {LARGEST_WIDTH}")
+            raise SettingError("morphing_channels", most=LARGEST_WIDTH)
         if self.score not in get_args(Score):
-            raise ValueError(f"{self.score!r} is none of {', '.join(get_args(Score))}")
+            raise SettingError("setting_not_allowed", value=self.score, allowed=", ".join(get_args(Score)))
 
     def network(self) -> Morphing:
         """Build the network with random weights from torch's current seed."""

@@ -45,4 +45,6 @@ def with_overrides(parameters: Any, overrides: Mapping[str, object], refused: Co
     try:
         return from_json(type(parameters), document, "the configuration")
     except ModelError as error:
-        raise InputError("method_setting_invalid", problem=error.problem) from error
+        # The code of the cause, which programs may read.
+        cause = {"reason": error.parameters.get("reason", error.code), "problem": error.problem}
+        raise InputError("method_setting_invalid", **cause) from error

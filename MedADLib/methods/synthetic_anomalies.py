@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import avg_pool2d
 
 from ..corruption.poisson import inpaint
+from ..errors import SettingError
 from ..networks.unet import GROUPS, CorruptionSegmenter, Denoiser, UNet
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
@@ -70,12 +71,12 @@ class SliceUNetParameters:
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not 1 <= len(self.channels) <= 8:
-            raise ValueError("the U-Net needs a 2-D size and 1 to 8 levels")
+            raise SettingError("unet_size")
         if any(n % (1 << len(self.channels) - 1) or not 0 < n <= 1024 for n in self.size):
-            raise ValueError("the slice size must be divisible by 2 to the number of levels less one")
+            raise SettingError("unet_levels")
         # These sizes come from a model file: a network must not need more memory than the file could fill.
         if any(n % GROUPS or not 0 < n <= 512 for n in self.channels):
-            raise ValueError(f"channels must be multiples of {GROUPS} up to 512")
+            raise SettingError("unet_channels", groups=GROUPS)
 
 
 class SliceUNet(SliceNetwork):

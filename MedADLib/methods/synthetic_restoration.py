@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate, pad
 
+from ..errors import SettingError
 from ..networks.synthetic_restoration import RESTORED, SLICES, SlabRestorer
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
@@ -62,14 +63,14 @@ class SyntheticRestorationParameters:
 
     def __post_init__(self) -> None:
         if not 0 < self.erase <= 1:
-            raise ValueError("the degree above which tissue is erased is above 0 and at most 1")
+            raise SettingError("erasing_degree")
         if len(self.size) != 2 or not 1 <= len(self.channels) <= 8:
-            raise ValueError("the U-Net needs a 2-D size and 1 to 8 levels")
+            raise SettingError("unet_size")
         if len(self.resolution) != 3 or any(not 0 < n <= 512 for n in self.resolution):
-            raise ValueError("mean and SD need a 3-D grid of up to 512 voxels along each side")
+            raise SettingError("statistics_grid")
         # These sizes come from a model file: a network must not need more memory than the file could fill.
         if any(not 0 < n <= 1024 for n in self.size) or any(not 0 < n <= 512 for n in self.channels):
-            raise ValueError("slices have up to 1024 pixels along each side, and a level up to 512 channels")
+            raise SettingError("unet_too_large")
 
     @property
     def multiple(self) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
+from ..errors import SettingError
 from ..messages import Message
 from ..networks.conv_autoencoder import Bottleneck, grid_of
 from ..networks.vae import GMVAE, VAE, Noise
@@ -130,11 +131,11 @@ class VAETVParameters(BackboneParameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.bottleneck == "spatial" and self.latent > 64:
-            raise ValueError("at most 64 channels of spatial latents are allowed")
+            raise SettingError("spatial_latents")
         if not 0 < self.kl_weight <= 1e3 or not 0 <= self.tv_weight <= 1e6 or not 1 <= self.steps <= 10_000:
-            raise ValueError("weights must not be negative, and 1 to 10000 steps are allowed")
+            raise SettingError("tv_weights")
         if not 0 < self.rate <= 1 or not 0 < self.clip <= 1e6:
-            raise ValueError("the step size must be above 0, at most 1, and the largest gradient above 0")
+            raise SettingError("tv_step_size")
 
     def network(self) -> VAE:
         """Build the network with random weights from torch's current seed."""
@@ -160,10 +161,10 @@ class GMVAETVParameters(VAETVParameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.components <= 64 or not 1 <= self.mixing <= 64 or not 0 <= self.floor <= 100:
-            raise ValueError("1 to 64 components and mixing channels, and a floor of 0 to 100 are allowed")
+            raise SettingError("mixture_sizes")
         _, rows, columns = grid_of(self.size, self.channels) if self.bottleneck == "spatial" else (1, 1, 1)
         if self.components * self.latent * rows * columns > 1 << 20:
-            raise ValueError("the mixture is too large; take fewer components or more levels")
+            raise SettingError("mixture_too_large")
 
     def network(self) -> GMVAE:
         """Build the network with random weights from torch's current seed."""

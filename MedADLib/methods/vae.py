@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch.nn.functional import conv2d
 
+from ..errors import SettingError
 from ..networks.monai_export import BundleNetwork, first_outputs, image_layers, sequence_in_monai
-from ..networks.pixel_error import Error, check_centres
+from ..networks.pixel_error import Error
 from ..networks.vae import VAE, Holes
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
 from ..scoring.restoration import Restoration
-from .base import BackboneParameters, SliceNetwork
+from .base import BackboneParameters, SliceNetwork, check_centres
 from .slicewise import slice_batches
 
 WINDOW, SIGMA = 7, 3.0
@@ -89,7 +90,7 @@ class VAEParameters(BackboneParameters):
         super().__post_init__()
         check_centres(self.error, self.centres)
         if not 0 < self.kl_weight <= 1e3 or not 0 < self.gradient_scale < np.inf:
-            raise ValueError("the KL weight must be above 0, at most 1000, and the gradient's scale positive")
+            raise SettingError("vae_weights")
 
     def network(self) -> VAE:
         """Build the network with random weights from torch's current seed."""
@@ -192,8 +193,10 @@ class ContextVAEParameters(VAEParameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.context <= 1:
-            raise ValueError("the context's share must be 0 to 1")
-        self.holes()
+            raise SettingError("context_share")
+        fewest, most = self.fewest_holes, self.most_holes
+        if not 0 <= fewest <= most <= 16 or not 0 <= self.smallest_hole <= self.largest_hole <= 1:
+            raise SettingError("hole_settings")
 
     def holes(self) -> Holes:
         """Return the distribution of the holes."""
@@ -234,7 +237,7 @@ class ContextEncoderParameters(ContextVAEParameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.context != 1:
-            raise ValueError("a context encoder learns from slices with holes only; for a mixture take ceVAE")
+            raise SettingError("context_without_mixture")
 
 
 class ContextVAE(VariationalAutoencoder):

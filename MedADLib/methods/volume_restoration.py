@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
+from ..errors import SettingError
 from ..runtime.progress import Progress
 from ..scoring.restoration import Restoration
 from .latent_restoration import LatentRestoration, LatentRestorationParameters, codes_from_prior
@@ -55,11 +56,11 @@ class VolumeRestorationParameters(LatentRestorationParameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.size) != 3 or not all(0 < n <= 1024 for n in self.size) or math.prod(self.size) > 1 << 27:
-            raise ValueError("the size must be 3-D, with sides of 1 to 1024 and at most 2^27 voxels in all")
+            raise SettingError("volume_size")
         if self.slice_step != 1:
-            raise ValueError("a volume is restored as a whole: its slice step can only be 1")
+            raise SettingError("volume_slice_step")
         if math.prod(self.working) > 1 << 23:
-            raise ValueError("the working grid can have at most 2^23 voxels")
+            raise SettingError("working_grid")
 
     @property
     def coded(self) -> tuple[int, ...]:

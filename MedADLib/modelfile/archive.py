@@ -41,12 +41,21 @@ class Caps:
         entry_bytes: Largest unpacked size of one entry.
         total_bytes: Largest size of the archive, and largest unpacked size of all its entries.
         ratio: Largest unpacked size of one entry as a multiple of its packed size.
+        whole_ratio: Largest unpacked size of all entries as a multiple of the size of the archive, about 5 in real
+            models, unless it is at most `always_bytes`.
+        always_bytes: Unpacked size of all entries that is allowed for an archive of any size.
     """
 
     entries: int = 32
     entry_bytes: int = 1 << 29
     total_bytes: int = 1 << 30
     ratio: int = 250
+    whole_ratio: int = 20
+    always_bytes: int = 1 << 27
+
+    def allowed(self, size: int) -> int:
+        """Return the largest unpacked size of all entries of an archive of `size` bytes."""
+        return min(self.total_bytes, max(self.whole_ratio * size, self.always_bytes))
 
 
 CAPS = Caps()
@@ -99,9 +108,9 @@ def unpack(
             entries = archive.infolist()
             if len(entries) != count:
                 raise ModelError("model_entry_count", path=path, count=len(entries), declared=count)
-            _check_entries(entries, size, path)
+            allowed = caps.allowed(size)
+            _check_entries(entries, size, allowed, path)
             files: dict[str, bytes] = {}
-            allowed = caps.total_bytes
             for entry in entries:
                 if only is None or entry.filename in only:
                     files[entry.filename] = _inflate(archive, entry, allowed, path, caps)
@@ -134,8 +143,15 @@ def _check_end(stream: BinaryIO, size: int, path: str | os.PathLike, caps: Caps)
     return count
 
 
-def _check_entries(entries: list[zipfile.ZipInfo], size: int, path: str | os.PathLike) -> None:
-    """Check all entries of the directory before any of them is read."""
+def _check_entries(entries: list[zipfile.ZipInfo], size: int, allowed: int, path: str | os.PathLike) -> None:
+    """Check all entries of the directory before any of them is read.
+
+    Args:
+        entries: The entries.
+        size: Size of the archive.
+        allowed: Largest unpacked size of all entries.
+        path: For errors.
+    """
     seen: set[str] = set()
     for entry in entries:
         # zipfile cuts `filename` at a NUL, replaces backslashes on Windows, and takes another name from an extra
@@ -155,6 +171,9 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int, path: str | os.Pat
     # With entries that share their packed bytes, a small file unpacks to a huge one within any ratio.
     if sum(entry.compress_size for entry in entries) > size:
         raise ModelError("model_entries_overlap", path=path)
+    # Declared sizes may be too small, so `_inflate` counts as well.
+    if (unpacked := sum(entry.file_size for entry in entries)) > allowed:
+        raise ModelError("model_unpacks_too_large", path=path, size=unpacked, most=allowed)
 
 
 def _inflate(

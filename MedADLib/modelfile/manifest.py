@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..errors import MedADError, ModelError
 from ..preprocessing.space import kind_of
-from ..runtime.strict_json import from_json, json_of
+from ..runtime.strict_json import check_numbers, from_json, json_of
 
 METADATA, LICENCE = "configs/metadata.json", "LICENSE"
 _METADATA_KEYS = {
@@ -87,7 +87,7 @@ def manifest_of(files: dict[str, bytes]) -> Manifest:
     """Parse and check the manifest; a newer format is reported before any other problem.
 
     Raises:
-        ModelError: If there is none, or it is malformed or newer than the program.
+        ModelError: If there is none, it is malformed or newer than the program, or holds numbers beyond sense.
     """
     if MANIFEST not in files:
         raise ModelError("not_a_model")
@@ -98,6 +98,8 @@ def manifest_of(files: dict[str, bytes]) -> Manifest:
     manifest = from_json(Manifest, document, MANIFEST)
     if manifest.format_version != FORMAT_VERSION:
         raise ModelError("format_unknown", version=manifest.format_version)
+    for where in ("method", "preparation", "calibration"):
+        check_numbers(getattr(manifest, where), where)
     return manifest
 
 

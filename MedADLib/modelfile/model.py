@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import MedADError, ModelError
 from ..runtime import threads
-from ..runtime.strict_json import from_json, json_bytes, text_of
+from ..runtime.strict_json import LARGEST_NUMBER, from_json, json_bytes, text_of
 from ..runtime.versions import installed_version
 from . import archive
 from .manifest import (
@@ -40,10 +40,11 @@ from .manifest import (
 from .store import ModelSummary, find_model, summary_of
 
 _TENSOR_HEADER_BYTES = 1 << 22
+_MOST_DIMENSIONS = 8
 
 
 def tensors_of(files: dict[str, bytes], name: str) -> dict[str, np.ndarray]:
-    """Parse the arrays of a safetensors entry: plain numbers, all finite.
+    """Parse the arrays of a safetensors entry: plain numbers, all finite and none beyond `LARGEST_NUMBER`.
 
     Raises:
         ModelError: If the entry is not a sound safetensors file, or holds other numbers.
@@ -64,8 +65,12 @@ def tensors_of(files: dict[str, bytes], name: str) -> dict[str, np.ndarray]:
             raise ModelError("tensors_booleans", entry=name, key=key[:80])
         if array.dtype.kind not in "biuf":
             raise ModelError("tensors_type", entry=name, key=key[:80])
+        if array.ndim > _MOST_DIMENSIONS:
+            raise ModelError("tensors_dimensions", entry=name, key=key[:80], most=_MOST_DIMENSIONS)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ModelError("tensors_not_finite", entry=name, key=key[:80])
+        if array.size and max(-float(array.min()), float(array.max())) > LARGEST_NUMBER:
+            raise ModelError("tensors_too_large", entry=name, key=key[:80], most=LARGEST_NUMBER)
     return tensors
 
 

@@ -29,24 +29,6 @@ def grid_of(size: Sequence[int], channels: Sequence[int]) -> tuple[int, int, int
     return channels[-1], size[0] >> len(channels), size[1] >> len(channels)
 
 
-def check_sizes(size: Sequence[int], channels: Sequence[int], latent: int) -> None:
-    """Check that a network can have these sizes, and that they are not excessive, as in a hostile model file.
-
-    Raises:
-        ValueError: If a size is not allowed; the message contains the limits.
-    """
-    if len(size) != 2 or not 1 <= len(channels) <= 8:
-        raise ValueError("the network needs a 2-D size and 1 to 8 levels")
-    if any(n % (1 << len(channels)) or not 0 < n <= 1024 for n in size):
-        raise ValueError("the slice size must be divisible by 2 to the number of levels, and at most 1024")
-    if min(channels) < 1 or max(channels) > 512 or not 1 <= latent <= 4096:
-        raise ValueError("channels must be 1 to 512, latent 1 to 4096")
-    # These sizes come from a model file: the dense layer must not need more memory than the file could fill.
-    channel, rows, columns = grid_of(size, channels)
-    if channel * rows * columns > 1 << 15:
-        raise ValueError("the grid before the latent is too large; take more levels")
-
-
 class ConvEncoder(nn.Sequential):
     """Encoder of slices (N, 1, Y, X) to codes.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -12,23 +11,6 @@ from torch.nn.functional import cross_entropy
 
 Error = Literal["l2", "l1", "categorical"]
 FEWEST, MOST = 2, 64
-
-
-def check_centres(error: str, centres: Sequence[float]) -> None:
-    """Check that class centres suit the error, and that they are not excessive, as in a hostile model file.
-
-    Raises:
-        ValueError: If they are not allowed; the message contains the limits.
-    """
-    if error != "categorical":
-        if len(centres):
-            raise ValueError("only a categorical error has class centres")
-        return
-    if not FEWEST <= len(centres) <= MOST:
-        raise ValueError(f"a categorical error needs {FEWEST} to {MOST} class centres")
-    # These comparisons are false for NaN, which is refused too.
-    if not all(abs(centre) < 1e6 for centre in centres) or not all(a < b for a, b in pairwise(centres)):
-        raise ValueError("class centres must be finite and increase")
 
 
 class PixelError(nn.Module):

@@ -53,6 +53,7 @@ class BrainSpace(ReferenceSpace):
             image, mask = _resampled_brain(native, native_mask, self.image, to_native, unit)
         if not mask.any():
             raise InputError("brain_not_aligned", name=native.name)
+        landmark_values(image[mask])  # raises for a single intensity, which is none any more once it is corrected
         progress.update(0.8, Message("progress_bias_field"))
         with progress.timed("bias field"):
             bias = bias_field(self.image.with_array(image), mask)

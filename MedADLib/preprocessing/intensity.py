@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
+from ..runtime.threads import fixed_itk_threads
 from ..volume import Volume
 
 PERCENTILES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
 HISTOGRAM_EDGES = np.linspace(-0.25, 1.25, 61)
 BIAS_SHRINK = 4
+# Intensities closer together than this, as a share of the largest, count as one.
+CONSTANT = 4 * float(np.finfo(np.float32).eps)
 # Least intensity that N4 takes the logarithm of, in units of the brightest percentile of the brain.
 DARK_FLOOR = 1e-3
 # Standard intensities of a healthy scan's darkest and brightest percentile.
@@ -119,7 +122,7 @@ def landmark_values(values: np.ndarray) -> np.ndarray:
     """
     marks = np.percentile(values, PERCENTILES).astype(np.float64)
     width = marks[-1] - marks[0]
-    if width <= 0:
+    if width <= CONSTANT * np.abs(marks).max():
         raise InputError("brain_one_intensity")
     return marks + np.arange(len(marks)) * width * 1e-6
 
@@ -160,11 +163,12 @@ def bias_field(volume: Volume, mask: np.ndarray) -> np.ndarray:
     image = volume.with_array(np.maximum(volume.array, floor).astype(np.float32)).to_sitk()
     region = volume.with_array(mask.astype(np.uint8)).to_sitk()
     shrink = [BIAS_SHRINK, BIAS_SHRINK, max(1, BIAS_SHRINK - 1)]
-    n4 = sitk.N4BiasFieldCorrectionImageFilter()
-    # Its threads add in a fixed order: results repeat bit for bit, and with another number of threads within 1e-6.
-    n4.SetMaximumNumberOfIterations([20, 20, 20])
-    n4.Execute(sitk.Shrink(image, shrink), sitk.Shrink(region, shrink))
-    log_field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).astype(np.float32)
+    # Its threads add in a fixed order, so results repeat bit for bit with a fixed number of them.
+    with fixed_itk_threads():
+        n4 = sitk.N4BiasFieldCorrectionImageFilter()
+        n4.SetMaximumNumberOfIterations([20, 20, 20])
+        n4.Execute(sitk.Shrink(image, shrink), sitk.Shrink(region, shrink))
+        log_field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).astype(np.float32)
     return np.exp(log_field - log_field[mask].mean())
 
 

@@ -15,9 +15,10 @@ from ..masks import bounding_slices
 from ..messages import Message
 from ..runtime.progress import Progress
 from ..runtime.strict_json import finite_number
-from ..volume import Volume, is_single_slice
+from ..volume import Volume, is_single_slice, size_text
 from .brain_extraction import given_mask
 from .intensity import (
+    CONSTANT,
     HISTOGRAM_EDGES,
     Landmarks,
     PercentileScaling,
@@ -42,6 +43,8 @@ Box = tuple[slice, slice, slice]
 PART_VOXELS = 12_000_000
 
 MARGIN = 1.5
+# Limits of the grid in a model file, mm: spacing, field of view, and distance of its first voxel from the origin.
+FINEST_MM, COARSEST_MM, WIDEST_MM, FARTHEST_MM = 0.01, 100.0, 4000.0, 1e4
 # A few very similar training scans must not make the limits too narrow for other scans.
 LEAST_HISTOGRAM, LEAST_CORRELATION, LEAST_OVERLAP = 0.03, 0.05, 0.07
 
@@ -75,6 +78,11 @@ class ReferenceSpace(ABC):
     limits: dict[str, float]
 
     def __post_init__(self) -> None:
+        spacing, extent = self.image.spacing, self.image.spacing * self.image.array.shape[::-1]
+        if not FINEST_MM <= spacing.min() <= spacing.max() <= COARSEST_MM or extent.max() > WIDEST_MM:
+            raise ModelError("template_spacing", spacing=size_text(spacing), extent=float(extent.max()))
+        if np.abs(self.image.affine[:3, 3]).max() > FARTHEST_MM or (self.image.affine[3] != (0, 0, 0, 1)).any():
+            raise ModelError("template_position")
         if self.mask.shape != self.image.array.shape or self.mask.dtype != bool or not self.mask.any():
             raise ModelError("template_mask")
         if self.histogram.shape != (len(HISTOGRAM_EDGES) - 1,) or self.histogram.min() < 0:
@@ -104,14 +112,17 @@ class ReferenceSpace(ABC):
             The mask, bool (Z, Y, X), on the grid of the scan, and its origin as a message.
 
         Raises:
-            InputError: If the scan is a single slice and the space is not, or the reverse, or there is no usable mask.
+            InputError: If the scan is a single slice and the space is not, or the reverse, if there is no usable mask,
+                or if the scan has one intensity inside it.
         """
         if is_single_slice(volume) and not self.flat:
             raise InputError("scan_single_slice_for_volumes", name=volume.name)
         if self.flat and not is_single_slice(volume):
             shown = " x ".join(map(str, volume.array.shape[::-1]))
             raise InputError("scan_several_slices", name=volume.name, shape=shown)
-        return self._examined(volume, given, progress or Progress())
+        examined, how = self._examined(volume, given, progress or Progress())
+        check_signal(volume, examined)
+        return examined, how
 
     def _examined(self, volume: Volume, given: Volume | None, progress: Progress) -> tuple[np.ndarray, Message]:
         """Return the whole field of view or the given mask."""
@@ -277,6 +288,22 @@ class PreparedScan(ABC):
     @abstractmethod
     def _resampled(self, values: np.ndarray, part: Box) -> np.ndarray:
         """Resample values (Z, Y, X) from the model's grid to a part of the scan's grid, 0 beyond the model's grid."""
+
+
+def check_signal(volume: Volume, mask: np.ndarray) -> None:
+    """Check that a scan has more than one intensity inside a mask, bool (Z, Y, X), beyond the rounding of float32.
+
+    Resampling and bias correction would turn such a scan into a map of rounding errors.
+
+    Raises:
+        InputError: If it has not.
+    """
+    # Slice by slice, because a copy of all voxels would take the memory of another scan.
+    inside = [number for number, part in enumerate(mask) if part.any()]
+    low = min(float(volume.array[number][mask[number]].min()) for number in inside)
+    high = max(float(volume.array[number][mask[number]].max()) for number in inside)
+    if not high - low > CONSTANT * max(abs(low), abs(high)):
+        raise InputError("scan_one_intensity", name=volume.name)
 
 
 def kind_of(parameters: dict) -> str:

@@ -1,11 +1,19 @@
-"""Choose the device of the networks and the batch size that fits it, with a fallback from a full GPU to the CPU."""
+"""Choose the device of the networks and the batch size that fits it, with a fallback from a GPU to the CPU.
+
+The CPU computes where a GPU has too little memory or fails, and where PyTorch cannot use the GPU of the computer. A
+note for the user names the case.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import InputError
@@ -27,6 +35,20 @@ _share: ContextVar[float] = ContextVar("share", default=1.0)
 Result = TypeVar("Result")
 # Fractions of the estimated batch size to try in turn.
 SHARES = (1.0, 1 / 4, 1 / 16)
+# Failures of a GPU by code, with the texts of CUDA and its libraries; the first that matches counts. PyTorch has one
+# class for all of them, and to each text it adds a hint that names "device-side assertions".
+FAILURES = {
+    "gpu_no_kernel": r"no kernel image|ARCH_MISMATCH|invalid device function|unsupported toolchain|invalid PTX",
+    "gpu_illegal_access": r"illegal (memory access|address|instruction)|misaligned address|device-side assert triggered"
+    r"|invalid (program counter|address space)",
+    "gpu_lost": r"device (is |was )?lost|GPU is lost|fallen off|no CUDA-capable device|busy or unavailable"
+    r"|unspecified launch failure|uncorrectable ECC|launch timed out|stack error|driver shutting down"
+    r"|context is destroyed",
+    "gpu_failed": r"CUDA error|CUDNN_STATUS|CUBLAS_STATUS|CUSPARSE_STATUS|CUSOLVER_STATUS|CUFFT_",
+}
+# Devices that failed in this process, by name, with the code: CUDA does not recover from most failures.
+_failed: dict[str, str] = {}
+SECONDS_FOR_GPU_LIST = 5.0
 
 
 @contextmanager
@@ -62,12 +84,17 @@ def _free(device: str) -> float:
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def run_on(wanted: str, work: Callable[[str], Result]) -> tuple[Result, str, list[Message]]:
+def run_on(
+    wanted: str, work: Callable[[str], Result], networks: Iterable[torch.nn.Module] = ()
+) -> tuple[Result, str, list[Message]]:
     """Run on a device; if a GPU has too little memory, in smaller batches, and finally on the CPU.
+
+    The CPU computes as well if the GPU fails, and at once for the rest of the process, and if PyTorch cannot use it.
 
     Args:
         wanted: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         work: Called with the device.
+        networks: Those that `work` moves to the device. After a failure their weights cannot be read from the GPU.
 
     Returns:
         The result, the device that computed it, and notes for the user.
@@ -77,9 +104,18 @@ def run_on(wanted: str, work: Callable[[str], Result]) -> tuple[Result, str, lis
     """
     import torch
 
-    device = resolve(wanted)
+    try:
+        device = resolve(wanted)
+    except InputError as error:
+        if error.code not in ("torch_without_cuda", "gpu_driver_unusable"):
+            raise
+        return work("cpu"), "cpu", [Message(error.code)]
     if device == "cpu":
-        return work(device), device, []
+        unused = unusable_gpu() if wanted == "auto" else ""
+        return work(device), device, [Message(unused)] if unused else []
+    if device in _failed:
+        return work("cpu"), "cpu", [Message(_failed[device], device=device)]
+    weights = _on_cpu(networks)
     for share in SHARES:
         try:
             with with_share(share):
@@ -87,10 +123,65 @@ def run_on(wanted: str, work: Callable[[str], Result]) -> tuple[Result, str, lis
                 return work(device), device, notes
         except RuntimeError as error:
             if not is_out_of_memory(error):
-                raise
+                if not (code := failure_of(error)):
+                    raise
+                _failed[device] = code
+                break
         # After the except block: until then the traceback keeps the tensors in memory.
         torch.cuda.empty_cache()
-    return work("cpu"), "cpu", [Message("computed_on_cpu", device=device)]
+    code = _failed.get(device, "computed_on_cpu")
+    if code != "computed_on_cpu":
+        _restore(weights)
+    return work("cpu"), "cpu", [Message(code, device=device)]
+
+
+def _on_cpu(networks: Iterable[torch.nn.Module]) -> list[tuple[dict, str, torch.Tensor, torch.Tensor]]:
+    """Return parameters and buffers of networks: where each is kept, its name, itself, and its values on the CPU."""
+    modules = [module for network in networks for module in network.modules()]
+    stores = [store for module in modules for store in (module._parameters, module._buffers)]
+    tensors = [(store, name, tensor) for store in stores for name, tensor in store.items() if tensor is not None]
+    return [(store, name, tensor, tensor.detach().cpu()) for store, name, tensor in tensors]
+
+
+def _restore(weights: list[tuple[dict, str, torch.Tensor, torch.Tensor]]) -> None:
+    """Put the values of `_on_cpu` back, without an access to the GPU."""
+    import torch
+
+    for store, name, tensor, values in weights:
+        is_parameter = isinstance(tensor, torch.nn.Parameter)
+        store[name] = torch.nn.Parameter(values, tensor.requires_grad) if is_parameter else values
+
+
+def failure_of(error: RuntimeError) -> str:
+    """Return the code of a failure of the GPU; empty for any other error."""
+    return next((code for code, texts in FAILURES.items() if re.search(texts, str(error), re.IGNORECASE)), "")
+
+
+def unusable_gpu() -> str:
+    """Return the code of the reason why PyTorch cannot use the NVIDIA GPU of this computer; empty without such one."""
+    import torch
+
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    if hidden or torch.version.hip or torch.cuda.is_available() or not _nvidia_gpus():
+        return ""
+    return "torch_without_cuda" if torch.version.cuda is None else "gpu_driver_unusable"
+
+
+@cache
+def _nvidia_gpus() -> bool:
+    """Return whether the tool of the driver lists an NVIDIA GPU."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return False
+    no_window = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+    try:
+        listed = subprocess.run(
+            [tool, "-L"], capture_output=True, stdin=subprocess.DEVNULL, timeout=SECONDS_FOR_GPU_LIST,
+            creationflags=no_window, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return listed.returncode == 0 and b"GPU " in listed.stdout
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -133,7 +224,7 @@ def resolve(wanted: str) -> str:
     """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` to ``cpu`` or ``cuda:N``.
 
     Raises:
-        InputError: If the device is unknown or does not exist.
+        InputError: If the device is unknown or does not exist, or PyTorch cannot use it.
     """
     import torch
 
@@ -144,6 +235,8 @@ def resolve(wanted: str) -> str:
         return "cpu"
     number = int(wanted.partition(":")[2] or 0)
     if number >= torch.cuda.device_count():
+        if code := unusable_gpu():
+            raise InputError(code)
         raise InputError("no_gpu", device=wanted)
     return f"cuda:{number}"
 
@@ -152,8 +245,10 @@ def check_device(name: str) -> None:
     """Check the name of a device, which need not exist.
 
     Raises:
-        InputError: If it is none of ``auto``, ``cpu``, ``cuda`` and ``cuda:N``.
+        InputError: If it is none of ``auto``, ``cpu``, ``cuda`` and ``cuda:N``; ``mps`` has a reason of its own.
     """
+    if isinstance(name, str) and re.fullmatch(r"mps(:\d+)?", name):
+        raise InputError("mps_not_supported", device=name)
     if not isinstance(name, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise InputError("unknown_device", device=name)
 

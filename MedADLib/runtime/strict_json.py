@@ -10,10 +10,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import MedADError, ModelError
 
 TEXT_BYTES = 1 << 20
 ADDED = "added"
+# Far beyond the numbers of any model, such as a limit of 1e9 that means none; its square fits into single precision.
+LARGEST_NUMBER = 1e12
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -119,7 +121,8 @@ def from_json(cls: type, document: object, where: str) -> Any:
         where: Name of the document for messages: a file name or key, not a phrase.
 
     Raises:
-        ModelError: If it does not fit, or the dataclass raises ValueError.
+        ModelError: If it does not fit, or the dataclass raises ValueError; ``setting_malformed`` has the code of its
+            error as ``reason``.
     """
     if not isinstance(document, dict):
         raise ModelError("not_an_object", name=where)
@@ -140,6 +143,9 @@ def from_json(cls: type, document: object, where: str) -> Any:
         raise ModelError("wrong_value", name=where, key=name, value=value, choices=f"{error!s:.200}") from error
     try:
         return cls(**values)
+    except MedADError as error:
+        cause = {"reason": error.code, "problem": error.problem, "advice": error.remedy}
+        raise ModelError("setting_malformed", name=where, **cause) from error
     except (ValueError, TypeError) as error:
         raise ModelError("malformed", name=where, reason=f"{error!s:.200}") from error
 
@@ -181,6 +187,27 @@ def finite_number(value: object, name: str) -> float:
     if type(value) not in (int, float) or not math.isfinite(value):
         raise ModelError("not_finite", name=name, value=repr(value))
     return float(value)
+
+
+def check_numbers(document: object, where: str) -> None:
+    """Check that no number of a JSON value, at any depth, is beyond `LARGEST_NUMBER`.
+
+    Args:
+        document: The parsed JSON.
+        where: Name of the document for messages.
+
+    Raises:
+        ModelError: With the first such number.
+    """
+    pending = [document]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+        elif isinstance(value, (int, float)) and abs(value) > LARGEST_NUMBER:
+            raise ModelError("number_too_large", name=where, value=f"{value:g}", most=LARGEST_NUMBER)
 
 
 def plain(value: Any) -> Any:

@@ -7,10 +7,17 @@ wait make inference many times slower on a busy machine. Torch reads both settin
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 COUNT, WAITING = "OMP_NUM_THREADS", "OMP_WAIT_POLICY"
 CPUS = Path("/sys/devices/system/cpu")
+# On every computer, whatever its number of cores.
+ITK_THREADS = 8
+
+_itk_lock, _itk_users, _itk_before = threading.Lock(), 0, 0
 
 
 def settle() -> None:
@@ -22,6 +29,30 @@ def settle() -> None:
 def wait_passively() -> None:
     """Set passive waiting of the threads, unless the user has set another; call it before torch is imported."""
     os.environ.setdefault(WAITING, "PASSIVE")
+
+
+@contextmanager
+def fixed_itk_threads() -> Iterator[None]:
+    """Have ITK divide its work into `ITK_THREADS` parts within the block, in all threads of the process.
+
+    A filter that adds numbers up, such as N4, gives other last digits for each number of parts.
+    """
+    global _itk_users, _itk_before
+    import SimpleITK as sitk
+
+    process = sitk.ProcessObject
+    with _itk_lock:
+        if not _itk_users:
+            _itk_before = process.GetGlobalDefaultNumberOfThreads()
+            process.SetGlobalDefaultNumberOfThreads(ITK_THREADS)
+        _itk_users += 1
+    try:
+        yield
+    finally:
+        with _itk_lock:
+            _itk_users -= 1
+            if not _itk_users:
+                process.SetGlobalDefaultNumberOfThreads(_itk_before)
 
 
 def physical_cores(cpus: Path = CPUS) -> int:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import InputError, ModelError
+from ..errors import InputError, ModelError, SettingError
 from ..preprocessing.grids import IN_PLANE_MM
 from ..runtime.progress import Progress
-from ..runtime.strict_json import finite_number
+from ..runtime.strict_json import LARGEST_NUMBER, finite_number
 from ..volume import Volume
 from .healthy_reference import ARRAYS, RARITY, HealthyReference, Threshold
 from .healthy_tail import PARTS as TAIL_PARTS
@@ -23,6 +23,7 @@ from .voxelwise import VoxelStatistics
 # Mean pooling of the fine scale beside a coarser one: structures thinner than a coarse minimum show in it alone.
 FINE_MM = 2.5
 MOST_SCALES = 8
+LEAST_SD = 1e-20
 # How the rarities of the members of an ensemble are joined.
 LARGEST, MEAN = COMBINATIONS = ("max", "mean")
 # In half precision, the rounding of a mean of this many SD is below 0.05 SD.
@@ -53,7 +54,7 @@ class Pooling:
 
     def __post_init__(self) -> None:
         if not (0 <= self.minimum_mm <= 50 and 0 <= self.average_mm <= 50):
-            raise ValueError("pooling sizes must be 0 to 50 mm")
+            raise SettingError("pooling_out_of_range")
 
     def replaced(self, minimum_mm: float | None, average_mm: float | None) -> Pooling:
         """Return the pooling with the given sizes replaced."""
@@ -97,7 +98,11 @@ class Scale:
     level: Level | None = None
 
     def __post_init__(self) -> None:
-        if self.voxelwise.mean.shape != self.voxelwise.sd.shape or self.voxelwise.sd.min() <= 0:
+        mean, sd = self.voxelwise.mean, self.voxelwise.sd
+        if mean.shape != sd.shape or mean.ndim != 3 or not mean.size:
+            raise ModelError("calibration_places")
+        # Within these limits, the z-score of a score of up to `LARGEST_NUMBER` is finite in single precision.
+        if not (sd.min() >= LEAST_SD and max(sd.max(), np.abs(mean).max()) <= LARGEST_NUMBER):
             raise ModelError("calibration_places")
 
 
@@ -118,7 +123,7 @@ class FastScale:
     level: Level | None = None
 
     def __post_init__(self) -> None:
-        if not (0 < self.mean_factor < 1e3 and 0 < self.sd_factor < 1e3):
+        if not (1e-6 < self.mean_factor < 1e3 and 1e-6 < self.sd_factor < 1e3):
             raise ModelError("calibration_fast")
 
 
@@ -474,6 +479,8 @@ def _earlier(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
 
 
 def _voxelwise(mean: np.ndarray, sd: np.ndarray, size: float) -> VoxelStatistics:
+    # A factor beyond single precision must not become infinite with a warning; `Scale` checks the result.
+    size = float(np.clip(size, -LARGEST_NUMBER, LARGEST_NUMBER))
     return VoxelStatistics(mean.astype(np.float32) * size, sd.astype(np.float32) * size)
 
 

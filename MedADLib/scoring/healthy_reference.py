@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, ModelError
-from ..runtime.strict_json import finite_number
+from ..runtime.strict_json import LARGEST_NUMBER, finite_number
 from .scan_score import METHOD, NAMES
 
 ARRAYS = ("maxima", "sample_scores", "thresholds", "false_positive_ml")
 MOST_VALUES = 100_000
+# A field of view of 4 m on each side.
+MOST_ML = 6.4e7
 # Units of an anomaly map: −log10 of the healthy exceedance, and that of earlier versions, SD above the healthy mean.
 RARITY, Z_SCORE = UNITS = ("rarity", "z")
 
@@ -85,13 +87,20 @@ class HealthyReference:
     scan_score: str = METHOD
 
     def __post_init__(self) -> None:
+        arrays = [np.asarray(getattr(self, name)) for name in ARRAYS]
+        if any(array.ndim != 1 or len(array) > MOST_VALUES for array in arrays):
+            raise ModelError("calibration_numbers")
+        if not all(np.isfinite(array).all() and np.abs(array).max(initial=0) <= LARGEST_NUMBER for array in arrays):
+            raise ModelError("calibration_numbers")
         if len(self.maxima) != len(self.sample_scores) or len(self.maxima) < 1:
             raise ModelError("calibration_counts")
         points = len(self.thresholds)
         if points < 2 or points != len(self.false_positive_ml) or np.diff(self.thresholds).min() <= 0:
             raise ModelError("calibration_thresholds")
-        if self.brain_ml <= 0:
+        if not 0 < self.brain_ml <= MOST_ML:
             raise ModelError("calibration_no_volume")
+        if self.threshold.amount > LARGEST_NUMBER:
+            raise ModelError("calibration_numbers")
         if self.unit not in UNITS or self.scan_score not in NAMES:
             raise ModelError("calibration_unit")
 

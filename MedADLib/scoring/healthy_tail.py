@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, SettingError
+from ..runtime.strict_json import LARGEST_NUMBER
 
 KNOTS = 256
 MOST_KNOTS = 4096
 LARGEST_RARITY = 20.0
+# With a smaller scale, the rarity of a value could become infinite.
+LEAST_SCALE = 1e-12
 # The tail is fitted to this share of the values, and to no fewer than this number of them. With a larger share, a shape
 # of 0 in place of a negative one underestimates the rarity of the largest values more.
 TAIL_SHARE = 1e-4
@@ -69,7 +72,9 @@ class HealthyTail:
         increasing = (np.diff(values) > 0).all() and (np.diff(rarities) > 0).all()
         if not (np.isfinite(known).all() and increasing and rarities[0] == 0 and rarities[-1] <= LARGEST_RARITY):
             raise ModelError("calibration_tail")
-        if not (self.scale > 0 and 0 <= self.shape <= 1 and 0 <= self.limit <= LARGEST_RARITY):
+        if np.abs(values).max() > LARGEST_NUMBER or not LEAST_SCALE <= self.scale <= LARGEST_NUMBER:
+            raise ModelError("calibration_tail")
+        if not (0 <= self.shape <= 1 and 0 <= self.limit <= LARGEST_RARITY):
             raise ModelError("calibration_tail")
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "rarities", rarities)
@@ -86,7 +91,7 @@ class HealthyTail:
         """
         ordered = [np.sort(np.asarray(scan, np.float32), axis=None) for scan in scans if scan.size]
         if not ordered:
-            raise ValueError("no healthy values")
+            raise SettingError("tail_without_values")
         total = sum(len(scan) for scan in ordered)
         share = min(max(TAIL_SHARE, FEWEST_EXCESSES / total), 0.5)
         candidates = np.unique(np.concatenate([scan[_quantiles(len(scan))] for scan in ordered]))

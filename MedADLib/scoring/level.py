@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import SettingError
+
 
 @dataclass(frozen=True)
 class Level:
@@ -26,7 +28,7 @@ class Level:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.mean) and self.mean <= self.highest < math.inf):
-            raise ValueError("the level of healthy scans is malformed")
+            raise SettingError("calibration_level")
 
     @classmethod
     def of(cls, scans: Sequence[np.ndarray]) -> Level:

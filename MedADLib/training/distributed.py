@@ -121,7 +121,7 @@ def process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
             raise InputError("too_few_gpus", gpus=torch.cuda.device_count())
         device = f"cuda:{number}"
         torch.cuda.set_device(number)
-    # The optimizer imports this module, whose functions keep the group of the time of import as a default argument. A
+    # The optimizer imports this module, and its functions keep the group of the time of import as a default argument. A
     # group that lives on at exit ends the process with SIGABRT: its threads need Python to drop their last tensor.
     from torch.distributed import nn as nn
 

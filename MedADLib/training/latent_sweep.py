@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, SettingError
 from ..runtime.atomic_files import replacing
 from ..runtime.tables import write_table
 from .distributed import ProcessGroup
@@ -79,7 +79,7 @@ def elbow(sizes: Sequence[int], errors: Sequence[float]) -> int:
     """
     d, e = np.log(np.asarray(sizes, float)), np.asarray(errors, float)
     if len(d) < 3 or len(d) != len(e) or np.diff(d).min() <= 0:
-        raise ValueError("the choice of a latent size needs at least 3 increasing sizes and their errors")
+        raise SettingError("sweep_sizes")
     d, e = (d - d[0]) / (d[-1] - d[0]), (e - e[-1]) / max(e[0] - e[-1], 1e-12)
     return int(sizes[int(np.argmax((1 - d) - e))])
 

@@ -154,7 +154,9 @@ class Recalibration:
 
     def _restored(self, method: Method, scan: PreparedBrain) -> Restoration:
         found, _, notes = run_on(
-            self.device, lambda device: method.restore(scan.image, scan.mask, seed=self.seed, device=device)
+            self.device,
+            lambda device: method.restore(scan.image, scan.mask, seed=self.seed, device=device),
+            method.networks().values(),
         )
         for note in notes:
             log.warning(note)

@@ -134,14 +134,17 @@ def test_with_too_little_memory_batches_are_smaller_and_at_last_the_cpu_computes
     assert codes == [[], ["smaller_batches"], ["computed_on_cpu"]]
 
 
-def test_other_errors_of_a_gpu_are_not_taken_for_too_little_memory(gpu):
+def test_a_failure_of_a_gpu_is_not_taken_for_too_little_memory(gpu, monkeypatch):
+    monkeypatch.setattr(device_module, "_failed", {})
+
     def broken(method, image, mask, device):
         if device != "cpu":
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
         return restored(method, image, mask, device)
 
-    with pytest.raises(RuntimeError, match="illegal"):
-        DeviceCheck("cuda:0", 1, LittleMemory(), broken).check(case(autoencoder()))
+    found = DeviceCheck("cuda:0", 1, LittleMemory(), broken).check(case(autoencoder()))
+    assert {row.computed_on for row in found} == {"cpu"}
+    assert {note.code for row in found for note in row.notes} == {"gpu_illegal_access"}
 
 
 def test_a_map_that_is_far_off_is_reported(gpu, tmp_path, monkeypatch):

@@ -38,6 +38,30 @@ SECONDS = 20
 REFERENCE = replace(healthy_reference(), brain_ml=40000.0)
 
 
+# Paths by which somebody without the secret could ask for the page or its files.
+NEED_SECRET = (
+    "", "index.html", "index.html/", "index.html?secret=", "./index.html", "%69ndex.html", "index.html%2f",
+    "/index.html", "INDEX.html", "assets/", "vue.global.js", "loading.tpl", "nothing",
+)  # fmt: skip
+# What text of strangers in the page could try: an image, a request, a socket and a script of another server, and a
+# script in the page. Each resolves to "refused" or "reached".
+STRANGERS = """async other => Promise.all([
+    new Promise(done => Object.assign(new Image(), {
+        onload: () => done("reached"), onerror: () => done("refused"), src: other + "/logo.png"})),
+    fetch(other + "/nothing", {mode: "no-cors"}).then(() => "reached", () => "refused"),
+    new Promise(done => { try {
+        const socket = new WebSocket(other.replace("http", "ws") + "/ws");
+        socket.onopen = () => done("reached"); socket.onerror = () => done("refused");
+    } catch { done("refused"); } }),
+    new Promise(done => { const script = document.createElement("script");
+        script.onload = () => done("reached"); script.onerror = () => done("refused");
+        script.src = other + "/vue.global.js"; document.head.append(script); }),
+    new Promise(done => { const script = document.createElement("script");
+        script.textContent = "window.ran = true"; document.head.append(script);
+        done(window.ran ? "reached" : "refused"); }),
+])"""
+
+
 class Page:
     """The page of a running `medad view`, and images of its views."""
 
@@ -189,8 +213,7 @@ def test_a_connection_with_the_secret_is_not(server):
 async def talk(address: str, secret: str | None) -> list[dict]:
     """What the server answers to a greeting, a question for the page's state and a try to change it."""
     import aiohttp
-    import msgpack
-    from wslink.chunking import UnChunker, generate_chunks
+    from wslink.chunking import UnChunker
 
     asked = [
         ("system:c0:0", "wslink.hello", [{"secret": secret}] if secret is not None else []),
@@ -200,7 +223,21 @@ async def talk(address: str, secret: str | None) -> list[dict]:
     answers, reader = {}, UnChunker()
     reader.set_max_message_size(1 << 30)
     place = address.partition("?")[0].replace("http", "ws") + "ws"
-    async with aiohttp.ClientSession() as session, session.ws_connect(place, max_msg_size=0) as socket:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        # The first of two doors is the cookie; the second, behind it, is tested here.
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            await session.ws_connect(place)
+        async with session.get(address) as page:
+            assert page.status == 200
+        return await asked_over(await session.ws_connect(place, max_msg_size=0), asked, answers, reader, secret)
+
+
+async def asked_over(socket, asked, answers, reader, secret) -> list[dict]:
+    """Ask over a WebSocket, and return the answers in order."""
+    import msgpack
+    from wslink.chunking import generate_chunks
+
+    async with socket:
         for number, method, args in asked:
             message = msgpack.packb({"wslink": "1.0", "id": number, "method": method, "args": args})
             for chunk in generate_chunks(message, 0):
@@ -221,6 +258,8 @@ def test_a_reader_works_through_a_result(server):
         asked, failed = [], []
         chromium.on("request", lambda request: asked.append(request.url))
         chromium.on("pageerror", lambda error: failed.append(str(error)))
+        # What the policy of the page forbids is reported on its console.
+        chromium.on("console", lambda line: failed.append(line.text) if "Security Policy" in line.text else None)
         chromium.goto(address)
         rows = chromium.locator("#regions tbody tr")
         rows.nth(1).wait_for(timeout=1000 * SECONDS)
@@ -249,11 +288,20 @@ def test_a_reader_works_through_a_result(server):
 
         chromium.reload()
         rows.nth(2).wait_for(timeout=1000 * SECONDS)
-    host = address.partition("?")[0]
-    assert [url for url in asked if not url.startswith((host, "data:", "blob:"))] == []
-    assert failed == []
-    with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(host)
+        host = address.partition("?")[0]
+        assert [url for url in asked if not url.startswith((host, "data:", "blob:"))] == []
+        assert failed == []
+        reached = chromium.evaluate(STRANGERS, host.rstrip("/").replace("127.0.0.1", "localhost"))
+        assert reached == ["refused"] * 5
+        # All by the policy, not by the missing cookie.
+        assert len(failed) >= len(reached)
+    for path in NEED_SECRET:
+        with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+            urllib.request.urlopen(host + path)
+        headers = refused.value.headers
+        assert headers["X-Content-Type-Options"] == "nosniff" and headers["Referrer-Policy"] == "no-referrer"
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "script-src 'self' 'unsafe-eval' 'sha256-" in headers["Content-Security-Policy"]
 
     process.send_signal(signal.SIGINT)
     printed, errors = process.communicate(timeout=10)

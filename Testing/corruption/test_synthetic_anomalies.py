@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from support.raised import raises
 
 from MedADLib.corruption.blending import blend_by_gradients, blend_linearly, paste_foreign
 from MedADLib.corruption.poisson import inpaint
 from MedADLib.corruption.shapes import add_coarse_noise, band_edges, blobs, shift_bands, squares
+from MedADLib.errors import SettingError
 
 COUNT, SIDE = 24, 48
 BLENDS = [blend_linearly, blend_by_gradients]
@@ -221,5 +223,5 @@ def test_an_anomalous_part_is_smoothed_over_and_the_rest_is_left():
 
 def test_degrees_must_be_one_for_each_slice():
     images, masks = slices(0)
-    with pytest.raises(ValueError, match="as many degrees"):
+    with raises(SettingError, "degrees_count"):
         add_coarse_noise(images, masks, torch.ones(3), seeded())

@@ -18,6 +18,8 @@ PART = PAGE.partition("## The development benchmark")[2].partition("\n## Every m
 WORDS = " ".join(PART.replace("**", "").split())
 # The folders of the two comparisons, and of the models before version 2.0.0.
 MANY, FEW, MORE, EARLIER = "144-cases", "24-cases", "24-more", "earlier"
+# Of the choices, and of version 2.0.0.
+VALIDATION, BEFORE = "validation", "2.0.0"
 DETECTORS = {
     "`brain-t1`": "synthetic_restoration",
     "`mahalanobis`": "mahalanobis",
@@ -283,6 +285,14 @@ def healing(kind: str, detector: str = RESTORER, folder: str = MANY) -> str:
     return str(Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP))
 
 
+def other(detector: str, column: str) -> str:
+    return best(MANY, "real", detector)[f"other {column}"]
+
+
+def tenth(value: str) -> str:
+    return str(Decimal(value).quantize(Decimal("0.1"), ROUND_HALF_UP))
+
+
 def clear_spots() -> str:
     parts = [by_contrast("spots")[CONTRASTS.index(contrast)][1].split("/") for contrast in ("medium", "strong")]
     return " of ".join(str(sum(int(part[n]) for part in parts)) for n in (0, 1))
@@ -309,7 +319,23 @@ SENTENCES = [
     f"{shipped(RESTORER, 'lesions hit at 1%', FEW).replace('/', ' of ')} parts hit",
     f"it has {three(more(PLAIN)[0][0])} instead of {three(shipped(PLAIN, folder=FEW))} after 600 steps",
     f"an AP of {three(shipped(RESTORER))} against {three(shipped('mahalanobis'))} for `mahalanobis`, "
-    f"{three(shipped('atlas'))} for the atlas and {three(shipped('autoencoder'))} for the autoencoder",
+    f"{three(shipped(REST))} for latent restoration, {three(shipped('atlas'))} for the atlas and "
+    f"{three(shipped('autoencoder'))} for the autoencoder",
+    f"`brain-t1` has an AP of {three(shipped(RESTORER, folder=VALIDATION))}, hits "
+    f"{' of '.join(hit('spots', RESTORER, VALIDATION))} spots, has an AP of "
+    f"{three(shipped(RESTORER, folder=VALIDATION, lesions='texture'))} for texture, a scan AUROC of "
+    f"{three(scan('top_1ml', 'AUROC', RESTORER, VALIDATION))}, and scores the same head higher with the lesion in "
+    f"{percent(scan('top_1ml', 'paired order', RESTORER, VALIDATION))} % of the cases; tumours heal to "
+    f"{healing('tumour', RESTORER, VALIDATION)} and cavities to {healing('cavity', RESTORER, VALIDATION)}",
+    f"strong ones heal to {healing('tumour, strong')} (tumours) and {healing('cavity, strong')} (cavities), medium ones "
+    f"to {healing('tumour, medium')} and {healing('cavity, medium')}, weak ones to {healing('tumour, weak')} and "
+    f"{healing('cavity, weak')}",
+    f"with the same network and scales and without it, had an AP of {three(shipped(RESTORER, folder=BEFORE))} and hit "
+    f"{shipped(RESTORER, 'lesions hit at 1%', BEFORE).split('/')[0]} parts",
+    f"had no second pass ({healing('tumour', RESTORER, BEFORE)} and {healing('cavity', RESTORER, BEFORE)})",
+    f"exceeded by {percent(other(RESTORER, 'tissue at 1%'))} % of the voxels without lesion (atlas: "
+    f"{percent(other('atlas', 'tissue at 1%'))} %, autoencoder: {percent(other('autoencoder', 'tissue at 1%'))} %)",
+    f"marks {percent(other(RESTORER, 'tissue at default'))} % of them, {tenth(other(RESTORER, 'mL at default'))} mL",
     f"hits {' of '.join(hit('spots', 'mahalanobis'))} spots",
     f"`brain-t1` hits {' of '.join(hit('spots'))}, of those of medium and strong contrast {clear_spots()}",
     f"Their AP is {three(shipped(RESTORER, lesions='spots'))}",

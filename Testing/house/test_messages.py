@@ -17,7 +17,7 @@ from MedADLib.errors import InputError
 from MedADLib.messages import Message, Sentence, as_json, from_json, say, set_translator, translated
 
 ERRORS = {"MedADError", "InputError", "ModelError", "OutputError", "InstallError", "NoBrainError", "NameTakenError"}
-ERRORS |= {"RequestError"}
+ERRORS |= {"RequestError", "SettingError"}
 # Parameters of the errors themselves.
 OWN = {"remedy", "replaceable", "lines"}
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from support.phantoms import head
+from support.raised import raises
 from support.refusals import accepted
 
-from MedADLib.errors import ModelError
+from MedADLib.errors import ModelError, SettingError
 from MedADLib.methods.autoencoder import Autoencoder, AutoencoderParameters
 from MedADLib.training.latent_sweep import elbow
 from MedADLib.training.loop import Plan, fit_slices
@@ -35,7 +36,7 @@ def test_the_elbow_is_where_more_latent_size_stops_to_help(errors, chosen):
 
 @pytest.mark.parametrize(("sizes", "errors"), [((4, 8), (1, 2)), ((4, 8, 8), (3, 2, 1)), ((4, 8, 16), (3, 2))])
 def test_an_elbow_needs_increasing_sizes_with_an_error_each(sizes, errors):
-    with pytest.raises(ValueError, match="at least 3"):
+    with raises(SettingError, "sweep_sizes"):
         elbow(sizes, errors)
 
 

@@ -11,8 +11,9 @@ from support.model_files import forge, model
 from support.raised import raises
 from support.toy_slices import plain_scan
 
-from MedADLib.errors import Cancelled, ModelError
+from MedADLib.errors import Cancelled, ModelError, SettingError
 from MedADLib.methods.atlas import Atlas
+from MedADLib.methods.autoencoder import Autoencoder, AutoencoderParameters
 from MedADLib.methods.base import Method
 from MedADLib.methods.ensemble import Ensemble, EnsembleParameters, Member
 from MedADLib.methods.mahalanobis import Mahalanobis
@@ -126,8 +127,18 @@ def test_members_that_cannot_be_are_refused(path, change):
         load_model(forged(path, change))
 
 
+def test_the_networks_of_all_members_are_those_of_the_ensemble():
+    """After a failure of a GPU, the weights of each come back to the CPU."""
+    settings = AutoencoderParameters(size=(16, 24), channels=(8, 8))
+    members = {name: Autoencoder.untrained(settings, seed) for seed, name in enumerate(("one", "two"))}
+    joint = Ensemble(members)
+    assert set(joint.networks().values()) == {member.network for member in members.values()}
+    weights = {p + key for p, network in joint.networks().items() for key in network.state_dict()}
+    assert weights == set(joint.tensors())
+
+
 def test_an_ensemble_within_an_ensemble_is_refused(both):
-    with pytest.raises(ValueError, match="cannot be a member"):
+    with raises(SettingError, "member_method"):
         Ensemble({"both": both, "plain": both.methods["plain"]})
 
 

@@ -13,7 +13,7 @@ from support.simulated_gpu import simulated_gpu
 from support.toy_slices import even_scan, plain_scan, toy_data, with_cuboid
 from support.training import same_weights, stopping_after
 
-from MedADLib.errors import Cancelled, InputError
+from MedADLib.errors import Cancelled, InputError, SettingError
 from MedADLib.methods import feature_autoencoder as module
 from MedADLib.methods.feature_autoencoder import FeatureAutoencoder, FeatureAutoencoderParameters
 from MedADLib.methods.registry import pooling_of
@@ -112,7 +112,7 @@ def test_the_model_file_holds_no_weights_of_imagenet():
     image, mask = plain_scan(3)
     again.features = random_features()
     assert np.array_equal(again.restore(image, mask).score, method.restore(image, mask).score)
-    with pytest.raises(ValueError, match="weights"):
+    with raises(SettingError, "feature_weights_unknown"):
         replace(method.parameters, weights="0" * 64)
 
 

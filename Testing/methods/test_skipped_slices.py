@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.interpolate import interp1d
+from support.raised import raises
 from support.toy_codes import random_networks, toy_parameters
 
+from MedADLib.errors import SettingError
 from MedADLib.methods.latent_restoration import LatentRestoration
 from MedADLib.methods.slicewise import every_nth, interpolate_slices
 
@@ -89,5 +91,5 @@ def test_the_scans_score_counts_slices_that_were_left_out_as_their_neighbours(me
 
 @pytest.mark.parametrize("step", [0, 101])
 def test_steps_that_make_no_sense_are_refused(step):
-    with pytest.raises(ValueError, match="slice step"):
+    with raises(SettingError, "slice_step_out_of_range"):
         toy_parameters(slice_step=step)

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from support.raised import raises
 from support.toy_slices import plain_scan, toy_data, with_cuboid
 
-from MedADLib.errors import InputError
+from MedADLib.errors import InputError, SettingError
 from MedADLib.methods.tv_restoration import GMVAETV, VAETV, most_probable, noise_of
 from MedADLib.networks.vae import GMVAE, VAE, Normal
 from MedADLib.runtime.progress import Progress
@@ -201,7 +202,7 @@ def test_the_weight_is_where_more_of_it_stops_to_help(changes, chosen):
 
 @pytest.mark.parametrize(("grid", "changes"), [((0, 1), (2, 1)), ((0, 1, 1), (3, 2, 1)), ((0, 1, 2), (2, 1))])
 def test_a_choice_needs_increasing_weights_with_a_change_each(grid, changes):
-    with pytest.raises(ValueError, match="at least 3"):
+    with raises(SettingError, "tv_choice"):
         best_weight(grid, changes)
 
 

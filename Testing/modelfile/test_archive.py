@@ -220,7 +220,7 @@ def test_a_bomb_is_given_up_while_it_unpacks(path):
     build(path, entry("a", bomb, method=zipfile.ZIP_DEFLATED))
     for caps in (Caps(), Caps(ratio=10**6, entry_bytes=8 << 20), Caps(ratio=10**6, total_bytes=8 << 20)):
         tracemalloc.start()
-        assert refusal(path, caps).code in ("entry_ratio", "entry_too_large")
+        assert refusal(path, caps).code in ("entry_ratio", "entry_too_large", "model_unpacks_too_large")
         assert tracemalloc.get_traced_memory()[1] < 24 << 20
         tracemalloc.stop()
 
@@ -229,7 +229,24 @@ def test_the_total_counts_over_all_entries(path):
     entries = [entry(f"e{number}", bytes([number]) * 600_000, method=zipfile.ZIP_DEFLATED) for number in range(4)]
     build(path, *entries)
     assert len(read_archive(path, Caps(total_bytes=2_400_000, ratio=10**6))) == 4
-    assert refusal(path, Caps(total_bytes=2_399_999, ratio=10**6)).code == "entry_too_large"
+    assert refusal(path, Caps(total_bytes=2_399_999, ratio=10**6)).code == "model_unpacks_too_large"
+
+
+def test_the_whole_unpacks_to_a_bounded_multiple_of_the_file(path, monkeypatch):
+    """Entries within their own ratio must not add up to a gigabyte; honest and false sizes are found alike."""
+    caps = Caps(always_bytes=1 << 20, whole_ratio=20)
+    random = np.random.default_rng(0)
+    data = b"".join(random.bytes(250) + bytes(20_000) for _ in range(100))  # about 70 times
+    names = "abcd"
+    build(path, *(entry(name, data, method=zipfile.ZIP_DEFLATED) for name in names))
+    assert 20 * path.stat().st_size < len(names) * len(data) < 200 * path.stat().st_size
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile.ZipFile, "open", None)  # refused before any entry is read
+        assert refusal(path, caps).code == "model_unpacks_too_large"
+    build(path, *(entry(name, data, method=zipfile.ZIP_DEFLATED, declared=100_000) for name in names))
+    assert refusal(path, caps).code in ("entry_too_large", "entry_size", "model_damaged")
+    build(path, *(entry(name, data, method=zipfile.ZIP_DEFLATED) for name in names))
+    assert len(read_archive(path)) == 4  # a small total is allowed for a file of any size
 
 
 @pytest.mark.parametrize("declared", [0, 10, 999, 1001, 2**32 - 2])

@@ -82,7 +82,7 @@ def test_subjects_are_the_groups_that_the_data_set_lists(data_dir):
 # The tables that the results of a version come from: folder, detector and form of its map.
 MEASURED = {
     ("brain-t1", "2.1.0"): ("144-cases", "synthetic_restoration", "as shipped"),
-    ("brain-t1-vqvae", "1.3.0"): ("24-cases", "latent_restoration", "as shipped"),
+    ("brain-t1-vqvae", "1.3.0"): ("144-cases", "latent_restoration", "as shipped"),
     ("brain-t1-ae", "1.2.0"): ("144-cases", "autoencoder", "as shipped"),
     ("brain-t1-atlas", "1.2.0"): ("144-cases", "atlas", "as shipped"),
     ("brain-t1", "1.1.0"): ("earlier", "latent_restoration", "yes"),

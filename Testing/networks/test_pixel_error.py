@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from MedADLib.networks.pixel_error import PixelError, check_centres
+from MedADLib.methods.base import check_centres
+from MedADLib.networks.pixel_error import PixelError
 
 CENTRES = (0.0, 0.2, 0.5, 0.9)
 

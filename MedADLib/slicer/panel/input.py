@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import MedADError
-from ...messages import translated
+from ...messages import translated, visible
 from ...modelfile.store import ModelSummary, list_models, titles
 from ...preprocessing.input_check import InputReport, inspect
 from ...results.text import out_of_distribution
@@ -54,7 +54,7 @@ class InputPanel:
         selector.clear()
         models = list(self._models.values())
         for model, title in zip(models, titles(models)):
-            selector.addItem(title, model.name)
+            selector.addItem(visible(title), model.name)
             selector.setItemData(selector.count - 1, tooltip(_tip(model)), qt.Qt.ToolTipRole)
         selector.setCurrentIndex(selector.findData(name))
         selector.blockSignals(blocked)

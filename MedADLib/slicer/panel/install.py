@@ -12,7 +12,7 @@ from ..install.installer import SlicerInstaller
 from ..install.packages import InstallError, plan_text
 from ..install.pending_run import PendingRun, PendingRuns
 from ..request import Request, write_settings
-from .texts import reason
+from .texts import reason, tooltip
 
 if TYPE_CHECKING:
     from .run import RunPanel
@@ -74,7 +74,7 @@ class InstallPanel:
             self._run_panel.say(_("Slicer has restarted. Load your scan and click Run Detection to go on."))
             return None
         question = _("Slicer has restarted. Open {name} and go on with the detection?")
-        return pending if slicer.util.confirmYesNoDisplay(question.format(name=file.name)) else None
+        return pending if slicer.util.confirmYesNoDisplay(tooltip(question.format(name=file.name))) else None
 
     def _log(self, line: str) -> None:
         self._run_panel.log(line)

@@ -10,9 +10,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import MedADError
-from ...messages import translated
+from ...messages import translated, visible
 from ...modelfile.store import ModelSummary, NameTakenError, add, card, list_models, remove, titles
-from .texts import reason, sentence, tooltip
+from .texts import inert, reason, sentence, tooltip
 
 MEGABYTE = 1e6
 STATUS_MS = 5000
@@ -63,7 +63,7 @@ class ModelsPanel:
             cells = (title, translated(model.error) or model.purpose, size, model.created.partition("T")[0])
             about = translated(model.error) or "\n".join(filter(None, (model.name, model.note, str(model.path))))
             for column, text in enumerate(cells):
-                item = qt.QTableWidgetItem(text)
+                item = qt.QTableWidgetItem(visible(text))
                 item.setToolTip(tooltip(about))
                 item.setData(qt.Qt.UserRole, model.name)
                 table.setItem(row, column, item)
@@ -107,7 +107,7 @@ class ModelsPanel:
             if not error.replaceable:
                 raise
             question = f"{sentence(reason(error))}\n\n{_('Replace the model that is there?')}"
-            if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Add a model")):
+            if not slicer.util.confirmOkCancelDisplay(tooltip(question), windowTitle=_("Add a model")):
                 return None
             return add(path, replace=True)
 
@@ -115,7 +115,7 @@ class ModelsPanel:
         self._on_error(reason(error))
         if not self._ui.inputSection.visible:
             # A file was dropped while another module's panel hides this one.
-            slicer.util.errorDisplay(reason(error), windowTitle=_("MedAD"))
+            slicer.util.errorDisplay(tooltip(reason(error)), windowTitle=_("MedAD"))
 
     def _chosen(self) -> str:
         row = self._ui.modelsTable.currentRow()
@@ -126,7 +126,7 @@ class ModelsPanel:
         name = self._chosen()
         self._ui.modelCardButton.enabled = bool(name)
         self._ui.removeModelButton.enabled = name in self._own
-        self._ui.removeModelButton.toolTip = (
+        self._ui.removeModelButton.toolTip = tooltip(
             _("Remove the chosen model of yours.")
             if name in self._own or not name
             else _("{name} comes with MedAD and cannot be removed.").format(name=name)
@@ -144,7 +144,7 @@ class ModelsPanel:
     def _remove(self, checked: bool = False) -> None:
         name = self._chosen()
         question = _("Remove the model {name} from this computer?").format(name=name)
-        if not name or not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Remove a model")):
+        if not name or not slicer.util.confirmOkCancelDisplay(tooltip(question), windowTitle=_("Remove a model")):
             return
         try:
             remove(name)
@@ -158,17 +158,34 @@ class ModelsPanel:
             self.show_card(name)
 
 
+def follow(url: Any) -> None:
+    """Open a link of a text of unknown origin in the browser if it begins with ``https:`` and the user agrees."""
+    address, host = visible(url.toString()), visible(url.host())
+    if url.scheme() != "https" or not host:
+        text = _("This link is not opened, because it does not begin with https: {address}")
+        slicer.util.warningDisplay(tooltip(text.format(address=address)), windowTitle=_("MedAD"))
+        return
+    question = _("Open this address of the server {host} in the browser?").format(host=host)
+    if slicer.util.confirmOkCancelDisplay(tooltip(f"{question}\n\n{address}"), windowTitle=_("Open a link")):
+        qt.QDesktopServices.openUrl(url)
+
+
 def show_text(title: str, text: str, markdown: bool = False) -> None:
-    """Show a longer text in a window, to read and to copy from: plain text line by line, or Markdown."""
+    """Show a longer text in a window, to read and to copy from: plain text line by line, or Markdown.
+
+    Nothing that the text names is loaded, and its links are those of `follow`.
+    """
     dialog = qt.QDialog(slicer.util.mainWindow())
     dialog.setWindowTitle(title)
     layout = qt.QVBoxLayout(dialog)
     browser = qt.QTextBrowser()
-    browser.setOpenExternalLinks(True)
+    # The browser itself would load a linked file, or send any link to the application that opens it.
+    browser.setOpenLinks(False)
+    browser.connect("anchorClicked(QUrl)", follow)
     if markdown:
-        browser.setMarkdown(text)
+        browser.setMarkdown(inert(text))
     else:
-        browser.setPlainText(text)
+        browser.setPlainText(visible(text))
     layout.addWidget(browser)
     buttons = qt.QDialogButtonBox(qt.QDialogButtonBox.Close)
     buttons.connect("rejected()", dialog.reject)

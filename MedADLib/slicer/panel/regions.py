@@ -10,7 +10,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ...messages import say, translated
+from ...messages import say, translated, visible
 from ...results.colours import region_colour
 from ...results.text import limit_text, location, size_digits, size_number, size_unit, smallest_region_ml
 from ...results.units import explanation, is_rarity, meaning
@@ -132,7 +132,7 @@ class RegionRows:
         if column == NUMBER:
             cell.setData(self._tick, self._ticked if value else self._unticked)
         elif column == NAME:
-            cell.setText(value)
+            cell.setText(visible(value))
             cell.setToolTip(tooltip(value))
         elif column == PEAK:
             cell.setText(value[0])

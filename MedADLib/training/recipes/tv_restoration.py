@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ...errors import SettingError
 from ...methods.settings import with_overrides
 from ...methods.tv_restoration import GMVAETV, VAETV
 from ...runtime.device import slices_at_once
@@ -70,7 +71,7 @@ def best_weight(grid: Sequence[float], changes: Sequence[float]) -> float:
     """
     x, y = np.asarray(grid, float), np.asarray(changes, float)
     if len(x) < 3 or len(x) != len(y) or np.diff(x).min() <= 0:
-        raise ValueError("the choice of a TV weight needs at least 3 increasing weights and a change for each")
+        raise SettingError("tv_choice")
     least = int(np.argmin(y))
     x, y = (
         (x[: least + 1] - x[0]) / max(x[least] - x[0], 1e-12),

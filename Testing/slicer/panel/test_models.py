@@ -110,6 +110,98 @@ def test_about_opens_the_card(panel):
     assert len(texts) == 2 and texts[0] != texts[1] and all("T1-weighted" in text for text in texts)
 
 
+STRANGERS = """# A card
+
+![inline](file://{file}) ![share](file://server/share/a.png) ![by reference][1] ![collapsed][] ![shortcut]
+\\![escaped](file://{file}) \\\\![twice](file://{file}) [![in a link](file://{file})](https://example.org/)
+!\u200b[hidden](file://{file}) ![a ![nested](file://{file}) b](file://{file})
+![data](data:image/png;base64,AAAA)
+
+<img src="file://{file}"> <IMG/SRC=file://{file}> <body background="file://{file}">x</body>
+<a href="file://{file}">raw</a> <!-- comment --> <?php ?> <![CDATA[ <img src="{file}"> ]]> &lt;img src="x"&gt;
+
+<table background="file://{file}"><tr><td>cell</td></tr></table>
+
+    ![indented code](file://{file})
+
+| a ![cell](file://{file}) | b |
+|---|---|
+| ![cell](file://{file}) | <img src="file://{file}"> |
+
+> ![quoted](file://{file} "<img src='file://{file}'>")
+
+[page](https://example.org/page "<img src='file://{file}'>") [plain](http://example.org/) [file](file:///etc/passwd)
+[share](//server/share) [relative](LICENSE) [script](javascript:alert(1)) [mail](mailto:a@example.org) [none](https:)
+[fake](https://example.org\u202e@evil.example/) <https://example.org/auto>
+
+[1]: file://{file}
+[collapsed]: file://{file}
+[shortcut]: <file://{file}>
+"""
+
+
+@pytest.fixture
+def card_of_a_stranger(panel, tmp_path, monkeypatch):
+    """The window with a card that tries to load and to open things; functions that get it and click its links."""
+    from PySide6 import QtGui
+
+    file = tmp_path / "image.png"
+    image = QtGui.QImage(8, 8, QtGui.QImage.Format.Format_RGB32)
+    image.fill(0xFF0000)
+    assert image.save(str(file))
+    text = STRANGERS.replace("{file}", file.as_posix())
+    monkeypatch.setattr("MedADLib.slicer.panel.models.card", lambda name: text)
+    seen = {}
+
+    def act(dialog):
+        seen["browser"] = browser = dialog._object.findChild(QtWidgets.QTextBrowser)
+        seen["before"] = browser.source().toString()
+        document = browser.document()
+        block = document.begin()
+        formats = []
+        while block.isValid():
+            fragments = block.begin()
+            while not fragments.atEnd():
+                formats.append((fragments.fragment().charFormat(), fragments.fragment().text()))
+                fragments += 1
+            block = block.next()
+        seen["formats"], seen["text"] = formats, browser.toPlainText()
+        browser.grab()
+        for link in {form.anchorHref() for form, _ in formats if form.isAnchor()}:
+            browser.anchorClicked.emit(QtCore.QUrl(link))
+        seen["after"] = browser.source().toString()
+
+    panel.answers.append(act)
+    return seen
+
+
+def test_the_card_of_a_stranger_loads_nothing_and_opens_only_https_after_a_question(panel, card_of_a_stranger):
+    seen = card_of_a_stranger
+    panel.answers.extend([False] * 3)
+    panel.click("cardButton")
+    assert not [text for form, text in seen["formats"] if form.isImageFormat()]
+    assert "\ufffc" not in seen["text"], "an image leaves this character"
+    tips = [form.toolTip() for form, _ in seen["formats"]]
+    assert not [tip for tip in tips if "<img" in tip]
+    for shown in ("inline", "share", "by reference", "shortcut", "escaped", "nested", "<img src=", "raw", "comment"):
+        assert shown in seen["text"], shown
+    assert "\u202e" not in seen["text"] and "\u200b" not in seen["text"]
+    assert seen["before"] == seen["after"] == ""
+    assert panel.dialogs.opened_urls == [], "every question was answered with no"
+
+
+def test_a_link_is_opened_when_the_user_agrees(panel, card_of_a_stranger):
+    panel.answers.extend([True] * 3)
+    panel.click("cardButton")
+    assert panel.dialogs.opened_urls and all(url.startswith("https://") for url in panel.dialogs.opened_urls)
+    assert "https://example.org/page" in panel.dialogs.opened_urls
+    questions = [text for kind, text in panel.messages if kind == "question"]
+    assert len(questions) == len(panel.dialogs.opened_urls) and all("example.org" in text for text in questions)
+    refused = [text for kind, text in panel.messages if kind == "warning"]
+    for scheme in ("http://example.org", "file:///etc/passwd", "javascript:", "mailto:", "LICENSE", "//server/share"):
+        assert any(scheme in text for text in refused), scheme
+
+
 def test_a_model_is_added_by_button_chosen_and_used(panel, download, own_home):
     add_by_button(panel, download)
     assert own_files(own_home) == ["knee.medad"] and "knee" in names(panel)
