@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._version import __version__
-from .errors import InputError
+from .errors import InputError, UnfitError
 from .messages import Message
 from .runtime.device import check_device, run_on
 from .runtime.progress import Progress, rounded
@@ -21,6 +21,7 @@ from .volume import Volume, is_single_slice
 if TYPE_CHECKING:
     from .methods.base import Method
     from .modelfile.model import Model
+    from .preprocessing.fit import Fit
     from .preprocessing.space import PreparedScan
 
 SMALLEST_REGION_ML = 0.05
@@ -34,6 +35,10 @@ MAP_UNIT = "map_unit"
 FOUND_BY = "found_by"
 # Entry of the provenance: by how many healthy SD the scan was brought down at each scale, see `scoring.level`.
 BROUGHT_DOWN = "brought_down"
+# Entry of the provenance: verdict, kind and measures of the fit of the scan to the model, see `preprocessing.fit`.
+FIT = "fit"
+# Warnings that a scan is one of those of the model, by part of the split.
+KNOWN = {"train": "scan_in_train", "validation": "scan_in_validation", "calibration": "scan_in_calibration"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +55,7 @@ class Settings:
         smallest_region_px: The same in pixels of a single slice; None for `smallest_region_ml`.
         fast: Fewer restorations of fewer slices, if the method of the model has this mode: faster, slightly less
             exact. Thresholds and p-values come from healthy scans in fast mode, if the model was calibrated in it.
+        force: Examine a scan that does not fit the model too; the result is then marked as not interpretable.
 
     Raises:
         InputError: If a value is of a wrong type or out of range.
@@ -62,6 +68,7 @@ class Settings:
     smallest_region_ml: float = SMALLEST_REGION_ML
     fast: bool = False
     smallest_region_px: int | None = None
+    force: bool = False
 
     def __post_init__(self) -> None:
         check_device(self.device)
@@ -76,6 +83,8 @@ class Settings:
             raise InputError("smallest_region_pixels", px=repr(px))
         if type(self.fast) is not bool:
             raise InputError("bad_fast", value=repr(self.fast))
+        if type(self.force) is not bool:
+            raise InputError("bad_force", value=repr(self.force))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Settings:
@@ -143,6 +152,7 @@ class Settings:
             "smallest_region_ml": float(self.smallest_region_ml),
             "fast": self.fast,
             **({} if self.smallest_region_px is None else {"smallest_region_px": int(self.smallest_region_px)}),
+            "force": self.force,
         }
 
 
@@ -161,7 +171,7 @@ class Detection:
         threshold: Threshold of the anomaly map, in its unit.
         expected_false_positive_ml: Mean volume above the threshold in a healthy scan, mL.
         score: Score of the whole scan, larger = more anomalous; `reference.scan_score` names it.
-        p_value: (1 + #{healthy ≥ score}) / (n + 1).
+        p_value: (1 + #{healthy ≥ score}) / (n + 1); NaN, as in its regions, if the result is not `interpretable`.
         healthy_count: n, the number of healthy scans; no p-value is below 1 / (n + 1).
         reference: Scores of the healthy scans of the model, which give p-values and thresholds.
         provenance: Model, settings, versions and times, as JSON holds them.
@@ -183,6 +193,21 @@ class Detection:
     provenance: dict
     warnings: tuple[str, ...]
 
+    @property
+    def interpretable(self) -> bool:
+        """Whether the scan fits the model, so that verdict and p-values mean something."""
+        return interpretable(self.provenance)
+
+    def region_p_value(self, peak: float) -> float:
+        """Return the p-value of a region with this peak; NaN if the result is not interpretable."""
+        return self.reference.region_p_value(peak) if self.interpretable else no_p_value(peak)
+
+
+def interpretable(provenance: Mapping[str, Any]) -> bool:
+    """Return whether the scan of a result with this provenance fits the model; results of earlier versions do."""
+    fit = provenance.get(FIT)
+    return not (isinstance(fit, dict) and fit.get("verdict") == "unfit")
+
 
 def detect(
     volume: Volume, model: Model, settings: Settings | None = None, progress: Progress | None = None
@@ -200,6 +225,7 @@ def detect(
 
     Raises:
         InputError: If the scan or the mask cannot be used, or the device does not exist.
+        UnfitError: If the scan does not fit the model and the settings do not force it, or it cannot be aligned.
         Cancelled: If the user has requested cancellation.
     """
     settings, progress = (settings or Settings()).on(volume), progress or Progress()
@@ -211,6 +237,8 @@ def detect(
     examined, how = space.examined(volume, settings.mask, progress)
     progress.stage("preparation", 0.05, 0.3, Message("progress_preparation"))
     prepared = space.prepared(volume, examined, progress)
+    with progress.timed("fit"):
+        fit = checked_fit(prepared, how, model, settings.force)
     progress.stage("restoration", 0.3, 0.9, Message("progress_restoration"))
     method, fast, speed = _method(model, settings.fast)
     restoration, device, notes = run_on(
@@ -229,13 +257,13 @@ def detect(
         anomaly = prepared.map_to_native(rarity)
         restored = prepared.image_to_native(restoration.restored)
     progress.stage("regions", 0.95, 1.0, Message("progress_regions"))
-    reference = calibration.reference_of(fast)
+    reference, meaningful = calibration.reference_of(fast), fit.verdict != "unfit"
     settings = replace(settings, threshold=settings.threshold or reference.threshold)
     threshold = reference.value_of(settings.threshold)
     mask = volume.with_array(examined.view(np.uint8), f"{volume.name}_mask")
-    labels, regions = find_regions(
-        anomaly, threshold, reference.region_p_value, settings.smallest_region_ml, midline_of(mask)
-    )
+    region_p_value = reference.region_p_value if meaningful else no_p_value
+    midline = midline_between(mask, fit.reasons)
+    labels, regions = find_regions(anomaly, threshold, region_p_value, settings.smallest_region_ml, midline)
     found_by = (
         _found_by(method.members, rarities.of_members, prepared, labels, progress) if method.members and regions else {}
     )
@@ -253,6 +281,7 @@ def detect(
         "brain_mask": how,
         "input": {"name": volume.name, "sha256": content_hash(volume), **lacking(volume)},
         "resemblance": {key: round(value, 4) for key, value in prepared.similarity.items()},
+        FIT: fit.as_json(),
         "facts": restoration.facts,
         **({FOUND_BY: found_by} if found_by else {}),
         **({BROUGHT_DOWN: [round(excess, 2) for excess in rarities.excess]} if rarities.excess else {}),
@@ -271,11 +300,11 @@ def detect(
         threshold,
         reference.expected_false_positive_ml(threshold),
         score,
-        reference.sample_p_value(score),
+        reference.sample_p_value(score) if meaningful else no_p_value(score),
         reference.count,
         reference,
         provenance,
-        (*prepared.warnings(), *level_warning, *speed, *notes),
+        (*known_scan(volume, model), *fit.reasons, *level_warning, *speed, *notes),
     )
 
 
@@ -287,6 +316,87 @@ def is_image(volume: Volume) -> bool:
 def lacking(volume: Volume) -> dict[str, bool]:
     """Return the entries of the input that say what the file of a scan lacks; empty for most scans."""
     return {name: False for name in (HAS_SPACING, HAS_ORIENTATION) if not getattr(volume, name)}
+
+
+def midline_between(mask: Volume, warnings: Sequence[str]) -> float | None:
+    """Return the midline of an examined part, see `midline_of`; None for a head that is turned against its axes."""
+    turned = any(isinstance(warning, Message) and warning.code == "head_turned" for warning in warnings)
+    return None if turned else midline_of(mask)
+
+
+def no_p_value(value: float) -> float:
+    """Return NaN, the p-value of a result that is not interpretable."""
+    return float("nan")
+
+
+def fit_of(volume: Volume, model: Model, mask: Volume | None = None, progress: Progress | None = None) -> Fit:
+    """Judge the fit of a scan to a model before a run; takes as long as its preparation, without torch but for a skull.
+
+    Args:
+        volume: The scan.
+        model: The model; only its space and modality are used.
+        mask: Brain mask on the grid of the scan; None extracts the brain.
+        progress: Receives each stage; may cancel.
+
+    Raises:
+        InputError: If the scan or the mask cannot be used.
+    """
+    from .preprocessing.fit import judged
+
+    progress = progress or Progress()
+    examined, how = model.template.examined(volume, mask, progress)
+    return judged(model.template.prepared(volume, examined, progress), how, model, volume.described)
+
+
+def checked_fit(prepared: PreparedScan, examined: Message, model: Model, force: bool = False) -> Fit:
+    """Judge the fit of a prepared scan to a model, before the restoration.
+
+    Args:
+        prepared: The scan in the space of the model.
+        examined: How the examined part was found, from `ReferenceSpace.examined`.
+        model: The model.
+        force: Whether to return the fit of an unfit scan instead of refusing it.
+
+    Raises:
+        UnfitError: If the scan cannot be aligned, or does not fit.
+    """
+    from .preprocessing.fit import judged, kind_name
+    from .preprocessing.registration import LEAST_INFORMATION
+
+    scan = prepared.native
+    fit = judged(prepared, examined, model, scan.described)
+    if fit.verdict != "unfit":
+        return fit
+    quality = getattr(prepared, "quality", None)
+    if quality is not None and quality.failed and (force or fit.reasons[0].code == "fit_not_aligned"):
+        facts = {"information": quality.information, "limit": LEAST_INFORMATION}
+        raise UnfitError("alignment_failed", name=scan.name, model=model.name, **facts)
+    if not force:
+        facts = {"name": scan.name, "model": model.name, "reason": fit.reasons[0], "models": _models_for(fit.seems)}
+        if fit.seems:
+            raise UnfitError("scan_does_not_fit_seems", kind=kind_name(fit.seems), **facts)
+        raise UnfitError("scan_does_not_fit", **facts)
+    return fit
+
+
+def _models_for(kind: str) -> Message:
+    """Return which installed models a kind of scan would fit."""
+    from .modelfile.store import list_models
+    from .preprocessing.fit import kinds_of
+
+    if not kind or kind == "other_part":
+        return Message("another_model")
+    wanted = {"t2", "pd"} if kind == "t2_or_pd" else {kind}
+    names = [one.name for one in list_models() if not one.error and kinds_of(one.modality) & wanted]
+    return Message("fitting_models", models=", ".join(names)) if names else Message("no_fitting_model")
+
+
+def known_scan(volume: Volume, model: Model) -> list[Message]:
+    """Return a warning if a scan, by its voxels, is one of those that trained or calibrated a model."""
+    from .modelfile.known_scans import part_of
+
+    part = part_of(volume, model.training)
+    return [Message(KNOWN[part], model=model.name)] if part else []
 
 
 def _found_by(

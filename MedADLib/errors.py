@@ -46,6 +46,10 @@ class InputError(MedADError):
     """An image, mask or folder that cannot be examined."""
 
 
+class UnfitError(InputError):
+    """A scan that does not fit the model, so that a result would mean nothing."""
+
+
 class ModelError(MedADError):
     """A model file that is damaged, hostile, too new or unfit for the task."""
 

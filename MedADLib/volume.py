@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,9 @@ LARGEST_MM = 1000.0
 MOST_GRID_VOXELS = 2**26
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
+# Digits of direction cosines that decide about the order of axes.
+AXIS_DIGITS = 4
+
 # RAS axis of each letter, and whether the letter is on its negative side.
 LETTERS = {"R": (0, False), "L": (0, True), "A": (1, False), "P": (1, True), "S": (2, False), "I": (2, True)}
 # A header with a smaller spacing, or a larger spacing or position, is damaged or in another unit.
@@ -44,6 +48,7 @@ class Volume:
         has_spacing: Whether the spacing is physical. It is not in a PNG, whose pixels count as 1 mm.
         has_orientation: Whether axes and position are those of a patient. They are not in a PNG or a radiograph, where
             columns count as left and rows as posterior.
+        described: What its header says that it is, one of `preprocessing.fit.KINDS`; empty if it does not say.
 
     Raises:
         InputError: If array and affine do not describe a 3-D image in space.
@@ -54,6 +59,7 @@ class Volume:
     name: str = "volume"
     has_spacing: bool = True
     has_orientation: bool = True
+    described: str = ""
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)
@@ -260,3 +266,22 @@ def _in_order(volume: Volume, axes: Sequence[int], flipped: Sequence[bool]) -> V
         if flip:
             affine[:3, 3] += volume.affine[:3, axis] * (volume.array.shape[2 - axis] - 1)
     return replace(volume, array=array, affine=affine)
+
+
+def fingerprint(volume: Volume) -> str:
+    """Compute the sha256 of a volume's values, independent of the order of the grid's axes and of the number type.
+
+    Slicer may flip or permute the axes of a grid when it opens a saved scene.
+    """
+    # Unit vectors of the array's axes in RAS, of which each points to its largest component's positive side.
+    directions = np.round((volume.affine[:3, :3] / volume.spacing).T[::-1], AXIS_DIGITS)
+    largest = np.abs(directions).argmax(axis=1)
+    backwards = directions[np.arange(3), largest] < 0
+    directions[backwards] *= -1
+    array = volume.array[tuple(slice(None, None, -1) if flip else slice(None) for flip in backwards)]
+    array = array.transpose(np.lexsort(directions.T))
+    digest = hashlib.sha256(str(array.shape).encode())
+    # Slab by slab, so that a large scan is not in memory twice.
+    for slab in array:
+        digest.update(np.ascontiguousarray(slab, dtype=np.float32).data)
+    return digest.hexdigest()

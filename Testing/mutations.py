@@ -95,8 +95,8 @@ MUTATIONS = (
              '(_translate(context, text) if text else "")', '(_translate("messages", text) if text else "")',
              "Slicer finds no translation of a message, and the panel mixes languages"),
     Mutation("MedADLib/cli/main.py", "Testing/cli/test_view.py",
-             'console.error(*explain(error, "internal_error_in_command"))\n        return 1',
-             'console.error(*explain(error, "internal_error_in_command"))\n        return 0',
+             "return UNFIT_CODE if isinstance(error, UnfitError) else 1",
+             "return UNFIT_CODE if isinstance(error, UnfitError) else 0",
              "a script continues after a run that failed"),
 )
 # fmt: on

@@ -10,11 +10,14 @@ from support.phantoms import METHODS, ToyModels, head, one_alignment, one_thread
 from support.raised import raises
 
 from MedADLib import detect, load_model
-from MedADLib.detection import Detection, Settings, content_hash
-from MedADLib.errors import Cancelled, InputError
+from MedADLib.detection import Detection, Settings, content_hash, fit_of
+from MedADLib.errors import Cancelled, InputError, UnfitError
+from MedADLib.io.reading import read_image
 from MedADLib.messages import Message
 from MedADLib.methods.latent_restoration import LatentRestoration
+from MedADLib.results.reading import reopen, stored_results
 from MedADLib.results.text import part_name
+from MedADLib.results.writing import write_detection
 from MedADLib.runtime.progress import Progress
 from MedADLib.runtime.strict_json import plain
 from MedADLib.scoring.healthy_reference import Threshold
@@ -62,7 +65,7 @@ def check_maps(detection: Detection, volume: Volume) -> None:
     assert np.array_equal(detection.restored.array[~mask], volume.array[~mask])
     assert set(np.unique(detection.labels.array)) == {0, *(region.label for region in detection.regions)}
     assert (detection.anomaly.array[detection.labels.array > 0] >= detection.threshold).all()
-    assert 1 / (detection.healthy_count + 1) <= detection.p_value <= 1
+    assert 1 / (detection.healthy_count + 1) <= detection.p_value <= 1 and detection.interpretable
     json.dumps(plain(detection.provenance), allow_nan=False)
 
 
@@ -177,6 +180,7 @@ def test_masks_that_do_not_fit_are_refused(atlas, sick):
         ({"smallest_region_ml": "1"}, "smallest_region_out_of_range"),
         ({"device": "cuda:x"}, "unknown_device"),
         ({"smallest_region_ml": -0.1}, "smallest_region_out_of_range"),
+        ({"force": 1}, "bad_force"),
         ({"smallest_region_ml": float("nan")}, "smallest_region_out_of_range"),
     ],
 )
@@ -213,12 +217,33 @@ def test_a_model_without_calibration_is_refused_at_once(atlas, sick):
     assert (refused.value.code, refused.value.parameters) == ("not_calibrated", {"model": atlas.name})
 
 
-def test_an_inverted_contrast_is_examined_and_warned_of(atlas):
+def test_an_inverted_contrast_is_refused_and_forced_it_is_not_interpretable(atlas, tmp_path):
     volume, mask = head(31)
     inverted = volume.with_array(np.where(mask, np.maximum(1400 - volume.array, 1), 0).astype(np.float32))
-    detection = detect(inverted, atlas)
-    check_maps(detection, inverted)
-    assert any(warning.code == "out_of_distribution" for warning in detection.warnings)
+    inverted.write(tmp_path / "scan.nii.gz")
+    inverted = read_image(tmp_path / "scan.nii.gz")
+    with raises(UnfitError, "scan_does_not_fit_seems", name="scan", model=atlas.name) as refused:
+        detect(inverted, atlas)
+    assert refused.value.parameters["reason"].code == "fit_other_contrast"
+    detection = detect(inverted, atlas, Settings(force=True))
+    assert not detection.interpretable and detection.provenance["fit"]["seems"] == "t2_or_pd"
+    assert np.isnan(detection.p_value) and detection.regions
+    assert all(np.isnan([region.p_value, region.q_value]).all() for region in detection.regions)
+    codes = [warning.code for warning in detection.warnings]
+    assert codes[0] == "fit_other_contrast" and "out_of_distribution" in codes
+    write_detection(detection, tmp_path, "scan", figure=False, source=tmp_path / "scan.nii.gz")
+    document = json.loads((tmp_path / "scan.json").read_text())
+    assert document["verdict"] == "NOT INTERPRETABLE" and document["p_value"] is None
+    assert {region["p_value"] for region in document["regions"]} == {None}
+    for line in (tmp_path / "scan_regions.tsv").read_text().splitlines()[1:]:
+        assert line.split("\t")[5:7] == ["n/a", "n/a"]
+    again = reopen(*stored_results(tmp_path))
+    assert not again.interpretable and np.isnan(again.p_value) and len(again.regions) == len(detection.regions)
+
+
+def test_the_fit_before_a_run_is_that_of_the_run(atlas, sick, found):
+    fit = fit_of(sick[0], atlas)
+    assert fit.verdict != "unfit" and fit.as_json() == found.provenance["fit"]
 
 
 def test_a_scan_as_of_another_scanner_is_brought_down_and_warned_of(atlas, sick, found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ..messages import say, translated, visible
@@ -91,7 +92,7 @@ class LiveResult:
                 "colour": css_colour(region_colour(region.rank)),
                 "volume": f"{size_number(detection, region):.{digits}f}",
                 "peak": f"{region.peak:.3g}",
-                "p": f"{region.p_value:.2g}",
+                "p": "" if math.isnan(region.p_value) else f"{region.p_value:.2g}",
                 "side": region.side,
                 "place": short_place(detection, region),
                 "title": self._title(region),
@@ -109,7 +110,7 @@ class LiveResult:
         detection = self.detection
         peak, mean = value_text(detection, region.peak), value_text(detection, region.mean)
         what = f"{location(detection, region)}; peak {peak} ({meaning(detection, region.peak)})"
-        what = f"{what}; mean {mean}, q = {region.q_value:.2g}"
+        what = f"{what}; mean {mean}" + ("" if math.isnan(region.q_value) else f", q = {region.q_value:.2g}")
         return f"{name}: {what}" if name else what
 
     def verdict(self) -> str:

@@ -14,10 +14,17 @@ WHAT = ("gpu", *SPEED)
 # Samplers, scaling and products need latent restoration; whole detections also measure the default of `medad detect`.
 MODEL, ALSO = "brain-t1-vqvae", "brain-t1"
 
+EXAMPLES = """\
+Examples:
+  medad benchmark
+  medad benchmark runs --scan scan.nii.gz --runs 5 -o benchmark"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad benchmark``."""
     parser.description = "Measure the speed of MedAD on this computer, and compare it with other implementations."
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     what = f"what to measure: {', '.join(WHAT)} (default gpu with --device cuda, else all others)"
     parser.add_argument("what", nargs="*", type=_known, default=[], metavar="WHAT", help=what)
     output = "folder for tables, figures and report.md (default %(default)s)"

@@ -15,12 +15,19 @@ from ..training.config import ADVISED, settings_of
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
+EXAMPLES = """\
+Examples:
+  medad calibrate brain-t1 --healthy our-scans -o brain-t1-here.medad
+  medad calibrate brain-t1 brain-t1-atlas --healthy our-scans -o brain-t1-both.medad --combine mean"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad calibrate``."""
     parser.description = (
         "Recalibrate a model on your own healthy scans, or several together as an ensemble, and write a new model file."
     )
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     model = "installed model or model file; its networks stay. Several with the same template become an ensemble"
     parser.add_argument("model", nargs="+", help=model)
     healthy = (
@@ -47,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--description", help="purpose of the model in one line (default: unchanged)")
     parser.add_argument("--model-version", metavar="X.Y.Z", help="version of the new model (default: unchanged)")
     parser.add_argument("--data-note", default="", help="source and licence of the scans for the model card")
+    named = "name the scans in the model file, for public data; otherwise it numbers them"
+    parser.add_argument("--named-scans", action="store_true", help=named)
     parser.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
 

@@ -33,7 +33,11 @@ Files in the output folder, of brain models:
                     maps; missed lesions and false positives with scan and restoration
   cases, scores     what a later run uses again
 
-For a full comparison: --every --places 2 --unseen (with 6 subjects 144 cases, and 36 of the unseen families)."""
+For a full comparison: --every --places 2 --unseen (with 6 subjects 144 cases, and 36 of the unseen families).
+
+Examples:
+  medad compare brain-t1 our-model.medad --healthy our-scans --every --places 2 -o comparison
+  medad compare a.medad b.medad --healthy healthy-images --abnormal abnormal-images -o comparison"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

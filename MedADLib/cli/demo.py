@@ -31,7 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     Args:
         argv: Arguments without the name of the program; None takes those of the process.
     """
-    parser = argparse.ArgumentParser(prog="python -m MedADLib.cli.demo", description=__doc__)
+    example = "Example: python -m MedADLib.cli.demo scan.nii.gz --output demo"
+    parser = argparse.ArgumentParser(prog="python -m MedADLib.cli.demo", description=__doc__, epilog=example)
     scan = "your scan (default: the MNI152 brain with a simulated lesion)"
     parser.add_argument("input", nargs="?", type=Path, help=scan)
     parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for the results (default demo)")
@@ -68,8 +69,9 @@ def _run(args: argparse.Namespace) -> None:
             files.append(args.output / file)
         _print_overlap(detection, truth)
     print(verdict(detection))
-    for line in (strip_text(detection), *scans_needed(detection.healthy_count)):
-        print(line)
+    if detection.interpretable:
+        for line in (strip_text(detection), *scans_needed(detection.healthy_count)):
+            print(line)
     print(count_of_regions(detection))
     for line in top_regions(detection):
         print(f"  {line}")

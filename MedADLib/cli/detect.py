@@ -6,11 +6,12 @@ import argparse
 import importlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..messages import Message
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -18,11 +19,22 @@ if TYPE_CHECKING:
     from .console import Console
 
 DEFAULT_MODEL = "brain-t1"
+# Digits of a fingerprint in the name of an anonymous result.
+NAME_DIGITS = 8
+
+EXAMPLES = """\
+Examples:
+  medad detect scan.nii.gz -o results
+  medad detect dicom-folder -o results --model brain-t1-atlas --threshold 1ml
+  medad detect chest.png -o results --model chest.medad
+  medad detect set.npz#12 -o results --model chest.medad"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad detect``."""
     parser.description = "Detect anomalies in one scan, and write anomaly map, regions and figure to a folder."
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     types = (
         "scan: NIfTI, NRRD, MHA, Analyze, MGZ, GIPL, MINC, PNG, JPEG, DICOM file or folder, NPZ (one of several "
         "images: FILE.npz#NUMBER, or FILE.npz#ARRAY-NUMBER where several arrays hold images)"
@@ -51,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     fast = "restore fewer slices fewer times: faster, less exact; for models with this mode, such as brain-t1-vqvae"
     parser.add_argument("--fast", action="store_true", help=fast)
+    force = "examine a scan that does not fit the model too; the result is marked as not interpretable"
+    parser.add_argument("--force", action="store_true", help=force)
+    anonymous = (
+        "name the results by a fingerprint of the voxels, and write neither name nor path of the scan; medad view then "
+        "needs --scan"
+    )
+    parser.add_argument("--anonymous", action="store_true", help=anonymous)
     parser.add_argument("--no-picture", action="store_true", help="do not draw the figure STEM.png")
     _add_reading_options(parser)
 
@@ -90,17 +109,24 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
     from ..io.sources import named_scan
     from ..results.writing import check_ours, check_same_scan, with_reading, write_detection
     from ..runtime.atomic_files import writable_folder
+    from ..volume import fingerprint
 
     detect = args.detect or detect
     started = time.perf_counter()
     scan = named_scan(args.input)
     name = scan.name
     with writable_folder(args.output):
-        check_ours(args.output, name)
+        if not args.anonymous:
+            check_ours(args.output, name)
         console.window = (0.0, 0.03)
-        progress.stage("reading", 0.0, 1.0, f"reading {args.input.name}")
+        shown = "the scan" if args.anonymous else args.input.name
+        progress.stage("reading", 0.0, 1.0, f"reading {shown}")
         options = ReadingOptions(args.orientation, args.spacing, args.unit, args.use)
         volume = scan.read(options)
+        if args.anonymous:
+            name = f"scan-{fingerprint(volume)[:NAME_DIGITS]}"
+            volume = replace(volume, name=name)
+            check_ours(args.output, name)
         check_same_scan(args.output, name, args.input, content_hash(volume))
         smallest = args.smallest_region or {}
         if "smallest_region_ml" in smallest and is_image(volume):
@@ -117,32 +143,57 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
                 importlib.import_module("MedADLib.methods.base")
         model = load_model(args.model)
         console.window = (0.03, 0.95)
-        chosen = {"device": args.device, "seed": args.seed, "threshold": args.threshold, "fast": args.fast}
-        settings = Settings(mask=mask, **chosen, **smallest)
+        settings = Settings(
+            mask=mask,
+            device=args.device,
+            seed=args.seed,
+            threshold=args.threshold,
+            fast=args.fast,
+            force=args.force,
+            **smallest,
+        )
         detection = detect(volume, model, settings, progress)
         for message in detection.warnings:
             console.warning(message)
-        detection = replace(detection, warnings=tuple(console.warnings))
+        warnings = console.warnings
+        if args.anonymous:
+            warnings = [_without((str(args.input), args.input.name, scan.name), name, one) for one in warnings]
+        detection = replace(detection, warnings=tuple(warnings))
         if options != AS_THE_HEADER_SAYS:
             detection = with_reading(detection, options)
         console.window = (0.95, 1.0)
         progress.stage("writing", 0.0, 1.0)
-        files = write_detection(detection, args.output, name, not args.no_picture, args.input, progress)
+        facts = {"source": args.input, "progress": progress, "anonymous": args.anonymous}
+        files = write_detection(detection, args.output, name, not args.no_picture, **facts)
         progress.finish()
     seconds = time.perf_counter() - started
     _report(console, detection, files, seconds)
     return 0
 
 
+def _without(words: Sequence[str], name: str, message: str) -> str:
+    """Replace the path and the names of a scan in a warning by another name."""
+
+    def replaced(value: Any) -> Any:
+        for word in words:
+            value = value.replace(word, name) if isinstance(value, str) else value
+        return value
+
+    if isinstance(message, Message):
+        return Message(message.code, **{key: replaced(value) for key, value in message.parameters.items()})
+    return replaced(message)
+
+
 def _report(console: Console, detection: Detection, files: list[Path], seconds: float) -> None:
     from ..results.strip import scans_needed, strip_text
-    from ..results.text import count_of_regions, top_regions, verdict
+    from ..results.text import count_of_regions, doubt, top_regions, verdict
 
     model = detection.provenance.get("model", {})
+    among = [strip_text(detection), *scans_needed(detection.healthy_count)] if detection.interpretable else []
     lines = [
+        doubt(detection),
         f"{detection.volume.name}: {verdict(detection)}",
-        strip_text(detection),
-        *scans_needed(detection.healthy_count),
+        *among,
         count_of_regions(detection),
         *(f"  {line}" for line in top_regions(detection)),
         f"  and {len(detection.regions) - 5} more" if len(detection.regions) > 5 else "",
@@ -155,6 +206,8 @@ def _report(console: Console, detection: Detection, files: list[Path], seconds: 
         score=detection.score,
         p_value=detection.p_value,
         healthy_count=detection.healthy_count,
+        interpretable=detection.interpretable,
+        fit=detection.provenance.get("fit"),
         scan_score=detection.reference.scan_score,
         threshold=detection.threshold,
         map_unit=detection.reference.unit,

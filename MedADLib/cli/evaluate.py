@@ -12,10 +12,17 @@ from .console import Console
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
+EXAMPLES = """\
+Examples:
+  medad evaluate results/scan_anomaly.nii.gz --truth lesion.nii.gz
+  medad evaluate a_anomaly.nii.gz b_anomaly.nii.gz --truth a.nii.gz b.nii.gz --threshold 3 -o evaluation.tsv"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad evaluate``."""
     parser.description = "Compare anomaly maps with reference masks, and print AUROC, Dice and other metrics."
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("maps", nargs="+", type=Path, metavar="MAP", help="anomaly maps")
     truth, masks = "reference masks, one for each map", "masks of the voxels to evaluate, one for each map"
     parser.add_argument("--truth", nargs="+", type=Path, required=True, metavar="MASK", help=truth)

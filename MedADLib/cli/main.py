@@ -1,7 +1,7 @@
 """The command line ``medad``: its parser, its commands and its exit codes.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 cancelled. A failure prints one line with the problem and the remedy;
-``--debug`` adds the traceback.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 4 the scan does not fit the model, 130 cancelled. A failure prints one line
+with the problem and the remedy; ``--debug`` adds the traceback.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from .._version import __version__
-from ..errors import Cancelled, explain
+from ..errors import Cancelled, UnfitError, explain
 from ..messages import Message
 from ..runtime import cancellation, threads
 from ..runtime.atomic_files import abandon
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # returns the exit code, and may raise MedADError.
 COMMANDS = {
     "detect": "detect anomalies in one scan",
+    "check": "judge whether scans fit a model",
     "models": "list, describe, verify or export models",
     "evaluate": "compare anomaly maps with reference masks",
     "train": "train a model on healthy scans",
@@ -42,6 +43,12 @@ COMMANDS = {
     "view": "show results in a web browser",
     "benchmark": "measure the speed of MedAD on this computer",
 }
+EXAMPLES = """\
+Examples:
+  medad detect scan.nii.gz -o results
+  medad view results
+  medad COMMAND --help    (options and examples of a command)"""
+UNFIT_CODE = 4
 # Commands that write their results through the console; the others print them.
 WITH_CONSOLE = ("detect", "models", "evaluate")
 # Commands that read scans, in a child process.
@@ -103,6 +110,8 @@ def build_parser(argv: list[str]) -> Parser:
     parser = Parser(
         prog="medad",
         description="Detect anomalies in medical images with models of healthy anatomy. For research only.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"medad {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -141,9 +150,10 @@ def _run(args: argparse.Namespace, console: Console, interruption: Interruption)
         return 1
     except Exception as error:
         if isinstance(error, Cancelled) or interruption.cancelled():
-            console.error("Cancelled", Message("cancelled"))
+            # A signal can make other work fail, such as that of a child process.
+            console.error("Cancelled", error.message if isinstance(error, Cancelled) else Message("cancelled"))
             return EXIT_CODE
         if args.debug:
             traceback.print_exception(error)
         console.error(*explain(error, "internal_error_in_command"))
-        return 1
+        return UNFIT_CODE if isinstance(error, UnfitError) else 1

@@ -12,10 +12,19 @@ from .console import Console
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
+EXAMPLES = """\
+Examples:
+  medad models
+  medad models card brain-t1
+  medad models verify our-model.medad
+  medad models export brain-t1-vqvae --monai bundle"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad models``."""
     parser.description = "List the installed models, show or verify a model file, or export it as a MONAI bundle."
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     actions = {
         **{"list": "names and purposes (default)", "info": "all facts as JSON", "card": "the model card"},
         **{"verify": "check the file", "export": "write a MONAI bundle"},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..evaluation.image_cases import ABNORMAL_HELP
 from ..training.config import CHOICES, add_choices, complete_arguments
+from .train import resumable
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
@@ -26,11 +27,19 @@ CHANGED = dict.fromkeys(
     "sweep_steps": {"help": "training steps for each latent size (default: of the method)"},
 }  # fmt: skip
 
+EXAMPLES = """\
+Examples:
+  medad sweep --healthy our-scans --sizes 4,16,64 --sweep-steps 1200 -o sweep
+  medad sweep --healthy chests.npz --healthy-label 0 --set loss=l2 -o sweep
+
+After Ctrl-C the same command continues."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad sweep``: the sizes, and those of ``medad train`` that a sweep uses."""
     parser.description = "Train an autoencoder of each latent size, and choose a size from healthy scans."
-    parser.epilog = "Example: medad sweep --healthy DIR --sizes 4,16,64 --sweep-steps 1200 -o DIR"
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_choices(parser, [choice._replace(**CHANGED.get(choice.key, {})) for choice in CHOICES])
     # A file of options for another method is not for this command.
     parser.set_defaults(method="autoencoder")
@@ -47,5 +56,6 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
         sizes = [int(part) for part in args.sizes.split(",")]
     except ValueError as error:
         raise InputError("bad_latent_sizes", sizes=args.sizes) from error
-    sweep_sizes(complete_arguments(args, "DIR"), sizes, progress or Progress(), partial(print, flush=True))
+    with resumable():
+        sweep_sizes(complete_arguments(args, "DIR"), sizes, progress or Progress(), partial(print, flush=True))
     return 0

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
 NEEDED = ("slicer", "trame_slicer", "trame_server", "trame_client", "trame_rca")
-REMOTE = """
+REMOTE = """\
+Examples:
+  medad view results
+  medad view results --scan scan.nii.gz --no-open --port 8765
+
 On a server without a screen, run `medad view OUTDIR --no-open --port 8765` there, and on your own computer
 `ssh -L 8765:127.0.0.1:8765 YOU@SERVER`; then open the printed address in your own browser.
 
@@ -28,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``medad view``."""
     parser.description = "Show the results of medad detect in a web browser."
     parser.epilog = REMOTE
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", type=Path, metavar="OUTDIR", help="output folder of medad detect")
     parser.add_argument("--scan", type=Path, metavar="FILE", help="the scan, if its file has moved")
     parser.add_argument("--port", type=int, metavar="N", help="port to listen on (default 8765, or any free port)")

@@ -132,7 +132,7 @@ def find_scans(
     if not single and not folder.is_dir():
         raise InputError("scan_folder_missing", path=folder)
     files: dict[Path, DicomTags | None] = {folder: None} if single else _files(folder, only)
-    chosen = _of_one_kind(folder, list(files), skip_bad)
+    chosen = _of_one_kind(folder, files, skip_bad)
     if not chosen:
         if only:
             raise InputError("no_scans_named", folder=folder, pattern=only, endings=", ".join(KNOWN))
@@ -147,12 +147,15 @@ def find_scans(
     return joined_by_patient(found) if subjects == "auto" else found
 
 
-def _of_one_kind(folder: Path, files: list[Path], skip_bad: bool) -> list[Path]:
+def _of_one_kind(folder: Path, files: dict[Path, DicomTags | None], skip_bad: bool) -> list[Path]:
     """Select the volumes, or the 2-D images if there are no volumes."""
-    volumes = [path for path in files if path.is_dir() or path.name.lower().endswith(IMAGE_SUFFIXES)]
+    frames = {path: tags.frames if tags else 1 for path, tags in files.items()}
+    volumes = [
+        path for path in files if path.is_dir() or path.name.lower().endswith(IMAGE_SUFFIXES) or frames[path] > 1
+    ]
     images = sorted(set(files) - set(volumes))
     if not volumes or not images:
-        return files
+        return list(files)
     if not skip_bad:
         counts = {"images": len(images), "volumes": len(volumes)}
         raise InputError("images_beside_volumes", folder=folder, image=images[0].name, volume=volumes[0].name, **counts)
@@ -171,13 +174,16 @@ def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
         # Files with a leading dot are not scans: macOS writes them beside copied files.
         paths = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
         paths = [path for path in paths if only is None or fnmatch(path.name, only)]
+        # Of the two files of one volume, the header stands for both.
+        headers = {path.stem for path in paths if path.suffix.lower() == ".hdr"}
+        paths = [path for path in paths if path.suffix.lower() != ".img" or path.stem not in headers]
         known = (*IMAGE_SUFFIXES, *RASTERS, ARRAYS)
         found |= {path: None for path in paths if path.name.lower().endswith(known)}
         others = [path for path in paths if not path.name.lower().endswith(known) and path.name.upper() != "DICOMDIR"]
         others = [path for path in others if DICOM_NAMES.fullmatch(path.name) and is_dicom(path)]
         dicom = {path: tags_of(path) for path in others}
-        headers = list(dicom.values())
-        found |= {Path(place): most_frequent_tags(headers)} if is_series(headers) else dicom
+        tags = list(dicom.values())
+        found |= {Path(place): most_frequent_tags(tags)} if is_series(tags) else dicom
     return dict(sorted(found.items()))
 
 

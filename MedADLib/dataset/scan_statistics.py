@@ -20,7 +20,7 @@ from ..preprocessing.slice_space import SliceView, resized
 from ..runtime.atomic_files import write_json
 from ..runtime.numerics import k_means
 from ..runtime.progress import Progress
-from ..volume import Volume, extent_ras, is_single_slice, spacing_ras
+from ..volume import Volume, extent_ras, fingerprint, is_single_slice, spacing_ras
 
 SIDE = 8
 # Fewer images are outliers and not a kind.
@@ -90,6 +90,7 @@ class ScanStatistics:
 
     Attributes:
         digest: SHA-256 of shape and values, which copies in other files share.
+        fingerprint: Result of `volume.fingerprint`.
         single: Whether the scan is a single slice.
         spacing: Voxel size along right, anterior, superior in mm.
         extent: Field of view along right, anterior, superior in mm.
@@ -104,6 +105,7 @@ class ScanStatistics:
     """
 
     digest: str = ""
+    fingerprint: str = ""
     single: bool = False
     spacing: tuple[float, ...] = ()
     extent: tuple[float, ...] = ()
@@ -141,6 +143,11 @@ def statistics_of(scans: Mapping[str, Source], record: Path, progress: Progress)
     return found
 
 
+def fingerprints_in(record: Path) -> dict[str, str]:
+    """Read the fingerprints of the scans, by name, that `statistics_of` has written to a record."""
+    return {name: fact["fingerprint"] for name, fact in json.loads(record.read_text(encoding="utf-8")).items()}
+
+
 def _measured(source: Source) -> ScanStatistics:
     try:
         volume = source.read()
@@ -154,7 +161,7 @@ def _measured(source: Source) -> ScanStatistics:
     sizes = tuple(spacing_ras(volume).tolist()), tuple(extent_ras(volume).tolist())
     faults = (unfit, doubt, unfit_brain, doubt_brain)
     outline = thumbnail(SliceView.of(volume).image(volume.array)) if single else ()
-    return ScanStatistics(digest.hexdigest(), single, *sizes, _histogram(volume), outline, *faults)
+    return ScanStatistics(digest.hexdigest(), fingerprint(volume), single, *sizes, _histogram(volume), outline, *faults)
 
 
 def _against(report: InputReport) -> tuple[str, str]:

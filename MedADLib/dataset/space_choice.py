@@ -70,10 +70,10 @@ def chosen_space(scans: Mapping[str, Source], prepare: str, work: Path, progress
 
 
 def _prepared(work: Path) -> str | None:
-    """Read the kind of the template in a work folder; None without a template."""
+    """Read the kind of the template in a work folder; None without a template that can be read."""
     try:
         return kind_of(json.loads((work / "template.json").read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, AttributeError):
         return None
 
 

@@ -21,11 +21,12 @@ import numpy as np
 from ..dataset.discovery import find_scans
 from ..errors import InputError
 from ..modelfile.model import load_model
+from ..modelfile.numbering import NUMBERED, named, numbers_of
 from ..runtime.atomic_files import write_json, write_text
 from ..runtime.device import resolve
 from ..runtime.tables import write_table
 from ..scoring.metrics import LEVEL, ROUNDS, Curve, intervals
-from ..training.reference_model import kept_split
+from ..training.reference_model import kept_split, names_by_fingerprint
 from . import lesion_cases
 from .detectors import SEED, Detector, detectors
 from .image_cases import LabelledImage, abnormal_scans, held_out, labelled_images, refuse_both
@@ -101,19 +102,34 @@ class Comparison:
             MedADError: If the models differ in template or split, options do not fit them, or scans are missing.
         """
         models = [load_model(name) for name in self.models]
-        template, split = models[0].template, models[0].training.get("split")
-        for model in models:
+        template, splits = models[0].template, self._splits(models)
+        for model, split in zip(models, splits):
             same = np.array_equal(model.template.image.array, template.image.array)
-            if not same or model.training.get("split") != split:
+            if not same or split != splits[0]:
                 raise InputError("models_differ", model=model.name, first=models[0].name)
         methods = detectors(models, resolve(self.device))
         if template.kind not in ("brain", "plane"):
             raise InputError("brain_model_needed", model=models[0].name)
+        # From here on the scans have their names in this folder.
+        models[0] = replace(models[0], training=models[0].training | {"split": splits[0], NUMBERED: False})
         record = (_compare_images if template.kind == "plane" else _compare_lesions)(self, models, methods, progress)
         record = {"models": {model.name: model.sha256 for model in models}, "seed": self.seed} | record
         write_json(self.output / "comparison.json", record, indent=1)
         progress.finish()
         return self.output / "comparison.tsv"
+
+    def _splits(self, models: Sequence[Model]) -> list[object]:
+        """Return the split of each model, with the names that numbered scans have in the folder."""
+        known: dict[str, str] = {}
+        if any(numbers_of(model.training) for model in models):
+            known = names_by_fingerprint(find_scans(self.healthy, healthy_label=self.healthy_label, skip_bad=True))
+        found = []
+        for model in models:
+            split = model.training.get("split")
+            if numbers_of(model.training):
+                split = {part: named(names, model.training, known) for part, names in split.items()}
+            found.append(split)
+        return found
 
 
 def file_name(name: str) -> str:

@@ -21,6 +21,7 @@ from ..modelfile.model import load_model
 from ..preprocessing.space import ReferenceSpace
 from ..runtime.device import resolve
 from ..runtime.progress import Progress
+from ..training.checkpoint import only_training
 from ..training.config import Options, training_folder
 from ..training.data import healthy_data
 from ..training.latent_sweep import check_sizes, sweep, worse_with_more
@@ -56,6 +57,19 @@ def sweep_sizes(
     )  # fmt: skip
     check_settings(options.method, chosen)
     abnormal = abnormal_scans(options.healthy, options.abnormal, options.healthy_label)
+    with only_training(options.work):
+        _sweep(options, chosen, sizes, abnormal, progress, on_line)
+
+
+def _sweep(
+    options: argparse.Namespace,
+    chosen: Options,
+    sizes: Sequence[int],
+    abnormal: dict[str, Source],
+    progress: Progress,
+    on_line: Callable[[str], None],
+) -> None:
+    """Sweep as `sweep_sizes` does, with the work folder for this process alone."""
     like = load_model(options.like) if options.like else None
     scans, split = usable_scans(options, progress, like)
     progress.stage("preparing scans", 0.03, 0.1)

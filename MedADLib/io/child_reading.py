@@ -11,7 +11,6 @@ import atexit
 import json
 import logging
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -19,22 +18,19 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from .. import errors
 from ..errors import InputError, MedADError
-from ..messages import Message, as_json, from_json
+from ..messages import from_json
 from ..runtime.cancellation import ended
 from ..volume import Volume
 
 # A file that takes longer than this, and this many bytes of it a second, hangs its reader.
 SECONDS, BYTES_A_SECOND = 120.0, 1_000_000
-# Memory to read a file, in addition to that of the program: at least this much, or this many times its size. Scans
-# shrink up to 20 times when compressed, and their voxels may become wider twice.
-LEAST_BYTES, TIMES_ITS_SIZE = 3 * 2**30, 60
-PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from MedADLib.io.child_reading import serve; serve()"
+PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from MedADLib.io.reading_child import serve; serve()"
 
 
 class ChildReader:
@@ -72,14 +68,14 @@ class ChildReader:
 
         Args:
             path: The file or folder, for limits and messages.
-            task: Arguments of `perform`, as JSON holds them.
+            task: Arguments of `reading_child.perform`, as JSON holds them.
 
         Raises:
             MedADError: If it cannot be read, or its reader crashes, hangs or takes too much memory.
         """
         with self._lock:
             self.start()
-            limit, late = self._seconds + _bytes_of(path) / BYTES_A_SECOND, threading.Event()
+            limit, late = self._seconds + bytes_of(path) / BYTES_A_SECOND, threading.Event()
             process = self._process
 
             def end() -> None:
@@ -102,7 +98,7 @@ class ChildReader:
             logging.getLogger(record["logger"]).log(record["level"], message)
         if "error" in reply:
             raise _error_of(reply, path)
-        return Volume(array, np.array(reply["affine"], float), reply["name"], *reply["physical"])
+        return Volume(array, np.array(reply["affine"], float), **reply["facts"])
 
 
 _reader = ChildReader()
@@ -125,63 +121,6 @@ def in_child() -> Iterator[None]:
         yield
     finally:
         _used = before
-
-
-def serve() -> None:
-    """Be the child: perform tasks until stdin ends."""
-    from ..runtime.stdio import take_pipes
-
-    requests, replies = take_pipes()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    log = _Collected()
-    logging.getLogger("MedADLib").addHandler(log)
-    import SimpleITK  # noqa: F401, so that the first file does not wait for it
-
-    from . import sources  # noqa: F401
-
-    with os.fdopen(requests.fileno(), "rb", closefd=False) as lines:
-        for line in lines:
-            _serve_one(json.loads(line), replies, log)
-
-
-def perform(task: Mapping[str, Any]) -> Volume:
-    """Read a scan as `reading.read_image` or `sources.Source.read` does in this process.
-
-    Args:
-        task: ``path``, ``options`` (as `ReadingOptions.as_json`), and either ``uniform`` or the ``name`` and ``place``
-            of a source.
-    """
-    from .images import Place
-    from .reading import read_image
-    from .reading_options import ReadingOptions
-    from .sources import Source
-
-    path, options = Path(task["path"]), ReadingOptions.from_json(task["options"])
-    if "uniform" in task:
-        return read_image(path, task["uniform"], options)
-    place = task["place"] and Place(*task["place"])
-    return Source(path, task["name"], task["name"], place).read(options)
-
-
-def _serve_one(task: Mapping[str, Any], replies: BinaryIO, log: _Collected) -> None:
-    log.records.clear()
-    try:
-        with _limited_memory(_bytes_of(Path(task["path"]))):
-            volume = perform(task)
-        array = np.ascontiguousarray(volume.array)
-        reply = {"shape": array.shape, "kind": array.dtype.str, "affine": volume.affine.tolist(), "name": volume.name}
-        reply["physical"] = [volume.has_spacing, volume.has_orientation]
-    except MedADError as error:
-        array, reply = None, {"error": type(error).__name__, **error.as_json()}
-    except MemoryError:
-        array, reply = None, {"error": "MemoryError"}
-    except Exception as error:
-        array, reply = None, {"error": "", "reason": f"{type(error).__name__}: {error}"}
-    replies.write(json.dumps({**reply, "log": log.records}).encode() + b"\n")
-    if array is not None:
-        view = memoryview(array).cast("B")
-        while view:
-            view = view[replies.write(view) :]
 
 
 def _exchange(process: subprocess.Popen, task: Mapping[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:
@@ -219,7 +158,7 @@ def _end_of(process: subprocess.Popen) -> int:
         return process.wait()
 
 
-def _bytes_of(path: Path) -> int:
+def bytes_of(path: Path) -> int:
     """Return the bytes of a file, or of all files of a folder; 0 if there are none."""
     try:
         if path.is_dir():
@@ -228,36 +167,3 @@ def _bytes_of(path: Path) -> int:
         return found.st_size if stat.S_ISREG(found.st_mode) else 0
     except OSError:
         return 0
-
-
-@contextmanager
-def _limited_memory(size: int) -> Iterator[None]:
-    """Limit the memory of this process where the system can, while it reads a file of that many bytes."""
-    try:
-        import resource
-
-        with open("/proc/self/statm", encoding="ascii") as facts:
-            now = int(facts.read().split()[0]) * resource.getpagesize()
-    except (ImportError, OSError):
-        yield
-        return
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    limit = now + max(LEAST_BYTES, TIMES_ITS_SIZE * size)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
-
-
-class _Collected(logging.Handler):
-    """Keeps the warnings of a file for its reply."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self.records: list[dict[str, Any]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.msg if isinstance(record.msg, Message) else record.getMessage()
-        coded = as_json(text) if isinstance(text, Message) else {"code": None, "parameters": {}}
-        self.records.append({"logger": record.name, "level": record.levelno, "text": str(text), **coded})

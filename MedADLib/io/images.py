@@ -13,6 +13,7 @@ import functools
 import re
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,10 +22,14 @@ import numpy as np
 from ..errors import InputError
 from ..runtime.stdio import silenced
 from ..volume import LPS_RAS, Volume, size_text
-from .dicom import DicomHeader, with_physical_facts
+from .dicom import facts_of_file, read_file
 from .headers import check_numbers, has_dicom_magic
+from .placement import check_extent
+from .reading_options import AS_THE_HEADER_SAYS, ReadingOptions
 
 RASTERS = {".png": "PNGImageIO", ".jpg": "JPEGImageIO", ".jpeg": "JPEGImageIO"}
+MARKS = {b"\x89PNG\r\n\x1a\n": "PNGImageIO", b"\xff\xd8\xff": "JPEGImageIO"}
+EXIF_ORIENTATION = 0x112
 ARRAYS = ".npz"
 PARTS = re.compile("(train|val|test)(?=_)")
 MAX_PIXELS, MAX_ARRAY_BYTES = 2**28, 2**33
@@ -55,17 +60,29 @@ def is_dicom(path: Path) -> bool:
         return False
 
 
-def read_raster(path: Path, name: str) -> Volume:
-    """Read a PNG, a JPEG or a DICOM file of one image as one slice, float32 (1, Y, X); colours become luminance.
+def read_raster(path: Path, name: str, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
+    """Read a PNG or a JPEG as one slice, float32 (1, Y, X), or a DICOM file of one or many slices, float32 (Z, Y, X).
+
+    Colours become luminance.
+
+    A PNG or JPEG is turned as its EXIF tag says, and read by its content, whatever its name says.
 
     Raises:
-        InputError: If it is damaged, holds several images or has one value throughout.
+        InputError: If it is damaged, holds several images that are no volume or has one value throughout.
     """
     import SimpleITK as sitk
 
+    if path.suffix.lower() not in RASTERS:
+        volume = read_file(path, name, options)
+        if volume is not None:
+            check_extent(volume, path, options)
+            return volume.with_array(_checked(volume.array, path))
+        if options != AS_THE_HEADER_SAYS:
+            raise InputError("options_for_volumes", path=path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    reader.SetImageIO(RASTERS.get(path.suffix.lower(), "GDCMImageIO"))
+    raster = path.suffix.lower() in RASTERS
+    reader.SetImageIO(_raster_format(path) if raster else "GDCMImageIO")
     try:
         with silenced():
             reader.ReadImageInformation()
@@ -73,16 +90,59 @@ def read_raster(path: Path, name: str) -> Volume:
                 raise InputError("too_many_pixels", path=path, limit=MAX_PIXELS)
             image = reader.Execute()
     except RuntimeError as error:
+        if raster and (grey := _without_transparency(path)) is not None:
+            return _slice(_upright(grey, path), name, path)
         raise InputError("not_decoded", path=path) from error
     if image.GetDimension() > 2 and image.GetSize()[2] > 1:
         raise InputError("several_images", path=path, count=image.GetSize()[2])
     array = _grey(sitk.GetArrayFromImage(image), image.GetNumberOfComponentsPerPixel(), path)
     if image.GetDimension() == 2:
-        return _slice(array, name, path)
+        return _slice(_upright(array, path) if raster else array, name, path)
     grid = sitk.Image(image.GetSize(), sitk.sitkUInt8)
     grid.CopyInformation(image)
     volume = Volume.from_sitk(grid, name).with_array(_checked(array.reshape(image.GetSize()[::-1]), path))
-    return with_physical_facts(volume, DicomHeader(reader))
+    return replace(volume, **facts_of_file(path))
+
+
+def _raster_format(path: Path) -> str:
+    """Return ITK's reader of a PNG or JPEG by its first bytes, else by its name."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(8)
+    except OSError as error:
+        raise InputError("unreadable", path=path, reason=error.strerror or error) from error
+    return next((name for mark, name in MARKS.items() if start.startswith(mark)), RASTERS[path.suffix.lower()])
+
+
+def _without_transparency(path: Path) -> np.ndarray | None:
+    """Read a grey image with transparency, which ITK does not read, float32 (Y, X); None for any other file."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            if image.mode != "LA" or np.prod(image.size, dtype=object) > MAX_PIXELS:
+                return None
+            return np.asarray(image, np.float32)[..., 0]
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _upright(array: np.ndarray, path: Path) -> np.ndarray:
+    """Turn and mirror an image (Y, X) as its EXIF tag says; cameras and scanners store the pixels as they came."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as image:
+            turn = image.getexif().get(EXIF_ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return array
+    if turn in (5, 6, 7, 8):
+        array = array.T
+    if turn in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if turn in (3, 4, 7, 8):
+        array = array[::-1]
+    return np.ascontiguousarray(array)
 
 
 def places_in(path: Path, healthy_label: int | None = None, healthy: bool = True) -> list[Place]:
@@ -171,10 +231,24 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_ARRAY_BYTES:
                 raise InputError("arrays_too_large", path=path, limit=MAX_ARRAY_BYTES >> 30)
+            for entry in archive.infolist():
+                _check_array(archive, entry, path)
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError("bad_npz", path=path) from error
+
+
+def _check_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> None:
+    """Raise InputError for an array with a header of more numbers than it holds, before numpy allocates them."""
+    with archive.open(entry) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+        if read is None:
+            raise InputError("bad_npz", path=path)
+        shape, _, kind = read(stream)
+    if not kind.hasobject and int(np.prod(shape, dtype=object)) * kind.itemsize > entry.file_size:
+        raise InputError("header_exceeds_file", path=path, size=size_text(shape))
 
 
 def _grey(array: np.ndarray, components: int, path: Path) -> np.ndarray:

@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..messages import Message
 from ..volume import IMAGE_SUFFIXES, Volume, in_order_of, stem
 from .child_reading import child_reader
+from .dicom import DICOM_SUFFIXES, DICOMDIR, read_file, read_series, slices_in
 from .headers import check_numbers, has_dicom_magic
 from .nifti import read_nifti
 from .other_formats import read_gipl, read_mgh, read_minc
@@ -53,12 +54,13 @@ def read_image(path: str | os.PathLike, uniform: bool = False, options: ReadingO
     try:
         # ITK accepts file names in UTF-8 only.
         os.fspath(path).encode("utf-8")
+        if path.name.upper() == DICOMDIR and path.is_file():
+            path = path.parent
+            name = stem(os.path.abspath(path))
         if path.is_dir():
-            from .dicom import read_series
-
-            if options.orientation or options.form:
-                raise InputError("option_not_for_dicom", path=path)
-            volume = read_series(path, name)
+            volume = read_series(path, name, options)
+        elif _is_dicom(path):
+            volume = _read_frames(path, path.stem if path.suffix.lower() in DICOM_SUFFIXES else name, options)
         else:
             volume = _read_file(path, name, options)
     except UnicodeEncodeError as error:
@@ -67,6 +69,21 @@ def read_image(path: str | os.PathLike, uniform: bool = False, options: ReadingO
         raise InputError("unreadable", path=path, reason=error.strerror or error) from error
     check_extent(volume, path, options)
     return _with_numbers(volume, path, uniform)
+
+
+def _is_dicom(path: Path) -> bool:
+    """Return whether a file is a DICOM object by content and not an image of another format by name."""
+    return path.is_file() and not path.name.lower().endswith(IMAGE_SUFFIXES) and has_dicom_magic(path)
+
+
+def _read_frames(path: Path, name: str, options: ReadingOptions) -> Volume:
+    """Read a DICOM file of all slices of a volume."""
+    if slices_in(path) == 1:
+        raise InputError("single_dicom_file", path=path)
+    volume = read_file(path, name, options)
+    if volume is None:
+        raise InputError("several_components", path=path)
+    return volume
 
 
 def read_mask(path: str | os.PathLike, scan: Volume, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
@@ -105,10 +122,10 @@ def _read_file(path: Path, name: str, options: ReadingOptions) -> Volume:
         raise InputError("empty_file", path=path)
     suffix = next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
     if suffix is None:
-        if has_dicom_magic(path):
-            raise InputError("single_dicom_file", path=path)
         raise InputError("unknown_volume_type", path=path, types=", ".join(READERS))
-    return Volume(*READERS[suffix](path, options), name)
+    # Numbers beyond sense in a header or a voxel become infinite, and each check refuses those.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return Volume(*READERS[suffix](path, options), name)
 
 
 def _with_numbers(volume: Volume, path: Path, uniform: bool) -> Volume:

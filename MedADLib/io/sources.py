@@ -10,11 +10,12 @@ from pathlib import Path
 from ..errors import InputError
 from ..volume import IMAGE_SUFFIXES, Volume, stem
 from .child_reading import child_reader
+from .dicom import DICOM_SUFFIXES, DICOMDIR, series_files
+from .dicom_contrast import described_kind
 from .images import ARRAYS, RASTERS, Place, is_dicom, place_named, read_place, read_raster
 from .reading import read_image
 from .reading_options import AS_THE_HEADER_SAYS, ReadingOptions
 
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 STRIPPED = (*RASTERS, ARRAYS, *DICOM_SUFFIXES)
 
 IN_ARRAYS = re.compile(r"(?P<file>.*\.npz)#(?P<image>[^/\\#]*)", re.IGNORECASE | re.DOTALL)
@@ -56,12 +57,13 @@ class Source:
             task = {"path": str(self.path), "name": self.name, "place": self.place, "options": options.as_json()}
             return child.read(self.path, task)
         if self.place is None and (self.path.is_dir() or self.path.name.lower().endswith(IMAGE_SUFFIXES)):
-            return replace(read_image(self.path, options=options), name=self.name)
-        if options != AS_THE_HEADER_SAYS:
+            volume = replace(read_image(self.path, options=options), name=self.name)
+            return replace(volume, described=described_kind(self.path)) if self.path.is_dir() else volume
+        if options != AS_THE_HEADER_SAYS and (self.place is not None or self.path.suffix.lower() in RASTERS):
             raise InputError("options_for_volumes", path=self.path)
         if self.place is not None:
             return read_place(self.path, self.place, self.name)
-        return read_raster(self.path, self.name)
+        return replace(read_raster(self.path, self.name, options), described=described_kind(self.path))
 
     def fingerprint(self) -> list[int]:
         """Return bytes and time of the last change in nanoseconds, of the file or of all files of the folder."""
@@ -78,8 +80,11 @@ class Source:
         return digest.hexdigest()
 
     def _files(self) -> list[Path]:
-        """Return the file, or the files of the folder by name."""
-        return sorted(self.path.glob("*")) if self.path.is_dir() else [self.path]
+        """Return the file, or the files of the folder and those that its DICOMDIR lists, by name."""
+        if not self.path.is_dir():
+            return [self.path]
+        beside = {file for file in self.path.iterdir() if file.is_file()}
+        return sorted(beside | set(series_files(self.path)))
 
 
 def own_name(path: Path) -> str:
@@ -97,8 +102,8 @@ def named_scan(given: Path) -> Source:
     """Find the scan of a path.
 
     Args:
-        given: A volume, a 2-D image, a DICOM file or a folder of DICOM slices; or an NPZ file, with ``#`` and the name
-            of the image if it holds several, see `place_names`.
+        given: A volume, a 2-D image, a DICOM file, a DICOMDIR or a folder of DICOM slices; or an NPZ file, with ``#``
+            and the name of the image if it holds several, see `place_names`.
 
     Raises:
         InputError: If it is missing or of an unknown type, or an NPZ file without such an image.
@@ -110,6 +115,9 @@ def named_scan(given: Path) -> Source:
         raise InputError("unreadable", path=given, reason=error.strerror or error) from error
     if not exists:
         raise InputError("not_found", path=path)
+    if path.name.upper() == DICOMDIR and not folder:
+        # The index of a disc; the scan has the name of its folder.
+        path, folder = path.absolute().parent, True
     name = own_name(path.absolute())
     if not folder and path.suffix.lower() == ARRAYS:
         place, which = place_named(path, image)

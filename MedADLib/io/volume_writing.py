@@ -31,7 +31,7 @@ def write_nifti(volume: Volume, path: Path, position: bytes | None = None) -> No
     Args:
         volume: The volume, shape (Z, Y, X).
         path: A name that ends in ``.nii.gz``.
-        position: Position in space for the header instead of that of the volume, see `headers.nifti_position`.
+        position: Position in space for the header instead of that of the volume, see `nifti.nifti_position`.
 
     Raises:
         OSError: If it cannot be written.

@@ -108,11 +108,9 @@ class StoredVoxels:
     def _true_values(self, values: np.ndarray) -> np.ndarray:
         """Apply slope and intercept as ITK does: in double precision, unless they change nothing."""
         least = np.finfo(np.float64).eps
-        # Numbers beyond float32 become infinite and are counted later.
-        with np.errstate(over="ignore", invalid="ignore"):
-            if abs(self.slope) > least and (abs(self.slope - 1) > least or abs(self.intercept) > least):
-                return values.astype(np.float64) * self.slope + self.intercept
-            return values.astype(np.float32)
+        if abs(self.slope) > least and (abs(self.slope - 1) > least or abs(self.intercept) > least):
+            return values.astype(np.float64) * self.slope + self.intercept
+        return values
 
     def _decoded(self) -> Iterator[bytes]:
         """Yield the decoded bytes of the voxels and what follows them."""

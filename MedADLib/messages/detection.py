@@ -23,6 +23,18 @@ SENTENCES = {
         _("Give it in pixels, such as 20px."),
     ),
     "bad_fast": S(_("the fast mode cannot be {value}"), _("Give fast=True or fast=False.")),
+    "bad_force": S(_("force cannot be {value}"), _("Give force=True or force=False.")),
+    "scan_in_train": S(
+        _("this scan trained the model {model}"), _("Its result is better than that of a new scan: do not rely on it.")
+    ),
+    "scan_in_validation": S(
+        _("this scan was used to choose settings of the model {model}"),
+        _("Its result is better than that of a new scan: do not rely on it."),
+    ),
+    "scan_in_calibration": S(
+        _("this scan calibrated the model {model}"),
+        _("Its p-values compare the scan with itself: do not rely on them."),
+    ),
     "not_calibrated": S(
         _("the model {model} is not calibrated"), _("Train it with calibration scans, or choose another model.")
     ),

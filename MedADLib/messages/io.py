@@ -10,6 +10,7 @@ RESAMPLE = _("Resample it to a regular grid first.")
 FOLDER_OF_SLICES = _("Give the folder that directly holds the slices.")
 NAME_ONE = _("Name one as {file}#{first}, or any up to {file}#{last}.")
 COPY_AGAIN = _("Copy or export the file again.")
+ONE_STACK = _("Export the images to examine as a series of their own.")
 GIVE_ORIENTATION = _(
     "If you know it, give the directions that its axes run towards, such as --orientation RAS for right, anterior and "
     "superior."
@@ -30,7 +31,7 @@ SENTENCES = {
         _("{path} is of an unknown type"),
         _(
             "Supported are {types}, {arrays} (if it holds several images, give FILE{arrays}#NUMBER), a DICOM file of "
-            "one image, and a folder of DICOM slices."
+            "one or all slices, and a folder of DICOM slices."
         ),
     ),
     "damaged_image": S(_("{path} is damaged or cut short"), COPY_AGAIN),
@@ -154,7 +155,25 @@ SENTENCES = {
     "several_series": S(_("{folder} holds {count} image series; by number (modality, slices): {series}"), ONE_SERIES),
     "several_patients": S(_("{folder} holds slices of different patients in one series"), ONE_SERIES),
     "several_volumes": S(_("{folder} holds {count} volumes in one series"), ONE_SERIES),
-    "no_slice_position": S(_("{folder} has slices without a position in space"), _("Export the series again.")),
+    "several_stacks": S(_("{folder} holds {count} stacks of slices at different angles in one series"), ONE_STACK),
+    "several_components_of_signal": S(_("{folder} mixes parts of a complex signal: {components}"), ONE_STACK),
+    "several_echoes": S(_("{folder} holds several echoes ({least:.3g} to {most:.3g} ms)"), ONE_STACK),
+    "several_time_points": S(_("{folder} holds {count} time points"), ONE_STACK),
+    "several_diffusion_weightings": S(_("{folder} holds {count} diffusion weightings"), ONE_STACK),
+    "mosaic": S(_("{folder} holds mosaics, images with all slices side by side"), _("Convert it to NIfTI first.")),
+    "impossible_frames": S(_("{path} has an impossible number of frames ({frames}) in its header"), COPY_AGAIN),
+    "frames_differ": S(_("{path} has {frames} frames, but its header describes {groups}"), COPY_AGAIN),
+    "dicomdir_file_missing": S(
+        _("{path} lists the file {file!a:.80}, which does not exist below its folder"),
+        _("Copy the whole disc, or give the folder that holds the slices."),
+    ),
+    "no_slice_position": S(
+        _("{folder} has slices without a position in space"),
+        _(
+            "Export the series again. If all slices are in one file and you know how the patient lies in it, give the "
+            "directions and spacing of columns, rows and slices, such as --orientation LPS --spacing 1 1 3."
+        ),
+    ),
     "slice_sizes_differ": S(_("{folder} has slices of different size (number: size): {sizes}"), ONE_SERIES),
     "slice_grids_differ": S(_("{folder} has slices of different angle or pixel size"), ONE_SERIES),
     "several_at_one_position": S(_("{folder} has several images at one position (time points or echoes)"), ONE_SERIES),
@@ -165,10 +184,10 @@ SENTENCES = {
     "tilted_gantry": S(_("{folder} was scanned with a tilted gantry"), RESAMPLE),
     "dicom_not_decoded": S(_("{folder} has slices that cannot be decoded"), _("Export it again, uncompressed.")),
     "dicom_others_left_out": _(
-        "DICOM files that are not image slices (localizer, segmentation, report) are left out: {count}"
+        "DICOM files in {folder} that are not image slices (localizer, segmentation, report) are left out: {count}"
     ),
-    "dicom_copies_left_out": _("DICOM files that are copies of others are left out: {count}"),
-    "dicom_singles_left_out": _("series of a single image are left out: {count}"),
+    "dicom_copies_left_out": _("DICOM slices in {folder} that are copies of others are left out: {count}"),
+    "dicom_singles_left_out": _("series of a single image in {folder} are left out: {count}"),
     # 2-D images.
     "not_decoded": S(_("{path} cannot be decoded"), COPY_AGAIN),
     "too_many_pixels": S(_("{path} has more than {limit} pixels"), _("Shrink it first.")),

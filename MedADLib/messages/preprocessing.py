@@ -79,6 +79,55 @@ SENTENCES = {
     "volume_beyond_training": _(
         "{share:.0%} of the part to examine lies beyond the field of view of most training images and was not examined"
     ),
+    # The fit of a scan to a model, measured after the registration.
+    "alignment_failed": S(
+        _(
+            "{name} could not be aligned to the template of {model} (mutual information {information:.2f} of the "
+            "template's, at least {limit:.2f} in brains)"
+        ),
+        _(
+            "Is it a whole head, with the right orientation and spacing in its header? A brain mask may help. "
+            "Without an alignment there is no map."
+        ),
+    ),
+    "scan_does_not_fit": S(
+        _("{name} does not fit {model}: {reason}"),
+        _("{models}. --force, or Examine Anyway in the panel, gives a result that is marked as NOT INTERPRETABLE."),
+    ),
+    "scan_does_not_fit_seems": S(
+        _("{name} does not fit {model}: {reason}; it seems to be {kind}"),
+        _("{models}. --force, or Examine Anyway in the panel, gives a result that is marked as NOT INTERPRETABLE."),
+    ),
+    "fitting_models": _("Models that would fit: {models}"),
+    "no_fitting_model": _("No installed model is for such scans"),
+    "another_model": _("Choose a model of such scans"),
+    "fit_header": _("the header of the scan says that it is {kind}, and the model is for {modality}"),
+    "fit_ct": _("the values of the scan are those of a CT (Hounsfield units), and the model is for {modality}"),
+    "fit_no_brain": _("no brain was found in the scan"),
+    "fit_not_aligned": _("the scan could not be aligned to the template of the model"),
+    "fit_other_contrast": _(
+        "the scan has another contrast or shows something else than the training scans (local correlation with the "
+        "healthy mean {structure:.2f}, contrast {contrast:.2f} of it)"
+    ),
+    "fit_uncorrelated": _(
+        "the scan has nothing in common with the training images (correlation with the healthy mean {correlation:.2f})"
+    ),
+    "fit_little_contrast": S(
+        _("the contrast of this scan is weaker than in the training scans (similarity {likeness:.2f} of 1)"),
+        _("Expect more false positives."),
+    ),
+    "head_turned": S(
+        _("the head is turned by 90° or 180° against the axes of its header; it was aligned in this position"),
+        _("Check the orientation: if the header is wrong, so are left and right, and no sides are given."),
+    ),
+    "kind_t1": _("a T1-weighted MR"),
+    "kind_t1_agent": _("a T1-weighted MR with contrast agent, or with little contrast of grey and white matter"),
+    "kind_t2": _("a T2-weighted MR"),
+    "kind_pd": _("a proton-density-weighted MR"),
+    "kind_t2_or_pd": _("a T2- or proton-density-weighted MR"),
+    "kind_flair": _("a FLAIR MR"),
+    "kind_ct": _("a CT"),
+    "kind_other_part": _("a scan of another part of the body, or of a part of the head"),
     # Templates, as they are built and as model files hold them.
     "template_few_scans": S(_("{count} scans are too few for a template"), _("Give at least {fewest} healthy scans.")),
     "template_size": S(_("a size of {size} pixels is impossible"), _("Use a multiple of {multiple} up to {largest}.")),

@@ -57,6 +57,10 @@ SENTENCES = {
     "verdict_against_one": _(
         "score {score:.4g} ({name}), p = {p:.2g} (against one healthy scan; the smallest possible p is {smallest:.2g})"
     ),
+    "not_interpretable": _("NOT INTERPRETABLE: the scan does not fit the model ({reason})"),
+    "not_interpretable_short": _("NOT INTERPRETABLE: the scan does not fit the model"),
+    "seems_to_be": _("it seems to be {kind}"),
+    "doubtful": _("DOUBTFUL: {reason}"),
     "score_method": _("anomaly score of the method"),
     "score_top_1ml": _("mean rarity of the most anomalous 1 mL"),
     "score_top_1pct": _("mean rarity of the most anomalous 1 %"),
@@ -110,6 +114,7 @@ SENTENCES = {
         "1 region, {volume} in all, above {threshold} ({meaning}; expected false positives: {expected})"
     ),
     "no_region_counted": _("no region above {threshold} ({meaning}; expected false positives: {expected})"),
+    "region_line_bare": _("{rank}. {volume}, peak {peak}, {location}"),
     "region_line": _("{rank}. {volume}, peak {peak}, p = {p:.2g}, q = {q:.2g}, {location}"),
     # The unit of its map: rarity, or z-scores in results of earlier versions.
     "rarity": _("rarity {value:.3g}"),
@@ -154,6 +159,10 @@ SENTENCES = {
     "fact_examined_part": _("examined part"),
     "fact_input": _("input"),
     "fact_similarity": _("similarity to the training data"),
+    "fact_fit": _("fit to the model"),
+    "fact_measured": _("measured"),
+    "fact_seems": _("it seems to be"),
+    "fact_force": _("forced"),
     "fact_restoration": _("restoration"),
     "fact_brought_down": _("brought down to the level of healthy scans by, in healthy SD at each scale"),
     "fact_found_by": _("largest rarity of each member of the ensemble, by region"),

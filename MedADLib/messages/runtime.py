@@ -11,6 +11,8 @@ UNTRUSTED = _("Do not use it; get the file from a source that you trust.")
 
 SENTENCES = {
     "cancelled": _("cancelled"),
+    "cancelled_resumable": S(_("cancelled"), _("The same command continues.")),
+    "finishing_step": S(_("finishing the step, to keep its checkpoint"), _("Another Ctrl-C ends at once.")),
     # Failures that are not errors of MedAD.
     "package_missing": S(
         _("the Python package {package} is missing or damaged"),
@@ -26,6 +28,9 @@ SENTENCES = {
     # Output folders.
     "folder_not_writable": S(_("{folder} cannot be written: {reason}"), OTHER_FOLDER),
     "folder_is_file": S(_("{folder} cannot be written: it is a file"), OTHER_FOLDER),
+    "folder_busy": S(
+        _("another process of MedAD has kept {folder} busy for {seconds:.0f} s"), _("Try again when it has ended.")
+    ),
     "file_is_folder": S(_("{path} is a folder"), _("Give the name of a file.")),
     "no_space_for_model": S(
         _("the disk of {folder} has {free:.0f} MB left, and a model takes up to {needed:.0f} MB"),

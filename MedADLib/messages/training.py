@@ -51,8 +51,10 @@ SENTENCES = {
     "unknown_schedule": S(_("{schedule!a:.80} is not a schedule of morphaeus"), _("Known schedules: {known}.")),
     # The loop and its checkpoints.
     "bad_training_plan": S(_("the plan needs positive steps, learning rate and gradient norm"), _("Correct --steps.")),
+    "cancelled_at_step": S(_("cancelled after step {step} of {steps}"), _("The same command continues from there.")),
     "checkpoint_of_other_plan": S(
-        _("{path} was made with another training plan, such as other steps or another seed"), OTHER_CHECKPOINT
+        _("{path} was made with another training plan: {kept}; this command has {asked}"),
+        _("Give the same options to continue, or another --work folder, or remove the checkpoint to train again."),
     ),
     "checkpoint_of_other_network": S(_("{path} belongs to another network"), OTHER_CHECKPOINT),
     "checkpoint_not_shared": S(
@@ -82,6 +84,10 @@ SENTENCES = {
         _("{model} prepares scans as {own}, and --prepare is {asked}"), _("Leave out --prepare or --like.")
     ),
     # Scans and the work folder.
+    "folder_of_running_training": S(
+        _("another training uses {folder}"), _("Wait for its end, or give another --work folder.")
+    ),
+    "torn_file": _("{path} is cut short, as after a crash: it is made again, with what depends on it"),
     "work_of_other_split": S(_("{work} was made with another split"), OTHER_WORK),
     "work_of_other_size": S(_("{work} was made with another size"), OTHER_WORK),
     "work_of_other_template": S(_("{work} was made with another template than that of {model}"), OTHER_WORK),
@@ -92,6 +98,13 @@ SENTENCES = {
             "hashes that tell whether their content is the same"
         ),
         _("If the scans are the same, delete {record}; if not, give another --work folder."),
+    ),
+    "training_outliers": S(
+        _("{count} training scans differ from the others: {scans}; see {figure}"),
+        _("If one has a lesion or is damaged, train again with --exclude NAME and another --work folder."),
+    ),
+    "excluded_scan_missing": S(
+        _("--exclude names {name}, which is not in the folder"), _("Names of scans are those of their files.")
     ),
     "size_for_slices": S(_("--size is for single slices, and these scans are volumes"), _("Leave --size out.")),
     "volume_among_slices": S(_("{path} has several slices, and the other scans of its folder have one"), ONE_KIND),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import ModelError, OutputError
-from ..runtime.atomic_files import write_bytes
+from ..runtime.atomic_files import locked, remove_partial, write_bytes
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _END = struct.Struct("<4sHHHHIIH")
@@ -203,8 +203,11 @@ def write_archive(path: str | os.PathLike, files: Mapping[str, bytes]) -> None:
     """
     content = _pack(files)
     unpack(io.BytesIO(content), path)
+    path = Path(path)
     try:
-        write_bytes(Path(path), content, durable=True)
+        with locked(path.parent):
+            remove_partial(path)
+            write_bytes(path, content, durable=True)
     except OSError as error:
         raise OutputError("model_not_written", path=path, detail=error.strerror) from error
 

@@ -25,6 +25,7 @@ from .disclosure import (
     disclosure,
 )
 from .manifest import KINDS
+from .numbering import listed
 
 if TYPE_CHECKING:
     from .model import Model
@@ -73,7 +74,7 @@ def model_card(model: Model) -> str:
             "- No scan is in two parts.",
         ],
         SCANS: [
-            *(f"- {part}: {len(split[part])} scans ({', '.join(split[part])})" for part in PARTS if split.get(part)),
+            *(f"- {part}: {len(split[part])} scans ({listed(split[part])})" for part in PARTS if split.get(part)),
             *_calibrated_on(model),
         ],
     }
@@ -112,7 +113,7 @@ def _calibrated_on(model: Model) -> list[str]:
     """List the scans that `medad calibrate` used, if it wrote the file."""
     if (later := model.training.get(CALIBRATED_ON)) is None:
         return []
-    return [f"- recalibrated on {len(later['scans'])} scans of {later['data']}: {', '.join(later['scans'])}"]
+    return [f"- recalibrated on {len(later['scans'])} scans of {later['data']}: {listed(later['scans'])}"]
 
 
 def _more_scans(count: int) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 from ..errors import InputError
 from ..methods.ensemble import MOST_MEMBERS, Ensemble
 from .disclosure import MEMBERS, PARTS
+from .known_scans import FINGERPRINTS
 from .model import Model
+from .numbering import NUMBERED, numbered, numbers_of
 
 VERSION = "1.0.0"
 
@@ -43,7 +45,7 @@ def joined(models: Sequence[Model]) -> Model:
         method=Ensemble({model.name: model.method for model in models}),
         calibration=None,
         training={"data": "; ".join(_once(str(model.training.get("data", "not named")) for model in models)),
-                  "split": _split(models), MEMBERS: members},
+                  **_scans(models), MEMBERS: members},
         authors="; ".join(_once(model.authors for model in models)),
         licence="\n".join(_once(model.licence for model in models)),
         path=None,
@@ -57,18 +59,36 @@ def _record(model: Model) -> dict[str, Any]:
     return {"version": model.version, "sha256": model.sha256, **kept}
 
 
-def _split(models: Sequence[Model]) -> dict[str, list[str]]:
+def _scans(models: Sequence[Model]) -> dict[str, Any]:
     """Join the splits: a scan that is in several parts belongs to the first of them in the order of `PARTS`.
 
-    A scan for the benchmark of one model stays one unless another model was trained or validated on it.
+    A scan for the benchmark of one model stays one unless another model was trained or validated on it. Scans that a
+    model numbers are equal if their fingerprints are, and get new numbers.
     """
     order = ("train", "validation", "benchmark", "calibration")
+    prints = [numbers_of(model.training) for model in models]
     found: dict[str, list[str]] = {}
     for part in order:
-        names = _once(name for model in models for name in (model.training.get("split") or {}).get(part, ()))
+        given = ((model.training.get("split") or {}).get(part, ()) for model in models)
+        # A fingerprint stands for the number of its model.
+        names = _once(own.get(name, name) for scans, own in zip(given, prints) for name in scans)
         earlier = {name for others in found.values() for name in others}
         found[part] = [name for name in names if name not in earlier]
-    return {part: found[part] for part in PARTS}
+    known = {value: value for own in prints for value in own.values()}
+    parts = {part: [name for name in found[part] if name in known] for part in PARTS}
+    new = numbered(parts, known)
+    # Numbers come first, as `numbers_of` pairs them with the fingerprints of their part.
+    split = {part: new.parts[part] + [name for name in found[part] if name not in known] for part in PARTS}
+    if not known:
+        return {"split": split, **_named_fingerprints(models)}
+    return {"split": split, FINGERPRINTS: new.fingerprints, NUMBERED: True}
+
+
+def _named_fingerprints(models: Sequence[Model]) -> dict[str, Any]:
+    """Join the fingerprints of models that name their scans; those of earlier versions have none."""
+    given = [own for model in models if isinstance(own := model.training.get(FINGERPRINTS), dict)]
+    joint = {part: _once(str(one) for own in given for one in own.get(part) or ()) for part in PARTS}
+    return {FINGERPRINTS: joint} if given else {}
 
 
 def _once(values: Iterable[str]) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import ModelError, OutputError
 from ..methods.registry import ENTRIES
-from ..runtime.atomic_files import write_bytes
+from ..runtime.atomic_files import locked, remove_partial, write_bytes
 from ..runtime.strict_json import TEXT_BYTES, from_json, text_of
 from ..runtime.tables import table_text
 from . import archive
@@ -212,6 +212,13 @@ def add(path: str | os.PathLike, replace: bool = False) -> ModelSummary:
     with naming(path):
         manifest = manifest_of(files)
         check_files(files, manifest)
+    # Another process must not take the name between its choice and the copy.
+    with locked(own_folder()):
+        return _added(path, manifest, content, replace)
+
+
+def _added(path: Path, manifest: Manifest, content: bytes, replace: bool) -> ModelSummary:
+    """Choose the name of a sound model file, and copy its content."""
     names = [name for name in (manifest.name, path.stem) if re.fullmatch(NAME, name, re.ASCII)]
     taken = {name: existing for name in names if (existing := _of_name(name)) is not None}
     for existing in taken.values():
@@ -307,6 +314,7 @@ def _write(target: Path, content: bytes) -> None:
     """Copy a model atomically."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        remove_partial(target)
         write_bytes(target, content, durable=True)
     except OSError as error:
         megabytes = len(content) / 1e6

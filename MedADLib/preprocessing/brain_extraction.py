@@ -6,7 +6,8 @@ import hashlib
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,11 @@ SHORTEST_MM, LONGEST_MM = 70.0, 220.0
 # More different values in a byte are intensities or percentages. Label maps of the cortex have larger numbers.
 MOST_LABELS, LARGEST_BYTE = 64, 255
 DEEPBET = "deepbet==1.0.2"
+# The first turn may come from a poor mask of the turned head.
+MOST_TURNS = 2
+FINDER = "bbox_model.pt"
 NETWORKS = {
-    "bbox_model.pt": "39a7b2b5f799faa1391ea97bfcdc0b9299f20d84f2316a4ff8918dc4685e40aa",
+    FINDER: "39a7b2b5f799faa1391ea97bfcdc0b9299f20d84f2316a4ff8918dc4685e40aa",
     "model.pt": "de8ee7c69654d0dd3935dc4a5d84571d8ecf4637a6bfc01df399c4c2bc86e0fd",
 }
 
@@ -90,9 +94,19 @@ def holds_brain(volume: Volume) -> bool:
 
 
 def brain_mask(
-    volume: Volume, given: Volume | None = None, progress: Progress | None = None
+    volume: Volume,
+    given: Volume | None = None,
+    progress: Progress | None = None,
+    turn_of: Callable[[Volume, np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, Message]:
     """Find the part of a scan to examine: that of a mask `given`, see `given_mask`, or the brain.
+
+    Args:
+        volume: The scan.
+        given: A mask.
+        progress: Receives each step; may cancel.
+        turn_of: Returns the rotation, 3×3 in RAS, from an upright head to that of a scan with a rough mask of its brain
+            (Z, Y, X). The brain extraction expects an upright head: it misses that of a turned one, or finds too much.
 
     Returns:
         The mask, bool, shape (Z, Y, X), on the volume's grid, and its origin as a message. If no brain is found, the
@@ -110,11 +124,51 @@ def brain_mask(
     if is_skull_stripped(volume):
         return _outline(volume), Message("part_outline")
     progress.update(0.1, Message("progress_extraction"))
+    found = _extracted(volume, progress)
+    for _ in range(MOST_TURNS if turn_of is not None else 0):
+        rough = approximate_brain(volume) if found is None else found
+        turn = np.eye(3) if rough is None else turn_of(volume, rough)
+        if (turn == np.eye(3)).all():
+            break
+        back = np.eye(4)
+        back[:3, :3] = turn.T
+        volume = replace(volume, affine=back @ volume.affine)
+        found = _extracted(volume, progress)
+    if found is not None:
+        return found, Message("part_extraction", package=DEEPBET.replace("==", " "))
+    log.warning(Message("whole_foreground_examined", name=volume.name))
+    return _outline(volume), Message("part_foreground")
+
+
+def _extracted(volume: Volume, progress: Progress) -> np.ndarray | None:
+    """Extract the brain; None if there is none."""
     try:
-        return _extract(volume, progress), Message("part_extraction", package=DEEPBET.replace("==", " "))
+        return _extract(volume, progress)
     except NoBrainError:
-        log.warning(Message("whole_foreground_examined", name=volume.name))
-        return _outline(volume), Message("part_foreground")
+        return None
+
+
+def approximate_brain(volume: Volume) -> np.ndarray | None:
+    """Find the brain on the coarse grid of deepbet's first network, which finds turned heads too.
+
+    Returns:
+        The mask, bool (Z, Y, X), on the grid of the scan; None if nothing of the size of a brain is found.
+
+    Raises:
+        InputError: If the brain extraction is not installed.
+    """
+    import torch
+
+    scan = _tensor(reoriented(volume, "RAS"))
+    with torch.inference_mode():
+        small, low, high = _small(scan)
+        found = _brain_probability(_network(FINDER), small, low, high).numpy() > 0.5
+        if not found.any():
+            return None
+        inside = _resized(torch.from_numpy(_largest_piece(found)).float(), scan.shape, "nearest-exact").numpy() > 0.5
+    if not SMALLEST_BRAIN_ML <= inside.sum() * volume.voxel_ml <= LARGEST_BRAIN_ML:
+        return None
+    return _on_grid_of(volume, inside)
 
 
 def given_mask(volume: Volume, given: Volume) -> np.ndarray:
@@ -231,12 +285,9 @@ def _extract(volume: Volume, progress: Progress) -> np.ndarray:
     import torch
 
     finder, segmenter = (_network(name) for name in NETWORKS)
-    oriented = reoriented(volume, "RAS")
-    # The networks of deepbet take scans as (x, y, z).
-    scan = torch.from_numpy(np.ascontiguousarray(oriented.array.transpose(2, 1, 0), np.float32))
+    scan = _tensor(reoriented(volume, "RAS"))
     with torch.inference_mode():
-        small = _resized(scan, (128,) * 3, "nearest-exact")
-        low, high = torch.quantile(small, torch.tensor([0.005, 0.995])).tolist()
+        small, low, high = _small(scan)
         progress.update(0.2, Message("progress_brain"))
         box = _box_around(_brain_probability(finder, small, low, high).numpy() > 0.5, scan.shape, volume.name)
         progress.update(0.4, Message("progress_outline"))
@@ -248,7 +299,28 @@ def _extract(volume: Volume, progress: Progress) -> np.ndarray:
         raise NoBrainError(volume.name)
     mask = np.zeros(scan.shape, bool)
     mask[box] = _largest_piece(inside)
-    found = Volume(mask.transpose(2, 1, 0), oriented.affine, volume.name)
+    return _on_grid_of(volume, mask)
+
+
+def _tensor(oriented: Volume) -> torch.Tensor:
+    """Convert a volume in RAS order to the order of deepbet's networks, (x, y, z)."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(oriented.array.transpose(2, 1, 0), np.float32))
+
+
+def _small(scan: torch.Tensor) -> tuple[torch.Tensor, float, float]:
+    """Return a scan (x, y, z) on the grid of the first network, with its black and white."""
+    import torch
+
+    small = _resized(scan, (128,) * 3, "nearest-exact")
+    low, high = torch.quantile(small, torch.tensor([0.005, 0.995])).tolist()
+    return small, low, high
+
+
+def _on_grid_of(volume: Volume, mask: np.ndarray) -> np.ndarray:
+    """Bring a mask (x, y, z) of the scan in RAS order to the order of its own axes, (Z, Y, X)."""
+    found = Volume(mask.transpose(2, 1, 0), reoriented(volume, "RAS").affine, volume.name)
     return np.ascontiguousarray(reoriented(found, orientation(volume)).array)
 
 

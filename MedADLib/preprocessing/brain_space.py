@@ -14,7 +14,7 @@ from ..runtime.progress import Progress
 from ..volume import Volume
 from .brain_extraction import SMALLEST_BRAIN_ML, brain_mask
 from .intensity import PERCENTILES, IntensityUnit, Landmarks, bias_field, landmark_values
-from .registration import affine_to_native, resample
+from .registration import AlignmentQuality, affine_to_native, alignment_quality, best_turn, resample
 from .space import BRAIN, CEILING, Box, PreparedScan, ReferenceSpace
 
 # A restoration that differs from the scan by this much, a fifth of an SD of a T1 brain, keeps none of its fine detail.
@@ -38,7 +38,10 @@ class BrainSpace(ReferenceSpace):
             raise ModelError("template_landmarks")
 
     def _examined(self, volume: Volume, given: Volume | None, progress: Progress) -> tuple[np.ndarray, Message]:
-        return brain_mask(volume, given, progress)
+        return brain_mask(volume, given, progress, self._turn_of)
+
+    def _turn_of(self, volume: Volume, rough: np.ndarray) -> np.ndarray:
+        return best_turn(self.image, self.mask, volume, rough)
 
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedBrain:
         """Align, resample and normalise a scan, and correct its bias field; see `ReferenceSpace.prepared`."""
@@ -47,6 +50,7 @@ class BrainSpace(ReferenceSpace):
             raise InputError("brain_too_small", name=native.name, ml=native_mask.sum() * native.voxel_ml)
         with progress.timed("align"):
             to_native = affine_to_native(self.image, self.mask, native, native_mask, progress)
+            quality = alignment_quality(self.image, self.mask, native, native_mask, to_native)
         progress.update(0.7, Message("progress_resampling"))
         unit = IntensityUnit.of(native.array, native_mask)
         with progress.timed("resample"):
@@ -61,7 +65,8 @@ class BrainSpace(ReferenceSpace):
         scaling = Landmarks(landmark_values(corrected[mask]), self.landmarks)
         standard = np.where(mask, np.clip(scaling.forward(corrected), 0, CEILING), 0).astype(np.float32)
         similarity = self.similarity(corrected, standard, mask)
-        return PreparedBrain(standard, mask, native, native_mask, self, scaling, similarity, to_native, bias, unit)
+        parts = (standard, mask, native, native_mask, self, scaling, similarity)
+        return PreparedBrain(*parts, to_native, bias, unit, quality)
 
     def describe(self) -> str:
         """Describe the space in words."""
@@ -81,11 +86,13 @@ class PreparedBrain(PreparedScan):
         to_native: 4×4, template RAS mm to scan RAS mm.
         bias: Bias field on the grid of the model, float32 (Z, Y, X).
         unit: Zero point and unit of the scan's intensities; `bias` and `scaling` apply to intensities in this unit.
+        quality: Quality of the alignment.
     """
 
     to_native: np.ndarray
     bias: np.ndarray
     unit: IntensityUnit
+    quality: AlignmentQuality = AlignmentQuality(1.0, 1.0)
 
     def standardised(self, other: Volume) -> np.ndarray:
         """Bring another image on the grid of the scan to the model's space as this scan, float32 (Z, Y, X).

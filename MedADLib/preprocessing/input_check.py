@@ -180,12 +180,21 @@ def _value_doubts(volume: Volume, sampled: Volume, model: KnownModel | None, any
     if anything:
         # The check cannot tell which modality a model of any part of the body was trained on; only the run can.
         return
-    air, tissue = (float(((sample >= low) & (sample <= high)).mean()) for low, high in (AIR_HU, TISSUE_HU))
-    if min(air, tissue) >= SHARE_OF_EACH and (model is None or not re.search(r"\bCT\b", model.modality)):
+    if _hounsfield(sample) and (model is None or not re.search(r"\bCT\b", model.modality)):
         if model is not None and model.modality:
             yield Message("scan_ct_not_modality", model=model.name, modality=model.modality)
         else:
             yield Message("scan_ct")
+
+
+def looks_like_ct(volume: Volume) -> bool:
+    """Return whether the values of a scan are those of a CT in Hounsfield units: much air and much soft tissue."""
+    return _hounsfield(_sample(volume).array)
+
+
+def _hounsfield(sample: np.ndarray) -> bool:
+    shares = [float(((sample >= low) & (sample <= high)).mean()) for low, high in (AIR_HU, TISSUE_HU)]
+    return min(shares) >= SHARE_OF_EACH
 
 
 def _equal_neighbours(array: np.ndarray, background: float) -> float:

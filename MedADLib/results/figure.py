@@ -20,7 +20,7 @@ from ..masks import bounding_slices
 from ..volume import Volume, is_single_slice, reoriented
 from .colours import heat_colours, region_colour
 from .strip import HEIGHT, OWN_ON_DARK, RADIUS, TEXT_SIZE, outline, score_lines, shapes
-from .text import amount, count_of_regions, in_pixels, lacks_orientation
+from .text import amount, count_of_regions, doubt, in_pixels, lacks_orientation, seems, unfit_reason
 from .units import LEAST_THRESHOLD, RARITY_TOP, is_rarity, legend, scale_top, value_text
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ LEGEND_COLUMNS = 11
 TEXT_COLUMNS = 125
 # A longer line would be cut off at the usual size.
 LONG_LINE = 130
+DOUBT_COLUMNS, REASON_COLUMNS = 120, 68
 WARNING_LINES = 8
 MARGIN_MM = 8.0
 STRIP_REGIONS = 6
@@ -223,6 +224,8 @@ def draw(detection: Detection, path: Path) -> None:
     page.text(SIDE, 0.12, name if len(name) <= 80 else f"{name[:50]}...{name[-27:]}", fontsize=12, weight="bold")
     count = count_of_regions(detection)
     page.text(SIDE, 0.38, count, fontsize=10 if len(count) <= LONG_LINE else 8.5)
+    if (line := doubt(detection)) is not None:
+        page.text(SIDE, 0.57, textwrap.shorten(line, DOUBT_COLUMNS), fontsize=9, color=ACCENT, weight="bold")
     _draw_grid(page, scene, scene.focus(detection.regions), widths, height)
     _draw_strip(page, detection)
     bar_top = HEAD + (1.15 if rows > 1 else 0.25) * height
@@ -243,6 +246,13 @@ def _draw_strip(page: Page, detection: Detection) -> None:
     """Draw the score of the scan among those of the healthy scans, with its sentences beside it."""
     from matplotlib.patches import Circle, Polygon
 
+    if not detection.interpretable:
+        page.text(SIDE, STRIP_TOP, "NOT INTERPRETABLE", fontsize=20, color=ACCENT, weight="bold")
+        kind = seems(detection)
+        text = f"The scan does not fit the model: {unfit_reason(detection)}{f'; {kind}' if kind else ''}."
+        reason = "\n".join(textwrap.wrap(text, REASON_COLUMNS))
+        page.text(SIDE + STRIP_WIDTH + 0.3, STRIP_TOP, reason, fontsize=9, color=ACCENT, linespacing=1.35)
+        return
     width = STRIP_WIDTH * STRIP_DPI
     axes = page.axes(SIDE, STRIP_TOP, STRIP_WIDTH, HEIGHT / STRIP_DPI)
     axes.set_xlim(0, width)
@@ -376,5 +386,6 @@ def _draw_region(axes: Axes, scene: Scene, region: Region, size: str, peak: str)
     axes.set_xlim(x - scene.half, x + scene.half)
     axes.set_ylim(y + down, y - down)
     side = f" {region.side}" if region.side else ""
-    caption = f"{region.rank}:{side} {size}\npeak {peak}, q {region.q_value:.2g}"
+    q = "" if np.isnan(region.q_value) else f", q {region.q_value:.2g}"
+    caption = f"{region.rank}:{side} {size}\npeak {peak}{q}"
     axes.text(0.5, -0.04, caption, transform=axes.transAxes, ha="center", va="top", color=INK, fontsize=8)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..detection import Detection
+from ..detection import Detection, interpretable, no_p_value
 from ..errors import ModelError
 from ..runtime.progress import rounded
 from ..runtime.strict_json import from_json, plain
@@ -43,6 +43,10 @@ class Record:
     def __post_init__(self) -> None:
         if self.healthy_count != self.reference.count:
             raise ModelError("record_counts", count=self.healthy_count, found=self.reference.count)
+
+    def region_p_value(self, peak: float) -> float:
+        """Return the p-value of a region with this peak; NaN if the result is not interpretable."""
+        return self.reference.region_p_value(peak) if interpretable(self.provenance) else no_p_value(peak)
 
     @classmethod
     def names(cls) -> list[str]:
@@ -76,9 +80,11 @@ class Record:
             ValueError: If a region of an earlier version lies outside its map.
         """
         found = {name: document[name] for name in cls.names()}
-        record = from_json(cls, {**found, "regions": []}, "the record")
+        # JSON holds null for the p-values of a result that is not interpretable.
+        record = from_json(cls, {**found, "regions": [], "p_value": _number(found["p_value"])}, "the record")
         return replace(
             record,
+            p_value=float("nan") if found["p_value"] is None else record.p_value,
             warnings=restored_warnings(record.warnings, document.get("warning_codes")),
             regions=tuple(region_of(values, anomaly) for values in document["regions"]),
         )
@@ -91,6 +97,11 @@ class Record:
     def detection(self, volume: Volume, **maps: Volume) -> Detection:
         """Join the record with its volumes: the scan, and mask, anomaly, restored and labels."""
         return Detection(volume=volume, **maps, **vars(self))
+
+
+def _number(value: Any) -> Any:
+    """Return a stand-in for a missing number, so that all others are checked."""
+    return 0.0 if value is None else value
 
 
 def region_of(values: Mapping[str, Any], anomaly: Volume | None) -> Region:
@@ -106,7 +117,9 @@ def region_of(values: Mapping[str, Any], anomaly: Volume | None) -> Region:
         TypeError: If the values are no mapping.
         ValueError: If the position of the peak is missing and the region lies outside the map.
     """
-    region = from_json(Region, {"peak_ras": [0, 0, 0], "side": "", **values}, "a region")
+    empty = {name: float("nan") for name in ("p_value", "q_value") if name in values and values[name] is None}
+    known = {**values, **dict.fromkeys(empty, 0.0)}
+    region = replace(from_json(Region, {"peak_ras": [0, 0, 0], "side": "", **known}, "a region"), **empty)
     if "peak_ras" in values:
         return region
     x0, x1, y0, y1, z0, z1 = region.bounding_box

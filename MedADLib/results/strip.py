@@ -81,6 +81,8 @@ def score_name(detection: Detection) -> Message:
 
 def score_lines(detection: Detection) -> list[Message]:
     """Return the score in sentences: its name and value, its p-value, and the healthy scans that a p of .05 needs."""
+    if not detection.interpretable:
+        return [Message("not_interpretable_short")]
     count, p = detection.healthy_count, float(detection.p_value)
     smallest = 1.0 / (count + 1)
     lines = [Message("scan_score", score=_digits(detection.score), name=score_name(detection))]
@@ -122,6 +124,8 @@ def shapes(detection: Detection, width: float) -> list[Shape]:
     Returns:
         The parts in drawing order; a text is a `Message`, or a number.
     """
+    if not detection.interpretable:
+        return []
     healthy = np.sort(np.asarray(detection.reference.sample_scores, np.float64))
     own = float(detection.score)
     low, high, side = _ends(healthy, own)
@@ -177,7 +181,10 @@ def svg(detection: Detection, width: float) -> str:
 
 def describe(detection: Detection) -> str:
     """Return name, content and p-value of the strip in the language of the application."""
-    return ". ".join(translated(line) for line in (*score_lines(detection), strip_text(detection)))
+    lines = score_lines(detection)
+    if detection.interpretable:
+        lines.append(strip_text(detection))
+    return ". ".join(translated(line) for line in lines)
 
 
 def outline(shape: Shape) -> list[tuple[float, float]]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..detection import HAS_ORIENTATION, HAS_SPACING, SMALLEST_REGION_ML
+from ..detection import FIT, HAS_ORIENTATION, HAS_SPACING, SMALLEST_REGION_ML
 from ..masks import bounding_slices, connected_components
 from ..messages import Message, as_json, from_json, say, translated
 from ..methods.registry import ENTRIES
+from ..preprocessing.fit import KINDS, kind_name
 from ..scoring.regions import SMALLEST_POSITIVE
 from .strip import score_name, strip_text
 from .units import a_value_text, explanation, meaning, value_text
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 SMALLEST = "smallest_region_ml"
 # Part of each out-of-distribution warning in results of version 0.1, which hold no codes of warnings.
 EARLIER_WORDS = "unlike the model's training data"
+# Codes of the reasons of a scan that does not fit, and of one that fits doubtfully.
+UNFIT = ("fit_header", "fit_ct", "fit_no_brain", "fit_not_aligned", "fit_other_contrast", "fit_uncorrelated")
+DOUBTS = ("head_turned", "fit_little_contrast", "out_of_distribution", "brain_overlap_low", "volume_other_shape")
 DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 
 KNOWN = ("model", "method", "seed", "settings", "device", "brain_mask", "input", "resemblance", "facts", "versions")
@@ -38,6 +42,10 @@ TITLES = {
     "brain_mask": "fact_examined_part",
     "input": "fact_input",
     "resemblance": "fact_similarity",
+    "fit": "fact_fit",
+    "measured": "fact_measured",
+    "seems": "fact_seems",
+    "force": "fact_force",
     "facts": "fact_restoration",
     "found_by": "fact_found_by",
     "brought_down": "fact_brought_down",
@@ -91,6 +99,8 @@ def verdict(detection: Detection) -> Message:
         The English sentence for files and the console; `messages.translated` gives it in the language of the
         application.
     """
+    if not detection.interpretable:
+        return Message("not_interpretable", reason=unfit_reason(detection))
     count = detection.healthy_count
     numbers = {"score": float(detection.score), "p": float(detection.p_value), "smallest": 1.0 / (count + 1)}
     numbers["name"] = score_name(detection)
@@ -110,7 +120,30 @@ def panel_verdict(detection: Detection, kept: int | None = None, smaller: str = 
         kept: How many regions the reader keeps; None for all.
         smaller: The volume that the reader set as the smallest one, if only smaller regions lie above the threshold.
     """
+    if not detection.interpretable:
+        return say("not_interpretable", reason=unfit_reason(detection))
     return f"{_whole(detection)}; {_regions(detection, kept, smaller)}"
+
+
+def doubt(detection: Detection) -> Message | None:
+    """Return the line above the verdict of a scan that fits the model only doubtfully; None without doubts."""
+    fit = detection.provenance.get(FIT)
+    if not (isinstance(fit, dict) and fit.get("verdict") == "doubtful"):
+        return None
+    own = next((text for text in detection.warnings if isinstance(text, Message) and text.code in DOUBTS), "")
+    return Message("doubtful", reason=own or say("fact_unknown"))
+
+
+def unfit_reason(detection: Detection) -> str:
+    """Return why the scan of a result does not fit the model."""
+    return next((text for text in detection.warnings if isinstance(text, Message) and text.code in UNFIT), "")
+
+
+def seems(detection: Detection) -> Message | None:
+    """Return what the scan of a result seems to be, if it does not fit the model and that is known."""
+    fit = detection.provenance.get(FIT)
+    kind = fit.get("seems") if isinstance(fit, dict) else None
+    return Message("seems_to_be", kind=kind_name(kind)) if kind in KINDS else None
 
 
 def out_of_distribution(detection: Detection) -> str:
@@ -300,6 +333,17 @@ def only_specks(detection: Detection) -> bool:
 
 def top_regions(detection: Detection, most: int = 5) -> list[str]:
     """Return one line for each of the most anomalous regions."""
+    if not detection.interpretable:
+        return [
+            say(
+                "region_line_bare",
+                rank=region.rank,
+                volume=amount(detection, region.volume_ml),
+                peak=value_text(detection, region.peak),
+                location=location(detection, region),
+            )
+            for region in detection.regions[:most]
+        ]
     return [
         say(
             "region_line",
@@ -324,7 +368,7 @@ def provenance_text(detection: Detection) -> str:
     lines = [
         _capitalised(say("fact_result")),
         _row(say("fact_verdict"), translated(verdict(detection))),
-        _row(say("fact_healthy_scans"), translated(strip_text(detection))),
+        *([_row(say("fact_healthy_scans"), translated(strip_text(detection)))] if detection.interpretable else ()),
         _row(say("fact_regions"), translated(count_of_regions(detection))),
         _row(say("fact_unit"), translated(explanation(detection))),
     ]
@@ -409,6 +453,8 @@ def _regions(detection: Detection, kept: int | None, smaller: str) -> str:
 def _block(name: str, value: Any) -> list[str]:
     """Format a fact as one line, or as a heading with its facts below."""
     title = _capitalised(_title(name))
+    if name == FIT and isinstance(value, dict) and value.get("seems") in KINDS:
+        value = {**value, "seems": translated(kind_name(value["seems"]))}
     if isinstance(value, dict):
         # In an image, the smallest region is a number of pixels.
         without = SMALLEST if "smallest_region_px" in value else None

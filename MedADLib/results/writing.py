@@ -1,12 +1,12 @@
 """Files of one detection: written to a staging folder, then put in place together, all of them or none.
 
 `STEM_regions.tsv` has one row per region: rank (1 is the most anomalous), label (its value in `STEM_regions.nii.gz`),
-volume_ml, peak and mean (rarity: −log10 of the share of healthy voxels that reach the value; in a result of an
-earlier version z-scores, SD above the healthy mean), p_value (how often a healthy scan holds such a peak), q_value
-(Benjamini-Hochberg over the regions of this scan), the centroid in RAS mm, its bounding box in RAS mm (voxel edges),
-the same box in voxel indices along the axes of the file (start inclusive, stop exclusive), the position of the peak in
-RAS mm, and the side (R, L, bilateral; empty where no midline is known). For an image without spacing or orientation,
-cells in mL and mm are empty, and a last column `pixels` has the size.
+volume_ml, peak and mean (rarity: −log10 of the share of healthy voxels that reach the value; in a result of an earlier
+version z-scores, SD above the healthy mean), p_value (how often a healthy scan holds such a peak), q_value
+(Benjamini-Hochberg over the regions of this scan; both n/a if the scan does not fit the model), the centroid in RAS mm,
+its bounding box in RAS mm (voxel edges), the same box in voxel indices along the axes of the file (start inclusive,
+stop exclusive), the position of the peak in RAS mm, and the side (R, L, bilateral; empty where no midline is known).
+For an image without spacing or orientation, cells in mL and mm are empty, and a last column `pixels` has the size.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from ..errors import OutputError
 from ..io.nifti import nifti_position
 from ..io.volume_writing import write_nifti, write_nrrd
-from ..runtime.atomic_files import put_in_place, staging_folder
+from ..runtime.atomic_files import put_in_place, staging_folder, sweep
 from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
 from ..runtime.tables import table_text
@@ -62,14 +62,19 @@ PHYSICAL_COLUMNS = {name for name in COLUMNS if name == "volume_ml" or name.spli
 GENERATOR = "MedAD"
 # Entry of the input: what the user said about its file, see `ReadingOptions`.
 READING = "reading"
+# In place of the verdict, if the scan does not fit the model.
+NOT_INTERPRETABLE = "NOT INTERPRETABLE"
 
 
 def check_ours(folder: Path, stem: str) -> None:
     """Refuse to replace files that MedAD did not write, such as the BIDS sidecar of a scan.
 
+    A result of which a killed process had moved a part is completed first.
+
     Raises:
         OutputError: If a file with the name of a result exists without the facts that MedAD writes beside it.
     """
+    sweep(folder)
     present = [name for suffix in RESULT_SUFFIXES if (folder / (name := f"{stem}{suffix}")).exists()]
     try:
         facts = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
@@ -122,6 +127,7 @@ def write_detection(
     source: Path | None = None,
     progress: Progress | None = None,
     decisions: Mapping[int, Decision] | None = None,
+    anonymous: bool = False,
 ) -> list[Path]:
     """Write all files of a detection or none.
 
@@ -136,6 +142,7 @@ def write_detection(
         progress: Receives each file; may cancel. Its seconds are added to the facts.
         decisions: Decisions of a reader, by rank. Rejected regions then appear only in the facts, under ``rejected``;
             the others keep their ranks, and have their names in the segmentation and, under ``names``, in the facts.
+        anonymous: Whether to leave the path of the scan out of the facts.
 
     Returns:
         The files: anomaly, restored, regions, segmentation, table, facts, examined part, figure.
@@ -148,6 +155,7 @@ def write_detection(
     read = {} if decisions is None else _reading(detection, decisions)
     names = read.get("names", {})
     detection = accepted(detection, decisions or {})
+    named = None if anonymous else source
     position = None
     if source is not None and source.is_file():
         position = nifti_position(source, detection.volume.affine)
@@ -157,7 +165,7 @@ def write_detection(
         "_regions.nii.gz": lambda path: write_nifti(detection.labels, path, position),
         "_regions.seg.nrrd": lambda path: _write_segmentation(detection, path, names),
         "_regions.tsv": lambda path: path.write_text(_table(detection), encoding="utf-8"),
-        ".json": lambda path: path.write_text(_facts(detection, folder, source, read, profile), encoding="utf-8"),
+        ".json": lambda path: path.write_text(_facts(detection, folder, named, read, profile), encoding="utf-8"),
         "_examined.nii.gz": lambda path: write_nifti(detection.mask, path, position),
     }
     if figure:
@@ -171,7 +179,10 @@ def write_detection(
                     writers[suffix](staging / f"{stem}{suffix}")
             progress.update(1.0, "")
             files = [f"{stem}{suffix}" for suffix in writers]
-            return put_in_place(staging, folder, files, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
+            # The facts say that the files beside them are of MedAD and complete.
+            moved = sorted(files, key=lambda name: name == f"{stem}.json")
+            put_in_place(staging, folder, moved, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
+            return [folder / name for name in files]
     except MemoryError as error:
         raise OutputError("result_memory", name=stem) from error
     except OSError as error:
@@ -219,7 +230,9 @@ def _table(detection: Detection) -> str:
     rows, image = [], in_pixels(detection)
     for region in detection.regions:
         numbers = (region.volume_ml, region.peak, region.mean, region.p_value, region.q_value, *region.centroid_ras)
-        cells = [str(region.rank), str(region.label), *(f"{number:.6g}" for number in numbers)]
+        # As in tables of BIDS; the p-values of a result that is not interpretable.
+        shown = ("n/a" if np.isnan(number) else f"{number:.6g}" for number in numbers)
+        cells = [str(region.rank), str(region.label), *shown]
         cells += [f"{edge:.6g}" for edge in _box_ras(detection.volume, region)]
         cells += [str(int(index)) for index in region.bounding_box]
         cells += [*(f"{mm:.6g}" for mm in region.peak_ras), region.side]
@@ -253,6 +266,8 @@ def _facts(
     for key, value in Record.of(detection, profile).as_json().items():
         facts.update(value if key == "provenance" else {key: value})
     facts["summary"] = [str(verdict(detection)), str(count_of_regions(detection))]
+    if not detection.interpretable:
+        facts["verdict"] = NOT_INTERPRETABLE
     return json.dumps({**facts, "input": scan, **plain(read)}, indent=2, allow_nan=False) + "\n"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..errors import InputError, MedADError, OutputError
+from ..errors import InputError, MedADError, OutputError, UnfitError
 from ..messages import Message
 from ..preprocessing.input_check import extent_unfit, values_unfit
 from ..results.exchange import read_exchange, write_volume
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from .scene.sequences import Frames
 
 
+# A scan that cannot be aligned cannot be forced either.
+NO_ALIGNMENT = "alignment_failed"
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """How a run ended.
@@ -36,11 +40,13 @@ class Outcome:
     Attributes:
         message: What the user should read if the run is not done, in English; a `Message` can be translated.
         result: The nodes, if the run is done.
+        unfit: Whether the scan does not fit the model, so that a run must be forced.
     """
 
     state: Literal["done", "failed", "cancelled"]
     message: str = ""
     result: SceneResult | None = None
+    unfit: bool = False
 
 
 class Run:
@@ -144,7 +150,11 @@ class Run:
 
     def failed(self, kind: str, message: str) -> None:
         """End the run: the worker reports a failure."""
-        self._end(Outcome("failed", Message("scan_removed") if self._removed else message))
+        if self._removed:
+            self._end(Outcome("failed", Message("scan_removed")))
+            return
+        unfit = kind == UnfitError.__name__ and getattr(message, "code", "") != NO_ALIGNMENT
+        self._end(Outcome("failed", message, unfit=unfit))
 
     def cancelled(self) -> None:
         """End the run: the worker has stopped it."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..errors import MedADError
+from ..errors import MedADError, OutputError
 from ..networks import autotune
-from ..runtime.atomic_files import replacing, write_json
+from ..runtime.atomic_files import PARTIAL, owned, replacing, writable_folder, write_json
+
+LOCK = ".lock"
 
 Optimizers = Mapping[str, torch.optim.Optimizer]
 
@@ -66,6 +69,26 @@ def load_checkpoint(path: Path, network: torch.nn.Module, optimizers: Optimizers
     except (RuntimeError, ValueError) as error:
         raise MedADError("checkpoint_of_other_network", path=path) from error
     return state
+
+
+@contextmanager
+def only_training(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a folder, and remove the unfinished files of killed ones.
+
+    Raises:
+        OutputError: If another training uses the folder, or it cannot be created or written.
+    """
+    with writable_folder(folder), owned(folder / LOCK) as alone:
+        if not alone:
+            raise OutputError("folder_of_running_training", folder=folder)
+        for partial in folder.rglob(f"{PARTIAL}*"):
+            partial.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            # A training that was refused leaves nothing.
+            if [path.name for path in folder.iterdir()] == [LOCK]:
+                (folder / LOCK).unlink(missing_ok=True)
 
 
 def _prefix(name: str) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .loop import Plan
 
 EXTRA, METHOD = "extra", "method"
+# Steps between validations, after each of which a checkpoint is written.
+EVERY = 250
 # Healthy scans advised for a calibration: with so many a p-value can be below `WANTED_P`.
 ADVISED = NEEDED + 1
 
@@ -71,7 +73,7 @@ class Options:
         """Create the training plan of a network from its steps and its largest learning rate."""
         from .loop import Plan
 
-        return Plan(steps, rate, every=min(250, steps), seed=self.seed, reduced=self.reduced)
+        return Plan(steps, rate, every=min(EVERY, steps), seed=self.seed, reduced=self.reduced)
 
 
 class Choice(NamedTuple):
@@ -110,6 +112,8 @@ CHOICES = (
            "files, else by folder, else by file or image of an NPZ file (auto, the default); by folder; or by file",
            "auto", allowed=("auto", "folder", "file")),
     Choice("healthy-label", int, "label of the healthy images in NPZ files with labels"),
+    Choice("exclude", str, "scans to leave out by name, separated by commas, such as those that the leave-one-out "
+           "comparison at the end of a training lists as outliers", metavar="NAME,NAME"),
     Choice("skip-bad", bool, "leave out unusable scans, copies, and 2-D images beside volumes, instead of stopping"),
     Choice("mixed", bool, "accept scans that seem to be of different kinds"),
     Choice("split", Path, "JSON file with the lists train, validation, calibration and benchmark of scans (default: a "
@@ -142,6 +146,8 @@ CHOICES = (
            METHOD_SCORE, allowed=SCAN_SCORES),
     Choice("folds", int, "calibrate on the training scans too, each scored by a method trained without this fold of "
            "subjects: 5, for example; only for methods that train fast (default 0: none)", 0, metavar="K"),
+    Choice("named-scans", bool, "name the scans in the model file, for public data; otherwise it numbers them, and "
+           "scans.tsv in the work folder names them", False),
     Choice("data-note", str, "source and licence of the scans for the model card", ""),
     Choice("authors", str, "authors of the model for the model card", ""),
     Choice("licence", Path, "text file with the licence of the model (default: none is granted)", metavar="FILE"),

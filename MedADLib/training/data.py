@@ -7,6 +7,8 @@ whole field of view.
 from __future__ import annotations
 
 import json
+import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +20,10 @@ from safetensors.numpy import load_file, save
 
 from ..dataset.space_choice import chosen_space
 from ..dataset.split import Split
-from ..errors import InputError
+from ..errors import InputError, ModelError
 from ..io.reading import read_image
 from ..io.sources import Source
+from ..messages import Message
 from ..preprocessing.brain_extraction import brain_mask
 from ..preprocessing.grids import BRAIN_VOXELS, LARGEST_SIDE, VOLUME_VOXELS
 from ..preprocessing.space import BRAIN, SLICE, VOLUME, PreparedScan, ReferenceSpace
@@ -33,6 +36,8 @@ from .slices import Slices
 
 if TYPE_CHECKING:
     from ..modelfile.model import Model
+
+log = logging.getLogger(__name__)
 
 Scan = tuple[np.ndarray, np.ndarray]
 
@@ -95,10 +100,16 @@ def healthy_data(
     split.check_found(scans)
     work.mkdir(parents=True, exist_ok=True)
     record = work / "split.json"
-    if record.is_file() and Split.read(record) != split:
-        raise InputError("work_of_other_split", work=work)
+    if record.is_file():
+        try:
+            if Split.read(record) != split:
+                raise InputError("work_of_other_split", work=work)
+        except InputError as error:
+            if error.code != "not_a_split":
+                raise
+            _make_again(record)
     if not record.is_file():
-        write_json(record, split.to_json(), indent=1)
+        write_json(record, split.to_json(), indent=1, durable=True)
     if like is not None and like.template.kind != SLICE:
         prepare = like.template.kind
     _refuse_changed(scans, split, work)
@@ -144,8 +155,7 @@ def _template(
     like: Model | None,
 ) -> ReferenceSpace:
     tensors, parameters = work / "template.safetensors", work / "template.json"
-    if tensors.is_file() and parameters.is_file():
-        kept = template_from_tensors(json.loads(parameters.read_text(encoding="utf-8")), load_file(tensors))
+    if (kept := _kept_template(tensors, parameters)) is not None:
         if longest is not None and max(kept.image.array.shape[1:]) != longest:
             raise InputError("work_of_other_size", work=work)
         if like is not None and not kept.same_as(like.template):
@@ -161,10 +171,40 @@ def _template(
         built = build_volume_template(split.train, lambda name: _whole_volume(scans[name]), progress)
     else:
         built, _ = build_template([_whole_brain(scans[name]) for name in split.train], progress=progress)
-    write_bytes(tensors, save(built.tensors()))
-    write_json(parameters, built.parameters())
+    write_bytes(tensors, save(built.tensors()), durable=True)
+    write_json(parameters, built.parameters(), durable=True)
     # The stored template has half precision: read it back, so that the first run uses the same one as later runs.
     return template_from_tensors(built.parameters(), load_file(tensors))
+
+
+def _kept_template(tensors: Path, parameters: Path) -> ReferenceSpace | None:
+    """Read the template of an earlier run; None without an intact one."""
+    if not (tensors.is_file() and parameters.is_file()):
+        return None
+    torn = parameters
+    try:
+        document = json.loads(parameters.read_text(encoding="utf-8"))
+        if isinstance(document, dict):
+            torn = tensors
+            return template_from_tensors(document, load_file(tensors))
+    except (ValueError, SafetensorError, ModelError) as error:
+        # A later version of MedAD may have made it.
+        if isinstance(error, ModelError) and error.code == "space_unknown":
+            raise
+    _make_again(torn)
+    return None
+
+
+def _make_again(torn: Path) -> None:
+    """Remove a file that is cut short from a work folder, with the template and the prepared scans.
+
+    What a record says about their origin is lost with it. Equal scans give an equal template and equal prepared scans,
+    so checkpoints stay valid.
+    """
+    log.warning(Message("torn_file", path=str(torn)))
+    for name in (torn.name, "template.json", "template.safetensors"):
+        (torn.parent / name).unlink(missing_ok=True)
+    shutil.rmtree(torn.parent / "prepared", ignore_errors=True)
 
 
 def _refuse_changed(scans: dict[str, Source], split: Split, work: Path) -> None:
@@ -174,7 +214,13 @@ def _refuse_changed(scans: dict[str, Source], split: Split, work: Path) -> None:
     copied data set, the sha256 decides. Records of earlier versions lack it.
     """
     record = work / "sources.json"
-    kept = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    kept = {}
+    if record.is_file():
+        try:
+            read = json.loads(record.read_text(encoding="utf-8"))
+            kept = {name: (int(size), int(time), *rest) for name, (size, time, *rest) in read.items()}
+        except (ValueError, TypeError, AttributeError):
+            _make_again(record)
     # Images of one NPZ file share its hash.
     hashes: dict[Path, str] = {}
 
@@ -202,7 +248,7 @@ def _refuse_changed(scans: dict[str, Source], split: Split, work: Path) -> None:
         raise InputError("work_of_changed_scans", count=len(changed), work=work, example=changed[0])
     if unknown:
         raise InputError("work_of_unknown_scans", count=len(unknown), work=work, example=unknown[0], record=record)
-    write_json(record, found)
+    write_json(record, found, durable=True)
 
 
 def _single_slice(source: Source) -> Volume:

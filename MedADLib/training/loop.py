@@ -13,6 +13,7 @@ import torch
 
 from ..errors import Cancelled, MedADError
 from ..networks.alternating_optimisation import objectives_of
+from ..runtime.cancellation import finishing_first
 from ..runtime.progress import Progress
 from ..runtime.tables import write_table
 from .augmentation import GENTLE
@@ -90,7 +91,7 @@ def fit(
         plan: Steps and learning rate.
         folder: Folder for ``checkpoint.safetensors`` and ``log.csv``.
         device: Device of the training.
-        progress: Receives each step; may cancel, which leaves a checkpoint of that step.
+        progress: Receives each step; may cancel, which leaves a checkpoint of that step. A signal waits for the step.
 
     Returns:
         One row per validation: step, learning rate, means of logged training values, validation values, seconds.
@@ -98,19 +99,35 @@ def fit(
     Raises:
         MedADError: If loss or gradient is not finite, which leaves the last checkpoint; or if the checkpoint in
             `folder` belongs to another plan or network.
-        Cancelled: If the user cancels.
+        Cancelled: If the user cancels; says after which step.
     """
-    progress, group = progress or Progress(), ProcessGroup.current()
+    with finishing_first():
+        return _fit(network, batches, validate, plan, Path(folder), device, progress or Progress())
+
+
+def _fit(
+    network: torch.nn.Module,
+    batches: Callable[[int], Batch],
+    validate: Callable[[torch.nn.Module], Values],
+    plan: Plan,
+    folder: Path,
+    device: torch.device | str,
+    progress: Progress,
+) -> list[Values]:
+    """Train as `fit` does, within the block in which a signal waits for the step."""
+    group = ProcessGroup.current()
     torch.manual_seed(plan.seed)
     network.to(device).train()
     objectives = objectives_of(network)
     optimizers = {objective.name: objective.optimizer(plan.rate, plan.decay) for objective in objectives}
     order = [objective for objective in objectives for _ in range(objective.repeat)]
-    checkpoint = Path(folder) / "checkpoint.safetensors"
+    checkpoint = folder / "checkpoint.safetensors"
     fresh = {"step": 0, "history": [], "seconds": 0.0, "plan": asdict(plan)}
     state = load_checkpoint(checkpoint, network, optimizers) or fresh
     if state["plan"] != fresh["plan"]:
-        raise MedADError("checkpoint_of_other_plan", path=checkpoint)
+        changed = [key for key, value in fresh["plan"].items() if state["plan"].get(key) != value]
+        kept, asked = (_named(each["plan"], changed) for each in (state, fresh))
+        raise MedADError("checkpoint_of_other_plan", path=checkpoint, kept=kept, asked=asked)
     if group.broadcast(state["step"]) != state["step"]:
         raise MedADError("checkpoint_not_shared", path=checkpoint)
     group.synchronise(list(network.state_dict().values()))
@@ -152,14 +169,14 @@ def fit(
             logs = {}
             if group.rank == 0:
                 save_checkpoint(checkpoint, network, optimizers, state)
-                write_table(Path(folder) / "log.csv", state["history"], ",")
+                write_table(folder / "log.csv", state["history"], ",")
         try:
             progress.update((step + 1) / plan.steps, f"step {step + 1} of {plan.steps}, loss {value:.4f}, {left} left")
-        except Cancelled:
+        except Cancelled as asked:
             if group.rank == 0:
                 state |= {"step": step + 1, "seconds": seconds, "logs": logs}
                 save_checkpoint(checkpoint, network, optimizers, state)
-            raise
+            raise Cancelled("cancelled_at_step", step=step + 1, steps=plan.steps) from asked
     network.eval()
     return state["history"]
 
@@ -201,6 +218,11 @@ def _validated(network: torch.nn.Module, validate: Callable[[torch.nn.Module], V
         values = validate(network)
     network.train()
     return values
+
+
+def _named(plan: dict[str, object], names: Iterable[str]) -> str:
+    """Format values of a plan, such as ``steps = 400, seed = 3``."""
+    return ", ".join(f"{name} = {plan.get(name, 'unknown')}" for name in names) or "other settings"
 
 
 def _duration(seconds: float) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import datetime
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..dataset.checks import check_disk, check_scans
 from ..dataset.discovery import doubts_about_subjects, find_scans
+from ..dataset.scan_statistics import fingerprints_in
 from ..dataset.space_choice import chosen_space
 from ..dataset.split import FEWEST, FEWEST_BY_HAND, Split, split_of_arrays
 from ..errors import InputError
@@ -22,22 +25,26 @@ from ..methods.base import Method, rounded
 from ..methods.registry import ENTRIES, pooling_of
 from ..modelfile.card import model_card
 from ..modelfile.disclosure import FOLDS
+from ..modelfile.known_scans import FINGERPRINTS
 from ..modelfile.model import Model, load_model, save_model
+from ..modelfile.numbering import NUMBERED, OWN_SCANS, numbered
 from ..preprocessing.space import PreparedScan
 from ..preprocessing.spaces import SPACES
 from ..runtime.atomic_files import place_for_model, writable_folder
 from ..runtime.device import resolve
 from ..runtime.progress import Progress
+from ..runtime.tables import write_table
 from ..scoring.calibration import FINE_MM, Pooling
 from ..scoring.healthy_reference import Threshold
 from ..scoring.leave_one_out import calibrate, fewest
 from ..scoring.restoration import Restoration
 from ..volume import Volume
-from .checkpoint import bfloat16_suits
+from .checkpoint import bfloat16_suits, only_training
 from .config import Options, check_model_name, poolings_with, training_folder, unused_options
 from .data import HealthyData, bytes_to_prepare, healthy_data, prepared_scans
 from .distributed import ProcessGroup, process_group
 from .folds import check_folds, folds_of, method_without
+from .outliers import left_out, write_outliers
 from .plots import draw_all_curves, write_figures
 from .reference_model import check_kind, split_of
 from .trainers import TRAINERS, check_settings
@@ -82,6 +89,7 @@ def train_model(
                 until_written.enter_context(place_for_model(options.output))
                 if options.pictures:
                     until_written.enter_context(writable_folder(options.pictures))
+                until_written.enter_context(only_training(options.work))
             else:
                 # Only the first process prints.
                 logging.getLogger("MedADLib").setLevel(logging.ERROR)
@@ -149,6 +157,8 @@ def usable_scans(
     scans = find_scans(
         options.healthy, options.only, options.subjects, options.healthy_label, skip_bad=options.skip_bad
     )
+    excluded = _excluded(options.exclude, scans)
+    scans = {name: source for name, source in scans.items() if name not in excluded}
     for doubt in doubts_about_subjects(scans, options.subjects):
         log.warning(doubt)
     subjects = {name: source.subject for name, source in scans.items()}
@@ -157,6 +167,7 @@ def usable_scans(
         options.prepare = check_kind(like, scans.values(), longest, options.prepare)
         split, longest = split or split_of(like, scans), max(like.template.image.array.shape[1:])
     if split is not None:
+        split = split.without(excluded)
         split.check_found(scans)
         split.check_subjects(subjects)
         scans = {name: source for name, source in scans.items() if name in split.names()}
@@ -178,6 +189,14 @@ def usable_scans(
     return usable, split
 
 
+def _excluded(names: str | None, scans: Collection[str]) -> set[str]:
+    """Return the names of the scans to leave out; raises InputError for one that is not found."""
+    excluded = {name.strip() for name in (names or "").split(",")} - {""}
+    if missing := sorted(excluded - set(scans)):
+        raise InputError("excluded_scan_missing", name=missing[0])
+    return excluded
+
+
 def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, on_line: Callable[[str], None]) -> None:
     """Draw restorations of validation scans, calibrate, and write the model."""
     method, facts, data, split = trained.method, trained.facts, trained.data, trained.split
@@ -185,8 +204,9 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
     folder = training_folder(options.work, options.method, options.extra, options.latent, options.augmentation)
     figures = options.pictures or folder
     # Draw before the calibration, which may take long: the figures show whether the training succeeded.
-    progress.stage("figures", 0.88, 0.9)
+    progress.stage("figures", 0.88, 0.89)
     write_figures(method, data, figures, options.output.stem)
+    _list_outliers(trained, folder, figures / f"{options.output.stem}-outliers.png", progress, on_line)
     progress.stage("calibration", 0.9, 0.98)
     method = rounded(method)
     healthy, fast = _restored(trained, method, folder, progress)
@@ -194,14 +214,10 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
     poolings = _poolings(options, data.template.image if kind == "field" else None)
     calibration = calibrate(healthy, poolings, threshold, fast or None, options.scan_score)
     progress.stage("writing", 0.98, 1.0)
-    training = {
-        "data": options.data_note or str(options.healthy.name),
-        "split": split.to_json(),
+    training = _scans_of(trained, options) | {
         "seed": options.seed,
         "facts": facts if options.augmentation else facts | {"augmentation": False},
     }
-    if trained.folds:
-        training[FOLDS] = [list(fold) for fold in trained.folds]
     modality = options.modality or MODALITIES[kind]
     model = Model(
         name=options.output.stem,
@@ -219,8 +235,50 @@ def _finish(options: argparse.Namespace, trained: Trained, progress: Progress, o
     )
     save_model(replace(model, card=model_card(model)), options.output)
     progress.finish()
-    for line in (*outcome_of(trained, options.output), f"checkpoints and curves in {folder}, figures in {figures}"):
+    where = f"checkpoints and curves in {folder}, figures in {figures}"
+    for line in (*outcome_of(trained, options.output), where, *what_next(options.output, split)):
         on_line(line)
+
+
+def _scans_of(trained: Trained, options: argparse.Namespace) -> dict[str, Any]:
+    """Return source, split, fingerprints and folds of the scans for the model file; numbers, unless names are asked.
+
+    The names of the numbers go into ``scans.tsv`` in the work folder.
+    """
+    split = trained.split.to_json()
+    found = numbered(split, fingerprints_in(options.work / "checks.json"))
+    parts = {name: part for part, names in split.items() for name in names}
+    rows = [{"number": number, "scan": name, "part": parts[name]} for name, number in found.numbers.items()]
+    write_table(options.work / "scans.tsv", rows)
+    training: dict[str, Any] = {FINGERPRINTS: found.fingerprints}
+    if options.named_scans:
+        training |= {"data": options.data_note or str(options.healthy.name), "split": split}
+    else:
+        training |= {"data": options.data_note or OWN_SCANS, "split": found.parts, NUMBERED: True}
+    shown = {name: name for name in parts} if options.named_scans else found.numbers
+    if trained.folds:
+        training[FOLDS] = [sorted(shown[name] for name in fold) for fold in trained.folds]
+    return training
+
+
+def _list_outliers(
+    trained: Trained, folder: Path, figure: Path, progress: Progress, on_line: Callable[[str], None]
+) -> None:
+    """Compare each training and validation scan with the others, and warn of outliers, which may have a lesion."""
+    data, split = trained.data, trained.split
+    scans = dict(zip(split.train + split.validation, data.train + data.validation))
+    progress.stage("outliers", 0.89, 0.9)
+    found = left_out(list(scans), list(scans.values()), data.template, progress)
+    table = folder / "left-out.tsv"
+    outliers = write_outliers(found, scans, data.template, table, figure)
+    middle = float(np.median([one.score for one in found]))
+    on_line(
+        f"each of {len(found)} scans against the others: largest distance {middle:.1f} SD (median), "
+        f"{found[0].score:.1f} SD in {found[0].name}; {table}"
+    )
+    if outliers:
+        facts = {"count": len(outliers), "scans": ", ".join(outliers), "figure": str(figure)}
+        log.warning(Message("training_outliers", **facts))
 
 
 def _restored(
@@ -301,6 +359,17 @@ def outcome_of(trained: Trained, output: Path) -> list[str]:
     ]
     measured = at_the_end(trained.facts)
     return [*lines, f"at the end: {', '.join(measured)}"] if measured else lines
+
+
+def what_next(output: Path, split: Split) -> list[str]:
+    """Describe in lines what to do with the model: look at the figures, examine a scan, compare, calibrate."""
+    return [
+        "next: look at the figures, and examine a scan that the training did not use:",
+        f"  medad detect SCAN -o results --model {output}",
+        f"  medad models card {output}",
+        *([f"  medad compare {output} --healthy DIR -o comparison"] if split.benchmark else []),
+        f"  medad calibrate {output} --healthy MORE-SCANS -o NAME.medad, for smaller p-values or another scanner",
+    ]
 
 
 def at_the_end(facts: Mapping[str, object]) -> list[str]:

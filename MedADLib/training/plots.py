@@ -25,6 +25,9 @@ def draw_all_curves(folder: Path) -> list[Path]:
     written = []
     for log in sorted(folder.rglob("log.csv")):
         target = log.with_name("curves.png")
+        if not log.stat().st_size:
+            # Cut short, as after a crash of the computer; the next validation writes it again.
+            continue
         if not target.is_file() or target.stat().st_mtime_ns < log.stat().st_mtime_ns:
             draw_curves(log, target)
             written.append(target)
@@ -75,24 +78,22 @@ def write_figures(method: Method, data: HealthyData, folder: Path, name: str) ->
     top = float(np.percentile(np.concatenate(examined), 99.5))
     written = [folder / f"{name}-reconstructions.png"]
     rows = [("validation scan", images, 1.0), ("restored", restored, 1.0), ("raw score", scores, top)]
-    _montage(rows, written[0])
+    montage(rows, written[0])
     if samples := method.prior_slices(SAMPLES, IMAGE_COLUMNS, flat):
         written.append(folder / f"{name}-samples.png")
-        _montage(
+        montage(
             [(f"sample of the prior {n + 1}", [column[n] for column in samples], 1.0) for n in range(SAMPLES)],
             written[1],
         )
     return written
 
 
-def _montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path) -> None:
+def montage(rows: list[tuple[str, list[np.ndarray], float]], path: Path, columns: int = IMAGE_COLUMNS) -> None:
     """Draw labelled rows of slices; the last number of a row is the intensity shown as white."""
-    figure = Figure(figsize=(IMAGE_COLUMNS * 1.5, len(rows) * 1.5 + 0.1), facecolor="black")
+    figure = Figure(figsize=(columns * 1.5, len(rows) * 1.5 + 0.1), facecolor="black")
     for number, (label, images, white) in enumerate(rows):
         for column, image in enumerate(images):
-            axes = figure.add_axes(
-                (column / IMAGE_COLUMNS, 1 - (number + 1) / len(rows), 1 / IMAGE_COLUMNS, 1 / len(rows))
-            )
+            axes = figure.add_axes((column / columns, 1 - (number + 1) / len(rows), 1 / columns, 1 / len(rows)))
             axes.imshow(image, cmap="gray", vmin=0, vmax=white, origin="lower")
             axes.axis("off")
             if column == 0:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..dataset.checks import check_scans
 from ..dataset.discovery import find_scans
+from ..dataset.scan_statistics import fingerprints_in
 from ..errors import InputError
 from ..messages import Message
 from ..methods.base import rounded
@@ -21,8 +22,10 @@ from ..methods.settings import with_overrides
 from ..modelfile.card import model_card
 from ..modelfile.disclosure import CALIBRATED_ON, FOLDS
 from ..modelfile.joining import joined
+from ..modelfile.known_scans import FINGERPRINTS
 from ..modelfile.manifest import VERSION
 from ..modelfile.model import save_model
+from ..modelfile.numbering import OWN_SCANS, numbered, numbers_of
 from ..runtime.atomic_files import place_for_model
 from ..runtime.device import resolve, run_on
 from ..scoring.healthy_reference import NEEDED, WANTED_P, Threshold
@@ -30,7 +33,7 @@ from ..scoring.leave_one_out import calibrate, fewest
 from ..scoring.scan_score import check_scan_score, top_1ml
 from .config import check_model_name, poolings_with
 from .data import prepared_scan
-from .reference_model import check_kind, kept_split
+from .reference_model import check_kind, named_split
 
 if TYPE_CHECKING:
     from ..io.sources import Source
@@ -67,6 +70,7 @@ class Recalibration:
         description: Purpose of the model in one line.
         model_version: Version of the new model, ``X.Y.Z``.
         data_note: Source and licence of the scans.
+        named_scans: Whether the file names the new scans instead of numbering them.
         seed: Random seed.
         device: Device of the restorations.
     """
@@ -86,6 +90,7 @@ class Recalibration:
     description: str | None = None
     model_version: str | None = None
     data_note: str = ""
+    named_scans: bool = False
     seed: int = 0
     device: str = "auto"
 
@@ -110,7 +115,7 @@ class Recalibration:
         model, poolings, scan_score = models[0], first.poolings, self.scan_score or first.scan_score
         if len(models) > 1:
             model = joined(models)
-            parts = (pooling for number, each in enumerate(models) for pooling in numbered(each, number))
+            parts = (pooling for number, each in enumerate(models) for pooling in as_member(each, number))
             poolings, scan_score = tuple(parts), self.scan_score or JOINED_SCORE
         threshold = Threshold.parse(self.threshold) if self.threshold else first.reference.threshold
         check_scan_score(scan_score)
@@ -122,7 +127,7 @@ class Recalibration:
             raise InputError("bad_seed", value=self.seed)
         method = rounded(_with_settings(model.method, self.settings))
         with place_for_model(self.output):
-            scans = self._usable(model, progress)
+            scans, fingerprints = self._usable(model, progress)
             if (count := len(scans)) < NEEDED:
                 numbers = {"least": 1 / (count + 1), "p": WANTED_P, "needed": NEEDED}
                 log.warning(Message("few_healthy_scans", count=count, **numbers))
@@ -135,7 +140,10 @@ class Recalibration:
                 if quick is not None:
                     fast.append(self._restored(quick, scan))
             progress.stage("writing", 0.98, 1.0)
-            used = {"data": self.data_note or self.healthy.name, "scans": list(scans)}
+            first_number = 1 + max((int(name[5:]) for name in numbers_of(model.training)), default=0)
+            numbers = numbered({"scans": list(scans)}, fingerprints, first_number)
+            names, note = (list(scans), self.healthy.name) if self.named_scans else (numbers.parts["scans"], OWN_SCANS)
+            used = {"data": self.data_note or note, "scans": names, FINGERPRINTS: numbers.fingerprints["scans"]}
             # Training scans that calibrated out of fold are part of the former calibration only.
             training = {key: value for key, value in model.training.items() if key != FOLDS}
             found = replace(
@@ -162,13 +170,13 @@ class Recalibration:
             log.warning(note)
         return found
 
-    def _usable(self, model: Model, progress: Progress) -> dict[str, Source]:
-        """Find the usable scans that are in no other part of the split of the model."""
+    def _usable(self, model: Model, progress: Progress) -> tuple[dict[str, Source], dict[str, str]]:
+        """Find the usable scans that are in no other part of the split of the model, and their fingerprints."""
         found = find_scans(self.healthy, self.only, skip_bad=self.skip_bad)
         check_kind(model, found.values(), None, "auto")
         split = None
         with suppress(InputError):
-            split = kept_split(model)
+            split = named_split(model, found)
         other = set() if split is None else {*split.train, *split.validation, *split.benchmark}
         scans = {name: source for name, source in found.items() if name not in other}
         if count := len(found) - len(scans):
@@ -177,10 +185,11 @@ class Recalibration:
         with tempfile.TemporaryDirectory(prefix="MedAD-") as folder:
             record, space = Path(folder) / "checks.json", model.template
             needed = fewest(space.symmetric)
-            return check_scans(scans, record, self.skip_bad, self.mixed, progress, space.kind, needed)
+            usable = check_scans(scans, record, self.skip_bad, self.mixed, progress, space.kind, needed)
+            return usable, fingerprints_in(record)
 
 
-def numbered(model: Model, number: int) -> tuple[Pooling, ...]:
+def as_member(model: Model, number: int) -> tuple[Pooling, ...]:
     """Return the poolings of a model for its maps as the member of this number."""
     return tuple(replace(pooling, member=number) for pooling in model.calibration.poolings)
 

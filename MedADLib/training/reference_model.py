@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..dataset.split import Split
 from ..errors import InputError
+from ..modelfile.known_scans import short_fingerprint
+from ..modelfile.numbering import named, numbers_of
 from ..preprocessing.slice_space import SliceSpace
 from ..volume import is_single_slice
 
@@ -16,14 +18,14 @@ if TYPE_CHECKING:
     from ..modelfile.model import Model
 
 
-def split_of(like: Model, names: Collection[str]) -> Split:
-    """Return the split that a model was trained with, if all its scans are among these names.
+def split_of(like: Model, scans: Mapping[str, Source]) -> Split:
+    """Return the split that a model was trained with, if all its scans are among these.
 
     Raises:
         InputError: If the model contains no split, or a scan of its split is missing.
     """
-    split = kept_split(like)
-    if missing := sorted(set(split.names()) - set(names)):
+    split = named_split(like, scans)
+    if missing := sorted(set(split.names()) - set(scans)):
         count = len(split.names())
         raise InputError(
             "reference_scans_missing", model=like.name, count=count, missing=len(missing), example=missing[0]
@@ -41,6 +43,32 @@ def kept_split(model: Model) -> Split:
         return Split.of(model.training.get("split"))
     except (ValueError, TypeError, AttributeError, InputError) as error:
         raise InputError("model_without_split", model=model.name) from error
+
+
+def named_split(model: Model, scans: Mapping[str, Source]) -> Split:
+    """Read the split that a model file contains, with the names that its scans have here.
+
+    Args:
+        model: The model. If its file has numbers in place of names, its scans are found by their voxels.
+        scans: Scans by name. One that is not among them keeps its number.
+
+    Raises:
+        InputError: If the file contains no valid split.
+    """
+    split = kept_split(model)
+    if not numbers_of(model.training):
+        return split
+    known = names_by_fingerprint(scans)
+    return Split.of({part: named(names, model.training, known) for part, names in split.to_json().items()})
+
+
+def names_by_fingerprint(scans: Mapping[str, Source]) -> dict[str, str]:
+    """Read scans, and return their names by fingerprint; scans that cannot be read are left out."""
+    found = {}
+    for name, source in scans.items():
+        with suppress(InputError):
+            found.setdefault(short_fingerprint(source.read()), name)
+    return found
 
 
 def check_kind(like: Model, scans: Iterable[Source], longest: int | None, prepare: str) -> str:

@@ -33,7 +33,7 @@ def own_scans(tmp_path_factory) -> Path:
 
 def calibrated(toy: ToyModels, output: Path, healthy: Path, *more: str, method: str = "latent_restoration") -> int:
     # Of options given twice, argparse takes the last; models of an ensemble in `more` must follow the first one.
-    device = [] if "--device" in more else ["--device", "cpu"]
+    device = ["--named-scans"] + ([] if "--device" in more else ["--device", "cpu"])
     words = ["calibrate", toy.models[method], *more, "--healthy", healthy, "-o", output, *device]
     return main.main([str(word) for word in words])
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,11 +20,16 @@ import SimpleITK as sitk
 from support.command_line import fake_detect, one_line, run
 from support.source_code import ROOT
 from support.synthetic import brain_volume
+from support.volume_files import RAS, nifti
 
+from MedADLib import detection
 from MedADLib.cli import main
-from MedADLib.errors import InputError, MedADError, ModelError
+from MedADLib.detection import content_hash
+from MedADLib.errors import InputError, MedADError, ModelError, UnfitError
 from MedADLib.io.reading import read_image
 from MedADLib.messages import Message
+from MedADLib.preprocessing.fit import Fit
+from MedADLib.volume import orientation
 
 
 @pytest.fixture
@@ -53,6 +61,26 @@ def test_a_scan_is_examined_and_the_result_summed_up(scan, out, capsys):
     )
 
 
+def test_an_anonymous_result_has_neither_name_nor_path_of_the_scan(scan, out, capsys):
+    def warned(volume, model, settings, progress):
+        detection = fake_detect(volume, model, settings, progress)
+        return replace(detection, warnings=(Message("unreadable", path=str(named), reason="odd"), f"see {named.name}"))
+
+    named = scan.rename(scan.with_name("Erika_Musterfrau.nii.gz"))
+    assert run("detect", named, "-o", out, "--anonymous", detect=warned) == 0
+    names = {path.name.split("_")[0].split(".")[0] for path in out.iterdir()}
+    assert len(names) == 1 and re.fullmatch(r"scan-[0-9a-f]{8}", *names)
+    for path in out.iterdir():
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        assert b"Erika" not in content and b"Musterfrau" not in content, path
+    assert "Musterfrau" not in capsys.readouterr().out
+    facts = json.loads(next(out.glob("*.json")).read_text("utf-8"))
+    assert "path" not in facts["input"]
+    # The same voxels have the same name, whatever their file is called.
+    assert run("detect", named.rename(named.with_name("b.nii.gz")), "-o", out, "--anonymous") == 0
+    assert {path.name.split("_")[0].split(".")[0] for path in out.iterdir()} == names
+
+
 def test_the_choices_reach_the_detector(scan, out, tmp_path):
     mask = tmp_path / "mask.nii.gz"
     volume = read_image(scan)
@@ -69,6 +97,34 @@ def test_the_choices_reach_the_detector(scan, out, tmp_path):
     assert model == "model brain-t1"
     assert (settings.mask, settings.device, settings.seed, settings.threshold) == (None, "auto", 0, None)
     assert settings.fast is False
+
+
+def test_a_scan_that_does_not_fit_ends_with_exit_code_4(scan, out, capsys):
+    facts = {"name": "scan", "model": "brain-t1", "reason": Message("fit_no_brain"), "models": Message("another_model")}
+
+    def refuse(volume, model, settings, progress):
+        if settings.force:
+            return fake_detect(volume, model, settings, progress)
+        raise UnfitError("scan_does_not_fit_seems", kind=Message("kind_ct"), **facts)
+
+    assert run("detect", scan, "-o", out, "--json-log", detect=refuse) == 4
+    printed = capsys.readouterr()
+    events = [json.loads(line) for line in printed.out.splitlines()]
+    assert (events[-1]["event"], events[-1]["code"], events[-1]["kind"]) == (
+        *("error", "scan_does_not_fit_seems", "UnfitError"),
+    )
+    assert "--force" in printed.err and not out.exists()
+    assert run("detect", scan, "-o", out, "--force", detect=refuse) == 0
+
+
+def test_check_judges_each_scan_in_a_line(scan, tmp_path, capsys, monkeypatch):
+    verdicts = iter([Fit("unfit", (Message("fit_no_brain"),), "ct", {"likeness": 0.0, "overlap": 0.5}), Fit()])
+    monkeypatch.setattr(detection, "fit_of", lambda volume, model, progress: next(verdicts))
+    assert run("check", scan, tmp_path / "missing.nii.gz", scan) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[:3] for row in rows[1::2]] == [["scan", "unfit", "ct"], ["scan", "fits", ""]]
+    assert rows[1][-1] == "fit_no_brain" and rows[2][1] == "error" and rows[2][-1] == "not_found"
+    assert {len(row) for row in rows} == {len(rows[0])}
 
 
 def test_stdout_holds_json_lines_alone_with_json_log(scan, out, capsys):
@@ -171,6 +227,20 @@ def test_the_help_of_each_command_begins_with_its_purpose_in_one_sentence(capsys
         usage, purpose, *_ = capsys.readouterr().out.split("\n\n")
         assert usage.startswith(f"usage: medad {name} ")
         assert re.fullmatch(r"[A-Z][^.]*\.", " ".join(purpose.split())), name
+
+
+def test_the_examples_in_the_help_of_each_command_can_be_parsed(capsys):
+    for name in main.COMMANDS:
+        assert run(name, "--help") == 0
+        _, _, examples = capsys.readouterr().out.partition("Examples:\n")
+        lines = [line.split("    (")[0].split() for line in examples.splitlines() if line.startswith("  medad ")]
+        assert len(lines) > 1, name
+        for line in lines:
+            words = [word.strip('"') for word in shlex.split(" ".join(line))[1:]]
+            assert words[0] == name and main.build_parser(words).parse_args(words).command == name
+    assert run("train", "--help") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "recommended: synthetic_restoration" in shown and "8 subjects at least" in shown
 
 
 def test_the_version_is_reported(capsys):
@@ -395,3 +465,56 @@ def test_output_into_a_closed_pipe_is_not_a_crash():
     command = f"{sys.executable} -m MedADLib models | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.stderr == ""
+
+
+def test_what_the_user_says_about_the_file_reaches_the_scan_and_its_mask(tmp_path, out, capsys):
+    path = nifti(tmp_path / "scan.nii", codes=(0, 0), offset=(0, 0, 0))
+    assert run("detect", path, "-o", out, "--json-log") == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["code"] == "no_orientation"
+    words = ("--orientation", "lps", "--spacing", "2", "3", "1.5")
+    assert run("detect", path, "-o", out, "--mask", path, *words) == 0
+    volume, _, settings = fake_detect.called
+    assert orientation(volume) == "LPS" and volume.spacing == pytest.approx([2, 3, 1.5])
+    assert settings.mask.same_grid(volume)
+    facts = json.loads((out / "scan.json").read_text())
+    assert facts["input"]["reading"] == {"orientation": "LPS", "spacing": [2.0, 3.0, 1.5]}
+
+
+@pytest.mark.parametrize(
+    "words", [("--orientation", "RAR"), ("--spacing", "1", "1"), ("--spacing", "1", "0", "1"), ("--use", "both")]
+)
+def test_an_impossible_word_about_the_file_is_wrong_usage(scan, out, words):
+    assert run("detect", scan, "-o", out, *words) == 2
+
+
+def test_a_contradiction_in_the_header_is_settled_by_the_user(tmp_path, out, capsys):
+    mirrored = np.diag([-1, 1, 1, 1]) @ RAS
+    path = nifti(tmp_path / "scan.nii", sform=mirrored)
+    assert run("detect", path, "-o", out) == 1 and "--use" in one_line(capsys)
+    for form, affine in (("sform", mirrored), ("qform", RAS)):
+        assert run("detect", path, "-o", out, "--use", form) == 0
+        assert np.allclose(fake_detect.called[0].affine, affine)
+
+
+def test_a_result_of_another_scan_of_the_same_name_is_not_replaced(tmp_path, out, capsys):
+    first, second = tmp_path / "a" / "scan.nii.gz", tmp_path / "b" / "scan.nii.gz"
+    for number, path in enumerate((first, second)):
+        path.parent.mkdir()
+        volume = brain_volume()
+        volume.with_array(volume.array + number).write(path)
+
+    def detect(volume, *args):
+        found = fake_detect(volume, *args)
+        return replace(found, provenance={**found.provenance, "input": {"sha256": content_hash(volume)}})
+
+    assert run("detect", first, "-o", out, detect=detect) == 0
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    capsys.readouterr()
+    assert run("detect", second, "-o", out, "--json-log", detect=detect) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["code"] == "folder_of_another_scan"
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    # The same scan again, another state of the same file, and a copy of it elsewhere.
+    assert run("detect", first, "-o", out, detect=detect) == 0
+    first.write_bytes(second.read_bytes())
+    assert run("detect", first, "-o", out, detect=detect) == 0
+    assert run("detect", second, "-o", out, detect=detect) == 0

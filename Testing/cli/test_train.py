@@ -5,6 +5,8 @@ import json
 import shutil
 from collections import namedtuple
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +16,13 @@ from support.radiograph_phantoms import FULL_SCALE, radiograph, toy_plane_folder
 from support.raised import raises
 
 from MedADLib import detect
-from MedADLib.cli import train
+from MedADLib.cli import main, train
+from MedADLib.dataset.split import Split
 from MedADLib.errors import InputError, OutputError
 from MedADLib.io.images import read_raster
 from MedADLib.modelfile.model import load_model
 from MedADLib.training import model_training
-from MedADLib.training.model_training import at_the_end
+from MedADLib.training.model_training import at_the_end, what_next
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +84,7 @@ def test_images_in_folders_of_subjects_train_with_a_configuration_file(tmp_path,
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
     places = ["--config", str(tmp_path / "config.json"), "-o", str(tmp_path / "chest.medad")]
-    assert train.run(parser.parse_args(["atlas", *places, "--seed", "5"])) == 0
+    assert train.run(parser.parse_args(["atlas", *places, "--seed", "5", "--named-scans"])) == 0
     model = load_model(tmp_path / "chest.medad")
     assert model.template.kind == "plane" and model.modality == "toy radiographs" and model.training["seed"] == 5
     assert "brain" not in model.card
@@ -99,7 +102,7 @@ def test_a_full_disk_stops_the_training_before_it_begins(toy, tmp_path, monkeypa
     with raises(InputError, "disk_too_small") as caught:
         toy.train("atlas", tmp_path / "m.medad", "--work", str(tmp_path / "work"))
     assert caught.value.parameters["folder"] == str(tmp_path / "work") and caught.value.parameters["free"] == 0.1
-    assert {path.name for path in (tmp_path / "work").iterdir()} == {"checks.json", "space.json"}
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {".lock", "checks.json", "space.json"}
 
 
 def test_a_bad_scan_is_left_out_of_the_split_when_asked(tmp_path, one_thread):  # noqa: F811
@@ -195,6 +198,16 @@ def test_each_network_states_how_it_did_at_the_end(toy):
     rows = {"latent_sweep": {"4": 0.1}, "schedule": "apart", "last": {"step": 9, "validation_error": 0.123456}}
     assert at_the_end(rows) == ["validation_error = 0.1235"]
     assert at_the_end({}) == []
+
+
+def test_the_end_of_a_training_says_what_to_do_next(toy):
+    split = Split.of(load_model(toy.models["atlas"]).training["split"])
+    lines = what_next(Path("our.medad"), split)
+    assert "  medad detect SCAN -o results --model our.medad" in lines
+    commands = [line.split(",")[0].split()[1:] for line in lines if line.startswith("  medad ")]
+    assert {words[0] for words in commands} == {"detect", "models", "compare", "calibrate"}
+    assert all(main.build_parser(words).parse_args(words).command == words[0] for words in commands)
+    assert not any("compare" in line for line in what_next(Path("our.medad"), replace(split, benchmark=())))
 
 
 def test_every_entry_of_the_registry_names_a_method_and_its_training():

@@ -28,7 +28,7 @@ def train(output: Path, *more: object, healthy: Path | None = None) -> Model:
     parser = argparse.ArgumentParser()
     cli_train.add_arguments(parser)
     healthy = healthy or toy_plane_folder() / "healthy"
-    words = ["atlas", "--healthy", healthy, "-o", output, "--device", "cpu", *more]
+    words = ["atlas", "--healthy", healthy, "-o", output, "--device", "cpu", "--named-scans", *more]
     cli_train.run(parser.parse_args([str(word) for word in words]))
     return load_model(output)
 

@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 import pytest
+from support.dicom_frames import VOXELS, frames_of, write_frames
 from support.image_files import GREY, SERIES, write, write_slice
 from support.raised import raises
 
@@ -117,3 +118,23 @@ def test_a_scan_carries_the_name_that_it_has_in_the_split(tmp_path):
     write(tmp_path / "anna" / "x.png", GREY)
     write(tmp_path / "bert" / "x.png", GREY)
     assert [source.read().name for source in find_scans(tmp_path).values()] == ["anna_x", "bert_x"]
+
+
+def test_dicom_files_of_a_whole_volume_are_scans_each(tmp_path):
+    for number, name in enumerate(("anna", "bert")):
+        write_frames(tmp_path / f"{name}.dcm", frames_of(VOXELS + number), SeriesInstanceUID=f"1.2.{number}")
+    (tmp_path / "carl").mkdir()
+    write_frames(tmp_path / "carl" / "all.dcm", frames_of())
+    found = find_scans(tmp_path)
+    assert sorted(found) == ["anna", "bert", "carl"]
+    assert np.array_equal(found["bert"].read().array, VOXELS + 1.0)
+    assert np.array_equal(found["carl"].read().array, VOXELS)
+
+
+def test_the_two_files_of_an_analyze_volume_are_one_scan(tmp_path):
+    touch(tmp_path, "a.hdr", "a.img", "b.mgz", "c.img")
+    assert {name: source.path.name for name, source in find_scans(tmp_path).items()} == {
+        "a": "a.hdr",
+        "b": "b.mgz",
+        "c": "c.img",
+    }

@@ -327,8 +327,8 @@ SENTENCES = [
     f"{three(scan('top_1ml', 'AUROC', RESTORER, VALIDATION))}, and scores the same head higher with the lesion in "
     f"{percent(scan('top_1ml', 'paired order', RESTORER, VALIDATION))} % of the cases; tumours heal to "
     f"{healing('tumour', RESTORER, VALIDATION)} and cavities to {healing('cavity', RESTORER, VALIDATION)}",
-    f"strong ones heal to {healing('tumour, strong')} (tumours) and {healing('cavity, strong')} (cavities), medium ones "
-    f"to {healing('tumour, medium')} and {healing('cavity, medium')}, weak ones to {healing('tumour, weak')} and "
+    f"strong ones heal to {healing('tumour, strong')} (tumours) and {healing('cavity, strong')} (cavities), medium "
+    f"ones to {healing('tumour, medium')} and {healing('cavity, medium')}, weak ones to {healing('tumour, weak')} and "
     f"{healing('cavity, weak')}",
     f"with the same network and scales and without it, had an AP of {three(shipped(RESTORER, folder=BEFORE))} and hit "
     f"{shipped(RESTORER, 'lesions hit at 1%', BEFORE).split('/')[0]} parts",

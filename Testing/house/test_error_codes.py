@@ -19,9 +19,9 @@ from MedADLib.worker.protocol import RequestError, parse
 # Their failures stay inside: parsers that turn them into an error with a code, the disk, and networks, which
 # know nothing of MedAD: the parameters of a method are checked before its networks are built.
 INSIDE = {
-    *(path.name for path in library_files("MedADLib/networks")), "volume_writing.py",
+    *(path.name for path in library_files("MedADLib/networks")), "volume_writing.py", "dicom_files.py",
     "strict_json.py", "manifest.py", "record.py", "reading.py", "exchange.py", "healthy_reference.py", "split.py",
-    "checkpoint.py", "writing.py", "nifti_writing.py", "scene.py", "__init__.py",
+    "checkpoint.py", "writing.py", "scene.py", "child_reading.py", "data.py", "__init__.py",
 }  # fmt: skip
 
 

@@ -16,8 +16,9 @@ from support.phantoms import head
 from support.raised import raises
 
 from MedADLib.errors import InputError
-from MedADLib.io.child_reading import ChildReader, _limited_memory, child_reader, in_child
+from MedADLib.io.child_reading import ChildReader, child_reader, in_child
 from MedADLib.io.reading import read_image
+from MedADLib.io.reading_child import limited_memory
 from MedADLib.io.sources import named_scan
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs signals of POSIX")
@@ -107,7 +108,7 @@ def test_a_child_that_ended_between_two_files_is_not_missed(reader, scan):
 def test_memory_is_limited_while_a_file_is_read():
     if not os.path.exists("/proc/self/statm"):
         pytest.skip("this system cannot limit the memory of a process")
-    with _limited_memory(0), pytest.raises(MemoryError):
+    with limited_memory(0), pytest.raises(MemoryError):
         np.ones(4 * 2**30, np.uint8)
     assert np.ones(2**20, np.uint8).all()
 

@@ -15,9 +15,9 @@ from support.toy_head import head
 from MedADLib.errors import Cancelled, InputError
 from MedADLib.io.reading import read_image
 from MedADLib.preprocessing import brain_extraction
-from MedADLib.preprocessing.brain_extraction import brain_mask, is_skull_stripped
+from MedADLib.preprocessing.brain_extraction import brain_mask, inside_of, is_skull_stripped
 from MedADLib.runtime.progress import Progress
-from MedADLib.volume import Volume
+from MedADLib.volume import Volume, reoriented
 
 STRIPPED = [
     "healthy_t1_ds002748/sub-52_T1w.nii.gz",
@@ -121,6 +121,66 @@ def test_a_given_mask_is_taken_as_it_is():
     mask, how = brain_mask(volume, given)
     assert np.array_equal(mask, brain)
     assert how.code == "part_given_mask"
+
+
+RAMP = np.linspace(0, 1, 8, dtype=np.float32).reshape(2, 2, 2)
+INSIDE = {
+    "yes or no": (np.array([0, 1]), [0, 1]),
+    "bytes": (np.array([0, 255]), [0, 1]),
+    "minus one outside": (np.array([-1, 1]), [0, 1]),
+    "negative outside": (np.array([-1000.0, 3.5]), [0, 1]),
+    "labels": (np.array([0, 1, 2, 5]), [0, 1, 1, 1]),
+    "labels of the cortex": (np.arange(0, 2000, 10), [0] + [1] * 199),
+    "probabilities": (np.linspace(0, 1, 101), [0] * 50 + [1] * 51),
+    "rounded probabilities": (np.linspace(0, 1.0000001, 256), [0] * 128 + [1] * 128),
+    "everything": (np.array([1, 1]), [1, 1]),
+}
+AMBIGUOUS = {
+    "minus one, zero and one": [-1, 0, 1],
+    "minus one and zero": [-1, 0],
+    "no outside": [1, 2, 3],
+    "per cent": np.linspace(0, 100, 201),
+    "whole per cent": np.arange(101),
+    "bytes of probability": np.arange(256),
+    "intensities": np.arange(1000),
+    "distances": np.linspace(-20, 20, 50),
+    "beyond one": np.linspace(0, 1.5, 50),
+}
+
+
+@pytest.mark.parametrize("kind", INSIDE)
+def test_what_is_inside_of_a_mask(kind):
+    values, inside = INSIDE[kind]
+    for dtype in (np.float32, np.float64, values.dtype):
+        assert inside_of(values.astype(dtype).reshape(1, 1, -1), "mask").ravel().tolist() == [
+            bool(one) for one in inside
+        ]
+
+
+@pytest.mark.parametrize("kind", AMBIGUOUS)
+def test_a_mask_that_can_mean_several_things_is_refused(kind):
+    with raises(InputError, "mask_ambiguous", mask="brainmask"):
+        inside_of(np.array(AMBIGUOUS[kind]).reshape(1, 1, -1), "brainmask")
+
+
+def test_a_mask_of_probabilities_is_said_to_be_one(caplog):
+    inside_of(RAMP, "mask")
+    assert [record.msg.code for record in caplog.records] == ["mask_probabilities"]
+
+
+@pytest.mark.parametrize("letters", ["LPS", "ASR", "IPL", "PIR"])
+def test_a_mask_of_the_same_grid_in_another_voxel_order_is_turned(letters):
+    volume, brain = head()
+    turn = np.eye(4)
+    turn[:3, :3] = np.array(sitk.Euler3DTransform((0, 0, 0), 0.4, -0.7, 0.3).GetMatrix()).reshape(3, 3)
+    for affine in (volume.affine, turn @ volume.affine):
+        scan = replace(volume, affine=affine)
+        given = reoriented(scan.with_array(brain.astype(np.float32), "mask"), letters)
+        assert np.array_equal(brain_mask(scan, given)[0], brain)
+    half = scan.with_array(brain.astype(np.float32)).affine.copy()
+    half[:3, 3] += half[:3, 0] / 2
+    with raises(InputError, "mask_elsewhere"):
+        brain_mask(scan, reoriented(Volume(brain.astype(np.float32), half, "mask"), letters))
 
 
 def test_an_unfit_mask_is_refused():

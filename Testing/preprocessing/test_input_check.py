@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.raised import raises
 from support.toy_head import head
 
 from MedADLib.errors import InputError
@@ -14,7 +15,9 @@ from MedADLib.io.reading import read_image
 from MedADLib.messages import set_translator
 from MedADLib.modelfile.store import ModelSummary
 from MedADLib.preprocessing import input_check
+from MedADLib.preprocessing.brain_extraction import brain_mask
 from MedADLib.preprocessing.input_check import inspect
+from MedADLib.preprocessing.registration import coarse
 from MedADLib.volume import Volume
 
 T1 = ModelSummary("brain-t1", Path("brain-t1.medad"), modality="T1-weighted MR of the brain")
@@ -214,3 +217,20 @@ def test_a_volume_of_256_cubed_takes_no_time(kind):
         inspect(volume, T1)
         seconds.append(time.process_time() - start)
     assert min(seconds) < 0.3
+
+
+@pytest.mark.parametrize("spacing", [25.0, 80.0, 1e4])
+def test_a_scan_over_a_metre_across_is_unfit_before_a_grid_is_made_of_it(spacing, monkeypatch):
+    monkeypatch.setattr(np, "pad", lambda *_args, **_keywords: pytest.fail("a grid was made"))
+    volume = stripped()
+    affine = volume.affine @ np.diag([spacing / 3, spacing / 3, spacing / 3, 1])
+    report = inspect(Volume(volume.array, affine), T1)
+    assert report.verdict == "unfit" and [reason.code for reason in report.reasons] == ["scan_too_large"]
+
+
+def test_no_grid_in_mm_is_made_of_a_huge_field_of_view():
+    volume = stripped()
+    huge = Volume(volume.array, volume.affine @ np.diag([80, 80, 80, 1]))
+    for make in (lambda: brain_mask(huge), lambda: coarse(huge, 8.0)):
+        with raises(InputError, "grid_too_large"):
+            make()

@@ -47,6 +47,11 @@ def detect(volume, model, settings, progress):
     print(f"examining {volume.name} with {model}", file=sys.stderr, flush=True)
     progress.stage("preparation", 0.0, 0.2, "aligning to the model's template")
     progress.stage("restoration", 0.2, 0.9, "restoring the pseudo-healthy image")
+    if model["do"] == "unfitting" and not settings.force:
+        from MedADLib.errors import UnfitError
+
+        facts = {"name": volume.name, "model": model["path"], "reason": "it is of another contrast", "models": "None"}
+        raise UnfitError("scan_does_not_fit", **facts)
     globals()[model["do"]](progress)
     progress.stage("regions", 0.9, 1.0, "delineating regions")
     warned = (f"seed {settings.seed}", f"masked {settings.mask is not None}")
@@ -55,6 +60,9 @@ def detect(volume, model, settings, progress):
 
 def quickly(progress):
     """Nothing takes any time."""
+
+
+unfitting = quickly
 
 
 def slowly(progress):

@@ -39,7 +39,13 @@ def main() -> None:
         parser = argparse.ArgumentParser()
         train.add_arguments(parser)
         places = ["--healthy", folder / "healthy", "--split", folder / "split.json", "--work", folder / "work"]
-        output = ["-o", ROOT / "MedAD" / "Resources" / "tiny.medad", "--data-note", "made-up heads, for the self test"]
+        output = [
+            "-o",
+            ROOT / "MedAD" / "Resources" / "tiny.medad",
+            "--data-note",
+            "made-up heads, for the self test",
+            "--named-scans",
+        ]
         with mock.patch.object(data, "build_template", coarse_template):
             train.run(parser.parse_args([str(word) for word in ["atlas", *places, *output]]))
 

@@ -118,7 +118,18 @@ class ToyModels:
 
         parser = argparse.ArgumentParser()
         train.add_arguments(parser)
-        steps = ["--steps", "3", "--prior-steps", "3", "--sweep-steps", "1", "--full-precision", "--device", "cpu"]
+        steps = [
+            "--steps",
+            "3",
+            "--prior-steps",
+            "3",
+            "--sweep-steps",
+            "1",
+            "--full-precision",
+            "--device",
+            "cpu",
+            "--named-scans",
+        ]
         places = ["--healthy", self.healthy, "--split", self.split, "--work", self.work, "-o", output]
         small = [word for setting in SMALL.get(method, ()) for word in ("--set", setting)]
         arguments = [method, *places, *steps, *small, "--data-note", "toy heads", *more]

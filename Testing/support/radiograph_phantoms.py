@@ -79,7 +79,18 @@ def train_plane(method: str, healthy: Path, output: Path, *more: object) -> None
     """Run ``medad train`` with few steps."""
     parser = argparse.ArgumentParser()
     train.add_arguments(parser)
-    fixed = ["--full-precision", "--device", "cpu", "--size", "64", "--steps", STEPS[method], "--prior-steps", "6"]
+    fixed = [
+        "--named-scans",
+        "--full-precision",
+        "--device",
+        "cpu",
+        "--size",
+        "64",
+        "--steps",
+        STEPS[method],
+        "--prior-steps",
+        "6",
+    ]
     fixed += ["--latent", "8"] if method == "autoencoder" else []
     fixed += [word for setting in SMALL for word in ("--set", setting)] if method == "latent_restoration" else []
     arguments = [method, "--healthy", healthy, "-o", output, *fixed, *more]

@@ -58,6 +58,7 @@ def two_blobs(volume: Volume, settings: Settings, model: str) -> Detection:
                 "threshold": str(wanted),
                 "smallest_region_ml": settings.smallest_region_ml,
                 "fast": settings.fast,
+                **({"force": True} if settings.force else {}),
             },
             "device": "cpu",
             "input": {"name": volume.name, "sha256": content_hash(volume)},

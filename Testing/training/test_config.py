@@ -125,7 +125,7 @@ def test_the_help_of_a_sweep_has_only_what_a_sweep_uses():
     cli_sweep.add_arguments(parser)
     text = " ".join(parser.format_help().split())
     assert "-o DIR, --output DIR folder to write --only" in text and ".medad" not in text
-    assert "Example: medad sweep --healthy DIR" in text
+    assert "Examples: medad sweep --healthy our-scans" in text
     uses = ("--sweep-steps", "--steps", "--split", "--seed", "--sizes", "--abnormal", "--set", "--prepare", "--mixed")
     assert [name for name in uses if name not in text] == []
     unused = ("--prior-steps", "--latent", "--threshold", "--licence", "--pictures", "--full-precision", "--minimum-mm")

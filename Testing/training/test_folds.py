@@ -56,7 +56,7 @@ def train(folder: Path, output: Path, *more: object, method: str = "atlas", prog
     parser = argparse.ArgumentParser()
     cli_train.add_arguments(parser)
     places = ["--healthy", folder / "healthy", "--split", folder / "split.json", "--work", folder / "work"]
-    words = [method, *places, "-o", output, "--size", 64, "--device", "cpu", *more]
+    words = [method, *places, "-o", output, "--size", 64, "--device", "cpu", "--named-scans", *more]
     cli_train.run(parser.parse_args([str(word) for word in words]), progress)
     return load_model(output)
 
@@ -112,7 +112,7 @@ def test_the_card_says_how_many_scans_are_out_of_fold(folded):
 
 def test_a_calibration_on_other_scans_leaves_no_folds(folder, folded, tmp_path):
     words = ["calibrate", folded.path, "--healthy", folder / "healthy", "-o", tmp_path / "here.medad"]
-    assert main.main([str(word) for word in (*words, "--device", "cpu")]) == 0
+    assert main.main([str(word) for word in (*words, "--device", "cpu", "--named-scans")]) == 0
     model = load_model(tmp_path / "here.medad")
     assert "folds" not in model.training and model.calibration.reference.count == HELD_OUT
     assert model.training["calibrated_on"]["scans"] == names_of(PARTS["calibration"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import pytest
 import torch
@@ -119,6 +120,18 @@ def test_cancelling_leaves_a_checkpoint_that_can_be_used(tmp_path):
     state = load_checkpoint(tmp_path / "checkpoint.safetensors", network)
     assert state["step"] == 10 and len(state["history"]) == 2
     assert not torch.equal(network.layers[0].weight, before)
+
+
+def test_other_steps_than_those_of_the_checkpoint_are_refused_and_both_are_named(tmp_path):
+    with raises(Cancelled, "cancelled_at_step") as stopped:
+        fit(Line(), batches, validate, PLAN, tmp_path, progress=stopping_after(3))
+    assert stopped.value.parameters == {"step": 3, "steps": 12}
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    with raises(MedADError, "checkpoint_of_other_plan") as caught:
+        fit(Line(), batches, validate, replace(PLAN, steps=20, seed=1), tmp_path)
+    assert caught.value.parameters["kept"] == "steps = 12, seed = 5"
+    assert caught.value.parameters["asked"] == "steps = 20, seed = 1"
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
 
 
 def test_a_finished_run_is_not_run_again(tmp_path, unbroken):

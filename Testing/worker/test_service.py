@@ -178,11 +178,11 @@ def test_cancelling_in_the_middle_is_quick_leaves_nothing_and_keeps_the_process_
 @pytest.mark.slow
 def test_the_real_worker_started_by_its_path_from_anywhere_loads_once_and_detects(start):
     worker = start(script=WORKER)
-    worker.detect("", "1", model="brain-t1-atlas")
+    worker.detect("", "1", model="brain-t1-atlas", settings={"force": True})
     done = worker.end(120)
     assert done["warm"] is False
     loading = read_exchange(done["output"], brain_volume(name="scan Zoë")).provenance["seconds"]["loading the model"]
-    worker.detect("", "2", model="brain-t1-atlas")
+    worker.detect("", "2", model="brain-t1-atlas", settings={"force": True})
     done = worker.end(120)
     assert done["event"] == "done", done
     back = read_exchange(done["output"], brain_volume(name="scan Zoë"))

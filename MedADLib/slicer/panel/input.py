@@ -21,6 +21,7 @@ from .texts import breakable, reason, sentence, tooltip
 
 if TYPE_CHECKING:
     from ...detection import Detection
+    from ..request import Request
 
 SIGNS = {"fits": "✓", "doubtful": "⚠", "unfit": "✗"}
 
@@ -37,6 +38,8 @@ class InputPanel:
         self._models: dict[str, ModelSummary] = {}
         self._judged: tuple = ()
         self._report: InputReport | str | None = None
+        # What a run refused because the scan does not fit the model, and why.
+        self._refusal: tuple[tuple, str] = ((), "")
         # Model of the last run on the scan, and its out-of-distribution warning.
         self._run: tuple[str, str] = ("", "")
         self._fast = ui.fastCheckBox.text, ui.fastCheckBox.toolTip
@@ -106,7 +109,17 @@ class InputPanel:
             return self._report
         if self._report is not None and self._report.verdict == "unfit":
             return translated(self._report.reason)
-        return ""
+        return translated(self._refusal[1]) if self.refused else ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether a run has refused the chosen scan, with this model and mask, and could be forced."""
+        return bool(self._refusal[1]) and self._refusal[0] == self._judged
+
+    def refuse(self, request: Request, message: str) -> None:
+        """Disable detections on a scan that does not fit the model, until another one, or another model, is chosen."""
+        model = self._models.get(request.model)
+        self._refusal = _key(request.volume, model, request.mask is not None), message
 
     def _offer_fast_mode(self, model: ModelSummary | None) -> None:
         """Disable the box for a model without fast mode, and say so; its tick stays for the next model."""
@@ -128,8 +141,7 @@ class InputPanel:
         return text.format(name=model)
 
     def _judge(self, volume: slicer.vtkMRMLVolumeNode | None, model: ModelSummary | None, masked: bool) -> None:
-        image = volume.GetImageData() if volume is not None else None
-        key = (volume, image and image.GetMTime(), volume and volume.GetMTime(), model, masked)
+        key = _key(volume, model, masked)
         if key == self._judged:
             return
         self._judged, self._report = key, None
@@ -146,6 +158,9 @@ class InputPanel:
         if report is None or isinstance(report, str):
             return [f"{SIGNS['unfit']} {report}"] if report else []
         lines = [translated(line) for line in report.lines]
+        if self.refused:
+            text = _("does not fit {name}, see below").format(name=model)
+            return [*(lines[:-1] if not report.reason else lines), f"{SIGNS['unfit']} {text}"]
         if self._run[1] and self._run[0] == model:
             text = _("the last run found that this scan differs from the training data of {name}")
             guessed = not report.reason and model in self._models
@@ -162,6 +177,12 @@ class InputPanel:
         name = self._ui.modelSelector.itemData(self._ui.modelSelector.currentIndex)
         if name:
             self._on_card(name)
+
+
+def _key(volume: slicer.vtkMRMLVolumeNode | None, model: ModelSummary | None, masked: bool) -> tuple:
+    """Return what a judgement of a scan depends on."""
+    image = volume.GetImageData() if volume is not None else None
+    return (volume, image and image.GetMTime(), volume and volume.GetMTime(), model, masked)
 
 
 def take_keys(widget: Any, part: str) -> None:

@@ -72,7 +72,7 @@ class Panel:
         self._guard = ViewGuard(scene, self._later.start, lambda: self._chosen)
         self._preferences = Preferences()
         self._watch = ResultWatch(self._frame_changed)
-        self.run_panel = RunPanel(ui, self.run, self.cancel)
+        self.run_panel = RunPanel(ui, self.run, self.cancel, self._force)
         self._installation = InstallPanel(ui, self.run_panel)
         self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say, self.run_panel.fail)
         self.input_panel = InputPanel(ui, self._choose_model, self.models_panel.show_card)
@@ -116,7 +116,10 @@ class Panel:
         self.input_panel.refresh(parameters.inputVolume, parameters.modelName, parameters.maskNode is not None)
         self.result_panel.compare_model(parameters.modelName)
         obstacle = self.input_panel.obstacle(parameters.inputVolume, parameters.modelName)
-        self.run_panel.enable(_("Wait until everything is installed.") if self._installation.busy else obstacle)
+        if self._installation.busy:
+            self.run_panel.enable(_("Wait until everything is installed."))
+        else:
+            self.run_panel.enable(obstacle, self.input_panel.refused)
         self.show_result()
 
     def first_scan(self) -> slicer.vtkMRMLScalarVolumeNode | None:
@@ -231,6 +234,11 @@ class Panel:
         finally:
             self.refresh()
 
+    def _force(self) -> None:
+        """Examine the chosen scan although it does not fit the model; the result is marked as not interpretable."""
+        if self._parameters is not None:
+            self.run(settings_of(self._parameters, device=self._preferences.device, force=True))
+
     def cancel(self) -> None:
         """Stop the run."""
         if self._run is not None:
@@ -274,6 +282,8 @@ class Panel:
         self._shown = None
 
     def _finished(self, outcome: Outcome) -> None:
+        if outcome.unfit and self._run is not None:
+            self.input_panel.refuse(self._run.request, outcome.message)
         self._run = None
         # The end of a run that ended with its scene needs no word.
         closed = outcome.state == "cancelled" and self._volume is None

@@ -53,13 +53,19 @@ def _words(seconds: float) -> str:
 
 
 class RunPanel:
-    """Button, progress, cancel, log, the line for news and the box for errors; the callbacks start and stop a run."""
+    """Buttons, progress, cancel, log, the line for news and the box for errors.
 
-    def __init__(self, ui: Any, on_run: Callable[[], None], on_cancel: Callable[[], None]):
+    `on_run` and `on_cancel` start and stop a run, `on_force` starts one on a scan that does not fit the model.
+    """
+
+    def __init__(
+        self, ui: Any, on_run: Callable[[], None], on_cancel: Callable[[], None], on_force: Callable[[], None]
+    ):
         self._ui = ui
         self._left: TimeLeft | None = None
         self._stage = ""
         ui.runButton.connect("clicked(bool)", lambda checked=False: on_run())
+        ui.forceButton.connect("clicked(bool)", lambda checked=False: on_force())
         ui.cancelButton.connect("clicked(bool)", lambda checked=False: on_cancel())
         ui.logCheckBox.connect("toggled(bool)", ui.logText.setVisible)
         ui.logText.visible = False
@@ -77,10 +83,16 @@ class RunPanel:
         """Whether a run is shown."""
         return self._left is not None
 
-    def enable(self, obstacle: str) -> None:
-        """Enable the button, or show the obstacle to a detection; empty if there is none."""
+    def enable(self, obstacle: str, forcible: bool = False) -> None:
+        """Enable the button, or show the obstacle to a detection; empty if there is none.
+
+        Args:
+            obstacle: Why a detection cannot run.
+            forcible: Whether the scan can be examined nevertheless.
+        """
         if self.running:
             obstacle = _("A detection is running.")
+        self._ui.forceButton.visible = forcible and not self.running
         self._ui.runButton.enabled = not obstacle
         self._ui.runButton.toolTip = tooltip(obstacle) or _("Find anomalous regions in the scan.")
 

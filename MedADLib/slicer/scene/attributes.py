@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...errors import InputError, ModelError
 from ...results.record import Record
 from ...results.text import SMALLEST
 from ...runtime.strict_json import finite_number, plain
+from ...volume import fingerprint
 from .nodes import NODES
 
 if TYPE_CHECKING:
     import slicer
 
     from ...detection import Detection
-    from ...volume import Volume
 
 PREFIX = "MedAD."
 KEPT = (PREFIX + "role",)
 SCAN = PREFIX + "scan.sha256"
-AXIS_DIGITS = 4
 
 
 def attributes_of(detection: Detection) -> dict[str, dict[str, str]]:
@@ -73,25 +69,6 @@ def read_record(node: slicer.vtkMRMLNode) -> Record:
     except ModelError as error:
         raise InputError("result_record_damaged", name=node.GetName(), reason=error.problem) from error
     return record
-
-
-def fingerprint(volume: Volume) -> str:
-    """Compute the sha256 of a volume's values, independent of the order of the grid's axes and of the number type.
-
-    Slicer may flip or permute the axes of a grid when it opens a saved scene.
-    """
-    # Unit vectors of the array's axes in RAS, of which each points to its largest component's positive side.
-    directions = np.round((volume.affine[:3, :3] / volume.spacing).T[::-1], AXIS_DIGITS)
-    largest = np.abs(directions).argmax(axis=1)
-    backwards = directions[np.arange(3), largest] < 0
-    directions[backwards] *= -1
-    array = volume.array[tuple(slice(None, None, -1) if flip else slice(None) for flip in backwards)]
-    array = array.transpose(np.lexsort(directions.T))
-    digest = hashlib.sha256(str(array.shape).encode())
-    # Slab by slab, so that a large scan is not in memory twice.
-    for slab in array:
-        digest.update(np.ascontiguousarray(slab, dtype=np.float32).data)
-    return digest.hexdigest()
 
 
 def write_attributes(node: slicer.vtkMRMLNode, attributes: dict[str, str]) -> None:

@@ -6,12 +6,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...detection import SMALLEST_REGION_ML
+from ...detection import SMALLEST_REGION_ML, midline_between
 from ...errors import InputError
 from ...results.text import SMALLEST, smallest_region_ml
 from ...scoring.component_tree import RegionForest
 from ...scoring.healthy_reference import Threshold, ThresholdScale
-from ...scoring.regions import midline_of
 from .attributes import threshold_attributes
 from .decisions import Decisions
 from .display import show_labels, show_segments, show_threshold
@@ -43,7 +42,7 @@ class LiveThreshold:
         self.false_positive_ml = detection.expected_false_positive_ml
         self._forest: RegionForest | None = None
         self._labels: LabelImage | None = None
-        self._midline = midline_of(detection.mask)
+        self._midline = midline_between(detection.mask, detection.warnings)
 
     @property
     def smallest_ml(self) -> float:
@@ -109,7 +108,7 @@ class LiveThreshold:
         detection = replace(self.detection, **changes)
         labels, regions = self._forest.find(
             detection.threshold,
-            detection.reference.region_p_value,
+            detection.region_p_value,
             smallest_region_ml(detection.provenance),
             self._midline,
         )

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...detection import midline_between
 from ...errors import InputError
 from ...results.text import smallest_region_ml
-from ...scoring.regions import find_regions, midline_of
-from .attributes import SCAN, fingerprint, read_record
+from ...scoring.regions import find_regions
+from ...volume import fingerprint
+from .attributes import SCAN, read_record
 from .sequences import shows_another_frame
 from .volumes import volume_from_node
 
@@ -43,8 +45,9 @@ def read_detection(result: SceneResult) -> Detection:
     if not shows_another_frame(result):
         _check_same_scan(result.anomaly, volume)
     record = read_record(result.anomaly)
-    p_value, smallest = record.reference.region_p_value, smallest_region_ml(record.provenance)
-    found, regions = find_regions(anomaly, record.threshold, p_value, smallest, midline_of(mask))
+    p_value, smallest = record.region_p_value, smallest_region_ml(record.provenance)
+    midline = midline_between(mask, record.warnings)
+    found, regions = find_regions(anomaly, record.threshold, p_value, smallest, midline)
     if not np.array_equal(found, labels.array):
         raise InputError("result_edited", name=volume.name)
     return replace(record, regions=regions).detection(

@@ -165,6 +165,28 @@ def test_what_goes_wrong_in_the_worker_is_stated_in_the_panel(panel, behaviour, 
     assert words in panel.ui.errorLabel.text
 
 
+def test_a_scan_that_does_not_fit_is_refused_until_the_user_insists(panel):
+    behave("unfitting")
+    assert not panel.ui.forceButton.visible
+    run(panel)
+    assert not results(panel) and not panel.ui.runButton.enabled and panel.ui.forceButton.visible
+    assert "does not fit" in panel.ui.errorLabel.text and "✗" in panel.ui.reportLabel.text
+    panel.click("forceButton")
+    assert not panel.ui.forceButton.visible
+    wait_for_end(panel)
+    assert results(panel) and not panel.ui.runButton.enabled and panel.ui.forceButton.visible
+    from MedADLib.slicer.scene.reading import read_detection
+
+    assert read_detection(panel.widget.panel.result).provenance["settings"]["force"] is True
+
+
+def test_a_refusal_ends_with_the_scan_that_it_is_about(panel):
+    behave("unfitting")
+    run(panel)
+    panel.select_node("inputSelector", panel.load_volume(scan("another")))
+    assert panel.ui.runButton.enabled and not panel.ui.forceButton.visible
+
+
 def test_a_full_disk_here_is_stated_too(panel, monkeypatch):
     from MedADLib.slicer import run as run_file
 
@@ -256,6 +278,8 @@ def test_scripts_get_clear_errors(panel, planted_installer):
     logic = panel.widget.logic
     constant = panel.load_volume(brain_volume(name="grey"))
     slicer.util.arrayFromVolume(constant)[:] = 7
+    huge = panel.load_volume(brain_volume(name="huge"))
+    huge.SetSpacing(80, 80, 80)
     table = panel.scene.AddNewNodeByClass("vtkMRMLTableNode", "a table")
     for code, words, examined, settings in (
         ("model_unknown", ("brain-t9", "brain-t1-atlas"), panel.scan, {"model": "brain-t9"}),
@@ -266,6 +290,7 @@ def test_scripts_get_clear_errors(panel, planted_installer):
         ("bad_threshold", ("5 potatoes",), panel.scan, {"threshold": "5 potatoes"}),
         ("bad_seed", ("'abc'",), panel.scan, {"seed": "abc"}),
         ("volume_constant", ("grey", "7"), constant, {}),
+        ("volume_too_large", ("huge",), huge, {}),
     ):
         with raises(MedADError, code) as caught:
             logic.process(examined, **settings)

@@ -1,0 +1,137 @@
+"""Fit of a scan to a model: contrasts, lesions, headers; against the template of the shipped models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from support.source_code import ROOT
+
+from MedADLib import load_model
+from MedADLib.messages import Message
+from MedADLib.preprocessing import fit
+from MedADLib.preprocessing.fit import brain_measures, judged, kinds_of
+from MedADLib.preprocessing.registration import AlignmentQuality
+
+T1_MODEL = SimpleNamespace(name="t1", modality="T1-weighted MR of the brain", kind="3-D")
+OUTLINE = Message("part_outline")
+
+
+@pytest.fixture(scope="module")
+def space():
+    return load_model(ROOT / "Resources/models/brain-t1-atlas.medad").template
+
+
+def healthy(space, noise: float = 0.05) -> np.ndarray:
+    """The healthy mean with noise, standard intensities."""
+    image = space.image.array + np.random.default_rng(0).normal(scale=noise, size=space.mask.shape)
+    return np.where(space.mask, np.clip(image, 0.01, 1.4), 0).astype(np.float32)
+
+
+def prepared(space, image: np.ndarray, **facts):
+    """What `judged` reads of a prepared scan, without its registration."""
+    similarity = space.similarity(image, image, space.mask)
+    values = {
+        "image": image,
+        "mask": space.mask,
+        "template": space,
+        "similarity": similarity,
+        "native": space.image.with_array(image),
+        "to_native": np.eye(4),
+        "quality": AlignmentQuality(0.45, 0.6),
+        "warnings": lambda: space.warnings(similarity),
+    }
+    return SimpleNamespace(**(values | facts))
+
+
+def flair(image: np.ndarray) -> np.ndarray:
+    """Dark fluid, and white matter slightly darker than grey matter."""
+    return np.interp(image, (0, 0.25, 0.45, 1.0), (0, 0.2, 0.65, 0.55)).astype(np.float32) * (image > 0)
+
+
+def test_a_scan_of_the_same_contrast_fits(space):
+    found = judged(prepared(space, healthy(space)), OUTLINE, T1_MODEL)
+    assert found.verdict == "fits" and not found.reasons and not found.seems
+    assert found.measured["structure"] > 0.8 and found.measured["contrast"] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("contrast", "seems"),
+    [
+        (lambda image: np.where(image > 0, 1.05 - image, 0).astype(np.float32), "t2_or_pd"),
+        (flair, "flair"),
+        (lambda image: np.random.default_rng(1).uniform(0.1, 0.9, image.shape).astype(np.float32) * (image > 0), ""),
+    ],
+)
+def test_another_contrast_is_unfit_and_named(space, contrast, seems):
+    found = judged(prepared(space, contrast(healthy(space))), OUTLINE, T1_MODEL)
+    assert found.verdict == "unfit" and found.reasons[0].code == "fit_other_contrast" and found.seems == seems
+
+
+@pytest.mark.parametrize("value", [0.1, 0.5, 0.9])
+def test_a_lesion_of_100_ml_does_not_make_a_scan_unfit(space, value):
+    image = healthy(space)
+    places = np.argwhere(space.mask) * space.image.spacing[::-1]
+    order = np.argsort(np.linalg.norm(places - places[len(places) // 2 + 30], axis=1))
+    lesion = tuple(np.argwhere(space.mask)[order[: round(100 / space.image.voxel_ml)]].T)
+    image[lesion] = value
+    whole, lesioned = (brain_measures(scan, space.mask, space)["likeness"] for scan in (healthy(space), image))
+    assert lesioned > 0.8 * whole > fit.DOUBTFUL
+
+
+def test_weak_contrast_and_a_turned_head_are_doubtful(space):
+    image = healthy(space)
+    weak = np.where(space.mask, 0.5 + 0.45 * (image - 0.5), 0).astype(np.float32)
+    found = judged(prepared(space, weak), OUTLINE, T1_MODEL)
+    assert found.verdict == "doubtful" and found.reasons[0].code == "fit_little_contrast"
+    quarter = np.eye(4)
+    quarter[:2, :2] = [[0, -1], [1, 0]]
+    found = judged(prepared(space, image, to_native=quarter), OUTLINE, T1_MODEL)
+    assert found.verdict == "doubtful" and found.reasons[0].code == "head_turned"
+
+
+def test_no_brain_and_hounsfield_units_are_unfit(space):
+    found = judged(prepared(space, healthy(space)), Message("part_foreground"), T1_MODEL)
+    assert (found.verdict, found.reasons[0].code, found.seems) == ("unfit", "fit_no_brain", "other_part")
+    image = healthy(space)
+    native = space.image.with_array(np.where(space.mask, 40.0, -1000.0).astype(np.float32))
+    found = judged(prepared(space, image, native=native), OUTLINE, T1_MODEL)
+    assert (found.verdict, found.reasons[0].code, found.seems) == ("unfit", "fit_ct", "ct")
+    model = SimpleNamespace(name="ct", modality="CT of the brain", kind="3-D")
+    assert judged(prepared(space, image, native=native), OUTLINE, model).verdict == "fits"
+
+
+def test_the_header_decides_where_it_names_another_kind(space):
+    scan = prepared(space, healthy(space))
+    for described, verdict in (("t1", "fits"), ("", "fits"), ("flair", "unfit"), ("t1_agent", "unfit")):
+        found = judged(scan, OUTLINE, T1_MODEL, described)
+        assert found.verdict == verdict and found.seems == (described if verdict == "unfit" else "")
+    unknown = SimpleNamespace(name="any", modality="scans", kind="3-D")
+    assert judged(scan, OUTLINE, unknown, "flair").verdict == "fits", "the words of the model name no kind"
+
+
+def test_limits_follow_a_template_that_its_own_scans_resemble_less(space):
+    limits = space.limits | {"correlation": 0.1, "histogram": 1.0}
+    loose = replace(space, limits=limits)
+    image = healthy(space)
+    weak = np.where(space.mask, 0.5 + 0.28 * (image - 0.5), 0).astype(np.float32)
+    assert judged(prepared(space, weak), OUTLINE, T1_MODEL).verdict != "fits"
+    assert judged(prepared(loose, weak), OUTLINE, T1_MODEL).verdict != "unfit"
+
+
+@pytest.mark.parametrize(
+    ("modality", "kinds"),
+    [
+        ("T1-weighted MR of the brain", {"t1"}),
+        ("T1 with contrast agent", {"t1", "t1_agent"}),
+        ("T1-weighted MR without contrast agent", {"t1"}),
+        ("T2-FLAIR", {"flair"}),
+        ("T2-weighted MR", {"t2"}),
+        ("CT", {"ct"}),
+        ("2-D images", set()),
+    ],
+)
+def test_words_of_a_modality_name_kinds_of_scans(modality, kinds):
+    assert kinds_of(modality) == kinds
