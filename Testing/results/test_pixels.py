@@ -28,7 +28,7 @@ from MedADLib.results.text import amount, count_of_regions, provenance_text, top
 from MedADLib.volume import reoriented
 
 PIXELS = radiograph(101, lesion=(0.4, 0.2)).array[0, ::-1].astype(np.int16)
-RADIOGRAPH = {"_0008_0060": "CR", "_0008_0016": "1.2.840.10008.5.1.4.1.1.1", "_0018_1164": "4\\4"}
+PLACED = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "ImagerPixelSpacing")
 
 
 @pytest.fixture
@@ -67,6 +67,20 @@ def drawn(monkeypatch, tmp_path):
     return call
 
 
+def computed_radiograph(path, spaced=True):
+    """Write a computed radiograph, with pixels of 4 mm or of unknown size."""
+    import pydicom
+
+    write_slice(path, PIXELS, (0, 0, 0), _0008_0060="CR", _0008_0016="1.2.840.10008.5.1.4.1.1.1")
+    file = pydicom.dcmread(path)
+    for keyword in PLACED:
+        file.pop(keyword, None)
+    if spaced:
+        file.ImagerPixelSpacing = [4, 4]
+    file.save_as(path)
+    return path
+
+
 def examined(path, **settings):
     return detect(named_scan(path).read(), load_model(toy_plane_model()), Settings(**settings))
 
@@ -91,16 +105,7 @@ def test_a_file_says_whether_it_has_spacing_and_orientation(png, tmp_path):
 
 @pytest.mark.parametrize("spaced", [True, False])
 def test_a_radiograph_has_no_orientation_and_only_the_spacing_in_its_file(tmp_path, spaced):
-    import pydicom
-
-    write_slice(tmp_path / "cr.dcm", PIXELS, (0, 0, 0), **RADIOGRAPH)
-    file = pydicom.dcmread(tmp_path / "cr.dcm")
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        file.pop(keyword, None)
-    if spaced:
-        file.ImagerPixelSpacing = [4, 4]
-    file.save_as(tmp_path / "cr.dcm")
-    volume = named_scan(tmp_path / "cr.dcm").read()
+    volume = named_scan(computed_radiograph(tmp_path / "cr.dcm", spaced)).read()
     assert (volume.has_spacing, volume.has_orientation) == (spaced, False)
 
 
@@ -158,11 +163,9 @@ def test_a_slice_of_an_mri_keeps_mm_and_letters(tmp_path, one_thread, drawn):  #
 
 
 def test_a_radiograph_with_spacing_has_square_mm_and_no_letters(tmp_path, one_thread, drawn):  # noqa: F811
-    write_slice(tmp_path / "cr.dcm", PIXELS, (0, 0, 0), **RADIOGRAPH)
-    found = examined(tmp_path / "cr.dcm")
+    found = examined(computed_radiograph(tmp_path / "cr.dcm"))
     assert letters_of(drawn(found)) == []
-    voxel = named_scan(tmp_path / "cr.dcm").read().spacing
-    area = int((found.labels.array == 1).sum()) * voxel[0] * voxel[1]
+    area = int((found.labels.array == 1).sum()) * 4 * 4
     assert f"1. {area:.0f} mm² (" in top_regions(found)[0] and "peak at column" in top_regions(found)[0]
     assert " mL" not in count_of_regions(found)
 
