@@ -179,7 +179,7 @@ class LiveResult:
 
     def nothing(self) -> str:
         """Return the text in place of the table without regions."""
-        return say("page_specks_only") if only_specks(self.detection) else say("page_nothing")
+        return f"{say('page_specks_only' if only_specks(self.detection) else 'page_nothing')}."
 
     def threshold(self) -> str:
         """Return the threshold as text."""
