@@ -145,8 +145,8 @@ SENTENCES = {
         "{share:.0%} of the voxels of {path} are not a number; they lie around the rest and count as background"
     ),
     "forms_disagree": _(
-        "the sform and the qform of {path} place it {distance:.3g} mm apart: the {used} is used, other programs may use "
-        "the {other}"
+        "the sform and the qform of {path} place it {distance:.3g} mm apart: the {used} is used, other programs may "
+        "use the {other}"
     ),
     # A folder of DICOM files.
     "no_slices": S(_("{folder} holds no DICOM slices"), FOLDER_OF_SLICES),
