@@ -10,7 +10,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -33,6 +33,8 @@ DICOM_NAMES = re.compile(r"(.*\.(dcm|dicom|ima)|[^.]*|.*\.\d+)", re.IGNORECASE)
 
 # This file identifies the work folder of a training.
 WORK = "template.safetensors"
+# BIDS data sets keep processed copies of their scans in this folder.
+DERIVATIVES = "derivatives"
 KNOWN = (*IMAGE_SUFFIXES, *RASTERS, ARRAYS, ".dcm")
 
 
@@ -108,7 +110,8 @@ def find_scans(
     """Find the scans of a folder and its subfolders.
 
     Volumes are NIfTI, NRRD and MHA files, and folders of one DICOM series. Without volumes, every PNG, JPEG and DICOM
-    file and every image of an NPZ file is a scan. Hidden files and the work folders of trainings are left out.
+    file and every image of an NPZ file is a scan. Links to folders are followed. Hidden files, folders named
+    ``derivatives`` and the work folders of trainings are left out.
 
     Args:
         folder: Folder with the scans, or one NPZ file.
@@ -166,14 +169,14 @@ def _of_one_kind(folder: Path, files: dict[Path, DicomTags | None], skip_bad: bo
 def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
     """Find image files (with None) and DICOM files or folders (with tags), in an order independent of the disk."""
     found: dict[Path, DicomTags | None] = {}
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in _walk(folder):
         if WORK in names:
             folders.clear()
             continue
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != DERIVATIVES)
         # Files with a leading dot are not scans: macOS writes them beside copied files.
         paths = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
-        paths = [path for path in paths if only is None or fnmatch(path.name, only)]
+        paths = [path for path in paths if (only is None or fnmatch(path.name, only)) and _exists(path)]
         # Of the two files of one volume, the header stands for both.
         headers = {path.stem for path in paths if path.suffix.lower() == ".hdr"}
         paths = [path for path in paths if path.suffix.lower() != ".img" or path.stem not in headers]
@@ -185,6 +188,41 @@ def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
         tags = list(dicom.values())
         found |= {Path(place): most_frequent_tags(tags)} if is_series(tags) else dicom
     return dict(sorted(found.items()))
+
+
+def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk through a folder as `os.walk` does, and through folders that it links to, each only once.
+
+    Links that lead back, links to nothing and folders that cannot be read are left out, with a warning.
+    """
+
+    def left_out(error: OSError) -> None:
+        log.warning(Message("folder_left_out", path=str(error.filename), reason=error.strerror or str(error)))
+
+    seen = {os.path.realpath(root)}
+    for place, folders, names in os.walk(root, onerror=left_out, followlinks=True):
+        yield place, folders, names
+        for name in list(folders):
+            path = os.path.join(place, name)
+            real = os.path.realpath(path)
+            if real in seen or os.path.islink(path) and _is_inside(real, root):
+                log.warning(Message("link_left_out", path=path))
+                folders.remove(name)
+            seen.add(real)
+
+
+def _exists(path: Path) -> bool:
+    """Return whether a file exists, and warn of a link to nothing or to itself."""
+    if os.path.exists(path):
+        return True
+    log.warning(Message("link_left_out", path=str(path)))
+    return False
+
+
+def _is_inside(path: str, folder: Path) -> bool:
+    """Return whether a real path lies in a folder, which is walked through anyway, or holds it."""
+    real = os.path.realpath(folder)
+    return os.path.commonpath([path, real]) in (path, real) if path[:1] == real[:1] else False
 
 
 def _sources(
