@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from support.volume_files import ARRAY, nifti
 from MedADLib.detection import Settings, detect
 from MedADLib.errors import InputError, UnfitError
 from MedADLib.io.reading import read_image
-from MedADLib.messages import Message
 from MedADLib.modelfile.model import Model, load_model
 from MedADLib.preprocessing.brain_space import BrainSpace
 from MedADLib.preprocessing.volume_space import VolumeSpace
