@@ -1,4 +1,4 @@
-"""Cases 21 to 29: DICOM series that are incomplete, mixed or unusual, and the names of patients."""
+"""Cases 21 to 29: DICOM series that are incomplete, mixed or odd, and the names of patients."""
 
 from __future__ import annotations
 

@@ -94,7 +94,9 @@ def test_case_47_the_output_cannot_be_written(sound, tmp_path, capsys, monkeypat
     assert os.listdir(tmp_path) == ["file"]
 
 
-@pytest.mark.parametrize(("fits", "ends_on", "code"), [(12, "cuda:0", "smaller_batches"), (0, "cpu", "computed_on_cpu")])
+@pytest.mark.parametrize(
+    ("fits", "ends_on", "code"), [(12, "cuda:0", "smaller_batches"), (0, "cpu", "computed_on_cpu")]
+)
 def test_case_48_the_gpu_has_too_little_memory(gpu, atlas, sick, found, monkeypatch, fits, ends_on, code):
     """Smaller batches are tried first, then the CPU; the result names it and has the same score."""
     restore, tried = type(atlas.method)._restore, []
