@@ -52,7 +52,7 @@ UNFIT_CODE = 4
 # Commands that write their results through the console; the others print them.
 WITH_CONSOLE = ("detect", "models", "evaluate")
 # Commands that read scans, in a child process.
-READ_FILES = ("detect", "evaluate", "train", "calibrate", "sweep", "compare", "view")
+READ_FILES = ("detect", "check", "evaluate", "train", "calibrate", "sweep", "compare", "view")
 
 
 class Usage(Exception):

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -169,18 +169,16 @@ def _of_one_kind(folder: Path, files: dict[Path, DicomTags | None], skip_bad: bo
 def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
     """Find image files (with None) and DICOM files or folders (with tags), in an order independent of the disk."""
     found: dict[Path, DicomTags | None] = {}
-    derived, seen = [], set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        # A link to a folder above would lead in a circle.
-        if WORK in names or (here := os.path.realpath(place)) in seen:
+    derived: list[str] = []
+    for place, folders, names in _walk(folder):
+        if WORK in names:
             folders.clear()
             continue
-        seen.add(here)
         derived += [os.path.join(place, name) for name in folders if name == DERIVED]
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != DERIVED)
         # Files with a leading dot are not scans: macOS writes them beside copied files.
         paths = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
-        paths = [path for path in paths if only is None or fnmatch(path.name, only)]
+        paths = [path for path in paths if (only is None or fnmatch(path.name, only)) and _exists(path)]
         # Of the two files of one volume, the header stands for both.
         headers = {path.stem for path in paths if path.suffix.lower() == ".hdr"}
         paths = [path for path in paths if path.suffix.lower() != ".img" or path.stem not in headers]
@@ -194,6 +192,41 @@ def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
     for name in sorted(derived):
         log.warning(Message("derivatives_left_out", folder=name))
     return dict(sorted(found.items()))
+
+
+def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk through a folder as `os.walk` does, and through folders that it links to, each only once.
+
+    Links that lead back, links to nothing and folders that cannot be read are left out, with a warning.
+    """
+
+    def left_out(error: OSError) -> None:
+        log.warning(Message("folder_left_out", path=str(error.filename), reason=error.strerror or str(error)))
+
+    seen = {os.path.realpath(root)}
+    for place, folders, names in os.walk(root, onerror=left_out, followlinks=True):
+        yield place, folders, names
+        for name in list(folders):
+            path = os.path.join(place, name)
+            real = os.path.realpath(path)
+            if real in seen or os.path.islink(path) and _is_inside(real, root):
+                log.warning(Message("link_left_out", path=path))
+                folders.remove(name)
+            seen.add(real)
+
+
+def _exists(path: Path) -> bool:
+    """Return whether a file exists, and warn of a link to nothing or to itself."""
+    if os.path.exists(path):
+        return True
+    log.warning(Message("link_left_out", path=str(path)))
+    return False
+
+
+def _is_inside(path: str, folder: Path) -> bool:
+    """Return whether a real path lies in a folder, which is walked through anyway, or holds it."""
+    real = os.path.realpath(folder)
+    return os.path.commonpath([path, real]) in (path, real) if path[:1] == real[:1] else False
 
 
 def _sources(
