@@ -313,7 +313,8 @@ FAE, FIELD = more("feature_autoencoder"), more("implicit_field")
 SENTENCES = [
     f"raw map of all networks here ({three(FAE[1][0])}) and {three(FAE[0][0])} when calibrated, below latent "
     f"restoration ({three(shipped(REST, folder=FEW))})",
-    f"the highest AP of all calibrated maps on the MS patient ({three(FIELD[-2][0])}), but {three(FIELD[0][0])} on simulated lesions",
+    f"the highest AP of all calibrated maps on the MS patient ({three(FIELD[-2][0])}), but {three(FIELD[0][0])} on "
+    "simulated lesions",
     f"{three(more('ensemble')[0][0])} against {three(shipped(RESTORER, folder=FEW))}, with "
     f"{more('ensemble')[2][0].split('/')[0]} instead of "
     f"{shipped(RESTORER, 'lesions hit at 1%', FEW).replace('/', ' of ')} parts hit",
