@@ -16,7 +16,7 @@ from .runtime.device import check_device, run_on
 from .runtime.progress import Progress, rounded
 from .scoring.healthy_reference import HealthyReference, Threshold
 from .scoring.regions import Region, find_regions, midline_of
-from .volume import Volume
+from .volume import Volume, is_single_slice
 
 if TYPE_CHECKING:
     from .methods.base import Method
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from .preprocessing.space import PreparedScan
 
 SMALLEST_REGION_ML = 0.05
+# An image without spacing or orientation has no volume: there, 1 mL counts as this many pixels.
+PIXELS_IN_ML = 1000
+# Entries of the input that say False: the file has no spacing, or no orientation. Missing in results of 3-D scans.
+HAS_SPACING, HAS_ORIENTATION = "has_spacing", "has_orientation"
 # Entry of the provenance: the unit of the anomaly map, missing in results of earlier versions with z-scores.
 MAP_UNIT = "map_unit"
 # Entry of the provenance of an ensemble: the largest rarity of each member in each region, by label and name.
@@ -46,7 +50,9 @@ class Settings:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         seed: Random seed, 0 or more.
         threshold: None for the threshold of the model.
-        smallest_region_ml: Smaller regions are not listed; mL, 0 to 10000.
+        smallest_region_ml: Smaller regions are not listed; mL, 0 to 10000. In an image without spacing or orientation,
+            such as a PNG or a radiograph, 1 mL counts as 1000 pixels.
+        smallest_region_px: The same in pixels of a single slice; None for `smallest_region_ml`.
         fast: Fewer restorations of fewer slices, if the method of the model has this mode: faster, slightly less
             exact. Thresholds and p-values come from healthy scans in fast mode, if the model was calibrated in it.
         force: Examine a scan that does not fit the model too; the result is then marked as not interpretable.
@@ -61,6 +67,7 @@ class Settings:
     threshold: Threshold | None = None
     smallest_region_ml: float = SMALLEST_REGION_ML
     fast: bool = False
+    smallest_region_px: int | None = None
     force: bool = False
 
     def __post_init__(self) -> None:
@@ -71,6 +78,9 @@ class Settings:
             raise InputError("bad_seed", value=repr(seed))
         if isinstance(ml, bool) or not isinstance(ml, Real) or not 0 <= ml < 1e4:
             raise InputError("smallest_region_out_of_range", ml=repr(ml))
+        px = self.smallest_region_px
+        if px is not None and (isinstance(px, bool) or not isinstance(px, Integral) or not 0 <= px < 1e8):
+            raise InputError("smallest_region_pixels", px=repr(px))
         if type(self.fast) is not bool:
             raise InputError("bad_fast", value=repr(self.fast))
         if type(self.force) is not bool:
@@ -114,6 +124,20 @@ class Settings:
         values["device"] = str(provenance.get("device", "auto")).partition(":")[0]
         return cls.from_json({name: values[name] for name in cls.names() if values.get(name) is not None})
 
+    def on(self, volume: Volume) -> Settings:
+        """Return the settings with the smallest region in both units where the volume is an image, see `is_image`.
+
+        Raises:
+            InputError: If it is given in pixels and the volume has several slices.
+        """
+        px = self.smallest_region_px
+        if px is not None and not is_single_slice(volume):
+            raise InputError("pixels_for_images", name=volume.name)
+        if px is None and is_image(volume):
+            px = round(self.smallest_region_ml * PIXELS_IN_ML)
+        ml = self.smallest_region_ml if px is None else px * volume.voxel_ml
+        return replace(self, smallest_region_px=px, smallest_region_ml=ml)
+
     @classmethod
     def names(cls) -> list[str]:
         """Return the names of all settings but the mask."""
@@ -127,6 +151,7 @@ class Settings:
             "threshold": None if self.threshold is None else str(self.threshold),
             "smallest_region_ml": float(self.smallest_region_ml),
             "fast": self.fast,
+            **({} if self.smallest_region_px is None else {"smallest_region_px": int(self.smallest_region_px)}),
             "force": self.force,
         }
 
@@ -203,7 +228,7 @@ def detect(
         UnfitError: If the scan does not fit the model and the settings do not force it, or it cannot be aligned.
         Cancelled: If the user has requested cancellation.
     """
-    settings, progress = settings or Settings(), progress or Progress()
+    settings, progress = (settings or Settings()).on(volume), progress or Progress()
     calibration = model.calibration
     if calibration is None:
         raise InputError("not_calibrated", model=model.name)
@@ -254,7 +279,7 @@ def detect(
         "settings": chosen,
         "device": device,
         "brain_mask": how,
-        "input": {"name": volume.name, "sha256": content_hash(volume)},
+        "input": {"name": volume.name, "sha256": content_hash(volume), **lacking(volume)},
         "resemblance": {key: round(value, 4) for key, value in prepared.similarity.items()},
         FIT: fit.as_json(),
         "facts": restoration.facts,
@@ -281,6 +306,16 @@ def detect(
         provenance,
         (*known_scan(volume, model), *fit.reasons, *level_warning, *speed, *notes),
     )
+
+
+def is_image(volume: Volume) -> bool:
+    """Return whether a volume is an image of pixels, such as a PNG or a radiograph: it lacks spacing or orientation."""
+    return bool(lacking(volume))
+
+
+def lacking(volume: Volume) -> dict[str, bool]:
+    """Return the entries of the input that say what the file of a scan lacks; empty for most scans."""
+    return {name: False for name in (HAS_SPACING, HAS_ORIENTATION) if not getattr(volume, name)}
 
 
 def midline_between(mask: Volume, warnings: Sequence[str]) -> float | None:

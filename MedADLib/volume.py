@@ -45,6 +45,9 @@ class Volume:
         affine: 4×4, maps the voxel index (x, y, z, 1) to RAS mm. Rows and columns follow NIfTI; the axes may
             be oblique, permuted, left-handed or of unequal spacing, but must be orthogonal to each other.
         name: Name in files and messages; the stem of the file.
+        has_spacing: Whether the spacing is physical. It is not in a PNG, where a pixel counts as 1 mm.
+        has_orientation: Whether axes and position are those of a patient. They are not in a PNG or a radiograph, where
+            columns count as left and rows as posterior.
         described: What its header says that it is, one of `preprocessing.fit.KINDS`; empty if it does not say.
 
     Raises:
@@ -54,6 +57,8 @@ class Volume:
     array: np.ndarray
     affine: np.ndarray
     name: str = "volume"
+    has_spacing: bool = True
+    has_orientation: bool = True
     described: str = ""
 
     def __post_init__(self) -> None:

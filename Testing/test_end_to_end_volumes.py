@@ -14,7 +14,7 @@ from support.raised import raises
 from MedADLib import detect, load_model
 from MedADLib.cli import main
 from MedADLib.detection import Settings
-from MedADLib.errors import InputError
+from MedADLib.errors import InputError, UnfitError
 from MedADLib.evaluation.comparison import Comparison
 from MedADLib.io.reading import read_image
 from MedADLib.masks import bounding_slices
@@ -116,8 +116,11 @@ def test_a_lesion_is_found_where_it_is(atlas, flip):
     assert np.array_equal(again.anomaly.array, found.anomaly.array) and again.score == found.score
 
 
-def test_other_scans_are_out_of_distribution_or_refused(atlas):
-    found = detect(head(0)[0], atlas)
+def test_other_scans_are_refused_and_out_of_distribution_if_forced(atlas):
+    with raises(UnfitError, "scan_does_not_fit"):
+        detect(head(0)[0], atlas)
+    found = detect(head(0)[0], atlas, Settings(force=True))
+    assert not found.interpretable
     assert np.isfinite(found.anomaly.array).all()
     assert {"out_of_distribution", "volume_beyond_training"} <= {text.code for text in found.warnings}
     with raises(InputError, "scan_single_slice_for_volumes"):

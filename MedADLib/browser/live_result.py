@@ -9,7 +9,20 @@ from ..messages import say, translated, visible
 from ..results.colours import region_colour
 from ..results.decisions import default_name
 from ..results.strip import score_lines, score_name, svg
-from ..results.text import location, millilitres, panel_verdict, short_place
+from ..results.text import (
+    amount,
+    false_positives,
+    in_pixels,
+    limit_text,
+    location,
+    only_specks,
+    panel_verdict,
+    short_place,
+    size_digits,
+    size_number,
+    size_unit,
+    smallest_region_ml,
+)
 from ..results.units import explanation, is_rarity, legend, meaning, value_text
 
 if TYPE_CHECKING:
@@ -69,16 +82,19 @@ class LiveResult:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the table of regions as text, at most `MOST_ROWS`, with CSS colours of the regions."""
+        detection = self.detection
+        largest = max((region.volume_ml for region in self.regions()), default=0.0)
+        digits = 2 if not in_pixels(detection) else size_digits(detection, largest)
         return [
             {
                 "rank": region.rank,
                 "name": self._name(region),
                 "colour": css_colour(region_colour(region.rank)),
-                "volume": f"{region.volume_ml:.2f}",
+                "volume": f"{size_number(detection, region):.{digits}f}",
                 "peak": f"{region.peak:.3g}",
                 "p": "" if math.isnan(region.p_value) else f"{region.p_value:.2g}",
                 "side": region.side,
-                "place": short_place(region.peak_ras),
+                "place": short_place(detection, region),
                 "title": self._title(region),
             }
             for region in self.regions()[:MOST_ROWS]
@@ -93,7 +109,7 @@ class LiveResult:
         name = self._name(region)
         detection = self.detection
         peak, mean = value_text(detection, region.peak), value_text(detection, region.mean)
-        what = f"{location(region)}; peak {peak} ({meaning(detection, region.peak)})"
+        what = f"{location(detection, region)}; peak {peak} ({meaning(detection, region.peak)})"
         what = f"{what}; mean {mean}" + ("" if math.isnan(region.q_value) else f", q = {region.q_value:.2g}")
         return f"{name}: {what}" if name else what
 
@@ -129,9 +145,9 @@ class LiveResult:
         """Return number and volume of the regions at this threshold."""
         regions = self.regions()
         rejected = len(self.detection.regions) - len(regions)
-        count, volume = len(regions), millilitres(sum(region.volume_ml for region in regions))
+        count, volume = len(regions), amount(self.detection, sum(region.volume_ml for region in regions))
         if not count:
-            text = say("page_no_region")
+            text = say("page_specks") if only_specks(self.detection) else say("page_no_region")
         elif count == 1:
             text = say("page_region", volume=volume)
         elif count <= MOST_ROWS:
@@ -145,7 +161,25 @@ class LiveResult:
     def allowed(self) -> str:
         """Return the expected false positives at the threshold."""
         ml = self.detection.expected_false_positive_ml
+        if in_pixels(self.detection):
+            return translated(false_positives(self.detection))
         return f"{ml:.0f} mL" if ml >= 10 else f"{ml:.2g} mL"
+
+    def allowed_title(self) -> str:
+        """Return the label of the threshold slider."""
+        return say("page_allowed_image") if in_pixels(self.detection) else say("page_allowed")
+
+    def size_title(self) -> str:
+        """Return the heading of the column of sizes: their unit."""
+        return size_unit(self.detection)
+
+    def place_title(self) -> str:
+        """Return the heading of the column of positions."""
+        return say("page_peak_at") if in_pixels(self.detection) else say("page_peak_at_mm")
+
+    def nothing(self) -> str:
+        """Return the text in place of the table without regions."""
+        return f"{say('page_specks_only' if only_specks(self.detection) else 'page_nothing')}."
 
     def threshold(self) -> str:
         """Return the threshold as text."""
@@ -163,7 +197,7 @@ class LiveResult:
             "Model file": f"sha256 {str(model.get('sha256', '?'))[:12]}…",
             "Method": made.get("method"),
             "Model's threshold": settings.get("threshold"),
-            "Smallest region": f"{made.get('smallest_region_ml', settings.get('smallest_region_ml', '?'))} mL",
+            "Smallest region": self._smallest(),
             "Fast mode": "yes" if settings.get("fast") else None,
             "Examined part": made.get("brain_mask"),
             "Healthy scans": self.detection.healthy_count,
@@ -173,6 +207,12 @@ class LiveResult:
             "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         }
         return [(name, visible(str(value))) for name, value in facts.items() if value not in (None, "")]
+
+    def _smallest(self) -> str:
+        made = self.detection.provenance
+        if in_pixels(self.detection):
+            return translated(limit_text(self.detection, smallest_region_ml(made)))
+        return f"{made.get('smallest_region_ml', made.get('settings', {}).get('smallest_region_ml', '?'))} mL"
 
 
 def css_colour(colour: tuple[float, float, float]) -> str:

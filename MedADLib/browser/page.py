@@ -160,7 +160,7 @@ def _verdict() -> None:
 def _threshold() -> None:
     with html.Section():
         with html.Div(classes="row"):
-            html.Label("Expected false positives (mL per healthy scan)", raw_attrs=['for="threshold"'])
+            html.Label("{{ allowed_title }}", raw_attrs=['for="threshold"'])
             html.Span("{{ allowed }}", classes="value", id="allowed")
         _slider("threshold", STEPS, title="Volume of a healthy scan above the threshold by mistake, on average")
         with html.Div(classes="row soft"):
@@ -206,10 +206,10 @@ def _regions(select: Callable[[int], None]) -> None:
     with html.Section(classes="fill"):
         with html.Table(v_if="rows.length", id="regions"):
             with html.Thead(), html.Tr():
-                for title in ("#", "mL"):
-                    html.Th(title)
+                html.Th("#")
+                html.Th("{{ size_title }}", id="size-title")
                 html.Th("{{ peak_title }}", title=("unit",))
-                for title in ("p", "Side", "Peak at, mm"):
+                for title in ("p", "Side", "{{ place_title }}"):
                     html.Th(title)
             with (
                 html.Tbody(),
@@ -231,7 +231,7 @@ def _regions(select: Callable[[int], None]) -> None:
                 with html.Td():
                     html.Div("{{ row.name }}", v_if="row.name", classes="given")
                     html.Div("{{ row.place }}")
-        html.Div("Nothing in this scan is above the threshold.", v_else=True, classes="none")
+        html.Div("{{ nothing }}", v_else=True, classes="none")
 
 
 def _facts() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MedADError
 from ..messages import translated, visible
 from ..results.reading import StoredResult
-from ..results.text import out_of_distribution
+from ..results.text import in_pixels, lacks_orientation, out_of_distribution
 from ..slicer.headless.views import edge_letters
 from .live_result import LiveResult
 from .page import STEPS, build_page, slice_overlay, space_overlay
@@ -84,6 +84,11 @@ class Viewer:
             state.facts = live.facts()
             state.strip, state.score = live.strip(), live.score()
             state.legend, state.unit, state.peak_title = live.legend(), live.unit(), live.peak_title()
+            state.allowed_title, state.size_title, state.place_title = (
+                live.allowed_title(),
+                live.size_title(),
+                live.place_title(),
+            )
             # The slider has steps: the threshold of the result stays until the slider moves.
             live.position = round(STEPS * live.position) / STEPS
             state.threshold = round(STEPS * live.position)
@@ -95,7 +100,8 @@ class Viewer:
             for view in SLICES:
                 low, high = self.views.slices[view].get_slice_range()
                 state[f"range_{view}"] = [low, high, self.views.slices[view].get_slice_step()]
-                state[f"letters_{view}"] = edge_letters(self.views.slices[view].get_view_node())
+                letters = edge_letters(self.views.slices[view].get_view_node())
+                state[f"letters_{view}"] = [""] * 4 if lacks_orientation(live.detection) else letters
                 self._moved(view)
 
     def close(self) -> None:
@@ -111,6 +117,7 @@ class Viewer:
         state.update({"out_of_distribution": "", "warnings": [], "compare": "swipe", "blend": 0})
         state.update({"threshold": 0, "allowed": "", "threshold_value": "", "scale_top": ""})
         state.update({"strip": "", "score": "", "legend": "", "unit": "", "peak_title": ""})
+        state.update({"allowed_title": "", "size_title": "mL", "place_title": "", "nothing": ""})
         state.update({"opacity": OPACITY_PERCENT, "anomaly_on": True, "outlines_on": True})
         for name in SLICES:
             state.update({f"place_{name}": "", f"offset_{name}": 0, f"range_{name}": [0, 1, 1]})
@@ -172,6 +179,7 @@ class Viewer:
         state, live = self._state, self._live
         state.verdict, state.count, state.rows = live.verdict(), live.count(), live.rows()
         state.allowed, state.threshold_value = live.allowed(), live.threshold()
+        state.nothing = live.nothing() if not state.rows else ""
         state.scale_top = live.scale_top(self.stage.scale_top())
         state.selected = live.selected.rank if live.selected else 0
 
@@ -190,7 +198,8 @@ class Viewer:
         if self._live is None:
             return
         with self._state as state:
-            state[f"place_{name}"], state[f"offset_{name}"] = self.views.place(name)
+            place, state[f"offset_{name}"] = self.views.place(name)
+            state[f"place_{name}"] = "" if in_pixels(self._live.detection) else place
 
     def _scroll(self, **_: Any) -> None:
         if self._live is None:

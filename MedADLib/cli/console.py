@@ -43,6 +43,7 @@ class Console:
         self._events: TextIO | None = None
         self._bar = not (quiet or json_log) and sys.stderr.isatty()
         self._drawn = False
+        self._furthest = 0.0
         self._line_at = float("inf") if quiet or json_log else time.monotonic() + SECONDS_BETWEEN_LINES
         self._last = ("", 0.0)
 
@@ -70,7 +71,8 @@ class Console:
     def progress(self, stage: str, fraction: float, message: str) -> None:
         """Report a step; `fraction` is the done part of the present `window`."""
         start, stop = self.window
-        fraction = start + (stop - start) * fraction
+        # A part that is repeated, as on the CPU after a GPU failed, must not look like lost work.
+        self._furthest = fraction = max(self._furthest, start + (stop - start) * fraction)
         now = time.monotonic()
         if self._last[0] == stage and now - self._last[1] < SECONDS_BETWEEN_REPORTS:
             return

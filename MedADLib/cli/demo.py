@@ -88,7 +88,8 @@ def _print_overlap(detection: Detection, truth: Volume) -> None:
     if lesion.region is None:
         print("it was NOT found at this threshold")
         return
-    print(f"it was found as region {lesion.region.rank} of {len(detection.regions)}, {location(lesion.region)}")
+    where = location(detection, lesion.region)
+    print(f"it was found as region {lesion.region.rank} of {len(detection.regions)}, {where}")
     print(f"overlap: Dice {lesion.dice:.2f}, {lesion.covered:.0%} of the lesion covered; all regions together: Dice "
           f"{lesion.dice_of_all:.2f}")  # fmt: skip
 

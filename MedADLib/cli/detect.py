@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     types = (
         "scan: NIfTI, NRRD, MHA, Analyze, MGZ, GIPL, MINC, PNG, JPEG, DICOM file or folder, NPZ (one of several "
-        "images: FILE.npz#NUMBER)"
+        "images: FILE.npz#NUMBER, or FILE.npz#ARRAY-NUMBER where several arrays hold images)"
     )
     parser.add_argument("input", type=Path, metavar="INPUT", help=types)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUTDIR", help="folder for the results")
@@ -52,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_setting("threshold"),
         help="a value of the map, a rarity such as 3 (1 healthy voxel in 1,000), or the expected false positives per "
         "healthy scan, such as 1ml or 0.1%% (default: threshold of the model)",
+    )
+    parser.add_argument(
+        "--smallest-region",
+        type=_smallest,
+        metavar="SIZE",
+        help="smaller regions are not listed: a volume such as 0.2ml, or for an image such as a PNG or a radiograph a "
+        "number of pixels such as 20px (default 0.05ml or 50px)",
     )
     fast = "restore fewer slices fewer times: faster, less exact; for models with this mode, such as brain-t1-vqvae"
     parser.add_argument("--fast", action="store_true", help=fast)
@@ -95,7 +103,7 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
     """
     from dataclasses import replace
 
-    from ..detection import Settings, content_hash, detect
+    from ..detection import Settings, content_hash, detect, is_image
     from ..io.reading import read_mask
     from ..io.reading_options import AS_THE_HEADER_SAYS, ReadingOptions
     from ..io.sources import named_scan
@@ -120,6 +128,10 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
             volume = replace(volume, name=name)
             check_ours(args.output, name)
         check_same_scan(args.output, name, args.input, content_hash(volume))
+        smallest = args.smallest_region or {}
+        if "smallest_region_ml" in smallest and is_image(volume):
+            raise InputError("volume_for_an_image", name=name)
+        Settings(**smallest).on(volume)
         mask = None if args.mask is None else read_mask(args.mask, volume, options)
         progress.stage("loading the model", 1.0, 1.0, args.model)
         load_model = args.load_model
@@ -138,6 +150,7 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
             threshold=args.threshold,
             fast=args.fast,
             force=args.force,
+            **smallest,
         )
         detection = detect(volume, model, settings, progress)
         for message in detection.warnings:
@@ -199,10 +212,29 @@ def _report(console: Console, detection: Detection, files: list[Path], seconds: 
         threshold=detection.threshold,
         map_unit=detection.reference.unit,
         regions=len(detection.regions),
+        summary=[str(verdict(detection)), str(count_of_regions(detection))],
         files=[str(path) for path in files],
         warnings=list(detection.warnings),
         seconds=round(seconds, 2),
     )
+
+
+def _smallest(text: str) -> dict[str, float | int]:
+    """Parse the size of the smallest region with its unit, as one of the `Settings`."""
+    from ..detection import Settings
+
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ml|px)\s*", text, re.IGNORECASE)
+    try:
+        if not match:
+            raise InputError("bad_smallest_region", value=f"{text:.40}")
+        number, unit = match[1], match[2].lower()
+        if unit == "px" and not number.isdecimal():
+            raise InputError("smallest_region_pixels", px=number)
+        value = {"smallest_region_px": int(number)} if unit == "px" else {"smallest_region_ml": float(number)}
+        Settings(**value)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return value
 
 
 def _setting(name: str) -> Callable[[str], Any]:

@@ -33,8 +33,8 @@ DICOM_NAMES = re.compile(r"(.*\.(dcm|dicom|ima)|[^.]*|.*\.\d+)", re.IGNORECASE)
 
 # This file identifies the work folder of a training.
 WORK = "template.safetensors"
-# BIDS data sets keep processed copies of their scans in this folder.
-DERIVATIVES = "derivatives"
+# Folder of BIDS for what was computed from the scans.
+DERIVED = "derivatives"
 KNOWN = (*IMAGE_SUFFIXES, *RASTERS, ARRAYS, ".dcm")
 
 
@@ -110,8 +110,8 @@ def find_scans(
     """Find the scans of a folder and its subfolders.
 
     Volumes are NIfTI, NRRD and MHA files, and folders of one DICOM series. Without volumes, every PNG, JPEG and DICOM
-    file and every image of an NPZ file is a scan. Links to folders are followed. Hidden files, folders named
-    ``derivatives`` and the work folders of trainings are left out.
+    file and every image of an NPZ file is a scan. Hidden files, the work folders of trainings and
+    folders of the name ``derivatives`` are left out; links to folders are followed.
 
     Args:
         folder: Folder with the scans, or one NPZ file.
@@ -169,11 +169,13 @@ def _of_one_kind(folder: Path, files: dict[Path, DicomTags | None], skip_bad: bo
 def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
     """Find image files (with None) and DICOM files or folders (with tags), in an order independent of the disk."""
     found: dict[Path, DicomTags | None] = {}
+    derived: list[str] = []
     for place, folders, names in _walk(folder):
         if WORK in names:
             folders.clear()
             continue
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != DERIVATIVES)
+        derived += [os.path.join(place, name) for name in folders if name == DERIVED]
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != DERIVED)
         # Files with a leading dot are not scans: macOS writes them beside copied files.
         paths = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
         paths = [path for path in paths if (only is None or fnmatch(path.name, only)) and _exists(path)]
@@ -187,6 +189,8 @@ def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
         dicom = {path: tags_of(path) for path in others}
         tags = list(dicom.values())
         found |= {Path(place): most_frequent_tags(tags)} if is_series(tags) else dicom
+    for name in sorted(derived):
+        log.warning(Message("derivatives_left_out", folder=name))
     return dict(sorted(found.items()))
 
 

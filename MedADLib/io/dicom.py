@@ -228,7 +228,27 @@ def slices_in(path: Path) -> int:
 def _volume(folder: Path, slices: list[Slice], name: str, options: ReadingOptions) -> Volume:
     """Arrange the slices of a series and read their voxels."""
     slices, affine = _arrange(folder, _completed(folder, slices, options))
-    return Volume(_voxels(folder, slices), affine, name)
+    facts = {}
+    if len(slices) == 1:
+        (one,) = slices
+        facts = _physical(one.spacing, one.cosines, one.modality)
+    return Volume(_voxels(folder, slices), affine, name, **facts)
+
+
+def facts_of_file(path: Path) -> dict[str, bool]:
+    """Return the fields of a `Volume` that say what the file of one image in colour has; none if it is unreadable."""
+    file = DicomFile.of(path)
+    if file is None:
+        return {}
+    place = _place(FrameGroups.first_of(file), 1)
+    return _physical(place["spacing"], place["cosines"], file.text("Modality"))
+
+
+def _physical(spacing: np.ndarray | None, cosines: np.ndarray | None, modality: str) -> dict[str, bool]:
+    """Return which of spacing and orientation a single image has."""
+    # A radiograph is a projection, which no axes of a volume describe.
+    placed = cosines is not None and modality.upper() not in RADIOGRAPHS
+    return {"has_spacing": spacing is not None, "has_orientation": placed}
 
 
 def _completed(folder: Path, slices: list[Slice], options: ReadingOptions) -> list[Slice]:

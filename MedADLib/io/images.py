@@ -13,6 +13,7 @@ import functools
 import re
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ import numpy as np
 from ..errors import InputError
 from ..runtime.stdio import silenced
 from ..volume import LPS_RAS, Volume, size_text
-from .dicom import read_file
+from .dicom import facts_of_file, read_file
 from .headers import check_numbers, has_dicom_magic
 from .placement import check_extent
 from .reading_options import AS_THE_HEADER_SAYS, ReadingOptions
@@ -99,7 +100,8 @@ def read_raster(path: Path, name: str, options: ReadingOptions = AS_THE_HEADER_S
         return _slice(_upright(array, path) if raster else array, name, path)
     grid = sitk.Image(image.GetSize(), sitk.sitkUInt8)
     grid.CopyInformation(image)
-    return Volume.from_sitk(grid, name).with_array(_checked(array.reshape(image.GetSize()[::-1]), path))
+    volume = Volume.from_sitk(grid, name).with_array(_checked(array.reshape(image.GetSize()[::-1]), path))
+    return replace(volume, **facts_of_file(path))
 
 
 def _raster_format(path: Path) -> str:
@@ -265,7 +267,7 @@ def _grey(array: np.ndarray, components: int, path: Path) -> np.ndarray:
 
 def _slice(image: np.ndarray, name: str, path: Path) -> Volume:
     """Make a volume of one slice from an image (Y, X) with pixels of 1 mm."""
-    return Volume(_checked(image[None], path), LPS_RAS, name)
+    return Volume(_checked(image[None], path), LPS_RAS, name, has_spacing=False, has_orientation=False)
 
 
 def _checked(array: np.ndarray, path: Path) -> np.ndarray:

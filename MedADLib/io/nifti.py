@@ -236,7 +236,7 @@ class NiftiHeader:
         apart = _farthest(sform, qform, self.shape) * unit_mm
         if not apart <= SAME_MM:
             other = "qform" if name == "sform" else "sform"
-            log.warning(Message("forms_disagree", distance=apart, used=name, other=other))
+            log.warning(Message("forms_disagree", path=str(path), distance=apart, used=name, other=other))
 
     def _unused_origin(self, options: ReadingOptions) -> np.ndarray | None:
         """Return the origin of a position without a code, if its axes run as the user says."""

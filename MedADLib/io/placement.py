@@ -135,6 +135,6 @@ def check_extent(volume: Volume, path: Path, options: ReadingOptions) -> None:
         raise InputError("extent_too_large", path=path, extent=extent, limit=limit)
     across = float((volume.spacing * volume.array.shape[::-1]).max())
     if not 10.0 <= across <= 2000.0:
-        log.warning(Message("odd_extent", extent=across))
+        log.warning(Message("odd_extent", path=str(path), extent=across))
     if volume.spacing.max() > 10.0 and not is_single_slice(volume):
-        log.warning(Message("thick_slices", spacing=float(volume.spacing.max())))
+        log.warning(Message("thick_slices", path=str(path), spacing=float(volume.spacing.max())))

@@ -21,6 +21,7 @@ SENTENCES = {
         _("{folder} contains 2-D images ({images}, such as {image}) beside volumes ({volumes}, such as {volume})"),
         _("Select one kind with --only, such as '*.nii.gz' or '*.png', or leave the 2-D images out with --skip-bad."),
     ),
+    "derivatives_left_out": _("{folder} is left out, because it holds what was computed from scans"),
     "images_left_out": _("{folder} contains volumes: its {images} 2-D images are left out"),
     "same_patient_id": _("all DICOM files have the same PatientID: MedAD identifies subjects by sub-XX in the path"),
     "no_patient_id": _("all DICOM files have no PatientID: MedAD identifies subjects by sub-XX in the path"),

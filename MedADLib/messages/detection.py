@@ -9,6 +9,19 @@ SENTENCES = {
     "smallest_region_out_of_range": S(
         _("the smallest region of {ml} mL is out of range"), _("Give a number of 0 or more, and less than 10000.")
     ),
+    "smallest_region_pixels": S(
+        _("the smallest region of {px} pixels is out of range"), _("Give an integer of 0 or more, for example 20.")
+    ),
+    "bad_smallest_region": S(
+        _("the smallest region {value} has no unit"), _("Give a volume such as 0.05ml, or for an image 20px.")
+    ),
+    "pixels_for_images": S(
+        _("{name} is a volume, and its smallest region is given in pixels"), _("Give it in mL, such as 0.05ml.")
+    ),
+    "volume_for_an_image": S(
+        _("{name} is an image without voxel spacing or orientation, and its smallest region is given in mL"),
+        _("Give it in pixels, such as 20px."),
+    ),
     "bad_fast": S(_("the fast mode cannot be {value}"), _("Give fast=True or fast=False.")),
     "bad_force": S(_("force cannot be {value}"), _("Give force=True or force=False.")),
     "scan_in_train": S(

@@ -138,15 +138,15 @@ SENTENCES = {
         _("{path} could not be written"), _("Check that the disk is not full and the folder is not write-protected.")
     ),
     # Warnings about an image.
-    "odd_extent": _("the image is {extent:.3g} mm across: check that its unit of length is right"),
-    "thick_slices": _("the slices are {spacing:.3g} mm apart: small findings between them can be missed"),
+    "odd_extent": _("{path} is {extent:.3g} mm across: check that its unit of length is right"),
+    "thick_slices": _("the slices of {path} are {spacing:.3g} mm apart: small findings between them can be missed"),
     "orientation_replaced": _("the header of {path} gives another orientation than {orientation}, which is used"),
     "nan_is_background": _(
         "{share:.0%} of the voxels of {path} are not a number; they lie around the rest and count as background"
     ),
     "forms_disagree": _(
-        "the sform and the qform of the header place the image {distance:.3g} mm apart: the {used} is used, other "
-        "programs may use the {other}"
+        "the sform and the qform of {path} place it {distance:.3g} mm apart: the {used} is used, other programs may "
+        "use the {other}"
     ),
     # A folder of DICOM files.
     "no_slices": S(_("{folder} holds no DICOM slices"), FOLDER_OF_SLICES),

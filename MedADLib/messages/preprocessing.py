@@ -148,6 +148,7 @@ SENTENCES = {
     "space_unknown": S(_("this version does not support its kind of preparation, {kind!a:.80}"), UPDATE),
     # The input check: what it finds.
     "scan_size": _("{voxels} voxels of {spacing} mm, {extent} mm"),
+    "scan_size_pixels": _("{pixels} pixels"),
     "scan_size_memory": _("{voxels} voxels of {spacing} mm, {extent} mm; needs about {gb:.0f} GB of memory"),
     "scan_single_slice": _("a single slice, examined in its whole field of view"),
     "scan_masked": _("examined inside the given mask"),

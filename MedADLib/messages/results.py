@@ -64,6 +64,8 @@ SENTENCES = {
     "score_method": _("anomaly score of the method"),
     "score_top_1ml": _("mean rarity of the most anomalous 1 mL"),
     "score_top_1pct": _("mean rarity of the most anomalous 1 %"),
+    "score_top_pixels": _("mean rarity of the 1000 most anomalous pixels on the grid of the model"),
+    "score_area": _("area above the default threshold, in thousands of pixels on the grid of the model"),
     "score_volume": _("volume above the default threshold in mL"),
     "score_largest": _("rarity above the default threshold, summed over the largest region"),
     "score_regions": _("number of small regions"),
@@ -92,19 +94,26 @@ SENTENCES = {
     "smaller_only": _("only regions smaller than {volume}"),
     "smaller_one": _("1 region is smaller than {volume}"),
     "smaller_many": _("{count} regions are smaller than {volume}"),
+    "specks_counted": _(
+        "only specks above {threshold}, each smaller than {smallest} ({meaning}; expected false positives: {expected})"
+    ),
+    "false_positives_ml": _("{ml:.2g} mL per healthy scan"),
+    "false_positives_share": _("{share:.2g} % of a healthy image"),
+    "pixels": _("{count} pixels"),
+    "pixel_one": _("1 pixel"),
+    "pixels_of_image": _("{pixels} ({share:.2g} % of the image)"),
+    "square_mm": _("{area} mm² ({share:.2g} % of the image)"),
+    "column_row": _("column {column}, row {row}"),
+    "column_row_short": _("col {column}, row {row}"),
     "specks_only": _("only specks above {threshold}, each too small to be listed"),
     "no_region": _("no region above {threshold}, the largest value is {largest:.3g}"),
     "regions_counted": _(
-        "{count} regions, {volume} in all, above {threshold} ({meaning}; "
-        "expected false positives: {ml:.2g} mL per healthy scan)"
+        "{count} regions, {volume} in all, above {threshold} ({meaning}; expected false positives: {expected})"
     ),
     "region_counted": _(
-        "1 region, {volume} in all, above {threshold} ({meaning}; "
-        "expected false positives: {ml:.2g} mL per healthy scan)"
+        "1 region, {volume} in all, above {threshold} ({meaning}; expected false positives: {expected})"
     ),
-    "no_region_counted": _(
-        "no region above {threshold} ({meaning}; expected false positives: {ml:.2g} mL per healthy scan)"
-    ),
+    "no_region_counted": _("no region above {threshold} ({meaning}; expected false positives: {expected})"),
     "region_line_bare": _("{rank}. {volume}, peak {peak}, {location}"),
     "region_line": _("{rank}. {volume}, peak {peak}, p = {p:.2g}, q = {q:.2g}, {location}"),
     # The unit of its map: rarity, or z-scores in results of earlier versions.
@@ -159,6 +168,9 @@ SENTENCES = {
     "fact_found_by": _("largest rarity of each member of the ensemble, by region"),
     "fact_versions": _("versions"),
     "fact_smallest_region": _("smallest region listed (mL)"),
+    "fact_smallest_region_px": _("smallest region listed (pixels)"),
+    "fact_has_spacing": _("pixel spacing in the file"),
+    "fact_has_orientation": _("orientation in the file"),
     "fact_fast": _("fast mode"),
     "fact_overlap": _("overlap with the template"),
     "fact_histogram": _("distance of the histograms"),

@@ -118,6 +118,8 @@ def inspect(volume: Volume, model: KnownModel | None = None, masked: bool = Fals
 
 def _size(volume: Volume) -> Message:
     voxels, spacing = volume.array.shape[::-1], volume.spacing
+    if not volume.has_spacing:
+        return Message("scan_size_pixels", pixels=" × ".join(str(count) for count in voxels if count > 1))
     sizes = {
         "voxels": " × ".join(map(str, voxels)),
         "spacing": " × ".join(f"{step:.3g}" for step in spacing),

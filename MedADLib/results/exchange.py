@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..scoring.regions import Region
 
 FORMAT = 1
+PHYSICAL = ("has_spacing", "has_orientation")
 FACTS = "detection.json"
 MAPS = {"mask": np.uint8, "anomaly": np.float32, "restored": np.float32, "labels": np.int16}
 SUFFIX = ".npy"
@@ -60,6 +62,7 @@ def read_volume(path: str | os.PathLike) -> Volume:
         if array.dtype.kind not in "biuf":
             raise ValueError(f"voxels of type {array.dtype}")
         volume = Volume(array, np.array(place["affine"], np.float64), str(place["name"]))
+        volume = replace(volume, **{fact: place.get(fact) is not False for fact in PHYSICAL})
     except OSError as error:
         raise InputError("exchange_unreadable", path=path, reason=error.strerror or error) from error
     except (ValueError, EOFError, KeyError, TypeError) as error:
@@ -156,7 +159,11 @@ class Leftovers:
 
 
 def _dump(volume: Volume, path: Path) -> None:
-    place = {"affine": volume.affine.tolist(), "name": volume.name}
+    place = {
+        "affine": volume.affine.tolist(),
+        "name": volume.name,
+        **{fact: getattr(volume, fact) for fact in PHYSICAL},
+    }
     with path.open("wb") as stream:
         np.lib.format.write_array(stream, np.ascontiguousarray(volume.array), allow_pickle=False)
         stream.write(json.dumps(place).encode("ascii"))

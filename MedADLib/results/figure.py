@@ -1,5 +1,8 @@
 """Figure of a result: scan, anomaly map and pseudo-healthy image in rows, regions below.
 
+A single slice has one row: scan, anomaly map and pseudo-healthy image side by side. An image without orientation is
+shown as it is stored, without letters.
+
 Slices are in radiological convention, with letters at their edges: the right side of the patient is on the left of the
 figure, and the face is on the left in sagittal slices.
 """
@@ -14,10 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..masks import bounding_slices
-from ..volume import Volume, reoriented
+from ..volume import Volume, is_single_slice, reoriented
 from .colours import heat_colours, region_colour
 from .strip import HEIGHT, OWN_ON_DARK, RADIUS, TEXT_SIZE, outline, score_lines, shapes
-from .text import count_of_regions, doubt, millilitres, seems, unfit_reason
+from .text import amount, count_of_regions, doubt, in_pixels, lacks_orientation, seems, unfit_reason
 from .units import LEAST_THRESHOLD, RARITY_TOP, is_rarity, legend, scale_top, value_text
 
 if TYPE_CHECKING:
@@ -36,12 +39,17 @@ SIDE, HEAD, BAR = 0.45, 1.6, 0.85
 STRIP_DPI, STRIP_TOP, STRIP_WIDTH = 100.0, 0.68, 4.2
 LEGEND_COLUMNS = 11
 TEXT_COLUMNS = 125
+# A longer line would be cut off at the usual size.
+LONG_LINE = 130
 DOUBT_COLUMNS, REASON_COLUMNS = 120, 68
 WARNING_LINES = 8
 MARGIN_MM = 8.0
 STRIP_REGIONS = 6
 STRIP_HALF_MM = 32.0
+# Of an image of pixels, half the width of a close-up as a share of its longest side.
+CLOSE_UP_SHARE = 0.15
 LABELS_IN_A_SLICE = 30
+ROWS = 3
 INK = "#e8e8e8"
 ACCENT = "#ffb454"
 
@@ -90,6 +98,9 @@ class Scene:
         top: Anomaly value at the end of the colour scale.
         ticks: Values at the colour scale; None for the usual ones.
         legend: Title of the colour scale.
+        letters: Whether the file has an orientation, so that the edges of slices have letters.
+        in_pixels: Whether it is an image of pixels, without positions in mm of a patient.
+        half: Half the width of the close-ups of regions, mm.
     """
 
     scan: Volume
@@ -101,6 +112,9 @@ class Scene:
     top: float
     ticks: tuple[int, ...] | None
     legend: str
+    letters: bool = True
+    in_pixels: bool = False
+    half: float = STRIP_HALF_MM
 
     @classmethod
     def of(cls, detection: Detection) -> Scene:
@@ -126,7 +140,17 @@ class Scene:
             top=scale_top(detection),
             ticks=tuple(range(round(RARITY_TOP) + 1)) if is_rarity(detection) else None,
             legend=legend(detection, LEGEND_COLUMNS, english=True),
+            letters=not lacks_orientation(detection),
+            in_pixels=in_pixels(detection),
+            half=float((step * scan.array.shape).max()) * CLOSE_UP_SHARE if in_pixels(detection) else STRIP_HALF_MM,
         )
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """The planes to draw: all three, or that of a single slice."""
+        if not is_single_slice(self.scan):
+            return PLANES
+        return (PLANES[int(np.argmin(self.scan.array.shape))],)
 
     def nearest(self, ras: np.ndarray) -> np.ndarray:
         """Return the voxel (z, y, x) nearest to a point in RAS mm, clipped to the scene."""
@@ -177,8 +201,11 @@ def draw(detection: Detection, path: Path) -> None:
     """
     scene = Scene.of(detection)
     extent = np.array(scene.scan.array.shape) * scene.scan.spacing[::-1]
-    widths = np.array([extent[plane.horizontal] for plane in PLANES])
-    height = max(extent[plane.vertical] for plane in PLANES)
+    # A single slice has its three images side by side.
+    planes = scene.planes if len(scene.planes) > 1 else scene.planes * ROWS
+    rows = ROWS if len(scene.planes) > 1 else 1
+    widths = np.array([extent[plane.horizontal] for plane in planes])
+    height = max(extent[plane.vertical] for plane in planes)
     scale = min(GRID_WIDTH / widths.sum(), GRID_HEIGHT / 3 / height)
     widths, height = np.maximum(widths * scale, NARROWEST_COLUMN), height * scale
     shown = detection.regions[:STRIP_REGIONS]
@@ -188,20 +215,25 @@ def draw(detection: Detection, path: Path) -> None:
     if len(wrapped) > len(notes):
         notes[-1] += " ... (the rest is in the JSON file)"
 
-    strip_top = HEAD + 3 * height + 0.15
-    notes_top = strip_top + (tile + 0.5 if shown else 0.0)
+    strip_top = HEAD + rows * height + 0.15
+    # The size of a region of an image takes two lines.
+    captions = 0.65 if scene.in_pixels else 0.5
+    notes_top = strip_top + (tile + captions if shown else 0.0)
     page = Page(SIDE + max(GRID_WIDTH, widths.sum()) + BAR, notes_top + 0.17 * len(notes) + 0.35)
     name = detection.volume.name
     page.text(SIDE, 0.12, name if len(name) <= 80 else f"{name[:50]}...{name[-27:]}", fontsize=12, weight="bold")
-    page.text(SIDE, 0.38, count_of_regions(detection), fontsize=10)
+    count = count_of_regions(detection)
+    page.text(SIDE, 0.38, count, fontsize=10 if len(count) <= LONG_LINE else 8.5)
     if (line := doubt(detection)) is not None:
         page.text(SIDE, 0.57, textwrap.shorten(line, DOUBT_COLUMNS), fontsize=9, color=ACCENT, weight="bold")
     _draw_grid(page, scene, scene.focus(detection.regions), widths, height)
     _draw_strip(page, detection)
-    _draw_bar(page.axes(SIDE + widths.sum() + 0.2, HEAD + 1.15 * height, 0.14, 0.7 * height), scene)
+    bar_top = HEAD + (1.15 if rows > 1 else 0.25) * height
+    _draw_bar(page.axes(SIDE + widths.sum() + 0.2, bar_top, 0.14, (0.7 if rows > 1 else 0.5) * height), scene)
     for number, region in enumerate(shown):
-        peak = value_text(detection, region.peak)
-        _draw_region(page.axes(SIDE + number * tile, strip_top, 0.96 * tile, 0.96 * tile), scene, region, peak)
+        axes = page.axes(SIDE + number * tile, strip_top, 0.96 * tile, 0.96 * tile)
+        size = amount(detection, region.volume_ml).replace(" (", "\n(")
+        _draw_region(axes, scene, region, size, value_text(detection, region.peak))
     page.text(SIDE, notes_top, "\n".join(notes), fontsize=8, color=ACCENT, linespacing=1.4)
     model = detection.provenance.get("model", {})
     about = f"MedAD, model {model.get('name', '?')} {model.get('version', '')}. For research only, not for diagnosis."
@@ -243,13 +275,18 @@ def _draw_strip(page: Page, detection: Detection) -> None:
 
 
 def _draw_grid(page: Page, scene: Scene, focus: np.ndarray, widths: np.ndarray, height: float) -> None:
-    """Draw three planes through the focus side by side: scan, anomaly map and pseudo-healthy image."""
+    """Draw three planes through the focus side by side: scan, anomaly map and pseudo-healthy image in rows.
+
+    Of a single slice, these three are side by side.
+    """
     ras = scene.scan.ras_from_voxels(focus[None])[0]
     rows = (("scan", scene.scan.array), ("anomaly map", scene.scan.array), ("pseudo-healthy", scene.restored))
+    if len(scene.planes) == 1:
+        _draw_row(page, scene, focus, widths, height, rows)
+        return
     for column, plane in enumerate(PLANES):
         left = SIDE + widths[:column].sum()
-        mm = ras[2 - plane.axis]
-        title = f"{plane.name}, {abs(mm):.0f} mm {plane.ends[int(mm < 0)]}"
+        title = _plane_title(plane, ras)
         page.text(left + widths[column] / 2, HEAD - 0.05, title, ha="center", va="bottom", fontsize=9)
         for row, (_, image) in enumerate(rows):
             axes = page.axes(left, HEAD + row * height, widths[column], height)
@@ -257,6 +294,33 @@ def _draw_grid(page: Page, scene: Scene, focus: np.ndarray, widths: np.ndarray, 
             _draw_letters(axes, plane)
     for row, (title, _) in enumerate(rows):
         page.text(SIDE - 0.15, HEAD + (row + 0.5) * height, title, rotation=90, ha="center", va="center", fontsize=10)
+
+
+def _plane_title(plane: Plane, ras: np.ndarray) -> str:
+    """Return name and position of a slice through a point in RAS mm."""
+    mm = ras[2 - plane.axis]
+    return f"{plane.name}, {abs(mm):.0f} mm {plane.ends[int(mm < 0)]}"
+
+
+def _draw_row(
+    page: Page,
+    scene: Scene,
+    focus: np.ndarray,
+    widths: np.ndarray,
+    height: float,
+    images: tuple[tuple[str, np.ndarray], ...],
+) -> None:
+    """Draw the images of a single slice side by side, with their names above."""
+    (plane,) = scene.planes
+    for column, (title, image) in enumerate(images):
+        left = SIDE + widths[:column].sum()
+        if column == 0 and not scene.in_pixels:
+            title = f"{title}: {_plane_title(plane, scene.scan.ras_from_voxels(focus[None])[0])}"
+        page.text(left + widths[column] / 2, HEAD - 0.05, title, ha="center", va="bottom", fontsize=9)
+        axes = page.axes(left, HEAD, widths[column], height)
+        _draw_slice(axes, scene, plane, int(focus[plane.axis]), image, overlay=column == 1)
+        if scene.letters:
+            _draw_letters(axes, plane)
 
 
 def _draw_slice(axes: Axes, scene: Scene, plane: Plane, index: int, image: np.ndarray, overlay: bool) -> None:
@@ -311,16 +375,17 @@ def _draw_bar(axes: Axes, scene: Scene) -> None:
         spine.set_color(INK)
 
 
-def _draw_region(axes: Axes, scene: Scene, region: Region, peak: str) -> None:
-    """Draw an axial close-up of one region with its rank, size and peak."""
-    plane = PLANES[0]
+def _draw_region(axes: Axes, scene: Scene, region: Region, size: str, peak: str) -> None:
+    """Draw a close-up of one region with its rank, size and peak: axial, or in the plane of a single slice."""
+    plane = scene.planes[0]
     place = scene.nearest(np.array(region.peak_ras))
     step = scene.scan.spacing[::-1]
-    _draw_slice(axes, scene, plane, int(place[0]), scene.scan.array, overlay=True)
-    x, y = (place[2] + 0.5) * step[2], (place[1] + 0.5) * step[1]
-    axes.set_xlim(x - STRIP_HALF_MM, x + STRIP_HALF_MM)
-    axes.set_ylim(y + STRIP_HALF_MM, y - STRIP_HALF_MM)
+    _draw_slice(axes, scene, plane, int(place[plane.axis]), scene.scan.array, overlay=True)
+    x, y = ((place[axis] + 0.5) * step[axis] for axis in (plane.horizontal, plane.vertical))
+    down = -scene.half if plane.upwards else scene.half
+    axes.set_xlim(x - scene.half, x + scene.half)
+    axes.set_ylim(y + down, y - down)
     side = f" {region.side}" if region.side else ""
     q = "" if np.isnan(region.q_value) else f", q {region.q_value:.2g}"
-    caption = f"{region.rank}:{side} {millilitres(region.volume_ml)}\npeak {peak}{q}"
+    caption = f"{region.rank}:{side} {size}\npeak {peak}{q}"
     axes.text(0.5, -0.04, caption, transform=axes.transAxes, ha="center", va="top", color=INK, fontsize=8)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..runtime.progress import Progress
 
 # Keys of ``STEM.json`` that are neither of the record nor of the provenance.
-OWN_KEYS = {"generated_by", "smallest_p_value", "verdict", "warning_codes", "rejected", "names"}
+OWN_KEYS = {"generated_by", "smallest_p_value", "verdict", "warning_codes", "rejected", "names", "summary"}
 LARGEST_FACTS = 64 << 20
 
 

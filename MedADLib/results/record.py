@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..detection import SMALLEST_REGION_ML, Detection, interpretable, no_p_value
+from ..detection import Detection, interpretable, no_p_value
 from ..errors import ModelError
 from ..runtime.progress import rounded
 from ..runtime.strict_json import from_json, plain
@@ -20,9 +20,6 @@ from ..scoring.healthy_reference import HealthyReference
 from ..scoring.regions import Region
 from ..volume import Volume
 from .text import restored_warnings, warning_codes
-
-# Entry of the provenance if the reader filters small regions afterwards; the setting of the run is in its settings.
-SMALLEST = "smallest_region_ml"
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,14 +128,3 @@ def region_of(values: Mapping[str, Any], anomaly: Volume | None) -> Region:
         raise ValueError("a region lies outside its map")
     voxel = np.unravel_index(np.abs(box - region.peak).argmin(), box.shape) + np.array((z0, y0, x0))
     return replace(region, peak_ras=tuple(anomaly.ras_from_voxels(voxel[None])[0].tolist()))
-
-
-def smallest_region_ml(provenance: Mapping[str, Any]) -> float:
-    """Return the volume (mL) below which regions are not listed.
-
-    Args:
-        provenance: Of a detection; a value that the reader set afterwards comes before the setting of the run.
-    """
-    settings = provenance.get("settings")
-    value = provenance.get(SMALLEST, settings.get(SMALLEST) if isinstance(settings, dict) else None)
-    return float(value) if type(value) in (int, float) and 0 <= value < 1e4 else SMALLEST_REGION_ML

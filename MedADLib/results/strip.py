@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..detection import HAS_ORIENTATION, HAS_SPACING
 from ..messages import Message, translated
 from ..scoring.healthy_reference import NEEDED, WANTED_P
 
@@ -43,6 +44,10 @@ SCORE_NAMES = {
 }
 
 
+# Instead of those in mL, for an image of pixels.
+PIXEL_SCORES = {"top_1ml": "score_top_pixels", "volume": "score_area"}
+
+
 @dataclass(frozen=True)
 class Shape:
     """A part of the strip, in pixels from the upper left corner.
@@ -68,7 +73,10 @@ class Shape:
 
 def score_name(detection: Detection) -> Message:
     """Return what the score of the scan is, such as ``mean rarity of the most anomalous 1 mL``."""
-    return Message(SCORE_NAMES[detection.reference.scan_score])
+    kind = detection.reference.scan_score
+    known = detection.provenance.get("input")
+    of_pixels = isinstance(known, dict) and False in (known.get(HAS_SPACING), known.get(HAS_ORIENTATION))
+    return Message(PIXEL_SCORES.get(kind, SCORE_NAMES[kind]) if of_pixels else SCORE_NAMES[kind])
 
 
 def score_lines(detection: Detection) -> list[Message]:

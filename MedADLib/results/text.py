@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..detection import FIT
+import numpy as np
+
+from ..detection import FIT, HAS_ORIENTATION, HAS_SPACING, SMALLEST_REGION_ML
+from ..masks import bounding_slices, connected_components
 from ..messages import Message, as_json, from_json, say, translated
 from ..methods.registry import ENTRIES
 from ..preprocessing.fit import KINDS, kind_name
+from ..scoring.regions import SMALLEST_POSITIVE
 from .strip import score_name, strip_text
 from .units import a_value_text, explanation, meaning, value_text
 
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
     from ..detection import Detection
     from ..scoring.regions import Region
 
+# Entry of the provenance if the reader filters small regions afterwards; the setting of the run is in its settings.
+SMALLEST = "smallest_region_ml"
 # Part of each out-of-distribution warning in results of version 0.1, which hold no codes of warnings.
 EARLIER_WORDS = "unlike the model's training data"
 # Codes of the reasons of a scan that does not fit, and of one that fits doubtfully.
@@ -45,6 +51,9 @@ TITLES = {
     "brought_down": "fact_brought_down",
     "versions": "fact_versions",
     "smallest_region_ml": "fact_smallest_region",
+    "smallest_region_px": "fact_smallest_region_px",
+    "has_spacing": "fact_has_spacing",
+    "has_orientation": "fact_has_orientation",
     "fast": "fact_fast",
     "overlap": "fact_overlap",
     "histogram": "fact_histogram",
@@ -170,6 +179,87 @@ def millilitres(volume: float) -> str:
     return f"{volume:.0f} mL" if volume >= 100 else f"{volume:.3g} mL"
 
 
+def lacks_spacing(detection: Detection) -> bool:
+    """Return whether the file of the scan has no spacing, as PNG: sizes are then in pixels.
+
+    A result of an earlier version does not know it, and has sizes in mL.
+    """
+    return _input(detection).get(HAS_SPACING) is False
+
+
+def lacks_orientation(detection: Detection) -> bool:
+    """Return whether the file of the scan has no orientation, as PNG or a radiograph: a place is then a pixel."""
+    return _input(detection).get(HAS_ORIENTATION) is False
+
+
+def in_pixels(detection: Detection) -> bool:
+    """Return whether the scan is an image without spacing or orientation, which has no volumes in mL."""
+    return lacks_spacing(detection) or lacks_orientation(detection)
+
+
+def amount(detection: Detection, ml: float) -> str:
+    """Format a volume on the grid of the scan, the only place that does it.
+
+    Returns:
+        In mL. Of an image without spacing pixels and the share of the image, of a radiograph with spacing mm².
+    """
+    if not in_pixels(detection):
+        return millilitres(ml)
+    count = round(ml / detection.volume.voxel_ml)
+    share = 100.0 * count / detection.volume.array.size
+    if lacks_spacing(detection):
+        return Message("pixels_of_image", pixels=pixels_text(count), share=share)
+    area = count * _pixel_area(detection)
+    return Message("square_mm", area=f"{area:.0f}" if area >= 100 else f"{area:.3g}", share=share)
+
+
+def limit_text(detection: Detection, ml: float) -> str:
+    """Format a smallest volume on the grid of the scan: in mL, of an image in pixels."""
+    return pixels_text(round(ml / detection.volume.voxel_ml)) if in_pixels(detection) else millilitres(ml)
+
+
+def pixels_text(count: int) -> Message:
+    """Format a number of pixels."""
+    return Message("pixel_one") if count == 1 else Message("pixels", count=count)
+
+
+def size_unit(detection: Detection) -> str:
+    """Return the unit of `size_number`: ``mL``, ``px`` or ``mm²``."""
+    if not in_pixels(detection):
+        return "mL"
+    return "px" if lacks_spacing(detection) else "mm²"
+
+
+def size_number(detection: Detection, region: Region) -> float:
+    """Return the size of a region in the unit of `size_unit`, for a column of numbers."""
+    if not in_pixels(detection):
+        return region.volume_ml
+    count = round(region.volume_ml / detection.volume.voxel_ml)
+    return float(count) if lacks_spacing(detection) else count * _pixel_area(detection)
+
+
+def size_digits(detection: Detection, largest: float) -> int:
+    """Return the decimals of a column of sizes with this largest number."""
+    if size_unit(detection) == "px":
+        return 0
+    return 2 if largest < 100 else 1
+
+
+def false_positives(detection: Detection) -> Message:
+    """Return the expected false positives at the threshold: mL per healthy scan, or the share of a healthy image."""
+    ml = float(detection.expected_false_positive_ml)
+    if in_pixels(detection):
+        return Message("false_positives_share", share=100.0 * ml / detection.reference.brain_ml)
+    return Message("false_positives_ml", ml=ml)
+
+
+def pixel_of(detection: Detection, ras: Sequence[float]) -> tuple[int, int]:
+    """Return the column and row (from 0) of a point in RAS mm of a single slice."""
+    voxel = np.linalg.solve(detection.volume.affine, [*ras, 1.0])[:3]
+    column, row = (round(float(voxel[axis])) for axis in _plane(detection))
+    return column, row
+
+
 def place(ras: Sequence[float]) -> str:
     """Format a point in RAS mm as, for example, ``23 mm right, 40 mm posterior, 5 mm superior``."""
     right, anterior, superior = (float(mm) for mm in ras)
@@ -182,14 +272,24 @@ def place(ras: Sequence[float]) -> str:
     )
 
 
-def short_place(ras: Sequence[float]) -> str:
-    """Format a point in RAS mm as, for example, ``R 23, P 40, S 5``."""
+def short_place(detection: Detection, region: Region) -> str:
+    """Format the peak of a region as ``R 23, P 40, S 5`` in mm, or in an image as ``col 34, row 120``."""
+    if in_pixels(detection):
+        column, row = pixel_of(detection, region.peak_ras)
+        return say("column_row_short", column=column, row=row)
+    ras = region.peak_ras
     letters = (DIRECTIONS[axis][int(mm >= 0)][0].upper() for axis, mm in enumerate(ras))
     return ", ".join(f"{letter} {abs(mm):.0f}" for letter, mm in zip(letters, ras))
 
 
-def location(region: Region) -> str:
-    """Format side and peak of a region: ``R, peak at 23 mm right, 40 mm posterior, 5 mm superior``."""
+def location(detection: Detection, region: Region) -> str:
+    """Format side and peak of a region: ``R, peak at 23 mm right, 40 mm posterior, 5 mm superior``.
+
+    In an image without spacing or orientation: ``peak at column 34, row 120``.
+    """
+    if in_pixels(detection):
+        column, row = pixel_of(detection, region.peak_ras)
+        return say("peak_at", place=say("column_row", column=column, row=row))
     peak = place(region.peak_ras)
     if region.side == "R":
         return say("peak_at_right", place=peak)
@@ -204,14 +304,31 @@ def count_of_regions(detection: Detection) -> Message:
     limit = {
         "threshold": a_value_text(detection, detection.threshold),
         "meaning": meaning(detection, detection.threshold),
-        "ml": float(detection.expected_false_positive_ml),
+        "expected": false_positives(detection),
     }
+    if not count and only_specks(detection):
+        smallest = limit_text(detection, smallest_region_ml(detection.provenance))
+        return Message("specks_counted", smallest=smallest, **limit)
     if not count:
         return Message("no_region_counted", **limit)
-    volume = millilitres(sum(region.volume_ml for region in detection.regions))
+    volume = amount(detection, sum(region.volume_ml for region in detection.regions))
     if count == 1:
         return Message("region_counted", volume=volume, **limit)
     return Message("regions_counted", count=count, volume=volume, **limit)
+
+
+def only_specks(detection: Detection) -> bool:
+    """Return whether a result without regions has voxels above the threshold, all in parts too small to be listed.
+
+    Parts that are large enough were regions that the reader rejected.
+    """
+    above = detection.anomaly.array >= max(detection.threshold, SMALLEST_POSITIVE)
+    box = None if detection.regions else bounding_slices(above)
+    if box is None:
+        return False
+    largest = np.bincount(connected_components(above[box])[above[box]]).max()
+    smallest = smallest_region_ml(detection.provenance)
+    return bool(largest * detection.anomaly.voxel_ml < smallest * (1 - 1e-9))
 
 
 def top_regions(detection: Detection, most: int = 5) -> list[str]:
@@ -221,9 +338,9 @@ def top_regions(detection: Detection, most: int = 5) -> list[str]:
             say(
                 "region_line_bare",
                 rank=region.rank,
-                volume=millilitres(region.volume_ml),
+                volume=amount(detection, region.volume_ml),
                 peak=value_text(detection, region.peak),
-                location=location(region),
+                location=location(detection, region),
             )
             for region in detection.regions[:most]
         ]
@@ -231,11 +348,11 @@ def top_regions(detection: Detection, most: int = 5) -> list[str]:
         say(
             "region_line",
             rank=region.rank,
-            volume=millilitres(region.volume_ml),
+            volume=amount(detection, region.volume_ml),
             peak=value_text(detection, region.peak),
             p=region.p_value,
             q=region.q_value,
-            location=location(region),
+            location=location(detection, region),
         )
         for region in detection.regions[:most]
     ]
@@ -271,6 +388,33 @@ def provenance_text(detection: Detection) -> str:
 def part_name(part: Any) -> str:
     """Return the English name of a stage or timed part of a run; a `Message` if it is known."""
     return Message(PARTS[part]) if part in PARTS else str(part)
+
+
+def smallest_region_ml(provenance: Mapping[str, Any]) -> float:
+    """Return the volume (mL) below which regions are not listed.
+
+    Args:
+        provenance: Of a detection; a value that the reader set afterwards comes before the setting of the run.
+    """
+    settings = provenance.get("settings")
+    value = provenance.get(SMALLEST, settings.get(SMALLEST) if isinstance(settings, dict) else None)
+    return float(value) if type(value) in (int, float) and 0 <= value < 1e4 else SMALLEST_REGION_ML
+
+
+def _input(detection: Detection) -> Mapping[str, Any]:
+    known = detection.provenance.get("input")
+    return known if isinstance(known, dict) else {}
+
+
+def _plane(detection: Detection) -> list[int]:
+    """Return the axes (x, y, z) of the columns and rows of a single slice."""
+    thin = int(np.argmin(detection.volume.array.shape[::-1]))
+    return [axis for axis in range(3) if axis != thin]
+
+
+def _pixel_area(detection: Detection) -> float:
+    """Return the area of a pixel in mm²."""
+    return float(np.prod(detection.volume.spacing[_plane(detection)]))
 
 
 def _is_out_of_distribution(warning: str) -> bool:
@@ -312,7 +456,9 @@ def _block(name: str, value: Any) -> list[str]:
     if name == FIT and isinstance(value, dict) and value.get("seems") in KINDS:
         value = {**value, "seems": translated(kind_name(value["seems"]))}
     if isinstance(value, dict):
-        return [title, *(_row(_title(key), item) for key, item in value.items())]
+        # In an image, the smallest region is a number of pixels.
+        without = SMALLEST if "smallest_region_px" in value else None
+        return [title, *(_row(_title(key), item) for key, item in value.items() if key != without)]
     if name == "method" and value in ENTRIES:
         value = ENTRIES[value].title
     elif name == "device" and value == "cpu":

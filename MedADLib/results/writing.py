@@ -6,6 +6,7 @@ version z-scores, SD above the healthy mean), p_value (how often a healthy scan 
 (Benjamini-Hochberg over the regions of this scan; both n/a if the scan does not fit the model), the centroid in RAS mm,
 its bounding box in RAS mm (voxel edges), the same box in voxel indices along the axes of the file (start inclusive,
 stop exclusive), the position of the peak in RAS mm, and the side (R, L, bilateral; empty where no midline is known).
+For an image without spacing or orientation, cells in mL and mm are empty, and a last column `pixels` has the size.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from ..volume import Volume
 from .colours import region_colour
 from .decisions import accepted, default_name
 from .record import Record
+from .text import count_of_regions, in_pixels, verdict
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -55,6 +57,8 @@ COLUMNS = (
     *("voxel_x_start", "voxel_x_stop", "voxel_y_start", "voxel_y_stop", "voxel_z_start", "voxel_z_stop"),
     *("peak_r", "peak_a", "peak_s", "side"),
 )
+# In mL or mm of the patient.
+PHYSICAL_COLUMNS = {name for name in COLUMNS if name == "volume_ml" or name.split("_")[1:2] in (["r"], ["a"], ["s"])}
 GENERATOR = "MedAD"
 # Entry of the input: what the user said about its file, see `ReadingOptions`.
 READING = "reading"
@@ -223,7 +227,7 @@ def _write_segmentation(detection: Detection, path: Path, names: Mapping[int, st
 
 def _table(detection: Detection) -> str:
     """Return the regions as tab-separated text, one line each below a line of column names."""
-    rows = []
+    rows, image = [], in_pixels(detection)
     for region in detection.regions:
         numbers = (region.volume_ml, region.peak, region.mean, region.p_value, region.q_value, *region.centroid_ras)
         # As in tables of BIDS; the p-values of a result that is not interpretable.
@@ -232,8 +236,11 @@ def _table(detection: Detection) -> str:
         cells += [f"{edge:.6g}" for edge in _box_ras(detection.volume, region)]
         cells += [str(int(index)) for index in region.bounding_box]
         cells += [*(f"{mm:.6g}" for mm in region.peak_ras), region.side]
+        if image:
+            cells = ["" if name in PHYSICAL_COLUMNS else cell for name, cell in zip(COLUMNS, cells)]
+            cells.append(str(round(region.volume_ml / detection.volume.voxel_ml)))
         rows.append(cells)
-    return table_text(COLUMNS, rows)
+    return table_text((*COLUMNS, "pixels") if image else COLUMNS, rows)
 
 
 def _box_ras(volume: Volume, region: Region) -> list[float]:
@@ -258,6 +265,7 @@ def _facts(
     facts: dict[str, Any] = {"generated_by": GENERATOR, "smallest_p_value": detection.reference.smallest_p}
     for key, value in Record.of(detection, profile).as_json().items():
         facts.update(value if key == "provenance" else {key: value})
+    facts["summary"] = [str(verdict(detection)), str(count_of_regions(detection))]
     if not detection.interpretable:
         facts["verdict"] = NOT_INTERPRETABLE
     return json.dumps({**facts, "input": scan, **plain(read)}, indent=2, allow_nan=False) + "\n"

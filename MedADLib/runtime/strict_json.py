@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from ..errors import MedADError, ModelError
+from ..errors import ModelError, SettingError
 
 TEXT_BYTES = 1 << 20
 ADDED = "added"
@@ -143,7 +143,7 @@ def from_json(cls: type, document: object, where: str) -> Any:
         raise ModelError("wrong_value", name=where, key=name, value=value, choices=f"{error!s:.200}") from error
     try:
         return cls(**values)
-    except MedADError as error:
+    except SettingError as error:
         cause = {"reason": error.code, "problem": error.problem, "advice": error.remedy}
         raise ModelError("setting_malformed", name=where, **cause) from error
     except (ValueError, TypeError) as error:

@@ -154,3 +154,36 @@ def nodes_of(stage):
     """Classes of the nodes in the scene; tables of colours are kept for the next result."""
     names = [node.GetClassName() for node in stage.standalone.scene.GetNodes()]
     return sorted(name for name in names if "Table" not in name)
+
+
+def image_of(found):
+    """The same result of an image without spacing and orientation."""
+    known = {**found.provenance.get("input", {}), "has_spacing": False, "has_orientation": False}
+    return replace(found, provenance={**found.provenance, "input": known})
+
+
+def test_an_image_has_pixels_in_place_of_ml_and_mm():
+    stage = Stage()
+    page = page_of(stage, image_of(detection()))
+    texts = [page.allowed(), page.allowed_title(), page.count(), page.verdict(), page.place_title(), page.size_title()]
+    texts += [text for row in page.rows() for text in (row["place"], row["title"], row["volume"])]
+    texts += [text for fact in page.facts() for text in fact]
+    assert not [text for text in texts if "mL" in text or " mm" in text]
+    first = page.rows()[0]
+    assert int(first["volume"]) == int((page.detection.labels.array == 1).sum()) and page.size_title() == "px"
+    assert first["place"].startswith("col ") and "% of a healthy image" in page.allowed()
+
+
+def test_a_scan_keeps_ml_and_mm(live):
+    assert (live.size_title(), live.place_title()) == ("mL", "Peak at, mm")
+    assert live.allowed_title() == "Expected false positives (mL per healthy scan)"
+
+
+def test_the_page_says_that_there_are_only_specks():
+    stage, found = Stage(), detection()
+    settings = {**found.provenance, "settings": {"smallest_region_ml": 5000.0}}
+    none = np.zeros_like(found.labels.array)
+    page = page_of(stage, replace(found, regions=(), labels=found.labels.with_array(none), provenance=settings))
+    assert page.count().startswith("Only specks") and page.nothing().startswith("Only specks")
+    assert "only specks" in page.verdict()
+    assert at(page, 0.0) and page.count() == "No region at this threshold" and page.nothing().startswith("Nothing")

@@ -138,3 +138,16 @@ def test_the_two_files_of_an_analyze_volume_are_one_scan(tmp_path):
         "b": "b.mgz",
         "c": "c.img",
     }
+
+
+def test_links_are_followed_once_and_derivatives_are_left_out(tmp_path, caplog):
+    touch(tmp_path / "store", "sub-02_T1w.nii.gz")
+    data = tmp_path / "data"
+    touch(data / "sub-01", "sub-01_T1w.nii.gz")
+    touch(data / "derivatives" / "strip", "sub-01_T1w.nii.gz")
+    (data / "sub-02").symlink_to(tmp_path / "store", target_is_directory=True)
+    (data / "sub-01" / "up").symlink_to(data, target_is_directory=True)
+    (data / "sub-03_T1w.nii.gz").symlink_to(tmp_path / "store" / "sub-02_T1w.nii.gz")
+    assert sorted(find_scans(data)) == ["sub-01_T1w", "sub-02_T1w", "sub-03_T1w"]
+    assert sorted(record.msg.code for record in caplog.records) == ["derivatives_left_out", "link_left_out"]
+    assert list(find_scans(data / "derivatives")) == ["sub-01_T1w"]

@@ -52,8 +52,8 @@ def detect(medad: Commands, scan: tuple[Path, Path], out: Path, seed: int = 0, *
 
 
 def content(out: Path) -> dict[str, bytes]:
-    """The files of a result without their seconds and paths."""
-    found = {path.name: path.read_bytes() for path in out.iterdir()}
+    """The files of a result without their seconds and paths; a staging folder, which the next run removes, is none."""
+    found = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     facts = json.loads(found["head-3.json"])
     return found | {"head-3.json": json.dumps({name: facts[name] for name in facts if name != "seconds"}).encode()}
 

@@ -313,7 +313,8 @@ FAE, FIELD = more("feature_autoencoder"), more("implicit_field")
 SENTENCES = [
     f"raw map of all networks here ({three(FAE[1][0])}) and {three(FAE[0][0])} when calibrated, below latent "
     f"restoration ({three(shipped(REST, folder=FEW))})",
-    f"the highest AP of all on the MS patient ({three(FIELD[-2][0])}), but {three(FIELD[0][0])} on simulated lesions",
+    f"the highest AP of all calibrated maps on the MS patient ({three(FIELD[-2][0])}), but {three(FIELD[0][0])} on "
+    "simulated lesions",
     f"{three(more('ensemble')[0][0])} against {three(shipped(RESTORER, folder=FEW))}, with "
     f"{more('ensemble')[2][0].split('/')[0]} instead of "
     f"{shipped(RESTORER, 'lesions hit at 1%', FEW).replace('/', ' of ')} parts hit",
@@ -322,7 +323,8 @@ SENTENCES = [
     f"{three(shipped(REST))} for latent restoration, {three(shipped('atlas'))} for the atlas and "
     f"{three(shipped('autoencoder'))} for the autoencoder",
     f"`brain-t1` has an AP of {three(shipped(RESTORER, folder=VALIDATION))}, hits "
-    f"{' of '.join(hit('spots', RESTORER, VALIDATION))} spots, has an AP of "
+    f"{' of '.join(hit('spots', RESTORER, VALIDATION))} spots (AP "
+    f"{three(shipped(RESTORER, folder=VALIDATION, lesions='spots'))}), has an AP of "
     f"{three(shipped(RESTORER, folder=VALIDATION, lesions='texture'))} for texture, a scan AUROC of "
     f"{three(scan('top_1ml', 'AUROC', RESTORER, VALIDATION))}, and scores the same head higher with the lesion in "
     f"{percent(scan('top_1ml', 'paired order', RESTORER, VALIDATION))} % of the cases; tumours heal to "

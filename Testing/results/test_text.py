@@ -73,7 +73,7 @@ def test_without_a_region_the_verdict_states_how_large_the_largest_value_is():
 def test_a_location_is_the_peak_with_its_side():
     region = detection().regions[0]
     for side, words in (("R", "R, peak at 23 mm right"), ("bilateral", "bilateral, peak at 23"), ("", "peak at 23 mm")):
-        text = location(dataclasses.replace(region, peak_ras=(23.2, -40.0, 5.0), side=side))
+        text = location(detection(), dataclasses.replace(region, peak_ras=(23.2, -40.0, 5.0), side=side))
         assert text.startswith(words) and text.endswith("40 mm posterior, 5 mm superior")
 
 
@@ -135,7 +135,7 @@ def test_one_healthy_scan_is_in_the_singular():
 def test_every_sentence_of_a_result_can_be_translated(shouted):
     found = detection()
     assert panel_verdict(found) == "«More anomalous than 5 of 5 healthy scans»; «2 regions»"
-    assert location(found.regions[0]).count("«") == 4, "peak and its three distances"
+    assert location(found, found.regions[0]).count("«") == 4, "peak and its three distances"
     assert top_regions(found)[0].startswith("«1. ") and "peak «rarity 9», p =" in top_regions(found)[0]
     text = provenance_text(dataclasses.replace(found, warnings=(Message("mm_left", mm=2),)))
     for title in ("RESULT\n", "MODEL\n", "METHOD: Atlas", "WARNINGS\n", "  «2 mm left»", "«score 12.5"):

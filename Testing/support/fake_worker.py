@@ -55,7 +55,10 @@ def detect(volume, model, settings, progress):
     globals()[model["do"]](progress)
     progress.stage("regions", 0.9, 1.0, "delineating regions")
     warned = (f"seed {settings.seed}", f"masked {settings.mask is not None}")
-    return replace(two_blobs(volume, settings, model["path"]), warnings=warned)
+    found = replace(two_blobs(volume, settings, model["path"]), warnings=warned)
+    if settings.force:
+        return replace(found, provenance=found.provenance | {"fit": {"verdict": "unfit"}})
+    return found
 
 
 def quickly(progress):
@@ -95,8 +98,8 @@ def warning(progress):
 
     for _ in range(3):
         logging.getLogger("MedADLib.preprocessing.brain_extraction").warning("no brain was found in %s", "Zoë")
-    logging.getLogger("MedADLib.io.reading").warning(Message("thick_slices", spacing=12.0))
-    logging.getLogger("MedADLib.io.reading").warning("%s", Message("odd_extent", extent=5.0))
+    logging.getLogger("MedADLib.io.reading").warning(Message("thick_slices", path="scan", spacing=12.0))
+    logging.getLogger("MedADLib.io.reading").warning("%s", Message("odd_extent", path="scan", extent=5.0))
     logging.getLogger("MedADLib.preprocessing.brain_extraction").info("nobody needs to know")
 
 

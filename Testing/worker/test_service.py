@@ -77,10 +77,16 @@ def test_warnings_of_the_library_are_reported_once_and_kept(worker):
     *events, done = worker.until("done")
     warned = [event for event in events if event["event"] == "warning"]
     texts = [event["message"] for event in warned]
-    thick = Message("thick_slices", spacing=12.0)
-    assert texts == ["no brain was found in Zoë", thick, Message("odd_extent", extent=5.0), "seed 0", "masked False"]
+    thick = Message("thick_slices", path="scan", spacing=12.0)
+    assert texts == [
+        "no brain was found in Zoë",
+        thick,
+        Message("odd_extent", path="scan", extent=5.0),
+        "seed 0",
+        "masked False",
+    ]
     assert [event["code"] for event in warned] == [None, "thick_slices", "odd_extent", None, None]
-    assert from_json(warned[1]["message"], warned[1]).parameters == {"spacing": 12.0}
+    assert from_json(warned[1]["message"], warned[1]).parameters == {"path": "scan", "spacing": 12.0}
     assert read_exchange(done["output"], brain_volume()).warnings == tuple(texts)
 
 

@@ -12,8 +12,7 @@ from slicer.i18n import tr as _
 
 from ...messages import say, translated, visible
 from ...results.colours import region_colour
-from ...results.record import smallest_region_ml
-from ...results.text import location, millilitres
+from ...results.text import limit_text, location, size_digits, size_number, size_unit, smallest_region_ml
 from ...results.units import explanation, is_rarity, meaning
 from ..scene.decisions import Decisions
 from ..scene.show import jump_to
@@ -70,15 +69,17 @@ class RegionRows:
         table.setRowCount(len(regions))
         for row in range(len(self._cells), len(regions)):
             self._add(row)
-        largest = max((region.volume_ml for region in regions), default=0.0)
+        sizes = [size_number(detection, region) for region in regions]
+        places = 2 if detection is None else size_digits(detection, max(sizes, default=0.0))
         peak = max((region.peak for region in regions), default=0.0)
-        digits = (2 if largest < 100 else 1, 2 if peak < 10 else 1, p_digits(smallest_p))
-        measures = [[region.volume_ml, region.peak, region.p_value] for region in regions]
+        digits = (places, 2 if peak < 10 else 1, p_digits(smallest_p))
+        measures = [[size, region.peak, region.p_value] for size, region in zip(sizes, regions)]
         numbers = zip(*(_aligned(column, places) for column, places in zip(zip(*measures), digits)))
         for cells, shown, region, decision, texts in zip(self._cells, self._shown, regions, decisions, numbers):
             volume, peak_text, p_text = texts
             peak_cell = peak_text, translated(meaning(detection, region.peak))
-            values = [decision.kept, decision.name, volume, peak_cell, p_text, region]
+            side = region.side, "" if detection is None else location(detection, region)
+            values = [decision.kept, decision.name, volume, peak_cell, p_text, side]
             for column in COLUMNS:
                 if values[column] != shown[column]:
                     self._set(cells[column], column, values[column])
@@ -137,8 +138,8 @@ class RegionRows:
             cell.setText(value[0])
             cell.setToolTip(tooltip(value[1]))
         elif column == SIDE:
-            cell.setText(_("bil.") if value.side == "bilateral" else value.side)
-            cell.setToolTip(location(value))
+            cell.setText(_("bil.") if value[0] == "bilateral" else value[0])
+            cell.setToolTip(value[1])
         else:
             cell.setText(value)
 
@@ -149,8 +150,8 @@ def p_digits(smallest_p: float) -> int:
 
 
 def _aligned(numbers: Sequence[float], digits: int) -> list[str]:
-    """Format the numbers of a column as texts of one length, so that the texts sort like the numbers."""
-    texts = [f"{number:.{digits}f}" for number in numbers]
+    """Format the numbers of a column as texts of one length, so that the texts sort like the numbers; NaN as n/a."""
+    texts = [_("n/a") if math.isnan(number) else f"{number:.{digits}f}" for number in numbers]
     width = max(map(len, texts))
     return [text.rjust(width) for text in texts]
 
@@ -218,11 +219,12 @@ class RegionsPanel:
         self._smallest_p = _("; smallest possible p is {smallest:.2g}").format(smallest=smallest_p)
         if detection is not None:
             self._name_peaks(detection)
+            self._name_sizes(detection)
         self._rows.show(listed, [self.decisions.of(region) for region in listed], detection)
         self._ui.regionsTable.visible = bool(regions)
         self._none = _("No region lies above the threshold. Move it to the right to see less anomalous regions.")
         if detection is not None and not regions and detection.anomaly.array.max(initial=0.0) >= detection.threshold:
-            volume = millilitres(smallest_region_ml(detection.provenance))
+            volume = translated(limit_text(detection, smallest_region_ml(detection.provenance)))
             text = _("All regions above the threshold are smaller than {volume}, the smallest region set below.")
             self._none = text.format(volume=volume)
         self._enable()
@@ -233,6 +235,13 @@ class RegionsPanel:
         header.setText(say("rarity_title") if is_rarity(detection) else say("peak_title"))
         text = _("Largest value in the region. {explanation}.")
         header.setToolTip(tooltip(text.format(explanation=translated(explanation(detection)))))
+
+    def _name_sizes(self, detection: Detection) -> None:
+        """Name the column of sizes by its unit."""
+        header, unit = self._ui.regionsTable.horizontalHeaderItem(VOLUME), size_unit(detection)
+        header.setText(unit)
+        tips = {"mL": _("Volume in millilitres"), "px": _("Size in pixels"), "mm²": _("Area in square millimetres")}
+        header.setToolTip(tooltip(tips[unit]))
 
     def _region_of(self, row: int) -> Region | None:
         return self._regions.get(self._rows.rank(row))

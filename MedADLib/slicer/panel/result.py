@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from ...errors import InputError
 from ...messages import say, translated
 from ...results.strip import score_lines
-from ...results.text import millilitres, out_of_distribution, panel_verdict
+from ...results.text import false_positives, in_pixels, limit_text, millilitres, out_of_distribution, panel_verdict
 from ...results.units import explanation, meaning, value_text
 from ..scene.decisions import ATTRIBUTE as DECISIONS
 from ..scene.decisions import Decisions
@@ -51,6 +51,7 @@ class ResultPanel:
         self._typed = False
         self._observers = Observers()
         self._decided: str | None = None
+        self._threshold_label = ui.thresholdLabel.text
         self._strip = StripLabel(ui.stripLabel)
         self._warnings = NoticeBox(ui.warningsBox, ui.warningsIcon, ui.warningsLabel)
         for what, text in (
@@ -104,6 +105,7 @@ class ResultPanel:
         if result is None:
             return
         live = LiveThreshold(result, detection)
+        self._name_units(detection)
         # The parameters follow the box, and the box the result that it filters.
         self._ui.smallestBox.setValue(live.smallest_ml)
         self._live = live
@@ -158,7 +160,7 @@ class ResultPanel:
         kept, self._decided = None, self._result.table.GetAttribute(DECISIONS)
         if self._decided is not None:
             kept = sum(decision.kept for decision in Decisions(self._result, detection).by_rank().values())
-        smaller = millilitres(self._live.smallest_ml) if self._live.smaller else ""
+        smaller = self._limit() if self._live.smaller else ""
         self._ui.verdictLabel.text = breakable(f"{panel_verdict(detection, kept, smaller)}\n{made_by}")
 
     def _show_score(self, detection: Detection) -> None:
@@ -178,14 +180,30 @@ class ResultPanel:
         reached = detection.expected_false_positive_ml
         self._set(ui.thresholdBox, reached)
         value, meant = (translated(text(detection, detection.threshold)) for text in (value_text, meaning))
-        text = _("Threshold: {value} ({meaning}), reached by {volume} per healthy scan")
-        text = text.format(value=value, meaning=meant, volume=millilitres(reached))
+        if in_pixels(detection):
+            text = _("Threshold: {value} ({meaning}), reached by {share}")
+            text = text.format(value=value, meaning=meant, share=translated(false_positives(detection)))
+        else:
+            text = _("Threshold: {value} ({meaning}), reached by {volume} per healthy scan")
+            text = text.format(value=value, meaning=meant, volume=millilitres(reached))
         smaller = live.smaller
         if smaller:
             code = "smaller_one" if smaller == 1 else "smaller_many"
-            text = f"{text}. {say(code, count=smaller, volume=millilitres(live.smallest_ml))}"
+            text = f"{text}. {say(code, count=smaller, volume=self._limit())}"
         ui.meaningLabel.text = text
         ui.meaningLabel.toolTip = tooltip(translated(explanation(detection)))
+
+    def _name_units(self, detection: Detection) -> None:
+        """Name the units of the boxes: mL, or for an image thousands of pixels, which count as mL."""
+        box, image = self._ui.smallestBox, in_pixels(detection)
+        box.suffix = _(" × 1000 px") if image else _(" mL")
+        box.decimals = 3 if image else 2
+        text = _("Expected false positives (× 1000 px per healthy image):")
+        self._ui.thresholdLabel.text = text if image else self._threshold_label
+
+    def _limit(self) -> str:
+        """Return the size of the smallest region, in mL or pixels."""
+        return translated(limit_text(self._live.detection, self._live.smallest_ml))
 
     def _set(self, widget: Any, value: float) -> None:
         """Set the value of a widget without its signals."""

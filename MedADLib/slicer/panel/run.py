@@ -63,7 +63,7 @@ class RunPanel:
     ):
         self._ui = ui
         self._left: TimeLeft | None = None
-        self._stage = ""
+        self._stage, self._furthest = "", 0.0
         ui.runButton.connect("clicked(bool)", lambda checked=False: on_run())
         ui.forceButton.connect("clicked(bool)", lambda checked=False: on_force())
         ui.cancelButton.connect("clicked(bool)", lambda checked=False: on_cancel())
@@ -98,7 +98,7 @@ class RunPanel:
 
     def begin(self) -> None:
         """Show that a run has begun."""
-        self._left, self._stage = TimeLeft(), ""
+        self._left, self._stage, self._furthest = TimeLeft(), "", 0.0
         self.clear()
         self._ui.cancelButton.enabled = True
         self._show_running(True)
@@ -108,6 +108,8 @@ class RunPanel:
         """Show how far the run is."""
         if self._left is None:
             return
+        # A part that is repeated, as on the CPU after a GPU failed, must not look like lost work.
+        self._furthest = fraction = max(self._furthest, fraction)
         self._ui.progressBar.setValue(round(1000 * fraction))
         left = self._left.text(fraction)
         what = translated(message or part_name(stage))

@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError, ModelError
-from ...results.record import SMALLEST, Record
+from ...results.record import Record
+from ...results.text import SMALLEST
 from ...runtime.strict_json import finite_number, plain
 from ...volume import fingerprint
 from .nodes import NODES

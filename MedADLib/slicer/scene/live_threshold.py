@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...detection import SMALLEST_REGION_ML, midline_between
 from ...errors import InputError
-from ...results.record import SMALLEST, smallest_region_ml
+from ...results.text import SMALLEST, smallest_region_ml
 from ...scoring.component_tree import RegionForest
 from ...scoring.healthy_reference import Threshold, ThresholdScale
 from .attributes import threshold_attributes

@@ -13,7 +13,7 @@ import numpy as np
 import slicer
 
 from ...detection import SMALLEST_REGION_ML
-from ...results.record import smallest_region_ml
+from ...results.text import smallest_region_ml
 from .display import add_legend, legend_of
 from .nodes import add_derived, find_derived
 from .transaction import remove_node

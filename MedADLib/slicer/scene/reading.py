@@ -9,7 +9,7 @@ import numpy as np
 
 from ...detection import midline_between
 from ...errors import InputError
-from ...results.record import smallest_region_ml
+from ...results.text import smallest_region_ml
 from ...scoring.regions import find_regions
 from ...volume import fingerprint
 from .attributes import SCAN, read_record

@@ -10,7 +10,7 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ...errors import InputError
 from ...preprocessing.brain_extraction import inside_of
-from ...volume import Volume, in_order_of
+from ...volume import RASTER_SUFFIXES, Volume, in_order_of
 
 
 def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
@@ -35,7 +35,14 @@ def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
     array = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]).copy()
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError("volume_not_finite", name=name)
-    return Volume(array, node_affine(node), name)
+    physical = not (is_raster(node) and min(array.shape) == 1)
+    return Volume(array, node_affine(node), name, has_spacing=physical, has_orientation=physical)
+
+
+def is_raster(node: slicer.vtkMRMLVolumeNode) -> bool:
+    """Return whether Slicer read the voxels from a PNG or JPEG, which have neither spacing nor orientation."""
+    storage = node.GetStorageNode()
+    return str((storage and storage.GetFileName()) or "").lower().endswith(RASTER_SUFFIXES)
 
 
 def node_affine(node: slicer.vtkMRMLVolumeNode) -> np.ndarray:

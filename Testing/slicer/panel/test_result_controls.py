@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from fake_slicer import panel_fixtures
 from fake_slicer.panel_fixtures import catch_up, column, overlay, run, scan
 from PySide6 import QtCore
 from support.mrml import exported_labels, voxels
+from support.two_blobs import two_blobs
 
 from MedADLib.slicer.scene.viewing import shown_now
 
@@ -266,3 +269,28 @@ def test_the_table_shows_all_columns_in_a_narrow_panel(done):
     table.setFixedWidth(276)
     done.wait(lambda: table.horizontalScrollBar().maximum() == 0, 5)
     assert table.item(0, SIDE).toolTip().startswith("L, peak at ")
+
+
+def test_a_result_of_an_image_has_pixels_in_every_text(panel, monkeypatch):
+    def of_an_image(*arguments):
+        found = two_blobs(*arguments)
+        known = {**found.provenance["input"], "has_spacing": False, "has_orientation": False}
+        return replace(found, provenance={**found.provenance, "input": known})
+
+    monkeypatch.setattr(panel_fixtures, "two_blobs", of_an_image)
+    run(panel)
+    ui, header = panel.ui, panel.ui.regionsTable.horizontalHeaderItem(ML)
+    assert (header.text(), header.toolTip()) == ("px", "Size in pixels")
+    labels = voxels(panel.widget.panel._shown.labels)
+    assert [int(text) for text in column(panel, ML)] == [int((labels == rank).sum()) for rank in (1, 2)]
+    assert "peak at column" in ui.regionsTable.item(0, SIDE).toolTip()
+    assert "mL" not in ui.meaningLabel.text and "% of a healthy image" in ui.meaningLabel.text
+    assert "px" in ui.smallestBox.suffix and "px" in ui.thresholdLabel.text
+    panel.type("smallestBox", "900")
+    assert "smaller than" in ui.regionsNote.text and "pixels" in ui.regionsNote.text and "mL" not in ui.regionsNote.text
+    assert "only regions smaller than" in ui.verdictLabel.text and "mL" not in ui.verdictLabel.text
+
+
+def test_units_are_those_of_the_shown_result(done):
+    assert done.ui.regionsTable.horizontalHeaderItem(ML).text() == "mL"
+    assert done.ui.smallestBox.suffix == " mL" and "mL per healthy scan" in done.ui.thresholdLabel.text

@@ -21,7 +21,7 @@ from fake_slicer.panel_fixtures import (
 from support.raised import raises
 from support.synthetic import brain_volume
 
-NAME = 1
+NAME, P_VALUE = 1, 4
 
 
 @pytest.fixture
@@ -175,9 +175,8 @@ def test_a_scan_that_does_not_fit_is_refused_until_the_user_insists(panel):
     assert not panel.ui.forceButton.visible
     wait_for_end(panel)
     assert results(panel) and not panel.ui.runButton.enabled and panel.ui.forceButton.visible
-    from MedADLib.slicer.scene.reading import read_detection
-
-    assert read_detection(panel.widget.panel.result).provenance["settings"]["force"] is True
+    assert "NOT INTERPRETABLE" in panel.ui.verdictLabel.text
+    assert set(column(panel, P_VALUE)) == {"n/a"}
 
 
 def test_a_refusal_ends_with_the_scan_that_it_is_about(panel):

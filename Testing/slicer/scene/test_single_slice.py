@@ -9,10 +9,12 @@ from support.phantoms import one_thread  # noqa: F401
 from support.radiograph_phantoms import coronal, radiograph, toy_plane_model
 
 from MedADLib import detect, load_model
+from MedADLib.preprocessing.input_check import inspect
 from MedADLib.slicer.scene.live_threshold import LiveThreshold
 from MedADLib.slicer.scene.nodes import find_result
 from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import show_detection
+from MedADLib.slicer.scene.volumes import volume_from_node
 from MedADLib.volume import Volume
 
 __all__ = ["slicer"]
@@ -37,3 +39,15 @@ def test_a_single_slice_is_shown_changed_saved_and_recalled(standalone, tmp_path
     again = find_result(loaded.scene.GetFirstNodeByName("chest"), loaded.scene)
     assert np.array_equal(voxels(again.labels), on_grid_of(again.labels, fewer.labels))
     assert read_detection(again).threshold == fewer.threshold and read_detection(again).score == detection.score
+
+
+@pytest.mark.parametrize("name, physical", [("chest.png", False), ("CHEST.JPG", False), ("chest.nrrd", True)])
+def test_a_slice_from_a_png_has_no_spacing(standalone, name, physical):
+    node = standalone.add_volume(radiograph(120))
+    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    storage.SetFileName(f"/scans/{name}")
+    standalone.scene.AddNode(storage)
+    node.SetAndObserveStorageNodeID(storage.GetID())
+    volume = volume_from_node(node)
+    assert (volume.has_spacing, volume.has_orientation) == (physical, physical)
+    assert inspect(volume).facts[0].endswith("88 × 72 pixels") != physical
