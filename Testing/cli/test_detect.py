@@ -172,7 +172,7 @@ def test_what_is_odd_about_the_scan_is_in_the_result_too(out, tmp_path, capsys):
     path = tmp_path / "thick.nrrd"
     brain_volume(spacing=(6.0, 6.0, 12.0)).write(path)
     assert run("detect", path, "-o", out) == 0
-    thick = Message("thick_slices", path="scan", spacing=12)
+    thick = Message("thick_slices", path=str(path), spacing=12)
     assert thick in capsys.readouterr().err
     facts = json.loads((out / "thick.json").read_text("utf-8"))
     assert len(facts["warnings"]) == 2 and facts["warnings"][0] == thick
