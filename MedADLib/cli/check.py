@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, progress: Progress) -> int:
-    """Judge the scans, print a line for each, and return 0; a scan that cannot be read has the verdict ``error``.
+    """Judge the scans and print a line for each; a scan that cannot be read has the verdict ``error``.
+
+    Returns:
+        1 if a scan cannot be read, else 4 if one does not fit, else 0.
 
     Raises:
         MedADError: If the model cannot be used.
@@ -42,19 +46,26 @@ def run(args: argparse.Namespace, progress: Progress) -> int:
     from ..detection import fit_of
     from ..errors import InputError
     from ..io.sources import named_scan
+    from ..messages import visible
     from ..modelfile.model import load_model
     from ..runtime.tables import table_text
+    from .main import UNFIT_CODE
 
     model = (args.load_model or load_model)(args.model)
     print(table_text((*COLUMNS, MEASURES[-1], "reason"), ()).rstrip("\n"))
+    verdicts = set()
     for path in args.inputs:
         try:
             source = named_scan(path)
-            cells = _cells(source.name, fit_of(source.read(), model, progress=progress))
+            fit = fit_of(source.read(), model, progress=progress)
+            cells, sentences = _cells(source.name, fit), fit.reasons
         except InputError as error:
-            cells = [str(path), "error", "", *[""] * len(MEASURES), error.code]
+            cells, sentences = [str(path), "error", "", *[""] * len(MEASURES), error.code], [str(error)]
+        verdicts.add(cells[1])
         print(table_text(cells, ()).rstrip("\n"), flush=True)
-    return 0
+        for sentence in sentences:
+            print(visible(f"medad: {path.name}: {sentence}"), file=sys.stderr, flush=True)
+    return 1 if "error" in verdicts else UNFIT_CODE if "unfit" in verdicts else 0
 
 
 def _cells(name: str, fit: Fit) -> list[str]:

@@ -359,6 +359,9 @@ def _without_copies(folder: Path, members: list[Slice]) -> list[Slice]:
     """Leave out slices that have identifier, position, contrast and pixels of another one."""
     places: dict[tuple, list[Slice]] = {}
     for member in members:
+        if member.position is None and member.file.frames > 1:
+            # Frames without positions lie in the order of the file: equal ones, such as empty ones, are no copies.
+            continue
         geometry = [None if part is None else tuple(part) for part in (member.position, member.cosines)]
         kind = (member.component, member.echo, member.time, member.diffusion, member.slope, member.intercept)
         places.setdefault((member.instance, *geometry, member.size, *kind), []).append(member)
@@ -384,15 +387,15 @@ def _check_contrast(folder: Path, slices: list[Slice], heights: np.ndarray) -> N
     echoes = [member.echo for member in slices if member.echo is not None]
     if echoes and max(echoes) - min(echoes) > ECHO_TOLERANCE * max(echoes):
         raise InputError("several_echoes", folder=folder, least=min(echoes), most=max(echoes))
-    gaps = np.diff(heights)
-    if gaps.min() > min(JITTER_MM, JITTER_SHARE * gaps.max()):
-        return
-    times, weightings = {member.time for member in slices}, {member.diffusion for member in slices}
-    volumes = {member.file.path for member in slices if member.file.frames > 1}
+    times, weightings = ({getattr(member, name) for member in slices} - {""} for name in ("time", "diffusion"))
     if len(times) > 1:
         raise InputError("several_time_points", folder=folder, count=len(times))
     if len(weightings) > 1:
         raise InputError("several_diffusion_weightings", folder=folder, count=len(weightings))
+    gaps = np.diff(heights)
+    if gaps.min() > min(JITTER_MM, JITTER_SHARE * gaps.max()):
+        return
+    volumes = {member.file.path for member in slices if member.file.frames > 1}
     if len(volumes) > 1:
         raise InputError("several_volumes", folder=folder, count=len(volumes))
     raise InputError("several_at_one_position", folder=folder)

@@ -271,6 +271,9 @@ def data_file(path: Path, name: str) -> Path:
         raise InputError("data_file_elsewhere", path=path, file=f"{name:.200}")
     for form in (plain, *(unicodedata.normalize(kind, plain) for kind in ("NFC", "NFD"))):
         if (data := path.parent / form).is_file():
+            # A link leads outside as a path does, unless the header is a link into the same folder itself.
+            if data.resolve().parent not in (path.parent.resolve(), path.resolve().parent):
+                raise InputError("data_file_elsewhere", path=path, file=f"{name:.200}")
             return data
     raise InputError("missing_data_file", path=path, file=f"{name:.200}")
 

@@ -181,7 +181,10 @@ def write_detection(
             files = [f"{stem}{suffix}" for suffix in writers]
             # The facts say that the files beside them are of MedAD and complete.
             moved = sorted(files, key=lambda name: name == f"{stem}.json")
-            put_in_place(staging, folder, moved, [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES])
+            obsolete = [f"{stem}{suffix}" for suffix in RESULT_SUFFIXES]
+            # Again, because another process may have written the result of another scan since the first check.
+            digest = detection.provenance.get("input", {}).get("sha256")
+            put_in_place(staging, folder, moved, obsolete, lambda: check_same_scan(folder, stem, source, digest))
             return [folder / name for name in files]
     except MemoryError as error:
         raise OutputError("result_memory", name=stem) from error

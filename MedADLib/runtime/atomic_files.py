@@ -14,7 +14,7 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
@@ -285,7 +285,9 @@ def _complete(staging: Path, folder: Path) -> None:
             (staging / record).unlink()
 
 
-def put_in_place(staging: Path, folder: Path, names: list[str], obsolete: list[str]) -> list[Path]:
+def put_in_place(
+    staging: Path, folder: Path, names: list[str], obsolete: list[str], check: Callable[[], None] = lambda: None
+) -> list[Path]:
     """Move finished files to their folder together; if a move fails, restore the earlier files.
 
     A record of the moves is written first. If the process is killed then, the next run completes them, see `sweep`.
@@ -296,6 +298,7 @@ def put_in_place(staging: Path, folder: Path, names: list[str], obsolete: list[s
         folder: Folder to move them to.
         names: Names of the files to move, the marker last.
         obsolete: Names of files of an earlier run to delete or replace.
+        check: Called while no other process can write to the folder, before anything is moved; may raise.
 
     Returns:
         The moved files.
@@ -306,6 +309,7 @@ def put_in_place(staging: Path, folder: Path, names: list[str], obsolete: list[s
     """
     with locked(folder), _lock:
         _sweep(folder)
+        check()
         (staging / EARLIER).mkdir()
         write_json(staging / MOVING, {"names": names, "obsolete": obsolete})
         try:

@@ -120,10 +120,12 @@ def test_a_scan_that_does_not_fit_ends_with_exit_code_4(scan, out, capsys):
 def test_check_judges_each_scan_in_a_line(scan, tmp_path, capsys, monkeypatch):
     verdicts = iter([Fit("unfit", (Message("fit_no_brain"),), "ct", {"likeness": 0.0, "overlap": 0.5}), Fit()])
     monkeypatch.setattr(detection, "fit_of", lambda volume, model, progress: next(verdicts))
-    assert run("check", scan, tmp_path / "missing.nii.gz", scan) == 0
+    assert run("check", scan, tmp_path / "missing.nii.gz", scan) == 1
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [row[:3] for row in rows[1::2]] == [["scan", "unfit", "ct"], ["scan", "fits", ""]]
     assert rows[1][-1] == "fit_no_brain" and rows[2][1] == "error" and rows[2][-1] == "not_found"
+    verdicts = iter([Fit("unfit", (Message("fit_no_brain"),))])
+    assert run("check", scan) == 4 and str(Message("fit_no_brain")) in capsys.readouterr().err
     assert {len(row) for row in rows} == {len(rows[0])}
 
 

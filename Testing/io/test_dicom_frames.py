@@ -251,6 +251,26 @@ def test_frames_without_geometry_follow_each_other_as_the_user_says(tmp_path):
             assert np.array_equal(volume.array.ravel()[order], VOXELS.ravel()[same])
 
 
+def test_empty_frames_without_positions_are_no_copies(tmp_path):
+    voxels = VOXELS.copy()
+    voxels[[0, 1, -2, -1]] = 0
+    path = write_frames(tmp_path / "a.dcm", [(pixels, {}) for pixels in voxels], {})
+    found = read_image(path, options=ReadingOptions("LPS", SPACING)).array
+    assert found.shape == voxels.shape and np.array_equal(np.sort(found.sum((1, 2))), np.sort(voxels.sum((1, 2))))
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "values"),
+    [("several_time_points", "time", (1, 2)), ("several_diffusion_weightings", "diffusion", (0.0, 1000.0))],
+)
+def test_alternating_frames_of_two_kinds_are_refused_at_any_height(folder, code, name, values):
+    frames = frames_of()
+    for number, (_, attributes) in enumerate(frames):
+        attributes[name] = values[number % 2]
+    write_frames(folder / "a.dcm", frames)
+    refused(folder, code)
+
+
 def test_directions_that_the_user_gives_complete_positions_of_frames(folder):
     frames = frames_of()
     write_frames(folder / "a.dcm", frames[3:] + frames[:3], {})

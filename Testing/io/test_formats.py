@@ -399,3 +399,13 @@ def test_the_turned_image_of_the_reports_is_upright():
     slices = reference.array.reshape(len(reference.array), -1)
     likeness = [np.corrcoef(found.array.ravel(), one)[0, 1] if one.std() else 0 for one in slices]
     assert max(likeness) > 0.95
+
+
+def test_a_link_beside_the_header_may_not_lead_elsewhere(tmp_path):
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "secret.raw").write_bytes(ARRAY.tobytes())
+    (tmp_path / "scans" / "a.raw").symlink_to(tmp_path / "secret.raw")
+    refused(meta(tmp_path / "scans" / "a.mhd", b"", ElementDataFile="a.raw"), "data_file_elsewhere")
+    (tmp_path / "scans" / "b.raw").write_bytes(ARRAY.tobytes())
+    (tmp_path / "scans" / "c.raw").symlink_to("b.raw")
+    lies_at(read_image(meta(tmp_path / "scans" / "c.mhd", b"", ElementDataFile="c.raw")), RAS)

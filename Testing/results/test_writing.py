@@ -360,3 +360,15 @@ def test_abandoning_removes_what_is_unfinished_only(tmp_path):
         (tmp_path / "other").touch()
         atomic_files.abandon()
         assert os.listdir(tmp_path) == ["other"]
+
+
+def test_a_result_of_another_scan_that_was_written_meanwhile_is_not_replaced(tmp_path):
+    found = synthetic_detection()
+    first, other = (
+        replace(found, provenance=found.provenance | {"input": {"name": "case", "sha256": digit * 64}}) for digit in "01"
+    )
+    write_detection(first, tmp_path, "case", figure=False)
+    before = content(tmp_path)
+    with pytest.raises(OutputError) as caught:
+        write_detection(other, tmp_path, "case", figure=False)
+    assert caught.value.code == "folder_of_another_scan" and content(tmp_path) == before
