@@ -389,7 +389,8 @@ def test_superlatives_are_true():
             rows = [row for row in table(folder, "restorations") if row["scans"] == kind]
             assert min(rows, key=lambda row: float(row["healing"]))["detector"] == RESTORER, (folder, kind)
     texture = {name: hit("texture", name)[0] for name in rivals}
-    assert [name for name, value in texture.items() if value != "0"] == ["mahalanobis"]
+    some = {name: value for name, value in texture.items() if value != "0"}
+    assert some == {"mahalanobis": "11", "implicit_field": "2"}
     sharp = only(MANY, "restorations", detector=RESTORER, scans="all")
     assert all(0.975 <= float(sharp[f"gradient energy {axis}"]) < 0.985 for axis in "zyx")
     whole = {row["pooling"]: row for row in table(MANY, "comparison") if row["detector"] == RESTORER}

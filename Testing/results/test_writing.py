@@ -364,9 +364,8 @@ def test_abandoning_removes_what_is_unfinished_only(tmp_path):
 
 def test_a_result_of_another_scan_that_was_written_meanwhile_is_not_replaced(tmp_path):
     found = synthetic_detection()
-    first, other = (
-        replace(found, provenance=found.provenance | {"input": {"name": "case", "sha256": digit * 64}}) for digit in "01"
-    )
+    inputs = [{"input": {"name": "case", "sha256": digit * 64}} for digit in "01"]
+    first, other = (replace(found, provenance=found.provenance | one) for one in inputs)
     write_detection(first, tmp_path, "case", figure=False)
     before = content(tmp_path)
     with pytest.raises(OutputError) as caught:
