@@ -300,6 +300,9 @@ def check_signal(volume: Volume, mask: np.ndarray) -> None:
     """
     # Slice by slice, because a copy of all voxels would take the memory of another scan.
     inside = [number for number, part in enumerate(mask) if part.any()]
+    if not inside:
+        # The space says what it lacks.
+        return
     low = min(float(volume.array[number][mask[number]].min()) for number in inside)
     high = max(float(volume.array[number][mask[number]].max()) for number in inside)
     if not high - low > CONSTANT * max(abs(low), abs(high)):

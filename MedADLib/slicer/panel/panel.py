@@ -222,7 +222,10 @@ class Panel:
             if self._installation.ready(self._logic.installer, request):
                 self.run_panel.begin()
                 run = self._logic.start(
-                    request, self.run_panel.progress, self._finished, lambda: self._chosen in (None, request.volume)
+                    request,
+                    self.run_panel.progress,
+                    lambda outcome: self._finished(outcome, request),
+                    lambda: self._chosen in (None, request.volume),
                 )
                 # It may have ended already.
                 self._run = None if run.ended else run
@@ -281,9 +284,9 @@ class Panel:
         self._parameters = None
         self._shown = None
 
-    def _finished(self, outcome: Outcome) -> None:
-        if outcome.unfit and self._run is not None:
-            self.input_panel.refuse(self._run.request, outcome.message)
+    def _finished(self, outcome: Outcome, request: Request) -> None:
+        if outcome.unfit:
+            self.input_panel.refuse(request, outcome.message)
         self._run = None
         # The end of a run that ended with its scene needs no word.
         closed = outcome.state == "cancelled" and self._volume is None
