@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -104,21 +105,18 @@ class PreparedBrain(PreparedScan):
         values = np.clip(self.scaling.forward(image / self.bias), 0, CEILING)
         return np.where(self.mask, values, 0).astype(np.float32)
 
-    def image_to_native(self, image: np.ndarray) -> Volume:
-        """Convert a restoration on the model's grid to an image on the scan's own grid.
-
-        Where the restoration keeps the scan, the detail that the grid of the model is too coarse for is kept too.
-        Voxels of the scan outside the examined part stay.
-        """
-        found, own = super().image_to_native(image), self._native_intensities(self.image)
+    def _detail(self, image: np.ndarray, part: Box) -> np.ndarray:
+        """Return the detail of the scan that the model's grid is too coarse for, where the restoration keeps it."""
+        detail = self._to_native(self._own, part)
+        np.subtract(self.native.array[part], detail, out=detail, casting="same_kind")
         kept = np.clip(1 - np.abs(image - self.image) / CHANGED, 0, 1).astype(np.float32)
-        for part in self.native_parts:
-            detail = self._to_native(own, part)
-            np.subtract(self.native.array[part], detail, out=detail, casting="same_kind")
-            detail *= self._to_native(kept, part)
-            detail *= self.restorable(part)
-            found.array[part] += detail
-        return found
+        detail *= self._to_native(kept, part)
+        return detail
+
+    @cached_property
+    def _own(self) -> np.ndarray:
+        """The scan on the grid of the model, in intensities of the scan."""
+        return self._native_intensities(self.image)
 
     def _native_intensities(self, image: np.ndarray) -> np.ndarray:
         return self.unit.backward(super()._native_intensities(image) * self.bias)

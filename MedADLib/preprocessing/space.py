@@ -250,7 +250,8 @@ class PreparedScan(ABC):
         """
         restored, intensities = self.native.array.astype(np.float32), self._native_intensities(image)
         for part in self.native_parts:
-            np.copyto(restored[part], self._to_native(intensities, part), where=self.restorable(part))
+            values = self._to_native(intensities, part) + self._detail(image, part)
+            np.copyto(restored[part], values, where=self.restorable(part))
         return self.native.with_array(restored, f"{self.native.name}_restored")
 
     def warnings(self) -> list[Message]:
@@ -279,6 +280,10 @@ class PreparedScan(ABC):
     def _native_intensities(self, image: np.ndarray) -> np.ndarray:
         """Convert standard intensities to intensities of the scan, still on the grid of the model."""
         return self.scaling.backward(image)
+
+    def _detail(self, image: np.ndarray, part: Box) -> np.ndarray | float:
+        """Return what to add to a part of a restoration (Z, Y, X), such as detail of the scan; 0 for nothing."""
+        return 0.0
 
     def _to_native(self, values: np.ndarray, part: Box) -> np.ndarray:
         """Resample the examined values (Z, Y, X) from the model's grid to a part of the scan's grid."""
