@@ -62,7 +62,8 @@ def read_volume(path: str | os.PathLike) -> Volume:
         if array.dtype.kind not in "biuf":
             raise ValueError(f"voxels of type {array.dtype}")
         volume = Volume(array, np.array(place["affine"], np.float64), str(place["name"]))
-        volume = replace(volume, **{fact: place.get(fact) is not False for fact in PHYSICAL})
+        physical = {fact: place.get(fact) is not False for fact in PHYSICAL}
+        volume = replace(volume, **physical, described=str(place.get("described", "")))
     except OSError as error:
         raise InputError("exchange_unreadable", path=path, reason=error.strerror or error) from error
     except (ValueError, EOFError, KeyError, TypeError) as error:
@@ -163,6 +164,7 @@ def _dump(volume: Volume, path: Path) -> None:
         "affine": volume.affine.tolist(),
         "name": volume.name,
         **{fact: getattr(volume, fact) for fact in PHYSICAL},
+        "described": volume.described,
     }
     with path.open("wb") as stream:
         np.lib.format.write_array(stream, np.ascontiguousarray(volume.array), allow_pickle=False)

@@ -10,10 +10,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import MedADError
-from ...messages import translated, visible
+from ...messages import say, translated, visible
 from ...modelfile.store import ModelSummary, list_models, titles
 from ...preprocessing.input_check import InputReport, inspect
 from ...results.text import out_of_distribution
+from ...worker.protocol import Judged
 from ..scene.ownership import ROLE
 from ..scene.sequences import frames_of
 from ..scene.volumes import volume_from_node
@@ -21,6 +22,7 @@ from .texts import breakable, reason, sentence, tooltip
 
 if TYPE_CHECKING:
     from ...detection import Detection
+    from ..judgement import Judge
     from ..request import Request
 
 SIGNS = {"fits": "✓", "doubtful": "⚠", "unfit": "✗"}
@@ -38,10 +40,13 @@ class InputPanel:
         self._models: dict[str, ModelSummary] = {}
         self._judged: tuple = ()
         self._report: InputReport | str | None = None
+        # The fit of the scan; why it is not known; whether it is being judged.
+        self._fit: tuple[Judged | None, str, bool] = (None, "", False)
         # What a run refused because the scan does not fit the model, and why.
         self._refusal: tuple[tuple, str] = ((), "")
         # Model of the last run on the scan, and its out-of-distribution warning.
         self._run: tuple[str, str] = ("", "")
+        self._masked = False
         self._fast = ui.fastCheckBox.text, ui.fastCheckBox.toolTip
         ui.modelSelector.connect("currentIndexChanged(int)", self._chosen)
         ui.cardButton.connect("clicked(bool)", self._card)
@@ -79,8 +84,26 @@ class InputPanel:
         if frames is not None:
             text = _("Examine every frame of the sequence ({count} frames)")
             self._ui.framesCheckBox.text = text.format(count=frames.count)
+        self._masked = masked
         self._judge(volume, summary, masked)
         self._show_report(model)
+
+    def show_fit(self, judge: Judge) -> None:
+        """Show what is known about the fit of the scan to the model."""
+        fit = judge.found, judge.failure, judge.judging
+        if fit != self._fit:
+            self._fit = fit
+            selector = self._ui.modelSelector
+            self._show_report(selector.itemData(selector.currentIndex) or "")
+
+    def to_judge(self, model: str) -> ModelSummary | None:
+        """Return the model to judge the shown scan with; None if there is nothing to judge before a run.
+
+        A given mask leaves the judgement to the run, because a segmentation must be exported for it.
+        """
+        report = self._report
+        sound = isinstance(report, InputReport) and report.verdict != "unfit"
+        return self._models.get(model) if sound and not self._masked and not self.refused else None
 
     def show_run(self, detection: Detection | None) -> None:
         """Replace the check of the chosen scan by the finding of a run on it; None for no run."""
@@ -109,7 +132,15 @@ class InputPanel:
             return self._report
         if self._report is not None and self._report.verdict == "unfit":
             return translated(self._report.reason)
-        return translated(self._refusal[1]) if self.refused else ""
+        if self.refused:
+            return translated(self._refusal[1])
+        return "" if self._fit[0] is None else translated(self._fit[0].refusal)
+
+    @property
+    def forcible(self) -> bool:
+        """Whether the chosen scan does not fit the model, but can be examined nevertheless."""
+        fit = self._fit[0]
+        return self.refused or (fit is not None and bool(fit.refusal) and fit.forcible)
 
     @property
     def refused(self) -> bool:
@@ -161,12 +192,30 @@ class InputPanel:
         if self.refused:
             text = _("does not fit {name}, see below").format(name=model)
             return [*(lines[:-1] if not report.reason else lines), f"{SIGNS['unfit']} {text}"]
+        fit, failure, judging = self._fit
+        if fit is not None and fit.refusal:
+            return [*(lines[:-1] if not report.reason else lines), f"{SIGNS['unfit']} {translated(fit.refusal)}"]
         if self._run[1] and self._run[0] == model:
             text = _("the last run found that this scan differs from the training data of {name}")
             guessed = not report.reason and model in self._models
             return [*(lines[:-1] if guessed else lines), f"{SIGNS['unfit']} {text.format(name=model)}"]
-        # The last line gives the verdict and its reason.
-        return [*lines[:-1], f"{SIGNS[report.verdict]} {lines[-1]}"] if report.reason else lines
+        if fit is not None:
+            doubts = [*fit.reasons, *report.reasons]
+            if not doubts:
+                return [*lines[:-1], f"{SIGNS['fits']} {say('scan_fits', model=model)}"]
+            first, *others = map(translated, doubts)
+            return [
+                *lines[:-1],
+                *(f"{SIGNS['doubtful']} {text}" for text in (say("scan_doubtful", reasons=first), *others)),
+            ]
+        if report.reason:
+            # The last line gives the verdict and its reason.
+            lines[-1] = f"{SIGNS[report.verdict]} {lines[-1]}"
+        if judging:
+            lines.append(_("Judging the scan…"))
+        elif failure:
+            lines.append(f"{SIGNS['doubtful']} {_('not judged: {problem}').format(problem=translated(failure))}")
+        return lines
 
     def _chosen(self, index: int) -> None:
         name = self._ui.modelSelector.itemData(index)

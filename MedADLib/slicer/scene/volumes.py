@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import slicer
 from vtkmodules.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
@@ -10,7 +12,8 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ...errors import InputError
 from ...preprocessing.brain_extraction import inside_of
-from ...volume import RASTER_SUFFIXES, Volume, in_order_of
+from ...volume import RASTER_SUFFIXES, Volume, in_order_of, is_single_slice
+from .dicom_facts import described
 
 
 def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
@@ -35,8 +38,10 @@ def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
     array = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]).copy()
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError("volume_not_finite", name=name)
-    physical = not (is_raster(node) and min(array.shape) == 1)
-    return Volume(array, node_affine(node), name, has_spacing=physical, has_orientation=physical)
+    volume = Volume(array, node_affine(node), name)
+    if is_raster(node) and is_single_slice(volume):
+        return replace(volume, has_spacing=False, has_orientation=False)
+    return described(volume, node)
 
 
 def is_raster(node: slicer.vtkMRMLVolumeNode) -> bool:
