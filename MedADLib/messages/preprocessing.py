@@ -149,6 +149,7 @@ SENTENCES = {
     # The input check: what it finds.
     "scan_size": _("{voxels} voxels of {spacing} mm, {extent} mm"),
     "scan_size_pixels": _("{pixels} pixels"),
+    "scan_without_spacing": _("its file describes no pixel spacing, so sizes of results are in pixels"),
     "scan_size_memory": _("{voxels} voxels of {spacing} mm, {extent} mm; needs about {gb:.0f} GB of memory"),
     "scan_single_slice": _("a single slice, examined in its whole field of view"),
     "scan_masked": _("examined inside the given mask"),

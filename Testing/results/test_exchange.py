@@ -46,6 +46,12 @@ def test_a_volume_comes_back_as_it_was(tmp_path, kind):
     assert np.array_equal(back.affine, volume.affine) and back.name == "Zoë"
 
 
+def test_what_a_volume_lacks_and_what_its_header_says_come_back(tmp_path):
+    write_volume(replace(brain_volume(), has_spacing=False, described="flair"), tmp_path / "v")
+    back = read_volume(tmp_path / "v")
+    assert (back.has_spacing, back.has_orientation, back.described) == (False, True, "flair")
+
+
 def test_an_array_that_lies_otherwise_in_memory_comes_back_too(tmp_path):
     volume = replace(brain_volume(), array=brain_volume().array.T)
     write_volume(volume, tmp_path / "v.npy")

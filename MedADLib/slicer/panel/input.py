@@ -10,14 +10,16 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import MedADError
-from ...messages import say, translated, visible
+from ...messages import Message, say, translated, visible
 from ...modelfile.store import ModelSummary, list_models, titles
 from ...preprocessing.input_check import InputReport, inspect
 from ...results.text import out_of_distribution
 from ...worker.protocol import Judged
+from ..scene.dicom_facts import lacks_spacing
 from ..scene.ownership import ROLE
 from ..scene.sequences import frames_of
 from ..scene.volumes import volume_from_node
+from .notices import NoticeBox
 from .texts import breakable, reason, sentence, tooltip
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class InputPanel:
         # Model of the last run on the scan, and its out-of-distribution warning.
         self._run: tuple[str, str] = ("", "")
         self._masked = False
+        self._box = NoticeBox(ui.fitBox, ui.fitIcon, ui.fitLabel)
         self._fast = ui.fastCheckBox.text, ui.fastCheckBox.toolTip
         ui.modelSelector.connect("currentIndexChanged(int)", self._chosen)
         ui.cardButton.connect("clicked(bool)", self._card)
@@ -119,6 +122,7 @@ class InputPanel:
         lines = self._words(model) + ([] if model in self._models else [f"{SIGNS['unfit']} {self._lacking(model)}"])
         self._ui.reportLabel.text = breakable("\n".join(map(sentence, lines)))
         self._ui.reportLabel.visible = bool(lines)
+        self._show_doubts(model)
         # Last, because a selector that loses its node changes the parameters, which refresh the panel once more.
         self._hide_results()
 
@@ -180,7 +184,10 @@ class InputPanel:
             self._report = _("{name} is a result of MedAD, not a scan.").format(name=volume.GetName())
         elif volume is not None:
             try:
-                self._report = inspect(volume_from_node(volume), model, masked)
+                scan = volume_from_node(volume)
+                self._report = inspect(scan, model, masked)
+                if scan.has_spacing and lacks_spacing(volume, scan):
+                    self._report = self._report.doubted(Message("scan_spacing_assumed"))
             except MedADError as error:
                 self._report = reason(error)
 
@@ -194,28 +201,34 @@ class InputPanel:
             return [*(lines[:-1] if not report.reason else lines), f"{SIGNS['unfit']} {text}"]
         fit, failure, judging = self._fit
         if fit is not None and fit.refusal:
-            return [*(lines[:-1] if not report.reason else lines), f"{SIGNS['unfit']} {translated(fit.refusal)}"]
+            text = _("does not fit {name}").format(name=model)
+            return [*(lines[:-1] if not report.reason else lines), f"{SIGNS['unfit']} {text}"]
         if self._run[1] and self._run[0] == model:
             text = _("the last run found that this scan differs from the training data of {name}")
             guessed = not report.reason and model in self._models
             return [*(lines[:-1] if guessed else lines), f"{SIGNS['unfit']} {text.format(name=model)}"]
-        if fit is not None:
-            doubts = [*fit.reasons, *report.reasons]
-            if not doubts:
-                return [*lines[:-1], f"{SIGNS['fits']} {say('scan_fits', model=model)}"]
-            first, *others = map(translated, doubts)
-            return [
-                *lines[:-1],
-                *(f"{SIGNS['doubtful']} {text}" for text in (say("scan_doubtful", reasons=first), *others)),
-            ]
         if report.reason:
             # The last line gives the verdict and its reason.
             lines[-1] = f"{SIGNS[report.verdict]} {lines[-1]}"
+        elif fit is not None:
+            lines[-1:] = [f"{SIGNS['fits']} {say('scan_fits', model=model)}"] if fit.verdict == "fits" else []
         if judging:
             lines.append(_("Judging the scan…"))
         elif failure:
             lines.append(f"{SIGNS['doubtful']} {_('not judged: {problem}').format(problem=translated(failure))}")
         return lines
+
+    def _show_doubts(self, model: str) -> None:
+        """Show in a box what speaks against a run, unless the result of a run shows it."""
+        fit = self._fit[0]
+        if fit is None or self.refused or self._run[0] == model:
+            self._box.clear()
+        elif fit.refusal:
+            self._box.show(sentence(_brief(fit.refusal)), "error")
+        elif fit.reasons:
+            self._box.show("\n".join(sentence(translated(reason)) for reason in fit.reasons), "warning")
+        else:
+            self._box.clear()
 
     def _chosen(self, index: int) -> None:
         name = self._ui.modelSelector.itemData(index)
@@ -226,6 +239,13 @@ class InputPanel:
         name = self._ui.modelSelector.itemData(self._ui.modelSelector.currentIndex)
         if name:
             self._on_card(name)
+
+
+def _brief(refusal: str) -> str:
+    """Return the refusal of a scan in the words of the panel, with what the scan seems to be instead of the numbers."""
+    codes = {"scan_does_not_fit": "chosen_scan_unfit", "scan_does_not_fit_seems": "chosen_scan_seems"}
+    code = codes.get(getattr(refusal, "code", ""))
+    return translated(refusal if code is None else Message(code, **refusal.parameters))
 
 
 def _key(volume: slicer.vtkMRMLVolumeNode | None, model: ModelSummary | None, masked: bool) -> tuple:

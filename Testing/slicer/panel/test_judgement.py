@@ -54,19 +54,20 @@ def test_a_scan_that_does_not_fit_cannot_be_run_but_by_force(open_panel):
     assert panel.ui.runButton.enabled and not panel.ui.forceButton.visible
     wait_for(panel, "✗")
     assert not panel.ui.runButton.enabled and panel.ui.forceButton.visible
-    assert "seems to be a FLAIR MR" in panel.ui.reportLabel.text and "scan does not fit" in panel.ui.reportLabel.text
-    assert "FLAIR" in panel.tip("runButton")
+    assert "seems to be a FLAIR MR" in panel.ui.fitLabel.text and panel.ui.fitBox.visible
+    assert "scan does not fit" in panel.tip("runButton") and "contrast 0.00" in panel.tip("runButton")
     assert not results(panel) and not temporary_files(panel) and not panel.ui.errorBox.visible
     panel.click("forceButton")
     wait_for_end(panel)
     assert results(panel) and set(column(panel, P_VALUE)) == {"n/a"}
     assert "NOT INTERPRETABLE" in panel.ui.verdictLabel.text
+    assert "✗" in panel.ui.reportLabel.text and not panel.ui.runButton.enabled
 
 
 def test_a_scan_that_fits_gets_a_quiet_line(open_panel):
     panel = open_panel("quickly")
     wait_for(panel, "✓ fits brain-t1")
-    assert "⚠" not in panel.ui.reportLabel.text and "Judging" not in panel.ui.reportLabel.text
+    assert not panel.ui.fitBox.visible and "Judging" not in panel.ui.reportLabel.text
     assert panel.ui.runButton.enabled and not panel.ui.forceButton.visible
     run(panel)
     assert results(panel) and "judged before" in log_of(panel), "the run uses the judgement"
@@ -74,14 +75,14 @@ def test_a_scan_that_fits_gets_a_quiet_line(open_panel):
 
 def test_a_doubt_is_stated_and_the_run_is_left_to_the_user(open_panel):
     panel = open_panel("doubting")
-    wait_for(panel, "⚠ doubtful")
-    assert "weaker" in panel.ui.reportLabel.text
+    panel.wait(lambda: panel.ui.fitBox.visible)
+    assert "weaker" in panel.ui.fitLabel.text and "fits" not in panel.ui.reportLabel.text.lower()
     assert panel.ui.runButton.enabled and not panel.ui.forceButton.visible
 
 
 def test_a_scan_without_an_alignment_cannot_be_forced(open_panel):
     panel = open_panel("unalignable")
-    wait_for(panel, "could not be aligned")
+    panel.wait(lambda: "could not be aligned" in panel.ui.fitLabel.text)
     assert not panel.ui.runButton.enabled and not panel.ui.forceButton.visible
 
 
@@ -130,15 +131,16 @@ def test_the_same_content_is_judged_once(open_panel):
     first = panel.scan
     panel.select_node("inputSelector", panel.load_volume(scan("copy")))
     assert panel.ui.runButton.enabled
-    wait_for(panel, "copy does not fit")
+    wait_for(panel, "✗")
+    assert "copy does not fit" in panel.tip("runButton")
     assert log_of(panel).count("judging") == 1
     panel.select_node("inputSelector", first)
-    assert "scan does not fit" in panel.ui.reportLabel.text and not panel.ui.runButton.enabled, "at once"
+    assert "scan does not fit" in panel.tip("runButton") and not panel.ui.runButton.enabled, "at once"
     slicer.util.arrayFromVolume(first)[5, 5, 5] += 1
     slicer.util.arrayFromVolumeModified(first)
     panel.widget.panel.refresh()
-    assert panel.ui.runButton.enabled
-    wait_for(panel, "scan does not fit")
+    assert panel.ui.runButton.enabled and not panel.ui.fitBox.visible
+    wait_for(panel, "✗")
     assert log_of(panel).count("judging") == 2
 
 
