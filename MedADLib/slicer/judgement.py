@@ -1,31 +1,32 @@
 """The judgement of the chosen scan before a run: computed in the worker process, and kept by the content of the scan.
 
-Nothing begins before the user has rested on a choice, and nothing where packages are missing.
+Nothing begins before the user has rested on a choice, and nothing where packages are missing. A large scan is handed
+over in steps, so that the panel never waits.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import qt
 import slicer
 
-from ..detection import content_hash
 from ..errors import MedADError
 from ..messages import Message
-from ..results.exchange import write_volume
+from ..results.exchange import byte_parts, volume_parts
 from ..worker.protocol import Judged, Subject
 from .scene.volumes import volume_from_node
 
 if TYPE_CHECKING:
     from ..modelfile.store import ModelSummary
-    from ..volume import Volume
     from .request import Request
 
 DELAY_MS = 400
@@ -58,10 +59,8 @@ class Judge:
         self.found: Judged | None = None
         self.failure = ""
         self.judging = False
-        self._later = qt.QTimer()
-        self._later.setSingleShot(True)
-        self._later.setInterval(DELAY_MS)
-        self._later.connect("timeout()", self._begin)
+        self._steps: Iterator[None] | None = None
+        self._later, self._turn = _timer(DELAY_MS, self._begin), _timer(0, self._go_on)
 
     def follow(self, volume: slicer.vtkMRMLVolumeNode | None, model: ModelSummary | None, idle: bool) -> None:
         """Judge this scan and model from now on; None cancels.
@@ -86,7 +85,7 @@ class Judge:
         """Let a run begin: a judgement of the same scan, model and mask goes on for it, any other one is cancelled."""
         self._later.stop()
         chosen = request.volume is self._volume and self._model is not None and request.model == self._model.name
-        if not chosen or request.mask is not None or request.all_frames:
+        if not chosen or request.mask is not None or request.all_frames or self._steps is not None:
             self.cancel()
         # The run judges the scan too.
         self._asked = self._asked or chosen
@@ -94,6 +93,7 @@ class Judge:
     def cancel(self) -> None:
         """Stop the judgement in progress."""
         self._later.stop()
+        self._turn.stop()
         if self.judging:
             self._logic.client.cancel_judgement()
             self._end()
@@ -121,29 +121,52 @@ class Judge:
         self._on_change()
 
     def _begin(self) -> None:
-        """Hand the scan to the worker, unless the same content was judged before."""
         client = self._logic.client
         if self._volume is None or client.busy or not self._logic.installer.installed():
             return
-        self._asked = True
-        try:
-            volume = volume_from_node(self._volume)
-            self._content = _content(volume, self._model)
-            known = self._known.get(self._content)
-            if known is not None:
-                self._keep(_of(known, volume.name))
-            else:
-                self._work = Path(tempfile.mkdtemp(prefix="MedAD-", dir=slicer.app.temporaryPath))
-                write_volume(volume, self._work / "scan")
-                self.judging = True
-                client.judge(Subject(str(self._work / "scan"), None, self._model.name), self)
-        except MedADError as error:
-            self._end()
-            self.failure = error.message
-        except OSError as error:
-            self._end()
-            self.failure = Message("scan_not_handed_over", reason=str(error.strerror or error))
+        self._asked = self.judging = True
+        self._steps = self._hand_over()
         self._on_change()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Do one more step of the handing over, and leave Slicer to the user in between."""
+        if self._steps is None:
+            return
+        try:
+            next(self._steps)
+            self._turn.start()
+        except StopIteration:
+            self._steps = None
+        except MedADError as error:
+            self.failed(type(error).__name__, error.message)
+        except OSError as error:
+            message = Message("scan_not_handed_over", reason=str(error.strerror or error))
+            self.failed(type(error).__name__, message)
+
+    def _hand_over(self) -> Iterator[None]:
+        """Hand the scan to the worker, unless the same content was judged before; yields between steps."""
+        volume = volume_from_node(self._volume)
+        array, digest = np.ascontiguousarray(volume.array), hashlib.sha256()
+        for part in byte_parts(array):
+            digest.update(part)
+            yield
+        facts = volume.described, volume.has_spacing, volume.has_orientation, volume.affine.tobytes()
+        self._content = digest.hexdigest(), array.shape, array.dtype.str, facts, _file(self._model)
+        known = self._known.get(self._content)
+        if known is not None:
+            self._steps = None
+            self.judged(_of(known, volume.name))
+            return
+        self._work = Path(tempfile.mkdtemp(prefix="MedAD-", dir=slicer.app.temporaryPath))
+        yield from volume_parts(volume, self._work / "scan")
+        self._steps = None
+        if self._logic.client.busy:
+            # A script has begun a run meanwhile.
+            self._asked = False
+            self.cancelled()
+            return
+        self._logic.client.judge(Subject(str(self._work / "scan"), None, self._model.name), self)
 
     def _keep(self, found: Judged) -> None:
         self.found = found
@@ -153,21 +176,27 @@ class Judge:
             self._known.popitem(last=False)
 
     def _end(self) -> None:
-        self.judging = False
+        steps, self._steps, self.judging = self._steps, None, False
+        if steps is not None:
+            # Windows deletes no file that is open.
+            steps.close()
         if self._work is not None:
             shutil.rmtree(self._work, ignore_errors=True)
             self._work = None
+
+
+def _timer(milliseconds: int, callback: Callable[[], None]) -> qt.QTimer:
+    timer = qt.QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(milliseconds)
+    timer.connect("timeout()", callback)
+    return timer
 
 
 def _key(volume: slicer.vtkMRMLVolumeNode, model: ModelSummary) -> Hashable:
     """Return what changes whenever voxels, geometry or model change: VTK's times of change never repeat."""
     image = volume.GetImageData()
     return volume.GetMTime(), image and image.GetMTime(), _file(model)
-
-
-def _content(volume: Volume, model: ModelSummary) -> Hashable:
-    """Return what a judgement depends on."""
-    return content_hash(volume), volume.described, volume.has_spacing, volume.has_orientation, _file(model)
 
 
 def _file(model: ModelSummary) -> Hashable:

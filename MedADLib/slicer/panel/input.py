@@ -202,7 +202,8 @@ class InputPanel:
         fit, failure, judging = self._fit
         if fit is not None and fit.refusal:
             text = _("does not fit {name}").format(name=model)
-            return [*(lines[:-1] if not report.reason else lines), f"{SIGNS['unfit']} {text}"]
+            judged = [f"{SIGNS['unfit']} {text}"] if self._run[0] == model else []
+            return [*(lines[:-1] if not report.reason else lines), *judged]
         if self._run[1] and self._run[0] == model:
             text = _("the last run found that this scan differs from the training data of {name}")
             guessed = not report.reason and model in self._models

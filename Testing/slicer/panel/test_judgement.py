@@ -41,6 +41,13 @@ def wait_for(app, text: str, seconds: float = 20) -> None:
     app.wait(the_panel_says_so, seconds)
 
 
+def wait_for_refusal(app) -> None:
+    def the_scan_is_refused():
+        return not app.ui.runButton.enabled and app.ui.fitBox.visible
+
+    app.wait(the_scan_is_refused)
+
+
 def log_of(app) -> str:
     return "\n".join(app.widget.logic.client.log)
 
@@ -52,7 +59,7 @@ def temporary_files(app) -> list[str]:
 def test_a_scan_that_does_not_fit_cannot_be_run_but_by_force(open_panel):
     panel = open_panel("unfitting")
     assert panel.ui.runButton.enabled and not panel.ui.forceButton.visible
-    wait_for(panel, "✗")
+    wait_for_refusal(panel)
     assert not panel.ui.runButton.enabled and panel.ui.forceButton.visible
     assert "seems to be a FLAIR MR" in panel.ui.fitLabel.text and panel.ui.fitBox.visible
     assert "scan does not fit" in panel.tip("runButton") and "contrast 0.00" in panel.tip("runButton")
@@ -61,7 +68,7 @@ def test_a_scan_that_does_not_fit_cannot_be_run_but_by_force(open_panel):
     wait_for_end(panel)
     assert results(panel) and set(column(panel, P_VALUE)) == {"n/a"}
     assert "NOT INTERPRETABLE" in panel.ui.verdictLabel.text
-    assert "✗" in panel.ui.reportLabel.text and not panel.ui.runButton.enabled
+    assert not panel.ui.runButton.enabled and panel.ui.forceButton.visible
 
 
 def test_a_scan_that_fits_gets_a_quiet_line(open_panel):
@@ -108,7 +115,6 @@ def test_a_run_may_begin_during_the_judgement_which_goes_on_for_it(open_panel):
 
 def test_another_scan_ends_the_judgement_and_is_judged_itself(open_panel):
     panel = open_panel("judging_slowly")
-    wait_for(panel, "Judging the scan")
     panel.wait(lambda: "judging scan" in log_of(panel))
     panel.select_node("inputSelector", panel.load_volume(scan("another")))
     assert "Judging" not in panel.ui.reportLabel.text and not temporary_files(panel)
@@ -127,11 +133,11 @@ def test_another_model_is_another_judgement(open_panel):
 
 def test_the_same_content_is_judged_once(open_panel):
     panel = open_panel("unfitting")
-    wait_for(panel, "✗")
+    wait_for_refusal(panel)
     first = panel.scan
     panel.select_node("inputSelector", panel.load_volume(scan("copy")))
     assert panel.ui.runButton.enabled
-    wait_for(panel, "✗")
+    wait_for_refusal(panel)
     assert "copy does not fit" in panel.tip("runButton")
     assert log_of(panel).count("judging") == 1
     panel.select_node("inputSelector", first)
@@ -140,8 +146,27 @@ def test_the_same_content_is_judged_once(open_panel):
     slicer.util.arrayFromVolumeModified(first)
     panel.widget.panel.refresh()
     assert panel.ui.runButton.enabled and not panel.ui.fitBox.visible
-    wait_for(panel, "✗")
+    wait_for_refusal(panel)
     assert log_of(panel).count("judging") == 2
+
+
+def test_a_large_scan_is_handed_over_in_steps_and_a_run_need_not_wait(open_panel, monkeypatch):
+    from MedADLib.results import exchange
+
+    monkeypatch.setattr(exchange, "PART_BYTES", 2000)
+    panel = open_panel("quickly")
+
+    def steps_are_taken():
+        return judge_of(panel)._steps is not None
+
+    panel.wait(steps_are_taken)
+    panel.click("runButton")
+    assert not judge_of(panel).judging and len(temporary_files(panel)) == 1, "that of the run"
+    wait_for_end(panel)
+    assert results(panel) and "judging" not in log_of(panel)
+    panel.select_node("inputSelector", panel.load_volume(scan("another")))
+    wait_for(panel, "✓ fits")
+    assert log_of(panel).count("judging another") == 1
 
 
 def test_a_closed_scene_leaves_no_judgement(open_panel):
