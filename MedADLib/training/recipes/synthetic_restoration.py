@@ -197,18 +197,8 @@ class SlabSource:
         near = int(np.clip(z + random.integers(-2, 3), 0, len(image) - 1))
         # Foreign tissue is often not needed. It has random numbers of its own, so that all others are the same without.
         apart = random.spawn(1)[0]
-        slab = Slab(clean.copy(), inside, lambda: self._varied(*other, near, apart), self.spacing, self.edges)
-        rows, columns = (
-            _window(np.flatnonzero(inside[SLICES // 2].any(axis=1 - axis)), size, multiple, random)
-            for axis, size in enumerate(clean.shape[1:])
-        )
-        add_anomalies(slab, random, (rows, columns), ease=ease)
-        inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(self.positions[z])[None], mirror)
-        targets = (
-            middle(torch.from_numpy(part.astype(np.float32))[None])
-            for part in (inside, clean, slab.degree, slab.labels)
-        )
-        return Learned(*(_cut(part, rows, columns, multiple) for part in (*inputs, *targets)))
+        slab = Slab(clean, inside, lambda: self._varied(*other, near, apart), self.spacing, self.edges)
+        return learned(slab, self.positions[z], random, multiple, mirror, ease)
 
     def _varied(
         self, image: np.ndarray, mask: np.ndarray, z: int, random: np.random.Generator
@@ -223,6 +213,33 @@ class SlabSource:
             slab, inside = slab[..., ::-1], inside[..., ::-1]
         slab = _recoloured(slab, self.spacing, random)
         return np.ascontiguousarray(np.where(inside, slab, 0), np.float32), np.ascontiguousarray(inside)
+
+
+def learned(
+    slab: Slab, positions: np.ndarray, random: np.random.Generator, multiple: int, mirror: bool, ease: float
+) -> Learned:
+    """Add anomalies to a healthy slab (5, Y, X), and cut a part out of it: a batch of one.
+
+    Args:
+        slab: The slab, changed in place.
+        positions: What the network sees of the positions, (5, Y, X).
+        random: Random generator.
+        multiple: Number that divides the sides of the part.
+        mirror: Whether the network sees the mirror image.
+        ease: See `add_anomalies`.
+    """
+    clean = slab.image.copy()
+    rows, columns = (
+        _window(np.flatnonzero(slab.mask[SLICES // 2].any(axis=1 - axis)), size, multiple, random)
+        for axis, size in enumerate(clean.shape[1:])
+    )
+    add_anomalies(slab, random, (rows, columns), ease=ease)
+    inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(positions)[None], mirror)
+    targets = (
+        middle(torch.from_numpy(part.astype(np.float32))[None])
+        for part in (slab.mask, clean, slab.degree, slab.labels)
+    )
+    return Learned(*(_cut(part, rows, columns, multiple) for part in (*inputs, *targets)))
 
 
 def mean_and_spread(scans: list[Scan], resolution: tuple[int, ...], mirrored: bool) -> torch.Tensor:
