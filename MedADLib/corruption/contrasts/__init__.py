@@ -1,0 +1,1 @@
+"""Images of any contrast from healthy T1 scans."""
