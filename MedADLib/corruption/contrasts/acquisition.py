@@ -20,17 +20,17 @@ THICK, THICKNESS_MM, THICK_AXES = 0.45, (2.0, 6.5), (0.8, 0.1, 0.1)
 # SD in mm of the Gaussian slice profile of 1 mm, times a factor between these.
 PROFILE, PROFILE_FACTOR = math.log(5) / math.pi, (0.85, 1.15)
 # Share of scans with another voxel size in the plane, and its size in mm.
-RESAMPLED, PIXEL_MM = 0.6, (0.8, 2.2)
-# SD in mm of the blur of the scanner along all axes; SD of the noise, relative to the brightest tissue.
-BLUR_MM, NOISE = (0.0, 0.8), (0.004, 0.06)
+RESAMPLED, PIXEL_MM = 0.6, (0.8, 2.0)
+# SD in mm of the blur of the scanner along all axes; SD of the noise, relative to the range of the tissues.
+BLUR_MM, NOISE = (0.0, 0.8), (0.006, 0.07)
 # SD of the logarithm of the bias field, its nodes along an axis, and SD of the logarithm of gamma.
-BIAS, BIAS_NODES, GAMMA = (0.01, 0.25), 4, 0.12
+BIAS, BIAS_NODES, GAMMA = (0.01, 0.16), 4, 0.12
 # Shares of scans with a cropped field of view, a mask that is too small, and one that is too large.
 CROPPED, CROPPED_PART = 0.12, (0.05, 0.35)
 ERODED, ERODED_MM = 0.15, (0.7, 3.5)
 RIMMED, RIM_MM, RIM_NODES = 0.2, (1.0, 5.0), 9
 # Fluid between brain and skull, in mm.
-AROUND_MM = 1.2
+AROUND_MM = 2.0
 FIELD, OUTLINE, TISSUE_OUTSIDE = 11, 12, 13
 
 
@@ -151,8 +151,13 @@ class Acquisition:
     outside: float = 0.0
 
     @classmethod
-    def draw(cls, random: np.random.Generator) -> Acquisition:
-        """Draw an acquisition."""
+    def draw(cls, random: np.random.Generator, contrast: float = 1.0) -> Acquisition:
+        """Draw an acquisition.
+
+        Args:
+            random: Random generator.
+            contrast: Difference between the brightest and the darkest tissue.
+        """
         thick = random.random() < THICK
         thickness = float(random.uniform(*THICKNESS_MM)) * thick
         below = float(random.uniform(*CROPPED_PART)) if random.random() < 0.6 else 0.0
@@ -168,7 +173,7 @@ class Acquisition:
             float(random.uniform(*PIXEL_MM)) * (random.random() < RESAMPLED),
             float(random.random()),
             float(random.uniform(*BLUR_MM)) * (random.random() < 0.7),
-            _logarithmic(*NOISE, random),
+            contrast * _logarithmic(*NOISE, random),
             _logarithmic(*BIAS, random),
             math.exp(GAMMA * float(random.standard_normal())),
             cropped,
@@ -184,11 +189,20 @@ class Acquisition:
         found = []
         for axis, (size, step) in enumerate(zip(shape, spacing)):
             thick = self.thickness_mm and axis == self.thick_axis
-            # The finer grid of a volume with thick slices is that of the plane; along z, the scan's own.
+            # Thick slices have another voxel size in their plane only.
             sample = self.distance_mm if thick else self.pixel_mm * (axis > 0 or not self.thickness_mm)
-            width = math.hypot(self.blur_mm, self.profile_mm if thick else 0.3 * self.pixel_mm)
-            found.append(_sampling(size, step, width, sample, self.phase))
+            found.append(_sampling(size, step, self._width(axis), sample, self.phase))
         return found[0], found[1], found[2]
+
+    def _width(self, axis: int) -> float:
+        """Return the SD of the profile of a sample along an axis in mm."""
+        thick = self.thickness_mm and axis == self.thick_axis
+        return math.hypot(self.blur_mm, self.profile_mm if thick else 0.3 * self.pixel_mm)
+
+    def blurs(self) -> tuple[float, float]:
+        """Return the SD of the blur across slices and within them in mm, of thick slices along any axis as along z."""
+        widths = sorted(self._width(axis) for axis in range(3))
+        return widths[2], 0.5 * (widths[0] + widths[1])
 
     def acquired(
         self, image: np.ndarray, axes: tuple[Sampling, Sampling, Sampling], rows: Rows, key: Sequence[int]
@@ -229,7 +243,8 @@ class Acquisition:
         """Return the bias field at voxels, (3, N) indices."""
         values = np.random.default_rng([seed, FIELD]).standard_normal((BIAS_NODES,) * 3, np.float32)
         z, y, x = (bases(size, BIAS_NODES)[index] for size, index in zip(shape, places))
-        return np.exp(np.float32(self.bias) * np.einsum("nk,nl,nm,klm->n", z, y, x, values, optimize=True))
+        part = np.tensordot(z, values, 1)
+        return np.exp(np.float32(self.bias) * ((part @ x[:, :, None])[..., 0] * y).sum(axis=1))
 
     def mask(self, distance: np.ndarray, planes: np.ndarray, shape: Sequence[int], seed: int) -> np.ndarray:
         """Return the mask of an imperfect brain extraction in the field of view.

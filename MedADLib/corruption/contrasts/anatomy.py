@@ -19,7 +19,7 @@ OVERLAYS = ("vessels", "choroid")
 FULL = 255
 
 # Parts of the interval between two class means that count as pure tissue: (at the darker, at the brighter class).
-FLUID_GREY, GREY_WHITE = (0.15, 0.12), (0.25, 0.2)
+FLUID_GREY, GREY_WHITE = (0.08, 0.12), (0.14, 0.14)
 
 # Ellipsoids of the deep grey matter, mirrored: centre and radii as (fraction of the width from the midline, of the
 # length from the back, of the length from the top), and the part of the interval from grey to white matter in which
@@ -33,13 +33,15 @@ DEEP_GREY = (
 # Boxes of the lateral ventricles, of their choroid plexus, and of the veins between the hemispheres.
 VENTRICLES = ((0.0, 0.26), (0.22, 0.82), (0.22, 0.58))
 CHOROID = ((0.06, 0.22), (0.27, 0.47), (0.26, 0.44))
-VEINS = ((0.0, 0.03), (0.22, 0.46), (0.33, 0.47))
+VEINS = ((0.0, 0.03), (0.29, 0.45), (0.34, 0.44))
 
 # Distance from the surface from which fluid is a ventricle, and width of its rim, in mm.
-VENTRICLE_DEPTH, RIM = 14.0, 3.5
+VENTRICLE_DEPTH, RIM = 14.0, 4.2
 # Signed distances are kept in steps of this many mm.
 STEP_MM = 0.25
-SAMPLED = 6000
+# Voxels from which the percentiles of an image are estimated, and SD in mm of their blur, across slices and in them.
+SAMPLED = 4000
+BLURS_MM = ((0.0, 0.0), (0.0, 0.9), (1.6, 0.0), (1.6, 0.9), (3.0, 0.0), (3.0, 0.9))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,8 @@ class Anatomy:
         distance: Distance to the surface in steps of 0.25 mm, positive in the brain, int8 (Z, Y, X), clipped.
         means: Mean standard intensity of the four tissues.
         spacing: Voxel spacing along (z, y, x) in mm.
-        sample: Indices of some voxels of the brain, (3, N); percentiles are estimated from them.
+        places: Indices of some voxels of the brain, (3, N); percentiles are estimated from them.
+        samples: Their memberships after each blur of `BLURS_MM`, uint8 (6, 6, N).
         number: Tells subjects apart; each has its own noise.
     """
 
@@ -65,7 +68,8 @@ class Anatomy:
     distance: np.ndarray
     means: tuple[float, float, float, float]
     spacing: tuple[float, float, float]
-    sample: np.ndarray
+    places: np.ndarray
+    samples: np.ndarray
     number: int
 
     @classmethod
@@ -89,6 +93,7 @@ class Anatomy:
             InputError: If the mask is empty or the scan has fewer than three tissues.
         """
         image, mask = np.asarray(image, np.float32), np.asarray(mask, bool)
+        spacing = (float(spacing[0]), float(spacing[1]), float(spacing[2]))
         if not mask.any():
             raise InputError("scans_without_brain")
         box = tuple(_extent(mask.any(axis=tuple(other for other in range(3) if other != axis)), 6) for axis in range(3))
@@ -98,9 +103,12 @@ class Anatomy:
         distance = np.full(image.shape, -128, np.int8)
         distance[box] = np.clip(np.round(part.distance / STEP_MM), -128, 127)
         inside = np.flatnonzero(mask)
-        sample = np.stack(np.unravel_index(inside[evenly_spread(len(inside), SAMPLED)], mask.shape))
+        inside = inside[np.random.default_rng(number).integers(0, len(inside), SAMPLED)]
+        places = np.stack(np.unravel_index(inside, mask.shape))
+        starts = np.array([[side.start] for side in box])
+        samples = _blurred_samples(memberships[(slice(None), *box)], mask[box], spacing, places - starts)
         kept = np.where(mask, image, 0).astype(np.float16)
-        return cls(kept, mask, memberships, distance, part.means, spacing, sample, number)
+        return cls(kept, mask, memberships, distance, part.means, spacing, places, samples, number)
 
 
 def _extent(occupied: np.ndarray, margin: int) -> slice:
@@ -145,9 +153,7 @@ class _Part:
     def memberships(self) -> np.ndarray:
         """Return the memberships, uint8 (6, Z, Y, X), and set the class means."""
         fluid, grey, white, brightest = self.levels
-        light = _ramp(
-            self.smooth, fluid + FLUID_GREY[0] * (grey - fluid), grey - FLUID_GREY[1] * (grey - fluid)
-        )
+        light = _ramp(self.smooth, fluid + FLUID_GREY[0] * (grey - fluid), grey - FLUID_GREY[1] * (grey - fluid))
         bright = _ramp(self.smooth, grey + GREY_WHITE[0] * (white - grey), white - GREY_WHITE[1] * (white - grey))
         wet = 1 - light
         ventricle, edge = self._ventricles(wet)
@@ -163,14 +169,16 @@ class _Part:
         rest = 1 - wet - deep
         shares = np.stack([wet, rest * (1 - bright), rest * bright, deep])
         vessels, choroid = self._vessels(wet, ventricle), self._choroid(wet)
-        # A bright vessel or remnant of fat lies in fluid.
-        lit = _ramp(self.image, brightest + 0.04, brightest + 0.15) * (self.distance < 25)
+        # A bright vessel or remnant of fat lies in fluid; bright white matter does not.
+        near = maximum_filter(np.where(self.mask, wet, 1), 3) > 0.3
+        lit = _ramp(self.image, brightest + 0.04, brightest + 0.15) * near
         shares = shares * (1 - lit)
         shares[0] += lit
-        parts = np.round(np.stack([*shares, np.maximum(vessels, lit), choroid]) * FULL)
-        parts[1] += FULL - parts[:4].sum(0)
-        parts[1] = np.clip(parts[1], 0, FULL)
-        found = np.where(self.mask, parts, 0).astype(np.uint8)
+        # Rounded sums have exact differences, so that the tissues add up.
+        tissues = np.diff(np.round(np.cumsum(shares, axis=0) * FULL), axis=0, prepend=0)
+        tissues[3] += FULL - tissues.sum(0)
+        covers = np.round(np.stack([np.maximum(vessels, lit), choroid]) * FULL)
+        found = np.where(self.mask, np.concatenate([tissues, covers]), 0).astype(np.uint8)
         pure = found[3] > 0.8 * FULL
         mean = float(self.smooth[pure].mean()) if pure.sum() > 50 else 0.5 * (grey + white)
         self.means = (fluid, grey, white, mean)
@@ -216,8 +224,8 @@ class _Part:
         # Where two random fields are zero are curves; the noise has a slope of about 1/(√2 width).
         apart = np.sqrt(self._noise(width) ** 2 + self._noise(width) ** 2) * width * 1.2
         patches = self._noise(9.0)
-        curves = _ramp(1.9 + 0.5 * patches - apart, 0.0, 1.0) * _ramp(uniform_filter(outside, 3), 0.12, 0.3)
-        curves = curves * (self.distance < 30)
+        curves = _ramp(1.9 + 0.5 * patches - apart, 0.0, 1.0) * _ramp(uniform_filter(outside, 3), 0.18, 0.35)
+        curves = curves * (self.distance < 24) * (1 - self._deep_grey(np.zeros_like(wet)))
         midline = _ramp(-self.across * self.width, -2.0, -0.6) * _ramp(outside, 0.15, 0.5) * (self.below < 0.42)
         sinus = _ramp(-self.across * self.width, -5.0, -3.0) * _ramp(-self.distance, -7.0, -4.0) * (self.below < 0.35)
         sinus = sinus * _ramp(outside, 0.2, 0.6)
@@ -232,6 +240,19 @@ class _Part:
         inside = self._box(CHOROID) & (self.distance > VENTRICLE_DEPTH) & (wet > 0.3)
         inside = binary_closing(inside, iterations=1)
         return inside * _ramp(self._noise(2.2), 0.0, 0.9) * wet
+
+
+def _blurred_samples(
+    memberships: np.ndarray, mask: np.ndarray, spacing: tuple[float, float, float], places: np.ndarray
+) -> np.ndarray:
+    """Return the memberships of some voxels after each blur, (blurs, 6, N); around the brain is fluid."""
+    found = np.zeros((len(BLURS_MM), len(memberships), places.shape[1]), np.uint8)
+    for number, share in enumerate(memberships):
+        share = np.where(mask, share, FULL if number == 0 else 0).astype(np.float32)
+        for blur, (across, within) in enumerate(BLURS_MM):
+            width = [mm / step for mm, step in zip((across, within, within), spacing)]
+            found[blur, number] = np.round(gaussian_filter(share, width, truncate=2.5)[tuple(places)])
+    return found
 
 
 def _smoothed(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

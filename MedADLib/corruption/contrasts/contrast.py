@@ -13,7 +13,7 @@ import numpy as np
 
 from ..random_fields import random_part
 from .acquisition import Acquisition, smooth_field
-from .anatomy import FULL, Anatomy
+from .anatomy import BLURS_MM, FULL, Anatomy
 
 # Percentiles of the brain and the intensities that they get, so that darker and brighter values remain visible.
 PERCENTILES, SCALED = (1.0, 99.0), (0.1, 0.9)
@@ -45,19 +45,27 @@ class Family:
     least: float | None
     lit: float
     share: float
-    texture: tuple[float, float] = (-0.8, 0.8)
+    texture: tuple[float, float]
 
 
 ANY = "any"
 FAMILIES = {
-    "t1": Family((0.02, 0.2), (0.4, 0.65), (0.75, 0.95), (0.3, 0.8), (0.05, 1.2), (0.3, 0.6), -0.12, 0.2, 0.1, (0.5, 1.1)),
-    "t2": Family((0.85, 1.1), (0.38, 0.58), (0.22, 0.4), (0.1, 0.8), (0.1, 0.7), (0.6, 0.9), 0.07, 0.6, 0.2, (-0.8, 0.2)),
-    "flair": Family(
-        (0.03, 0.2), (0.62, 0.85), (0.48, 0.7), (0.1, 0.8), (0.1, 0.75), (0.5, 0.85), 0.04, 0.6, 0.2, (-0.7, 0.3)
+    "t1": Family(
+        (0.02, 0.2), (0.4, 0.65), (0.75, 0.95), (0.3, 0.8), (0.05, 1.2), (0.3, 0.6), -0.12, 0.2, 0.1, (0.5, 1)
     ),
-    "pd": Family((0.62, 0.86), (0.8, 0.95), (0.55, 0.72), (0.2, 0.9), (0.2, 0.9), (0.7, 0.95), 0.1, 0.5, 0.12, (-0.8, 0.2)),
-    "t1c": Family((0.05, 0.22), (0.42, 0.6), (0.5, 0.78), (0.2, 0.9), (0.9, 1.5), (0.75, 1.3), -0.03, 1.0, 0.13, (0.2, 0.9)),
-    ANY: Family((0.0, 1.0), (0.1, 1.0), (0.1, 1.0), (-0.3, 1.3), (0.0, 1.3), (0.0, 1.0), None, 0.6, 0.25),
+    "t2": Family(
+        (0.85, 1.1), (0.38, 0.56), (0.24, 0.4), (0.1, 0.8), (0.1, 0.8), (0.6, 0.9), 0.09, 0.4, 0.2, (-1, -0.2)
+    ),
+    "flair": Family(
+        (0.03, 0.2), (0.64, 0.85), (0.46, 0.7), (0.1, 0.8), (0.1, 0.8), (0.5, 0.85), 0.08, 0.5, 0.2, (-0.8, 0.3)
+    ),
+    "pd": Family(
+        (0.6, 0.86), (0.8, 0.95), (0.54, 0.72), (0.2, 0.9), (0.3, 0.9), (0.7, 0.95), 0.1, 0.3, 0.12, (-1, -0.2)
+    ),
+    "t1c": Family(
+        (0.05, 0.22), (0.42, 0.6), (0.5, 0.78), (0.2, 0.9), (0.9, 1.5), (0.75, 1.3), -0.04, 1, 0.13, (0.3, 1)
+    ),
+    ANY: Family((0, 1), (0.1, 1), (0.1, 1), (-0.3, 1.3), (0, 1.3), (0, 1), None, 0.5, 0.25, (-0.9, 0.9)),
 }
 # Smallest and largest number of knots of a transfer curve, and largest step between neighbours.
 KNOTS, STEEPEST = (6, 10), 0.4
@@ -127,23 +135,30 @@ class Contrast:
         knots: tuple[tuple[float, float], ...] = ()
         if mode == CURVE:
             knots = _any_knots(random) if ranges.least is None else ()
+        tissues = [value for _, value in knots] or levels[:4]
+        contrast = max(tissues) - min(tissues)
+        acquisition = Acquisition.draw(random, contrast)
         gain = random.uniform(*ranges.texture)
-        texture = tuple(float(gain + random.uniform(-0.25, 0.25)) for _ in range(4))
-        grain = tuple(float(part) for part in random.uniform(0, 0.03, 4))
+        fineness = float(random.uniform(0.4, 1))
+        # Of a curve, the texture that does not go through it.
+        rest = 1 - fineness if mode == CURVE else 1.0
+        texture = tuple(float(rest * (gain + random.uniform(-0.25, 0.25))) for _ in range(4))
+        grain = tuple(float(part) for part in random.uniform(0, 0.06, 4) * contrast)
         return cls(
             family,
             mode,
             levels,
             float(random.uniform(0.6, 1)) if random.random() < ranges.lit else 0.0,
             knots,
-            float(random.uniform(0.4, 1)),
+            fineness,
             texture,
             grain,
             float(random.choice((0.0, 1.6, 2.6))),
             (float(random.uniform(0, 0.15)), float(random.uniform(0, 0.05)), float(random.uniform(0, 0.05))),
-            (float(random.uniform(0.93, 1.07)), float(random.uniform(-0.03, 0.03))),
+            # Other tissue in the mask changes the percentiles of the brain.
+            (float(random.uniform(0.75 if acquisition.rim_mm else 0.94, 1.06)), float(random.uniform(-0.03, 0.03))),
             int(random.integers(2**31)),
-            Acquisition.draw(random),
+            acquisition,
         )
 
     def apply(self, anatomy: Anatomy, slices: Sequence[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -174,9 +189,13 @@ class Contrast:
         low, high = self._limits(anatomy)
         image = self._scaled(image, low, high)
         image = np.where(mask, image, 0).astype(np.float32)
-        return (image, mask) if len(unique) == len(chosen) and (order == np.arange(len(order))).all() else (
-            image[order],
-            mask[order],
+        return (
+            (image, mask)
+            if len(unique) == len(chosen) and (order == np.arange(len(order))).all()
+            else (
+                image[order],
+                mask[order],
+            )
         )
 
     def curve(self, means: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -197,27 +216,30 @@ class Contrast:
         kernel = np.exp(-0.5 * (np.arange(-12, 13) / 5.0) ** 2)
         return np.convolve(np.pad(table, 12, mode="edge"), kernel / kernel.sum(), "valid").astype(np.float32)
 
-    def _mixed(self, shares: np.ndarray, original: np.ndarray, means: tuple[float, ...]) -> np.ndarray:
-        """Return intensities from the shares (6, N), 0 to 255, and the T1 (N,)."""
-        levels = np.array(self.levels, np.float32)
-        table = self._table(means) if self.mode == CURVE else None
-        own = levels[:4]
-        if table is not None:
-            own = np.interp(means, np.linspace(0, REACH, ENTRIES), table)
-        weights = np.stack([np.array(means), own, self.texture]).astype(np.float32) / FULL
-        base, value, gain = weights @ shares[:4]
-        residual = np.clip(original - base, -ROUGHEST, ROUGHEST)
-        if table is not None:
-            position = (base + np.float32(self.fineness) * residual) * np.float32((ENTRIES - 1) / REACH)
-            found = table[np.clip(position + 0.5, 0, ENTRIES - 1).astype(np.int16)]
-            # At a ventricle, a voxel between fluid and white matter has no part that is grey matter.
-            direct = (shares[0] > 0) & (shares[2] + shares[3] > 0)
-            value = np.where(direct, value, found)
-        value += gain * residual
+    def _own(self, means: Sequence[float]) -> np.ndarray:
+        """Return the intensities of the four pure tissues, float32."""
+        if self.mode == CLASSES:
+            return np.array(self.levels[:4], np.float32)
+        return np.interp(means, np.linspace(0, REACH, ENTRIES), self._table(means)).astype(np.float32)
+
+    def _covered(self, value: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Cover intensities (N,) with vessels and choroid plexus."""
         if self.lit:
             for number in (4, 5):
-                value += shares[number] * np.float32(self.lit / FULL) * (levels[number] - value)
+                value = value + shares[number] * np.float32(self.lit / FULL) * (np.float32(self.levels[number]) - value)
         return value
+
+    def _mixed(self, shares: np.ndarray, original: np.ndarray, means: tuple[float, ...]) -> np.ndarray:
+        """Return intensities from the shares (6, N), 0 to 255, and the T1 (N,)."""
+        weights = np.stack([np.array(means), self._own(means), self.texture]).astype(np.float32) / FULL
+        base, value, gain = weights @ shares[:4]
+        residual = np.clip(original - base, -ROUGHEST, ROUGHEST)
+        if self.mode == CURVE:
+            position = (base + np.float32(self.fineness) * residual) * np.float32((ENTRIES - 1) / REACH)
+            found = self._table(means)[np.clip(position + 0.5, 0, ENTRIES - 1).astype(np.int16)]
+            # At a ventricle, a voxel between fluid and white matter has no part that is grey matter.
+            value = np.where((shares[0] > 0) & (shares[2] + shares[3] > 0), value, found)
+        return self._covered(value + gain * residual, shares)
 
     def _signal(self, anatomy: Anatomy, planes: np.ndarray) -> np.ndarray:
         """Return the intensities of some planes before the acquisition, (Z, Y, X), with surroundings outside."""
@@ -234,19 +256,17 @@ class Contrast:
             field = smooth_field(shape, 5, (self.seed, SHADES, number, anatomy.number), indices[0])
             value *= 1 + np.float32(amount / FULL) * shares[number] * field.ravel()
         value = np.maximum(value, 0).reshape(-1, *shape[1:])
-        return self.acquisition.surrounded(
-            value, anatomy.distance[part], self.levels[0], indices[0], shape, self.seed
-        )
+        return self.acquisition.surrounded(value, anatomy.distance[part], self.levels[0], indices[0], shape, self.seed)
 
     def _limits(self, anatomy: Anatomy) -> tuple[float, float]:
         """Estimate the percentiles of the brain from some voxels."""
-        z, y, x = anatomy.sample
-        shares = anatomy.memberships[:, z, y, x].astype(np.float32)
-        value = self._mixed(shares, anatomy.image[z, y, x].astype(np.float32), anatomy.means)
+        blur = np.array(self.acquisition.blurs())
+        shares = anatomy.samples[int(np.square(np.array(BLURS_MM) - blur).sum(axis=1).argmin())].astype(np.float32)
         random = np.random.default_rng([self.seed, SAMPLED])
-        value = np.maximum(value + np.array(self.grain, np.float32) / FULL @ shares[:4] * random.standard_normal(len(z)), 0)
-        value = value * self.acquisition.bias_at(anatomy.mask.shape, self.seed, anatomy.sample)
-        value = self.acquisition.noisy(value, random.standard_normal((2, len(z))))
+        value = self._covered(self._own(anatomy.means) / FULL @ shares[:4], shares)
+        value = value + np.array(self.grain, np.float32) / FULL @ shares[:4] * random.standard_normal(value.shape)
+        value = np.maximum(value, 0) * self.acquisition.bias_at(anatomy.mask.shape, self.seed, anatomy.places)
+        value = self.acquisition.noisy(value, random.standard_normal((2, *value.shape)))
         low, high = np.percentile(value, PERCENTILES)
         return float(low), float(max(high, low + 1e-3))
 
@@ -265,6 +285,8 @@ def _levels(ranges: Family, random: np.random.Generator) -> tuple[float, ...]:
     if ranges.least is not None:
         sign = 1 if ranges.least > 0 else -1
         grey = white + sign * max(sign * (grey - white), abs(ranges.least))
+        # The ranges of fluid and grey matter may overlap, the intensities keep their order.
+        fluid = min(fluid, grey - 0.03) if ranges.fluid[0] < ranges.grey[0] else fluid
     share = random.uniform(*ranges.deep)
     vessels, choroid = (float(random.uniform(*each)) for each in (ranges.vessels, ranges.choroid))
     return fluid, grey, white, float(white + share * (grey - white)), vessels, choroid
