@@ -22,7 +22,8 @@ PROFILE, PROFILE_FACTOR = math.log(5) / math.pi, (0.85, 1.15)
 # Share of scans with another voxel size in the plane, and its size in mm.
 RESAMPLED, PIXEL_MM = 0.6, (0.8, 2.0)
 # SD in mm of the blur of the scanner along all axes; SD of the noise, relative to the range of the tissues.
-BLUR_MM, NOISE = (0.0, 0.8), (0.006, 0.07)
+# It is that of slices of up to 1.5 mm; thicker ones have less.
+BLUR_MM, NOISE, THIN_MM = (0.0, 0.8), (0.006, 0.07), 1.5
 # SD of the logarithm of the bias field, its nodes along an axis, and SD of the logarithm of gamma.
 BIAS, BIAS_NODES, GAMMA = (0.01, 0.16), 4, 0.12
 # Shares of scans with a cropped field of view, a mask that is too small, and one that is too large.
@@ -173,7 +174,7 @@ class Acquisition:
             float(random.uniform(*PIXEL_MM)) * (random.random() < RESAMPLED),
             float(random.random()),
             float(random.uniform(*BLUR_MM)) * (random.random() < 0.7),
-            contrast * _logarithmic(*NOISE, random),
+            contrast * _logarithmic(*NOISE, random) * math.sqrt(THIN_MM / max(thickness, THIN_MM)),
             _logarithmic(*BIAS, random),
             math.exp(GAMMA * float(random.standard_normal())),
             cropped,

@@ -57,10 +57,10 @@ FAMILIES = {
         (0.85, 1.1), (0.38, 0.56), (0.24, 0.4), (0.1, 0.8), (0.1, 0.8), (0.6, 0.9), 0.09, 0.4, 0.2, (-1, -0.2)
     ),
     "flair": Family(
-        (0.03, 0.2), (0.64, 0.85), (0.46, 0.7), (0.1, 0.8), (0.1, 0.8), (0.5, 0.85), 0.08, 0.5, 0.2, (-0.8, 0.3)
+        (0.03, 0.2), (0.64, 0.84), (0.5, 0.72), (0.1, 0.8), (0.1, 0.8), (0.5, 0.85), 0.07, 0.5, 0.2, (-0.8, 0.3)
     ),
     "pd": Family(
-        (0.6, 0.86), (0.8, 0.95), (0.54, 0.72), (0.2, 0.9), (0.3, 0.9), (0.7, 0.95), 0.1, 0.3, 0.12, (-1, -0.2)
+        (0.6, 0.86), (0.8, 0.95), (0.54, 0.72), (0.2, 0.9), (0.0, 0.6), (0.7, 0.95), 0.1, 0.7, 0.12, (-1, -0.2)
     ),
     "t1c": Family(
         (0.05, 0.22), (0.42, 0.6), (0.5, 0.78), (0.2, 0.9), (0.9, 1.5), (0.75, 1.3), -0.04, 1, 0.13, (0.3, 1)
@@ -75,6 +75,8 @@ REACH, ENTRIES = 1.2, 241
 CURVES = 0.5
 # The T1's texture is limited to this difference from the mean of its tissue.
 ROUGHEST = 0.2
+# Largest SD of smooth variations in fluid, grey and white matter, and of noise, relative to the range of the tissues.
+SHADES_SD, GRAIN_SD = (0.12, 0.04, 0.04), 0.06
 # Streams of random numbers of one contrast.
 GRAIN, SHADES, NOISE, SAMPLED = 1, 2, 3, 4
 
@@ -96,7 +98,7 @@ class Contrast:
         texture: Gain of the T1's texture in fluid, grey, white and deep grey matter.
         grain: SD of noise within the four tissues.
         grain_mm: Width of that noise in mm.
-        shades: SD of smooth variations within fluid, grey and white matter, relative to their intensities.
+        shades: SD of smooth variations within fluid, grey and white matter, such as from flow and myelin.
         jitter: Factor and offset on the scaled intensities.
         seed: Seed of noise and fields.
         acquisition: What the scanner and the brain extraction add.
@@ -111,7 +113,7 @@ class Contrast:
     texture: tuple[float, ...]
     grain: tuple[float, ...]
     grain_mm: float
-    shades: tuple[float, float, float]
+    shades: tuple[float, ...]
     jitter: tuple[float, float]
     seed: int
     acquisition: Acquisition
@@ -143,18 +145,18 @@ class Contrast:
         # Of a curve, the texture that does not go through it.
         rest = 1 - fineness if mode == CURVE else 1.0
         texture = tuple(float(rest * (gain + random.uniform(-0.25, 0.25))) for _ in range(4))
-        grain = tuple(float(part) for part in random.uniform(0, 0.06, 4) * contrast)
+        grain = tuple(float(part) for part in random.uniform(0, GRAIN_SD, 4) * contrast)
         return cls(
             family,
             mode,
             levels,
-            float(random.uniform(0.6, 1)) if random.random() < ranges.lit else 0.0,
+            float(random.uniform(0.6 if ranges.lit == 1 else 0.3, 1)) if random.random() < ranges.lit else 0.0,
             knots,
             fineness,
             texture,
             grain,
             float(random.choice((0.0, 1.6, 2.6))),
-            (float(random.uniform(0, 0.15)), float(random.uniform(0, 0.05)), float(random.uniform(0, 0.05))),
+            tuple(float(contrast * random.uniform(0, most)) for most in SHADES_SD),
             # Other tissue in the mask changes the percentiles of the brain.
             (float(random.uniform(0.75 if acquisition.rim_mm else 0.94, 1.06)), float(random.uniform(-0.03, 0.03))),
             int(random.integers(2**31)),
@@ -254,7 +256,7 @@ class Contrast:
         value += spread * random_part(indices, anatomy.spacing, self.grain_mm, stream).ravel()
         for number, amount in enumerate(self.shades):
             field = smooth_field(shape, 5, (self.seed, SHADES, number, anatomy.number), indices[0])
-            value *= 1 + np.float32(amount / FULL) * shares[number] * field.ravel()
+            value += np.float32(amount / FULL) * shares[number] * field.ravel()
         value = np.maximum(value, 0).reshape(-1, *shape[1:])
         return self.acquisition.surrounded(value, anatomy.distance[part], self.levels[0], indices[0], shape, self.seed)
 
