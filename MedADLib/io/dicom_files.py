@@ -57,6 +57,15 @@ USED = (
         "PETFrameTypeSequence",
         "FrameType",
     ),
+    *("InStackPositionNumber", "InstanceNumber", "AcquisitionNumber", "ImagesInAcquisition", "MRAcquisitionType"),
+    *("NumberOfTemporalPositions", "EchoNumbers", "SequenceName", "FrameOfReferenceUID", "ConvolutionKernel"),
+    *("CTReconstructionSequence", "ReceiveCoilName", "MRReceiveCoilSequence", "RescaleType", "Units", "RepetitionTime"),
+    *("MRTimingAndRelatedParametersSequence", "FlipAngle", "MRModifierSequence", "InversionTimes", "InversionTime"),
+    *("DiffusionDirectionality", "DiffusionGradientDirectionSequence", "DiffusionGradientOrientation"),
+    *("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase", "DimensionIndexSequence"),
+    *("DimensionIndexPointer", "DimensionIndexValues", "ConcatenationUID", "InConcatenationNumber"),
+    *("InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber", "SeriesDescription", "SeriesTime"),
+    *("AcquisitionTime", "StudyTime"),
     *("DirectoryRecordSequence", "DirectoryRecordType", "ReferencedFileID"),
 )
 
@@ -137,6 +146,11 @@ class DicomFile:
         """Whether each pixel is one grey value."""
         kind = self.text("PhotometricInterpretation")
         return self.number("SamplesPerPixel", 1) == 1 and kind in ("", "MONOCHROME1", "MONOCHROME2")
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether the attributes of frames are in functional groups."""
+        return any(self.value(f"{kind}FunctionalGroupsSequence") for kind in ("Shared", "PerFrame"))
 
     def groups(self) -> list[FrameGroups]:
         """Return the attributes of each frame.
