@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..messages import Message
+from .dicom_files import FrameGroups
 from .dicom_slices import COMMON_NUMBERS, Slice
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,10 @@ TOLERANCES = {"RepetitionTime": 0.5, "SpacingBetweenSlices": 0.1}
 SAME_DISTANCE = 0.05
 # Slices of 2-D scans that are so many times as far apart as they are thick leave out as much as they show.
 WIDE_GAP, WIDE_GAP_3D = 1.9, 1.3
+# Numbers with this rank correlation to the positions follow them, but for single slices.
+NEARLY_SORTED = 0.9
+# Degrees of a tilt that the positions must show.
+LEAST_TILT = 1.0
 # How many of the missing slices an error names.
 NAMED = 5
 
@@ -77,15 +82,19 @@ def _check_common(folder: Path, slices: Sequence[Slice]) -> None:
             count = 1 + sum(after - before > limit for before, after in pairwise(values))
         else:
             count = len(values)
+        if name == "TemporalPositionTimeOffset" and count == len(slices):
+            # Each slice of a volume has its own time.
+            continue
         if count > 1:
             raise InputError("several_values", folder=folder, count=count, attribute=name.rpartition(" ")[2])
 
 
 def _check_rescaling(folder: Path, slices: Sequence[Slice]) -> None:
-    """Raise InputError if some slices have a slope and others lack one: their intensities cannot be compared."""
-    lacking = sum(not member.rescaled for member in slices)
-    if 0 < lacking < len(slices) and any((member.slope, member.intercept) != (1.0, 0.0) for member in slices):
-        raise InputError("rescaling_incomplete", folder=folder, count=lacking)
+    """Raise InputError if some slices lack the slope or intercept of others: their intensities cannot be compared."""
+    if any((member.slope, member.intercept) != (1.0, 0.0) for member in slices):
+        for stated in zip(*(member.rescaled for member in slices)):
+            if 0 < sum(stated) < len(slices):
+                raise InputError("rescaling_incomplete", folder=folder, count=len(slices) - sum(stated))
 
 
 def _check_stacks(folder: Path, slices: Sequence[Slice], heights: np.ndarray) -> None:
@@ -154,6 +163,10 @@ def check_row(folder: Path, slices: Sequence[Slice], heights: np.ndarray) -> Non
         raise InputError("uneven_slices", folder=folder, least=gaps.min(), most=gaps.max())
     if _is_shifted(slices):
         raise InputError("tilted_gantry", folder=folder)
+    tilt = FrameGroups.first_of(slices[0].file).numbers(1, "GantryDetectorTilt")
+    normal = np.cross(slices[0].cosines[:3], slices[0].cosines[3:])
+    if tilt is not None and abs(tilt[0]) > LEAST_TILT and np.abs(normal).max() > np.cos(np.radians(LEAST_TILT)):
+        log.warning(Message("tilt_not_in_positions", folder=str(folder), degrees=float(tilt[0])))
     _check_numbers_in_stacks(folder, slices)
     _check_distance(folder, slices, float(gaps.mean()))
 
@@ -180,8 +193,11 @@ def _check_numbers_in_stacks(folder: Path, slices: Sequence[Slice]) -> None:
     if sorted(numbers) == list(range(1, len(slices) + 1)):
         # Each stack may go on where the one before ends.
         stacks = {"": sorted(numbered)}
-    if any(not _is_sorted([number for _, number in stack]) for stack in stacks.values()):
-        log.warning(Message("stack_order_contradicts", folder=str(folder)))
+    orders = [_order([number for _, number in stack]) for stack in stacks.values()]
+    if any(NEARLY_SORTED < order < 1.0 for order in orders):
+        raise InputError("slice_numbers_contradict", folder=folder)
+    if min(orders) < 1.0:
+        log.warning(Message("slice_order_contradicts", folder=str(folder)))
         return
     missing: dict[int, int] = {}
     for stack in stacks.values():
@@ -195,10 +211,16 @@ def _check_numbers_in_stacks(folder: Path, slices: Sequence[Slice]) -> None:
     _refuse_gaps(folder, dict(sorted(missing.items())))
 
 
-def _is_sorted(numbers: Sequence[int]) -> bool:
-    """Return whether numbers rise or fall all the way."""
+def _order(numbers: Sequence[int]) -> float:
+    """Return how far numbers rise or fall: 1 if they do so all the way, 0 if they are in no order."""
     steps = np.diff(numbers)
-    return bool((steps > 0).all() or (steps < 0).all())
+    if (steps > 0).all() or (steps < 0).all():
+        return 1.0
+    if len(set(numbers)) < len(numbers):
+        return 0.0
+    ranks = np.argsort(np.argsort(numbers))
+    # Never 1 by rounding.
+    return min(abs(float(np.corrcoef(ranks, np.arange(len(ranks)))[0, 1])), 0.9999)
 
 
 def _check_distance(folder: Path, slices: Sequence[Slice], distance: float) -> None:
@@ -206,7 +228,13 @@ def _check_distance(folder: Path, slices: Sequence[Slice], distance: float) -> N
     stated, thickness = (_median([getattr(member, name) for member in slices]) for name in ("distance", "thickness"))
     first = slices[0]
     # The standard measures between the centres of slices; some writers of classic files state the gap between slices.
-    is_gap = not first.file.has_groups and stated and thickness and _same(stated + thickness, distance)
+    is_gap = (
+        not first.file.has_groups
+        and stated is not None
+        and thickness is not None
+        and stated < thickness / 1.05
+        and _same(stated + thickness, distance)
+    )
     agrees = bool(stated) and _same(stated, distance)
     step = _step_of_numbers(slices)
     times = distance / stated if stated else 0.0
@@ -214,12 +242,12 @@ def _check_distance(folder: Path, slices: Sequence[Slice], distance: float) -> N
         _refuse_each_gap(folder, slices, round(times))
     # Between the slices there is space for those with the numbers in between.
     space = bool(thickness) and distance / step >= 0.9 * thickness
-    if step > 1 and space and not agrees and (not stated or is_gap and stated >= 0.9 * thickness):
+    if step > 1 and space and not agrees and not is_gap:
         _refuse_each_gap(folder, slices, step)
     if stated and not agrees and not is_gap:
         log.warning(Message("slice_distance_contradicts", folder=str(folder), distance=distance, stated=stated))
     wide = WIDE_GAP_3D if first.file.text("MRAcquisitionType") == "3D" else WIDE_GAP
-    is_wide = bool(thickness) and distance > wide * thickness and not agrees and not (is_gap and stated < thickness)
+    is_wide = bool(thickness) and distance > wide * thickness and not agrees and not is_gap
     if is_wide:
         log.warning(Message("slices_far_apart", folder=str(folder), thickness=thickness, distance=distance))
     touching = bool(thickness) and distance <= thickness / 0.9
@@ -295,6 +323,8 @@ def _check_numbers(folder: Path, slices: Sequence[Slice], gaps_explained: bool) 
             kept = {"count": len(slices), "first": numbers[0], "last": numbers[-1], "missing": missing}
             log.warning(Message("image_numbers_incomplete", folder=str(folder), **kept))
             return
+    if numbers and NEARLY_SORTED < _order([member.number for member in slices]) < 1.0:
+        log.warning(Message("slice_order_contradicts", folder=str(folder)))
     stated, found = _images_of_acquisition(slices)
     if stated > found:
         log.warning(Message("fewer_images_than_stated", folder=str(folder), count=found, stated=stated))

@@ -65,7 +65,7 @@ USED = (
     *("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase", "DimensionIndexSequence"),
     *("DimensionIndexPointer", "DimensionIndexValues", "ConcatenationUID", "InConcatenationNumber"),
     *("InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber", "SeriesDescription", "SeriesTime"),
-    *("AcquisitionTime", "StudyTime"),
+    *("AcquisitionTime", "StudyTime", "TemporalPositionSequence", "TemporalPositionTimeOffset", "GantryDetectorTilt"),
     *("DirectoryRecordSequence", "DirectoryRecordType", "ReferencedFileID"),
 )
 
@@ -195,7 +195,7 @@ class DicomFile:
         ``MONOCHROME1``, of which small values are bright, is inverted.
 
         Raises:
-            InputError: If they are too many.
+            InputError: If they are too many, or more than those of the frames.
             ValueError: If they cannot be decoded.
         """
         pixels, shape = self.check_size(), (self.frames, self.number("Rows"), self.number("Columns"))
@@ -206,6 +206,9 @@ class DicomFile:
             raise ValueError("unknown layout of bits")
         with self._pixels() as (stream, kind, length):
             if self.syntax in NATIVE:
+                held = length * 8 * shape[0] // (pixels * allocated)
+                if held > shape[0]:
+                    raise InputError("more_pixels_than_frames", path=self.path, held=held, frames=shape[0])
                 content = stream.read(min(length, pixels * allocated // 8))
                 array = self._native(content, kind, shape, allocated, signed)
                 if stored < allocated:

@@ -26,6 +26,7 @@ COMMON_NUMBERS = (
 )
 COMMON_TEXTS = (
     ("Modality", "", ""),
+    ("SOPClassUID", "", ""),
     ("FrameOfReferenceUID", "", ""),
     ("SequenceName", "", ""),
     ("EchoNumbers", "", ""),
@@ -35,6 +36,7 @@ COMMON_TEXTS = (
     ("Units", "", ""),
     ("DiffusionDirectionality", "MRDiffusionSequence", ""),
     ("NominalPercentageOfCardiacPhase", "CardiacSynchronizationSequence", ""),
+    ("TemporalPositionTimeOffset", "TemporalPositionSequence", ""),
 )
 # Dimensions of a file of several frames in which those of one volume do not differ.
 DIMENSIONS = {
@@ -43,6 +45,8 @@ DIMENSIONS = {
     *("NominalCardiacTriggerDelayTime", "FlipAngle", "RepetitionTime", "ContrastBolusAgentPhase", "ReceiveCoilName"),
     *("VelocityEncodingDirection",),
 }
+# Dimensions of a file of several frames that number the positions of a stack.
+PLACES = ("InStackPositionNumber", "ImagePositionPatient")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,7 @@ class Slice:
         distance: Distance to the next slice in mm that the header states; None if missing.
         cosines: Directions of rows and columns in LPS, (6,); None if missing.
         position: LPS mm of the first pixel, (3,); None if missing.
-        rescaled: Whether the header has a slope that is not 0.
+        rescaled: Whether the header has a slope that is not 0, and an intercept.
         slope: Factor of the stored values.
         intercept: Summand of the stored values.
         component: ``magnitude``, ``phase``, ``real`` or ``imaginary``; empty if unknown.
@@ -85,7 +89,7 @@ class Slice:
     distance: float | None
     cosines: np.ndarray | None
     position: np.ndarray | None
-    rescaled: bool
+    rescaled: tuple[bool, bool]
     slope: float
     intercept: float
     component: str
@@ -142,7 +146,7 @@ def place_of(frame: FrameGroups, count: int) -> dict[str, Any]:
         "distance": _length(_number(frame, "SpacingBetweenSlices", MEASURES)),
         "cosines": frame.numbers(6, "ImageOrientationPatient", "PlaneOrientationSequence"),
         "position": position,
-        "rescaled": bool(slope),
+        "rescaled": (bool(slope), intercept is not None),
         "slope": slope or 1.0,
         "intercept": intercept or 0.0,
     }
@@ -165,7 +169,7 @@ def _contrast(frame: FrameGroups, count: int, dimensions: dict[str, int]) -> dic
         "types": tuple(_image_types(frame)),
         "echo": _number(frame, "EffectiveEchoTime", "MREchoSequence", top="EchoTime"),
         "stack": frame.text("StackID", CONTENT, top="-"),
-        "in_stack": _whole(_number(frame, "InStackPositionNumber", CONTENT, top="-")),
+        "in_stack": _number_in_stack(frame, dimensions),
         "number": _whole(_number(frame, "InstanceNumber")) if count == 1 else None,
         "time": frame.text("TemporalPositionIndex", CONTENT, top="TemporalPositionIdentifier"),
         "diffusion": frame.text("DiffusionBValue", "MRDiffusionSequence"),
@@ -175,6 +179,21 @@ def _contrast(frame: FrameGroups, count: int, dimensions: dict[str, int]) -> dic
 
 def _whole(value: float | None) -> int | None:
     return None if value is None else int(value)
+
+
+def _number_in_stack(frame: FrameGroups, dimensions: dict[str, int]) -> int | None:
+    """Return the number of a frame in its stack, else its index along the dimension of the positions."""
+    number = _whole(_number(frame, "InStackPositionNumber", CONTENT, top="-"))
+    indices = (_index(frame, dimensions[keyword]) for keyword in PLACES if keyword in dimensions)
+    return next((index for index in indices if index is not None), None) if number is None else number
+
+
+def _index(frame: FrameGroups, at: int) -> int | None:
+    """Return the index of a frame along the dimension that stands at this place; None if it is missing."""
+    try:
+        return int(np.ravel(frame.value("DimensionIndexValues", CONTENT, top="-"))[at])
+    except (TypeError, ValueError, IndexError):
+        return None
 
 
 def _common(frame: FrameGroups, dimensions: dict[str, int]) -> dict[str, Hashable]:
@@ -189,21 +208,18 @@ def _common(frame: FrameGroups, dimensions: dict[str, int]) -> dict[str, Hashabl
     if values is None:
         values = frame.header.get("DiffusionGradientOrientation")
     found["DiffusionGradientOrientation"] = "" if values is None else str(values)
-    indices = frame.value("DimensionIndexValues", CONTENT, top="-")
-    for keyword, at in dimensions.items():
-        # One dimension has its index without a list.
-        listed = indices if isinstance(indices, (list, tuple)) or hasattr(indices, "append") else [indices]
-        found[f"DimensionIndexValues {keyword}"] = str(listed[at]) if at < len(listed) else ""
+    for keyword in DIMENSIONS & set(dimensions):
+        found[f"DimensionIndexValues {keyword}"] = _index(frame, dimensions[keyword])
     return {name: value for name, value in found.items() if value not in (None, "")}
 
 
 def _dimensions(file: DicomFile) -> dict[str, int]:
-    """Return at which place the index of each of the `DIMENSIONS` stands."""
+    """Return at which place the index along each dimension stands, by the attribute that differs along it."""
     from pydicom.datadict import keyword_for_tag
 
     pointers = [item.get("DimensionIndexPointer") for item in file.value("DimensionIndexSequence") or []]
     keywords = ["" if pointer is None else keyword_for_tag(pointer) for pointer in pointers]
-    return {keyword: at for at, keyword in enumerate(keywords) if keyword in DIMENSIONS}
+    return {keyword: at for at, keyword in enumerate(keywords) if keyword}
 
 
 def _image_types(frame: FrameGroups) -> list[str]:

@@ -170,6 +170,13 @@ SENTENCES = {
         _("{count} slices of {folder} lack the rescaling of intensities that others have"),
         _("Export the series again."),
     ),
+    "slice_numbers_contradict": S(
+        _("single slices of {folder} have numbers within their stack that contradict their positions"),
+        _("Export the series again."),
+    ),
+    "more_pixels_than_frames": S(
+        _("{path} holds the pixels of {held} frames, but its header describes {frames}"), COPY_AGAIN
+    ),
     "parts_missing": S(
         _("{folder} has {found} of the {count} files of one multi-frame image"),
         _("Give a folder that holds all of them."),
@@ -202,8 +209,12 @@ SENTENCES = {
     ),
     "dicom_copies_left_out": _("DICOM slices in {folder} that are copies of others are left out: {count}"),
     "dicom_singles_left_out": _("series of a single image in {folder} are left out: {count}"),
-    "stack_order_contradicts": _(
-        "the numbers of slices within their stack contradict the positions in {folder}: the positions are used"
+    "slice_order_contradicts": _(
+        "the numbers of the slices of {folder} contradict their positions: the positions are used"
+    ),
+    "tilt_not_in_positions": _(
+        "the header of {folder} states a gantry tilt of {degrees:.3g}°, but the positions of its slices do "
+        "not show it"
     ),
     "slice_distance_contradicts": _(
         "the slices of {folder} lie {distance:.3g} mm apart by their positions, but {stated:.3g} mm by the spacing in "
