@@ -218,7 +218,7 @@ def _dimensions(file: DicomFile) -> dict[str, int]:
     from pydicom.datadict import keyword_for_tag
 
     pointers = [item.get("DimensionIndexPointer") for item in file.value("DimensionIndexSequence") or []]
-    keywords = ["" if pointer is None else keyword_for_tag(pointer) for pointer in pointers]
+    keywords = [keyword_for_tag(pointer) if isinstance(pointer, int) else "" for pointer in pointers]
     return {keyword: at for at, keyword in enumerate(keywords) if keyword}
 
 
