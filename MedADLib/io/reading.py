@@ -112,6 +112,25 @@ def read_mask(path: str | os.PathLike, scan: Volume, options: ReadingOptions = A
     return given if in_order_of(own, scan) is None else own
 
 
+def read_if_lacking(path: str | os.PathLike, options: ReadingOptions, uniform: bool = False) -> Volume:
+    """Read a file by its own header; only where that does not suffice, what the user says about other files counts.
+
+    Args:
+        path: An image file, or a folder of DICOM slices.
+        options: What the user says.
+        uniform: See `read_image`.
+
+    Raises:
+        InputError: If it cannot be read either way.
+    """
+    try:
+        return read_image(path, uniform)
+    except InputError:
+        if options == AS_THE_HEADER_SAYS:
+            raise
+    return read_image(path, uniform, options)
+
+
 def _read_file(path: Path, name: str, options: ReadingOptions) -> Volume:
     """Read a single file."""
     if not path.exists():

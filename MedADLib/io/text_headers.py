@@ -286,7 +286,8 @@ def read_meta(path: Path, options: ReadingOptions) -> tuple[np.ndarray, np.ndarr
     skip = _number(path, fields, "HeaderSize", -1 if encoding == "raw" else 0)
     if 0 < skip < begin or skip < 0 and local and file.stat().st_size - begin < np.prod(sizes) * kind.itemsize:
         raise InputError("bad_header_field", path=path, field="HeaderSize", value=str(skip))
-    array = StoredVoxels(path, file, sizes, kind.newbyteorder(">" if True in orders else "<"), skip or begin, 0, encoding)
+    kind = kind.newbyteorder(">" if True in orders else "<")
+    array = StoredVoxels(path, file, sizes, kind, skip or begin, 0, encoding)
     return array.read(), _meta_placement(path, fields, len(shape)).affine(path, sizes, options)
 
 

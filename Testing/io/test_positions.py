@@ -291,7 +291,10 @@ def test_a_file_without_a_place_in_space_is_read_and_this_is_said(tmp_path, warn
     refused(nrrd(tmp_path / "c.nrrd", **{**SPACE, "space_origin": "(1,2)"}), "no_position")
 
 
-@pytest.mark.parametrize("space", ["right-anterior-superior-time", "RAST", "left-posterior-superior-time", "LPST", None])
+TIMED = ("right-anterior-superior-time", "RAST", "left-posterior-superior-time", "LPST", None)
+
+
+@pytest.mark.parametrize("space", TIMED)
 @pytest.mark.parametrize("first", [False, True], ids=["last", "first"])
 def test_one_time_point_of_space_and_time_is_read(tmp_path, space, first, warned):
     sign = 1 if space and space.upper().startswith("R") else -1
