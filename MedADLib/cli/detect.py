@@ -6,12 +6,11 @@ import argparse
 import importlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..messages import Message
 from .reading_arguments import add_reading_arguments, reading_options
 
 if TYPE_CHECKING:
@@ -100,6 +99,9 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
     detect = args.detect or detect
     started = time.perf_counter()
     options = reading_options(args)
+    if args.anonymous:
+        named = [path for path in (args.input, args.mask) if path is not None]
+        console.hide(named, "the scan")
     scan = named_scan(args.input, options)
     name = scan.name
     with writable_folder(args.output):
@@ -112,6 +114,7 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
         if args.anonymous:
             name = f"scan-{fingerprint(volume)[:NAME_DIGITS]}"
             volume = replace(volume, name=name)
+            console.hide(named, name)
             check_ours(args.output, name)
         check_same_scan(args.output, name, args.input, content_hash(volume))
         smallest = args.smallest_region or {}
@@ -141,10 +144,7 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
         detection = detect(volume, model, settings, progress)
         for message in detection.warnings:
             console.warning(message)
-        warnings = console.warnings
-        if args.anonymous:
-            warnings = [_without((str(args.input), args.input.name, scan.name), name, one) for one in warnings]
-        detection = replace(detection, warnings=tuple(warnings))
+        detection = replace(detection, warnings=tuple(console.warnings))
         if options != AS_THE_HEADER_SAYS:
             detection = with_reading(detection, options)
         console.window = (0.95, 1.0)
@@ -155,19 +155,6 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
     seconds = time.perf_counter() - started
     _report(console, detection, files, seconds)
     return 0
-
-
-def _without(words: Sequence[str], name: str, message: str) -> str:
-    """Replace the path and the names of a scan in a warning by another name."""
-
-    def replaced(value: Any) -> Any:
-        for word in words:
-            value = value.replace(word, name) if isinstance(value, str) else value
-        return value
-
-    if isinstance(message, Message):
-        return Message(message.code, **{key: replaced(value) for key, value in message.parameters.items()})
-    return replaced(message)
 
 
 def _report(console: Console, detection: Detection, files: list[Path], seconds: float) -> None:

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask", nargs="+", type=Path, metavar="MASK", help=masks)
     parser.add_argument("--threshold", type=float, help="also count lesions at this value of the maps")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="table to write, .tsv or .json")
-    scope = "They hold for masks, unless only their own header fits, and for maps that cannot be read without them."
+    scope = "They hold for masks that do not fit their map otherwise, and for maps that cannot be read without them."
     add_reading_arguments(parser, scope)
 
 

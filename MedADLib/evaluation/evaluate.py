@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, OutputError
-from ..io.reading import read_if_lacking, read_mask
+from ..io.reading import read_if_lacking, read_mask_by_header
 from ..io.reading_options import AS_THE_HEADER_SAYS, READING, ReadingOptions
 from ..runtime.atomic_files import write_text
 from ..runtime.progress import Progress
@@ -182,8 +182,8 @@ def _load(
     """Read one case and keep its examined voxels."""
     # A map or mask may be uniform, such as the reference of a healthy case.
     score = read_if_lacking(map_path, options, uniform=True)
-    truth = read_mask(truth_path, score, options)
-    mask = read_mask(mask_path, score, options) if mask_path else None
+    truth = read_mask_by_header(truth_path, score, options)
+    mask = read_mask_by_header(mask_path, score, options) if mask_path else None
     ordered = [other and in_order_of(other, score) for other in (truth, mask)]
     for other, found, other_path in zip((truth, mask), ordered, (truth_path, mask_path)):
         if other is not None and found is None:

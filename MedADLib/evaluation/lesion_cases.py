@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..io.reading import read_if_lacking, read_mask
+from ..io.reading import read_if_lacking, read_mask_by_header
 from ..io.reading_options import AS_THE_HEADER_SAYS, ReadingOptions
 from ..io.sources import Source
 from ..messages import Message
@@ -158,7 +158,7 @@ def real_case(
     """
     volume = read_if_lacking(image, options)
     brain = brain_mask(volume)[0]
-    mask = in_order_of(read_mask(truth, volume, options), volume)
+    mask = in_order_of(read_mask_by_header(truth, volume, options), volume)
     if mask is None:
         raise InputError("evaluation_mask_not_on_grid", mask=truth, image=image)
     return Case(CaseName(volume.name, "real"), *_prepared(volume, brain, mask.array >= 0.5, template))

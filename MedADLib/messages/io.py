@@ -116,6 +116,10 @@ SENTENCES = {
         _("the sform and the qform of {path} contradict each other: one has left and right swapped"), USE_ONE
     ),
     "forms_turned": S(_("the sform and the qform of {path} contradict each other: one is turned"), USE_ONE),
+    "mask_fits_two_ways": S(
+        _("the mask {path} fits the scan both as its own header says and as the options say, with other voxels"),
+        _("Save it with the orientation that the options give."),
+    ),
     "form_missing": S(_("{path} has no {form} that can be used"), _("Leave out --use, or name the other one.")),
     "spacing_conflict": S(
         _("{path} contradicts itself: the spacing is {sform} mm by its sform and {pixdim} mm by its field pixdim"),

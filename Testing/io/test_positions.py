@@ -17,7 +17,7 @@ from support.volume_files import ARRAY, RAS, SHAPE, SPACING, VECTORS, lies_at, m
 from MedADLib.detection import content_hash
 from MedADLib.errors import InputError
 from MedADLib.io.nifti import nifti_position
-from MedADLib.io.reading import read_image, read_mask
+from MedADLib.io.reading import read_image, read_mask, read_mask_by_header
 from MedADLib.io.reading_options import ReadingOptions
 from MedADLib.results.reading import reopen, stored_results
 from MedADLib.results.writing import with_reading, write_detection
@@ -383,6 +383,20 @@ def test_a_mask_is_read_as_its_scan_or_by_its_own_header(tmp_path):
     flipped = reoriented(scan, "LPI")
     flipped.write(tmp_path / "mask.nrrd")
     assert orientation(read_mask(tmp_path / "mask.nrrd", scan, options)) == "LPI"
+
+
+def test_a_mask_that_fits_both_ways_is_refused(tmp_path):
+    bare = nifti(tmp_path / "scan.nii", codes=(0, 0), sform=np.zeros((4, 4)), offset=(0, 0, 0))
+    options = ReadingOptions(orientation="RAS")
+    scan = read_image(bare, options=options)
+    # Right by its own header, and about the same centre mirrored by the options.
+    reoriented(scan, "LAS").write(tmp_path / "mask.nrrd")
+    with raises(InputError, "mask_fits_two_ways"):
+        read_mask(tmp_path / "mask.nrrd", scan, options)
+    scan.write(tmp_path / "same.nrrd")
+    lies_at(read_mask(tmp_path / "same.nrrd", scan, options), scan.affine)
+    lies_at(read_mask_by_header(tmp_path / "mask.nrrd", scan, options), scan.affine)
+    lies_at(read_mask_by_header(bare, scan, options), scan.affine)
 
 
 def test_a_result_finds_its_scan_as_the_user_read_it(tmp_path):
