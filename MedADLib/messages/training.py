@@ -89,6 +89,9 @@ SENTENCES = {
     ),
     "torn_file": _("{path} is cut short, as after a crash: it is made again, with what depends on it"),
     "work_of_other_split": S(_("{work} was made with another split"), OTHER_WORK),
+    "work_of_other_reading": S(
+        _("{work} holds scans that were read with other --orientation, --spacing, --unit or --use"), OTHER_WORK
+    ),
     "work_of_other_size": S(_("{work} was made with another size"), OTHER_WORK),
     "work_of_other_template": S(_("{work} was made with another template than that of {model}"), OTHER_WORK),
     "work_of_changed_scans": S(_("{count} scans have changed since {work} was made, such as {example}"), OTHER_WORK),

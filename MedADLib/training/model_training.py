@@ -19,6 +19,7 @@ from ..dataset.scan_statistics import fingerprints_in
 from ..dataset.space_choice import chosen_space
 from ..dataset.split import FEWEST, FEWEST_BY_HAND, Split, split_of_arrays
 from ..errors import InputError
+from ..io.reading_options import AS_THE_HEADER_SAYS, READING, ReadingOptions
 from ..io.sources import Source
 from ..messages import Message
 from ..methods.base import Method, rounded
@@ -42,7 +43,7 @@ from ..scoring.restoration import Restoration
 from ..volume import Volume
 from .checkpoint import bfloat16_suits, only_training
 from .config import Options, check_model_name, poolings_with, training_folder, unused_options
-from .data import HealthyData, bytes_to_prepare, healthy_data, prepared_scans
+from .data import HealthyData, bytes_to_prepare, check_reading, healthy_data, prepared_scans
 from .distributed import ProcessGroup, process_group
 from .folds import check_folds, folds_of, method_without
 from .outliers import left_out, write_outliers
@@ -157,9 +158,10 @@ def usable_scans(
     options: argparse.Namespace, progress: Progress, like: Model | None = None
 ) -> tuple[dict[str, Source], Split]:
     """Find the usable scans and their split; with the split and space of the model `like`, if one is given."""
-    scans = find_scans(
-        options.healthy, options.only, options.subjects, options.healthy_label, skip_bad=options.skip_bad
-    )
+    reading = ReadingOptions.of_arguments(options)
+    check_reading(options.work, reading)
+    facts = {"skip_bad": options.skip_bad, "options": reading}
+    scans = find_scans(options.healthy, options.only, options.subjects, options.healthy_label, **facts)
     excluded = _excluded(options.exclude, scans)
     scans = {name: source for name, source in scans.items() if name not in excluded}
     for doubt in doubts_about_subjects(scans, options.subjects):
@@ -259,6 +261,8 @@ def _scans_of(trained: Trained, options: argparse.Namespace) -> dict[str, Any]:
     else:
         training |= {"data": options.data_note or OWN_SCANS, "split": found.parts, NUMBERED: True}
     shown = {name: name for name in parts} if options.named_scans else found.numbers
+    if (reading := ReadingOptions.of_arguments(options)) != AS_THE_HEADER_SAYS:
+        training[READING] = reading.as_json()
     if trained.folds:
         training[FOLDS] = [sorted(shown[name] for name in fold) for fold in trained.folds]
     return training
