@@ -118,7 +118,9 @@ SENTENCES = {
     "forms_mirrored": S(
         _("the sform and the qform of {path} contradict each other: one has left and right swapped"), USE_ONE
     ),
-    "forms_turned": S(_("the sform and the qform of {path} contradict each other: one is turned"), USE_ONE),
+    "forms_turned": S(
+        _("the sform and the qform of {path} contradict each other: one is turned by more than 45 degrees"), USE_ONE
+    ),
     "mask_fits_two_ways": S(
         _("the mask {path} fits the scan both as its own header says and as the options say, with other voxels"),
         _("Save it with the orientation that the options give."),
