@@ -56,6 +56,10 @@ SENTENCES = {
     "header_contradiction": S(
         _("{path} contradicts itself: its header gives {first!a} and {second!a} ({field})"), REPAIR_HEADER
     ),
+    "wrong_byte_order": S(
+        _("{path} has its voxels in another byte order than its header says"),
+        _("Correct the byte order in the header."),
+    ),
     "no_byte_order": S(
         _("{path} does not give the byte order of its voxels"),
         _("Add it to the header if you know it: endian: little, or endian: big."),
@@ -78,7 +82,6 @@ SENTENCES = {
     "unknown_encoding": S(
         _("{path} has voxels in the encoding {encoding!a}, which MedAD does not know"), _("Save it uncompressed.")
     ),
-    "minc_1": S(_("{path} is a file of MINC 1, which MedAD does not know"), _("Convert it with mincconvert -2.")),
     "several_components": S(_("{path} has several numbers in each voxel (colour, vector or complex)"), PLAIN_VOLUME),
     "not_3d": S(_("{name} has {dimensions} dimensions ({size})"), PLAIN_VOLUME),
     "single_line": S(_("{path} has only one line of voxels ({size})"), _("Give the whole image.")),
@@ -115,7 +118,9 @@ SENTENCES = {
     "forms_mirrored": S(
         _("the sform and the qform of {path} contradict each other: one has left and right swapped"), USE_ONE
     ),
-    "forms_turned": S(_("the sform and the qform of {path} contradict each other: one is turned"), USE_ONE),
+    "forms_turned": S(
+        _("the sform and the qform of {path} contradict each other: one is turned by more than 45 degrees"), USE_ONE
+    ),
     "mask_fits_two_ways": S(
         _("the mask {path} fits the scan both as its own header says and as the options say, with other voxels"),
         _("Save it with the orientation that the options give."),
