@@ -193,6 +193,9 @@ SENTENCES = {
     "several_values": S(
         _("{folder} mixes slices that differ in the DICOM attribute {attribute} ({count} values)"), ONE_STACK
     ),
+    "intensity_tables": S(
+        _("{folder} rescales its intensities by tables, which MedAD does not read"), _("Convert it to NIfTI first.")
+    ),
     "rescaling_incomplete": S(
         _("{count} slices of {folder} lack the rescaling of intensities that others have"),
         _("Export the series again."),
@@ -240,8 +243,7 @@ SENTENCES = {
         "the numbers of the slices of {folder} contradict their positions: the positions are used"
     ),
     "tilt_not_in_positions": _(
-        "the header of {folder} states a gantry tilt of {degrees:.3g}°, but the positions of its slices do "
-        "not show it"
+        "the header of {folder} states a gantry tilt of {degrees:.3g}°, but the positions of its slices do not show it"
     ),
     "slice_distance_contradicts": _(
         "the slices of {folder} lie {distance:.3g} mm apart by their positions, but {stated:.3g} mm by the spacing in "
