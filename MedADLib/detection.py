@@ -304,7 +304,7 @@ def detect(
         reference.count,
         reference,
         provenance,
-        (*known_scan(volume, model), *fit.reasons, *level_warning, *speed, *notes),
+        (*known_scan(volume, model), *fit.reasons, *_wrong_voxels(volume, prepared), *level_warning, *speed, *notes),
     )
 
 
@@ -397,6 +397,14 @@ def known_scan(volume: Volume, model: Model) -> list[Message]:
 
     part = part_of(volume, model.training)
     return [Message(KNOWN[part], model=model.name)] if part else []
+
+
+def _wrong_voxels(volume: Volume, prepared: PreparedScan) -> list[Message]:
+    """Return a warning if voxels of a scan were replaced."""
+    if prepared.native is volume:
+        return []
+    count = int((prepared.native.array != volume.array).sum())
+    return [Message("wrong_voxel") if count == 1 else Message("wrong_voxels", count=count)]
 
 
 def _found_by(
