@@ -268,7 +268,9 @@ def detect(
         _found_by(method.members, rarities.of_members, prepared, labels, progress) if method.members and regions else {}
     )
     progress.finish()
-    level_warning = [Message("scores_higher_everywhere", sd=max(rarities.excess))] if rarities.beyond_healthy else []
+    # The advice to calibrate on scans of the same scanner is wrong for a scan that does not fit.
+    higher = rarities.beyond_healthy and meaningful
+    level_warning = [Message("scores_higher_everywhere", sd=max(rarities.excess))] if higher else []
     chosen = settings.as_json()
     # The device that computed, which may differ from the one that was asked for.
     del chosen["device"]
