@@ -154,6 +154,9 @@ SENTENCES = {
     "scan_size": _("{voxels} voxels of {spacing} mm, {extent} mm"),
     "scan_size_pixels": _("{pixels} pixels"),
     "scan_size_memory": _("{voxels} voxels of {spacing} mm, {extent} mm; needs about {gb:.0f} GB of memory"),
+    "scan_nan_background": _(
+        "{share:.0%} of the voxels are not a number; they lie around the rest and count as background"
+    ),
     "scan_single_slice": _("a single slice, examined in its whole field of view"),
     "scan_masked": _("examined inside the given mask"),
     "scan_whole": _("examined in its whole field of view"),
