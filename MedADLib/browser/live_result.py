@@ -159,7 +159,9 @@ class LiveResult:
         return f"{text}; {say('page_rejected_one') if rejected == 1 else say('page_rejected', count=rejected)}"
 
     def allowed(self) -> str:
-        """Return the expected false positives at the threshold."""
+        """Return the expected false positives at the threshold; nothing if the result is not interpretable."""
+        if not self.detection.interpretable:
+            return ""
         ml = self.detection.expected_false_positive_ml
         if in_pixels(self.detection):
             return translated(false_positives(self.detection))
@@ -185,6 +187,8 @@ class LiveResult:
         """Return the threshold as text."""
         detection = self.detection
         value = translated(value_text(detection, detection.threshold))
+        if not detection.interpretable:
+            return value
         return f"{value} ({translated(meaning(detection, detection.threshold))})"
 
     def facts(self) -> list[tuple[str, str]]:
@@ -200,7 +204,7 @@ class LiveResult:
             "Smallest region": self._smallest(),
             "Fast mode": "yes" if settings.get("fast") else None,
             "Examined part": made.get("brain_mask"),
-            "Healthy scans": self.detection.healthy_count,
+            "Healthy scans": self.detection.healthy_count if self.detection.interpretable else None,
             "Score": f"{self.detection.score:.4g} ({score_name(self.detection)})",
             "Random seed": made.get("seed", "?"),
             "Device": made.get("device", "?"),

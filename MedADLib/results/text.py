@@ -299,22 +299,25 @@ def location(detection: Detection, region: Region) -> str:
 
 
 def count_of_regions(detection: Detection) -> Message:
-    """Return number and total volume of the regions, and the threshold, as an English sentence like `verdict`."""
-    count = len(detection.regions)
-    limit = {
-        "threshold": a_value_text(detection, detection.threshold),
-        "meaning": meaning(detection, detection.threshold),
-        "expected": false_positives(detection),
-    }
+    """Return number and total volume of the regions, and the threshold, as an English sentence like `verdict`.
+
+    With what the threshold means in healthy scans, unless the result is not interpretable.
+    """
+    count, bare = len(detection.regions), "_bare"
+    limit = {"threshold": a_value_text(detection, detection.threshold)}
+    if detection.interpretable:
+        bare = ""
+        limit["meaning"] = meaning(detection, detection.threshold)
+        limit["expected"] = false_positives(detection)
     if not count and only_specks(detection):
         smallest = limit_text(detection, smallest_region_ml(detection.provenance))
-        return Message("specks_counted", smallest=smallest, **limit)
+        return Message(f"specks_counted{bare}", smallest=smallest, **limit)
     if not count:
-        return Message("no_region_counted", **limit)
+        return Message(f"no_region_counted{bare}", **limit)
     volume = amount(detection, sum(region.volume_ml for region in detection.regions))
     if count == 1:
-        return Message("region_counted", volume=volume, **limit)
-    return Message("regions_counted", count=count, volume=volume, **limit)
+        return Message(f"region_counted{bare}", volume=volume, **limit)
+    return Message(f"regions_counted{bare}", count=count, volume=volume, **limit)
 
 
 def only_specks(detection: Detection) -> bool:

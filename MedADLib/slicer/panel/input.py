@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import qt
@@ -16,7 +17,7 @@ from ...preprocessing.input_check import InputReport, inspect
 from ...results.text import out_of_distribution
 from ..scene.ownership import ROLE
 from ..scene.sequences import frames_of
-from ..scene.volumes import volume_from_node
+from ..scene.volumes import volume_and_notes
 from .texts import breakable, reason, sentence, tooltip
 
 if TYPE_CHECKING:
@@ -149,7 +150,9 @@ class InputPanel:
             self._report = _("{name} is a result of MedAD, not a scan.").format(name=volume.GetName())
         elif volume is not None:
             try:
-                self._report = inspect(volume_from_node(volume), model, masked)
+                scan, notes = volume_and_notes(volume)
+                report = inspect(scan, model, masked)
+                self._report = replace(report, facts=(*report.facts[:1], *notes, *report.facts[1:]))
             except MedADError as error:
                 self._report = reason(error)
 
