@@ -14,8 +14,9 @@ from itertools import combinations
 import numpy as np
 
 from ..scoring.metrics import Curve
+from ..scoring.scan_score import NAMES
 from .histograms import Histograms, interval, resampled
-from .judgement import SCORES, SIZES, Judged, Variant
+from .judgement import SIZES, Judged, Variant
 from .lesion_cases import KINDS
 from .restoration_quality import RestorationSums
 from .simulation.insertion import CONTRASTS, UNSEEN
@@ -172,7 +173,7 @@ def scan_rows(found: Sequence[Measured]) -> list[Row]:
         judged = one.variant.judged
         own = [next((n for n in healthy if judged[n].subject == judged[c].subject), None) for c in cases]
         paired = [(c, h) for c, h in zip(cases, own) if h is not None]
-        for name in SCORES:
+        for name in NAMES:
             scores = np.array([j.scan[name] for j in judged])
             above = _above(scores[cases][:, None], scores[healthy])
             weights = [one.by_subject[:, part].astype(float) for part in (cases, healthy)]
