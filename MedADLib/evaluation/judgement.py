@@ -39,12 +39,14 @@ class Lesion:
         diameter_mm: Diameter of the sphere of the same volume.
         ml: Its volume.
         hit: Whether 10 % of it exceeds the threshold of 1 % healthy false positives.
+        marked: The same at the default threshold.
         centre: A voxel (z, y, x) of it.
     """
 
     diameter_mm: float
     ml: float
     hit: bool
+    marked: bool
     centre: tuple[int, int, int]
 
     @property
@@ -282,7 +284,7 @@ def _judged(form: Form, kept: Kept, values: np.ndarray, spacing: Sequence[float]
     mask, voxel_ml = kept.mask, millilitres(spacing)
     labels = lesion_labels(kept.kind, kept.truth) if kept.truth.any() else np.zeros(mask.shape, np.uint8)
     above = (values > form.threshold) & mask
-    lesions = _lesions(labels, above, voxel_ml)
+    lesions = _lesions(labels, above, (values > form.alarm) & mask, voxel_ml)
     size_of = np.array([0, *(lesion.size + 1 for lesion in lesions)], np.int64)
     alarms = _false_alarms((values > form.alarm) & mask & ~kept.truth, voxel_ml)
     heights = {lesion.centre[0] for lesion in lesions if not lesion.hit}
@@ -318,17 +320,17 @@ def _judged(form: Form, kept: Kept, values: np.ndarray, spacing: Sequence[float]
     )
 
 
-def _lesions(labels: np.ndarray, above: np.ndarray, voxel_ml: float) -> tuple[Lesion, ...]:
-    """Return the numbered lesions (Z, Y, X) and whether each is found by a mask."""
+def _lesions(labels: np.ndarray, above: np.ndarray, marked: np.ndarray, voxel_ml: float) -> tuple[Lesion, ...]:
+    """Return the numbered lesions (Z, Y, X), and whether the masks of the two thresholds find each."""
     count = int(labels.max(initial=0))
     if not count:
         return ()
     size = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    covered = np.bincount(labels[above], minlength=count + 1)[1:]
-    hit = covered >= np.maximum(OVERLAP * size * (1 - 1e-12), 1)
+    enough = np.maximum(OVERLAP * size * (1 - 1e-12), 1)
+    hit, found = (np.bincount(labels[mask], minlength=count + 1)[1:] >= enough for mask in (above, marked))
     return tuple(
-        Lesion(float((6 * n * voxel_ml * 1000 / np.pi) ** (1 / 3)), float(n * voxel_ml), bool(h), centre)
-        for n, h, centre in zip(size, hit, centres(labels))
+        Lesion(float((6 * n * voxel_ml * 1000 / np.pi) ** (1 / 3)), float(n * voxel_ml), bool(h), bool(f), centre)
+        for n, h, f, centre in zip(size, hit, found, centres(labels))
     )
 
 

@@ -202,6 +202,22 @@ def healthy_rows(found: Sequence[Measured]) -> list[Row]:
     return rows
 
 
+def default_rows(found: Sequence[Measured]) -> list[Row]:
+    """Return the lesions hit at the default threshold and the share of their voxels above it, by kind and contrast."""
+    rows = []
+    for one in complete(found):
+        for group in (POOLED, *KINDS, *CONTRASTS):
+            if not len(cases := one.lesions(group)):
+                continue
+            judged = [one.variant.judged[n] for n in cases]
+            lesions = [lesion.marked for j in judged for lesion in j.lesions]
+            row = {"lesions": group, "threshold": rounded(one.variant.form.alarm), "cases": len(cases)}
+            row |= {"lesions hit": f"{sum(lesions)}/{len(lesions)}", "share hit": share(sum(lesions), len(lesions))}
+            marked, positives = (sum(getattr(j, name) for j in judged) for name in ("marked", "positives"))
+            rows.append(one.variant.head | row | {"voxels marked": share(marked, positives)})
+    return rows
+
+
 def restoration_rows(detector: str, judged: Sequence[Judged]) -> list[Row]:
     """Return healing and sharpness of a detector: all four kinds of lesion, each kind and contrast, untouched scans."""
     rows, restored = [], [j for j in judged if j.kept.sums is not None]
