@@ -31,9 +31,17 @@ SENTENCES = {
     "whole_foreground_examined": _(
         "no brain was found in {name}: the whole foreground is examined, and the result means little"
     ),
+    "extraction_doubtful": S(
+        _("the brain extraction of {name} is uncertain (agreement of its two networks {agreement:.2f})"),
+        _("Look at the examined part, and give a brain mask if it is wrong."),
+    ),
     "part_given_mask": _("given mask"),
     "part_outline": _("outline of the skull-stripped scan"),
     "part_extraction": _("brain extraction by {package}"),
+    "part_extraction_inverted": _("brain extraction by {package} from inverted intensities, for this contrast"),
+    "part_extraction_folded": _(
+        "brain extraction by {package} from intensities folded at their median, for this contrast"
+    ),
     "part_foreground": _("whole foreground, because no brain was found"),
     "part_field_of_view": _("whole field of view"),
     # From the scan to the space of a model.
@@ -192,6 +200,7 @@ SENTENCES = {
     "progress_extraction": _("extracting the brain"),
     "progress_brain": _("finding the brain"),
     "progress_outline": _("outlining the brain"),
+    "progress_other_contrast": _("extracting the brain again, for another contrast than T1"),
     "progress_alignment": _("aligning at {spacing:g} mm"),
     "progress_resampling": _("resampling to the grid of the model"),
     "progress_bias_field": _("correcting the bias field"),
