@@ -161,6 +161,7 @@ SENTENCES = {
     # The input check: what it finds.
     "scan_size": _("{voxels} voxels of {spacing} mm, {extent} mm"),
     "scan_size_pixels": _("{pixels} pixels"),
+    "scan_without_spacing": _("its file describes no pixel spacing, so sizes of results are in pixels"),
     "scan_size_memory": _("{voxels} voxels of {spacing} mm, {extent} mm; needs about {gb:.0f} GB of memory"),
     "scan_nan_background": _(
         "{share:.0%} of the voxels are not a number; they lie around the rest and count as background"

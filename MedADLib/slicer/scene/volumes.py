@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import slicer
 from vtkmodules.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
@@ -12,7 +14,8 @@ from ...errors import InputError
 from ...masks import with_background
 from ...messages import Message
 from ...preprocessing.brain_extraction import inside_of
-from ...volume import RASTER_SUFFIXES, Volume, in_order_of
+from ...volume import RASTER_SUFFIXES, Volume, in_order_of, is_single_slice
+from .dicom_facts import described
 
 
 def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
@@ -48,8 +51,10 @@ def volume_and_notes(node: slicer.vtkMRMLVolumeNode) -> tuple[Volume, list[Messa
             raise InputError("volume_not_finite", name=name)
         array, share = found
         notes = [Message("scan_nan_background", share=share)]
-    physical = not (is_raster(node) and min(array.shape) == 1)
-    return Volume(array, node_affine(node), name, has_spacing=physical, has_orientation=physical), notes
+    volume = Volume(array, node_affine(node), name)
+    if is_raster(node) and is_single_slice(volume):
+        return replace(volume, has_spacing=False, has_orientation=False), notes
+    return described(volume, node), notes
 
 
 def is_raster(node: slicer.vtkMRMLVolumeNode) -> bool:
