@@ -50,6 +50,16 @@ SENTENCES = {
     "wrong_format": S(_("{path} is not a {format} image, although its name ends like that of one"), COPY_AGAIN),
     # Header and grid.
     "incomplete_header": S(_("{path} is cut short: its header is incomplete"), COPY_AGAIN),
+    "bad_header_field": S(
+        _("{path} has the value {value!a} in the field {field} of its header, which is not valid"), REPAIR_HEADER
+    ),
+    "header_contradiction": S(
+        _("{path} contradicts itself: its header gives {first!a} and {second!a} ({field})"), REPAIR_HEADER
+    ),
+    "no_byte_order": S(
+        _("{path} does not give the byte order of its voxels"),
+        _("Add it to the header if you know it: endian: little, or endian: big."),
+    ),
     "impossible_size": S(_("{path} has an impossible size ({size}) in its header"), COPY_AGAIN),
     "header_exceeds_file": S(
         _("{path} is cut short: its header gives more voxels ({size}) than the file can hold"), COPY_AGAIN
@@ -106,6 +116,10 @@ SENTENCES = {
         _("the sform and the qform of {path} contradict each other: one has left and right swapped"), USE_ONE
     ),
     "forms_turned": S(_("the sform and the qform of {path} contradict each other: one is turned"), USE_ONE),
+    "mask_fits_two_ways": S(
+        _("the mask {path} fits the scan both as its own header says and as the options say, with other voxels"),
+        _("Save it with the orientation that the options give."),
+    ),
     "form_missing": S(_("{path} has no {form} that can be used"), _("Leave out --use, or name the other one.")),
     "spacing_conflict": S(
         _("{path} contradicts itself: the spacing is {sform} mm by its sform and {pixdim} mm by its field pixdim"),
@@ -141,6 +155,14 @@ SENTENCES = {
     "odd_extent": _("{path} is {extent:.3g} mm across: check that its unit of length is right"),
     "thick_slices": _("the slices of {path} are {spacing:.3g} mm apart: small findings between them can be missed"),
     "orientation_replaced": _("the header of {path} gives another orientation than {orientation}, which is used"),
+    "no_origin": _(
+        "{path} does not say where in space it lies, so positions in mm are not comparable with those of other scans; "
+        "the scan is aligned to the model by its content"
+    ),
+    "space_of_itk": _(
+        "{path} has four axes and does not name its space, as ITK writes it: the space of ITK is used (LPS)"
+    ),
+    "surplus_data": _("{path} holds {surplus} bytes of data more than its header gives; they are left out"),
     "nan_is_background": _(
         "{share:.0%} of the voxels of {path} are not a number; they lie around the rest and count as background"
     ),
