@@ -109,7 +109,9 @@ class LiveResult:
         name = self._name(region)
         detection = self.detection
         peak, mean = value_text(detection, region.peak), value_text(detection, region.mean)
-        what = f"{location(detection, region)}; peak {peak} ({meaning(detection, region.peak)})"
+        what = f"{location(detection, region)}; peak {peak}"
+        if detection.interpretable:
+            what = f"{what} ({meaning(detection, region.peak)})"
         what = f"{what}; mean {mean}" + ("" if math.isnan(region.q_value) else f", q = {region.q_value:.2g}")
         return f"{name}: {what}" if name else what
 

@@ -229,7 +229,7 @@ def draw(detection: Detection, path: Path) -> None:
     count_top = 0.38 if detection.interpretable else BELOW_MARK
     page.text(SIDE, count_top, count, fontsize=10 if detection.interpretable and len(count) <= LONG_LINE else 8.5)
     if (line := doubt(detection)) is not None:
-        page.text(SIDE, 0.57, textwrap.shorten(line, DOUBT_COLUMNS), fontsize=9, color=ACCENT, weight="bold")
+        page.text(SIDE, 0.53, textwrap.shorten(line, DOUBT_COLUMNS), fontsize=9, color=ACCENT, weight="bold")
     _draw_grid(page, scene, scene.focus(detection.regions), widths, height)
     _draw_strip(page, detection)
     bar_top = HEAD + (1.15 if rows > 1 else 0.25) * height

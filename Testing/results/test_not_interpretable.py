@@ -8,12 +8,15 @@ from dataclasses import replace
 from unittest import mock
 
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from support.synthetic import synthetic_detection
 
 from MedADLib.browser.live_result import LiveResult
 from MedADLib.detection import Detection, no_p_value
 from MedADLib.messages import Message
 from MedADLib.results import figure
+from MedADLib.results.decisions import Decision, default_name
 from MedADLib.results.record import Record
 from MedADLib.results.strip import describe, score_lines, shapes, svg
 from MedADLib.results.text import count_of_regions, doubt, panel_verdict, provenance_text, top_regions, verdict
@@ -101,6 +104,17 @@ def test_the_mark_stands_first_in_the_json_file(unfit, tmp_path):
 
 
 def test_the_browser_view_gives_no_number_of_healthy_scans(unfit):
-    page = LiveResult(mock.Mock(detection=unfit), mock.Mock())
+    decided = mock.Mock(of=lambda region: Decision(True, default_name(region)))
+    page = LiveResult(mock.Mock(detection=unfit), decided)
     assert page.verdict().startswith("NOT INTERPRETABLE") and page.allowed() == "" and page.strip().count("circle") == 0
+    assert not any("healthy" in row["title"] for row in page.rows())
     assert "healthy voxel" not in page.threshold() and "Healthy scans" not in dict(page.facts())
+
+
+def test_the_doubt_covers_no_other_text(tmp_path, monkeypatch):
+    figures, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda own, *parts, **kept: (figures.append(own), save(own, *parts, **kept)))
+    figure.draw(detection_of("doubtful", Message("head_turned")), tmp_path / "a.png")
+    boxes = {text.get_text(): text.get_window_extent() for text in figures[0].findobj(Text) if text.get_text()}
+    line = next(text for text in boxes if text.startswith("DOUBTFUL"))
+    assert [text for text, box in boxes.items() if text != line and box.overlaps(boxes[line])] == []
