@@ -7,6 +7,7 @@ the checksums of compressed data, and unpacks them without a limit.
 from __future__ import annotations
 
 import bz2
+import logging
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from ..errors import InputError
+from ..messages import Message
 from ..volume import size_text
+
+log = logging.getLogger(__name__)
 
 MAX_VOXELS = 2**30
 # Greatest ratio of zlib, and bytes of the compressed file that a short stream needs anyway.
@@ -103,6 +107,9 @@ class StoredVoxels:
         if position < found.size:
             present = position * self.kind.itemsize + len(rest)
             raise InputError("cut_short", path=self.path, expected=self.size, present=present)
+        if surplus >= self.size // self.shape[-1]:
+            # A slice or more: the size in the header may be wrong.
+            log.warning(Message("surplus_data", path=str(self.path), surplus=surplus))
         return found.reshape(self.shape[::-1])
 
     def _true_values(self, values: np.ndarray) -> np.ndarray:

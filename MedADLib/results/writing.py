@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import OutputError
 from ..io.nifti import nifti_position
+from ..io.reading_options import READING
 from ..io.volume_writing import write_nifti, write_nrrd
 from ..runtime.atomic_files import put_in_place, staging_folder, sweep
 from ..runtime.progress import Progress
@@ -60,8 +61,6 @@ COLUMNS = (
 # In mL or mm of the patient.
 PHYSICAL_COLUMNS = {name for name in COLUMNS if name == "volume_ml" or name.split("_")[1:2] in (["r"], ["a"], ["s"])}
 GENERATOR = "MedAD"
-# Entry of the input: what the user said about its file, see `ReadingOptions`.
-READING = "reading"
 # In place of the verdict, if the scan does not fit the model.
 NOT_INTERPRETABLE = "NOT INTERPRETABLE"
 

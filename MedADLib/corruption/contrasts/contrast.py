@@ -188,7 +188,7 @@ class Contrast:
         image *= acquisition.bias_field(anatomy.mask.shape, self.seed, used)
         image = acquisition.acquired(image, weights, rows, (self.seed, NOISE, anatomy.number))
         mask = acquisition.mask(anatomy.distance[unique], unique, anatomy.mask.shape, self.seed)
-        low, high = self._limits(anatomy)
+        low, high = self._limits(self._sampled(anatomy))
         image = self._scaled(image, low, high)
         image = np.where(mask, image, 0).astype(np.float32)
         return (
@@ -260,8 +260,13 @@ class Contrast:
         value = np.maximum(value, 0).reshape(-1, *shape[1:])
         return self.acquisition.surrounded(value, anatomy.distance[part], self.levels[0], indices[0], shape, self.seed)
 
-    def _limits(self, anatomy: Anatomy) -> tuple[float, float]:
-        """Estimate the percentiles of the brain from some voxels."""
+    def sampled(self, anatomy: Anatomy) -> np.ndarray:
+        """Estimate the intensities of the image at `Anatomy.places`, float32 (N,), without the T1's texture."""
+        values = self._sampled(anatomy)
+        return self._scaled(values, *self._limits(values)).astype(np.float32)
+
+    def _sampled(self, anatomy: Anatomy) -> np.ndarray:
+        """Estimate the intensities at some voxels of the brain before they are scaled, (N,)."""
         blur = np.array(self.acquisition.blurs())
         *shares, original = anatomy.samples[int(np.square(np.array(BLURS_MM) - blur).sum(axis=1).argmin())]
         shares = np.stack(shares)
@@ -269,8 +274,12 @@ class Contrast:
         value = self._mixed(shares, original, anatomy.means)
         value = value + np.array(self.grain, np.float32) / FULL @ shares[:4] * random.standard_normal(value.shape)
         value = np.maximum(value, 0) * self.acquisition.bias_at(anatomy.mask.shape, self.seed, anatomy.places)
-        value = self.acquisition.noisy(value, random.standard_normal((2, *value.shape)))
-        low, high = np.percentile(value, PERCENTILES)
+        return self.acquisition.noisy(value, random.standard_normal((2, *value.shape)))
+
+    @staticmethod
+    def _limits(values: np.ndarray) -> tuple[float, float]:
+        """Return the percentiles that are scaled."""
+        low, high = np.percentile(values, PERCENTILES)
         return float(low), float(max(high, low + 1e-3))
 
     def _scaled(self, image: np.ndarray, low: float, high: float) -> np.ndarray:
