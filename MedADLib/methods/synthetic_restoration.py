@@ -118,21 +118,27 @@ class SyntheticRestoration(SliceNetwork):
     def _restore(self, image: np.ndarray, mask: np.ndarray, seed: int, device: str, progress: Progress) -> Restoration:
         """Restore the scan and score it, without randomness."""
         image = np.where(mask, image, 0).astype(np.float32)
+        healthy = self._healthy(image, mask)
         with progress.part(0.0, 0.6 if self.parameters.erase < 1 else 1.0):
-            change, degree = self._predicted(image, mask, device, progress)
+            change, degree = self._predicted(image, mask, healthy, device, progress)
         restored = np.where(mask, np.maximum(image + change, 0), 0)
         residual = np.abs(image - restored) / np.float32(CONTRAST)
         evidence = np.log1p(degree / np.float32(LEAST_DEGREE))
         score = {"degree": evidence, "residual": residual, "both": evidence + residual}[self.parameters.score]
         with progress.part(0.6, 1.0):
-            restored = self._restored_again(image, restored, mask, degree, device, progress)
+            restored = self._restored_again(image, restored, mask, healthy, degree, device, progress)
         return Restoration(score, restored, mean_of_highest(score[mask], TOP_SHARE * np.count_nonzero(mask)))
+
+    def _healthy(self, image: np.ndarray, mask: np.ndarray) -> torch.Tensor:
+        """Return mean and SD of healthy scans of the contrast of a scan (Z, Y, X), float32 (2, Z, Y, X)."""
+        return healthy_maps(image.shape, self.network.healthy.cpu())
 
     def _restored_again(
         self,
         image: np.ndarray,
         restored: np.ndarray,
         mask: np.ndarray,
+        healthy: torch.Tensor,
         degree: np.ndarray,
         device: str,
         progress: Progress,
@@ -143,6 +149,7 @@ class SyntheticRestoration(SliceNetwork):
             image: The scan, (Z, Y, X).
             restored: Its restoration, which stays outside the erased region.
             mask: Examined part, bool.
+            healthy: From `_healthy`.
             degree: Degree of each voxel.
             device: Where the network runs.
             progress: Receives the slices.
@@ -156,15 +163,15 @@ class SyntheticRestoration(SliceNetwork):
         erased = binary_dilation(degree > max(self.parameters.erase, least)) & mask
         if not erased.any():
             return restored
-        mean = healthy_maps(image.shape, self.network.healthy.cpu())[0].numpy()
+        mean = healthy[0].numpy()
         known = mask & ~binary_dilation(erased)
-        healthy = np.maximum(mean + fill(image - mean, known), 0)
+        usual = np.maximum(mean + fill(image - mean, known), 0)
         # The factor lets the whole region be replaced, although the filter halves its border.
         weight = np.minimum(1.3 * gaussian_filter(erased.astype(np.float32), FADE_VOXELS), 1) * mask
-        mixed = restored + FILLED * weight * np.where(erased, healthy - restored, 0)
-        if self.parameters.dimensions == 2:
-            mask = mask & weight.any(axis=(1, 2), keepdims=True)
-        change, _ = self._predicted(mixed, mask, device, progress)
+        mixed = restored + FILLED * weight * np.where(erased, usual - restored, 0)
+        # In three dimensions the network needs the slices around the erased region too.
+        part = mask if self.parameters.dimensions == 3 else mask & weight.any(axis=(1, 2), keepdims=True)
+        change, _ = self._predicted(mixed, part, healthy, device, progress)
         return restored + weight * (np.maximum(mixed + change, 0) - restored)
 
     def alternative_scores(self) -> dict[str, SyntheticRestoration]:
@@ -173,15 +180,15 @@ class SyntheticRestoration(SliceNetwork):
         return {name: type(self)(replace(self.parameters, score=name), self.network) for name in names}
 
     def _predicted(
-        self, image: np.ndarray, mask: np.ndarray, device: str, progress: Progress
+        self, image: np.ndarray, mask: np.ndarray, healthy: torch.Tensor, device: str, progress: Progress
     ) -> tuple[np.ndarray, np.ndarray]:
         """Predict the change x̂ − x and the degree of each voxel, each float32 (Z, Y, X), means over the slabs."""
         if self.parameters.dimensions == 3:
-            return self._predicted_volume(image, mask, device, progress)
+            return self._predicted_volume(image, mask, healthy, device, progress)
         change, degree = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
         times = np.zeros(len(image), np.float32)
         box = brain_box(mask, self.parameters.multiple)
-        positions = position_maps(image.shape, self.network.healthy.cpu())
+        positions = position_maps(healthy)
         network = self.network.to(device).eval()
         with torch.inference_mode():
             for chosen, _, _ in slice_batches(image, mask, device, progress):
@@ -202,7 +209,7 @@ class SyntheticRestoration(SliceNetwork):
         return change * share, degree * share
 
     def _predicted_volume(
-        self, image: np.ndarray, mask: np.ndarray, device: str, progress: Progress
+        self, image: np.ndarray, mask: np.ndarray, healthy: torch.Tensor, device: str, progress: Progress
     ) -> tuple[np.ndarray, np.ndarray]:
         """Predict change and degree with the 3-D network, in one pass if the box around the brain is not too large."""
         found = (np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32))
@@ -212,7 +219,7 @@ class SyntheticRestoration(SliceNetwork):
         start, stop = int(occupied[0]), int(occupied[-1]) + 1
         multiple = self.parameters.multiple
         box = brain_box(mask, multiple)
-        positions = position_maps(image.shape, self.network.healthy.cpu()).movedim(0, 1)[None]
+        positions = position_maps(healthy).movedim(0, 1)[None]
         inputs = [
             box.cut(part)
             for part in slab_inputs(torch.from_numpy(image)[None], positions, self.parameters.mirror, deep=True)
@@ -290,17 +297,16 @@ def coordinates(shape: tuple[int, ...]) -> np.ndarray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=1)
 
 
-def position_maps(shape: tuple[int, ...], healthy: torch.Tensor) -> torch.Tensor:
+def position_maps(healthy: torch.Tensor) -> torch.Tensor:
     """Return what the network sees of the position of all pixels of a grid (Z, Y, X).
 
     Args:
-        shape: The grid.
-        healthy: Mean and SD of healthy scans on a coarser grid, (2, Z', Y', X').
+        healthy: Mean and SD of healthy scans, from `healthy_maps`, (2, Z, Y, X).
 
     Returns:
         Coordinates, mean and SD, float32 (Z, 5, Y, X).
     """
-    return torch.cat([torch.from_numpy(coordinates(shape)), healthy_maps(shape, healthy).movedim(0, 1)], dim=1)
+    return torch.cat([torch.from_numpy(coordinates(healthy.shape[1:])), healthy.movedim(0, 1)], dim=1)
 
 
 def healthy_maps(shape: tuple[int, ...], healthy: torch.Tensor) -> torch.Tensor:

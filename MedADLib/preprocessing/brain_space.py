@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume
 from .brain_extraction import SMALLEST_BRAIN_ML, brain_mask
-from .intensity import PERCENTILES, IntensityUnit, Landmarks, bias_field, landmark_values
+from .intensity import PERCENTILES, IntensityUnit, Landmarks, PercentileScaling, bias_field, landmark_values
 from .registration import AlignmentQuality, affine_to_native, alignment_quality, best_turn, resample
 from .space import BRAIN, CEILING, Box, PreparedScan, ReferenceSpace
 
@@ -24,7 +24,13 @@ CHANGED = 0.05
 
 @dataclass(frozen=True, eq=False)
 class BrainSpace(ReferenceSpace):
-    """The mean of affinely aligned healthy brains; `landmarks` are the standard intensities at `PERCENTILES`."""
+    """The mean of affinely aligned healthy brains.
+
+    Attributes:
+        landmarks: Standard intensities at `PERCENTILES` of scans with the contrast of the mean, increasing.
+        any_contrast: Whether scans of every MR contrast fit: their intensities are scaled by two percentiles, without
+            landmarks, and only the shape of the brain is compared with the training scans.
+    """
 
     kind: ClassVar[str] = BRAIN
     symmetric: ClassVar[bool] = True
@@ -32,6 +38,7 @@ class BrainSpace(ReferenceSpace):
     overlap_warning: ClassVar[str] = "brain_overlap_low"
 
     landmarks: np.ndarray
+    any_contrast: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,20 +70,50 @@ class BrainSpace(ReferenceSpace):
         with progress.timed("bias field"):
             bias = bias_field(self.image.with_array(image), mask)
         corrected = image / bias
-        scaling = Landmarks(landmark_values(corrected[mask]), self.landmarks)
+        scaling = self._scaling(corrected[mask], native.name)
         standard = np.where(mask, np.clip(scaling.forward(corrected), 0, CEILING), 0).astype(np.float32)
         similarity = self.similarity(corrected, standard, mask)
         parts = (standard, mask, native, native_mask, self, scaling, similarity)
         return PreparedBrain(*parts, to_native, bias, unit, quality)
+
+    def _scaling(self, values: np.ndarray, name: str) -> Landmarks | PercentileScaling:
+        """Return the scaling of the brain's intensities (N,) of a scan."""
+        if self.any_contrast:
+            return PercentileScaling.of(values, name)
+        return Landmarks(landmark_values(values), self.landmarks)
+
+    def warnings(self, similarity: dict[str, float]) -> list[Message]:
+        """Return how a scan of this similarity differs from the training scans; see `ReferenceSpace.warnings`."""
+        if self.any_contrast:
+            similarity = similarity | {"histogram": 0.0, "correlation": 1.0}
+        return super().warnings(similarity)
 
     def describe(self) -> str:
         """Describe the space in words."""
         spacing = " x ".join(f"{step:g}" for step in self.image.spacing)
         return f"brains of {' x '.join(map(str, self.image.array.shape[::-1]))} voxels of {spacing} mm"
 
-    def parameters(self) -> dict:
+    def parameters(self) -> dict[str, Any]:
         """Return what is not an array, for JSON; without a kind, as in the first model files."""
-        return {key: value for key, value in super().parameters().items() if key != "kind"}
+        found = {key: value for key, value in super().parameters().items() if key != "kind"}
+        return found | ({"any_contrast": True} if self.any_contrast else {})
+
+    @classmethod
+    def from_tensors(cls, parameters: dict[str, Any], tensors: dict[str, np.ndarray]) -> BrainSpace:
+        """Build the space; see `ReferenceSpace.from_tensors`."""
+        others = {key: value for key, value in parameters.items() if key != "any_contrast"}
+        any_contrast = parameters.get("any_contrast", False)
+        if type(any_contrast) is not bool:
+            raise ModelError("template_malformed", detail="any_contrast")
+        return replace(super().from_tensors(others, tensors), any_contrast=any_contrast)
+
+    @classmethod
+    def _statistics(cls) -> list[str]:
+        return ["landmarks", "histogram"]
+
+    def same_as(self, other: ReferenceSpace) -> bool:
+        """Return whether two spaces are equal; see `ReferenceSpace.same_as`."""
+        return super().same_as(other) and self.any_contrast == other.any_contrast
 
 
 @dataclass(frozen=True, eq=False)

@@ -130,7 +130,7 @@ def judged(prepared: PreparedScan, examined: Message, model: KnownModel, describ
         if quality.failed:
             unfit.append(Message("fit_not_aligned"))
             seems = seems or OTHER_PART
-        limits = _limits(space)
+        limits = (-1.0, -1.0) if space.any_contrast else _limits(space)
         likeness = measured["likeness"]
         if likeness < limits[0]:
             facts = {name: measured[name] for name in ("structure", "contrast")}

@@ -21,6 +21,7 @@ from ...methods.slicewise import examined_slices
 from ...methods.synthetic_restoration import (
     SyntheticRestoration,
     SyntheticRestorationParameters,
+    healthy_maps,
     position_maps,
     slab_indices,
     slab_inputs,
@@ -82,7 +83,7 @@ def train(
     base = SyntheticRestorationParameters(size=tuple(shape[1:]), resolution=resolution)
     method = SyntheticRestoration.untrained(with_overrides(base, options.overrides()), options.seed)
     method.network.healthy.copy_(mean_and_spread(data.train, resolution, data.template.symmetric))
-    positions = position_maps(shape, method.network.healthy).numpy()
+    positions = position_maps(healthy_maps(shape, method.network.healthy)).numpy()
     deep = method.parameters.dimensions == 3
     source = SlabSource.of(data.train, data, positions, deep)
     held_out = SlabSource.of(data.validation, data, positions, deep, source)

@@ -13,7 +13,7 @@ from support.toy_slices import even_scan, plain_scan, toy_data
 from support.training import same_weights, stopping_after
 
 from MedADLib.errors import Cancelled, InputError
-from MedADLib.methods.synthetic_restoration import position_maps
+from MedADLib.methods.synthetic_restoration import healthy_maps, position_maps
 from MedADLib.runtime.progress import Progress
 from MedADLib.training.config import Options
 from MedADLib.training.data import HealthyData
@@ -43,7 +43,7 @@ def test_a_resumed_training_gives_the_same_bits(tmp_path):
 
 def test_a_batch_depends_on_step_and_seed_only():
     data = toy_data(3, even_scan)
-    positions = position_maps((16, 32, 32), mean_and_spread(data.train, (8, 16, 16), True)).numpy()
+    positions = position_maps(healthy_maps((16, 32, 32), mean_and_spread(data.train, (8, 16, 16), True))).numpy()
     source = SlabSource.of(data.train, data, positions)
     batch = source.batch(3, 0, 4, True)
     np.random.rand(3), torch.rand(3)
