@@ -94,7 +94,7 @@ def test_healthy_tissue_is_copied(trained):
 
 @pytest.mark.slow
 def test_the_3d_form_learns_to_find_and_to_remove_an_anomaly(tmp_path):
-    options = Options(steps=120, seed=1, extra={"channels": [16, 16], "dimensions": 3})
+    options = Options(steps=240, seed=1, extra={"channels": [16, 16], "dimensions": 3})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(multi_scale, "KINDS", {"level": KINDS["level"]})
         method, facts = train(toy_data(4, even_scan), options, tmp_path, Progress(), workers=0)
