@@ -209,26 +209,10 @@ class SlabSource:
         near = int(np.clip(z + random.integers(-2, 3), 0, len(image) - 1))
         # Foreign tissue is often not needed. It has random numbers of its own, so that all others are the same without.
         apart = random.spawn(1)[0]
-<<<<<<< HEAD
-        slab = Slab(clean, inside, lambda: self._varied(*other, near, apart), self.spacing, self.edges)
-        return learned(slab, self.positions[z], random, multiple, mirror, ease)
-=======
         foreign = partial(self._varied, *other, near, apart)
-        slab = Slab(clean.copy(), inside, foreign, self.spacing, self.edges, self.deep)
-        side = max((BLOCK[1] if self.deep else SIDE) // multiple, 1) * multiple
-        rows, columns = (
-            _window(np.flatnonzero(inside[len(inside) // 2].any(axis=1 - axis)), size, side, random)
-            for axis, size in enumerate(clean.shape[1:])
-        )
-        add_anomalies(slab, random, (rows, columns), ease=ease)
+        slab = Slab(clean, inside, foreign, self.spacing, self.edges, self.deep)
         places = self.positions[self._chosen(z, len(image))].swapaxes(0, 1) if self.deep else self.positions[z]
-        inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(places)[None], mirror, self.deep)
-        count = len(clean) if self.deep else RESTORED
-        targets = (
-            middle(torch.from_numpy(part.astype(np.float32))[None], count)
-            for part in (inside, clean, slab.degree, slab.labels)
-        )
-        return Learned(*(_cut(part, rows, columns, multiple, self.deep) for part in (*inputs, *targets)))
+        return learned(slab, places, random, multiple, mirror, ease)
 
     def _chosen(self, z: int, count: int) -> np.ndarray:
         """Return the indices of the slices of the slab or block around a slice."""
@@ -236,7 +220,6 @@ class SlabSource:
             return slab_indices(z, count)
         depth = min(BLOCK[0], count)
         return np.arange(depth) + int(np.clip(z - depth // 2, 0, count - depth))
->>>>>>> vol3d
 
     def _varied(
         self, image: np.ndarray, mask: np.ndarray, z: int, random: np.random.Generator
@@ -256,27 +239,30 @@ class SlabSource:
 def learned(
     slab: Slab, positions: np.ndarray, random: np.random.Generator, multiple: int, mirror: bool, ease: float
 ) -> Learned:
-    """Add anomalies to a healthy slab (5, Y, X), and cut a part out of it: a batch of one.
+    """Add anomalies to a healthy slab or block (Z, Y, X), and cut a part out of it: a batch of one.
 
     Args:
-        slab: The slab, changed in place.
-        positions: What the network sees of the positions, (5, Y, X).
+        slab: The slab or block, changed in place.
+        positions: What the network sees of the positions, (5, Y, X), or of a block (5, Z, Y, X).
         random: Random generator.
         multiple: Number that divides the sides of the part.
         mirror: Whether the network sees the mirror image.
         ease: See `add_anomalies`.
     """
-    clean = slab.image.copy()
+    clean, deep = slab.image.copy(), slab.deep
+    side = max((BLOCK[1] if deep else SIDE) // multiple, 1) * multiple
     rows, columns = (
-        _window(np.flatnonzero(slab.mask[SLICES // 2].any(axis=1 - axis)), size, multiple, random)
+        _window(np.flatnonzero(slab.mask[len(clean) // 2].any(axis=1 - axis)), size, side, random)
         for axis, size in enumerate(clean.shape[1:])
     )
     add_anomalies(slab, random, (rows, columns), ease=ease)
-    inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(positions)[None], mirror)
+    inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(positions)[None], mirror, deep)
+    count = len(clean) if deep else RESTORED
     targets = (
-        middle(torch.from_numpy(part.astype(np.float32))[None]) for part in (slab.mask, clean, slab.degree, slab.labels)
+        middle(torch.from_numpy(part.astype(np.float32))[None], count)
+        for part in (slab.mask, clean, slab.degree, slab.labels)
     )
-    return Learned(*(_cut(part, rows, columns, multiple) for part in (*inputs, *targets)))
+    return Learned(*(_cut(part, rows, columns, multiple, deep) for part in (*inputs, *targets)))
 
 
 def mean_and_spread(scans: list[Scan], resolution: tuple[int, ...], mirrored: bool) -> torch.Tensor:
