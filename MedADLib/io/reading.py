@@ -117,9 +117,7 @@ def read_mask(path: str | os.PathLike, scan: Volume, options: ReadingOptions = A
     return given
 
 
-def read_mask_by_header(
-    path: str | os.PathLike, scan: Volume, options: ReadingOptions = AS_THE_HEADER_SAYS
-) -> Volume:
+def read_mask_by_header(path: str | os.PathLike, scan: Volume, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
     """Read a mask by its own header if it fits the scan; else what the user says counts.
 
     Args:
