@@ -182,11 +182,32 @@ SENTENCES = {
     "several_series": S(_("{folder} holds {count} image series; by number (modality, slices): {series}"), ONE_SERIES),
     "several_patients": S(_("{folder} holds slices of different patients in one series"), ONE_SERIES),
     "several_volumes": S(_("{folder} holds {count} volumes in one series"), ONE_SERIES),
-    "several_stacks": S(_("{folder} holds {count} stacks of slices at different angles in one series"), ONE_STACK),
+    "several_stacks": S(
+        _("{folder} holds {count} stacks of slices in one series, at different angles or beside each other"), ONE_STACK
+    ),
     "several_components_of_signal": S(_("{folder} mixes parts of a complex signal: {components}"), ONE_STACK),
     "several_echoes": S(_("{folder} holds several echoes ({least:.3g} to {most:.3g} ms)"), ONE_STACK),
     "several_time_points": S(_("{folder} holds {count} time points"), ONE_STACK),
     "several_diffusion_weightings": S(_("{folder} holds {count} diffusion weightings"), ONE_STACK),
+    "several_image_types": S(_("{folder} mixes {count} types of images in one series: {types}"), ONE_STACK),
+    "several_values": S(
+        _("{folder} mixes slices that differ in the DICOM attribute {attribute} ({count} values)"), ONE_STACK
+    ),
+    "rescaling_incomplete": S(
+        _("{count} slices of {folder} lack the rescaling of intensities that others have"),
+        _("Export the series again."),
+    ),
+    "slice_numbers_contradict": S(
+        _("single slices of {folder} have numbers within their stack that contradict their positions"),
+        _("Export the series again."),
+    ),
+    "more_pixels_than_frames": S(
+        _("{path} holds the pixels of {held} frames, but its header describes {frames}"), COPY_AGAIN
+    ),
+    "parts_missing": S(
+        _("{folder} has {found} of the {count} files of one multi-frame image"),
+        _("Give a folder that holds all of them."),
+    ),
     "mosaic": S(_("{folder} holds mosaics, images with all slices side by side"), _("Convert it to NIfTI first.")),
     "impossible_frames": S(_("{path} has an impossible number of frames ({frames}) in its header"), COPY_AGAIN),
     "frames_differ": S(_("{path} has {frames} frames, but its header describes {groups}"), COPY_AGAIN),
@@ -215,6 +236,25 @@ SENTENCES = {
     ),
     "dicom_copies_left_out": _("DICOM slices in {folder} that are copies of others are left out: {count}"),
     "dicom_singles_left_out": _("series of a single image in {folder} are left out: {count}"),
+    "slice_order_contradicts": _(
+        "the numbers of the slices of {folder} contradict their positions: the positions are used"
+    ),
+    "tilt_not_in_positions": _(
+        "the header of {folder} states a gantry tilt of {degrees:.3g}°, but the positions of its slices do "
+        "not show it"
+    ),
+    "slice_distance_contradicts": _(
+        "the slices of {folder} lie {distance:.3g} mm apart by their positions, but {stated:.3g} mm by the spacing in "
+        "the header: the positions are used"
+    ),
+    "slices_far_apart": _(
+        "the slices of {folder} are {thickness:.3g} mm thick and lie {distance:.3g} mm apart: slices are missing, or "
+        "the scan left gaps"
+    ),
+    "image_numbers_incomplete": _(
+        "the {count} images of {folder} have the numbers {first} to {last}: up to {missing} slices may be missing"
+    ),
+    "fewer_images_than_stated": _("{folder} has {count} images of an acquisition of {stated}: slices may be missing"),
     # 2-D images.
     "not_decoded": S(_("{path} cannot be decoded"), COPY_AGAIN),
     "too_many_pixels": S(_("{path} has more than {limit} pixels"), _("Shrink it first.")),

@@ -35,12 +35,13 @@ class SlabRestorer(nn.Module):
 
     Args:
         channels: Channels of each level; all levels except the first halve the grid.
-        resolution: Grid (Z, Y, X) of the stored mean and SD of healthy scans.
+        resolution: Grid (Z, Y, X) of the stored maps.
+        maps: Number of stored maps of healthy scans: mean and SD, or others from which the method gets them.
     """
 
-    def __init__(self, channels: tuple[int, ...], resolution: tuple[int, ...]):
+    def __init__(self, channels: tuple[int, ...], resolution: tuple[int, ...], maps: int = 2):
         super().__init__()
-        self.register_buffer("healthy", torch.stack([torch.zeros(resolution), torch.ones(resolution)]))
+        self.register_buffer("healthy", torch.zeros(maps, *resolution))
         inputs = SLICES + 1 + POSITIONS + 1
         self.down = nn.ModuleList([_level(a, b) for a, b in pairwise((inputs, *channels))])
         self.up = nn.ModuleList([_level(below + here, here) for below, here in pairwise(reversed(channels))])

@@ -183,3 +183,14 @@ def _resampled_brain(
     # Without the division by the resampled mask, the zeros around the brain would darken its rim.
     masked = resample(part.with_array(np.where(brain, unit.forward(part.array), np.float32(0))), grid, to_native)
     return np.where(mask, masked / np.maximum(inside, 0.5), 0).astype(np.float32), mask
+
+
+def of_any_contrast(space: ReferenceSpace) -> BrainSpace:
+    """Return a space of brains for scans of any MR contrast.
+
+    Raises:
+        InputError: If it is a space of something else.
+    """
+    if not isinstance(space, BrainSpace):
+        raise InputError("any_contrast_without_brains")
+    return replace(space, any_contrast=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from ..modelfile.disclosure import FOLDS
 from ..modelfile.known_scans import FINGERPRINTS
 from ..modelfile.model import Model, load_model, save_model
 from ..modelfile.numbering import NUMBERED, OWN_SCANS, numbered
+from ..preprocessing.brain_space import of_any_contrast
 from ..preprocessing.space import PreparedScan
 from ..preprocessing.spaces import SPACES
 from ..runtime.atomic_files import place_for_model, writable_folder
@@ -137,6 +138,8 @@ def _train(
         progress.stage("preparing scans", 0.03, 0.1)
         data = healthy_data(scans, split, options.work, progress, options.size, like, options.prepare)
         data = replace(data, varied=options.augmentation)
+        if ENTRIES[options.method].any_contrast:
+            data = replace(data, template=of_any_contrast(data.template))
     for line in plan_of(data, scans, split, folds):
         on_line(line)
     folder = training_folder(options.work, options.method, options.extra, options.latent, options.augmentation)
@@ -309,12 +312,23 @@ def _restored(
                 own = folder / f"fold-{number}"
                 method = rounded(method_without(names, name, split.train, data, plan, own, progress))
             quick = method.faster()
-            for scan in prepared_scans(trained.scans, names, data.template, progress):
+            for scan in _calibrating(prepared_scans(trained.scans, names, data.template, progress), method, plan.seed):
                 each = {"seed": plan.seed, "device": plan.device, "progress": progress}
                 healthy.append((scan, method.restore(scan.image, scan.mask, **each)))
                 if quick is not None:
                     fast.append(quick.restore(scan.image, scan.mask, **each))
     return healthy, fast
+
+
+def _calibrating(scans: Sequence[PreparedScan], method: Method, seed: int) -> Iterator[PreparedScan]:
+    """Yield the scans that calibrate a method; of one for any contrast, each T1 scan also in synthetic contrasts."""
+    if not ENTRIES[method.name].any_contrast:
+        yield from scans
+        return
+    from .contrast_calibration import in_contrasts
+
+    for number, scan in enumerate(scans):
+        yield from in_contrasts(scan, number, seed)
 
 
 def _poolings(options: argparse.Namespace, grid: Volume | None = None) -> tuple[Pooling, ...]:

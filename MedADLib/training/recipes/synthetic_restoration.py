@@ -155,10 +155,7 @@ class SlabSource:
         values = [image[mask][:: max(np.count_nonzero(mask) // 2000, 1)] for image, mask in kept]
         edges = foreign.edges if foreign else band_edges(torch.from_numpy(np.concatenate(values).astype(np.float32)))
         shape = kept[0][0].shape
-        planes = np.any([mask.any(axis=0) for _, mask in kept], axis=0)
-        # The mirror image of the part is the part of the mirror image.
-        planes |= planes[:, ::-1]
-        rows, columns = (_with_margin(planes.any(axis=1 - axis), MARGIN) for axis in (0, 1))
+        rows, columns = occupied_plane([mask for _, mask in kept])
         return cls(
             kept,
             foreign.scans if foreign else kept,
@@ -197,18 +194,8 @@ class SlabSource:
         near = int(np.clip(z + random.integers(-2, 3), 0, len(image) - 1))
         # Foreign tissue is often not needed. It has random numbers of its own, so that all others are the same without.
         apart = random.spawn(1)[0]
-        slab = Slab(clean.copy(), inside, lambda: self._varied(*other, near, apart), self.spacing, self.edges)
-        rows, columns = (
-            _window(np.flatnonzero(inside[SLICES // 2].any(axis=1 - axis)), size, multiple, random)
-            for axis, size in enumerate(clean.shape[1:])
-        )
-        add_anomalies(slab, random, (rows, columns), ease=ease)
-        inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(self.positions[z])[None], mirror)
-        targets = (
-            middle(torch.from_numpy(part.astype(np.float32))[None])
-            for part in (inside, clean, slab.degree, slab.labels)
-        )
-        return Learned(*(_cut(part, rows, columns, multiple) for part in (*inputs, *targets)))
+        slab = Slab(clean, inside, lambda: self._varied(*other, near, apart), self.spacing, self.edges)
+        return learned(slab, self.positions[z], random, multiple, mirror, ease)
 
     def _varied(
         self, image: np.ndarray, mask: np.ndarray, z: int, random: np.random.Generator
@@ -218,11 +205,37 @@ class SlabSource:
         slab, inside = image[chosen, self.rows, self.columns].astype(np.float32), mask[chosen, self.rows, self.columns]
         if not self.varied:
             return np.where(inside, slab, 0).astype(np.float32), inside
-        slab, inside = _moved(slab, inside, random)
+        slab, inside = moved(slab, inside, random)
         if self.mirrored and random.random() < 0.5:
             slab, inside = slab[..., ::-1], inside[..., ::-1]
         slab = _recoloured(slab, self.spacing, random)
         return np.ascontiguousarray(np.where(inside, slab, 0), np.float32), np.ascontiguousarray(inside)
+
+
+def learned(
+    slab: Slab, positions: np.ndarray, random: np.random.Generator, multiple: int, mirror: bool, ease: float
+) -> Learned:
+    """Add anomalies to a healthy slab (5, Y, X), and cut a part out of it: a batch of one.
+
+    Args:
+        slab: The slab, changed in place.
+        positions: What the network sees of the positions, (5, Y, X).
+        random: Random generator.
+        multiple: Number that divides the sides of the part.
+        mirror: Whether the network sees the mirror image.
+        ease: See `add_anomalies`.
+    """
+    clean = slab.image.copy()
+    rows, columns = (
+        _window(np.flatnonzero(slab.mask[SLICES // 2].any(axis=1 - axis)), size, multiple, random)
+        for axis, size in enumerate(clean.shape[1:])
+    )
+    add_anomalies(slab, random, (rows, columns), ease=ease)
+    inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(positions)[None], mirror)
+    targets = (
+        middle(torch.from_numpy(part.astype(np.float32))[None]) for part in (slab.mask, clean, slab.degree, slab.labels)
+    )
+    return Learned(*(_cut(part, rows, columns, multiple) for part in (*inputs, *targets)))
 
 
 def mean_and_spread(scans: list[Scan], resolution: tuple[int, ...], mirrored: bool) -> torch.Tensor:
@@ -250,6 +263,14 @@ def mean_and_spread(scans: list[Scan], resolution: tuple[int, ...], mirrored: bo
     return torch.stack([torch.where(seen, mean, 0), torch.where(seen, spread, 1)])
 
 
+def occupied_plane(masks: list[np.ndarray]) -> tuple[slice, slice]:
+    """Return the rows and columns of the plane with brain in some mask (Z, Y, X), and a margin."""
+    planes = np.any([mask.any(axis=0) for mask in masks], axis=0)
+    # The mirror image of the part is the part of the mirror image.
+    planes |= planes[:, ::-1]
+    return _with_margin(planes.any(axis=1), MARGIN), _with_margin(planes.any(axis=0), MARGIN)
+
+
 def _with_margin(occupied: np.ndarray, margin: int) -> slice:
     """Return the part of an axis from the first to the last marked pixel, and some pixels more."""
     found = np.flatnonzero(occupied)
@@ -263,7 +284,7 @@ def lesion_spacing(data: HealthyData, shape: tuple[int, ...]) -> tuple[float, fl
     return z * scale, y * scale, x * scale
 
 
-def _moved(slab: np.ndarray, mask: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def moved(slab: np.ndarray, mask: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Shift, and half of the time also rotate and scale, a slab; the other half keeps the sharpness of the scan."""
     shift = random.uniform(-MARGIN, MARGIN, 2)
     if random.random() < 0.5:
