@@ -72,6 +72,11 @@ META_TYPES = {
 META_MATRICES, META_OFFSETS = ("TransformMatrix", "Orientation", "Rotation"), ("Offset", "Position", "Origin")
 META_ORDERS = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
 TRUE, FALSE = ("true", "1", "yes", "t"), ("false", "0", "no", "f")
+META_FIELDS = (
+    *("ObjectType", "NDims", "DimSize", "ElementType", "ElementNumberOfChannels", "ElementDataFile", "HeaderSize"),
+    *("BinaryData", "CompressedData", "ElementSpacing", "ElementSize", "DistanceUnits"),
+    *(*META_ORDERS, *META_MATRICES, *META_OFFSETS),
+)
 MOST_DIMENSIONS = 10
 # Two fields that mean the same number, each rounded for the text: share of a spacing, and units of any other number.
 SAME_SPACING, SAME_NUMBER = 1e-2, 1e-3
@@ -276,7 +281,7 @@ def read_meta(path: Path, options: ReadingOptions) -> tuple[np.ndarray, np.ndarr
         given.append((key.strip(), value[0].strip()))
         if key.strip() == "ElementDataFile":
             break
-    fields = _once(path, given, [key for key, _ in given if key not in ("Comment", "Name", "ID", "Color")])
+    fields = _once(path, given, META_FIELDS)
     needed = {"NDims", "DimSize", "ElementType", "ElementDataFile"}
     if not needed & set(fields):
         raise InputError("wrong_format", path=path, format="MetaImage")
