@@ -261,7 +261,7 @@ class Contrast:
         return self.acquisition.surrounded(value, anatomy.distance[part], self.levels[0], indices[0], shape, self.seed)
 
     def sampled(self, anatomy: Anatomy) -> np.ndarray:
-        """Estimate the intensities of the image at `Anatomy.places`, float32 (N,), without the T1's texture."""
+        """Estimate the intensities of the image at `Anatomy.places`, float32 (N,)."""
         values = self._sampled(anatomy)
         return self._scaled(values, *self._limits(values)).astype(np.float32)
 
