@@ -120,6 +120,13 @@ SENTENCES = {
     "fit_uncorrelated": _(
         "the scan has nothing in common with the training images (correlation with the healthy mean {correlation:.2f})"
     ),
+    "fit_synthetic_contrast": S(
+        _(
+            "the scan is not T1-weighted; the model has learned such contrasts from synthetic ones only, and its "
+            "thresholds and p-values hold if it was calibrated on scans of this contrast"
+        ),
+        _("Calibrate the model on healthy scans of this contrast."),
+    ),
     "fit_little_contrast": S(
         _("the contrast of this scan is weaker than in the training scans (similarity {likeness:.2f} of 1)"),
         _("Expect more false positives."),
