@@ -341,7 +341,9 @@ def detect(
         _found_by(method.members, rarities.of_members, prepared, labels, progress) if method.members and regions else {}
     )
     progress.finish()
-    level_warning = [Message("scores_higher_everywhere", sd=max(rarities.excess))] if rarities.beyond_healthy else []
+    # The advice to calibrate on scans of the same scanner is wrong for a scan that does not fit.
+    higher = rarities.beyond_healthy and meaningful
+    level_warning = [Message("scores_higher_everywhere", sd=max(rarities.excess))] if higher else []
     chosen = settings.as_json()
     # The device that computed, which may differ from the one that was asked for.
     del chosen["device"]
@@ -377,7 +379,7 @@ def detect(
         reference.count,
         reference,
         provenance,
-        (*known_scan(volume, model), *fit.reasons, *level_warning, *speed, *notes),
+        (*known_scan(volume, model), *fit.reasons, *_wrong_voxels(volume, prepared), *level_warning, *speed, *notes),
     )
 
 
@@ -425,6 +427,14 @@ def known_scan(volume: Volume, model: Model) -> list[Message]:
 
     part = part_of(volume, model.training)
     return [Message(KNOWN[part], model=model.name)] if part else []
+
+
+def _wrong_voxels(volume: Volume, prepared: PreparedScan) -> list[Message]:
+    """Return a warning if voxels of a scan were replaced."""
+    if prepared.native is volume:
+        return []
+    count = int((prepared.native.array != volume.array).sum())
+    return [Message("wrong_voxel") if count == 1 else Message("wrong_voxels", count=count)]
 
 
 def _found_by(

@@ -27,6 +27,7 @@ Files in the output folder, of brain models:
   scans.tsv         scores of whole scans: AUROC of scans with a lesion against untouched ones, and how often the
                     same head scores higher with a lesion; --part validation helps to choose a score
   healthy.tsv       false regions and mL in untouched scans at the default threshold
+  default.tsv       lesions hit, and share of their voxels marked, at the default threshold
   restorations.tsv  healing (error of the restoration to the healthy tissue over that of the lesion) and sharpness
                     outside lesions (gradient energy over that of the scan; PSNR)
   cost.tsv          median seconds and peak memory
@@ -54,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help=output)
     part = "part of the split with the healthy scans (default benchmark; for 2-D models without one, calibration)"
     parser.add_argument("--part", choices=("benchmark", "validation", "calibration"), help=part)
+    into = (
+        "insert the lesions into the healthy scans of this folder, such as those of another scanner, instead of a part "
+        "of the split; scans with a name of the split are left out"
+    )
+    parser.add_argument("--into", type=Path, metavar="DIR", help=into)
     parser.add_argument("--healthy-label", type=int, help="label of the healthy images in NPZ files with labels")
     parser.add_argument("--abnormal", type=Path, metavar="PATH", help=ABNORMAL_HELP)
     every = "simulate every kind of lesion with every contrast in every subject"

@@ -159,13 +159,14 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
 
 def _report(console: Console, detection: Detection, files: list[Path], seconds: float) -> None:
     from ..results.strip import scans_needed, strip_text
-    from ..results.text import count_of_regions, doubt, top_regions, verdict
+    from ..results.text import count_of_regions, doubt, seems, top_regions, verdict
 
     model = detection.provenance.get("model", {})
     among = [strip_text(detection), *scans_needed(detection.healthy_count)] if detection.interpretable else []
     lines = [
         doubt(detection),
         f"{detection.volume.name}: {verdict(detection)}",
+        "" if detection.interpretable else seems(detection),
         *among,
         count_of_regions(detection),
         *(f"  {line}" for line in top_regions(detection)),

@@ -39,6 +39,7 @@ from .tables import (
     complete,
     contrast_rows,
     cost_row,
+    default_rows,
     difference_rows,
     healthy_rows,
     kind_rows,
@@ -52,10 +53,14 @@ from .tables import (
 from .targets import summary
 
 if TYPE_CHECKING:
+    from ..io.sources import Source
     from ..modelfile.model import Model
+    from ..preprocessing.brain_space import BrainSpace
     from ..runtime.progress import Progress
 
 Row = dict[str, str | float | int]
+# In place of the name of a part, in ``comparison.json``.
+INTO = "other scans"
 MEASURES = {"AUROC": Curve.auroc, "AP": Curve.average_precision}
 
 
@@ -69,6 +74,8 @@ class Comparison:
         output: Folder for tables, figures and scores.
         part: Part of the split with the healthy scans; None for the benchmark, or for 2-D models without one the
             calibration images.
+        into: Folder of healthy scans that take the lesions in place of those of a part, such as scans of another
+            scanner; scans with a name of the split are left out.
         healthy_label: Label of the healthy images in NPZ files with labels.
         abnormal: Abnormal 2-D images, see `image_cases.abnormal_scans`.
         every: Whether to simulate every kind of lesion with every contrast in every subject.
@@ -85,6 +92,7 @@ class Comparison:
     healthy: Path
     output: Path
     part: str | None = None
+    into: Path | None = None
     healthy_label: int | None = None
     abnormal: Path | None = None
     every: bool = False
@@ -157,11 +165,15 @@ def _compare_lesions(
     if comparison.places < 1:
         raise InputError("places_of_lesions", places=comparison.places)
     template, split, part = models[0].template, models[0].training.get("split") or {}, comparison.part or "benchmark"
-    if not split.get(part):
+    scans = find_scans(comparison.healthy, skip_bad=True, options=comparison.reading)
+    if comparison.into is not None:
+        part, others = INTO, _other_scans(comparison, split)
+        scans, subjects = others | scans, list(others)
+    elif not (subjects := split.get(part) or []):
         raise InputError("part_without_scans", model=models[0].name, part=part)
     comparison.output.mkdir(parents=True, exist_ok=True)
-    names = lesion_cases.case_names(split[part], comparison.every, comparison.places, comparison.unseen)
-    todo = _cases(comparison, models[0], split["calibration"], names)
+    names = lesion_cases.case_names(subjects, comparison.every, comparison.places, comparison.unseen)
+    todo = _cases(comparison, models[0].template, scans, split["calibration"], names)
     progress.stage("scoring", 0.0, 0.9)
     for number, case in enumerate(todo):
         progress.update(number / len(todo), case.label)
@@ -181,9 +193,10 @@ def _compare_lesions(
         tables["restorations.tsv"] += restoration_rows(detector.name, found[0].judged)
         tables["cost.tsv"].append(cost_row(detector.name, found[0].judged))
         usual = next(variant for variant in found if variant.form.complete)
-        write_cases(comparison.output / f"{file_name(detector.name)}.png", detector.name, usual)
-        write_misses(comparison.output / f"{file_name(detector.name)}-misses.png", found[-1], todo, template.image)
-        strips.append(Strip.of(detector.name, usual))
+        stem, title = file_name(detector.name), detector.title
+        write_cases(comparison.output / f"{stem}.png", title, usual)
+        write_misses(comparison.output / f"{stem}-misses.png", title, found[-1], todo, template.image)
+        strips.append(Strip.of(title, usual))
     write_overview(comparison.output / "overview.png", strips)
     tables["differences.tsv"] = difference_rows(sampled)
     tables = {name: rows for name, rows in tables.items() if rows}
@@ -205,15 +218,30 @@ TABLES: dict[str, Callable[[Sequence[Measured]], list[Row]]] = {
     "real.tsv": real_rows,
     "scans.tsv": scan_rows,
     "healthy.tsv": healthy_rows,
+    "default.tsv": default_rows,
 }
 
 
+def _other_scans(comparison: Comparison, split: Mapping[str, Sequence[str]]) -> dict[str, Source]:
+    """Find the healthy scans of another folder that have no name of the split."""
+    if comparison.part is not None:
+        raise InputError("into_and_part")
+    known = {name for names in split.values() for name in names}
+    found = find_scans(comparison.into, skip_bad=True, options=comparison.reading)
+    if not (others := {name: scan for name, scan in found.items() if name not in known}):
+        raise InputError("no_other_scans", folder=comparison.into)
+    return others
+
+
 def _cases(
-    comparison: Comparison, model: Model, calibration: Sequence[str], names: Sequence[lesion_cases.CaseName]
+    comparison: Comparison,
+    template: BrainSpace,
+    scans: Mapping[str, Source],
+    calibration: Sequence[str],
+    names: Sequence[lesion_cases.CaseName],
 ) -> list[StoredCase]:
     """List all cases, the calibration scans first."""
-    template, reading = model.template, comparison.reading
-    scans = find_scans(comparison.healthy, skip_bad=True, options=reading)
+    reading = comparison.reading
     identity = hashlib.sha256(template.image.array.tobytes()).hexdigest()[:12]
     brighter = f"_brighter-{comparison.brighten:g}" if comparison.brighten else ""
 
@@ -244,7 +272,8 @@ def _compare_images(
     """Score whole images, write tables and figures, and return the facts for ``comparison.json``."""
     from .figures import write_examples
 
-    if comparison.real or comparison.every or comparison.unseen or comparison.places != 1:
+    for_brains = (comparison.real, comparison.every, comparison.unseen, comparison.into, comparison.places != 1)
+    if any(for_brains):
         raise InputError("options_for_brains")
     abnormal = abnormal_scans(comparison.healthy, comparison.abnormal, comparison.healthy_label)
     if not abnormal:

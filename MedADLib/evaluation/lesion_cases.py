@@ -142,9 +142,7 @@ def cases(
         yield Case(name, prepared, inside, healthy)
 
 
-def real_case(
-    image: Path, truth: Path, template: BrainSpace, options: ReadingOptions = AS_THE_HEADER_SAYS
-) -> Case:
+def real_case(image: Path, truth: Path, template: BrainSpace, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Case:
     """Read a real scan with a manual mask of its lesions: 0.5 or more inside.
 
     Args:

@@ -60,6 +60,8 @@ def check_kind(folder: Path, slices: Sequence[Slice], heights: np.ndarray) -> No
     if len(types) > 1:
         shown = ", ".join(sorted("\\".join(one) for one in types)[:3])
         raise InputError("several_image_types", folder=folder, count=len(types), types=f"{shown:.200}")
+    if any(member.file.value("ModalityLUTSequence") for member in slices):
+        raise InputError("intensity_tables", folder=folder)
     _check_common(folder, slices)
     _check_rescaling(folder, slices)
     _check_stacks(folder, slices, heights)

@@ -38,6 +38,7 @@ UNDEFINED = 0xFFFFFFFF
 DEFLATED, BIG_ENDIAN, RLE = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5"
 NATIVE = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", DEFLATED, BIG_ENDIAN)
 SECONDARY_CAPTURE = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.3")
+JPEG_MARK = b"\xff\xd8"
 EXPLICIT = (b"OB", b"OW", b"UN", b"OL", b"OV")
 
 # All attributes that are used, of a file and of its functional groups; pydicom skips the others.
@@ -66,6 +67,7 @@ USED = (
     *("DimensionIndexPointer", "DimensionIndexValues", "ConcatenationUID", "InConcatenationNumber"),
     *("InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber", "SeriesDescription", "SeriesTime"),
     *("AcquisitionTime", "StudyTime", "TemporalPositionSequence", "TemporalPositionTimeOffset", "GantryDetectorTilt"),
+    "ModalityLUTSequence",
     *("DirectoryRecordSequence", "DirectoryRecordType", "ReferencedFileID"),
 )
 
@@ -207,19 +209,25 @@ class DicomFile:
             raise ValueError("unknown layout of bits")
         with self._pixels() as (stream, kind, length):
             if self.syntax in NATIVE:
-                held = length * 8 * shape[0] // (pixels * allocated)
-                if held > shape[0]:
-                    raise InputError("more_pixels_than_frames", path=self.path, held=held, frames=shape[0])
+                self._check_held(length * 8 * shape[0] // (pixels * allocated))
                 content = stream.read(min(length, pixels * allocated // 8))
                 array = self._native(content, kind, shape, allocated, signed)
                 if stored < allocated:
                     # The other bits can hold an overlay.
                     array = array << (allocated - high - 1) >> (allocated - stored)
             else:
-                array = self._decoded(self._fragments(stream), shape, (allocated, stored, high, int(signed)))
+                fragments = self._fragments(stream)
+                # A frame may be spread over several fragments, of which the first has the mark of JPEG.
+                self._check_held(sum(fragment[:2] == JPEG_MARK for fragment in fragments[1:]))
+                array = self._decoded(fragments, shape, (allocated, stored, high, int(signed)))
         if self.text("PhotometricInterpretation") == "MONOCHROME1":
             array = (-1 if signed else (1 << stored) - 1) - array
         return array
+
+    def _check_held(self, held: int) -> None:
+        """Raise InputError if the file holds the pixels of more frames than its header describes."""
+        if held > self.frames:
+            raise InputError("more_pixels_than_frames", path=self.path, held=held, frames=self.frames)
 
     def check_pixels(self) -> None:
         """Check the pixels as far as that is possible without decoding them.
@@ -443,7 +451,7 @@ def _check_codec(fragment: bytes, syntax: str, shape: tuple[int, ...], pixel_byt
     elif fragment[:4] == b"\xff\x4f\xff\x51":
         right, bottom, left, top = struct.unpack_from(">4I", fragment.ljust(24, b"\0"), 8)
         found = (bottom - top, right - left)
-    elif fragment[:2] == b"\xff\xd8":
+    elif fragment[:2] == JPEG_MARK:
         found = _jpeg_size(fragment)
     if found is not None and found != tuple(shape):
         raise ValueError("other size than in the header")

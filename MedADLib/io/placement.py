@@ -72,9 +72,8 @@ class Placement:
             check_spacing(path, spacing)
             spacing = spacing * unit if unit != 1.0 else spacing
         cosines, origin = self.cosines, self.origin
-        if origin is None:
-            log.warning(Message("no_origin", path=str(path)))
-            origin = None if cosines is None else np.zeros(3)
+        if origin is None and cosines is not None:
+            origin = np.zeros(3)
         if options.orientation and (cosines is None or not runs_towards(cosines, options.orientation)):
             if cosines is not None:
                 # The origin is that of another first voxel.

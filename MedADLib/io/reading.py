@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..masks import with_background
 from ..messages import Message
 from ..volume import IMAGE_SUFFIXES, Volume, in_order_of, stem
 from .child_reading import child_reader
@@ -117,9 +118,7 @@ def read_mask(path: str | os.PathLike, scan: Volume, options: ReadingOptions = A
     return given
 
 
-def read_mask_by_header(
-    path: str | os.PathLike, scan: Volume, options: ReadingOptions = AS_THE_HEADER_SAYS
-) -> Volume:
+def read_mask_by_header(path: str | os.PathLike, scan: Volume, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
     """Read a mask by its own header if it fits the scan; else what the user says counts.
 
     Args:
@@ -186,28 +185,13 @@ def _with_numbers(volume: Volume, path: Path, uniform: bool) -> Volume:
     with np.errstate(invalid="ignore"):
         total = array.sum(dtype=np.float64)
     if not np.isfinite(total):
-        nothing = np.isnan(array)
-        if not np.isinf(array).any() and not nothing.all() and _reaches_edge(nothing).all():
-            log.warning(Message("nan_is_background", path=str(path), share=float(nothing.mean())))
-            array = np.where(nothing, np.minimum(array[~nothing].min(), np.float32(0)), array)
-            volume = volume.with_array(array)
-        else:
-            check_numbers(path, int(nothing.sum()), int(np.isinf(array).sum()))
+        found = with_background(array)
+        if found is None:
+            check_numbers(path, int(np.isnan(array).sum()), int(np.isinf(array).sum()))
+        array, share = found
+        log.warning(Message("nan_is_background", path=str(path), share=share))
+        volume = volume.with_array(array)
     lowest, highest = float(array.min()), float(array.max())
     if lowest == highest and not uniform:
         raise InputError("constant", path=path, value=lowest)
     return volume
-
-
-def _reaches_edge(marked: np.ndarray) -> np.ndarray:
-    """Return for each piece of a mask (Z, Y, X) whether it reaches a face of the volume, bool (N,)."""
-    from scipy import ndimage
-
-    pieces, count = ndimage.label(marked)
-    if min(marked.shape) == 1:
-        # In a single slice, each voxel lies on a face of the volume; the edges count.
-        faces = [pieces.take(end, axis) for axis in range(3) if marked.shape[axis] > 1 for end in (0, -1)]
-    else:
-        faces = [pieces.take(end, axis) for axis in range(3) for end in (0, -1)]
-    reached = np.unique(np.concatenate([face.ravel() for face in faces]))
-    return np.isin(np.arange(1, count + 1), reached)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..volume import LETTERS, size_text
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 # Millimetres of each unit of length.
 UNITS = {"um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0}

@@ -15,7 +15,7 @@ from ..messages import Message
 from ..volume import LPS_RAS, size_text
 from .placement import Placement, spatial_shape
 from .reading_options import UNITS, ReadingOptions
-from .voxels import CHUNK, StoredVoxels
+from .voxels import CHUNK, StoredVoxels, check_byte_order, first_bytes, is_gzip, unpacked_bytes
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,11 @@ META_TYPES = {
 META_MATRICES, META_OFFSETS = ("TransformMatrix", "Orientation", "Rotation"), ("Offset", "Position", "Origin")
 META_ORDERS = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
 TRUE, FALSE = ("true", "1", "yes", "t"), ("false", "0", "no", "f")
+META_FIELDS = (
+    *("ObjectType", "NDims", "DimSize", "ElementType", "ElementNumberOfChannels", "ElementDataFile", "HeaderSize"),
+    *("BinaryData", "CompressedData", "ElementSpacing", "ElementSize", "DistanceUnits"),
+    *(*META_ORDERS, *META_MATRICES, *META_OFFSETS),
+)
 MOST_DIMENSIONS = 10
 # Two fields that mean the same number, each rounded for the text: share of a spacing, and units of any other number.
 SAME_SPACING, SAME_NUMBER = 1e-2, 1e-3
@@ -90,9 +95,8 @@ def read_nrrd(path: Path, options: ReadingOptions) -> tuple[np.ndarray, np.ndarr
     Raises:
         InputError: If the file is damaged or of another format, or does not give what the options lack.
     """
-    with path.open("rb") as stream:
-        start = stream.read(CHUNK)
-    if not re.match(rb"NRRD000\d", start):
+    start = first_bytes(path, CHUNK)
+    if not re.match(rb"(\xef\xbb\xbf)?NRRD(000\d|00\.01)", start):
         raise InputError("wrong_format", path=path, format="NRRD")
     end = re.search(rb"\r?\n\r?\n", start)
     found = []
@@ -120,17 +124,21 @@ def read_nrrd(path: Path, options: ReadingOptions) -> tuple[np.ndarray, np.ndarr
     file = data_file(path, detached)
     skip = _number(path, fields, "byteskip", -1 if encoding == "raw" else 0)
     lines = _number(path, fields, "lineskip")
-    begin = 0 if detached else end.end()
-    if lines > 0:
+    begin, packed = 0 if detached else end.end(), not detached and is_gzip(path)
+    if lines > 0 and not packed:
         begin = _after_lines(path, file, begin, lines)
     stored = {"start": begin, "skip": skip}
-    if encoding == "raw":
+    if packed:
+        # The whole file is compressed, whatever its name says.
+        if encoding != "raw" or skip < 0 or lines:
+            raise InputError("unknown_encoding", path=path, encoding=f"{fields['encoding']:.40} in gzip")
+        encoding, stored = "zlib", {"skip": begin + skip}
+    elif encoding == "raw":
         stored = {"start": -1 if skip < 0 else begin + skip}
-    array = StoredVoxels(
-        path, file, tuple(shape[axis] for axis in axes), np.dtype(order + kind), encoding=encoding, **stored
-    ).read()
-    sizes = tuple(shape[axis] for axis in axes)
-    return array, _nrrd_placement(path, fields, axes, len(shape), options).affine(path, sizes, options)
+    sizes, kind = tuple(shape[axis] for axis in axes), np.dtype(order + kind)
+    array = StoredVoxels(path, file, sizes, kind, encoding=encoding, most_surplus=0, **stored).read()
+    check_byte_order(path, array, kind)
+    return array, _affine(path, _nrrd_placement(path, fields, axes, len(shape), options), sizes, options)
 
 
 def _nrrd_order(path: Path, fields: Mapping[str, str], kind: np.dtype, encoding: str) -> str:
@@ -155,20 +163,26 @@ def _spatial_axes(path: Path, shape: tuple[int, ...], fields: Mapping[str, str])
         InputError: If there are several numbers in a voxel, several volumes, or other than three axes.
     """
     kinds = [word.lower() for word in fields.get("kinds", "").split()]
+    if kinds and len(kinds) != len(shape):
+        raise InputError("bad_header_field", path=path, field="kinds", value=f"{fields['kinds']:.80}")
     others = [axis for axis, kind in enumerate(kinds[: len(shape)]) if kind not in ("domain", "space", "???", "none")]
     if any(shape[axis] > 1 and SEVERAL_NUMBERS.fullmatch(kinds[axis]) for axis in others):
         raise InputError("several_components", path=path)
     vectors = VECTOR.findall(fields.get("spacedirections", ""))
+    timed = []
     if len(vectors) == len(shape):
+        others += [axis for axis, text in enumerate(vectors) if not text.strip()]
         # The fourth component is time.
-        others += [axis for axis, text in enumerate(vectors) if not text.strip() or any(_vector(text)[3:])]
-    kept = [axis for axis in range(len(shape)) if not (axis in others and shape[axis] == 1)]
+        timed = [axis for axis, text in enumerate(vectors) if any(_vector(text)[3:])]
+    kept = [axis for axis in range(len(shape)) if not (axis in (*others, *timed) and shape[axis] == 1)]
     while len(kept) > 3 and shape[kept[-1]] == 1:
         kept = kept[:-1]
     sizes = tuple(shape[axis] for axis in kept)
     if len(kept) != 3:
         raise InputError("not_3d", name=path, dimensions=len(kept), size=size_text(shape))
     spatial_shape(path, sizes)
+    if images := [shape[axis] for axis in kept if axis in others]:
+        raise InputError("several_images", path=path, count=images[0])
     return tuple(kept)
 
 
@@ -180,7 +194,7 @@ def _nrrd_placement(
     if "spacings" in fields:
         words = fields["spacings"].split()
         if len(words) != dimensions:
-            raise InputError("incomplete_header", path=path)
+            raise InputError("bad_header_field", path=path, field="spacings", value=f"{fields['spacings']:.80}")
         spacing = np.array([_real(words[axis]) for axis in axes])
         # A spacing that is not known is written as nan.
         spacing = None if np.isnan(spacing).all() else spacing
@@ -188,10 +202,15 @@ def _nrrd_placement(
     if "spacedirections" not in fields:
         return Placement(spacing, None, None, **unit)
     if len(vectors) != dimensions:
-        raise InputError("incomplete_header", path=path)
+        value = f"{fields['spacedirections']:.80}"
+        raise InputError("bad_header_field", path=path, field="space directions", value=value)
     found = [_vector(vectors[axis]) for axis in axes]
     if any(len(vector) not in (3, 4) or vector[3:].any() for vector in found):
         raise InputError("no_position", name=path)
+    count = fields.get("spacedimension", str(len(found[0])))
+    if count != str(len(found[0])):
+        values = {"first": f"{count:.40}", "second": f"{fields['spacedirections']:.80}"}
+        raise InputError("header_contradiction", path=path, field="space dimension, space directions", **values)
     steps = np.array([vector[:3] for vector in found]).T
     lengths = np.sqrt((steps**2).sum(axis=0))
     if spacing is not None and not options.spacing:
@@ -203,6 +222,8 @@ def _nrrd_placement(
     if signs is None:
         return Placement(lengths, None, None, **unit)
     origin = VECTOR.search(fields.get("spaceorigin", ""))
+    if origin is None and fields.get("spaceorigin"):
+        raise InputError("no_position", name=path)
     first = None if origin is None or not (origin[1] or "").strip() else _vector(origin[1])
     if first is not None:
         if len(first) != len(found[0]):
@@ -227,14 +248,16 @@ def _nrrd_signs(path: Path, fields: Mapping[str, str]) -> tuple[int, int, int] |
 
 def _unit(path: Path, fields: Mapping[str, str], axes: tuple[int, ...]) -> dict[str, object]:
     """Return the unit of length, for `Placement`."""
-    names = [name.strip() for name in QUOTED.findall(fields.get("spaceunits", ""))[:3]]
-    of_axes = [name.strip() for name in QUOTED.findall(fields.get("units", ""))]
-    of_axes = [of_axes[axis] for axis in axes if axis < len(of_axes)]
-    found = {*(names if any(names) else of_axes)} or {""}
-    if len(found) > 1:
-        return {"unit_mm": None, "unit": " ".join(sorted(found))}
-    name = found.pop()
-    return {"unit_mm": UNITS.get(UNIT_NAMES.get(name if name == "µm" else name.lower())), "unit": name}
+    of_space, of_axes = (_names(fields.get(field, "")) for field in ("spaceunits", "units"))
+    names = [*of_space[:3], *(of_axes[axis] for axis in axes if axis < len(of_axes))]
+    # What one field leaves empty, the other may give.
+    found = sorted({UNIT_NAMES.get(name.lower(), name) for name in names if name.strip("?")}) or ["mm"]
+    return {"unit_mm": UNITS.get(found[0]) if len(found) == 1 else None, "unit": " ".join(found)}
+
+
+def _names(text: str) -> list[str]:
+    """Return the names of a field, in quotation marks or not."""
+    return [name.strip() for name in QUOTED.findall(text) or text.split()]
 
 
 def read_meta(path: Path, options: ReadingOptions) -> tuple[np.ndarray, np.ndarray]:
@@ -247,21 +270,25 @@ def read_meta(path: Path, options: ReadingOptions) -> tuple[np.ndarray, np.ndarr
         InputError: If the file is damaged or of another format, or does not give what the options lack.
     """
     given, position = [], 0
-    with path.open("rb") as stream:
-        for line in stream.read(CHUNK).splitlines(keepends=True):
-            key, equals, value = _text(line).partition("=")
-            position += len(line)
-            if not equals:
-                break
-            given.append((key.strip(), value.strip()))
-            if key.strip() == "ElementDataFile":
-                break
-    fields = _once(path, given, [key for key, _ in given if key not in ("Comment", "Name", "ID", "Color")])
+    for line in first_bytes(path, CHUNK).splitlines(keepends=True):
+        position += len(line)
+        if not line.strip():
+            continue
+        # MetaIO takes a colon too.
+        key, *value = re.split("[=:]", _text(line).removeprefix("\ufeff"), maxsplit=1)
+        if not value:
+            break
+        given.append((key.strip(), value[0].strip()))
+        if key.strip() == "ElementDataFile":
+            break
+    fields = _once(path, given, META_FIELDS)
     needed = {"NDims", "DimSize", "ElementType", "ElementDataFile"}
     if not needed & set(fields):
         raise InputError("wrong_format", path=path, format="MetaImage")
     if not needed <= set(fields):
         raise InputError("incomplete_header", path=path)
+    if fields.get("ObjectType", "Image").lower() != "image":
+        raise InputError("wrong_format", path=path, format="MetaImage")
     shape = _sizes(path, fields["DimSize"])
     if fields["NDims"] != str(len(shape)) or len(shape) > MOST_DIMENSIONS:
         size = f"{fields['NDims']:.20} dimensions, {fields['DimSize']:.80}"
@@ -284,11 +311,22 @@ def read_meta(path: Path, options: ReadingOptions) -> tuple[np.ndarray, np.ndarr
         encoding = "text"
     begin = position if local else 0
     skip = _number(path, fields, "HeaderSize", -1 if encoding == "raw" else 0)
-    if 0 < skip < begin or skip < 0 and local and file.stat().st_size - begin < np.prod(sizes) * kind.itemsize:
+    room = unpacked_bytes(file) - begin
+    if 0 < skip < begin or skip < 0 and local and room < int(np.prod(sizes, dtype=object)) * kind.itemsize:
         raise InputError("bad_header_field", path=path, field="HeaderSize", value=str(skip))
     kind = kind.newbyteorder(">" if True in orders else "<")
-    array = StoredVoxels(path, file, sizes, kind, skip or begin, 0, encoding)
-    return array.read(), _meta_placement(path, fields, len(shape)).affine(path, sizes, options)
+    if local and encoding == "raw" and not skip:
+        _refuse_fields_after_the_header(path, begin)
+    stored = {"start": skip or begin, "encoding": encoding}
+    if local and is_gzip(path):
+        # The whole file is compressed, whatever its name says.
+        if encoding != "raw" or skip < 0:
+            raise InputError("unknown_encoding", path=path, encoding=f"{encoding} in gzip")
+        stored = {"skip": skip or begin, "encoding": "zlib"}
+    array = StoredVoxels(path, file, sizes, kind, most_surplus=0, **stored).read()
+    if encoding != "text":
+        check_byte_order(path, array, kind)
+    return array, _affine(path, _meta_placement(path, fields, len(shape)), sizes, options)
 
 
 def _meta_placement(path: Path, fields: Mapping[str, str], dimensions: int) -> Placement:
@@ -297,7 +335,7 @@ def _meta_placement(path: Path, fields: Mapping[str, str], dimensions: int) -> P
         for name in (name for name in names if name in fields):
             each = np.array([_real(word) for word in fields[name].split()])
             if len(each) != count:
-                raise InputError("incomplete_header", path=path)
+                raise InputError("bad_header_field", path=path, field=name, value=f"{fields[name]:.80}")
             if found and not np.allclose(each, found[1], rtol=0, atol=SAME_NUMBER, equal_nan=True):
                 values = {"first": f"{fields[found[0]]:.80}", "second": f"{fields[name]:.80}"}
                 raise InputError("header_contradiction", path=path, field=f"{found[0]}, {name}", **values)
@@ -331,6 +369,20 @@ def _meta_placement(path: Path, fields: Mapping[str, str], dimensions: int) -> P
     return Placement(
         None if spacing is None else spacing[:3], cosines, None if offset is None else lps @ offset[:3], **unit
     )
+
+
+def _affine(path: Path, placement: Placement, shape: tuple[int, ...], options: ReadingOptions) -> np.ndarray:
+    """Return the affine as `Placement.affine` does, and warn of a header without an origin."""
+    found = placement.affine(path, shape, options)
+    if placement.origin is None:
+        log.warning(Message("no_origin", path=str(path)))
+    return found
+
+
+def _refuse_fields_after_the_header(path: Path, begin: int) -> None:
+    """Raise InputError if text follows the line that ends the header of a MetaImage: it would count as voxels."""
+    if found := re.match(rb"[A-Za-z]{3,40} ?= ?[ -~]{1,200}\r?\n", first_bytes(path, begin + 300)[begin:]):
+        raise InputError("bad_header_field", path=path, field="ElementDataFile", value=found[0].decode().strip())
 
 
 def _once(path: Path, given: Iterable[tuple[str, str]], known: Iterable[str]) -> dict[str, str]:
@@ -372,6 +424,8 @@ def data_file(path: Path, name: str) -> Path:
     plain = name.removeprefix("./")
     if plain in ("", ".", "..") or any(kind(plain).name != plain for kind in (PurePosixPath, PureWindowsPath)):
         raise InputError("data_file_elsewhere", path=path, file=f"{name:.200}")
+    if plain == path.name:
+        raise InputError("bad_header_field", path=path, field="data file", value=f"{name:.200}")
     for form in (plain, *(unicodedata.normalize(kind, plain) for kind in ("NFC", "NFD"))):
         if (data := path.parent / form).is_file():
             # A link leads outside as a path does, unless the header is a link into the same folder itself.

@@ -56,6 +56,10 @@ SENTENCES = {
     "header_contradiction": S(
         _("{path} contradicts itself: its header gives {first!a} and {second!a} ({field})"), REPAIR_HEADER
     ),
+    "wrong_byte_order": S(
+        _("{path} has its voxels in another byte order than its header says"),
+        _("Correct the byte order in the header."),
+    ),
     "no_byte_order": S(
         _("{path} does not give the byte order of its voxels"),
         _("Add it to the header if you know it: endian: little, or endian: big."),
@@ -78,7 +82,6 @@ SENTENCES = {
     "unknown_encoding": S(
         _("{path} has voxels in the encoding {encoding!a}, which MedAD does not know"), _("Save it uncompressed.")
     ),
-    "minc_1": S(_("{path} is a file of MINC 1, which MedAD does not know"), _("Convert it with mincconvert -2.")),
     "several_components": S(_("{path} has several numbers in each voxel (colour, vector or complex)"), PLAIN_VOLUME),
     "not_3d": S(_("{name} has {dimensions} dimensions ({size})"), PLAIN_VOLUME),
     "single_line": S(_("{path} has only one line of voxels ({size})"), _("Give the whole image.")),
@@ -115,7 +118,9 @@ SENTENCES = {
     "forms_mirrored": S(
         _("the sform and the qform of {path} contradict each other: one has left and right swapped"), USE_ONE
     ),
-    "forms_turned": S(_("the sform and the qform of {path} contradict each other: one is turned"), USE_ONE),
+    "forms_turned": S(
+        _("the sform and the qform of {path} contradict each other: one is turned by more than 45 degrees"), USE_ONE
+    ),
     "mask_fits_two_ways": S(
         _("the mask {path} fits the scan both as its own header says and as the options say, with other voxels"),
         _("Save it with the orientation that the options give."),
@@ -188,6 +193,9 @@ SENTENCES = {
     "several_values": S(
         _("{folder} mixes slices that differ in the DICOM attribute {attribute} ({count} values)"), ONE_STACK
     ),
+    "intensity_tables": S(
+        _("{folder} rescales its intensities by tables, which MedAD does not read"), _("Convert it to NIfTI first.")
+    ),
     "rescaling_incomplete": S(
         _("{count} slices of {folder} lack the rescaling of intensities that others have"),
         _("Export the series again."),
@@ -235,8 +243,7 @@ SENTENCES = {
         "the numbers of the slices of {folder} contradict their positions: the positions are used"
     ),
     "tilt_not_in_positions": _(
-        "the header of {folder} states a gantry tilt of {degrees:.3g}°, but the positions of its slices do "
-        "not show it"
+        "the header of {folder} states a gantry tilt of {degrees:.3g}°, but the positions of its slices do not show it"
     ),
     "slice_distance_contradicts": _(
         "the slices of {folder} lie {distance:.3g} mm apart by their positions, but {stated:.3g} mm by the spacing in "

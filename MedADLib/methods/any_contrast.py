@@ -38,12 +38,14 @@ class AnyContrastParameters(SyntheticRestorationParameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.dimensions != 2:
+            raise SettingError("contrasts_of_blocks")
         if not 2 <= self.tissues <= MOST_TISSUES:
             raise SettingError("tissue_count", most=MOST_TISSUES)
 
     def network(self) -> SlabRestorer:
         """Build the untrained network."""
-        return SlabRestorer(tuple(self.channels), tuple(self.resolution), self.tissues)
+        return SlabRestorer(tuple(self.channels), tuple(self.resolution), self.dimensions, self.tissues)
 
 
 class AnyContrastRestoration(SyntheticRestoration):

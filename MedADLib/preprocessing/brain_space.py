@@ -51,9 +51,8 @@ class BrainSpace(ReferenceSpace):
     def _turn_of(self, volume: Volume, rough: np.ndarray) -> np.ndarray:
         return best_turn(self.image, self.mask, volume, rough)
 
-    def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedBrain:
+    def _prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress) -> PreparedBrain:
         """Align, resample and normalise a scan, and correct its bias field; see `ReferenceSpace.prepared`."""
-        progress = progress or Progress()
         if native_mask.sum() * native.voxel_ml < SMALLEST_BRAIN_ML:
             raise InputError("brain_too_small", name=native.name, ml=native_mask.sum() * native.voxel_ml)
         with progress.timed("align"):

@@ -264,12 +264,14 @@ def _facts(
         except ValueError:
             # Windows has no relative path from one drive to another.
             scan["path"] = source.resolve().as_posix()
-    facts: dict[str, Any] = {"generated_by": GENERATOR, "smallest_p_value": detection.reference.smallest_p}
+    facts: dict[str, Any] = {"generated_by": GENERATOR}
+    if detection.interpretable:
+        facts["smallest_p_value"] = detection.reference.smallest_p
+    else:
+        facts["verdict"] = NOT_INTERPRETABLE
     for key, value in Record.of(detection, profile).as_json().items():
         facts.update(value if key == "provenance" else {key: value})
     facts["summary"] = [str(verdict(detection)), str(count_of_regions(detection))]
-    if not detection.interpretable:
-        facts["verdict"] = NOT_INTERPRETABLE
     return json.dumps({**facts, "input": scan, **plain(read)}, indent=2, allow_nan=False) + "\n"
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 
 import numpy as np
+import pydicom
 import pytest
+import SimpleITK as sitk
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
-from support.dicom_frames import AFFINE, CORNER, SHARED, SPACING, VOXELS, frames_of, write_classic, write_frames
+from support.dicom_frames import AFFINE, CORNER, SHARED, SPACING, VOXELS, frames_of, save, write_classic, write_frames
 from support.image_files import refused
 from support.raised import raises
 
@@ -207,8 +209,9 @@ def test_sound_series_are_read_in_silence(folder, warnings_of, attributes):
         {"stack": lambda index: str(1 + index // 5), "in_stack": lambda index: 1 + index % 5},
         {"stack": lambda index: str(1 + index // 5)},
         {"stack": lambda index: str(index), "in_stack": lambda _: 1},
+        {"offset": lambda index: 0.1 * index},
     ],
-    ids=["falling", "stacks of unequal length", "numbers that go on in the next stack", "a stack each"],
+    ids=["falling", "stacks of unequal length", "numbers that go on in the next stack", "a stack each", "a time each"],
 )
 def test_sound_stacks_are_read_in_silence(folder, warnings_of, own):
     frames = numbered(**own)
@@ -299,6 +302,13 @@ def test_stacks_that_lie_between_or_beside_each_other_are_refused(folder, move):
     assert refused(folder, "several_stacks").parameters["count"] == 2
 
 
+def test_a_rescaling_by_tables_is_refused(folder):
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData = [4, 0, 16], bytes(8)
+    write_series(folder, ModalityLUTSequence=Items([table]))
+    refused(folder, "intensity_tables")
+
+
 # Parts and pixels.
 
 
@@ -335,6 +345,26 @@ def test_frames_that_are_missing_between_parts_are_an_error(folder):
 
 def test_pixels_of_more_frames_than_the_header_describes_are_an_error(folder):
     write_frames(folder / FILE, frames_of()[:4], PixelData=VOXELS.tobytes())
+    found = refused(folder, "more_pixels_than_frames").parameters
+    assert (found["held"], found["frames"]) == (8, 4)
+
+
+def test_compressed_pixels_of_more_frames_than_the_header_describes_are_an_error(folder, tmp_path):
+    writer = sitk.ImageFileWriter()
+    writer.UseCompressionOn()
+    writer.SetCompressor("JPEG")
+    writer.SetFileName(str(tmp_path / "encoded.dcm"))
+    writer.Execute(sitk.GetImageFromArray(VOXELS))
+    encoded = pydicom.dcmread(tmp_path / "encoded.dcm")
+    for count in (8, 4):
+        image = pydicom.dcmread(write_frames(folder / FILE, frames_of()[:count]))
+        image.file_meta.TransferSyntaxUID, image["PixelData"] = (
+            encoded.file_meta.TransferSyntaxUID,
+            encoded["PixelData"],
+        )
+        save(folder / FILE, image)
+        if count == 8:
+            assert np.array_equal(read_image(folder).array, VOXELS)
     found = refused(folder, "more_pixels_than_frames").parameters
     assert (found["held"], found["frames"]) == (8, 4)
 

@@ -58,7 +58,7 @@ class Anatomy:
         means: Mean standard intensity of the four tissues.
         spacing: Voxel spacing along (z, y, x) in mm.
         places: Indices of some voxels of the brain, (3, N); percentiles are estimated from them.
-        samples: Their memberships after each blur of `BLURS_MM`, uint8 (6, 6, N).
+        samples: Their memberships and standard intensity after each blur of `BLURS_MM`, float32 (6, 7, N).
         number: Tells subjects apart; each has its own noise.
     """
 
@@ -97,18 +97,21 @@ class Anatomy:
         if not mask.any():
             raise InputError("scans_without_brain")
         box = tuple(_extent(mask.any(axis=tuple(other for other in range(3) if other != axis)), 6) for axis in range(3))
-        part = _Part(np.where(mask, image, 0)[box], mask[box], spacing, np.random.default_rng([number, 16]))
+        brain = _Brain(np.where(mask, image, 0)[box], mask[box], spacing, np.random.default_rng([number, 16]))
         memberships = np.zeros((len(TISSUES) + len(OVERLAYS), *image.shape), np.uint8)
-        memberships[(slice(None), *box)] = part.memberships()
+        memberships[(slice(None), *box)] = brain.memberships()
         distance = np.full(image.shape, -128, np.int8)
-        distance[box] = np.clip(np.round(part.distance / STEP_MM), -128, 127)
+        distance[box] = np.clip(np.round(brain.distance / STEP_MM), -128, 127)
         inside = np.flatnonzero(mask)
         inside = inside[np.random.default_rng(number).integers(0, len(inside), SAMPLED)]
         places = np.stack(np.unravel_index(inside, mask.shape))
         starts = np.array([[side.start] for side in box])
-        samples = _blurred_samples(memberships[(slice(None), *box)], mask[box], spacing, places - starts)
+        # The surroundings of the brain are fluid.
+        parts = [*memberships[(slice(None), *box)], image[box]]
+        parts = [np.where(mask[box], part, fill) for part, fill in zip(parts, (FULL, 0, 0, 0, 0, 0, brain.means[0]))]
+        samples = _blurred_samples(parts, spacing, places - starts)
         kept = np.where(mask, image, 0).astype(np.float16)
-        return cls(kept, mask, memberships, distance, part.means, spacing, places, samples, number)
+        return cls(kept, mask, memberships, distance, brain.means, spacing, places, samples, number)
 
 
 def _extent(occupied: np.ndarray, margin: int) -> slice:
@@ -121,7 +124,7 @@ def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.clip((values - np.float32(low)) / np.float32(max(high - low, 1e-3)), 0, 1)
 
 
-class _Part:
+class _Brain:
     """The part of a scan around the brain.
 
     Args:
@@ -242,16 +245,13 @@ class _Part:
         return inside * _ramp(self._noise(2.2), 0.0, 0.9) * wet
 
 
-def _blurred_samples(
-    memberships: np.ndarray, mask: np.ndarray, spacing: tuple[float, float, float], places: np.ndarray
-) -> np.ndarray:
-    """Return the memberships of some voxels after each blur, (blurs, 6, N); around the brain is fluid."""
-    found = np.zeros((len(BLURS_MM), len(memberships), places.shape[1]), np.uint8)
-    for number, share in enumerate(memberships):
-        share = np.where(mask, share, FULL if number == 0 else 0).astype(np.float32)
+def _blurred_samples(parts: list[np.ndarray], spacing: tuple[float, float, float], places: np.ndarray) -> np.ndarray:
+    """Return the values of some voxels of each array after each blur, (blurs, arrays, N)."""
+    found = np.zeros((len(BLURS_MM), len(parts), places.shape[1]), np.float32)
+    for number, values in enumerate(parts):
         for blur, (across, within) in enumerate(BLURS_MM):
             width = [mm / step for mm, step in zip((across, within, within), spacing)]
-            found[blur, number] = np.round(gaussian_filter(share, width, truncate=2.5)[tuple(places)])
+            found[blur, number] = gaussian_filter(values.astype(np.float32), width, truncate=2.5)[tuple(places)]
     return found
 
 

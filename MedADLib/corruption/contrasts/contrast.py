@@ -261,16 +261,17 @@ class Contrast:
         return self.acquisition.surrounded(value, anatomy.distance[part], self.levels[0], indices[0], shape, self.seed)
 
     def sampled(self, anatomy: Anatomy) -> np.ndarray:
-        """Estimate the intensities of the image at `Anatomy.places`, float32 (N,), without the T1's texture."""
+        """Estimate the intensities of the image at `Anatomy.places`, float32 (N,)."""
         values = self._sampled(anatomy)
         return self._scaled(values, *self._limits(values)).astype(np.float32)
 
     def _sampled(self, anatomy: Anatomy) -> np.ndarray:
         """Estimate the intensities at some voxels of the brain before they are scaled, (N,)."""
         blur = np.array(self.acquisition.blurs())
-        shares = anatomy.samples[int(np.square(np.array(BLURS_MM) - blur).sum(axis=1).argmin())].astype(np.float32)
+        *shares, original = anatomy.samples[int(np.square(np.array(BLURS_MM) - blur).sum(axis=1).argmin())]
+        shares = np.stack(shares)
         random = np.random.default_rng([self.seed, SAMPLED])
-        value = self._covered(self._own(anatomy.means) / FULL @ shares[:4], shares)
+        value = self._mixed(shares, original, anatomy.means)
         value = value + np.array(self.grain, np.float32) / FULL @ shares[:4] * random.standard_normal(value.shape)
         value = np.maximum(value, 0) * self.acquisition.bias_at(anatomy.mask.shape, self.seed, anatomy.places)
         return self.acquisition.noisy(value, random.standard_normal((2, *value.shape)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import qt
@@ -18,7 +19,7 @@ from ...worker.protocol import Judged
 from ..scene.dicom_facts import lacks_spacing
 from ..scene.ownership import ROLE
 from ..scene.sequences import frames_of
-from ..scene.volumes import volume_from_node
+from ..scene.volumes import volume_and_notes
 from .notices import NoticeBox
 from .texts import breakable, reason, sentence, tooltip
 
@@ -184,8 +185,9 @@ class InputPanel:
             self._report = _("{name} is a result of MedAD, not a scan.").format(name=volume.GetName())
         elif volume is not None:
             try:
-                scan = volume_from_node(volume)
-                self._report = inspect(scan, model, masked)
+                scan, notes = volume_and_notes(volume)
+                report = inspect(scan, model, masked)
+                self._report = replace(report, facts=(*report.facts[:1], *notes, *report.facts[1:]))
                 if scan.has_spacing and lacks_spacing(volume, scan):
                     self._report = self._report.doubted(Message("scan_spacing_assumed"))
             except MedADError as error:

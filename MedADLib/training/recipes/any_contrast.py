@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -116,6 +116,8 @@ class ContrastSource:
         rows: Rows of the plane with brain in some scan, and a margin.
         columns: Such columns, symmetric in the plane.
     """
+
+    deep: ClassVar[bool] = False
 
     scans: list[Anatomy]
     foreign: list[Anatomy]
