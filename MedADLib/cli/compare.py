@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..evaluation.detectors import SEED
 from ..evaluation.image_cases import ABNORMAL_HELP
 from ..messages import visible
+from .reading_arguments import add_reading_arguments, reading_options
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
@@ -77,6 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
     real, names = "a real scan and its lesion mask, reported separately; may be repeated", ("IMAGE", "TRUTH")
     parser.add_argument("--real", nargs=2, type=Path, action="append", default=[], metavar=names, help=real)
+    scope = "They hold for all scans of the folder, and for a file of --real that cannot be read without them."
+    add_reading_arguments(parser, scope)
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
@@ -84,6 +87,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..evaluation.comparison import Comparison
     from ..runtime.progress import Progress
 
-    asked = Comparison(**{field.name: getattr(args, field.name) for field in fields(Comparison)})
+    given = vars(args) | {"reading": reading_options(args)}
+    asked = Comparison(**{field.name: given[field.name] for field in fields(Comparison)})
     print(visible(asked.write(progress or Progress()).read_text(encoding="utf-8")))
     return 0

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..dataset.discovery import find_scans
 from ..errors import InputError
+from ..io.reading_options import AS_THE_HEADER_SAYS, READING, ReadingOptions
 from ..modelfile.model import load_model
 from ..modelfile.numbering import NUMBERED, named, numbers_of
 from ..runtime.atomic_files import write_json, write_text
@@ -84,6 +85,7 @@ class Comparison:
         brighten: Standard intensity to add to simulated lesions.
         device: Device of the detectors.
         real: Files of real scans and of their lesion masks, which have a table of their own.
+        reading: What the user says about the scans beyond their headers.
     """
 
     models: Sequence[str]
@@ -100,6 +102,7 @@ class Comparison:
     brighten: float = 0.0
     device: str = "auto"
     real: Sequence[tuple[Path, Path]] = ()
+    reading: ReadingOptions = AS_THE_HEADER_SAYS
 
     def write(self, progress: Progress) -> Path:
         """Compare the models, and write ``comparison.tsv``, ``comparison.json``, further tables, scores and figures.
@@ -110,7 +113,10 @@ class Comparison:
             MedADError: If the models differ in template or split, options do not fit them, or scans are missing.
         """
         models = [load_model(name) for name in self.models]
-        template, splits = models[0].template, self._splits(models)
+        template = models[0].template
+        if template.kind == "plane" and self.reading != AS_THE_HEADER_SAYS:
+            raise InputError("options_for_volumes", path=self.healthy)
+        splits = self._splits(models)
         for model, split in zip(models, splits):
             same = np.array_equal(model.template.image.array, template.image.array)
             if not same or split != splits[0]:
@@ -122,6 +128,8 @@ class Comparison:
         models[0] = replace(models[0], training=models[0].training | {"split": splits[0], NUMBERED: False})
         record = (_compare_images if template.kind == "plane" else _compare_lesions)(self, models, methods, progress)
         record = {"models": {model.name: model.sha256 for model in models}, "seed": self.seed} | record
+        if self.reading != AS_THE_HEADER_SAYS:
+            record[READING] = self.reading.as_json()
         write_json(self.output / "comparison.json", record, indent=1)
         progress.finish()
         return self.output / "comparison.tsv"
@@ -130,7 +138,8 @@ class Comparison:
         """Return the split of each model, with the names that numbered scans have in the folder."""
         known: dict[str, str] = {}
         if any(numbers_of(model.training) for model in models):
-            known = names_by_fingerprint(find_scans(self.healthy, healthy_label=self.healthy_label, skip_bad=True))
+            facts = {"healthy_label": self.healthy_label, "skip_bad": True, "options": self.reading}
+            known = names_by_fingerprint(find_scans(self.healthy, **facts))
         found = []
         for model in models:
             split = model.training.get("split")
@@ -156,7 +165,7 @@ def _compare_lesions(
     if comparison.places < 1:
         raise InputError("places_of_lesions", places=comparison.places)
     template, split, part = models[0].template, models[0].training.get("split") or {}, comparison.part or "benchmark"
-    scans = find_scans(comparison.healthy, skip_bad=True)
+    scans = find_scans(comparison.healthy, skip_bad=True, options=comparison.reading)
     if comparison.into is not None:
         part, others = INTO, _other_scans(comparison, split)
         scans, subjects = others | scans, list(others)
@@ -218,7 +227,7 @@ def _other_scans(comparison: Comparison, split: Mapping[str, Sequence[str]]) -> 
     if comparison.part is not None:
         raise InputError("into_and_part")
     known = {name for names in split.values() for name in names}
-    found = find_scans(comparison.into, skip_bad=True)
+    found = find_scans(comparison.into, skip_bad=True, options=comparison.reading)
     if not (others := {name: scan for name, scan in found.items() if name not in known}):
         raise InputError("no_other_scans", folder=comparison.into)
     return others
@@ -232,8 +241,13 @@ def _cases(
     names: Sequence[lesion_cases.CaseName],
 ) -> list[StoredCase]:
     """List all cases, the calibration scans first."""
+    reading = comparison.reading
     identity = hashlib.sha256(template.image.array.tobytes()).hexdigest()[:12]
     brighter = f"_brighter-{comparison.brighten:g}" if comparison.brighten else ""
+
+    if reading != AS_THE_HEADER_SAYS:
+        # Read in another way, the cases are others.
+        brighter += f"_read-{hashlib.sha256(json.dumps(reading.as_json()).encode()).hexdigest()[:8]}"
 
     def simulated(name: lesion_cases.CaseName) -> lesion_cases.Case:
         # A calibration scan has no lesion.
@@ -248,7 +262,7 @@ def _cases(
     for image, truth in comparison.real:
         label = f"{image.parent.name}-{image.name.split('.')[0]}"
         name = lesion_cases.CaseName(label, "real", label)
-        todo.append(stored(label, name, partial(lesion_cases.real_case, image, truth, template)))
+        todo.append(stored(label, name, partial(lesion_cases.real_case, image, truth, template, reading)))
     return todo
 
 
