@@ -60,6 +60,7 @@ class Slab:
         other: Returns the slab of another scan at the same height, as image and mask; called at most once.
         spacing: Voxel spacing along (z, y, x) in mm.
         edges: Borders between intensity bands, from `shapes.band_edges`.
+        deep: Whether all slices have centres of anomalies, as in a block; otherwise anomalies touch the middle slice.
         degree: Degree of anomaly of each voxel, float32 (Z, Y, X), 0 to 1.
         labels: Number of the anomaly of each voxel, uint8 (Z, Y, X), 0 for none.
         spread: SD of the brain's intensities.
@@ -70,6 +71,7 @@ class Slab:
     other: Callable[[], tuple[np.ndarray, np.ndarray]]
     spacing: tuple[float, float, float]
     edges: torch.Tensor
+    deep: bool = False
     degree: np.ndarray = field(init=False)
     labels: np.ndarray = field(init=False)
     spread: float = field(init=False)
@@ -133,7 +135,7 @@ def add_anomalies(
     kinds: tuple[str, ...] | None = None,
     ease: float = 0.0,
 ) -> None:
-    """Add one to eight anomalies to a slab, or none.
+    """Add one to eight anomalies to a slab or block, or none.
 
     Args:
         slab: The slab; image, degree and labels change.
@@ -195,26 +197,30 @@ def _site(
 ) -> Site | None:
     """Draw position and shape of an anomaly; None if no brain is there."""
     middle = len(slab.image) // 2
-    plane = slab.mask[middle]
+    planes = slab.mask if slab.deep else slab.mask[middle : middle + 1]
     if focus is not None:
-        inside = np.zeros_like(plane)
-        inside[focus] = plane[focus]
-        plane = inside if inside.any() else plane
-    candidates = np.flatnonzero(plane)
+        inside = np.zeros_like(planes)
+        inside[:, focus[0], focus[1]] = planes[:, focus[0], focus[1]]
+        planes = inside if inside.any() else planes
+    candidates = np.flatnonzero(planes)
     if not candidates.size:
         return None
-    y, x = np.unravel_index(candidates[int(random.integers(candidates.size))], plane.shape)
-    # An anomaly may touch the middle slice with its centre or with its end.
-    z = middle + random.uniform(-0.8, 0.8) * radius / slab.spacing[0] if len(slab.image) > 1 else middle
+    z, y, x = np.unravel_index(candidates[int(random.integers(candidates.size))], planes.shape)
+    if slab.deep:
+        z = z + random.uniform(-0.5, 0.5)
+    else:
+        # An anomaly may touch the middle slice with its centre or with its end.
+        z = middle + random.uniform(-0.8, 0.8) * radius / slab.spacing[0] if len(slab.image) > 1 else middle
     centre = np.array([z, y, x], np.float64)
     centre[1:] += random.uniform(-0.5, 0.5, 2)
     edge = min(_spread(*EDGES_MM, 0.0, random), SOFTEST * radius)
     reach = 1.7 * radius + edge + max(slab.spacing[1:])
-    box, steps = [slice(0, len(slab.image))], [(np.arange(len(slab.image)) - z) * slab.spacing[0]]
-    for axis in (1, 2):
-        size, step = slab.image.shape[axis], slab.spacing[axis]
-        first = max(math.floor(centre[axis] - reach / step), 0)
-        last = min(math.ceil(centre[axis] + reach / step) + 1, size)
+    box, steps = [], []
+    for axis, (size, step) in enumerate(zip(slab.image.shape, slab.spacing)):
+        first, last = 0, size
+        if axis or slab.deep:
+            first = max(math.floor(centre[axis] - reach / step), 0)
+            last = min(math.ceil(centre[axis] + reach / step) + 1, size)
         box.append(slice(first, last))
         steps.append((np.arange(first, last) - centre[axis]) * step)
     offsets = np.stack(np.meshgrid(*steps, indexing="ij")).astype(np.float32)

@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import interpolate, pad
 
 from ..errors import SettingError
+from ..messages import Message
 from ..networks.synthetic_restoration import RESTORED, SLICES, SlabRestorer
 from ..runtime.progress import Progress
 from ..runtime.strict_json import added
@@ -33,6 +34,11 @@ FILLED = 0.5
 MOST_ERASED = 0.2
 # The second pass replaces the first in the erased region, and fades over about this many voxels around it.
 FADE_VOXELS = 1.5
+# Voxels of a box that the 3-D network restores in one pass, about 0.5 kB each; larger ones take several.
+PASS_VOXELS = 1 << 23
+# Slices that the 3-D network needs around those that a pass keeps, in multiples of its coarsest voxel: more than its
+# receptive field, so that the passes fit to each other.
+AROUND = 7
 TOP_SHARE = 0.01
 
 
@@ -50,6 +56,7 @@ class SyntheticRestorationParameters:
         erase: Degree above which tissue is erased before the second pass of the restoration, above 0; 1 for one pass.
             Only the fifth of the brain with the highest degrees, and what touches it, can be erased. The score is that
             of the first pass.
+        dimensions: 2 for slabs of five slices, 3 for the whole volume with 3×3×3 convolutions.
     """
 
     found: ClassVar[tuple[str, ...]] = ("size", "resolution")
@@ -60,6 +67,7 @@ class SyntheticRestorationParameters:
     mirror: bool = True
     score: Literal["both", "degree", "residual"] = "both"
     erase: float = added(0.3)
+    dimensions: Literal[2, 3] = added(2)
 
     def __post_init__(self) -> None:
         if not 0 < self.erase <= 1:
@@ -79,7 +87,7 @@ class SyntheticRestorationParameters:
 
     def network(self) -> SlabRestorer:
         """Build the untrained network."""
-        return SlabRestorer(tuple(self.channels), tuple(self.resolution))
+        return SlabRestorer(tuple(self.channels), tuple(self.resolution), self.dimensions)
 
 
 class SyntheticRestoration(SliceNetwork):
@@ -95,6 +103,9 @@ class SyntheticRestoration(SliceNetwork):
     **A second pass** heals large lesions: the network sees where they are, but its correction is too small. Tissue of a
     high degree is erased, as in PHANES (Bercea et al. 2023): the mean of the training scans, shifted to the intensities
     around the region, replaces half of the first restoration there, and the network restores the result again.
+
+    **In three dimensions** the network is applied to the whole brain at once. It sees the same: the scan, the mirrored
+    scan, position, mean and SD of healthy scans, and the distance from the mean.
 
     Voxel score, from the first pass: see `SyntheticRestorationParameters`. Sample score: mean of the highest 1 % of the
     voxels' scores.
@@ -158,7 +169,8 @@ class SyntheticRestoration(SliceNetwork):
         # The factor lets the whole region be replaced, although the filter halves its border.
         weight = np.minimum(1.3 * gaussian_filter(erased.astype(np.float32), FADE_VOXELS), 1) * mask
         mixed = restored + FILLED * weight * np.where(erased, usual - restored, 0)
-        part = mask & weight.any(axis=(1, 2), keepdims=True)
+        # In three dimensions the network needs the slices around the erased region too.
+        part = mask if self.parameters.dimensions == 3 else mask & weight.any(axis=(1, 2), keepdims=True)
         change, _ = self._predicted(mixed, part, healthy, device, progress)
         return restored + weight * (np.maximum(mixed + change, 0) - restored)
 
@@ -171,6 +183,8 @@ class SyntheticRestoration(SliceNetwork):
         self, image: np.ndarray, mask: np.ndarray, healthy: torch.Tensor, device: str, progress: Progress
     ) -> tuple[np.ndarray, np.ndarray]:
         """Predict the change x̂ − x and the degree of each voxel, each float32 (Z, Y, X), means over the slabs."""
+        if self.parameters.dimensions == 3:
+            return self._predicted_volume(image, mask, healthy, device, progress)
         change, degree = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
         times = np.zeros(len(image), np.float32)
         box = brain_box(mask, self.parameters.multiple)
@@ -181,9 +195,7 @@ class SyntheticRestoration(SliceNetwork):
                 slabs = np.stack([image[slab_indices(z, len(image))] for z in chosen])
                 parts = slab_inputs(torch.from_numpy(slabs), positions[chosen], self.parameters.mirror)
                 correction, logit = network(*(to_device(box.cut(part), device) for part in parts))
-                cubes = torch.sigmoid(logit) ** 3
-                gate = cubes / (cubes + GATE**3)
-                both = ((gate * correction).cpu().numpy(), torch.sigmoid(logit).cpu().numpy())
+                both = _gated(correction, logit)
                 for number, z in enumerate(chosen):
                     for channel in range(RESTORED):
                         here = z + channel - RESTORED // 2
@@ -195,6 +207,44 @@ class SyntheticRestoration(SliceNetwork):
         used = examined_slices(mask)
         share[used, 0, 0] = 1 / times[used]
         return change * share, degree * share
+
+    def _predicted_volume(
+        self, image: np.ndarray, mask: np.ndarray, healthy: torch.Tensor, device: str, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predict change and degree with the 3-D network, in one pass if the box around the brain is not too large."""
+        found = (np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32))
+        occupied = np.flatnonzero(mask.any(axis=(1, 2)))
+        if not occupied.size:
+            return found
+        start, stop = int(occupied[0]), int(occupied[-1]) + 1
+        multiple = self.parameters.multiple
+        box = brain_box(mask, multiple)
+        positions = position_maps(healthy).movedim(0, 1)[None]
+        inputs = [
+            box.cut(part)
+            for part in slab_inputs(torch.from_numpy(image)[None], positions, self.parameters.mirror, deep=True)
+        ]
+        around, most = AROUND * multiple, PASS_VOXELS // inputs[0][0, 0].numel()
+        kept = stop - start if stop - start <= most else max(most // multiple * multiple - 2 * around, around)
+        network = self.network.to(device).eval()
+        with torch.inference_mode():
+            for first in range(start, stop, kept):
+                message = Message("progress_slice", number=first - start + 1, count=stop - start)
+                progress.update((first - start) / (stop - start), message)
+                last = min(first + kept, stop)
+                low, high = max(first - around, start), min(last + around, stop)
+                margin = (0, 0, 0, 0, 0, (low - high) % multiple)
+                parts = (to_device(pad(part[..., low:high, :, :], margin), device) for part in inputs)
+                for total, part in zip(found, _gated(*network(*parts))):
+                    box.add(total[first:last], part[0, first - low : last - low])
+        return found
+
+
+def _gated(correction: torch.Tensor, logit: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return the change g(d)·r and the degree d of the network's outputs r and a."""
+    cubes = torch.sigmoid(logit) ** 3
+    gate = cubes / (cubes + GATE**3)
+    return (gate * correction).cpu().numpy(), torch.sigmoid(logit).cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -212,13 +262,13 @@ class Box:
     margin: tuple[int, int]
 
     def cut(self, parts: torch.Tensor) -> torch.Tensor:
-        """Cut (N, C, Y, X) to the box, with zeros in the margin."""
+        """Cut (…, Y, X) to the box, with zeros in the margin."""
         return pad(parts[..., self.rows, self.columns], (0, self.margin[1], 0, self.margin[0]))
 
     def add(self, plane: np.ndarray, part: np.ndarray) -> None:
-        """Add values in the box to a plane (Y, X), in place."""
-        target = plane[self.rows, self.columns]
-        target += part[: target.shape[0], : target.shape[1]]
+        """Add values in the box to a plane or planes (…, Y, X), in place."""
+        target = plane[..., self.rows, self.columns]
+        target += part[..., : target.shape[-2], : target.shape[-1]]
 
 
 def brain_box(mask: np.ndarray, multiple: int) -> Box:
@@ -265,14 +315,15 @@ def healthy_maps(shape: tuple[int, ...], healthy: torch.Tensor) -> torch.Tensor:
 
 
 def slab_inputs(
-    slabs: torch.Tensor, positions: torch.Tensor, mirror: bool
+    slabs: torch.Tensor, positions: torch.Tensor, mirror: bool, deep: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the three inputs of the network for whole slices.
 
     Args:
-        slabs: (N, 5, Y, X).
-        positions: From `position_maps`, (N, 5, Y, X).
+        slabs: (N, 5, Y, X); blocks are (N, Z, Y, X).
+        positions: From `position_maps`, (N, 5, Y, X); of blocks (N, 5, Z, Y, X).
         mirror: Whether to show the mirror image; without it, the channel is 0.
+        deep: Whether these are blocks, of which the network sees the mirror image of all slices.
     """
-    centre = slabs[:, SLICES // 2 : SLICES // 2 + 1]
+    centre = slabs if deep else slabs[:, SLICES // 2 : SLICES // 2 + 1]
     return slabs, centre.flip(-1) if mirror else torch.zeros_like(centre), positions

@@ -1,4 +1,4 @@
-"""A U-Net that restores slabs of a scan and says where it had to: the network of `methods.synthetic_restoration`."""
+"""U-Net that restores slabs or blocks of a scan and says where it had to: for `methods.synthetic_restoration`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import nn
-from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, interpolate, max_pool2d
+from torch.nn.functional import avg_pool2d, avg_pool3d, binary_cross_entropy_with_logits, interpolate, max_pool2d
 
 # Slices in and out; the slices out are those in the middle.
 SLICES, RESTORED = 5, 3
@@ -33,23 +33,32 @@ class SlabRestorer(nn.Module):
     Batch norm depends neither on the size of the field of view nor on a lesion in it when the network is applied, and
     training takes place on parts of slices.
 
+    The 3-D form has 3×3×3 convolutions. It sees a block of the scan, the mirror image of the block, and position, mean,
+    SD and distance of each of its voxels, and restores all its slices.
+
     Args:
         channels: Channels of each level; all levels except the first halve the grid.
-        resolution: Grid (Z, Y, X) of the stored mean and SD of healthy scans.
+        resolution: Grid (Z, Y, X) of the stored maps.
+        dimensions: 2 for slabs, 3 for blocks.
+        maps: Number of stored maps of healthy scans: mean and SD, or others from which the method gets them.
     """
 
-    def __init__(self, channels: tuple[int, ...], resolution: tuple[int, ...]):
+    def __init__(self, channels: tuple[int, ...], resolution: tuple[int, ...], dimensions: int = 2, maps: int = 2):
         super().__init__()
-        self.register_buffer("healthy", torch.stack([torch.zeros(resolution), torch.ones(resolution)]))
-        inputs = SLICES + 1 + POSITIONS + 1
-        self.down = nn.ModuleList([_level(a, b) for a, b in pairwise((inputs, *channels))])
-        self.up = nn.ModuleList([_level(below + here, here) for below, here in pairwise(reversed(channels))])
-        self.last = nn.Conv2d(channels[0], 2 * RESTORED, 1)
+        self.deep = dimensions == 3
+        self.register_buffer("healthy", torch.zeros(maps, *resolution))
+        slices, restored = (1, 1) if self.deep else (SLICES, RESTORED)
+        inputs = slices + 1 + POSITIONS + 1
+        self.down = nn.ModuleList([_level(a, b, self.deep) for a, b in pairwise((inputs, *channels))])
+        self.up = nn.ModuleList([_level(below + here, here, self.deep) for below, here in pairwise(reversed(channels))])
+        self.last = (nn.Conv3d if self.deep else nn.Conv2d)(channels[0], 2 * restored, 1)
         nn.init.zeros_(self.last.weight)
         with torch.no_grad():
-            self.last.bias.copy_(torch.tensor([0.0] * RESTORED + [USUAL_LOGIT] * RESTORED))
+            self.last.bias.copy_(torch.tensor([0.0] * restored + [USUAL_LOGIT] * restored))
         # On a CPU, channels last takes about two thirds of the time.
-        self.to(memory_format=torch.channels_last)
+        self._order = torch.channels_last_3d if self.deep else torch.channels_last
+        for part in (self.down, self.up, self.last) if self.deep else (self,):
+            part.to(memory_format=self._order)
 
     def forward(
         self, slabs: torch.Tensor, mirrors: torch.Tensor, positions: torch.Tensor
@@ -57,25 +66,30 @@ class SlabRestorer(nn.Module):
         """Compute correction and anomaly logit.
 
         Args:
-            slabs: Neighbouring slices, (N, 5, Y, X), sides divisible by 2 to the number of levels less one.
-            mirrors: Middle slices of the mirrored scan, (N, 1, Y, X).
+            slabs: Neighbouring slices, (N, 5, Y, X), sides divisible by 2 to the number of levels less one; blocks are
+                (N, Z, Y, X), with all three sides divisible.
+            mirrors: Middle slices of the mirrored scan, (N, 1, Y, X); of blocks (N, Z, Y, X).
             positions: Coordinates (z, y, x) of the pixels in the grid, -0.5 to 0.5, and mean and SD of healthy scans,
-                (N, 5, Y, X).
+                (N, 5, Y, X); of blocks (N, 5, Z, Y, X).
 
         Returns:
-            Correction and logit, each float32 (N, 3, Y, X), for the three middle slices.
+            Correction and logit, each float32 (N, 3, Y, X), for the three middle slices; of blocks (N, Z, Y, X).
         """
+        if self.deep:
+            slabs, mirrors = slabs[:, None], mirrors[:, None]
+        centre = slabs if self.deep else slabs[:, SLICES // 2, None]
         mean, spread = positions[:, 3:4], positions[:, 4:5].clamp_min(LEAST_SPREAD)
-        distance = ((slabs[:, SLICES // 2, None] - mean) / spread).clamp(-FARTHEST, FARTHEST)
-        features = torch.cat([slabs, mirrors, positions, distance], 1).contiguous(memory_format=torch.channels_last)
+        distance = ((centre - mean) / spread).clamp(-FARTHEST, FARTHEST)
+        features = torch.cat([slabs, mirrors, positions, distance], 1).contiguous(memory_format=self._order)
+        halved = avg_pool3d if self.deep else avg_pool2d
         skips = []
         for number, level in enumerate(self.down):
-            features = level(avg_pool2d(features, 2) if number else features)
+            features = level(halved(features, 2) if number else features)
             skips.append(features)
         for level, skip in zip(self.up, reversed(skips[:-1])):
             features = level(torch.cat([interpolate(features, scale_factor=2, mode="nearest"), skip], 1))
-        correction, logit = self.last(features).float().split(RESTORED, dim=1)
-        return correction, logit
+        correction, logit = self.last(features).float().chunk(2, dim=1)
+        return (correction[:, 0], logit[:, 0]) if self.deep else (correction, logit)
 
     def loss(
         self,
@@ -98,7 +112,7 @@ class SlabRestorer(nn.Module):
             slabs: See `forward`.
             mirrors: See `forward`.
             positions: See `forward`.
-            masks: Brain in the middle slices, (N, 3, Y, X), 0 or 1.
+            masks: Brain in the middle slices, (N, 3, Y, X), 0 or 1; here and below, blocks have Z slices.
             clean: Middle slices x₀ without anomalies, (N, 3, Y, X).
             degrees: Degree of anomaly, (N, 3, Y, X), 0 to 1.
             labels: Number of the anomaly of each pixel, (N, 3, Y, X), below 16; 0 for none.
@@ -107,7 +121,7 @@ class SlabRestorer(nn.Module):
             The loss, and its terms.
         """
         correction, logit = self(slabs, mirrors, positions)
-        scan = middle(slabs)
+        scan = middle(slabs, clean.shape[1])
         probability = torch.sigmoid(logit)
         restored = scan + probability * correction
         brain = masks.sum().clamp_min(1)
@@ -124,10 +138,10 @@ class SlabRestorer(nn.Module):
         return loss, {name: value.detach() for name, value in terms.items()}
 
 
-def middle(slabs: torch.Tensor) -> torch.Tensor:
-    """Return the slices of slabs (N, 5, Y, X) that the network restores, (N, 3, Y, X)."""
-    first = (SLICES - RESTORED) // 2
-    return slabs[:, first : first + RESTORED]
+def middle(slabs: torch.Tensor, count: int) -> torch.Tensor:
+    """Return the slices of slabs or blocks (N, C, Y, X) that the network restores: the `count` slices in the middle."""
+    first = (slabs.shape[1] - count) // 2
+    return slabs[:, first : first + count]
 
 
 def restored_from(scan: torch.Tensor, correction: torch.Tensor, logit: torch.Tensor) -> torch.Tensor:
@@ -135,11 +149,12 @@ def restored_from(scan: torch.Tensor, correction: torch.Tensor, logit: torch.Ten
     return scan + torch.sigmoid(logit) * correction
 
 
-def _level(before: int, after: int) -> nn.Sequential:
-    """Return two 3×3 convolutions."""
+def _level(before: int, after: int, deep: bool) -> nn.Sequential:
+    """Return two 3×3 or 3×3×3 convolutions."""
+    convolution, norm = (nn.Conv3d, nn.BatchNorm3d) if deep else (nn.Conv2d, nn.BatchNorm2d)
     layers: list[nn.Module] = []
     for inputs in (before, after):
-        layers += [nn.Conv2d(inputs, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.SiLU(inplace=True)]
+        layers += [convolution(inputs, after, 3, padding=1, bias=False), norm(after), nn.SiLU(inplace=True)]
     return nn.Sequential(*layers)
 
 

@@ -65,6 +65,20 @@ def test_an_anomaly_has_about_the_area_of_its_radius(radius):
     assert 0.5 * np.pi * radius**2 < np.median(areas) < 1.8 * np.pi * radius**2
 
 
+def test_anomalies_of_a_block_are_anywhere_in_it_and_as_high_as_they_are_wide():
+    heights, centres = [], []
+    for seed in range(60):
+        small = slab(seed)
+        image, mask = (np.repeat(part[:1], 24, 0) for part in (small.image, small.mask))
+        found = Slab(image, mask, lambda image=image, mask=mask: (image, mask), SPACING, small.edges, deep=True)
+        add_anomalies(found, np.random.default_rng(seed), clean=0, count=1, radii_mm=(4.0, 4.0), kinds=("gain",))
+        slices = np.flatnonzero((found.degree > 0.5 * found.degree.max()).any((1, 2)))
+        heights.append(len(slices) * SPACING[0])
+        centres.append(slices.mean())
+    assert 5 < np.median(heights) < 12
+    assert min(centres) < 4 and max(centres) > 19 and 9 < np.mean(centres) < 14
+
+
 def test_sizes_numbers_and_clean_slabs_are_as_described():
     counts, sizes = [], []
     for seed in range(300):

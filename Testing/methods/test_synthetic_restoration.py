@@ -20,6 +20,7 @@ from MedADLib.methods.registry import pooling_of
 from MedADLib.methods.synthetic_restoration import SyntheticRestoration, SyntheticRestorationParameters, brain_box
 from MedADLib.modelfile.model import load_model
 from MedADLib.runtime.progress import Progress
+from MedADLib.runtime.strict_json import from_json, plain
 from MedADLib.scoring.calibration import Pooling
 from MedADLib.training.config import Options
 from MedADLib.training.recalibration import Recalibration
@@ -91,8 +92,28 @@ def test_healthy_tissue_is_copied(trained):
     assert -10 * np.log10(np.square(found.restored - image)[mask].mean()) > 30
 
 
-def test_an_untrained_network_copies_the_scan():
-    method = SyntheticRestoration.untrained(SyntheticRestorationParameters(size=(32, 32), channels=(8, 8)))
+@pytest.mark.slow
+def test_the_3d_form_learns_to_find_and_to_remove_an_anomaly(tmp_path):
+    options = Options(steps=240, seed=1, extra={"channels": [16, 16], "dimensions": 3})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multi_scale, "KINDS", {"level": KINDS["level"]})
+        method, _ = train(toy_data(4, even_scan), options, tmp_path, Progress(), workers=0)
+    image, mask = even_scan(51)
+    sick, lesion = with_cuboid(image, 0.2)
+    healthy, found = method.restore(image, mask), method.restore(sick, mask)
+    assert found.score[lesion].mean() > np.log(4) + found.score[mask & ~lesion].mean()
+    assert found.score[lesion].mean() > np.log(4) + healthy.score[lesion].mean()
+    assert -10 * np.log10(np.square(healthy.restored - image)[mask].mean()) > 30
+    once = SyntheticRestoration(replace(method.parameters, erase=1.0), method.network).restore(sick, mask)
+    errors = [np.abs(part.restored - image)[lesion].mean() for part in (once, found)]
+    assert errors[0] < 0.85 * np.abs(sick - image)[lesion].mean() and errors[1] < 0.8 * errors[0]
+    assert np.array_equal(once.score, found.score)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_an_untrained_network_copies_the_scan(dimensions):
+    parameters = SyntheticRestorationParameters(size=(32, 32), channels=(8, 8), dimensions=dimensions)
+    method = SyntheticRestoration.untrained(parameters)
     image, mask = plain_scan(3)
     assert np.array_equal(method.restore(image, mask).restored, np.where(mask, image, 0))
 
@@ -105,9 +126,10 @@ def varied(method: SyntheticRestoration) -> SyntheticRestoration:
     return method
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("size", [(32, 32), (30, 27)])
-def test_scores_come_from_degree_and_residual_on_any_grid(size):
-    parameters = SyntheticRestorationParameters(size=size, channels=(8, 8, 8))
+def test_scores_come_from_degree_and_residual_on_any_grid(size, dimensions):
+    parameters = SyntheticRestorationParameters(size=size, channels=(8, 8, 8), dimensions=dimensions)
     method = varied(SyntheticRestoration.untrained(parameters))
     image, mask = (part[:, : size[0], : size[1]] for part in plain_scan(4))
     both = method.restore(image, mask)
@@ -134,6 +156,54 @@ def test_the_box_around_the_brain_changes_nothing():
     inner = np.zeros_like(wide[1])
     inner[:, 20:44, 22:42] = wide[1][:, 20:44, 22:42]
     assert np.allclose(found.score[inner], full.score[inner], atol=1e-5)
+
+
+def deep_method(size: tuple[int, int]) -> SyntheticRestoration:
+    """A 3-D form with outputs that vary as those of a trained network do."""
+    return varied(
+        SyntheticRestoration.untrained(SyntheticRestorationParameters(size=size, channels=(4, 4), dimensions=3))
+    )
+
+
+def test_passes_of_the_3d_form_over_parts_of_a_large_volume_equal_one_pass(monkeypatch):
+    method = deep_method((32, 32))
+    image, mask = (np.concatenate([part] * 4) for part in plain_scan(5))
+    passes = []
+    forward = method.network.forward
+    monkeypatch.setattr(method.network, "forward", lambda *parts: passes.append(parts[0].shape[1]) or forward(*parts))
+    one = method.restore(image, mask)
+    count = len(passes)
+    monkeypatch.setattr("MedADLib.methods.synthetic_restoration.PASS_VOXELS", 1)
+    several = method.restore(image, mask)
+    assert len(passes) > 3 * count and max(passes[count:]) < 48 < passes[0]
+    assert np.allclose(one.score, several.score, atol=1e-4) and np.allclose(one.restored, several.restored, atol=1e-5)
+
+
+def test_the_3d_form_sees_slices_beyond_the_five_of_a_slab():
+    image, mask = plain_scan(5)
+    changed = image.copy()
+    changed[12] = 0.1 * mask[12]
+    for dimensions in (2, 3):
+        parameters = SyntheticRestorationParameters(size=(32, 32), channels=(8, 8, 8), dimensions=dimensions)
+        method = varied(SyntheticRestoration.untrained(replace(parameters, erase=1.0)))
+        before, after = (method.restore(part, mask).score[7] for part in (image, changed))
+        assert np.array_equal(before, after) == (dimensions == 2)
+
+
+def test_an_empty_mask_and_the_mirror_image_in_the_3d_form():
+    method = deep_method((32, 32))
+    image, mask = plain_scan(5)
+    found = method.restore(image, np.zeros_like(mask))
+    assert not found.score.any() and not found.restored.any()
+    blind = SyntheticRestoration(replace(method.parameters, mirror=False), method.network)
+    assert not np.array_equal(blind.restore(image, mask).score, method.restore(image, mask).score)
+
+
+def test_model_files_of_earlier_versions_have_slabs():
+    parameters = SyntheticRestorationParameters(size=(32, 32), channels=(8, 8))
+    document = {key: value for key, value in plain(parameters).items() if key != "dimensions"}
+    assert from_json(SyntheticRestorationParameters, document, "model.json") == parameters
+    assert parameters.dimensions == 2
 
 
 @pytest.mark.slow

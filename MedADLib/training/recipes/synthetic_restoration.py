@@ -1,9 +1,10 @@
-"""Train the restorer of synthetic anomalies on slabs of healthy scans."""
+"""Train the restorer of synthetic anomalies on slabs or blocks of healthy scans."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,7 +26,7 @@ from ...methods.synthetic_restoration import (
     slab_indices,
     slab_inputs,
 )
-from ...networks.synthetic_restoration import SLICES, SlabRestorer, middle, restored_from
+from ...networks.synthetic_restoration import RESTORED, SlabRestorer, middle, restored_from
 from ...preprocessing.space import BRAIN
 from ...runtime.progress import Progress
 from ...scoring.metrics import Curve
@@ -40,11 +41,13 @@ STEPS, RATE = 20000, 2e-3
 # Share of the steps after which anomalies of all sizes and strengths occur.
 EASY_UNTIL = 0.25
 BATCH, SIDE = 8, 96
+# Blocks of the 3-D network: as many voxels restored in a step. The noise repeats after 32 slices.
+BLOCKS, BLOCK = 3, (32, 48)
 # Factor between the grid and that of the mean and SD of healthy scans.
 COARSER = 2
 # Largest shift of an augmented slab in pixels.
 MARGIN = 4
-VALIDATION_SLABS = 48
+VALIDATION_SLABS, VALIDATION_BLOCKS = 48, 18
 # Size of a brain's field of view in mm; anomalies in other fields of view are larger or smaller in proportion.
 FIELD_MM = 192.0
 # Numbers that separate the streams of random numbers of one seed.
@@ -58,7 +61,8 @@ def train(
 ) -> tuple[SyntheticRestoration, dict]:
     """Train the restorer: 20,000 steps of 8 slabs of 96 × 96 pixels, about 100 minutes on two CPU cores.
 
-    See `trainers.Trainer`. ``options.extra`` may set ``channels``, ``mirror`` and ``score``.
+    See `trainers.Trainer`. ``options.extra`` may set ``channels``, ``mirror``, ``score``, ``erase`` and ``dimensions``.
+    With ``dimensions=3`` a step has 3 blocks of 32 × 48 × 48 voxels.
 
     The training begins with large and strong anomalies and has all of them after a quarter of the steps: with all from
     the start, networks predict only the frequency of anomalies for many steps. Other processes draw the anomalies; a
@@ -80,7 +84,9 @@ def train(
     method = SyntheticRestoration.untrained(with_overrides(base, options.overrides()), options.seed)
     method.network.healthy.copy_(mean_and_spread(data.train, resolution, data.template.symmetric))
     positions = position_maps(healthy_maps(shape, method.network.healthy)).numpy()
-    source = SlabSource.of(data.train, data, positions)
+    deep = method.parameters.dimensions == 3
+    source = SlabSource.of(data.train, data, positions, deep)
+    held_out = SlabSource.of(data.validation, data, positions, deep, source)
     plan = options.plan(options.steps or STEPS, RATE)
     progress.stage("restorer of synthetic anomalies", 0.0, 0.9)
     multiple, mirror = method.parameters.multiple, method.parameters.mirror
@@ -92,7 +98,7 @@ def train(
         log = fit(
             method.network,
             batches,
-            Check(SlabSource.of(data.validation, data, positions, source), plan.seed, multiple, mirror, options.device),
+            Check(held_out, plan.seed, multiple, mirror, options.device),
             plan,
             folder / "restorer",
             options.device,
@@ -126,6 +132,7 @@ class SlabSource:
         mirrored: Whether mirror images of healthy slices are healthy too.
         varied: Whether to augment the slabs.
         positions: What the network sees of positions, see `position_maps`.
+        deep: Whether to draw blocks, and not slabs.
         rows: Rows of the plane with brain in some scan, and a margin.
         columns: Such columns, symmetric in the plane.
     """
@@ -137,12 +144,18 @@ class SlabSource:
     mirrored: bool
     varied: bool
     positions: np.ndarray
+    deep: bool
     rows: slice
     columns: slice
 
     @classmethod
     def of(
-        cls, scans: list[Scan], data: HealthyData, positions: np.ndarray, foreign: SlabSource | None = None
+        cls,
+        scans: list[Scan],
+        data: HealthyData,
+        positions: np.ndarray,
+        deep: bool = False,
+        foreign: SlabSource | None = None,
     ) -> SlabSource:
         """Collect scans, with the foreign tissue and the intensity bands of another source, if one is given.
 
@@ -155,10 +168,7 @@ class SlabSource:
         values = [image[mask][:: max(np.count_nonzero(mask) // 2000, 1)] for image, mask in kept]
         edges = foreign.edges if foreign else band_edges(torch.from_numpy(np.concatenate(values).astype(np.float32)))
         shape = kept[0][0].shape
-        planes = np.any([mask.any(axis=0) for _, mask in kept], axis=0)
-        # The mirror image of the part is the part of the mirror image.
-        planes |= planes[:, ::-1]
-        rows, columns = (_with_margin(planes.any(axis=1 - axis), MARGIN) for axis in (0, 1))
+        rows, columns = occupied_plane([mask for _, mask in kept])
         return cls(
             kept,
             foreign.scans if foreign else kept,
@@ -167,6 +177,7 @@ class SlabSource:
             data.template.symmetric,
             data.varied,
             np.ascontiguousarray(positions[..., rows, columns]),
+            deep,
             rows,
             columns,
         )
@@ -181,12 +192,13 @@ class SlabSource:
             mirror: Whether the network sees the mirror image.
             ease: See `add_anomalies`.
         """
-        streams = [np.random.default_rng([seed, DRAWN, step, number]) for number in range(BATCH)]
+        count = BLOCKS if self.deep else BATCH
+        streams = [np.random.default_rng([seed, DRAWN, step, number]) for number in range(count)]
         parts = [self.drawn(random, multiple, mirror, ease) for random in streams]
         return Learned(*(torch.cat(part) for part in zip(*parts)))
 
     def drawn(self, random: np.random.Generator, multiple: int, mirror: bool, ease: float = 0.0) -> Learned:
-        """Draw one slab with anomalies, a batch of one."""
+        """Draw one slab or block with anomalies, a batch of one."""
         number = int(random.integers(len(self.scans)))
         image, mask = self.scans[number]
         used = examined_slices(mask)
@@ -197,32 +209,60 @@ class SlabSource:
         near = int(np.clip(z + random.integers(-2, 3), 0, len(image) - 1))
         # Foreign tissue is often not needed. It has random numbers of its own, so that all others are the same without.
         apart = random.spawn(1)[0]
-        slab = Slab(clean.copy(), inside, lambda: self._varied(*other, near, apart), self.spacing, self.edges)
-        rows, columns = (
-            _window(np.flatnonzero(inside[SLICES // 2].any(axis=1 - axis)), size, multiple, random)
-            for axis, size in enumerate(clean.shape[1:])
-        )
-        add_anomalies(slab, random, (rows, columns), ease=ease)
-        inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(self.positions[z])[None], mirror)
-        targets = (
-            middle(torch.from_numpy(part.astype(np.float32))[None])
-            for part in (inside, clean, slab.degree, slab.labels)
-        )
-        return Learned(*(_cut(part, rows, columns, multiple) for part in (*inputs, *targets)))
+        foreign = partial(self._varied, *other, near, apart)
+        slab = Slab(clean, inside, foreign, self.spacing, self.edges, self.deep)
+        places = self.positions[self._chosen(z, len(image))].swapaxes(0, 1) if self.deep else self.positions[z]
+        return learned(slab, places, random, multiple, mirror, ease)
+
+    def _chosen(self, z: int, count: int) -> np.ndarray:
+        """Return the indices of the slices of the slab or block around a slice."""
+        if not self.deep:
+            return slab_indices(z, count)
+        depth = min(BLOCK[0], count)
+        return np.arange(depth) + int(np.clip(z - depth // 2, 0, count - depth))
 
     def _varied(
         self, image: np.ndarray, mask: np.ndarray, z: int, random: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Cut the slab around a slice from a scan, and augment it: image, float32 (5, Y, X), and mask, bool."""
-        chosen = slab_indices(z, len(image))
+        """Cut the slab or block around a slice, and augment it: image, float32 (Z, Y, X), and mask, bool."""
+        chosen = self._chosen(z, len(image))
         slab, inside = image[chosen, self.rows, self.columns].astype(np.float32), mask[chosen, self.rows, self.columns]
         if not self.varied:
             return np.where(inside, slab, 0).astype(np.float32), inside
-        slab, inside = _moved(slab, inside, random)
+        slab, inside = moved(slab, inside, random)
         if self.mirrored and random.random() < 0.5:
             slab, inside = slab[..., ::-1], inside[..., ::-1]
         slab = _recoloured(slab, self.spacing, random)
         return np.ascontiguousarray(np.where(inside, slab, 0), np.float32), np.ascontiguousarray(inside)
+
+
+def learned(
+    slab: Slab, positions: np.ndarray, random: np.random.Generator, multiple: int, mirror: bool, ease: float
+) -> Learned:
+    """Add anomalies to a healthy slab or block (Z, Y, X), and cut a part out of it: a batch of one.
+
+    Args:
+        slab: The slab or block, changed in place.
+        positions: What the network sees of the positions, (5, Y, X), or of a block (5, Z, Y, X).
+        random: Random generator.
+        multiple: Number that divides the sides of the part.
+        mirror: Whether the network sees the mirror image.
+        ease: See `add_anomalies`.
+    """
+    clean, deep = slab.image.copy(), slab.deep
+    side = max((BLOCK[1] if deep else SIDE) // multiple, 1) * multiple
+    rows, columns = (
+        _window(np.flatnonzero(slab.mask[len(clean) // 2].any(axis=1 - axis)), size, side, random)
+        for axis, size in enumerate(clean.shape[1:])
+    )
+    add_anomalies(slab, random, (rows, columns), ease=ease)
+    inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(positions)[None], mirror, deep)
+    count = len(clean) if deep else RESTORED
+    targets = (
+        middle(torch.from_numpy(part.astype(np.float32))[None], count)
+        for part in (slab.mask, clean, slab.degree, slab.labels)
+    )
+    return Learned(*(_cut(part, rows, columns, multiple, deep) for part in (*inputs, *targets)))
 
 
 def mean_and_spread(scans: list[Scan], resolution: tuple[int, ...], mirrored: bool) -> torch.Tensor:
@@ -250,6 +290,14 @@ def mean_and_spread(scans: list[Scan], resolution: tuple[int, ...], mirrored: bo
     return torch.stack([torch.where(seen, mean, 0), torch.where(seen, spread, 1)])
 
 
+def occupied_plane(masks: list[np.ndarray]) -> tuple[slice, slice]:
+    """Return the rows and columns of the plane with brain in some mask (Z, Y, X), and a margin."""
+    planes = np.any([mask.any(axis=0) for mask in masks], axis=0)
+    # The mirror image of the part is the part of the mirror image.
+    planes |= planes[:, ::-1]
+    return _with_margin(planes.any(axis=1), MARGIN), _with_margin(planes.any(axis=0), MARGIN)
+
+
 def _with_margin(occupied: np.ndarray, margin: int) -> slice:
     """Return the part of an axis from the first to the last marked pixel, and some pixels more."""
     found = np.flatnonzero(occupied)
@@ -263,7 +311,7 @@ def lesion_spacing(data: HealthyData, shape: tuple[int, ...]) -> tuple[float, fl
     return z * scale, y * scale, x * scale
 
 
-def _moved(slab: np.ndarray, mask: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def moved(slab: np.ndarray, mask: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Shift, and half of the time also rotate and scale, a slab; the other half keeps the sharpness of the scan."""
     shift = random.uniform(-MARGIN, MARGIN, 2)
     if random.random() < 0.5:
@@ -308,9 +356,9 @@ def _recoloured(slab: np.ndarray, spacing: tuple[float, float, float], random: n
     return np.clip(slab, LOWEST, HIGHEST).astype(np.float32)
 
 
-def _window(occupied: np.ndarray, size: int, multiple: int, random: np.random.Generator) -> slice:
-    """Draw a part of an axis of a plane that overlaps the brain, at most `SIDE` pixels."""
-    length = min(SIDE // multiple * multiple, size)
+def _window(occupied: np.ndarray, size: int, most: int, random: np.random.Generator) -> slice:
+    """Draw a part of an axis of a plane that overlaps the brain, at most `most` pixels."""
+    length = min(most, size)
     if length == size or not occupied.size:
         return slice(0, length)
     centre = random.uniform(*sorted((occupied[0] + 0.25 * length, occupied[-1] - 0.25 * length)))
@@ -318,11 +366,11 @@ def _window(occupied: np.ndarray, size: int, multiple: int, random: np.random.Ge
     return slice(start, start + length)
 
 
-def _cut(part: torch.Tensor, rows: slice, columns: slice, multiple: int) -> torch.Tensor:
-    """Cut (1, C, Y, X) to the window, with zeros up to a multiple of a number."""
+def _cut(part: torch.Tensor, rows: slice, columns: slice, multiple: int, deep: bool) -> torch.Tensor:
+    """Cut slabs (1, C, Y, X) or blocks (1, …, Z, Y, X) to the window, with zeros up to a multiple of a number."""
     part = part[..., rows, columns]
-    below, right = (-size % multiple for size in part.shape[-2:])
-    return pad(part, (0, right, 0, below))
+    above, below, right = (-size % multiple for size in part.shape[-3:])
+    return pad(part, (0, right, 0, below, 0, above if deep else 0))
 
 
 class Check:
@@ -339,7 +387,7 @@ class Check:
     def __init__(self, source: SlabSource, seed: int, multiple: int, mirror: bool, device: str):
         draws = [
             source.drawn(np.random.default_rng([seed, HELD_OUT, number]), multiple, mirror)
-            for number in range(VALIDATION_SLABS)
+            for number in range(VALIDATION_BLOCKS if source.deep else VALIDATION_SLABS)
         ]
         self._batch = Learned(*(torch.cat(part) for part in zip(*draws)))
         self._device = device
@@ -351,9 +399,10 @@ class Check:
         for first in range(0, len(batch.slabs), BATCH):
             inputs = [part[first : first + BATCH].to(self._device) for part in batch[:3]]
             correction, logit = network(*inputs)
-            restored.append(restored_from(middle(inputs[0]), correction, logit).cpu())
+            scan = middle(inputs[0], correction.shape[1])
+            restored.append(restored_from(scan, correction, logit).cpu())
             degree.append(torch.sigmoid(logit).cpu())
-        found, scan, brain = torch.cat(restored), middle(batch.slabs), batch.masks > 0
+        found, scan, brain = torch.cat(restored), middle(batch.slabs, batch.clean.shape[1]), batch.masks > 0
         sick, healthy = brain & (batch.labels > 0), brain & (batch.labels == 0)
         error, before = ((part - batch.clean).abs()[sick].mean() for part in (found, scan))
         curve = Curve.of(torch.cat(degree)[brain].numpy(), batch.degrees[brain].numpy() > CLEAR)
