@@ -259,15 +259,18 @@ def test_in_another_contrast_the_intensities_on_which_the_networks_agree_most_co
 
 
 def test_a_doubtful_brain_is_kept_with_a_warning(monkeypatch, caplog):
-    masks, _ = answers(monkeypatch, scanned=0.7, inverted=0.94, folded=0.6)
-    mask, how = brain_mask(head()[0])
-    assert np.array_equal(mask, masks["scanned"]) and how.code == "part_extraction"
-    (record,) = caplog.records
-    assert record.msg.code == "extraction_doubtful" and record.msg.parameters["agreement"] == 0.7
+    for inverted, kept, code in ((0.85, "scanned", "part_extraction"), (0.94, "inverted", "part_extraction_inverted")):
+        caplog.clear()
+        masks, _ = answers(monkeypatch, scanned=0.7, inverted=inverted, folded=0.6)
+        mask, how = brain_mask(head()[0])
+        assert np.array_equal(mask, masks[kept]) and how.code == code
+        (record,) = caplog.records
+        assert record.msg.code == "extraction_doubtful"
+        assert record.msg.parameters["agreement"] == (0.7 if kept == "scanned" else inverted)
 
 
 def test_without_a_brain_a_doubtful_one_of_other_intensities_does_not_count(monkeypatch, caplog):
-    answers(monkeypatch, inverted=0.94)
+    answers(monkeypatch, inverted=0.85)
     mask, how = brain_mask(head()[0])
     assert how.code == "part_foreground" and mask.sum() > head()[1].sum()
     assert [record.msg.code for record in caplog.records] == ["whole_foreground_examined"]
