@@ -64,7 +64,9 @@ class Acquisition:
         """Describe the scan in one line."""
         times = f"TR {self.sequence.tr:g}, TE {self.sequence.te:g}"
         times += f", TI {self.sequence.ti:g}" if self.sequence.ti else ""
-        return f"{self.contrast}, {times} ms, {self.field:g} T, slices of {self.thickness_mm:.1f} mm, SNR {self.snr:.0f}"
+        return (
+            f"{self.contrast}, {times} ms, {self.field:g} T, slices of {self.thickness_mm:.1f} mm, SNR {self.snr:.0f}"
+        )
 
     def scan(
         self,

@@ -10,9 +10,9 @@ the two share no code and no number.
 | white matter | 680 ms (Rooney), 832 ms (Wansapura) | 72, 69 ms (Stanisz) | 0.77 (Kwan) |
 
 Rooney et al. give T1 as a function of the field: 0.00071 s·(γB/Hz)^0.382 for white and 0.00116 s·(γB/Hz)^0.376 for grey
-matter. Deep grey matter has 0.9 of the T2 of white matter, the ratio of the mean of the rates of prefrontal cortex (14.4
-1/s) and globus pallidus (25.8 1/s) to that of white matter (18.0 1/s) at 3 T (Gelman et al. 1999). Its T1 and proton
-density are half way between cortex and white matter, as its brightness in T1-weighted images is.
+matter. Deep grey matter has 0.9 of the T2 of white matter: its rate is the mean of those of prefrontal cortex (14.4
+1/s) and globus pallidus (25.8 1/s) at 3 T, where that of white matter is 18.0 1/s (Gelman et al. 1999). Its T1 and
+proton density are half way between cortex and white matter, as its brightness in T1-weighted images is.
 
 Lesions:
 
@@ -104,8 +104,8 @@ class Sequence:
     def signal(self, tissue: Relaxation) -> float:
         """Return the signal of a tissue; with an inversion pulse it can be negative.
 
-        The refocusing pulse at half the echo time inverts what has recovered until then (Bernstein, King, Zhou: Handbook
-        of MRI Pulse Sequences, 2004).
+        The refocusing pulse at half the echo time inverts what has recovered until then (Bernstein, King, Zhou:
+        Handbook of MRI Pulse Sequences, 2004).
         """
         echo = np.exp(-(self.tr - self.te / 2) / tissue.t1)
         recovered = 1 - 2 * echo + np.exp(-self.tr / tissue.t1)
