@@ -173,7 +173,8 @@ def intensity_baselines(template: str, spacing: Sequence[float], pooling: Poolin
             values = np.where(mask, np.abs(values) if both else values, 0).astype(np.float32)
             return Restoration(values, prepared.image, float(values[mask].mean()))
 
-        return Detector(name, f"{name.replace(' ', '-')}-{template}", score, pooling, restores=False)
+        # `intensity_deviation` has the key of plain intensity.
+        return Detector(name, f"baseline-{name.replace(' ', '-')}-{template}", score, pooling, restores=False)
 
     return [
         detector("intensity", as_it_is, False),

@@ -23,6 +23,8 @@ FLUID, CORTEX, DEEP, WHITE = TISSUES = ("fluid", "cortex", "deep grey", "white")
 BINS, EM_ROUNDS, BIAS_ROUNDS = 256, 40, 4
 # Steps of the share of the second tissue in a voxel of two; degree of the polynomial; voxels that it is fitted to.
 STEPS, DEGREE, SAMPLED = 10, 3, 150_000
+# Ends of the histogram.
+PERCENTILES = (0.1, 99.8)
 # Smallest SD of a class, as a share of the range of intensities.
 LEAST_SD = 0.015
 # The rim of white matter that a ventricle touches has the intensity of grey matter: within this many mm both tissues
@@ -49,7 +51,7 @@ class Mixture:
     @classmethod
     def fit(cls, values: np.ndarray) -> Mixture:
         """Fit intensities (N,), of a brain in which they increase from fluid over grey to white matter."""
-        low, high = np.percentile(values, (0.1, 99.8))
+        low, high = np.percentile(values, PERCENTILES)
         count, edges = np.histogram(values, BINS, (low, high))
         centre = (edges[1:] + edges[:-1]) / 2
         # Half of the voxels of a brain are brighter than most grey matter.
@@ -112,6 +114,9 @@ def tissue_shares(volume: Volume, brain: np.ndarray) -> np.ndarray:
     places = np.argwhere(brain)
     chosen = places[evenly_spread(len(places), SAMPLED)]
     values, terms = volume.array[tuple(chosen.T)].astype(np.float64), _polynomials(chosen, brain.shape)
+    low, high = np.percentile(values, PERCENTILES)
+    if not high > low:
+        raise InputError("tissue_contrast", scan=volume.name)
     mixture, fitted = Mixture.fit(values), np.zeros(terms.shape[1])
     for _ in range(BIAS_ROUNDS):
         corrected = values / np.exp(terms @ fitted)
