@@ -32,7 +32,7 @@ def toy(one_thread) -> ToyModels:  # noqa: F811
 
 @pytest.fixture(scope="module")
 def any_atlas(toy, tmp_path_factory) -> Path:
-    """A toy model whose space takes every contrast."""
+    """A toy model of any contrast."""
     path = tmp_path_factory.mktemp("any") / "any.medad"
     model = load_model(toy.models["atlas"])
     save_model(replace(model, template=of_any_contrast(model.template)), path)
