@@ -155,7 +155,7 @@ def real_case(image: Path, truth: Path, template: BrainSpace, options: ReadingOp
         InputError: If image and mask are not on the same grid.
     """
     volume = read_if_lacking(image, options)
-    brain = brain_mask(volume)[0]
+    brain = template.examined(volume)[0] if template.any_contrast else brain_mask(volume)[0]
     mask = in_order_of(read_mask_by_header(truth, volume, options), volume)
     if mask is None:
         raise InputError("evaluation_mask_not_on_grid", mask=truth, image=image)
